@@ -1,0 +1,3 @@
+"""
+What the core asks for, lent by memory, databases and the system.
+"""

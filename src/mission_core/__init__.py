@@ -1,0 +1,3 @@
+"""
+What fleets of agents work by: tasks, leases, approvals and accounts, without any I/O.
+"""

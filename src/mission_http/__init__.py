@@ -1,0 +1,3 @@
+"""
+The core over HTTP, in two dialects.
+"""
