@@ -1,0 +1,85 @@
+"""
+One question per session; `nox -l` lists them.
+"""
+
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+TESTS, LINT, TYPES = (nox.project.dependency_groups(PYPROJECT, group) for group in ("tests", "lint", "types"))
+
+# All that may be installed when no extra was asked for. typing-extensions belongs to cattrs, pip to the environment.
+ALONE = {"attrs", "cattrs", "mission-control", "pip", "typing-extensions"}
+IMPORT_ALONE = f"""
+import importlib, pkgutil
+from importlib.metadata import distributions
+
+import mission_core, mission_adapters.memory
+
+for package in (mission_core, mission_adapters.memory):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+
+too_many = {{found.name.lower().replace("_", "-") for found in distributions()}} - {ALONE}
+assert not too_many, too_many
+"""
+
+nox.needs_version = ">=2026.10"
+nox.options.sessions = ["lint", "types", "unit", "contract"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """
+    Does the code read as agreed?
+    """
+    session.install(*LINT)
+    session.run("ruff", "check", *session.posargs)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """
+    Do the types of src/ hold, strictly?
+    """
+    session.install("-e", ".[postgres]", *TYPES)
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(python=nox.project.python_versions(PYPROJECT))
+def unit(session: nox.Session) -> None:
+    """
+    Do the fast tests pass on every supported Python?
+    """
+    session.install("-e", ".[postgres]", *TESTS)
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """
+    Do all stores, dialects and processes keep their promises? Starts a PostgreSQL.
+    """
+    session.install("-e", ".[postgres]", *TESTS)
+    session.run("pytest", "tests", "--ignore=tests/unit", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """
+    Is the wheel with no extra enough to embed the core in memory?
+    """
+    built = Path(session.create_tmp())
+    session.run("pip", "wheel", "-q", "--no-deps", "-w", str(built), ".")
+    session.install(*map(str, built.glob("mission_control-*.whl")))
+    session.run("python", "-I", "-c", IMPORT_ALONE)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """
+    What does each operation cost, beside a bare route and a bare transaction?
+    """
+    session.install("-e", ".[postgres]", *TESTS)
+    session.run("python", "-m", "tests.bench", *session.posargs)

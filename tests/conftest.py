@@ -1,0 +1,36 @@
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests import postgres
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """
+    Async tests run on asyncio; the drivers know nothing else.
+    """
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """
+    A running PostgreSQL. That none can be had is an error of the tests that ask for it, never a skip.
+    """
+    with postgres.running() as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_postgres(postgres_url: str) -> Iterator[str]:
+    """
+    A database of the test's own, empty.
+    """
+    with postgres.empty_database(postgres_url) as url:
+        yield url
