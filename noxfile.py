@@ -9,8 +9,8 @@ import nox
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TESTS, LINT, TYPES = (nox.project.dependency_groups(PYPROJECT, group) for group in ("tests", "lint", "types"))
 
-# All that may be installed when no extra was asked for. typing-extensions belongs to cattrs, pip to the environment.
-ALONE = {"attrs", "cattrs", "mission-control", "pip", "typing-extensions"}
+# All that may be installed when no extra was asked for: typing-extensions belongs to cattrs, the rest to the venv.
+ALONE = {"attrs", "cattrs", "mission-control", "typing-extensions", "pip", "setuptools"}
 IMPORT_ALONE = f"""
 import importlib, pkgutil
 from importlib.metadata import distributions
