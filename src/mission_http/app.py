@@ -1,0 +1,81 @@
+"""
+The HTTP application: the dialects on one platform, over ports that live as long as it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from mission_http.platform.dispatch import Dispatcher
+from mission_http.platform.documents import DOCUMENT_ENDPOINTS, Documents
+from mission_http.platform.endpoints import Dialect
+from mission_http.platform.response_headers import ResponseHeaders, SecurityHeaders
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+Wire = Callable[[], AbstractAsyncContextManager["Ports"]]
+
+
+def create_app(wire: Wire, dialects: Iterable[Dialect], *, security: SecurityHeaders | None = None) -> MissionApp:
+    """
+    The application that speaks *dialects* over the ports that *wire* yields while it is up.
+
+    The first dialect answers where no dialect is at home, and lends the document its title.
+    """
+    first, *others = dialects
+    first = evolve(first, endpoints=(*first.endpoints, *DOCUMENT_ENDPOINTS))
+    spoken = (first, *others)
+    for dialect in spoken:
+        dialect.compile_shapes()
+    return MissionApp(
+        wire=wire,
+        documents=Documents(spoken),
+        http=ResponseHeaders.around(Dispatcher.of(spoken), security or SecurityHeaders(), spoken),
+    )
+
+
+@define(eq=False, kw_only=True)
+class MissionApp:
+    """
+    The ASGI application. *ports* are there between the lifespan's startup and its shutdown.
+    """
+
+    documents: Documents
+    _wire: Wire
+    _http: ASGIApp
+    _lifespan: Router = field(init=False)
+    _ports: Ports | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lifespan = Router(lifespan=self._up)
+
+    @property
+    def ports(self) -> Ports:
+        if self._ports is None:
+            raise RuntimeError("the application has no ports: its lifespan was not started")
+        return self._ports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan.lifespan(scope, receive, send)
+        else:
+            await WebSocketClose()(scope, receive, send)
+
+    @asynccontextmanager
+    async def _up(self, _: object) -> AsyncIterator[None]:
+        async with self._wire() as self._ports:
+            try:
+                yield
+            finally:
+                self._ports = None

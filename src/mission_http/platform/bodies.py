@@ -1,0 +1,160 @@
+"""
+Request bodies: read under a limit, parsed once, and checked whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from mission_http.platform.exchange import UNREAD, dialect_of, exchange_of
+from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldError, FieldsInvalid
+
+T = TypeVar("T")
+DEEPEST: Final = 64
+"""How deep JSON may nest. What is deeper is refused before anything recursive meets it."""
+TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
+
+_json_type: Final = re.compile(rb"application/(?:json|[^/]*\+json)")
+_decode: Final = msgspec.json.Decoder().decode
+
+
+async def raw_body_of(request: Request) -> bytes:
+    """
+    The bytes of the body.
+
+    Raises:
+        BodyTooLarge: As soon as more came, or was announced, than the dialect reads.
+    """
+    exchange = exchange_of(request)
+    if exchange.body is None:
+        exchange.body = await _read(request, dialect_of(request).manners.body_limit)
+    return exchange.body
+
+
+async def parsed_body_of(request: Request) -> Any:
+    """
+    The JSON value of the body.
+
+    Raises:
+        BodyMissing: If there is no body.
+        BodyMalformed: If it is not JSON.
+    """
+    exchange = exchange_of(request)
+    if exchange.parsed is UNREAD:
+        body = await raw_body_of(request)
+        if not body:
+            raise BodyMissing
+        exchange.parsed = parse(body)
+    return exchange.parsed
+
+
+async def body_of(request: Request, shape: type[T]) -> T:
+    """
+    The body as an instance of an attrs class. Where the endpoint does not require one, none is read as `{}`.
+
+    Raises:
+        FieldsInvalid: With every wrong field.
+        BodyMissing: If there is none.
+        BodyMalformed: If it is not JSON.
+    """
+    exchange = exchange_of(request)
+    dialect = dialect_of(request)
+    if not await raw_body_of(request) and exchange.endpoint is not None and not exchange.endpoint.body_required:
+        value: Any = {}
+    elif not dialect.manners.any_content_type and not is_json(request):
+        text = (await raw_body_of(request)).decode("utf-8", "replace")
+        said = "Input should be a valid dictionary or object to extract fields from"
+        raise FieldsInvalid((FieldError(("body",), "model_attributes_type", said, text),))
+    else:
+        value = await parsed_body_of(request)
+    try:
+        return dialect.converter.structure(value, shape)
+    except FieldsInvalid as refusal:
+        raise FieldsInvalid(tuple(error.within("body") for error in refusal.errors)) from None
+
+
+async def check_syntax(request: Request) -> None:
+    """
+    Parse the body now, so that what is no JSON is refused before the caller is looked at.
+    """
+    if await raw_body_of(request) and (dialect_of(request).manners.any_content_type or is_json(request)):
+        await parsed_body_of(request)
+
+
+def is_json(request: Request) -> bool:
+    """
+    Whether the request says that its body is JSON, or says nothing.
+    """
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            kind = value.partition(b";")[0].strip().lower()
+            return not kind or _json_type.fullmatch(kind) is not None
+    return True
+
+
+def parse(body: bytes) -> Any:
+    """
+    The JSON value that the bytes stand for.
+
+    Raises:
+        BodyMalformed: If they stand for none.
+    """
+    try:
+        value = _decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
+        raise _malformed(body, reason) from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        _refuse_depth(value)
+    return value
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    for name, value in request.scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise BodyTooLarge(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(limit)
+        if not message.get("more_body", False):
+            return b"".join((*chunks, chunk)) if chunks else bytes(chunk)
+        chunks.append(chunk)
+
+
+def _malformed(body: bytes, reason: Exception) -> BodyMalformed:
+    # The standard library tells where and why; it forgives some things (NaN, lone surrogates) that msgspec does not.
+    try:
+        json.loads(body)
+    except json.JSONDecodeError as error:
+        return BodyMalformed(error.pos, error.msg)
+    except RecursionError:
+        return BodyMalformed(0, TOO_DEEP)
+    except ValueError:
+        pass
+    where = re.search(r"\(byte (\d+)\)", str(reason))
+    return BodyMalformed(int(where[1]) if where else 0, str(reason))
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            child
+            for outer in level
+            for child in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise BodyMalformed(0, TOO_DEEP)

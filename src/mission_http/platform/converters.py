@@ -1,0 +1,253 @@
+"""
+Converters that check a whole body in one pass and report every wrong field.
+
+A converter is cattrs' own, so a dialect may register hooks for types of its own. For an attrs class it gets a reader
+compiled once: one loop over the fields, each with its check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from types import NoneType
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from uuid import UUID
+
+import attrs
+from attrs import NOTHING, Attribute, frozen
+from cattrs import Converter
+
+from mission_core.errors import Invalid
+from mission_core.values import MAX_INTEGER
+from mission_http.platform.bounds import Read, bounded, within
+from mission_http.platform.readings import Reading
+from mission_http.platform.refusals import FieldError, FieldsInvalid, wrong
+from mission_http.platform.shapes import (
+    Length,
+    Range,
+    choices,
+    fields_of,
+    plain,
+    plainest,
+    wire_name,
+    words_of,
+)
+
+T = TypeVar("T")
+INTEGERS: Final = Range(-MAX_INTEGER - 1, MAX_INTEGER)
+NO_OBJECT: Final = "Input should be a valid dictionary or object to extract fields from"
+
+
+def converter_of(reading: Reading) -> Converter:
+    """
+    A converter that reads single values as *reading* does.
+    """
+    converter = Converter(detailed_validation=True)
+    single: Mapping[type, Read] = {
+        str: reading.text,
+        int: reading.integer,
+        float: reading.number,
+        bool: reading.boolean,
+        UUID: reading.uuid,
+        datetime: reading.moment,
+    }
+    for kind, read in single.items():
+        converter.register_structure_hook(kind, Single(read))
+    converter.register_structure_hook_factory(attrs.has, lambda cls: ClassReader.of(cls, converter).hook)
+    return converter
+
+
+@frozen
+class Single:
+    """
+    The hook of a single value. Compiled readers step past it to *read*.
+    """
+
+    read: Read
+
+    def __call__(self, value: object, _: object) -> Any:
+        return self.read(value)
+
+
+@frozen
+class FieldReader:
+    """
+    How one field is read.
+    """
+
+    name: str
+    key: str
+    required: bool
+    read: Read
+    absent: str = "Field required"
+
+    @classmethod
+    def of(cls, field: Attribute[Any], converter: Converter) -> FieldReader:
+        says = [word.says for word in words_of(plainest(field.type)) if isinstance(word, Length) and word.says]
+        return cls(
+            name=field.alias or field.name,
+            key=wire_name(field),
+            required=field.default is NOTHING,
+            read=reader_of(field.type, converter),
+            absent=says[0] if says else "Field required",
+        )
+
+
+@frozen
+class ClassReader:
+    """
+    How an attrs class is read from a JSON object.
+    """
+
+    cls: type
+    fields: tuple[FieldReader, ...]
+    known: frozenset[str] | None
+
+    @classmethod
+    def of(cls, shape: type, converter: Converter) -> ClassReader:
+        fields = tuple(FieldReader.of(field, converter) for field in fields_of(shape))
+        strict = getattr(shape, "forbids_unknown", False)
+        return cls(shape, fields, frozenset(field.key for field in fields) if strict else None)
+
+    def hook(self, value: object, _: object = None) -> Any:
+        """
+        The instance that the object describes.
+
+        Raises:
+            FieldsInvalid: With every mistake in it.
+        """
+        if not isinstance(value, dict):
+            raise wrong("model_attributes_type", NO_OBJECT, value)
+        mistakes: list[FieldError] = []
+        found: dict[str, Any] = {}
+        for field in self.fields:
+            key = field.key
+            if key in value:
+                try:
+                    found[field.name] = field.read(value[key])
+                except (Invalid, ValueError) as reason:
+                    mistakes += mistakes_at(reason, value[key], key)
+            elif field.required:
+                mistakes.append(FieldError((key,), "missing", field.absent, value))
+        if self.known is not None:
+            mistakes += [
+                FieldError((key,), "extra_forbidden", "Extra inputs are not permitted", value[key])
+                for key in value
+                if key not in self.known
+            ]
+        if mistakes:
+            raise FieldsInvalid(tuple(mistakes))
+        try:
+            return self.cls(**found)
+        except (Invalid, ValueError) as reason:
+            raise FieldsInvalid(tuple(mistakes_at(reason, value))) from None
+
+
+def mistakes_at(reason: Exception, value: object, *loc: str | int) -> list[FieldError]:
+    """
+    What went wrong at a place, from what reading it raised.
+    """
+    if isinstance(reason, FieldsInvalid):
+        return [error.within(*loc) for error in reason.errors]
+    return [FieldError(loc, "value_error", f"Value error, {reason}", value, {"error": str(reason)})]
+
+
+def reader_of(kind: Any, converter: Converter) -> Read:
+    """
+    A function that reads values of a type and raises `FieldsInvalid`, or `ValueError`, for what it cannot mean.
+    """
+    several = choices(plain(kind))
+    read = _any_of([choice for choice in several if choice is not NoneType], converter)
+    read = bounded(read, plain(plainest(plain(kind))), words_of(kind))
+    return _nullable(read) if NoneType in several else read
+
+
+def _any_of(kinds: Any, converter: Converter) -> Read:
+    reads = [_one(kind, converter) if not words_of(kind) else reader_of(kind, converter) for kind in kinds]
+    if len(reads) == 1:
+        return reads[0]
+
+    def read(value: object) -> Any:
+        refusals = []
+        for attempt in reads:
+            try:
+                return attempt(value)
+            except (Invalid, ValueError) as reason:
+                refusals.append(reason)
+        raise refusals[0]
+
+    return read
+
+
+def _nullable(read: Read) -> Read:
+    return lambda value: None if value is None else read(value)
+
+
+def _one(kind: Any, converter: Converter) -> Read:
+    kind = plain(kind)
+    origin = get_origin(kind) or kind
+    if kind is Any or kind is object:
+        return lambda value: value
+    if origin is Literal:
+        return _one_of({value: value for value in get_args(kind)}, "literal_error")
+    if origin in (list, tuple):
+        item = (get_args(kind) or (Any,))[0]
+        return _items(reader_of(item, converter), origin)
+    if origin is dict or origin is Mapping:
+        return _object(reader_of((get_args(kind) or (Any, Any))[1], converter))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _one_of({member.value: member for member in kind}, "enum")
+    hook = converter.get_structure_hook(kind)
+    if isinstance(hook, Single):
+        return within(hook.read, INTEGERS) if kind is int else hook.read
+    return lambda value: hook(value, kind)
+
+
+def _one_of(values: Mapping[Any, Any], kind: str) -> Read:
+    quoted = [repr(value) for value in values]
+    expected = " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
+
+    def read(value: object) -> Any:
+        # True == 1 in Python and not in JSON.
+        if isinstance(value, str | int) and value in values and not isinstance(value, bool):
+            return values[value]
+        raise wrong(kind, f"Input should be {expected}", value, {"expected": expected})
+
+    return read
+
+
+def _items(read: Read, collection: type) -> Read:
+    def read_all(value: object) -> Any:
+        if not isinstance(value, list):
+            raise wrong("list_type", "Input should be a valid list", value)
+        mistakes: list[FieldError] = []
+        found = []
+        for position, item in enumerate(value):
+            try:
+                found.append(read(item))
+            except (Invalid, ValueError) as reason:
+                mistakes += mistakes_at(reason, item, position)
+        if mistakes:
+            raise FieldsInvalid(tuple(mistakes))
+        return collection(found)
+
+    return read_all
+
+
+def _object(read: Read) -> Read:
+    def read_all(value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise wrong("dict_type", "Input should be a valid dictionary", value)
+        mistakes: list[FieldError] = []
+        found = {}
+        for key, item in value.items():
+            try:
+                found[key] = read(item)
+            except (Invalid, ValueError) as reason:
+                mistakes += mistakes_at(reason, item, key)
+        if mistakes:
+            raise FieldsInvalid(tuple(mistakes))
+        return found
+
+    return read_all

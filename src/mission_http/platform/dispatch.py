@@ -1,0 +1,123 @@
+"""
+From a request to its endpoint and back to a response, whatever goes wrong in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from attrs import frozen
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mission_http.platform.bodies import check_syntax
+from mission_http.platform.endpoints import Dialect, log_unexpected
+from mission_http.platform.exchange import EXCHANGE, Exchange
+from mission_http.platform.refusals import MethodRefused, PathUnknown
+from mission_http.platform.routes import Place, Route, RouteTree
+
+
+@frozen(eq=False)
+class Dispatcher:
+    """
+    Answers every HTTP request in one of the dialects; the first one answers where no dialect is at home.
+    """
+
+    dialects: tuple[Dialect, ...]
+    tree: RouteTree
+    homes: tuple[tuple[str, Dialect], ...]
+
+    @classmethod
+    def of(cls, dialects: Iterable[Dialect]) -> Dispatcher:
+        dialects = tuple(dialects)
+        homes = [(prefix, dialect) for dialect in dialects for prefix in (dialect.prefix, *dialect.also)]
+        homes.sort(key=lambda home: len(home[0]), reverse=True)
+        return cls(dialects, RouteTree.of(dialects), tuple(homes))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        exchange: Exchange = scope[EXCHANGE]
+        path = scope["path"]
+        root = scope.get("root_path")
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        place = self.tree.find(path)
+        dialect = exchange.dialect = self._at_home(path) if place is None else place.dialect
+        try:
+            response = await self._answer(request, exchange, dialect, place, path)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            response = dialect.refuse(error, request)
+        if scope["method"] == "HEAD":
+            response = _without_body(response)
+        try:
+            await response(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if exchange.started:
+                log_unexpected(error, request)
+                raise
+            await dialect.refuse(error, request)(scope, receive, send)
+
+    def _at_home(self, path: str) -> Dialect:
+        for prefix, dialect in self.homes:
+            if path == prefix or path.startswith(prefix + "/"):
+                return dialect
+        return self.dialects[0]
+
+    async def _answer(
+        self, request: Request, exchange: Exchange, dialect: Dialect, place: Place | None, path: str
+    ) -> Response:
+        route = None if place is None else _route_for(request.scope["method"], dialect, place)
+        access = None if route is None else route.endpoint.who
+        if dialect.edge is not None:
+            dialect.edge(request, access)
+        if place is None:
+            return self._nothing_at(path, dialect, request)
+        if route is None:
+            return _wrong_method(request.scope["method"], dialect, place)
+        endpoint = exchange.endpoint = route.endpoint
+        request.scope["path_params"] = dict(zip(route.names, place.values, strict=True))
+        if endpoint.takes is not None and dialect.manners.syntax_first:
+            await check_syntax(request)
+        if not endpoint.who.public:
+            exchange.principal = await dialect.authenticate(request, endpoint.who)
+        return await endpoint.handler(request)
+
+    def _nothing_at(self, path: str, dialect: Dialect, request: Request) -> Response:
+        bare = path.rstrip("/")
+        if dialect.manners.redirects_slash and bare != path and self.tree.find(bare) is not None:
+            return _redirect_to_bare(request)
+        raise PathUnknown(path)
+
+
+def _route_for(method: str, dialect: Dialect, place: Place) -> Route | None:
+    route = place.routes.get(method)
+    if route is None and method == "HEAD" and dialect.manners.head_follows_get:
+        return place.routes.get("GET")
+    return route
+
+
+def _wrong_method(method: str, dialect: Dialect, place: Place) -> Response:
+    allow = place.allow(dialect)
+    if method == "OPTIONS" and dialect.manners.answers_options:
+        return Response(status_code=204, headers={"allow": ", ".join(allow)})
+    raise MethodRefused(method, allow)
+
+
+def _redirect_to_bare(request: Request) -> Response:
+    raw = request.scope.get("raw_path")
+    target = quote(request.scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
+    target = target.rstrip("/")
+    query = request.scope["query_string"].decode("latin-1")
+    return Response(status_code=307, headers={"location": f"{target}?{query}" if query else target})
+
+
+def _without_body(response: Response) -> Response:
+    bare = Response(status_code=response.status_code)
+    bare.raw_headers = response.raw_headers
+    return bare

@@ -1,0 +1,90 @@
+"""
+The document as one page for a person. It loads nothing and runs nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from html import escape
+from typing import Any, Final
+
+STYLE: Final = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+h1 small { font-weight: normal; opacity: .6; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+details { border: 1px solid var(--line); border-radius: 6px; margin: .4rem 0; padding: .3rem .7rem; }
+summary { cursor: pointer; } code, pre { font: 13px/1.45 ui-monospace, monospace; }
+pre { background: var(--soft); padding: .6rem; overflow: auto; border-radius: 4px; }
+summary b { display: inline-block; min-width: 4.5rem; font: 600 13px ui-monospace, monospace; }
+summary span { opacity: .7; margin-left: 1rem; } table { border-collapse: collapse; }
+td, th { text-align: left; padding: .15rem 1.2rem .15rem 0; vertical-align: top; }
+"""
+STYLE_SOURCE: Final = "sha256-" + base64.b64encode(sha256(STYLE.encode()).digest()).decode()
+POLICY: Final = f"default-src 'none'; style-src '{STYLE_SOURCE}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def page_of(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
+    """
+    The HTML page of several documents, each under its name.
+    """
+    parts = list(parts)
+    title = parts[0][1]["info"]["title"] if parts else "API"
+    links = " · ".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name, _ in parts)
+    body = "".join(_part(name, document) for name, document in parts)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f'<body><h1>{escape(title)}</h1><p>{links} · <a href="/openapi.json">openapi.json</a></p>{body}</body></html>'
+    ).encode()
+
+
+def _part(name: str, document: Mapping[str, Any]) -> str:
+    groups: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            tag = (operation.get("tags") or ["other"])[0]
+            groups.setdefault(tag, []).append(_operation(method.upper(), path, operation))
+    listed = "".join(f"<h3>{escape(tag)}</h3>{''.join(operations)}" for tag, operations in groups.items())
+    schemas = "".join(
+        f'<details id="{escape(f"{name}.{component}")}"><summary><code>{escape(component)}</code></summary>'
+        f"<pre>{_pretty(schema)}</pre></details>"
+        for component, schema in document["components"]["schemas"].items()
+    )
+    version = escape(document["info"].get("version", ""))
+    return f'<h2 id="{escape(name)}">{escape(name)} <small>{version}</small></h2>{listed}<h3>Schemas</h3>{schemas}'
+
+
+def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(one['in'])}</td>"
+        f"<td>{'required' if one['required'] else ''}</td><td><code>{_compact(one['schema'])}</code></td></tr>"
+        for one in operation.get("parameters", ())
+    )
+    shapes = [("takes", operation.get("requestBody", {}))]
+    shapes += [(status, response) for status, response in operation["responses"].items()]
+    bodies = "".join(
+        f"<tr><th>{escape(label)}</th><td>{escape(shape.get('description', ''))}</td>"
+        f"<td><code>{_compact(_schema(shape))}</code></td></tr>"
+        for label, shape in shapes
+        if shape
+    )
+    return (
+        f"<details><summary><b>{method}</b><code>{escape(path)}</code><span>{escape(operation['summary'])}</span>"
+        f"</summary><p>{escape(operation['description'])}</p><table>{rows}</table><table>{bodies}</table></details>"
+    )
+
+
+def _schema(shape: Mapping[str, Any]) -> Any:
+    return shape.get("content", {}).get("application/json", {}).get("schema", {})
+
+
+def _compact(schema: Any) -> str:
+    reference = schema.get("$ref") if isinstance(schema, Mapping) else None
+    return escape(reference.rpartition("/")[2] if reference else json.dumps(schema)) if schema else ""
+
+
+def _pretty(schema: Any) -> str:
+    return escape(json.dumps(schema, indent=2))

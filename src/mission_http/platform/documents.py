@@ -1,0 +1,73 @@
+"""
+The document as it is served: encoded once, when first asked for.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from attrs import define, field
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from mission_http.platform.docs import POLICY, page_of
+from mission_http.platform.endpoints import Dialect, Endpoint
+from mission_http.platform.exchange import dialect_of
+from mission_http.platform.json import JsonResponse
+from mission_http.platform.openapi import document_of
+
+
+@define(eq=False)
+class Documents:
+    """
+    The documents of an application.
+    """
+
+    dialects: tuple[Dialect, ...]
+    _encoded: dict[Dialect | None, bytes] = field(factory=dict, init=False)
+    _page: bytes = field(default=b"", init=False)
+
+    def encoded(self, only: Dialect | None = None) -> bytes:
+        """
+        The bytes of the whole document, or of one dialect's part.
+        """
+        if only not in self._encoded:
+            self._encoded[only] = msgspec.json.encode(document_of(self.dialects, only))
+        return self._encoded[only]
+
+    def page(self) -> bytes:
+        """
+        The page that shows every part to a person.
+        """
+        if not self._page:
+            self._page = page_of([(one.name, document_of(self.dialects, one)) for one in self.dialects])
+        return self._page
+
+
+async def whole_document(request: Request) -> Response:
+    """
+    Describe everything, as OpenAPI 3.1.
+    """
+    documents: Documents = request.scope["app"].documents
+    return JsonResponse(documents.encoded())
+
+
+async def own_document(request: Request) -> Response:
+    """
+    Describe this part of the API, as OpenAPI 3.1.
+    """
+    documents: Documents = request.scope["app"].documents
+    return JsonResponse(documents.encoded(dialect_of(request)))
+
+
+async def docs_page(request: Request) -> Response:
+    """
+    Show the API to a person.
+    """
+    documents: Documents = request.scope["app"].documents
+    return HTMLResponse(documents.page(), headers={"content-security-policy": POLICY})
+
+
+DOCUMENT_ENDPOINTS = (
+    Endpoint("GET", "/openapi.json", whole_document, rooted=True, listed=False),
+    Endpoint("GET", "/docs", docs_page, rooted=True, listed=False),
+)

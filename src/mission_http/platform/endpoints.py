@@ -1,0 +1,226 @@
+"""
+The table that routes and the document are both read off, and what a dialect brings to it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import Factory, field, frozen
+from cattrs import Converter
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from mission_core.accounts.model import Principal
+from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, VersionMismatch
+from mission_http.platform.exchange import request_id_of
+from mission_http.platform.refusals import BodyTooLarge, MethodRefused, Unexpected
+
+logger = logging.getLogger("mission_http")
+
+Handler = Callable[[Request], Awaitable[Response]]
+MEGABYTE: Final = 1024 * 1024
+STATUSES: Final[Mapping[type[Exception], int]] = {
+    Invalid: 400,
+    NotFound: 404,
+    Denied: 403,
+    Conflict: 409,
+    VersionMismatch: 412,
+    Exhausted: 503,
+    BodyTooLarge: 413,
+    MethodRefused: 405,
+}
+"""What a dialect's own table is laid over."""
+
+
+@frozen
+class Header:
+    """
+    A request header that an operation reads, for the document.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = {"type": "string"}
+
+
+@frozen
+class Access:
+    """
+    Who may call an operation. *schemes* name entries of the dialect's `security_schemes`, any one of which will do.
+    """
+
+    name: str
+    description: str
+    schemes: tuple[str, ...] = ()
+    headers: tuple[Header, ...] = ()
+    public: bool = False
+
+
+PUBLIC: Final = Access("public", "Anyone.", public=True)
+
+
+@frozen(eq=False)
+class Endpoint:
+    """
+    One operation: where it is, what it takes and gives, who may call it, and what it may refuse with.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    takes: type | None = field(default=None, kw_only=True)
+    gives: Any = field(default=None, kw_only=True)
+    query: type | None = field(default=None, kw_only=True)
+    who: Access = field(default=PUBLIC, kw_only=True)
+    refuses: tuple[type[Exception], ...] = field(default=(), kw_only=True)
+    headers: tuple[Header, ...] = field(default=(), kw_only=True)
+    status: int = field(default=200, kw_only=True)
+    tags: tuple[str, ...] = field(default=(), kw_only=True)
+    operation_id: str | None = field(default=None, kw_only=True)
+    extra: Mapping[str, Any] = field(factory=dict, kw_only=True)
+    body_required: bool = field(default=True, kw_only=True)
+    rooted: bool = field(default=False, kw_only=True)
+    """The path stands as it is, not below the dialect's prefix."""
+    listed: bool = field(default=True, kw_only=True)
+    """Whether the document shows it."""
+
+    @property
+    def summary(self) -> str:
+        """
+        The first line of the handler's docstring.
+        """
+        return (inspect.getdoc(self.handler) or "").partition("\n")[0].rstrip(".")
+
+    @property
+    def description(self) -> str:
+        """
+        What the handler's docstring says after its first line.
+        """
+        return (inspect.getdoc(self.handler) or "").partition("\n")[2].strip()
+
+
+@frozen(kw_only=True)
+class Manners:
+    """
+    How a dialect behaves where HTTP leaves the choice.
+    """
+
+    head_follows_get: bool = False
+    answers_options: bool = False
+    redirects_slash: bool = False
+    syntax_first: bool = False
+    """Malformed JSON is refused before the caller is known."""
+    any_content_type: bool = True
+    """The body is read as JSON whatever the header says."""
+    body_limit: int = MEGABYTE
+
+
+@frozen(kw_only=True)
+class Paperwork:
+    """
+    What a dialect tells the document beyond its endpoints.
+    """
+
+    title: str
+    version: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    schema_name: Callable[[Any], str] = lambda kind: str(kind.__name__)
+    schemas: Mapping[Any, Mapping[str, Any]] = field(factory=dict)
+    """Schemas of types that the dialect spells in its own way."""
+    path_schemas: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    """Schemas of path parameters by name; a string otherwise."""
+    security_schemes: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    errors: Mapping[int, type] = field(factory=dict)
+    error: type | None = None
+    """The envelope of an error: by status, and of all others."""
+
+
+@frozen(kw_only=True, eq=False)
+class Dialect:
+    """
+    One way of speaking HTTP to the core.
+
+    *authenticate* answers who calls, or raises. *render* writes an error in the dialect's envelope, with the status
+    found for it. *edge* may refuse any request of the dialect before it is matched to an endpoint's rules.
+    """
+
+    name: str
+    prefix: str
+    endpoints: Sequence[Endpoint]
+    converter: Converter
+    query_converter: Converter
+    authenticate: Callable[[Request, Access], Awaitable[Principal | None]]
+    render: Callable[[Exception, int, Request], Response]
+    statuses: Mapping[type[Exception], int] = field(factory=dict)
+    also: tuple[str, ...] = ()
+    """Further prefixes whose unknown paths are this dialect's to answer."""
+    edge: Callable[[Request, Access | None], None] | None = None
+    manners: Manners = Manners()
+    headers: Mapping[str, str] = field(factory=dict)
+    """Response headers that this dialect adds unless the settings or the response have them."""
+    paperwork: Paperwork = Paperwork(title="", version="")
+    _table: dict[type[Exception], int] = field(
+        init=False, repr=False, default=Factory(lambda self: {**STATUSES, **self.statuses}, takes_self=True)
+    )
+
+    def path_of(self, endpoint: Endpoint) -> str:
+        """
+        The whole path of one of its endpoints.
+        """
+        return endpoint.path if endpoint.rooted else self.prefix + endpoint.path
+
+    def compile_shapes(self) -> None:
+        """
+        Make the readers of all bodies and queries, so that a mistake in one shows at the start.
+        """
+        for endpoint in self.endpoints:
+            if endpoint.takes is not None:
+                self.converter.get_structure_hook(endpoint.takes)
+            if endpoint.query is not None:
+                self.query_converter.get_structure_hook(endpoint.query)
+
+    def status_of(self, kind: type[Exception]) -> int:
+        """
+        The status of an error: its class's, or that of the nearest ancestor with one, or 500.
+        """
+        status = self._table.get(kind)
+        if status is None:
+            status = next((self._table[cls] for cls in kind.__mro__ if cls in self._table), 500)
+            self._table[kind] = status
+        return status
+
+    def refuse(self, error: Exception, request: Request) -> Response:
+        """
+        The response to an error. What is no refusal is logged with its traceback, and told as `Unexpected`.
+        """
+        status = self.status_of(type(error))
+        if status == 500 and not isinstance(error, Refusal):
+            log_unexpected(error, request)
+            error = Unexpected()
+        try:
+            response = self.render(error, status, request)
+        except Exception as mistake:
+            log_unexpected(mistake, request)
+            return PlainTextResponse("Internal Server Error", 500)
+        if isinstance(error, MethodRefused):
+            response.headers["allow"] = ", ".join(error.allow)
+        return response
+
+
+def log_unexpected(error: Exception, request: Request) -> None:
+    """
+    Write what happened to the log, under the request's id.
+    """
+    logger.error(
+        "request %s: %s %r failed unexpectedly",
+        request_id_of(request),
+        request.method,
+        request.scope["path"],
+        exc_info=error,
+        extra={"request_id": request_id_of(request)},
+    )

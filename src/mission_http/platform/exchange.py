@@ -1,0 +1,82 @@
+"""
+What the platform knows of one request while it is answered, and how handlers ask for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from attrs import define
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mission_core.accounts.model import Principal
+    from mission_core.ports import Ports
+    from mission_http.platform.endpoints import Dialect, Endpoint
+
+EXCHANGE: Final = "mission"
+UNREAD: Final = object()
+
+
+@define(eq=False)
+class Exchange:
+    """
+    One request and its answer.
+    """
+
+    request_id: str
+    dialect: Dialect | None = None
+    endpoint: Endpoint | None = None
+    principal: Principal | None = None
+    body: bytes | None = None
+    parsed: Any = UNREAD
+    started: bool = False
+
+
+def exchange_of(request: Request) -> Exchange:
+    return cast(Exchange, request.scope[EXCHANGE])
+
+
+def request_id_of(request: Request) -> str:
+    """
+    The id of the request, as its response carries it.
+    """
+    return exchange_of(request).request_id
+
+
+def dialect_of(request: Request) -> Dialect:
+    """
+    The dialect that answers the request.
+    """
+    dialect = exchange_of(request).dialect
+    if dialect is None:
+        raise RuntimeError("the request is not matched to a dialect yet")
+    return dialect
+
+
+def endpoint_of(request: Request) -> Endpoint:
+    """
+    The endpoint that the request was matched to.
+    """
+    endpoint = exchange_of(request).endpoint
+    if endpoint is None:
+        raise RuntimeError("the request is not matched to an endpoint")
+    return endpoint
+
+
+def principal_of(request: Request) -> Principal:
+    """
+    Who calls, as the dialect's `authenticate` answered. A public endpoint has nobody to ask for.
+    """
+    principal = exchange_of(request).principal
+    if principal is None:
+        raise RuntimeError("nobody was authenticated for this request")
+    return principal
+
+
+def ports_of(request: Request) -> Ports:
+    """
+    What the core is to work with.
+    """
+    return cast("Ports", request.scope["app"].ports)

@@ -1,0 +1,131 @@
+"""
+The OpenAPI 3.1 document, read off the endpoint tables of the dialects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from attrs import define
+
+from mission_http.platform.endpoints import Dialect, Endpoint, Header
+from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldsInvalid
+from mission_http.platform.schemas import JsonSchema, Schemas
+
+UNREADABLE: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
+
+
+def document_of(dialects: Iterable[Dialect], only: Dialect | None = None) -> JsonSchema:
+    """
+    The document of all dialects, or of one of them. The first dialect's title and version are the document's.
+    """
+    shown = [only] if only else list(dialects)
+    paths: dict[str, JsonSchema] = {}
+    schemas: dict[str, JsonSchema] = {}
+    schemes: dict[str, Mapping[str, Any]] = {}
+    for dialect in shown:
+        writer = Writer(dialect, Schemas(dialect.paperwork.schema_name, dialect.paperwork.schemas))
+        for endpoint in dialect.endpoints:
+            if endpoint.listed:
+                path = paths.setdefault(dialect.path_of(endpoint), {})
+                path[endpoint.method.lower()] = writer.operation(endpoint)
+        _merge(schemas, writer.schemas.components)
+        _merge(schemes, dialect.paperwork.security_schemes)
+    info = shown[0].paperwork
+    about = {"title": info.title, "version": info.version, "description": info.description}
+    return {
+        "openapi": "3.1.0",
+        "info": {name: text for name, text in about.items() if text},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": schemes},
+        "tags": [{"name": tag} for tag in dict.fromkeys(tag for one in shown for tag in one.paperwork.tags)],
+    }
+
+
+def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if into.setdefault(name, value) != value:
+            raise ValueError(f"two dialects call different things {name}")
+
+
+@define
+class Writer:
+    """
+    Describes the operations of one dialect.
+    """
+
+    dialect: Dialect
+    schemas: Schemas
+
+    def operation(self, endpoint: Endpoint) -> JsonSchema:
+        """
+        All that the document says about an endpoint.
+        """
+        described: JsonSchema = {
+            "operationId": endpoint.operation_id or self._default_id(endpoint),
+            "summary": endpoint.summary,
+            "description": endpoint.description or endpoint.summary,
+            "tags": list(endpoint.tags),
+            "parameters": self._parameters(endpoint),
+            "responses": self._responses(endpoint),
+        }
+        if endpoint.takes is not None:
+            described["requestBody"] = {
+                "required": endpoint.body_required,
+                "content": _json(self.schemas.of(endpoint.takes)),
+            }
+        if endpoint.who.schemes:
+            described["security"] = [{scheme: []} for scheme in endpoint.who.schemes]
+        if not described["parameters"]:
+            del described["parameters"]
+        return {**described, **endpoint.extra}
+
+    def _default_id(self, endpoint: Endpoint) -> str:
+        path = re.sub(r"\W", "_", self.dialect.path_of(endpoint))
+        return f"{endpoint.handler.__name__}{path}_{endpoint.method.lower()}"
+
+    def _parameters(self, endpoint: Endpoint) -> list[JsonSchema]:
+        names = re.findall(r"{(\w+)}", self.dialect.path_of(endpoint))
+        told = self.dialect.paperwork.path_schemas
+        parameters = [_parameter("path", name, dict(told.get(name, {"type": "string"})), True) for name in names]
+        if endpoint.query is not None:
+            properties, required = self.schemas.properties(endpoint.query)
+            parameters += [_parameter("query", name, schema, name in required) for name, schema in properties.items()]
+        return parameters + [_header(header) for header in (*endpoint.who.headers, *endpoint.headers)]
+
+    def _responses(self, endpoint: Endpoint) -> JsonSchema:
+        good: JsonSchema = {"description": HTTPStatus(endpoint.status).phrase}
+        if endpoint.gives is not None:
+            good["content"] = _json(self.schemas.of(endpoint.gives))
+        responses = {str(endpoint.status): good}
+        for status in self._error_statuses(endpoint):
+            shape = self.dialect.paperwork.errors.get(status, self.dialect.paperwork.error)
+            told: JsonSchema = {"description": HTTPStatus(status).phrase}
+            if shape is not None:
+                told["content"] = _json(self.schemas.of(shape))
+            responses.setdefault(str(status), told)
+        return responses
+
+    def _error_statuses(self, endpoint: Endpoint) -> list[int]:
+        refused: set[type[Exception]] = set(endpoint.refuses)
+        if endpoint.takes is not None:
+            refused |= {*UNREADABLE, BodyTooLarge}
+        if endpoint.query is not None or endpoint.headers or "{" in endpoint.path:
+            refused.add(FieldsInvalid)
+        statuses = {self.dialect.status_of(kind) for kind in refused}
+        return sorted(statuses if endpoint.who.public else statuses | {401, 403})
+
+
+def _json(schema: JsonSchema) -> JsonSchema:
+    return {"application/json": {"schema": schema}}
+
+
+def _parameter(where: str, name: str, schema: JsonSchema, required: bool) -> JsonSchema:
+    return {"name": name, "in": where, "required": required, "schema": schema}
+
+
+def _header(header: Header) -> JsonSchema:
+    return {**_parameter("header", header.name, dict(header.schema), False), "description": header.description}

@@ -1,0 +1,139 @@
+"""
+What the platform itself refuses, in neutral words; each dialect renders them in its own envelope.
+
+    Invalid
+    ├── FieldsInvalid        values of the body, query, path or headers that cannot be read
+    ├── BodyMalformed        the body is not JSON
+    ├── BodyMissing          there is no body, and there must be one
+    └── BodyTooLarge         it is longer than the limit
+    NotFound
+    └── PathUnknown          no endpoint has this path
+    Refusal
+    └── MethodRefused        the path is known, this method is not
+    Unexpected               what no one foresaw; the reason is in the server's log only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import define, evolve, frozen
+
+from mission_core.errors import Invalid, NotFound, Refusal
+
+NO_CONTEXT: Final[Mapping[str, Any]] = {}
+
+
+@frozen
+class FieldError:
+    """
+    One wrong value: where it stands, what kind of mistake it is, and how to say so.
+    """
+
+    loc: tuple[str | int, ...]
+    kind: str
+    message: str
+    input: object = None
+    ctx: Mapping[str, Any] = NO_CONTEXT
+
+    def within(self, *outer: str | int) -> FieldError:
+        """
+        The same mistake, seen from further out.
+        """
+        return evolve(self, loc=(*outer, *self.loc))
+
+    @property
+    def dotted(self) -> str:
+        """
+        The place in dots, without its first element (`body`, `query`, …).
+        """
+        return ".".join(str(step) for step in self.loc[1:])
+
+
+@define
+class FieldsInvalid(Invalid):
+    """
+    Values that cannot be read, every one of them. A location starts with `body`, `query`, `path` or `header`.
+    """
+
+    errors: tuple[FieldError, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(f"{'.'.join(map(str, error.loc))}: {error.message}" for error in self.errors)
+
+
+@define
+class BodyMalformed(Invalid):
+    """
+    The body is not JSON, or nests too deeply to be read.
+    """
+
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the body is not JSON: {self.reason} (character {self.offset})"
+
+
+@define
+class BodyMissing(Invalid):
+    """
+    The operation needs a body, and none was sent.
+    """
+
+    def __str__(self) -> str:
+        return "a body is required"
+
+
+@define
+class BodyTooLarge(Invalid):
+    """
+    The body is longer than the server reads.
+    """
+
+    limit: int
+
+    def __str__(self) -> str:
+        return f"the body is longer than {self.limit} bytes"
+
+
+@define
+class PathUnknown(NotFound):
+    """
+    No endpoint has this path.
+    """
+
+    path: str
+
+    def __str__(self) -> str:
+        return "there is nothing at this path"
+
+
+@define
+class MethodRefused(Refusal):
+    """
+    The path is known, but not with this method.
+    """
+
+    method: str
+    allow: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"only {', '.join(self.allow)} can be used here"
+
+
+class Unexpected(Exception):
+    """
+    A mistake of the server. It carries nothing: what happened is in the log, under the request's id.
+    """
+
+    def __str__(self) -> str:
+        return "Internal Server Error"
+
+
+def wrong(kind: str, message: str, value: object, ctx: Mapping[str, Any] = NO_CONTEXT) -> FieldsInvalid:
+    """
+    The refusal of a single value; whoever holds the value adds where it stands.
+    """
+    return FieldsInvalid((FieldError((), kind, message, value, ctx),))

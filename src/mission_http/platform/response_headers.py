@@ -1,0 +1,96 @@
+"""
+What every response carries: the request's id and the security headers. One wrapper around `send` does both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import frozen
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mission_http.platform.endpoints import Dialect
+from mission_http.platform.exchange import EXCHANGE, Exchange
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+_acceptable: Final = re.compile(rb"[\x20-\x7e]{1,128}")
+
+
+@frozen(kw_only=True)
+class SecurityHeaders:
+    """
+    The values of the security headers. Blank switches one off; None leaves it to the dialect.
+    """
+
+    content_type_options: str | None = "nosniff"
+    frame_options: str | None = "DENY"
+    referrer_policy: str | None = "strict-origin-when-cross-origin"
+    permissions_policy: str | None = None
+    strict_transport_security: str | None = None
+
+    def named(self) -> dict[str, str | None]:
+        """
+        The values by header name.
+        """
+        return {
+            "x-content-type-options": self.content_type_options,
+            "x-frame-options": self.frame_options,
+            "referrer-policy": self.referrer_policy,
+            "permissions-policy": self.permissions_policy,
+            "strict-transport-security": self.strict_transport_security,
+        }
+
+    def raw(self, dialect: Dialect | None) -> RawHeaders:
+        """
+        The headers as they are sent, with those of the dialect.
+        """
+        chosen = {name.lower(): value for name, value in dialect.headers.items()} if dialect else {}
+        chosen |= {name: value.strip() for name, value in self.named().items() if value is not None}
+        return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in chosen.items() if value)
+
+
+@frozen(eq=False)
+class ResponseHeaders:
+    """
+    ASGI middleware that opens the exchange and adds the headers to its response.
+    """
+
+    app: ASGIApp
+    by_dialect: dict[Dialect | None, RawHeaders]
+
+    @classmethod
+    def around(cls, app: ASGIApp, security: SecurityHeaders, dialects: Iterable[Dialect]) -> ResponseHeaders:
+        return cls(app, {dialect: security.raw(dialect) for dialect in (None, *dialects)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = sent_or_new_id(scope["headers"])
+        exchange = scope[EXCHANGE] = Exchange(request_id.decode("ascii"))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.started = True
+                headers = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                headers += [pair for pair in self.by_dialect[exchange.dialect] if pair[0] not in present]
+                headers.append((b"x-request-id", request_id))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def sent_or_new_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """
+    The first `X-Request-Id` if it is 1 to 128 printable ASCII characters, else 32 fresh hexadecimal digits.
+    """
+    for name, value in headers:
+        if name == b"x-request-id":
+            trimmed = value.strip()
+            if _acceptable.fullmatch(trimmed):
+                return trimmed
+            break
+    return os.urandom(16).hex().encode("ascii")

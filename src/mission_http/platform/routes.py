@@ -1,0 +1,121 @@
+"""
+From method and path to endpoint: a tree of path segments, so that a lookup costs the same however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import Factory, define, frozen
+
+from mission_http.platform.endpoints import Dialect, Endpoint
+
+
+@frozen(eq=False)
+class Route:
+    """
+    An endpoint where it stands in the tree.
+    """
+
+    dialect: Dialect
+    endpoint: Endpoint
+    names: tuple[str, ...]
+
+
+@define(eq=False)
+class Node:
+    """
+    One place in the tree: what may follow, and what is here.
+    """
+
+    literals: dict[str, Node] = Factory(dict)
+    parameter: Node | None = None
+    routes: dict[str, Route] = Factory(dict)
+
+
+@frozen(eq=False)
+class Place:
+    """
+    A known path: its routes by method, and the values of its parameters.
+    """
+
+    routes: dict[str, Route]
+    values: tuple[str, ...]
+
+    @property
+    def dialect(self) -> Dialect:
+        return next(iter(self.routes.values())).dialect
+
+    def allow(self, dialect: Dialect) -> tuple[str, ...]:
+        """
+        The methods that can be used here, in order.
+        """
+        methods = set(self.routes)
+        if dialect.manners.head_follows_get and "GET" in methods:
+            methods.add("HEAD")
+        if dialect.manners.answers_options:
+            methods.add("OPTIONS")
+        return tuple(sorted(methods))
+
+
+@frozen(eq=False)
+class RouteTree:
+    """
+    All endpoints of all dialects. A literal segment wins over a parameter wherever both lead to a known path.
+    """
+
+    root: Node
+    fixed: dict[str, Place]
+
+    @classmethod
+    def of(cls, dialects: Iterable[Dialect]) -> RouteTree:
+        tree = cls(Node(), {})
+        for dialect in dialects:
+            for endpoint in dialect.endpoints:
+                tree._add(dialect, endpoint)
+        return tree
+
+    def _add(self, dialect: Dialect, endpoint: Endpoint) -> None:
+        path = dialect.path_of(endpoint)
+        node, names = self.root, []
+        for segment in path.split("/")[1:]:
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.parameter = node.parameter or Node()
+                node = node.parameter
+            else:
+                node = node.literals.setdefault(segment, Node())
+        if endpoint.method in node.routes:
+            raise ValueError(f"{endpoint.method} {path} is declared twice")
+        node.routes[endpoint.method] = Route(dialect, endpoint, tuple(names))
+        if not names:
+            self.fixed[path] = Place(node.routes, ())
+
+    def find(self, path: str) -> Place | None:
+        """
+        What is known about a path, or None if nothing is.
+        """
+        place = self.fixed.get(path)
+        if place is not None:
+            return place
+        values: list[str] = []
+        node = _walk(self.root, path.split("/"), 1, values)
+        return None if node is None else Place(node.routes, tuple(values))
+
+
+def _walk(node: Node, segments: list[str], depth: int, values: list[str]) -> Node | None:
+    if depth == len(segments):
+        return node if node.routes else None
+    segment = segments[depth]
+    literal = node.literals.get(segment)
+    if literal is not None:
+        found = _walk(literal, segments, depth + 1, values)
+        if found is not None:
+            return found
+    if node.parameter is None or not segment:
+        return None
+    values.append(segment)
+    found = _walk(node.parameter, segments, depth + 1, values)
+    if found is None:
+        values.pop()
+    return found
