@@ -1,0 +1,83 @@
+"""
+How statements reach a database: the one interface between what is asked and how a driver runs it.
+
+What is asked is written once, as a generator of steps that yields `Ask`s and is sent their answers. A session runs
+it: on SQLite on the driver's thread, many units in one crossing; on PostgreSQL over one connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from attrs import define
+
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+
+R = TypeVar("R")
+
+
+class Ask(NamedTuple):
+    """
+    One statement, as its driver takes it, with its values in order.
+
+    With *rows* the answer is the list of rows, else the number of rows that were changed. With *many*, *values* is a
+    sequence of value tuples for a statement without rows, and the answer is not to be used.
+    """
+
+    text: str
+    values: Sequence[Any] = ()
+    rows: bool = True
+    many: bool = False
+
+
+Steps = Generator[Ask, Any, R]
+
+
+@define
+class Violated(Exception):
+    """
+    A named constraint refused a statement. Thrown into the steps that asked it.
+    """
+
+    constraint: str
+
+
+class Session(Protocol):
+    """
+    A database that steps can be run against.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """
+        `sqlite` or `postgresql`.
+        """
+
+    async def read(self, steps: Callable[[], Steps[R]]) -> R:
+        """
+        Run steps that only read, on the last committed state; each statement by itself sees one moment.
+        """
+
+    async def write(
+        self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
+    ) -> R:
+        """
+        Run steps as one all-or-nothing change, which is durable before this returns (unless *durable* is false). What
+        the steps raise undoes them alone and is raised here. If they wrote to the log
+        of *wakes*, its readers are woken after the commit.
+
+        Raises:
+            StoreFailed: If the database itself gave up and undid everything.
+        """
+
+    async def wait(self, organization: OrganizationId, *, after: int) -> None:
+        """
+        Return once the log of *organization* reaches beyond *after*, in whatever process; waiting costs no query.
+        """
+
+    async def close(self) -> None:
+        """
+        Finish what is under way and let go of the database.
+        """

@@ -1,0 +1,3 @@
+"""
+Organizations, principals and the keys they come with.
+"""

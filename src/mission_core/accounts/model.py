@@ -1,0 +1,205 @@
+"""
+Organizations, principals, roles and API keys.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from attrs import evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.errors import Denied, NotFound, RoleTooLow
+from mission_core.events.model import Actor, Fact
+from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, OrganizationId, UserId
+from mission_core.values import aware, text
+
+
+class Role(StrEnum):
+    """
+    What a principal may do in its organization; each may all that those before it may.
+    """
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+RANK: Final = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+SCOPES: Final = (
+    "viewer", "operator", "admin", "agent:self", "agent:diagnostics", "agent:attribution", "agent:heartbeat",
+    "agent:messages",
+)  # fmt: skip
+
+
+@frozen(kw_only=True)
+class Organization:
+    """
+    The border no row crosses. *gateway* is the id of its built-in local gateway.
+    """
+
+    id: OrganizationId
+    number: int
+    slug: str
+    name: str
+    gateway: UUID
+    created_at: datetime = field(validator=aware)
+
+
+@frozen(kw_only=True)
+class System:
+    """
+    A principal that belongs to no agent: the operator's key, a job, an embedding program.
+    """
+
+    organization: OrganizationId
+    name: str = "system"
+    display: str = "System"
+    user: UserId | None = None
+    role: Role = Role.ADMIN
+
+    @property
+    def actor(self) -> Actor:
+        """
+        How the log names it.
+        """
+        return Actor("user" if self.user else "system", self.user, self.name)
+
+
+@frozen(kw_only=True)
+class AgentPrincipal:
+    """
+    An agent that showed its key. With a board it is confined to that board; without, it sees the organization.
+    """
+
+    organization: OrganizationId
+    agent: AgentId
+    name: str
+    board: BoardId | None = None
+    lead: bool = False
+    role: Role = Role.OPERATOR
+    key: ApiKeyId | None = None
+    seen_at: datetime | None = field(default=None, eq=False)
+
+    @property
+    def display(self) -> str:
+        """
+        How people see it named.
+        """
+        return self.name
+
+    @property
+    def actor(self) -> Actor:
+        """
+        How the log names it.
+        """
+        return Actor("agent", self.agent, self.name)
+
+
+Principal = System | AgentPrincipal
+
+
+def board_of(principal: Principal) -> BoardId | None:
+    """
+    The one board the principal is confined to, if it is.
+    """
+    return principal.board if isinstance(principal, AgentPrincipal) else None
+
+
+def require(principal: Principal, role: Role) -> None:
+    """
+    Raises:
+        RoleTooLow: If the principal's role does not reach *role*.
+    """
+    if RANK[principal.role] < RANK[role]:
+        raise RoleTooLow(role.value, principal.role.value)
+
+
+def role_from(scopes: tuple[str, ...]) -> Role:
+    """
+    The highest role among a key's scopes; viewer where none is named.
+    """
+    return next((role for role in (Role.ADMIN, Role.OPERATOR) if role.value in scopes), Role.VIEWER)
+
+
+class ApiKeyNotFound(NotFound):
+    """
+    There is no such live key.
+    """
+
+    def __str__(self) -> str:
+        return "there is no such live key; list the keys to see which are"
+
+
+class NotYourAgent(Denied):
+    """
+    An agent's key reaches its own agent only.
+    """
+
+    def __str__(self) -> str:
+        return "an agent's key may only be used for its own agent"
+
+
+@frozen(kw_only=True)
+class ApiKey:
+    """
+    A secret that stands for a principal, kept as its SHA-256 only. *prefix* is what people recognise it by.
+    """
+
+    id: ApiKeyId
+    number: ApiKeyNumber
+    organization: OrganizationId
+    agent: AgentId
+    name: str = field(validator=text(least=1, most=128))
+    digest: bytes = field(repr=False)
+    prefix: str
+    scopes: tuple[str, ...]
+    created_by: str | None
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    expires_at: datetime | None = field(default=None, validator=optional(aware))
+    revoked_at: datetime | None = field(default=None, validator=optional(aware))
+    last_used_at: datetime | None = field(default=None, validator=optional(aware))
+    version: int = 0
+
+    def revoke_for(self, agent: AgentId, *, at: datetime) -> tuple[ApiKey, KeyWasRevoked]:
+        """
+        End it for good.
+
+        Raises:
+            ApiKeyNotFound: If it is another agent's, or was revoked already.
+        """
+        if self.agent != agent or self.revoked_at is not None:
+            raise ApiKeyNotFound
+        return evolve(self, revoked_at=at, updated_at=at), KeyWasRevoked(key=self.id, agent=self.agent, at=at)
+
+
+@frozen(kw_only=True)
+class KeyMade(Fact):
+    """
+    An agent got a key.
+    """
+
+    kind = "key.made"
+    about = "key"
+
+    key: ApiKeyId
+    agent: AgentId
+    name: str
+    scopes: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class KeyWasRevoked(Fact):
+    """
+    A key stopped working.
+    """
+
+    kind = "key.revoked"
+    about = "key"
+
+    key: ApiKeyId
+    agent: AgentId

@@ -1,0 +1,3 @@
+"""
+Agents: who they are, whether they are there, and the keys they show.
+"""

@@ -1,0 +1,201 @@
+"""
+Agents, their presence and the status derived from it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import define, evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.errors import Conflict, Exhausted, NotFound
+from mission_core.events.model import Fact
+from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, name_key, text
+
+PROVISIONING: Final = "provisioning"
+ONLINE: Final = "online"
+OFFLINE: Final = "offline"
+IDLE: Final = "idle"
+LIFECYCLE: Final = frozenset({"updating", "deleting"})
+SILENCE: Final = timedelta(minutes=10)
+"""An agent that was not heard of for this long is offline."""
+TOUCH_EVERY: Final = timedelta(seconds=30)
+"""A request of an agent counts as a sign of life at most this often."""
+
+
+class AgentNotFound(NotFound):
+    """
+    This organization has no such agent.
+    """
+
+    def __str__(self) -> str:
+        return "Agent not found"
+
+
+@define
+class AgentNameTaken(Conflict):
+    """
+    Another agent of the organization has this name, whatever its case.
+    """
+
+    board: BoardId | None = None
+
+    def __str__(self) -> str:
+        return "Agent name already exists"
+
+
+class SessionKeyTaken(Conflict):
+    """
+    Another agent has this session key.
+    """
+
+    def __str__(self) -> str:
+        return "another agent has this session key; choose another"
+
+
+@define
+class TooManyAgents(Exhausted):
+    """
+    The board's lead may not add another worker.
+    """
+
+    most: int
+
+    def __str__(self) -> str:
+        plural = "" if self.most == 1 else "s"
+        return (
+            f"Board worker-agent limit reached: max_agents={self.most} (excluding the lead); "
+            f"cannot create more than {self.most} agent{plural}."
+        )
+
+
+@frozen(kw_only=True)
+class Presence:
+    """
+    When an agent was last heard of and what it said: a record beside the agent, without a version.
+    """
+
+    reported: str = field(default=PROVISIONING, validator=text(least=1, most=100))
+    last_seen_at: datetime | None = field(default=None, validator=optional(aware))
+    activity: str | None = field(default=None, validator=optional(text(most=500)))
+
+    def status(self, *, at: datetime) -> str:
+        """
+        What it reported, unless it was never seen (provisioning) or fell silent (offline).
+        """
+        if self.reported in LIFECYCLE:
+            return self.reported
+        if self.last_seen_at is None:
+            return PROVISIONING
+        return OFFLINE if at - self.last_seen_at > SILENCE else self.reported
+
+    def seen(self, *, at: datetime, status: str | None = None, activity: str | None = None) -> Presence:
+        """
+        A sign of life: with *status* it says how it is; without, an agent that was never up is online.
+        """
+        reported = status or (ONLINE if self.reported in (PROVISIONING, OFFLINE) else self.reported)
+        return Presence(reported=reported, last_seen_at=at, activity=activity or self.activity)
+
+
+@frozen(kw_only=True)
+class Agent:
+    """
+    A worker, a board's lead, or (without a board) one that serves the whole organization.
+    """
+
+    id: AgentId
+    number: AgentNumber
+    organization: OrganizationId
+    name: str = field(validator=text(least=1, most=100))
+    role: str = field(default="agent", validator=text(least=1, most=100))
+    board: BoardId | None = None
+    lead: bool = False
+    main: bool = False
+    config: JsonText = EMPTY_OBJECT
+    session_key: str | None = field(default=None, validator=optional(text(most=300)))
+    soul: str | None = field(default=None, validator=optional(text(most=50_000)))
+    working_memory: str = field(default="", validator=text(most=524_288))
+    runtime_type: str | None = field(default=None, validator=optional(text(most=100)))
+    source: str = field(default="manual", validator=text(most=100))
+    workspace_path: str | None = field(default=None, validator=optional(text(most=500)))
+    hidden: bool = False
+    heartbeat_config: JsonText | None = None
+    identity_profile: JsonText | None = None
+    identity_template: str | None = field(default=None, validator=optional(text(most=50_000)))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    presence: Presence = Presence()
+    version: int = 0
+
+    @property
+    def name_key(self) -> str:
+        """
+        What its name is compared by.
+        """
+        return name_key(self.name)
+
+    def status(self, *, at: datetime) -> str:
+        """
+        Its derived status.
+        """
+        return self.presence.status(at=at)
+
+    def heard(
+        self, *, at: datetime, status: str | None = None, activity: str | None = None
+    ) -> tuple[Agent, AgentStatusChanged | None]:
+        """
+        The agent after a sign of life, and the fact if its derived status changed by it.
+        """
+        before = self.status(at=at)
+        presence = self.presence.seen(at=at, status=status, activity=activity)
+        after = presence.status(at=at)
+        changed = AgentStatusChanged(agent=self.id, name=self.name, was=before, status=after, at=at)
+        return evolve(self, presence=presence), changed if before != after else None
+
+
+@frozen(kw_only=True)
+class AgentCreated(Fact):
+    """
+    An agent was made or registered itself.
+    """
+
+    kind = "agent.created"
+    about = "agent"
+
+    agent: AgentId
+    number: int
+    name: str
+    role: str
+    board: BoardId | None
+    registered: bool = False
+
+
+@frozen(kw_only=True)
+class AgentUpdated(Fact):
+    """
+    Fields of an agent changed.
+    """
+
+    kind = "agent.updated"
+    about = "agent"
+
+    agent: AgentId
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class AgentStatusChanged(Fact):
+    """
+    An agent's derived status changed.
+    """
+
+    kind = "agent.status_changed"
+    about = "agent"
+
+    agent: AgentId
+    name: str
+    was: str
+    status: str

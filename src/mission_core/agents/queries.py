@@ -1,0 +1,106 @@
+"""
+Reading agents and their keys: plain rows, without building entities.
+
+Ids are 16 bytes, moments microseconds since 1970, JSON columns their text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from attrs import frozen
+
+from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.values import JsonText
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.accounts.model import Principal
+    from mission_core.values import Listed, Page
+
+
+class AgentRow(NamedTuple):
+    """
+    An agent and its presence as stored; what is derived of it depends on the moment.
+    """
+
+    id: bytes
+    number: int
+    board: bytes | None
+    name: str
+    role: str
+    lead: int
+    main: int
+    config: JsonText
+    session_key: str | None
+    soul: str | None
+    working_memory: str
+    runtime_type: str | None
+    source: str
+    workspace_path: str | None
+    hidden: int
+    heartbeat_config: JsonText | None
+    identity_profile: JsonText | None
+    identity_template: str | None
+    created_at: int
+    updated_at: int
+    reported: str
+    last_seen_at: int | None
+    activity: str | None
+    version: int
+
+
+class KeyRow(NamedTuple):
+    """
+    A key as people may see it: never its secret or digest.
+    """
+
+    number: int
+    name: str
+    prefix: str
+    scopes: JsonText
+    created_by: str | None
+    expires_at: int | None
+    revoked_at: int | None
+    last_used_at: int | None
+    created_at: int
+    updated_at: int
+
+
+@frozen(kw_only=True)
+class AgentFilter:
+    """
+    Which agents are wanted. *status* is the derived one at the moment *at*.
+    """
+
+    status: str | None = None
+    role: str | None = None
+    board: BoardId | None = None
+    hidden: bool = False
+    at: datetime
+
+
+class AgentReads(Protocol):
+    """
+    Reads agents as far as a principal may see them: its organization's, and the one board's it is confined to.
+    """
+
+    async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
+        """
+        By id, number or name (whatever its case).
+
+        Raises:
+            AgentNotFound: If this organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """
+
+    async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
+        """
+        Agent rows, newest first (by number, falling).
+        """
+
+    async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
+        """
+        The agent's keys, newest first.
+        """

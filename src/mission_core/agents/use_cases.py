@@ -1,0 +1,315 @@
+"""
+Making agents, hearing of them, and their keys.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, frozen
+
+from mission_core.accounts.model import (
+    RANK,
+    AgentPrincipal,
+    ApiKey,
+    KeyMade,
+    NotYourAgent,
+    Principal,
+    Role,
+    board_of,
+    require,
+)
+from mission_core.agents.model import (
+    IDLE,
+    PROVISIONING,
+    TOUCH_EVERY,
+    Agent,
+    AgentCreated,
+    AgentNameTaken,
+    AgentNotFound,
+    Presence,
+    TooManyAgents,
+)
+from mission_core.boards.model import BoardDenied
+from mission_core.errors import InvalidField
+from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId
+from mission_core.values import EMPTY_OBJECT, JsonText
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+@frozen(kw_only=True)
+class CreateAgent:
+    """
+    Make an agent, with a key of its own.
+    """
+
+    name: str
+    role: str = "agent"
+    status: str = PROVISIONING
+    board: BoardId | None = None
+    lead: bool = False
+    config: JsonText = EMPTY_OBJECT
+    session_key: str | None = None
+    soul: str | None = None
+    runtime_type: str | None = None
+    workspace_path: str | None = None
+    heartbeat_config: JsonText | None = None
+    identity_profile: JsonText | None = None
+    identity_template: str | None = None
+
+
+@frozen(kw_only=True)
+class RegisterAgent:
+    """
+    Say that an agent is here; make it if it is new.
+    """
+
+    name: str
+    role: str = "agent"
+    config: JsonText = EMPTY_OBJECT
+
+
+@frozen(kw_only=True)
+class HearAgent:
+    """
+    A sign of life of an agent.
+    """
+
+    agent: AgentId | AgentNumber | str
+    status: str | None = None
+    activity: str | None = None
+
+
+@frozen(kw_only=True)
+class MakeKey:
+    """
+    Give an agent another key.
+    """
+
+    agent: AgentId | AgentNumber | str
+    name: str = "default"
+    scopes: tuple[str, ...] = ("viewer", "agent:self")
+    expires_at: datetime | None = None
+    lasts: timedelta | None = None
+
+
+@frozen(kw_only=True)
+class RevokeKey:
+    """
+    End one of an agent's keys.
+    """
+
+    agent: AgentId | AgentNumber | str
+    key: ApiKeyNumber
+
+
+@frozen
+class WithToken:
+    """
+    An agent, and the secret of the key that was made with it: shown here and nowhere else. No secret, no new key.
+    """
+
+    agent: Agent
+    token: str | None
+    new: bool = True
+
+
+async def agent_named(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> Agent:
+    """
+    The agent by id, number or name.
+
+    Raises:
+        AgentNotFound: If there is none.
+        BoardDenied: If its board is not granted to the principal.
+    """
+    if not isinstance(agent, str):
+        return await unit.agents.get(agent)
+    found = await unit.agents.find(agent)
+    if found is None:
+        raise AgentNotFound
+    return await unit.agents.get(found.id)
+
+
+async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> WithToken:
+    """
+    Make an agent.
+
+    Raises:
+        AgentNameTaken: If the organization has an agent of this name.
+        BoardNotFound: If there is no such board for this principal.
+        TooManyAgents: If a lead adds one above its board's limit.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        if await unit.agents.find(cmd.name):
+            raise AgentNameTaken
+        if board_of(principal) is not None and cmd.board != board_of(principal):
+            raise BoardDenied
+        if cmd.board is not None:
+            board = await unit.boards.get(cmd.board)
+            if isinstance(principal, AgentPrincipal):
+                if await unit.agents.count_workers(board.id) >= board.max_agents:
+                    raise TooManyAgents(board.max_agents)
+                unit.rely_on(board, bump=True)
+        given = asdict(cmd, recurse=False)
+        made = await _make(ports, unit, principal, given, at=now, registered=False)
+        await unit.commit()
+    return made
+
+
+async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:
+    """
+    Make the agent if its name is new; otherwise take it as a sign of life.
+    """
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        agent = await unit.agents.find(cmd.name)
+        if agent is not None:
+            agent, changed = agent.heard(at=now, status=IDLE)
+            unit.agents.seen(agent)
+            if changed:
+                unit.record(changed)
+            await unit.commit()
+            return WithToken(agent, None, new=False)
+        given = asdict(cmd, recurse=False) | {"status": IDLE, "board": board_of(principal)}
+        made = await _make(ports, unit, principal, given, at=now, registered=True)
+        await unit.commit()
+    return made
+
+
+async def _make(
+    ports: Ports, unit: UnitOfWork, principal: Principal, given: dict[str, Any], *, at: datetime, registered: bool
+) -> WithToken:
+    number, key_number = await ports.numbers.draw((principal.organization, "agent"), (principal.organization, "key"))
+    presence = Presence(reported=str(given.pop("status")), last_seen_at=at if registered else None)
+    agent = unit.agents.add(
+        Agent(
+            id=AgentId(ports.ids.new()),
+            number=AgentNumber(number),
+            organization=principal.organization,
+            created_at=at,
+            updated_at=at,
+            presence=presence,
+            **given,
+        )
+    )
+    role = principal.role if RANK[principal.role] < RANK[Role.OPERATOR] else Role.OPERATOR
+    token = ports.secrets.token()
+    key = unit.keys.add(
+        _key_for(
+            agent, token, principal, ApiKeyId(ports.ids.new()), ApiKeyNumber(key_number),
+            MakeKey(agent=agent.id, name="agent token", scopes=(role.value, "agent:self")), at,
+        )
+    )
+    unit.record(
+        AgentCreated(
+            agent=agent.id, number=number, name=agent.name, role=agent.role, board=agent.board,
+            registered=registered, at=at,
+        ),
+        KeyMade(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=at),
+    )  # fmt: skip
+    unit.result(agent.id)
+    return WithToken(agent, token)
+
+
+def _key_for(
+    agent: Agent, secret: str, principal: Principal, id: ApiKeyId, number: ApiKeyNumber, cmd: MakeKey, at: datetime
+) -> ApiKey:
+    return ApiKey(
+        id=id,
+        number=number,
+        organization=agent.organization,
+        agent=agent.id,
+        name=cmd.name,
+        digest=digest_of(secret),
+        prefix=secret[:12],
+        scopes=cmd.scopes,
+        created_by=principal.actor.name,
+        created_at=at,
+        updated_at=at,
+        expires_at=cmd.expires_at or (at + cmd.lasts if cmd.lasts else None),
+    )
+
+
+def digest_of(secret: str) -> bytes:
+    """
+    What is kept of a secret that is only ever verified: its SHA-256.
+    """
+    return sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agent:
+    """
+    Take a sign of life. An agent's own key may only speak for itself.
+
+    Raises:
+        AgentNotFound: If there is no such agent for this principal.
+        NotYourAgent: If an agent speaks for another.
+    """
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        agent = await agent_named(unit, cmd.agent)
+        if isinstance(principal, AgentPrincipal) and principal.agent != agent.id:
+            raise NotYourAgent
+        agent, changed = agent.heard(at=now, status=cmd.status, activity=cmd.activity)
+        unit.agents.seen(agent)
+        if changed:
+            unit.record(changed)
+        await unit.commit()
+    return agent
+
+
+def due_for_touch(principal: Principal, *, at: datetime) -> bool:
+    """
+    Whether a request of this principal should count as a sign of life: an agent's, and none was noted lately.
+    """
+    if not isinstance(principal, AgentPrincipal):
+        return False
+    return principal.seen_at is None or at - principal.seen_at >= TOUCH_EVERY
+
+
+async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[ApiKey, str]:
+    """
+    Give an agent another key. The answer carries its secret, which is shown nowhere else.
+
+    Raises:
+        AgentNotFound: If there is no such agent for this principal.
+        InvalidField: If it would have ended already.
+    """
+    require(principal, Role.ADMIN)
+    now = ports.clock.now()
+    if cmd.expires_at is not None and cmd.expires_at <= now:
+        raise InvalidField("expires_at", "must be a future moment", cmd.expires_at)
+    async with ports.unit(principal) as unit:
+        agent = await agent_named(unit, cmd.agent)
+        (number,) = await ports.numbers.draw((principal.organization, "key"))
+        secret = ports.secrets.key()
+        key = unit.keys.add(
+            _key_for(agent, secret, principal, ApiKeyId(ports.ids.new()), ApiKeyNumber(number), cmd, now)
+        )
+        unit.record(KeyMade(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=now))
+        unit.result(key.id)
+        await unit.commit()
+    return key, secret
+
+
+async def revoke_key(ports: Ports, principal: Principal, cmd: RevokeKey) -> ApiKey:
+    """
+    End one of an agent's keys; what is revoked is refused from that moment on.
+
+    Raises:
+        ApiKeyNotFound: If the agent has no such live key.
+    """
+    require(principal, Role.ADMIN)
+    async with ports.unit(principal) as unit:
+        agent = await agent_named(unit, cmd.agent)
+        key, revoked = (await unit.keys.get(cmd.key)).revoke_for(agent.id, at=ports.clock.now())
+        key = unit.keys.save(key)
+        unit.record(revoked)
+        await unit.commit()
+    return key

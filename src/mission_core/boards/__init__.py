@@ -1,0 +1,3 @@
+"""
+Boards, where work lives: their names, ticket prefixes and gate sets.
+"""

@@ -1,0 +1,209 @@
+"""
+Boards and their gate sets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId, BoardNumber, OrganizationId
+from mission_core.values import JsonText, aware, between, text
+
+GENERAL: Final = "general"
+"""The handle of the board every organization starts with."""
+
+
+class BoardStatus(StrEnum):
+    """
+    Whether new work may come in.
+    """
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+@frozen(kw_only=True)
+class GateSet:
+    """
+    The five rules a board's work meets, whoever made the board and through whichever dialect it is written.
+    """
+
+    require_approval_for_done: bool = True
+    require_review_before_done: bool = False
+    comment_required_for_review: bool = False
+    block_status_changes_with_pending_approval: bool = False
+    only_lead_can_change_status: bool = False
+
+
+class BoardNotFound(NotFound):
+    """
+    This organization has no such board.
+    """
+
+    def __str__(self) -> str:
+        return "Board not found"
+
+
+class BoardDenied(Denied):
+    """
+    The board is not granted to the principal.
+    """
+
+    def __str__(self) -> str:
+        return "Board access denied"
+
+
+class HandleTaken(Conflict):
+    """
+    Another board of the organization has this handle or ticket prefix.
+    """
+
+    def __str__(self) -> str:
+        return "another board has this slug or ticket prefix; choose another"
+
+
+class PrefixTaken(HandleTaken):
+    """
+    Another board of the organization has this ticket prefix.
+    """
+
+    def __str__(self) -> str:
+        return "another board has this ticket prefix; choose another"
+
+
+class GeneralStays(Invalid):
+    """
+    The general board is where work without a board goes.
+    """
+
+    def __str__(self) -> str:
+        return "the general board cannot be archived: work that names no board goes there"
+
+
+class GoalIncomplete(Invalid):
+    """
+    A confirmed goal needs to say what it is and how success shows.
+    """
+
+    def __str__(self) -> str:
+        return "a confirmed goal board needs an objective and success metrics"
+
+
+@frozen(kw_only=True)
+class Board:
+    """
+    A board: *handle* is unique in the organization and stands in tickets' lists, *slug* is free text.
+    """
+
+    id: BoardId
+    number: BoardNumber
+    organization: OrganizationId
+    name: str = field(validator=text(most=200))
+    slug: str = field(default="", validator=text(most=200))
+    handle: str = field(validator=text(least=1, most=80))
+    ticket_prefix: str = field(validator=text(least=1, most=24))
+    description: str | None = field(default=None, validator=optional(text(most=5000)))
+    status: BoardStatus = BoardStatus.ACTIVE
+    gates: GateSet = GateSet()
+    gateway: UUID | None = None
+    group: UUID | None = None
+    board_type: str = field(default="goal", validator=text(most=100))
+    objective: str | None = field(default=None, validator=optional(text(most=20_000)))
+    success_metrics: JsonText | None = None
+    target_date: datetime | None = field(default=None, validator=optional(aware))
+    goal_confirmed: bool = False
+    goal_source: str | None = field(default=None, validator=optional(text(most=200)))
+    max_agents: int = field(default=1, validator=between(0, 1_000_000))
+    github_repo: str | None = field(default=None, validator=optional(text(most=200)))
+    github_sync_enabled: bool = False
+    github_labels_initialized: bool = False
+    github_default_branch: str = field(default="main", validator=text(least=1, most=255))
+    deadline: datetime | None = field(default=None, validator=optional(aware))
+    color: str | None = field(default=None, validator=optional(text(most=32)))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+    def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[Board, BoardUpdated]:
+        """
+        The board with these fields changed.
+
+        Raises:
+            GeneralStays: If it is the general board and would be archived.
+            InvalidField: If a value cannot be kept.
+        """
+        if self.handle == GENERAL and changes.get("status") is BoardStatus.ARCHIVED:
+            raise GeneralStays
+        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
+        return evolve(self, **changes, updated_at=at), BoardUpdated(board=self.id, changed=changed, at=at)
+
+    def check_goal(self) -> None:
+        """
+        Raises:
+            GoalIncomplete: If it is a goal board that lacks objective or metrics.
+        """
+        if self.board_type == "goal" and not (self.objective and self.success_metrics):
+            raise GoalIncomplete
+
+
+def handle_from(name: str) -> str:
+    """
+    The handle a name suggests: lower case, runs of other characters than a-z and 0-9 as one hyphen, 64 at most.
+
+    Raises:
+        InvalidField: If nothing is left.
+    """
+    handle = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
+    if not handle:
+        raise InvalidField("slug", "needs a letter from a to z or a digit", name)
+    return handle
+
+
+def prefix_from(name: str, *, most: int = 12) -> str:
+    """
+    The ticket prefix a name suggests: its letters and digits in upper case, *most* at the most.
+
+    Raises:
+        InvalidField: If nothing is left.
+    """
+    prefix = re.sub(r"[^A-Z0-9]", "", name.upper())[:most]
+    if not prefix:
+        raise InvalidField("ticket_prefix", "needs a letter from a to z or a digit", name)
+    return prefix
+
+
+@frozen(kw_only=True)
+class BoardCreated(Fact):
+    """
+    A board was made.
+    """
+
+    kind = "board.created"
+    about = "board"
+
+    board: BoardId
+    number: int
+    name: str
+
+
+@frozen(kw_only=True)
+class BoardUpdated(Fact):
+    """
+    Fields of a board changed.
+    """
+
+    kind = "board.updated"
+    about = "board"
+
+    board: BoardId
+    changed: tuple[str, ...]

@@ -1,0 +1,100 @@
+"""
+Reading boards: plain rows, without building entities.
+
+Ids are 16 bytes, moments microseconds since 1970, JSON columns their text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from attrs import frozen
+
+from mission_core.ids import BoardId, BoardNumber
+from mission_core.values import JsonText
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from mission_core.accounts.model import Principal
+    from mission_core.values import Listed, Page
+
+
+class BoardRow(NamedTuple):
+    """
+    A board, the last ticket number drawn on it, and how many tasks it has.
+    """
+
+    id: bytes
+    number: int
+    organization: bytes
+    name: str
+    slug: str
+    handle: str
+    ticket_prefix: str
+    description: str | None
+    status: str
+    require_approval_for_done: int
+    require_review_before_done: int
+    comment_required_for_review: int
+    block_status_changes_with_pending_approval: int
+    only_lead_can_change_status: int
+    gateway: bytes | None
+    group: bytes | None
+    board_type: str
+    objective: str | None
+    success_metrics: JsonText | None
+    target_date: int | None
+    goal_confirmed: int
+    goal_source: str | None
+    max_agents: int
+    github_repo: str | None
+    github_sync_enabled: int
+    github_labels_initialized: int
+    github_default_branch: str
+    deadline: int | None
+    color: str | None
+    created_at: int
+    updated_at: int
+    version: int
+    ticket_counter: int
+    task_count: int
+
+
+@frozen(kw_only=True)
+class BoardFilter:
+    """
+    Which boards are wanted, and in which order: by name whatever its case (then newest first), or newest first.
+    """
+
+    archived: bool = False
+    gateway: UUID | None = None
+    group: UUID | None = None
+    by_name: bool = True
+
+
+class BoardReads(Protocol):
+    """
+    Reads boards as far as a principal may see them.
+    """
+
+    async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
+        """
+        Raises:
+            BoardNotFound: If this organization has none.
+            BoardDenied: If it is not granted to the principal.
+        """
+
+    async def check(self, principal: Principal, board: BoardId | BoardNumber) -> BoardId:
+        """
+        The board's id, and nothing read that only `get` needs.
+
+        Raises:
+            BoardNotFound: If this organization has none.
+            BoardDenied: If it is not granted to the principal.
+        """
+
+    async def page(self, principal: Principal, wanted: BoardFilter, page: Page | None = None) -> Listed:
+        """
+        Board rows; all of them without a page.
+        """

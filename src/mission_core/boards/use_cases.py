@@ -1,0 +1,182 @@
+"""
+Making and editing boards.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from attrs import asdict, evolve, field, frozen
+
+from mission_core.accounts.model import Principal, Role, require
+from mission_core.boards.model import (
+    Board,
+    BoardCreated,
+    BoardStatus,
+    GateSet,
+    HandleTaken,
+    PrefixTaken,
+    handle_from,
+    prefix_from,
+)
+from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.ids import BoardId, BoardNumber
+from mission_core.values import ABSENT, Absent, JsonText
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+
+@frozen(kw_only=True)
+class CreateBoard:
+    """
+    Make a board. A handle or prefix that is given must be free; one that is derived gives way to what is taken.
+    """
+
+    name: str
+    slug: str | None = None
+    handle: str | None = None
+    ticket_prefix: str | None = None
+    description: str | None = None
+    gates: GateSet = GateSet()
+    group: UUID | None = None
+    board_type: str = "goal"
+    objective: str | None = None
+    success_metrics: JsonText | None = None
+    target_date: datetime | None = None
+    goal_confirmed: bool = False
+    goal_source: str | None = None
+    max_agents: int = 1
+    github_repo: str | None = None
+    deadline: datetime | None = None
+    color: str | None = None
+
+
+@frozen(kw_only=True)
+class UpdateBoard:
+    """
+    Change the named fields of a board; gates are changed one by one.
+    """
+
+    board: BoardId | BoardNumber
+    expects: int | None = None
+    name: str | Absent = ABSENT
+    slug: str | Absent = ABSENT
+    ticket_prefix: str | Absent = ABSENT
+    description: str | Absent | None = ABSENT
+    status: BoardStatus | Absent = ABSENT
+    gates: dict[str, bool] = field(factory=dict)
+    group: UUID | Absent | None = ABSENT
+    board_type: str | Absent = ABSENT
+    objective: str | Absent | None = ABSENT
+    success_metrics: JsonText | Absent | None = ABSENT
+    target_date: datetime | Absent | None = ABSENT
+    goal_confirmed: bool | Absent = ABSENT
+    goal_source: str | Absent | None = ABSENT
+    max_agents: int | Absent = ABSENT
+    github_repo: str | Absent | None = ABSENT
+    github_sync_enabled: bool | Absent = ABSENT
+    github_labels_initialized: bool | Absent = ABSENT
+    github_default_branch: str | Absent = ABSENT
+    deadline: datetime | Absent | None = ABSENT
+    color: str | Absent | None = ABSENT
+
+
+async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> Board:
+    """
+    Make a board.
+
+    Raises:
+        HandleTaken: If the given handle or prefix belongs to another board.
+        InvalidField: If no handle or prefix can be made of what was given.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    (number,) = await ports.numbers.draw((principal.organization, "board"))
+    async with ports.unit(principal) as unit:
+        handle = handle_from(cmd.handle) if cmd.handle else _suggested(handle_from, cmd.slug, cmd.name, f"board-{number}")
+        if cmd.ticket_prefix:
+            prefix = prefix_from(cmd.ticket_prefix)
+        else:
+            prefix = _suggested(lambda name: prefix_from(name, most=5), cmd.name, cmd.slug, f"B{number}")
+        handle_taken, prefix_taken = await unit.boards.taken(handle=handle, ticket_prefix=prefix)
+        if handle_taken and cmd.handle:
+            raise HandleTaken
+        if prefix_taken and cmd.ticket_prefix:
+            raise PrefixTaken
+        own = {a: getattr(cmd, a) for a in _COPIED}
+        board = unit.boards.add(
+            Board(
+                id=BoardId(ports.ids.new()),
+                number=BoardNumber(number),
+                organization=principal.organization,
+                slug=cmd.slug if cmd.slug is not None else handle,
+                handle=f"{handle}-{number}" if handle_taken else handle,
+                ticket_prefix=f"{prefix}{number}" if prefix_taken else prefix,
+                created_at=now,
+                updated_at=now,
+                **own,
+            )
+        )
+        if board.goal_confirmed:
+            board.check_goal()
+        unit.record(BoardCreated(board=board.id, number=number, name=board.name, at=now))
+        unit.result(board.id)
+        await unit.commit()
+    return board
+
+
+_COPIED = (
+    "name", "description", "gates", "group", "board_type", "objective", "success_metrics", "target_date",
+    "goal_confirmed", "goal_source", "max_agents", "github_repo", "deadline", "color",
+)  # fmt: skip
+
+
+def _suggested(make: object, *names: str | None) -> str:
+    """
+    The first of *names* that *make* can use.
+    """
+    assert callable(make)
+    for name in names:
+        try:
+            if name:
+                return str(make(name))
+        except InvalidField:
+            continue
+    raise AssertionError("the last name is always usable")
+
+
+async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> Board:
+    """
+    Change the named fields of a board.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        PrefixTaken: If another board has the ticket prefix.
+        GoalIncomplete: If it becomes a goal board without objective or metrics.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    async with ports.unit(principal) as unit:
+        board = await unit.boards.get(cmd.board)
+        if cmd.expects is not None and cmd.expects != board.version:
+            raise VersionMismatch(cmd.expects, board.version)
+        changes = {
+            name: value
+            for name, value in asdict(cmd, recurse=False).items()
+            if name not in ("board", "expects", "gates") and value is not ABSENT
+        }
+        if "ticket_prefix" in changes:
+            changes["ticket_prefix"] = prefix_from(str(changes["ticket_prefix"]))
+        if cmd.gates:
+            changes["gates"] = evolve(board.gates, **cmd.gates)
+        board, updated = board.edit(changes, at=ports.clock.now())
+        if "board_type" in changes:
+            board.check_goal()
+        board = unit.boards.save(board)
+        unit.record(updated)
+        unit.result(board.id)
+        await unit.commit()
+    return board

@@ -1,0 +1,134 @@
+"""
+The tree of refusals.
+
+Families say why, leaves say what and carry typed facts; none knows about HTTP.
+
+    Refusal
+    ├── Invalid          the request cannot be meant as it stands
+    ├── NotFound         no such thing for this principal
+    ├── Denied           it is there, and this principal may not
+    ├── Conflict         it clashes with the state of things
+    │   └── StaleWrite   somebody else was faster; try again from the reads
+    └── Exhausted        a limit or the store itself is used up
+
+Leaves of an area live beside what refuses: a transition's in `model.py`, a lookup's in `ports.py`.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from attrs import define
+
+
+class Refusal(Exception):
+    """
+    The root of all refusals. Never raised itself.
+    """
+
+
+class Invalid(Refusal):
+    """
+    The request cannot be meant as it stands.
+    """
+
+
+class NotFound(Refusal):
+    """
+    There is no such thing for this principal.
+    """
+
+
+class Denied(Refusal):
+    """
+    It is there, and this principal may not.
+    """
+
+
+class Conflict(Refusal):
+    """
+    The request clashes with the state of things.
+    """
+
+
+class Exhausted(Refusal):
+    """
+    A limit, or the store itself, is used up.
+    """
+
+
+@define
+class InvalidField(Invalid):
+    """
+    One value that cannot be kept, by the name of its field.
+    """
+
+    field: str
+    reason: str
+    value: object = None
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.reason}"
+
+
+@define
+class StaleWrite(Conflict):
+    """
+    A row was changed by somebody else after it was read.
+    """
+
+    kind: str
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"this {self.kind} was changed by somebody else in the meantime; read it again and repeat the change"
+
+
+@define
+class VersionMismatch(Conflict):
+    """
+    The caller expected another version than the current one.
+    """
+
+    expected: int
+    current: int
+
+    def __str__(self) -> str:
+        return f"expected version {self.expected}, and the current one is {self.current}; read it again"
+
+
+@define
+class RoleTooLow(Denied):
+    """
+    The principal's role does not reach.
+    """
+
+    needed: str
+    role: str
+
+    def __str__(self) -> str:
+        return f"Requires {self.needed} role or higher"
+
+
+@define
+class KeyReused(Invalid):
+    """
+    An idempotency key came again with another request.
+    """
+
+    key: str
+
+    def __str__(self) -> str:
+        return f"idempotency key {self.key!r} was used for another request; take a new key for a new request"
+
+
+@define
+class StoreFailed(Exhausted):
+    """
+    The store could not keep the change and undid it whole: a full disk, a lost connection.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"nothing was changed: the store could not keep it ({self.reason}); try again when it has recovered"

@@ -1,0 +1,3 @@
+"""
+The log of what happened: facts, positions and the chain that proves them.
+"""

@@ -1,0 +1,171 @@
+"""
+Facts, and the entries that keep them in a chain.
+
+A fact is a frozen class with a `kind`. A flush writes its facts as entries at the next positions of their
+organization's log; each entry's digest covers the digest before it, its envelope and the digest of its payload.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from uuid import UUID
+
+from attrs import Attribute, field, fields, frozen
+
+from mission_core.values import JsonText, aware, canonical, micros
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mission_core.ids import OrganizationId
+
+GENESIS: Final = bytes(32)
+"""The digest before the first entry."""
+
+
+@frozen
+class Actor:
+    """
+    Who did it: a kind (`system`, `agent`, `user`), an id where there is one, and the name at that moment.
+    """
+
+    kind: str
+    id: UUID | None
+    name: str
+
+
+@frozen(kw_only=True)
+class Fact:
+    """
+    Something that became true. Subclasses name their `kind`, and which of their fields is the subject.
+    """
+
+    kind: ClassVar[str]
+    about: ClassVar[str]
+
+    at: datetime = field(validator=aware)
+
+    @property
+    def subject(self) -> UUID:
+        """
+        What the fact is about.
+        """
+        return cast(UUID, getattr(self, self.about))
+
+    def payload(self) -> JsonText:
+        """
+        The fact's own fields in the one canonical encoding; the moment belongs to the envelope.
+        """
+        return canonical({a.name: plain(getattr(self, a.name)) for a in fields(type(self)) if a.name != "at"})
+
+
+def plain(value: object) -> Any:
+    """
+    The JSON value of a field: ids as text, moments as microseconds, enumerations as their values.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return micros(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [plain(each) for each in value]
+    own: tuple[Attribute[Any], ...] = fields(cast(Any, type(value)))
+    return {a.name: plain(getattr(value, a.name)) for a in own}
+
+
+@frozen(kw_only=True)
+class Entry:
+    """
+    One fact as the log keeps it. An erased payload leaves its digest, so the hole is provable.
+    """
+
+    organization: OrganizationId
+    position: int
+    kind: str
+    at: datetime
+    actor: Actor
+    subject: UUID
+    payload: JsonText | None
+    payload_digest: bytes
+    digest: bytes
+
+    @classmethod
+    def of(
+        cls, fact: Fact, *, organization: OrganizationId, actor: Actor, position: int, previous: bytes
+    ) -> Entry:
+        """
+        The entry that keeps *fact* at *position*, after the entry whose digest is *previous*.
+        """
+        payload = fact.payload()
+        payload_digest = sha256(payload.encode()).digest()
+        return cls(
+            organization=organization,
+            position=position,
+            kind=fact.kind,
+            at=fact.at,
+            actor=actor,
+            subject=fact.subject,
+            payload=payload,
+            payload_digest=payload_digest,
+            digest=chained(previous, position, fact.kind, fact.at, actor, fact.subject, payload_digest),
+        )
+
+
+def chained(
+    previous: bytes, position: int, kind: str, at: datetime, actor: Actor, subject: UUID, payload_digest: bytes
+) -> bytes:
+    """
+    The digest of an entry: SHA-256 over the digest before it, its envelope and its payload's digest.
+    """
+    envelope = canonical(
+        [position, kind, micros(at), actor.kind, str(actor.id) if actor.id else None, actor.name, str(subject)]
+    )
+    return sha256(previous + envelope.encode() + payload_digest).digest()
+
+
+@frozen
+class Misfit:
+    """
+    The first entry that does not fit the chain, and why.
+    """
+
+    position: int
+    reason: str
+
+
+@frozen
+class Verified:
+    """
+    How far a chain was followed: the last position and its digest.
+    """
+
+    position: int
+    digest: bytes
+
+
+def verify(entries: Iterable[Entry], since: Verified = Verified(0, GENESIS)) -> Verified | Misfit:
+    """
+    Follow the chain over *entries*, which come in order after *since*.
+    """
+    position, digest = since.position, since.digest
+    for entry in entries:
+        if entry.position != position + 1:
+            return Misfit(position + 1, f"is missing; the next entry found is {entry.position}")
+        if entry.payload is not None and sha256(entry.payload.encode()).digest() != entry.payload_digest:
+            return Misfit(entry.position, "its payload is not the one that was recorded")
+        expected = chained(
+            digest, entry.position, entry.kind, entry.at, entry.actor, entry.subject, entry.payload_digest
+        )
+        if entry.digest != expected:
+            return Misfit(entry.position, "its digest does not follow from the entry before it")
+        position, digest = entry.position, entry.digest
+    return Verified(position, digest)

@@ -1,0 +1,34 @@
+"""
+Proving the log.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mission_core.events.model import GENESIS, Misfit, Verified, verify
+
+if TYPE_CHECKING:
+    from mission_core.events.ports import Log
+    from mission_core.ids import OrganizationId
+
+
+async def verify_log(log: Log, organization: OrganizationId, *, batch: int = 1000) -> Verified | Misfit:
+    """
+    Follow the whole chain of *organization* and compare its end with the head the store keeps.
+
+    Returns:
+        How far the chain reaches, or the first entry that does not fit.
+    """
+    head = await log.head(organization)
+    reached = Verified(0, GENESIS)
+    while entries := await log.read(organization, after=reached.position, limit=batch):
+        found = verify(entries, reached)
+        if isinstance(found, Misfit):
+            return found
+        reached = found
+    if reached.position < head.position:
+        return Misfit(reached.position + 1, f"is missing; the log should reach {head.position}")
+    if reached.position == head.position and reached.digest != head.digest:
+        return Misfit(reached.position, "its digest is not the one the log's head names")
+    return reached

@@ -1,0 +1,25 @@
+"""
+Every kind of identity the core knows.
+
+Ids are version 7 UUIDs from the `IdFactory` port. What people point at also has a short number, unique per
+organization and kind, drawn from the `Numbers` port.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+from uuid import UUID
+
+OrganizationId = NewType("OrganizationId", UUID)
+ApiKeyId = NewType("ApiKeyId", UUID)
+UserId = NewType("UserId", UUID)
+BoardId = NewType("BoardId", UUID)
+AgentId = NewType("AgentId", UUID)
+TaskId = NewType("TaskId", UUID)
+RunId = NewType("RunId", UUID)
+OrderId = NewType("OrderId", UUID)
+
+ApiKeyNumber = NewType("ApiKeyNumber", int)
+BoardNumber = NewType("BoardNumber", int)
+AgentNumber = NewType("AgentNumber", int)
+TaskNumber = NewType("TaskNumber", int)

@@ -1,0 +1,299 @@
+"""
+What the core asks for: the bundle of ports, the unit of work, and the ports that every area shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+from uuid import UUID
+
+from attrs import define, evolve, frozen
+
+from mission_core.errors import Conflict, StaleWrite
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.accounts.model import Principal
+    from mission_core.accounts.ports import ApiKeys, Credentials, Secrets
+    from mission_core.agents.ports import Agents
+    from mission_core.agents.queries import AgentReads
+    from mission_core.boards.ports import Boards
+    from mission_core.boards.queries import BoardReads
+    from mission_core.events.model import Fact
+    from mission_core.events.ports import Log
+    from mission_core.tasks.ports import Gates, Runs, Tasks
+    from mission_core.tasks.queries import TaskReads
+
+C = TypeVar("C")
+R = TypeVar("R")
+TRIES: Final = 3
+REMEMBERED: Final = timedelta(hours=24)
+"""How long an idempotency key is kept."""
+
+
+class Clock(Protocol):
+    """
+    Tells the moment.
+    """
+
+    def now(self) -> datetime:
+        """
+        The present moment, aware, in UTC.
+        """
+
+
+class IdFactory(Protocol):
+    """
+    Makes ids.
+    """
+
+    def new(self) -> UUID:
+        """
+        A UUID of version 7 that was never given out.
+        """
+
+
+class Numbers(Protocol):
+    """
+    Draws the short numbers that people point at.
+    """
+
+    async def draw(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
+        """
+        The next number of each scope (an organization and a kind, or a board and `ticket`), in one step: growing,
+        never given out again, with gaps only after failures. The draw alone need not be durable.
+        """
+
+
+class Versioned(Protocol):
+    """
+    A row that can be relied on: the entity's class names its kind, the id and version its state.
+    """
+
+    @property
+    def id(self) -> UUID:
+        """
+        Which row.
+        """
+
+    @property
+    def version(self) -> int:
+        """
+        The version that was read.
+        """
+
+
+@frozen(kw_only=True)
+class Once:
+    """
+    An idempotency key: whose, for which operation, with which body. The same key with another body is refused.
+    """
+
+    key: str
+    operation: str
+    body_digest: bytes
+
+
+@define
+class AlreadyDone(Conflict):
+    """
+    An idempotency key was used before, and this was its result. `perform` answers with it.
+    """
+
+    result: UUID
+
+    def __str__(self) -> str:
+        return "this idempotency key was used before"
+
+
+class UnitOfWork(Protocol):
+    """
+    One all-or-nothing change on behalf of one principal, over repositories that are scoped to it.
+
+    Reads see the last committed state. Writes are remembered, and `commit` flushes them as one transaction. After a
+    write only `get` is allowed; it answers from the unit's own writes first. Leaving without `commit` undoes all.
+    """
+
+    @property
+    def boards(self) -> Boards:
+        """
+        The organization's boards.
+        """
+
+    @property
+    def agents(self) -> Agents:
+        """
+        The organization's agents.
+        """
+
+    @property
+    def keys(self) -> ApiKeys:
+        """
+        The organization's API keys.
+        """
+
+    @property
+    def tasks(self) -> Tasks:
+        """
+        The organization's tasks.
+        """
+
+    @property
+    def runs(self) -> Runs:
+        """
+        The organization's runs.
+        """
+
+    @property
+    def gates(self) -> Gates:
+        """
+        What stands between work and done.
+        """
+
+    def record(self, *facts: Fact) -> None:
+        """
+        Remember facts for the log; they get the principal as their actor.
+        """
+
+    def rely_on(self, *entities: Versioned, bump: bool = False) -> None:
+        """
+        The decision rests on these rows without saving them: the flush checks that their versions still stand, and
+        with *bump* raises them, so that two such decisions exclude each other.
+        """
+
+    def result(self, id: UUID) -> None:
+        """
+        Say which entity is the result, for the idempotency key the unit was opened with.
+        """
+
+    async def commit(self) -> Any:
+        """
+        Flush all that was remembered as one durable transaction. Readers of the log are woken afterwards.
+
+        Returns:
+            What the last named operation changed, if there was one.
+
+        Raises:
+            StaleWrite: If a row that was saved, removed or relied on has another version by now.
+            Conflict: A uniqueness refusal of an area.
+            StoreFailed: If the store itself gave up and undid everything.
+        """
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+class OpenUnit(Protocol):
+    """
+    Opens units of work.
+    """
+
+    def __call__(self, principal: Principal, *, once: Once | None = None) -> UnitOfWork:
+        """
+        A unit for this principal. With *once*, its commit also keeps the key with the unit's result.
+
+        Raises (from the unit's `commit`):
+            AlreadyDone: If the key was used before; the refusal carries the first result.
+        """
+
+
+class Reads(Protocol):
+    """
+    The read models, scoped by principal like everything else.
+    """
+
+    @property
+    def tasks(self) -> TaskReads:
+        """
+        Tasks and runs.
+        """
+
+    @property
+    def agents(self) -> AgentReads:
+        """
+        Agents and keys.
+        """
+
+    @property
+    def boards(self) -> BoardReads:
+        """
+        Boards.
+        """
+
+    async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
+        """
+        The result that this key of the principal was kept with after *since*, if it was used.
+
+        Raises:
+            KeyReused: If it was used for another body.
+        """
+
+    async def ping(self) -> None:
+        """
+        Ask the store for a sign of life.
+
+        Raises:
+            StoreFailed: If it gives none.
+        """
+
+
+@frozen(kw_only=True)
+class Ports:
+    """
+    All that a use case may ask for. Passed first and by hand.
+    """
+
+    unit: OpenUnit
+    reads: Reads
+    log: Log
+    credentials: Credentials
+    numbers: Numbers
+    clock: Clock
+    ids: IdFactory
+    secrets: Secrets
+
+
+async def perform(
+    use_case: Callable[[Ports, Principal, C], Awaitable[R]],
+    ports: Ports,
+    principal: Principal,
+    command: C,
+    *,
+    once: Once | None = None,
+    again: Callable[[Ports, Principal, UUID], Awaitable[R]] | None = None,
+) -> R:
+    """
+    Run a use case, and once more from its reads when somebody else was faster; three times at most.
+
+    With *once*, the work of an idempotency key is done a single time: a repeat, or the loser of a race, gets what
+    *again* makes of the first result.
+
+    Raises:
+        StaleWrite: If it lost every time.
+        KeyReused: If the key was used for another body.
+    """
+    if once is None or again is None:
+        return await _repeated(use_case, ports, principal, command)
+    first = await ports.reads.once(principal, once, since=ports.clock.now() - REMEMBERED)
+    if first is not None:
+        return await again(ports, principal, first)
+    try:
+        return await _repeated(use_case, evolve(ports, unit=partial(ports.unit, once=once)), principal, command)
+    except AlreadyDone as done:
+        return await again(ports, principal, done.result)
+
+
+async def _repeated(
+    use_case: Callable[[Ports, Principal, C], Awaitable[R]], ports: Ports, principal: Principal, command: C
+) -> R:
+    for _ in range(TRIES - 1):
+        try:
+            return await use_case(ports, principal, command)
+        except StaleWrite:
+            continue
+    return await use_case(ports, principal, command)

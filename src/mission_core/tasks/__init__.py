@@ -1,0 +1,3 @@
+"""
+Work: tasks and their dependencies, runs and leases, the queue.
+"""

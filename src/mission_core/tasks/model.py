@@ -1,0 +1,586 @@
+"""
+Tasks: what is to be done, where it stands, and what a move does to it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
+from mission_core.events.model import Actor, Fact
+from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, TaskNumber
+from mission_core.tasks.runs import (
+    ALIVE,
+    Assignee,
+    Failure,
+    Outcome,
+    Pair,
+    Result,
+    RetryClass,
+    Run,
+    Secret,
+    Terms,
+)
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, checked_text, text
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+    from mission_core.tasks.ports import Passage
+
+
+class Status(StrEnum):
+    """
+    Where a task stands. Boards show fewer of them; the dialect folds.
+    """
+
+    BACKLOG = "backlog"
+    INBOX = "inbox"
+    ASSIGNED = "assigned"
+    AWAITING_OWNER = "awaiting_owner"
+    IN_PROGRESS = "in_progress"
+    REVIEW = "review"
+    QUALITY_REVIEW = "quality_review"
+    DONE = "done"
+    FAILED = "failed"
+
+
+IDLE: Final = frozenset({Status.INBOX, Status.ASSIGNED})
+FINISHED: Final = frozenset({Status.DONE, Status.FAILED})
+IN_REVIEW: Final = frozenset({Status.REVIEW, Status.QUALITY_REVIEW})
+PRIORITY_RANK: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+MOST_TAGS: Final = 50
+MOST_DEPENDENCIES: Final = 200
+
+
+@frozen
+class Move:
+    """
+    What arriving at a status does, and which gates it meets.
+    """
+
+    starts: bool = False
+    stops_clock: bool = False
+    completes: bool = False
+    needs_approval: bool = False
+    needs_review: bool = False
+
+
+MOVES: Final = {
+    Status.BACKLOG: Move(stops_clock=True),
+    Status.INBOX: Move(stops_clock=True),
+    Status.ASSIGNED: Move(stops_clock=True),
+    Status.AWAITING_OWNER: Move(),
+    Status.IN_PROGRESS: Move(starts=True),
+    Status.REVIEW: Move(stops_clock=True),
+    Status.QUALITY_REVIEW: Move(stops_clock=True),
+    Status.DONE: Move(completes=True, needs_approval=True, needs_review=True),
+    Status.FAILED: Move(stops_clock=True),
+}
+
+
+class TaskNotFound(NotFound):
+    """
+    This organization has no such task.
+    """
+
+    def __str__(self) -> str:
+        return "Task not found"
+
+
+@define
+class GateClosed(Conflict):
+    """
+    A rule of the board keeps the task from moving. *rule* is the name of the gate.
+    """
+
+    rule: str
+    task: TaskId
+
+    def __str__(self) -> str:
+        return GATE_TEXTS[self.rule]
+
+
+GATE_TEXTS: Final = {
+    "require_approval_for_done": "Task can only be marked done when a linked approval has been approved.",
+    "require_review_before_done": "Task can only be marked done from review when the board rule is enabled.",
+    "block_status_changes_with_pending_approval": (
+        "Task status cannot be changed while a linked approval is pending."
+    ),
+    "comment_required_for_review": "Comment is required.",
+}
+
+
+class RecordingDenied(Denied):
+    """
+    Only an admin may record work as done that was finished elsewhere.
+    """
+
+    def __str__(self) -> str:
+        return "only an admin may create a task as done (work finished elsewhere); create it and move it through its gates"
+
+
+@define
+class Blocked(Conflict):
+    """
+    The task depends on others that are not done.
+    """
+
+    task: TaskId
+    by: tuple[TaskId, ...]
+
+    def __str__(self) -> str:
+        return "Task is blocked by incomplete dependencies."
+
+
+class DependencyCycle(Conflict):
+    """
+    A dependency would make a task wait for itself.
+    """
+
+    def __str__(self) -> str:
+        return "Dependency cycle detected. Remove the cycle before saving."
+
+
+class DependsOnItself(Invalid):
+    """
+    A task cannot wait for itself.
+    """
+
+    def __str__(self) -> str:
+        return "Task cannot depend on itself."
+
+
+class DependenciesFrozen(Conflict):
+    """
+    A done task's dependencies stay as they are.
+    """
+
+    def __str__(self) -> str:
+        return "Cannot change task dependencies after a task is done."
+
+
+@define
+class DependencyNotFound(NotFound):
+    """
+    Named dependencies that the task's board does not have.
+    """
+
+    missing: tuple[TaskId, ...]
+
+    def __str__(self) -> str:
+        return "One or more dependency tasks were not found on this board."
+
+
+@define
+class NotClaimable(Conflict):
+    """
+    The task cannot be taken now.
+    """
+
+    task: TaskId
+    why: str
+
+    def __str__(self) -> str:
+        return f"this task cannot be claimed: {self.why}"
+
+
+class NotYourTask(Denied):
+    """
+    The task belongs to another agent.
+    """
+
+    def __str__(self) -> str:
+        return "Access denied: agent key may only access its own tasks."
+
+
+def tags_of(instance: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+    """
+    Refuse more tags than fit, and tags that are empty or too long.
+    """
+    if len(value) > MOST_TAGS:
+        raise InvalidField(attribute.name, f"must have at most {MOST_TAGS} entries", value)
+    for i, tag in enumerate(value):
+        checked_text(f"{attribute.name}.{i}", tag, least=1, most=100)
+
+
+@frozen(kw_only=True)
+class Task:
+    """
+    A piece of work on a board.
+
+    *fence* is the last one given out, *attempts* how many runs have been spent, *run* the live one if there is any.
+    """
+
+    id: TaskId
+    number: TaskNumber
+    organization: OrganizationId
+    board: BoardId
+    ticket: int | None = None
+    title: str = field(validator=text(most=500))
+    description: str | None = field(default=None, validator=optional(text(most=20_000)))
+    status: Status = Status.INBOX
+    priority: str = field(default="medium", validator=text(least=1, most=100))
+    assignee: Assignee | None = None
+    creator: Actor
+    creator_name: str = field(validator=text(most=200))
+    due_at: datetime | None = field(default=None, validator=optional(aware))
+    not_before: datetime | None = field(default=None, validator=optional(aware))
+    estimated_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
+    actual_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
+    tags: tuple[str, ...] = field(default=(), validator=tags_of)
+    metadata: JsonText = EMPTY_OBJECT
+    depends_on: tuple[TaskId, ...] = ()
+    result: Result | None = None
+    error_message: str | None = field(default=None, validator=optional(text(most=5000)))
+    resolution: str | None = field(default=None, validator=optional(text(most=5000)))
+    output: JsonText | None = None
+    feedback_rating: int | None = field(default=None, validator=optional(between(1, 5)))
+    feedback_notes: str | None = field(default=None, validator=optional(text(most=5000)))
+    retry_count: int = field(default=0, validator=between(0))
+    recorded: bool = False
+    fence: int = field(default=0, validator=between(0))
+    attempts: int = field(default=0, validator=between(0))
+    max_attempts: int = field(default=5, validator=between(1, 1000))
+    run: RunId | None = None
+    hand_over: str | None = field(default=None, validator=optional(text(most=5000)))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    moved_at: datetime = field(validator=aware)
+    started_at: datetime | None = field(default=None, validator=optional(aware))
+    completed_at: datetime | None = field(default=None, validator=optional(aware))
+    version: int = 0
+
+    @property
+    def rank(self) -> int:
+        """
+        Where its priority stands in the queue; an unknown one comes last.
+        """
+        return PRIORITY_RANK.get(self.priority, 4)
+
+    @property
+    def finished(self) -> bool:
+        """
+        Whether no more work is expected.
+        """
+        return self.status in FINISHED
+
+    def move(self, to: Status, *, at: datetime, passage: Passage | None = None) -> tuple[Task, TaskMoved]:
+        """
+        The task at another status, its clocks set as the table of moves says.
+
+        *passage* is what its board's gates say; without one the move meets no gate.
+
+        Raises:
+            GateClosed: If a gate of its board keeps it.
+        """
+        move = MOVES[to]
+        if passage is not None:
+            self._meet(move, passage)
+        moved = evolve(
+            self,
+            status=to,
+            moved_at=at,
+            updated_at=at,
+            started_at=at if move.starts else None if move.stops_clock else self.started_at,
+            completed_at=(self.completed_at or at) if move.completes else self.completed_at,
+        )
+        return moved, TaskMoved(task=self.id, was=self.status, status=to, at=at)
+
+    def _meet(self, move: Move, passage: Passage) -> None:
+        rules = passage.rules
+        if rules.block_status_changes_with_pending_approval and passage.pending:
+            raise GateClosed("block_status_changes_with_pending_approval", self.id)
+        if move.needs_review and rules.require_review_before_done and self.status not in IN_REVIEW:
+            raise GateClosed("require_review_before_done", self.id)
+        if move.needs_approval and rules.require_approval_for_done and not passage.approved:
+            raise GateClosed("require_approval_for_done", self.id)
+
+    def after_work(self, passage: Passage) -> Status:
+        """
+        Where finished work goes: done, or review where a gate wants somebody to look first.
+        """
+        gated = passage.rules.require_review_before_done or (
+            passage.rules.require_approval_for_done and not passage.approved
+        )
+        return Status.REVIEW if gated else Status.DONE
+
+    def at_rest(self) -> Status:
+        """
+        The idle status that fits its assignee.
+        """
+        return Status.ASSIGNED if self.assignee else Status.INBOX
+
+    def claimable(self, *, at: datetime, open_dependencies: int, by: Assignee, run: Run | None) -> str | None:
+        """
+        Why it cannot be claimed at this moment, or None.
+        """
+        if run is not None and run.lives(at=at):
+            return f"{run.by.name} holds a lease on it until {run.expires_at.isoformat()}"
+        if self.status not in IDLE:
+            return f"its status is {self.status.value}, and only inbox and assigned work is handed out"
+        if open_dependencies:
+            return f"it depends on {open_dependencies} task{'s' if open_dependencies > 1 else ''} that are not done"
+        if self.not_before is not None and at < self.not_before:
+            return f"it rests until {self.not_before.isoformat()}"
+        if self.assignee is not None and self.assignee.key != by.key:
+            return f"it is assigned to {self.assignee.name}"
+        return None
+
+    def claim(
+        self, *, id: RunId, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
+    ) -> tuple[Task, Run, TaskClaimed]:
+        """
+        The task in progress under a new lease, with the next fence and attempt.
+        """
+        fence, attempt = self.fence + 1, self.attempts + 1
+        run = Run(
+            id=id,
+            organization=self.organization,
+            board=self.board,
+            task=self.id,
+            fence=fence,
+            attempt=attempt,
+            by=by,
+            actor=actor,
+            holder=holder,
+            term=terms.term,
+            delay=terms.delay_after(attempt),
+            claimed_at=at,
+            expires_at=at + terms.term,
+            heartbeat_at=at,
+            from_queue=self.assignee is None,
+        )
+        moved, _ = self.move(Status.IN_PROGRESS, at=at)
+        taken = evolve(moved, assignee=by, fence=fence, attempts=attempt, run=id, not_before=None)
+        return taken, run, TaskClaimed(task=self.id, run=id, fence=fence, attempt=attempt, by=by.name, at=at)
+
+    def finish(self, outcome: Outcome, *, passage: Passage, at: datetime) -> tuple[Task, TaskMoved]:
+        """
+        The task after its run's result was accepted.
+        """
+        moved, fact = self.move(self.after_work(passage), at=at)
+        done = evolve(
+            moved,
+            run=None,
+            hand_over=None,
+            result=outcome.result,
+            resolution=outcome.resolution if outcome.resolution is not None else self.resolution,
+            output=outcome.output if outcome.output is not None else self.output,
+            error_message=None,
+        )
+        return done, fact
+
+    def lose(self, run: Run, failure: Failure, *, since: datetime, at: datetime) -> tuple[Task, TaskMoved]:
+        """
+        The task after a run failed or ran out at *since*: back in the queue after a delay, with a person, parked, or
+        failed for good.
+        """
+        if run.cancelled:
+            to = Status.BACKLOG
+        elif failure.reason.retry is RetryClass.NEVER:
+            to = Status.FAILED
+        elif failure.reason.retry is RetryClass.PERSON:
+            to = Status.AWAITING_OWNER
+        elif self.attempts >= self.max_attempts:
+            to = Status.FAILED
+        else:
+            to = Status.ASSIGNED if self.assignee else Status.INBOX
+        freed = self.freed(run)
+        if to in IDLE:
+            to = freed.at_rest()  # who took it from the open queue gives it back there
+        moved, fact = freed.move(to, at=at)
+        rests = since + run.delay if to in IDLE else None
+        failed = Result.FAILED if to is Status.FAILED else self.result
+        message = failure.message or failure.reason.code
+        return evolve(moved, not_before=rests, error_message=message, result=failed), fact
+
+    def put_back(self, run: Run, *, note: str | None, at: datetime) -> tuple[Task, TaskMoved]:
+        """
+        The task after a run gave it back: claimable at once, with the attempt given back too.
+        """
+        freed = self.freed(run)
+        moved, fact = freed.move(freed.at_rest(), at=at)
+        return evolve(moved, attempts=max(self.attempts - 1, 0), hand_over=note), fact
+
+    def freed(self, run: Run) -> Task:
+        """
+        The task without its run; whoever took it from the open queue no longer owns it.
+        """
+        return evolve(self, run=None, assignee=None if run.from_queue else self.assignee)
+
+
+@frozen(kw_only=True)
+class TaskCreated(Fact):
+    """
+    A task was made. *recorded* says that its work was finished elsewhere.
+    """
+
+    kind = "task.created"
+    about = "task"
+
+    task: TaskId
+    number: int
+    board: BoardId
+    title: str
+    status: Status
+    priority: str
+    assignee: str | None
+    recorded: bool
+
+
+@frozen(kw_only=True)
+class TaskUpdated(Fact):
+    """
+    Fields of a task changed.
+    """
+
+    kind = "task.updated"
+    about = "task"
+
+    task: TaskId
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TaskMoved(Fact):
+    """
+    A task came to another status.
+    """
+
+    kind = "task.moved"
+    about = "task"
+
+    task: TaskId
+    was: Status
+    status: Status
+
+
+@frozen(kw_only=True)
+class TaskAssigned(Fact):
+    """
+    A task changed hands.
+    """
+
+    kind = "task.assigned"
+    about = "task"
+
+    task: TaskId
+    was: str | None
+    assignee: str | None
+    agent: AgentId | None
+
+
+@frozen(kw_only=True)
+class TaskClaimed(Fact):
+    """
+    Somebody took a task under a lease.
+    """
+
+    kind = "task.claimed"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    attempt: int
+    by: str
+
+
+@frozen(kw_only=True)
+class TaskDeleted(Fact):
+    """
+    A task was removed.
+    """
+
+    kind = "task.deleted"
+    about = "task"
+
+    task: TaskId
+    number: int
+    title: str
+
+
+@frozen(kw_only=True)
+class Explanation:
+    """
+    Where a task stands, in one of the states that an unfinished task can be in.
+    """
+
+    state: str
+    since: datetime
+    why: str
+    next: str
+
+
+CLAIMABLE, LEASED, HELD, PARKED, WAITING, BLOCKED, OVER = (
+    "claimable", "leased", "held", "parked", "waiting", "blocked", "finished",
+)  # fmt: skip
+
+
+def explain(task: Task, *, run: Run | None, blocked_by: tuple[Task, ...], at: datetime) -> Explanation:
+    """
+    Which state a task is in, since when, and what happens next.
+    """
+    if run is not None and run.state in ALIVE and not run.lives(at=at):
+        task, run = _after_lapse(task, run), None
+    if task.finished:
+        return Explanation(
+            state=OVER, since=task.moved_at, why=f"it is {task.status.value}", next="nothing, unless somebody reopens it"
+        )
+    if run is not None and run.lives(at=at):
+        return _explain_run(run, at=at)
+    if task.status is Status.IN_PROGRESS:
+        who = task.assignee.name if task.assignee else "somebody"
+        return Explanation(
+            state=HELD, since=task.moved_at, why=f"{who} works on it without a lease", next="they move it on"
+        )
+    if task.status is Status.BACKLOG:
+        return Explanation(state=PARKED, since=task.moved_at, why="it is in the backlog", next="somebody moves it to the inbox")
+    if task.status not in IDLE:
+        return Explanation(
+            state=WAITING, since=task.moved_at, why=f"it is in {task.status.value}", next="a person decides and moves it"
+        )
+    if blocked_by:
+        names = ", ".join(f"#{each.number}" for each in blocked_by[:5])
+        return Explanation(
+            state=BLOCKED, since=task.moved_at, why=f"it depends on {names}", next="it becomes claimable when they are done"
+        )
+    if task.not_before is not None and at < task.not_before:
+        until = task.not_before.isoformat()
+        return Explanation(
+            state=WAITING, since=task.moved_at, why=f"it rests until {until}", next=f"it becomes claimable at {until}"
+        )
+    whom = f"{task.assignee.name}'s next claim" if task.assignee else "the next claim"
+    return Explanation(state=CLAIMABLE, since=task.moved_at, why="nothing stands in its way", next=f"{whom} may take it")
+
+
+def _explain_run(run: Run, *, at: datetime) -> Explanation:
+    if run.waits(at=at):
+        return Explanation(
+            state=WAITING,
+            since=run.heartbeat_at,
+            why=f"{run.by.name} waits for a person: {run.waiting_for}",
+            next=f"an operator resumes it, or its lease starts again at {run.resumes_at and run.resumes_at.isoformat()}",
+        )
+    return Explanation(
+        state=LEASED,
+        since=run.claimed_at,
+        why=f"{run.by.name} works on it (fence {run.fence}, attempt {run.attempt})",
+        next=f"without a heartbeat the lease ends at {run.expires_at.isoformat()}",
+    )
+
+
+def _after_lapse(task: Task, run: Run) -> Task:
+    """
+    The task as it will stand once somebody notices that its lease ran out.
+    """
+    expired, _ = run.expire(at=run.expires_at)
+    assert expired.failure is not None
+    lost, _ = task.lose(expired, expired.failure, since=run.expires_at, at=run.expires_at)
+    return lost

@@ -1,0 +1,200 @@
+"""
+What tasks ask of a store, and of the areas that come later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
+
+from attrs import frozen
+
+from mission_core.boards.model import Board, GateSet
+from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.runs import Run
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.events.model import Fact
+
+
+@frozen(kw_only=True)
+class Passage:
+    """
+    What a board's gates say to one task: the rules, and whether an approval stands or is pending. A decision that
+    rests on it relies on its board.
+    """
+
+    board: Board
+    approved: bool = False
+    pending: bool = False
+
+    @property
+    def rules(self) -> GateSet:
+        """
+        The board's gate set.
+        """
+        return self.board.gates
+
+
+class Gates(Protocol):
+    """
+    What the approvals area answers for a task.
+    """
+
+    async def of(self, task: Task) -> Passage:
+        """
+        What the gates of the task's board say to it.
+        """
+
+
+@frozen(kw_only=True)
+class Link:
+    """
+    A task as far as dependencies care. Can be relied on.
+    """
+
+    id: TaskId
+    board: BoardId
+    status: Status
+    depends_on: tuple[TaskId, ...]
+    version: int
+
+
+@frozen(kw_only=True)
+class Candidate:
+    """
+    A task on fresh rows, with its live run if it has one, and how many of its dependencies are not done.
+    """
+
+    task: Task
+    run: Run | None
+    open_dependencies: int = 0
+
+
+@frozen(kw_only=True)
+class Change:
+    """
+    What a decision on fresh rows changes: the task, its run (new, saved, or only its lease record), and the facts.
+    *result* is what an idempotency key keeps. `commit` returns the change with the versions that were kept.
+    """
+
+    task: Task | None = None
+    new_run: Run | None = None
+    run: Run | None = None
+    beat: Run | None = None
+    facts: tuple[Fact, ...] = ()
+    result: UUID | None = None
+
+
+Decide = Callable[[Candidate], Change | None]
+"""Pure and synchronous. What it raises undoes its unit alone; None passes the candidate over."""
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """
+    Which work a claim looks for: open to everyone or assigned to this name, on one board or on all.
+    """
+
+    name_key: str
+    board: BoardId | None = None
+
+
+class Tasks(Protocol):
+    """
+    Keeps the tasks of the unit's organization, as far as its principal may see them.
+
+    The store keeps readiness (idle status, open dependencies, not-before, assignee, rank) by arithmetic in the flush:
+    a task that becomes done, or stops being done, counts down or up the open dependencies of those that name it.
+    """
+
+    async def get(self, task: TaskId | TaskNumber) -> Task:
+        """
+        The task as last committed, or as this unit wrote it.
+
+        Raises:
+            TaskNotFound: If this organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """
+
+    async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
+        """
+        These tasks and all that they depend on, directly or through others; what does not exist is left out.
+        """
+
+    async def dependents(self, task: TaskId) -> list[Task]:
+        """
+        The tasks that name this one as a dependency, by number.
+        """
+
+    def add(self, task: Task) -> Task:
+        """
+        Remember a new task for the commit.
+        """
+
+    def save(self, task: Task) -> Task:
+        """
+        Remember the change for the commit; the answer carries its next version.
+        """
+
+    def remove(self, task: Task) -> None:
+        """
+        Remember to remove the task, at the version it has here. Its runs stay.
+        """
+
+    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime) -> None:
+        """
+        In the flush, first of all: offer idle, unblocked, rested work that fits *wanted* to *decide*, one by one in
+        the queue's order (priority, due date with none last, age), on fresh rows that nobody else is deciding about,
+        until it makes a change. `commit` returns that change, or None.
+        """
+
+    def claim(self, task: TaskId | TaskNumber, decide: Decide) -> None:
+        """
+        In the flush: offer this very task to *decide* on fresh rows. `commit` returns the change, or None.
+
+        Raises (from `commit`):
+            TaskNotFound: If this organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """
+
+    def expire_due(self, decide: Decide, *, at: datetime, limit: int = 16) -> None:
+        """
+        In the flush: offer up to *limit* tasks of the organization whose live run's lease ended by *at* to *decide*,
+        oldest end first, whatever their board; rows that somebody else is deciding about are passed over. `commit`
+        returns how many changed, unless a claim follows.
+        """
+
+
+class Runs(Protocol):
+    """
+    Keeps the runs of the unit's organization.
+    """
+
+    async def get(self, run: RunId) -> Run:
+        """
+        The run as last committed, or as this unit wrote it.
+
+        Raises:
+            RunNotFound: If this organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """
+
+    def save(self, run: Run) -> Run:
+        """
+        Remember the change for the commit, all but the lease record of a run that goes on (its end, last heartbeat
+        and progress); the answer carries its next version.
+        """
+
+    def heartbeat(self, run: RunId, decide: Decide) -> None:
+        """
+        In the flush: offer the run and its task to *decide* on fresh rows. `commit` returns the change, or None.
+
+        Raises (from `commit`):
+            RunNotFound: If this organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """

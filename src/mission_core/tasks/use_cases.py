@@ -1,0 +1,443 @@
+"""
+Making, editing and removing tasks.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, evolve, frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.boards.model import Board, BoardNotFound, BoardStatus
+from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.tasks.model import (
+    FINISHED,
+    IDLE,
+    MOST_DEPENDENCIES,
+    Blocked,
+    DependenciesFrozen,
+    DependencyCycle,
+    DependencyNotFound,
+    DependsOnItself,
+    NotYourTask,
+    RecordingDenied,
+    Status,
+    Task,
+    TaskAssigned,
+    TaskCreated,
+    TaskDeleted,
+    TaskNotFound,
+    TaskUpdated,
+)
+from mission_core.tasks.runs import ALIVE, Assignee, Result
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, name_key
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+class Manner(Enum):
+    """
+    How a person's write is meant.
+
+    `PLAIN` changes what it names. `TEAM` also hands work over: to the inbox or a review it leaves its assignee (a
+    review goes to the board's lead), what is blocked settles in the inbox, and a status sent again means nothing.
+    """
+
+    PLAIN = "plain"
+    TEAM = "team"
+
+
+@frozen(kw_only=True)
+class CreateTask:
+    """
+    Make a task. Without a board it goes to the general one.
+    """
+
+    title: str
+    board: BoardId | BoardNumber | None = None
+    board_must_exist: bool = True
+    description: str | None = None
+    status: Status = Status.INBOX
+    priority: str = "medium"
+    assignee: str | None = None
+    due_at: datetime | None = None
+    not_before: datetime | None = None
+    estimated_hours: float | None = None
+    actual_hours: float | None = None
+    tags: tuple[str, ...] = ()
+    metadata: JsonText = EMPTY_OBJECT
+    depends_on: tuple[TaskId | TaskNumber, ...] = ()
+    result: Result | None = None
+    error_message: str | None = None
+    resolution: str | None = None
+    feedback_rating: int | None = None
+    feedback_notes: str | None = None
+    retry_count: int = 0
+    completed_at: datetime | None = None
+    max_attempts: int = 5
+
+
+@frozen(kw_only=True)
+class UpdateTask:
+    """
+    Change the named fields of a task. Absent is not null, and null is not default.
+    """
+
+    task: TaskId | TaskNumber
+    on: BoardId | None = None
+    expects: int | None = None
+    manner: Manner = Manner.PLAIN
+    title: str | Absent = ABSENT
+    description: str | Absent | None = ABSENT
+    status: Status | Absent = ABSENT
+    priority: str | Absent = ABSENT
+    board: BoardId | BoardNumber | Absent = ABSENT
+    assignee: str | Absent | None = ABSENT
+    due_at: datetime | Absent | None = ABSENT
+    not_before: datetime | Absent | None = ABSENT
+    estimated_hours: float | Absent | None = ABSENT
+    actual_hours: float | Absent | None = ABSENT
+    tags: tuple[str, ...] | Absent = ABSENT
+    metadata: JsonText | Absent = ABSENT
+    depends_on: tuple[TaskId | TaskNumber, ...] | Absent = ABSENT
+    result: Result | Absent | None = ABSENT
+    error_message: str | Absent | None = ABSENT
+    resolution: str | Absent | None = ABSENT
+    feedback_rating: int | Absent | None = ABSENT
+    feedback_notes: str | Absent | None = ABSENT
+    retry_count: int | Absent = ABSENT
+    completed_at: datetime | Absent | None = ABSENT
+    max_attempts: int | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class DeleteTask:
+    """
+    Remove a task.
+    """
+
+    task: TaskId | TaskNumber
+    on: BoardId | None = None
+    expects: int | None = None
+
+
+BESIDE = frozenset({"task", "on", "expects", "manner", "status", "board", "assignee", "depends_on"})
+"""Fields of an update that are more than a value to keep."""
+
+
+async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Task:
+    """
+    Make a task. Inbox work with an assignee is assigned.
+
+    Raises:
+        BoardNotFound: If there is no such active board for this principal.
+        RecordingDenied: If it is made as done by anybody but an admin.
+        DependencyNotFound: If its board lacks a named dependency.
+        Blocked: If it depends on open work and would be assigned or under way.
+    """
+    require(principal, Role.OPERATOR)
+    if cmd.status in FINISHED and principal.role is not Role.ADMIN:
+        raise RecordingDenied
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        board = await _board_for(unit, cmd)
+        number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
+        status = Status.ASSIGNED if cmd.assignee and cmd.status is Status.INBOX else cmd.status
+        own = {name: getattr(cmd, name) for name in _COPIED}
+        task = Task(
+            id=TaskId(ports.ids.new()),
+            number=TaskNumber(number),
+            organization=principal.organization,
+            board=board.id,
+            ticket=ticket,
+            status=status,
+            assignee=Assignee(cmd.assignee) if cmd.assignee else None,
+            creator=principal.actor,
+            creator_name=principal.display,
+            recorded=status is Status.DONE,
+            created_at=now,
+            updated_at=now,
+            moved_at=now,
+            started_at=now if status is Status.IN_PROGRESS else None,
+            completed_at=cmd.completed_at or (now if status is Status.DONE else None),
+            **own,
+        )
+        if cmd.depends_on:
+            task = await _depending(unit, task, cmd.depends_on)
+            open_ones = await _open_dependencies(unit, task)
+            if open_ones and (task.assignee or task.status is not Status.INBOX) and task.status is not Status.BACKLOG:
+                raise Blocked(task.id, open_ones)
+        task = unit.tasks.add(task)
+        unit.record(
+            TaskCreated(
+                task=task.id, number=number, board=board.id, title=task.title, status=task.status,
+                priority=task.priority, assignee=cmd.assignee, recorded=task.recorded, at=now,
+            )
+        )  # fmt: skip
+        unit.result(task.id)
+        await unit.commit()
+    return task
+
+
+_COPIED = (
+    "title", "description", "priority", "due_at", "not_before", "estimated_hours", "actual_hours", "tags", "metadata",
+    "result", "error_message", "resolution", "feedback_rating", "feedback_notes", "retry_count", "max_attempts",
+)  # fmt: skip
+
+
+async def _board_for(unit: UnitOfWork, cmd: CreateTask) -> Board:
+    if cmd.board is not None:
+        try:
+            board = await unit.boards.get(cmd.board)
+        except BoardNotFound:
+            if cmd.board_must_exist:
+                raise
+        else:
+            if board.status is BoardStatus.ACTIVE or cmd.board_must_exist:
+                return board
+    general = await unit.boards.first_active()
+    if general is None:
+        raise BoardNotFound
+    return general
+
+
+async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Task:
+    """
+    Change the named fields of a task. A change of status or assignee ends a live lease and raises the fence.
+
+    Raises:
+        TaskNotFound: If there is no such task (on that board) for this principal.
+        VersionMismatch: If the caller expected another version.
+        GateClosed: If a gate of its board keeps it from moving.
+        DependencyCycle: If it would wait for itself.
+        BoardNotFound: If it moves to a board that does not exist or is archived.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        before = await task_for(unit, principal, cmd.task, on=cmd.on, expects=cmd.expects)
+        after = evolve(before, **_named(cmd))
+        if not isinstance(cmd.board, Absent):
+            after = await _moved_to_board(ports, unit, after, cmd.board)
+        if not isinstance(cmd.depends_on, Absent):
+            after = await _depending(unit, after, cmd.depends_on)
+        after, facts = await _moved(unit, before, after, cmd, at=now)
+        changed = _changed(before, after)
+        if not changed:
+            return before
+        after, more = await _without_lease(unit, before, after, at=now)
+        after = evolve(after, updated_at=now)
+        reset = await _dependents_reset(unit, before, after, at=now)
+        after = unit.tasks.save(after)
+        unit.record(*facts, *more, *reset, TaskUpdated(task=after.id, changed=changed, at=now))
+        unit.result(after.id)
+        await unit.commit()
+    return after
+
+
+async def task_for(
+    unit: UnitOfWork, principal: Principal, task: TaskId | TaskNumber, *, on: BoardId | None, expects: int | None
+) -> Task:
+    """
+    The task a principal wants to write to.
+
+    Raises:
+        TaskNotFound: If there is no such task (on that board) for this principal.
+        VersionMismatch: If the caller expected another version.
+    """
+    found = await unit.tasks.get(task)
+    if on is not None and found.board != on:
+        raise TaskNotFound
+    if expects is not None and expects != found.version:
+        raise VersionMismatch(expects, found.version)
+    return found
+
+
+def own_tasks_only(principal: Principal, assignee: str | None) -> None:
+    """
+    The rule for an agent's key below admin: it reaches the tasks assigned to it.
+
+    Raises:
+        NotYourTask: If it does not.
+    """
+    restricted = isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN
+    if restricted and (assignee is None or name_key(assignee) != name_key(principal.display)):
+        raise NotYourTask
+
+
+def _named(cmd: UpdateTask) -> dict[str, Any]:
+    given = asdict(cmd, recurse=False)
+    return {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
+
+
+def _changed(before: Task, after: Task) -> tuple[str, ...]:
+    old, new = asdict(before, recurse=False), asdict(after, recurse=False)
+    return tuple(sorted(name for name in old if old[name] != new[name]))
+
+
+async def _moved_to_board(ports: Ports, unit: UnitOfWork, task: Task, to: BoardId | BoardNumber) -> Task:
+    board = await unit.boards.get(to)
+    if board.id == task.board:
+        return task
+    if board.status is not BoardStatus.ACTIVE:
+        raise BoardNotFound
+    (ticket,) = await ports.numbers.draw((board.id, "ticket"))
+    return evolve(task, board=board.id, ticket=ticket)
+
+
+async def _moved(
+    unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask, *, at: datetime
+) -> tuple[Task, tuple[Fact, ...]]:
+    """
+    The task with the status and assignee the command asks for, as its manner means them.
+    """
+    status = _asked_status(before, cmd)
+    assignee = before.assignee if isinstance(cmd.assignee, Absent) else Assignee(cmd.assignee) if cmd.assignee else None
+    if cmd.manner is Manner.TEAM:
+        status, assignee = await _as_team(unit, before, after, cmd, status, assignee)
+    facts: list[Fact] = []
+    if status is not before.status:
+        passage = await unit.gates.of(after)
+        after, moved = after.move(status, at=at, passage=passage)
+        unit.rely_on(passage.board)
+        facts.append(moved)
+    if assignee != before.assignee:
+        facts.append(
+            TaskAssigned(
+                task=before.id, was=before.assignee.name if before.assignee else None,
+                assignee=assignee.name if assignee else None, agent=None, at=at,
+            )
+        )  # fmt: skip
+    return evolve(after, assignee=assignee), tuple(facts)
+
+
+def _asked_status(before: Task, cmd: UpdateTask) -> Status:
+    if not isinstance(cmd.status, Absent):
+        return cmd.status
+    if isinstance(cmd.assignee, Absent) or cmd.manner is Manner.TEAM:
+        return before.status
+    if cmd.assignee and before.status is Status.INBOX:
+        return Status.ASSIGNED
+    if not cmd.assignee and before.status is Status.ASSIGNED:
+        return Status.INBOX
+    return before.status
+
+
+async def _as_team(
+    unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask, status: Status, assignee: Assignee | None
+) -> tuple[Status, Assignee | None]:
+    open_ones = await _open_dependencies(unit, after)
+    if open_ones and status is not Status.DONE:
+        return Status.INBOX, None
+    explicit = not isinstance(cmd.assignee, Absent)
+    if status is not before.status and status is Status.INBOX and not explicit:
+        return status, None
+    if status is not before.status and status is Status.REVIEW:
+        lead = await unit.agents.lead(after.board)
+        return status, Assignee(lead.name, lead.id) if lead else assignee if explicit else None
+    return status, assignee
+
+
+async def _depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumber, ...]) -> Task:
+    """
+    The task with these dependencies, relying on every task that the check for cycles visited.
+    """
+    ids = [(await unit.tasks.get(each)).id if isinstance(each, int) else each for each in named]
+    wanted = tuple(dict.fromkeys(ids))
+    if wanted == task.depends_on:
+        return task
+    if task.status is Status.DONE:
+        raise DependenciesFrozen
+    if task.id in wanted:
+        raise DependsOnItself
+    if len(wanted) > MOST_DEPENDENCIES:
+        raise InvalidField("depends_on", f"must have at most {MOST_DEPENDENCIES} entries", len(wanted))
+    links = await unit.tasks.upstream(wanted)
+    here = {link.id for link in links if link.board == task.board}
+    kept = set(task.depends_on)
+    missing = tuple(each for each in wanted if each not in here and each not in kept)
+    if missing:
+        raise DependencyNotFound(missing)
+    if any(task.id in link.depends_on for link in links):
+        raise DependencyCycle
+    unit.rely_on(*links)
+    return evolve(task, depends_on=wanted)
+
+
+async def _open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:
+    """
+    The dependencies that are not done, relied on.
+    """
+    if not task.depends_on:
+        return ()
+    links = {link.id: link for link in await unit.tasks.upstream(task.depends_on)}
+    unit.rely_on(*(links[each] for each in task.depends_on if each in links))
+    return tuple(each for each in task.depends_on if each not in links or links[each].status is not Status.DONE)
+
+
+async def _without_lease(
+    unit: UnitOfWork, before: Task, after: Task, *, at: datetime
+) -> tuple[Task, tuple[Fact, ...]]:
+    """
+    The task with its live lease ended, if its status or assignee changed under it.
+    """
+    if before.run is None or (before.status is after.status and before.assignee == after.assignee):
+        return after, ()
+    run = await unit.runs.get(before.run)
+    after = evolve(after, run=None, fence=after.fence + 1)
+    if run.state not in ALIVE:
+        return after, ()
+    run, revoked = run.revoke("the task was changed by hand", at=at)
+    unit.runs.save(run)
+    return after, (revoked,)
+
+
+async def _dependents_reset(unit: UnitOfWork, before: Task, after: Task, *, at: datetime) -> tuple[Fact, ...]:
+    """
+    When a done task is reopened, those that wait for it go back to rest.
+    """
+    if not (before.status is Status.DONE and after.status is not Status.DONE):
+        return ()
+    facts: list[Fact] = []
+    for each in await unit.tasks.dependents(after.id):
+        if each.finished or each.status in IDLE | {Status.BACKLOG}:
+            continue
+        rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)
+        rested, revoked = await _without_lease(unit, each, rested, at=at)
+        unit.tasks.save(rested)
+        facts += [*revoked, moved]
+    return tuple(facts)
+
+
+async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Task:
+    """
+    Remove a task; its live lease ends, and what depended on it no longer does.
+
+    Raises:
+        TaskNotFound: If there is no such task (on that board) for this principal.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        task = await task_for(unit, principal, cmd.task, on=cmd.on, expects=cmd.expects)
+        dependents = await unit.tasks.dependents(task.id)
+        if task.run is not None:
+            run = await unit.runs.get(task.run)
+            if run.state in ALIVE:
+                run, revoked = run.revoke("the task was deleted", at=now)
+                unit.runs.save(run)
+                unit.record(revoked)
+        for each in dependents:
+            left = tuple(other for other in each.depends_on if other != task.id)
+            unit.tasks.save(evolve(each, depends_on=left, updated_at=now))
+        unit.tasks.remove(task)
+        unit.record(TaskDeleted(task=task.id, number=task.number, title=task.title, at=now))
+        await unit.commit()
+    return task

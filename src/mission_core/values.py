@@ -1,0 +1,181 @@
+"""
+Tiny values and checks that every area shares.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NewType, TypeVar
+
+from attrs import frozen
+
+from mission_core.errors import InvalidField
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+T = TypeVar("T")
+Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+JsonText = NewType("JsonText", str)
+"""A JSON value as its canonical text: sorted keys, no spaces."""
+
+EMPTY_OBJECT: Final = JsonText("{}")
+MAX_INTEGER: Final = 2**63 - 1
+UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Absent(Enum):
+    """
+    The value of a field that an update does not name. Absent is not null, and null is not default.
+    """
+
+    ABSENT = "absent"
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final[Literal[Absent.ABSENT]] = Absent.ABSENT
+
+
+def present(value: T | Absent, otherwise: T) -> T:
+    """
+    The value if the update names it, else what stands already.
+    """
+    return otherwise if isinstance(value, Absent) else value
+
+
+@frozen
+class Page:
+    """
+    Which part of a list is wanted: at most *limit* rows, after skipping *offset* or after the row numbered *after*.
+    """
+
+    limit: int = 50
+    offset: int = 0
+    after: int | None = None
+
+
+class Listed(NamedTuple):
+    """
+    One page of rows, and how many there are before paging.
+    """
+
+    rows: list[Any]
+    total: int
+
+
+def aware(instance: object, attribute: Attribute[Any], value: datetime) -> None:
+    """
+    Refuse a moment without UTC.
+    """
+    if not isinstance(value, datetime) or value.utcoffset() != timedelta(0):
+        raise InvalidField(attribute.name, "must be a datetime in UTC", value)
+
+
+def text(*, least: int = 0, most: int) -> Validator:
+    """
+    A validator of text that every store can hold, from *least* to *most* characters.
+    """
+
+    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
+        checked_text(attribute.name, value, least=least, most=most)
+
+    return check
+
+
+def checked_text(field: str, value: object, *, least: int = 0, most: int) -> str:
+    """
+    The text itself.
+
+    Raises:
+        InvalidField: If it is none, is too short or long, or holds NUL or a lone surrogate.
+    """
+    if not isinstance(value, str):
+        raise InvalidField(field, "must be text", value)
+    if len(value) < least:
+        raise InvalidField(field, f"must have at least {least} character{'s' if least > 1 else ''}", value)
+    if len(value) > most:
+        raise InvalidField(field, f"must have at most {most} characters", value)
+    if UNSTORABLE.search(value):
+        raise InvalidField(field, "must not hold NUL or lone surrogates", value)
+    return value
+
+
+def between(least: float, most: float = MAX_INTEGER) -> Validator:
+    """
+    A validator of numbers from *least* to *most*.
+    """
+
+    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise InvalidField(attribute.name, f"must be a number from {least} to {most}", value)
+
+    return check
+
+
+def json_text(value: JsonText | Mapping[str, object]) -> JsonText:
+    """
+    The canonical text of a JSON object; text is taken as such.
+
+    Raises:
+        InvalidField: If it holds what JSON or a store cannot.
+    """
+    if isinstance(value, str):
+        return value
+    return canonical(value)
+
+
+def canonical(value: object) -> JsonText:
+    """
+    The one canonical encoding of a JSON value: sorted keys, no spaces, no escapes beyond JSON's own.
+
+    Raises:
+        InvalidField: If it holds what JSON or a store cannot.
+    """
+    try:
+        encoded = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as e:
+        raise InvalidField("value", f"is not JSON: {e}") from e
+    if UNSTORABLE.search(encoded) or ESCAPED_NUL.search(encoded):
+        raise InvalidField("value", "must not hold NUL or lone surrogates")
+    return JsonText(encoded)
+
+
+def name_key(name: str) -> str:
+    """
+    What names are compared by: NFC, then case folded.
+    """
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def seconds(value: float) -> timedelta:
+    """
+    That many seconds.
+    """
+    return timedelta(seconds=value)
+
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(moment: datetime) -> int:
+    """
+    Microseconds since 1970, exactly.
+    """
+    delta = moment - EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def moment(value: int) -> datetime:
+    """
+    The moment that many microseconds after 1970.
+    """
+    return EPOCH + timedelta(microseconds=value)
