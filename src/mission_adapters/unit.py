@@ -1,0 +1,384 @@
+"""
+The unit of work that every store shares: it remembers writes, answers from them first, and hands them to the store
+in one piece. A store lends it a `Source` to load from and a way to flush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from uuid import UUID
+
+from attrs import define, evolve, field, frozen
+
+from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal
+from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.boards.model import Board, BoardNotFound
+from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.tasks.ports import Decide, Link, Passage, Wanted
+from mission_core.tasks.runs import Run, RunNotFound
+from mission_core.values import name_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.errors import NotFound
+    from mission_core.events.model import Fact
+    from mission_core.ids import (
+        AgentId,
+        AgentNumber,
+        ApiKeyNumber,
+        BoardId,
+        BoardNumber,
+        RunId,
+        TaskId,
+        TaskNumber,
+    )
+    from mission_core.ports import Once, Versioned
+
+E = TypeVar("E", Board, Agent, ApiKey, Task, Run)
+
+
+class Source(Protocol):
+    """
+    Loads what is committed, scoped to a principal; what may not be seen is refused as the repositories promise.
+    """
+
+    async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board: ...
+    async def board_by_handle(self, principal: Principal, handle: str) -> Board | None: ...
+    async def first_active_board(self, principal: Principal) -> Board | None: ...
+    async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]: ...
+    async def agent(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent: ...
+    async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None: ...
+    async def main_agent(self, principal: Principal) -> Agent | None: ...
+    async def lead_of(self, principal: Principal, board: BoardId) -> Agent | None: ...
+    async def workers_of(self, principal: Principal, board: BoardId) -> int: ...
+    async def key(self, principal: Principal, key: ApiKeyNumber) -> ApiKey: ...
+    async def keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]: ...
+    async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task: ...
+    async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]: ...
+    async def dependents(self, principal: Principal, task: TaskId) -> list[Task]: ...
+    async def run(self, principal: Principal, run: RunId) -> Run: ...
+
+
+@frozen(kw_only=True)
+class Write:
+    """
+    What a unit made of one row: *before* as it was loaded (None for a new one), *after* as it shall be (None for a
+    removed one).
+    """
+
+    before: Any
+    after: Any
+
+
+@frozen
+class Reliance:
+    """
+    A row whose version must still stand, and is raised with *bump*.
+    """
+
+    kind: type
+    id: UUID
+    version: int
+    bump: bool
+
+
+@frozen(kw_only=True)
+class ClaimNextOf:
+    """
+    Offer the queue to a decision.
+    """
+
+    wanted: Wanted
+    decide: Decide
+    at: datetime
+
+
+@frozen(kw_only=True)
+class ClaimOf:
+    """
+    Offer one task to a decision.
+    """
+
+    task: TaskId | TaskNumber
+    decide: Decide
+
+
+@frozen(kw_only=True)
+class ExpireDueOf:
+    """
+    Offer tasks whose lease ran out to a decision.
+    """
+
+    decide: Decide
+    at: datetime
+    limit: int
+
+
+@frozen(kw_only=True)
+class HeartbeatOf:
+    """
+    Offer a run and its task to a decision.
+    """
+
+    run: RunId
+    decide: Decide
+
+
+Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf
+
+
+@define
+class Remembered:
+    """
+    All that one unit wants to change, folded to one write per row, for its principal.
+    """
+
+    principal: Principal
+    once: Once | None = None
+    writes: dict[UUID, Write] = field(factory=dict)
+    reliances: dict[UUID, Reliance] = field(factory=dict)
+    presence: dict[UUID, Agent] = field(factory=dict)
+    facts: list[Fact] = field(factory=list)
+    operations: list[Operation] = field(factory=list)
+    result: UUID | None = None
+
+    def relies(self, kind: type, row: Versioned, *, bump: bool) -> None:
+        """
+        Remember that a decision rests on *row*. A row that is relied on twice keeps the first version it had.
+        """
+        known = self.reliances.get(row.id)
+        version = known.version if known else row.version
+        self.reliances[row.id] = Reliance(kind, row.id, version, bump or (known.bump if known else False))
+
+
+class Store(Protocol):
+    """
+    What a unit needs of its store.
+    """
+
+    @property
+    def source(self) -> Source:
+        """
+        What is committed.
+        """
+
+    async def flush(self, remembered: Remembered) -> Any:
+        """
+        Make all of it so, or nothing; as `UnitOfWork.commit` promises.
+        """
+
+
+@define
+class Kept(Generic[E]):
+    """
+    What every repository does with its kind of row: remember writes, and answer from them first.
+    """
+
+    remembered: Remembered
+    source: Source
+    kind: type[E]
+    missing: type[NotFound]
+    loaded: dict[UUID, E] = field(factory=dict)
+
+    def _seen(self, row: E) -> E:
+        self.loaded.setdefault(row.id, row)
+        return row
+
+    def _written(self, key: UUID | int) -> E | None:
+        """
+        The row as this unit wrote it, if it did.
+
+        Raises:
+            NotFound: If this unit removed it.
+        """
+        for id, write in self.remembered.writes.items():
+            shape = write.after or write.before
+            if isinstance(shape, self.kind) and (id == key or getattr(shape, "number", None) == key):
+                if write.after is None:
+                    raise self.missing
+                return shape
+        return None
+
+    def add(self, row: E) -> E:
+        """
+        Remember a new row.
+        """
+        self.remembered.writes[row.id] = Write(before=None, after=row)
+        return row
+
+    def save(self, row: E) -> E:
+        """
+        Remember the change; the answer carries the row's next version.
+        """
+        known = self.remembered.writes.get(row.id)
+        before = known.before if known else self.loaded[row.id]
+        if known and known.before is None:
+            self.remembered.writes[row.id] = Write(before=None, after=row)
+            return row
+        after = row if known and known.after.version == row.version else evolve(row, version=row.version + 1)
+        self.remembered.writes[row.id] = Write(before=before, after=after)
+        return after
+
+    def _remove(self, row: E) -> None:
+        self.remembered.writes[row.id] = Write(before=self.loaded.get(row.id, row), after=None)
+
+
+class KeptBoards(Kept[Board]):
+    """
+    The boards of a unit.
+    """
+
+    async def get(self, board: BoardId | BoardNumber) -> Board:
+        return self._written(board) or self._seen(await self.source.board(self.remembered.principal, board))
+
+    async def find_handle(self, handle: str) -> Board | None:
+        found = await self.source.board_by_handle(self.remembered.principal, handle)
+        return self._seen(found) if found else None
+
+    async def first_active(self) -> Board | None:
+        found = await self.source.first_active_board(self.remembered.principal)
+        return self._seen(found) if found else None
+
+    async def taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
+        return await self.source.names_taken(
+            self.remembered.principal, handle=handle, ticket_prefix=ticket_prefix
+        )
+
+
+class KeptAgents(Kept[Agent]):
+    """
+    The agents of a unit.
+    """
+
+    async def get(self, agent: AgentId | AgentNumber) -> Agent:
+        return self._written(agent) or self._seen(await self.source.agent(self.remembered.principal, agent))
+
+    async def find(self, name: str) -> Agent | None:
+        found = await self.source.agent_by_name(self.remembered.principal, name_key(name))
+        return self._seen(found) if found else None
+
+    async def main(self) -> Agent | None:
+        found = await self.source.main_agent(self.remembered.principal)
+        return self._seen(found) if found else None
+
+    async def lead(self, board: BoardId) -> Agent | None:
+        found = await self.source.lead_of(self.remembered.principal, board)
+        return self._seen(found) if found else None
+
+    async def count_workers(self, board: BoardId) -> int:
+        return await self.source.workers_of(self.remembered.principal, board)
+
+    def seen(self, agent: Agent) -> None:
+        self.remembered.presence[agent.id] = agent
+
+
+class KeptKeys(Kept[ApiKey]):
+    """
+    The API keys of a unit.
+    """
+
+    async def get(self, key: ApiKeyNumber) -> ApiKey:
+        return self._written(key) or self._seen(await self.source.key(self.remembered.principal, key))
+
+    async def list_of(self, agent: AgentId) -> list[ApiKey]:
+        return [self._seen(key) for key in await self.source.keys_of(self.remembered.principal, agent)]
+
+
+class KeptTasks(Kept[Task]):
+    """
+    The tasks of a unit.
+    """
+
+    async def get(self, task: TaskId | TaskNumber) -> Task:
+        return self._written(task) or self._seen(await self.source.task(self.remembered.principal, task))
+
+    async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
+        return await self.source.upstream(self.remembered.principal, tasks)
+
+    async def dependents(self, task: TaskId) -> list[Task]:
+        return [self._seen(each) for each in await self.source.dependents(self.remembered.principal, task)]
+
+    def remove(self, task: Task) -> None:
+        self._remove(task)
+
+    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime) -> None:
+        self.remembered.operations.append(ClaimNextOf(wanted=wanted, decide=decide, at=at))
+
+    def claim(self, task: TaskId | TaskNumber, decide: Decide) -> None:
+        self.remembered.operations.append(ClaimOf(task=task, decide=decide))
+
+    def expire_due(self, decide: Decide, *, at: datetime, limit: int = 16) -> None:
+        self.remembered.operations.append(ExpireDueOf(decide=decide, at=at, limit=limit))
+
+
+class KeptRuns(Kept[Run]):
+    """
+    The runs of a unit.
+    """
+
+    async def get(self, run: RunId) -> Run:
+        return self._written(run) or self._seen(await self.source.run(self.remembered.principal, run))
+
+    def heartbeat(self, run: RunId, decide: Decide) -> None:
+        self.remembered.operations.append(HeartbeatOf(run=run, decide=decide))
+
+
+@frozen
+class BoardGates:
+    """
+    What gates say while nothing can be approved: the board's own rules, and no approval.
+    """
+
+    boards: KeptBoards
+
+    async def of(self, task: Task) -> Passage:
+        return Passage(board=await self.boards.get(task.board))
+
+
+class Unit:
+    """
+    One all-or-nothing change on behalf of one principal.
+    """
+
+    __slots__ = ("_done", "agents", "boards", "gates", "keys", "remembered", "runs", "store", "tasks")
+
+    def __init__(self, store: Store, principal: Principal, once: Once | None = None) -> None:
+        self.store = store
+        self.remembered = Remembered(principal, once)
+        source = store.source
+        self.boards = KeptBoards(self.remembered, source, Board, BoardNotFound)
+        self.agents = KeptAgents(self.remembered, source, Agent, AgentNotFound)
+        self.keys = KeptKeys(self.remembered, source, ApiKey, ApiKeyNotFound)
+        self.tasks = KeptTasks(self.remembered, source, Task, TaskNotFound)
+        self.runs = KeptRuns(self.remembered, source, Run, RunNotFound)
+        self.gates = BoardGates(self.boards)
+        self._done = False
+
+    def record(self, *facts: Fact) -> None:
+        self.remembered.facts.extend(facts)
+
+    def rely_on(self, *entities: Versioned, bump: bool = False) -> None:
+        for each in entities:
+            kind = Task if isinstance(each, Link) else type(each)
+            self.remembered.relies(kind, each, bump=bump)
+
+    def result(self, id: UUID) -> None:
+        self.remembered.result = id
+
+    async def commit(self) -> Any:
+        if self._done:
+            raise RuntimeError("a unit commits once")
+        self._done = True
+        return await self.store.flush(self.remembered)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._done = True
+
+
+LOCK_ORDER: Sequence[type] = (Board, Agent, ApiKey, Task, Run)
+"""The order in which every flush locks rows: by table in this order, then by id."""
