@@ -4,7 +4,10 @@ Making and editing boards.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -96,11 +99,7 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
     now = ports.clock.now()
     (number,) = await ports.numbers.draw((principal.organization, "board"))
     async with ports.unit(principal) as unit:
-        handle = handle_from(cmd.handle) if cmd.handle else _suggested(handle_from, cmd.slug, cmd.name, f"board-{number}")
-        if cmd.ticket_prefix:
-            prefix = prefix_from(cmd.ticket_prefix)
-        else:
-            prefix = _suggested(lambda name: prefix_from(name, most=5), cmd.name, cmd.slug, f"B{number}")
+        handle, prefix = _names(cmd, number)
         handle_taken, prefix_taken = await unit.boards.taken(handle=handle, ticket_prefix=prefix)
         if handle_taken and cmd.handle:
             raise HandleTaken
@@ -134,18 +133,28 @@ _COPIED = (
 )  # fmt: skip
 
 
-def _suggested(make: object, *names: str | None) -> str:
+def _names(cmd: CreateBoard, number: int) -> tuple[str, str]:
     """
-    The first of *names* that *make* can use.
+    The handle and the ticket prefix: as given, else as slug and name suggest, else made of the number.
     """
-    assert callable(make)
+    if cmd.handle:
+        handle = handle_from(cmd.handle)
+    else:
+        handle = _suggested(handle_from, cmd.slug, cmd.name) or f"board-{number}"
+    if cmd.ticket_prefix:
+        return handle, prefix_from(cmd.ticket_prefix)
+    return handle, _suggested(partial(prefix_from, most=5), cmd.name, cmd.slug) or f"B{number}"
+
+
+def _suggested(make: Callable[[str], str], *names: str | None) -> str | None:
+    """
+    What *make* makes of the first of *names* that it can use.
+    """
     for name in names:
-        try:
+        with suppress(InvalidField):
             if name:
-                return str(make(name))
-        except InvalidField:
-            continue
-    raise AssertionError("the last name is always usable")
+                return make(name)
+    return None
 
 
 async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> Board:

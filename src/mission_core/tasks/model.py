@@ -15,7 +15,6 @@ from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFoun
 from mission_core.events.model import Actor, Fact
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, TaskNumber
 from mission_core.tasks.runs import (
-    ALIVE,
     Assignee,
     Failure,
     Outcome,
@@ -122,7 +121,10 @@ class RecordingDenied(Denied):
     """
 
     def __str__(self) -> str:
-        return "only an admin may create a task as done (work finished elsewhere); create it and move it through its gates"
+        return (
+            "only an admin may create a task as finished (work done elsewhere); "
+            "create it open and move it through its gates"
+        )
 
 
 @define
@@ -504,83 +506,3 @@ class TaskDeleted(Fact):
     task: TaskId
     number: int
     title: str
-
-
-@frozen(kw_only=True)
-class Explanation:
-    """
-    Where a task stands, in one of the states that an unfinished task can be in.
-    """
-
-    state: str
-    since: datetime
-    why: str
-    next: str
-
-
-CLAIMABLE, LEASED, HELD, PARKED, WAITING, BLOCKED, OVER = (
-    "claimable", "leased", "held", "parked", "waiting", "blocked", "finished",
-)  # fmt: skip
-
-
-def explain(task: Task, *, run: Run | None, blocked_by: tuple[Task, ...], at: datetime) -> Explanation:
-    """
-    Which state a task is in, since when, and what happens next.
-    """
-    if run is not None and run.state in ALIVE and not run.lives(at=at):
-        task, run = _after_lapse(task, run), None
-    if task.finished:
-        return Explanation(
-            state=OVER, since=task.moved_at, why=f"it is {task.status.value}", next="nothing, unless somebody reopens it"
-        )
-    if run is not None and run.lives(at=at):
-        return _explain_run(run, at=at)
-    if task.status is Status.IN_PROGRESS:
-        who = task.assignee.name if task.assignee else "somebody"
-        return Explanation(
-            state=HELD, since=task.moved_at, why=f"{who} works on it without a lease", next="they move it on"
-        )
-    if task.status is Status.BACKLOG:
-        return Explanation(state=PARKED, since=task.moved_at, why="it is in the backlog", next="somebody moves it to the inbox")
-    if task.status not in IDLE:
-        return Explanation(
-            state=WAITING, since=task.moved_at, why=f"it is in {task.status.value}", next="a person decides and moves it"
-        )
-    if blocked_by:
-        names = ", ".join(f"#{each.number}" for each in blocked_by[:5])
-        return Explanation(
-            state=BLOCKED, since=task.moved_at, why=f"it depends on {names}", next="it becomes claimable when they are done"
-        )
-    if task.not_before is not None and at < task.not_before:
-        until = task.not_before.isoformat()
-        return Explanation(
-            state=WAITING, since=task.moved_at, why=f"it rests until {until}", next=f"it becomes claimable at {until}"
-        )
-    whom = f"{task.assignee.name}'s next claim" if task.assignee else "the next claim"
-    return Explanation(state=CLAIMABLE, since=task.moved_at, why="nothing stands in its way", next=f"{whom} may take it")
-
-
-def _explain_run(run: Run, *, at: datetime) -> Explanation:
-    if run.waits(at=at):
-        return Explanation(
-            state=WAITING,
-            since=run.heartbeat_at,
-            why=f"{run.by.name} waits for a person: {run.waiting_for}",
-            next=f"an operator resumes it, or its lease starts again at {run.resumes_at and run.resumes_at.isoformat()}",
-        )
-    return Explanation(
-        state=LEASED,
-        since=run.claimed_at,
-        why=f"{run.by.name} works on it (fence {run.fence}, attempt {run.attempt})",
-        next=f"without a heartbeat the lease ends at {run.expires_at.isoformat()}",
-    )
-
-
-def _after_lapse(task: Task, run: Run) -> Task:
-    """
-    The task as it will stand once somebody notices that its lease ran out.
-    """
-    expired, _ = run.expire(at=run.expires_at)
-    assert expired.failure is not None
-    lost, _ = task.lose(expired, expired.failure, since=run.expires_at, at=run.expires_at)
-    return lost

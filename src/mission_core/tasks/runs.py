@@ -326,7 +326,9 @@ class Run:
             rest = tuple(order for order in self.orders if order.id != acknowledges)
             kept = evolve(self, orders=rest, paused=_paused_after(acknowledged.kind, self.paused))
             facts = (
-                OrderAcknowledged(task=self.task, run=self.id, order=acknowledged.id, order_kind=acknowledged.kind, at=at),
+                OrderAcknowledged(
+                    task=self.task, run=self.id, order=acknowledged.id, order_kind=acknowledged.kind, at=at
+                ),
             )
         if self.waits(at=at):
             return evolve(kept, heartbeat_at=at, progress=progress or self.progress), facts
@@ -430,7 +432,8 @@ class Run:
         """
         The run after its lease ran out.
         """
-        lost = Failure(reason=FailureReason.LEASE_EXPIRED, message=f"no heartbeat since {self.heartbeat_at.isoformat()}")
+        silence = f"no heartbeat since {self.heartbeat_at.isoformat()}"
+        lost = Failure(reason=FailureReason.LEASE_EXPIRED, message=silence)
         ended = evolve(self, state=RunState.EXPIRED, failure=lost, ended_at=self.expires_at)
         return ended, RunExpired(task=self.task, run=self.id, fence=self.fence, ran_out_at=self.expires_at, at=at)
 

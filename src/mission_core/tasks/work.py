@@ -14,12 +14,10 @@ from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
 from mission_core.tasks.model import (
-    Explanation,
     NotClaimable,
     Status,
     Task,
     TaskNotFound,
-    explain,
 )
 from mission_core.tasks.ports import Candidate, Change, Decide, Wanted
 from mission_core.tasks.runs import (
@@ -527,13 +525,3 @@ def _ordered(unit: UnitOfWork, task: Task, run: Run, order: Order, to: str | Non
     unit.record(given)
     return task
 
-
-async def explain_task(ports: Ports, principal: Principal, task: TaskId | TaskNumber) -> Explanation:
-    """
-    Which state a task is in, since when, and what happens next.
-
-    Raises:
-        TaskNotFound: If there is no such task for this principal.
-    """
-    found, run, blocked_by = await ports.reads.tasks.reading(principal, task)
-    return explain(found, run=run, blocked_by=blocked_by, at=ports.clock.now())
