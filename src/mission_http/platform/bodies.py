@@ -148,7 +148,7 @@ def _malformed(body: bytes, reason: Exception) -> BodyMalformed:
 
 def _refuse_depth(value: Any) -> None:
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             child
             for outer in level

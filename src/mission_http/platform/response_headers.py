@@ -4,20 +4,16 @@ What every response carries: the request's id and the security headers. One wrap
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable
-from typing import Final
 
 from attrs import frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.exchange import EXCHANGE, Exchange
+from mission_http.platform.request_ids import sent_or_new_id
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
-
-_acceptable: Final = re.compile(rb"[\x20-\x7e]{1,128}")
 
 
 @frozen(kw_only=True)
@@ -81,16 +77,3 @@ class ResponseHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
-
-
-def sent_or_new_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """
-    The first `X-Request-Id` if it is 1 to 128 printable ASCII characters, else 32 fresh hexadecimal digits.
-    """
-    for name, value in headers:
-        if name == b"x-request-id":
-            trimmed = value.strip()
-            if _acceptable.fullmatch(trimmed):
-                return trimmed
-            break
-    return os.urandom(16).hex().encode("ascii")

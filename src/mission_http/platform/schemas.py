@@ -14,6 +14,7 @@ from uuid import UUID
 import attrs
 from attrs import NOTHING, Attribute, define, field
 
+from mission_core.values import Absent
 from mission_http.platform.shapes import (
     Length,
     Pattern,
@@ -132,5 +133,7 @@ def _bounded(schema: JsonSchema, words: tuple[Any, ...]) -> JsonSchema:
 
 
 def _default(one: Attribute[Any]) -> JsonSchema:
+    if one.default is NOTHING or isinstance(one.default, Absent):
+        return {}
     default = one.default.value if isinstance(one.default, Enum) else one.default
-    return {"default": default} if isinstance(default, str | int | float) and one.default is not NOTHING else {}
+    return {"default": default} if isinstance(default, str | int | float) else {}

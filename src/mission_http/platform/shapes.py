@@ -6,7 +6,7 @@ They stand in `Annotated`, and are read twice: by the converter that checks valu
     @frozen(kw_only=True)
     class TaskBody:
         title: Annotated[str, Length(1, 500, says="Title is required")]
-        due_at: datetime | None | Absent = ABSENT
+        due_at: datetime | Absent | None = ABSENT
 """
 
 from __future__ import annotations

@@ -1,0 +1,149 @@
+import json
+import re
+from typing import Generic, TypeVar
+
+import pytest
+from attrs import evolve, frozen
+
+from mission_http.platform.openapi import document_of
+from mission_http.platform.schemas import Schemas
+from tests.unit.http.platform.sample import KIND, PLAIN, Part, ThingBody, ask
+
+T = TypeVar("T")
+DOCUMENT = document_of((KIND, PLAIN))
+ADD = DOCUMENT["paths"]["/api/v1/things"]["post"]
+OPERATIONS = [operation for methods in DOCUMENT["paths"].values() for operation in methods.values()]
+
+
+@frozen
+class Listing(Generic[T]):
+    items: list[T]
+    total: int
+
+
+def test_the_document_shows_every_listed_endpoint():
+    expected = {
+        (dialect.path_of(one), one.method.lower())
+        for dialect in (KIND, PLAIN)
+        for one in dialect.endpoints
+        if one.listed
+    }
+
+    assert expected == {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
+
+
+def test_a_part_shows_one_dialect():
+    part = document_of((KIND, PLAIN), only=PLAIN)
+
+    assert "Plain" == part["info"]["title"]
+    assert {"Plain"} == {name[:5] for name in part["components"]["schemas"]}
+    assert "/healthz" not in part["paths"]
+
+
+def test_every_reference_leads_somewhere():
+    names = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(DOCUMENT))
+
+    assert set(names) <= set(DOCUMENT["components"]["schemas"])
+
+
+def test_operation_ids_are_unique_and_made_from_function_path_and_method():
+    ids = [operation["operationId"] for operation in OPERATIONS]
+
+    assert len(ids) == len(set(ids))
+    assert "change_api_v1_things__thing__put" in ids
+
+
+def test_an_operation_is_described_by_its_handler():
+    operation = DOCUMENT["paths"]["/api/things/{thing}"]["get"]
+
+    assert ("Read a thing", "It is read as last committed.") == (operation["summary"], operation["description"])
+
+
+def test_parameters_are_those_of_path_query_and_headers():
+    shown = [
+        (one["name"], one["in"], one["required"])
+        for path, method in (("/api/things/{thing}", "put"), ("/api/things", "get"))
+        for one in DOCUMENT["paths"][path][method]["parameters"]
+    ]
+
+    assert [
+        ("thing", "path", True), ("If-Match", "header", False),
+        ("limit", "query", False), ("done", "query", False), ("tag", "query", False),
+    ] == shown  # fmt: skip
+
+
+def test_refusals_are_shown_by_their_statuses():
+    assert ["200", "401", "403", "413", "422"] == list(ADD["responses"])
+    assert {"$ref": "#/components/schemas/KindErrorPayload"} == ADD["responses"]["422"]["content"]["application/json"][
+        "schema"
+    ]
+
+
+def test_extras_and_security_are_shown():
+    assert ("add", [{"key": []}], ["things"]) == (ADD["x-intent"], ADD["security"], ADD["tags"])
+
+
+def test_a_body_that_may_be_missing_is_shown_as_such():
+    shown = [DOCUMENT["paths"][path]["post"]["requestBody"]["required"] for path in ("/api/touched", "/api/sealed")]
+
+    assert [False, True] == shown
+
+
+def test_constraints_are_in_the_schema():
+    thing = DOCUMENT["components"]["schemas"]["KindThingBody"]
+    properties = thing["properties"]
+
+    assert ["title"] == thing["required"]
+    assert {"type": "string", "minLength": 1, "maxLength": 20} == properties["title"]
+    assert {"anyOf": [{"type": "string"}, {"type": "null"}]} == properties["note"]
+    assert {"type": "integer", "minimum": 1, "maximum": 9, "default": 1} == properties["count"]
+    assert {"type": "string", "enum": ["red", "blue"], "default": "red"} == properties["color"]
+    assert {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": 3} == properties["tags"]
+    assert {"anyOf": [{"type": "string", "pattern": "[a-z-]+"}, {"type": "null"}]} == properties["slug"]
+    assert {"type": "array", "items": {"$ref": "#/components/schemas/KindPart"}} == properties["parts"]
+    assert {"type": "object", "additionalProperties": {}} == properties["meta"]
+    assert "from" in properties
+    assert False is DOCUMENT["components"]["schemas"]["KindSealedBody"]["additionalProperties"]
+
+
+def test_a_payload_field_that_can_be_left_out_is_not_required():
+    assert ["id", "title"] == DOCUMENT["components"]["schemas"]["KindThingPayload"]["required"]
+
+
+def test_a_generic_class_is_written_for_its_argument():
+    schemas = Schemas(lambda kind: "Things" if getattr(kind, "__args__", ()) else kind.__name__)
+    schemas.of(Listing[Part])
+
+    assert {"$ref": "#/components/schemas/Part"} == schemas.components["Things"]["properties"]["items"]["items"]
+
+
+def test_two_classes_cannot_share_a_component():
+    schemas = Schemas(lambda kind: "Same")
+    schemas.of(Part)
+
+    with pytest.raises(ValueError, match="would both be"):
+        schemas.of(ThingBody)
+
+
+def test_two_dialects_cannot_share_a_component_that_differs():
+    same = [evolve(one, paperwork=evolve(one.paperwork, schema_name=lambda kind: "Same")) for one in (KIND, PLAIN)]
+
+    with pytest.raises(ValueError, match="Same"):
+        document_of(same)
+
+
+async def test_the_document_and_its_part_are_served(app):
+    whole, part = [await ask(app, "GET", path, key=None) for path in ("/openapi.json", "/api/docs")]
+
+    assert (200, 401) == (whole.status, (await ask(app, "GET", "/api/things", key=None)).status)
+    assert set(part.json["paths"]) < set(whole.json["paths"])
+    assert "/docs" not in whole.json["paths"]
+
+
+async def test_the_page_shows_all_and_loads_nothing(app):
+    answer = await ask(app, "GET", "/docs", key=None)
+    page = answer.body.decode()
+
+    assert "text/html; charset=utf-8" == answer.headers["content-type"]
+    assert all(path in page for path in ("/api/things/{thing}", "/api/v1/things/{thing}"))
+    assert not re.search(r"<script|<link|https?:|src=|url\(", page)

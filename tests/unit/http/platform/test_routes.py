@@ -1,0 +1,126 @@
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.routes import RouteTree
+from tests.unit.http.platform.sample import KIND, PLAIN, ask, health, sample_app
+
+
+async def test_a_parameter_arrives_as_the_text_in_the_path(app):
+    answer = await ask(app, "GET", "/api/things/a b%")
+
+    assert answer.json["thing"] == "a b%"
+
+
+async def test_a_literal_segment_wins_over_a_parameter(app):
+    answer = await ask(app, "GET", "/api/things/special")
+
+    assert {"ok": True} == answer.json
+
+
+async def test_a_literal_that_leads_nowhere_is_read_as_a_parameter(app):
+    answer = await ask(app, "POST", "/api/things/special/claim")
+
+    assert {"claimed": True} == answer.json
+
+
+@pytest.mark.parametrize("path", ["/api/things/", "/api/things//claim", "/api//things", "/api/things/1/2", "/ap", ""])
+async def test_a_parameter_is_never_empty_and_never_more_than_a_segment(app, path):
+    answer = await ask(app, "GET", path)
+
+    assert 404 == answer.status
+
+
+async def test_unknown_paths_are_answered_by_the_dialect_at_home_there(app):
+    bodies = [(await ask(app, "GET", path)).json for path in ("/api/x", "/api/v1/x", "/api/v10/x", "/api/v1/runs/x")]
+
+    assert ["error", "detail", "error", "error"] == [next(iter(body)) for body in bodies]
+
+
+async def test_paths_outside_every_prefix_are_answered_by_the_first_dialect(app):
+    answer = await ask(app, "GET", "/elsewhere")
+
+    assert (404, "detail") == (answer.status, next(iter(answer.json)))
+
+
+async def test_an_endpoint_may_stand_outside_its_prefix(app):
+    answers = [await ask(app, "GET", path, key="any") for path in ("/healthz", "/api/v1/runs")]
+
+    assert [200, 200] == [answer.status for answer in answers]
+
+
+async def test_a_wrong_method_names_the_right_ones(app):
+    plain, kind = [await ask(app, "DELETE", f"{prefix}/things") for prefix in ("/api", "/api/v1")]
+
+    assert (405, "GET, HEAD, OPTIONS, POST") == (plain.status, plain.headers["allow"])
+    assert (405, "GET, POST") == (kind.status, kind.headers["allow"])
+
+
+async def test_head_follows_get_where_the_dialect_says_so(app):
+    got, head = [await ask(app, method, "/api/things/5") for method in ("GET", "HEAD")]
+
+    assert (200, b"", got.headers["content-length"]) == (head.status, head.body, head.headers["content-length"])
+
+
+@pytest.mark.parametrize("path", ["/api/things/5/claim", "/api/v1/things/5/claim"])
+async def test_head_reaches_nothing_but_get(app, path):
+    answer = await ask(app, "HEAD", path)
+
+    assert (405, b"") == (answer.status, answer.body)
+
+
+async def test_a_head_request_does_not_wait_for_a_stream(app):
+    answer = await ask(app, "HEAD", "/api/stream")
+
+    assert (200, b"") == (answer.status, answer.body)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+async def test_a_dialect_may_know_neither_head_nor_options(app, method):
+    answer = await ask(app, method, "/api/v1/things/5")
+
+    assert (405, "GET, PUT") == (answer.status, answer.headers["allow"])
+
+
+async def test_options_lists_the_methods_where_the_dialect_says_so(app):
+    answer = await ask(app, "OPTIONS", "/api/things/5")
+
+    assert (204, "GET, HEAD, OPTIONS, PUT") == (answer.status, answer.headers["allow"])
+
+
+async def test_a_trailing_slash_is_redirected_where_the_dialect_says_so(app):
+    kind = await ask(app, "POST", "/api/v1/things/?a=1")
+    plain = await ask(app, "POST", "/api/things/?a=1")
+
+    assert (307, "/api/v1/things?a=1", 404) == (kind.status, kind.headers["location"], plain.status)
+
+
+async def test_a_trailing_slash_on_nothing_is_nothing(app):
+    answer = await ask(app, "GET", "/api/v1/nothing/")
+
+    assert 404 == answer.status
+
+
+def test_an_endpoint_cannot_be_declared_twice():
+    twice = evolve(PLAIN, endpoints=[Endpoint("GET", "/v1/things/{id}", health)])
+
+    with pytest.raises(ValueError, match="declared twice"):
+        RouteTree.of((KIND, twice))
+
+
+segments = st.text(st.characters(codec="utf-8", exclude_characters="?")) | st.sampled_from(["", "api", "v1", "things"])
+paths = st.lists(segments).map(lambda found: "/" + "/".join(found))
+methods = st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS", "TRACE", "get", ""])
+SAMPLE = sample_app()
+
+
+@given(methods, paths, st.sampled_from(["", "/api", "/api/v1", "/api/v1/things"]))
+async def test_no_path_is_the_servers_fault(method, path, prefix):
+    """
+    Whatever is asked for, and how, the answer is a success or a refusal.
+    """
+    answer = await ask(SAMPLE, method, prefix + path, key="other")
+
+    assert answer.status < 500
