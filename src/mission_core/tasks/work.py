@@ -279,7 +279,8 @@ def _claimed(ports: Ports, taken: Change | None) -> Claimed | None:
     if taken is None:
         return None
     task, run = taken.task, taken.new_run
-    assert task is not None and run is not None
+    assert task is not None
+    assert run is not None
     return Claimed(task, run, ports.secrets.lease(run.id, run.fence))
 
 

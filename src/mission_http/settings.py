@@ -1,0 +1,198 @@
+"""
+The environment, read once into frozen classes.
+
+A malformed value stops the start with a message naming the variable; unknown variables are ignored. What is secret
+and not given is generated on first start and kept in the data directory.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from attrs import field, frozen
+
+from mission_http.platform.response_headers import SecurityHeaders
+
+PLACEHOLDERS: Final = frozenset(
+    {
+        "",
+        "generate-a-random-key",
+        "random-secret-for-legacy-cookies",
+        "change-me",
+        "changeme",
+        "replace-me",
+        "replace-with-strong-random-token",
+    }
+)
+LEAST_LOCAL_TOKEN: Final = 50
+GENERATED: Final = ".auto-generated"
+
+
+class SettingsError(Exception):
+    """
+    A start cannot be made with these settings. The message names the variable and says what to do.
+    """
+
+
+@frozen(kw_only=True)
+class Settings:
+    """
+    Everything the server is told from outside.
+    """
+
+    data_dir: Path
+    database_url: str
+    api_key: str = field(repr=False)
+    auth_secret: str = field(repr=False)
+    local_auth_token: str = field(repr=False)
+    coordinator: str | None = None
+    security: SecurityHeaders = SecurityHeaders()
+    given: frozenset[str] = frozenset()
+    """The secrets that the environment gave; the others were generated."""
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """
+        What a person or a program gets in with, by name.
+        """
+        return {"API_KEY": self.api_key, "LOCAL_AUTH_TOKEN": self.local_auth_token}
+
+
+def settings_from(
+    environment: Mapping[str, str] | None = None, *, data_dir: Path | None = None, database_url: str | None = None
+) -> Settings:
+    """
+    The settings of this environment, with what the command line says instead.
+
+    Raises:
+        SettingsError: If a value is malformed or the data directory cannot be used.
+    """
+    env = os.environ if environment is None else environment
+    directory = data_dir or Path(env.get("MISSION_CONTROL_DATA_DIR") or ".data")
+    url = database_url or env.get("DATABASE_URL") or ""
+    directory = _usable(directory.expanduser().absolute())
+    secrets_kept = _secrets(directory, env)
+    return Settings(
+        data_dir=directory,
+        database_url=_checked_url(url) if url else f"sqlite:///{directory / 'mission-control.db'}",
+        api_key=secrets_kept["API_KEY"],
+        auth_secret=secrets_kept["AUTH_SECRET"],
+        local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
+        coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
+        security=_security(env),
+        given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
+    )
+
+
+def _usable(directory: Path) -> Path:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = directory / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as e:
+        raise SettingsError(
+            f"MISSION_CONTROL_DATA_DIR (or --data-dir): {directory} cannot be written to ({e.strerror}); "
+            "choose a directory this user may write to"
+        ) from e
+    return directory
+
+
+def _checked_url(url: str) -> str:
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme not in ("sqlite", "postgres", "postgresql") or "://" not in url:
+        raise SettingsError(
+            "DATABASE_URL (or --database-url): expected postgresql://user:password@host/database or sqlite:///path, "
+            f"got a URL that starts with {url.partition(':')[0]!r}"
+        )
+    return url
+
+
+def _secrets(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """
+    The secrets: from the environment, else from the data directory, else fresh ones, which are kept there.
+    """
+    makers = {
+        "API_KEY": lambda: secrets.token_hex(32),
+        "AUTH_SECRET": lambda: secrets.token_hex(32),
+        "LOCAL_AUTH_TOKEN": lambda: secrets.token_hex(32),
+    }
+    path = directory / GENERATED
+    kept = _read_kept(path)
+    found, fresh = {}, {}
+    for name, make in makers.items():
+        given = env.get(name, "").strip()
+        if given not in PLACEHOLDERS:
+            found[name] = given
+        elif name in kept:
+            found[name] = kept[name]
+        else:
+            found[name] = fresh[name] = make()
+    if len(found["LOCAL_AUTH_TOKEN"]) < LEAST_LOCAL_TOKEN:
+        raise SettingsError(
+            f"LOCAL_AUTH_TOKEN: must have at least {LEAST_LOCAL_TOKEN} characters, and has "
+            f"{len(found['LOCAL_AUTH_TOKEN'])}; unset it to have one generated"
+        )
+    if fresh:
+        _keep(path, kept | fresh)
+    return found
+
+
+def _read_kept(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    except OSError as e:
+        raise SettingsError(f"MISSION_CONTROL_DATA_DIR: {path} cannot be read ({e.strerror})") from e
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def _keep(path: Path, values: Mapping[str, str]) -> None:
+    """
+    Write the secrets so that a reader sees all of them or none, and nobody else sees any.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.writelines(f"{name}={value}\n" for name, value in values.items())
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _security(env: Mapping[str, str]) -> SecurityHeaders:
+    fields = ("content_type_options", "frame_options", "referrer_policy", "permissions_policy")
+    variables = ("X_CONTENT_TYPE_OPTIONS", "X_FRAME_OPTIONS", "REFERRER_POLICY", "PERMISSIONS_POLICY")
+    given = {
+        name: _header_value(f"SECURITY_HEADER_{variable}", env[f"SECURITY_HEADER_{variable}"])
+        for name, variable in zip(fields, variables, strict=True)
+        if f"SECURITY_HEADER_{variable}" in env
+    }
+    hsts = "max-age=63072000; includeSubDomains; preload" if flag(env, "MC_ENABLE_HSTS") else None
+    return SecurityHeaders(**given, strict_transport_security=hsts)
+
+
+def _header_value(name: str, value: str) -> str:
+    if not all(" " <= character <= "~" for character in value):
+        raise SettingsError(f"{name}: a header takes printable ASCII only")
+    return value.strip()
+
+
+def flag(env: Mapping[str, str], name: str) -> bool:
+    """
+    A switch in the environment.
+
+    Raises:
+        SettingsError: If it is neither on nor off.
+    """
+    value = env.get(name, "").strip().lower()
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("", "0", "false", "no", "off"):
+        return False
+    raise SettingsError(f"{name}: expected 1, true, yes or on, or 0, false, no or off, and got {value!r}")

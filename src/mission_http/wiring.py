@@ -1,0 +1,96 @@
+"""
+The composition root: opens the adapters, yields `Ports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
+
+from attrs import evolve, frozen
+
+from mission_adapters.clocks import SystemClock
+from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.signing import Signer
+from mission_adapters.sql.store import SqlStore
+from mission_core.accounts.model import Principal, System
+from mission_core.agents.founding import found_organization
+from mission_core.agents.use_cases import digest_of
+from mission_core.ids import UserId
+from mission_core.ports import Ports
+from mission_http.sweeping import sweeping
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.accounts.model import Organization
+    from mission_core.accounts.ports import Credentials
+    from mission_core.ids import OrganizationId
+    from mission_http.settings import Settings
+
+LOCAL_USER = "Local User"
+
+
+@frozen
+class KnownKeys:
+    """
+    Credentials that also know the operator's own secrets, which no store keeps.
+    """
+
+    credentials: Credentials
+    known: Mapping[bytes, Principal]
+
+    async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
+        return self.known.get(digest) or await self.credentials.principal_of(digest, at=at)
+
+    async def organization(self, slug: str) -> Organization | None:
+        return await self.credentials.organization(slug)
+
+    async def found(self, organization: Organization) -> Organization:
+        return await self.credentials.found(organization)
+
+    async def organizations(self) -> list[OrganizationId]:
+        return await self.credentials.organizations()
+
+
+@asynccontextmanager
+async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
+    """
+    The ports over the database the settings name, with its migrations run and the default organization founded.
+    """
+    async with store_ports(settings) as ports:
+        organization = await found_organization(ports, slug="default")
+        known = KnownKeys(ports.credentials, _known_principals(settings, organization.id))
+        ports = evolve(ports, credentials=known)
+        async with sweeping(ports):
+            yield ports
+
+
+@asynccontextmanager
+async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
+    """
+    The ports over the database the settings name, as it is once its migrations are run.
+    """
+    async with SqlStore.open(settings.database_url) as store:
+        yield Ports(
+            unit=store.unit,
+            reads=store.reads,
+            log=store.log,
+            credentials=store.credentials,
+            numbers=store.numbers,
+            clock=SystemClock(),
+            ids=TimeOrderedIds(),
+            secrets=Signer.of(settings.auth_secret),
+        )
+
+
+def _known_principals(settings: Settings, organization: OrganizationId) -> dict[bytes, Principal]:
+    local = UserId(uuid5(NAMESPACE_URL, f"mission-control:local-user:{organization}"))
+    return {
+        digest_of(settings.api_key): System(organization=organization, name="api", display="API Access"),
+        digest_of(settings.local_auth_token): System(
+            organization=organization, name="local", display=LOCAL_USER, user=local
+        ),
+    }
