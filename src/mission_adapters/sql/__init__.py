@@ -1,0 +1,3 @@
+"""
+The store in a database: SQLite or PostgreSQL, over one set of tables and statements.
+"""

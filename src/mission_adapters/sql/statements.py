@@ -1,0 +1,176 @@
+"""
+Statements, compiled once for each dialect.
+
+A `Statement` is written in SQLAlchemy Core with named values; asked with them, it gives the text and the ordered
+values that the driver takes. The parameter style is `?` on SQLite and `$1` on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any, Final
+
+from attrs import define, field
+from sqlalchemy import BindParameter, ColumnElement, bindparam
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import Boolean, TypeEngine, UserDefinedType
+
+from mission_adapters.sql.session import Ask
+from mission_adapters.sql.tables import DOUBLE, ID, INTEGER, TEXT
+
+DIALECTS: Final[dict[str, Dialect]] = {
+    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),
+}
+Pack = Callable[[Any], Any]
+
+
+class Ids(UserDefinedType[Any]):
+    """
+    Any number of ids as one value.
+    """
+
+    cache_ok = True
+
+
+class Texts(UserDefinedType[Any]):
+    """
+    Any number of texts as one value.
+    """
+
+    cache_ok = True
+
+
+PACKED: Final[dict[type, Pack]] = {Ids: b"".join, Texts: lambda texts: json.dumps(list(texts))}
+"""How SQLite, which has no arrays, gets many values as one."""
+TYPES: Final[dict[type, TypeEngine[Any]]] = {bytes: ID, int: INTEGER, str: TEXT, float: DOUBLE}
+
+
+class among(ColumnElement[bool]):
+    """
+    Whether a column is one of many values, which are one parameter.
+    """
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, column: ColumnElement[Any], name: str, type: type[Ids] | type[Texts]) -> None:
+        self.column = column
+        self.values: BindParameter[Any] = bindparam(name, type_=type())
+
+    def get_children(self, **kwargs: Any) -> Iterable[Any]:
+        return (self.column, self.values)
+
+
+@compiles(among, "postgresql")
+def _any(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"{compiler.process(element.column)} = ANY({compiler.process(element.values)})"
+
+
+@compiles(among, "sqlite")
+def _within(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, values = compiler.process(element.column), compiler.process(element.values)
+    if isinstance(element.values.type, Texts):
+        return f"{column} IN (SELECT value FROM json_each({values}))"
+    return (
+        f"{column} IN (WITH RECURSIVE given(every) AS (SELECT {values}), each(id, next) AS ("
+        "SELECT substr(every, 1, 16), 17 FROM given WHERE length(every) > 0 "
+        "UNION ALL SELECT substr(every, next, 16), next + 16 FROM each, given WHERE next <= length(every)"
+        ") SELECT id FROM each)"
+    )
+
+
+def value(name: str, type: type = bytes) -> BindParameter[Any]:
+    """
+    A named value of a statement: bytes, an integer, text or a float.
+    """
+    return bindparam(name, type_=TYPES[type])
+
+
+@define
+class Prepared:
+    """
+    One statement in one dialect: its text, the names of its values in order, and the values it brings itself.
+    """
+
+    text: str
+    names: Sequence[str]
+    own: dict[str, Any]
+    packs: dict[str, Pack]
+
+    def values(self, given: dict[str, Any]) -> list[Any]:
+        """
+        The values in the driver's order.
+        """
+        every = {**self.own, **given} if self.own else given
+        if self.packs:
+            every = {name: self.packs[name](each) if name in self.packs else each for name, each in every.items()}
+        return [every[name] for name in self.names]
+
+
+@define(eq=False)
+class Statement:
+    """
+    A statement in whatever dialect it is asked.
+    """
+
+    core: Executable
+    prepared: dict[str, Prepared] = field(factory=dict, init=False, repr=False)
+
+    def __call__(self, dialect: str, /, **given: Any) -> Ask:
+        """
+        Ask for its rows.
+        """
+        ready = self._in(dialect)
+        return Ask(ready.text, ready.values(given))
+
+    def count(self, dialect: str, /, **given: Any) -> Ask:
+        """
+        Ask how many rows it changes.
+        """
+        ready = self._in(dialect)
+        return Ask(ready.text, ready.values(given), rows=False)
+
+    def many(self, dialect: str, /, rows: Iterable[dict[str, Any]]) -> Ask:
+        """
+        Ask to run it for each of *rows*, with no answer.
+        """
+        ready = self._in(dialect)
+        return Ask(ready.text, [ready.values(row) for row in rows], rows=False, many=True)
+
+    def _in(self, dialect: str) -> Prepared:
+        ready = self.prepared.get(dialect)
+        if ready is None:
+            ready = self.prepared[dialect] = _compiled(self.core, dialect)
+        return ready
+
+
+def _compiled(core: Executable, dialect: str) -> Prepared:
+    compiled: Any = core.compile(  # type: ignore[attr-defined]
+        dialect=DIALECTS[dialect], compile_kwargs={"render_postcompile": True}
+    )
+    names = tuple(compiled.positiontup or ())
+    own = {name: each for name, each in compiled.params.items() if each is not None}
+    packs = {}
+    if dialect == "sqlite":
+        packs = {name: PACKED[type(bind.type)] for name, bind in compiled.binds.items() if type(bind.type) in PACKED}
+    return Prepared(str(compiled), names, own, packs)
+
+
+def shaped(make: Callable[..., Executable]) -> Callable[..., Statement]:
+    """
+    A family of statements: each shape is made and compiled once.
+    """
+
+    @cache
+    def statement(*shape: Any) -> Statement:
+        return Statement(make(*shape))
+
+    return statement

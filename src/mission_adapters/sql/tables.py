@@ -1,0 +1,348 @@
+"""
+The tables, for both databases.
+
+Columns use only types that both drivers pass as they are: integers of 64 bits (numbers, booleans as 0 and 1, moments
+and durations in microseconds), text, bytes (ids, digests) and doubles. Text sorts binary. What must be unique is a
+constraint whose name tells its table and columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+ID: Final = LargeBinary()
+INTEGER: Final = BigInteger().with_variant(Integer(), "sqlite")
+DOUBLE: Final = Double().with_variant(REAL(), "sqlite")
+TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def must(name: str, type: TypeEngine[Any]) -> Column[Any]:
+    """
+    A column that always has a value.
+    """
+    return Column(name, type, nullable=False)
+
+
+def may(name: str, type: TypeEngine[Any]) -> Column[Any]:
+    """
+    A column that may be null.
+    """
+    return Column(name, type, nullable=True)
+
+
+def table(name: str, *parts: Any, key: tuple[str, ...] = ("id",), narrow: bool = False) -> Table:
+    """
+    A table. A *narrow* one is kept in the order of its key on SQLite, without row numbers.
+    """
+    return Table(
+        name, metadata, *parts, PrimaryKeyConstraint(*key), sqlite_strict=True, sqlite_with_rowid=not narrow
+    )
+
+
+organizations = table(
+    "organizations",
+    must("id", ID),
+    must("number", INTEGER),
+    must("slug", TEXT),
+    must("name", TEXT),
+    must("gateway", ID),
+    must("created_at", INTEGER),
+    UniqueConstraint("number"),
+    UniqueConstraint("slug"),
+)
+
+heads = table(
+    "heads",
+    must("organization", ID),
+    must("position", INTEGER),
+    must("digest", ID),
+    key=("organization",),
+    narrow=True,
+)
+
+events = table(
+    "events",
+    must("organization", ID),
+    must("position", INTEGER),
+    must("kind", TEXT),
+    must("at", INTEGER),
+    must("actor_kind", TEXT),
+    may("actor_id", ID),
+    must("actor_name", TEXT),
+    must("subject", ID),
+    may("payload", TEXT),
+    must("payload_digest", ID),
+    must("digest", ID),
+    key=("organization", "position"),
+    narrow=True,
+)
+
+numbers = table(
+    "numbers",
+    must("scope", ID),
+    must("kind", TEXT),
+    must("value", INTEGER),
+    key=("scope", "kind"),
+    narrow=True,
+)
+
+once = table(
+    "once",
+    must("principal", TEXT),
+    must("operation", TEXT),
+    must("key", TEXT),
+    must("body_digest", ID),
+    may("result", ID),
+    must("at", INTEGER),
+    key=("principal", "operation", "key"),
+    narrow=True,
+)
+
+boards = table(
+    "boards",
+    must("id", ID),
+    must("number", INTEGER),
+    must("organization", ID),
+    must("name", TEXT),
+    must("slug", TEXT),
+    must("handle", TEXT),
+    must("ticket_prefix", TEXT),
+    may("description", TEXT),
+    must("status", TEXT),
+    must("require_approval_for_done", INTEGER),
+    must("require_review_before_done", INTEGER),
+    must("comment_required_for_review", INTEGER),
+    must("block_status_changes_with_pending_approval", INTEGER),
+    must("only_lead_can_change_status", INTEGER),
+    may("gateway", ID),
+    may("group", ID),
+    must("board_type", TEXT),
+    may("objective", TEXT),
+    may("success_metrics", TEXT),
+    may("target_date", INTEGER),
+    must("goal_confirmed", INTEGER),
+    may("goal_source", TEXT),
+    must("max_agents", INTEGER),
+    may("github_repo", TEXT),
+    must("github_sync_enabled", INTEGER),
+    must("github_labels_initialized", INTEGER),
+    must("github_default_branch", TEXT),
+    may("deadline", INTEGER),
+    may("color", TEXT),
+    must("created_at", INTEGER),
+    must("updated_at", INTEGER),
+    must("version", INTEGER),
+    UniqueConstraint("organization", "handle"),
+    UniqueConstraint("organization", "ticket_prefix"),
+    UniqueConstraint("organization", "number"),
+)
+
+agents = table(
+    "agents",
+    must("id", ID),
+    must("number", INTEGER),
+    must("organization", ID),
+    must("name", TEXT),
+    must("name_key", TEXT),
+    must("role", TEXT),
+    may("board", ID),
+    must("lead", INTEGER),
+    must("main", INTEGER),
+    must("config", TEXT),
+    may("session_key", TEXT),
+    may("soul", TEXT),
+    must("working_memory", TEXT),
+    may("runtime_type", TEXT),
+    must("source", TEXT),
+    may("workspace_path", TEXT),
+    must("hidden", INTEGER),
+    may("heartbeat_config", TEXT),
+    may("identity_profile", TEXT),
+    may("identity_template", TEXT),
+    must("created_at", INTEGER),
+    must("updated_at", INTEGER),
+    must("reported", TEXT),
+    may("last_seen_at", INTEGER),
+    may("activity", TEXT),
+    must("version", INTEGER),
+    UniqueConstraint("organization", "name_key"),
+    UniqueConstraint("organization", "number"),
+    UniqueConstraint("session_key"),
+    Index(None, "board"),
+)
+
+api_keys = table(
+    "api_keys",
+    must("id", ID),
+    must("number", INTEGER),
+    must("organization", ID),
+    must("agent", ID),
+    must("name", TEXT),
+    must("digest", ID),
+    must("prefix", TEXT),
+    must("scopes", TEXT),
+    may("created_by", TEXT),
+    must("created_at", INTEGER),
+    must("updated_at", INTEGER),
+    may("expires_at", INTEGER),
+    may("revoked_at", INTEGER),
+    may("last_used_at", INTEGER),
+    must("version", INTEGER),
+    UniqueConstraint("digest"),
+    UniqueConstraint("organization", "number"),
+    Index(None, "agent"),
+)
+
+tasks = table(
+    "tasks",
+    must("id", ID),
+    must("number", INTEGER),
+    must("organization", ID),
+    must("board", ID),
+    may("ticket", INTEGER),
+    must("title", TEXT),
+    may("description", TEXT),
+    must("status", TEXT),
+    must("priority", TEXT),
+    must("rank", INTEGER),
+    may("assignee", TEXT),
+    may("assignee_key", TEXT),
+    must("creator_kind", TEXT),
+    may("creator_id", ID),
+    must("creator_actor", TEXT),
+    must("creator_name", TEXT),
+    may("due_at", INTEGER),
+    may("not_before", INTEGER),
+    may("estimated_hours", DOUBLE),
+    may("actual_hours", DOUBLE),
+    must("tags", TEXT),
+    must("metadata", TEXT),
+    must("depends_on", ID),
+    may("result", TEXT),
+    may("error_message", TEXT),
+    may("resolution", TEXT),
+    may("output", TEXT),
+    may("feedback_rating", INTEGER),
+    may("feedback_notes", TEXT),
+    must("retry_count", INTEGER),
+    must("recorded", INTEGER),
+    must("fence", INTEGER),
+    must("attempts", INTEGER),
+    must("max_attempts", INTEGER),
+    may("run", ID),
+    may("hand_over", TEXT),
+    must("created_at", INTEGER),
+    must("updated_at", INTEGER),
+    must("moved_at", INTEGER),
+    may("started_at", INTEGER),
+    may("completed_at", INTEGER),
+    must("version", INTEGER),
+    UniqueConstraint("organization", "number"),
+    Index(None, "board", "number"),
+    Index(None, "organization", "status", "number"),
+    Index(None, "organization", "assignee_key", "status"),
+)
+
+dependencies = table(
+    "dependencies",
+    must("task", ID),
+    must("depends_on", ID),
+    Index(None, "depends_on"),
+    key=("task", "depends_on"),
+    narrow=True,
+)
+
+UNBLOCKED: Final = text("open_dependencies = 0")
+"""As literal text, so that a query can be seen to imply it."""
+ALIVE: Final = "state IN ('leased', 'suspended')"
+
+queue = table(
+    "queue",
+    must("task", ID),
+    must("organization", ID),
+    must("board", ID),
+    must("assignee_key", TEXT),
+    must("rank", INTEGER),
+    must("due", INTEGER),
+    must("number", INTEGER),
+    must("not_before", INTEGER),
+    must("open_dependencies", INTEGER),
+    key=("task",),
+    narrow=True,
+)
+for _border in ("organization", "board"):
+    Index(
+        f"ix_queue_open_{_border}",
+        *(queue.c[name] for name in (_border, "assignee_key", "rank", "due", "number")),
+        sqlite_where=UNBLOCKED,
+        postgresql_where=UNBLOCKED,
+    )
+
+runs = table(
+    "runs",
+    must("id", ID),
+    must("organization", ID),
+    must("board", ID),
+    must("task", ID),
+    must("fence", INTEGER),
+    must("attempt", INTEGER),
+    must("by", TEXT),
+    may("by_agent", ID),
+    must("actor_kind", TEXT),
+    may("actor_id", ID),
+    must("actor_name", TEXT),
+    may("holder_principal", TEXT),
+    may("holder_name", TEXT),
+    may("holder_instance", TEXT),
+    must("from_queue", INTEGER),
+    must("state", TEXT),
+    must("term", INTEGER),
+    must("delay", INTEGER),
+    must("claimed_at", INTEGER),
+    must("expires_at", INTEGER),
+    must("heartbeat_at", INTEGER),
+    may("progress", TEXT),
+    must("orders", TEXT),
+    must("paused", INTEGER),
+    may("waiting_for", TEXT),
+    may("resumes_at", INTEGER),
+    may("ended_at", INTEGER),
+    may("result", TEXT),
+    may("resolution", TEXT),
+    may("output", TEXT),
+    may("failure", TEXT),
+    may("message", TEXT),
+    may("note", TEXT),
+    must("version", INTEGER),
+    UniqueConstraint("task", "fence"),
+)
+Index("ix_runs_alive", runs.c.organization, runs.c.expires_at, sqlite_where=text(ALIVE), postgresql_where=text(ALIVE))
+
+alive = literal_column(ALIVE.replace("state", "runs.state"))

@@ -1,0 +1,148 @@
+"""
+Tasks as rows. The agent behind an assignee's name is looked up when the row is read, never kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from mission_adapters.sql.mapping import Row, by_value, id_from, maybe_bytes, maybe_id, maybe_micros, maybe_moment, trusted
+from mission_core.events.model import Actor
+from mission_core.ids import TaskId
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.ports import Link
+from mission_core.tasks.runs import Assignee, Result
+from mission_core.values import canonical, micros, moment
+
+STATUS: Final = by_value(Status)
+EMPTY_LIST: Final = canonical([])
+RESULT: Final = by_value(Result) | {None: None}
+make_task = trusted(Task)
+make_assignee = trusted(Assignee)
+
+
+def row_from(task: Task) -> Row:
+    """
+    The task as its columns.
+    """
+    assignee, creator = task.assignee, task.creator
+    return {
+        "id": task.id.bytes,
+        "number": task.number,
+        "organization": task.organization.bytes,
+        "board": task.board.bytes,
+        "ticket": task.ticket,
+        "title": task.title,
+        "description": task.description,
+        "status": task.status.value,
+        "priority": task.priority,
+        "rank": task.rank,
+        "assignee": assignee.name if assignee else None,
+        "assignee_key": assignee.key if assignee else None,
+        "creator_kind": creator.kind,
+        "creator_id": maybe_bytes(creator.id),
+        "creator_actor": creator.name,
+        "creator_name": task.creator_name,
+        "due_at": maybe_micros(task.due_at),
+        "not_before": maybe_micros(task.not_before),
+        "estimated_hours": task.estimated_hours,
+        "actual_hours": task.actual_hours,
+        "tags": canonical(task.tags) if task.tags else EMPTY_LIST,
+        "metadata": task.metadata,
+        "depends_on": joined(task.depends_on),
+        "result": task.result.value if task.result else None,
+        "error_message": task.error_message,
+        "resolution": task.resolution,
+        "output": task.output,
+        "feedback_rating": task.feedback_rating,
+        "feedback_notes": task.feedback_notes,
+        "retry_count": task.retry_count,
+        "recorded": int(task.recorded),
+        "fence": task.fence,
+        "attempts": task.attempts,
+        "max_attempts": task.max_attempts,
+        "run": maybe_bytes(task.run),
+        "hand_over": task.hand_over,
+        "created_at": micros(task.created_at),
+        "updated_at": micros(task.updated_at),
+        "moved_at": micros(task.moved_at),
+        "started_at": maybe_micros(task.started_at),
+        "completed_at": maybe_micros(task.completed_at),
+        "version": task.version,
+    }
+
+
+def task_from(row: Mapping[str, Any]) -> Task:
+    """
+    The task that was kept. `assignee_agent` is the agent of the assignee's name, if the row was joined with it.
+    """
+    name = row["assignee"]
+    return make_task(
+        id=id_from(row["id"]),
+        number=row["number"],
+        organization=id_from(row["organization"]),
+        board=id_from(row["board"]),
+        ticket=row["ticket"],
+        title=row["title"],
+        description=row["description"],
+        status=STATUS[row["status"]],
+        priority=row["priority"],
+        assignee=None if name is None else make_assignee(name=name, agent=maybe_id(row.get("assignee_agent"))),
+        creator=Actor(row["creator_kind"], maybe_id(row["creator_id"]), row["creator_actor"]),
+        creator_name=row["creator_name"],
+        due_at=maybe_moment(row["due_at"]),
+        not_before=maybe_moment(row["not_before"]),
+        estimated_hours=row["estimated_hours"],
+        actual_hours=row["actual_hours"],
+        tags=() if row["tags"] == EMPTY_LIST else tuple(json.loads(row["tags"])),
+        metadata=row["metadata"],
+        depends_on=split(row["depends_on"]),
+        result=RESULT[row["result"]],
+        error_message=row["error_message"],
+        resolution=row["resolution"],
+        output=row["output"],
+        feedback_rating=row["feedback_rating"],
+        feedback_notes=row["feedback_notes"],
+        retry_count=row["retry_count"],
+        recorded=bool(row["recorded"]),
+        fence=row["fence"],
+        attempts=row["attempts"],
+        max_attempts=row["max_attempts"],
+        run=maybe_id(row["run"]),
+        hand_over=row["hand_over"],
+        created_at=moment(row["created_at"]),
+        updated_at=moment(row["updated_at"]),
+        moved_at=moment(row["moved_at"]),
+        started_at=maybe_moment(row["started_at"]),
+        completed_at=maybe_moment(row["completed_at"]),
+        version=row["version"],
+    )
+
+
+def link_from(row: Mapping[str, Any]) -> Link:
+    """
+    The task as far as dependencies care.
+    """
+    return Link(
+        id=id_from(row["id"]),
+        board=id_from(row["board"]),
+        status=STATUS[row["status"]],
+        depends_on=split(row["depends_on"]),
+        version=row["version"],
+    )
+
+
+def joined(ids: Iterable[TaskId]) -> bytes:
+    """
+    Ids one after the other, 16 bytes each.
+    """
+    return b"".join(each.bytes for each in ids)
+
+
+def split(ids: bytes) -> tuple[TaskId, ...]:
+    """
+    The ids that were joined.
+    """
+    return tuple(id_from(ids[at : at + 16]) for at in range(0, len(ids), 16)) if ids else ()
