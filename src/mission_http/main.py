@@ -134,7 +134,8 @@ def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
     """
     from mission_adapters.sql.migrations import migrate as run_migrations
 
-    print(f"the database is at revision {run_migrations(settings_from(data_dir=data_dir, database_url=database_url).database_url)}")
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    print(f"the database is at revision {run_migrations(settings.database_url)}")
 
 
 @audit.command

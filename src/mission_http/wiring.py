@@ -4,19 +4,20 @@ The composition root: opens the adapters, yields `Ports`.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from attrs import evolve, frozen
+from mission_adapters.sql.store import SqlStore
+from mission_core.agents.founding import found_organization
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
-from mission_adapters.signing import Signer
-from mission_adapters.sql.store import SqlStore
+from mission_adapters.signing import HmacSecrets
 from mission_core.accounts.model import Principal, System
-from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import digest_of
 from mission_core.ids import UserId
 from mission_core.ports import Ports
@@ -82,8 +83,15 @@ async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
             numbers=store.numbers,
             clock=SystemClock(),
             ids=TimeOrderedIds(),
-            secrets=Signer.of(settings.auth_secret),
+            secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
         )
+
+
+def derived_key(auth_secret: str, purpose: str) -> bytes:
+    """
+    A key of 32 bytes for one purpose only: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
+    """
+    return hmac.digest(auth_secret.encode(), purpose.encode(), "sha256")
 
 
 def _known_principals(settings: Settings, organization: OrganizationId) -> dict[bytes, Principal]:

@@ -1,0 +1,282 @@
+"""
+What every operation of a worker's day costs: CPU per request, requests per second, median and 99th percentile, as
+they are and as ratios to a bare Starlette route that answers the same bytes under the same server; for writes also to
+a bare durable transaction through the same driver. All in one run.
+
+    python -m tests.bench [--small]
+"""
+
+import asyncio
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from attrs import define, frozen
+from mission_core.agents.founding import found_organization
+
+from mission_core.accounts.model import System
+from mission_core.boards.model import GateSet
+from mission_core.boards.use_cases import CreateBoard, create_board
+from mission_core.ports import Ports
+from mission_core.tasks.use_cases import CreateTask, create_task
+from mission_http.settings import Settings, settings_from
+from mission_http.wiring import store_ports
+from tests import postgres
+from tests.bench import bare
+from tests.bench.load import Measured, Step, measure, request_bytes
+
+AGENTS = 100
+AT_ONCE = 64
+PORT = 18_765
+
+
+@frozen
+class Operation:
+    """
+    One kind of request. *steps* makes the requests of the n-th scenario; *writes* compares with a transaction too.
+    """
+
+    name: str
+    steps: Callable[[int], list[Step]]
+    writes: bool = False
+    count: int = 2000
+
+
+@define
+class World:
+    """
+    A served database: its keys, one board without gates, and agents with tokens.
+    """
+
+    port: int
+    pid: int
+    key: str
+    project: int
+    board: str
+    tasks: int
+    agents: list[tuple[str, str]]
+
+    def call(self, method: str, path: str, body: object = None) -> dict[str, object]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        request.add_header("authorization", f"Bearer {self.key}")
+        data = json.dumps(body).encode() if body is not None else None
+        with urllib.request.urlopen(request, data, timeout=60) as response:
+            answer: dict[str, object] = json.load(response)
+            return answer
+
+
+async def seed(settings: Settings, tasks: int) -> tuple[int, str]:
+    """
+    Make the board and its tasks through the core; the answer is the board's number and id.
+    """
+    async with store_ports(settings) as ports:
+        organization = await found_organization(ports, slug="default")
+        who = System(organization=organization.id, name="seed", display="Seed")
+        gates = GateSet(require_approval_for_done=False)
+        board = await create_board(ports, who, CreateBoard(name="Bench", gates=gates))
+        numbers = iter(range(tasks))
+
+        async def work(ports: Ports) -> None:
+            for n in numbers:
+                body = {"title": f"Task {n}", "description": "What is to be done, in some words. " * 4}
+                priority = ("low", "medium", "high")[n % 3]
+                await create_task(ports, who, CreateTask(board=board.id, priority=priority, tags=("bench",), **body))
+
+        await asyncio.gather(*(work(ports) for _ in range(AT_ONCE)))
+        return int(board.number), str(board.id)
+
+
+def fleet_operations(world: World) -> list[Operation]:
+    key = {"x-api-key": world.key}
+    agents = [{"x-api-key": token} for _, token in world.agents]
+
+    def post(path: str, body: object, headers: dict[str, str] = key, method: str = "POST") -> bytes:
+        return request_bytes(method, path, headers, json.dumps(body).encode())
+
+    def complete(answer: bytes, headers: dict[str, str]) -> bytes:
+        claimed = json.loads(answer)
+        return post(f"/api/tasks/{claimed['task']['id']}/complete", {"lease": claimed["lease"]["lease"]}, headers)
+
+    def claim(n: int) -> list[Step]:
+        who = agents[n % len(agents)]
+        return [post("/api/tasks/claim", {"project_id": world.project}, who), lambda answer: complete(answer, who)]
+
+    def heartbeat(n: int) -> list[Step]:
+        name, token = world.agents[n % len(world.agents)]
+        return [request_bytes("POST", f"/api/agents/{name}/heartbeat", {"x-api-key": token})]
+
+    new = {"description": "What is to be done, in some words. " * 4, "project_id": world.project}
+    return [
+        Operation("get a task", lambda n: [request_bytes("GET", f"/api/tasks/{n % world.tasks + 1}", key)]),
+        Operation("list 50", lambda n: [request_bytes("GET", "/api/tasks?limit=50", key)], count=800),
+        Operation("create a task", lambda n: [post("/api/tasks", {"title": f"New {n}"} | new)], writes=True),
+        Operation(
+            "update a task",
+            lambda n: [post(f"/api/tasks/{n % world.tasks + 1}", {"title": f"Changed {n}"}, method="PUT")],
+            writes=True,
+        ),
+        Operation("claim and complete", claim, writes=True, count=min(450, world.tasks // 2)),
+        Operation("agent heartbeat", heartbeat, writes=True),
+    ]
+
+
+def boards_operations(world: World) -> list[Operation]:
+    user = {"authorization": f"Bearer {world.key}"}
+    tasks = f"/api/v1/boards/{world.board}/tasks"
+    ids = [str(each["id"]) for each in itertools.islice(_all_tasks(world, tasks), 200)]
+
+    def post(path: str, body: object, headers: dict[str, str] = user, method: str = "POST") -> bytes:
+        return request_bytes(method, path, headers, json.dumps(body).encode())
+
+    def claim(n: int) -> list[Step]:
+        who = {"x-agent-token": world.agents[n % len(world.agents)][1]}
+        place = f"/api/v1/agent/boards/{world.board}/tasks"
+
+        def complete(answer: bytes) -> bytes:
+            claimed = json.loads(answer)
+            return post(f"{place}/{claimed['task']['id']}/complete", {"lease": claimed["lease"]["lease"]}, who)
+
+        return [post(f"{place}/claim", {}, who), complete]
+
+    def heartbeat(n: int) -> list[Step]:
+        token = world.agents[n % len(world.agents)][1]
+        return [request_bytes("POST", "/api/v1/agent/heartbeat", {"x-agent-token": token})]
+
+    description = "What is to be done, in some words. " * 4
+    return [
+        Operation("list 50", lambda n: [request_bytes("GET", f"{tasks}?limit=50", user)], count=800),
+        Operation(
+            "create a task", lambda n: [post(tasks, {"title": f"New {n}", "description": description})], writes=True
+        ),
+        Operation(
+            "update a task",
+            lambda n: [post(f"{tasks}/{ids[n % len(ids)]}", {"title": f"Changed {n}"}, method="PATCH")],
+            writes=True,
+        ),
+        Operation("claim and complete", claim, writes=True, count=min(450, world.tasks // 2)),
+        Operation("agent heartbeat", heartbeat, writes=True),
+    ]
+
+
+def _all_tasks(world: World, path: str) -> Iterator[dict[str, object]]:
+    answer = world.call("GET", f"{path}?limit=200")["items"]
+    assert isinstance(answer, list)
+    yield from answer
+
+
+def bench(title: str, database_url: str, tasks: int, dialects: list[str], folder: Path) -> None:
+    settings = settings_from({}, data_dir=folder, database_url=database_url)
+    began = time.perf_counter()
+    project, board = asyncio.run(seed(settings, tasks))
+    print(f"\n{title}, {tasks:,} tasks (made in {time.perf_counter() - began:.0f} s)")
+    command = [sys.executable, "-m", "mission_http.main", "serve", "--port", str(PORT)]
+    command += ["--database-url", database_url, "--data-dir", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        assert "listens" in server.stdout.readline()
+        world = World(PORT, server.pid, settings.api_key, project, board, tasks, [])
+        for n in range(AGENTS):
+            made = world.call("POST", "/api/agents", {"name": f"bench-{n}", "role": "coder"})
+            world.agents.append((f"bench-{n}", str(made["agent_token"])))
+        floor = bare.transaction(database_url, folder)
+        print(f"a bare durable transaction through the same driver: {floor:.3f} ms of CPU")
+        for dialect in dialects:
+            operations = fleet_operations(world) if dialect == "fleet" else boards_operations(world)
+            _report(dialect, operations, world, floor, folder)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _report(dialect: str, operations: list[Operation], world: World, floor: float, folder: Path) -> None:
+    print(f"{dialect:<8}{'operation':<22}{'CPU ms':>8}{'req/s':>8}{'p50 ms':>8}{'p99 ms':>8}", end="")
+    print(f"{'bare ms':>9}{'x bare':>8}{'x req/s':>8}{'x p50':>7}{'x p99':>7}{'x tx':>7}")
+    for operation in operations:
+        ours, sample = asyncio.run(_measured(operation, world.port, world.pid))
+        yardstick = _bare(sample, folder)
+        print(f"{'':<8}{operation.name:<22}{ours.cpu_ms:>8.3f}{ours.rate:>8.0f}", end="")
+        print(f"{ours.percentile(0.5):>8.2f}{ours.percentile(0.99):>8.2f}{yardstick.cpu_ms:>9.3f}", end="")
+        print(f"{ours.cpu_ms / yardstick.cpu_ms:>8.1f}{ours.rate / yardstick.rate:>8.2f}", end="")
+        print(f"{ours.percentile(0.5) / yardstick.percentile(0.5):>7.1f}", end="")
+        print(f"{ours.percentile(0.99) / yardstick.percentile(0.99):>7.1f}", end="")
+        print(f"{ours.cpu_ms / floor:>7.1f}" if operation.writes else f"{'':>7}", flush=True)
+
+
+async def _measured(operation: Operation, port: int, pid: int) -> tuple[Measured, list[bytes]]:
+    """
+    The load, after a short warming up; and the bytes of one answer to each step.
+    """
+    counter = itertools.count()
+    scenarios = (operation.steps(n) for n in counter)
+    sample: list[bytes] = []
+
+    def noting(step: Step) -> Step:
+        def noted(answer: bytes) -> bytes:
+            if answer:
+                sample.append(answer)
+            return step if isinstance(step, bytes) else step(answer)
+
+        return noted
+
+    first = [noting(step) for step in next(scenarios)]
+    await measure(port, pid, itertools.chain([[*first, lambda answer: sample.append(answer) or _ping()]], scenarios), 1)
+    await measure(port, pid, scenarios, min(operation.count // 10, 100))
+    return await measure(port, pid, scenarios, operation.count), sample
+
+
+def _ping() -> bytes:
+    return request_bytes("GET", "/healthz", {})
+
+
+def _bare(bodies: list[bytes], folder: Path) -> Measured:
+    files = []
+    for index, body in enumerate(bodies):
+        files.append(folder / f"bare-{index}.json")
+        files[-1].write_bytes(body)
+    command = [sys.executable, "-m", "tests.bench.bare", str(PORT + 1), *map(str, files)]
+    process = subprocess.Popen(command)
+    try:
+        _wait_for(PORT + 1)
+        requests = ([request_bytes("GET", f"/{index}", {}) for index in range(len(files))] for _ in itertools.count())
+        asyncio.run(measure(PORT + 1, process.pid, requests, 300))
+        return asyncio.run(measure(PORT + 1, process.pid, requests, 3000 // len(files)))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/0", timeout=1).close()
+        except OSError:
+            time.sleep(0.05)  # another process starts; it has no way to tell us
+        else:
+            return
+    raise TimeoutError(f"nothing answers on port {port}")
+
+
+def main() -> None:
+    sizes = [1000] if "--small" in sys.argv else [1000, 100_000]
+    print("CPU ms is the server process's own, user and system, divided by requests; 16 connections.")
+    with tempfile.TemporaryDirectory() as name, postgres.running() as server:
+        for size in sizes:
+            dialects = ["fleet", "boards"] if size == 1000 else ["fleet"]
+            folder = Path(name) / f"sqlite-{size}"
+            folder.mkdir()
+            bench("SQLite", f"sqlite:///{folder / 'bench.db'}", size, dialects, folder)
+            with postgres.empty_database(server) as url:
+                folder = Path(name) / f"postgres-{size}"
+                folder.mkdir()
+                bench("PostgreSQL", url, size, dialects, folder)
+
+
+if __name__ == "__main__":
+    main()
