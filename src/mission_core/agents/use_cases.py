@@ -146,8 +146,9 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        if await unit.agents.find(cmd.name):
-            raise AgentNameTaken
+        namesake = await unit.agents.find(cmd.name)
+        if namesake is not None:
+            raise AgentNameTaken(namesake.board)
         if board_of(principal) is not None and cmd.board != board_of(principal):
             raise BoardDenied
         if cmd.board is not None:

@@ -17,7 +17,7 @@ from attrs.validators import optional
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, OrganizationId
-from mission_core.values import JsonText, aware, between, text
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, text
 
 GENERAL: Final = "general"
 """The handle of the board every organization starts with."""
@@ -152,7 +152,7 @@ class Board:
         Raises:
             GoalIncomplete: If it is a goal board that lacks objective or metrics.
         """
-        if self.board_type == "goal" and not (self.objective and self.success_metrics):
+        if self.board_type == "goal" and not (self.objective and self.success_metrics not in (None, EMPTY_OBJECT)):
             raise GoalIncomplete
 
 

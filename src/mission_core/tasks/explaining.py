@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_core.tasks.model import IDLE, Status, Task
+from mission_core.tasks.model import IDLE, Status, Task, TaskNotFound
 from mission_core.tasks.runs import ALIVE, Run
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.ids import TaskId, TaskNumber
+    from mission_core.ids import BoardId, TaskId, TaskNumber
     from mission_core.ports import Ports
 
 
@@ -45,14 +45,18 @@ class Explanation:
     next: str
 
 
-async def explain_task(ports: Ports, principal: Principal, task: TaskId | TaskNumber) -> Explanation:
+async def explain_task(
+    ports: Ports, principal: Principal, task: TaskId | TaskNumber, *, on: BoardId | None = None
+) -> Explanation:
     """
     Which state a task is in, since when, and what happens next.
 
     Raises:
-        TaskNotFound: If there is no such task for this principal.
+        TaskNotFound: If there is no such task (on that board) for this principal.
     """
     found, run, blocked_by = await ports.reads.tasks.reading(principal, task)
+    if on is not None and found.board != on:
+        raise TaskNotFound
     return explain(found, run=run, blocked_by=blocked_by, at=ports.clock.now())
 
 

@@ -68,6 +68,7 @@ class Move:
     completes: bool = False
     needs_approval: bool = False
     needs_review: bool = False
+    needs_comment: bool = False
 
 
 MOVES: Final = {
@@ -76,8 +77,8 @@ MOVES: Final = {
     Status.ASSIGNED: Move(stops_clock=True),
     Status.AWAITING_OWNER: Move(),
     Status.IN_PROGRESS: Move(starts=True),
-    Status.REVIEW: Move(stops_clock=True),
-    Status.QUALITY_REVIEW: Move(stops_clock=True),
+    Status.REVIEW: Move(stops_clock=True, needs_comment=True),
+    Status.QUALITY_REVIEW: Move(stops_clock=True, needs_comment=True),
     Status.DONE: Move(completes=True, needs_approval=True, needs_review=True),
     Status.FAILED: Move(stops_clock=True),
 }
@@ -103,6 +104,12 @@ class GateClosed(Conflict):
 
     def __str__(self) -> str:
         return GATE_TEXTS[self.rule]
+
+
+class CommentRequired(GateClosed):
+    """
+    Whoever moves work to a review must say something about it.
+    """
 
 
 GATE_TEXTS: Final = {
@@ -302,6 +309,8 @@ class Task:
             raise GateClosed("require_review_before_done", self.id)
         if move.needs_approval and rules.require_approval_for_done and not passage.approved:
             raise GateClosed("require_approval_for_done", self.id)
+        if move.needs_comment and rules.comment_required_for_review and not passage.commented:
+            raise CommentRequired("comment_required_for_review", self.id)
 
     def after_work(self, passage: Passage) -> Status:
         """
@@ -461,6 +470,19 @@ class TaskMoved(Fact):
     task: TaskId
     was: Status
     status: Status
+
+
+@frozen(kw_only=True)
+class TaskCommented(Fact):
+    """
+    Somebody said something about a task.
+    """
+
+    kind = "task.commented"
+    about = "task"
+
+    task: TaskId
+    message: str
 
 
 @frozen(kw_only=True)

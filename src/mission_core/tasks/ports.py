@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class Passage:
     """
-    What a board's gates say to one task: the rules, and whether an approval stands or is pending. A decision that
-    rests on it relies on its board.
+    What a board's gates say to one task: the rules, whether an approval stands or is pending, and whether the move
+    comes with a comment. A decision that rests on it relies on its board.
     """
 
     board: Board
     approved: bool = False
     pending: bool = False
+    commented: bool = False
 
     @property
     def rules(self) -> GateSet:

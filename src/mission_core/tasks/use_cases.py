@@ -29,13 +29,14 @@ from mission_core.tasks.model import (
     Status,
     Task,
     TaskAssigned,
+    TaskCommented,
     TaskCreated,
     TaskDeleted,
     TaskNotFound,
     TaskUpdated,
 )
 from mission_core.tasks.runs import ALIVE, Assignee, Result
-from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, name_key
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, checked_text, name_key
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -87,6 +88,8 @@ class CreateTask:
 class UpdateTask:
     """
     Change the named fields of a task. Absent is not null, and null is not default.
+
+    The status is left alone while it is one of *unless*. A *comment* is kept in the log.
     """
 
     task: TaskId | TaskNumber
@@ -96,6 +99,8 @@ class UpdateTask:
     title: str | Absent = ABSENT
     description: str | Absent | None = ABSENT
     status: Status | Absent = ABSENT
+    unless: tuple[Status, ...] = ()
+    comment: str | None = None
     priority: str | Absent = ABSENT
     board: BoardId | BoardNumber | Absent = ABSENT
     assignee: str | Absent | None = ABSENT
@@ -127,7 +132,10 @@ class DeleteTask:
     expects: int | None = None
 
 
-BESIDE = frozenset({"task", "on", "expects", "manner", "status", "board", "assignee", "depends_on"})
+LONGEST_COMMENT = 20_000
+BESIDE = frozenset(
+    {"task", "on", "expects", "manner", "status", "unless", "comment", "board", "assignee", "depends_on"}
+)
 """Fields of an update that are more than a value to keep."""
 
 
@@ -229,8 +237,11 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
             after = await _depending(unit, after, cmd.depends_on)
         after, facts = await _moved(unit, before, after, cmd, at=now)
         changed = _changed(before, after)
-        if not changed:
+        if not changed and not cmd.comment:
             return before
+        if cmd.comment:
+            said = checked_text("comment", cmd.comment, most=LONGEST_COMMENT)
+            facts = (*facts, TaskCommented(task=before.id, message=said, at=now))
         after, more = await _without_lease(unit, before, after, at=now)
         after = evolve(after, updated_at=now)
         reset = await _dependents_reset(unit, before, after, at=now)
@@ -303,8 +314,9 @@ async def _moved(
         status, assignee = await _as_team(unit, before, after, cmd, status, assignee)
     facts: list[Fact] = []
     if status is not before.status:
-        passage = await unit.gates.of(after)
-        after, moved = after.move(status, at=at, passage=passage)
+        passage = evolve(await unit.gates.of(after), commented=bool(cmd.comment))
+        handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
+        after, moved = after.move(status, at=at, passage=None if handed else passage)
         unit.rely_on(passage.board)
         facts.append(moved)
     if assignee != before.assignee:
@@ -318,7 +330,7 @@ async def _moved(
 
 
 def _asked_status(before: Task, cmd: UpdateTask) -> Status:
-    if not isinstance(cmd.status, Absent):
+    if not isinstance(cmd.status, Absent) and before.status not in cmd.unless:
         return cmd.status
     if isinstance(cmd.assignee, Absent) or cmd.manner is Manner.TEAM:
         return before.status
@@ -332,15 +344,18 @@ def _asked_status(before: Task, cmd: UpdateTask) -> Status:
 async def _as_team(
     unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask, status: Status, assignee: Assignee | None
 ) -> tuple[Status, Assignee | None]:
-    open_ones = await _open_dependencies(unit, after)
-    if open_ones and status is not Status.DONE:
+    moves = status is not before.status
+    settled = not moves and status in FINISHED | {Status.BACKLOG}
+    if not settled and await _open_dependencies(unit, after):
         return Status.INBOX, None
     explicit = not isinstance(cmd.assignee, Absent)
-    if status is not before.status and status is Status.INBOX and not explicit:
-        return status, None
-    if status is not before.status and status is Status.REVIEW:
+    if moves and status is Status.REVIEW:
         lead = await unit.agents.lead(after.board)
         return status, Assignee(lead.name, lead.id) if lead else assignee if explicit else None
+    if moves and status is Status.INBOX and not explicit:
+        return status, None
+    if status in IDLE:
+        return Status.ASSIGNED if assignee else Status.INBOX, assignee
     return status, assignee
 
 

@@ -35,6 +35,7 @@ from mission_core.tasks.runs import (
     Secret,
     Terms,
 )
+from mission_core.tasks.use_cases import own_tasks_only
 from mission_core.values import JsonText, name_key
 
 if TYPE_CHECKING:
@@ -483,6 +484,7 @@ async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task
     Raises:
         TaskNotFound: If there is no such task for this principal.
         NotRunning: If nobody holds a lease on it.
+        NotYourTask: If an agent that is no lead orders another one.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -495,6 +497,8 @@ async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task
         run = await unit.runs.get(task.run) if task.run else None
         if run is None or not run.lives(at=now):
             raise NotRunning(task.id)
+        if not (isinstance(principal, AgentPrincipal) and principal.lead):
+            own_tasks_only(principal, run.by.name)
         order = Order(
             id=OrderId(ports.ids.new()), kind=cmd.kind, message=cmd.message, by=principal.actor.name, at=now
         )
