@@ -1,0 +1,57 @@
+"""
+Ids: version 7 UUIDs in the order of time, and ids a test can predict.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import count
+from threading import Lock
+from uuid import UUID
+
+VERSION = 7 << 76
+VARIANT = 2 << 62
+RANDOM = (1 << 62) - 1
+
+
+class TimeOrderedIds:
+    """
+    UUIDs of version 7. Within a process each sorts after those before it, whichever threads ask.
+
+    The milliseconds are followed by twelve bits that count on within one, and 62 random bits.
+    """
+
+    __slots__ = ("_last", "_lock")
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._lock = Lock()
+
+    def new(self) -> UUID:
+        """
+        An id that was never given out.
+        """
+        milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+        tick = milliseconds << 12 | (rest << 12) // 1_000_000
+        with self._lock:
+            self._last = tick = max(tick, self._last + 1)
+        random = int.from_bytes(os.urandom(8)) & RANDOM
+        return UUID(int=(tick >> 12) << 80 | VERSION | (tick & 0xFFF) << 64 | VARIANT | random)
+
+
+class CountingIds:
+    """
+    Ids for tests: the first, the second, and so on; valid ones of version 7.
+    """
+
+    __slots__ = ("_count",)
+
+    def __init__(self, start: int = 1) -> None:
+        self._count = count(start)
+
+    def new(self) -> UUID:
+        """
+        The next id.
+        """
+        return UUID(int=VERSION | VARIANT | next(self._count))

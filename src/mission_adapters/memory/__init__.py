@@ -1,0 +1,37 @@
+"""
+A store in memory, and the ports that stand on it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from attrs import evolve
+
+from mission_adapters.clocks import SystemClock
+from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.memory.store import MemoryStore
+from mission_adapters.signing import HmacSecrets
+from mission_core.ports import Ports
+
+__all__ = ["MemoryStore", "memory_ports"]
+
+
+def memory_ports(**overrides: Any) -> Ports:
+    """
+    Ports over a fresh memory store; any of them can be given instead.
+    """
+    clock = overrides.get("clock") or SystemClock()
+    store = MemoryStore(clock)
+    own = Ports(
+        unit=store.unit,
+        reads=store.reads,
+        log=store.log,
+        credentials=store.credentials,
+        numbers=store.numbers,
+        clock=clock,
+        ids=TimeOrderedIds(),
+        secrets=HmacSecrets(os.urandom(32)),
+    )
+    return evolve(own, **overrides)

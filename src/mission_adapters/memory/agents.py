@@ -1,0 +1,176 @@
+"""
+Agents in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from mission_adapters.memory.tables import Groups, Journal, Lines, Table, Unique, granted, numbered, scoped
+from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, SessionKeyTaken
+from mission_core.agents.queries import AgentRow, KeyRow
+from mission_core.errors import Conflict
+from mission_core.ids import AgentId, AgentNumber
+from mission_core.values import Listed, canonical, micros, name_key
+
+if TYPE_CHECKING:
+    from mission_adapters.memory.accounts import KeyTable
+    from mission_core.accounts.model import ApiKey, Principal
+    from mission_core.agents.queries import AgentFilter
+    from mission_core.ids import BoardId, OrganizationId
+    from mission_core.values import Page
+
+
+class AgentTable(Table[Agent]):
+    """
+    All agents, with their presence.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.by_number = Unique[Agent](numbered, Conflict)
+        self.by_name = Unique[Agent](lambda agent: (agent.organization, agent.name_key), AgentNameTaken)
+        self.by_session = Unique[Agent](lambda agent: agent.session_key, SessionKeyTaken)
+        self.on_board = Groups[Agent](lambda agent: (agent.board,) if agent.board else ())
+        self.mains = Groups[Agent](lambda agent: (agent.organization,) if agent.main else ())
+        self.in_order = Lines[Agent](lambda agent: [(agent.organization, (agent.number, agent.id))])
+        uniques = (self.by_number, self.by_name, self.by_session)
+        super().__init__("agent", journal, uniques, (self.on_board, self.mains, self.in_order))
+
+    def find(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent:
+        """
+        Raises:
+            AgentNotFound: If the principal's organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """
+        id = self.by_number.ids.get((principal.organization, agent)) if isinstance(agent, int) else agent
+        found = self.rows.get(id) if id else None
+        return scoped(principal, found, found.board if found else None, AgentNotFound)
+
+    def named(self, organization: OrganizationId, name_key: str) -> Agent | None:
+        """
+        The organization's agent of that name.
+        """
+        id = self.by_name.ids.get((organization, name_key))
+        return self.rows[id] if id else None
+
+    def main_of(self, organization: OrganizationId) -> Agent | None:
+        """
+        The organization's main agent.
+        """
+        return next(self.each(self.mains.of(organization)), None)
+
+    def on(self, organization: OrganizationId, board: BoardId) -> list[Agent]:
+        """
+        The board's agents.
+        """
+        return [agent for agent in self.each(self.on_board.of(board)) if agent.organization == organization]
+
+    def present(self, agent: Agent) -> None:
+        """
+        Keep what the agent was heard saying; the latest wins.
+        """
+        known = self.rows.get(agent.id)
+        if known is None:
+            return
+        was, now = known.presence.last_seen_at, agent.presence.last_seen_at
+        if was is None or (now is not None and now >= was):
+            self.put(evolve(known, presence=agent.presence))
+
+
+@frozen
+class MemoryAgentReads:
+    """
+    Reads agents as far as a principal may see them.
+    """
+
+    agents: AgentTable
+    api_keys: KeyTable
+
+    async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
+        """
+        By id, number or name.
+        """
+        if isinstance(agent, str):
+            named = self.agents.named(principal.organization, name_key(agent))
+            if named is None:
+                raise AgentNotFound
+            agent = named.id
+        return agent_row(self.agents.find(principal, agent))
+
+    async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
+        """
+        Agent rows, newest first.
+        """
+        places = reversed(self.agents.in_order.of(principal.organization))
+        agents = self.agents.each(id for _, id in places)
+        found = [agent for agent in agents if granted(principal, agent.board) and _fits(agent, wanted)]
+        rest = [agent for agent in found if page.after is None or agent.number < page.after]
+        return Listed([agent_row(agent) for agent in rest[page.offset : page.offset + page.limit]], len(found))
+
+    async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
+        """
+        The agent's keys, newest first.
+        """
+        return [key_row(key) for key in self.api_keys.list_of(principal, agent)]
+
+
+def _fits(agent: Agent, wanted: AgentFilter) -> bool:
+    return (
+        (wanted.hidden or not agent.hidden)
+        and wanted.role in (None, agent.role)
+        and wanted.board in (None, agent.board)
+        and wanted.status in (None, agent.status(at=wanted.at))
+    )
+
+
+def agent_row(agent: Agent) -> AgentRow:
+    """
+    The agent as reads show it.
+    """
+    presence = agent.presence
+    return AgentRow(
+        id=agent.id.bytes,
+        number=agent.number,
+        board=agent.board.bytes if agent.board else None,
+        name=agent.name,
+        role=agent.role,
+        lead=int(agent.lead),
+        main=int(agent.main),
+        config=agent.config,
+        session_key=agent.session_key,
+        soul=agent.soul,
+        working_memory=agent.working_memory,
+        runtime_type=agent.runtime_type,
+        source=agent.source,
+        workspace_path=agent.workspace_path,
+        hidden=int(agent.hidden),
+        heartbeat_config=agent.heartbeat_config,
+        identity_profile=agent.identity_profile,
+        identity_template=agent.identity_template,
+        created_at=micros(agent.created_at),
+        updated_at=micros(agent.updated_at),
+        reported=presence.reported,
+        last_seen_at=micros(presence.last_seen_at) if presence.last_seen_at else None,
+        activity=presence.activity,
+        version=agent.version,
+    )
+
+
+def key_row(key: ApiKey) -> KeyRow:
+    """
+    The key as reads show it.
+    """
+    return KeyRow(
+        number=key.number,
+        name=key.name,
+        prefix=key.prefix,
+        scopes=canonical(key.scopes),
+        created_by=key.created_by,
+        expires_at=micros(key.expires_at) if key.expires_at else None,
+        revoked_at=micros(key.revoked_at) if key.revoked_at else None,
+        last_used_at=micros(key.last_used_at) if key.last_used_at else None,
+        created_at=micros(key.created_at),
+        updated_at=micros(key.updated_at),
+    )

@@ -1,0 +1,171 @@
+"""
+Boards in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mission_adapters.memory.tables import Groups, Journal, Table, Unique, granted, numbered, scoped
+from mission_core.boards.model import GENERAL, Board, BoardNotFound, BoardStatus, HandleTaken, PrefixTaken
+from mission_core.boards.queries import BoardRow
+from mission_core.errors import Conflict
+from mission_core.ids import BoardId, BoardNumber
+from mission_core.values import Listed, micros, name_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from mission_adapters.memory.numbers import MemoryNumbers
+    from mission_adapters.memory.tasks import TaskTable
+    from mission_core.accounts.model import Principal
+    from mission_core.boards.queries import BoardFilter
+    from mission_core.values import Page
+
+
+class BoardTable(Table[Board]):
+    """
+    All boards.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.by_number = Unique[Board](numbered, Conflict)
+        self.by_handle = Unique[Board](lambda board: (board.organization, board.handle), HandleTaken)
+        self.by_prefix = Unique[Board](lambda board: (board.organization, board.ticket_prefix), PrefixTaken)
+        self.of_organization = Groups[Board](lambda board: (board.organization,))
+        uniques = (self.by_number, self.by_handle, self.by_prefix)
+        super().__init__("board", journal, uniques, (self.of_organization,))
+
+    def find(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
+        """
+        Raises:
+            BoardNotFound: If the principal's organization has none.
+            BoardDenied: If it is not granted to the principal.
+        """
+        id = self.by_number.ids.get((principal.organization, board)) if isinstance(board, int) else board
+        found = self.rows.get(id) if id else None
+        return scoped(principal, found, found.id if found else None, BoardNotFound)
+
+    def find_handle(self, principal: Principal, handle: str) -> Board | None:
+        """
+        The board with this handle, if the principal may see it.
+        """
+        id = self.by_handle.ids.get((principal.organization, handle))
+        return self.rows[id] if id and granted(principal, BoardId(id)) else None
+
+    def first_active(self, principal: Principal) -> Board | None:
+        """
+        The general board, else the active one with the lowest number.
+        """
+        active = (board for board in self.visible(principal) if board.status is BoardStatus.ACTIVE)
+        return min(active, key=lambda board: (board.handle != GENERAL, board.number), default=None)
+
+    def taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
+        """
+        Whether a board has this handle, and whether one has this ticket prefix.
+        """
+        own = principal.organization
+        return (own, handle) in self.by_handle.ids, (own, ticket_prefix) in self.by_prefix.ids
+
+    def visible(self, principal: Principal) -> list[Board]:
+        """
+        The boards the principal may see.
+        """
+        boards = self.each(self.of_organization.of(principal.organization))
+        return [board for board in boards if granted(principal, board.id)]
+
+
+@frozen
+class MemoryBoardReads:
+    """
+    Reads boards as far as a principal may see them.
+    """
+
+    boards: BoardTable
+    tasks: TaskTable
+    numbers: MemoryNumbers
+
+    async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
+        """
+        One board.
+        """
+        return self._row(self.boards.find(principal, board))
+
+    async def check(self, principal: Principal, board: BoardId | BoardNumber) -> BoardId:
+        """
+        The board's id.
+        """
+        return self.boards.find(principal, board).id
+
+    async def page(self, principal: Principal, wanted: BoardFilter, page: Page | None = None) -> Listed:
+        """
+        Board rows; all of them without a page.
+        """
+        found = [board for board in self.boards.visible(principal) if _fits(board, wanted)]
+        found.sort(key=lambda board: board.number, reverse=True)
+        if wanted.by_name:
+            found.sort(key=lambda board: name_key(board.name))
+        total = len(found)
+        if page is not None:
+            if page.after is not None:
+                found = [board for board in found if board.number < page.after]
+            found = found[page.offset : page.offset + page.limit]
+        return Listed([self._row(board) for board in found], total)
+
+    def _row(self, board: Board) -> BoardRow:
+        gates = board.gates
+        return BoardRow(
+            id=board.id.bytes,
+            number=board.number,
+            organization=board.organization.bytes,
+            name=board.name,
+            slug=board.slug,
+            handle=board.handle,
+            ticket_prefix=board.ticket_prefix,
+            description=board.description,
+            status=board.status.value,
+            require_approval_for_done=int(gates.require_approval_for_done),
+            require_review_before_done=int(gates.require_review_before_done),
+            comment_required_for_review=int(gates.comment_required_for_review),
+            block_status_changes_with_pending_approval=int(gates.block_status_changes_with_pending_approval),
+            only_lead_can_change_status=int(gates.only_lead_can_change_status),
+            gateway=_bytes(board.gateway),
+            group=_bytes(board.group),
+            board_type=board.board_type,
+            objective=board.objective,
+            success_metrics=board.success_metrics,
+            target_date=_micros(board.target_date),
+            goal_confirmed=int(board.goal_confirmed),
+            goal_source=board.goal_source,
+            max_agents=board.max_agents,
+            github_repo=board.github_repo,
+            github_sync_enabled=int(board.github_sync_enabled),
+            github_labels_initialized=int(board.github_labels_initialized),
+            github_default_branch=board.github_default_branch,
+            deadline=_micros(board.deadline),
+            color=board.color,
+            created_at=micros(board.created_at),
+            updated_at=micros(board.updated_at),
+            version=board.version,
+            ticket_counter=self.numbers.last(board.id, "ticket"),
+            task_count=self.tasks.on_board.count(board.id),
+        )
+
+
+def _fits(board: Board, wanted: BoardFilter) -> bool:
+    return (
+        (wanted.archived or board.status is BoardStatus.ACTIVE)
+        and wanted.gateway in (None, board.gateway)
+        and wanted.group in (None, board.group)
+    )
+
+
+def _bytes(id: UUID | None) -> bytes | None:
+    return id.bytes if id else None
+
+
+def _micros(at: datetime | None) -> int | None:
+    return micros(at) if at else None

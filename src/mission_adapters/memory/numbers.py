@@ -1,0 +1,32 @@
+"""
+The short numbers in memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+from attrs import define, field
+
+
+@define
+class MemoryNumbers:
+    """
+    The last number drawn in each scope.
+    """
+
+    drawn: Counter[tuple[UUID, str]] = field(factory=Counter)
+
+    async def draw(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
+        """
+        The next number of each scope.
+        """
+        self.drawn.update(scopes)
+        return tuple(self.drawn[scope] for scope in scopes)
+
+    def last(self, owner: UUID, kind: str) -> int:
+        """
+        The last number drawn, or 0.
+        """
+        return self.drawn[owner, kind]

@@ -1,0 +1,66 @@
+"""
+Runs in memory, with their lease records.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+
+from mission_adapters.memory.tables import Groups, Journal, Lines, Place, Table, Unique, scoped
+from mission_core.accounts.model import Principal
+from mission_core.errors import StaleWrite
+from mission_core.ids import OrganizationId, RunId, TaskId
+from mission_core.tasks.runs import ALIVE, Run, RunNotFound
+
+LEASE_RECORD = ("expires_at", "heartbeat_at", "progress")
+
+
+class RunTable(Table[Run]):
+    """
+    All runs; the live ones stand in the order in which their leases end.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.by_fence = Unique[Run](lambda run: (run.task, run.fence), StaleWrite)
+        self.of_task = Groups[Run](lambda run: (run.task,))
+        self.ending = Lines[Run](_end_of)
+        super().__init__("run", journal, (self.by_fence,), (self.of_task, self.ending))
+
+    def find(self, principal: Principal, run: RunId) -> Run:
+        """
+        Raises:
+            RunNotFound: If the principal's organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """
+        found = self.rows.get(run)
+        return scoped(principal, found, found.board if found else None, RunNotFound)
+
+    def history(self, task: TaskId) -> list[Run]:
+        """
+        The task's runs, latest first.
+        """
+        return sorted(self.each(self.of_task.of(task)), key=lambda run: run.fence, reverse=True)
+
+    def save(self, before: Run, after: Run) -> None:
+        """
+        Keep *after*, and of the lease record only what it changed: a heartbeat that came since *before* was read
+        stands.
+        """
+        kept: dict[str, Any] = {
+            name: getattr(self.rows[after.id], name)
+            for name in LEASE_RECORD
+            if getattr(before, name) == getattr(after, name)
+        }
+        self.put(evolve(after, **kept))
+
+    def due(self, organization: OrganizationId) -> list[tuple[Any, ...]]:
+        """
+        When the live leases end, and of which run, the earliest first.
+        """
+        return self.ending.of(organization)
+
+
+def _end_of(run: Run) -> list[Place]:
+    return [(run.organization, (run.expires_at, run.id))] if run.state in ALIVE else []

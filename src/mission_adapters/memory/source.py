@@ -1,0 +1,82 @@
+"""
+Loading what is committed, scoped to a principal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from mission_adapters.memory.accounts import KeyTable
+    from mission_adapters.memory.agents import AgentTable
+    from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.runs import RunTable
+    from mission_adapters.memory.tasks import TaskTable
+    from mission_core.accounts.model import ApiKey, Principal
+    from mission_core.agents.model import Agent
+    from mission_core.boards.model import Board
+    from mission_core.ids import AgentId, AgentNumber, ApiKeyNumber, BoardId, BoardNumber, RunId, TaskId, TaskNumber
+    from mission_core.tasks.model import Task
+    from mission_core.tasks.ports import Link
+    from mission_core.tasks.runs import Run
+
+
+@frozen
+class MemorySource:
+    """
+    What units load from.
+    """
+
+    boards: BoardTable
+    agents: AgentTable
+    keys: KeyTable
+    tasks: TaskTable
+    runs: RunTable
+
+    async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
+        return self.boards.find(principal, board)
+
+    async def board_by_handle(self, principal: Principal, handle: str) -> Board | None:
+        return self.boards.find_handle(principal, handle)
+
+    async def first_active_board(self, principal: Principal) -> Board | None:
+        return self.boards.first_active(principal)
+
+    async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
+        return self.boards.taken(principal, handle=handle, ticket_prefix=ticket_prefix)
+
+    async def agent(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent:
+        return self.agents.find(principal, agent)
+
+    async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None:
+        return self.agents.named(principal.organization, name_key)
+
+    async def main_agent(self, principal: Principal) -> Agent | None:
+        return self.agents.main_of(principal.organization)
+
+    async def lead_of(self, principal: Principal, board: BoardId) -> Agent | None:
+        leads = (agent for agent in self.agents.on(principal.organization, board) if agent.lead)
+        return min(leads, key=lambda agent: agent.number, default=None)
+
+    async def workers_of(self, principal: Principal, board: BoardId) -> int:
+        return sum(not agent.lead for agent in self.agents.on(principal.organization, board))
+
+    async def key(self, principal: Principal, key: ApiKeyNumber) -> ApiKey:
+        return self.keys.find(principal, key)
+
+    async def keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
+        return self.keys.list_of(principal, agent)
+
+    async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task:
+        return self.tasks.find(principal, task)
+
+    async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]:
+        return self.tasks.upstream(principal, tasks)
+
+    async def dependents(self, principal: Principal, task: TaskId) -> list[Task]:
+        return self.tasks.dependents_of(principal, task)
+
+    async def run(self, principal: Principal, run: RunId) -> Run:
+        return self.runs.find(principal, run)

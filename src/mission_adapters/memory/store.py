@@ -1,0 +1,164 @@
+"""
+The memory store: everything in dictionaries, and a flush that never pauses, so that it is made whole or not at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import evolve, frozen
+
+from mission_adapters.clocks import SystemClock
+from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, UsedKeys
+from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
+from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
+from mission_adapters.memory.events import MemoryLog
+from mission_adapters.memory.numbers import MemoryNumbers
+from mission_adapters.memory.runs import RunTable
+from mission_adapters.memory.source import MemorySource
+from mission_adapters.memory.tables import Journal, Table
+from mission_adapters.memory.task_reads import MemoryTaskReads
+from mission_adapters.memory.tasks import TaskTable
+from mission_adapters.memory.work import Desk
+from mission_adapters.unit import LOCK_ORDER, Remembered, Unit, Write
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board
+from mission_core.errors import StaleWrite
+from mission_core.tasks.model import Task
+from mission_core.tasks.ports import Change
+from mission_core.tasks.runs import Run
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from mission_core.accounts.model import Principal
+    from mission_core.ports import Clock, Once
+
+
+@frozen
+class MemoryReads:
+    """
+    The read models.
+    """
+
+    boards: MemoryBoardReads
+    agents: MemoryAgentReads
+    tasks: MemoryTaskReads
+    used: UsedKeys
+
+    async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
+        """
+        The result that this key of the principal was kept with after *since*, if it was used.
+        """
+        return self.used.find(principal, once, since=since)
+
+    async def ping(self) -> None:
+        """
+        Memory is always there.
+        """
+
+
+class MemoryStore:
+    """
+    Keeps everything for as long as the process lives.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.journal = journal = Journal()
+        self.log = MemoryLog(journal)
+        self.numbers = MemoryNumbers()
+        self.used = UsedKeys(journal)
+        boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), KeyTable(journal), RunTable(journal)
+        tasks = TaskTable(journal, agents)
+        self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
+        self.agents, self.tasks, self.runs = agents, tasks, runs
+        self.desk = Desk(tasks, runs)
+        self.source = MemorySource(boards, agents, keys, tasks, runs)
+        self.credentials = MemoryCredentials(keys, agents)
+        self.reads = MemoryReads(
+            MemoryBoardReads(boards, tasks, self.numbers),
+            MemoryAgentReads(agents, keys),
+            MemoryTaskReads(boards, agents, tasks, runs),
+            self.used,
+        )
+
+    def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
+        """
+        A unit of work for this principal.
+        """
+        return Unit(self, principal, once)
+
+    async def flush(self, remembered: Remembered) -> Any:
+        """
+        Make all that a unit remembered so, or nothing; as `UnitOfWork.commit` promises.
+        """
+        try:
+            answer = self._made(remembered)
+        except BaseException:
+            self.journal.undo()
+            raise
+        self.journal.forget()
+        self.log.wake(remembered.principal.organization)
+        return answer
+
+    def _made(self, remembered: Remembered) -> Any:
+        principal, once, now = remembered.principal, remembered.once, self.clock.now()
+        if once is not None:
+            self.used.check(principal, once, at=now)
+        answers = [self.desk.perform(principal, operation) for operation in remembered.operations]
+        changes = [answer for answer in answers if isinstance(answer, Change)]
+        self._check(remembered)
+        for write in _in_order(remembered):
+            self._write(write)
+        for agent in remembered.presence.values():
+            self.agents.present(agent)
+        facts = [fact for change in changes for fact in change.facts]
+        self.log.record(principal.organization, principal.actor, [*facts, *remembered.facts])
+        result = remembered.result or next((change.result for change in changes if change.result), None)
+        if once is not None and result is not None:
+            self.used.keep(principal, once, result, at=now)
+        return answers[-1] if answers else None
+
+    def _check(self, remembered: Remembered) -> None:
+        """
+        Raises:
+            StaleWrite: If a row that is written or relied on has another version by now.
+        """
+        for write in remembered.writes.values():
+            if write.before is not None:
+                self.tables[type(write.before)].expect(write.before.id, write.before.version)
+        for reliance in remembered.reliances.values():
+            row = self.tables[reliance.kind].expect(reliance.id, reliance.version)
+            if reliance.bump and reliance.id not in remembered.writes:
+                self.tables[reliance.kind].put(evolve(row, version=row.version + 1))
+
+    def _write(self, write: Write) -> None:
+        before, after = write.before, write.after
+        if after is None:
+            self._remove(before)
+        elif before is None:
+            self.tables[type(after)].add(after)
+        elif isinstance(after, Agent):
+            self.agents.put(evolve(after, presence=self.agents.rows[after.id].presence))
+        elif isinstance(after, Run):
+            self.runs.save(before, after)
+        else:
+            self.tables[type(after)].put(after)
+
+    def _remove(self, row: Any) -> None:
+        if row is None:
+            return
+        self.tables[type(row)].drop(row.id)
+        if isinstance(row, Task) and self.tasks.dependents.count(row.id):
+            raise StaleWrite("task", row.id)  # a dependency on it was added in the meantime
+
+
+def _in_order(remembered: Remembered) -> list[Write]:
+    def place(write: Write) -> tuple[int, UUID]:
+        row = write.after or write.before
+        return LOCK_ORDER.index(type(row)), cast("UUID", row.id)
+
+    return sorted((write for write in remembered.writes.values() if write.after or write.before), key=place)

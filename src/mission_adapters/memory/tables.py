@@ -1,0 +1,268 @@
+"""
+Rows of one kind, kept by id, with what must be unique among them and what finds them fast.
+
+Every change goes through a journal, so that a flush that is refused half-way can be undone. A flush never pauses:
+nobody sees a change that is undone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from attrs import define, field
+
+from mission_core.accounts.model import ApiKey, Principal, board_of
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board, BoardDenied
+from mission_core.errors import Conflict, NotFound, StaleWrite
+from mission_core.ids import BoardId, OrganizationId
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
+
+E = TypeVar("E", Board, Agent, ApiKey, Task, Run)
+R_contra = TypeVar("R_contra", contravariant=True)
+Place = tuple[Hashable, tuple[Any, ...]]
+
+
+@define
+class Journal:
+    """
+    How to undo what the flush under way has done so far.
+    """
+
+    undos: list[Callable[[], object]] = field(factory=list)
+
+    def note(self, undo: Callable[[], object]) -> None:
+        """
+        Remember how to undo the next step.
+        """
+        self.undos.append(undo)
+
+    def undo(self) -> None:
+        """
+        Undo all steps, the last one first.
+        """
+        while self.undos:
+            self.undos.pop()()
+
+    def forget(self) -> None:
+        """
+        Let the steps stand.
+        """
+        self.undos.clear()
+
+
+class Index(Protocol[R_contra]):
+    """
+    Finds rows by something else than their id.
+    """
+
+    def enter(self, row: R_contra) -> None: ...
+    def leave(self, row: R_contra) -> None: ...
+
+
+@define
+class Unique(Generic[E]):
+    """
+    At most one row for each key; None is no key.
+    """
+
+    key: Callable[[E], Hashable]
+    refusal: type[Conflict]
+    ids: dict[Hashable, UUID] = field(factory=dict)
+
+    def check(self, row: E) -> None:
+        """
+        Raises:
+            Conflict: The refusal, if another row has this key.
+        """
+        key = self.key(row)
+        if key is not None and self.ids.get(key, row.id) != row.id:
+            raise self.refusal
+
+    def enter(self, row: E) -> None:
+        if (key := self.key(row)) is not None:
+            self.ids[key] = row.id
+
+    def leave(self, row: E) -> None:
+        if (key := self.key(row)) is not None:
+            del self.ids[key]
+
+
+@define
+class Groups(Generic[E]):
+    """
+    The rows that share a key; a row may have several.
+    """
+
+    keys: Callable[[E], Iterable[Hashable]]
+    ids: dict[Hashable, dict[UUID, None]] = field(factory=dict)
+
+    def of(self, key: Hashable) -> list[UUID]:
+        """
+        The ids of the rows with this key.
+        """
+        return list(self.ids.get(key, ()))
+
+    def count(self, key: Hashable) -> int:
+        """
+        How many rows have this key.
+        """
+        return len(self.ids.get(key, ()))
+
+    def enter(self, row: E) -> None:
+        for key in self.keys(row):
+            self.ids.setdefault(key, {})[row.id] = None
+
+    def leave(self, row: E) -> None:
+        for key in self.keys(row):
+            group = self.ids[key]
+            del group[row.id]
+            if not group:
+                del self.ids[key]
+
+
+@define
+class Lines(Generic[E]):
+    """
+    Rows standing in sorted lines; a row may stand in several, at a place that ends with its id.
+
+    Where a row stands may depend on other rows: call `enter` again when those change.
+    """
+
+    places: Callable[[E], Iterable[Place]]
+    lines: dict[Hashable, list[tuple[Any, ...]]] = field(factory=dict)
+    held: dict[UUID, list[Place]] = field(factory=dict)
+
+    def of(self, line: Hashable) -> list[tuple[Any, ...]]:
+        """
+        The places of one line, in order.
+        """
+        return self.lines.get(line, [])
+
+    def enter(self, row: E) -> None:
+        self.leave(row)
+        if places := list(self.places(row)):
+            self.held[row.id] = places
+            for line, place in places:
+                insort(self.lines.setdefault(line, []), place)
+
+    def leave(self, row: E) -> None:
+        for line, place in self.held.pop(row.id, ()):
+            standing = self.lines[line]
+            del standing[bisect_left(standing, place)]
+            if not standing:
+                del self.lines[line]
+
+
+@define(slots=False)
+class Table(Generic[E]):
+    """
+    The rows of one kind.
+    """
+
+    kind: str
+    journal: Journal
+    uniques: tuple[Unique[E], ...] = ()
+    indexes: tuple[Index[E], ...] = ()
+    rows: dict[UUID, E] = field(factory=dict)
+
+    def put(self, row: E) -> E:
+        """
+        Keep this row, in place of the one with its id if there is one.
+
+        Raises:
+            Conflict: If another row has what must be unique.
+        """
+        for unique in self.uniques:
+            unique.check(row)
+        before = self.rows.get(row.id)
+        self.journal.note(lambda: self._set(row.id, before))
+        self._set(row.id, row)
+        return row
+
+    def add(self, row: E) -> E:
+        """
+        Keep a new row.
+
+        Raises:
+            Conflict: If another row has what must be unique.
+        """
+        if row.id in self.rows:
+            raise StaleWrite(self.kind, row.id)
+        return self.put(row)
+
+    def drop(self, id: UUID) -> None:
+        """
+        Keep the row no longer.
+        """
+        before = self.rows[id]
+        self.journal.note(lambda: self._set(id, before))
+        self._set(id, None)
+
+    def expect(self, id: UUID, version: int) -> E:
+        """
+        The row, at that version.
+
+        Raises:
+            StaleWrite: If it has another one by now, or is gone.
+        """
+        row = self.rows.get(id)
+        if row is None or row.version != version:
+            raise StaleWrite(self.kind, id)
+        return row
+
+    def each(self, ids: Iterable[UUID]) -> Iterator[E]:
+        """
+        The rows with these ids.
+        """
+        return (self.rows[id] for id in ids)
+
+    def _set(self, id: UUID, row: E | None) -> None:
+        before = self.rows.pop(id, None)
+        if row is not None:
+            self.rows[id] = row
+        for unique in self.uniques:
+            _exchange(unique, before, row)
+        for index in self.indexes:
+            _exchange(index, before, row)
+
+
+def _exchange(index: Index[E], before: E | None, after: E | None) -> None:
+    if before is not None:
+        index.leave(before)
+    if after is not None:
+        index.enter(after)
+
+
+def scoped(principal: Principal, row: E | None, board: BoardId | None, missing: type[NotFound]) -> E:
+    """
+    The row itself, if the principal may see it. *board* is where it belongs.
+
+    Raises:
+        NotFound: If there is none, or it is another organization's.
+        BoardDenied: If the principal is confined to another board.
+    """
+    if row is None or row.organization != principal.organization:
+        raise missing
+    if not granted(principal, board):
+        raise BoardDenied
+    return row
+
+
+def granted(principal: Principal, board: BoardId | None) -> bool:
+    """
+    Whether the principal may see what belongs to this board.
+    """
+    own = board_of(principal)
+    return own is None or own == board
+
+
+def numbered(row: Any) -> tuple[OrganizationId, int]:
+    """
+    What a row's short number is unique by.
+    """
+    return row.organization, row.number

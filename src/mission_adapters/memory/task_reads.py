@@ -1,0 +1,209 @@
+"""
+Reading tasks and runs in memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mission_adapters.memory.tables import granted
+from mission_core.boards.model import Board
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.queries import Dependency, Reading, RunRow, TaskRow
+from mission_core.tasks.runs import Run
+from mission_core.values import Listed, canonical, micros, name_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from mission_adapters.memory.agents import AgentTable
+    from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.runs import RunTable
+    from mission_adapters.memory.tasks import TaskTable
+    from mission_core.accounts.model import Principal
+    from mission_core.ids import TaskId, TaskNumber
+    from mission_core.tasks.queries import TaskFilter
+    from mission_core.values import Page
+
+UNDER_WAY = frozenset({Status.ASSIGNED, Status.IN_PROGRESS})
+
+
+@frozen
+class MemoryTaskReads:
+    """
+    Reads tasks as far as a principal may see them.
+    """
+
+    boards: BoardTable
+    agents: AgentTable
+    tasks: TaskTable
+    run_table: RunTable
+
+    async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
+        """
+        One task.
+        """
+        return self._row(self.tasks.find(principal, task))
+
+    async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
+        """
+        Task rows, newest first.
+        """
+        found = [task for task in self._visible(principal) if self._fits(task, wanted)]
+        rest = found if page.after is None else [task for task in found if task.number < page.after]
+        shown = rest[page.offset : page.offset + page.limit]
+        return Listed([self._row(self.tasks.resolved(task)) for task in shown], len(found))
+
+    async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
+        """
+        The runs of a task, latest first.
+        """
+        return [run_row(run) for run in self.run_table.history(self.tasks.find(principal, task).id)]
+
+    async def reading(self, principal: Principal, task: TaskId | TaskNumber) -> Reading:
+        """
+        What explaining a task needs, as of one moment.
+        """
+        found = self.tasks.find(principal, task)
+        run = self.run_table.rows[found.run] if found.run else None
+        return Reading(found, run, tuple(map(self.tasks.resolved, self.tasks.blocking(found))))
+
+    async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
+        """
+        What is assigned to that name or under way, by priority, oldest first.
+        """
+        tasks = self._assigned(principal, name_key(assignee))
+        found = sorted(
+            (task for task in tasks if task.status in UNDER_WAY), key=lambda task: (task.rank, task.number)
+        )
+        return [self._row(self.tasks.resolved(task)) for task in found[:limit]]
+
+    async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:
+        """
+        How many tasks each of these names has in each status.
+        """
+        keys = dict.fromkeys(map(name_key, assignees))
+        return dict(
+            Counter((key, task.status.value) for key in keys for task in self._assigned(principal, key))
+        )
+
+    def _visible(self, principal: Principal) -> Iterator[Task]:
+        places = reversed(self.tasks.in_order.of(principal.organization))
+        return (task for task in self.tasks.each(id for _, id in places) if granted(principal, task.board))
+
+    def _assigned(self, principal: Principal, name_key: str) -> Iterator[Task]:
+        tasks = self.tasks.each(self.tasks.of_name.of((principal.organization, name_key)))
+        return (task for task in tasks if granted(principal, task.board))
+
+    def _fits(self, task: Task, wanted: TaskFilter) -> bool:
+        name = task.assignee.key if task.assignee else None
+        return (
+            (wanted.statuses is None or task.status in wanted.statuses)
+            and (wanted.board is None or wanted.board in (task.board, self.boards.rows[task.board].number))
+            and (wanted.assignee is None or name == name_key(wanted.assignee))
+            and (wanted.assignee_agent is None or (name is not None and self._agent(task) == wanted.assignee_agent))
+            and not (wanted.unassigned and name is not None)
+            and wanted.priority in (None, task.priority)
+        )
+
+    def _agent(self, task: Task) -> object:
+        assignee = self.tasks.resolved(task).assignee
+        return assignee.agent if assignee else None
+
+    def _row(self, task: Task) -> TaskRow:
+        depends_on = [self.tasks.rows[each] for each in task.depends_on if each in self.tasks.rows]
+        return task_row(task, self.boards.rows[task.board], depends_on)
+
+
+def task_row(task: Task, board: Board, depends_on: list[Task]) -> TaskRow:
+    """
+    The task as reads show it, its assignee's agent found already.
+    """
+    assignee, creator = task.assignee, task.creator
+    return TaskRow(
+        id=task.id.bytes,
+        number=task.number,
+        board=task.board.bytes,
+        board_number=board.number,
+        board_name=board.name,
+        ticket_prefix=board.ticket_prefix,
+        ticket=task.ticket,
+        title=task.title,
+        description=task.description,
+        status=task.status.value,
+        priority=task.priority,
+        assignee=assignee.name if assignee else None,
+        assignee_agent=assignee.agent.bytes if assignee and assignee.agent else None,
+        creator_kind=creator.kind,
+        creator_id=creator.id.bytes if creator.id else None,
+        creator_name=task.creator_name,
+        due_at=_micros(task.due_at),
+        not_before=_micros(task.not_before),
+        estimated_hours=_float(task.estimated_hours),
+        actual_hours=_float(task.actual_hours),
+        tags=canonical(task.tags),
+        metadata=task.metadata,
+        depends_on=b"".join(each.bytes for each in task.depends_on),
+        result=task.result.value if task.result else None,
+        error_message=task.error_message,
+        resolution=task.resolution,
+        output=task.output,
+        feedback_rating=task.feedback_rating,
+        feedback_notes=task.feedback_notes,
+        retry_count=task.retry_count,
+        recorded=int(task.recorded),
+        fence=task.fence,
+        attempts=task.attempts,
+        max_attempts=task.max_attempts,
+        hand_over=task.hand_over,
+        created_at=micros(task.created_at),
+        updated_at=micros(task.updated_at),
+        moved_at=micros(task.moved_at),
+        started_at=_micros(task.started_at),
+        completed_at=_micros(task.completed_at),
+        version=task.version,
+        dependencies=tuple(
+            Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on
+        ),
+    )
+
+
+def run_row(run: Run) -> RunRow:
+    """
+    The run as its history shows it.
+    """
+    outcome, failure = run.outcome, run.failure
+    return RunRow(
+        id=run.id.bytes,
+        task=run.task.bytes,
+        fence=run.fence,
+        attempt=run.attempt,
+        by=run.by.name,
+        state=run.state.value,
+        claimed_at=micros(run.claimed_at),
+        expires_at=micros(run.expires_at),
+        heartbeat_at=micros(run.heartbeat_at),
+        progress=run.progress,
+        paused=int(run.paused),
+        waiting_for=run.waiting_for,
+        resumes_at=_micros(run.resumes_at),
+        ended_at=_micros(run.ended_at),
+        result=outcome.result.value if outcome else None,
+        resolution=outcome.resolution if outcome else None,
+        output=outcome.output if outcome else None,
+        failure=failure.reason.code if failure else None,
+        message=failure.message if failure else None,
+        note=run.note,
+    )
+
+
+def _micros(at: datetime | None) -> int | None:
+    return micros(at) if at else None
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,82 @@
+"""
+Secrets: fresh ones from the system's randomness, and leases signed under a key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from base64 import b64decode, urlsafe_b64encode
+from binascii import Error
+from collections.abc import Callable
+from random import Random
+from typing import Final
+from uuid import UUID
+
+from attrs import field, frozen
+
+from mission_core.ids import RunId
+
+KEY_LENGTH: Final = 32
+SIGNATURE_LENGTH: Final = 24
+LEASE_LENGTH: Final = 54
+"""The characters of a lease: the run's 16 bytes and its signature."""
+
+
+def _long_enough(instance: object, attribute: object, value: bytes) -> None:
+    if len(value) != KEY_LENGTH:
+        raise ValueError(f"a signing key has {KEY_LENGTH} bytes, not {len(value)}")
+
+
+@frozen
+class HmacSecrets:
+    """
+    Makes secrets, and signs leases under a key of 32 bytes.
+    """
+
+    signing_key: bytes = field(repr=False, validator=_long_enough)
+    random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+
+    @classmethod
+    def seeded(cls, seed: int) -> HmacSecrets:
+        """
+        Secrets a test can predict. Nobody else should use them.
+        """
+        random = Random(seed)
+        return cls(random.randbytes(KEY_LENGTH), random.randbytes)
+
+    def token(self) -> str:
+        """
+        A fresh secret of 256 random bits: 43 characters, URL-safe.
+        """
+        return _text(self.random(32))
+
+    def key(self) -> str:
+        """
+        A fresh agent API key: `mca_` and 48 hexadecimal digits.
+        """
+        return f"mca_{self.random(24).hex()}"
+
+    def lease(self, run: RunId, fence: int) -> str:
+        """
+        The lease of a run: its id, and an HMAC over it and the fence.
+        """
+        signature = hmac.digest(self.signing_key, b"lease" + run.bytes + fence.to_bytes(8), "sha256")
+        return _text(run.bytes + signature[:SIGNATURE_LENGTH])
+
+    def run_of(self, lease: str) -> RunId | None:
+        """
+        The run that a lease names, if it has the form of one.
+        """
+        if len(lease) != LEASE_LENGTH or not lease.isascii():
+            return None
+        try:
+            parts = b64decode(f"{lease}==", altchars=b"-_", validate=True)
+        except Error:
+            return None
+        # What decodes to the same bytes in another spelling was not written here.
+        return RunId(UUID(bytes=parts[:16])) if _text(parts) == lease else None
+
+
+def _text(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()
