@@ -71,13 +71,15 @@ class KeyRow(NamedTuple):
 @frozen(kw_only=True)
 class AgentFilter:
     """
-    Which agents are wanted. *status* is the derived one at the moment *at*.
+    Which agents are wanted. *status* is the derived one at the moment *at*; with *as_made* an agent that was never
+    seen has the status it was made with (offline for one that is being provisioned).
     """
 
     status: str | None = None
     role: str | None = None
     board: BoardId | None = None
     hidden: bool = False
+    as_made: bool = False
     at: datetime
 
 

@@ -246,7 +246,7 @@ def digest_of(secret: str) -> bytes:
 
 async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agent:
     """
-    Take a sign of life. An agent's own key may only speak for itself.
+    Take a sign of life. An agent's own key may only speak for itself, unless it is an admin's.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
@@ -255,12 +255,14 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         agent = await agent_named(unit, cmd.agent)
-        if isinstance(principal, AgentPrincipal) and principal.agent != agent.id:
+        foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent.id
+        if foreign and principal.role is not Role.ADMIN:
             raise NotYourAgent
         agent, changed = agent.heard(at=now, status=cmd.status, activity=cmd.activity)
         unit.agents.seen(agent)
         if changed:
             unit.record(changed)
+        unit.result(agent.id)
         await unit.commit()
     return agent
 

@@ -180,7 +180,7 @@ class DependencyNotFound(NotFound):
     Named dependencies that the task's board does not have.
     """
 
-    missing: tuple[TaskId, ...]
+    missing: tuple[TaskId | TaskNumber, ...]
 
     def __str__(self) -> str:
         return "One or more dependency tasks were not found on this board."

@@ -89,11 +89,13 @@ class UpdateTask:
     """
     Change the named fields of a task. Absent is not null, and null is not default.
 
-    The status is left alone while it is one of *unless*. A *comment* is kept in the log.
+    The status is left alone while it is one of *unless*. A *comment* is kept in the log. With *own* an agent's key
+    reaches its own tasks only.
     """
 
     task: TaskId | TaskNumber
     on: BoardId | None = None
+    own: bool = False
     expects: int | None = None
     manner: Manner = Manner.PLAIN
     title: str | Absent = ABSENT
@@ -124,17 +126,18 @@ class UpdateTask:
 @frozen(kw_only=True)
 class DeleteTask:
     """
-    Remove a task.
+    Remove a task. With *own* an agent's key reaches its own tasks only.
     """
 
     task: TaskId | TaskNumber
     on: BoardId | None = None
+    own: bool = False
     expects: int | None = None
 
 
 LONGEST_COMMENT = 20_000
 BESIDE = frozenset(
-    {"task", "on", "expects", "manner", "status", "unless", "comment", "board", "assignee", "depends_on"}
+    {"task", "on", "own", "expects", "manner", "status", "unless", "comment", "board", "assignee", "depends_on"}
 )
 """Fields of an update that are more than a value to keep."""
 
@@ -221,6 +224,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
+        NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
         VersionMismatch: If the caller expected another version.
         GateClosed: If a gate of its board keeps it from moving.
         DependencyCycle: If it would wait for itself.
@@ -229,7 +233,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        before = await task_for(unit, principal, cmd.task, on=cmd.on, expects=cmd.expects)
+        before = await task_for(unit, principal, cmd)
         after = evolve(before, **_named(cmd))
         if not isinstance(cmd.board, Absent):
             after = await _moved_to_board(ports, unit, after, cmd.board)
@@ -252,21 +256,22 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
     return after
 
 
-async def task_for(
-    unit: UnitOfWork, principal: Principal, task: TaskId | TaskNumber, *, on: BoardId | None, expects: int | None
-) -> Task:
+async def task_for(unit: UnitOfWork, principal: Principal, cmd: UpdateTask | DeleteTask) -> Task:
     """
     The task a principal wants to write to.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
+        NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
         VersionMismatch: If the caller expected another version.
     """
-    found = await unit.tasks.get(task)
-    if on is not None and found.board != on:
+    found = await unit.tasks.get(cmd.task)
+    if cmd.on is not None and found.board != cmd.on:
         raise TaskNotFound
-    if expects is not None and expects != found.version:
-        raise VersionMismatch(expects, found.version)
+    if cmd.own:
+        own_tasks_only(principal, found.assignee.name if found.assignee else None)
+    if cmd.expects is not None and cmd.expects != found.version:
+        raise VersionMismatch(cmd.expects, found.version)
     return found
 
 
@@ -363,8 +368,7 @@ async def _depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNum
     """
     The task with these dependencies, relying on every task that the check for cycles visited.
     """
-    ids = [(await unit.tasks.get(each)).id if isinstance(each, int) else each for each in named]
-    wanted = tuple(dict.fromkeys(ids))
+    wanted = tuple(dict.fromkeys([await _id_of(unit, each) for each in named]))
     if wanted == task.depends_on:
         return task
     if task.status is Status.DONE:
@@ -383,6 +387,15 @@ async def _depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNum
         raise DependencyCycle
     unit.rely_on(*links)
     return evolve(task, depends_on=wanted)
+
+
+async def _id_of(unit: UnitOfWork, named: TaskId | TaskNumber) -> TaskId:
+    if not isinstance(named, int):
+        return named
+    try:
+        return (await unit.tasks.get(named)).id
+    except TaskNotFound:
+        raise DependencyNotFound((named,)) from None
 
 
 async def _open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:
@@ -441,7 +454,7 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        task = await task_for(unit, principal, cmd.task, on=cmd.on, expects=cmd.expects)
+        task = await task_for(unit, principal, cmd)
         dependents = await unit.tasks.dependents(task.id)
         if task.run is not None:
             run = await unit.runs.get(task.run)

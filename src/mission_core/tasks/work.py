@@ -159,6 +159,17 @@ class Beat:
     run: Run
     order: Order | None
 
+    @property
+    def instruction(self) -> str:
+        """
+        What the worker does now, in one word: `continue`, `pause`, `cancel` or `steer`.
+        """
+        if self.order is not None:
+            return "continue" if self.order.kind is OrderKind.RESUME else self.order.kind.value
+        if self.run.state is RunState.REVOKED:
+            return "cancel"
+        return "pause" if self.run.paused else "continue"
+
 
 def claimant(principal: Principal, agent: str | None) -> Assignee:
     """
@@ -349,7 +360,7 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
         _expected(task, cmd.on, cmd.expects)
         if not run.lives(at=now):
             raise LeaseLost(task.id, run.fence, task.fence)
-        return _beating(cmd, task, run, at=now)
+        return evolve(_beating(cmd, task, run, at=now), result=run.id)
 
     async with ports.unit(principal) as unit:
         unit.runs.heartbeat(run_id, decide)
@@ -357,6 +368,15 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
     run = change.run or change.beat
     assert run is not None
     return Beat(run, run.standing_order())
+
+
+async def beat_again(ports: Ports, principal: Principal, run: RunId) -> Beat:
+    """
+    What a heartbeat answered, for a repeat of it: the run as it stands.
+    """
+    async with ports.unit(principal) as unit:
+        found = await unit.runs.get(run)
+    return Beat(found, found.standing_order())
 
 
 def _beating(cmd: Heartbeat, task: Task, run: Run, *, at: datetime) -> Change:
