@@ -8,7 +8,8 @@ it: on SQLite on the driver's thread, many units in one crossing; on PostgreSQL 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from attrs import define
 
@@ -42,6 +43,16 @@ class Violated(Exception):
     """
 
     constraint: str
+
+
+def refuse(steps: Steps[Any], violated: Violated) -> NoReturn:
+    """
+    Throw the violation into the steps, and raise what they make of it. They can ask nothing more: PostgreSQL answers
+    nothing after a refused statement, so no session does.
+    """
+    with suppress(StopIteration):
+        steps.throw(violated)
+    raise RuntimeError(f"steps must raise after a violation of {violated.constraint}") from violated
 
 
 class Session(Protocol):

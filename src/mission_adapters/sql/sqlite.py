@@ -1,0 +1,461 @@
+"""
+The session of a SQLite file, where the expensive part is neither SQL nor the disk but crossing to the driver's thread.
+
+So whatever waits crosses together: writes become one transaction with a savepoint each and one durable commit, reads
+share a snapshot, and the event loop is told once for all of them. A write that comes alone goes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+
+import aiosqlite
+from attrs import define, field
+
+from mission_adapters.sql.session import Ask, Steps, Violated, refuse
+from mission_adapters.sql.waking import CLOSED, Waking
+from mission_core.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+
+R = TypeVar("R")
+Names = Mapping[tuple[str, ...], str]
+"""The name of each unique constraint, by its columns as SQLite reports them: `("boards.handle",)`."""
+
+TOGETHER: Final = 128
+"""How many errands cross together at most."""
+PATIENCE: Final = 0.002
+"""For how many seconds reads wait for a reader that is under way before another one takes them."""
+POLL: Final = 0.15
+"""How many seconds a commit of another process may go unnoticed by those who wait."""
+HEAD: Final = "SELECT position FROM heads WHERE organization = ?"
+
+GAVE_UP: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""What is the file's fault and not the statement's. SQLite may have rolled back already, so all is undone."""
+
+
+def hand_over(connection: aiosqlite.Connection, work: Callable[[], object]) -> None:
+    """
+    Run *work* on the connection's own thread, after what was handed over before. It must tell the event loop itself.
+
+    This queue is private to aiosqlite, whose public calls tell the event loop once for each statement.
+    """
+    connection._tx.put_nowait((None, work))
+
+
+@define(eq=False)
+class Errand:
+    """
+    Steps on their way to a driver's thread and back, and who is to be told.
+    """
+
+    steps: Callable[[], Steps[Any]]
+    told: asyncio.Future[Any]
+    durable: bool = True
+    wakes: OrganizationId | None = None
+    answer: Any = None
+    refusal: BaseException | None = None
+
+    def run(self, cursor: sqlite3.Cursor, names: Names) -> None:
+        """
+        Take the steps.
+
+        Raises:
+            sqlite3.Error: If SQLite gave up. Whatever else goes wrong is the errand's own refusal.
+        """
+        try:
+            self.answer = taken(self.steps(), cursor, names)
+        except BaseException as error:
+            if gave_up(error):
+                raise
+            self.refusal = error
+
+    def tell(self) -> None:
+        """
+        Tell who waits, unless it was cancelled meanwhile.
+        """
+        if self.told.done():
+            return
+        if self.refusal is None:
+            self.told.set_result(self.answer)
+        else:
+            self.told.set_exception(self.refusal)
+
+
+def taken(steps: Steps[R], cursor: sqlite3.Cursor, names: Names) -> R:
+    """
+    What the steps return, after all that they ask was answered.
+    """
+    try:
+        ask = next(steps)
+        while True:
+            try:
+                answer = answer_to(ask, cursor)
+            except sqlite3.IntegrityError as error:
+                refuse(steps, Violated(constraint_of(error, names)))
+            ask = steps.send(answer)
+    except StopIteration as stop:
+        done: R = stop.value
+        return done
+    finally:
+        steps.close()
+
+
+def answer_to(ask: Ask, cursor: sqlite3.Cursor) -> list[Any] | int:
+    """
+    The rows that one statement gives, or the number of rows it changed.
+    """
+    text, values, rows, many = ask
+    if many:
+        return cursor.executemany(text, values).rowcount
+    cursor.execute(text, values)
+    if rows:
+        return cursor.fetchall()
+    if cursor.rowcount < 0:  # it begins with WITH, which the driver does not count
+        changed: int = cursor.execute("SELECT changes()").fetchone()[0]
+        return changed
+    return cursor.rowcount
+
+
+def constraint_of(error: sqlite3.IntegrityError, names: Names) -> str:
+    """
+    The name of what was violated. SQLite tells the name of a check and of an index over expressions, but the columns
+    of a unique constraint, and nothing of a foreign key.
+    """
+    _, _, told = str(error).partition(" failed: ")
+    if told.startswith("index '"):
+        return told[len("index '") : -1]
+    return names.get(tuple(told.split(", ")), told or str(error))
+
+
+def gave_up(error: BaseException) -> bool:
+    """
+    Whether SQLite itself could not go on, whatever the statement was.
+    """
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in GAVE_UP
+
+
+def failure(error: BaseException) -> StoreFailed:
+    """
+    The refusal for what SQLite could not do.
+    """
+    failed = StoreFailed(f"SQLite: {error}")
+    failed.__cause__ = error
+    return failed
+
+
+@define(eq=False)
+class Line:
+    """
+    Errands that wait for a driver's thread, and cross to it together.
+
+    Args:
+        run: Runs errands, on the thread, and answers with the logs that are known to reach further.
+        idle: The connections that are not under way.
+    """
+
+    run: Callable[[sqlite3.Connection, list[Errand]], dict[OrganizationId, int]]
+    idle: list[aiosqlite.Connection]
+    waking: Waking
+    loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
+    waiting: deque[Errand] = field(factory=deque)
+    under_way: int = 0
+    called: asyncio.Handle | None = None
+    closed: bool = False
+    empty: asyncio.Event = field(factory=asyncio.Event)
+
+    async def send(
+        self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
+    ) -> R:
+        """
+        Send steps across, and wait for what they return.
+        """
+        if self.closed:
+            raise StoreFailed(CLOSED)
+        told: asyncio.Future[R] = self.loop.create_future()
+        self.waiting.append(Errand(steps, told, durable, wakes))
+        if self.called is None and self.idle:
+            # At once, but not before the others who are ready in this very turn of the event loop.
+            self.called = (
+                self.loop.call_later(PATIENCE, self._cross) if self.under_way else self.loop.call_soon(self._cross)
+            )
+        return await told
+
+    def _cross(self) -> None:
+        self.called = None
+        batch: list[Errand] = []
+        while self.waiting and len(batch) < TOGETHER:
+            errand = self.waiting.popleft()
+            if not errand.told.done():
+                batch.append(errand)
+        if batch:
+            connection = self.idle.pop()
+            self.under_way += 1
+            hand_over(connection, partial(self._on_thread, connection, batch))
+        elif not self.under_way:
+            self.empty.set()
+
+    def _on_thread(self, connection: aiosqlite.Connection, batch: list[Errand]) -> None:
+        reached: dict[OrganizationId, int] = {}
+        try:
+            reached = self.run(connection._conn, batch)
+        except BaseException as error:
+            for errand in batch:
+                errand.refusal = failure(error)
+        finally:
+            self.loop.call_soon_threadsafe(self._back, connection, batch, reached)
+
+    def _back(
+        self, connection: aiosqlite.Connection, batch: list[Errand], reached: dict[OrganizationId, int]
+    ) -> None:
+        self.under_way -= 1
+        self.idle.append(connection)
+        if self.called is not None:
+            self.called.cancel()
+            self.called = None
+        if self.waiting:
+            self._cross()
+        for errand in batch:
+            errand.tell()
+        batch.clear()  # the thread keeps its last work until the next
+        for organization, position in reached.items():
+            self.waking.reached(organization, position)
+        if not self.under_way:
+            self.empty.set()
+
+    async def close(self) -> None:
+        """
+        Take nothing more, and finish what waits.
+        """
+        self.closed = True
+        while self.waiting or self.under_way:
+            self.empty.clear()
+            await self.empty.wait()
+
+
+@define(eq=False)
+class SqliteSession:
+    """
+    A SQLite file, with one connection that writes and others that read.
+    """
+
+    writer: aiosqlite.Connection
+    readers: list[aiosqlite.Connection]
+    synchronous: str
+    names: Names
+    _waking: Waking = field(factory=Waking)
+    _reads: Line = field(init=False)
+    _writes: Line = field(init=False)
+    _spelling: str = field(init=False)
+    _poll: asyncio.Task[None] | None = None
+    _version: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self._reads = Line(self._read_all, list(reversed(self.readers)), self._waking)
+        self._writes = Line(self._write_all, [self.writer], self._waking)
+        self._spelling = self.synchronous
+
+    @property
+    def dialect(self) -> str:
+        return "sqlite"
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        synchronous: Literal["FULL", "NORMAL", "OFF", "EXTRA"] = "FULL",
+        busy_timeout: float = 10.0,
+        readers: int = 2,
+        constraints: Names | None = None,
+    ) -> AsyncIterator[Self]:
+        """
+        Open the file, and make it if there is none.
+
+        Args:
+            busy_timeout: For how many seconds a write waits for other processes that write to the file.
+            constraints: The names of unique constraints, by their columns as SQLite reports them.
+
+        Raises:
+            StoreFailed: If it cannot be opened, or its file system cannot keep a write-ahead log.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                writer = await stack.enter_async_context(connected(path, busy_timeout))
+                await prepared(writer, f"PRAGMA synchronous={synchronous}", "PRAGMA foreign_keys=ON")
+                reading = [await stack.enter_async_context(connected(path, busy_timeout)) for _ in range(readers)]
+                for each in reading:
+                    await prepared(each, "PRAGMA query_only=ON")
+            except sqlite3.Error as error:
+                raise failure(error) from error
+            session = cls(writer, reading, synchronous, constraints or {})
+            try:
+                yield session
+            finally:
+                await session.close()
+
+    async def read(self, steps: Callable[[], Steps[R]]) -> R:
+        return await self._reads.send(steps)
+
+    async def write(
+        self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
+    ) -> R:
+        return await self._writes.send(steps, durable=durable, wakes=wakes)
+
+    async def wait(self, organization: OrganizationId, *, after: int) -> None:
+        if self._poll is None or self._poll.done():
+            self._poll = asyncio.get_running_loop().create_task(self._polling())
+        await self._waking.wait(organization, after=after, look=self._head)
+
+    async def close(self) -> None:
+        self._waking.close()
+        if self._poll is not None:
+            self._poll.cancel()
+            await asyncio.wait([self._poll])
+        await self._reads.close()
+        await self._writes.close()
+        for connection in (*self.readers, self.writer):
+            await connection.close()
+
+    # On a reader's thread.
+
+    def _read_all(self, connection: sqlite3.Connection, batch: list[Errand]) -> dict[OrganizationId, int]:
+        cursor = connection.cursor()
+        cursor.execute("BEGIN")
+        for errand in batch:
+            try:
+                errand.run(cursor, self.names)
+            except sqlite3.Error as error:
+                errand.refusal = failure(error)
+        if connection.in_transaction:
+            cursor.execute("COMMIT")
+        return {}
+
+    # On the writer's thread.
+
+    def _write_all(self, connection: sqlite3.Connection, batch: list[Errand]) -> dict[OrganizationId, int]:
+        cursor = connection.cursor()
+        try:
+            if connection.in_transaction:  # an earlier failure could not even be rolled back
+                cursor.execute("ROLLBACK")
+            self._spell(connection, durable=any(errand.durable for errand in batch))
+            cursor.execute("BEGIN IMMEDIATE")
+            for errand in batch:
+                self._write_one(cursor, errand)
+            cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                cursor.execute("ROLLBACK")
+            for errand in batch:
+                errand.refusal = failure(error)
+            return {}
+        return self._heads(cursor, batch)
+
+    def _write_one(self, cursor: sqlite3.Cursor, errand: Errand) -> None:
+        cursor.execute("SAVEPOINT one")
+        errand.run(cursor, self.names)
+        if errand.refusal is not None:
+            cursor.execute("ROLLBACK TO one")
+        cursor.execute("RELEASE one")
+
+    def _spell(self, connection: sqlite3.Connection, *, durable: bool) -> None:
+        """
+        Draws of numbers, if they are alone, do not wait for the disk: the next durable commit syncs them too, for it
+        lies behind them in the same log.
+        """
+        spelling = "NORMAL" if not durable and self.synchronous in ("FULL", "EXTRA") else self.synchronous
+        if spelling != self._spelling:
+            # It takes effect when it is compiled, so a cached statement would not do.
+            connection.executescript(f"PRAGMA synchronous={spelling}")
+            self._spelling = spelling
+
+    def _heads(self, cursor: sqlite3.Cursor, batch: list[Errand]) -> dict[OrganizationId, int]:
+        """
+        How far the logs that somebody watches reach now. Asked after the commit, for who starts to watch later looks.
+        """
+        reached = {}
+        for errand in batch:
+            log = errand.wakes
+            if log is not None and errand.refusal is None and log in self._waking.watched and log not in reached:
+                reached[log] = position_of(cursor.execute(HEAD, (log.bytes,)).fetchall())
+        return reached
+
+    # Other processes.
+
+    async def _head(self, organization: OrganizationId) -> int:
+        def steps() -> Steps[int]:
+            rows = yield Ask(HEAD, (organization.bytes,))
+            return position_of(rows)
+
+        return await self.read(steps)
+
+    async def _polling(self) -> None:
+        while True:
+            await asyncio.sleep(POLL)
+            try:
+                await self._look_around()
+            except (sqlite3.Error, StoreFailed):
+                self._version = None
+            self._waking.tidy()
+            if not self._waking.wanted:
+                return
+
+    async def _look_around(self) -> None:
+        """
+        If anybody has committed since the last look, look at the logs that are watched.
+        """
+        ((version,),) = await self.readers[0].execute_fetchall("PRAGMA data_version")
+        if version != self._version:
+            self._version = version
+            for organization in list(self._waking.watched):
+                self._waking.reached(organization, await self._head(organization))
+
+
+def position_of(rows: list[tuple[int]]) -> int:
+    """
+    How far a log reaches that may have no entry yet.
+    """
+    return rows[0][0] if rows else 0
+
+
+def connected(path: str | PathLike[str], busy_timeout: float) -> aiosqlite.Connection:
+    """
+    A connection in which transactions are ours, and whose thread does not keep the interpreter from ending.
+    """
+    connection = aiosqlite.connect(str(path), isolation_level=None, timeout=busy_timeout, cached_statements=1024)
+    connection._thread.daemon = True
+    return connection
+
+
+async def prepared(connection: aiosqlite.Connection, *pragmas: str) -> None:
+    """
+    Make a connection ready: a log that lets readers and the writer go on side by side, and room to keep pages.
+    """
+    mode = list(await connection.execute_fetchall("PRAGMA journal_mode=WAL"))
+    if mode != [("wal",)]:
+        raise StoreFailed(f"SQLite: this file cannot have a write-ahead log, its journal stays {mode[0][0]!r}")
+    for pragma in ("PRAGMA cache_size=-65536", "PRAGMA mmap_size=268435456", "PRAGMA temp_store=MEMORY", *pragmas):
+        await connection.execute_fetchall(pragma)

@@ -1,0 +1,594 @@
+"""
+What every session promises, over a small schema of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from attrs import define, frozen
+
+from mission_adapters.sql.postgres import PostgresSession, dsn_from
+from mission_adapters.sql.session import Ask, Session, Steps, Violated
+from mission_adapters.sql.sqlite import SqliteSession
+from mission_core.errors import StoreFailed
+from mission_core.ids import OrganizationId
+
+ACME = OrganizationId(UUID(int=1))
+GLOBEX = OrganizationId(UUID(int=2))
+
+SCHEMA = [
+    "CREATE TABLE heads (organization {bytes} PRIMARY KEY, position BIGINT NOT NULL)",
+    """
+    CREATE TABLE things (
+        id BIGINT PRIMARY KEY,
+        name TEXT NOT NULL,
+        amount BIGINT NOT NULL DEFAULT 0,
+        CONSTRAINT uq_things_name UNIQUE (name),
+        CONSTRAINT ck_things_amount CHECK (amount >= 0)
+    )
+    """,
+]
+
+
+class Changed(Exception):
+    """
+    The steps' own refusal.
+    """
+
+
+@frozen
+class Place:
+    """
+    Where sessions open onto one database.
+    """
+
+    opened: Callable[[], Any]
+    dialect: str
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """
+    An empty database of each kind.
+    """
+    if request.param == "sqlite":
+        names = {("things.id",): "things_pkey", ("things.name",): "uq_things_name"}
+        return Place(lambda: SqliteSession.open(tmp_path / "it.db", constraints=names), request.param)
+    url = request.getfixturevalue("fresh_postgres")
+    return Place(lambda: PostgresSession.open(url), request.param)
+
+
+@pytest.fixture
+async def place(empty: Place) -> Place:
+    """
+    A database of each kind, with the schema and no rows.
+    """
+    async with empty.opened() as session:
+        for table in SCHEMA:
+            await session.write(asking(session, table.format(bytes="BLOB" if empty.dialect == "sqlite" else "BYTEA")))
+    return empty
+
+
+@pytest.fixture
+async def session(place: Place) -> AsyncIterator[Session]:
+    """
+    A session onto that database.
+    """
+    async with place.opened() as session:
+        yield session
+
+
+def spelled(session: Session, text: str) -> str:
+    """
+    The statement with the dialect's own placeholders.
+    """
+    first, *others = text.split("?")
+    if session.dialect == "sqlite" or not others:
+        return text
+    return first + "".join(f"${n}{part}" for n, part in enumerate(others, 1))
+
+
+def asking(session: Session, *asks: str | tuple[Any, ...], rows: bool = False) -> Callable[[], Steps[list[Any]]]:
+    """
+    Steps that ask one statement after the other and return the answers.
+    """
+
+    def steps() -> Steps[list[Any]]:
+        answers = []
+        for ask in asks:
+            text, *values = (ask,) if isinstance(ask, str) else ask
+            answers.append((yield Ask(spelled(session, text), values, rows=rows)))
+        return answers
+
+    return steps
+
+
+def add(session: Session, id: int, name: str, amount: int = 0) -> Callable[[], Steps[list[Any]]]:
+    return asking(session, ("INSERT INTO things (id, name, amount) VALUES (?, ?, ?)", id, name, amount))
+
+
+def moved_on(session: Session, organization: OrganizationId) -> Callable[[], Steps[list[Any]]]:
+    """
+    Steps that add one entry to a log.
+    """
+    return asking(
+        session,
+        (
+            "INSERT INTO heads (organization, position) VALUES (?, 1) "
+            "ON CONFLICT (organization) DO UPDATE SET position = heads.position + 1",
+            organization.bytes,
+        ),
+    )
+
+
+async def names_in(session: Session) -> list[str]:
+    [rows] = await session.read(asking(session, "SELECT name FROM things ORDER BY id", rows=True))
+    return [row[0] for row in rows]
+
+
+async def soon(waited: Any) -> Any:
+    """
+    The answer, or a failure instead of a test that hangs.
+    """
+    return await asyncio.wait_for(waited, 20)
+
+
+async def test_a_read_sees_what_was_acknowledged(session):
+    for n in range(20):
+        await session.write(add(session, n, f"thing {n}"))
+
+        assert n + 1 == len(await names_in(session))
+
+
+async def test_a_change_counts_its_rows(session):
+    await session.write(add(session, 1, "one"))
+    await session.write(add(session, 2, "two"))
+    change = asking(session, "UPDATE things SET amount = 5", ("DELETE FROM things WHERE id = ?", 3))
+
+    assert [2, 0] == await session.write(change)
+
+
+async def test_a_change_behind_a_with_counts_its_rows(session):
+    await session.write(add(session, 1, "one"))
+    text = "WITH wanted AS (SELECT 1 AS id) UPDATE things SET amount = 5 WHERE id IN (SELECT id FROM wanted)"
+
+    assert [1] == await session.write(asking(session, text))
+
+
+async def test_many_values_for_one_statement(session):
+    def steps():
+        yield Ask(
+            spelled(session, "INSERT INTO things (id, name) VALUES (?, ?)"),
+            [(n, f"thing {n}") for n in range(3)],
+            rows=False,
+            many=True,
+        )
+
+    await session.write(steps)
+
+    assert ["thing 0", "thing 1", "thing 2"] == await names_in(session)
+
+
+async def test_a_refusal_undoes_its_own_steps_alone(session):
+    def refused():
+        yield from add(session, 100, "refused")()
+        raise Changed
+
+    results = await soon(
+        asyncio.gather(
+            *(session.write(refused if n == 3 else add(session, n, f"thing {n}")) for n in range(6)),
+            return_exceptions=True,
+        )
+    )
+
+    assert [3] == [n for n, result in enumerate(results) if isinstance(result, Changed)]
+    assert [f"thing {n}" for n in (0, 1, 2, 4, 5)] == await names_in(session)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "id", "name", "amount"),
+    [("things_pkey", 1, "other", 0), ("uq_things_name", 2, "one", 0), ("ck_things_amount", 2, "two", -1)],
+)
+async def test_a_violated_constraint_names_itself(session, constraint, id, name, amount):
+    await session.write(add(session, 1, "one"))
+    seen = []
+
+    def steps():
+        try:
+            yield from add(session, id, name, amount)()
+        except Violated as violated:
+            seen.append(violated.constraint)
+            raise Changed from violated
+
+    with pytest.raises(Changed):
+        await session.write(steps)
+
+    assert [constraint] == seen
+    assert ["one"] == await names_in(session)
+
+
+async def test_nothing_is_asked_after_a_violation(session):
+    """
+    PostgreSQL could not answer, so neither does SQLite.
+    """
+    await session.write(add(session, 1, "one"))
+
+    def steps():
+        try:
+            yield from add(session, 1, "one")()
+        except Violated:
+            yield from add(session, 2, "two")()
+
+    with pytest.raises(RuntimeError):
+        await session.write(steps)
+
+    assert ["one"] == await names_in(session)
+
+
+async def test_a_wrong_statement_is_no_failure_of_the_store(session):
+    with pytest.raises(Exception, match="nonsense") as caught:
+        await session.write(asking(session, "INSERT INTO nonsense VALUES (1)"))
+
+    assert not isinstance(caught.value, StoreFailed)
+
+
+async def test_rows_locked_in_opposite_order(session):
+    """
+    Two writes that would wait for each other are both done.
+    """
+    await session.write(add(session, 1, "one"))
+    await session.write(add(session, 2, "two"))
+    raise_one = ("UPDATE things SET amount = amount + 1 WHERE id = ?", 1)
+    raise_two = ("UPDATE things SET amount = amount + 1 WHERE id = ?", 2)
+    for _ in range(10):
+        await soon(
+            asyncio.gather(
+                session.write(asking(session, raise_one, raise_two)),
+                session.write(asking(session, raise_two, raise_one)),
+            )
+        )
+
+    assert [[(20,), (20,)]] == [
+        [tuple(row) for row in rows]
+        for rows in await session.read(asking(session, "SELECT amount FROM things ORDER BY id", rows=True))
+    ]
+
+
+async def test_steps_of_writes_never_mix(session):
+    """
+    Counting up by reading and writing loses nothing when the row is locked by what is asked first.
+    """
+    await session.write(add(session, 1, "one"))
+
+    def count_up():
+        yield Ask("UPDATE things SET amount = amount WHERE id = 1", rows=False)
+        [(amount,)] = yield Ask("SELECT amount FROM things WHERE id = 1")
+        yield Ask(spelled(session, "UPDATE things SET amount = ? WHERE id = 1"), (amount + 1,), rows=False)
+        return amount
+
+    seen = await soon(asyncio.gather(*(session.write(count_up) for _ in range(50))))
+
+    assert list(range(50)) == sorted(seen)
+
+
+async def test_what_need_not_be_durable_is_kept_too(session):
+    await session.write(add(session, 1, "one"), durable=False)
+    await session.write(add(session, 2, "two"), durable=True)
+
+    assert ["one", "two"] == await names_in(session)
+
+
+async def test_a_cancelled_write_harms_nobody(session):
+    tasks = [asyncio.ensure_future(session.write(add(session, n, f"thing {n}"))) for n in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    results = await soon(asyncio.gather(*tasks, return_exceptions=True))
+
+    assert {f"thing {n}" for n in range(1, 20, 2)} <= set(await names_in(session))
+    assert all(isinstance(result, asyncio.CancelledError) for result in results[::2])
+    assert ["later"] == (await session.write(add(session, 99, "later")), await names_in(session))[1][-1:]
+
+
+async def test_a_cancelled_read_harms_nobody(session):
+    tasks = [asyncio.ensure_future(names_in(session)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    results = await soon(asyncio.gather(*tasks, return_exceptions=True))
+
+    assert [[]] * 10 == results[1::2]
+
+
+async def test_closing_finishes_what_is_under_way(place):
+    async with place.opened() as session:
+        writes = [asyncio.ensure_future(session.write(add(session, n, f"thing {n}"))) for n in range(30)]
+        reads = [asyncio.ensure_future(names_in(session)) for n in range(30)]
+        await asyncio.sleep(0)
+        await soon(session.close())
+        await soon(asyncio.gather(*writes, *reads))
+        await session.close()
+
+        with pytest.raises(StoreFailed):
+            await names_in(session)
+
+    async with place.opened() as session:
+        assert 30 == len(await names_in(session))
+
+
+async def test_closing_ends_a_wait(place):
+    async with place.opened() as session:
+        waiting = asyncio.ensure_future(session.wait(ACME, after=0))
+        await names_in(session)
+        await soon(session.close())
+
+        with pytest.raises(StoreFailed):
+            await soon(waiting)
+
+
+async def test_no_wait_for_what_is_there(session):
+    await session.write(moved_on(session, ACME), wakes=ACME)
+
+    await soon(session.wait(ACME, after=0))
+
+
+async def test_a_commit_wakes_who_waits_for_that_log(session):
+    acme = asyncio.ensure_future(session.wait(ACME, after=0))
+    globex = asyncio.ensure_future(session.wait(GLOBEX, after=0))
+    await session.write(moved_on(session, ACME), wakes=ACME)
+    await soon(acme)
+
+    assert not globex.done()
+
+    await session.write(moved_on(session, GLOBEX), wakes=GLOBEX)
+    await soon(globex)
+
+
+async def test_a_wait_for_more_is_not_woken_by_less(session):
+    far = asyncio.ensure_future(session.wait(ACME, after=2))
+    for position in range(2):
+        await session.write(moved_on(session, ACME), wakes=ACME)
+        await soon(session.wait(ACME, after=position))
+
+    assert not far.done()
+
+    await session.write(moved_on(session, ACME), wakes=ACME)
+    await soon(far)
+
+
+async def test_a_wait_that_was_given_up_leaves_the_others(session):
+    given_up = asyncio.ensure_future(session.wait(ACME, after=0))
+    other = asyncio.ensure_future(session.wait(ACME, after=0))
+    await names_in(session)
+    given_up.cancel()
+    await session.write(moved_on(session, ACME), wakes=ACME)
+
+    await soon(other)
+
+
+@define
+class Follower:
+    """
+    Follows a log by waiting for it, one position after the other, up to a last one.
+    """
+
+    session: Session
+    last: int
+
+    async def follow(self) -> None:
+        for position in range(self.last):
+            await self.session.wait(ACME, after=position)
+
+
+async def test_no_wake_is_lost(session):
+    """
+    Many write, one follows, and arrives at the end.
+    """
+    following = asyncio.ensure_future(Follower(session, 200).follow())
+
+    async def write_some() -> None:
+        for _ in range(25):
+            await session.write(moved_on(session, ACME), wakes=ACME)
+
+    await soon(asyncio.gather(*(write_some() for _ in range(8))))
+    await soon(following)
+
+
+async def test_a_commit_wakes_who_waits_elsewhere(place):
+    """
+    Another session on the same database stands for another process.
+    """
+    async with place.opened() as here, place.opened() as there:
+        following = asyncio.ensure_future(Follower(here, 3).follow())
+        for position in range(3):
+            await there.write(moved_on(there, ACME), wakes=ACME)
+            await soon(here.wait(ACME, after=position))
+        await soon(following)
+
+
+class TestSqlite:
+    """
+    What only a file promises.
+    """
+
+    @pytest.fixture
+    async def session(self, tmp_path: Path) -> AsyncIterator[SqliteSession]:
+        async with sqlite_at(tmp_path) as session:
+            yield session
+
+    async def test_what_waits_is_committed_together(self, session):
+        commits: list[str] = []
+        await session.writer.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+        await soon(asyncio.gather(*(session.write(add(session, n, f"thing {n}")) for n in range(100))))
+
+        assert 1 == len(commits)
+        assert 100 == len(await names_in(session))
+
+    async def test_a_full_disk_fails_the_whole_batch(self, session):
+        """
+        SQLite may have rolled everything back, so nothing of the batch is kept, and all are told.
+        """
+        await session.write(add(session, 1000, "kept"))
+        ((pages,),) = await session.writer.execute_fetchall("PRAGMA page_count")
+        await session.writer.execute_fetchall(f"PRAGMA max_page_count={pages + 2}")
+        big = "x" * 20_000
+        writes = [add(session, 0, "small"), add(session, 1, big), add(session, 2, "small too")]
+        results = await soon(asyncio.gather(*map(session.write, writes), return_exceptions=True))
+
+        assert [StoreFailed] * 3 == [type(result) for result in results]
+        assert "full" in str(results[0])
+        assert ["kept"] == await names_in(session)
+
+        await session.writer.execute_fetchall("PRAGMA max_page_count=1000000")
+        await session.write(writes[1])
+
+        assert [big, "kept"] == await names_in(session)
+
+    async def test_a_file_that_is_locked_for_too_long(self, tmp_path):
+        async with sqlite_at(tmp_path) as session, sqlite_at(tmp_path, busy_timeout=0.01) as other:
+            await session.writer.execute_fetchall("BEGIN IMMEDIATE")
+            with pytest.raises(StoreFailed, match="locked"):
+                await soon(other.write(add(other, 1, "one")))
+            await session.writer.execute_fetchall("ROLLBACK")
+            await soon(other.write(add(other, 1, "one")))
+
+            assert ["one"] == await names_in(session)
+
+    async def test_readers_cannot_write(self, session):
+        with pytest.raises(StoreFailed, match="readonly"):
+            await session.read(add(session, 1, "one"))
+
+    async def test_steps_of_a_read_see_one_moment(self, session):
+        """
+        A commit between two statements of a read is not seen by the second.
+        """
+        def steps():
+            before = yield Ask("SELECT count(*) FROM things")
+            asyncio.run_coroutine_threadsafe(session.write(add(session, 1, "one")), loop).result(20)
+            after = yield Ask("SELECT count(*) FROM things")
+            return before, after
+
+        loop = asyncio.get_running_loop()
+
+        assert ([(0,)], [(0,)]) == await soon(session.read(steps))
+        assert ["one"] == await names_in(session)
+
+    async def test_a_slow_read_does_not_hold_up_the_others(self, session):
+        """
+        A second reader takes over from one that is under way for long.
+        """
+        def slow():
+            yield Ask("SELECT 1")
+            asyncio.run_coroutine_threadsafe(names_in(session), loop).result(20)
+
+        loop = asyncio.get_running_loop()
+
+        await soon(session.read(slow))
+
+
+@asynccontextmanager
+async def sqlite_at(folder: Path, **options: Any) -> AsyncIterator[SqliteSession]:
+    async with SqliteSession.open(folder / "it.db", **options) as session:
+        for table in SCHEMA:
+            text = table.format(bytes="BLOB").replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
+            if options:
+                continue
+            await session.write(asking(session, text))
+        yield session
+
+
+class TestPostgres:
+    """
+    What only a server promises.
+    """
+
+    @pytest.fixture
+    async def session(self, fresh_postgres: str) -> AsyncIterator[PostgresSession]:
+        async with PostgresSession.open(fresh_postgres, size=4) as session:
+            for table in SCHEMA:
+                await session.write(asking(session, table.format(bytes="BYTEA")))
+            yield session
+
+    async def test_lost_connections_are_replaced(self, session, fresh_postgres):
+        await soon(asyncio.gather(*(names_in(session) for _ in range(4))))
+        await cut_all(fresh_postgres)
+        results = await soon(asyncio.gather(*(session.write(add(session, n, f"thing {n}")) for n in range(8))))
+
+        assert [[1]] * 8 == results
+
+    async def test_a_connection_lost_under_a_write(self, session, fresh_postgres):
+        """
+        What was not committed yet is run again.
+        """
+        runs = []
+
+        def steps():
+            runs.append(1)
+            yield from add(session, 1, "one")()
+            if len(runs) == 1:
+                yield Ask("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        await soon(session.write(steps))
+
+        assert 2 == len(runs)
+        assert ["one"] == await names_in(session)
+
+    async def test_a_connection_that_is_lost_every_time(self, session):
+        with pytest.raises(StoreFailed):
+            await soon(session.write(asking(session, "SELECT pg_terminate_backend(pg_backend_pid())", rows=True)))
+
+        assert [] == await names_in(session)
+
+    async def test_who_waits_survives_a_lost_listening_connection(self, session, fresh_postgres):
+        waiting = asyncio.ensure_future(session.wait(ACME, after=1))
+        await session.write(moved_on(session, ACME), wakes=ACME)
+        await soon(session.wait(ACME, after=0))
+        await cut_all(fresh_postgres)
+        async with PostgresSession.open(fresh_postgres) as other:
+            await other.write(moved_on(other, ACME), wakes=ACME)
+        await soon(waiting)
+
+    async def test_more_callers_than_connections(self, session):
+        assert [[]] * 40 == await soon(asyncio.gather(*(names_in(session) for _ in range(40))))
+        assert 4 == session._connections.opened
+
+    async def test_a_server_that_is_not_there(self, tmp_path):
+        with pytest.raises(StoreFailed):
+            async with PostgresSession.open(f"postgresql:///nobody?host={tmp_path}"):
+                pass
+
+    @pytest.mark.parametrize(
+        ("url", "dsn"),
+        [
+            ("postgres://u:p@h/d", "postgresql://u:p@h/d"),
+            ("postgresql+asyncpg://u:p%40@h:1/d", "postgresql://u:p%40@h:1/d"),
+            ("postgresql+psycopg:///d?host=/run/x", "postgresql:///d?host=%2Frun%2Fx"),
+            ("postgres://h/d?ssl=require&channel_binding=require", "postgresql://h/d?sslmode=require"),
+        ],
+    )
+    def test_spellings_of_its_url(self, url, dsn):
+        assert dsn == dsn_from(url)
+
+    def test_urls_of_others(self):
+        with pytest.raises(ValueError, match="mysql"):
+            dsn_from("mysql://h/d")
+
+
+async def cut_all(url: str) -> None:
+    """
+    End all other connections to this database.
+    """
+    async with PostgresSession.open(url, size=1) as other:
+        await other.read(
+            asking(
+                other,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                rows=True,
+            )
+        )
