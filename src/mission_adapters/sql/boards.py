@@ -7,9 +7,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mission_adapters.sql.mapping import Row, by_value, id_from, maybe_bytes, maybe_id, maybe_micros, maybe_moment, trusted
+from mission_adapters.sql.mapping import (
+    Row,
+    by_value,
+    id_from,
+    maybe_bytes,
+    maybe_id,
+    maybe_micros,
+    maybe_moment,
+    trusted,
+)
 from mission_core.boards.model import Board, BoardStatus, GateSet
-from mission_core.values import micros, moment
+from mission_core.values import micros, moment, name_key
 
 STATUS: Final = by_value(BoardStatus)
 make_board = trusted(Board)
@@ -26,6 +35,7 @@ def row_from(board: Board) -> Row:
         "number": board.number,
         "organization": board.organization.bytes,
         "name": board.name,
+        "name_key": name_key(board.name),
         "slug": board.slug,
         "handle": board.handle,
         "ticket_prefix": board.ticket_prefix,

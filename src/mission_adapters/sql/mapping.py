@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from attrs import fields
+from attrs import fields_dict
 
 from mission_core.values import micros, moment
 
@@ -24,7 +24,7 @@ def trusted(cls: type[T]) -> Callable[..., T]:
     """
     A constructor of *cls* that takes every field by name and checks nothing: it fills the slots.
     """
-    names = [each.name for each in fields(cls)]  # type: ignore[misc]
+    names = list(fields_dict(cast(Any, cls)))
     setters = {f"set_{name}": getattr(cls, name).__set__ for name in names}
     source = [f"def make(*, {', '.join(names)}):", "    made = new(cls)"]
     source += [f"    set_{name}(made, {name})" for name in names]

@@ -27,7 +27,7 @@ from mission_adapters.sql.tables import DOUBLE, ID, INTEGER, TEXT
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
-    "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),
+    "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
 }
 Pack = Callable[[Any], Any]
 
@@ -61,9 +61,9 @@ class among(ColumnElement[bool]):
     inherit_cache = False
     type = Boolean()
 
-    def __init__(self, column: ColumnElement[Any], name: str, type: type[Ids] | type[Texts]) -> None:
+    def __init__(self, column: ColumnElement[Any], name: str, many: Ids | Texts) -> None:
         self.column = column
-        self.values: BindParameter[Any] = bindparam(name, type_=type())
+        self.values: BindParameter[Any] = bindparam(name, type_=many)
 
     def get_children(self, **kwargs: Any) -> Iterable[Any]:
         return (self.column, self.values)
@@ -71,19 +71,19 @@ class among(ColumnElement[bool]):
 
 @compiles(among, "postgresql")
 def _any(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
-    return f"{compiler.process(element.column)} = ANY({compiler.process(element.values)})"
+    return f"({compiler.process(element.column)} = ANY({compiler.process(element.values)}))"
 
 
 @compiles(among, "sqlite")
 def _within(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
     column, values = compiler.process(element.column), compiler.process(element.values)
     if isinstance(element.values.type, Texts):
-        return f"{column} IN (SELECT value FROM json_each({values}))"
+        return f"({column} IN (SELECT value FROM json_each({values})))"
     return (
-        f"{column} IN (WITH RECURSIVE given(every) AS (SELECT {values}), each(id, next) AS ("
+        f"({column} IN (WITH RECURSIVE given(every) AS (SELECT {values}), each(id, next) AS ("
         "SELECT substr(every, 1, 16), 17 FROM given WHERE length(every) > 0 "
         "UNION ALL SELECT substr(every, next, 16), next + 16 FROM each, given WHERE next <= length(every)"
-        ") SELECT id FROM each)"
+        ") SELECT id FROM each))"
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     REAL,
     BigInteger,
     Column,
+    ColumnElement,
     Double,
     Index,
     Integer,
@@ -31,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 
 ID: Final = LargeBinary()
 INTEGER: Final = BigInteger().with_variant(Integer(), "sqlite")
-DOUBLE: Final = Double().with_variant(REAL(), "sqlite")
+DOUBLE: Final[TypeEngine[float]] = Double().with_variant(REAL(), "sqlite")
 TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 metadata = MetaData(
@@ -131,6 +132,7 @@ boards = table(
     must("number", INTEGER),
     must("organization", ID),
     must("name", TEXT),
+    must("name_key", TEXT),
     must("slug", TEXT),
     must("handle", TEXT),
     must("ticket_prefix", TEXT),
@@ -194,7 +196,7 @@ agents = table(
     must("version", INTEGER),
     UniqueConstraint("organization", "name_key"),
     UniqueConstraint("organization", "number"),
-    UniqueConstraint("session_key"),
+    UniqueConstraint("organization", "session_key"),
     Index(None, "board"),
 )
 
@@ -345,4 +347,4 @@ runs = table(
 )
 Index("ix_runs_alive", runs.c.organization, runs.c.expires_at, sqlite_where=text(ALIVE), postgresql_where=text(ALIVE))
 
-alive = literal_column(ALIVE.replace("state", "runs.state"))
+alive: ColumnElement[bool] = literal_column(ALIVE.replace("state", "runs.state"))

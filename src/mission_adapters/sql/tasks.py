@@ -8,7 +8,16 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from mission_adapters.sql.mapping import Row, by_value, id_from, maybe_bytes, maybe_id, maybe_micros, maybe_moment, trusted
+from mission_adapters.sql.mapping import (
+    Row,
+    by_value,
+    id_from,
+    maybe_bytes,
+    maybe_id,
+    maybe_micros,
+    maybe_moment,
+    trusted,
+)
 from mission_core.events.model import Actor
 from mission_core.ids import TaskId
 from mission_core.tasks.model import Status, Task

@@ -1,0 +1,211 @@
+"""
+The flush of a unit: one order of steps for both databases.
+
+First its idempotency key, then the named operations on fresh rows, then rows in the order of locks (by table, then by
+id), last what stands under the organization's head row: the queue and the log. So two flushes never wait for each
+other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import evolve
+from sqlalchemy import delete, exists, insert, update
+
+from mission_adapters.sql.agents import presence_from
+from mission_adapters.sql.log import append, lock_head
+from mission_adapters.sql.once import settle_key, take_key
+from mission_adapters.sql.operations import Done, operate
+from mission_adapters.sql.queue import matters, requeue
+from mission_adapters.sql.rows import KINDS, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
+from mission_adapters.sql.session import Steps, Violated
+from mission_adapters.sql.statements import Statement, value
+from mission_adapters.sql.tables import agents, dependencies, tasks
+from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write
+from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
+from mission_core.boards.model import HandleTaken, PrefixTaken
+from mission_core.errors import Conflict, StaleWrite
+from mission_core.tasks.model import Task
+
+TAKEN: Final[dict[str, type[Conflict]]] = {
+    "uq_boards_organization_handle": HandleTaken,
+    "uq_boards_organization_ticket_prefix": PrefixTaken,
+    "uq_agents_organization_name_key": AgentNameTaken,
+    "uq_agents_organization_session_key": SessionKeyTaken,
+}
+"""What each constraint says when it refuses."""
+PLACE: Final = {kind: place for place, kind in enumerate(LOCK_ORDER)}
+
+HEARD: Final = Statement(
+    update(agents)
+    .where(
+        agents.c.id == value("key"),
+        agents.c.organization == value("organization"),
+        agents.c.last_seen_at.is_(None) | (agents.c.last_seen_at <= value("last_seen_at", int)),
+    )
+    .values({name: value(name, agents.c[name].type.python_type) for name in KINDS[Agent].beside})
+)
+WAIT_NO_MORE: Final = Statement(
+    delete(dependencies).where(
+        dependencies.c.task == value("task"), dependencies.c.depends_on == value("depends_on")
+    )
+)
+WAIT: Final = Statement(insert(dependencies))
+DELETE_TASK: Final = Statement(
+    delete(tasks).where(tasks.c.id == value("key"), ~exists().where(dependencies.c.depends_on == value("key")))
+)
+
+
+def flush(remembered: Remembered, dialect: str) -> Steps[Any]:
+    """
+    Make all that a unit remembered so.
+
+    Returns:
+        What the last named operation changed, if there was one.
+
+    Raises:
+        StaleWrite: If a row that was saved, removed or relied on has another version by now.
+        Conflict: A uniqueness refusal of an area.
+        AlreadyDone: If the unit's idempotency key was used before.
+    """
+    done = Done()
+    try:
+        yield from take_key(dialect, remembered)
+        for operation in remembered.operations:
+            yield from operate(dialect, remembered.principal, operation, done)
+        yield from _touch(dialect, remembered)
+        yield from _remove_and_add(dialect, remembered)
+        yield from settle_key(dialect, remembered, done.result or remembered.result)
+        yield from _under_the_head(dialect, remembered, done)
+    except Violated as violated:
+        raise TAKEN.get(violated.constraint, Conflict)() from violated
+    return done.answer
+
+
+def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
+    """
+    Lock, check and change the rows that are there already, in the order of locks. Those that are only relied on are
+    asked for together where they follow each other.
+    """
+    touched = sorted(_touched(remembered), key=lambda each: each[:2])
+    for together, group in groupby(touched, key=lambda each: _shared(each[2])):
+        if together is not None:
+            yield from share_rows(dialect, together, [(id, row.version) for _, id, row in group])
+            continue
+        for _, id, what in group:
+            match what:
+                case Agent():
+                    yield from _heard(dialect, what)
+                case Reliance():
+                    yield from bump_row(dialect, what.kind, id, what.version)
+                case Write(before=before, after=None):
+                    yield from lock_row(dialect, type(before), id, before.version, exclusive=True)
+                case Write(before=before, after=after):
+                    yield from update_row(dialect, before, after)
+
+
+def _shared(what: Any) -> type | None:
+    return what.kind if isinstance(what, Reliance) and not what.bump else None
+
+
+def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
+    """
+    What is to be done to rows that are there already, by table and id.
+
+    Raises:
+        StaleWrite: If a row is relied on at another version than it is written from.
+    """
+    writes = remembered.writes
+    for id, write in writes.items():
+        if write.before is not None:
+            yield PLACE[type(write.before)], id, write
+    for id, reliance in remembered.reliances.items():
+        if id not in writes:
+            yield PLACE[reliance.kind], id, reliance
+        elif writes[id].before is not None and writes[id].before.version != reliance.version:
+            raise StaleWrite(KINDS[reliance.kind].name, id)
+    for id, agent in remembered.presence.items():
+        if id not in writes or writes[id].before is not None:
+            yield PLACE[Agent], id, agent
+
+
+def _heard(dialect: str, agent: Agent) -> Steps[None]:
+    presence = presence_from(agent.presence)
+    yield HEARD.count(dialect, key=agent.id.bytes, organization=agent.organization.bytes, **presence)
+
+
+def _remove_and_add(dialect: str, remembered: Remembered) -> Steps[None]:
+    writes = sorted(remembered.writes.values(), key=_place_of)
+    gone, come = _dependencies(writes)
+    if gone:
+        yield WAIT_NO_MORE.many(dialect, gone)
+    for write in writes:
+        if write.after is None:
+            yield from _remove(dialect, write.before)
+    for write in writes:
+        if write.before is None and write.after is not None:
+            heard = remembered.presence.get(write.after.id)
+            yield from insert_row(dialect, evolve(write.after, presence=heard.presence) if heard else write.after)
+    if come:
+        yield WAIT.many(dialect, come)
+
+
+def _place_of(write: Write) -> tuple[int, UUID]:
+    shape = write.after or write.before
+    return PLACE[type(shape)], shape.id
+
+
+def _remove(dialect: str, row: Any) -> Steps[None]:
+    if isinstance(row, Task):
+        # Its row is locked since a moment ago, so whoever came to depend on it before has committed and is seen here.
+        if not (yield DELETE_TASK.count(dialect, key=row.id.bytes)):
+            raise StaleWrite("task", row.id)
+    else:
+        yield delete_of(KINDS[type(row)].table).count(dialect, key=row.id.bytes)
+
+
+def _dependencies(writes: Iterable[Write]) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:
+    """
+    Which tasks no longer wait for which, and which do from now on.
+    """
+    gone: list[dict[str, bytes]] = []
+    come: list[dict[str, bytes]] = []
+    for write in writes:
+        shape = write.after or write.before
+        if not isinstance(shape, Task):
+            continue
+        was = write.before.depends_on if write.before else ()
+        now = write.after.depends_on if write.after else ()
+        if was != now:
+            gone += [{"task": shape.id.bytes, "depends_on": each.bytes} for each in was if each not in now]
+            come += [{"task": shape.id.bytes, "depends_on": each.bytes} for each in now if each not in was]
+    return gone, come
+
+
+def _under_the_head(dialect: str, remembered: Remembered, done: Done) -> Steps[None]:
+    principal = remembered.principal
+    changed = [each for each in _tasks_of(remembered, done) if matters(each)]
+    facts = [*done.facts, *remembered.facts]
+    if not facts and not changed:
+        return
+    head = yield from lock_head(dialect, principal.organization)
+    yield from requeue(dialect, changed, done.claimed)
+    if facts:
+        yield from append(dialect, principal.organization, principal.actor, facts, head)
+
+
+def _tasks_of(remembered: Remembered, done: Done) -> Iterable[Write]:
+    """
+    What became of each task, as one write.
+    """
+    folded: dict[UUID, Write] = {}
+    for write in (*done.writes, *remembered.writes.values()):
+        shape = write.after or write.before
+        if isinstance(shape, Task):
+            first = folded.get(shape.id, write)
+            folded[shape.id] = Write(before=first.before, after=write.after)
+    return folded.values()

@@ -1,0 +1,153 @@
+"""
+The log: entries as rows, and the head row under which they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from attrs import frozen
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mission_adapters.sql.mapping import Row, id_from, maybe_bytes, maybe_id
+from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.statements import DIALECTS, Statement, value
+from mission_adapters.sql.tables import events, heads
+from mission_core.events.model import GENESIS, Actor, Entry, Fact, Verified
+from mission_core.ids import OrganizationId
+from mission_core.values import micros, moment
+
+COLUMNS: Final = tuple(column.name for column in events.c)
+
+
+def row_from(entry: Entry) -> Row:
+    """
+    The entry as its columns.
+    """
+    return {
+        "organization": entry.organization.bytes,
+        "position": entry.position,
+        "kind": entry.kind,
+        "at": micros(entry.at),
+        "actor_kind": entry.actor.kind,
+        "actor_id": maybe_bytes(entry.actor.id),
+        "actor_name": entry.actor.name,
+        "subject": entry.subject.bytes,
+        "payload": entry.payload,
+        "payload_digest": entry.payload_digest,
+        "digest": entry.digest,
+    }
+
+
+def entry_from(row: Mapping[str, Any]) -> Entry:
+    """
+    The entry that was kept.
+    """
+    return Entry(
+        organization=id_from(row["organization"]),
+        position=row["position"],
+        kind=row["kind"],
+        at=moment(row["at"]),
+        actor=Actor(row["actor_kind"], maybe_id(row["actor_id"]), row["actor_name"]),
+        subject=id_from(row["subject"]),
+        payload=row["payload"],
+        payload_digest=row["payload_digest"],
+        digest=row["digest"],
+    )
+
+
+_head: Final = select(heads.c.position, heads.c.digest).where(heads.c.organization == value("organization"))
+HEAD: Final = Statement(_head)
+LOCKED_HEAD: Final = Statement(_head.with_for_update())
+FIRST: Final = {
+    dialect: Statement((postgresql if dialect == "postgresql" else sqlite).insert(heads).on_conflict_do_nothing())
+    for dialect in DIALECTS
+}
+MOVE: Final = Statement(
+    update(heads)
+    .where(heads.c.organization == value("key"))
+    .values(position=value("position", int), digest=value("digest"))
+)
+APPEND: Final = Statement(insert(events))
+READ: Final = Statement(
+    select(*events.c)
+    .where(events.c.organization == value("organization"), events.c.position > value("after", int))
+    .order_by(events.c.position)
+    .limit(value("most", int))
+)
+
+
+def lock_head(dialect: str, organization: OrganizationId) -> Steps[Verified]:
+    """
+    Hold the organization's head row until the end of the flush.
+    """
+    found = yield LOCKED_HEAD(dialect, organization=organization.bytes)
+    if not found:
+        first = {"organization": organization.bytes, "position": 0, "digest": GENESIS}
+        yield FIRST[dialect].count(dialect, **first)
+        found = yield LOCKED_HEAD(dialect, organization=organization.bytes)
+    position, digest = found[0]
+    return Verified(position, digest)
+
+
+def append(
+    dialect: str, organization: OrganizationId, actor: Actor, facts: Sequence[Fact], head: Verified
+) -> Steps[None]:
+    """
+    Write facts at the next positions, under the head row.
+    """
+    position, digest = head.position, head.digest
+    rows = []
+    for fact in facts:
+        position += 1
+        entry = Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest)
+        digest = entry.digest
+        rows.append(row_from(entry))
+    if len(rows) == 1:
+        yield APPEND.count(dialect, **rows[0])
+    else:
+        yield APPEND.many(dialect, rows)
+    yield MOVE.count(dialect, key=organization.bytes, position=position, digest=digest)
+
+
+@frozen
+class SqlLog:
+    """
+    The logs of all organizations.
+    """
+
+    session: Session
+
+    async def read(self, organization: OrganizationId, *, after: int = 0, limit: int = 500) -> list[Entry]:
+        """
+        Up to *limit* entries after the position *after*, in order.
+        """
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield READ(
+                self.session.dialect, organization=organization.bytes, after=after, most=limit
+            )
+            return rows
+
+        rows = await self.session.read(steps)
+        return [entry_from(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+
+    async def head(self, organization: OrganizationId) -> Verified:
+        """
+        The last position and its digest.
+        """
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield HEAD(self.session.dialect, organization=organization.bytes)
+            return rows
+
+        rows = await self.session.read(steps)
+        return Verified(*rows[0]) if rows else Verified(0, GENESIS)
+
+    async def wait(self, organization: OrganizationId, *, after: int) -> None:
+        """
+        Return once there is an entry after *after*.
+        """
+        await self.session.wait(organization, after=after)

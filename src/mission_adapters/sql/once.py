@@ -1,0 +1,139 @@
+"""
+Idempotency keys: whose, for which operation, with which body, and what came of it.
+
+A key is taken first of all, so that the loser of a race meets the key and nothing else of the winner's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mission_adapters.sql.mapping import maybe_bytes, maybe_id
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.statements import DIALECTS, Statement, value
+from mission_adapters.sql.tables import once
+from mission_adapters.unit import ClaimNextOf, ExpireDueOf, Remembered
+from mission_core.accounts.model import Principal
+from mission_core.errors import KeyReused, StaleWrite
+from mission_core.ports import REMEMBERED, AlreadyDone, Once
+from mission_core.values import micros
+
+_this: Final = (
+    once.c.principal == value("whose", str),
+    once.c.operation == value("what", str),
+    once.c.key == value("which", str),
+)
+
+
+def _taking(dialect: str) -> Statement:
+    insert = postgresql.insert(once) if dialect == "postgresql" else sqlite.insert(once)
+    return Statement(
+        insert.on_conflict_do_update(
+            index_elements=[once.c.principal, once.c.operation, once.c.key],
+            set_={name: insert.excluded[name] for name in ("body_digest", "result", "at")},
+            where=once.c.at <= value("over", type=int),
+        )
+    )
+
+
+TAKE: Final = {dialect: _taking(dialect) for dialect in DIALECTS}
+WINNER: Final = Statement(select(once.c.body_digest, once.c.result).where(*_this))
+USED: Final = Statement(select(once.c.body_digest, once.c.result).where(*_this, once.c.at > value("since", int)))
+RESULT: Final = Statement(update(once).where(*_this).values(result=value("result")))
+LEAVE: Final = Statement(delete(once).where(*_this))
+
+
+def take_key(dialect: str, remembered: Remembered) -> Steps[None]:
+    """
+    Take the unit's key, if it came with one.
+
+    Raises:
+        AlreadyDone: If it was used in the last day; the refusal carries the first result.
+        KeyReused: If it was used for another body.
+    """
+    if remembered.once is None:
+        return
+    used, at = remembered.once, moment_of(remembered)
+    taken = yield TAKE[dialect].count(
+        dialect,
+        principal=name_of(remembered.principal),
+        operation=used.operation,
+        key=used.key,
+        body_digest=used.body_digest,
+        result=maybe_bytes(remembered.result),
+        at=micros(at),
+        over=micros(at - REMEMBERED),
+    )
+    if taken:
+        return
+    found = yield WINNER(dialect, **_named(remembered.principal, used))
+    result = result_in(found, used)
+    if result is None:
+        raise StaleWrite("idempotency key", remembered.principal.organization)
+    raise AlreadyDone(result)
+
+
+def settle_key(dialect: str, remembered: Remembered, result: UUID | None) -> Steps[None]:
+    """
+    Keep what an operation came to with the key; leave the key to others where nothing came of it.
+    """
+    if remembered.once is None or (result is not None and result == remembered.result):
+        return
+    this = _named(remembered.principal, remembered.once)
+    if result is None:
+        yield LEAVE.count(dialect, **this)
+    else:
+        yield RESULT.count(dialect, result=result.bytes, **this)
+
+
+def used_key(dialect: str, principal: Principal, used: Once, *, since: datetime) -> Steps[UUID | None]:
+    """
+    The result that a key was kept with after *since*.
+
+    Raises:
+        KeyReused: If it was used for another body.
+    """
+    found = yield USED(dialect, since=micros(since), **_named(principal, used))
+    return result_in(found, used)
+
+
+def result_in(found: list[tuple[bytes, bytes | None]], used: Once) -> UUID | None:
+    """
+    The result in the row of a key, if there is one.
+
+    Raises:
+        KeyReused: If the row was kept for another body.
+    """
+    if not found:
+        return None
+    body_digest, result = found[0]
+    if body_digest != used.body_digest:
+        raise KeyReused(used.key)
+    result_id: UUID | None = maybe_id(result)
+    return result_id
+
+
+def name_of(principal: Principal) -> str:
+    """
+    Whose keys they are: the same whichever way the principal came.
+    """
+    actor = principal.actor
+    return f"{principal.organization.hex}:{actor.kind}:{actor.id or actor.name}"
+
+
+def moment_of(remembered: Remembered) -> datetime:
+    """
+    The moment of a unit: the last one that it names itself, else the system's.
+    """
+    named = [fact.at for fact in remembered.facts]
+    named += [each.at for each in remembered.operations if isinstance(each, ClaimNextOf | ExpireDueOf)]
+    return max(named, default=datetime.now(UTC))
+
+
+def _named(principal: Principal, used: Once) -> dict[str, str]:
+    return {"whose": name_of(principal), "what": used.operation, "which": used.key}

@@ -1,0 +1,219 @@
+"""
+The named operations: offering work on fresh rows to a decision, and keeping what it decides.
+
+A task is always locked before its runs. On PostgreSQL only the locked row is fresh in the statement that locked it, so
+what else a decision needs is read by statements of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attrs import define, evolve, field
+from sqlalchemy import Executable, Select, func, select, union_all
+
+from mission_adapters.sql.loads import RUN, TASK, TASKS, a_run, a_task, one
+from mission_adapters.sql.queue import COUNT, NOBODY
+from mission_adapters.sql.rows import insert_row, update_row
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
+from mission_adapters.sql.tables import UNBLOCKED, alive, queue, runs, tasks
+from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation, Write
+from mission_core.accounts.model import Principal, board_of
+from mission_core.boards.model import BoardDenied
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId
+from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.tasks.ports import Candidate, Change, Decide
+from mission_core.tasks.runs import Run, RunNotFound
+from mission_core.values import micros
+
+FIRST: Final = 8
+"""How many of the queue's first tasks a claim looks at; where all are taken, eight times as many, and so on."""
+MOST: Final = 4096
+
+
+def _line(border: str, name: str, again: bool) -> Select[Any]:
+    """
+    The first ready tasks of one name, in the queue's order.
+    """
+    ready = select(queue.c.task, queue.c.rank, queue.c.due, queue.c.number).where(
+        queue.c[border] == value("border"),
+        queue.c.assignee_key == value(name, str),
+        UNBLOCKED,
+        queue.c.not_before <= value("at", int),
+    )
+    if again:
+        ready = ready.where(~among(queue.c.task, "tried", Ids()))
+    ready = ready.order_by(queue.c.rank, queue.c.due, queue.c.number).limit(value("first", int))
+    return select(ready.subquery())
+
+
+@shaped
+def _first_ready(border: str, again: bool) -> Executable:
+    lines = union_all(_line(border, "nobody", again), _line(border, "mine", again)).subquery("ready")
+    found = select(*TASK).select_from(TASKS.join(lines, lines.c.task == tasks.c.id))
+    found = found.order_by(lines.c.rank, lines.c.due, lines.c.number).limit(1)
+    return found.with_for_update(of=tasks, skip_locked=True)
+
+
+@shaped
+def _count_ready(border: str, again: bool) -> Executable:
+    lines = union_all(_line(border, "nobody", again), _line(border, "mine", again)).subquery("ready")
+    return select(func.count()).select_from(lines)
+
+
+LAPSED: Final = Statement(
+    select(*TASK)
+    .select_from(TASKS.join(runs, runs.c.id == tasks.c.run))
+    .where(runs.c.organization == value("organization"), alive, runs.c.expires_at <= value("at", int))
+    .order_by(runs.c.expires_at, runs.c.id)
+    .limit(value("most", int))
+    .with_for_update(of=tasks, skip_locked=True)
+)
+TASK_OF_RUN: Final = Statement(
+    select(*TASK)
+    .select_from(TASKS.join(runs, runs.c.task == tasks.c.id))
+    .where(runs.c.id == value("run"), runs.c.organization == value("organization"))
+    .with_for_update(of=tasks)
+)
+LOCKED_RUN: Final = Statement(select(*RUN).where(runs.c.id == value("run")).with_for_update())
+
+
+@define
+class Done:
+    """
+    What the operations of a unit have done: writes of tasks, facts, and the result for an idempotency key.
+    """
+
+    writes: list[Write] = field(factory=list)
+    claimed: list[Task] = field(factory=list)
+    facts: list[Fact] = field(factory=list)
+    result: Any = None
+    answer: Any = None
+
+
+def operate(dialect: str, principal: Principal, operation: Operation, done: Done) -> Steps[None]:
+    """
+    Do one named operation.
+
+    Raises:
+        TaskNotFound: If the organization has no such task.
+        RunNotFound: If it has no such run.
+        BoardDenied: If its board is not granted to the principal.
+    """
+    match operation:
+        case ClaimNextOf():
+            done.answer = yield from _claim_next(dialect, principal, operation, done)
+        case ClaimOf():
+            done.answer = yield from _claim(dialect, principal, operation, done)
+        case HeartbeatOf():
+            done.answer = yield from _heartbeat(dialect, principal, operation, done)
+        case ExpireDueOf():
+            done.answer = yield from _expire_due(dialect, principal, operation, done)
+
+
+def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Done) -> Steps[Change | None]:
+    own, wanted = board_of(principal), wish.wanted
+    if own is not None and wanted.board not in (None, own):
+        return None
+    board = wanted.board or own
+    border, first = ("board" if board else "organization"), FIRST
+    given: dict[str, Any] = {
+        "border": (board or principal.organization).bytes,
+        "nobody": NOBODY,
+        "mine": wanted.name_key,
+        "at": micros(wish.at),
+    }
+    tried: list[bytes] = []
+    while True:
+        again = bool(tried)
+        shown = {**given, "tried": tried} if tried else given
+        found = yield _first_ready(border, again)(dialect, first=first, **shown)
+        if found:
+            task = a_task(found[0])
+            change = yield from _offer(dialect, task, wish.decide, done)
+            if change is not None:
+                return change
+            tried.append(task.id.bytes)
+            continue
+        # Either nothing is ready, or others are deciding about all that was looked at.
+        (ready,) = (yield _count_ready(border, again)(dialect, first=first, **shown))[0]
+        if ready < first or first >= MOST:
+            return None
+        first *= 8
+
+
+def _claim(dialect: str, principal: Principal, wish: ClaimOf, done: Done) -> Steps[Change | None]:
+    found = yield one(Task, dialect, principal.organization, wish.task, locked=True)
+    if not found:
+        raise TaskNotFound
+    task = a_task(found[0])
+    _granted(principal, task.board)
+    change = yield from _offer(dialect, task, wish.decide, done)
+    return change
+
+
+def _heartbeat(dialect: str, principal: Principal, wish: HeartbeatOf, done: Done) -> Steps[Change | None]:
+    given = {"run": wish.run.bytes, "organization": principal.organization.bytes}
+    found = yield TASK_OF_RUN(dialect, **given)
+    if not found:
+        raise RunNotFound
+    task = a_task(found[0])
+    _granted(principal, task.board)
+    run = a_run((yield LOCKED_RUN(dialect, run=wish.run.bytes))[0])
+    change = yield from _decided(dialect, task, run, wish.decide, done)
+    return change
+
+
+def _expire_due(dialect: str, principal: Principal, wish: ExpireDueOf, done: Done) -> Steps[int]:
+    given = {"organization": principal.organization.bytes, "at": micros(wish.at), "most": wish.limit}
+    changed = 0
+    for row in (yield LAPSED(dialect, **given)):
+        change = yield from _offer(dialect, a_task(row), wish.decide, done)
+        changed += change is not None
+    return changed
+
+
+def _granted(principal: Principal, board: BoardId) -> None:
+    own = board_of(principal)
+    if own is not None and own != board:
+        raise BoardDenied
+
+
+def _offer(dialect: str, task: Task, decide: Decide, done: Done) -> Steps[Change | None]:
+    run = None
+    if task.run is not None:
+        found = yield LOCKED_RUN(dialect, run=task.run.bytes)
+        run = a_run(found[0]) if found else None
+    change = yield from _decided(dialect, task, run, decide, done)
+    return change
+
+
+def _decided(dialect: str, task: Task, run: Run | None, decide: Decide, done: Done) -> Steps[Change | None]:
+    """
+    Let the decision be made, and keep it at once.
+    """
+    waits_for = (yield COUNT(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
+    change = decide(Candidate(task=task, run=run, open_dependencies=waits_for))
+    if change is None:
+        return None
+    if change.task is not None:
+        after = evolve(change.task, version=task.version + 1)
+        change = evolve(change, task=after)
+        yield from update_row(dialect, task, after)
+        done.writes.append(Write(before=task, after=after))
+    if change.run is not None and run is not None:
+        ended = evolve(change.run, version=run.version + 1)
+        change = evolve(change, run=ended)
+        yield from update_row(dialect, run, ended)
+    if change.beat is not None and run is not None:
+        yield from update_row(dialect, run, change.beat)
+    if change.new_run is not None:
+        yield from insert_row(dialect, change.new_run)
+        done.claimed.append(task)
+    done.facts += change.facts
+    done.result = change.result or done.result
+    return change
+
+

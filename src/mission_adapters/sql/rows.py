@@ -1,0 +1,147 @@
+"""
+Entities as rows of their tables: loading one, and writing what changed of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from sqlalchemy import Executable, Table, delete, insert, select, update
+
+from mission_adapters.sql import agents, api_keys, boards, runs, tables, tasks
+from mission_adapters.sql.mapping import Row
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent, Presence
+from mission_core.boards.model import Board
+from mission_core.errors import StaleWrite
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
+
+
+@frozen(eq=False)
+class Kind:
+    """
+    How one kind of entity is kept. *beside* are columns that a save leaves alone: a record beside the entity.
+    """
+
+    name: str
+    table: Table
+    row_from: Callable[[Any], Row]
+    beside: frozenset[str] = frozenset()
+
+
+KINDS: Final[Mapping[type, Kind]] = {
+    Board: Kind("board", tables.boards, boards.row_from),
+    Agent: Kind("agent", tables.agents, agents.row_from, frozenset(agents.presence_from(Presence()))),
+    ApiKey: Kind("key", tables.api_keys, api_keys.row_from),
+    Task: Kind("task", tables.tasks, tasks.row_from),
+    Run: Kind("run", tables.runs, runs.row_from),
+}
+INSERT: Final = {kind: Statement(insert(each.table)) for kind, each in KINDS.items()}
+
+
+@shaped
+def update_of(table: Table, columns: tuple[str, ...]) -> Executable:
+    """
+    Change these columns of one row, if it still has the version it was read at.
+    """
+    return (
+        update(table)
+        .where(table.c.id == value("key"), table.c.version == value("was", int))
+        .values({name: value(name, table.c[name].type.python_type) for name in columns})
+    )
+
+
+@shaped
+def version_of(table: Table, exclusive: bool) -> Executable:
+    """
+    The version of one row, which stays locked: shared with those who only rely on it, or not at all.
+    """
+    return select(table.c.version).where(table.c.id == value("key")).with_for_update(read=not exclusive)
+
+
+@shaped
+def versions_of(table: Table) -> Executable:
+    """
+    The versions of many rows, locked in the order of their ids, shared with those who only rely on them.
+    """
+    found = select(table.c.id, table.c.version).where(among(table.c.id, "keys", Ids()))
+    return found.order_by(table.c.id).with_for_update(read=True)
+
+
+@shaped
+def delete_of(table: Table) -> Executable:
+    """
+    Remove one row.
+    """
+    return delete(table).where(table.c.id == value("key"))
+
+
+def insert_row(dialect: str, entity: Any) -> Steps[None]:
+    """
+    Keep a new entity.
+    """
+    yield INSERT[type(entity)].count(dialect, **KINDS[type(entity)].row_from(entity))
+
+
+def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
+    """
+    Keep what changed of an entity, and nothing else.
+
+    Raises:
+        StaleWrite: If the row has another version than *before*.
+    """
+    kind = KINDS[type(after)]
+    was, now = kind.row_from(before), kind.row_from(after)
+    changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.beside}
+    changed["version"] = after.version
+    statement = update_of(kind.table, tuple(changed))
+    if not (yield statement.count(dialect, key=was["id"], was=before.version, **changed)):
+        raise StaleWrite(kind.name, after.id)
+
+
+def bump_row(dialect: str, kind: type, id: UUID, version: int) -> Steps[None]:
+    """
+    Raise a row's version.
+
+    Raises:
+        StaleWrite: If the row has another version.
+    """
+    table = KINDS[kind].table
+    statement = update_of(table, ("version",))
+    if not (yield statement.count(dialect, key=id.bytes, was=version, version=version + 1)):
+        raise StaleWrite(KINDS[kind].name, id)
+
+
+def lock_row(dialect: str, kind: type, id: UUID, version: int, *, exclusive: bool = False) -> Steps[None]:
+    """
+    Hold a row as it is until the end of the flush.
+
+    Raises:
+        StaleWrite: If the row has another version.
+    """
+    found = yield version_of(KINDS[kind].table, exclusive)(dialect, key=id.bytes)
+    if not found or found[0][0] != version:
+        raise StaleWrite(KINDS[kind].name, id)
+
+
+def share_rows(dialect: str, kind: type, versions: Sequence[tuple[UUID, int]]) -> Steps[None]:
+    """
+    Hold several rows as they are until the end of the flush.
+
+    Raises:
+        StaleWrite: If one of them has another version.
+    """
+    if len(versions) == 1:
+        yield from lock_row(dialect, kind, *versions[0])
+        return
+    rows = yield versions_of(KINDS[kind].table)(dialect, keys=[id.bytes for id, _ in versions])
+    found = {bytes(row[0]): row[1] for row in rows}
+    for id, version in versions:
+        if found.get(id.bytes) != version:
+            raise StaleWrite(KINDS[kind].name, id)

@@ -1,0 +1,184 @@
+"""
+Loading what is committed, scoped to a principal: one statement for each load.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID
+
+from attrs import frozen
+from sqlalchemy import case, func, select
+
+from mission_adapters.sql.loads import a_board, a_key, a_run, a_task, an_agent, one, selected
+from mission_adapters.sql.session import Ask, Session, Steps
+from mission_adapters.sql.statements import Ids, Statement, among, value
+from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, tasks
+from mission_adapters.sql.tasks import link_from
+from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, board_of
+from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.boards.model import GENERAL, Board, BoardDenied, BoardNotFound, BoardStatus
+from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.tasks.runs import Run, RunNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mission_core.errors import NotFound
+    from mission_core.ids import AgentId, AgentNumber, ApiKeyNumber, BoardId, BoardNumber, RunId, TaskId, TaskNumber
+    from mission_core.tasks.ports import Link
+
+T = TypeVar("T")
+_own: Final = value("organization")
+
+FIRST_ACTIVE: Final = Statement(
+    selected(Board)[0]
+    .where(boards.c.organization == _own, boards.c.status == BoardStatus.ACTIVE.value)
+    .order_by(case((boards.c.handle == GENERAL, 0), else_=1), boards.c.number)
+)
+TAKEN: Final = Statement(
+    select(
+        func.max(case((boards.c.handle == value("handle", str), 1), else_=0)),
+        func.max(case((boards.c.ticket_prefix == value("prefix", str), 1), else_=0)),
+    ).where(
+        boards.c.organization == _own,
+        (boards.c.handle == value("handle", str)) | (boards.c.ticket_prefix == value("prefix", str)),
+    )
+)
+MAIN: Final = Statement(
+    selected(Agent)[0].where(agents.c.organization == _own, agents.c.main == 1).order_by(agents.c.number).limit(1)
+)
+_on_board: Final = (agents.c.organization == _own, agents.c.board == value("board"))
+LEAD: Final = Statement(selected(Agent)[0].where(*_on_board, agents.c.lead == 1).order_by(agents.c.number).limit(1))
+WORKERS: Final = Statement(select(func.count()).select_from(agents).where(*_on_board, agents.c.lead == 0))
+KEYS: Final = Statement(
+    selected(ApiKey)[0]
+    .where(api_keys.c.organization == _own, api_keys.c.agent == value("agent"))
+    .order_by(api_keys.c.number.desc())
+)
+DEPENDENTS: Final = Statement(
+    selected(Task)[0]
+    .join(dependencies, dependencies.c.task == tasks.c.id)
+    .where(dependencies.c.depends_on == value("task"), tasks.c.organization == _own)
+    .order_by(tasks.c.number)
+)
+LINK: Final = (tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version)
+
+
+def _upstream() -> Statement:
+    named = select(tasks.c.id).where(tasks.c.organization == _own, among(tasks.c.id, "tasks", Ids()))
+    above = named.cte("above", recursive=True)
+    above = above.union(select(dependencies.c.depends_on).join(above, above.c.id == dependencies.c.task))
+    return Statement(select(*LINK).join(above, above.c.id == tasks.c.id).where(tasks.c.organization == _own))
+
+
+UPSTREAM: Final = _upstream()
+
+
+@frozen
+class SqlSource:
+    """
+    Loads what is committed.
+    """
+
+    session: Session
+
+    async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
+        found = await self._first(self._one(Board, principal, board), a_board)
+        return granted(principal, found, found.id if found else None, BoardNotFound)
+
+    async def board_by_handle(self, principal: Principal, handle: str) -> Board | None:
+        ask = one(Board, self.session.dialect, principal.organization, handle, by="handle")
+        found = await self._first(ask, a_board)
+        return found if found and sees(principal, found.id) else None
+
+    async def first_active_board(self, principal: Principal) -> Board | None:
+        rows = await self._rows(FIRST_ACTIVE(self.session.dialect, organization=principal.organization.bytes))
+        return next((board for board in map(a_board, rows) if sees(principal, board.id)), None)
+
+    async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
+        own = principal.organization.bytes
+        rows = await self._rows(TAKEN(self.session.dialect, organization=own, handle=handle, prefix=ticket_prefix))
+        return bool(rows[0][0]), bool(rows[0][1])
+
+    async def agent(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent:
+        found = await self._first(self._one(Agent, principal, agent), an_agent)
+        return granted(principal, found, found.board if found else None, AgentNotFound)
+
+    async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None:
+        ask = one(Agent, self.session.dialect, principal.organization, name_key, by="name_key")
+        return await self._first(ask, an_agent)
+
+    async def main_agent(self, principal: Principal) -> Agent | None:
+        return await self._first(MAIN(self.session.dialect, organization=principal.organization.bytes), an_agent)
+
+    async def lead_of(self, principal: Principal, board: BoardId) -> Agent | None:
+        ask = LEAD(self.session.dialect, organization=principal.organization.bytes, board=board.bytes)
+        return await self._first(ask, an_agent)
+
+    async def workers_of(self, principal: Principal, board: BoardId) -> int:
+        ask = WORKERS(self.session.dialect, organization=principal.organization.bytes, board=board.bytes)
+        return int((await self._rows(ask))[0][0])
+
+    async def key(self, principal: Principal, key: ApiKeyNumber) -> ApiKey:
+        found = await self._first(self._one(ApiKey, principal, key), a_key)
+        return granted(principal, found, board_of(principal), ApiKeyNotFound)
+
+    async def keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
+        ask = KEYS(self.session.dialect, organization=principal.organization.bytes, agent=agent.bytes)
+        return [a_key(row) for row in await self._rows(ask)]
+
+    async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task:
+        found = await self._first(self._one(Task, principal, task), a_task)
+        return granted(principal, found, found.board if found else None, TaskNotFound)
+
+    async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]:
+        own = principal.organization.bytes
+        rows = await self._rows(UPSTREAM(self.session.dialect, organization=own, tasks=[each.bytes for each in tasks]))
+        names = [column.name for column in LINK]
+        return [link_from(dict(zip(names, row, strict=True))) for row in rows]
+
+    async def dependents(self, principal: Principal, task: TaskId) -> list[Task]:
+        ask = DEPENDENTS(self.session.dialect, organization=principal.organization.bytes, task=task.bytes)
+        return [a_task(row) for row in await self._rows(ask)]
+
+    async def run(self, principal: Principal, run: RunId) -> Run:
+        found = await self._first(self._one(Run, principal, run), a_run)
+        return granted(principal, found, found.board if found else None, RunNotFound)
+
+    def _one(self, kind: type, principal: Principal, key: UUID | int) -> Ask:
+        return one(kind, self.session.dialect, principal.organization, key)
+
+    async def _rows(self, ask: Ask) -> list[Any]:
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield ask
+            return rows
+
+        return await self.session.read(steps)
+
+    async def _first(self, ask: Ask, make: Callable[[Any], T]) -> T | None:
+        rows = await self._rows(ask)
+        return make(rows[0]) if rows else None
+
+
+def sees(principal: Principal, board: BoardId | None) -> bool:
+    """
+    Whether the principal may see what belongs to this board.
+    """
+    own = board_of(principal)
+    return own is None or own == board
+
+
+def granted(principal: Principal, found: T | None, board: BoardId | None, missing: type[NotFound]) -> T:
+    """
+    What was found, if the principal may see what belongs to *board*.
+
+    Raises:
+        NotFound: If nothing was found.
+        BoardDenied: If the principal is confined to another board.
+    """
+    if found is None:
+        raise missing
+    if not sees(principal, board):
+        raise BoardDenied
+    return found
