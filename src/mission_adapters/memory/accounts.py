@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.agents import AgentTable
     from mission_core.accounts.model import Principal
-    from mission_core.ids import AgentId, ApiKeyNumber, OrganizationId
+    from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, OrganizationId
     from mission_core.ports import Once
 
 
@@ -34,15 +34,16 @@ class KeyTable(Table[ApiKey]):
         self.of_agent = Groups[ApiKey](lambda key: (key.agent,))
         super().__init__("key", journal, (self.by_digest, self.by_number), (self.of_agent,))
 
-    def find(self, principal: Principal, number: ApiKeyNumber) -> ApiKey:
+    def find(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
         """
         Raises:
             ApiKeyNotFound: If the principal's organization has none.
         """
-        id = self.by_number.ids.get((principal.organization, number))
-        if id is None:
+        id = self.by_number.ids.get((principal.organization, key)) if isinstance(key, int) else key
+        found = self.rows.get(id) if id else None
+        if found is None or found.organization != principal.organization:
             raise ApiKeyNotFound
-        return self.rows[id]
+        return found
 
     def list_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
         """

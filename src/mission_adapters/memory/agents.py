@@ -121,7 +121,7 @@ def _fits(agent: Agent, wanted: AgentFilter) -> bool:
         (wanted.hidden or not agent.hidden)
         and wanted.role in (None, agent.role)
         and wanted.board in (None, agent.board)
-        and wanted.status in (None, agent.status(at=wanted.at))
+        and wanted.status in (None, agent.status(at=wanted.at, as_made=wanted.as_made))
     )
 
 

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import ApiKey, Principal
     from mission_core.agents.model import Agent
     from mission_core.boards.model import Board
-    from mission_core.ids import AgentId, AgentNumber, ApiKeyNumber, BoardId, BoardNumber, RunId, TaskId, TaskNumber
+    from mission_core.ids import (
+        AgentId,
+        AgentNumber,
+        ApiKeyId,
+        ApiKeyNumber,
+        BoardId,
+        BoardNumber,
+        RunId,
+        TaskId,
+        TaskNumber,
+    )
     from mission_core.tasks.model import Task
     from mission_core.tasks.ports import Link
     from mission_core.tasks.runs import Run
@@ -63,7 +73,7 @@ class MemorySource:
     async def workers_of(self, principal: Principal, board: BoardId) -> int:
         return sum(not agent.lead for agent in self.agents.on(principal.organization, board))
 
-    async def key(self, principal: Principal, key: ApiKeyNumber) -> ApiKey:
+    async def key(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
         return self.keys.find(principal, key)
 
     async def keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.accounts.model import ApiKey, Organization, Principal
-    from mission_core.ids import AgentId, ApiKeyNumber, OrganizationId, RunId
+    from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, OrganizationId, RunId
 
 
 class ApiKeys(Protocol):
@@ -18,9 +18,9 @@ class ApiKeys(Protocol):
     Keeps the API keys of the unit's organization.
     """
 
-    async def get(self, key: ApiKeyNumber) -> ApiKey:
+    async def get(self, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
         """
-        The key with that number.
+        The key by id or number.
 
         Raises:
             ApiKeyNotFound: If this organization has none.

@@ -82,14 +82,16 @@ class Presence:
     last_seen_at: datetime | None = field(default=None, validator=optional(aware))
     activity: str | None = field(default=None, validator=optional(text(most=500)))
 
-    def status(self, *, at: datetime) -> str:
+    def status(self, *, at: datetime, as_made: bool = False) -> str:
         """
-        What it reported, unless it was never seen (provisioning) or fell silent (offline).
+        What it reported, unless it was never seen (provisioning) or fell silent (offline). With *as_made* an agent that
+        was never seen has the status it was made with, and is offline where that is provisioning.
         """
         if self.reported in LIFECYCLE:
             return self.reported
         if self.last_seen_at is None:
-            return PROVISIONING
+            made = OFFLINE if self.reported == PROVISIONING else self.reported
+            return made if as_made else PROVISIONING
         return OFFLINE if at - self.last_seen_at > SILENCE else self.reported
 
     def seen(self, *, at: datetime, status: str | None = None, activity: str | None = None) -> Presence:
@@ -137,11 +139,11 @@ class Agent:
         """
         return name_key(self.name)
 
-    def status(self, *, at: datetime) -> str:
+    def status(self, *, at: datetime, as_made: bool = False) -> str:
         """
         Its derived status.
         """
-        return self.presence.status(at=at)
+        return self.presence.status(at=at, as_made=as_made)
 
     def heard(
         self, *, at: datetime, status: str | None = None, activity: str | None = None
