@@ -31,7 +31,7 @@ class AgentTable(Table[Agent]):
     def __init__(self, journal: Journal) -> None:
         self.by_number = Unique[Agent](numbered, Conflict)
         self.by_name = Unique[Agent](lambda agent: (agent.organization, agent.name_key), AgentNameTaken)
-        self.by_session = Unique[Agent](lambda agent: agent.session_key, SessionKeyTaken)
+        self.by_session = Unique[Agent](_session_of, SessionKeyTaken)
         self.on_board = Groups[Agent](lambda agent: (agent.board,) if agent.board else ())
         self.mains = Groups[Agent](lambda agent: (agent.organization,) if agent.main else ())
         self.in_order = Lines[Agent](lambda agent: [(agent.organization, (agent.number, agent.id))])
@@ -77,6 +77,10 @@ class AgentTable(Table[Agent]):
         was, now = known.presence.last_seen_at, agent.presence.last_seen_at
         if was is None or (now is not None and now >= was):
             self.put(evolve(known, presence=agent.presence))
+
+
+def _session_of(agent: Agent) -> object:
+    return None if agent.session_key is None else (agent.organization, agent.session_key)
 
 
 @frozen

@@ -131,8 +131,11 @@ class MemoryStore:
             if write.before is not None:
                 self.tables[type(write.before)].expect(write.before.id, write.before.version)
         for reliance in remembered.reliances.values():
+            written = remembered.writes.get(reliance.id)
+            if written is not None and written.before is None:
+                continue
             row = self.tables[reliance.kind].expect(reliance.id, reliance.version)
-            if reliance.bump and reliance.id not in remembered.writes:
+            if reliance.bump and written is None:
                 self.tables[reliance.kind].put(evolve(row, version=row.version + 1))
 
     def _write(self, write: Write) -> None:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation
+from mission_core.accounts.model import Principal, board_of
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, Change, Decide
-from mission_core.tasks.runs import Run
+from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
-    from mission_core.accounts.model import Principal
 
 
 @frozen
@@ -43,8 +43,13 @@ class Desk:
             case ExpireDueOf():
                 return self._expire_due(principal, operation)
             case HeartbeatOf():
-                run = self.runs.find(principal, operation.run)
-                return self._offer(self.tasks.find(principal, run.task), operation.decide, run)
+                return self._heartbeat(principal, operation)
+
+    def _heartbeat(self, principal: Principal, operation: HeartbeatOf) -> Change | None:
+        run = self.runs.rows.get(operation.run)
+        if run is None or run.organization != principal.organization or run.task not in self.tasks.rows:
+            raise RunNotFound
+        return self._offer(self.tasks.find(principal, run.task), operation.decide, run)
 
     def _claim_next(self, principal: Principal, operation: ClaimNextOf) -> Change | None:
         self.tasks.wake(principal.organization, at=operation.at)
@@ -57,8 +62,10 @@ class Desk:
         return None
 
     def _queue(self, principal: Principal, operation: ClaimNextOf) -> Iterator[Task]:
-        wanted, queue = operation.wanted, self.tasks.queue
-        lines = (queue.of((principal.organization, wanted.board, name)) for name in (None, wanted.name_key))
+        wanted, queue, own = operation.wanted, self.tasks.queue, board_of(principal)
+        if own is not None and wanted.board not in (None, own):
+            return iter(())
+        lines = (queue.of((principal.organization, wanted.board or own, name)) for name in (None, wanted.name_key))
         return (self.tasks.resolved(self.tasks.rows[place[-1]]) for place in merge(*lines))
 
     def _expire_due(self, principal: Principal, operation: ExpireDueOf) -> int:
