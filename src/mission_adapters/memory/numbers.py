@@ -22,8 +22,11 @@ class MemoryNumbers:
         """
         The next number of each scope.
         """
-        self.drawn.update(scopes)
-        return tuple(self.drawn[scope] for scope in scopes)
+        return tuple(self._next(scope) for scope in scopes)
+
+    def _next(self, scope: tuple[UUID, str]) -> int:
+        self.drawn[scope] += 1
+        return self.drawn[scope]
 
     def last(self, owner: UUID, kind: str) -> int:
         """

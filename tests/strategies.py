@@ -1,0 +1,309 @@
+"""
+Hypothesis strategies for the core's entities. Each builds through the real constructor, and takes strategies that pin
+fields: `tasks(status=st.just(Status.DONE))`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
+from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
+from mission_core.boards.model import Board, BoardCreated, BoardStatus, BoardUpdated, GateSet
+from mission_core.events.model import Actor
+from mission_core.tasks.model import Status, Task, TaskAssigned, TaskCreated, TaskDeleted, TaskMoved, TaskUpdated
+from mission_core.tasks.runs import (
+    ALIVE,
+    PAIR_TERM,
+    Assignee,
+    Failure,
+    FailureReason,
+    Order,
+    OrderKind,
+    Outcome,
+    Pair,
+    Result,
+    Run,
+    RunCompleted,
+    RunFailed,
+    RunState,
+    Secret,
+    Terms,
+)
+from mission_core.values import canonical
+
+EARLIEST = datetime(2020, 1, 1)
+LATEST = datetime(2040, 1, 1)
+
+ids = st.integers(0, 2**122 - 1).map(
+    lambda n: UUID(int=(n >> 74) << 80 | 7 << 76 | (n >> 62 & 0xFFF) << 64 | 2 << 62 | n & (2**62 - 1))
+)
+numbers = st.integers(1, 2**31)
+counts = st.integers(0, 1000)
+moments = st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC))
+durations = st.timedeltas(timedelta(seconds=1), timedelta(hours=24))
+characters = st.characters(codec="utf-8", exclude_characters="\x00")
+"""All that a store can hold, beyond the first plane too."""
+
+
+def texts(least: int = 0, most: int = 60) -> st.SearchStrategy[str]:
+    """
+    Texts of *least* to *most* characters.
+    """
+    return st.text(characters, min_size=least, max_size=most)
+
+
+def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """
+    One of these values, or None.
+    """
+    return st.none() | values
+
+
+titles = texts() | st.sampled_from(["", "Ship it", "Grüße 👩‍🚀", "𝕹𝖎𝖈𝖊", "İstanbul", "' OR 1=1 --", "a\nb\tc\\u0000"])
+names = texts(least=1, most=40)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts(most=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(most=10), inner, max_size=3),
+    max_leaves=6,
+)
+json_objects = st.dictionaries(texts(most=10), json_values, max_size=4).map(canonical)
+actors = st.builds(Actor, st.sampled_from(["system", "agent", "user"]), maybe(ids), names)
+assignees = st.builds(Assignee, names, maybe(ids))
+gate_sets = st.builds(GateSet)
+terms = st.builds(Terms, term=durations, delay=durations, longest_delay=durations)
+outcomes = st.builds(
+    Outcome, result=st.sampled_from(Result), resolution=maybe(texts()), output=maybe(json_objects)
+)
+failures = st.builds(Failure, reason=st.sampled_from(FailureReason), message=maybe(texts()))
+pairs = st.builds(Pair, principal=names, name=names, instance=maybe(names))
+order_kinds = st.sampled_from(OrderKind)
+orders = st.builds(Order, id=ids, kind=order_kinds, message=maybe(texts()), by=names, at=moments)
+presences = st.builds(
+    Presence,
+    reported=st.sampled_from(["provisioning", "online", "offline", "idle", "busy", "deleting"]) | names,
+    last_seen_at=maybe(moments),
+    activity=maybe(texts()),
+)
+
+
+def organizations(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Organization]:
+    """
+    Organizations that could exist.
+    """
+    fields = {"id": ids, "number": numbers, "slug": names, "name": names, "gateway": ids, "created_at": moments}
+    return st.builds(Organization, **(fields | fixed))
+
+
+def boards(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Board]:
+    """
+    Boards that could exist.
+    """
+    fields = {
+        "id": ids,
+        "number": numbers,
+        "organization": ids,
+        "name": titles,
+        "slug": titles,
+        "handle": texts(least=1, most=40),
+        "ticket_prefix": texts(least=1, most=12),
+        "description": maybe(titles),
+        "status": st.sampled_from(BoardStatus),
+        "gates": gate_sets,
+        "gateway": maybe(ids),
+        "group": maybe(ids),
+        "board_type": texts(most=20),
+        "objective": maybe(titles),
+        "success_metrics": maybe(json_objects),
+        "target_date": maybe(moments),
+        "goal_confirmed": st.booleans(),
+        "goal_source": maybe(texts()),
+        "max_agents": counts,
+        "github_repo": maybe(texts()),
+        "github_sync_enabled": st.booleans(),
+        "github_labels_initialized": st.booleans(),
+        "github_default_branch": texts(least=1),
+        "deadline": maybe(moments),
+        "color": maybe(texts(most=20)),
+        "created_at": moments,
+        "updated_at": moments,
+    }
+    return st.builds(Board, **(fields | fixed))
+
+
+def agents(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Agent]:
+    """
+    Agents that could exist.
+    """
+    fields = {
+        "id": ids,
+        "number": numbers,
+        "organization": ids,
+        "name": names,
+        "role": names,
+        "board": maybe(ids),
+        "lead": st.booleans(),
+        "main": st.booleans(),
+        "config": json_objects,
+        "session_key": maybe(texts()),
+        "soul": maybe(texts()),
+        "working_memory": texts(),
+        "runtime_type": maybe(texts()),
+        "source": texts(),
+        "workspace_path": maybe(texts()),
+        "hidden": st.booleans(),
+        "heartbeat_config": maybe(json_objects),
+        "identity_profile": maybe(json_objects),
+        "identity_template": maybe(texts()),
+        "created_at": moments,
+        "updated_at": moments,
+        "presence": presences,
+    }
+    return st.builds(Agent, **(fields | fixed))
+
+
+def keys(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ApiKey]:
+    """
+    API keys that could exist.
+    """
+    fields = {
+        "id": ids,
+        "number": numbers,
+        "organization": ids,
+        "agent": ids,
+        "name": names,
+        "digest": st.binary(min_size=32, max_size=32),
+        "prefix": texts(most=12),
+        "scopes": st.lists(st.sampled_from(SCOPES), unique=True).map(tuple),
+        "created_by": maybe(names),
+        "created_at": moments,
+        "updated_at": moments,
+        "expires_at": maybe(moments),
+        "revoked_at": maybe(moments),
+        "last_used_at": maybe(moments),
+    }
+    return st.builds(ApiKey, **(fields | fixed))
+
+
+def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
+    """
+    Tasks that could exist, not yet claimed.
+    """
+    hours = st.floats(0, 10_000, allow_nan=False)
+    fields = {
+        "id": ids,
+        "number": numbers,
+        "organization": ids,
+        "board": ids,
+        "ticket": maybe(numbers),
+        "title": titles,
+        "description": maybe(titles),
+        "status": st.sampled_from(Status),
+        "priority": st.sampled_from(["critical", "high", "medium", "low"]) | names,
+        "assignee": maybe(assignees),
+        "creator": actors,
+        "creator_name": texts(),
+        "due_at": maybe(moments),
+        "not_before": maybe(moments),
+        "estimated_hours": maybe(hours),
+        "actual_hours": maybe(hours),
+        "tags": st.lists(names, max_size=5).map(tuple),
+        "metadata": json_objects,
+        "result": maybe(st.sampled_from(Result)),
+        "error_message": maybe(texts()),
+        "resolution": maybe(texts()),
+        "output": maybe(json_objects),
+        "feedback_rating": maybe(st.integers(1, 5)),
+        "feedback_notes": maybe(texts()),
+        "retry_count": counts,
+        "recorded": st.booleans(),
+        "fence": counts,
+        "attempts": counts,
+        "max_attempts": st.integers(1, 1000),
+        "hand_over": maybe(texts()),
+        "created_at": moments,
+        "updated_at": moments,
+        "moved_at": moments,
+        "started_at": maybe(moments),
+        "completed_at": maybe(moments),
+    }
+    return st.builds(Task, **(fields | fixed))
+
+
+@st.composite
+def runs(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Run:
+    """
+    Runs in every state, each with what its state implies.
+    """
+    state = draw(fixed.pop("state", st.sampled_from(RunState)))
+    claimed_at = draw(fixed.pop("claimed_at", moments))
+    term = draw(fixed.pop("term", durations))
+    heartbeat_at = claimed_at + draw(st.timedeltas(timedelta(0), timedelta(days=1)))
+    resumes_at = heartbeat_at + draw(durations) if state is RunState.SUSPENDED else None
+    failed = state in (RunState.FAILED, RunState.EXPIRED)
+    fields: dict[str, st.SearchStrategy[object]] = {
+        "id": ids,
+        "organization": ids,
+        "board": ids,
+        "task": ids,
+        "fence": numbers,
+        "attempt": numbers,
+        "by": assignees,
+        "actor": actors,
+        "holder": st.just(Secret()) | pairs,
+        "from_queue": st.booleans(),
+        "delay": durations,
+        "heartbeat_at": st.just(heartbeat_at),
+        "expires_at": st.just((resumes_at or heartbeat_at) + term),
+        "progress": maybe(json_objects),
+        "orders": st.lists(orders, max_size=3, unique_by=lambda order: order.id).map(tuple),
+        "paused": st.booleans(),
+        "waiting_for": texts(least=1) if resumes_at else st.none(),
+        "resumes_at": st.just(resumes_at),
+        "ended_at": st.none() if state in ALIVE else st.just(heartbeat_at),
+        "outcome": outcomes if state is RunState.COMPLETED else st.none(),
+        "failure": failures if failed else st.none(),
+        "note": maybe(texts()) if state in (RunState.RELEASED, RunState.REVOKED) else st.none(),
+    }
+    drawn = {name: draw(values) for name, values in (fields | fixed).items()}
+    return Run(state=state, claimed_at=claimed_at, term=term, **drawn)
+
+
+def live_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
+    """
+    Runs that have not ended.
+    """
+    return runs(**({"state": st.sampled_from(sorted(ALIVE))} | fixed))
+
+
+def pair_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
+    """
+    Implicit leases of a principal and a name.
+    """
+    return live_runs(**({"state": st.just(RunState.LEASED), "holder": pairs, "term": st.just(PAIR_TERM)} | fixed))
+
+
+facts = st.one_of(
+    st.builds(TaskMoved, task=ids, was=st.sampled_from(Status), status=st.sampled_from(Status), at=moments),
+    st.builds(TaskUpdated, task=ids, changed=st.lists(names, max_size=3).map(tuple), at=moments),
+    st.builds(TaskDeleted, task=ids, number=numbers, title=titles, at=moments),
+    st.builds(
+        TaskAssigned, task=ids, was=maybe(names), assignee=maybe(names), agent=maybe(ids), at=moments
+    ),
+    st.builds(
+        TaskCreated, task=ids, number=numbers, board=ids, title=titles, status=st.sampled_from(Status),
+        priority=names, assignee=maybe(names), recorded=st.booleans(), at=moments,
+    ),
+    st.builds(RunCompleted, task=ids, run=ids, fence=numbers, outcome=outcomes, at=moments),
+    st.builds(RunFailed, task=ids, run=ids, fence=numbers, reason=names, message=maybe(texts()), at=moments),
+    st.builds(BoardCreated, board=ids, number=numbers, name=titles, at=moments),
+    st.builds(BoardUpdated, board=ids, changed=st.lists(names, max_size=3).map(tuple), at=moments),
+    st.builds(
+        AgentCreated, agent=ids, number=numbers, name=names, role=names, board=maybe(ids),
+        registered=st.booleans(), at=moments,
+    ),
+    st.builds(AgentStatusChanged, agent=ids, name=names, was=names, status=names, at=moments),
+    st.builds(KeyMade, key=ids, agent=ids, name=names, scopes=st.just(("viewer",)), at=moments),
+    st.builds(KeyWasRevoked, key=ids, agent=ids, at=moments),
+)  # fmt: skip
