@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.mapping import id_from, maybe_id, maybe_moment, trusted
 from mission_adapters.sql.session import Ask, Session, Steps
-from mission_adapters.sql.statements import DIALECTS, Statement, value
+from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import agents, api_keys, organizations
 from mission_core.accounts.model import AgentPrincipal, Organization, Principal, role_from
 from mission_core.values import micros, moment
@@ -46,10 +46,8 @@ SHOWN: Final = Statement(
 BY_SLUG: Final = Statement(select(*organizations.c).where(organizations.c.slug == value("slug", str)))
 ALL: Final = Statement(select(organizations.c.id).order_by(organizations.c.number))
 FOUND: Final = {
-    dialect: Statement(
-        (postgresql if dialect == "postgresql" else sqlite).insert(organizations).on_conflict_do_nothing()
-    )
-    for dialect in DIALECTS
+    dialect: Statement(dialects.insert(organizations).on_conflict_do_nothing(index_elements=["slug"]))
+    for dialect, dialects in (("sqlite", sqlite), ("postgresql", postgresql))
 }
 
 

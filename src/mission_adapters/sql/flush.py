@@ -8,7 +8,8 @@ other in a circle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -31,7 +32,7 @@ from mission_core.boards.model import HandleTaken, PrefixTaken
 from mission_core.errors import Conflict, StaleWrite
 from mission_core.tasks.model import Task
 
-TAKEN: Final[dict[str, type[Conflict]]] = {
+TAKEN: Final[dict[str, Callable[[], Conflict]]] = {
     "uq_boards_organization_handle": HandleTaken,
     "uq_boards_organization_ticket_prefix": PrefixTaken,
     "uq_agents_organization_name_key": AgentNameTaken,
@@ -60,7 +61,7 @@ DELETE_TASK: Final = Statement(
 )
 
 
-def flush(remembered: Remembered, dialect: str) -> Steps[Any]:
+def flush(remembered: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
     """
     Make all that a unit remembered so.
 
@@ -74,12 +75,12 @@ def flush(remembered: Remembered, dialect: str) -> Steps[Any]:
     """
     done = Done()
     try:
-        yield from take_key(dialect, remembered)
+        yield from take_key(dialect, remembered, at=at)
         for operation in remembered.operations:
             yield from operate(dialect, remembered.principal, operation, done)
         yield from _touch(dialect, remembered)
         yield from _remove_and_add(dialect, remembered)
-        yield from settle_key(dialect, remembered, done.result or remembered.result)
+        yield from settle_key(dialect, remembered, remembered.result or done.result)
         yield from _under_the_head(dialect, remembered, done)
     except Violated as violated:
         raise TAKEN.get(violated.constraint, Conflict)() from violated

@@ -6,7 +6,7 @@ A key is taken first of all, so that the loser of a race meets the key and nothi
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from mission_adapters.sql.mapping import maybe_bytes, maybe_id
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import DIALECTS, Statement, value
 from mission_adapters.sql.tables import once
-from mission_adapters.unit import ClaimNextOf, ExpireDueOf, Remembered
+from mission_adapters.unit import Remembered
 from mission_core.accounts.model import Principal
 from mission_core.errors import KeyReused, StaleWrite
 from mission_core.ports import REMEMBERED, AlreadyDone, Once
@@ -48,7 +48,7 @@ RESULT: Final = Statement(update(once).where(*_this).values(result=value("result
 LEAVE: Final = Statement(delete(once).where(*_this))
 
 
-def take_key(dialect: str, remembered: Remembered) -> Steps[None]:
+def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[None]:
     """
     Take the unit's key, if it came with one.
 
@@ -58,7 +58,7 @@ def take_key(dialect: str, remembered: Remembered) -> Steps[None]:
     """
     if remembered.once is None:
         return
-    used, at = remembered.once, moment_of(remembered)
+    used = remembered.once
     taken = yield TAKE[dialect].count(
         dialect,
         principal=name_of(remembered.principal),
@@ -124,15 +124,6 @@ def name_of(principal: Principal) -> str:
     """
     actor = principal.actor
     return f"{principal.organization.hex}:{actor.kind}:{actor.id or actor.name}"
-
-
-def moment_of(remembered: Remembered) -> datetime:
-    """
-    The moment of a unit: the last one that it names itself, else the system's.
-    """
-    named = [fact.at for fact in remembered.facts]
-    named += [each.at for each in remembered.operations if isinstance(each, ClaimNextOf | ExpireDueOf)]
-    return max(named, default=datetime.now(UTC))
 
 
 def _named(principal: Principal, used: Once) -> dict[str, str]:

@@ -213,7 +213,7 @@ def _decided(dialect: str, task: Task, run: Run | None, decide: Decide, done: Do
         yield from insert_row(dialect, change.new_run)
         done.claimed.append(task)
     done.facts += change.facts
-    done.result = change.result or done.result
+    done.result = done.result or change.result
     return change
 
 

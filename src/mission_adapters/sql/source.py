@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mission_core.errors import NotFound
-    from mission_core.ids import AgentId, AgentNumber, ApiKeyNumber, BoardId, BoardNumber, RunId, TaskId, TaskNumber
+    from mission_core.ids import (
+        AgentId,
+        AgentNumber,
+        ApiKeyId,
+        ApiKeyNumber,
+        BoardId,
+        BoardNumber,
+        RunId,
+        TaskId,
+        TaskNumber,
+    )
     from mission_core.tasks.ports import Link
 
 T = TypeVar("T")
@@ -120,7 +130,7 @@ class SqlSource:
         ask = WORKERS(self.session.dialect, organization=principal.organization.bytes, board=board.bytes)
         return int((await self._rows(ask))[0][0])
 
-    async def key(self, principal: Principal, key: ApiKeyNumber) -> ApiKey:
+    async def key(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
         found = await self._first(self._one(ApiKey, principal, key), a_key)
         return granted(principal, found, board_of(principal), ApiKeyNotFound)
 

@@ -63,7 +63,7 @@ class among(ColumnElement[bool]):
 
     def __init__(self, column: ColumnElement[Any], name: str, many: Ids | Texts) -> None:
         self.column = column
-        self.values: BindParameter[Any] = bindparam(name, type_=many)
+        self.values: BindParameter[Any] = bindparam(name, type_=many, required=False)
 
     def get_children(self, **kwargs: Any) -> Iterable[Any]:
         return (self.column, self.values)
@@ -91,7 +91,7 @@ def value(name: str, type: type = bytes) -> BindParameter[Any]:
     """
     A named value of a statement: bytes, an integer, text or a float.
     """
-    return bindparam(name, type_=TYPES[type])
+    return bindparam(name, type_=TYPES[type], required=False)
 
 
 @define

@@ -1,0 +1,164 @@
+"""
+Reading agents and their keys as rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Executable, case, func, literal, select
+
+from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.source import granted
+from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.tables import agents, api_keys
+from mission_core.accounts.model import board_of
+from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE, AgentNotFound
+from mission_core.agents.queries import AgentRow, KeyRow
+from mission_core.values import Listed, micros, name_key
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
+    from mission_core.agents.queries import AgentFilter
+    from mission_core.ids import AgentId, AgentNumber
+    from mission_core.values import Page
+
+Given = dict[str, Any]
+_own: Final = agents.c.organization == value("organization")
+BOARD: Final = AgentRow._fields.index("board")
+ROWS: Final = select(*(agents.c[name] for name in AgentRow._fields)).where(_own)
+KEYS: Final = Statement(
+    select(*(api_keys.c[name] for name in KeyRow._fields))
+    .where(api_keys.c.organization == value("organization"), api_keys.c.agent == value("agent"))
+    .order_by(api_keys.c.number.desc())
+)
+
+
+def _status(unseen: Any) -> ColumnElement[bool]:
+    """
+    The derived status, as `Presence.status` has it.
+    """
+    derived = case(
+        (agents.c.reported.in_(sorted(LIFECYCLE)), agents.c.reported),
+        (agents.c.last_seen_at.is_(None), unseen),
+        (agents.c.last_seen_at < value("silent_since", int), OFFLINE),
+        else_=agents.c.reported,
+    )
+    return derived == value("status", str)
+
+
+AS_MADE: Final = case((agents.c.reported == PROVISIONING, OFFLINE), else_=agents.c.reported)
+FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
+    "id": lambda: agents.c.id == value("id"),
+    "number": lambda: agents.c.number == value("number", int),
+    "name": lambda: agents.c.name_key == value("name", str),
+    "after": lambda: agents.c.number < value("after", int),
+    "own_board": lambda: agents.c.board == value("own_board"),
+    "board": lambda: agents.c.board == value("board"),
+    "role": lambda: agents.c.role == value("role", str),
+    "hidden": lambda: agents.c.hidden == value("hidden", int),
+    "status": lambda: _status(literal(PROVISIONING)),
+    "as_made": lambda: _status(AS_MADE),
+}
+"""How each filter reads, by the name of its value."""
+
+
+@shaped
+def _one(*filters: str) -> Executable:
+    return ROWS.where(*(FILTERS[name]() for name in filters))
+
+
+@shaped
+def _page(*filters: str) -> Executable:
+    found = ROWS.where(*(FILTERS[name]() for name in filters)).order_by(agents.c.number.desc())
+    return found.limit(value("limit", int)).offset(value("offset", int))
+
+
+@shaped
+def _count(*filters: str) -> Executable:
+    found = select(func.count()).select_from(agents).where(_own)
+    return found.where(*(FILTERS[name]() for name in filters if name != "after"))
+
+
+@frozen
+class SqlAgentReads:
+    """
+    Reads agents as far as a principal may see them.
+    """
+
+    session: Session
+
+    async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
+        """
+        By id, number or name.
+        """
+        given: Given
+        if isinstance(agent, UUID):
+            given = {"id": agent.bytes}
+        else:
+            given = {"name": name_key(agent)} if isinstance(agent, str) else {"number": agent}
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield _one(*given)(dialect, organization=own, **given)
+            return rows
+
+        found = await self.session.read(steps)
+        row = AgentRow._make(found[0]) if found else None
+        board = UUID(bytes=row.board) if row and row.board else None
+        return granted(principal, row, board, AgentNotFound)  # type: ignore[arg-type]
+
+    async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
+        """
+        Agent rows, newest first.
+        """
+        given = _asked(principal, wanted)
+        shape = tuple(given)
+        given["organization"] = principal.organization.bytes
+        if wanted.status is not None:
+            given |= {"status": wanted.status, "silent_since": micros(wanted.at - SILENCE)}
+        dialect, paged = self.session.dialect, shape
+        limits: Given = {"limit": page.limit, "offset": page.offset}
+        if page.after is not None:
+            paged, limits["after"] = (*shape, "after"), page.after
+
+        def steps() -> Steps[Listed]:
+            rows = yield _page(*paged)(dialect, **given, **limits)
+            ((total,),) = yield _count(*shape)(dialect, **given)
+            return Listed([AgentRow._make(row) for row in rows], total)
+
+        return await self.session.read(steps)
+
+    async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
+        """
+        The agent's keys, newest first.
+        """
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[KeyRow]]:
+            rows = yield KEYS(dialect, organization=own, agent=agent.bytes)
+            return [KeyRow._make(row) for row in rows]
+
+        return await self.session.read(steps)
+
+
+def _asked(principal: Principal, wanted: AgentFilter) -> Given:
+    """
+    The filters that were given, by the names in `FILTERS`.
+    """
+    given: Given = {}
+    own = board_of(principal)
+    if own is not None:
+        given["own_board"] = own.bytes
+    if wanted.board is not None:
+        given["board"] = wanted.board.bytes
+    if wanted.role is not None:
+        given["role"] = wanted.role
+    if not wanted.hidden:
+        given["hidden"] = 0
+    if wanted.status is not None:
+        given["as_made" if wanted.as_made else "status"] = wanted.status
+    return given

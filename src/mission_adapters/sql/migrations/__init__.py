@@ -1,0 +1,164 @@
+"""
+Bringing a database to the tables of this version.
+
+`migrate` takes the missing revisions, one process at a time; when there are none it only asks for the revision, and
+Alembic is not even imported. The revisions are an Alembic environment like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from mission_core.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0001"
+"""The one head of the revisions."""
+CURRENT: Final = "SELECT version_num FROM alembic_version"
+PATIENCE: Final = 60.0
+"""For how many seconds another process may migrate before this one gives up."""
+ONE_AT_A_TIME: Final = 0x6D697373696F6E
+"""The advisory lock of a migration on PostgreSQL."""
+_alembic: Final = Lock()  # its environment is global to the process
+
+
+def path_in(url: str) -> str | None:
+    """
+    The file that a URL of SQLite names; None for PostgreSQL.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    scheme, _, rest = url.partition("://")
+    match scheme.partition("+")[0]:
+        case "sqlite" if rest.startswith("/") and len(rest) > 1:
+            return rest[1:].partition("?")[0]
+        case "postgresql" | "postgres":
+            return None
+    raise ValueError(f"no such database: a URL is sqlite:///path or postgresql://..., this one begins with {scheme!r}")
+
+
+def migrate(url: str) -> None:
+    """
+    Take the revisions that the database lacks. Blocks, and must not be called on a running event loop.
+
+    Raises:
+        ValueError: If the URL names no such database.
+        StoreFailed: If the database cannot be opened, or was made by a later version.
+    """
+    path = path_in(url)
+    if path is None:
+        asyncio.run(_migrate_postgres(url))
+        return
+    try:
+        _migrate_sqlite(path)
+    except sqlite3.Error as error:
+        raise StoreFailed(f"SQLite: {error}") from error
+
+
+def config() -> Config:
+    """
+    Alembic's configuration, for code; there is no file.
+    """
+    from alembic.config import Config
+
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return made
+
+
+def _migrate_sqlite(path: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
+        if _revision_in(connection) == HEAD:
+            return
+    from alembic import command
+    from sqlalchemy import NullPool, create_engine
+
+    made = config()
+    engine = create_engine(
+        "sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+    )
+    with _alembic, engine.connect() as lent:
+        lent.exec_driver_sql("BEGIN EXCLUSIVE")
+        try:
+            _known(_revision_in(lent.connection.dbapi_connection), made)
+            made.attributes["connection"] = lent
+            command.upgrade(made, "head")
+            lent.exec_driver_sql("COMMIT")
+        except BaseException:
+            lent.exec_driver_sql("ROLLBACK")
+            raise
+
+
+def _revision_in(connection: Any) -> str | None:
+    try:
+        row = connection.execute(CURRENT).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None
+        raise
+    return row[0] if row else None
+
+
+async def _migrate_postgres(url: str) -> None:
+    """
+    On PostgreSQL the revisions are rendered as a script, which our own driver runs: SQLAlchemy would need another.
+    """
+    import asyncpg
+
+    from mission_adapters.sql.postgres import connected, dsn_from
+
+    connection = await connected(dsn_from(url))
+    try:
+        if await _revision_of(connection) == HEAD:
+            return
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", ONE_AT_A_TIME)
+            revision = await _revision_of(connection)
+            if revision != HEAD:
+                await connection.execute(script(revision))
+    except (asyncpg.PostgresError, OSError) as error:
+        raise StoreFailed(f"PostgreSQL: {error}") from error
+    finally:
+        await connection.close()
+
+
+async def _revision_of(connection: Any) -> str | None:
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    revision: str | None = await connection.fetchval(CURRENT)
+    return revision
+
+
+def script(revision: str | None) -> str:
+    """
+    What brings a PostgreSQL database from this revision to the head, as one script.
+
+    Raises:
+        StoreFailed: If it was made by a later version.
+    """
+    from alembic import command
+
+    made, written = config(), io.StringIO()
+    _known(revision, made)
+    made.attributes["script"] = written
+    with _alembic:
+        command.upgrade(made, f"{revision}:head" if revision else "head", sql=True)
+    return written.getvalue()
+
+
+def _known(revision: str | None, made: Config) -> None:
+    from alembic.script import ScriptDirectory
+
+    if revision is not None and revision not in {
+        each.revision for each in ScriptDirectory.from_config(made).walk_revisions()
+    }:
+        raise StoreFailed(f"the database is at revision {revision!r}, which this version does not know; update it")

@@ -1,0 +1,66 @@
+"""
+The read models, and a sign of life.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+from sqlalchemy import literal_column, select
+
+from mission_adapters.sql.agent_reads import SqlAgentReads
+from mission_adapters.sql.board_reads import SqlBoardReads
+from mission_adapters.sql.once import used_key
+from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.statements import Statement
+from mission_adapters.sql.task_reads import SqlTaskReads
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from mission_core.accounts.model import Principal
+    from mission_core.ports import Once
+
+ONE: Final = Statement(select(literal_column("1")))
+
+
+@frozen
+class SqlReads:
+    """
+    The read models.
+    """
+
+    session: Session
+    tasks: SqlTaskReads = field(init=False)
+    agents: SqlAgentReads = field(init=False)
+    boards: SqlBoardReads = field(init=False)
+
+    @tasks.default
+    def _tasks(self) -> SqlTaskReads:
+        return SqlTaskReads(self.session)
+
+    @agents.default
+    def _agents(self) -> SqlAgentReads:
+        return SqlAgentReads(self.session)
+
+    @boards.default
+    def _boards(self) -> SqlBoardReads:
+        return SqlBoardReads(self.session)
+
+    async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
+        """
+        The result that this key of the principal was kept with after *since*, if it was used.
+        """
+        return await self.session.read(lambda: used_key(self.session.dialect, principal, once, since=since))
+
+    async def ping(self) -> None:
+        """
+        Ask the store for a sign of life.
+        """
+
+        def steps() -> Steps[None]:
+            yield ONE(self.session.dialect)
+
+        await self.session.read(steps)

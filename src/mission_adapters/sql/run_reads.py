@@ -1,0 +1,88 @@
+"""
+Reading what happened to one task: its runs, and where it stands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from sqlalchemy import Executable, Select, select, union_all
+
+from mission_adapters.sql.loads import RUN, TASK, TASKS, a_run, a_task
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.source import granted
+from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.tables import dependencies, runs, tasks
+from mission_core.tasks.model import Status, TaskNotFound
+from mission_core.tasks.queries import Reading, RunRow
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
+    from mission_core.ids import TaskId, TaskNumber
+
+HISTORY: Final = Statement(
+    select(*(runs.c[name] for name in RunRow._fields))
+    .where(runs.c.task == value("task"), runs.c.organization == value("organization"))
+    .order_by(runs.c.fence.desc())
+)
+
+
+def _this(numbered: bool) -> Select[Any]:
+    key = tasks.c.number == value("key", int) if numbered else tasks.c.id == value("key")
+    return select(tasks.c.id, tasks.c.board).where(tasks.c.organization == value("organization"), key)
+
+
+@shaped
+def _place(numbered: bool) -> Executable:
+    return _this(numbered)
+
+
+@shaped
+def _situation(numbered: bool) -> Executable:
+    """
+    A task and those that it depends on, each with its live run: one statement, so as of one moment.
+    """
+    this = _this(numbered).cte("this")
+    named = select(dependencies.c.depends_on).join(this, this.c.id == dependencies.c.task)
+    every = union_all(select(this.c.id), named).subquery("every")
+    found = TASKS.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
+    return select(*TASK, *RUN).select_from(found)
+
+
+def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[list[RunRow]]:
+    """
+    The runs of a task, latest first.
+
+    Raises:
+        TaskNotFound: If the principal's organization has none.
+        BoardDenied: If its board is not granted to the principal.
+    """
+    own = principal.organization.bytes
+    found = yield _place(isinstance(task, int))(dialect, organization=own, key=_plain(task))
+    id, board = found[0] if found else (None, None)
+    granted(principal, id, UUID(bytes=board) if board else None, TaskNotFound)  # type: ignore[arg-type]
+    rows = yield HISTORY(dialect, organization=own, task=id)
+    return [RunRow._make(row) for row in rows]
+
+
+def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[Reading]:
+    """
+    A task, its live run, and the dependencies that are not done.
+
+    Raises:
+        TaskNotFound: If the principal's organization has none.
+        BoardDenied: If its board is not granted to the principal.
+    """
+    own = principal.organization.bytes
+    rows = yield _situation(isinstance(task, int))(dialect, organization=own, key=_plain(task))
+    found = {each.id: (each, row) for row in rows for each in (a_task(row),)}
+    this, row = next((pair for pair in found.values() if task in (pair[0].id, pair[0].number)), (None, None))
+    this = granted(principal, this, this.board if this else None, TaskNotFound)
+    run = row[len(TASK) :] if row is not None and row[len(TASK)] is not None else None
+    others = (found[each][0] for each in this.depends_on if each in found)
+    return Reading(this, a_run(run) if run else None, tuple(each for each in others if each.status is not Status.DONE))
+
+
+def _plain(task: TaskId | TaskNumber) -> bytes | int:
+    return task.bytes if isinstance(task, UUID) else task

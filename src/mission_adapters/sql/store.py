@@ -1,0 +1,95 @@
+"""
+The store in a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from sqlalchemy import UniqueConstraint
+
+from mission_adapters.clocks import SystemClock
+from mission_adapters.sql.accounts import SqlCredentials
+from mission_adapters.sql.flush import flush
+from mission_adapters.sql.log import SqlLog
+from mission_adapters.sql.migrations import migrate, path_in
+from mission_adapters.sql.numbers import SqlNumbers
+from mission_adapters.sql.reads import SqlReads
+from mission_adapters.sql.session import Session
+from mission_adapters.sql.source import SqlSource
+from mission_adapters.sql.tables import metadata
+from mission_adapters.unit import Remembered, Unit
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
+    from mission_core.ports import Clock, Once
+
+UNIQUE: Final = {
+    tuple(f"{table.name}.{column.name}" for column in constraint.columns): str(constraint.name)
+    for table in metadata.tables.values()
+    for constraint in table.constraints
+    if isinstance(constraint, UniqueConstraint)
+}
+"""The names of unique constraints by their columns, which is all that SQLite tells."""
+
+
+class SqlStore:
+    """
+    Keeps everything in SQLite or PostgreSQL.
+
+    Args:
+        clock: Says when an idempotency key was used; the system's if it is not given.
+    """
+
+    def __init__(self, session: Session, clock: Clock | None = None) -> None:
+        self.session = session
+        self.clock = clock or SystemClock()
+        self.source = SqlSource(session)
+        self.reads = SqlReads(session)
+        self.log = SqlLog(session)
+        self.credentials = SqlCredentials(session)
+        self.numbers = SqlNumbers(session)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, migrated: bool = True, clock: Clock | None = None) -> AsyncIterator[Self]:
+        """
+        The store at `sqlite:///path` or `postgresql://...`, with the migrations it lacks run first.
+
+        Args:
+            migrated: Whether to run migrations.
+
+        Raises:
+            ValueError: If the URL names no such database.
+            StoreFailed: If it cannot be opened.
+        """
+        if migrated:
+            await asyncio.to_thread(migrate, url)
+        path = path_in(url)
+        if path is not None:
+            from mission_adapters.sql.sqlite import SqliteSession
+
+            async with SqliteSession.open(path, constraints=UNIQUE) as session:
+                yield cls(session, clock)
+        else:
+            from mission_adapters.sql.postgres import PostgresSession
+
+            async with PostgresSession.open(url) as session:
+                yield cls(session, clock)
+
+    def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
+        """
+        A unit of work for this principal.
+        """
+        return Unit(self, principal, once)
+
+    async def flush(self, remembered: Remembered) -> Any:
+        """
+        Make all that a unit remembered so, or nothing; as `UnitOfWork.commit` promises.
+        """
+        wakes = remembered.principal.organization if remembered.facts or remembered.operations else None
+        dialect, at = self.session.dialect, self.clock.now()
+        return await self.session.write(lambda: flush(remembered, dialect, at=at), wakes=wakes)

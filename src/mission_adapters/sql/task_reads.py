@@ -1,0 +1,248 @@
+"""
+Reading tasks as rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Executable, Select, func, select
+
+from mission_adapters.sql.loads import ASSIGNED
+from mission_adapters.sql.run_reads import read_history, read_situation
+from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.source import sees
+from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
+from mission_adapters.sql.tables import agents, boards, dependencies, tasks
+from mission_core.accounts.model import board_of
+from mission_core.boards.model import BoardDenied
+from mission_core.tasks.model import Status, TaskNotFound
+from mission_core.tasks.queries import Dependency, TaskRow
+from mission_core.values import Listed, name_key
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
+    from mission_core.ids import TaskId, TaskNumber
+    from mission_core.tasks.queries import Reading, RunRow, TaskFilter
+    from mission_core.values import Page
+
+Given = dict[str, Any]
+_own: Final = value("organization")
+_elsewhere: Final[dict[str, ColumnElement[Any]]] = {
+    "board_number": boards.c.number,
+    "board_name": boards.c.name,
+    "ticket_prefix": boards.c.ticket_prefix,
+    "assignee_agent": agents.c.id,
+}
+FIELDS: Final = TaskRow._fields[:-1]
+"""What the statement selects, in the order of the row's fields; the dependencies come from another."""
+ID, BOARD, DEPENDS_ON = (FIELDS.index(name) for name in ("id", "board", "depends_on"))
+UNDER_WAY: Final = (Status.ASSIGNED.value, Status.IN_PROGRESS.value)
+ROWS: Final[Select[Any]] = (
+    select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS))
+    .select_from(tasks.join(boards, boards.c.id == tasks.c.board).outerjoin(agents, ASSIGNED))
+    .where(tasks.c.organization == _own)
+)
+DEPENDENCIES: Final = Statement(
+    select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
+    .join(tasks, tasks.c.id == dependencies.c.depends_on)
+    .where(among(dependencies.c.task, "tasks", Ids()))
+)
+FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
+    "id": lambda: tasks.c.id == value("id"),
+    "number": lambda: tasks.c.number == value("number", int),
+    "after": lambda: tasks.c.number < value("after", int),
+    "status": lambda: tasks.c.status == value("status", str),
+    "statuses": lambda: among(tasks.c.status, "statuses", Texts()),
+    "own_board": lambda: tasks.c.board == value("own_board"),
+    "board": lambda: tasks.c.board == value("board"),
+    "board_number": lambda: tasks.c.board == _board_numbered(),
+    "name": lambda: tasks.c.assignee_key == value("name", str),
+    "agent": lambda: tasks.c.assignee_key == _name_of_agent(),
+    "nobody": lambda: tasks.c.assignee_key.is_(None),
+    "priority": lambda: tasks.c.priority == value("priority", str),
+}
+"""How each filter reads, by the name of its value."""
+
+
+def _board_numbered() -> Any:
+    found = select(boards.c.id).where(boards.c.organization == _own, boards.c.number == value("board_number", int))
+    return found.scalar_subquery()
+
+
+def _name_of_agent() -> Any:
+    found = select(agents.c.name_key).where(agents.c.organization == _own, agents.c.id == value("agent"))
+    return found.scalar_subquery()
+
+
+@shaped
+def _one(*filters: str) -> Executable:
+    return ROWS.where(*(FILTERS[name]() for name in filters))
+
+
+@shaped
+def _page(*filters: str) -> Executable:
+    found = ROWS.where(*(FILTERS[name]() for name in filters)).order_by(tasks.c.number.desc())
+    return found.limit(value("limit", int)).offset(value("offset", int))
+
+
+@shaped
+def _count(*filters: str) -> Executable:
+    found = select(func.count()).select_from(tasks).where(tasks.c.organization == _own)
+    return found.where(*(FILTERS[name]() for name in filters if name != "after"))
+
+
+@shaped
+def _under_way(*filters: str) -> Executable:
+    found = ROWS.where(tasks.c.status.in_(UNDER_WAY), *(FILTERS[name]() for name in filters))
+    return found.order_by(tasks.c.rank, tasks.c.number).limit(value("limit", int))
+
+
+@shaped
+def _tally(*filters: str) -> Executable:
+    found = select(tasks.c.assignee_key, tasks.c.status, func.count()).where(
+        tasks.c.organization == _own, among(tasks.c.assignee_key, "names", Texts())
+    )
+    found = found.where(*(FILTERS[name]() for name in filters))
+    return found.group_by(tasks.c.assignee_key, tasks.c.status)
+
+
+@frozen
+class SqlTaskReads:
+    """
+    Reads tasks as far as a principal may see them.
+    """
+
+    session: Session
+
+    async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
+        """
+        One task.
+        """
+        given: Given = {"id": task.bytes} if isinstance(task, UUID) else {"number": task}
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[TaskRow]:
+            found = yield _one(*given)(dialect, organization=own, **given)
+            if not found:
+                raise TaskNotFound
+            if not sees(principal, UUID(bytes=found[0][BOARD])):  # type: ignore[arg-type]
+                raise BoardDenied
+            rows = yield from _shown(dialect, found)
+            return rows[0]
+
+        return await self.session.read(steps)
+
+    async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
+        """
+        Task rows, newest first.
+        """
+        given = _asked(principal, wanted)
+        shape = tuple(given)
+        given["organization"] = principal.organization.bytes
+        dialect, paged = self.session.dialect, shape
+        limits: Given = {"limit": page.limit, "offset": page.offset}
+        if page.after is not None:
+            paged, limits["after"] = (*shape, "after"), page.after
+
+        def steps() -> Steps[Listed]:
+            found = yield _page(*paged)(dialect, **given, **limits)
+            rows = yield from _shown(dialect, found)
+            if page.after is None and 0 < len(rows) < page.limit:
+                return Listed(rows, page.offset + len(rows))  # the last page tells the total itself
+            ((total,),) = yield _count(*shape)(dialect, **given)
+            return Listed(rows, total)
+
+        return await self.session.read(steps)
+
+    async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
+        """
+        The runs of a task, latest first.
+        """
+        dialect = self.session.dialect
+        return await self.session.read(lambda: read_history(dialect, principal, task))
+
+    async def reading(self, principal: Principal, task: TaskId | TaskNumber) -> Reading:
+        """
+        What explaining a task needs, as of one moment.
+        """
+        dialect = self.session.dialect
+        return await self.session.read(lambda: read_situation(dialect, principal, task))
+
+    async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
+        """
+        What is assigned to that name or under way, by priority, oldest first.
+        """
+        given: Given = {"name": name_key(assignee), **_confined(principal)}
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[TaskRow]]:
+            found = yield _under_way(*given)(dialect, organization=own, limit=limit, **given)
+            rows = yield from _shown(dialect, found)
+            return rows
+
+        return await self.session.read(steps)
+
+    async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:
+        """
+        How many tasks each of these names has in each status.
+        """
+        given, dialect = _confined(principal), self.session.dialect
+        names = list({name_key(each) for each in assignees})
+
+        def steps() -> Steps[dict[tuple[str, str], int]]:
+            found = yield _tally(*given)(dialect, organization=principal.organization.bytes, names=names, **given)
+            return {(name, status): count for name, status, count in found}
+
+        return await self.session.read(steps)
+
+
+def _confined(principal: Principal) -> Given:
+    own = board_of(principal)
+    return {} if own is None else {"own_board": own.bytes}
+
+
+def _asked(principal: Principal, wanted: TaskFilter) -> Given:
+    """
+    The filters that were given, by the names in `FILTERS`.
+    """
+    given = _confined(principal)
+    if wanted.statuses is not None and len(wanted.statuses) == 1:
+        given["status"] = wanted.statuses[0].value
+    elif wanted.statuses is not None:
+        given["statuses"] = [each.value for each in wanted.statuses]
+    if isinstance(wanted.board, UUID):
+        given["board"] = wanted.board.bytes
+    elif wanted.board is not None:
+        given["board_number"] = wanted.board
+    if wanted.assignee is not None:
+        given["name"] = name_key(wanted.assignee)
+    if wanted.assignee_agent is not None:
+        given["agent"] = wanted.assignee_agent.bytes
+    if wanted.unassigned:
+        given["nobody"] = None
+    if wanted.priority is not None:
+        given["priority"] = wanted.priority
+    return given
+
+
+def _shown(dialect: str, found: list[Any]) -> Steps[list[TaskRow]]:
+    """
+    The rows with their dependencies, which are asked for only if there are any.
+    """
+    waiting = [row[ID] for row in found if row[DEPENDS_ON]]
+    if not waiting:
+        return [TaskRow._make((*row, ())) for row in found]
+    known: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
+    for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
+        known[task][id] = Dependency(id, number, status == Status.DONE.value)
+    return [TaskRow._make((*row, _in_order(row[DEPENDS_ON], known[row[ID]]))) for row in found]
+
+
+def _in_order(depends_on: bytes, known: dict[bytes, Dependency]) -> tuple[Dependency, ...]:
+    ids = (depends_on[at : at + 16] for at in range(0, len(depends_on), 16))
+    return tuple(known[id] for id in ids if id in known)
