@@ -1,0 +1,3 @@
+"""
+The Boards dialect: `/api/v1/*`, with UUIDs, ISO times and bearer tokens.
+"""

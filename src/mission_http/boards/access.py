@@ -1,0 +1,143 @@
+"""
+Who calls, and the board and task that a path names.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from starlette.requests import Request
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, System, require
+from mission_core.boards.model import BoardDenied
+from mission_core.errors import Refusal
+from mission_core.ids import BoardId, TaskId
+from mission_core.tasks.model import TaskNotFound
+from mission_http.boards.errors import Unauthorized, within_path
+from mission_http.platform.authentication import principal_for
+from mission_http.platform.endpoints import Access, Header
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.readings import LAX
+from mission_http.platform.refusals import FieldsInvalid
+
+MAYBE_TEXT: Final = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+TOKEN_HEADERS: Final = (
+    Header("X-Agent-Token", "The agent's token.", MAYBE_TEXT),
+    Header("Authorization", "The agent's token as a bearer token, where no X-Agent-Token is sent.", MAYBE_TEXT),
+)
+USER: Final = Access("user", "A person, or a program with the API key.", schemes=("HTTPBearer",))
+MIXED: Final = Access("user or agent", "A person, or an agent of the board.")
+AGENT: Final = Access("agent", "An agent.", headers=TOKEN_HEADERS)
+
+
+async def authenticate(request: Request, access: Access) -> Principal:
+    """
+    Who calls.
+
+    A user comes with a bearer token, an agent with `X-Agent-Token` or a bearer token. Where both may call, an
+    `X-Agent-Token` that is there is the only one looked at.
+
+    Raises:
+        Unauthorized: If nobody does who may use this operation.
+    """
+    agent_token = request.headers.get("x-agent-token", "").strip()
+    if agent_token and access is not USER:
+        principal = await principal_for(request, agent_token)
+        if isinstance(principal, AgentPrincipal):
+            return principal
+        raise Unauthorized
+    secret = _bearer_of(request)
+    principal = await principal_for(request, secret) if secret else None
+    known = isinstance(principal, System) if access is USER else isinstance(principal, AgentPrincipal)
+    if principal is None or not (known or access is MIXED):
+        raise Unauthorized
+    return principal
+
+
+def _bearer_of(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def admin_of(request: Request) -> Principal:
+    """
+    The caller, who must be an admin.
+
+    Raises:
+        RoleTooLow: If not.
+    """
+    principal = principal_of(request)
+    require(principal, Role.ADMIN)
+    return principal
+
+
+def path_id(request: Request, name: str) -> UUID:
+    """
+    A UUID in the path, in any of its spellings.
+
+    Raises:
+        FieldsInvalid: If it is none.
+    """
+    try:
+        return LAX.uuid(request.path_params[name])
+    except FieldsInvalid as refusal:
+        raise within_path(refusal, name) from None
+
+
+async def board_in(request: Request) -> BoardId:
+    """
+    The board that the path names, as far as the caller may see it.
+    """
+    board = BoardId(path_id(request, "board_id"))
+    return await ports_of(request).reads.boards.check(principal_of(request), board)
+
+
+@frozen
+class Place:
+    """
+    The board, and the task if there is one, that a path names.
+
+    As a context it lets their own refusals go before all others: whatever is wrong with a request to a board that is
+    not there, the answer is that it is not there. This costs nothing where nothing is wrong.
+    """
+
+    request: Request
+    board: BoardId
+    task: TaskId | None = None
+
+    @classmethod
+    def of(cls, request: Request) -> Place:
+        """
+        Raises:
+            FieldsInvalid: If an id is malformed.
+        """
+        board = BoardId(path_id(request, "board_id"))
+        task = TaskId(path_id(request, "task_id")) if "task_id" in request.path_params else None
+        return cls(request, board, task)
+
+    async def __aenter__(self) -> Place:
+        return self
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, Refusal):
+            await self.check()
+
+    async def check(self) -> None:
+        """
+        Raises:
+            BoardNotFound: If there is no such board for the caller.
+            BoardDenied: If it is not the caller's to see.
+            TaskNotFound: If there is no such task on it.
+        """
+        reads, principal = ports_of(self.request).reads, principal_of(self.request)
+        await reads.boards.check(principal, self.board)
+        if self.task is not None:
+            try:
+                row = await reads.tasks.get(principal, self.task)
+            except BoardDenied:
+                raise TaskNotFound from None  # it is on another board
+            if row.board != self.board.bytes:
+                raise TaskNotFound

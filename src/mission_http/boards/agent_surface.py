@@ -1,0 +1,146 @@
+"""
+What an agent sees of the world below `/agent`: itself, its boards and their tasks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import AgentPrincipal, built_in_gateway
+from mission_core.agents.use_cases import HearAgent, hear_agent
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.boards.queries import BoardFilter
+from mission_core.ids import BoardId
+from mission_core.ports import perform
+from mission_http.boards.access import AGENT, path_id
+from mission_http.boards.answers import one, page_from, wanted_page
+from mission_http.boards.intents import told
+from mission_http.boards.leases import AGENT_ENDPOINTS
+from mission_http.boards.payloads import (
+    AgentHealthStatusResponse,
+    AgentRead,
+    BoardRead,
+    LimitOffsetPage,
+    PageQuery,
+    TaskQuery,
+    TaskRead,
+)
+from mission_http.boards.tasks import TASKS, list_tasks
+from mission_http.boards.wire import StatusFilterUnknown, agent_row, agents_of, board_from, maybe_uuid
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+
+def agent_of(request: Request) -> AgentPrincipal:
+    """
+    The agent that calls; only agents get here.
+    """
+    principal = principal_of(request)
+    assert isinstance(principal, AgentPrincipal)
+    return principal
+
+
+async def agent_healthz(request: Request) -> Response:
+    """
+    Tell an agent that its token works, and who it is.
+    """
+    agent = agent_of(request)
+    row = await ports_of(request).reads.agents.get(agent, agent.agent)
+    return json_of(
+        {
+            "ok": True,
+            "agent_id": str(agent.agent),
+            "board_id": maybe_uuid(row.board),
+            "gateway_id": str(built_in_gateway(agent.organization)),
+            "status": row.reported,
+            "is_board_lead": bool(row.lead),
+        }
+    )
+
+
+async def agent_heartbeat(request: Request) -> Response:
+    """
+    Take a sign of life of the agent that calls.
+
+    No body is read; whatever is sent is ignored.
+    """
+    agent, ports = agent_of(request), ports_of(request)
+    heard = await perform(hear_agent, ports, agent, HearAgent(agent=agent.agent))
+    return one(agents_of(agent.organization, at=ports.clock.now())(agent_row(heard)))
+
+
+async def list_boards(request: Request) -> Response:
+    """
+    List the boards an agent may work on, the newest first.
+
+    An agent of a board sees that board; one without a board sees all of its organization.
+    """
+    query = query_of(request, PageQuery)
+    wanted = BoardFilter(by_name=False)
+    listed = await ports_of(request).reads.boards.page(principal_of(request), wanted, wanted_page(query))
+    return page_from(listed, query, board_from)
+
+
+async def get_board(request: Request) -> Response:
+    """
+    Read a board that an agent may work on.
+    """
+    row = await ports_of(request).reads.boards.get(principal_of(request), BoardId(path_id(request, "board_id")))
+    return one(board_from(row))
+
+
+def _endpoint(method: str, path: str, handler: Any, extra: dict[str, Any], *, main: bool, **more: Any) -> Endpoint:
+    tags = ("agent", "agent-lead", "agent-worker", *(("agent-main",) if main else ()))
+    return Endpoint(method, path, handler, who=AGENT, tags=tags, extra=extra, **more)
+
+
+ENDPOINTS = [
+    _endpoint(
+        "GET", "/agent/healthz", agent_healthz,
+        told(
+            "agent_auth_health", ["You want to know whether your token works, before anything else."],
+            unless=["You want to be seen as online: send a heartbeat."],
+        ),
+        main=True, gives=AgentHealthStatusResponse,
+    ),
+    _endpoint(
+        "POST", "/agent/heartbeat", agent_heartbeat,
+        told(
+            "agent_heartbeat", ["You are up and want to be seen so; again every few minutes."],
+            unless=["You want to extend a lease: that has a heartbeat of its own."],
+            effects=["You were last seen now; if you were new or offline, you are online."],
+        ),
+        main=True, gives=AgentRead,
+    ),
+    _endpoint(
+        "GET", "/agent/boards", list_boards,
+        told(
+            "agent_board_discovery", ["You want to know which boards you may work on."],
+            unless=["You know the board's id already: read it."],
+        ),
+        main=True, query=PageQuery, gives=LimitOffsetPage[BoardRead],
+    ),
+    _endpoint(
+        "GET", "/agent/boards/{board_id}", get_board,
+        told(
+            "agent_board_lookup", ["You know a board's id and want its goal and rules."],
+            unless=["You look for boards: list them."],
+        ),
+        main=True, gives=BoardRead, refuses=(BoardNotFound, BoardDenied),
+    ),
+    _endpoint(
+        "GET", "/agent" + TASKS, list_tasks,
+        told(
+            "agent_board_task_discovery", ["You want to see a board's tasks, by status or assignee."],
+            unless=["You want to begin work: claim the next task."],
+        ),
+        main=False, query=TaskQuery, gives=LimitOffsetPage[TaskRead],
+        refuses=(BoardNotFound, BoardDenied, StatusFilterUnknown),
+    ),
+    *AGENT_ENDPOINTS,
+]  # fmt: skip

@@ -1,0 +1,49 @@
+"""
+Answers: one thing with its version as an entity tag, or a page of many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.ids import TaskId
+from mission_core.values import Listed, Page
+from mission_http.boards.payloads import PageQuery
+from mission_http.boards.wire import task_from
+from mission_http.platform.etags import etag_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+
+
+def one(shown: dict[str, Any]) -> Response:
+    """
+    One thing that has a version.
+    """
+    return json_of(shown, headers={"etag": etag_of(shown["version"])})
+
+
+def wanted_page(query: PageQuery) -> Page:
+    return Page(limit=query.limit, offset=query.offset)
+
+
+def page_of(rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], dict[str, Any]]) -> Response:
+    """
+    One page of rows, each as *shown* shows it.
+    """
+    items = [shown(row) for row in rows]
+    return json_of({"items": items, "total": total, "limit": query.limit, "offset": query.offset})
+
+
+def page_from(listed: Listed, query: PageQuery, shown: Callable[[Any], dict[str, Any]]) -> Response:
+    return page_of(listed.rows, listed.total, query, shown)
+
+
+async def task_as_read(request: Request, task: TaskId) -> dict[str, Any]:
+    """
+    The task as it was committed, as `TaskRead`.
+    """
+    return task_from(await ports_of(request).reads.tasks.get(principal_of(request), task))

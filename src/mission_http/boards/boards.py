@@ -1,0 +1,122 @@
+"""
+Boards, as people see and edit them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal, built_in_gateway
+from mission_core.boards.model import Board, BoardDenied, BoardNotFound, GoalIncomplete
+from mission_core.boards.queries import BoardFilter
+from mission_core.boards.use_cases import create_board as make_board
+from mission_core.boards.use_cases import update_board as change_board
+from mission_core.errors import VersionMismatch
+from mission_core.ids import BoardId
+from mission_core.ports import Ports, perform
+from mission_core.values import Absent
+from mission_http.boards.access import USER, Place, admin_of, path_id
+from mission_http.boards.answers import one, page_from, wanted_page
+from mission_http.boards.errors import Unacceptable
+from mission_http.boards.payloads import BoardCreate, BoardQuery, BoardRead, BoardUpdate, LimitOffsetPage
+from mission_http.boards.wire import board_from
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.queries import query_of
+
+
+async def list_boards(request: Request) -> Response:
+    """
+    List the boards of the organization.
+
+    They come by name; boards of one name come newest first.
+    """
+    query = query_of(request, BoardQuery)
+    principal = principal_of(request)
+    own = query.gateway_id == built_in_gateway(principal.organization)
+    # The rows of boards on the built-in gateway do not name it.
+    wanted = BoardFilter(gateway=None if own else query.gateway_id, group=query.board_group_id)
+    listed = await ports_of(request).reads.boards.page(principal, wanted, wanted_page(query))
+    return page_from(listed, query, board_from)
+
+
+async def create_board(request: Request) -> Response:
+    """
+    Make a board.
+
+    It needs no live gateway: without a gateway_id it belongs to the organization's built-in one.
+    """
+    principal = admin_of(request)
+    body = await body_of(request, BoardCreate)
+    _check_places(principal, body.gateway_id, body.board_group_id)
+    once = await idempotency_of(request)
+    board = await perform(make_board, ports_of(request), principal, body.command(), once=once, again=_again)
+    return one(await _as_read(request, board.id))
+
+
+async def get_board(request: Request) -> Response:
+    """
+    Read a board.
+    """
+    return one(await _as_read(request, BoardId(path_id(request, "board_id"))))
+
+
+async def update_board(request: Request) -> Response:
+    """
+    Change the named fields of a board.
+
+    A field that is not sent stays as it is; null is a value.
+    """
+    async with Place.of(request) as place:
+        principal = principal_of(request)
+        body = await body_of(request, BoardUpdate)
+        _check_places(principal, body.gateway_id, body.board_group_id)
+        command = body.command(place.board, expects=expects_of(request))
+        await perform(change_board, ports_of(request), principal, command)
+    return one(await _as_read(request, place.board))
+
+
+def _check_places(principal: Principal, gateway: UUID | Absent | None, group: UUID | Absent | None) -> None:
+    """
+    Raises:
+        Unacceptable: If the organization has no such gateway or group.
+    """
+    if isinstance(gateway, UUID) and gateway != built_in_gateway(principal.organization):
+        raise Unacceptable("gateway_id is invalid")
+    if isinstance(group, UUID):
+        raise Unacceptable("board_group_id is invalid")
+
+
+async def _as_read(request: Request, board: BoardId) -> dict[str, Any]:
+    return board_from(await ports_of(request).reads.boards.get(principal_of(request), board))
+
+
+async def _again(ports: Ports, principal: Principal, board: UUID) -> Board:
+    async with ports.unit(principal) as unit:
+        return await unit.boards.get(BoardId(board))
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/boards", list_boards, query=BoardQuery, gives=LimitOffsetPage[BoardRead], who=USER, tags=("boards",)
+    ),
+    Endpoint(
+        "POST", "/boards", create_board, takes=BoardCreate, gives=BoardRead, who=USER, tags=("boards",),
+        headers=(IDEMPOTENCY_KEY,),
+    ),
+    Endpoint(
+        "GET", "/boards/{board_id}", get_board, gives=BoardRead, who=USER, tags=("boards",),
+        refuses=(BoardNotFound, BoardDenied),
+    ),
+    Endpoint(
+        "PATCH", "/boards/{board_id}", update_board, takes=BoardUpdate, gives=BoardRead, who=USER, tags=("boards",),
+        headers=(IF_MATCH,), refuses=(BoardNotFound, BoardDenied, GoalIncomplete, VersionMismatch),
+    ),
+]  # fmt: skip

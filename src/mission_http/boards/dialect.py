@@ -1,0 +1,66 @@
+"""
+The Boards dialect as the platform takes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args, get_origin
+
+from mission_http.boards import agent_surface, agents, boards, health, leases, tasks
+from mission_http.boards.access import authenticate
+from mission_http.boards.errors import STATUSES, render
+from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
+from mission_http.boards.wire import CONVERTER, JsonObject
+from mission_http.platform.endpoints import Dialect, Manners, Paperwork
+from mission_http.settings import Settings
+
+TAGS: Final = (
+    "auth", "health", "agents", "activity", "gateways", "metrics", "organizations", "souls-directory", "skills",
+    "board-groups", "board-group-memory", "boards", "board-memory", "board-webhooks", "board-onboarding", "approvals",
+    "tasks", "custom-fields", "tags", "users", "agent", "agent-lead", "agent-worker", "agent-main",
+)  # fmt: skip
+UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
+
+
+def boards_dialect(settings: Settings) -> Dialect:
+    """
+    The Boards dialect with all its operations.
+    """
+    return Dialect(
+        name="Boards API",
+        prefix="/api/v1",
+        endpoints=(
+            *health.ENDPOINTS,
+            *boards.ENDPOINTS,
+            *tasks.ENDPOINTS,
+            *leases.ENDPOINTS,
+            *agents.ENDPOINTS,
+            *agent_surface.ENDPOINTS,
+        ),
+        converter=CONVERTER,
+        query_converter=CONVERTER,
+        authenticate=authenticate,
+        render=render,
+        statuses=STATUSES,
+        manners=Manners(redirects_slash=True, syntax_first=True, any_content_type=False),
+        paperwork=Paperwork(
+            title="Mission Control API",
+            version="0.1.0",
+            tags=TAGS,
+            schema_name=component_of,
+            schemas={JsonObject: {"type": "object", "additionalProperties": True}},
+            path_schemas={"task_id": UUID_SCHEMA},
+            security_schemes={"HTTPBearer": {"type": "http", "scheme": "bearer"}},
+            errors={409: BlockedTaskError, 422: HTTPValidationError},
+            error=LLMErrorResponse,
+        ),
+    )
+
+
+def component_of(kind: Any) -> str:
+    """
+    The name of a class in the document; pages say what they are pages of.
+    """
+    if get_origin(kind) is None:
+        return str(kind.__name__)
+    return f"{get_origin(kind).__name__}_TypeVar_Customized_{get_args(kind)[0].__name__}_"

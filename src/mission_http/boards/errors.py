@@ -1,0 +1,247 @@
+"""
+How the Boards dialect refuses: `{"detail": text, object or list of field errors, "request_id": …}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import AgentPrincipal, NotYourAgent
+from mission_core.agents.model import TooManyAgents
+from mission_core.boards.model import BoardDenied, GoalIncomplete
+from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, RoleTooLow
+from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
+from mission_core.tasks.runs import TooManyOrders
+from mission_http.platform.exchange import exchange_of, request_id_of
+from mission_http.platform.json import json_of
+from mission_http.platform.refusals import (
+    BodyMalformed,
+    BodyMissing,
+    BodyTooLarge,
+    FieldError,
+    FieldsInvalid,
+    MethodRefused,
+)
+
+NAMES: Final = {"depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template"}
+"""Fields of the core that are called otherwise on this wire."""
+
+
+class Unauthorized(Denied):
+    """
+    Nobody known to this operation calls.
+    """
+
+
+class Forbidden(Denied):
+    """
+    The caller is known and may not; nothing more is said.
+    """
+
+
+@define
+class Refused(Denied):
+    """
+    The caller is known and may not, and this is why.
+    """
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@define
+class Unacceptable(Invalid):
+    """
+    A rule on the payload, in the words that clients know.
+    """
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+class UserNotFound(NotFound):
+    """
+    There is no such person in the organization.
+    """
+
+
+@define
+class Missing(NotFound):
+    """
+    Something that an answer names although most are silent about what is missing.
+    """
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} not found"
+
+
+class OtherBoard(Conflict):
+    """
+    An assignee belongs to another board.
+    """
+
+
+@define
+class NameTaken(Conflict):
+    """
+    Another agent of the board, or of the organization, has this name.
+    """
+
+    here: bool
+
+    def __str__(self) -> str:
+        where = "on this board" if self.here else "in this gateway workspace"
+        return f"An agent with this name already exists {where}."
+
+
+@define
+class TagsMissing(NotFound):
+    """
+    Tags that the organization does not have.
+    """
+
+    missing: list[UUID]
+
+
+@define
+class FieldsUnknown(Invalid):
+    """
+    Custom fields that the board does not have.
+    """
+
+    keys: list[str]
+
+
+STATUSES: Final[Mapping[type[Exception], int]] = {
+    Invalid: 422,
+    BodyTooLarge: 413,
+    Unauthorized: 401,
+    CommentRequired: 422,
+    TooManyAgents: 409,
+    TooManyOrders: 409,
+}
+BARE: Final = (Unauthorized, Forbidden, NotYourAgent, RoleTooLow, UserNotFound, OtherBoard, MethodRefused)
+"""What says no more than the phrase of its status."""
+
+
+def render(error: Exception, status: int, request: Request) -> Response:
+    """
+    The error in this dialect's envelope.
+    """
+    if isinstance(error, BARE) or (isinstance(error, BoardDenied) and _is_agent(request)):
+        detail: Any = HTTPStatus(status).phrase
+    else:
+        detail = detail_of(error)
+    return json_of({"detail": detail, "request_id": request_id_of(request)}, status)
+
+
+def _is_agent(request: Request) -> bool:
+    return isinstance(exchange_of(request).principal, AgentPrincipal)
+
+
+@singledispatch
+def detail_of(error: Exception) -> Any:
+    """
+    What the envelope says about an error: its own words, unless registered otherwise.
+    """
+    return str(error)
+
+
+@detail_of.register
+def _(error: NotFound) -> str:
+    return "Not Found"
+
+
+@detail_of.register
+def _(error: Missing) -> str:
+    return str(error)
+
+
+@detail_of.register
+def _(error: GoalIncomplete) -> str:
+    return "Goal boards require objective and success_metrics"
+
+
+@detail_of.register
+def _(error: Blocked) -> dict[str, Any]:
+    return {
+        "message": str(error),
+        "code": "task_blocked_cannot_transition",
+        "blocked_by_task_ids": [str(id) for id in error.by],
+    }
+
+
+@detail_of.register
+def _(error: GateClosed) -> dict[str, Any]:
+    return {"message": str(error), "blocked_by_task_ids": []}
+
+
+@detail_of.register
+def _(error: CommentRequired) -> str:
+    return str(error)
+
+
+@detail_of.register
+def _(error: DependencyNotFound) -> dict[str, Any]:
+    return {"message": str(error), "missing_task_ids": [str(id) for id in error.missing]}
+
+
+@detail_of.register
+def _(error: TagsMissing) -> dict[str, Any]:
+    message = "One or more tags do not exist in this organization."
+    return {"message": message, "missing_tag_ids": [str(id) for id in error.missing]}
+
+
+@detail_of.register
+def _(error: FieldsUnknown) -> dict[str, Any]:
+    return {"message": "Unknown custom field keys for this board.", "unknown_field_keys": sorted(error.keys)}
+
+
+@detail_of.register
+def _(error: FieldsInvalid) -> list[dict[str, Any]]:
+    return [_shown(each) for each in error.errors]
+
+
+@detail_of.register
+def _(error: InvalidField) -> list[dict[str, Any]]:
+    place = ("body", NAMES.get(error.field, error.field))
+    value = error.value if isinstance(error.value, str | int | float | list | dict) else None
+    said = {"error": error.reason}
+    return [_shown(FieldError(place, "value_error", f"Value error, {error.field} {error.reason}", value, said))]
+
+
+@detail_of.register
+def _(error: BodyMalformed) -> list[dict[str, Any]]:
+    told = {"error": error.reason}
+    return [_shown(FieldError(("body", error.offset), "json_invalid", "JSON decode error", {}, told))]
+
+
+@detail_of.register
+def _(error: BodyMissing) -> list[dict[str, Any]]:
+    return [_shown(FieldError(("body",), "missing", "Field required"))]
+
+
+def _shown(error: FieldError) -> dict[str, Any]:
+    shown = {"type": error.kind, "loc": error.loc, "msg": error.message, "input": error.input}
+    return shown | {"ctx": error.ctx} if error.ctx else shown
+
+
+def within_path(refusal: FieldsInvalid, name: str) -> FieldsInvalid:
+    """
+    The refusal of a value that stands in the path.
+    """
+    return FieldsInvalid(tuple(error.within("path", name) for error in refusal.errors))

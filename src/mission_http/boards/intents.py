@@ -1,0 +1,40 @@
+"""
+What the document tells agents about their operations: when to use one, when not, and who may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+ACTORS: Final = {"any_agent": "any agent's token", "board_lead": "the token of the board's lead"}
+
+
+def told(
+    intent: str,
+    when: Sequence[str],
+    *,
+    unless: Sequence[str],
+    effects: Sequence[str] = ("None: it only reads.",),
+    needs: Sequence[str] = (),
+    actor: str = "any_agent",
+) -> dict[str, Any]:
+    """
+    The vendor keys of an operation: its intent, when it is right and when it is not, what it needs and what it does.
+    """
+    return {
+        "x-llm-intent": intent,
+        "x-required-actor": actor,
+        "x-when-to-use": list(when),
+        "x-when-not-to-use": list(unless),
+        "x-prerequisites": [f"Send {ACTORS[actor]} as X-Agent-Token.", *needs],
+        "x-side-effects": list(effects),
+        "x-negative-guidance": [
+            "Never send another agent's token.",
+            "After a 4xx, change the request before sending it again.",
+        ],
+        "x-routing-policy": [f"Choose it for the intent {intent}.", *(f"Avoid it: {each}" for each in unless)],
+        "x-routing-policy-examples": [
+            {"input": {"intent": when[0], "required_privilege": actor}, "decision": intent},
+        ],
+    }

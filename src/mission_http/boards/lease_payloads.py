@@ -1,0 +1,174 @@
+"""
+What goes over the wire where work is taken under a lease.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from attrs import frozen
+
+from mission_core.ids import BoardId, OrderId, TaskId
+from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, OrderKind, Outcome, Result, RunState, Terms
+from mission_core.tasks.work import (
+    ClaimNext,
+    ClaimTask,
+    CompleteTask,
+    FailTask,
+    GiveOrder,
+    Heartbeat,
+    ReleaseTask,
+)
+from mission_http.boards.payloads import MaybeObject, TaskRead, nothing_if_blank
+from mission_http.boards.wire import JsonObject, maybe_json
+from mission_http.platform.shapes import Length, Range, Rule
+
+Told = Annotated[str | None, Length(0, 5000)]
+Reason = Literal[
+    "transient", "rate_limited", "timeout", "crashed", "tool_failed", "unclear", "access_missing", "impossible",
+    "refused",
+]  # fmt: skip
+
+
+@frozen(kw_only=True)
+class TaskClaim:
+    agent: Annotated[str | None, Length(0, 100), Rule(nothing_if_blank)] = None
+    lease_seconds: Annotated[int, Range(1, 86_400)] = 300
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(term=timedelta(seconds=self.lease_seconds))
+
+    def next_on(self, board: BoardId) -> ClaimNext:
+        return ClaimNext(agent=self.agent, board=board, terms=self.terms)
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> ClaimTask:
+        return ClaimTask(task=task, on=on, agent=self.agent, terms=self.terms, expects=expects)
+
+
+@frozen(kw_only=True)
+class LeaseRead:
+    run_id: UUID
+    lease: str
+    fence: int
+    attempt: int
+    expires_at: datetime
+    heartbeat_seconds: int
+
+
+@frozen(kw_only=True)
+class TaskClaimed:
+    task: TaskRead | None
+    lease: LeaseRead | None
+
+
+@frozen(kw_only=True)
+class LeaseHeartbeat:
+    lease: str
+    progress: JsonObject | None = None
+    acknowledges: UUID | None = None
+    waiting_for: Annotated[str | None, Length(1, 5000)] = None
+    wait_seconds: Annotated[int, Range(1, 2_592_000)] = 86_400
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> Heartbeat:
+        return Heartbeat(
+            task=task,
+            on=on,
+            lease=self.lease,
+            progress=maybe_json(self.progress),
+            acknowledges=OrderId(self.acknowledges) if self.acknowledges else None,
+            waiting_for=self.waiting_for,
+            wait=timedelta(seconds=self.wait_seconds),
+            expects=expects,
+        )
+
+
+@frozen(kw_only=True)
+class OrderRead:
+    id: UUID | None
+    kind: Literal["continue", "pause", "cancel", "steer"]
+    message: str | None
+
+
+@frozen(kw_only=True)
+class LeaseBeat:
+    order: OrderRead
+    state: RunState
+    expires_at: datetime
+    heartbeat_seconds: int
+
+
+@frozen(kw_only=True)
+class TaskComplete:
+    lease: str
+    outcome: Literal["success", "failed", "partial", "abandoned"] = "success"
+    resolution: Told = None
+    output: JsonObject | None = None
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> CompleteTask:
+        outcome = Outcome(result=Result(self.outcome), resolution=self.resolution, output=maybe_json(self.output))
+        return CompleteTask(task=task, on=on, lease=self.lease, outcome=outcome, expects=expects)
+
+
+@frozen(kw_only=True)
+class TaskFail:
+    lease: str
+    reason: Reason
+    message: Told = None
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> FailTask:
+        failure = Failure(reason=FAILURE_BY_CODE[self.reason], message=self.message)
+        return FailTask(task=task, on=on, lease=self.lease, failure=failure, expects=expects)
+
+
+@frozen(kw_only=True)
+class TaskRelease:
+    lease: str
+    note: Told = None
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> ReleaseTask:
+        return ReleaseTask(task=task, on=on, lease=self.lease, note=self.note, expects=expects)
+
+
+@frozen(kw_only=True)
+class TaskOrder:
+    kind: OrderKind
+    message: Told = None
+    to: Annotated[str | None, Length(0, 100), Rule(nothing_if_blank)] = None
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> GiveOrder:
+        return GiveOrder(task=task, on=on, kind=self.kind, message=self.message, to=self.to, expects=expects)
+
+
+@frozen(kw_only=True)
+class TaskExplanation:
+    state: str
+    since: datetime
+    why: str
+    next: str
+
+
+@frozen(kw_only=True)
+class RunRead:
+    run_id: UUID
+    task_id: UUID
+    fence: int
+    attempt: int
+    agent: str
+    state: RunState
+    claimed_at: datetime
+    expires_at: datetime
+    heartbeat_at: datetime
+    progress: MaybeObject
+    paused: bool
+    waiting_for: str | None
+    resumes_at: datetime | None
+    ended_at: datetime | None
+    outcome: str | None
+    resolution: str | None
+    output: MaybeObject
+    reason: str | None
+    message: str | None
+    note: str | None

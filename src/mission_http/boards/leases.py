@@ -1,0 +1,333 @@
+"""
+Taking work under a lease, in both halves of the dialect: `/boards/{board_id}/tasks` and `/agent/boards/…`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar, cast
+from uuid import UUID
+
+from attrs import evolve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.errors import VersionMismatch
+from mission_core.ids import BoardId, RunId, TaskId
+from mission_core.ports import Ports, perform
+from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.model import NotClaimable, Task, TaskNotFound
+from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
+from mission_core.tasks.work import (
+    Beat,
+    Claimed,
+    beat_again,
+    claim_next,
+    claim_task,
+    claimed_again,
+    complete_task,
+    fail_task,
+    give_order,
+    heartbeat,
+    release_task,
+)
+from mission_http.boards.access import AGENT, MIXED, Place
+from mission_http.boards.answers import one, page_of, task_as_read
+from mission_http.boards.intents import told
+from mission_http.boards.lease_payloads import (
+    LeaseBeat,
+    LeaseHeartbeat,
+    RunRead,
+    TaskClaim,
+    TaskClaimed,
+    TaskComplete,
+    TaskExplanation,
+    TaskFail,
+    TaskOrder,
+    TaskRelease,
+)
+from mission_http.boards.payloads import LimitOffsetPage, PageQuery, TaskRead
+from mission_http.boards.tasks import TASKS, task_again
+from mission_http.boards.wire import beats_of, lease_from, naive, run_from
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+C_co = TypeVar("C_co", covariant=True)
+
+
+async def claim_next_task(request: Request) -> Response:
+    """
+    Take the next work on a board under a lease.
+
+    The order is priority, due date, age. Where there is nothing to do, task and lease are null.
+    """
+    async with Place.of(request) as place:
+        body = await body_of(request, TaskClaim)
+        once = await idempotency_of(request)
+        claimed = await perform(
+            claim_next,
+            ports_of(request),
+            principal_of(request),
+            body.next_on(place.board),
+            once=once,
+            again=_told_again,
+        )
+        return await _claimed(request, claimed)
+
+
+async def claim_this_task(request: Request) -> Response:
+    """
+    Take this very task under a lease.
+    """
+    async with Place.of(request) as place:
+        body = await body_of(request, TaskClaim)
+        once = await idempotency_of(request)
+        command = body.of(_task(place), on=place.board, expects=expects_of(request))
+        claimed = await perform(
+            claim_task, ports_of(request), principal_of(request), command, once=once, again=_told_again
+        )
+        return await _claimed(request, claimed)
+
+
+async def heartbeat_lease(request: Request) -> Response:
+    """
+    Extend a lease, and hear what is ordered.
+
+    It may tell progress, acknowledge an order by its id, or begin to wait for a person.
+    """
+    async with Place.of(request) as place:
+        body = await body_of(request, LeaseHeartbeat)
+        once = await idempotency_of(request)
+        command = body.of(_task(place), on=place.board, expects=expects_of(request))
+        beat = await perform(
+            heartbeat, ports_of(request), principal_of(request), command, once=once, again=_beaten_again
+        )
+    order, run = beat.order, beat.run
+    return json_of(
+        {
+            "order": {
+                "id": str(order.id) if order else None,
+                "kind": beat.instruction,
+                "message": order.message if order else None,
+            },
+            "state": run.state.value,
+            "expires_at": naive(run.expires_at),
+            "heartbeat_seconds": beats_of(run),
+        }
+    )
+
+
+async def complete_lease(request: Request) -> Response:
+    """
+    Hand in the result of a lease.
+
+    On a board with gates the task goes to review.
+    """
+    return await _done(request, TaskComplete, complete_task)
+
+
+async def fail_lease(request: Request) -> Response:
+    """
+    Say that the work of a lease failed.
+
+    The reason decides what follows: another attempt, a person, or nothing.
+    """
+    return await _done(request, TaskFail, fail_task)
+
+
+async def release_lease(request: Request) -> Response:
+    """
+    Give the work of a lease back unfinished.
+
+    The note is for whoever takes it next. The attempt does not count.
+    """
+    return await _done(request, TaskRelease, release_task)
+
+
+async def order_task(request: Request) -> Response:
+    """
+    Order something of whoever works on a task.
+
+    Stealing takes effect at once; everything else is told by heartbeats until one acknowledges it.
+    """
+    return await _done(request, TaskOrder, give_order)
+
+
+async def explain_this_task(request: Request) -> Response:
+    """
+    Tell where a task stands, since when and why, and what happens next.
+    """
+    async with Place.of(request) as place:
+        found = await explain_task(ports_of(request), principal_of(request), _task(place), on=place.board)
+    return json_of({"state": found.state.value, "since": naive(found.since), "why": found.why, "next": found.next})
+
+
+async def list_runs(request: Request) -> Response:
+    """
+    List the runs of a task, the latest first.
+    """
+    async with Place.of(request) as place:
+        query = query_of(request, PageQuery)
+        await place.check()
+        runs = await ports_of(request).reads.tasks.runs(principal_of(request), _task(place))
+    return page_of(runs[query.offset : query.offset + query.limit], len(runs), query, run_from)
+
+
+class Body(Protocol[C_co]):
+    """
+    A body that is a command once it is known which task it is about.
+    """
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> C_co: ...
+
+
+async def _done(
+    request: Request, shape: type[Body[C_co]], use_case: Callable[[Ports, Principal, C_co], Awaitable[Task]]
+) -> Response:
+    async with Place.of(request) as place:
+        body = await body_of(request, shape)
+        once = await idempotency_of(request)
+        command = body.of(_task(place), on=place.board, expects=expects_of(request))
+        task = await perform(use_case, ports_of(request), principal_of(request), command, once=once, again=task_again)
+        return one(await task_as_read(request, task.id))
+
+
+def _task(place: Place) -> TaskId:
+    return cast(TaskId, place.task)
+
+
+async def _told_again(ports: Ports, principal: Principal, run: UUID) -> Claimed | None:
+    return await claimed_again(ports, principal, RunId(run))
+
+
+async def _beaten_again(ports: Ports, principal: Principal, run: UUID) -> Beat:
+    return await beat_again(ports, principal, RunId(run))
+
+
+async def _claimed(request: Request, claimed: Claimed | None) -> Response:
+    if claimed is None:
+        return json_of({"task": None, "lease": None})
+    task = await task_as_read(request, claimed.task.id)
+    answer = {"task": task, "lease": lease_from(claimed.run, claimed.lease)}
+    return json_of(answer, headers={"etag": etag_of(task["version"])})
+
+
+TASK = TASKS + "/{task_id}"
+HELD = (BoardDenied, TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch)
+REPEATABLE = (IDEMPOTENCY_KEY, IF_MATCH)
+OPERATIONS = [
+    (
+        Endpoint(
+            "POST", TASKS + "/claim", claim_next_task, takes=TaskClaim, gives=TaskClaimed, body_required=False,
+            headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied),
+        ),
+        told(
+            "agent_task_claim_next", ["You are free and want the next work of the board."],
+            unless=["You still hold a lease that you have not ended."],
+            effects=["The task is in progress, and yours until its lease ends."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", TASK + "/claim", claim_this_task, takes=TaskClaim, gives=TaskClaimed, body_required=False,
+            headers=REPEATABLE, refuses=(BoardDenied, TaskNotFound, NotClaimable, VersionMismatch),
+        ),
+        told(
+            "agent_task_claim", ["You were told to work on this very task."],
+            unless=["Any work will do: claim the next one instead."],
+            effects=["The task is in progress, and yours until its lease ends."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", TASK + "/lease/heartbeat", heartbeat_lease, takes=LeaseHeartbeat, gives=LeaseBeat,
+            headers=REPEATABLE, refuses=HELD,
+        ),
+        told(
+            "agent_lease_heartbeat", ["You go on working: send one every heartbeat_seconds."],
+            unless=["The lease has ended: claim the task again."],
+            effects=["The lease is extended; an acknowledged order takes effect."],
+            needs=["Hold the lease that claiming returned."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", TASK + "/complete", complete_lease, takes=TaskComplete, gives=TaskRead, headers=REPEATABLE,
+            refuses=HELD,
+        ),
+        told(
+            "agent_task_complete", ["The work is done and you hand in its result."],
+            unless=["It is not done: fail or release it instead."],
+            effects=["The lease ends; the task is done, or in review where a gate wants it."],
+            needs=["Hold the lease that claiming returned."],
+        ),
+    ),
+    (
+        Endpoint("POST", TASK + "/fail", fail_lease, takes=TaskFail, gives=TaskRead, headers=REPEATABLE, refuses=HELD),
+        told(
+            "agent_task_fail", ["You cannot finish the work and know why."],
+            unless=["Somebody else could go on from here: release it with a note."],
+            effects=["The lease ends; the reason decides between another attempt, a person and the end."],
+            needs=["Hold the lease that claiming returned."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", TASK + "/release", release_lease, takes=TaskRelease, gives=TaskRead, headers=REPEATABLE,
+            refuses=HELD,
+        ),
+        told(
+            "agent_task_release", ["You must stop, and the work can go on with somebody else."],
+            unless=["The work failed: say so with its reason."],
+            effects=["The lease ends; the task can be claimed at once, and the attempt does not count."],
+            needs=["Hold the lease that claiming returned."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", TASK + "/orders", order_task, takes=TaskOrder, gives=TaskRead, headers=REPEATABLE,
+            refuses=(BoardDenied, TaskNotFound, NotRunning, VersionMismatch),
+        ),
+        told(
+            "agent_task_order", ["You lead the board and must pause, resume, steer, cancel or take over running work."],
+            unless=["Nobody holds a lease on the task."],
+            effects=["Stealing ends the lease at once; other orders reach the worker with its next heartbeat."],
+        ),
+    ),
+    (
+        Endpoint(
+            "GET", TASK + "/explain", explain_this_task, gives=TaskExplanation, refuses=(BoardDenied, TaskNotFound)
+        ),
+        told(
+            "agent_task_explain", ["You want to know why a task is not moving."], unless=["You only want its fields."]
+        ),
+    ),
+    (
+        Endpoint(
+            "GET", TASK + "/runs", list_runs, query=PageQuery, gives=LimitOffsetPage[RunRead],
+            refuses=(BoardDenied, TaskNotFound),
+        ),
+        told(
+            "agent_task_runs", ["You want to know what earlier attempts at a task came to."],
+            unless=["You want other tasks: list them."],
+        ),
+    ),
+]  # fmt: skip
+ENDPOINTS = [evolve(endpoint, who=MIXED, tags=("tasks",)) for endpoint, _ in OPERATIONS]
+AGENT_ENDPOINTS = [
+    evolve(
+        endpoint,
+        path="/agent" + endpoint.path,
+        who=AGENT,
+        tags=("agent", "agent-lead") if endpoint.handler is order_task else ("agent", "agent-lead", "agent-worker"),
+        extra=extra,
+    )
+    for endpoint, extra in OPERATIONS
+]

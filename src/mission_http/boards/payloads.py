@@ -1,0 +1,417 @@
+"""
+What goes over the wire: bodies as they are read, answers as the document tells them.
+
+The classes are named as the components of the document. Answers are written by `wire.py`; nothing builds them here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
+from uuid import UUID
+
+from attrs import asdict, field, frozen
+from msgspec import UNSET, UnsetType
+
+from mission_core.boards.model import GateSet
+from mission_core.boards.use_cases import CreateBoard, UpdateBoard
+from mission_core.ids import BoardId, TaskId
+from mission_core.tasks.model import Status
+from mission_core.tasks.use_cases import CreateTask, Manner, UpdateTask
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
+from mission_http.boards.wire import BEHIND, JsonObject, maybe_json
+from mission_http.platform.shapes import Length, Range, Rule, Schema
+
+T = TypeVar("T")
+ShownStatus = Literal["inbox", "in_progress", "review", "done"]
+MaybeObject = Annotated[dict[str, Any] | None, Schema({"anyOf": [{"type": "object"}, {"type": "null"}]})]
+GATES: Final = (
+    "require_approval_for_done", "require_review_before_done", "comment_required_for_review",
+    "block_status_changes_with_pending_approval", "only_lead_can_change_status",
+)  # fmt: skip
+
+
+def stripped(value: str) -> str:
+    return value.strip()
+
+
+def nothing_if_blank(value: str) -> str | None:
+    return value.strip() or None
+
+
+@frozen(kw_only=True)
+class LimitOffsetPage(Generic[T]):
+    items: list[T]
+    total: int
+    limit: int
+    offset: int
+
+
+@frozen(kw_only=True)
+class PageQuery:
+    limit: Annotated[int, Range(1, 200)] = 200
+    offset: Annotated[int, Range(0)] = 0
+
+
+@frozen(kw_only=True)
+class OkResponse:
+    ok: bool = True
+
+
+@frozen(kw_only=True)
+class HealthStatusResponse:
+    ok: bool
+
+
+@frozen(kw_only=True)
+class BoardQuery(PageQuery):
+    gateway_id: UUID | None = None
+    board_group_id: UUID | None = None
+
+
+@frozen(kw_only=True)
+class BoardRead:
+    id: UUID
+    organization_id: UUID
+    name: str
+    slug: str
+    description: str
+    gateway_id: UUID | None
+    board_group_id: UUID | None
+    board_type: str
+    objective: str | None
+    success_metrics: MaybeObject
+    target_date: datetime | None
+    goal_confirmed: bool
+    goal_source: str | None
+    require_approval_for_done: bool
+    require_review_before_done: bool
+    comment_required_for_review: bool
+    block_status_changes_with_pending_approval: bool
+    only_lead_can_change_status: bool
+    max_agents: int
+    created_at: datetime
+    updated_at: datetime
+    number: int
+    ticket_prefix: str
+    version: int
+
+
+@frozen(kw_only=True)
+class BoardCreate:
+    name: str
+    slug: str
+    description: Annotated[str, Rule(stripped)]
+    gateway_id: UUID | None = None
+    board_group_id: UUID | None = None
+    board_type: str = "goal"
+    objective: str | None = None
+    success_metrics: JsonObject | None = None
+    target_date: datetime | None = None
+    goal_confirmed: bool = False
+    goal_source: str | None = None
+    require_approval_for_done: bool = True
+    require_review_before_done: bool = False
+    comment_required_for_review: bool = False
+    block_status_changes_with_pending_approval: bool = False
+    only_lead_can_change_status: bool = False
+    max_agents: Annotated[int, Range(0, 1_000_000)] = 1
+
+    def __attrs_post_init__(self) -> None:
+        if not self.description:
+            raise ValueError("description is required")
+        has_goal = self.objective and maybe_json(self.success_metrics) not in (None, EMPTY_OBJECT)
+        if self.board_type == "goal" and self.goal_confirmed and not has_goal:
+            raise ValueError("Confirmed goal boards require objective and success_metrics")
+
+    def command(self) -> CreateBoard:
+        return CreateBoard(
+            name=self.name,
+            slug=self.slug,
+            description=self.description,
+            gates=GateSet(**{gate: getattr(self, gate) for gate in GATES}),
+            board_type=self.board_type,
+            objective=self.objective,
+            success_metrics=maybe_json(self.success_metrics),
+            target_date=self.target_date,
+            goal_confirmed=self.goal_confirmed,
+            goal_source=self.goal_source,
+            max_agents=self.max_agents,
+        )
+
+
+@frozen(kw_only=True)
+class BoardUpdate:
+    name: str | Absent = ABSENT
+    slug: str | Absent = ABSENT
+    description: Annotated[str | None, Rule(nothing_if_blank)] | Absent = ABSENT
+    gateway_id: UUID | Absent | None = ABSENT
+    board_group_id: UUID | Absent | None = ABSENT
+    board_type: str | Absent = ABSENT
+    objective: str | Absent | None = ABSENT
+    success_metrics: JsonObject | Absent | None = ABSENT
+    target_date: datetime | Absent | None = ABSENT
+    goal_confirmed: bool | Absent = ABSENT
+    goal_source: str | Absent | None = ABSENT
+    require_approval_for_done: bool | Absent = ABSENT
+    require_review_before_done: bool | Absent = ABSENT
+    comment_required_for_review: bool | Absent = ABSENT
+    block_status_changes_with_pending_approval: bool | Absent = ABSENT
+    only_lead_can_change_status: bool | Absent = ABSENT
+    max_agents: Annotated[int, Range(0, 1_000_000)] | Absent = ABSENT
+
+    def __attrs_post_init__(self) -> None:
+        if self.gateway_id is None:
+            raise ValueError("gateway_id is required")
+        if self.description is None:
+            raise ValueError("description is required")
+
+    def command(self, board: BoardId, *, expects: int | None) -> UpdateBoard:
+        named = named_in(self)
+        gates: dict[str, bool] = {gate: named.pop(gate) for gate in GATES if gate in named}
+        named.pop("gateway_id", None)
+        named.pop("board_group_id", None)
+        return UpdateBoard(board=board, expects=expects, gates=gates, **named)
+
+
+def named_in(body: Any) -> dict[str, Any]:
+    """
+    The fields that an update names.
+    """
+    return {name: value for name, value in asdict(body, recurse=False).items() if not isinstance(value, Absent)}
+
+
+@frozen(kw_only=True)
+class TagRef:
+    id: UUID
+    name: str
+    slug: str
+    color: str
+
+
+@frozen(kw_only=True)
+class TaskQuery(PageQuery):
+    status: str | None = None
+    assigned_agent_id: UUID | None = None
+    unassigned: bool | None = None
+
+
+@frozen(kw_only=True)
+class TaskRead:
+    id: UUID
+    board_id: UUID | None
+    title: str
+    description: str | None
+    status: ShownStatus
+    priority: str
+    due_at: datetime | None
+    assigned_agent_id: UUID | None
+    depends_on_task_ids: list[UUID]
+    tag_ids: list[UUID]
+    tags: list[TagRef]
+    created_by_user_id: UUID | None
+    in_progress_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    blocked_by_task_ids: list[UUID]
+    is_blocked: bool
+    custom_field_values: MaybeObject
+    number: int
+    core_status: Status
+    assignee: str | None
+    depends_on: list[UUID]
+    blocked_by: list[UUID]
+    not_before: datetime | None
+    fence: int
+    attempts: int
+    max_attempts: int
+    hand_over: str | None
+    outcome: str | None
+    resolution: str | None
+    output: MaybeObject
+    error_message: str | None
+    recorded: bool
+    completed_at: datetime | None
+    version: int
+
+
+@frozen(kw_only=True)
+class TaskCreate:
+    title: str
+    description: str | None = None
+    status: ShownStatus = "inbox"
+    priority: str = "medium"
+    due_at: datetime | None = None
+    assigned_agent_id: UUID | None = None
+    depends_on_task_ids: list[UUID] = field(factory=list)
+    tag_ids: list[UUID] = field(factory=list)
+    created_by_user_id: UUID | None = None
+    custom_field_values: dict[str, Any] = field(factory=dict)
+    depends_on: list[UUID] = field(factory=list)
+    not_before: datetime | None = None
+    max_attempts: Annotated[int, Range(1, 1000)] = 5
+
+    def command(self, board: BoardId, *, assignee: str | None) -> CreateTask:
+        return CreateTask(
+            title=self.title,
+            board=board,
+            description=self.description,
+            status=Status(self.status),
+            priority=self.priority,
+            assignee=assignee,
+            due_at=self.due_at,
+            not_before=self.not_before,
+            depends_on=tuple(TaskId(id) for id in (*self.depends_on_task_ids, *self.depends_on)),
+            max_attempts=self.max_attempts,
+        )
+
+
+@frozen(kw_only=True)
+class TaskUpdate:
+    title: str | Absent = ABSENT
+    description: str | Absent | None = ABSENT
+    status: ShownStatus | Absent | None = ABSENT
+    priority: str | Absent = ABSENT
+    due_at: datetime | Absent | None = ABSENT
+    assigned_agent_id: UUID | Absent | None = ABSENT
+    depends_on_task_ids: list[UUID] | Absent | None = ABSENT
+    tag_ids: list[UUID] | Absent | None = ABSENT
+    custom_field_values: dict[str, Any] | Absent | None = ABSENT
+    comment: Annotated[str | None, Rule(nothing_if_blank)] = None
+    depends_on: list[UUID] | Absent | None = ABSENT
+    not_before: datetime | Absent | None = ABSENT
+    max_attempts: Annotated[int, Range(1, 1000)] | Absent = ABSENT
+
+    def __attrs_post_init__(self) -> None:
+        if self.status is None:
+            raise ValueError("status is required")
+
+    def command(self, task: TaskId, *, on: BoardId, assignee: str | Absent | None, expects: int | None) -> UpdateTask:
+        """
+        The update as people mean it: a status that the task already shows is left alone.
+        """
+        plain = ("title", "description", "priority", "due_at", "not_before", "max_attempts")
+        named = {name: value for name, value in named_in(self).items() if name in plain}
+        for ids in (self.depends_on, self.depends_on_task_ids):
+            if isinstance(ids, list):
+                named["depends_on"] = tuple(TaskId(id) for id in ids)
+        if isinstance(self.status, str):
+            named |= {"status": Status(self.status), "unless": BEHIND[self.status]}
+        return UpdateTask(
+            task=task,
+            on=on,
+            expects=expects,
+            manner=Manner.TEAM,
+            assignee=assignee,
+            comment=self.comment,
+            **named,
+        )
+
+
+@frozen(kw_only=True)
+class AgentQuery(PageQuery):
+    board_id: UUID | None = None
+    gateway_id: UUID | None = None
+
+
+@frozen(kw_only=True)
+class AgentRead:
+    schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_profile_lookup"}
+
+    id: UUID
+    board_id: UUID | None
+    gateway_id: UUID
+    name: Annotated[str, Length(1)]
+    status: str
+    heartbeat_config: MaybeObject
+    identity_profile: MaybeObject
+    identity_template: str | None
+    soul_template: str | None
+    is_board_lead: bool
+    is_gateway_main: bool
+    openclaw_session_id: str | None
+    last_seen_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    number: int
+    role: str
+    version: int
+    agent_token: str | UnsetType | None = UNSET
+    """Only in the answer that makes the agent."""
+
+
+def profile_of(value: object) -> dict[str, str] | None:
+    """
+    An identity profile with its values as trimmed text: lists joined, what is blank left out, None if nothing stays.
+    """
+    if not isinstance(value, dict):
+        return None
+    texts = {str(key).strip(): _as_text(each) for key, each in value.items()}
+    return {key: text for key, text in texts.items() if key and text} or None
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_as_text, value)))
+    return "" if value is None else str(value).strip()
+
+
+@frozen(kw_only=True)
+class AgentCreate:
+    schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_profile"}
+
+    name: Annotated[str, Rule(stripped), Length(1, 100)]
+    board_id: UUID | None = None
+    status: str = "provisioning"
+    heartbeat_config: JsonObject | None = None
+    identity_profile: Annotated[Any, Rule(profile_of), Schema({"anyOf": [{"type": "object"}, {"type": "null"}]})] = None
+    identity_template: Annotated[str | None, Rule(nothing_if_blank)] = None
+    soul_template: Annotated[str | None, Rule(nothing_if_blank)] = None
+
+
+@frozen(kw_only=True)
+class AgentHealthStatusResponse:
+    ok: bool
+    agent_id: UUID
+    board_id: UUID | None
+    gateway_id: UUID
+    status: str
+    is_board_lead: bool
+
+
+@frozen(kw_only=True)
+class ValidationError:
+    loc: list[str | int]
+    msg: str
+    type: str
+    input: Any = None
+    ctx: dict[str, Any] | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class HTTPValidationError:
+    detail: list[ValidationError] | str | dict[str, Any]
+    request_id: str
+
+
+@frozen(kw_only=True)
+class BlockedTaskDetail:
+    message: str
+    code: str | UnsetType | None = UNSET
+    blocked_by_task_ids: list[str] | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class BlockedTaskError:
+    detail: BlockedTaskDetail | str
+    request_id: str
+
+
+@frozen(kw_only=True)
+class LLMErrorResponse:
+    schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "llm_error_handling"}
+
+    detail: str | dict[str, Any] | list[Any]
+    request_id: str
+    code: str | UnsetType | None = UNSET
+    retryable: bool | UnsetType | None = UNSET

@@ -1,0 +1,355 @@
+"""
+The spelling of the Boards dialect: ids, moments, folded statuses, and rows as what goes on the wire.
+
+Rows become plain dictionaries in one function each; the classes in `payloads.py` describe them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from mission_core.accounts.model import built_in_gateway
+from mission_core.agents.model import Agent, Presence
+from mission_core.agents.queries import AgentRow
+from mission_core.boards.queries import BoardRow
+from mission_core.errors import Invalid
+from mission_core.ids import OrganizationId
+from mission_core.tasks.model import Status
+from mission_core.tasks.queries import Dependency, RunRow, TaskRow
+from mission_core.tasks.runs import Run
+from mission_core.values import EPOCH, JsonText, json_text, micros, moment
+from mission_http.platform.converters import converter_of
+from mission_http.platform.readings import LAX
+from mission_http.platform.refusals import wrong
+
+
+class JsonObject(str):
+    """
+    A JSON object of a body, as its canonical text. In the document it is an object.
+    """
+
+
+def _object_read(value: object, _: object) -> JsonText:
+    if not isinstance(value, dict):
+        raise wrong("dict_type", "Input should be a valid dictionary", value)
+    return json_text(value)
+
+
+CONVERTER: Final = converter_of(LAX)
+CONVERTER.register_structure_hook(JsonObject, _object_read)
+START: Final = EPOCH.replace(tzinfo=None)
+"""Moments go out without a zone, and mean UTC."""
+
+FOLDS: Final = {
+    Status.BACKLOG: "inbox",
+    Status.INBOX: "inbox",
+    Status.ASSIGNED: "inbox",
+    Status.AWAITING_OWNER: "inbox",
+    Status.IN_PROGRESS: "in_progress",
+    Status.REVIEW: "review",
+    Status.QUALITY_REVIEW: "review",
+    Status.DONE: "done",
+    Status.FAILED: "review",
+}
+SHOWN: Final[dict[str, str]] = {status.value: shown for status, shown in FOLDS.items()}
+BEHIND: Final = {
+    shown: tuple(status for status in Status if FOLDS[status] == shown) for shown in dict.fromkeys(FOLDS.values())
+}
+"""The core statuses that show as each of the four."""
+HELD_BACK: Final = frozenset({Status.BACKLOG.value, Status.AWAITING_OWNER.value})
+"""Shown as inbox, and as blocked: nobody may begin them."""
+
+
+class StatusFilterUnknown(Invalid):
+    """
+    A list of tasks was asked for by a status that there is not.
+    """
+
+    def __str__(self) -> str:
+        return "Unsupported task status filter."
+
+
+def statuses_behind(filtered: str | None) -> tuple[Status, ...] | None:
+    """
+    The core statuses that a comma-separated filter means, or None where it names none.
+
+    Raises:
+        StatusFilterUnknown: If it names what is no status.
+    """
+    names = [name.strip() for name in (filtered or "").split(",") if name.strip()]
+    if not names:
+        return None
+    if not BEHIND.keys() >= set(names):
+        raise StatusFilterUnknown
+    return tuple(status for name in dict.fromkeys(names) for status in BEHIND[name])
+
+
+def uuid_from(raw: bytes) -> str:
+    """
+    Sixteen bytes as a lower-case hyphenated UUID.
+    """
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def maybe_uuid(raw: bytes | None) -> str | None:
+    return None if raw is None else uuid_from(raw)
+
+
+def time_from(value: int) -> datetime:
+    """
+    A naive UTC moment from microseconds; encoded, its fraction is there only when it is not zero.
+    """
+    return START + timedelta(microseconds=value)
+
+
+def maybe_time(value: int | None) -> datetime | None:
+    return None if value is None else START + timedelta(microseconds=value)
+
+
+def naive(value: datetime | None) -> datetime | None:
+    """
+    An aware UTC moment as it goes out.
+    """
+    return None if value is None else value.replace(tzinfo=None)
+
+
+def raw_json(text: JsonText | None) -> msgspec.Raw | None:
+    """
+    A JSON column, passed through as it is.
+    """
+    return None if text is None else msgspec.Raw(text.encode())
+
+
+def maybe_json(value: JsonObject | None) -> JsonText | None:
+    return None if value is None else JsonText(value)
+
+
+def uuids_from(raw: bytes) -> list[str]:
+    """
+    Ids that were stored one behind the other.
+    """
+    return [uuid_from(raw[i : i + 16]) for i in range(0, len(raw), 16)]
+
+
+def blocking(depends_on: bytes, dependencies: Iterable[Dependency]) -> list[str]:
+    """
+    The dependencies that are not done; one that has vanished is not.
+    """
+    done = {dependency.id for dependency in dependencies if dependency.done}
+    ids = (depends_on[i : i + 16] for i in range(0, len(depends_on), 16))
+    return [uuid_from(id) for id in ids if id not in done]
+
+
+def task_from(row: TaskRow) -> dict[str, Any]:
+    """
+    A task as `TaskRead`.
+    """
+    core_status = row.status
+    depends_on: list[str] = []
+    blocked_by: list[str] = []
+    if row.depends_on:
+        depends_on = uuids_from(row.depends_on)
+        if core_status != "done":
+            blocked_by = blocking(row.depends_on, row.dependencies)
+    due_at, started_at, not_before, completed_at = row.due_at, row.started_at, row.not_before, row.completed_at
+    return {
+        "id": uuid_from(row.id),
+        "board_id": uuid_from(row.board),
+        "title": row.title,
+        "description": row.description,
+        "status": SHOWN[core_status],
+        "priority": row.priority,
+        "due_at": None if due_at is None else START + timedelta(microseconds=due_at),
+        "assigned_agent_id": None if row.assignee_agent is None else uuid_from(row.assignee_agent),
+        "depends_on_task_ids": depends_on,
+        "tag_ids": [],
+        "tags": [],
+        "created_by_user_id": maybe_uuid(row.creator_id) if row.creator_kind == "user" else None,
+        "in_progress_at": None if started_at is None else START + timedelta(microseconds=started_at),
+        "created_at": START + timedelta(microseconds=row.created_at),
+        "updated_at": START + timedelta(microseconds=row.updated_at),
+        "blocked_by_task_ids": blocked_by,
+        "is_blocked": bool(blocked_by) or core_status in HELD_BACK,
+        "custom_field_values": None,
+        "number": row.number,
+        "core_status": core_status,
+        "assignee": row.assignee,
+        "depends_on": depends_on,
+        "blocked_by": blocked_by,
+        "not_before": None if not_before is None else START + timedelta(microseconds=not_before),
+        "fence": row.fence,
+        "attempts": row.attempts,
+        "max_attempts": row.max_attempts,
+        "hand_over": row.hand_over,
+        "outcome": row.result,
+        "resolution": row.resolution,
+        "output": None if row.output is None else msgspec.Raw(row.output.encode()),
+        "error_message": row.error_message,
+        "recorded": bool(row.recorded),
+        "completed_at": None if completed_at is None else START + timedelta(microseconds=completed_at),
+        "version": row.version,
+    }
+
+
+def board_from(row: BoardRow) -> dict[str, Any]:
+    """
+    A board as `BoardRead`.
+    """
+    gateway = row.gateway or built_in_gateway(OrganizationId(UUID(bytes=row.organization))).bytes
+    return {
+        "id": uuid_from(row.id),
+        "organization_id": uuid_from(row.organization),
+        "name": row.name,
+        "slug": row.slug,
+        "description": row.description or "",
+        "gateway_id": uuid_from(gateway),
+        "board_group_id": maybe_uuid(row.group),
+        "board_type": row.board_type,
+        "objective": row.objective,
+        "success_metrics": raw_json(row.success_metrics),
+        "target_date": maybe_time(row.target_date),
+        "goal_confirmed": bool(row.goal_confirmed),
+        "goal_source": row.goal_source,
+        "require_approval_for_done": bool(row.require_approval_for_done),
+        "require_review_before_done": bool(row.require_review_before_done),
+        "comment_required_for_review": bool(row.comment_required_for_review),
+        "block_status_changes_with_pending_approval": bool(row.block_status_changes_with_pending_approval),
+        "only_lead_can_change_status": bool(row.only_lead_can_change_status),
+        "max_agents": row.max_agents,
+        "created_at": time_from(row.created_at),
+        "updated_at": time_from(row.updated_at),
+        "number": row.number,
+        "ticket_prefix": row.ticket_prefix,
+        "version": row.version,
+    }
+
+
+def agents_of(organization: OrganizationId, *, at: datetime) -> Callable[[AgentRow], dict[str, Any]]:
+    """
+    A function that shows the organization's agents as `AgentRead`, as they are at that moment.
+    """
+    gateway = str(built_in_gateway(organization))
+    return lambda row: agent_from(row, gateway, at=at)
+
+
+def agent_from(row: AgentRow, gateway: str, *, at: datetime) -> dict[str, Any]:
+    """
+    An agent as `AgentRead`; its status is the one derived at that moment.
+    """
+    seen = row.last_seen_at
+    id, board = uuid_from(row.id), maybe_uuid(row.board)
+    presence = Presence(reported=row.reported, last_seen_at=None if seen is None else moment(seen))
+    return {
+        "id": id,
+        "board_id": board,
+        "gateway_id": gateway,
+        "name": row.name,
+        "status": presence.status(at=at),
+        "heartbeat_config": raw_json(row.heartbeat_config),
+        "identity_profile": raw_json(row.identity_profile),
+        "identity_template": row.identity_template,
+        "soul_template": row.soul,
+        "is_board_lead": bool(row.lead),
+        "is_gateway_main": board is None,
+        "openclaw_session_id": row.session_key or _session_of(id, board, gateway, lead=bool(row.lead)),
+        "last_seen_at": maybe_time(seen),
+        "created_at": time_from(row.created_at),
+        "updated_at": time_from(row.updated_at),
+        "number": row.number,
+        "role": row.role,
+        "version": row.version,
+    }
+
+
+def _session_of(agent: str, board: str | None, gateway: str, *, lead: bool) -> str:
+    if board is None:
+        return f"agent:mc-gateway-{gateway}:main"
+    return f"agent:lead-{board}:main" if lead else f"agent:mc-{agent}:main"
+
+
+def agent_row(agent: Agent) -> AgentRow:
+    """
+    An agent as its row would be read.
+    """
+    seen = agent.presence.last_seen_at
+    return AgentRow(
+        id=agent.id.bytes,
+        number=agent.number,
+        board=agent.board.bytes if agent.board else None,
+        name=agent.name,
+        role=agent.role,
+        lead=agent.lead,
+        main=agent.main,
+        config=agent.config,
+        session_key=agent.session_key,
+        soul=agent.soul,
+        working_memory=agent.working_memory,
+        runtime_type=agent.runtime_type,
+        source=agent.source,
+        workspace_path=agent.workspace_path,
+        hidden=agent.hidden,
+        heartbeat_config=agent.heartbeat_config,
+        identity_profile=agent.identity_profile,
+        identity_template=agent.identity_template,
+        created_at=micros(agent.created_at),
+        updated_at=micros(agent.updated_at),
+        reported=agent.presence.reported,
+        last_seen_at=None if seen is None else micros(seen),
+        activity=agent.presence.activity,
+        version=agent.version,
+    )
+
+
+def lease_from(run: Run, secret: str) -> dict[str, Any]:
+    """
+    A lease as `LeaseRead`.
+    """
+    return {
+        "run_id": str(run.id),
+        "lease": secret,
+        "fence": run.fence,
+        "attempt": run.attempt,
+        "expires_at": naive(run.expires_at),
+        "heartbeat_seconds": beats_of(run),
+    }
+
+
+def beats_of(run: Run) -> int:
+    """
+    How many seconds may lie between two heartbeats: a third of the lease's term, and at least one.
+    """
+    return max(1, int(run.term.total_seconds()) // 3)
+
+
+def run_from(row: RunRow) -> dict[str, Any]:
+    """
+    A run of a task's history as `RunRead`.
+    """
+    return {
+        "run_id": uuid_from(row.id),
+        "task_id": uuid_from(row.task),
+        "fence": row.fence,
+        "attempt": row.attempt,
+        "agent": row.by,
+        "state": row.state,
+        "claimed_at": time_from(row.claimed_at),
+        "expires_at": time_from(row.expires_at),
+        "heartbeat_at": time_from(row.heartbeat_at),
+        "progress": raw_json(row.progress),
+        "paused": bool(row.paused),
+        "waiting_for": row.waiting_for,
+        "resumes_at": maybe_time(row.resumes_at),
+        "ended_at": maybe_time(row.ended_at),
+        "outcome": row.result,
+        "resolution": row.resolution,
+        "output": raw_json(row.output),
+        "reason": row.failure,
+        "message": row.message,
+        "note": row.note,
+    }
