@@ -120,8 +120,9 @@ async def _migrate_postgres(url: str) -> None:
     try:
         if await _revision_of(connection) == HEAD:
             return
+        # Before the transaction, for its tables are those that were known when it began. Closing unlocks.
+        await connection.execute("SELECT pg_advisory_lock($1)", ONE_AT_A_TIME)
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", ONE_AT_A_TIME)
             revision = await _revision_of(connection)
             if revision != HEAD:
                 await connection.execute(script(revision))

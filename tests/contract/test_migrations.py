@@ -1,0 +1,183 @@
+"""
+Migrations bring an empty database to the tables that the statements are written for.
+"""
+
+import asyncio
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from mission_adapters.sql.migrations import HEAD, config, migrate, path_in
+from mission_adapters.sql.statements import DIALECTS
+from mission_adapters.sql.tables import metadata
+from mission_core.errors import StoreFailed
+from tests import postgres
+
+VERSIONS = "alembic_version"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """
+    A file that is not there yet.
+    """
+    return f"sqlite:///{tmp_path / 'mission.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """
+    An empty database of either kind.
+    """
+    return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "fresh_postgres")
+
+
+def ddl(dialect: str) -> list[str]:
+    """
+    What makes the tables of the metadata.
+    """
+    tables = metadata.sorted_tables
+    parts = [*map(CreateTable, tables), *(CreateIndex(index) for table in tables for index in table.indexes)]
+    return [str(part.compile(dialect=DIALECTS[dialect])) for part in parts]
+
+
+def asked(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """
+    The rows that a database answers.
+    """
+
+    async def rows() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement)]
+        finally:
+            await connection.close()
+
+    path = path_in(url)
+    if path is None:
+        return asyncio.run(rows())
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def shape(url: str) -> set[tuple[Any, ...]]:
+    """
+    All tables, columns, constraints and indexes, but for Alembic's own.
+    """
+    if path_in(url) is not None:
+        rows = asked(url, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return {(kind, name, re.sub(r"\s+", "", sql)) for kind, name, sql in rows if VERSIONS not in name}
+    parts = [
+        "SELECT table_name, column_name, data_type, is_nullable, collation_name, ordinal_position "
+        f"FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '{VERSIONS}'",
+        "SELECT tablename, indexname, indexdef FROM pg_indexes "
+        f"WHERE schemaname = 'public' AND tablename <> '{VERSIONS}'",
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
+        f"WHERE contype <> 'n' AND connamespace = 'public'::regnamespace AND conrelid <> '{VERSIONS}'::regclass",
+    ]
+    return {row for part in parts for row in asked(url, part)}
+
+
+def test_there_is_one_head() -> None:
+    """
+    The head that a start compares with is the one that the revisions lead to.
+    """
+    assert [HEAD] == ScriptDirectory.from_config(config()).get_heads()
+
+
+def test_an_empty_sqlite_file_gets_the_tables(sqlite_url: str, tmp_path: Path) -> None:
+    """
+    Exactly those of the metadata.
+    """
+    with closing(sqlite3.connect(tmp_path / "made.db")) as made:
+        made.executescript(";".join(ddl("sqlite")))
+
+    migrate(sqlite_url)
+
+    assert shape(f"sqlite:///{tmp_path / 'made.db'}") == shape(sqlite_url)
+
+
+def test_an_empty_postgres_gets_the_tables(fresh_postgres: str, postgres_url: str) -> None:
+    """
+    Exactly those of the metadata.
+    """
+
+    async def make(url: str) -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(";".join([*ddl("postgresql"), f"CREATE TABLE {VERSIONS} (version_num text)"]))
+        await connection.close()
+
+    migrate(fresh_postgres)
+    with postgres.empty_database(postgres_url) as url:
+        asyncio.run(make(url))
+
+        assert shape(url) == shape(fresh_postgres)
+
+
+def test_migrating_again_changes_nothing(empty_url: str) -> None:
+    """
+    A start on a database of this version only asks for its revision.
+    """
+    migrate(empty_url)
+    before = shape(empty_url)
+    migrate(empty_url)
+
+    assert before == shape(empty_url)
+    assert [(HEAD,)] == asked(empty_url, f"SELECT version_num FROM {VERSIONS}")
+
+
+def test_two_processes_that_start_at_once_migrate_once(empty_url: str) -> None:
+    """
+    One of them waits for the other.
+    """
+    command = f"from mission_adapters.sql.migrations import migrate; migrate({empty_url!r})"
+    both = [subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE) for _ in range(2)]
+    errors = [each.communicate()[1].decode() for each in both]
+
+    assert ["", ""] == errors
+    assert [(HEAD,)] == asked(empty_url, f"SELECT version_num FROM {VERSIONS}")
+
+
+def test_a_database_of_a_later_version_is_refused(sqlite_url: str) -> None:
+    """
+    Rather than written to by a program that does not know its tables.
+    """
+    migrate(sqlite_url)
+    with closing(sqlite3.connect(str(path_in(sqlite_url)))) as connection:
+        connection.execute(f"UPDATE {VERSIONS} SET version_num = '9999'")
+        connection.commit()
+
+    with pytest.raises(StoreFailed, match="9999"):
+        migrate(sqlite_url)
+
+
+def test_a_start_on_a_migrated_file_loads_no_alembic(sqlite_url: str) -> None:
+    """
+    Nor SQLAlchemy's ORM, ever.
+    """
+    command = (
+        "import sys; from mission_adapters.sql.store import SqlStore, migrate; "
+        f"migrate({sqlite_url!r}); print(*sorted({{'alembic', 'sqlalchemy.orm'}} & set(sys.modules)))"
+    )
+    migrate(sqlite_url)
+    loaded = subprocess.run([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True, check=True)
+
+    assert "\n" == loaded.stdout
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "sqlite:///", "mission.db"])
+def test_other_urls_are_refused(url: str) -> None:
+    """
+    With what they should look like.
+    """
+    with pytest.raises(ValueError, match="sqlite:///path"):
+        migrate(url)

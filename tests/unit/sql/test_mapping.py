@@ -1,0 +1,118 @@
+from uuid import UUID
+
+import pytest
+from attrs import evolve, fields_dict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_adapters.sql import agents, api_keys, boards, log, runs, tables, tasks
+from mission_adapters.sql.mapping import trusted
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board, GateSet
+from mission_core.events.model import Actor, Entry
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
+from tests import strategies as some
+
+gate_sets = st.builds(GateSet, **{name: st.booleans() for name in fields_dict(GateSet)})
+task_ids = st.lists(some.ids, max_size=4, unique=True).map(tuple)
+
+
+@given(some.boards(gates=gate_sets, version=some.counts))
+def test_a_board_comes_back_as_it_was(board: Board) -> None:
+    """
+    Nothing of a board is lost in its row.
+    """
+    assert board == boards.board_from(boards.row_from(board))
+
+
+@given(some.agents(version=some.counts))
+def test_an_agent_comes_back_as_it_was(agent: Agent) -> None:
+    """
+    Nothing of an agent is lost in its row, its presence included.
+    """
+    assert agent == agents.agent_from(agents.row_from(agent))
+
+
+@given(some.keys(version=some.counts))
+def test_a_key_comes_back_as_it_was(key: ApiKey) -> None:
+    """
+    Nothing of a key is lost in its row.
+    """
+    assert key == api_keys.key_from(api_keys.row_from(key))
+
+
+@given(some.tasks(depends_on=task_ids, run=some.maybe(some.ids), version=some.counts))
+def test_a_task_comes_back_as_it_was(task: Task) -> None:
+    """
+    Nothing of a task is lost in its row but the agent behind its assignee's name, which is looked up.
+    """
+    assert task == tasks.task_from(tasks.row_from(task))
+
+
+@given(some.tasks(assignee=some.assignees), some.ids)
+def test_a_task_gets_the_agent_its_row_was_joined_with(task: Task, agent: UUID) -> None:
+    """
+    Who is behind a name is what the database says now.
+    """
+    loaded = tasks.task_from(tasks.row_from(task) | {"assignee_agent": agent.bytes})
+
+    assert loaded.assignee is not None
+    assert agent == loaded.assignee.agent
+
+
+@given(some.runs(version=some.counts))
+def test_a_run_comes_back_as_it_was(run: Run) -> None:
+    """
+    Nothing of a run is lost in its row, the agent that made it included.
+    """
+    loaded = runs.run_from(runs.row_from(run))
+
+    assert (run, run.by.agent) == (loaded, loaded.by.agent)
+
+
+@given(some.facts, some.ids, some.actors, some.numbers, st.binary(min_size=32, max_size=32))
+def test_an_entry_comes_back_as_it_was(fact, organization, actor: Actor, position: int, previous: bytes) -> None:
+    """
+    The log keeps the very text that was hashed.
+    """
+    entry = Entry.of(fact, organization=organization, actor=actor, position=position, previous=previous)
+
+    assert entry == log.entry_from(log.row_from(entry))
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        (tables.boards, some.boards().map(boards.row_from)),
+        (tables.agents, some.agents().map(agents.row_from)),
+        (tables.api_keys, some.keys().map(api_keys.row_from)),
+        (tables.tasks, some.tasks().map(tasks.row_from)),
+        (tables.runs, some.runs().map(runs.row_from)),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+@given(data=st.data())
+def test_a_row_has_every_column_of_its_table(table, rows, data) -> None:
+    """
+    In order, and with values that both drivers take as they are.
+    """
+    row = data.draw(rows)
+
+    assert [column.name for column in table.c] == list(row)
+    for column in table.c:
+        value = row[column.name]
+        assert value is None if column.nullable and value is None else isinstance(value, column.type.python_type)
+        assert type(value) in (int, str, bytes, float, type(None)) or isinstance(value, str)
+
+
+@given(some.tasks())
+def test_a_trusted_constructor_makes_what_the_real_one_makes(task: Task) -> None:
+    """
+    Every slot is filled, so it can be compared, evolved and hashed like any other.
+    """
+    made = trusted(Task)(**{name: getattr(task, name) for name in Task.__slots__ if name != "__weakref__"})
+
+    assert evolve(task, title="x") == evolve(made, title="x")
+    assert hash(task) == hash(made)
