@@ -25,6 +25,7 @@ from mission_core.tasks.model import Task
 from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_core.tasks.work import Claimed, ClaimNext, ClaimTask, claim_next, claim_task
 from tests import postgres
+from tests.contract.boards_driver import Boards, boards_over
 
 OPEN = GateSet(require_approval_for_done=False)
 STORES = ("memory", "sqlite", "postgres")
@@ -62,7 +63,7 @@ async def store(store_url: str, clock: ManualClock) -> AsyncIterator[Any]:
     else:
         from mission_adapters.sql.store import SqlStore
 
-        async with SqlStore.open(store_url) as opened:
+        async with SqlStore.open(store_url, clock=clock) as opened:
             yield opened
 
 
@@ -170,6 +171,15 @@ async def elsewhere(ports: Ports, clock: ManualClock) -> World:
     Another organization on the same store.
     """
     return await a_world(ports, clock)
+
+
+@pytest.fixture
+async def boards(world: World) -> AsyncIterator[Boards]:
+    """
+    The Boards API over that organization.
+    """
+    async with boards_over(world.ports, world.me, world.board.id) as boards:
+        yield boards
 
 
 @pytest.fixture

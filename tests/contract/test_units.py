@@ -13,6 +13,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound, HandleTaken, P
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import StaleWrite, VersionMismatch
 from mission_core.ids import BoardNumber, TaskNumber
+from mission_core.ports import UnitOfWork
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import RunNotFound
@@ -36,10 +37,14 @@ async def test_an_exception_undoes(world):
     A unit that is left by an exception was never there.
     """
     task = await world.task("before")
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with world.ports.unit(world.me) as unit:
             unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
 
     assert "before" == (await world.fresh(task)).title
 
@@ -222,18 +227,20 @@ async def test_a_second_handle_or_prefix_is_refused(world):
     """
     Two units that both saw the name free: the second commit is refused by the name's own refusal.
     """
-    async with world.ports.unit(world.me) as one, world.ports.unit(world.me) as two, world.ports.unit(world.me) as three:
-        scope = (world.me.organization, "board")
-        a, b, c = [(await world.ports.numbers.draw(scope))[0] for _ in range(3)]
-        new = world.ports.ids.new
-        one.boards.add(evolve(world.board, id=new(), number=BoardNumber(a), handle="h", ticket_prefix="P", version=0))
-        two.boards.add(evolve(world.board, id=new(), number=BoardNumber(b), handle="h", ticket_prefix="Q", version=0))
-        three.boards.add(evolve(world.board, id=new(), number=BoardNumber(c), handle="i", ticket_prefix="P", version=0))
-        await one.commit()
-        with pytest.raises(HandleTaken):
-            await two.commit()
-        with pytest.raises(PrefixTaken):
-            await three.commit()
+
+    async def unit_with(handle: str, ticket_prefix: str) -> UnitOfWork:
+        (number,) = await world.ports.numbers.draw((world.me.organization, "board"))
+        unit = world.ports.unit(world.me)
+        names = {"handle": handle, "ticket_prefix": ticket_prefix, "number": BoardNumber(number)}
+        unit.boards.add(evolve(world.board, id=world.ports.ids.new(), version=0, **names))
+        return unit
+
+    one, two, three = await unit_with("h", "P"), await unit_with("h", "Q"), await unit_with("i", "P")
+    await one.commit()
+    with pytest.raises(HandleTaken):
+        await two.commit()
+    with pytest.raises(PrefixTaken):
+        await three.commit()
 
 
 async def test_boards_made_at_once_all_get_names_of_their_own(world):

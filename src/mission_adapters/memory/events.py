@@ -5,7 +5,7 @@ The log in memory: a list of entries for each organization, chained as everywher
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mission_core.events.model import Actor, Fact
     from mission_core.ids import OrganizationId
 
+BEGINNING: Final = Verified(0, GENESIS)
+
 
 @define
 class MemoryLog:
@@ -27,6 +29,7 @@ class MemoryLog:
 
     journal: Journal
     entries: dict[OrganizationId, list[Entry]] = field(factory=dict)
+    heads: dict[OrganizationId, Verified] = field(factory=dict)
     waiting: dict[OrganizationId, set[asyncio.Future[None]]] = field(factory=dict)
 
     def record(self, organization: OrganizationId, actor: Actor, facts: Iterable[Fact]) -> None:
@@ -34,13 +37,16 @@ class MemoryLog:
         Write facts at the next positions.
         """
         entries = self.entries.setdefault(organization, [])
+        head = before = self.heads.get(organization, BEGINNING)
         for fact in facts:
-            previous = entries[-1].digest if entries else GENESIS
-            position = len(entries) + 1
-            self.journal.note(entries.pop)
-            entries.append(
-                Entry.of(fact, organization=organization, actor=actor, position=position, previous=previous)
+            entry = Entry.of(
+                fact, organization=organization, actor=actor, position=head.position + 1, previous=head.digest
             )
+            self.journal.note(entries.pop)
+            entries.append(entry)
+            head = Verified(entry.position, entry.digest)
+        self.journal.note(lambda: self.heads.update({organization: before}))
+        self.heads[organization] = head
 
     async def read(self, organization: OrganizationId, *, after: int = 0, limit: int = 500) -> list[Entry]:
         """
@@ -52,14 +58,13 @@ class MemoryLog:
         """
         The last position and its digest.
         """
-        entries = self.entries.get(organization)
-        return Verified(len(entries), entries[-1].digest) if entries else Verified(0, GENESIS)
+        return self.heads.get(organization, BEGINNING)
 
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
         """
         Return once there is an entry after *after*.
         """
-        while len(self.entries.get(organization, ())) <= after:
+        while self.heads.get(organization, BEGINNING).position <= after:
             woken = asyncio.get_running_loop().create_future()
             waiting = self.waiting.setdefault(organization, set())
             waiting.add(woken)

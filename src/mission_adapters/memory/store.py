@@ -26,7 +26,6 @@ from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Task
-from mission_core.tasks.ports import Change
 from mission_core.tasks.runs import Run
 
 if TYPE_CHECKING:
@@ -75,7 +74,6 @@ class MemoryStore:
         tasks = TaskTable(journal, agents)
         self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
         self.agents, self.tasks, self.runs = agents, tasks, runs
-        self.desk = Desk(tasks, runs)
         self.source = MemorySource(boards, agents, keys, tasks, runs)
         self.credentials = MemoryCredentials(keys, agents)
         self.reads = MemoryReads(
@@ -108,16 +106,16 @@ class MemoryStore:
         principal, once, now = remembered.principal, remembered.once, self.clock.now()
         if once is not None:
             self.used.check(principal, once, at=now)
-        answers = [self.desk.perform(principal, operation) for operation in remembered.operations]
-        changes = [answer for answer in answers if isinstance(answer, Change)]
+        desk = Desk(principal, self.tasks, self.runs)
+        answers = [desk.perform(operation) for operation in remembered.operations]
         self._check(remembered)
         for write in _in_order(remembered):
             self._write(write)
         for agent in remembered.presence.values():
             self.agents.present(agent)
-        facts = [fact for change in changes for fact in change.facts]
+        facts = [fact for change in desk.made for fact in change.facts]
         self.log.record(principal.organization, principal.actor, [*facts, *remembered.facts])
-        result = remembered.result or next((change.result for change in changes if change.result), None)
+        result = remembered.result or next((change.result for change in desk.made if change.result), None)
         if once is not None and result is not None:
             self.used.keep(principal, once, result, at=now)
         return answers[-1] if answers else None
@@ -160,8 +158,12 @@ class MemoryStore:
 
 
 def _in_order(remembered: Remembered) -> list[Write]:
-    def place(write: Write) -> tuple[int, UUID]:
+    """
+    By table and id, and what is removed last: those who depended on it are told before.
+    """
+
+    def place(write: Write) -> tuple[bool, int, UUID]:
         row = write.after or write.before
-        return LOCK_ORDER.index(type(row)), cast("UUID", row.id)
+        return write.after is None, LOCK_ORDER.index(type(row)), cast("UUID", row.id)
 
     return sorted((write for write in remembered.writes.values() if write.after or write.before), key=place)

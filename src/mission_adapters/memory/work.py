@@ -7,12 +7,12 @@ from __future__ import annotations
 from heapq import merge
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation
 from mission_core.accounts.model import Principal, board_of
 from mission_core.tasks.model import Task
-from mission_core.tasks.ports import Candidate, Change, Decide
+from mission_core.tasks.ports import Candidate, Change, Decide, Wanted
 from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
@@ -25,35 +25,37 @@ if TYPE_CHECKING:
 @frozen
 class Desk:
     """
-    Where work is handed out and taken back.
+    Where work is handed out and taken back in one flush. *made* are the changes that were decided so far.
     """
 
+    principal: Principal
     tasks: TaskTable
     runs: RunTable
+    made: list[Change] = field(factory=list)
 
-    def perform(self, principal: Principal, operation: Operation) -> Change | int | None:
+    def perform(self, operation: Operation) -> Change | int | None:
         """
         Offer the rows an operation is about to its decision, and make the change.
         """
         match operation:
             case ClaimNextOf():
-                return self._claim_next(principal, operation)
+                return self._claim_next(operation)
             case ClaimOf():
-                return self._offer(self.tasks.find(principal, operation.task), operation.decide)
+                return self._offer(self.tasks.find(self.principal, operation.task), operation.decide)
             case ExpireDueOf():
-                return self._expire_due(principal, operation)
+                return self._expire_due(operation)
             case HeartbeatOf():
-                return self._heartbeat(principal, operation)
+                return self._heartbeat(operation)
 
-    def _heartbeat(self, principal: Principal, operation: HeartbeatOf) -> Change | None:
+    def _heartbeat(self, operation: HeartbeatOf) -> Change | None:
         run = self.runs.rows.get(operation.run)
-        if run is None or run.organization != principal.organization or run.task not in self.tasks.rows:
+        if run is None or run.organization != self.principal.organization or run.task not in self.tasks.rows:
             raise RunNotFound
-        return self._offer(self.tasks.find(principal, run.task), operation.decide, run)
+        return self._offer(self.tasks.find(self.principal, run.task), operation.decide, run)
 
-    def _claim_next(self, principal: Principal, operation: ClaimNextOf) -> Change | None:
-        self.tasks.wake(principal.organization, at=operation.at)
-        for task in self._queue(principal, operation):
+    def _claim_next(self, operation: ClaimNextOf) -> Change | None:
+        self.tasks.wake(self.principal.organization, at=operation.at)
+        for task in self._queue(operation.wanted):
             if task.not_before is not None and operation.at < task.not_before:
                 continue
             change = self._offer(task, operation.decide)
@@ -61,16 +63,17 @@ class Desk:
                 return change
         return None
 
-    def _queue(self, principal: Principal, operation: ClaimNextOf) -> Iterator[Task]:
-        wanted, queue, own = operation.wanted, self.tasks.queue, board_of(principal)
+    def _queue(self, wanted: Wanted) -> Iterator[Task]:
+        queue, own = self.tasks.queue, board_of(self.principal)
         if own is not None and wanted.board not in (None, own):
             return iter(())
-        lines = (queue.of((principal.organization, wanted.board or own, name)) for name in (None, wanted.name_key))
+        board, organization = wanted.board or own, self.principal.organization
+        lines = (queue.of((organization, board, name)) for name in (None, wanted.name_key))
         return (self.tasks.resolved(self.tasks.rows[place[-1]]) for place in merge(*lines))
 
-    def _expire_due(self, principal: Principal, operation: ExpireDueOf) -> int:
+    def _expire_due(self, operation: ExpireDueOf) -> int:
         due: list[Run] = []
-        for ends_at, id in self.runs.due(principal.organization):
+        for ends_at, id in self.runs.due(self.principal.organization):
             if ends_at > operation.at or len(due) == operation.limit:
                 break
             due.append(self.runs.rows[id])
@@ -81,11 +84,14 @@ class Desk:
         if run is None and task.run is not None:
             run = self.runs.rows[task.run]
         change = decide(Candidate(task=task, run=run, open_dependencies=len(self.tasks.blocking(task))))
-        return None if change is None else self._made(change)
+        if change is not None:
+            change = self._keep(change)
+            self.made.append(change)
+        return change
 
-    def _made(self, change: Change) -> Change:
+    def _keep(self, change: Change) -> Change:
         """
-        Keep what was decided; the answer carries the versions that were kept.
+        The change with the versions that were kept.
         """
         task = change.task and self.tasks.put(evolve(change.task, version=change.task.version + 1))
         run = change.run and self.runs.put(evolve(change.run, version=change.run.version + 1))
