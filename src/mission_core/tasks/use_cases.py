@@ -313,6 +313,8 @@ async def _moved(
     """
     The task with the status and assignee the command asks for, as its manner means them.
     """
+    if cmd.manner is Manner.TEAM and cmd.assignee is None and before.assignee and before.assignee.agent is None:
+        cmd = evolve(cmd, assignee=ABSENT)  # a team is not shown names that no agent has
     status = _asked_status(before, cmd)
     assignee = before.assignee if isinstance(cmd.assignee, Absent) else Assignee(cmd.assignee) if cmd.assignee else None
     if cmd.manner is Manner.TEAM:

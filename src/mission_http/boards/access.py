@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, System, require
 from mission_core.boards.model import BoardDenied
-from mission_core.errors import Refusal
+from mission_core.errors import Refusal, RoleTooLow
 from mission_core.ids import BoardId, TaskId
 from mission_core.tasks.model import TaskNotFound
 from mission_http.boards.errors import Unauthorized, within_path
@@ -31,6 +31,8 @@ TOKEN_HEADERS: Final = (
 USER: Final = Access("user", "A person, or a program with the API key.", schemes=("HTTPBearer",))
 MIXED: Final = Access("user or agent", "A person, or an agent of the board.")
 AGENT: Final = Access("agent", "An agent.", headers=TOKEN_HEADERS)
+BEATING: Final = evolve(AGENT, description="An agent that says it is there.")
+"""Its request is a sign of life in itself, so it need not count as one."""
 
 
 async def authenticate(request: Request, access: Access) -> Principal:
@@ -45,12 +47,12 @@ async def authenticate(request: Request, access: Access) -> Principal:
     """
     agent_token = request.headers.get("x-agent-token", "").strip()
     if agent_token and access is not USER:
-        principal = await principal_for(request, agent_token)
+        principal = await principal_for(request, agent_token, touch=access is not BEATING)
         if isinstance(principal, AgentPrincipal):
             return principal
         raise Unauthorized
     secret = _bearer_of(request)
-    principal = await principal_for(request, secret) if secret else None
+    principal = await principal_for(request, secret, touch=access is not BEATING) if secret else None
     known = isinstance(principal, System) if access is USER else isinstance(principal, AgentPrincipal)
     if principal is None or not (known or access is MIXED):
         raise Unauthorized
@@ -124,6 +126,8 @@ class Place:
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, Refusal):
             await self.check()
+        if isinstance(error, RoleTooLow):
+            raise BoardDenied from None
 
     async def check(self) -> None:
         """

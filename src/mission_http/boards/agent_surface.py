@@ -15,13 +15,12 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import BoardId
 from mission_core.ports import perform
-from mission_http.boards.access import AGENT, path_id
+from mission_http.boards.access import AGENT, BEATING, path_id
+from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
 from mission_http.boards.intents import told
 from mission_http.boards.leases import AGENT_ENDPOINTS
 from mission_http.boards.payloads import (
-    AgentHealthStatusResponse,
-    AgentRead,
     BoardRead,
     LimitOffsetPage,
     PageQuery,
@@ -30,7 +29,7 @@ from mission_http.boards.payloads import (
 )
 from mission_http.boards.tasks import TASKS, list_tasks
 from mission_http.boards.wire import StatusFilterUnknown, agent_row, agents_of, board_from, maybe_uuid
-from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
@@ -94,9 +93,9 @@ async def get_board(request: Request) -> Response:
     return one(board_from(row))
 
 
-def _endpoint(method: str, path: str, handler: Any, extra: dict[str, Any], *, main: bool, **more: Any) -> Endpoint:
+def _endpoint(method: str, path: str, handler: Handler, extra: dict[str, Any], *, main: bool, **more: Any) -> Endpoint:
     tags = ("agent", "agent-lead", "agent-worker", *(("agent-main",) if main else ()))
-    return Endpoint(method, path, handler, who=AGENT, tags=tags, extra=extra, **more)
+    return Endpoint(method, path, handler, tags=tags, extra=extra, **({"who": AGENT} | more))
 
 
 ENDPOINTS = [
@@ -115,7 +114,7 @@ ENDPOINTS = [
             unless=["You want to extend a lease: that has a heartbeat of its own."],
             effects=["You were last seen now; if you were new or offline, you are online."],
         ),
-        main=True, gives=AgentRead,
+        main=True, gives=AgentRead, who=BEATING,
     ),
     _endpoint(
         "GET", "/agent/boards", list_boards,

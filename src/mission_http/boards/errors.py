@@ -14,7 +14,7 @@ from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, NotYourAgent
+from mission_core.accounts.model import AgentPrincipal
 from mission_core.agents.model import TooManyAgents
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, RoleTooLow
@@ -134,7 +134,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     TooManyAgents: 409,
     TooManyOrders: 409,
 }
-BARE: Final = (Unauthorized, Forbidden, NotYourAgent, RoleTooLow, UserNotFound, OtherBoard, MethodRefused)
+BARE: Final = (Unauthorized, Forbidden, RoleTooLow, UserNotFound, OtherBoard, MethodRefused)
 """What says no more than the phrase of its status."""
 
 

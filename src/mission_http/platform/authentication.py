@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
 
 
-async def principal_for(request: Request, secret: str) -> Principal | None:
+async def principal_for(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
     """
-    Who this secret stands for, if it is live. A request of an agent counts as a sign of life, now and then.
+    Who this secret stands for, if it is live. With *touch* a request of an agent counts as a sign of life, now and
+    then.
     """
     ports = ports_of(request)
     now = ports.clock.now()
     principal = await ports.credentials.principal_of(digest_of(secret), at=now)
-    if principal is not None and due_for_touch(principal, at=now):
+    if touch and principal is not None and due_for_touch(principal, at=now):
         await perform(hear_agent, ports, principal, HearAgent(agent=principal.agent))
     return principal

@@ -1,0 +1,152 @@
+"""
+A client of the Boards API that calls the application in-process.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.model import System
+from mission_core.agents.use_cases import CreateAgent, create_agent, digest_of
+from mission_core.ids import UserId
+from mission_core.ports import Ports
+from mission_http.app import MissionApp, create_app
+from mission_http.boards.dialect import boards_dialect
+from mission_http.settings import Settings
+from mission_http.wiring import KnownKeys
+from tests.unit.http.platform.sample import Answer, ask
+
+TOKEN = "a-local-token-of-fifty-characters-or-even-more-0123"
+USER = UserId(UUID("0195a000-0000-7000-8000-00000000aaaa"))
+
+
+@frozen
+class Boards:
+    """
+    The Boards API over one organization, and its local user.
+    """
+
+    app: MissionApp
+    ports: Ports
+    me: System
+    board: UUID
+
+    @property
+    def tasks(self) -> str:
+        return f"/api/v1/boards/{self.board}/tasks"
+
+    @property
+    def agent_tasks(self) -> str:
+        return f"/api/v1/agent/boards/{self.board}/tasks"
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, agent: str | None = None, user: str | None = TOKEN,
+        raw: bytes | None = None, **headers: str,
+    ) -> Answer:  # fmt: skip
+        """
+        Call an operation as an agent where its token is given, as the user otherwise.
+        """
+        if agent is not None:
+            headers["x-agent-token"] = agent
+        elif user is not None:
+            headers.setdefault("authorization", f"Bearer {user}")
+        sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        return await ask(self.app, method, path, sent, key=None, **headers)
+
+    async def got(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        """
+        What a call that must succeed answers.
+        """
+        answer = await self.call(method, path, body, **more)
+        assert 200 == answer.status, answer.body
+        return answer.json
+
+    async def task(self, title: str = "Ship it", **fields: Any) -> Any:
+        """
+        A new task on the board.
+        """
+        return await self.got("POST", self.tasks, {"title": title, **fields})
+
+    async def agent(self, name: str = "ada", **fields: Any) -> Any:
+        """
+        A new agent on the board, with its token.
+        """
+        return await self.got("POST", "/api/v1/agents", {"name": name, "board_id": str(self.board), **fields})
+
+    async def lead(self, name: str = "lea") -> str:
+        """
+        The token of a new lead of the board.
+        """
+        made = await create_agent(self.ports, self.me, CreateAgent(name=name, board=self.board, lead=True))
+        assert made.token is not None
+        return made.token
+
+    async def main(self, name: str = "max") -> str:
+        """
+        The token of a new agent without a board.
+        """
+        made = await create_agent(self.ports, self.me, CreateAgent(name=name))
+        assert made.token is not None
+        return made.token
+
+
+@asynccontextmanager
+async def boards_over(ports: Ports, me: System, board: UUID) -> AsyncIterator[Boards]:
+    """
+    The application with the Boards dialect, up for as long as the context lasts.
+    """
+    me = evolve(me, name="local", display="Local User", user=USER)
+    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(TOKEN): me}))
+
+    @asynccontextmanager
+    async def wire() -> AsyncIterator[Ports]:
+        yield ports
+
+    app = create_app(wire, (boards_dialect(a_setting()),))
+    async with living(app):
+        yield Boards(app, ports, me, board)
+
+
+def a_setting() -> Settings:
+    return Settings(data_dir=None, database_url="", api_key="", auth_secret="", local_auth_token=TOKEN)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def living(app: MissionApp) -> AsyncIterator[None]:
+    """
+    The lifespan of an application.
+    """
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    life = asyncio.create_task(app({"type": "lifespan"}, told.get, said.put))
+    await told.put({"type": "lifespan.startup"})
+    assert "lifespan.startup.complete" == (await said.get())["type"]
+    try:
+        yield
+    finally:
+        await told.put({"type": "lifespan.shutdown"})
+        await life
+
+
+def refusal(answer: Answer) -> tuple[int, Any]:
+    """
+    The status and detail of an error, whose envelope must be whole.
+    """
+    assert {"detail", "request_id"} == answer.json.keys(), answer.json
+    assert answer.headers["x-request-id"] == answer.json["request_id"]
+    return answer.status, answer.json["detail"]
+
+
+def field_refusal(answer: Answer) -> tuple[str, list[Any], str]:
+    """
+    The kind, place and message of the first field error of a 422.
+    """
+    status, detail = refusal(answer)
+    assert 422 == status, detail
+    assert isinstance(detail, list), detail
+    return detail[0]["type"], detail[0]["loc"], detail[0]["msg"]
