@@ -26,6 +26,7 @@ from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_core.tasks.work import Claimed, ClaimNext, ClaimTask, claim_next, claim_task
 from tests import postgres
 from tests.contract.boards_driver import Boards, boards_over
+from tests.contract.fleet_driver import Fleet, fleet_over
 
 OPEN = GateSet(require_approval_for_done=False)
 STORES = ("memory", "sqlite", "postgres")
@@ -180,6 +181,15 @@ async def boards(world: World) -> AsyncIterator[Boards]:
     """
     async with boards_over(world.ports, world.me, world.board.id) as boards:
         yield boards
+
+
+@pytest.fixture
+async def fleet(world: World) -> AsyncIterator[Fleet]:
+    """
+    The Fleet API over that organization.
+    """
+    async with fleet_over(world.ports, world.me, world.board.number) as fleet:
+        yield fleet
 
 
 @pytest.fixture

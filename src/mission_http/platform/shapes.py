@@ -76,7 +76,7 @@ class Named:
     name: str
 
 
-@frozen
+@frozen(eq=False)  # a union hashes what it is made of, and a schema cannot be hashed
 class Schema:
     """
     What the document says about the field, instead of what its type tells.

@@ -1,0 +1,3 @@
+"""
+The Fleet API: `/api/*`, integers and Unix seconds.
+"""

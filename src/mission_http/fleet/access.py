@@ -1,0 +1,120 @@
+"""
+Who may call the Fleet API: keys in headers, roles, and the agent's name beside a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hmac import compare_digest
+from typing import Final
+
+from attrs import evolve
+from starlette.requests import Request
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.values import name_key
+from mission_http.fleet.errors import AuthenticationRequired, Unauthorized
+from mission_http.platform.authentication import principal_for
+from mission_http.platform.endpoints import Access, Header
+
+SCHEMES: Final = ("FleetApiKey", "FleetBearer")
+SECURITY_SCHEMES: Final = {
+    "FleetApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "FleetBearer": {"type": "http", "scheme": "bearer"},
+}
+AGENT_NAME: Final = Header(
+    "X-Agent-Name",
+    "Whose work a person or the global key means. An agent's own key must agree with it.",
+)
+VIEWER: Final = Access("viewer", "Everybody with a key.", schemes=SCHEMES, headers=(AGENT_NAME,))
+OPERATOR: Final = Access("operator", "Operators and admins.", schemes=SCHEMES, headers=(AGENT_NAME,))
+HEARING: Final = evolve(VIEWER, description="Everybody with a key; an agent's own for itself only.")
+BEATING: Final = evolve(OPERATOR, description="Operators and admins; an agent's own key for itself only.")
+"""A request that is a sign of life in itself, so it need not count as one."""
+ADMIN: Final = Access("admin", "Admins.", schemes=SCHEMES, headers=(AGENT_NAME,))
+STATUS: Final = Access("viewer", "Everybody with a key; anyone for `action=health`.", schemes=SCHEMES)
+
+PUBLIC_PATHS: Final = frozenset({"/api/setup", "/api/docs", "/api/health"})
+PUBLIC_BELOW: Final = "/api/auth/"
+
+_generated: Final = re.compile(r"(?i:mca?_[0-9a-f]{48})|[A-Za-z0-9_-]{43}")
+_scheme: Final = re.compile(r"(?:bearer|apikey|token)\s+(\S+)\s*", re.IGNORECASE)
+
+
+def edge_of(api_key: str) -> Callable[[Request, Access | None], None]:
+    """
+    The first look at a request: it needs something that looks like a credential, unless its path is public.
+    """
+    known = api_key.encode()
+
+    def edge(request: Request, access: Access | None) -> None:
+        path = request.scope["path"]
+        if path in PUBLIC_PATHS or path.startswith(PUBLIC_BELOW) or asks_for_health(request):
+            return
+        secret = credential_of(request)
+        if secret is None or not (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
+            raise Unauthorized
+
+    return edge
+
+
+async def authenticate(request: Request, access: Access) -> Principal | None:
+    """
+    Who calls, with a role that reaches.
+
+    Raises:
+        AuthenticationRequired: If nobody is known by the credential, or an agent's key comes under another name.
+        RoleTooLow: If the role does not reach.
+    """
+    if access is STATUS and asks_for_health(request):
+        return None
+    secret = credential_of(request)
+    touch = access is not HEARING and access is not BEATING
+    principal = await principal_for(request, secret, touch=touch) if secret else None
+    if principal is None or not _under_its_own_name(request, principal):
+        raise AuthenticationRequired
+    require(principal, Role(access.name))
+    return principal
+
+
+def credential_of(request: Request) -> str | None:
+    """
+    The key in the request: `x-api-key`, else `Authorization` as Bearer, ApiKey or Token.
+    """
+    headers = request.headers
+    key = headers.get("x-api-key", "").strip()
+    if key:
+        return key
+    found = _scheme.fullmatch(headers.get("authorization", "").strip())
+    return found[1] if found else None
+
+
+def asks_for_health(request: Request) -> bool:
+    """
+    Whether the request is for the status that everybody may know.
+    """
+    return request.scope["path"] == "/api/status" and request.query_params.get("action") == "health"
+
+
+def label_of(request: Request) -> str | None:
+    """
+    The agent that `X-Agent-Name` means, if it means one.
+    """
+    sent = request.headers.get("x-agent-name", "").strip()
+    try:
+        return sent.encode("latin-1").decode() or None
+    except UnicodeDecodeError:
+        return sent or None
+
+
+def restricted(principal: Principal) -> bool:
+    """
+    Whether the principal is an agent's key below admin, which reaches what is its own.
+    """
+    return isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN
+
+
+def _under_its_own_name(request: Request, principal: Principal) -> bool:
+    label = label_of(request)
+    return label is None or not restricted(principal) or name_key(label) == name_key(principal.name)

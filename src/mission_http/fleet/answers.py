@@ -1,0 +1,98 @@
+"""
+Writing once under an idempotency key, and answering with one entity as it was kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.ports import Ports, perform
+from mission_http.fleet.wire import project_of, task_of
+from mission_http.platform.etags import etag_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import idempotency_of
+from mission_http.platform.json import json_of
+
+if TYPE_CHECKING:
+    from mission_core.tasks.queries import TaskRow
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+
+class Kept(Protocol):
+    """
+    An entity: it has an id.
+    """
+
+    @property
+    def id(self) -> Any: ...
+
+
+async def once(
+    request: Request,
+    use_case: Callable[[Ports, Principal, C], Awaitable[R]],
+    command: C,
+    again: Callable[[Ports, Principal, UUID], Awaitable[R]],
+) -> R:
+    """
+    Run a use case under the request's idempotency key. A repeat gets what *again* makes of the first result.
+    """
+    return await perform(
+        use_case, ports_of(request), principal_of(request), command, once=await idempotency_of(request), again=again
+    )
+
+
+async def kept_once(
+    request: Request, use_case: Callable[[Ports, Principal, C], Awaitable[Kept]], command: C
+) -> UUID:
+    """
+    The id of what the use case made or changed, under the request's idempotency key.
+    """
+
+    async def work(ports: Ports, principal: Principal, cmd: C) -> UUID:
+        id: UUID = (await use_case(ports, principal, cmd)).id
+        return id
+
+    return await once(request, work, command, _itself)
+
+
+async def _itself(ports: Ports, principal: Principal, id: UUID) -> UUID:
+    return id
+
+
+async def task_row(request: Request, task: TaskId | TaskNumber) -> TaskRow:
+    """
+    The task as last committed.
+    """
+    return await ports_of(request).reads.tasks.get(principal_of(request), task)
+
+
+async def task_answer(request: Request, task: TaskId | TaskNumber, status: int = 200) -> Response:
+    """
+    A task as last committed, with its version as the entity tag.
+    """
+    row = await task_row(request, task)
+    return json_of({"task": task_of(row)}, status, {"etag": etag_of(row.version)})
+
+
+async def project_answer(
+    request: Request, project: BoardId | BoardNumber, status: int = 200, *, counted: bool = False, staffed: bool = False
+) -> Response:
+    """
+    A project as last committed, with how many tasks it has, and whose it is, where that is asked for.
+    """
+    row = await ports_of(request).reads.boards.get(principal_of(request), project)
+    shown = project_of(row)
+    if counted:
+        shown["task_count"] = row.task_count
+    if staffed:
+        shown["assigned_agents"] = []  # nobody can be assigned yet
+    return json_of({"project": shown}, status, {"etag": etag_of(row.version)})

@@ -1,0 +1,302 @@
+"""
+What the Fleet API takes: bodies and query strings of agents, tasks and projects.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from attrs import field, fields, frozen
+
+from mission_core.boards.model import BoardStatus
+from mission_core.errors import InvalidField
+from mission_core.tasks.model import MOST_DEPENDENCIES, MOST_TAGS, Status
+from mission_core.tasks.runs import Result
+from mission_core.values import ABSENT, MAX_INTEGER, Absent, JsonText, Page, canonical
+from mission_http.fleet.wire import LAST_MOMENT
+from mission_http.platform.refusals import FieldError, FieldsInvalid, wrong
+from mission_http.platform.shapes import Length, Named, Pattern, Range, Rule, Schema
+
+Priority = Literal["critical", "high", "medium", "low"]
+Moment = Annotated[int, Range(0, LAST_MOMENT)]
+Hours = Annotated[float, Range(0, 10_000)]
+Number = Annotated[int, Range(1, MAX_INTEGER)]
+Told = Annotated[str, Length(0, 5000)]
+Name = Annotated[str, Length(0, 100)]
+
+METADATA_LIMITS: Final = {"implementation_repo": 200, "code_location": 500}
+
+
+def storable(value: dict[str, Any]) -> JsonText:
+    """
+    A JSON object as its canonical text, if a store can hold it.
+    """
+    try:
+        return canonical(value)
+    except InvalidField as refusal:
+        raise ValueError(refusal.reason) from None
+
+
+def task_metadata(value: dict[str, Any]) -> JsonText:
+    """
+    A task's metadata: free, but for two keys that are texts of some length.
+    """
+    mistakes = []
+    for key, most in METADATA_LIMITS.items():
+        found = value.get(key, "-")
+        if not isinstance(found, str):
+            mistakes.append(FieldError((key,), "string_type", "Input should be a valid string", found))
+        elif not 1 <= len(found) <= most:
+            said = f"{key} cannot be empty" if not found else f"String should have at most {most} characters"
+            mistakes.append(FieldError((key,), "string_too_long" if found else "string_too_short", said, found))
+    if mistakes:
+        raise FieldsInvalid(tuple(mistakes))
+    return storable(value)
+
+
+def trimmed(value: str) -> str:
+    """
+    The text without white space around it.
+    """
+    return value.strip()
+
+
+def switch(value: object) -> bool:
+    """
+    A boolean, also as 0 or 1.
+    """
+    if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise wrong("bool_type", "Input should be a valid boolean, 0 or 1", value)
+
+
+OBJECT: Final = Schema({"type": "object", "additionalProperties": True})
+Object = Annotated[dict[str, Any], Rule(storable), OBJECT]
+"""A JSON object, read as its canonical text."""
+Metadata = Annotated[dict[str, Any], Rule(task_metadata), OBJECT]
+Switch = Annotated[Any, Rule(switch), Schema({"type": "boolean"})]
+
+
+@frozen(kw_only=True)
+class ListQuery:
+    """
+    Which page of a list is wanted; *after* is the number of the last one seen.
+    """
+
+    limit: Annotated[int, Range(0)] = 50
+    offset: Annotated[int, Range(0)] = 0
+    after: int | None = None
+
+    def page(self) -> Page:
+        """
+        The page, of 200 at the most.
+        """
+        return Page(limit=min(self.limit, 200), offset=self.offset, after=self.after)
+
+
+@frozen(kw_only=True)
+class TaskQuery(ListQuery):
+    status: str | None = None
+    assigned_to: str | None = None
+    priority: str | None = None
+    project_id: int | None = None
+
+
+@frozen(kw_only=True)
+class AgentQuery(ListQuery):
+    status: str | None = None
+    role: str | None = None
+    show_hidden: str | None = None
+
+
+@frozen(kw_only=True)
+class ProjectQuery:
+    include_archived: Annotated[str | None, Named("includeArchived")] = None
+
+
+@frozen(kw_only=True)
+class TaskFields:
+    """
+    What may be said about a task when it is made, and changed later. Null clears what can be empty.
+    """
+
+    description: Told | Absent | None = ABSENT
+    status: Status | Absent = ABSENT
+    priority: Priority | Absent = ABSENT
+    project_id: Number | Absent = ABSENT
+    assigned_to: Annotated[str, Rule(trimmed), Length(0, 100)] | Absent | None = ABSENT
+    created_by: Name | Absent = ABSENT
+    due_date: Moment | Absent | None = ABSENT
+    estimated_hours: Hours | Absent | None = ABSENT
+    actual_hours: Hours | Absent | None = ABSENT
+    outcome: Result | Absent | None = ABSENT
+    error_message: Told | Absent | None = ABSENT
+    resolution: Told | Absent | None = ABSENT
+    feedback_rating: Annotated[int, Range(1, 5)] | Absent | None = ABSENT
+    feedback_notes: Told | Absent | None = ABSENT
+    retry_count: Annotated[int, Range(0)] | Absent = ABSENT
+    completed_at: Moment | Absent | None = ABSENT
+    tags: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, MOST_TAGS)] | Absent = ABSENT
+    metadata: Metadata | Absent = ABSENT
+    depends_on: Annotated[list[Number], Length(0, MOST_DEPENDENCIES)] | Absent = ABSENT
+    not_before: Moment | Absent | None = ABSENT
+    max_attempts: Annotated[int, Range(1, 1000)] | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class CreateTaskBody(TaskFields):
+    title: Annotated[str, Length(1, 500, says="Title is required")]
+
+
+@frozen(kw_only=True)
+class UpdateTaskBody(TaskFields):
+    title: Annotated[str, Length(1, 500, says="Title is required")] | Absent = ABSENT
+
+    @property
+    def empty(self) -> bool:
+        """
+        Whether it names nothing to change.
+        """
+        return all(
+            getattr(self, one.name) is ABSENT for one in fields(type(self)) if one.name != "created_by"
+        )
+
+
+TASK_NAMES: Final = {
+    "project_id": "board",
+    "assigned_to": "assignee",
+    "due_date": "due_at",
+    "outcome": "result",
+    "created_by": "",
+}
+TASK_MOMENTS: Final = frozenset({"due_date", "completed_at", "not_before"})
+
+
+@frozen(kw_only=True)
+class CreateAgentBody:
+    name: Annotated[str, Length(1, 100, says="Name is required")]
+    role: Annotated[str, Length(1, 100, says="Role is required")] | Absent = ABSENT
+    openclaw_id: (
+        Annotated[str, Length(1, 100), Pattern("[a-z0-9][a-z0-9-]*", says="openclaw_id must be kebab-case")] | Absent
+    ) = ABSENT
+    session_key: Annotated[str, Length(0, 200)] | Absent = ABSENT
+    soul_content: Annotated[str, Length(0, 50_000)] | Absent = ABSENT
+    status: Literal["online", "offline", "busy", "idle", "error"] = "offline"
+    config: dict[str, Any] = field(factory=dict)
+    template: Name | Absent = ABSENT
+    gateway_config: dict[str, Any] = field(factory=dict)
+    write_to_gateway: bool = False
+    provision_openclaw_workspace: bool = False
+    openclaw_workspace_path: Annotated[str, Length(1, 500)] | Absent = ABSENT
+    runtime_type: Literal["hermes", "openclaw", "claude", "codex", "custom"] | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class RegisterAgentBody:
+    """
+    The document's word on registering; the handler reads it loosely.
+    """
+
+    name: str
+    role: Literal["coder", "reviewer", "tester", "devops", "researcher", "assistant", "agent"] = "agent"
+    capabilities: list[str] = field(factory=list)
+    framework: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class TokenUsageBody:
+    model: str
+    inputTokens: int
+    outputTokens: int
+    taskId: int | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class AgentHeartbeatBody:
+    """
+    The document's word on a heartbeat's body, which may be anything.
+    """
+
+    connection_id: str | Absent = ABSENT
+    status: str | Absent = ABSENT
+    last_activity: str | Absent = ABSENT
+    token_usage: TokenUsageBody | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class MakeKeyBody:
+    """
+    The document's word on a key's body; the handler reads it loosely.
+    """
+
+    name: Annotated[str, Length(1, 128)] = "default"
+    scopes: list[str] = field(factory=list)
+    expires_at: int | Absent = ABSENT
+    expires_in_days: float | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class RevokeKeyBody:
+    key_id: Number
+
+
+@frozen(kw_only=True)
+class GatesBody:
+    """
+    Rules of a project by name; those not named stay as they are.
+    """
+
+    forbids_unknown: ClassVar[bool] = True
+
+    require_approval_for_done: bool | Absent = ABSENT
+    require_review_before_done: bool | Absent = ABSENT
+    comment_required_for_review: bool | Absent = ABSENT
+    block_status_changes_with_pending_approval: bool | Absent = ABSENT
+    only_lead_can_change_status: bool | Absent = ABSENT
+
+    def named(self) -> dict[str, bool]:
+        """
+        The rules it names.
+        """
+        given = {one.name: getattr(self, one.name) for one in fields(type(self))}
+        return {name: value for name, value in given.items() if value is not ABSENT}
+
+
+@frozen(kw_only=True)
+class CreateProjectBody:
+    name: Any = None
+    slug: str | None = None
+    description: Told | None = None
+    ticket_prefix: str | None = None
+    ticketPrefix: str | None = None
+    github_repo: Annotated[str, Length(0, 200)] | None = None
+    deadline: Moment | None = None
+    color: Annotated[str, Length(0, 32)] | None = None
+    gates: GatesBody = GatesBody()
+
+
+@frozen(kw_only=True)
+class UpdateProjectBody:
+    forbids_unknown: ClassVar[bool] = True
+
+    name: Annotated[str, Rule(trimmed), Length(1, 200, says="Name is required")] | Absent = ABSENT
+    description: Told | Absent | None = ABSENT
+    ticket_prefix: Annotated[str, Length(0, 64)] | Absent = ABSENT
+    ticketPrefix: Annotated[str, Length(0, 64)] | Absent = ABSENT
+    status: BoardStatus | Absent = ABSENT
+    github_repo: Annotated[str, Length(0, 200)] | Absent | None = ABSENT
+    deadline: Moment | Absent | None = ABSENT
+    color: Annotated[str, Length(0, 32)] | Absent | None = ABSENT
+    github_sync_enabled: Switch | Absent = ABSENT
+    github_labels_initialized: Switch | Absent = ABSENT
+    github_default_branch: Annotated[str, Length(1, 255)] | Absent = ABSENT
+    assigned_agents: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, 100)] | Absent = ABSENT
+    gates: GatesBody | Absent = ABSENT
+
+    def __attrs_post_init__(self) -> None:
+        if all(getattr(self, one.name) is ABSENT for one in fields(type(self))):
+            raise ValueError("At least one field is required")
+        if self.ticket_prefix is not ABSENT and self.ticketPrefix is not ABSENT:
+            raise ValueError("Use only one ticket prefix field")
+        if not isinstance(self.assigned_agents, Absent) and len(set(self.assigned_agents)) < len(self.assigned_agents):
+            raise wrong("value_error", "assigned_agents must be unique", self.assigned_agents)

@@ -1,0 +1,72 @@
+"""
+The Fleet API as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mission_http.fleet import agents, heartbeats, keys, leases, projects
+from mission_http.fleet.access import SECURITY_SCHEMES, authenticate, edge_of
+from mission_http.fleet.errors import STATUSES, render
+from mission_http.fleet.payloads import ErrorPayload
+from mission_http.fleet.status import status_endpoints
+from mission_http.fleet.tasks import task_endpoints
+from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
+from mission_http.platform.endpoints import Dialect, Manners, Paperwork
+
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
+
+VERSION: Final = "1.3.0"
+HEADERS: Final = {
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'self'; connect-src 'self' ws: wss: http://127.0.0.1:* http://localhost:*; "
+        "font-src 'self'; frame-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; "
+        "script-src 'self' 'strict-dynamic' blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        "frame-ancestors 'none'"
+    ),
+}
+TAGS: Final = ("Tasks", "Projects", "Agents", "System", "Docs")
+
+
+def fleet_dialect(settings: Settings) -> Dialect:
+    """
+    The dialect below `/api`.
+    """
+    endpoints = [
+        *agents.ENDPOINTS,
+        *heartbeats.ENDPOINTS,
+        *keys.ENDPOINTS,
+        *task_endpoints(settings),
+        *leases.ENDPOINTS,
+        *projects.ENDPOINTS,
+        *status_endpoints(settings),
+    ]
+    return Dialect(
+        name="Fleet",
+        prefix="/api",
+        endpoints=endpoints,
+        converter=CONVERTER,
+        query_converter=QUERY_CONVERTER,
+        authenticate=authenticate,
+        render=render,
+        statuses=STATUSES,
+        edge=edge_of(settings.api_key),
+        manners=Manners(head_follows_get=True, answers_options=True),
+        headers=HEADERS,
+        paperwork=Paperwork(
+            title="Mission Control API",
+            version=VERSION,
+            description="Agents, tasks and projects, with integers as ids and Unix seconds as moments.",
+            tags=TAGS,
+            schema_name=_component,
+            security_schemes=SECURITY_SCHEMES,
+            error=ErrorPayload,
+        ),
+    )
+
+
+def _component(kind: Any) -> str:
+    return f"Fleet{kind.__name__.removesuffix('Payload')}"

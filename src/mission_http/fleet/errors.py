@@ -1,0 +1,119 @@
+"""
+How the Fleet API says no: `{"error": …, "details"?: …}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
+from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralStays, PrefixTaken
+from mission_core.errors import Conflict, Denied, Invalid, InvalidField, KeyReused
+from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
+from mission_core.tasks.runs import TooManyOrders
+from mission_http.platform.json import json_of
+from mission_http.platform.refusals import BodyMalformed, BodyMissing, FieldsInvalid, MethodRefused, PathUnknown
+
+VALIDATION: Final = "Validation failed"
+
+
+class Unauthorized(Denied):
+    """
+    The request brings nothing that looks like a credential.
+    """
+
+    def __str__(self) -> str:
+        return "Unauthorized"
+
+
+class AuthenticationRequired(Denied):
+    """
+    The credential is none of ours, ended, or is used under another agent's name.
+    """
+
+    def __str__(self) -> str:
+        return "Authentication required"
+
+
+@define
+class Unacceptable(Invalid):
+    """
+    A request that cannot be meant, in the words its operation has for it.
+    """
+
+    says: str
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.says
+
+
+class ProjectExists(Conflict):
+    """
+    A new project would have the slug or the ticket prefix of another one.
+    """
+
+    def __str__(self) -> str:
+        return "Project slug or ticket prefix already exists"
+
+
+STATUSES: Final[Mapping[type[Exception], int]] = {
+    Unauthorized: 401,
+    AuthenticationRequired: 401,
+    DependencyNotFound: 400,
+    GateClosed: 403,
+    KeyReused: 422,
+    TooManyOrders: 409,
+}
+TEXTS: Final[Mapping[type[Exception], str]] = {
+    ApiKeyNotFound: "Active key not found for this agent",
+    BoardDenied: "Project access denied",
+    BoardNotFound: "Project not found",
+    BodyMalformed: "Invalid request body",
+    BodyMissing: "Invalid request body",
+    GeneralStays: "Default project cannot be archived",
+    NotYourAgent: "Access denied: agent key may only access its own agent.",
+    PathUnknown: "Not found",
+    PrefixTaken: "Ticket prefix already in use",
+}
+FIELD_TEXTS: Final = {"slug": "Invalid project slug", "ticket_prefix": "Invalid ticket prefix"}
+FIELD_NAMES: Final = {
+    "assignee": "assigned_to",
+    "board": "project_id",
+    "due_at": "due_date",
+    "result": "outcome",
+    "soul": "soul_content",
+}
+"""What the core's fields are called here."""
+
+
+def render(error: Exception, status: int, request: Request) -> Response:
+    """
+    An error in the Fleet's envelope.
+    """
+    if isinstance(error, MethodRefused):
+        return Response(status_code=status)
+    return json_of(_payload(error), status)
+
+
+def _payload(error: Exception) -> dict[str, Any]:
+    if isinstance(error, FieldsInvalid):
+        details = [f"{each.dotted}: {each.message.removeprefix('Value error, ')}" for each in error.errors]
+        return {"error": VALIDATION, "details": details}
+    if isinstance(error, InvalidField):
+        told = FIELD_TEXTS.get(error.field)
+        if told is not None:
+            return {"error": told}
+        return {"error": VALIDATION, "details": [f"{FIELD_NAMES.get(error.field, error.field)}: {error.reason}"]}
+    if isinstance(error, DependencyNotFound | DependsOnItself):
+        return {"error": VALIDATION, "details": [f"depends_on: {error}"]}
+    if isinstance(error, Unacceptable) and error.details:
+        return {"error": error.says, "details": error.details}
+    if isinstance(error, GateClosed) and error.rule == "require_approval_for_done":
+        return {"error": "Aegis approval is required to move task to done."}
+    return {"error": TEXTS.get(type(error)) or str(error)}

@@ -1,0 +1,147 @@
+"""
+An agent's heartbeat: it is alive, and hears what waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal
+from mission_core.agents.model import IDLE, Agent, AgentNotFound
+from mission_core.agents.use_cases import HearAgent, hear_agent
+from mission_core.boards.model import BoardDenied
+from mission_core.errors import KeyReused
+from mission_core.ids import AgentId
+from mission_core.ports import Ports, perform
+from mission_core.values import EMPTY_OBJECT
+from mission_http.fleet.access import BEATING, HEARING, restricted
+from mission_http.fleet.answers import once
+from mission_http.fleet.bodies import AgentHeartbeatBody
+from mission_http.fleet.payloads import AgentHeartbeatPayload
+from mission_http.fleet.wire import agent_in, maybe_seconds, seconds_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.json import json_of
+
+if TYPE_CHECKING:
+    from mission_core.tasks.queries import TaskRow
+
+CHECK: Final = "Heartbeat check"
+MOST_TASKS: Final = 10
+METADATA_KEYS: Final = {
+    "implementation_repo": ("implementation_repo", "implementationRepo", "github_repo"),
+    "code_location": ("code_location", "codeLocation", "path"),
+}
+"""Where a task's metadata may keep what work items show."""
+
+
+async def check_in(request: Request) -> Response:
+    """
+    Say that the agent is alive, and hear what waits for it.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    with own_agent_only(principal):
+        if request.method == "HEAD":
+            name = await _looked_at(request)
+        else:
+            name = (await perform(hear_agent, ports, principal, _sign_of_life(request))).name
+    return json_of(await _work_of(ports, principal, name, at=ports.clock.now()))
+
+
+async def report(request: Request) -> Response:
+    """
+    Say that the agent is alive, and hear what waits for it.
+
+    The body may be missing. What it tells of tokens is not recorded yet.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    try:
+        with own_agent_only(principal):
+            agent = await once(request, hear_agent, _sign_of_life(request), _heard)
+    except AgentNotFound as refusal:
+        return json_of({"error": str(refusal), "token_recorded": False})
+    work = await _work_of(ports, principal, agent.name, at=ports.clock.now())
+    return json_of(work | {"token_recorded": False})
+
+
+@contextmanager
+def own_agent_only(principal: Principal) -> Iterator[None]:
+    """
+    For an agent's key below admin, what it cannot find is not its own agent either.
+    """
+    try:
+        yield
+    except (AgentNotFound, BoardDenied):
+        if restricted(principal):
+            raise NotYourAgent from None
+        raise
+
+
+def _sign_of_life(request: Request) -> HearAgent:
+    return HearAgent(agent=agent_in(request), status=IDLE, activity=CHECK)
+
+
+async def _heard(ports: Ports, principal: Principal, agent: UUID) -> Agent:
+    async with ports.unit(principal) as unit:
+        return await unit.agents.get(AgentId(agent))
+
+
+async def _looked_at(request: Request) -> str:
+    """
+    The agent's name, without hearing of it: a HEAD request changes nothing.
+    """
+    principal = principal_of(request)
+    row = await ports_of(request).reads.agents.get(principal, agent_in(request))
+    if isinstance(principal, AgentPrincipal) and restricted(principal) and principal.agent.bytes != row.id:
+        raise NotYourAgent
+    return row.name
+
+
+async def _work_of(ports: Ports, principal: Principal, name: str, *, at: datetime) -> dict[str, Any]:
+    rows = await ports.reads.tasks.waiting_for(principal, name, limit=MOST_TASKS)
+    found: dict[str, Any] = {"agent": name, "checked_at": seconds_of(at)}
+    if not rows:
+        return {"status": "HEARTBEAT_OK", **found, "message": "No work items found"}
+    items = [{"type": "assigned_tasks", "count": len(rows), "items": [_item_of(row) for row in rows]}]
+    return {"status": "WORK_ITEMS_FOUND", **found, "work_items": items, "total_items": len(rows)}
+
+
+def _item_of(row: TaskRow) -> dict[str, Any]:
+    item = {
+        "id": row.number,
+        "title": row.title,
+        "status": row.status,
+        "priority": row.priority,
+        "due_date": maybe_seconds(row.due_at),
+    }
+    if row.metadata == EMPTY_OBJECT:
+        return item
+    metadata = msgspec.json.decode(row.metadata)
+    for shown, keys in METADATA_KEYS.items():
+        texts = (metadata.get(key) for key in keys)
+        found = next((text for text in texts if isinstance(text, str) and text.strip()), None)
+        if found is not None:
+            item[shown] = found
+    return item
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/agents/{id}/heartbeat", check_in, gives=AgentHeartbeatPayload, who=HEARING,
+        refuses=(AgentNotFound, NotYourAgent), operation_id="fleet_getAgentHeartbeat", tags=("Agents",),
+    ),
+    Endpoint(
+        "POST", "/agents/{id}/heartbeat", report, takes=AgentHeartbeatBody, body_required=False,
+        gives=AgentHeartbeatPayload, who=BEATING, headers=(IDEMPOTENCY_KEY,), refuses=(NotYourAgent, KeyReused),
+        operation_id="fleet_triggerAgentHeartbeat", tags=("Agents",),
+    ),
+]  # fmt: skip

@@ -1,0 +1,94 @@
+"""
+What the server can tell about the machine it runs on. Where the machine does not say, the answer is 0.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+MIB: Final = 1024 * 1024
+
+
+@frozen
+class Share:
+    """
+    How much there is of something, and how much of it is taken, in bytes.
+    """
+
+    total: int = 0
+    used: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.total - self.used
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.used / self.total) if self.total else 0
+
+
+def resident_memory() -> int:
+    """
+    The bytes of memory this process holds.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def memory() -> Share:
+    """
+    The machine's memory.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        told = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+        return Share(told["MemTotal"], told["MemTotal"] - told["MemAvailable"])
+    except (OSError, ValueError, KeyError, IndexError):
+        return Share()
+
+
+def disk(where: Path) -> Share:
+    """
+    The disk that holds a path.
+    """
+    try:
+        found = shutil.disk_usage(where)
+        return Share(found.total, found.used)
+    except OSError:
+        return Share()
+
+
+def milliseconds_up() -> int:
+    """
+    How long the machine has been up.
+    """
+    try:
+        return int(float(Path("/proc/uptime").read_text().split()[0]) * 1000)
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def in_container() -> bool:
+    """
+    Whether this process runs in a container.
+    """
+    return Path("/.dockerenv").exists()
+
+
+def process_user() -> str:
+    """
+    The user this process runs as.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

@@ -1,0 +1,136 @@
+"""
+Projects: the boards of the organization, with their ticket prefixes and gates.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.agents.model import AgentNotFound
+from mission_core.boards.model import BoardNotFound, GateSet, GeneralStays, HandleTaken, PrefixTaken
+from mission_core.boards.queries import BoardFilter
+from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
+from mission_core.errors import KeyReused, VersionMismatch
+from mission_core.ids import BoardId
+from mission_core.ports import perform
+from mission_core.values import ABSENT, Absent
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.answers import kept_once, project_answer
+from mission_http.fleet.bodies import CreateProjectBody, ProjectQuery, UpdateProjectBody
+from mission_http.fleet.errors import VALIDATION, ProjectExists, Unacceptable
+from mission_http.fleet.payloads import ProjectAnswerPayload, ProjectListPayload
+from mission_http.fleet.wire import moment_of, project_in, project_of, spelled
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+PROJECT_NAMES: Final = {"ticketPrefix": "ticket_prefix", "assigned_agents": "", "gates": ""}
+PREFIX_FROM_NAME: Final = 5
+
+
+async def list_projects(request: Request) -> Response:
+    """
+    List projects by name.
+    """
+    archived = query_of(request, ProjectQuery).include_archived == "1"
+    listed = await ports_of(request).reads.boards.page(principal_of(request), BoardFilter(archived=archived))
+    return json_of(
+        {
+            "projects": [
+                project_of(row) | {"task_count": row.task_count, "assigned_agents": []} for row in listed.rows
+            ]
+        }
+    )
+
+
+async def add_project(request: Request) -> Response:
+    """
+    Make a project.
+    """
+    body = await body_of(request, CreateProjectBody)
+    name = body.name.strip() if isinstance(body.name, str) else ""
+    if not name:
+        raise Unacceptable("Project name is required")
+    command = CreateBoard(
+        name=name,
+        handle=body.slug or name,
+        ticket_prefix=body.ticket_prefix or body.ticketPrefix or name[:PREFIX_FROM_NAME],
+        description=body.description,
+        gates=GateSet(**body.gates.named()),
+        github_repo=body.github_repo,
+        deadline=None if body.deadline is None else moment_of(body.deadline),
+        color=body.color,
+    )
+    try:
+        project = await kept_once(request, create_board, command)
+    except HandleTaken:
+        raise ProjectExists from None
+    return await project_answer(request, BoardId(project), 201)
+
+
+async def get_project(request: Request) -> Response:
+    """
+    Read a project.
+    """
+    return await project_answer(request, project_in(request), counted=True, staffed=True)
+
+
+async def change_project(request: Request) -> Response:
+    """
+    Change the named fields of a project. Null clears what can be empty; gates are changed one by one.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    project = await ports.reads.boards.check(principal, project_in(request))
+    body = await body_of(request, UpdateProjectBody)
+    if not isinstance(body.assigned_agents, Absent):
+        await _check_staff(request, body.assigned_agents)
+    changes: dict[str, Any] = spelled(body, PROJECT_NAMES, frozenset({"deadline"}))
+    if body.gates is not ABSENT and not isinstance(body.gates, Absent):
+        changes["gates"] = body.gates.named()
+    await perform(update_board, ports, principal, UpdateBoard(board=project, expects=expects_of(request), **changes))
+    return await project_answer(request, project, staffed=True)
+
+
+async def _check_staff(request: Request, names: list[str]) -> None:
+    """
+    Refuse agents that do not exist; and those that do, since nobody can be assigned yet and nothing is to be lost.
+    """
+    unknown = []
+    for name in names:
+        try:
+            await ports_of(request).reads.agents.get(principal_of(request), name)
+        except AgentNotFound:
+            unknown.append(name)
+    if unknown:
+        raise Unacceptable("Unknown project agents", tuple(unknown))
+    if names:
+        raise Unacceptable(VALIDATION, ("assigned_agents: agents cannot be assigned to projects yet; send none",))
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/projects", list_projects, query=ProjectQuery, gives=ProjectListPayload, who=VIEWER,
+        operation_id="fleet_listProjects", tags=("Projects",),
+    ),
+    Endpoint(
+        "POST", "/projects", add_project, takes=CreateProjectBody, gives=ProjectAnswerPayload, status=201,
+        who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(ProjectExists, KeyReused),
+        operation_id="fleet_createProject", tags=("Projects",),
+    ),
+    Endpoint(
+        "GET", "/projects/{id}", get_project, gives=ProjectAnswerPayload, who=VIEWER, refuses=(BoardNotFound,),
+        operation_id="fleet_getProject", tags=("Projects",),
+    ),
+    Endpoint(
+        "PATCH", "/projects/{id}", change_project, takes=UpdateProjectBody, gives=ProjectAnswerPayload, who=OPERATOR,
+        headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralStays, PrefixTaken, VersionMismatch),
+        operation_id="fleet_updateProject", tags=("Projects",),
+    ),
+]  # fmt: skip

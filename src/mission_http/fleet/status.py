@@ -1,0 +1,257 @@
+"""
+How the server is: health for machines, status for people, and the document.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.values import micros
+from mission_http.fleet import machine
+from mission_http.fleet.access import STATUS
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.machine import MIB, Share
+from mission_http.fleet.payloads import HealthPayload
+from mission_http.platform.documents import own_document
+from mission_http.platform.endpoints import PUBLIC, Endpoint
+from mission_http.platform.exchange import ports_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+    from mission_http.settings import Settings
+
+Check = dict[str, Any]
+
+SLOW: Final = 1.0
+PROCESS_LIMITS: Final = (400 * MIB, 800 * MIB)
+SHARE_LIMITS: Final = (90, 95)
+NO_GATEWAY: Final = {
+    "running": False,
+    "port": 0,
+    "pid": None,
+    "uptime": 0,
+    "version": "unknown",
+    "connections": 0,
+    "port_listening": False,
+}
+
+
+@frozen(kw_only=True)
+class StatusQuery:
+    action: str = "overview"
+
+
+async def health(request: Request) -> Response:
+    """
+    Tell whether the database answers.
+    """
+    ports = ports_of(request)
+    told = ports.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if await _answers(ports):
+        return json_of({"status": "ok", "db": "ok", "ts": told})
+    return json_of({"status": "degraded", "db": "error", "ts": told}, 503)
+
+
+async def _answers(ports: Ports) -> bool:
+    try:
+        await ports.reads.ping()
+    except Exception:  # whatever keeps the store from answering, it does not answer
+        return False
+    return True
+
+
+async def document(request: Request) -> Response:
+    """
+    Describe the Fleet API, as OpenAPI 3.1.
+    """
+    response = await own_document(request)
+    response.headers["cache-control"] = "public, max-age=3600"
+    return response
+
+
+@frozen
+class StatusDesk:
+    """
+    Answers the actions of `/api/status`.
+    """
+
+    data_dir: Path
+    version: str
+    started: float = field(factory=time.monotonic)
+
+    async def status(self, request: Request) -> Response:
+        """
+        Tell how the server is.
+
+        Anyone may know the answer to `action=health`. Actions about gateways and other tools of a host say that there
+        are none.
+        """
+        actions: Mapping[str, Callable[[Ports], Awaitable[dict[str, Any]]]] = {
+            "health": self._health,
+            "overview": self._overview,
+            "dashboard": self._dashboard,
+            "gateway": self._gateway,
+            "models": self._models,
+            "capabilities": self._capabilities,
+        }
+        action = actions.get(query_of(request, StatusQuery).action or "overview")
+        if action is None:
+            raise Unacceptable("Invalid action")
+        return json_of(await action(ports_of(request)))
+
+    async def _health(self, ports: Ports) -> dict[str, Any]:
+        database, slow = await _database(ports)
+        checks = [
+            database,
+            _process(machine.resident_memory()),
+            _check("Gateway", "unhealthy", "No gateway is configured"),
+            _share("Disk Space", machine.disk(self.data_dir)),
+            _share("Memory Usage", machine.memory()),
+        ]
+        return {
+            "status": _overall({check["status"] for check in checks}, slow=slow),
+            "version": self.version,
+            "uptime": time.monotonic() - self.started,
+            "checks": checks,
+            "timestamp": _milliseconds(ports),
+        }
+
+    async def _overview(self, ports: Ports) -> dict[str, Any]:
+        memory, disk = machine.memory(), machine.disk(self.data_dir)
+        return {
+            "timestamp": _milliseconds(ports),
+            "uptime": machine.milliseconds_up(),
+            "memory": {
+                "total": memory.total // MIB,
+                "used": memory.used // MIB,
+                "available": memory.available // MIB,
+            },
+            "disk": {
+                "total": _gigabytes(disk.total),
+                "used": _gigabytes(disk.used),
+                "available": _gigabytes(disk.available),
+                "usage": f"{disk.percent}%",
+            },
+            "sessions": {"total": 0, "active": 0},
+            "processes": [],
+        }
+
+    async def _dashboard(self, ports: Ports) -> dict[str, Any]:
+        return await self._overview(ports) | {"db": None}
+
+    async def _gateway(self, ports: Ports) -> dict[str, Any]:
+        return NO_GATEWAY
+
+    async def _models(self, ports: Ports) -> dict[str, Any]:
+        return {"models": []}
+
+    async def _capabilities(self, ports: Ports) -> dict[str, Any]:
+        return {
+            "gateway": False,
+            "openclawHome": False,
+            "claudeHome": False,
+            "claudeSessions": 0,
+            "hermesInstalled": False,
+            "hermesSessions": 0,
+            "subscription": None,
+            "subscriptions": {},
+            "processUser": machine.process_user(),
+            "interfaceMode": "full",
+            "dashboardRegistration": None,
+            "isDocker": machine.in_container(),
+        }
+
+
+async def _database(ports: Ports) -> tuple[Check, bool]:
+    """
+    Whether the database answers, and whether it was slow to.
+    """
+    asked = time.monotonic()
+    if not await _answers(ports):
+        return _check("Database", "unhealthy", "The database does not answer"), False
+    took = time.monotonic() - asked
+    if took > SLOW:
+        return _check("Database", "warning", f"The database took {took:.1f} s to answer"), True
+    return _check("Database", "healthy", "The database answers"), False
+
+
+def _process(resident: int) -> Check:
+    held = resident // MIB
+    message = f"The process holds {held} MB"
+    return _check(
+        "Process Memory", _graded(resident, PROCESS_LIMITS), message,
+        detail={"rss": held, "heapUsed": held, "heapTotal": held},
+    )  # fmt: skip
+
+
+def _share(name: str, share: Share) -> Check:
+    return _check(name, _graded(share.percent, SHARE_LIMITS), f"{share.percent}% used")
+
+
+def _check(name: str, status: str, message: str, **more: Any) -> Check:
+    return {"name": name, "status": status, "message": message, **more}
+
+
+def _graded(value: float, limits: tuple[float, float]) -> str:
+    warning, critical = limits
+    return "critical" if value > critical else "warning" if value > warning else "healthy"
+
+
+def _overall(statuses: set[str], *, slow: bool) -> str:
+    """
+    The whole status. What does not answer at all (a check that is unhealthy) does not lower it.
+    """
+    if statuses & {"error", "critical"}:
+        return "unhealthy"
+    if slow:
+        return "degraded"
+    return "warning" if "warning" in statuses else "healthy"
+
+
+def _milliseconds(ports: Ports) -> int:
+    return micros(ports.clock.now()) // 1000
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1024 / MIB:.1f}G"
+
+
+def own_version() -> str:
+    """
+    The version of this distribution.
+    """
+    try:
+        return version("mission-control")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def status_endpoints(settings: Settings) -> list[Endpoint]:
+    """
+    The operations that tell how the server is.
+    """
+    desk = StatusDesk(settings.data_dir, own_version())
+    return [
+        Endpoint(
+            "GET", "/status", desk.status, query=StatusQuery, gives=dict[str, Any], who=STATUS,
+            operation_id="fleet_getSystemStatus", tags=("System",),
+        ),
+        Endpoint(
+            "GET", "/health", health, gives=HealthPayload, who=PUBLIC, operation_id="fleet_getHealth",
+            tags=("System",),
+        ),
+        Endpoint(
+            "GET", "/docs", document, gives=dict[str, Any], who=PUBLIC, operation_id="fleet_getOpenApiSpec",
+            tags=("Docs",),
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,182 @@
+"""
+Tasks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.boards.model import BoardNotFound
+from mission_core.errors import KeyReused, VersionMismatch
+from mission_core.ids import BoardNumber, TaskId
+from mission_core.ports import perform
+from mission_core.tasks.model import (
+    Blocked,
+    DependencyCycle,
+    DependencyNotFound,
+    GateClosed,
+    NotYourTask,
+    RecordingDenied,
+    Status,
+    TaskNotFound,
+)
+from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    UpdateTask,
+    create_task,
+    delete_task,
+    own_tasks_only,
+    update_task,
+)
+from mission_core.values import Listed
+from mission_http.fleet.access import OPERATOR, VIEWER, restricted
+from mission_http.fleet.answers import kept_once, task_answer, task_row
+from mission_http.fleet.bodies import TASK_MOMENTS, TASK_NAMES, CreateTaskBody, TaskQuery, UpdateTaskBody
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.payloads import SuccessPayload, TaskAnswerPayload, TaskListPayload
+from mission_http.fleet.wire import page_number, spelled, task_in, task_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint, Handler
+from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
+
+STATUS_BY_NAME = {status.value: status for status in Status}
+
+
+async def list_tasks(request: Request) -> Response:
+    """
+    List tasks, newest first.
+
+    An agent's own key sees the tasks assigned to it.
+    """
+    query, principal = query_of(request, TaskQuery), principal_of(request)
+    page, wanted = query.page(), _wanted(query, principal)
+    listed = Listed([], 0)
+    if wanted is not None:
+        listed = await ports_of(request).reads.tasks.page(principal, wanted, page)
+    tasks = [task_of(row) for row in listed.rows]
+    for task in tasks:
+        task["comment_count"] = 0
+    return json_of(
+        {"tasks": tasks, "total": listed.total, "page": page_number(page.offset, page.limit), "limit": page.limit}
+    )
+
+
+def _wanted(query: TaskQuery, principal: Principal) -> TaskFilter | None:
+    """
+    Which tasks are asked for, or None where no task can be.
+    """
+    if query.status and query.status not in STATUS_BY_NAME:
+        return None
+    return TaskFilter(
+        statuses=(STATUS_BY_NAME[query.status],) if query.status else None,
+        board=None if query.project_id is None else BoardNumber(query.project_id),
+        assignee=principal.name if restricted(principal) else query.assigned_to or None,
+        priority=query.priority or None,
+    )
+
+
+def creating(coordinator: str | None) -> Handler:
+    """
+    The handler that makes tasks; work for nobody goes to the *coordinator*, if there is one.
+    """
+
+    async def add_task(request: Request) -> Response:
+        """
+        Make a task.
+
+        Without a project, or with one that is unknown or archived, it goes to the general one.
+        """
+        body = await body_of(request, CreateTaskBody)
+        named = spelled(body, TASK_NAMES, TASK_MOMENTS)
+        named["assignee"] = named.get("assignee") or coordinator
+        task = await kept_once(request, create_task, CreateTask(board_must_exist=False, **named))
+        return await task_answer(request, TaskId(task), 201)
+
+    return add_task
+
+
+async def get_task(request: Request) -> Response:
+    """
+    Read a task.
+    """
+    row = await task_row(request, task_in(request))
+    own_tasks_only(principal_of(request), row.assignee)
+    return json_of({"task": task_of(row)}, headers={"etag": etag_of(row.version)})
+
+
+async def change_task(request: Request) -> Response:
+    """
+    Change the named fields of a task.
+
+    Null clears what can be empty. A change of status or assignee ends a lease on the task.
+    """
+    body = await body_of(request, UpdateTaskBody)
+    command = UpdateTask(
+        task=task_in(request), own=True, expects=expects_of(request), **spelled(body, TASK_NAMES, TASK_MOMENTS)
+    )
+    try:
+        task = await perform(update_task, ports_of(request), principal_of(request), command)
+    except BoardNotFound:
+        raise Unacceptable("Project not found or archived") from None
+    if not body.empty:
+        return await task_answer(request, task.id)
+    row = await task_row(request, task.id)
+    shown = task_of(row)
+    for name in ("project_name", "project_prefix", "ticket_ref"):
+        shown.pop(name, None)
+    return json_of({"task": shown, "unchanged": True}, headers={"etag": etag_of(row.version)})
+
+
+async def remove_task(request: Request) -> Response:
+    """
+    Delete a task.
+    """
+    command = DeleteTask(task=task_in(request), own=True, expects=expects_of(request))
+    await perform(delete_task, ports_of(request), principal_of(request), command)
+    return json_of({"success": True})
+
+
+def task_endpoints(settings: Settings) -> list[Endpoint]:
+    """
+    The operations on tasks.
+    """
+    tags = ("Tasks",)
+    return [
+        Endpoint(
+            "GET", "/tasks", list_tasks, query=TaskQuery, gives=TaskListPayload, who=VIEWER,
+            operation_id="fleet_listTasks", tags=tags,
+        ),
+        Endpoint(
+            "POST", "/tasks", creating(settings.coordinator), takes=CreateTaskBody, gives=TaskAnswerPayload,
+            status=201, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
+            refuses=(RecordingDenied, DependencyNotFound, Blocked, KeyReused),
+            operation_id="fleet_createTask", tags=tags,
+        ),
+        Endpoint(
+            "GET", "/tasks/{id}", get_task, gives=TaskAnswerPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
+            operation_id="fleet_getTask", tags=tags,
+        ),
+        Endpoint(
+            "PUT", "/tasks/{id}", change_task, takes=UpdateTaskBody, gives=TaskAnswerPayload, who=OPERATOR,
+            headers=(IF_MATCH,),
+            refuses=(TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle),
+            operation_id="fleet_updateTask", tags=tags,
+        ),
+        Endpoint(
+            "DELETE", "/tasks/{id}", remove_task, gives=SuccessPayload, who=OPERATOR, headers=(IF_MATCH,),
+            refuses=(TaskNotFound, NotYourTask, VersionMismatch), operation_id="fleet_deleteTask", tags=tags,
+        ),
+    ]  # fmt: skip

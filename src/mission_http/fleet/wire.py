@@ -1,0 +1,367 @@
+"""
+How the Fleet API spells things: numbers as ids, Unix seconds, and rows as its clients know them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from attrs import evolve, fields
+from starlette.requests import Request
+
+from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE
+from mission_core.agents.queries import AgentRow, KeyRow
+from mission_core.boards.queries import BoardRow
+from mission_core.ids import AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.tasks.queries import RunRow, TaskRow
+from mission_core.tasks.work import Claimed
+from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros
+from mission_http.fleet.errors import Unacceptable
+from mission_http.platform.converters import converter_of
+from mission_http.platform.readings import LAX, STRICT, UUID_TEXT
+from mission_http.platform.refusals import wrong
+
+WORKSPACE: Final = 1
+"""The number of the one organization there is."""
+LAST_MOMENT: Final = 4_102_444_800
+SECOND: Final = 1_000_000
+
+_leading: Final = re.compile(r"\s*(\d+)", re.ASCII)
+_signed: Final = re.compile(r"\s*([+-]?)(\d+)", re.ASCII)
+_decimal: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
+_based: Final = re.compile(r"0(?:x[0-9a-f]+|o[0-7]+|b[01]+)", re.ASCII | re.IGNORECASE)
+_digits: Final = re.compile(r"\d+", re.ASCII)
+
+
+def leading_integer(value: object) -> int:
+    """
+    The whole number a text begins with; what follows it does not count.
+    """
+    found = _leading.match(value) if isinstance(value, str) else None
+    if found is None:
+        raise wrong("int_parsing", "must be a whole number, 0 or more", value)
+    return _fitting(found[1])
+
+
+def _fitting(digits: str) -> int:
+    # A number beyond what a store can hold belongs to nothing, and neither does the greatest one.
+    return min(int(digits[:20]), MAX_INTEGER) if len(digits) < 21 else MAX_INTEGER
+
+
+CONVERTER: Final = converter_of(STRICT)
+QUERY_CONVERTER: Final = converter_of(evolve(LAX, integer=leading_integer))
+
+
+def task_in(request: Request) -> TaskId | TaskNumber:
+    """
+    The task in the path: its number, or its UUID.
+
+    Raises:
+        Unacceptable: If it is neither.
+    """
+    segment: str = request.path_params["id"]
+    if UUID_TEXT.fullmatch(segment):
+        return TaskId(UUID(segment))
+    return TaskNumber(_number(segment, "Invalid task ID"))
+
+
+def project_in(request: Request) -> BoardId | BoardNumber:
+    """
+    The project in the path: its number, or its UUID.
+
+    Raises:
+        Unacceptable: If it is neither.
+    """
+    segment: str = request.path_params["id"]
+    if UUID_TEXT.fullmatch(segment):
+        return BoardId(UUID(segment))
+    return BoardNumber(_number(segment, "Invalid project ID"))
+
+
+def _number(segment: str, otherwise: str) -> int:
+    found = _signed.match(segment)
+    if found is None:
+        raise Unacceptable(otherwise)
+    return -1 if found[1] == "-" else _fitting(found[2])
+
+
+def agent_in(request: Request) -> AgentNumber | str:
+    """
+    The agent in the path: by number where the segment is one in any spelling of JavaScript's, else by name.
+    """
+    segment: str = request.path_params["id"]
+    if _based.fullmatch(segment):
+        return AgentNumber(min(int(segment, 0), MAX_INTEGER))
+    if not _decimal.fullmatch(segment):
+        return segment
+    value = float(segment)
+    return AgentNumber(int(value) if value.is_integer() and abs(value) < MAX_INTEGER else -1)
+
+
+def keyholder_in(request: Request) -> AgentNumber | str:
+    """
+    The agent in the path of its keys: by number where the segment is all digits, else by name.
+    """
+    segment: str = request.path_params["id"]
+    return AgentNumber(_fitting(segment)) if _digits.fullmatch(segment) else segment
+
+
+def moment_of(seconds: int) -> datetime:
+    """
+    The moment that many seconds after 1970.
+    """
+    return EPOCH + timedelta(seconds=seconds)
+
+
+def seconds_of(moment: datetime) -> int:
+    """
+    The moment in whole Unix seconds.
+    """
+    return micros(moment) // SECOND
+
+
+def maybe_seconds(micros: int | None) -> int | None:
+    """
+    Microseconds of a row as whole seconds.
+    """
+    return None if micros is None else micros // SECOND
+
+
+def spelled(body: Any, names: Mapping[str, str], moments: frozenset[str]) -> dict[str, Any]:
+    """
+    What a body names, as arguments of a command: under the core's *names*, lists as tuples, and *moments* as such.
+    """
+    found: dict[str, Any] = {}
+    for one in fields(type(body)):
+        value = getattr(body, one.name)
+        name = names.get(one.name, one.name)
+        if value is ABSENT or not name:
+            continue
+        if value is not None and one.name in moments:
+            value = moment_of(value)
+        found[name] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def raw(text: JsonText | None) -> msgspec.Raw | None:
+    """
+    A JSON column as it is.
+    """
+    return None if text is None else msgspec.Raw(text.encode())
+
+
+def page_number(offset: int, limit: int) -> int | None:
+    """
+    Which page begins there, counted from one.
+    """
+    return offset // limit + 1 if limit else None
+
+
+def ticket_ref(prefix: str, ticket: int) -> str:
+    """
+    How people name a task: prefix and number, of three digits at least.
+    """
+    return f"{prefix}-{ticket:03}"
+
+
+def task_of(row: TaskRow) -> dict[str, Any]:
+    """
+    A task as the Fleet shows it.
+    """
+    ticket = row.ticket
+    shown: dict[str, Any] = {
+        "id": row.number,
+        "title": row.title,
+        "description": row.description,
+        "status": row.status,
+        "priority": row.priority,
+        "assigned_to": row.assignee,
+        "created_by": row.creator_name,
+        "created_at": row.created_at // SECOND,
+        "updated_at": row.updated_at // SECOND,
+        "due_date": maybe_seconds(row.due_at),
+        "estimated_hours": row.estimated_hours,
+        "actual_hours": row.actual_hours,
+        "tags": msgspec.Raw(row.tags.encode()),
+        "metadata": msgspec.Raw(row.metadata.encode()),
+        "workspace_id": WORKSPACE,
+        "project_id": row.board_number,
+        "project_ticket_no": ticket,
+        "outcome": row.result,
+        "error_message": row.error_message,
+        "resolution": row.resolution,
+        "feedback_rating": row.feedback_rating,
+        "feedback_notes": row.feedback_notes,
+        "retry_count": row.retry_count,
+        "completed_at": maybe_seconds(row.completed_at),
+        "github_issue_number": None,
+        "github_repo": None,
+        "github_synced_at": None,
+        "github_branch": None,
+        "github_pr_number": None,
+        "github_pr_state": None,
+        "dispatch_attempts": 0,
+        "project_name": row.board_name,
+        "project_prefix": row.ticket_prefix,
+    }
+    if ticket is not None:
+        shown["ticket_ref"] = ticket_ref(row.ticket_prefix, ticket)
+    shown |= {
+        "number": row.number,
+        "version": row.version,
+        "fence": row.fence,
+        "attempts": row.attempts,
+        "max_attempts": row.max_attempts,
+        "depends_on": [each.number for each in row.dependencies],
+        "blocked_by": [each.number for each in row.dependencies if not each.done],
+        "not_before": maybe_seconds(row.not_before),
+        "output": raw(row.output),
+        "hand_over": row.hand_over,
+        "recorded": bool(row.recorded),
+    }
+    return shown
+
+
+def run_of(row: RunRow, *, task: int) -> dict[str, Any]:
+    """
+    A run as the history of that task shows it.
+    """
+    return {
+        "run_id": str(UUID(bytes=row.id)),
+        "task_id": task,
+        "fence": row.fence,
+        "attempt": row.attempt,
+        "agent": row.by,
+        "state": row.state,
+        "claimed_at": row.claimed_at // SECOND,
+        "expires_at": row.expires_at // SECOND,
+        "heartbeat_at": row.heartbeat_at // SECOND,
+        "progress": raw(row.progress),
+        "paused": bool(row.paused),
+        "waiting_for": row.waiting_for,
+        "resumes_at": maybe_seconds(row.resumes_at),
+        "ended_at": maybe_seconds(row.ended_at),
+        "outcome": row.result,
+        "resolution": row.resolution,
+        "output": raw(row.output),
+        "reason": row.failure,
+        "message": row.message,
+        "note": row.note,
+    }
+
+
+def lease_of(claimed: Claimed) -> dict[str, Any]:
+    """
+    The lease that a claim answers with.
+    """
+    run = claimed.run
+    return {
+        "run_id": str(run.id),
+        "lease": claimed.lease,
+        "fence": run.fence,
+        "attempt": run.attempt,
+        "expires_at": seconds_of(run.expires_at),
+        "heartbeat_seconds": heartbeat_seconds(run.term),
+    }
+
+
+def heartbeat_seconds(term: timedelta) -> int:
+    """
+    How often a lease of this term wants to hear from its holder: a third of it, at least one.
+    """
+    return max(1, int(term.total_seconds()) // 3)
+
+
+def agent_of(row: AgentRow, *, at: datetime) -> dict[str, Any]:
+    """
+    An agent as the Fleet shows it, with its status at that moment.
+    """
+    return {
+        "id": row.number,
+        "name": row.name,
+        "role": row.role,
+        "session_key": row.session_key,
+        "soul_content": row.soul,
+        "status": shown_status(row, at=at),
+        "last_seen": maybe_seconds(row.last_seen_at),
+        "last_activity": row.activity,
+        "created_at": row.created_at // SECOND,
+        "updated_at": row.updated_at // SECOND,
+        "config": msgspec.Raw(row.config.encode()),
+        "workspace_id": WORKSPACE,
+        "source": row.source,
+        "content_hash": None,
+        "workspace_path": row.workspace_path,
+        "hidden": row.hidden,
+        "working_memory": row.working_memory,
+        "runtime_type": row.runtime_type,
+        "claude_base_session_id": None,
+        "claude_base_session_created_at": None,
+        "version": row.version,
+    }
+
+
+def shown_status(row: AgentRow, *, at: datetime) -> str:
+    """
+    The status an agent shows: as it was made until it is seen, and offline after a silence.
+    """
+    if row.reported in LIFECYCLE:
+        return row.reported
+    if row.last_seen_at is None:
+        return OFFLINE if row.reported == PROVISIONING else row.reported
+    return OFFLINE if micros(at) - row.last_seen_at > SILENCE // timedelta(microseconds=1) else row.reported
+
+
+def key_of(row: KeyRow) -> dict[str, Any]:
+    """
+    An API key as people may see it.
+    """
+    return {
+        "id": row.number,
+        "name": row.name,
+        "key_prefix": row.prefix,
+        "scopes": msgspec.Raw(row.scopes.encode()),
+        "created_by": row.created_by,
+        "expires_at": maybe_seconds(row.expires_at),
+        "revoked_at": maybe_seconds(row.revoked_at),
+        "last_used_at": maybe_seconds(row.last_used_at),
+        "created_at": row.created_at // SECOND,
+        "updated_at": row.updated_at // SECOND,
+    }
+
+
+def project_of(row: BoardRow) -> dict[str, Any]:
+    """
+    A board as the Fleet's project.
+    """
+    return {
+        "id": row.number,
+        "workspace_id": WORKSPACE,
+        "name": row.name,
+        "slug": row.handle,
+        "description": row.description,
+        "ticket_prefix": row.ticket_prefix,
+        "ticket_counter": row.ticket_counter,
+        "status": row.status,
+        "github_repo": row.github_repo,
+        "deadline": maybe_seconds(row.deadline),
+        "color": row.color,
+        "github_sync_enabled": row.github_sync_enabled,
+        "github_labels_initialized": row.github_labels_initialized,
+        "github_default_branch": row.github_default_branch,
+        "created_at": row.created_at // SECOND,
+        "updated_at": row.updated_at // SECOND,
+        "gates": {
+            "require_approval_for_done": bool(row.require_approval_for_done),
+            "require_review_before_done": bool(row.require_review_before_done),
+            "comment_required_for_review": bool(row.comment_required_for_review),
+            "block_status_changes_with_pending_approval": bool(row.block_status_changes_with_pending_approval),
+            "only_lead_can_change_status": bool(row.only_lead_can_change_status),
+        },
+        "version": row.version,
+    }

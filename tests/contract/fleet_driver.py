@@ -1,0 +1,128 @@
+"""
+A client of the Fleet API that calls the application in-process.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.model import System
+from mission_core.agents.use_cases import digest_of
+from mission_core.ports import Ports
+from mission_http.app import MissionApp, create_app
+from mission_http.fleet.dialect import fleet_dialect
+from mission_http.settings import Settings
+from mission_http.wiring import KnownKeys
+from tests.contract.boards_driver import living
+from tests.unit.http.platform.sample import Answer, ask
+
+KEY = "the-global-key-of-the-fleet"
+
+
+@frozen
+class Fleet:
+    """
+    The Fleet API over one organization, its global key, and a project without gates.
+    """
+
+    app: MissionApp
+    ports: Ports
+    project: int
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, key: str | None = KEY, raw: bytes | None = None,
+        **headers: str,
+    ) -> Answer:  # fmt: skip
+        """
+        Call an operation, with the global key unless another is given.
+        """
+        sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        return await ask(self.app, method, f"/api{path}", sent, key=key, **headers)
+
+    async def got(self, method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
+        """
+        What a call that must succeed answers.
+        """
+        answer = await self.call(method, path, body, **more)
+        assert status == answer.status, answer.body
+        return answer.json
+
+    async def task(self, title: str = "Ship it", **fields: Any) -> Any:
+        """
+        A new task in the project without gates.
+        """
+        made = await self.got("POST", "/tasks", {"title": title, "project_id": self.project, **fields}, 201)
+        return made["task"]
+
+    async def agent(self, name: str = "ada", **fields: Any) -> tuple[Any, str]:
+        """
+        A new agent and its token.
+        """
+        made = await self.got("POST", "/agents", {"name": name, "role": "coder", **fields}, 201)
+        return made["agent"], made["agent_token"]
+
+    async def key(self, agent: str, *scopes: str) -> str:
+        """
+        Another key of an agent, with these scopes.
+        """
+        made = await self.got("POST", f"/agents/{agent}/keys", {"scopes": list(scopes)}, 201)
+        key: str = made["api_key"]
+        return key
+
+    async def claim(self, task: int, agent: str = "ada", **fields: Any) -> Any:
+        """
+        The lease of a task that is taken for an agent.
+        """
+        claimed = await self.got("POST", f"/tasks/{task}/claim", {"agent": agent, **fields})
+        return claimed["lease"]
+
+
+@asynccontextmanager
+async def fleet_over(ports: Ports, me: System, project: int, **settings: Any) -> AsyncIterator[Fleet]:
+    """
+    The application with the Fleet dialect, up for as long as the context lasts.
+    """
+    me = evolve(me, name="api", display="API Access")
+    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(KEY): me}))
+
+    @asynccontextmanager
+    async def wire() -> AsyncIterator[Ports]:
+        yield ports
+
+    app = create_app(wire, (fleet_dialect(a_setting(**settings)),))
+    async with living(app):
+        yield Fleet(app, ports, project)
+
+
+def a_setting(**more: Any) -> Settings:
+    given = {"data_dir": Path("."), "database_url": "", "api_key": KEY, "auth_secret": "", "local_auth_token": ""}
+    return Settings(**given | more)
+
+
+def refusal(answer: Answer) -> tuple[int, str]:
+    """
+    The status and the text of an error that has nothing to add.
+    """
+    assert {"error"} == answer.json.keys(), answer.json
+    return answer.status, answer.json["error"]
+
+
+def wrong_fields(answer: Answer) -> list[str]:
+    """
+    The places of the wrong fields of a 400.
+    """
+    assert 400 == answer.status, answer.body
+    assert {"error", "details"} == answer.json.keys(), answer.json
+    assert "Validation failed" == answer.json["error"]
+    return [detail.partition(": ")[0] for detail in answer.json["details"]]
+
+
+def without(payload: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """
+    The payload but for some of its fields.
+    """
+    return {name: value for name, value in payload.items() if name not in names}
