@@ -3,6 +3,8 @@ What every session promises, over a small schema of its own.
 """
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -245,7 +247,7 @@ async def test_rows_locked_in_opposite_order(session):
     await session.write(add(session, 2, "two"))
     raise_one = ("UPDATE things SET amount = amount + 1 WHERE id = ?", 1)
     raise_two = ("UPDATE things SET amount = amount + 1 WHERE id = ?", 2)
-    for _ in range(10):
+    for _ in range(3):
         await soon(
             asyncio.gather(
                 session.write(asking(session, raise_one, raise_two)),
@@ -253,7 +255,7 @@ async def test_rows_locked_in_opposite_order(session):
             )
         )
 
-    assert [[(20,), (20,)]] == [
+    assert [[(6,), (6,)]] == [
         [tuple(row) for row in rows]
         for rows in await session.read(asking(session, "SELECT amount FROM things ORDER BY id", rows=True))
     ]
@@ -281,6 +283,29 @@ async def test_what_need_not_be_durable_is_kept_too(session):
     await session.write(add(session, 2, "two"), durable=True)
 
     assert ["one", "two"] == await names_in(session)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_statement_that_is_alone(session, durable):
+    def steps():
+        text = "INSERT INTO things (id, name) VALUES (1, 'one') RETURNING name"
+        [(name,)] = yield Ask(text, alone=True)
+        return name
+
+    assert "one" == await session.write(steps, durable=durable)
+    assert ["one"] == await names_in(session)
+
+    with pytest.raises(Violated):
+        await session.write(steps, durable=durable)
+
+
+async def test_steps_that_ask_nothing(session):
+    def steps():
+        return "done"
+        yield
+
+    assert "done" == await session.read(steps)
+    assert "done" == await session.write(steps)
 
 
 async def test_a_cancelled_write_harms_nobody(session):
@@ -459,6 +484,45 @@ class TestSqlite:
 
             assert ["one"] == await names_in(session)
 
+    async def test_only_what_must_be_durable_waits_for_the_disk(self, session):
+        def spelling():
+            [(level,)] = yield Ask("PRAGMA synchronous")
+            return level
+
+        light, full = 1, 2
+
+        assert full == await session.write(spelling)
+        assert light == await session.write(spelling, durable=False)
+        assert [full, full] == await asyncio.gather(session.write(spelling, durable=False), session.write(spelling))
+
+    @pytest.mark.parametrize("durable", [True, False])
+    async def test_what_was_acknowledged_survives_a_killed_process(self, session, tmp_path, durable):
+        writer = await run_python(KILLED, tmp_path / "it.db", durable, stdout=PIPE)
+        for _ in range(100):
+            acknowledged = int(await soon(writer.stdout.readline()))
+        writer.kill()
+        await soon(writer.communicate())
+        [[(kept,)]] = await session.read(asking(session, "SELECT max(id) FROM things", rows=True))
+
+        assert acknowledged <= kept
+
+    async def test_a_session_that_is_never_closed_keeps_no_process_alive(self, tmp_path):
+        process = await run_python(NEVER_CLOSED, tmp_path / "it.db")
+
+        assert 0 == await soon(process.wait())
+
+    async def test_many_who_make_the_same_file(self, tmp_path):
+        async def opened() -> None:
+            async with sqlite_at(tmp_path, busy_timeout=10):
+                pass
+
+        await soon(asyncio.gather(*(opened() for _ in range(6))))
+
+    async def test_a_place_without_a_file(self, tmp_path):
+        with pytest.raises(StoreFailed, match="open"):
+            async with SqliteSession.open(tmp_path / "nowhere" / "it.db"):
+                pass
+
     async def test_readers_cannot_write(self, session):
         with pytest.raises(StoreFailed, match="readonly"):
             await session.read(add(session, 1, "one"))
@@ -489,6 +553,41 @@ class TestSqlite:
         loop = asyncio.get_running_loop()
 
         await soon(session.read(slow))
+
+
+KILLED = """
+import asyncio, sys
+from mission_adapters.sql.session import Ask
+from mission_adapters.sql.sqlite import SqliteSession
+
+async def main(path, durable):
+    async with SqliteSession.open(path) as session:
+        for n in range(1_000_000):
+            def steps():
+                yield Ask("INSERT INTO things (id, name) VALUES (?, ?)", (n, str(n)), rows=False)
+            await session.write(steps, durable=durable)
+            print(n, flush=True)
+
+asyncio.run(main(sys.argv[1], sys.argv[2] == "True"))
+"""
+
+NEVER_CLOSED = """
+import asyncio, sys
+from mission_adapters.sql.sqlite import SqliteSession
+
+async def main(path):
+    global opening, session
+    opening = SqliteSession.open(path)
+    session = await opening.__aenter__()
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main(sys.argv[1]))
+sys.exit(0)
+"""
+
+
+async def run_python(program: str, *arguments: object, **options: Any) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(sys.executable, "-c", program, *map(str, arguments), **options)
 
 
 @asynccontextmanager
@@ -553,6 +652,47 @@ class TestPostgres:
             await other.write(moved_on(other, ACME), wakes=ACME)
         await soon(waiting)
 
+    @pytest.mark.parametrize("code", ["53100", "53300", "57014", "25006", "58030"])
+    async def test_what_is_the_servers_fault(self, session, code):
+        """
+        A full disk, too many connections, a cancelled statement, a standby, an I/O error.
+        """
+        with pytest.raises(StoreFailed):
+            await session.write(asking(session, failing_with(code)))
+
+        assert [] == await names_in(session)
+
+    @pytest.mark.parametrize("code", ["40001", "40P01"])
+    async def test_what_was_interrupted_is_run_again(self, session, code):
+        runs = []
+
+        def steps():
+            runs.append(1)
+            yield from add(session, len(runs), "one")()
+            if len(runs) < 3:
+                yield Ask(failing_with(code), rows=False)
+
+        await session.write(steps)
+
+        assert ["one"] == await names_in(session)
+        with pytest.raises(StoreFailed):
+            await session.write(asking(session, failing_with(code)))
+
+    async def test_a_commit_whose_connection_is_lost(self, session):
+        """
+        Nobody knows what became of it, so it is not run again.
+        """
+        runs = []
+
+        def steps():
+            runs.append(1)
+            yield Ask("SELECT pg_terminate_backend(pg_backend_pid())", alone=True)
+
+        with pytest.raises(StoreFailed, match="may have been kept"):
+            await session.write(steps)
+
+        assert [1] == runs
+
     async def test_more_callers_than_connections(self, session):
         assert [[]] * 40 == await soon(asyncio.gather(*(names_in(session) for _ in range(40))))
         assert 4 == session._connections.opened
@@ -577,6 +717,10 @@ class TestPostgres:
     def test_urls_of_others(self):
         with pytest.raises(ValueError, match="mysql"):
             dsn_from("mysql://h/d")
+
+
+def failing_with(code: str) -> str:
+    return f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$"
 
 
 async def cut_all(url: str) -> None:

@@ -32,10 +32,15 @@ R = TypeVar("R")
 TRIES: Final = 3
 PATIENCE: Final = 10.0
 """For how many seconds a connection may take to open, or to undo what failed."""
+HANGS: Final = 60.0
+"""After how many seconds a statement without an answer is given up, and its connection with it."""
 RELISTEN: Final = 1.0
 """After how many seconds a lost listening connection is opened again."""
 RELOOK: Final = 5.0
 """For how many seconds a notification that was lost may go unnoticed."""
+
+PACE: Final = 0.003
+"""How many seconds lie between two announcements of commits; the first after a pause goes out at once."""
 
 CHANNEL: Final = "mission_log"
 HEADS: Final = "SELECT organization, position FROM heads WHERE organization = ANY($1::bytea[])"
@@ -86,16 +91,21 @@ def dsn_from(url: str) -> str:
     return f"postgresql://{place}?{urlencode(options)}" if options else f"postgresql://{place}"
 
 
-async def connected(dsn: str) -> Connection:
+async def connected(dsn: str, settings: dict[str, str] | None = None) -> Connection:
     """
-    A new connection.
+    A new connection, with some settings of the server's for it.
 
     Raises:
         StoreFailed: If the server cannot be reached, or does not let us in.
     """
     try:
         return await asyncpg.connect(
-            dsn, timeout=PATIENCE, statement_cache_size=1024, max_cached_statement_lifetime=0
+            dsn,
+            timeout=PATIENCE,
+            command_timeout=HANGS,
+            statement_cache_size=1024,
+            max_cached_statement_lifetime=0,
+            server_settings=settings,
         )
     except asyncpg.ClientConfigurationError:
         raise
@@ -103,12 +113,12 @@ async def connected(dsn: str) -> Connection:
         raise StoreFailed(f"PostgreSQL: no connection: {error}") from error
 
 
-async def taken(steps: Steps[R], connection: Connection) -> R:
+async def taken(steps: Steps[R], connection: Connection, first: Ask | None = None) -> R:
     """
-    What the steps return, after all that they ask was answered.
+    What the steps return, after all that they ask was answered. *first* is what they have asked already.
     """
     try:
-        ask = next(steps)
+        ask = first or next(steps)
         while True:
             try:
                 answer = await answer_to(ask, connection)
@@ -126,7 +136,7 @@ async def answer_to(ask: Ask, connection: Connection) -> Any:
     """
     The rows that one statement gives, or the number of rows it changed.
     """
-    text, values, rows, many = ask
+    text, values, rows, many, _ = ask
     if rows:
         return await connection.fetch(text, *values)
     if many:
@@ -143,23 +153,40 @@ def violation(error: asyncpg.IntegrityConstraintViolationError) -> Violated:
     return Violated(error.constraint_name or f"{error.table_name}.{error.column_name}")
 
 
-async def transaction(connection: Connection, *, steps: Callable[[], Steps[R]], begin: str) -> R:
+async def changed(steps: Steps[R], connection: Connection) -> R:
     """
-    Take the steps as one transaction. When this raises, the connection may still be in it.
+    What the steps return, taken as one transaction. When this raises, the connection may still be in it.
 
     Raises:
         StoreFailed: If the connection was lost at the one moment at which nobody can tell what became of it.
     """
-    await connection.execute(begin)
-    answer = await taken(steps(), connection)
     try:
-        await connection.execute("COMMIT")
+        first = next(steps)
+    except StopIteration as nothing_to_ask:
+        done: R = nothing_to_ask.value
+        return done
+    if first.alone:
+        return await committed(taken(steps, connection, first))
+    try:
+        await connection.execute("BEGIN")
+        answer = await taken(steps, connection, first)
+    finally:
+        steps.close()
+    await committed(connection.execute("COMMIT"))
+    return answer
+
+
+async def committed(last: Awaitable[R]) -> R:
+    """
+    Await the statement that commits.
+    """
+    try:
+        return await last
     except asyncpg.IntegrityConstraintViolationError as error:
         raise violation(error) from error
-    except (*LOST, asyncpg.InterfaceError) as error:
+    except LOST as error:
         reason = "PostgreSQL: the connection was lost during the commit, which may have been kept all the same"
         raise StoreFailed(f"{reason}: {error}") from error
-    return answer
 
 
 @define(eq=False)
@@ -170,17 +197,15 @@ class Connections:
 
     dsn: str
     size: int
+    settings: dict[str, str] | None = None
     idle: list[Connection] = field(factory=list)
     opened: int = 0
     waiting: deque[asyncio.Future[Connection | None]] = field(factory=deque)
-    closed: bool = False
 
     async def take(self) -> Connection:
         """
         A connection for the caller alone, until it is given back. Callers who must wait get theirs in order.
         """
-        if self.closed:
-            raise StoreFailed(CLOSED)
         while True:
             while self.idle:
                 connection = self.idle.pop()
@@ -196,7 +221,7 @@ class Connections:
     async def _open(self) -> Connection:
         self.opened += 1
         try:
-            return await connected(self.dsn)
+            return await connected(self.dsn, self.settings)
         except BaseException:
             self._gone()
             raise
@@ -250,27 +275,36 @@ class Connections:
         finally:
             self.give(connection)
 
+    async def finish(self) -> None:
+        """
+        Return once nobody uses a connection or waits for one.
+        """
+        while self.waiting or len(self.idle) < self.opened:
+            handed = await self._turn()
+            if handed is not None:
+                self.give(handed)
+
     async def close(self) -> None:
         """
-        Take no new callers, serve those who wait, and let go of the connections.
+        Let go of all connections, which nobody uses any more.
         """
-        self.closed = True
-        while self.opened:
-            connection = self.idle.pop() if self.idle else await self._turn()
-            if connection is not None:
-                with suppress(*LOST, asyncpg.InterfaceError):
-                    await connection.close(timeout=PATIENCE)
-                self._gone()
+        while self.idle:
+            with suppress(*LOST, asyncpg.InterfaceError):
+                await self.idle.pop().close(timeout=PATIENCE)
+            self.opened -= 1
 
 
 @define(eq=False)
 class PostgresSession:
     """
-    A PostgreSQL database, over up to *size* connections and one that listens.
+    A PostgreSQL database, over up to *size* connections, two whose commits do not wait for the disk, and one that
+    listens; each is opened when it is needed.
     """
 
     dsn: str
     _connections: Connections
+    _light: Connections
+    _closed: bool = False
     _waking: Waking = field(factory=Waking)
     _listening: asyncio.Task[None] | None = None
     _announcing: asyncio.Task[None] | None = None
@@ -290,7 +324,7 @@ class PostgresSession:
             StoreFailed: If it cannot be reached.
         """
         dsn = dsn_from(url)
-        session = cls(dsn, Connections(dsn, size))
+        session = cls(dsn, Connections(dsn, size), Connections(dsn, 2, {"synchronous_commit": "off"}))
         try:
             session._connections.give(await session._connections.take())
             yield session
@@ -298,44 +332,50 @@ class PostgresSession:
             await session.close()
 
     async def read(self, steps: Callable[[], Steps[R]]) -> R:
-        return await self._tried(lambda connection: taken(steps(), connection))
+        self._must_be_open()
+        return await self._tried(self._connections, lambda connection: taken(steps(), connection))
 
     async def write(
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
     ) -> R:
-        begin = "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off"
+        self._must_be_open()
+        connections = self._connections if durable else self._light
         try:
-            answer = await self._tried(partial(transaction, steps=steps, begin=begin))
+            answer = await self._tried(connections, lambda connection: changed(steps(), connection))
         except asyncio.CancelledError:
             self._announce(wakes)  # it may have been committed all the same
             raise
         self._announce(wakes)
         return answer
 
-    async def _tried(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+    async def _tried(self, connections: Connections, work: Callable[[Connection], Awaitable[R]]) -> R:
         """
         Do some work on a connection, and again if it was interrupted and undone for no fault of its own.
         """
         for left in reversed(range(TRIES)):
-            connection = await self._connections.take()
+            connection = await connections.take()
             try:
                 answer = await work(connection)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 lost = connection.is_closed() or isinstance(error, LOST)
                 if lost:
                     connection.terminate()
-                await self._connections.mend(connection)
+                await connections.mend(connection)
                 if not lost and not isinstance(error, GAVE_UP):
                     raise
                 if not left or not (lost or isinstance(error, AGAIN)) or isinstance(error, TimeoutError):
                     raise StoreFailed(f"PostgreSQL: {error}") from error
             except BaseException:
-                await self._connections.mend(connection)
+                await connections.mend(connection)
                 raise
             else:
-                self._connections.give(connection)
+                connections.give(connection)
                 return answer
         raise AssertionError("unreachable")
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise StoreFailed(CLOSED)
 
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
         if self._listening is None:
@@ -343,18 +383,23 @@ class PostgresSession:
         await self._waking.wait(organization, after=after, look=self._head)
 
     async def close(self) -> None:
+        self._closed = True
         self._waking.close()
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
+        for connections in (self._light, self._connections):
+            await connections.finish()
         if self._announcing is not None:
             await asyncio.wait([self._announcing])
-        await self._connections.close()
+        for connections in (self._light, self._connections):
+            await connections.close()
 
     async def _head(self, organization: OrganizationId) -> int:
         def steps() -> Steps[int]:
             rows = yield Ask(HEADS, ([organization.bytes],))
-            return rows[0][1] if rows else 0
+            position: int = rows[0][1] if rows else 0
+            return position
 
         return await self.read(steps)
 
@@ -376,7 +421,8 @@ class PostgresSession:
             written = [each.bytes for each in self._unannounced]
             self._unannounced.clear()
             with suppress(StoreFailed):  # those who listen look for themselves after a while
-                self._reached(await self._tried(partial(answer_to, Ask(ANNOUNCE, (written,)))))
+                self._reached(await self._tried(self._connections, partial(answer_to, Ask(ANNOUNCE, (written,)))))
+            await asyncio.sleep(PACE)
 
     async def _listen(self) -> None:
         while True:

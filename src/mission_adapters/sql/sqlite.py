@@ -38,6 +38,14 @@ POLL: Final = 0.15
 """How many seconds a commit of another process may go unnoticed by those who wait."""
 HEAD: Final = "SELECT position FROM heads WHERE organization = ?"
 
+PRAGMAS: Final = (
+    "cache_size=-65536",
+    "mmap_size=268435456",
+    "temp_store=MEMORY",
+    "journal_size_limit=67108864",
+)
+"""64 MB of pages kept by each connection, 256 MB read without copying, and a log that shrinks to 64 MB again."""
+
 GAVE_UP: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -127,7 +135,7 @@ def answer_to(ask: Ask, cursor: sqlite3.Cursor) -> list[Any] | int:
     """
     The rows that one statement gives, or the number of rows it changed.
     """
-    text, values, rows, many = ask
+    text, values, rows, many, _ = ask
     if many:
         return cursor.executemany(text, values).rowcount
     cursor.execute(text, values)
@@ -305,10 +313,10 @@ class SqliteSession:
         async with AsyncExitStack() as stack:
             try:
                 writer = await stack.enter_async_context(connected(path, busy_timeout))
-                await prepared(writer, f"PRAGMA synchronous={synchronous}", "PRAGMA foreign_keys=ON")
+                await prepared(writer, busy_timeout, f"synchronous={synchronous}", "foreign_keys=ON")
                 reading = [await stack.enter_async_context(connected(path, busy_timeout)) for _ in range(readers)]
                 for each in reading:
-                    await prepared(each, "PRAGMA query_only=ON")
+                    await prepared(each, busy_timeout, "query_only=ON")
             except sqlite3.Error as error:
                 raise failure(error) from error
             session = cls(writer, reading, synchronous, constraints or {})
@@ -406,9 +414,14 @@ class SqliteSession:
     # Other processes.
 
     async def _head(self, organization: OrganizationId) -> int:
-        def steps() -> Steps[int]:
-            rows = yield Ask(HEAD, (organization.bytes,))
-            return position_of(rows)
+        return (await self._heads_of([organization]))[organization]
+
+    async def _heads_of(self, organizations: list[OrganizationId]) -> dict[OrganizationId, int]:
+        def steps() -> Steps[dict[OrganizationId, int]]:
+            positions = {}
+            for organization in organizations:
+                positions[organization] = position_of((yield Ask(HEAD, (organization.bytes,))))
+            return positions
 
         return await self.read(steps)
 
@@ -418,7 +431,7 @@ class SqliteSession:
             try:
                 await self._look_around()
             except (sqlite3.Error, StoreFailed):
-                self._version = None
+                self._version = None  # so that the next look is a thorough one
             self._waking.tidy()
             if not self._waking.wanted:
                 return
@@ -430,8 +443,8 @@ class SqliteSession:
         ((version,),) = await self.readers[0].execute_fetchall("PRAGMA data_version")
         if version != self._version:
             self._version = version
-            for organization in list(self._waking.watched):
-                self._waking.reached(organization, await self._head(organization))
+            for organization, position in (await self._heads_of(list(self._waking.watched))).items():
+                self._waking.reached(organization, position)
 
 
 def position_of(rows: list[tuple[int]]) -> int:
@@ -450,12 +463,22 @@ def connected(path: str | PathLike[str], busy_timeout: float) -> aiosqlite.Conne
     return connection
 
 
-async def prepared(connection: aiosqlite.Connection, *pragmas: str) -> None:
+async def prepared(connection: aiosqlite.Connection, patience: float, *pragmas: str) -> None:
     """
     Make a connection ready: a log that lets readers and the writer go on side by side, and room to keep pages.
     """
-    mode = list(await connection.execute_fetchall("PRAGMA journal_mode=WAL"))
-    if mode != [("wal",)]:
-        raise StoreFailed(f"SQLite: this file cannot have a write-ahead log, its journal stays {mode[0][0]!r}")
-    for pragma in ("PRAGMA cache_size=-65536", "PRAGMA mmap_size=268435456", "PRAGMA temp_store=MEMORY", *pragmas):
-        await connection.execute_fetchall(pragma)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    while True:
+        try:
+            ((mode,),) = await connection.execute_fetchall("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # SQLite itself does not wait for others who make the file's log, or remove it with the last connection.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > until:
+                raise
+            await asyncio.sleep(0.01)
+    if mode != "wal":
+        raise StoreFailed(f"SQLite: this file cannot have a write-ahead log, its journal stays {mode!r}")
+    for pragma in (*PRAGMAS, *pragmas):
+        await connection.execute_fetchall(f"PRAGMA {pragma}")

@@ -1,0 +1,140 @@
+"""
+How errands cross to a driver's thread together.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiosqlite
+import pytest
+
+from mission_adapters.sql.session import Ask
+from mission_adapters.sql.sqlite import TOGETHER, Errand, Line, connected, constraint_of, hand_over
+from mission_adapters.sql.waking import Waking
+from mission_core.errors import StoreFailed
+
+
+@pytest.fixture
+async def connection() -> AsyncIterator[aiosqlite.Connection]:
+    """
+    A connection to nothing but memory.
+    """
+    async with connected(":memory:", 1.0) as connection:
+        yield connection
+
+
+@pytest.fixture
+def batches() -> list[int]:
+    """
+    How many errands each crossing took.
+    """
+    return []
+
+
+@pytest.fixture
+async def line(connection: aiosqlite.Connection, batches: list[int]) -> Line:
+    def run(raw: sqlite3.Connection, batch: list[Errand]) -> dict[Any, int]:
+        batches.append(len(batch))
+        for errand in batch:
+            errand.run(raw.cursor(), {})
+        return {}
+
+    return Line(run, [connection], Waking())
+
+
+def one():
+    [(answer,)] = yield Ask("SELECT 1")
+    return answer
+
+
+async def test_the_drivers_private_spelling(connection):
+    """
+    aiosqlite runs what is put on its queue, in order, on the thread of the connection. If this fails, it has changed:
+    `hand_over`, `connected` and `Line` are all that must follow.
+    """
+    seen = []
+    hand_over(connection, lambda: seen.append(threading.current_thread()))
+    hand_over(connection, lambda: seen.append(connection._conn.execute("SELECT 1").fetchall()))
+    await connection.execute_fetchall("SELECT 2")
+
+    assert [connection._thread, [(1,)]] == seen
+    assert connection._thread.daemon
+
+
+async def test_what_fails_on_the_thread_leaves_it_running(connection):
+    hand_over(connection, lambda: 1 / 0)
+
+    assert [(2,)] == await connection.execute_fetchall("SELECT 2")
+
+
+async def test_one_that_comes_alone_goes_at_once(line, batches):
+    assert 1 == await line.send(one)
+    assert 1 == await line.send(one)
+    assert [1, 1] == batches
+
+
+async def test_those_that_wait_go_together(line, batches):
+    assert [1] * 300 == await asyncio.gather(*(line.send(one) for _ in range(300)))
+    assert [TOGETHER, TOGETHER, 300 - 2 * TOGETHER] == batches
+
+
+async def test_those_that_gave_up_do_not_go(line, batches):
+    sent = [asyncio.ensure_future(line.send(one)) for _ in range(4)]
+    asyncio.get_running_loop().call_soon(sent[1].cancel)
+    results = await asyncio.gather(*sent, return_exceptions=True)
+
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert [3] == batches
+
+
+async def test_a_bug_in_a_crossing_is_told_to_all_and_stops_nothing(line):
+    run = line.run
+    line.run = lambda raw, batch: [][0]
+    results = await asyncio.gather(line.send(one), line.send(one), return_exceptions=True)
+    line.run = run
+
+    assert [StoreFailed] * 2 == [type(result) for result in results]
+    assert 1 == await line.send(one)
+
+
+async def test_closing_finishes_what_waits(line):
+    sent = [asyncio.ensure_future(line.send(one)) for _ in range(300)]
+    await asyncio.sleep(0)
+    await line.close()
+
+    assert all(each.done() for each in sent)
+
+    with pytest.raises(StoreFailed):
+        await line.send(one)
+
+
+async def test_closing_does_not_wait_for_those_that_gave_up(line):
+    sent = asyncio.ensure_future(line.send(one))
+    asyncio.get_running_loop().call_soon(sent.cancel)
+    await asyncio.sleep(0)
+    await line.close()
+
+    assert sent.cancelled() or sent.cancelling()
+
+
+@pytest.mark.parametrize(
+    ("schema", "rows", "name"),
+    [
+        ("CREATE TABLE t (a PRIMARY KEY)", "(1), (1)", "t.a"),
+        ("CREATE TABLE t (a, b, UNIQUE (a, b))", "(1, 1), (1, 1)", "uq_t"),
+        ("CREATE TABLE t (a); CREATE UNIQUE INDEX ux ON t (abs(a))", "(1), (-1)", "ux"),
+        ("CREATE TABLE t (a, CONSTRAINT ck_t CHECK (a < 2))", "(2)", "ck_t"),
+        ("CREATE TABLE t (a NOT NULL)", "(NULL)", "t.a"),
+    ],
+)
+def test_the_name_of_a_violated_constraint(schema, rows, name):
+    raw = sqlite3.connect(":memory:")
+    raw.executescript(schema)
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        raw.execute(f"INSERT INTO t VALUES {rows}")
+    raw.close()
+
+    assert name == constraint_of(caught.value, {("t.a", "t.b"): "uq_t"})
