@@ -78,12 +78,18 @@ class Server:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "listens on" in line, line
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
     def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def stop(self, how: signal.Signals) -> int:
+        """
+        What it exited with.
+        """
         assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        self.process.send_signal(how)
+        with self.process:  # closes its pipe, too
+            return self.process.wait(timeout=30)
 
     def credential(self, name: str) -> str:
         printed = subprocess.run(
@@ -279,10 +285,7 @@ def test_stopping_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) ->
     SIGTERM is a good end.
     """
     with served(f"sqlite:///{tmp_path / 'stop.db'}", tmp_path) as server:
-        assert server.process is not None
-        server.process.send_signal(signal.SIGTERM)
-
-        assert 0 == server.process.wait(timeout=30)
+        assert 0 == server.stop(signal.SIGTERM)
 
 
 def test_serving_with_nothing_set_answers_within_three_seconds(tmp_path: Path) -> None:
@@ -297,15 +300,13 @@ def test_serving_with_nothing_set_answers_within_three_seconds(tmp_path: Path) -
         [sys.executable, "-m", "mission_http.main", "serve", "--port", str(port)],
         cwd=tmp_path, env={}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    try:
+    with process:
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(5)]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as response:
             answer = json.load(response)
         took = time.monotonic() - began
-    finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
 
     assert {"ok": True} == answer
     assert f"listens on http://127.0.0.1:{port}" in told[0]
