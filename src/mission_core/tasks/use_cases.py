@@ -239,6 +239,8 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
             after = await _moved_to_board(ports, unit, after, cmd.board)
         if not isinstance(cmd.depends_on, Absent):
             after = await _depending(unit, after, cmd.depends_on)
+            if before.status is Status.DONE and after.depends_on != before.depends_on:
+                raise DependenciesFrozen
         after, facts = await _moved(unit, before, after, cmd, at=now)
         changed = _changed(before, after)
         if not changed and not cmd.comment:
@@ -361,7 +363,7 @@ async def _as_team(
         return status, Assignee(lead.name, lead.id) if lead else assignee if explicit else None
     if moves and status is Status.INBOX and not explicit:
         return status, None
-    if status in IDLE:
+    if status in IDLE and (moves or assignee != before.assignee):
         return Status.ASSIGNED if assignee else Status.INBOX, assignee
     return status, assignee
 
@@ -373,8 +375,6 @@ async def _depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNum
     wanted = tuple(dict.fromkeys([await _id_of(unit, each) for each in named]))
     if wanted == task.depends_on:
         return task
-    if task.status is Status.DONE:
-        raise DependenciesFrozen
     if task.id in wanted:
         raise DependsOnItself
     if len(wanted) > MOST_DEPENDENCIES:
@@ -437,6 +437,7 @@ async def _dependents_reset(unit: UnitOfWork, before: Task, after: Task, *, at: 
     facts: list[Fact] = []
     for each in await unit.tasks.dependents(after.id):
         if each.finished or each.status in IDLE | {Status.BACKLOG}:
+            unit.rely_on(each)  # that nobody takes it up meanwhile
             continue
         rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)
         rested, revoked = await _without_lease(unit, each, rested, at=at)
