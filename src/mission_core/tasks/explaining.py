@@ -65,18 +65,18 @@ def explain(task: Task, *, run: Run | None, blocked_by: tuple[Task, ...], at: da
     Where *task* stands at that moment, given its live run and the dependencies that are not done.
     """
     if run is not None and run.lives(at=at):
-        return _of_run(run, at=at)
+        return _of_run(task, run, at=at)
     if run is not None and run.state in ALIVE:
         task = _after_lapse(task, run)
     state, why, then = _of_task(task, blocked_by, at=at)
     return Explanation(state=state, since=task.moved_at, why=why, next=then)
 
 
-def _of_run(run: Run, *, at: datetime) -> Explanation:
+def _of_run(task: Task, run: Run, *, at: datetime) -> Explanation:
     if run.waits(at=at) and run.resumes_at is not None:
         return Explanation(
             state=State.WAITING,
-            since=run.heartbeat_at,
+            since=task.moved_at,
             why=f"{run.by.name} waits for a person: {run.waiting_for}",
             next=f"an operator resumes it, or its lease starts again at {run.resumes_at.isoformat()}",
         )
