@@ -1,0 +1,135 @@
+"""
+Whom a secret stands for.
+"""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from attrs import evolve
+
+from mission_core.accounts.model import AgentPrincipal, ApiKeyNotFound, Organization, Role, RoleTooLow
+from mission_core.agents.founding import found_organization
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    HearAgent,
+    MakeKey,
+    RegisterAgent,
+    RevokeKey,
+    create_agent,
+    digest_of,
+    hear_agent,
+    make_key,
+    register_agent,
+    revoke_key,
+)
+from tests.contract.conftest import viewer
+
+
+async def principal_of(world, secret):
+    return await world.ports.credentials.principal_of(digest_of(secret), at=world.clock.now())
+
+
+async def test_a_token_stands_for_its_agent(world):
+    """
+    With its board, its role, its key and when it was last heard of.
+    """
+    made = await create_agent(
+        world.ports, world.me, CreateAgent(name="ada", board=world.board.id, lead=True)
+    )
+    agent = made.agent
+    principal = await principal_of(world, made.token)
+
+    assert (
+        AgentPrincipal(
+            organization=world.me.organization, agent=agent.id, name="ada", board=world.board.id, lead=True,
+            role=Role.OPERATOR, key=principal.key,
+        )
+        == principal
+    )  # fmt: skip
+    assert principal.seen_at is None
+    async with world.ports.unit(world.me) as unit:
+        (key,) = await unit.keys.list_of(agent.id)
+
+        assert key == await unit.keys.get(key.number) == await unit.keys.get(principal.key)
+    await hear_agent(world.ports, principal, HearAgent(agent=agent.id))
+    assert world.clock.now() == (await principal_of(world, made.token)).seen_at
+
+
+async def test_the_highest_scope_is_the_role(world):
+    """
+    A viewer where none is named.
+    """
+    await world.agent("ada")
+    roles = []
+    for scopes in (("agent:self",), ("viewer", "operator"), ("operator", "admin")):
+        _, secret = await make_key(world.ports, world.me, MakeKey(agent="ada", scopes=scopes))
+        roles.append((await principal_of(world, secret)).role)
+
+    assert [Role.VIEWER, Role.OPERATOR, Role.ADMIN] == roles
+
+
+async def test_a_key_is_dead_from_the_moment_it_ends(world):
+    """
+    By its own end or by being revoked; what nobody made stands for nobody.
+    """
+    await world.agent("ada")
+    ending, one = await make_key(world.ports, world.me, MakeKey(agent="ada", lasts=timedelta(minutes=1)))
+    lasting, other = await make_key(world.ports, world.me, MakeKey(agent="ada"))
+    world.clock.advance(seconds=59)
+    before = await principal_of(world, one)
+    world.clock.advance(seconds=1)
+    revoked = await revoke_key(world.ports, world.me, RevokeKey(agent="ada", key=lasting.number))
+
+    assert before is not None
+    assert (None, None, None) == (
+        await principal_of(world, one), await principal_of(world, other), await principal_of(world, "nobody's"),
+    )  # fmt: skip
+    assert (ending.version, lasting.version + 1) == (0, revoked.version)
+    for key in (lasting.number, 999):
+        with pytest.raises(ApiKeyNotFound):
+            await revoke_key(world.ports, world.me, RevokeKey(agent="ada", key=key))
+
+
+async def test_keys_of_another_organization_are_not_found(world, elsewhere):
+    """
+    By number or by id.
+    """
+    await world.agent("ada")
+    key, _ = await make_key(world.ports, world.me, MakeKey(agent="ada"))
+    async with elsewhere.ports.unit(elsewhere.me) as unit:
+        for asked in (key.id, 999):
+            with pytest.raises(ApiKeyNotFound):
+                await unit.keys.get(asked)
+
+        assert [] == await unit.keys.list_of(key.agent)
+
+
+async def test_registering_makes_an_agent_once(world):
+    """
+    The second time is a sign of life, and shows no secret.
+    """
+    first = await register_agent(world.ports, world.me, RegisterAgent(name="ada"))
+    second = await register_agent(world.ports, world.me, RegisterAgent(name="ADA"))
+
+    assert (True, False) == (first.new, second.new)
+    assert (first.agent.id, None) == (second.agent.id, second.token)
+    assert first.agent.id == (await principal_of(world, first.token)).agent
+    with pytest.raises(RoleTooLow):
+        await make_key(world.ports, viewer(world), MakeKey(agent="ada"))
+
+
+async def test_an_organization_keeps_its_slug(ports):
+    """
+    The first that is founded is kept, and told to those who come later.
+    """
+    slug = f"test-{uuid4()}"
+    nobody = await ports.credentials.organization(slug)
+    first = await found_organization(ports, slug=slug)
+    later = evolve(first, id=ports.ids.new(), number=first.number + 1_000_000, name="later")
+
+    assert nobody is None
+    assert isinstance(first, Organization)
+    assert first == await ports.credentials.found(later) == await ports.credentials.organization(slug)
+    assert first.id in await ports.credentials.organizations()
+    assert later.id not in await ports.credentials.organizations()

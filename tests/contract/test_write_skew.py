@@ -1,0 +1,291 @@
+"""
+Decisions that rest on rows they do not save: with two writers at once, never both.
+
+Each story is also told in the worst order: both read before either commits.
+"""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from attrs import evolve, field, frozen
+
+from mission_core.accounts.model import System
+from mission_core.agents.founding import found_organization
+from mission_core.agents.model import TooManyAgents
+from mission_core.agents.use_cases import CreateAgent, create_agent
+from mission_core.boards.model import GateSet
+from mission_core.boards.queries import BoardFilter
+from mission_core.boards.use_cases import UpdateBoard, update_board
+from mission_core.errors import StaleWrite
+from mission_core.ports import perform
+from mission_core.tasks.model import Blocked, DependencyCycle, DependencyNotFound, GateClosed, Status, Task
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    UpdateTask,
+    create_task,
+    delete_task,
+    update_task,
+)
+from mission_core.tasks.work import ClaimTask, CompleteTask, claim_task, complete_task
+
+
+@frozen
+class Meeting:
+    """
+    Holds back the first commit of each party until all have come to theirs; whoever repeats its use case goes on.
+    """
+
+    parties: int
+    arrived: list[None] = field(factory=list)
+    everybody: asyncio.Event = field(factory=asyncio.Event)
+
+    def ports(self, ports):
+        """
+        Ports whose first unit commits when everybody is ready to.
+        """
+        opened = []
+
+        def unit(principal, *, once=None):
+            made = ports.unit(principal, once=once)
+            if not opened:
+                opened.append(made)
+                return _Late(made, self)
+            return made
+
+        return evolve(ports, unit=unit)
+
+    async def arrive(self):
+        self.arrived.append(None)
+        if len(self.arrived) == self.parties:
+            self.everybody.set()
+        await self.everybody.wait()
+
+
+@frozen
+class _Late:
+    unit: object
+    meeting: Meeting
+
+    def __getattr__(self, name):
+        return getattr(self.unit, name)
+
+    async def commit(self):
+        await self.meeting.arrive()
+        return await self.unit.commit()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc):
+        await self.unit.__aexit__(*exc)
+
+
+async def at_once(world, *calls, me=None):
+    """
+    Perform these use cases so that all have read before any commits. Answers and refusals, in the order of calls.
+    """
+    meeting = Meeting(len(calls))
+    performed = (
+        perform(use_case, meeting.ports(world.ports), me or world.me, command) for use_case, command in calls
+    )
+    return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
+
+
+def kinds(answers):
+    return sorted(type(answer).__name__ for answer in answers)
+
+
+def waits_for(task, *others):
+    return update_task, UpdateTask(task=task.id, depends_on=tuple(other.id for other in others))
+
+
+async def test_two_dependencies_do_not_close_a_cycle_of_two(world):
+    """
+    Each alone is fine, both together are refused: one wins, the other sees the cycle.
+    """
+    a, b = [await world.task(title) for title in "ab"]
+    answers = await at_once(world, waits_for(a, b), waits_for(b, a))
+
+    assert ["DependencyCycle", "Task"] == kinds(answers)
+    assert 1 == len([task for task in (a, b) if (await world.fresh(task)).depends_on])
+
+
+async def test_two_dependencies_do_not_close_a_cycle_of_four(world):
+    """
+    Also where neither names what the other writes.
+    """
+    a, b, c, d = [await world.task(title) for title in "abcd"]
+    await update_task(world.ports, world.me, waits_for(b, c)[1])
+    await update_task(world.ports, world.me, waits_for(d, a)[1])
+    answers = await at_once(world, waits_for(a, b), waits_for(c, d))
+
+    assert ["DependencyCycle", "Task"] == kinds(answers)
+
+
+async def test_four_dependencies_do_not_close_a_cycle_of_four(world):
+    """
+    Four writers at once leave no circle of waiting tasks.
+    """
+    tasks = [await world.task(title) for title in "abcd"]
+    answers = await at_once(world, *(waits_for(task, tasks[(i + 1) % 4]) for i, task in enumerate(tasks)))
+    fresh = [await world.fresh(task) for task in tasks]
+
+    assert any(isinstance(answer, DependencyCycle | StaleWrite) for answer in answers)
+    assert any(not task.depends_on for task in fresh)
+
+
+async def test_a_cycle_is_refused_without_a_race_too(world):
+    """
+    Direct, through others, and onto itself.
+    """
+    a, b, c = [await world.task(title) for title in "abc"]
+    await update_task(world.ports, world.me, waits_for(a, b)[1])
+    await update_task(world.ports, world.me, waits_for(b, c)[1])
+    for task in (b, c):
+        with pytest.raises(DependencyCycle):
+            await update_task(world.ports, world.me, waits_for(task, a)[1])
+
+
+async def test_a_dependency_added_while_the_other_task_finishes_is_not_left_waiting(world):
+    """
+    Whoever is first: once both are kept, the dependent is claimable.
+    """
+    upstream = await world.task("upstream")
+    claimed = await world.claim(upstream)
+    dependent = await world.task("dependent")
+    complete = complete_task, CompleteTask(task=upstream.id, lease=claimed.lease)
+    answers = await at_once(world, waits_for(dependent, upstream), complete)
+
+    assert ["Task", "Task"] == kinds(answers)
+    assert dependent.id == (await world.claim(agent="bob")).task.id
+
+
+async def test_a_dependency_added_while_the_other_task_is_reopened_blocks(world):
+    """
+    Whoever is first: once both are kept, the dependent is blocked.
+    """
+    upstream = await world.task("upstream", status=Status.DONE)
+    dependent = await world.task("dependent")
+    reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+    answers = await at_once(world, waits_for(dependent, upstream), reopen)
+
+    assert ["Task", "Task"] == kinds(answers)
+    assert await world.claim() is None
+
+
+async def test_a_task_made_with_a_dependency_that_finishes_meanwhile_is_not_left_waiting(world):
+    """
+    The same for a new task.
+    """
+    upstream = await world.task("upstream", status=Status.IN_PROGRESS)
+    create = create_task, CreateTask(title="dependent", board=world.board.id, depends_on=(upstream.id,))
+    finish = update_task, UpdateTask(task=upstream.id, status=Status.DONE)
+    answers = await at_once(world, create, finish)
+
+    assert ["Task", "Task"] == kinds(answers)
+    assert "dependent" == (await world.claim()).task.title
+
+
+async def test_a_task_claimed_while_its_dependency_is_reopened_is_not_held(world):
+    """
+    Whoever is first: either nothing is claimed, or reopening takes it back.
+    """
+    upstream = await world.task("upstream", status=Status.DONE)
+    dependent = await world.task("dependent", depends_on=(upstream.id,))
+    reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+    claim = claim_task, ClaimTask(task=dependent.id, agent="ada")
+    for calls in ((reopen, claim), (claim, reopen)):
+        answers = await at_once(world, *calls)
+        fresh = await world.fresh(dependent)
+
+        assert {"Task"} <= set(kinds(answers)) <= {"Task", "Claimed", "NotClaimable"}
+        assert (Status.INBOX, None) == (fresh.status, fresh.run)
+        await update_task(world.ports, world.me, UpdateTask(task=upstream.id, status=Status.DONE))
+
+
+async def test_a_dependency_on_a_task_that_is_removed_meanwhile_is_not_kept(world):
+    """
+    Nothing waits for what is not there.
+    """
+    upstream, dependent = await world.task("upstream"), await world.task("dependent")
+    remove = delete_task, DeleteTask(task=upstream.id)
+    answers = await at_once(world, waits_for(dependent, upstream), remove)
+    fresh = await world.fresh(dependent)
+
+    assert isinstance(answers[0], DependencyNotFound) or fresh.depends_on == ()
+    assert dependent.id == (await world.claim()).task.id
+
+
+async def test_work_assigned_while_its_dependency_is_reopened_is_not_handed_out(world):
+    """
+    Either it is refused as blocked, or it waits in the queue.
+    """
+    upstream = await world.task("upstream", status=Status.DONE)
+    create = create_task, CreateTask(title="d", board=world.board.id, assignee="ada", depends_on=(upstream.id,))
+    reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+    answers = await at_once(world, create, reopen)
+
+    assert isinstance(answers[0], Blocked | Task)
+    assert not isinstance(answers[1], Exception)
+    assert await world.claim(agent="ada") is None
+
+
+async def test_a_lead_does_not_pass_its_boards_limit(world):
+    """
+    Two agents made at once where there is room for one: one is made.
+    """
+    board = await world.another_board(max_agents=1)
+    lead = await world.principal("lead", board=board.id, lead=True)
+    create = [(create_agent, CreateAgent(name=name, board=board.id)) for name in ("ada", "bob")]
+    answers = await at_once(world, *create, me=lead)
+
+    assert ["TooManyAgents", "WithToken"] == kinds(answers)
+    with pytest.raises(TooManyAgents):
+        await create_agent(world.ports, lead, CreateAgent(name="eve", board=board.id))
+
+
+async def test_a_gate_that_closes_meanwhile_keeps_the_task(world):
+    """
+    Finishing relies on the gates it was decided under.
+    """
+    task = await world.task()
+    finish = update_task, UpdateTask(task=task.id, status=Status.DONE)
+    close = update_board, UpdateBoard(board=world.board.id, gates={"require_approval_for_done": True})
+    answers = await at_once(world, finish, close)
+    fresh = await world.fresh(task)
+
+    assert not isinstance(answers[1], Exception)
+    assert isinstance(answers[0], GateClosed) is (fresh.status is not Status.DONE)
+
+
+async def test_two_edits_of_one_task_are_both_kept(world):
+    """
+    The slower one is repeated from its reads.
+    """
+    task = await world.task()
+    title = update_task, UpdateTask(task=task.id, title="new title")
+    priority = update_task, UpdateTask(task=task.id, priority="critical")
+    answers = await at_once(world, title, priority)
+    fresh = await world.fresh(task)
+
+    assert ["Task", "Task"] == kinds(answers)
+    assert ("new title", "critical", task.version + 2) == (fresh.title, fresh.priority, fresh.version)
+
+
+async def test_founding_an_organization_at_once_founds_one(ports):
+    """
+    Any number of processes may start at once.
+    """
+    slug = f"test-{uuid4()}"
+    founded = await asyncio.gather(*(found_organization(ports, slug=slug) for _ in range(6)))
+    me = System(organization=founded[0].id)
+    boards, total = await ports.reads.boards.page(me, BoardFilter())
+    async with ports.unit(me) as unit:
+        main = await unit.agents.main()
+
+    assert {founded[0]} == set(founded)
+    assert (1, "general", "TASK") == (total, boards[0].handle, boards[0].ticket_prefix)
+    assert (True, True, "Gateway Agent") == (main.main, main.hidden, main.name)
+    assert GateSet() == GateSet(require_approval_for_done=bool(boards[0].require_approval_for_done))
