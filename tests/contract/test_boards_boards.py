@@ -96,7 +96,12 @@ async def test_moments_are_read_in_their_usual_spellings(boards, moment):
         ({"name": None}, "string_type", ["body", "name"], "Input should be a valid string"),
         ({"slug": 3}, "string_type", ["body", "slug"], "Input should be a valid string"),
         ({"description": " "}, "value_error", ["body"], "Value error, description is required"),
-        ({"max_agents": -1}, "greater_than_equal", ["body", "max_agents"], "Input should be greater than or equal to 0"),
+        (
+            {"max_agents": -1},
+            "greater_than_equal",
+            ["body", "max_agents"],
+            "Input should be greater than or equal to 0",
+        ),
         ({"max_agents": 1.5}, "int_from_float", ["body", "max_agents"], None),
         ({"goal_confirmed": "maybe"}, "bool_parsing", ["body", "goal_confirmed"], None),
         ({"success_metrics": [1]}, "dict_type", ["body", "success_metrics"], "Input should be a valid dictionary"),
@@ -196,7 +201,9 @@ async def test_an_update_changes_what_it_names(boards, clock):
     made = await boards.got("POST", "/api/v1/boards", NEW | {"objective": "o"})
     clock.advance(seconds=5)
     path = f"/api/v1/boards/{made['id']}"
-    changed = await boards.got("PATCH", path, {"name": "Landing", "objective": None, "require_approval_for_done": False})
+    changed = await boards.got(
+        "PATCH", path, {"name": "Landing", "objective": None, "require_approval_for_done": False}
+    )
     now = clock.now().replace(tzinfo=None).isoformat()
     expected = {
         "name": "Landing", "objective": None, "require_approval_for_done": False, "updated_at": now, "version": 1,

@@ -297,5 +297,3 @@ def test_the_fold_covers_every_status():
     """
     assert set(Status) == set(FOLDS)
     assert all(Status(shown) in behind for shown, behind in BEHIND.items())
-
-

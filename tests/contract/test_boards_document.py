@@ -1,0 +1,148 @@
+"""
+What the document tells about the Boards API.
+"""
+
+from typing import Any
+
+import pytest
+
+from mission_http.boards.dialect import boards_dialect
+from mission_http.platform.openapi import document_of
+from tests.contract.boards_driver import a_setting
+
+OPERATIONS = {
+    ("get", "/health"): "health_health_get",
+    ("get", "/healthz"): "healthz_healthz_get",
+    ("get", "/readyz"): "readyz_readyz_get",
+    ("get", "/api/v1/boards"): "list_boards_api_v1_boards_get",
+    ("post", "/api/v1/boards"): "create_board_api_v1_boards_post",
+    ("get", "/api/v1/boards/{board_id}"): "get_board_api_v1_boards__board_id__get",
+    ("patch", "/api/v1/boards/{board_id}"): "update_board_api_v1_boards__board_id__patch",
+    ("get", "/api/v1/boards/{board_id}/tasks"): "list_tasks_api_v1_boards__board_id__tasks_get",
+    ("post", "/api/v1/boards/{board_id}/tasks"): "create_task_api_v1_boards__board_id__tasks_post",
+    ("patch", "/api/v1/boards/{board_id}/tasks/{task_id}"): (
+        "update_task_api_v1_boards__board_id__tasks__task_id__patch"
+    ),
+    ("delete", "/api/v1/boards/{board_id}/tasks/{task_id}"): (
+        "delete_task_api_v1_boards__board_id__tasks__task_id__delete"
+    ),
+    ("get", "/api/v1/agents"): "list_agents_api_v1_agents_get",
+    ("post", "/api/v1/agents"): "create_agent_api_v1_agents_post",
+    ("get", "/api/v1/agent/healthz"): "agent_healthz_api_v1_agent_healthz_get",
+    ("post", "/api/v1/agent/heartbeat"): "agent_heartbeat_api_v1_agent_heartbeat_post",
+    ("get", "/api/v1/agent/boards"): "list_boards_api_v1_agent_boards_get",
+    ("get", "/api/v1/agent/boards/{board_id}"): "get_board_api_v1_agent_boards__board_id__get",
+    ("get", "/api/v1/agent/boards/{board_id}/tasks"): "list_tasks_api_v1_agent_boards__board_id__tasks_get",
+}
+ADDED = {
+    ("post", "/claim"), ("post", "/{task_id}/claim"), ("post", "/{task_id}/lease/heartbeat"),
+    ("post", "/{task_id}/complete"), ("post", "/{task_id}/fail"), ("post", "/{task_id}/release"),
+    ("post", "/{task_id}/orders"), ("get", "/{task_id}/explain"), ("get", "/{task_id}/runs"),
+}  # fmt: skip
+HALVES = ("/api/v1/boards/{board_id}/tasks", "/api/v1/agent/boards/{board_id}/tasks")
+LISTS = (
+    "x-when-to-use", "x-when-not-to-use", "x-prerequisites", "x-side-effects", "x-negative-guidance",
+    "x-routing-policy",
+)  # fmt: skip
+COMPONENTS = {
+    "BoardRead", "BoardCreate", "BoardUpdate", "TaskRead", "TaskCreate", "TaskUpdate", "TagRef", "AgentRead",
+    "AgentCreate", "AgentHealthStatusResponse", "HealthStatusResponse", "OkResponse", "HTTPValidationError",
+    "ValidationError", "BlockedTaskError", "BlockedTaskDetail", "LLMErrorResponse",
+    "LimitOffsetPage_TypeVar_Customized_BoardRead_", "LimitOffsetPage_TypeVar_Customized_TaskRead_",
+    "LimitOffsetPage_TypeVar_Customized_AgentRead_", "LimitOffsetPage_TypeVar_Customized_RunRead_",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return document_of([boards_dialect(a_setting())])
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    return {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_operations_have_the_ids_that_clients_know(operations):
+    added = {(method, half + path) for half in HALVES for method, path in ADDED}
+
+    assert OPERATIONS.keys() | added == operations.keys()
+    assert {place: operations[place]["operationId"] for place in OPERATIONS} == OPERATIONS
+
+
+def test_ids_are_unique(operations):
+    ids = [operation["operationId"] for operation in operations.values()]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_components_have_the_names_that_clients_know(document):
+    assert document["components"]["schemas"].keys() >= COMPONENTS
+
+
+def test_the_document_is_titled_and_tagged(document):
+    assert {"title": "Mission Control API", "version": "0.1.0"} == document["info"]
+    assert ["auth", "health", "agents"] == [tag["name"] for tag in document["tags"]][:3]
+    assert {"HTTPBearer": {"type": "http", "scheme": "bearer"}} == document["components"]["securitySchemes"]
+
+
+def test_agents_find_their_operations_by_role(operations):
+    """
+    An operation of agents has a role tag, non-empty lists to choose by, and words to be known by.
+    """
+    for (_, path), operation in operations.items():
+        roles = {tag for tag in operation["tags"] if tag.startswith("agent-")}
+        if not path.startswith("/api/v1/agent/"):
+            assert not roles
+            continue
+        assert "agent" in operation["tags"]
+        assert roles
+        assert operation["summary"]
+        assert operation["description"]
+        assert isinstance(operation["x-llm-intent"], str)
+        assert operation["x-required-actor"] in ("any_agent", "board_lead")
+        for name in LISTS:
+            assert operation[name], (path, name)
+            assert all(isinstance(each, str) and each for each in operation[name])
+        (example, *_) = operation["x-routing-policy-examples"]
+        assert {"input", "decision"} == example.keys()
+        assert {"intent", "required_privilege"} == example["input"].keys()
+
+
+def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
+    secured = {place for place, operation in operations.items() if "security" in operation}
+    users = {
+        place for place in OPERATIONS if place[1].startswith("/api/v1/") and not place[1].startswith("/api/v1/agent/")
+    } - {
+        ("get", "/api/v1/boards/{board_id}/tasks"),
+        ("patch", "/api/v1/boards/{board_id}/tasks/{task_id}"),
+        ("post", "/api/v1/agents"),
+    }
+
+    assert users == secured
+
+
+def test_agents_operations_name_both_headers(operations):
+    for (_, path), operation in operations.items():
+        if path.startswith("/api/v1/agent/"):
+            headers = [each["name"] for each in operation["parameters"] if each["in"] == "header"]
+            assert ["X-Agent-Token", "Authorization"] == headers[:2]
+
+
+def test_a_sign_of_life_declares_no_body(operations):
+    assert "requestBody" not in operations["post", "/api/v1/agent/heartbeat"]
+
+
+def test_path_parameters_are_spelled_as_clients_know_them(operations):
+    parameters = operations["patch", "/api/v1/boards/{board_id}/tasks/{task_id}"]["parameters"]
+    schemas = {each["name"]: each["schema"] for each in parameters if each["in"] == "path"}
+
+    assert {"board_id": {"type": "string"}, "task_id": {"type": "string", "format": "uuid"}} == schemas
+
+
+async def test_the_document_is_served_to_everybody(boards):
+    assert "Mission Control API" == (await boards.got("GET", "/openapi.json", user=None))["info"]["title"]
