@@ -20,7 +20,7 @@ import asyncpg
 from attrs import define, field
 
 from mission_adapters.sql.session import Ask, Steps, Violated, refuse
-from mission_adapters.sql.waking import CLOSED, Waking
+from mission_adapters.sql.waking import Waking
 from mission_core.errors import StoreFailed
 from mission_core.ids import OrganizationId
 
@@ -168,7 +168,7 @@ async def changed(steps: Steps[R], connection: Connection) -> R:
     if first.alone:
         return await committed(taken(steps, connection, first))
     try:
-        await connection.execute("BEGIN")
+        await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         answer = await taken(steps, connection, first)
     finally:
         steps.close()
@@ -304,7 +304,6 @@ class PostgresSession:
     dsn: str
     _connections: Connections
     _light: Connections
-    _closed: bool = False
     _waking: Waking = field(factory=Waking)
     _listening: asyncio.Task[None] | None = None
     _announcing: asyncio.Task[None] | None = None
@@ -332,13 +331,13 @@ class PostgresSession:
             await session.close()
 
     async def read(self, steps: Callable[[], Steps[R]]) -> R:
-        self._must_be_open()
+        self._waking.must_be_open()
         return await self._tried(self._connections, lambda connection: taken(steps(), connection))
 
     async def write(
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
     ) -> R:
-        self._must_be_open()
+        self._waking.must_be_open()
         connections = self._connections if durable else self._light
         try:
             answer = await self._tried(connections, lambda connection: changed(steps(), connection))
@@ -373,17 +372,13 @@ class PostgresSession:
                 return answer
         raise AssertionError("unreachable")
 
-    def _must_be_open(self) -> None:
-        if self._closed:
-            raise StoreFailed(CLOSED)
-
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
-        if self._listening is None:
+        self._waking.must_be_open()
+        if self._listening is None or self._listening.done():
             self._listening = asyncio.get_running_loop().create_task(self._listen())
         await self._waking.wait(organization, after=after, look=self._head)
 
     async def close(self) -> None:
-        self._closed = True
         self._waking.close()
         if self._listening is not None:
             self._listening.cancel()

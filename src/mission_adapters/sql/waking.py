@@ -61,7 +61,7 @@ class Waking:
         Raises:
             StoreFailed: If the session is closed, or was meanwhile.
         """
-        self._must_be_open()
+        self.must_be_open()
         log = self.watched.setdefault(organization, Watched())
         log.interest += 1
         try:
@@ -74,7 +74,7 @@ class Waking:
             log.left_at = asyncio.get_running_loop().time()
 
     async def _woken(self, log: Watched, after: int) -> None:
-        self._must_be_open()
+        self.must_be_open()
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         log.waiters[waiter] = after
         try:
@@ -114,6 +114,9 @@ class Waking:
                 if not waiter.done():
                     waiter.set_exception(StoreFailed(CLOSED))
 
-    def _must_be_open(self) -> None:
+    def must_be_open(self) -> None:
+        """
+        Refuse who comes after the end.
+        """
         if self.closed:
             raise StoreFailed(CLOSED)
