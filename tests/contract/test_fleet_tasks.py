@@ -1,8 +1,35 @@
 """
-Tasks of the Fleet API.
+Tasks of the Fleet API: making, listing, reading, changing and deleting them.
 """
 
-from tests.contract.fleet_driver import Fleet, refusal, wrong_fields
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import World
+from tests.contract.fleet_driver import KEY, Fleet, fleet_over, refusal, without, wrong_fields
+
+GIVEN = {
+    "title": "Ship it",
+    "description": "All of it",
+    "status": "backlog",
+    "priority": "high",
+    "assigned_to": "bob",
+    "due_date": 4_000_000_000,
+    "estimated_hours": 1.5,
+    "actual_hours": 2,
+    "outcome": "partial",
+    "error_message": "e",
+    "resolution": "r",
+    "feedback_rating": 4,
+    "feedback_notes": "n",
+    "retry_count": 2,
+    "completed_at": 1_000_000_000,
+    "tags": ["a", "b"],
+    "metadata": {"implementation_repo": "x/y", "deep": [1, {"a": None}]},
+    "not_before": 4_000_000_000,
+    "max_attempts": 3,
+}
 
 
 async def test_a_made_task_reads_back_as_it_was_answered(fleet: Fleet) -> None:
@@ -11,3 +38,348 @@ async def test_a_made_task_reads_back_as_it_was_answered(fleet: Fleet) -> None:
 
     assert {"task": made} == answer.json
     assert f'"{made["version"]}"' == answer.headers["etag"]
+
+
+async def test_a_task_keeps_all_that_it_was_made_with(fleet: Fleet) -> None:
+    made = await fleet.task(**GIVEN)
+
+    assert {name: made[name] for name in GIVEN} == GIVEN
+
+
+async def test_a_task_has_defaults_for_all_that_is_not_said(fleet: Fleet) -> None:
+    made = (await fleet.got("POST", "/tasks", {"title": "x"}, 201))["task"]
+
+    moments = {name: made[name] for name in ("created_at", "updated_at")}
+    assert all(isinstance(moment, int) for moment in moments.values())
+    assert {
+        "title": "x", "description": None, "status": "inbox", "priority": "medium", "assigned_to": None,
+        "created_by": "API Access", "due_date": None, "estimated_hours": None, "actual_hours": None, "tags": [],
+        "metadata": {}, "workspace_id": 1, "project_ticket_no": 1, "outcome": None, "error_message": None,
+        "resolution": None, "feedback_rating": None, "feedback_notes": None, "retry_count": 0, "completed_at": None,
+        "github_issue_number": None, "github_repo": None, "github_synced_at": None, "github_branch": None,
+        "github_pr_number": None, "github_pr_state": None, "dispatch_attempts": 0, "project_name": "General",
+        "project_prefix": "TASK", "ticket_ref": "TASK-001", "fence": 0, "attempts": 0,
+        "max_attempts": 5, "depends_on": [], "blocked_by": [], "not_before": None, "output": None, "hand_over": None,
+        "recorded": False,
+    } == without(made, "id", "number", "project_id", "version", *moments)  # fmt: skip
+    assert made["id"] == made["number"]
+
+
+async def test_inbox_work_with_an_assignee_is_assigned(fleet: Fleet) -> None:
+    assert "assigned" == (await fleet.task(assigned_to="bob"))["status"]
+    assert "review" == (await fleet.task(assigned_to="bob", status="review"))["status"]
+
+
+async def test_work_for_nobody_goes_to_the_coordinator(world: World) -> None:
+    async with fleet_over(world.ports, world.me, world.board.number, coordinator="boss") as fleet:
+        assert "boss" == (await fleet.task(assigned_to="  "))["assigned_to"]
+        assert "bob" == (await fleet.task(assigned_to="bob"))["assigned_to"]
+
+
+async def test_work_for_an_unknown_project_goes_to_the_general_one(fleet: Fleet) -> None:
+    made = await fleet.task(project_id=999_999)
+
+    assert ("General", "TASK-001") == (made["project_name"], made["ticket_ref"])
+
+
+async def test_only_the_title_of_a_task_is_required(fleet: Fleet) -> None:
+    for body in ({}, {"title": ""}):
+        answer = await fleet.call("POST", "/tasks", body)
+
+        assert {"error": "Validation failed", "details": ["title: Title is required"]} == answer.json
+        assert 400 == answer.status
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("title", None), ("title", "x" * 501), ("title", 5), ("description", "x" * 5001), ("description", "\0"),
+        ("status", "doing"), ("status", None), ("priority", "urgent"), ("priority", None), ("project_id", 0),
+        ("project_id", "1"), ("project_id", None), ("assigned_to", "x" * 101), ("due_date", -1), ("due_date", "5"),
+        ("due_date", 4_102_444_801), ("due_date", 1.5), ("estimated_hours", 10_001), ("actual_hours", "1"),
+        ("outcome", "fine"), ("feedback_rating", 6), ("feedback_rating", True), ("retry_count", -1),
+        ("retry_count", None), ("retry_count", 2**63), ("tags", None), ("tags", "a"), ("tags", ["x"] * 51),
+        ("metadata", None), ("metadata", []), ("metadata", {"a": "\0"}), ("depends_on", None), ("depends_on", [2**70]),
+        ("not_before", "soon"), ("max_attempts", 0), ("max_attempts", 1001), ("created_by", 5),
+    ],
+)  # fmt: skip
+async def test_a_wrong_value_is_refused_by_the_name_of_its_field(fleet: Fleet, field: str, value: Any) -> None:
+    made = await fleet.task()
+    (said,) = wrong_fields(await fleet.call("PUT", f"/tasks/{made['id']}", {field: value}))
+    (also,) = wrong_fields(await fleet.call("POST", "/tasks", {"title": "x", field: value}))
+
+    assert field == said.partition(".")[0] == also.partition(".")[0]
+
+
+async def test_every_wrong_field_is_named(fleet: Fleet) -> None:
+    body = {"tags": ["", 3], "metadata": {"implementation_repo": "", "code_location": 4}, "priority": "x"}
+    answer = await fleet.call("POST", "/tasks", body)
+
+    places = ["priority", "tags.0", "tags.1", "metadata.implementation_repo", "metadata.code_location", "title"]
+    assert places == wrong_fields(answer)
+    assert "metadata.implementation_repo: implementation_repo cannot be empty" in answer.json["details"]
+
+
+async def test_a_body_that_is_no_json_is_refused(fleet: Fleet) -> None:
+    for raw in (b"", b"{", b"\xff", b"[" * 100):
+        assert (400, "Invalid request body") == refusal(await fleet.call("POST", "/tasks", raw=raw))
+    assert [""] == wrong_fields(await fleet.call("POST", "/tasks", []))
+
+
+async def test_unknown_fields_are_dropped(fleet: Fleet) -> None:
+    assert "id" in await fleet.task(nonsense=1, created_by="somebody else")
+
+
+async def test_only_an_admin_records_work_as_done(fleet: Fleet) -> None:
+    _, token = await fleet.agent()
+    answer = await fleet.call("POST", "/tasks", {"title": "x", "status": "done"}, key=token)
+    recorded = await fleet.task(status="done")
+
+    assert 403 == answer.status
+    assert "only an admin" in answer.json["error"]
+    assert recorded["recorded"] is True
+    assert recorded["created_at"] == recorded["completed_at"]
+
+
+async def test_a_repeat_with_the_same_idempotency_key_makes_one_task(fleet: Fleet) -> None:
+    first, second = [await fleet.call("POST", "/tasks", {"title": "x"}, idempotency_key="k") for _ in range(2)]
+    other = await fleet.call("POST", "/tasks", {"title": "y"}, idempotency_key="k")
+
+    assert (201, first.json) == (second.status, second.json)
+    assert 422 == other.status
+    assert "idempotency key" in other.json["error"]
+    assert 1 == (await fleet.got("GET", "/tasks"))["total"]
+
+
+async def test_an_idempotency_key_is_checked(fleet: Fleet) -> None:
+    assert ["Idempotency-Key"] == wrong_fields(await fleet.call("POST", "/tasks", {"title": "x"}, idempotency_key=" "))
+
+
+async def test_tasks_are_listed_newest_first_in_pages(fleet: Fleet) -> None:
+    ids = [(await fleet.task(str(n)))["id"] for n in range(5)]
+    page = await fleet.got("GET", "/tasks?limit=2&offset=2")
+    after = await fleet.got("GET", f"/tasks?limit=2&after={ids[2]}")
+
+    assert (ids[2:0:-1], 5, 2, 2) == ([t["id"] for t in page["tasks"]], page["total"], page["page"], page["limit"])
+    assert ids[1::-1] == [task["id"] for task in after["tasks"]]
+    assert [0, 0] == [task["comment_count"] for task in page["tasks"]]
+
+
+async def test_limits_are_read_like_their_leading_digits_and_capped(fleet: Fleet) -> None:
+    await fleet.task()
+    shown = {query: await fleet.got("GET", f"/tasks?limit={query}") for query in ("12abc", "999", "9" * 30, "0")}
+
+    assert [12, 200, 200, 0] == [page["limit"] for page in shown.values()]
+    assert [] == shown["0"]["tasks"]
+    assert shown["0"]["page"] is None
+    assert 1 == shown["0"]["total"]
+
+
+@pytest.mark.parametrize("name", ["limit", "offset", "after", "project_id"])
+@pytest.mark.parametrize("value", ["abc", "-1", ""])
+async def test_a_number_that_is_none_is_refused_by_name(fleet: Fleet, name: str, value: str) -> None:
+    assert [name] == wrong_fields(await fleet.call("GET", f"/tasks?{name}={value}"))
+
+
+async def test_a_list_can_be_filtered(fleet: Fleet) -> None:
+    one = await fleet.task("one", assigned_to="bob", priority="low")
+    two = await fleet.task("two", project_id=999_999)
+
+    for query, expected in {
+        "status=assigned": [one], "status=inbox": [two], "status=nonsense": [], "status=": [two, one],
+        "assigned_to=bob": [one], "priority=low": [one], "priority=nonsense": [], f"project_id={fleet.project}": [one],
+        "project_id=123456": [], f"project_id={two['project_id']}&status=inbox": [two],
+    }.items():  # fmt: skip
+        page = await fleet.got("GET", f"/tasks?{query}")
+        assert [task["id"] for task in expected] == [task["id"] for task in page["tasks"]], query
+        assert len(expected) == page["total"], query
+
+
+async def test_a_task_is_found_by_the_number_its_path_begins_with(fleet: Fleet) -> None:
+    made = await fleet.task()
+
+    assert made == (await fleet.got("GET", f"/tasks/{made['id']}abc"))["task"]
+
+
+async def test_a_task_that_is_not_there_is_not_found(fleet: Fleet) -> None:
+    for path in ("999999", "9" * 30, "-1", "0195a000-0000-7000-8000-000000000000"):
+        for method, body in (("GET", None), ("PUT", {"title": "x"}), ("DELETE", None)):
+            assert (404, "Task not found") == refusal(await fleet.call(method, f"/tasks/{path}", body))
+
+
+async def test_a_malformed_task_id_is_refused(fleet: Fleet) -> None:
+    for method, body in (("GET", None), ("PUT", {"title": "x"}), ("DELETE", None)):
+        assert (400, "Invalid task ID") == refusal(await fleet.call(method, "/tasks/abc", body))
+
+
+async def test_a_body_is_checked_before_the_task_is_looked_for(fleet: Fleet) -> None:
+    assert ["title"] == wrong_fields(await fleet.call("PUT", "/tasks/abc", {"title": ""}))
+
+
+async def test_a_change_touches_what_it_names(fleet: Fleet) -> None:
+    made = await fleet.task(**GIVEN)
+    answer = await fleet.call("PUT", f"/tasks/{made['id']}", {"title": "New", "due_date": 7})
+    changed = answer.json["task"]
+
+    assert {**made, "title": "New", "due_date": 7, "version": made["version"] + 1} == {
+        **changed, "updated_at": made["updated_at"],
+    }  # fmt: skip
+    assert f'"{changed["version"]}"' == answer.headers["etag"]
+
+
+async def test_null_clears_what_can_be_empty(fleet: Fleet) -> None:
+    cleared = dict.fromkeys(
+        (
+            "description", "due_date", "assigned_to", "estimated_hours", "actual_hours", "outcome", "error_message",
+            "resolution", "feedback_rating", "feedback_notes", "completed_at", "not_before",
+        )
+    )  # fmt: skip
+    made = await fleet.task(**GIVEN)
+    changed = (await fleet.got("PUT", f"/tasks/{made['id']}", cleared))["task"]
+
+    assert cleared == {name: changed[name] for name in cleared}
+
+
+async def test_an_empty_change_says_that_nothing_changed(fleet: Fleet) -> None:
+    made = await fleet.task()
+    answer = await fleet.got("PUT", f"/tasks/{made['id']}", {})
+
+    assert {
+        "task": without(made, "project_name", "project_prefix", "ticket_ref"),
+        "unchanged": True,
+    } == answer
+
+
+async def test_assigning_moves_between_inbox_and_assigned(fleet: Fleet) -> None:
+    place = f"/tasks/{(await fleet.task())['id']}"
+    for body, status in (
+        ({"assigned_to": "bob"}, "assigned"), ({"assigned_to": ""}, "inbox"),
+        ({"assigned_to": "bob", "status": "inbox"}, "inbox"), ({"status": "review"}, "review"),
+        ({"assigned_to": None}, "review"),
+    ):  # fmt: skip
+        assert status == (await fleet.got("PUT", place, body))["task"]["status"], body
+
+
+async def test_done_sets_when_unless_it_is_known(fleet: Fleet) -> None:
+    place = f"/tasks/{(await fleet.task())['id']}"
+    done = (await fleet.got("PUT", place, {"status": "done"}))["task"]
+    reopened = (await fleet.got("PUT", place, {"status": "inbox"}))["task"]
+
+    assert done["completed_at"] == done["updated_at"] == reopened["completed_at"]
+
+
+async def test_a_gated_project_keeps_tasks_from_done(fleet: Fleet) -> None:
+    gated = (await fleet.got("POST", "/projects", {"name": "Gated"}, 201))["project"]["id"]
+    place = f"/tasks/{(await fleet.task(project_id=gated))['id']}"
+    answer = await fleet.call("PUT", place, {"status": "done", "title": "x"})
+
+    assert (403, "Aegis approval is required to move task to done.") == refusal(answer)
+    assert "Ship it" == (await fleet.got("GET", place))["task"]["title"]
+
+
+async def test_other_rules_say_what_they_want(fleet: Fleet) -> None:
+    rules = {"require_approval_for_done": False, "require_review_before_done": True}
+    ruled = (await fleet.got("POST", "/projects", {"name": "Ruled", "gates": rules}, 201))["project"]["id"]
+    place = f"/tasks/{(await fleet.task(project_id=ruled))['id']}"
+    status, said = refusal(await fleet.call("PUT", place, {"status": "done"}))
+    await fleet.got("PUT", place, {"status": "quality_review"})
+
+    assert 403 == status
+    assert "from review" in said
+    assert "done" == (await fleet.got("PUT", place, {"status": "done"}))["task"]["status"]
+
+
+async def test_a_task_moves_to_another_project_under_a_new_ticket(fleet: Fleet) -> None:
+    made = await fleet.task()
+    other = (await fleet.got("POST", "/projects", {"name": "Other"}, 201))["project"]
+    moved = (await fleet.got("PUT", f"/tasks/{made['id']}", {"project_id": other["id"]}))["task"]
+
+    assert (other["id"], "OTHER-001") == (moved["project_id"], moved["ticket_ref"])
+
+
+async def test_a_task_does_not_move_to_a_project_that_is_archived_or_unknown(fleet: Fleet) -> None:
+    made = await fleet.task()
+    other = (await fleet.got("POST", "/projects", {"name": "Other"}, 201))["project"]["id"]
+    await fleet.got("PATCH", f"/projects/{other}", {"status": "archived"})
+
+    for project in (other, 999_999):
+        answer = await fleet.call("PUT", f"/tasks/{made['id']}", {"project_id": project})
+        assert (400, "Project not found or archived") == refusal(answer)
+
+
+async def test_a_change_that_expects_another_version_is_refused(fleet: Fleet) -> None:
+    made = await fleet.task()
+    place, stale = f"/tasks/{made['id']}", f'"{made["version"] + 1}"'
+
+    assert 412 == (await fleet.call("PUT", place, {"title": "x"}, if_match=stale)).status
+    assert 412 == (await fleet.call("PUT", place, {}, if_match=stale)).status
+    assert 412 == (await fleet.call("DELETE", place, if_match=stale)).status
+    assert ["If-Match"] == wrong_fields(await fleet.call("PUT", place, {"title": "x"}, if_match="7"))
+    assert 200 == (await fleet.call("PUT", place, {"title": "x"}, if_match=f'"{made["version"]}"')).status
+
+
+async def test_a_deleted_task_is_gone(fleet: Fleet) -> None:
+    place = f"/tasks/{(await fleet.task())['id']}"
+
+    assert {"success": True} == await fleet.got("DELETE", place)
+    assert (404, "Task not found") == refusal(await fleet.call("DELETE", place))
+
+
+async def test_tasks_depend_on_others_by_number(fleet: Fleet) -> None:
+    first = await fleet.task("first")
+    second = await fleet.task("second", depends_on=[first["id"]])
+    await fleet.got("PUT", f"/tasks/{first['id']}", {"status": "done"})
+    freed = (await fleet.got("GET", f"/tasks/{second['id']}"))["task"]
+
+    assert ([first["id"]], [first["id"]]) == (second["depends_on"], second["blocked_by"])
+    assert ([first["id"]], []) == (freed["depends_on"], freed["blocked_by"])
+
+
+async def test_impossible_dependencies_are_refused(fleet: Fleet) -> None:
+    first, elsewhere = await fleet.task(), await fleet.task(project_id=999_999)
+    second = await fleet.task(depends_on=[first["id"]])
+    place = f"/tasks/{first['id']}"
+
+    for numbers in ([999_999], [elsewhere["id"]], [first["id"]]):
+        assert ["depends_on"] == wrong_fields(await fleet.call("PUT", place, {"depends_on": numbers})), numbers
+    assert 409 == (await fleet.call("PUT", place, {"depends_on": [second["id"]]})).status
+
+
+async def test_an_agents_key_reaches_its_own_tasks_only(fleet: Fleet) -> None:
+    _, token = await fleet.agent("ada")
+    own, other = await fleet.task(assigned_to="ADA"), await fleet.task(assigned_to="bob")
+    said = "Access denied: agent key may only access its own tasks."
+
+    for method, body in (("GET", None), ("PUT", {"title": "x"}), ("PUT", {}), ("DELETE", None)):
+        assert (403, said) == refusal(await fleet.call(method, f"/tasks/{other['id']}", body, key=token))
+        assert 200 == (await fleet.call(method, f"/tasks/{own['id']}", body, key=token)).status
+    assert (404, "Task not found") == refusal(await fleet.call("GET", "/tasks/999999", key=token))
+
+
+async def test_an_agents_list_is_its_own(fleet: Fleet) -> None:
+    _, token = await fleet.agent("ada")
+    own = await fleet.task(assigned_to="ada")
+    await fleet.task(assigned_to="bob")
+    page = await fleet.got("GET", "/tasks?assigned_to=bob", key=token)
+
+    assert ([own["id"]], 1) == ([task["id"] for task in page["tasks"]], page["total"])
+
+
+async def test_an_admin_agent_is_not_confined_to_its_own(fleet: Fleet) -> None:
+    await fleet.agent("ada")
+    other = await fleet.task(assigned_to="bob")
+    key = await fleet.key("ada", "admin")
+
+    assert 200 == (await fleet.call("GET", f"/tasks/{other['id']}", key=key)).status
+    assert 1 == (await fleet.got("GET", "/tasks", key=key))["total"]
+
+
+async def test_tasks_of_another_organization_are_not_there(fleet: Fleet, elsewhere: World) -> None:
+    made = await fleet.task()
+    async with fleet_over(elsewhere.ports, elsewhere.me, elsewhere.board.number) as other:
+        foreign = await other.task("foreign")
+        page = await other.got("GET", "/tasks", key=KEY)
+
+    assert [foreign["id"]] == [task["id"] for task in page["tasks"]]
+    assert ["Ship it"] == [task["title"] for task in (await fleet.got("GET", "/tasks"))["tasks"]]
+    assert "Ship it" == made["title"]

@@ -12,7 +12,7 @@ from mission_core.boards.model import BoardStatus
 from mission_core.errors import InvalidField
 from mission_core.tasks.model import MOST_DEPENDENCIES, MOST_TAGS, Status
 from mission_core.tasks.runs import Result
-from mission_core.values import ABSENT, MAX_INTEGER, Absent, JsonText, Page, canonical
+from mission_core.values import ABSENT, Absent, JsonText, Page, canonical
 from mission_http.fleet.wire import LAST_MOMENT
 from mission_http.platform.refusals import FieldError, FieldsInvalid, wrong
 from mission_http.platform.shapes import Length, Named, Pattern, Range, Rule, Schema
@@ -20,7 +20,7 @@ from mission_http.platform.shapes import Length, Named, Pattern, Range, Rule, Sc
 Priority = Literal["critical", "high", "medium", "low"]
 Moment = Annotated[int, Range(0, LAST_MOMENT)]
 Hours = Annotated[float, Range(0, 10_000)]
-Number = Annotated[int, Range(1, MAX_INTEGER)]
+Number = Annotated[int, Range(1)]
 Told = Annotated[str, Length(0, 5000)]
 Name = Annotated[str, Length(0, 100)]
 
@@ -59,6 +59,15 @@ def trimmed(value: str) -> str:
     The text without white space around it.
     """
     return value.strip()
+
+
+def unique(values: list[str]) -> list[str]:
+    """
+    The texts, of which no two may be the same.
+    """
+    if len(set(values)) < len(values):
+        raise ValueError("must not name anything twice")
+    return values
 
 
 def switch(value: object) -> bool:
@@ -290,7 +299,7 @@ class UpdateProjectBody:
     github_sync_enabled: Switch | Absent = ABSENT
     github_labels_initialized: Switch | Absent = ABSENT
     github_default_branch: Annotated[str, Length(1, 255)] | Absent = ABSENT
-    assigned_agents: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, 100)] | Absent = ABSENT
+    assigned_agents: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, 100), Rule(unique)] | Absent = ABSENT
     gates: GatesBody | Absent = ABSENT
 
     def __attrs_post_init__(self) -> None:
@@ -298,5 +307,3 @@ class UpdateProjectBody:
             raise ValueError("At least one field is required")
         if self.ticket_prefix is not ABSENT and self.ticketPrefix is not ABSENT:
             raise ValueError("Use only one ticket prefix field")
-        if not isinstance(self.assigned_agents, Absent) and len(set(self.assigned_agents)) < len(self.assigned_agents):
-            raise wrong("value_error", "assigned_agents must be unique", self.assigned_agents)

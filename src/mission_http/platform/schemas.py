@@ -64,7 +64,9 @@ class Schemas:
         several = choices(kind)
         if len(several) > 1:
             return {"anyOf": [self.of(choice, types) for choice in several]}
-        return self._one(plain(several[0]), types)
+        if several[0] is not kind:
+            return self.of(several[0], types)
+        return self._one(plain(kind), types)
 
     def properties(self, cls: Any, types: Mapping[Any, Any] | None = None) -> tuple[dict[str, JsonSchema], list[str]]:
         """
