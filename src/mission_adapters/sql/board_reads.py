@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, and_, func, select
+from sqlalchemy import ColumnElement, Executable, and_, cast, func, select
 
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.source import granted
 from mission_adapters.sql.statements import shaped, value
-from mission_adapters.sql.tables import boards, numbers, tasks
+from mission_adapters.sql.tables import INTEGER, boards, numbers, tallies
 from mission_core.accounts.model import board_of
 from mission_core.boards.model import BoardNotFound, BoardStatus
 from mission_core.boards.queries import BoardRow
@@ -32,7 +32,12 @@ _own: Final = boards.c.organization == value("organization")
 _drawn: Final = and_(numbers.c.scope == boards.c.id, numbers.c.kind == "ticket")
 _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
     "ticket_counter": func.coalesce(numbers.c.value, 0),
-    "task_count": select(func.count()).select_from(tasks).where(tasks.c.board == boards.c.id).scalar_subquery(),
+    "task_count": cast(
+        select(func.coalesce(func.sum(tallies.c.amount), 0))
+        .where(tallies.c.organization == boards.c.organization, tallies.c.board == boards.c.id)
+        .scalar_subquery(),
+        INTEGER,
+    ),
 }
 ROWS: Final = (
     select(*(_elsewhere[name] if name in _elsewhere else boards.c[name] for name in BoardRow._fields))

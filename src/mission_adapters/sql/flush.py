@@ -18,14 +18,16 @@ from attrs import evolve
 from sqlalchemy import delete, exists, insert, update
 
 from mission_adapters.sql.agents import presence_from
-from mission_adapters.sql.log import append, lock_head
+from mission_adapters.sql.log import appended, lock_head
 from mission_adapters.sql.once import settle_key, take_key
 from mission_adapters.sql.operations import Done, operate
-from mission_adapters.sql.queue import matters, requeue
+from mission_adapters.sql.parts import done_in_turn, done_together
+from mission_adapters.sql.queue import requeued
 from mission_adapters.sql.rows import KINDS, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
-from mission_adapters.sql.session import Steps, Violated
+from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import agents, dependencies, tasks
+from mission_adapters.sql.tallies import tallied
 from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.boards.model import HandleTaken, PrefixTaken
@@ -100,7 +102,7 @@ def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
         for _, id, what in group:
             match what:
                 case Agent():
-                    yield from _heard(dialect, what)
+                    yield _heard(dialect, what, alone=len(touched) == 1 and _only_heard(remembered))
                 case Reliance():
                     yield from bump_row(dialect, what.kind, id, what.version)
                 case Write(before=before, after=None):
@@ -134,9 +136,14 @@ def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
             yield PLACE[Agent], id, agent
 
 
-def _heard(dialect: str, agent: Agent) -> Steps[None]:
+def _heard(dialect: str, agent: Agent, *, alone: bool) -> Ask:
     presence = presence_from(agent.presence)
-    yield HEARD.count(dialect, key=agent.id.bytes, organization=agent.organization.bytes, **presence)
+    ask = HEARD.count(dialect, key=agent.id.bytes, organization=agent.organization.bytes, **presence)
+    return ask._replace(alone=alone)
+
+
+def _only_heard(remembered: Remembered) -> bool:
+    return not (remembered.once or remembered.operations or remembered.facts)
 
 
 def _remove_and_add(dialect: str, remembered: Remembered) -> Steps[None]:
@@ -188,18 +195,28 @@ def _dependencies(writes: Iterable[Write]) -> tuple[list[dict[str, bytes]], list
 
 
 def _under_the_head(dialect: str, remembered: Remembered, done: Done) -> Steps[None]:
+    """
+    Bring the queue, the tallies and the log up to date. On PostgreSQL it is one statement, unless it could change a
+    row twice.
+
+    Raises:
+        StaleWrite: If a task that was claimed depends on one that was reopened in the meantime.
+    """
     principal = remembered.principal
-    changed = [each for each in _tasks_of(remembered, done) if matters(each)]
+    tasks_changed = _tasks_of(remembered, done)
     facts = [*done.facts, *remembered.facts]
-    if not facts and not changed:
+    parts = [*requeued(tasks_changed), *tallied(dialect, tasks_changed)]
+    if not facts and not parts:
         return
     head = yield from lock_head(dialect, principal.organization)
-    yield from requeue(dialect, changed, done.claimed)
-    if facts:
-        yield from append(dialect, principal.organization, principal.actor, facts, head)
+    parts += appended(principal.organization, principal.actor, facts, head)
+    together = dialect == "postgresql" and len(tasks_changed) < 2 and len(parts) > 1
+    left = yield from (done_together if together else done_in_turn)(dialect, parts)
+    if done.claimed and any(open_dependencies for (open_dependencies,) in left):
+        raise StaleWrite("task", done.claimed[0].id)
 
 
-def _tasks_of(remembered: Remembered, done: Done) -> Iterable[Write]:
+def _tasks_of(remembered: Remembered, done: Done) -> list[Write]:
     """
     What became of each task, as one write.
     """
@@ -209,4 +226,4 @@ def _tasks_of(remembered: Remembered, done: Done) -> Iterable[Write]:
         if isinstance(shape, Task):
             first = folded.get(shape.id, write)
             folded[shape.id] = Write(before=first.before, after=write.after)
-    return folded.values()
+    return list(folded.values())

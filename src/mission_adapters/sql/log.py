@@ -4,7 +4,7 @@ The log: entries as rows, and the head row under which they are written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.mapping import Row, id_from, maybe_bytes, maybe_id
+from mission_adapters.sql.parts import Change, Part
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import DIALECTS, Statement, value
 from mission_adapters.sql.tables import events, heads
@@ -19,6 +20,8 @@ from mission_core.events.model import GENESIS, Actor, Entry, Fact, Verified
 from mission_core.ids import OrganizationId
 from mission_core.values import micros, moment
 
+AT_ONCE: Final = 8
+"""How many entries one statement appends."""
 COLUMNS: Final = tuple(column.name for column in events.c)
 
 
@@ -65,12 +68,6 @@ FIRST: Final = {
     dialect: Statement((postgresql if dialect == "postgresql" else sqlite).insert(heads).on_conflict_do_nothing())
     for dialect in DIALECTS
 }
-MOVE: Final = Statement(
-    update(heads)
-    .where(heads.c.organization == value("key"))
-    .values(position=value("position", int), digest=value("digest"))
-)
-APPEND: Final = Statement(insert(events))
 READ: Final = Statement(
     select(*events.c)
     .where(events.c.organization == value("organization"), events.c.position > value("after", int))
@@ -92,24 +89,34 @@ def lock_head(dialect: str, organization: OrganizationId) -> Steps[Verified]:
     return Verified(position, digest)
 
 
-def append(
-    dialect: str, organization: OrganizationId, actor: Actor, facts: Sequence[Fact], head: Verified
-) -> Steps[None]:
+def appended(organization: OrganizationId, actor: Actor, facts: Sequence[Fact], head: Verified) -> Iterable[Part]:
     """
-    Write facts at the next positions, under the head row.
+    The facts at the next positions, and the head row moved on.
     """
     position, digest = head.position, head.digest
-    rows = []
+    rows: list[Row] = []
     for fact in facts:
         position += 1
         entry = Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest)
         digest = entry.digest
         rows.append(row_from(entry))
-    if len(rows) == 1:
-        yield APPEND.count(dialect, **rows[0])
-    else:
-        yield APPEND.many(dialect, rows)
-    yield MOVE.count(dialect, key=organization.bytes, position=position, digest=digest)
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        given = {f"{name}{at}": each for at, row in enumerate(some, start) for name, each in row.items()}
+        yield Part(_append, (start, len(some)), given)
+    if rows:
+        yield Part(_move, (), {"key": organization.bytes, "position": position, "digest": digest})
+
+
+def _append(start: int, count: int) -> Change:
+    columns = [(column.name, column.type.python_type) for column in events.c]
+    places = range(start, start + count)
+    return insert(events).values([{name: value(f"{name}{at}", type) for name, type in columns} for at in places])
+
+
+def _move() -> Change:
+    moved = {"position": value("position", int), "digest": value("digest")}
+    return update(heads).where(heads.c.organization == value("key")).values(moved)
 
 
 @frozen

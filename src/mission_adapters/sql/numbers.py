@@ -1,31 +1,36 @@
 """
-Drawing short numbers: one row for each scope and kind, counted up in a step of its own.
+Drawing short numbers: one row for each scope and kind, counted up in a statement of its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
+from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.statements import DIALECTS, Statement
+from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import numbers
 
 if TYPE_CHECKING:
     from uuid import UUID
 
 
-def _drawing(dialect: str) -> Statement:
+@shaped
+def _drawing(dialect: str, scopes: int) -> Executable:
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(numbers)
-    drawn = insert.on_conflict_do_update(
-        index_elements=[numbers.c.scope, numbers.c.kind], set_={"value": numbers.c.value + 1}
+    rows = [
+        {column.name: value(f"{column.name}{place}", column.type.python_type) for column in numbers.c}
+        for place in range(scopes)
+    ]
+    drawn: Any = insert.values(rows).on_conflict_do_update(
+        index_elements=[numbers.c.scope, numbers.c.kind], set_={"value": numbers.c.value + insert.excluded.value}
     )
-    return Statement(drawn.returning(numbers.c.value))
-
-
-DRAW: Final = {dialect: _drawing(dialect) for dialect in DIALECTS}
+    returned: Executable = drawn.returning(*numbers.c)
+    return returned
 
 
 @frozen
@@ -41,12 +46,19 @@ class SqlNumbers:
         The next number of each scope.
         """
         dialect = self.session.dialect
+        wanted = sorted(Counter((scope.bytes, kind) for scope, kind in scopes).items())
+        given: dict[str, Any] = {}
+        for place, ((scope, kind), amount) in enumerate(wanted):
+            given |= {f"scope{place}": scope, f"kind{place}": kind, f"value{place}": amount}
 
-        def steps() -> Steps[tuple[int, ...]]:
-            drawn: dict[int, int] = {}
-            for place, (scope, kind) in sorted(enumerate(scopes), key=lambda each: each[1]):
-                rows = yield DRAW[dialect](dialect, scope=scope.bytes, kind=kind, value=1)
-                drawn[place] = rows[0][0]
-            return tuple(drawn[place] for place in range(len(scopes)))
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield _drawing(dialect, len(wanted))(dialect, **given)._replace(alone=True)
+            return rows
 
-        return await self.session.write(steps, durable=False)
+        last = {(scope, kind): value for scope, kind, value in await self.session.write(steps, durable=False)}
+        ahead = {key: last[key] - amount for key, amount in wanted}
+        drawn: list[int] = []
+        for scope_id, kind in scopes:
+            ahead[scope_id.bytes, kind] += 1
+            drawn.append(ahead[scope_id.bytes, kind])
+        return tuple(drawn)

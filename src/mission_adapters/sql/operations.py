@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from attrs import define, evolve, field
-from sqlalchemy import Executable, Select, func, select, union_all
+from sqlalchemy import Executable, Select, and_, func, select, union_all
 
 from mission_adapters.sql.loads import RUN, TASK, TASKS, a_run, a_task, one
 from mission_adapters.sql.queue import COUNT, NOBODY
@@ -65,7 +65,7 @@ def _count_ready(border: str, again: bool) -> Executable:
 
 LAPSED: Final = Statement(
     select(*TASK)
-    .select_from(TASKS.join(runs, runs.c.id == tasks.c.run))
+    .select_from(TASKS.join(runs, and_(runs.c.task == tasks.c.id, runs.c.id == tasks.c.run)))
     .where(runs.c.organization == value("organization"), alive, runs.c.expires_at <= value("at", int))
     .order_by(runs.c.expires_at, runs.c.id)
     .limit(value("most", int))

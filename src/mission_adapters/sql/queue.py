@@ -9,51 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import ColumnElement, Executable, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from mission_adapters.sql.mapping import Row, maybe_micros
-from mission_adapters.sql.session import Steps
-from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.parts import Change, Part
+from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import dependencies, queue, tasks
 from mission_adapters.unit import Write
-from mission_core.errors import StaleWrite
 from mission_core.tasks.model import IDLE, Status, Task
 from mission_core.values import MAX_INTEGER
 
 DONE: Final = Status.DONE.value
 NOBODY: Final = ""
 
-_open = (
+_open: Final = (
     select(func.count())
     .select_from(dependencies.join(tasks, tasks.c.id == dependencies.c.depends_on))
     .where(dependencies.c.task == value("task"), tasks.c.status != DONE)
 )
 COUNT: Final = Statement(_open)
-RECOUNT: Final = Statement(
-    update(queue).where(queue.c.task == value("task")).values(open_dependencies=_open.scalar_subquery())
-)
-ENTER: Final = Statement(insert(queue))
-ENTER_COUNTED: Final = Statement(
-    insert(queue).values(
-        {c.name: value(c.name, c.type.python_type) for c in queue.c} | {"open_dependencies": _open.scalar_subquery()}
-    )
-)
-LEAVE: Final = Statement(delete(queue).where(queue.c.task == value("key")).returning(queue.c.open_dependencies))
-
-
-@shaped
-def _changed(columns: tuple[str, ...]) -> Executable:
-    values = {name: value(name, queue.c[name].type.python_type) for name in columns}
-    return update(queue).where(queue.c.task == value("key")).values(values)
-
-
-def _shifted(by: ColumnElement[int]) -> Statement:
-    waiting = select(dependencies.c.task).where(dependencies.c.depends_on == value("key"))
-    return Statement(update(queue).where(queue.c.task.in_(waiting)).values(open_dependencies=by))
-
-
-LESS: Final = _shifted(queue.c.open_dependencies - 1)
-MORE: Final = _shifted(queue.c.open_dependencies + 1)
 
 
 def place(task: Task | None) -> Row | None:
@@ -75,12 +49,25 @@ def place(task: Task | None) -> Row | None:
     }
 
 
-def matters(write: Write) -> bool:
+def requeued(writes: Iterable[Write]) -> list[Part]:
     """
-    Whether the change of a task changes the queue.
+    What became of these tasks, for the queue: first the rows that stand already, by arithmetic, then those that enter,
+    counted.
     """
-    before, after = write.before, write.after
-    return place(before) != place(after) or _finished(before, after) is not None or _depends_otherwise(before, after)
+    left: list[Part] = []
+    shifted: list[Part] = []
+    placed: list[Part] = []
+    for write in writes:
+        before, after = write.before, write.after
+        was, now = place(before), place(after)
+        if was and not now:
+            left.append(Part(_leave, (), {"task": was["task"]}))
+        finished = _finished(before, after)
+        if finished is not None:
+            shifted.append(Part(_shift, (-1 if finished else 1,), {"task": after.id.bytes}))
+        if now:
+            placed += _placed(was, now, after, counted=was is None or before.depends_on != after.depends_on)
+    return [*left, *shifted, *placed]
 
 
 def _finished(before: Task | None, after: Task | None) -> bool | None:
@@ -92,44 +79,33 @@ def _finished(before: Task | None, after: Task | None) -> bool | None:
     return after.status is Status.DONE
 
 
-def _depends_otherwise(before: Task | None, after: Task | None) -> bool:
-    return before is not None and after is not None and before.depends_on != after.depends_on
-
-
-def requeue(dialect: str, writes: Iterable[Write], claimed: Iterable[Task]) -> Steps[None]:
+def _placed(was: Row | None, now: Row, task: Task, *, counted: bool) -> Iterable[Part]:
     """
-    Bring the queue up to date with what became of these tasks: first the rows that stand already, by arithmetic, then
-    those that enter, counted.
-
-    Raises:
-        StaleWrite: If a task that was *claimed* depends on one that was reopened in the meantime.
+    The row of an idle task. What it waits for is counted when it enters, and when its dependencies changed.
     """
-    writes, taken = list(writes), {task.id for task in claimed}
-    for each in writes:
-        if place(each.before) and not place(each.after):
-            left = yield LEAVE(dialect, key=each.before.id.bytes)
-            if left and left[0][0] and each.before.id in taken:
-                raise StaleWrite("task", each.before.id)
-    for each in writes:
-        finished = _finished(each.before, each.after)
-        if finished is not None:
-            yield (LESS if finished else MORE).count(dialect, key=each.after.id.bytes)
-    for each in writes:
-        yield from _placed(dialect, each.before, each.after)
-
-
-def _placed(dialect: str, before: Task | None, after: Task | None) -> Steps[None]:
-    was, now = place(before), place(after)
-    if now is None or after is None:
-        return
     if was is None:
-        if after.depends_on:
-            yield ENTER_COUNTED.count(dialect, **now)
-        else:
-            yield ENTER.count(dialect, open_dependencies=0, **now)
+        yield Part(_enter, (bool(task.depends_on),), now if task.depends_on else now | {"open_dependencies": 0})
         return
     changed = {name: each for name, each in now.items() if was[name] != each}
-    if changed:
-        yield _changed(tuple(changed)).count(dialect, key=now["task"], **changed)
-    if _depends_otherwise(before, after):
-        yield RECOUNT.count(dialect, task=now["task"])
+    if changed or counted:
+        yield Part(_change, (tuple(changed), counted), changed | {"task": now["task"]})
+
+
+def _leave() -> Change:
+    return delete(queue).where(queue.c.task == value("task")).returning(queue.c.open_dependencies)
+
+
+def _shift(by: int) -> Change:
+    waiting = select(dependencies.c.task).where(dependencies.c.depends_on == value("task"))
+    return update(queue).where(queue.c.task.in_(waiting)).values(open_dependencies=queue.c.open_dependencies + by)
+
+
+def _enter(counted: bool) -> Change:
+    values = {column.name: value(column.name, column.type.python_type) for column in queue.c}
+    return insert(queue).values(values | ({"open_dependencies": _open.scalar_subquery()} if counted else {}))
+
+
+def _change(columns: tuple[str, ...], counted: bool) -> Change:
+    values = {name: value(name, queue.c[name].type.python_type) for name in columns}
+    recounted = {"open_dependencies": _open.scalar_subquery()} if counted else {}
+    return update(queue).where(queue.c.task == value("task")).values(values | recounted)

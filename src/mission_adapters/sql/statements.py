@@ -122,7 +122,12 @@ class Statement:
     """
 
     core: Executable
+    returns: bool = field(init=False)
     prepared: dict[str, Prepared] = field(factory=dict, init=False, repr=False)
+
+    @returns.default
+    def _returns(self) -> bool:
+        return self.core.is_select or bool(getattr(self.core, "_returning", ()))
 
     def __call__(self, dialect: str, /, **given: Any) -> Ask:
         """

@@ -307,6 +307,18 @@ for _border in ("organization", "board"):
         postgresql_where=UNBLOCKED,
     )
 
+tallies = table(
+    "tallies",
+    must("organization", ID),
+    must("board", ID),
+    must("status", TEXT),
+    must("priority", TEXT),
+    must("assigned", INTEGER),
+    must("amount", INTEGER),
+    key=("organization", "board", "status", "priority", "assigned"),
+    narrow=True,
+)
+
 runs = table(
     "runs",
     must("id", ID),

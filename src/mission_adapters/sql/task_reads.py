@@ -5,19 +5,19 @@ Reading tasks as rows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Select, func, select
+from sqlalchemy import ColumnElement, Executable, Select, Table, cast, func, select
 
 from mission_adapters.sql.loads import ASSIGNED
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.source import sees
 from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
-from mission_adapters.sql.tables import agents, boards, dependencies, tasks
+from mission_adapters.sql.tables import INTEGER, agents, boards, dependencies, tallies, tasks
 from mission_core.accounts.model import board_of
 from mission_core.boards.model import BoardDenied
 from mission_core.tasks.model import Status, TaskNotFound
@@ -52,21 +52,27 @@ DEPENDENCIES: Final = Statement(
     .join(tasks, tasks.c.id == dependencies.c.depends_on)
     .where(among(dependencies.c.task, "tasks", Ids()))
 )
-FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
-    "id": lambda: tasks.c.id == value("id"),
-    "number": lambda: tasks.c.number == value("number", int),
-    "after": lambda: tasks.c.number < value("after", int),
-    "status": lambda: tasks.c.status == value("status", str),
-    "statuses": lambda: among(tasks.c.status, "statuses", Texts()),
-    "own_board": lambda: tasks.c.board == value("own_board"),
-    "board": lambda: tasks.c.board == value("board"),
-    "board_number": lambda: tasks.c.board == _board_numbered(),
-    "name": lambda: tasks.c.assignee_key == value("name", str),
-    "agent": lambda: tasks.c.assignee_key == _name_of_agent(),
-    "nobody": lambda: tasks.c.assignee_key.is_(None),
-    "priority": lambda: tasks.c.priority == value("priority", str),
+DEEP: Final = 1000
+"""From which offset on a page is far down."""
+Filter = Callable[[Table], ColumnElement[bool]]
+COMMON: Final[dict[str, Filter]] = {
+    "status": lambda table: table.c.status == value("status", str),
+    "statuses": lambda table: among(table.c.status, "statuses", Texts()),
+    "own_board": lambda table: table.c.board == value("own_board"),
+    "board": lambda table: table.c.board == value("board"),
+    "board_number": lambda table: table.c.board == _board_numbered(),
+    "priority": lambda table: table.c.priority == value("priority", str),
 }
-"""How each filter reads, by the name of its value."""
+"""How filters read, by the names of their values, on tasks and on their tallies."""
+OF_TASKS: Final[dict[str, Filter]] = COMMON | {
+    "id": lambda _: tasks.c.id == value("id"),
+    "number": lambda _: tasks.c.number == value("number", int),
+    "after": lambda _: tasks.c.number < value("after", int),
+    "name": lambda _: tasks.c.assignee_key == value("name", str),
+    "agent": lambda _: tasks.c.assignee_key == _name_of_agent(),
+    "nobody": lambda _: tasks.c.assignee_key.is_(None),
+}
+OF_TALLIES: Final[dict[str, Filter]] = COMMON | {"nobody": lambda _: tallies.c.assigned == 0}
 
 
 def _board_numbered() -> Any:
@@ -79,26 +85,44 @@ def _name_of_agent() -> Any:
     return found.scalar_subquery()
 
 
+def _fits(filters: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+    return (OF_TASKS[name](tasks) for name in filters)
+
+
 @shaped
 def _one(*filters: str) -> Executable:
-    return ROWS.where(*(FILTERS[name]() for name in filters))
+    return ROWS.where(*_fits(filters))
 
 
 @shaped
 def _page(*filters: str) -> Executable:
-    found = ROWS.where(*(FILTERS[name]() for name in filters)).order_by(tasks.c.number.desc())
+    found = ROWS.where(*_fits(filters)).order_by(tasks.c.number.desc())
     return found.limit(value("limit", int)).offset(value("offset", int))
 
 
 @shaped
-def _count(*filters: str) -> Executable:
+def _deep_page(*filters: str) -> Executable:
+    """
+    A page far down: what is skipped is skipped in an index.
+    """
+    skipping = select(tasks.c.number).where(tasks.c.organization == _own, *_fits(filters))
+    skipping = skipping.order_by(tasks.c.number.desc()).limit(value("limit", int)).offset(value("offset", int))
+    return ROWS.where(tasks.c.number.in_(select(skipping.subquery().c.number))).order_by(tasks.c.number.desc())
+
+
+@shaped
+def _total(*filters: str) -> Executable:
+    if OF_TALLIES.keys() >= set(filters):
+        total = cast(func.coalesce(func.sum(tallies.c.amount), 0), INTEGER)
+        fits = (OF_TALLIES[name](tallies) for name in filters)
+        return select(total).where(tallies.c.organization == _own, *fits)
     found = select(func.count()).select_from(tasks).where(tasks.c.organization == _own)
-    return found.where(*(FILTERS[name]() for name in filters if name != "after"))
+    return found.where(*_fits(filters))
 
 
 @shaped
 def _under_way(*filters: str) -> Executable:
-    found = ROWS.where(tasks.c.status.in_(UNDER_WAY), *(FILTERS[name]() for name in filters))
+    found = ROWS.where(tasks.c.status.in_(UNDER_WAY), *_fits(filters))
     return found.order_by(tasks.c.rank, tasks.c.number).limit(value("limit", int))
 
 
@@ -107,7 +131,7 @@ def _tally(*filters: str) -> Executable:
     found = select(tasks.c.assignee_key, tasks.c.status, func.count()).where(
         tasks.c.organization == _own, among(tasks.c.assignee_key, "names", Texts())
     )
-    found = found.where(*(FILTERS[name]() for name in filters))
+    found = found.where(*_fits(filters))
     return found.group_by(tasks.c.assignee_key, tasks.c.status)
 
 
@@ -150,11 +174,11 @@ class SqlTaskReads:
             paged, limits["after"] = (*shape, "after"), page.after
 
         def steps() -> Steps[Listed]:
-            found = yield _page(*paged)(dialect, **given, **limits)
+            found = yield (_page if page.offset < DEEP else _deep_page)(*paged)(dialect, **given, **limits)
             rows = yield from _shown(dialect, found)
             if page.after is None and 0 < len(rows) < page.limit:
                 return Listed(rows, page.offset + len(rows))  # the last page tells the total itself
-            ((total,),) = yield _count(*shape)(dialect, **given)
+            ((total,),) = yield _total(*shape)(dialect, **given)
             return Listed(rows, total)
 
         return await self.session.read(steps)
@@ -208,7 +232,7 @@ def _confined(principal: Principal) -> Given:
 
 def _asked(principal: Principal, wanted: TaskFilter) -> Given:
     """
-    The filters that were given, by the names in `FILTERS`.
+    The filters that were given, by the names in `OF_TASKS`.
     """
     given = _confined(principal)
     if wanted.statuses is not None and len(wanted.statuses) == 1:

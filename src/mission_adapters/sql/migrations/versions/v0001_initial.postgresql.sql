@@ -213,6 +213,16 @@ CREATE TABLE runs (
 
 CREATE INDEX ix_runs_alive ON runs (organization, expires_at) WHERE state IN ('leased', 'suspended');
 
+CREATE TABLE tallies (
+    organization BYTEA NOT NULL,
+    board BYTEA NOT NULL,
+    status TEXT COLLATE "C" NOT NULL,
+    priority TEXT COLLATE "C" NOT NULL,
+    assigned BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
+    CONSTRAINT pk_tallies PRIMARY KEY (organization, board, status, priority, assigned)
+);
+
 CREATE TABLE tasks (
     id BYTEA NOT NULL,
     number BIGINT NOT NULL,

@@ -213,6 +213,16 @@ CREATE TABLE runs (
 
 CREATE INDEX ix_runs_alive ON runs (organization, expires_at) WHERE state IN ('leased', 'suspended');
 
+CREATE TABLE tallies (
+    organization BLOB NOT NULL,
+    board BLOB NOT NULL,
+    status TEXT NOT NULL,
+    priority TEXT NOT NULL,
+    assigned INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    CONSTRAINT pk_tallies PRIMARY KEY (organization, board, status, priority, assigned)
+) WITHOUT ROWID, STRICT;
+
 CREATE TABLE tasks (
     id BLOB NOT NULL,
     number INTEGER NOT NULL,
