@@ -1,0 +1,65 @@
+"""
+The environment, read once.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from mission_http.settings import SettingsError, settings_from
+
+
+def test_nothing_set_is_enough(tmp_path: Path) -> None:
+    """
+    Secrets are generated, kept where nobody else may read, and found again at the next start.
+    """
+    first = settings_from({}, data_dir=tmp_path / "data")
+    again = settings_from({}, data_dir=tmp_path / "data")
+
+    assert first == again
+    assert first.database_url == f"sqlite:///{tmp_path}/data/mission-control.db"
+    assert {"API_KEY", "LOCAL_AUTH_TOKEN"} == set(first.credentials)
+    assert frozenset() == first.given
+    assert 0o700 == (tmp_path / "data").stat().st_mode & 0o777
+    assert 0o600 == (tmp_path / "data" / ".auto-generated").stat().st_mode & 0o777
+
+
+def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
+    """
+    A given secret stays where it is; a placeholder counts as not given.
+    """
+    given = {"API_KEY": "s3cret", "AUTH_SECRET": "random-secret-for-legacy-cookies"}
+    settings = settings_from(given, data_dir=tmp_path)
+
+    assert "s3cret" == settings.api_key
+    assert "random-secret-for-legacy-cookies" != settings.auth_secret
+    assert frozenset({"API_KEY"}) == settings.given
+    assert "s3cret" not in (tmp_path / ".auto-generated").read_text()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_URL", "nonsense"),
+        ("LOCAL_AUTH_TOKEN", "short"),
+        ("MC_ENABLE_HSTS", "perhaps"),
+        ("SECURITY_HEADER_X_FRAME_OPTIONS", "DENY\r\nSet-Cookie: x=y"),
+    ],
+)
+def test_a_malformed_value_stops_the_start_and_names_the_variable(variable: str, value: str, tmp_path: Path) -> None:
+    """
+    The message says which variable it is.
+    """
+    with pytest.raises(SettingsError, match=variable):
+        settings_from({variable: value}, data_dir=tmp_path)
+
+
+def test_a_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    """
+    A file stands where the directory should be.
+    """
+    (tmp_path / "data").touch()
+
+    with pytest.raises(SettingsError, match="MISSION_CONTROL_DATA_DIR"):
+        settings_from({}, data_dir=tmp_path / "data")
