@@ -8,6 +8,7 @@ import pytest
 from attrs import frozen
 
 from mission_core.tasks.runs import FAILURE_BY_CODE
+from mission_core.tasks.work import sweep
 from mission_http.boards.lease_payloads import LeaseBeat, LeaseRead, OrderRead, Reason, RunRead, TaskExplanation
 from mission_http.boards.payloads import TaskRead
 from tests.contract.boards_driver import Boards, field_refusal, refusal
@@ -356,6 +357,7 @@ async def test_a_lapsed_lease_is_lost_and_the_work_comes_back(boards, ada, clock
     lease = {"lease": (await ada.claim(lease_seconds=10))["lease"]["lease"]}
     clock.advance(seconds=10)
     status, detail = refusal(await ada.call(task, "complete", lease))
+    await sweep(boards.ports, boards.me)
     clock.advance(seconds=60)
     again = await ada.claim()
     runs = await ada.got(task, "runs")
