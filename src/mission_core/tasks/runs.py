@@ -202,7 +202,8 @@ class Terms:
         """
         How long a task rests after its failed *attempt*: doubling from the first, up to the longest.
         """
-        return min(self.delay * (1 << min(attempt - 1, 30)), self.longest_delay)
+        times = 1 << min(attempt - 1, 30)
+        return self.longest_delay if self.delay > self.longest_delay // times else self.delay * times
 
 
 @frozen(kw_only=True)

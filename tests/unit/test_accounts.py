@@ -1,0 +1,92 @@
+"""
+The laws of roles and keys.
+"""
+
+import pytest
+from attrs import evolve
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mission_core.accounts.model import (
+    SCOPES,
+    AgentPrincipal,
+    ApiKeyNotFound,
+    Role,
+    RoleTooLow,
+    System,
+    board_of,
+    built_in_gateway,
+    require,
+    role_from,
+)
+from tests import strategies as some
+
+ORDER = [Role.VIEWER, Role.OPERATOR, Role.ADMIN]
+
+
+@given(some.ids, st.sampled_from(Role), st.sampled_from(Role))
+def test_each_role_may_all_that_those_before_it_may(organization, has, needs):
+    """
+    And nothing beyond.
+    """
+    principal = System(organization=organization, role=has)
+    if ORDER.index(has) < ORDER.index(needs):
+        with pytest.raises(RoleTooLow):
+            require(principal, needs)
+    else:
+        require(principal, needs)
+
+
+@given(st.lists(st.sampled_from(SCOPES), unique=True).map(tuple))
+def test_the_highest_scope_is_the_role(scopes):
+    """
+    Whatever else is among them, and in whichever order.
+    """
+    role = role_from(scopes)
+
+    assert role is max((role for role in ORDER if role.value in scopes), key=ORDER.index, default=Role.VIEWER)
+    assert role is role_from(scopes[::-1])
+
+
+@given(some.keys(revoked_at=st.none()), some.ids, some.moments)
+def test_a_key_is_revoked_once_and_by_its_own_agent_only(key, other, at):
+    """
+    Nothing but its end changes.
+    """
+    revoked, fact = key.revoke_for(key.agent, at=at)
+
+    assert key == evolve(revoked, revoked_at=None, updated_at=key.updated_at)
+    assert (key.id, key.agent, at) == (fact.key, fact.agent, revoked.revoked_at)
+    with pytest.raises(ApiKeyNotFound):
+        revoked.revoke_for(key.agent, at=at)
+    assume(other != key.agent)
+    with pytest.raises(ApiKeyNotFound):
+        key.revoke_for(other, at=at)
+
+
+@given(some.ids, some.ids, some.maybe(some.ids))
+def test_only_an_agent_of_a_board_is_confined_to_it(organization, agent, board):
+    """
+    Systems and agents without a board see the organization.
+    """
+    principal = AgentPrincipal(organization=organization, agent=agent, name="ada", board=board)
+
+    assert board == board_of(principal)
+    assert board_of(System(organization=organization)) is None
+
+
+@given(some.ids, some.ids)
+def test_an_organizations_gateway_is_made_of_its_id(one, other):
+    """
+    Always the same, and another one's is another.
+    """
+    assert built_in_gateway(one) == built_in_gateway(one)
+    assert (built_in_gateway(one) == built_in_gateway(other)) is (one == other)
+
+
+@given(some.keys())
+def test_a_key_does_not_show_its_digest(key):
+    """
+    Not even in a log line.
+    """
+    assert repr(key.digest) not in repr(key)

@@ -1,0 +1,165 @@
+"""
+Ids, clocks and signatures.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_adapters.clocks import ManualClock, SystemClock
+from mission_adapters.ids import CountingIds, TimeOrderedIds
+from mission_adapters.signing import HmacSecrets
+from tests import strategies as some
+
+KEY = bytes(range(32))
+
+
+def test_ids_are_of_version_seven_and_tell_their_moment():
+    """
+    To the millisecond.
+    """
+    before = time.time_ns() // 1_000_000
+    made = TimeOrderedIds().new()
+    after = time.time_ns() // 1_000_000
+
+    assert (7, "specified in RFC 4122") == (made.version, made.variant)
+    assert before <= made.int >> 80 <= after + 1
+
+
+def test_ids_of_a_process_are_in_order_and_never_repeat():
+    """
+    Whichever threads ask; each thread sees its own growing.
+    """
+    ids = TimeOrderedIds()
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(lambda _: [ids.new() for _ in range(2000)], range(4)))
+
+    assert all(batch == sorted(batch) for batch in batches)
+    assert 8000 == len({id for batch in batches for id in batch})
+
+
+def test_ids_stay_in_order_when_the_clock_goes_back(monkeypatch):
+    """
+    They count on from the last one.
+    """
+    ids = TimeOrderedIds()
+    first = ids.new()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+
+    assert first < ids.new() < ids.new()
+
+
+def test_counted_ids_can_be_predicted():
+    """
+    They are valid, in order, and the same each time.
+    """
+    one, other = CountingIds(), CountingIds()
+    made = [one.new() for _ in range(3)]
+
+    assert made == [other.new() for _ in range(3)] == sorted(made)
+    assert {7} == {id.version for id in made}
+
+
+def test_a_manual_clock_moves_only_when_told():
+    """
+    And never back.
+    """
+    clock = ManualClock(datetime(2030, 1, 1, tzinfo=UTC))
+    start = clock.now()
+    moved = clock.advance(hours=1, seconds=2)
+
+    assert start + timedelta(seconds=3602) == moved == clock.now() == clock.now()
+    with pytest.raises(ValueError, match="does not go back"):
+        clock.advance(seconds=-1)
+
+
+def test_the_system_clock_tells_utc():
+    """
+    Aware, and now.
+    """
+    now = SystemClock().now()
+
+    assert UTC is now.tzinfo
+    assert abs(now.timestamp() - time.time()) < 60
+
+
+@given(some.ids, st.integers(1, 2**31))
+def test_a_lease_names_its_run(run, fence):
+    """
+    The same run and fence always have the same lease, 54 characters that fit a URL.
+    """
+    secrets = HmacSecrets(KEY)
+    lease = secrets.lease(run, fence)
+
+    assert run == secrets.run_of(lease)
+    assert lease == HmacSecrets(KEY).lease(run, fence)
+    assert 54 == len(lease)
+    assert lease.replace("-", "a").replace("_", "a").isalnum()
+
+
+@given(some.ids, st.integers(1, 2**31), some.ids, st.integers(1, 2**31))
+def test_leases_differ_by_run_fence_and_key(run, fence, other, another):
+    """
+    Whoever knows one cannot tell the next.
+    """
+    secrets = HmacSecrets(KEY)
+    same = (run, fence) == (other, another)
+
+    assert (secrets.lease(run, fence) == secrets.lease(other, another)) is same
+    assert secrets.lease(run, fence) != HmacSecrets(KEY[::-1]).lease(run, fence)
+
+
+@given(st.text(max_size=60) | st.text("abcXYZ019-_+/=", min_size=54, max_size=54))
+def test_what_is_no_lease_names_no_run(text):
+    """
+    Unless it is spelled as one, however it came to be.
+    """
+    secrets = HmacSecrets(KEY)
+    run = secrets.run_of(text)
+
+    assert run is None or (len(text) == 54 and set(text) <= set("abcXYZ019-_"))
+
+
+@given(some.ids, st.integers(1, 9), st.integers(0, 53), st.sampled_from("+/= \n\x00é"))
+def test_a_lease_spelled_otherwise_names_no_run(run, fence, place, character):
+    """
+    Not with other characters, not longer, not shorter.
+    """
+    secrets = HmacSecrets(KEY)
+    lease = secrets.lease(run, fence)
+
+    for spelled in (lease[:place] + character + lease[place + 1 :], lease[:-1], lease + "A", lease + "=="):
+        assert secrets.run_of(spelled) is None
+
+
+def test_secrets_have_their_forms():
+    """
+    A token of 43 characters, a key of 48 hexadecimal digits; none comes twice.
+    """
+    secrets = HmacSecrets(KEY)
+    token, key = secrets.token(), secrets.key()
+
+    assert 43 == len(token)
+    assert ("mca_", 52) == (key[:4], len(key))
+    assert int(key[4:], 16)
+    assert (token, key) != (secrets.token(), secrets.key())
+
+
+def test_seeded_secrets_can_be_predicted():
+    """
+    In tests only.
+    """
+    assert HmacSecrets.seeded(1).token() == HmacSecrets.seeded(1).token() != HmacSecrets.seeded(2).token()
+
+
+def test_a_key_of_another_length_is_refused():
+    """
+    And a signer never shows it.
+    """
+    with pytest.raises(ValueError, match="32 bytes"):
+        HmacSecrets(b"short")
+    assert repr(KEY) not in repr(HmacSecrets(KEY))

@@ -1,0 +1,274 @@
+"""
+The laws of runs.
+"""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from attrs import evolve
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mission_core.errors import InvalidField
+from mission_core.tasks.runs import (
+    ALIVE,
+    MOST_ORDERS,
+    PAIR_RENEWAL,
+    PAIR_TERM,
+    LeaseLost,
+    NotRunning,
+    Order,
+    OrderKind,
+    RunState,
+    TooManyOrders,
+)
+from tests import strategies as some
+
+ENDED = sorted(set(RunState) - ALIVE)
+
+
+@st.composite
+def moments_in(draw, run):
+    """
+    Moments at which the run lives.
+    """
+    last = run.expires_at - timedelta(microseconds=1)
+    assume(run.heartbeat_at <= last)
+    return draw(st.datetimes(run.heartbeat_at.replace(tzinfo=None), last.replace(tzinfo=None))).replace(
+        tzinfo=run.expires_at.tzinfo
+    )
+
+
+@st.composite
+def living(draw, **fixed):
+    """
+    A run and a moment at which it lives.
+    """
+    run = draw(some.live_runs(**fixed))
+    return run, draw(moments_in(run))
+
+
+@given(living(), some.outcomes)
+def test_completing_touches_nothing_but_its_end(pair, outcome):
+    """
+    A completion ends the run with its outcome and leaves every other field as it was.
+    """
+    run, now = pair
+    done, fact = run.complete(outcome, at=now, current=run.fence)
+
+    assert run == evolve(done, state=run.state, outcome=run.outcome, ended_at=run.ended_at)
+    assert (RunState.COMPLETED, outcome, now) == (done.state, done.outcome, done.ended_at)
+    assert (run.task, run.id, run.fence, outcome) == (fact.task, fact.run, fact.fence, fact.outcome)
+
+
+@given(living(), some.failures)
+def test_failing_touches_nothing_but_its_end(pair, failure):
+    """
+    The same for a failure.
+    """
+    run, now = pair
+    failed, _ = run.fail(failure, at=now, current=run.fence)
+
+    assert run == evolve(failed, state=run.state, failure=run.failure, ended_at=run.ended_at)
+
+
+@given(some.runs(state=st.sampled_from(ENDED)), some.moments, some.outcomes, some.failures)
+def test_a_run_that_ended_stays_ended(run, now, outcome, failure):
+    """
+    Nothing can be done with it any more.
+    """
+    for act in (
+        lambda: run.complete(outcome, at=now, current=run.fence),
+        lambda: run.fail(failure, at=now, current=run.fence),
+        lambda: run.release(None, at=now, current=run.fence),
+        lambda: run.heartbeat(at=now),
+        lambda: run.suspend("why", until=now + timedelta(1), at=now),
+        lambda: run.resume(at=now),
+        lambda: run.renew(at=now),
+    ):
+        with pytest.raises(LeaseLost):
+            act()
+
+
+@given(some.runs(state=st.sampled_from(ENDED)), some.orders)
+def test_a_run_that_ended_takes_no_orders(run, order):
+    """
+    There is nobody to follow them.
+    """
+    with pytest.raises(NotRunning):
+        run.order(order)
+
+
+@given(some.live_runs(), some.durations, some.outcomes)
+def test_a_lease_is_lost_at_its_end(run, later, outcome):
+    """
+    At the very moment, and ever after.
+    """
+    for now in (run.expires_at, run.expires_at + later):
+        assert not run.lives(at=now)
+        with pytest.raises(LeaseLost):
+            run.complete(outcome, at=now, current=run.fence + 1)
+        with pytest.raises(LeaseLost):
+            run.heartbeat(at=now)
+
+
+@given(living(state=st.just(RunState.LEASED)))
+def test_a_heartbeat_extends_by_a_term_and_nothing_else(pair):
+    """
+    From its own moment.
+    """
+    run, now = pair
+    kept, facts = run.heartbeat(at=now)
+
+    assert evolve(run, expires_at=now + run.term, heartbeat_at=now) == kept
+    assert () == facts
+
+
+@given(living(), some.order_kinds)
+def test_an_order_is_repeated_until_it_is_acknowledged(pair, kind):
+    """
+    However many heartbeats come in between, and another's id acknowledges nothing.
+    """
+    run, now = pair
+    order = Order(id="order", kind=kind, by="me", at=now)
+    run, _ = evolve(run, orders=()).order(order)
+    for acknowledged in (None, run.task):
+        run, facts = run.heartbeat(at=now, acknowledges=acknowledged)
+
+        assert (order, ()) == (run.standing_order(), facts)
+    followed, facts = run.heartbeat(at=now, acknowledges=order.id)
+
+    assert followed.standing_order() is None
+    assert [order.id] == [fact.order for fact in facts]
+
+
+@given(living(), st.lists(some.orders, max_size=6, unique_by=lambda order: order.id))
+def test_a_cancellation_goes_before_all_other_orders(pair, orders):
+    """
+    Whatever waited is void.
+    """
+    run, _ = pair
+    run = evolve(run, orders=())
+    for order in orders:
+        run, _ = run.order(order)
+    cancel = [order for order in orders if order.kind is OrderKind.CANCEL]
+
+    assert run.cancelled is bool(cancel)
+    if cancel:
+        assert cancel[-1] == run.standing_order()
+    assert len(run.orders) <= len(orders)
+
+
+@given(living(), st.lists(st.sampled_from([OrderKind.PAUSE, OrderKind.RESUME]), min_size=1, max_size=9))
+def test_of_pause_and_resume_the_last_one_stands(pair, kinds):
+    """
+    A worker is not told to pause and to go on in turn.
+    """
+    run, now = pair
+    run = evolve(run, orders=(), paused=False)
+    for i, kind in enumerate(kinds):
+        run, _ = run.order(Order(id=i, kind=kind, by="me", at=now))
+    followed, _ = run.heartbeat(at=now, acknowledges=len(kinds) - 1)
+
+    assert [kinds[-1]] == [order.kind for order in run.orders]
+    assert followed.paused is (kinds[-1] is OrderKind.PAUSE)
+
+
+@given(living())
+def test_only_so_many_orders_wait(pair):
+    """
+    A worker that does not listen is not flooded.
+    """
+    run, now = pair
+    run = evolve(run, orders=())
+    for i in range(MOST_ORDERS):
+        run, _ = run.order(Order(id=i, kind=OrderKind.STEER, message="x", by="me", at=now))
+    with pytest.raises(TooManyOrders):
+        run.order(Order(id=99, kind=OrderKind.STEER, message="x", by="me", at=now))
+    run, _ = run.order(Order(id=100, kind=OrderKind.CANCEL, by="me", at=now))
+
+    assert run.cancelled
+
+
+@given(living(state=st.just(RunState.LEASED)), some.durations)
+def test_no_heartbeat_is_due_while_a_run_waits_for_a_person(pair, wait):
+    """
+    The lease outlives the wait by a term; heartbeats in between move nothing.
+    """
+    run, now = pair
+    waiting, _ = run.suspend("why", until=now + wait, at=now)
+    almost = now + wait - timedelta(microseconds=1)
+    beaten, _ = waiting.heartbeat(at=almost)
+
+    assert waiting.waits(at=almost)
+    assert not waiting.waits(at=now + wait)
+    assert waiting.lives(at=now + wait)
+    assert now + wait + run.term == waiting.expires_at == beaten.expires_at
+
+
+@given(living(state=st.just(RunState.LEASED)), some.durations)
+def test_a_decision_starts_the_lease_again(pair, wait):
+    """
+    As if it had just been claimed.
+    """
+    run, now = pair
+    waiting, _ = run.suspend("why", until=now + wait, at=now)
+    later = now + wait / 2
+    running, _ = waiting.resume(at=later)
+
+    assert evolve(run, expires_at=later + run.term, heartbeat_at=later) == running
+
+
+@given(living(state=st.just(RunState.LEASED)))
+def test_a_wait_must_end_later_than_it_begins(pair):
+    """
+    A wait in the past is none.
+    """
+    run, now = pair
+    with pytest.raises(InvalidField):
+        run.suspend("why", until=now, at=now)
+
+
+@given(some.pair_runs(), st.lists(st.timedeltas(timedelta(0), PAIR_TERM * 1.2), max_size=30))
+def test_a_pair_lease_is_renewed_once_a_minute_and_ends_ten_minutes_after_the_last_request(run, gaps):
+    """
+    It lives as long as no gap between requests reaches the term, give or take the minute that need not be written.
+    """
+    now, written, last = run.heartbeat_at, [run.heartbeat_at], run.heartbeat_at
+    for gap in gaps:
+        now += gap
+        if not run.lives(at=now):
+            assert now - last >= PAIR_TERM - PAIR_RENEWAL
+            with pytest.raises(LeaseLost):
+                run.renew(at=now)
+            break
+        last, renewed = now, run.renew(at=now)
+        if renewed is not None:
+            run = renewed
+            written.append(now)
+            assert now + PAIR_TERM == run.expires_at
+
+    assert all(b - a >= PAIR_RENEWAL for a, b in pairwise(written))
+    assert not run.lives(at=last + PAIR_TERM)
+
+
+@given(some.pair_runs(), some.pairs)
+def test_a_pair_lease_is_held_by_that_very_pair(run, other):
+    """
+    Not by the same name under another principal.
+    """
+    assert run.held_by(run.holder)
+    assert run.held_by(other) is (run.holder == other)
+
+
+@given(some.terms, st.integers(1, 200))
+def test_delays_double_up_to_the_longest(terms, attempt):
+    """
+    And never overflow.
+    """
+    delay, following = terms.delay_after(attempt), terms.delay_after(attempt + 1)
+
+    assert delay <= following <= max(terms.longest_delay, delay)
+    assert following in (delay * 2, terms.longest_delay)
+    assert min(terms.delay, terms.longest_delay) == terms.delay_after(1)

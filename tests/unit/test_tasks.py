@@ -1,0 +1,236 @@
+"""
+The laws of tasks.
+"""
+
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mission_core.boards.model import GateSet
+from mission_core.events.model import Actor
+from mission_core.tasks.explaining import State, explain
+from mission_core.tasks.model import IDLE, MOVES, CommentRequired, GateClosed, Status
+from mission_core.tasks.ports import Passage
+from mission_core.tasks.runs import ALIVE, RetryClass, RunState, Secret, Terms
+from tests import strategies as some
+
+ME = Actor("system", None, "me")
+idle_tasks = some.tasks(status=st.sampled_from(sorted(IDLE)))
+gates = st.builds(
+    GateSet,
+    require_approval_for_done=st.booleans(),
+    require_review_before_done=st.booleans(),
+    comment_required_for_review=st.booleans(),
+    block_status_changes_with_pending_approval=st.booleans(),
+    only_lead_can_change_status=st.booleans(),
+)
+passages = st.builds(
+    Passage,
+    board=some.boards(gates=gates),
+    approved=st.booleans(),
+    pending=st.booleans(),
+    commented=st.booleans(),
+)
+
+
+def claimed(task, by, at, terms=None):
+    """
+    The task under a lease, and its run.
+    """
+    taken, run, _ = task.claim(id=task.id, by=by, actor=ME, holder=Secret(), terms=terms or Terms(), at=at)
+    return taken, run
+
+
+@given(idle_tasks, some.assignees, some.moments, some.terms)
+def test_every_claim_has_a_higher_fence_than_all_before(task, by, at, terms):
+    """
+    And counts as an attempt; the lease lasts a term.
+    """
+    taken, run = claimed(task, by, at, terms)
+
+    assert (task.fence + 1, task.attempts + 1) == (run.fence, run.attempt) == (taken.fence, taken.attempts)
+    assert (Status.IN_PROGRESS, by, run.id, None) == (taken.status, taken.assignee, taken.run, taken.not_before)
+    assert (RunState.LEASED, at + terms.term, at) == (run.state, run.expires_at, run.heartbeat_at)
+    assert run.from_queue is (task.assignee is None)
+
+
+@given(idle_tasks, st.lists(st.sampled_from(["lose", "release", "expire"]), max_size=6), some.moments)
+def test_fences_only_grow(task, ends, now):
+    """
+    Whatever became of the runs before.
+    """
+    task = evolve(task, assignee=None, max_attempts=1000)
+    fences = [task.fence]
+    by = some.Assignee("ada")
+    for end in ends:
+        task, run = claimed(task, by, now)
+        fences.append(run.fence)
+        if end == "release":
+            task, _ = task.put_back(run, note=None, at=now)
+        else:
+            ended, _ = run.expire(at=run.expires_at)
+            task, _ = task.lose(ended, ended.failure, since=run.expires_at, at=now)
+
+    assert sorted(set(fences)) == fences
+
+
+@given(idle_tasks, some.assignees, some.moments)
+def test_releasing_leaves_the_task_as_it_was_but_for_its_fence(task, by, at):
+    """
+    No attempt is lost, and whoever it was assigned to has it again.
+    """
+    taken, run = claimed(task, task.assignee or by, at)
+    back, _ = taken.put_back(run, note="n", at=at)
+
+    assert (task.attempts, task.assignee, task.fence + 1) == (back.attempts, back.assignee, back.fence)
+    assert (task.at_rest(), None, "n") == (back.status, back.run, back.hand_over)
+
+
+@given(idle_tasks, some.assignees, some.moments, some.failures)
+def test_what_follows_a_failure_is_the_retry_class_of_its_reason(task, by, at, failure):
+    """
+    And the last attempt is the last.
+    """
+    taken, run = claimed(task, by, at)
+    lost, moved = taken.lose(run, failure, since=at, at=at)
+    retry = failure.reason.retry
+    last = taken.attempts >= taken.max_attempts
+
+    assert lost.run is None
+    assert (lost.status is Status.FAILED) is (retry is RetryClass.NEVER or (retry is RetryClass.RETRY and last))
+    assert (lost.status is Status.AWAITING_OWNER) is (retry is RetryClass.PERSON)
+    assert (lost.not_before == at + run.delay) is (lost.status in IDLE)
+    assert (moved.was, moved.status) == (Status.IN_PROGRESS, lost.status)
+
+
+@given(some.tasks(), st.sampled_from(Status), passages, some.moments)
+def test_a_move_meets_the_gates_or_is_refused(task, to, passage, at):
+    """
+    The five rules of a board, and nothing else, keep a task from moving.
+    """
+    rules, move = passage.rules, MOVES[to]
+    closed = (
+        (rules.block_status_changes_with_pending_approval and passage.pending)
+        or (move.needs_review and rules.require_review_before_done and task.status not in MOVES_IN_REVIEW)
+        or (move.needs_approval and rules.require_approval_for_done and not passage.approved)
+        or (move.needs_comment and rules.comment_required_for_review and not passage.commented)
+    )
+    if closed:
+        with pytest.raises(GateClosed) as refused:
+            task.move(to, at=at, passage=passage)
+        assert str(refused.value)
+        assert isinstance(refused.value, CommentRequired) is (refused.value.rule == "comment_required_for_review")
+    else:
+        moved, fact = task.move(to, at=at, passage=passage)
+        assert (to, at, task.status) == (moved.status, moved.moved_at, fact.was)
+
+
+MOVES_IN_REVIEW = {Status.REVIEW, Status.QUALITY_REVIEW}
+
+
+@given(some.tasks(), st.sampled_from(Status), some.moments)
+def test_a_move_touches_nothing_but_status_and_clocks(task, to, at):
+    """
+    Every other field is as it was.
+    """
+    moved, _ = task.move(to, at=at)
+    clocks = ("status", "moved_at", "updated_at", "started_at", "completed_at")
+
+    assert task == evolve(moved, **{name: getattr(task, name) for name in clocks})
+    assert (moved.completed_at is not None) >= (to is Status.DONE)
+
+
+@given(some.tasks(), passages, some.outcomes, some.moments)
+def test_finished_work_is_done_or_in_review(task, passage, outcome, at):
+    """
+    Review where a gate wants somebody to look first.
+    """
+    done, _ = task.finish(outcome, passage=passage, at=at)
+    rules = passage.rules
+    gated = rules.require_review_before_done or (rules.require_approval_for_done and not passage.approved)
+
+    assert (Status.REVIEW if gated else Status.DONE) is done.status
+    assert (None, None, outcome.result) == (done.run, done.error_message, done.result)
+    assert done.resolution == (task.resolution if outcome.resolution is None else outcome.resolution)
+
+
+@given(some.tasks(), st.none() | some.runs(), st.integers(0, 3), some.assignees, some.moments)
+def test_explaining_agrees_with_claiming(task, run, open_dependencies, by, at):
+    """
+    A task is claimable, for its assignee or for anybody, exactly if it is explained so.
+    """
+    run = run if run is not None and run.state in ALIVE else None
+    assume(run is None or run.lives(at=at))
+    assume(run is None or task.status not in IDLE)
+    who = task.assignee or by
+    why_not = task.claimable(at=at, open_dependencies=open_dependencies, by=who, run=run)
+    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, at=at)
+
+    assert (told.state is State.CLAIMABLE) is (why_not is None)
+
+
+@given(some.tasks(), st.none() | some.live_runs(), st.integers(0, 2), some.moments)
+def test_every_task_stands_in_exactly_one_state(task, run, open_dependencies, at):
+    """
+    And the explanation says why, since when, and what happens next. There is no limbo.
+    """
+    assume(run is None or run.lives(at=at))
+    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, at=at)
+    alive = run is not None
+
+    assert told.state in State
+    assert told.why
+    assert told.next
+    if alive:
+        assert told.state is (State.WAITING if run.waits(at=at) else State.LEASED)
+    else:
+        assert (told.state is State.FINISHED) is task.finished
+        assert (told.state is State.PARKED) is (task.status is Status.BACKLOG)
+        assert (told.state is State.HELD) is (task.status is Status.IN_PROGRESS)
+        assert (told.state is State.BLOCKED) is (task.status in IDLE and open_dependencies > 0)
+
+
+@given(idle_tasks, some.assignees, some.moments, some.terms, some.durations)
+def test_a_lapsed_lease_is_explained_as_what_will_be_noticed(task, by, at, terms, later):
+    """
+    Before anybody noticed, the explanation says what noticing will make of it.
+    """
+    taken, run = claimed(task, by, at, terms)
+    now = run.expires_at + later
+    ended, _ = run.expire(at=now)
+    noticed, _ = taken.lose(ended, ended.failure, since=run.expires_at, at=now)
+    before = explain(taken, run=run, blocked_by=(), at=now)
+    after = explain(noticed, run=None, blocked_by=(), at=now)
+
+    assert before.state is after.state
+
+
+@given(idle_tasks, some.assignees, some.assignees, some.moments)
+def test_assigned_work_is_refused_to_others(task, mine, other, at):
+    """
+    By name, whatever its case.
+    """
+    assume(mine.key != other.key)
+    task = evolve(task, assignee=mine, not_before=None)
+    refused = task.claimable(at=at, open_dependencies=0, by=other, run=None)
+    shouted = evolve(mine, name=mine.name.upper())
+
+    assert refused == f"it is assigned to {mine.name}"
+    if shouted.key == mine.key:
+        assert task.claimable(at=at, open_dependencies=0, by=shouted, run=None) is None
+
+
+@given(idle_tasks, some.moments, some.durations)
+def test_resting_ends_at_its_moment(task, at, rest):
+    """
+    Not a microsecond earlier.
+    """
+    task = evolve(task, assignee=None, not_before=at + rest)
+    by = some.Assignee("ada")
+    early = at + rest - timedelta(microseconds=1)
+
+    assert "rests until" in task.claimable(at=early, open_dependencies=0, by=by, run=None)
+    assert task.claimable(at=at + rest, open_dependencies=0, by=by, run=None) is None
