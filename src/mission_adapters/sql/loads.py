@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, and_, select
+from sqlalchemy import ColumnElement, Executable, Select, Table, select
 
 from mission_adapters.sql import tables
 from mission_adapters.sql.agents import agent_from
@@ -26,13 +26,17 @@ from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
 T = TypeVar("T")
-ASSIGNED: Final = and_(
-    tables.agents.c.organization == tables.tasks.c.organization,
-    tables.agents.c.name_key == tables.tasks.c.assignee_key,
+ASSIGNEE_AGENT: Final[ColumnElement[Any]] = (
+    select(tables.agents.c.id)
+    .where(
+        tables.agents.c.organization == tables.tasks.c.organization,
+        tables.agents.c.name_key == tables.tasks.c.assignee_key,
+    )
+    .scalar_subquery()
+    .label("assignee_agent")
 )
-TASKS: Final[FromClause] = tables.tasks.outerjoin(tables.agents, ASSIGNED)
-"""Tasks, with the agent of the assignee's name."""
-TASK: Final[tuple[ColumnElement[Any], ...]] = (*tables.tasks.c, tables.agents.c.id.label("assignee_agent"))
+"""The agent of the assignee's name. No join: without statistics PostgreSQL would walk all agents for each task."""
+TASK: Final[tuple[ColumnElement[Any], ...]] = (*tables.tasks.c, ASSIGNEE_AGENT)
 RUN: Final[tuple[ColumnElement[Any], ...]] = (*tables.runs.c,)
 
 
@@ -56,7 +60,7 @@ def selected(kind: type) -> tuple[Select[Any], Table]:
     The select of a kind of entity, and its table.
     """
     if kind is Task:
-        return select(*TASK).select_from(TASKS), tables.tasks
+        return select(*TASK), tables.tasks
     table = {Board: tables.boards, Agent: tables.agents, ApiKey: tables.api_keys, Run: tables.runs}[kind]
     return select(*table.c), table
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import define, evolve, field
 from sqlalchemy import Executable, Select, and_, func, select, union_all
 
-from mission_adapters.sql.loads import RUN, TASK, TASKS, a_run, a_task, one
+from mission_adapters.sql.loads import RUN, TASK, a_run, a_task, one
 from mission_adapters.sql.queue import COUNT, NOBODY
 from mission_adapters.sql.rows import insert_row, update_row
 from mission_adapters.sql.session import Steps
@@ -52,7 +52,7 @@ def _line(border: str, name: str, again: bool) -> Select[Any]:
 @shaped
 def _first_ready(border: str, again: bool) -> Executable:
     lines = union_all(_line(border, "nobody", again), _line(border, "mine", again)).subquery("ready")
-    found = select(*TASK).select_from(TASKS.join(lines, lines.c.task == tasks.c.id))
+    found = select(*TASK).select_from(tasks.join(lines, lines.c.task == tasks.c.id))
     found = found.order_by(lines.c.rank, lines.c.due, lines.c.number).limit(1)
     return found.with_for_update(of=tasks, skip_locked=True)
 
@@ -65,7 +65,7 @@ def _count_ready(border: str, again: bool) -> Executable:
 
 LAPSED: Final = Statement(
     select(*TASK)
-    .select_from(TASKS.join(runs, and_(runs.c.task == tasks.c.id, runs.c.id == tasks.c.run)))
+    .select_from(tasks.join(runs, and_(runs.c.task == tasks.c.id, runs.c.id == tasks.c.run)))
     .where(runs.c.organization == value("organization"), alive, runs.c.expires_at <= value("at", int))
     .order_by(runs.c.expires_at, runs.c.id)
     .limit(value("most", int))
@@ -73,7 +73,7 @@ LAPSED: Final = Statement(
 )
 TASK_OF_RUN: Final = Statement(
     select(*TASK)
-    .select_from(TASKS.join(runs, runs.c.task == tasks.c.id))
+    .select_from(tasks.join(runs, runs.c.task == tasks.c.id))
     .where(runs.c.id == value("run"), runs.c.organization == value("organization"))
     .with_for_update(of=tasks)
 )

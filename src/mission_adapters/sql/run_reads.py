@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Executable, Select, select, union_all
 
-from mission_adapters.sql.loads import RUN, TASK, TASKS, a_run, a_task
+from mission_adapters.sql.loads import RUN, TASK, a_run, a_task
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.source import granted
 from mission_adapters.sql.statements import Statement, shaped, value
@@ -46,7 +46,7 @@ def _situation(numbered: bool) -> Executable:
     this = _this(numbered).cte("this")
     named = select(dependencies.c.depends_on).join(this, this.c.id == dependencies.c.task)
     every = union_all(select(this.c.id), named).subquery("every")
-    found = TASKS.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
+    found = tasks.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
     return select(*TASK, *RUN).select_from(found)
 
 

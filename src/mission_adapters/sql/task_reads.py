@@ -12,7 +12,7 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Select, Table, cast, func, select
 
-from mission_adapters.sql.loads import ASSIGNED
+from mission_adapters.sql.loads import ASSIGNEE_AGENT
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.source import sees
@@ -36,7 +36,7 @@ _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
     "board_number": boards.c.number,
     "board_name": boards.c.name,
     "ticket_prefix": boards.c.ticket_prefix,
-    "assignee_agent": agents.c.id,
+    "assignee_agent": ASSIGNEE_AGENT,
 }
 FIELDS: Final = TaskRow._fields[:-1]
 """What the statement selects, in the order of the row's fields; the dependencies come from another."""
@@ -44,7 +44,7 @@ ID, BOARD, DEPENDS_ON = (FIELDS.index(name) for name in ("id", "board", "depends
 UNDER_WAY: Final = (Status.ASSIGNED.value, Status.IN_PROGRESS.value)
 ROWS: Final[Select[Any]] = (
     select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS))
-    .select_from(tasks.join(boards, boards.c.id == tasks.c.board).outerjoin(agents, ASSIGNED))
+    .select_from(tasks.join(boards, boards.c.id == tasks.c.board))
     .where(tasks.c.organization == _own)
 )
 DEPENDENCIES: Final = Statement(
