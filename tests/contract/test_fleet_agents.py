@@ -166,7 +166,7 @@ async def test_an_agent_is_found_by_number_or_name(fleet: Fleet) -> None:
 
     for path in paths:
         assert "Ada" == (await fleet.got("GET", f"/agents/{path}"))["agent"]["name"], path
-    for path in ("nobody", "999999", "1e400", "0x" + "f" * 30, f"{made['id']}.5"):
+    for path in ("nobody", "999999", "1e400", "0x" + "f" * 30, f"{made['id']}.5", "a\0"):
         assert (404, "Agent not found") == refusal(await fleet.call("GET", f"/agents/{path}")), path
 
 
@@ -275,7 +275,9 @@ async def test_a_posted_heartbeat_may_have_any_body(fleet: Fleet) -> None:
 
 async def test_a_posted_heartbeat_of_nobody_is_answered_all_the_same(fleet: Fleet) -> None:
     answer = await fleet.got("POST", "/agents/nobody/heartbeat")
+    unnamable = await fleet.got("POST", "/agents/a\0/heartbeat")
 
+    assert answer == unnamable
     assert {"error": "Agent not found", "token_recorded": False} == answer
     assert (404, "Agent not found") == refusal(await fleet.call("GET", "/agents/nobody/heartbeat"))
 

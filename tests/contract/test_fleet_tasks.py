@@ -173,6 +173,7 @@ async def test_limits_are_read_like_their_leading_digits_and_capped(fleet: Fleet
     assert [] == shown["0"]["tasks"]
     assert shown["0"]["page"] is None
     assert 1 == shown["0"]["total"]
+    assert [] == (await fleet.got("GET", f"/tasks?offset={'9' * 30}"))["tasks"]
 
 
 @pytest.mark.parametrize("name", ["limit", "offset", "after", "project_id"])
@@ -199,6 +200,12 @@ async def test_a_task_is_found_by_the_number_its_path_begins_with(fleet: Fleet) 
     made = await fleet.task()
 
     assert made == (await fleet.got("GET", f"/tasks/{made['id']}abc"))["task"]
+
+
+async def test_a_task_is_found_by_its_uuid_too(fleet: Fleet, world: World) -> None:
+    task = await world.task()
+
+    assert task.number == (await fleet.got("GET", f"/tasks/{task.id}"))["task"]["id"]
 
 
 async def test_a_task_that_is_not_there_is_not_found(fleet: Fleet) -> None:

@@ -26,9 +26,10 @@ from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.answers import once
 from mission_http.fleet.bodies import AgentQuery, CreateAgentBody, RegisterAgentBody
 from mission_http.fleet.errors import VALIDATION, Unacceptable
+from mission_http.fleet.paths import agent_in
 from mission_http.fleet.payloads import AgentAnswerPayload, AgentListPayload, MadeAgentPayload, RegistrationPayload
 from mission_http.fleet.templates import TEMPLATES, overridden
-from mission_http.fleet.wire import agent_in, agent_of, page_number, seconds_of, spelled
+from mission_http.fleet.wire import agent_of, page_number, seconds_of, spelled
 from mission_http.platform.bodies import body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import etag_of

@@ -25,8 +25,9 @@ from mission_http.fleet.access import ADMIN
 from mission_http.fleet.answers import once
 from mission_http.fleet.bodies import MakeKeyBody, RevokeKeyBody
 from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.paths import keyholder_in
 from mission_http.fleet.payloads import KeyListPayload, MadeKeyPayload, RevokedKeyPayload
-from mission_http.fleet.wire import key_of, keyholder_in, moment_of, seconds_of
+from mission_http.fleet.wire import key_of, moment_of, seconds_of
 from mission_http.platform.bodies import parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of

@@ -42,6 +42,7 @@ from mission_http.fleet.lease_bodies import (
     OrderBody,
     ReleaseBody,
 )
+from mission_http.fleet.paths import task_in
 from mission_http.fleet.payloads import (
     BeatPayload,
     ClaimPayload,
@@ -49,7 +50,7 @@ from mission_http.fleet.payloads import (
     RunListPayload,
     TaskAnswerPayload,
 )
-from mission_http.fleet.wire import heartbeat_seconds, lease_of, run_of, seconds_of, task_in, task_of
+from mission_http.fleet.wire import heartbeat_seconds, lease_of, run_of, seconds_of, task_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of

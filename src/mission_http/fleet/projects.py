@@ -21,8 +21,9 @@ from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.answers import kept_once, project_answer
 from mission_http.fleet.bodies import CreateProjectBody, ProjectQuery, UpdateProjectBody
 from mission_http.fleet.errors import VALIDATION, ProjectExists, Unacceptable
+from mission_http.fleet.paths import project_in
 from mission_http.fleet.payloads import ProjectAnswerPayload, ProjectListPayload
-from mission_http.fleet.wire import moment_of, project_in, project_of, spelled
+from mission_http.fleet.wire import moment_of, project_of, spelled
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of

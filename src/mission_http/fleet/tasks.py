@@ -39,8 +39,9 @@ from mission_http.fleet.access import OPERATOR, VIEWER, restricted
 from mission_http.fleet.answers import kept_once, task_answer, task_row
 from mission_http.fleet.bodies import TASK_MOMENTS, TASK_NAMES, CreateTaskBody, TaskQuery, UpdateTaskBody
 from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.paths import task_in
 from mission_http.fleet.payloads import SuccessPayload, TaskAnswerPayload, TaskListPayload
-from mission_http.fleet.wire import page_number, spelled, task_in, task_of
+from mission_http.fleet.wire import page_number, spelled, task_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of

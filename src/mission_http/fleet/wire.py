@@ -12,18 +12,15 @@ from uuid import UUID
 
 import msgspec
 from attrs import evolve, fields
-from starlette.requests import Request
 
 from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE
 from mission_core.agents.queries import AgentRow, KeyRow
 from mission_core.boards.queries import BoardRow
-from mission_core.ids import AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.work import Claimed
 from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros
-from mission_http.fleet.errors import Unacceptable
 from mission_http.platform.converters import converter_of
-from mission_http.platform.readings import LAX, STRICT, UUID_TEXT
+from mission_http.platform.readings import LAX, STRICT
 from mission_http.platform.refusals import wrong
 
 WORKSPACE: Final = 1
@@ -32,10 +29,6 @@ LAST_MOMENT: Final = 4_102_444_800
 SECOND: Final = 1_000_000
 
 _leading: Final = re.compile(r"\s*(\d+)", re.ASCII)
-_signed: Final = re.compile(r"\s*([+-]?)(\d+)", re.ASCII)
-_decimal: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
-_based: Final = re.compile(r"0(?:x[0-9a-f]+|o[0-7]+|b[01]+)", re.ASCII | re.IGNORECASE)
-_digits: Final = re.compile(r"\d+", re.ASCII)
 
 
 def leading_integer(value: object) -> int:
@@ -45,70 +38,18 @@ def leading_integer(value: object) -> int:
     found = _leading.match(value) if isinstance(value, str) else None
     if found is None:
         raise wrong("int_parsing", "must be a whole number, 0 or more", value)
-    return _fitting(found[1])
+    return fitting(found[1])
 
 
-def _fitting(digits: str) -> int:
-    # A number beyond what a store can hold belongs to nothing, and neither does the greatest one.
+def fitting(digits: str) -> int:
+    """
+    The number, or the greatest that a store can hold: neither that one nor any beyond it belongs to anything.
+    """
     return min(int(digits[:20]), MAX_INTEGER) if len(digits) < 21 else MAX_INTEGER
 
 
 CONVERTER: Final = converter_of(STRICT)
 QUERY_CONVERTER: Final = converter_of(evolve(LAX, integer=leading_integer))
-
-
-def task_in(request: Request) -> TaskId | TaskNumber:
-    """
-    The task in the path: its number, or its UUID.
-
-    Raises:
-        Unacceptable: If it is neither.
-    """
-    segment: str = request.path_params["id"]
-    if UUID_TEXT.fullmatch(segment):
-        return TaskId(UUID(segment))
-    return TaskNumber(_number(segment, "Invalid task ID"))
-
-
-def project_in(request: Request) -> BoardId | BoardNumber:
-    """
-    The project in the path: its number, or its UUID.
-
-    Raises:
-        Unacceptable: If it is neither.
-    """
-    segment: str = request.path_params["id"]
-    if UUID_TEXT.fullmatch(segment):
-        return BoardId(UUID(segment))
-    return BoardNumber(_number(segment, "Invalid project ID"))
-
-
-def _number(segment: str, otherwise: str) -> int:
-    found = _signed.match(segment)
-    if found is None:
-        raise Unacceptable(otherwise)
-    return -1 if found[1] == "-" else _fitting(found[2])
-
-
-def agent_in(request: Request) -> AgentNumber | str:
-    """
-    The agent in the path: by number where the segment is one in any spelling of JavaScript's, else by name.
-    """
-    segment: str = request.path_params["id"]
-    if _based.fullmatch(segment):
-        return AgentNumber(min(int(segment, 0), MAX_INTEGER))
-    if not _decimal.fullmatch(segment):
-        return segment
-    value = float(segment)
-    return AgentNumber(int(value) if value.is_integer() and abs(value) < MAX_INTEGER else -1)
-
-
-def keyholder_in(request: Request) -> AgentNumber | str:
-    """
-    The agent in the path of its keys: by number where the segment is all digits, else by name.
-    """
-    segment: str = request.path_params["id"]
-    return AgentNumber(_fitting(segment)) if _digits.fullmatch(segment) else segment
 
 
 def moment_of(seconds: int) -> datetime:
@@ -211,7 +152,14 @@ def task_of(row: TaskRow) -> dict[str, Any]:
     }
     if ticket is not None:
         shown["ticket_ref"] = ticket_ref(row.ticket_prefix, ticket)
-    shown |= {
+    return shown | _more_of(row)
+
+
+def _more_of(row: TaskRow) -> dict[str, Any]:
+    """
+    What a task shows beyond what old clients know.
+    """
+    return {
         "number": row.number,
         "version": row.version,
         "fence": row.fence,
@@ -224,7 +172,6 @@ def task_of(row: TaskRow) -> dict[str, Any]:
         "hand_over": row.hand_over,
         "recorded": bool(row.recorded),
     }
-    return shown
 
 
 def run_of(row: RunRow, *, task: int) -> dict[str, Any]:

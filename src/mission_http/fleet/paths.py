@@ -1,0 +1,87 @@
+"""
+What the paths of the Fleet API name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from uuid import UUID
+
+from starlette.requests import Request
+
+from mission_core.agents.model import AgentNotFound
+from mission_core.ids import AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.values import MAX_INTEGER, UNSTORABLE
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.wire import fitting
+from mission_http.platform.readings import UUID_TEXT
+
+_signed: Final = re.compile(r"\s*([+-]?)(\d+)", re.ASCII)
+_decimal: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
+_based: Final = re.compile(r"0(?:x[0-9a-f]+|o[0-7]+|b[01]+)", re.ASCII | re.IGNORECASE)
+_digits: Final = re.compile(r"\d+", re.ASCII)
+
+
+def task_in(request: Request) -> TaskId | TaskNumber:
+    """
+    The task in the path: its number, or its UUID.
+
+    Raises:
+        Unacceptable: If it is neither.
+    """
+    segment: str = request.path_params["id"]
+    if UUID_TEXT.fullmatch(segment):
+        return TaskId(UUID(segment))
+    return TaskNumber(_number(segment, "Invalid task ID"))
+
+
+def project_in(request: Request) -> BoardId | BoardNumber:
+    """
+    The project in the path: its number, or its UUID.
+
+    Raises:
+        Unacceptable: If it is neither.
+    """
+    segment: str = request.path_params["id"]
+    if UUID_TEXT.fullmatch(segment):
+        return BoardId(UUID(segment))
+    return BoardNumber(_number(segment, "Invalid project ID"))
+
+
+def _number(segment: str, otherwise: str) -> int:
+    found = _signed.match(segment)
+    if found is None:
+        raise Unacceptable(otherwise)
+    return -1 if found[1] == "-" else fitting(found[2])
+
+
+def agent_in(request: Request) -> AgentNumber | str:
+    """
+    The agent in the path: by number where the segment is one in any spelling of JavaScript's, else by name.
+    """
+    segment: str = request.path_params["id"]
+    if _based.fullmatch(segment):
+        return AgentNumber(min(int(segment, 0), MAX_INTEGER))
+    if not _decimal.fullmatch(segment):
+        return _name(segment)
+    value = float(segment)
+    return AgentNumber(int(value) if value.is_integer() and abs(value) < MAX_INTEGER else -1)
+
+
+def keyholder_in(request: Request) -> AgentNumber | str:
+    """
+    The agent in the path of its keys: by number where the segment is all digits, else by name.
+    """
+    segment: str = request.path_params["id"]
+    return AgentNumber(fitting(segment)) if _digits.fullmatch(segment) else _name(segment)
+
+
+def _name(segment: str) -> str:
+    """
+    Raises:
+        AgentNotFound: If no agent can have this name.
+    """
+    if UNSTORABLE.search(segment):
+        raise AgentNotFound
+    return segment
