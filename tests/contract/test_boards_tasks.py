@@ -297,3 +297,31 @@ def test_the_fold_covers_every_status():
     """
     assert set(Status) == set(FOLDS)
     assert all(Status(shown) in behind for shown, behind in BEHIND.items())
+
+
+async def test_an_answer_to_a_write_shows_what_a_list_shows(boards, world):
+    """
+    Answers are made of what was written; whoever reads it back sees no difference.
+    """
+    agent = await boards.agent()
+    path = f"{boards.tasks}/{(await boards.task(description='d', due_at='2031-01-01T00:00:00.5'))['id']}"
+    steps = [
+        ("PATCH", path, {"assigned_agent_id": agent["id"], "not_before": "2029-01-01"}),
+        ("PATCH", path, {"title": "New"}),
+        ("POST", f"{path}/claim", {"agent": "ada"}),
+        ("POST", f"{path}/orders", {"kind": "steal", "to": "ada"}),
+        ("POST", f"{path}/claim", {"agent": "ada"}),
+        ("POST", f"{path}/fail", {"reason": "impossible"}),
+        ("PATCH", path, {"status": "inbox"}),
+        ("POST", f"{path}/claim", {"agent": "ada"}),
+        ("POST", f"{path}/release", {"note": "n"}),
+        ("POST", f"{path}/claim", {"agent": "ada"}),
+        ("POST", f"{path}/complete", {"output": {"a": [1.5]}, "resolution": "r"}),
+        ("PATCH", path, {"description": None}),
+    ]
+    lease = ""
+    for method, place, body in steps:
+        answer = await boards.got(method, place, body | {"lease": lease})
+        lease = (answer.get("lease") or {}).get("lease", lease)
+        (shown,) = (await boards.got("GET", boards.tasks))["items"]
+        assert shown == answer.get("task", answer), (method, place, body)

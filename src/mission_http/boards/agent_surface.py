@@ -18,6 +18,7 @@ from mission_core.ports import perform
 from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
+from mission_http.boards.entities import agent_row
 from mission_http.boards.intents import told
 from mission_http.boards.leases import AGENT_ENDPOINTS
 from mission_http.boards.payloads import (
@@ -28,7 +29,7 @@ from mission_http.boards.payloads import (
     TaskRead,
 )
 from mission_http.boards.tasks import TASKS, list_tasks
-from mission_http.boards.wire import StatusFilterUnknown, agent_row, agents_of, board_from, maybe_uuid
+from mission_http.boards.wire import StatusFilterUnknown, agents_of, board_from, maybe_uuid
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json import json_of

@@ -21,9 +21,10 @@ from mission_core.values import json_text
 from mission_http.boards.access import MIXED, USER, admin_of
 from mission_http.boards.agent_payloads import AgentCreate, AgentQuery, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
+from mission_http.boards.entities import agent_row
 from mission_http.boards.errors import Forbidden, Missing, NameTaken, Refused, Unacceptable
 from mission_http.boards.payloads import LimitOffsetPage
-from mission_http.boards.wire import agent_row, agents_of, maybe_json
+from mission_http.boards.wire import agents_of, maybe_json
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of

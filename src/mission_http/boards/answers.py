@@ -10,8 +10,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.ids import TaskId
+from mission_core.tasks.model import Task
 from mission_core.values import Listed, Page
+from mission_http.boards.entities import suffices, task_row
 from mission_http.boards.payloads import PageQuery
 from mission_http.boards.wire import task_from
 from mission_http.platform.etags import etag_of
@@ -42,8 +43,10 @@ def page_from(listed: Listed, query: PageQuery, shown: Callable[[Any], dict[str,
     return page_of(listed.rows, listed.total, query, shown)
 
 
-async def task_as_read(request: Request, task: TaskId) -> dict[str, Any]:
+async def written(request: Request, task: Task) -> dict[str, Any]:
     """
-    The task as it was committed, as `TaskRead`.
+    A task that was just written, as `TaskRead`: from itself where that suffices, else as it is read back.
     """
-    return task_from(await ports_of(request).reads.tasks.get(principal_of(request), task))
+    if suffices(task):
+        return task_from(task_row(task))
+    return task_from(await ports_of(request).reads.tasks.get(principal_of(request), task.id))

@@ -34,7 +34,7 @@ from mission_core.tasks.work import (
     release_task,
 )
 from mission_http.boards.access import AGENT, MIXED, Place
-from mission_http.boards.answers import one, page_of, task_as_read
+from mission_http.boards.answers import one, page_of, written
 from mission_http.boards.intents import told
 from mission_http.boards.lease_payloads import (
     LeaseBeat,
@@ -196,7 +196,7 @@ async def _done(
         once = await idempotency_of(request)
         command = body.of(_task(place), on=place.board, expects=expects_of(request))
         task = await perform(use_case, ports_of(request), principal_of(request), command, once=once, again=task_again)
-        return one(await task_as_read(request, task.id))
+        return one(await written(request, task))
 
 
 def _task(place: Place) -> TaskId:
@@ -214,7 +214,7 @@ async def _beaten_again(ports: Ports, principal: Principal, run: UUID) -> Beat:
 async def _claimed(request: Request, claimed: Claimed | None) -> Response:
     if claimed is None:
         return json_of({"task": None, "lease": None})
-    task = await task_as_read(request, claimed.task.id)
+    task = await written(request, claimed.task)
     answer = {"task": task, "lease": lease_from(claimed.run, claimed.lease)}
     return json_of(answer, headers={"etag": etag_of(task["version"])})
 

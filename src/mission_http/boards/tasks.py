@@ -23,7 +23,7 @@ from mission_core.tasks.use_cases import delete_task as remove_task
 from mission_core.tasks.use_cases import update_task as change_task
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import MIXED, USER, Place, board_in
-from mission_http.boards.answers import one, page_from, task_as_read, wanted_page
+from mission_http.boards.answers import one, page_from, wanted_page, written
 from mission_http.boards.errors import FieldsUnknown, OtherBoard, Refused, TagsMissing, UserNotFound
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, TaskCreate, TaskQuery, TaskRead, TaskUpdate
 from mission_http.boards.wire import StatusFilterUnknown, statuses_behind, task_from
@@ -69,7 +69,7 @@ async def create_task(request: Request) -> Response:
         command = body.command(place.board, assignee=assignee)
         once = await idempotency_of(request)
         task = await perform(make_task, ports_of(request), principal, command, once=once, again=task_again)
-    return one(await task_as_read(request, task.id))
+    return one(await written(request, task))
 
 
 async def update_task(request: Request) -> Response:
@@ -89,8 +89,8 @@ async def update_task(request: Request) -> Response:
         _check_labels(body.tag_ids, body.custom_field_values)
         assignee = await _name_of(request, body.assigned_agent_id, only_on=place.board)
         command = body.command(place.task, on=place.board, assignee=assignee, expects=expects_of(request))
-        await perform(change_task, ports_of(request), principal, command)
-        return one(await task_as_read(request, place.task))
+        task = await perform(change_task, ports_of(request), principal, command)
+        return one(await written(request, task))
 
 
 async def delete_task(request: Request) -> Response:

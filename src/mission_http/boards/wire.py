@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from mission_core.accounts.model import built_in_gateway
-from mission_core.agents.model import Agent, Presence
+from mission_core.agents.model import Presence
 from mission_core.agents.queries import AgentRow
 from mission_core.boards.queries import BoardRow
 from mission_core.errors import Invalid
@@ -22,7 +22,7 @@ from mission_core.ids import OrganizationId
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import Dependency, RunRow, TaskRow
 from mission_core.tasks.runs import Run
-from mission_core.values import EPOCH, JsonText, json_text, micros, moment
+from mission_core.values import EPOCH, JsonText, json_text, moment
 from mission_http.platform.converters import converter_of
 from mission_http.platform.readings import LAX
 from mission_http.platform.refusals import wrong
@@ -271,39 +271,6 @@ def _session_of(agent: str, board: str | None, gateway: str, *, lead: bool) -> s
     if board is None:
         return f"agent:mc-gateway-{gateway}:main"
     return f"agent:lead-{board}:main" if lead else f"agent:mc-{agent}:main"
-
-
-def agent_row(agent: Agent) -> AgentRow:
-    """
-    An agent as its row would be read.
-    """
-    seen = agent.presence.last_seen_at
-    return AgentRow(
-        id=agent.id.bytes,
-        number=agent.number,
-        board=agent.board.bytes if agent.board else None,
-        name=agent.name,
-        role=agent.role,
-        lead=agent.lead,
-        main=agent.main,
-        config=agent.config,
-        session_key=agent.session_key,
-        soul=agent.soul,
-        working_memory=agent.working_memory,
-        runtime_type=agent.runtime_type,
-        source=agent.source,
-        workspace_path=agent.workspace_path,
-        hidden=agent.hidden,
-        heartbeat_config=agent.heartbeat_config,
-        identity_profile=agent.identity_profile,
-        identity_template=agent.identity_template,
-        created_at=micros(agent.created_at),
-        updated_at=micros(agent.updated_at),
-        reported=agent.presence.reported,
-        last_seen_at=None if seen is None else micros(seen),
-        activity=agent.presence.activity,
-        version=agent.version,
-    )
 
 
 def lease_from(run: Run, secret: str) -> dict[str, Any]:
