@@ -17,7 +17,7 @@ from mission_adapters.sql.queue import COUNT, NOBODY
 from mission_adapters.sql.rows import insert_row, update_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
-from mission_adapters.sql.tables import UNBLOCKED, alive, queue, runs, tasks
+from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked
 from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation, Write
 from mission_core.accounts.model import Principal, board_of
 from mission_core.boards.model import BoardDenied
@@ -40,7 +40,7 @@ def _line(border: str, name: str, again: bool) -> Select[Any]:
     ready = select(queue.c.task, queue.c.rank, queue.c.due, queue.c.number).where(
         queue.c[border] == value("border"),
         queue.c.assignee_key == value(name, str),
-        UNBLOCKED,
+        unblocked,
         queue.c.not_before <= value("at", int),
     )
     if again:

@@ -22,8 +22,8 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Boolean, TypeEngine, UserDefinedType
 
+from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT
 from mission_adapters.sql.session import Ask
-from mission_adapters.sql.tables import DOUBLE, ID, INTEGER, TEXT
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),

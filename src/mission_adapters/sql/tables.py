@@ -8,64 +8,17 @@ constraint whose name tells its table and columns.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import (
-    REAL,
-    BigInteger,
-    Column,
-    ColumnElement,
-    Double,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    Text,
-    UniqueConstraint,
-    literal_column,
-    text,
-)
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, text
 
-ID: Final = LargeBinary()
-INTEGER: Final = BigInteger().with_variant(Integer(), "sqlite")
-DOUBLE: Final[TypeEngine[float]] = Double().with_variant(REAL(), "sqlite")
-TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, must, table
+from mission_adapters.sql.columns import metadata as metadata
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-
-def must(name: str, type: TypeEngine[Any]) -> Column[Any]:
-    """
-    A column that always has a value.
-    """
-    return Column(name, type, nullable=False)
-
-
-def may(name: str, type: TypeEngine[Any]) -> Column[Any]:
-    """
-    A column that may be null.
-    """
-    return Column(name, type, nullable=True)
-
-
-def table(name: str, *parts: Any, key: tuple[str, ...] = ("id",), narrow: bool = False) -> Table:
-    """
-    A table. A *narrow* one is kept in the order of its key on SQLite, without row numbers.
-    """
-    return Table(
-        name, metadata, *parts, PrimaryKeyConstraint(*key), sqlite_strict=True, sqlite_with_rowid=not narrow
-    )
-
+# What partial indexes hold, as literal text, so that a query can be seen to imply it.
+UNBLOCKED: Final = "open_dependencies = 0"
+UNDER_WAY: Final = "status IN ('assigned', 'in_progress')"
+ALIVE: Final = "state IN ('leased', 'suspended')"
 
 organizations = table(
     "organizations",
@@ -268,9 +221,17 @@ tasks = table(
     must("version", INTEGER),
     UniqueConstraint("organization", "number"),
     Index(None, "board", "number"),
+    Index(None, "board", "status", "number"),
     Index(None, "organization", "status", "number"),
-    Index(None, "organization", "assignee_key", "status"),
+    Index(None, "organization", "assignee_key", "number"),
 )
+Index(
+    "ix_tasks_under_way",
+    *(tasks.c[name] for name in ("organization", "assignee_key", "rank", "number")),
+    sqlite_where=text(UNDER_WAY),
+    postgresql_where=text(UNDER_WAY),
+)
+under_way: ColumnElement[bool] = literal_column(UNDER_WAY.replace("status", "tasks.status"))
 
 dependencies = table(
     "dependencies",
@@ -280,10 +241,6 @@ dependencies = table(
     key=("task", "depends_on"),
     narrow=True,
 )
-
-UNBLOCKED: Final = text("open_dependencies = 0")
-"""As literal text, so that a query can be seen to imply it."""
-ALIVE: Final = "state IN ('leased', 'suspended')"
 
 queue = table(
     "queue",
@@ -303,9 +260,10 @@ for _border in ("organization", "board"):
     Index(
         f"ix_queue_open_{_border}",
         *(queue.c[name] for name in (_border, "assignee_key", "rank", "due", "number")),
-        sqlite_where=UNBLOCKED,
-        postgresql_where=UNBLOCKED,
+        sqlite_where=text(UNBLOCKED),
+        postgresql_where=text(UNBLOCKED),
     )
+unblocked: ColumnElement[bool] = literal_column(UNBLOCKED.replace("open", "queue.open", 1))
 
 tallies = table(
     "tallies",
@@ -316,6 +274,17 @@ tallies = table(
     must("assigned", INTEGER),
     must("amount", INTEGER),
     key=("organization", "board", "status", "priority", "assigned"),
+    narrow=True,
+)
+
+workloads = table(
+    "workloads",
+    must("organization", ID),
+    must("assignee_key", TEXT),
+    must("board", ID),
+    must("status", TEXT),
+    must("amount", INTEGER),
+    key=("organization", "assignee_key", "board", "status"),
     narrow=True,
 )
 

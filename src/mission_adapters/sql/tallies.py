@@ -1,60 +1,75 @@
 """
-How many tasks there are of each board, status and priority, with an assignee and without: counted as they change, so
-that a page can tell its total without counting.
+How many tasks there are: of each board, status and priority, and of each assignee. Counted as they change, so that
+nothing need be counted to tell a total.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.parts import Change, Part
 from mission_adapters.sql.statements import value
-from mission_adapters.sql.tables import tallies
+from mission_adapters.sql.tables import tallies, workloads
 from mission_adapters.unit import Write
 from mission_core.tasks.model import Task
 
-KEY = tuple(column.name for column in tallies.primary_key)
-Cell = tuple[bytes, bytes, str, str, int]
+Cell = tuple[Any, ...]
 
 
-def cell_of(task: Task | None) -> Cell | None:
+def cell_of(task: Task) -> Cell:
     """
-    Where a task is counted.
+    Where a task is counted among the organization's.
     """
-    if task is None:
+    assigned = int(task.assignee is not None)
+    return task.organization.bytes, task.board.bytes, task.status.value, task.priority, assigned
+
+
+def load_of(task: Task) -> Cell | None:
+    """
+    Where a task is counted among its assignee's.
+    """
+    if task.assignee is None:
         return None
-    assigned = task.assignee is not None
-    return task.organization.bytes, task.board.bytes, task.status.value, task.priority, int(assigned)
+    return task.organization.bytes, task.assignee.key, task.board.bytes, task.status.value
+
+
+COUNTED: Final[tuple[tuple[Table, Callable[[Task], Cell | None]], ...]] = ((tallies, cell_of), (workloads, load_of))
 
 
 def tallied(dialect: str, writes: Iterable[Write]) -> Iterable[Part]:
     """
     The counting of what became of these tasks.
     """
-    moved: Counter[Cell] = Counter()
-    for write in writes:
-        if (was := cell_of(write.before)) is not None:
-            moved[was] -= 1
-        if (now := cell_of(write.after)) is not None:
-            moved[now] += 1
-    changed = sorted((cell, by) for cell, by in moved.items() if by)
-    if changed:
-        given: dict[str, Any] = {}
-        for place, (cell, by) in enumerate(changed):
-            given |= {f"{name}{place}": each for name, each in zip((*KEY, "amount"), (*cell, by), strict=True)}
-        yield Part(_count, (dialect, len(changed)), given)
+    writes = list(writes)
+    for table, place_of in COUNTED:
+        moved: Counter[Cell | None] = Counter()
+        for write in writes:
+            moved[write.before and place_of(write.before)] -= 1
+            moved[write.after and place_of(write.after)] += 1
+        del moved[None]
+        changed = sorted((cell, by) for cell, by in moved.items() if cell and by)
+        if changed:
+            yield Part(_count, (dialect, table, len(changed)), _given(table, changed))
 
 
-def _count(dialect: str, cells: int) -> Change:
-    insert = (postgresql if dialect == "postgresql" else sqlite).insert(tallies)
+def _given(table: Table, changed: Iterable[tuple[Cell, int]]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for place, (cell, by) in enumerate(changed):
+        given |= {f"{table.name}_{c.name}{place}": each for c, each in zip(table.c, (*cell, by), strict=True)}
+    return given
+
+
+def _count(dialect: str, table: Table, cells: int) -> Change:
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     rows = [
-        {column.name: value(f"{column.name}{place}", column.type.python_type) for column in tallies.c}
+        {column.name: value(f"{table.name}_{column.name}{place}", column.type.python_type) for column in table.c}
         for place in range(cells)
     ]
-    more = {"amount": tallies.c.amount + insert.excluded.amount}
-    counted: Change = insert.values(rows).on_conflict_do_update(index_elements=KEY, set_=more)
+    more = {"amount": table.c.amount + insert.excluded.amount}
+    counted: Change = insert.values(rows).on_conflict_do_update(index_elements=table.primary_key.columns, set_=more)
     return counted

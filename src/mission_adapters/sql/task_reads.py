@@ -12,12 +12,13 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Select, Table, cast, func, select
 
+from mission_adapters.sql.columns import INTEGER
 from mission_adapters.sql.loads import ASSIGNEE_AGENT
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.source import sees
 from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
-from mission_adapters.sql.tables import INTEGER, agents, boards, dependencies, tallies, tasks
+from mission_adapters.sql.tables import agents, boards, dependencies, tallies, tasks, under_way, workloads
 from mission_core.accounts.model import board_of
 from mission_core.boards.model import BoardDenied
 from mission_core.tasks.model import Status, TaskNotFound
@@ -41,7 +42,6 @@ _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
 FIELDS: Final = TaskRow._fields[:-1]
 """What the statement selects, in the order of the row's fields; the dependencies come from another."""
 ID, BOARD, DEPENDS_ON = (FIELDS.index(name) for name in ("id", "board", "depends_on"))
-UNDER_WAY: Final = (Status.ASSIGNED.value, Status.IN_PROGRESS.value)
 ROWS: Final[Select[Any]] = (
     select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS))
     .select_from(tasks.join(boards, boards.c.id == tasks.c.board))
@@ -63,7 +63,7 @@ COMMON: Final[dict[str, Filter]] = {
     "board_number": lambda table: table.c.board == _board_numbered(),
     "priority": lambda table: table.c.priority == value("priority", str),
 }
-"""How filters read, by the names of their values, on tasks and on their tallies."""
+"""How filters read, by the names of their values, on tasks and on what counts them."""
 OF_TASKS: Final[dict[str, Filter]] = COMMON | {
     "id": lambda _: tasks.c.id == value("id"),
     "number": lambda _: tasks.c.number == value("number", int),
@@ -73,6 +73,10 @@ OF_TASKS: Final[dict[str, Filter]] = COMMON | {
     "nobody": lambda _: tasks.c.assignee_key.is_(None),
 }
 OF_TALLIES: Final[dict[str, Filter]] = COMMON | {"nobody": lambda _: tallies.c.assigned == 0}
+OF_WORKLOADS: Final[dict[str, Filter]] = {name: each for name, each in COMMON.items() if name != "priority"} | {
+    "name": lambda _: workloads.c.assignee_key == value("name", str),
+    "agent": lambda _: workloads.c.assignee_key == _name_of_agent(),
+}
 
 
 def _board_numbered() -> Any:
@@ -107,32 +111,35 @@ def _deep_page(*filters: str) -> Executable:
     """
     skipping = select(tasks.c.number).where(tasks.c.organization == _own, *_fits(filters))
     skipping = skipping.order_by(tasks.c.number.desc()).limit(value("limit", int)).offset(value("offset", int))
-    return ROWS.where(tasks.c.number.in_(select(skipping.subquery().c.number))).order_by(tasks.c.number.desc())
+    page = skipping.subquery("page")
+    return ROWS.join(page, page.c.number == tasks.c.number).order_by(tasks.c.number.desc())
 
 
 @shaped
 def _total(*filters: str) -> Executable:
-    if OF_TALLIES.keys() >= set(filters):
-        total = cast(func.coalesce(func.sum(tallies.c.amount), 0), INTEGER)
-        fits = (OF_TALLIES[name](tallies) for name in filters)
-        return select(total).where(tallies.c.organization == _own, *fits)
+    for table, known in ((tallies, OF_TALLIES), (workloads, OF_WORKLOADS)):
+        if known.keys() >= set(filters):
+            total = cast(func.coalesce(func.sum(table.c.amount), 0), INTEGER)
+            return select(total).where(table.c.organization == _own, *(known[name](table) for name in filters))
     found = select(func.count()).select_from(tasks).where(tasks.c.organization == _own)
     return found.where(*_fits(filters))
 
 
 @shaped
 def _under_way(*filters: str) -> Executable:
-    found = ROWS.where(tasks.c.status.in_(UNDER_WAY), *_fits(filters))
+    found = ROWS.where(under_way, *_fits(filters))
     return found.order_by(tasks.c.rank, tasks.c.number).limit(value("limit", int))
 
 
 @shaped
 def _tally(*filters: str) -> Executable:
-    found = select(tasks.c.assignee_key, tasks.c.status, func.count()).where(
-        tasks.c.organization == _own, among(tasks.c.assignee_key, "names", Texts())
+    amount = cast(func.sum(workloads.c.amount), INTEGER)
+    found = select(workloads.c.assignee_key, workloads.c.status, amount).where(
+        workloads.c.organization == _own,
+        among(workloads.c.assignee_key, "names", Texts()),
+        *(OF_WORKLOADS[name](workloads) for name in filters),
     )
-    found = found.where(*_fits(filters))
-    return found.group_by(tasks.c.assignee_key, tasks.c.status)
+    return found.group_by(workloads.c.assignee_key, workloads.c.status).having(func.sum(workloads.c.amount) > 0)
 
 
 @frozen

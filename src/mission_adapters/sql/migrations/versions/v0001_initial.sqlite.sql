@@ -272,6 +272,19 @@ CREATE TABLE tasks (
 
 CREATE INDEX ix_tasks_board_number ON tasks (board, number);
 
-CREATE INDEX ix_tasks_organization_assignee_key_status ON tasks (organization, assignee_key, status);
+CREATE INDEX ix_tasks_board_status_number ON tasks (board, status, number);
+
+CREATE INDEX ix_tasks_organization_assignee_key_number ON tasks (organization, assignee_key, number);
 
 CREATE INDEX ix_tasks_organization_status_number ON tasks (organization, status, number);
+
+CREATE INDEX ix_tasks_under_way ON tasks (organization, assignee_key, rank, number) WHERE status IN ('assigned', 'in_progress');
+
+CREATE TABLE workloads (
+    organization BLOB NOT NULL,
+    assignee_key TEXT NOT NULL,
+    board BLOB NOT NULL,
+    status TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    CONSTRAINT pk_workloads PRIMARY KEY (organization, assignee_key, board, status)
+) WITHOUT ROWID, STRICT;

@@ -1,0 +1,200 @@
+"""
+What a database keeps beside the tasks (the queue, what depends on what, the tallies) says the same as the tasks,
+whatever was done to them at once.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from mission_adapters.clocks import ManualClock
+from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.signing import HmacSecrets
+from mission_adapters.sql.session import Ask, Steps
+from mission_adapters.sql.store import SqlStore
+from mission_core.accounts.model import System
+from mission_core.agents.founding import found_organization
+from mission_core.boards.model import GateSet
+from mission_core.boards.use_cases import CreateBoard, create_board
+from mission_core.errors import Refusal
+from mission_core.events.model import Verified
+from mission_core.events.use_cases import verify_log
+from mission_core.ids import BoardId, TaskId
+from mission_core.ports import Ports, perform
+from mission_core.tasks.model import Status
+from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
+from mission_core.tasks.work import (
+    ClaimNext,
+    ClaimTask,
+    CompleteTask,
+    ReleaseTask,
+    claim_next,
+    claim_task,
+    complete_task,
+    release_task,
+    sweep,
+)
+
+WORKERS, ROUNDS = 12, 25
+OPEN = GateSet(require_approval_for_done=False)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    An empty database of either kind.
+    """
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'mission.db'}"
+    empty: str = request.getfixturevalue("fresh_postgres")
+    return empty
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[SqlStore]:
+    """
+    A store of the test's own.
+    """
+    async with SqlStore.open(url, clock=ManualClock()) as opened:
+        yield opened
+
+
+class Crowd:
+    """
+    Workers that do whatever comes to their minds to the same few tasks.
+    """
+
+    def __init__(self, ports: Ports, me: System, board: BoardId) -> None:
+        self.ports, self.me, self.board = ports, me, board
+        self.tasks: list[TaskId] = []
+
+    async def work(self, number: int) -> None:
+        mind = Random(number)
+        ideas = (self.claim, self.claim, self.edit, self.depend, self.move, self.add, self.drop)
+        for _ in range(ROUNDS):
+            with suppress(Refusal):
+                await mind.choice(ideas)(mind)
+
+    async def claim(self, mind: Random) -> None:
+        agent = mind.choice("abc")
+        if mind.random() < 0.3:
+            taken = await self.do(claim_task, ClaimTask(task=mind.choice(self.tasks), agent=agent))
+        else:
+            taken = await self.do(claim_next, ClaimNext(agent=agent))
+        if taken is None:
+            return
+        if mind.random() < 0.5:
+            await self.do(complete_task, CompleteTask(task=taken.task.id, lease=taken.lease))
+        elif mind.random() < 0.5:
+            await self.do(release_task, ReleaseTask(task=taken.task.id, lease=taken.lease))
+        else:
+            self.ports.clock.advance(minutes=6)  # type: ignore[attr-defined]
+            await sweep(self.ports, self.me)
+
+    async def edit(self, mind: Random) -> None:
+        changes: dict[str, Any] = {"priority": mind.choice(["low", "high"]), "assignee": mind.choice([None, "a", "B"])}
+        await self.do(update_task, UpdateTask(task=mind.choice(self.tasks), **changes))
+
+    async def depend(self, mind: Random) -> None:
+        upon = tuple(mind.sample(self.tasks, mind.randint(0, 3)))
+        await self.do(update_task, UpdateTask(task=mind.choice(self.tasks), depends_on=upon))
+
+    async def move(self, mind: Random) -> None:
+        to = mind.choice([Status.INBOX, Status.DONE, Status.BACKLOG])
+        await self.do(update_task, UpdateTask(task=mind.choice(self.tasks), status=to))
+
+    async def add(self, mind: Random) -> None:
+        upon = tuple(mind.sample(self.tasks, mind.randint(0, min(2, len(self.tasks)))))
+        made = await self.do(create_task, CreateTask(title="another", board=self.board, depends_on=upon))
+        self.tasks.append(made.id)
+
+    async def drop(self, mind: Random) -> None:
+        if mind.random() < 0.3:
+            await self.do(delete_task, DeleteTask(task=mind.choice(self.tasks)))
+
+    async def do(self, use_case: Any, command: Any) -> Any:
+        return await perform(use_case, self.ports, self.me, command)
+
+
+async def gathered(store: SqlStore) -> Crowd:
+    """
+    A crowd around an empty board.
+    """
+    ports = Ports(
+        unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
+        clock=store.clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(1),
+    )  # fmt: skip
+    me = System(organization=(await found_organization(ports, slug="default")).id)
+    return Crowd(ports, me, (await create_board(ports, me, CreateBoard(name="Crowded", gates=OPEN))).id)
+
+
+async def rows(store: SqlStore, text: str) -> list[tuple[Any, ...]]:
+    """
+    The rows that a statement gives.
+    """
+
+    def steps() -> Steps[list[Any]]:
+        found: list[Any] = yield Ask(text)
+        return found
+
+    return [tuple(row) for row in await store.session.read(steps)]
+
+
+async def cells(store: SqlStore, text: str) -> Counter[tuple[Any, ...]]:
+    """
+    Kept counts, by what they count.
+    """
+    return Counter({row[:-1]: row[-1] for row in await rows(store, text)})
+
+
+async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore) -> None:
+    """
+    After many units at once, every kept count is what counting the tasks would give, no dependency dangles, every
+    live run belongs to the task that names it, and the log is whole.
+    """
+    crowd = await gathered(store)
+    for _ in range(12):
+        await crowd.add(Random(0))
+    await asyncio.gather(*(crowd.work(number) for number in range(WORKERS)))
+
+    found = await rows(
+        store, "SELECT id, board, status, priority, assignee_key, depends_on, run, rank FROM tasks ORDER BY id"
+    )
+    done = {row[0] for row in found if row[2] == "done"}
+    named = {row[0]: [row[5][at : at + 16] for at in range(0, len(row[5]), 16)] for row in found}
+    queued = {
+        (row[0], row[1], row[4] or "", row[7], len({*named[row[0]]} - done))
+        for row in found
+        if row[2] in ("inbox", "assigned")
+    }
+
+    assert {*queued} == {*await rows(store, "SELECT task, board, assignee_key, rank, open_dependencies FROM queue")}
+    assert {(id, each) for id in named for each in named[id]} == {*await rows(store, "SELECT * FROM dependencies")}
+    assert {each for ids in named.values() for each in ids} <= {*named}
+    assert Counter((row[1], row[2], row[3], int(row[4] is not None)) for row in found) == await cells(
+        store, "SELECT board, status, priority, assigned, amount FROM tallies"
+    )
+    assert Counter((row[4], row[1], row[2]) for row in found if row[4] is not None) == await cells(
+        store, "SELECT assignee_key, board, status, amount FROM workloads"
+    )
+    alive = await rows(store, "SELECT task, id FROM runs WHERE state IN ('leased', 'suspended')")
+    assert {(row[0], row[6]) for row in found if row[6] is not None} == {*alive}
+    assert isinstance(await verify_log(store.log, crowd.me.organization), Verified)
+
+
+async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlStore) -> None:
+    """
+    Who decides about one task keeps nobody from the next.
+    """
+    crowd = await gathered(store)
+    for _ in range(40):
+        await crowd.do(create_task, CreateTask(title="one", board=crowd.board))
+    taken = await asyncio.gather(*(crowd.do(claim_next, ClaimNext(agent=f"a{each}")) for each in range(40)))
+
+    assert {*range(1, 41)} == {each.task.number for each in taken}
