@@ -12,6 +12,7 @@ from mission_core.boards.model import BoardDenied, BoardStatus
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
+from mission_core.tasks.ports import Change, Wanted
 from mission_core.tasks.runs import RunState, Terms
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, claim_next, claim_task, complete_task
@@ -166,6 +167,47 @@ async def test_open_and_own_work_stand_in_one_queue(world):
     titles = [(await world.claim(agent="ada")).task.title for _ in range(4)]
 
     assert ["open, critical", "own, high", "open, low", "own, low"] == titles
+
+
+async def test_nothing_but_what_may_be_claimed_is_offered(world):
+    """
+    A decision sees idle, unblocked, rested work that fits, in the queue's order, until it takes something.
+    """
+    parked = await world.task("parked", status=Status.BACKLOG)
+    await world.task("blocked", depends_on=(parked.id,))
+    await world.task("resting", not_before=world.clock.now() + timedelta(seconds=1))
+    await world.task("bob's", assignee="bob")
+    await world.claim(await world.task("leased"), agent="eve")
+    await world.task("open")
+    await world.task("own", assignee="Ada")
+    await world.task("never reached", priority="low")
+    offered = []
+
+    def decide(candidate):
+        offered.append((candidate.task.title, candidate.run, candidate.open_dependencies))
+        return Change(task=candidate.task) if candidate.task.title == "own" else None
+
+    async with world.ports.unit(world.me) as unit:
+        unit.tasks.claim_next(Wanted(name_key="ada"), decide, at=world.clock.now())
+        change = await unit.commit()
+
+    assert [("open", None, 0), ("own", None, 0)] == offered
+    assert ("own", 1) == (change.task.title, change.task.version)
+
+
+async def test_a_decision_that_takes_nothing_changes_nothing(world):
+    """
+    All were offered, and the answer is None.
+    """
+    tasks = [await world.task(f"task {i}") for i in range(20)]
+    offered = []
+    async with world.ports.unit(world.me) as unit:
+        unit.tasks.claim_next(
+            Wanted(name_key="ada"), lambda candidate: offered.append(candidate.task), at=world.clock.now()
+        )
+
+        assert await unit.commit() is None
+    assert tasks == offered == [await world.fresh(task) for task in tasks]
 
 
 async def test_a_claim_may_ask_for_one_board(world):

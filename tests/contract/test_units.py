@@ -11,10 +11,12 @@ from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyT
 from mission_core.agents.use_cases import CreateAgent, HearAgent, create_agent, hear_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound, HandleTaken, PrefixTaken
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
-from mission_core.errors import StaleWrite, VersionMismatch
-from mission_core.ids import BoardNumber, TaskNumber
+from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
+from mission_core.events.use_cases import verify_log
+from mission_core.ids import AgentNumber, BoardNumber, TaskNumber
 from mission_core.ports import UnitOfWork
-from mission_core.tasks.model import TaskNotFound
+from mission_core.tasks.model import Status, TaskDeleted, TaskNotFound
+from mission_core.tasks.ports import Candidate, Change
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import RunNotFound
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
@@ -241,6 +243,68 @@ async def test_a_second_handle_or_prefix_is_refused(world):
         await two.commit()
     with pytest.raises(PrefixTaken):
         await three.commit()
+
+
+async def test_a_refused_name_keeps_nothing_of_its_unit(world):
+    """
+    Neither what was written before it nor what was recorded.
+    """
+    ada, task, facts = await world.agent("ada"), await world.task("before"), await world.facts()
+    board_number, agent_number = await world.ports.numbers.draw(
+        (world.me.organization, "board"), (world.me.organization, "agent")
+    )
+    new = world.ports.ids.new
+    async with world.ports.unit(world.me) as unit:
+        unit.record(TaskDeleted(task=task.id, number=1, title="x", at=world.clock.now()))
+        unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
+        unit.boards.add(
+            evolve(world.board, id=new(), number=BoardNumber(board_number), handle="h", ticket_prefix="P", version=0)
+        )
+        unit.agents.add(evolve(ada, id=new(), number=AgentNumber(agent_number), name="ADA", version=0))
+        with pytest.raises(AgentNameTaken):
+            await unit.commit()
+    async with world.ports.unit(world.me) as unit:
+        assert await unit.boards.find_handle("h") is None
+        assert ada == await unit.agents.find("ada")
+
+    assert (task, facts) == (await world.fresh(task), await world.facts())
+
+
+async def test_a_fact_that_cannot_be_kept_keeps_nothing_of_its_unit(world):
+    """
+    Not even the facts before it.
+    """
+    task, head = await world.task("before"), await world.ports.log.head(world.me.organization)
+    async with world.ports.unit(world.me) as unit:
+        for title in ("fine", "\ud800"):
+            unit.record(TaskDeleted(task=task.id, number=1, title=title, at=world.clock.now()))
+        unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
+        with pytest.raises(InvalidField):
+            await unit.commit()
+
+    assert task == await world.fresh(task)
+    assert head == await world.ports.log.head(world.me.organization)
+    assert head == await verify_log(world.ports.log, world.me.organization)
+
+
+async def test_what_an_operation_changed_is_undone_with_its_unit(world):
+    """
+    A claim whose unit is refused took nothing; the next claim gets the task.
+    """
+    task, other, facts = await world.task("claimed"), await world.task("other"), await world.facts()
+
+    def decide(candidate: Candidate) -> Change:
+        return Change(task=evolve(candidate.task, status=Status.BACKLOG, priority="critical"))
+
+    async with world.ports.unit(world.me) as unit:
+        unit.tasks.claim(task.id, decide)
+        unit.rely_on(evolve(other, version=9))
+        with pytest.raises(StaleWrite):
+            await unit.commit()
+
+    assert facts == await world.facts()
+    assert task == await world.fresh(task)
+    assert task.id == (await world.claim()).task.id
 
 
 async def test_boards_made_at_once_all_get_names_of_their_own(world):

@@ -37,7 +37,7 @@ class MemoryLog:
         Write facts at the next positions.
         """
         entries = self.entries.setdefault(organization, [])
-        head = before = self.heads.get(organization, BEGINNING)
+        head = self.heads.get(organization, BEGINNING)
         for fact in facts:
             entry = Entry.of(
                 fact, organization=organization, actor=actor, position=head.position + 1, previous=head.digest
@@ -45,7 +45,6 @@ class MemoryLog:
             self.journal.note(entries.pop)
             entries.append(entry)
             head = Verified(entry.position, entry.digest)
-        self.journal.note(lambda: self.heads.update({organization: before}))
         self.heads[organization] = head
 
     async def read(self, organization: OrganizationId, *, after: int = 0, limit: int = 500) -> list[Entry]:

@@ -113,11 +113,11 @@ class MemoryStore:
             self._write(write)
         for agent in remembered.presence.values():
             self.agents.present(agent)
-        facts = [fact for change in desk.made for fact in change.facts]
-        self.log.record(principal.organization, principal.actor, [*facts, *remembered.facts])
         result = remembered.result or next((change.result for change in desk.made if change.result), None)
         if once is not None and result is not None:
             self.used.keep(principal, once, result, at=now)
+        facts = [fact for change in desk.made for fact in change.facts]
+        self.log.record(principal.organization, principal.actor, [*facts, *remembered.facts])
         return answers[-1] if answers else None
 
     def _check(self, remembered: Remembered) -> None:
