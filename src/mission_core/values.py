@@ -26,6 +26,7 @@ JsonText = NewType("JsonText", str)
 """A JSON value as its canonical text: sorted keys, no spaces."""
 
 EMPTY_OBJECT: Final = JsonText("{}")
+CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 MAX_INTEGER: Final = 2**63 - 1
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -141,7 +142,7 @@ def canonical(value: object) -> JsonText:
         InvalidField: If it holds what JSON or a store cannot.
     """
     try:
-        encoded = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        encoded = CANONICAL.encode(value)
     except (TypeError, ValueError, RecursionError) as e:
         raise InvalidField("value", f"is not JSON: {e}") from e
     if UNSTORABLE.search(encoded) or ESCAPED_NUL.search(encoded):

@@ -323,10 +323,12 @@ async def _moved(
         status, assignee = await _as_team(unit, before, after, cmd, status, assignee)
     facts: list[Fact] = []
     if status is not before.status:
-        passage = evolve(await unit.gates.of(after), commented=bool(cmd.comment))
         handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
-        after, moved = after.move(status, at=at, passage=None if handed else passage)
-        unit.rely_on(passage.board)
+        for each in {before.board: before, after.board: after}.values():  # where it leaves, and where it arrives
+            passage = evolve(await unit.gates.of(each), commented=bool(cmd.comment))
+            unit.rely_on(passage.board)
+            arrived, moved = each.move(status, at=at, passage=None if handed else passage)
+        after = arrived
         facts.append(moved)
     if assignee != before.assignee:
         facts.append(
