@@ -185,6 +185,8 @@ def bench(title: str, database_url: str, tasks: int, dialects: list[str], folder
         for n in range(AGENTS):
             made = world.call("POST", "/api/agents", {"name": f"bench-{n}", "role": "coder"})
             world.agents.append((f"bench-{n}", str(made["agent_token"])))
+        if database_url.startswith("postgres"):
+            bare.analyze(database_url)
         floor = bare.transaction(database_url, folder)
         print(f"a bare durable transaction through the same driver: {floor:.3f} ms of CPU")
         for dialect in dialects:

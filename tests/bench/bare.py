@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import aiosqlite
+import asyncpg
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -52,8 +53,6 @@ async def postgres_transaction(url: str) -> float:
     """
     CPU milliseconds of one insert in a durable transaction of its own through `asyncpg`.
     """
-    import asyncpg
-
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("CREATE TABLE bare (id BIGINT PRIMARY KEY, body TEXT)")
@@ -65,6 +64,19 @@ async def postgres_transaction(url: str) -> float:
     finally:
         await connection.execute("DROP TABLE bare")
         await connection.close()
+
+
+def analyze(url: str) -> None:
+    """
+    What autovacuum does within the first minute of a new table.
+    """
+
+    async def ask() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute("ANALYZE")
+        await connection.close()
+
+    asyncio.run(ask())
 
 
 def transaction(database_url: str, folder: Path) -> float:
