@@ -370,3 +370,14 @@ async def test_work_on_an_archived_board_is_still_claimed(world):
     await update_board(world.ports, world.me, UpdateBoard(board=world.board.id, status=BoardStatus.ARCHIVED))
 
     assert task.id == (await world.claim()).task.id
+
+
+async def test_a_claim_may_take_at_once_what_it_finds_lapsed(world):
+    """
+    Work whose lease ran out long ago has rested by then, and stands in its place in the queue.
+    """
+    low, high = await world.task(priority="low"), await world.task(priority="high")
+    await world.claim(high)
+    world.clock.advance(hours=1)
+
+    assert [high.id, low.id] == [(await world.claim(agent=agent)).task.id for agent in ("bob", "cy")]

@@ -7,6 +7,7 @@ what else a decision needs is read by statements of its own.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from attrs import define, evolve, field
@@ -23,7 +24,7 @@ from mission_core.accounts.model import Principal, board_of
 from mission_core.boards.model import BoardDenied
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId
-from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.tasks.model import IDLE, Task, TaskNotFound
 from mission_core.tasks.ports import Candidate, Change, Decide
 from mission_core.tasks.runs import Run, RunNotFound
 from mission_core.values import micros
@@ -126,12 +127,18 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
         "at": micros(wish.at),
     }
     tried: list[bytes] = []
+    freed = _freed(wish, board, done)
     while True:
         again = bool(tried)
         shown = {**given, "tried": tried} if tried else given
         found = yield _first_ready(border, again)(dialect, first=first, **shown)
-        if found:
-            task = a_task(found[0])
+        task = a_task(found[0]) if found else None
+        if freed and (task is None or _turn(freed[0]) < _turn(task)):
+            change = yield from _offer(dialect, freed.pop(0), wish.decide, done)
+            if change is not None:
+                return change
+            continue
+        if task is not None:
             change = yield from _offer(dialect, task, wish.decide, done)
             if change is not None:
                 return change
@@ -142,6 +149,29 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
         if ready < first or first >= MOST:
             return None
         first *= 8
+
+
+def _freed(wish: ClaimNextOf, board: BoardId | None, done: Done) -> list[Task]:
+    """
+    What this flush itself has put back to rest and the claim may take, first come first: the queue learns of it only
+    at the end of the flush.
+    """
+    fitting = [
+        task
+        for task in {write.after.id: write.after for write in done.writes}.values()
+        if task.status in IDLE
+        and task.board == (board or task.board)
+        and (task.assignee is None or task.assignee.key == wish.wanted.name_key)
+        and (task.not_before is None or task.not_before <= wish.at)
+    ]
+    return sorted(fitting, key=_turn)
+
+
+def _turn(task: Task) -> tuple[int, bool, datetime, int]:
+    """
+    When it is a task's turn, compared with others.
+    """
+    return task.rank, task.due_at is None, task.due_at or task.created_at, task.number
 
 
 def _claim(dialect: str, principal: Principal, wish: ClaimOf, done: Done) -> Steps[Change | None]:
