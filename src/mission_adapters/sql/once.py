@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.mapping import maybe_bytes, maybe_id
@@ -23,6 +23,8 @@ from mission_core.errors import KeyReused, StaleWrite
 from mission_core.ports import REMEMBERED, AlreadyDone, Once
 from mission_core.values import micros
 
+AT_ONCE: Final = 16
+"""How many keys that are too old a new one sweeps away."""
 _this: Final = (
     once.c.principal == value("whose", str),
     once.c.operation == value("what", str),
@@ -36,7 +38,7 @@ def _taking(dialect: str) -> Statement:
         insert.on_conflict_do_update(
             index_elements=[once.c.principal, once.c.operation, once.c.key],
             set_={name: insert.excluded[name] for name in ("body_digest", "result", "at")},
-            where=once.c.at <= value("over", type=int),
+            where=once.c.at <= value("over", int),
         )
     )
 
@@ -46,11 +48,14 @@ WINNER: Final = Statement(select(once.c.body_digest, once.c.result).where(*_this
 USED: Final = Statement(select(once.c.body_digest, once.c.result).where(*_this, once.c.at > value("since", int)))
 RESULT: Final = Statement(update(once).where(*_this).values(result=value("result")))
 LEAVE: Final = Statement(delete(once).where(*_this))
+_name: Final = (once.c.principal, once.c.operation, once.c.key)
+_old: Final = select(*_name).where(once.c.at <= value("over", int)).order_by(once.c.at).limit(AT_ONCE)
+FORGET: Final = Statement(delete(once).where(tuple_(*_name).in_(_old.with_for_update(skip_locked=True))))
 
 
 def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[None]:
     """
-    Take the unit's key, if it came with one.
+    Take the unit's key, if it came with one, and forget some that are too old.
 
     Raises:
         AlreadyDone: If it was used in the last day; the refusal carries the first result.
@@ -70,6 +75,7 @@ def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[Non
         over=micros(at - REMEMBERED),
     )
     if taken:
+        yield FORGET.count(dialect, over=micros(at - REMEMBERED))
         return
     found = yield WINNER(dialect, **_named(remembered.principal, used))
     result = result_in(found, used)

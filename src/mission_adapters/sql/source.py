@@ -45,6 +45,7 @@ FIRST_ACTIVE: Final = Statement(
     selected(Board)[0]
     .where(boards.c.organization == _own, boards.c.status == BoardStatus.ACTIVE.value)
     .order_by(case((boards.c.handle == GENERAL, 0), else_=1), boards.c.number)
+    .limit(1)
 )
 TAKEN: Final = Statement(
     select(
@@ -103,8 +104,13 @@ class SqlSource:
         return found if found and sees(principal, found.id) else None
 
     async def first_active_board(self, principal: Principal) -> Board | None:
-        rows = await self._rows(FIRST_ACTIVE(self.session.dialect, organization=principal.organization.bytes))
-        return next((board for board in map(a_board, rows) if sees(principal, board.id)), None)
+        own = board_of(principal)
+        if own is None:
+            ask = FIRST_ACTIVE(self.session.dialect, organization=principal.organization.bytes)
+        else:
+            ask = self._one(Board, principal, own)
+        found = await self._first(ask, a_board)
+        return found if found and found.status is BoardStatus.ACTIVE else None
 
     async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         own = principal.organization.bytes

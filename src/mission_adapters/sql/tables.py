@@ -75,6 +75,7 @@ once = table(
     must("body_digest", ID),
     may("result", ID),
     must("at", INTEGER),
+    Index(None, "at"),
     key=("principal", "operation", "key"),
     narrow=True,
 )

@@ -74,12 +74,18 @@ def row_from(task: Task) -> Row:
         "max_attempts": task.max_attempts,
         "run": maybe_bytes(task.run),
         "hand_over": task.hand_over,
+        **_clocks_from(task),
+        "version": task.version,
+    }
+
+
+def _clocks_from(task: Task) -> Row:
+    return {
         "created_at": micros(task.created_at),
         "updated_at": micros(task.updated_at),
         "moved_at": micros(task.moved_at),
         "started_at": maybe_micros(task.started_at),
         "completed_at": maybe_micros(task.completed_at),
-        "version": task.version,
     }
 
 

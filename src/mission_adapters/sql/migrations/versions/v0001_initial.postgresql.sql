@@ -143,6 +143,8 @@ CREATE TABLE once (
     CONSTRAINT pk_once PRIMARY KEY (principal, operation, key)
 );
 
+CREATE INDEX ix_once_at ON once (at);
+
 CREATE TABLE organizations (
     id BYTEA NOT NULL,
     number BIGINT NOT NULL,

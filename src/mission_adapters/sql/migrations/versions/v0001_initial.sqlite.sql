@@ -143,6 +143,8 @@ CREATE TABLE once (
     CONSTRAINT pk_once PRIMARY KEY (principal, operation, "key")
 ) WITHOUT ROWID, STRICT;
 
+CREATE INDEX ix_once_at ON once (at);
+
 CREATE TABLE organizations (
     id BLOB NOT NULL,
     number INTEGER NOT NULL,
