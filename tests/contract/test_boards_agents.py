@@ -213,6 +213,14 @@ async def test_a_heartbeat_is_one_write(boards, world):
     assert 1 == (await world.facts()).count("agent.status_changed")
 
 
+async def test_a_repeated_heartbeat_counts_once(boards, clock):
+    token, key = (await boards.agent())["agent_token"], {"idempotency-key": "k"}
+    first = await boards.got("POST", "/api/v1/agent/heartbeat", agent=token, **key)
+    clock.advance(seconds=1)
+
+    assert first == await boards.got("POST", "/api/v1/agent/heartbeat", agent=token, **key)
+
+
 async def test_an_agent_asks_who_it_is(boards, world):
     made = await boards.agent()
     told = await boards.got("GET", "/api/v1/agent/healthz", agent=made["agent_token"])

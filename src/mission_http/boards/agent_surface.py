@@ -5,16 +5,18 @@ What an agent sees of the world below `/agent`: itself, its boards and their tas
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, built_in_gateway
+from mission_core.accounts.model import AgentPrincipal, Principal, built_in_gateway
+from mission_core.agents.model import Agent
 from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
-from mission_core.ids import BoardId
-from mission_core.ports import perform
+from mission_core.ids import AgentId, BoardId
+from mission_core.ports import Ports, perform
 from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
@@ -32,6 +34,7 @@ from mission_http.boards.tasks import TASKS, list_tasks
 from mission_http.boards.wire import StatusFilterUnknown, agents_of, board_from, maybe_uuid
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -70,8 +73,14 @@ async def agent_heartbeat(request: Request) -> Response:
     No body is read; whatever is sent is ignored.
     """
     agent, ports = agent_of(request), ports_of(request)
-    heard = await perform(hear_agent, ports, agent, HearAgent(agent=agent.agent))
+    once = await idempotency_of(request)
+    heard = await perform(hear_agent, ports, agent, HearAgent(agent=agent.agent), once=once, again=_heard_before)
     return one(agents_of(agent.organization, at=ports.clock.now())(agent_row(heard)))
+
+
+async def _heard_before(ports: Ports, principal: Principal, agent: UUID) -> Agent:
+    async with ports.unit(principal) as unit:
+        return await unit.agents.get(AgentId(agent))
 
 
 async def list_boards(request: Request) -> Response:
@@ -115,7 +124,7 @@ ENDPOINTS = [
             unless=["You want to extend a lease: that has a heartbeat of its own."],
             effects=["You were last seen now; if you were new or offline, you are online."],
         ),
-        main=True, gives=AgentRead, who=BEATING,
+        main=True, gives=AgentRead, who=BEATING, headers=(IDEMPOTENCY_KEY,),
     ),
     _endpoint(
         "GET", "/agent/boards", list_boards,

@@ -5,6 +5,7 @@ Entities as the rows they would be read as, so that an answer to a write need no
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from mission_core.agents.model import Agent
@@ -13,7 +14,11 @@ from mission_core.tasks.model import Task
 from mission_core.tasks.queries import TaskRow
 from mission_core.values import EMPTY_OBJECT, JsonText, micros
 
-NO_TAGS = JsonText("[]")
+UNSHOWN: Final[dict[str, Any]] = {
+    "board_number": 0, "board_name": "", "ticket_prefix": "", "estimated_hours": None, "actual_hours": None,
+    "tags": JsonText("[]"), "metadata": EMPTY_OBJECT, "feedback_rating": None, "feedback_notes": None,
+}  # fmt: skip
+"""Columns of a task that this dialect does not show."""
 
 
 def maybe_micros(moment: datetime | None) -> int | None:
@@ -33,16 +38,14 @@ def suffices(task: Task) -> bool:
 
 def task_row(task: Task) -> TaskRow:
     """
-    A task that suffices as its row, but for what this dialect does not show: its board's names, labels and hours.
+    A task that suffices as its row, but for what is not shown.
     """
     assignee = task.assignee
     return TaskRow(
+        **UNSHOWN,
         id=task.id.bytes,
         number=task.number,
         board=task.board.bytes,
-        board_number=0,
-        board_name="",
-        ticket_prefix="",
         ticket=task.ticket,
         title=task.title,
         description=task.description,
@@ -55,17 +58,11 @@ def task_row(task: Task) -> TaskRow:
         creator_name=task.creator_name,
         due_at=maybe_micros(task.due_at),
         not_before=maybe_micros(task.not_before),
-        estimated_hours=None,
-        actual_hours=None,
-        tags=NO_TAGS,
-        metadata=EMPTY_OBJECT,
         depends_on=b"",
         result=task.result.value if task.result else None,
         error_message=task.error_message,
         resolution=task.resolution,
         output=task.output,
-        feedback_rating=None,
-        feedback_notes=None,
         retry_count=task.retry_count,
         recorded=task.recorded,
         fence=task.fence,

@@ -6,7 +6,7 @@ Rows become plain dictionaries in one function each; the classes in `payloads.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +20,7 @@ from mission_core.boards.queries import BoardRow
 from mission_core.errors import Invalid
 from mission_core.ids import OrganizationId
 from mission_core.tasks.model import Status
-from mission_core.tasks.queries import Dependency, RunRow, TaskRow
+from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.runs import Run
 from mission_core.values import EPOCH, JsonText, json_text, moment
 from mission_http.platform.converters import converter_of
@@ -137,12 +137,12 @@ def uuids_from(raw: bytes) -> list[str]:
     return [uuid_from(raw[i : i + 16]) for i in range(0, len(raw), 16)]
 
 
-def blocking(depends_on: bytes, dependencies: Iterable[Dependency]) -> list[str]:
+def blocking(row: TaskRow) -> list[str]:
     """
-    The dependencies that are not done; one that has vanished is not.
+    The dependencies of a task that are not done; one that has vanished is not.
     """
-    done = {dependency.id for dependency in dependencies if dependency.done}
-    ids = (depends_on[i : i + 16] for i in range(0, len(depends_on), 16))
+    done = {dependency.id for dependency in row.dependencies if dependency.done}
+    ids = (row.depends_on[i : i + 16] for i in range(0, len(row.depends_on), 16))
     return [uuid_from(id) for id in ids if id not in done]
 
 
@@ -151,12 +151,8 @@ def task_from(row: TaskRow) -> dict[str, Any]:
     A task as `TaskRead`.
     """
     core_status = row.status
-    depends_on: list[str] = []
-    blocked_by: list[str] = []
-    if row.depends_on:
-        depends_on = uuids_from(row.depends_on)
-        if core_status != "done":
-            blocked_by = blocking(row.depends_on, row.dependencies)
+    depends_on = uuids_from(row.depends_on) if row.depends_on else []
+    blocked_by = blocking(row) if depends_on and core_status != "done" else []
     due_at, started_at, not_before, completed_at = row.due_at, row.started_at, row.not_before, row.completed_at
     return {
         "id": uuid_from(row.id),
