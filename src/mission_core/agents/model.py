@@ -4,8 +4,9 @@ Agents, their presence and the status derived from it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 from attrs.validators import optional
@@ -144,6 +145,17 @@ class Agent:
         Its derived status.
         """
         return self.presence.status(at=at, as_made=as_made)
+
+    def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[Agent, AgentUpdated]:
+        """
+        The agent with these fields changed.
+
+        Raises:
+            InvalidField: If a value cannot be kept.
+        """
+        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
+        after = evolve(self, **changes, updated_at=at)
+        return after, AgentUpdated(agent=self.id, changed=changed, at=at)
 
     def heard(
         self, *, at: datetime, status: str | None = None, activity: str | None = None

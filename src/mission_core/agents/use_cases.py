@@ -33,9 +33,9 @@ from mission_core.agents.model import (
     TooManyAgents,
 )
 from mission_core.boards.model import BoardDenied
-from mission_core.errors import InvalidField
+from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId
-from mission_core.values import EMPTY_OBJECT, JsonText
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -60,6 +60,29 @@ class CreateAgent:
     heartbeat_config: JsonText | None = None
     identity_profile: JsonText | None = None
     identity_template: str | None = None
+
+
+@frozen(kw_only=True)
+class UpdateAgent:
+    """
+    Change the named fields of an agent. Absent is not null, and null is not default.
+    """
+
+    agent: AgentId | AgentNumber | str
+    expects: int | None = None
+    role: str | Absent = ABSENT
+    board: BoardId | Absent | None = ABSENT
+    lead: bool | Absent = ABSENT
+    config: JsonText | Absent = ABSENT
+    session_key: str | Absent | None = ABSENT
+    soul: str | Absent | None = ABSENT
+    working_memory: str | Absent = ABSENT
+    runtime_type: str | Absent | None = ABSENT
+    workspace_path: str | Absent | None = ABSENT
+    hidden: bool | Absent = ABSENT
+    heartbeat_config: JsonText | Absent | None = ABSENT
+    identity_profile: JsonText | Absent | None = ABSENT
+    identity_template: str | Absent | None = ABSENT
 
 
 @frozen(kw_only=True)
@@ -161,6 +184,35 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
         made = await _make(ports, unit, principal, given, at=now, registered=False)
         await unit.commit()
     return made
+
+
+async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> Agent:
+    """
+    Change the named fields of an agent.
+
+    Raises:
+        AgentNotFound: If there is no such agent for this principal.
+        BoardNotFound: If it moves to a board that there is not for this principal.
+        SessionKeyTaken: If another agent has the session key.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    async with ports.unit(principal) as unit:
+        before = await agent_named(unit, cmd.agent)
+        if cmd.expects is not None and cmd.expects != before.version:
+            raise VersionMismatch(cmd.expects, before.version)
+        given = asdict(cmd, recurse=False)
+        changes = {name: given[name] for name in given if name not in ("agent", "expects")}
+        after, updated = before.edit({n: v for n, v in changes.items() if v is not ABSENT}, at=ports.clock.now())
+        if not updated.changed:
+            return before
+        if after.board is not None and after.board != before.board:
+            unit.rely_on(await unit.boards.get(after.board))
+        after = unit.agents.save(after)
+        unit.record(updated)
+        unit.result(after.id)
+        await unit.commit()
+    return after
 
 
 async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:

@@ -1,0 +1,98 @@
+"""
+Agents: edited field by field, and heard of, on every store.
+"""
+
+import asyncio
+
+import pytest
+from attrs import evolve
+
+from mission_core.agents.model import AgentNotFound, SessionKeyTaken
+from mission_core.agents.use_cases import HearAgent, UpdateAgent, hear_agent, update_agent
+from mission_core.boards.model import BoardNotFound
+from mission_core.errors import VersionMismatch
+from mission_core.ports import perform
+
+
+async def edited(world, agent, **fields):
+    return await perform(update_agent, world.ports, world.me, UpdateAgent(agent=agent.id, **fields))
+
+
+async def test_an_update_changes_the_fields_it_names_and_no_other(world):
+    """
+    Absent leaves, null clears, a value sets.
+    """
+    agent = await world.agent(soul="calm", role="coder", session_key=f"key-{world.board.id}")
+    after = await edited(world, agent, soul=None, role="tester")
+
+    assert evolve(agent, soul=None, role="tester", updated_at=after.updated_at, version=1) == after
+    assert "agent.updated" in await world.facts()
+
+
+async def test_changing_nothing_is_no_change(world):
+    """
+    The version stands and the log says nothing.
+    """
+    agent = await world.agent(role="coder")
+    after = await edited(world, agent, role="coder")
+
+    assert agent == after
+    assert "agent.updated" not in await world.facts()
+
+
+async def test_an_expected_version_must_stand(world):
+    """
+    Whoever read an older one is told so.
+    """
+    agent = await world.agent()
+    await edited(world, agent, role="tester")
+
+    with pytest.raises(VersionMismatch):
+        await edited(world, agent, role="coder", expects=0)
+
+
+async def test_what_is_named_must_be_there(world, elsewhere):
+    """
+    A board of another organization and a session key of another agent are refused.
+    """
+    agent = await world.agent(session_key=f"mine-{world.board.id}")
+    other = await world.agent("bob")
+
+    with pytest.raises(BoardNotFound):
+        await edited(world, agent, board=elsewhere.board.id)
+    with pytest.raises(SessionKeyTaken):
+        await edited(world, other, session_key=f"mine-{world.board.id}")
+    with pytest.raises(AgentNotFound):
+        await edited(elsewhere, agent, role="spy")
+
+
+async def test_an_edit_and_a_heartbeat_do_not_meet(world):
+    """
+    Presence is a record beside the agent: neither undoes the other, and neither is repeated.
+    """
+    agent = await world.agent()
+    await asyncio.gather(
+        edited(world, agent, role="tester"),
+        perform(hear_agent, world.ports, world.me, HearAgent(agent=agent.id, status="busy")),
+    )
+    async with world.ports.unit(world.me) as unit:
+        after = await unit.agents.get(agent.id)
+
+    assert ("tester", "busy", 1) == (after.role, after.status(at=world.clock.now()), after.version)
+
+
+async def test_an_agent_that_falls_silent_is_offline_and_comes_back(world):
+    """
+    The log tells of the change, not of every sign of life.
+    """
+    agent = await world.agent()
+    for _ in range(3):
+        await perform(hear_agent, world.ports, world.me, HearAgent(agent=agent.id))
+        world.clock.advance(minutes=1)
+    world.clock.advance(minutes=11)
+    async with world.ports.unit(world.me) as unit:
+        silent = await unit.agents.get(agent.id)
+    back = await perform(hear_agent, world.ports, world.me, HearAgent(agent=agent.id))
+
+    assert ("offline", "online") == (silent.status(at=world.clock.now()), back.status(at=world.clock.now()))
+    assert 2 == (await world.facts()).count("agent.status_changed")
