@@ -4,15 +4,17 @@ Reading tasks and runs in memory.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from mission_adapters.memory.tables import granted
+from mission_core.accounts.model import Principal, board_of
 from mission_core.boards.model import Board
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.queries import Dependency, Reading, RunRow, TaskRow
+from mission_core.tasks.queries import Dependency, Reading, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.runs import Run
 from mission_core.values import Listed, canonical, micros, name_key
 
@@ -24,12 +26,17 @@ if TYPE_CHECKING:
     from mission_adapters.memory.boards import BoardTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
-    from mission_core.accounts.model import Principal
     from mission_core.ids import TaskId, TaskNumber
-    from mission_core.tasks.queries import TaskFilter
     from mission_core.values import Page
 
 UNDER_WAY = frozenset({Status.ASSIGNED, Status.IN_PROGRESS})
+EVERY = TaskFilter()
+AS_THEY_ARE = (
+    "number", "ticket", "title", "description", "priority", "creator_name", "metadata", "error_message", "resolution",
+    "output", "feedback_rating", "feedback_notes", "retry_count", "fence", "attempts", "max_attempts", "hand_over",
+    "version",
+)  # fmt: skip
+MOMENTS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "started_at", "completed_at")
 
 
 @frozen
@@ -53,10 +60,19 @@ class MemoryTaskReads:
         """
         Task rows, newest first.
         """
+        if wanted == EVERY and board_of(principal) is None:
+            return self._page_of_all(principal, page)
         found = [task for task in self._visible(principal) if self._fits(task, wanted)]
         rest = found if page.after is None else [task for task in found if task.number < page.after]
         shown = rest[page.offset : page.offset + page.limit]
         return Listed([self._row(self.tasks.resolved(task)) for task in shown], len(found))
+
+    def _page_of_all(self, principal: Principal, page: Page) -> Listed:
+        places = self.tasks.in_order.of(principal.organization)
+        below = len(places) if page.after is None else bisect_left(places, (page.after,))
+        end = max(below - page.offset, 0)
+        shown = self.tasks.each(id for _, id in reversed(places[max(end - page.limit, 0) : end]))
+        return Listed([self._row(self.tasks.resolved(task)) for task in shown], len(places))
 
     async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
         """
@@ -124,48 +140,26 @@ def task_row(task: Task, board: Board, depends_on: list[Task]) -> TaskRow:
     The task as reads show it, its assignee's agent found already.
     """
     assignee, creator = task.assignee, task.creator
+    plain: dict[str, Any] = {name: getattr(task, name) for name in AS_THEY_ARE}
+    plain |= {name: _micros(getattr(task, name)) for name in MOMENTS}
     return TaskRow(
+        **plain,
         id=task.id.bytes,
-        number=task.number,
         board=task.board.bytes,
         board_number=board.number,
         board_name=board.name,
         ticket_prefix=board.ticket_prefix,
-        ticket=task.ticket,
-        title=task.title,
-        description=task.description,
         status=task.status.value,
-        priority=task.priority,
         assignee=assignee.name if assignee else None,
         assignee_agent=assignee.agent.bytes if assignee and assignee.agent else None,
         creator_kind=creator.kind,
         creator_id=creator.id.bytes if creator.id else None,
-        creator_name=task.creator_name,
-        due_at=_micros(task.due_at),
-        not_before=_micros(task.not_before),
         estimated_hours=_float(task.estimated_hours),
         actual_hours=_float(task.actual_hours),
         tags=canonical(task.tags),
-        metadata=task.metadata,
         depends_on=b"".join(each.bytes for each in task.depends_on),
         result=task.result.value if task.result else None,
-        error_message=task.error_message,
-        resolution=task.resolution,
-        output=task.output,
-        feedback_rating=task.feedback_rating,
-        feedback_notes=task.feedback_notes,
-        retry_count=task.retry_count,
         recorded=int(task.recorded),
-        fence=task.fence,
-        attempts=task.attempts,
-        max_attempts=task.max_attempts,
-        hand_over=task.hand_over,
-        created_at=micros(task.created_at),
-        updated_at=micros(task.updated_at),
-        moved_at=micros(task.moved_at),
-        started_at=_micros(task.started_at),
-        completed_at=_micros(task.completed_at),
-        version=task.version,
         dependencies=tuple(
             Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on
         ),

@@ -94,7 +94,7 @@ class TaskTable(Table[Task]):
         The task's dependencies that are not done.
         """
         named = (self.rows.get(each) for each in task.depends_on)
-        return [each for each in named if each is not None and each.status is not Status.DONE]
+        return [each for each in named if each is not None and _blocks(each)]
 
     def wake(self, organization: OrganizationId, *, at: datetime) -> None:
         """
@@ -125,13 +125,13 @@ class TaskTable(Table[Task]):
     def _set(self, id: UUID, row: Task | None) -> None:
         before = self.rows.get(id)
         super()._set(id, row)
-        if _done(before) != _done(row):
+        if _blocks(before) != _blocks(row):
             for each in self.each(self.dependents.of(id)):
                 self.queue.enter(each)
 
 
-def _done(task: Task | None) -> bool:
-    return task is not None and task.status is Status.DONE
+def _blocks(task: Task | None) -> bool:
+    return task is not None and task.status is not Status.DONE
 
 
 def _name_of(task: Task) -> Iterable[object]:

@@ -5,6 +5,7 @@ Taking work under a lease, and everything that happens to it until it is handed 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
@@ -334,7 +335,7 @@ def _run_named(ports: Ports, lease: str) -> RunId:
 
 
 def _check_lease(ports: Ports, task: Task, run: Run, lease: str) -> None:
-    if run.task != task.id or ports.secrets.lease(run.id, run.fence) != lease:
+    if run.task != task.id or not compare_digest(ports.secrets.lease(run.id, run.fence), lease):
         raise LeaseUnknown
 
 
@@ -428,7 +429,7 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
     async with ports.unit(principal) as unit:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.COMPLETED and run.outcome == cmd.outcome:
-            return task
+            return await unit.tasks.get(task.id)  # what was read above may be older than the run
         _expected(task, None, cmd.expects)
         passage = await unit.gates.of(task)
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
@@ -457,7 +458,7 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
     async with ports.unit(principal) as unit:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.FAILED and run.failure == cmd.failure:
-            return task
+            return await unit.tasks.get(task.id)  # what was read above may be older than the run
         _expected(task, None, cmd.expects)
         run, failed = run.fail(cmd.failure, at=now, current=task.fence)
         task, moved = task.lose(run, cmd.failure, since=now, at=now)
@@ -484,7 +485,7 @@ async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> 
     async with ports.unit(principal) as unit:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.RELEASED and run.note == cmd.note:
-            return task
+            return await unit.tasks.get(task.id)  # what was read above may be older than the run
         _expected(task, None, cmd.expects)
         run, released = run.release(cmd.note, at=now, current=task.fence)
         task, moved = task.put_back(run, note=cmd.note, at=now)
@@ -547,6 +548,7 @@ def _ordered(unit: UnitOfWork, task: Task, run: Run, order: Order, to: str | Non
         return unit.tasks.save(moved)
     ordered, given = run.order(order)
     unit.runs.save(ordered)
+    unit.rely_on(task)
     unit.record(given)
     return task
 
