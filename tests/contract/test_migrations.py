@@ -129,8 +129,8 @@ def test_migrating_again_changes_nothing(empty_url: str) -> None:
     """
     migrate(empty_url)
     before = shape(empty_url)
-    migrate(empty_url)
 
+    assert HEAD == migrate(empty_url)
     assert before == shape(empty_url)
     assert [(HEAD,)] == asked(empty_url, f"SELECT version_num FROM {VERSIONS}")
 

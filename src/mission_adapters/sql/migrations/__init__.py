@@ -46,9 +46,12 @@ def path_in(url: str) -> str | None:
     raise ValueError(f"no such database: a URL is sqlite:///path or postgresql://..., this one begins with {scheme!r}")
 
 
-def migrate(url: str) -> None:
+def migrate(url: str) -> str:
     """
     Take the revisions that the database lacks. Blocks, and must not be called on a running event loop.
+
+    Returns:
+        The revision that the database is at.
 
     Raises:
         ValueError: If the URL names no such database.
@@ -57,11 +60,12 @@ def migrate(url: str) -> None:
     path = path_in(url)
     if path is None:
         asyncio.run(_migrate_postgres(url))
-        return
+        return HEAD
     try:
         _migrate_sqlite(path)
     except sqlite3.Error as error:
         raise StoreFailed(f"SQLite: {error}") from error
+    return HEAD
 
 
 def config() -> Config:
