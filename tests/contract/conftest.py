@@ -3,7 +3,6 @@ What the contracts of all stores share: each store opened once, and an organizat
 """
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -190,14 +189,6 @@ async def fleet(world: World) -> AsyncIterator[Fleet]:
     """
     async with fleet_over(world.ports, world.me, world.board.number) as fleet:
         yield fleet
-
-
-@pytest.fixture
-def store_file(store_url: str) -> Path | None:
-    """
-    The file of a store that has one.
-    """
-    return Path(store_url.removeprefix("sqlite:///")) if store_url.startswith("sqlite") else None
 
 
 def viewer(world: World) -> System:
