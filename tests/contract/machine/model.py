@@ -1,0 +1,709 @@
+"""
+What every store must do, told a second time: plain dictionaries and small functions, and nothing of the code that
+it judges.
+
+Ids are integers, moments microseconds, enumerations their values. An answer is a pair of its kind and its facts; a
+refusal is an answer too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+Answer = tuple[str, dict[str, Any]]
+Row = dict[str, Any]
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+DAY = 86_400 * SECOND
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+NOBODY = 1 << 60
+"""Where ids begin that nobody has."""
+
+RANKS = ("critical", "high", "medium", "low")
+IDLE = ("inbox", "assigned")
+FINISHED = ("done", "failed")
+ROLES = ("viewer", "operator", "admin")
+WHO = {
+    "boss": {"role": "admin", "agent": None, "board": None},
+    "clerk": {"role": "operator", "agent": None, "board": None},
+    "guest": {"role": "viewer", "agent": None, "board": None},
+    "Carl": {"role": "operator", "agent": "Carl", "board": "open"},
+    "Dora": {"role": "operator", "agent": "Dora", "board": None},
+}
+"""Who may ask: three that are no agents, an agent confined to a board, and one that is not."""
+
+REGISTERED = {str(own["agent"]).casefold() for own in WHO.values() if own["agent"]}
+
+FOLLOWS = {
+    "transient": "retry",
+    "rate_limited": "retry",
+    "timeout": "retry",
+    "crashed": "retry",
+    "tool_failed": "retry",
+    "lease_expired": "retry",
+    "unclear": "person",
+    "access_missing": "person",
+    "impossible": "never",
+    "refused": "never",
+}
+"""What follows a failure of each reason."""
+
+
+def written(moment: int) -> str:
+    """
+    A moment as messages write it.
+    """
+    return (EPOCH + timedelta(microseconds=moment)).isoformat()
+
+
+class Refused(Exception):
+    """
+    The answer is a refusal of this kind.
+    """
+
+    def __init__(self, kind: str, **facts: object) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.facts = facts
+
+
+class Model:
+    """
+    One organization. Operations bear the names of what they model, and change nothing when they refuse.
+    """
+
+    def __init__(self, *, now: int, boards: dict[str, Row]) -> None:
+        self.now = now
+        self.boards = boards
+        self.tasks: dict[int, Row] = {}
+        self.runs: dict[int, Row] = {}
+        self.born: dict[int, int] = {}
+        self.drawn: dict[str, int] = {}
+        self.log: list[tuple[str, int, str]] = []
+        self.ids: Iterator[int] = iter(())
+        self.who = ""
+
+    def copy(self) -> Model:
+        """
+        Another one that stands where this one does.
+        """
+        other = Model(now=self.now, boards={name: dict(board) for name, board in self.boards.items()})
+        other.tasks = {id: dict(task) for id, task in self.tasks.items()}
+        other.runs = {id: dict(run) for id, run in self.runs.items()}
+        other.born, other.drawn, other.log = dict(self.born), dict(self.drawn), list(self.log)
+        return other
+
+    def become(self, other: Model) -> None:
+        """
+        Stand where the other one does.
+        """
+        self.now, self.boards, self.tasks, self.runs = other.now, other.boards, other.tasks, other.runs
+        self.born, self.drawn, self.log = other.born, other.drawn, other.log
+
+    def answer(self, name: str, who: str, facts: dict[str, Any], *, ids: int) -> Answer:
+        """
+        What asking for this answers. Ids come one after another from *ids* on.
+        """
+        world = self.copy()
+        world.ids, world.who = count(ids), who
+        operation: Callable[..., Answer] = getattr(world, name)
+        try:
+            answer = operation(**facts)
+        except Refused as no:
+            self.drawn = world.drawn
+            return no.kind, no.facts
+        self.become(world)
+        return answer
+
+    # What operations share.
+
+    def at_least(self, role: str) -> None:
+        own = WHO[self.who]["role"]
+        if ROLES.index(own) < ROLES.index(role):
+            raise Refused("RoleTooLow", needed=role, role=own)
+
+    def may_see(self, board: str) -> None:
+        if WHO[self.who]["board"] not in (None, board):
+            raise Refused("BoardDenied")
+
+    def found(self, number: int, on: str | None = None, expects: int | None = None) -> Row:
+        task = self.tasks.get(self.born.get(number, 0))
+        if task is None:
+            raise Refused("TaskNotFound")
+        self.may_see(task["board"])
+        return self.expected(task, on, expects)
+
+    def expected(self, task: Row, on: str | None, expects: int | None) -> Row:
+        if on is not None and task["board"] != on:
+            raise Refused("TaskNotFound")
+        if expects is not None and expects != task["version"]:
+            raise Refused("VersionMismatch", expected=expects, current=task["version"])
+        return task
+
+    def note(self, kind: str, about: int) -> None:
+        self.log.append((kind, about, self.who))
+
+    def open_of(self, task: Row) -> tuple[int, ...]:
+        return tuple(each for each in task["depends_on"] if self.tasks[each]["status"] != "done")
+
+    def live(self, task: Row) -> Row | None:
+        run = self.runs.get(task["run"])
+        return run if run and self.now < run["expires_at"] else None
+
+    def lapsed(self, task: Row) -> Row | None:
+        run = self.runs.get(task["run"])
+        return run if run and self.now >= run["expires_at"] else None
+
+    def move(self, task: Row, to: str, *, at: int | None = None, note: bool = True) -> None:
+        at = self.now if at is None else at
+        task.update(status=to, moved_at=at, updated_at=at)
+        if to == "in_progress":
+            task["started_at"] = at
+        elif to not in ("awaiting_owner", "done"):
+            task["started_at"] = None
+        if to == "done" and task["completed_at"] is None:
+            task["completed_at"] = at
+        if note:
+            self.note("task.moved", task["id"])
+
+    def end(self, run: Row, state: str, kind: str, **facts: object) -> None:
+        run.update(state=state, ended_at=self.now, version=run["version"] + 1, **facts)
+        self.note(kind, run["task"])
+
+    def free(self, task: Row, run: Row) -> None:
+        task["run"] = None
+        if run["from_queue"]:
+            task["assignee"] = None
+
+    def rest(self, task: Row) -> str:
+        return "assigned" if task["assignee"] else "inbox"
+
+    def dependents(self, id: int) -> list[Row]:
+        return sorted((t for t in self.tasks.values() if id in t["depends_on"]), key=lambda t: t["number"])
+
+    # Making, editing, removing.
+
+    def create(
+        self, *, board: str, title: str = "", status: str = "inbox", priority: str = "medium",
+        assignee: str | None = None, due_at: int | None = None, not_before: int | None = None,
+        depends_on: Sequence[int] = (), by_id: bool = False, max_attempts: int = 5,
+    ) -> Answer:  # fmt: skip
+        self.at_least("operator")
+        if status in FINISHED and WHO[self.who]["role"] != "admin":
+            raise Refused("RecordingDenied")
+        self.may_see(board)
+        number = self.drawn["task"] = self.drawn.get("task", 0) + 1
+        ticket = self.drawn[board] = self.drawn.get(board, 0) + 1
+        if assignee and status == "inbox":
+            status = "assigned"
+        task = {
+            "id": next(self.ids), "number": number, "ticket": ticket, "board": board, "title": title,
+            "status": status, "priority": priority, "assignee": assignee, "due_at": due_at,
+            "not_before": not_before, "depends_on": (), "result": None, "error_message": None, "resolution": None,
+            "output": None, "hand_over": None, "recorded": status == "done", "fence": 0, "attempts": 0,
+            "max_attempts": max_attempts, "run": None, "created_at": self.now, "updated_at": self.now,
+            "moved_at": self.now, "started_at": self.now if status == "in_progress" else None,
+            "completed_at": self.now if status == "done" else None, "version": 0,
+        }  # fmt: skip
+        if depends_on:
+            self.depend(task, depends_on, by_id)
+            late = self.open_of(task)
+            if late and status != "backlog" and (assignee or status != "inbox"):
+                raise Refused("Blocked", task=task["id"], by=late)
+        self.tasks[task["id"]] = task
+        self.born[number] = task["id"]
+        self.note("task.created", task["id"])
+        return "Task", dict(task)
+
+    def depend(self, task: Row, named: Sequence[int], by_id: bool) -> None:
+        ids = [self.born.get(n, NOBODY + n) if by_id else self.named(n) for n in named]
+        wanted = tuple(dict.fromkeys(ids))
+        if wanted == task["depends_on"]:
+            return
+        if task["id"] in wanted:
+            raise Refused("DependsOnItself")
+        here = {id for id, other in self.tasks.items() if other["board"] == task["board"]}
+        missing = tuple(id for id in wanted if id not in here and id not in task["depends_on"])
+        if missing:
+            raise Refused("DependencyNotFound", missing=missing)
+        if task["id"] in self.upstream(wanted):
+            raise Refused("DependencyCycle")
+        task["depends_on"] = wanted
+
+    def named(self, number: int) -> int:
+        id = self.born.get(number)
+        if id not in self.tasks:
+            raise Refused("DependencyNotFound", missing=(number,))
+        return int(self.found(number)["id"])
+
+    def upstream(self, ids: Sequence[int]) -> set[int]:
+        """
+        These and all that they wait for.
+        """
+        reached: set[int] = set()
+        ahead = list(ids)
+        while ahead:
+            id = ahead.pop()
+            if id not in reached and id in self.tasks:
+                reached.add(id)
+                ahead.extend(self.tasks[id]["depends_on"])
+        return reached
+
+    def edit(
+        self, *, task: int, on: str | None = None, expects: int | None = None, own: bool = False,
+        by_id: bool = False, team: bool = False, unless: Sequence[str] = (), comment: str | None = None,
+        changes: dict[str, Any],
+    ) -> Answer:  # fmt: skip
+        self.at_least("operator")
+        found = self.expected(self.own(self.found(task, on), own), None, expects)
+        before = dict(found)
+        if before["status"] in unless:
+            changes = {k: v for k, v in changes.items() if k != "status"}
+        if team and changes.get("assignee", "") is None and self.nobody(before["assignee"]):
+            changes = {k: v for k, v in changes.items() if k != "assignee"}
+        plain = {k: v for k, v in changes.items() if k not in ("status", "assignee", "board", "depends_on")}
+        found.update(plain)
+        if "board" in changes:
+            self.to_board(found, changes["board"])
+        if "depends_on" in changes:
+            self.depend(found, changes["depends_on"], by_id)
+            if before["status"] == "done" and found["depends_on"] != before["depends_on"]:
+                raise Refused("DependenciesFrozen")
+        status, assignee = self.meant(before, found, changes, team)
+        if status != before["status"]:
+            self.pass_gates(found, status, comment)
+            self.move(found, status)
+        if assignee != before["assignee"]:
+            found["assignee"] = assignee
+            self.note("task.assigned", found["id"])
+        if found == before and not comment:
+            return "Task", before
+        if comment:
+            self.note("task.commented", found["id"])
+        self.by_hand(before, found)
+        found["updated_at"] = self.now
+        found["version"] += 1
+        if before["status"] == "done" != found["status"]:
+            self.reset_dependents(found["id"])
+        self.note("task.updated", found["id"])
+        return "Task", dict(found)
+
+    def nobody(self, name: str | None) -> bool:
+        """
+        Whether this is the name of nobody who is registered.
+        """
+        return name is not None and name.casefold() not in REGISTERED
+
+    def own(self, task: Row, only: bool) -> Row:
+        """
+        The task, which must be the agent's own where only that is reached.
+        """
+        own = WHO[self.who]["agent"]
+        if only and own is not None and (task["assignee"] or "").casefold() != own.casefold():
+            raise Refused("NotYourTask")
+        return task
+
+    def to_board(self, task: Row, board: str) -> None:
+        self.may_see(board)
+        if board != task["board"]:
+            self.drawn[board] = self.drawn.get(board, 0) + 1
+            task.update(board=board, ticket=self.drawn[board])
+
+    def meant(self, before: Row, after: Row, changes: dict[str, Any], team: bool) -> tuple[str, str | None]:
+        """
+        The status and assignee that somebody's write asks for.
+        """
+        status = changes.get("status", before["status"])
+        assignee = (changes["assignee"] or None) if "assignee" in changes else before["assignee"]
+        if team:
+            moves = status != before["status"]
+            if (moves or status not in (*FINISHED, "backlog")) and self.open_of(after):
+                return "inbox", None
+            if moves and status in ("inbox", "review") and "assignee" not in changes:
+                return status, None
+            if status in IDLE and (moves or assignee != before["assignee"]):
+                return "assigned" if assignee else "inbox", assignee
+            return status, assignee
+        if "status" not in changes and "assignee" in changes:
+            if assignee and status == "inbox":
+                return "assigned", assignee
+            if not assignee and status == "assigned":
+                return "inbox", assignee
+        return status, assignee
+
+    def pass_gates(self, task: Row, to: str, comment: str | None) -> None:
+        rules = self.boards[task["board"]]
+        if to == "done" and rules["review"] and task["status"] not in ("review", "quality_review"):
+            raise Refused("GateClosed", rule="require_review_before_done", task=task["id"])
+        if to == "done" and rules["approval"]:
+            raise Refused("GateClosed", rule="require_approval_for_done", task=task["id"])
+        if to in ("review", "quality_review") and rules["comment"] and not comment:
+            raise Refused("CommentRequired", rule="comment_required_for_review", task=task["id"])
+
+    def by_hand(self, before: Row, after: Row) -> None:
+        """
+        A write of status or assignee ends the lease and raises the fence.
+        """
+        same = before["status"] == after["status"] and before["assignee"] == after["assignee"]
+        if before["run"] is None or same:
+            return
+        after["run"] = None
+        after["fence"] += 1
+        self.end(self.runs[before["run"]], "revoked", "run.revoked", note="the task was changed by hand")
+
+    def reset_dependents(self, id: int) -> None:
+        for each in self.dependents(id):
+            if each["status"] in (*FINISHED, *IDLE, "backlog"):
+                continue
+            before = dict(each)
+            each["assignee"] = None
+            self.move(each, "inbox", note=False)
+            self.by_hand(before, each)
+            self.note("task.moved", each["id"])
+            each["version"] += 1
+
+    def delete(
+        self, *, task: int, on: str | None = None, expects: int | None = None, own: bool = False
+    ) -> Answer:
+        self.at_least("operator")
+        found = self.expected(self.own(self.found(task, on), own), None, expects)
+        if found["run"] is not None:
+            self.end(self.runs[found["run"]], "revoked", "run.revoked", note="the task was deleted")
+        for each in self.dependents(found["id"]):
+            left = tuple(other for other in each["depends_on"] if other != found["id"])
+            each.update(depends_on=left, updated_at=self.now, version=each["version"] + 1)
+        del self.tasks[found["id"]]
+        self.note("task.deleted", found["id"])
+        return "Task", found
+
+    def gates(self, *, board: str, approval: bool, review: bool, comment: bool) -> Answer:
+        self.at_least("operator")
+        self.may_see(board)
+        kept = self.boards[board]
+        kept.update(approval=approval, review=review, comment=comment, version=kept["version"] + 1)
+        self.note("board.updated", kept["id"])
+        return "Board", dict(kept)
+
+    # Taking work.
+
+    def claimant(self, agent: str | None) -> str:
+        own = WHO[self.who]["agent"]
+        if own is not None:
+            if agent is not None and agent.casefold() != own.casefold():
+                raise Refused("NotYourAgent")
+            return str(own)
+        if not agent:
+            raise Refused("InvalidField", field="agent")
+        return agent
+
+    def claim_next(self, *, agent: str | None, board: str | None = None, term: int = 300 * SECOND) -> Answer:
+        self.at_least("operator")
+        by, run = self.claimant(agent), next(self.ids)
+        if board is not None:
+            self.may_see(board)
+        wanted = board or WHO[self.who]["board"]
+        self.notice_all()
+        queue = [t for t in self.tasks.values() if wanted in (None, t["board"]) and not self.in_the_way(t, by)]
+        if not queue:
+            return "None", {}
+        first = min(queue, key=lambda t: (self.rank(t), t["due_at"] is None, t["due_at"] or 0, t["number"]))
+        return self.take(first, by, run, term)
+
+    def claim(
+        self, *, task: int, agent: str | None, on: str | None = None, expects: int | None = None,
+        term: int = 300 * SECOND,
+    ) -> Answer:  # fmt: skip
+        self.at_least("operator")
+        by, run = self.claimant(agent), next(self.ids)
+        found = self.found(task, on, expects)
+        version = found["version"]
+        if self.lapsed(found):
+            self.notice(found)
+        why = self.in_the_way(found, by)
+        if why:
+            raise Refused("NotClaimable", task=found["id"], why=why)
+        found["version"] = version
+        return self.take(found, by, run, term)
+
+    def rank(self, task: Row) -> int:
+        return RANKS.index(task["priority"]) if task["priority"] in RANKS else len(RANKS)
+
+    def in_the_way(self, task: Row, by: str) -> str | None:
+        if self.live(task):
+            return "leased"
+        if task["status"] not in IDLE:
+            return "status"
+        if self.open_of(task):
+            return "blocked"
+        if task["not_before"] is not None and self.now < task["not_before"]:
+            return "resting"
+        if task["assignee"] and task["assignee"].casefold() != by.casefold():
+            return "assigned"
+        return None
+
+    def take(self, task: Row, by: str, id: int, term: int) -> Answer:
+        delay = min(5 * SECOND * 2 ** task["attempts"], 10 * MINUTE)
+        self.runs[id] = run = {
+            "id": id, "task": task["id"], "fence": task["fence"] + 1, "attempt": task["attempts"] + 1, "by": by,
+            "from_queue": task["assignee"] is None, "state": "leased", "term": term, "delay": delay,
+            "claimed_at": self.now, "expires_at": self.now + term, "heartbeat_at": self.now, "progress": None,
+            "orders": (), "paused": False, "waiting_for": None, "resumes_at": None, "ended_at": None,
+            "result": None, "resolution": None, "output": None, "failure": None, "message": None, "note": None,
+            "version": 0,
+        }  # fmt: skip
+        self.move(task, "in_progress", note=False)
+        task.update(assignee=by, fence=run["fence"], attempts=run["attempt"], run=id, not_before=None)
+        task["version"] += 1
+        self.note("task.claimed", task["id"])
+        return "Claimed", {"task": dict(task), "run": dict(run)}
+
+    def sweep(self, *, passes_over: Sequence[int] = ()) -> Answer:
+        return "int", {"value": self.notice_all(passes_over)}
+
+    def notice_all(self, passes_over: Sequence[int] = ()) -> int:
+        ended = [t for t in self.tasks.values() if self.lapsed(t) and t["number"] not in passes_over]
+        for task in sorted(ended, key=lambda t: (self.runs[t["run"]]["expires_at"], t["run"])):
+            self.notice(task)
+        return len(ended)
+
+    def notice(self, task: Row) -> None:
+        run = self.runs[task["run"]]
+        silence = f"no heartbeat since {written(run['heartbeat_at'])}"
+        self.end(run, "expired", "run.expired", failure="lease_expired", message=silence)
+        run["ended_at"] = run["expires_at"]
+        self.lose(task, run, "lease_expired", silence, since=run["expires_at"])
+        task["version"] += 1
+
+    def lose(
+        self, task: Row, run: Row, reason: str, message: str | None, *, since: int, at: int | None = None,
+        note: bool = True,
+    ) -> None:  # fmt: skip
+        self.free(task, run)
+        if any(kind == "cancel" for _, kind, _, _ in run["orders"]):
+            to = "backlog"
+        elif FOLLOWS[reason] == "never":
+            to = "failed"
+        elif FOLLOWS[reason] == "person":
+            to = "awaiting_owner"
+        elif task["attempts"] >= task["max_attempts"]:
+            to = "failed"
+        else:
+            to = self.rest(task)
+        self.move(task, to, at=at, note=note)
+        task["not_before"] = since + run["delay"] if to in IDLE else None
+        task["error_message"] = message or reason
+        if to == "failed":
+            task["result"] = "failed"
+
+    # Working under a lease.
+
+    def heartbeat(
+        self, *, task: int, lease: int, on: str | None = None, expects: int | None = None,
+        progress: str | None = None, acknowledges: int | None = None, waiting_for: str | None = None,
+        wait: int = DAY,
+    ) -> Answer:  # fmt: skip
+        self.at_least("operator")
+        run = self.leased(lease)
+        found = self.tasks.get(run["task"])
+        if found is None:
+            raise Refused("RunNotFound")
+        self.may_see(found["board"])
+        if self.born.get(task) != found["id"]:
+            raise Refused("LeaseUnknown")
+        self.expected(found, on, expects)
+        self.alive(run, found)
+        cancels = any(id == acknowledges and kind == "cancel" for id, kind, _, _ in run["orders"])
+        told = self.acknowledge(run, acknowledges)
+        waits = run["state"] == "suspended" and self.now < run["resumes_at"]
+        run.update(heartbeat_at=self.now, progress=progress or run["progress"])
+        if not waits:
+            run["expires_at"] = self.now + run["term"]
+        if cancels:
+            self.end(run, "revoked", "run.revoked", note="an operator cancelled it")
+            self.free(found, run)
+            self.move(found, "backlog")
+            found["version"] += 1
+        elif waiting_for is not None and run["state"] == "leased":
+            until = self.now + wait
+            run.update(state="suspended", waiting_for=waiting_for, resumes_at=until, expires_at=until + run["term"])
+            run["version"] += 1
+            self.note("run.suspended", found["id"])
+            self.move(found, "awaiting_owner")
+            found["version"] += 1
+        elif run["state"] == "suspended" and not waits:
+            self.resume(found, run)
+        elif told:
+            run["version"] += 1
+        order = self.standing(run)
+        told = order[1] if order else "cancel" if cancels else "pause" if run["paused"] else "continue"
+        instruction = "continue" if told == "resume" else told
+        return "Beat", {"run": dict(run), "order": order, "instruction": instruction}
+
+    def leased(self, lease: int) -> Row:
+        """
+        The run that a lease names: zero stands for one that is malformed, what is unknown for one never given out.
+        """
+        if lease == 0:
+            raise Refused("LeaseUnknown")
+        if lease not in self.runs:
+            raise Refused("RunNotFound")
+        return self.runs[lease]
+
+    def alive(self, run: Row, task: Row) -> None:
+        if run["state"] not in ("leased", "suspended") or self.now >= run["expires_at"]:
+            raise Refused("LeaseLost", task=task["id"], fence=run["fence"], current=task["fence"])
+
+    def acknowledge(self, run: Row, order: int | None) -> bool:
+        for id, kind, _, _ in run["orders"]:
+            if id == order:
+                run["orders"] = tuple(each for each in run["orders"] if each[0] != order)
+                if kind in ("pause", "resume"):
+                    run["paused"] = kind == "pause"
+                self.note("run.acknowledged", run["task"])
+                return True
+        return False
+
+    def resume(self, task: Row, run: Row) -> None:
+        run.update(
+            state="leased", waiting_for=None, resumes_at=None, expires_at=self.now + run["term"],
+            heartbeat_at=self.now, version=run["version"] + 1,
+        )  # fmt: skip
+        self.note("run.resumed", task["id"])
+        self.move(task, "in_progress")
+        task["version"] += 1
+
+    def standing(self, run: Row) -> tuple[int, str, str | None, str] | None:
+        cancels = [order for order in run["orders"] if order[1] == "cancel"]
+        return next(iter((*cancels, *run["orders"])), None)
+
+    def held(self, task: int, lease: int, on: str | None) -> tuple[Row, Row]:
+        self.at_least("operator")
+        found = self.found(task, on)
+        run = self.leased(lease)
+        if run["task"] != found["id"]:
+            raise Refused("LeaseUnknown")
+        return found, run
+
+    def complete(
+        self, *, task: int, lease: int, on: str | None = None, expects: int | None = None,
+        result: str = "success", resolution: str | None = None, output: str | None = None,
+    ) -> Answer:  # fmt: skip
+        found, run = self.held(task, lease, on)
+        content = {"result": result, "resolution": resolution, "output": output}
+        if run["state"] == "completed" and all(run[k] == v for k, v in content.items()):
+            return "Task", dict(found)
+        self.expected(found, None, expects)
+        self.alive(run, found)
+        self.end(run, "completed", "run.completed", **content)
+        rules = self.boards[found["board"]]
+        self.move(found, "review" if rules["approval"] or rules["review"] else "done")
+        found.update(run=None, hand_over=None, error_message=None, result=result)
+        found.update({k: v for k, v in content.items() if v is not None})
+        found["version"] += 1
+        return "Task", dict(found)
+
+    def fail(
+        self, *, task: int, lease: int, on: str | None = None, expects: int | None = None, reason: str,
+        message: str | None = None,
+    ) -> Answer:  # fmt: skip
+        found, run = self.held(task, lease, on)
+        if run["state"] == "failed" and (run["failure"], run["message"]) == (reason, message):
+            return "Task", dict(found)
+        self.expected(found, None, expects)
+        self.alive(run, found)
+        self.end(run, "failed", "run.failed", failure=reason, message=message)
+        self.lose(found, run, reason, message, since=self.now)
+        found["version"] += 1
+        return "Task", dict(found)
+
+    def release(
+        self, *, task: int, lease: int, on: str | None = None, expects: int | None = None, note: str | None = None
+    ) -> Answer:
+        found, run = self.held(task, lease, on)
+        if run["state"] == "released" and run["note"] == note:
+            return "Task", dict(found)
+        self.expected(found, None, expects)
+        self.alive(run, found)
+        self.end(run, "released", "run.released", note=note)
+        self.free(found, run)
+        self.move(found, self.rest(found))
+        found.update(attempts=max(found["attempts"] - 1, 0), hand_over=note, version=found["version"] + 1)
+        return "Task", dict(found)
+
+    def order(
+        self, *, task: int, kind: str, on: str | None = None, expects: int | None = None,
+        message: str | None = None, to: str | None = None,
+    ) -> Answer:  # fmt: skip
+        self.at_least("operator")
+        if kind == "steer" and not message:
+            raise Refused("InvalidField", field="message")
+        found = self.found(task, on, expects)
+        run = self.live(found)
+        if run is None:
+            raise Refused("NotRunning", task=found["id"])
+        own = WHO[self.who]["agent"]
+        if own is not None and run["by"].casefold() != own.casefold():
+            raise Refused("NotYourTask")
+        id = next(self.ids)
+        if kind == "steal":
+            self.end(run, "revoked", "run.revoked", note=message or "an operator took it")
+            found.update(run=None, assignee=to, fence=found["fence"] + 1)
+            found.update(attempts=max(found["attempts"] - 1, 0), version=found["version"] + 1)
+            self.move(found, self.rest(found))
+        elif kind == "resume" and run["state"] == "suspended":
+            if message:
+                self.add_order(run, id, "steer", message)
+            self.resume(found, run)
+        else:
+            self.add_order(run, id, kind, message)
+            run["version"] += 1
+        return "Task", dict(found)
+
+    def add_order(self, run: Row, id: int, kind: str, message: str | None) -> None:
+        kept = run["orders"]
+        if kind == "cancel":
+            kept = ()
+        elif kind != "steer":
+            kept = tuple(each for each in kept if each[1] not in ("pause", "resume"))
+        if len(kept) == 16:
+            raise Refused("TooManyOrders")
+        run["orders"] = (*kept, (id, kind, message, self.who))
+        self.note("run.ordered", run["task"])
+
+    # Where a task stands.
+
+    def stands(self, task: Row) -> tuple[str, int]:
+        """
+        The one state it is in, and since when.
+        """
+        run = self.live(task)
+        if run is not None:
+            if run["state"] == "suspended" and self.now < run["resumes_at"]:
+                return "waiting", task["moved_at"]
+            return "leased", run["claimed_at"]
+        lapsed = self.lapsed(task)
+        if lapsed is not None:
+            task, end = dict(task), lapsed["expires_at"]
+            self.lose(task, lapsed, "lease_expired", None, since=end, at=end, note=False)
+        return self.state_of(task), task["moved_at"]
+
+    def state_of(self, task: Row) -> str:
+        status = task["status"]
+        if status in FINISHED:
+            return "finished"
+        if status == "in_progress":
+            return "held"
+        if status == "backlog":
+            return "parked"
+        if status not in IDLE:
+            return "waiting"
+        if self.open_of(task):
+            return "blocked"
+        if task["not_before"] is not None and self.now < task["not_before"]:
+            return "waiting"
+        return "claimable"
