@@ -30,6 +30,7 @@ PLACEHOLDERS: Final = frozenset(
 )
 LEAST_LOCAL_TOKEN: Final = 50
 GENERATED: Final = ".auto-generated"
+SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
 
 
 class SettingsError(Exception):
@@ -116,22 +117,17 @@ def _secrets(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
     """
     The secrets: from the environment, else from the data directory, else fresh ones, which are kept there.
     """
-    makers = {
-        "API_KEY": lambda: secrets.token_hex(32),
-        "AUTH_SECRET": lambda: secrets.token_hex(32),
-        "LOCAL_AUTH_TOKEN": lambda: secrets.token_hex(32),
-    }
     path = directory / GENERATED
     kept = _read_kept(path)
     found, fresh = {}, {}
-    for name, make in makers.items():
+    for name in SECRETS:
         given = env.get(name, "").strip()
         if given not in PLACEHOLDERS:
             found[name] = given
         elif name in kept:
             found[name] = kept[name]
         else:
-            found[name] = fresh[name] = make()
+            found[name] = fresh[name] = secrets.token_hex(32)
     if len(found["LOCAL_AUTH_TOKEN"]) < LEAST_LOCAL_TOKEN:
         raise SettingsError(
             f"LOCAL_AUTH_TOKEN: must have at least {LEAST_LOCAL_TOKEN} characters, and has "

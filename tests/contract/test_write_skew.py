@@ -183,6 +183,23 @@ async def test_a_dependency_added_while_the_other_task_is_reopened_blocks(world,
 
 
 @BOTH_ORDERS
+async def test_work_under_way_that_gains_a_dependency_while_it_is_reopened_is_sent_back_or_came_later(world, last):
+    """
+    Reopening sends back what waits for it; only who names it afterwards goes on.
+    """
+    upstream = await world.task("upstream", status=Status.DONE)
+    dependent = await world.task("dependent", status=Status.IN_PROGRESS)
+    reopen = update_task, UpdateTask(task=upstream.id, status=Status.INBOX)
+    answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+    entries = await world.ports.log.read(world.me.organization)
+    told = [entry for entry in entries if entry.kind == "task.updated"]
+    sent_back = (await world.fresh(dependent)).status is Status.INBOX
+
+    assert ["Task", "Task"] == kinds(answers)
+    assert sent_back is (told[-1].subject == upstream.id)
+
+
+@BOTH_ORDERS
 async def test_a_task_made_with_a_dependency_that_finishes_meanwhile_is_not_left_waiting(world, last):
     """
     The same for a new task.

@@ -135,6 +135,7 @@ class DeleteTask:
     expects: int | None = None
 
 
+AT_REST = IDLE | {Status.BACKLOG}
 LONGEST_COMMENT = 20_000
 BESIDE = frozenset(
     {"task", "on", "own", "expects", "manner", "status", "unless", "comment", "board", "assignee", "depends_on"}
@@ -390,6 +391,8 @@ async def _depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNum
     if any(task.id in link.depends_on for link in links):
         raise DependencyCycle
     unit.rely_on(*links)
+    if task.status not in AT_REST:  # whoever reopens one of these sends back what waits for it, and must see this task
+        unit.rely_on(*(link for link in links if link.id in wanted and link.status is Status.DONE), bump=True)
     return evolve(task, depends_on=wanted)
 
 
@@ -438,7 +441,7 @@ async def _dependents_reset(unit: UnitOfWork, before: Task, after: Task, *, at: 
         return ()
     facts: list[Fact] = []
     for each in await unit.tasks.dependents(after.id):
-        if each.finished or each.status in IDLE | {Status.BACKLOG}:
+        if each.finished or each.status in AT_REST:
             unit.rely_on(each)  # that nobody takes it up meanwhile
             continue
         rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)

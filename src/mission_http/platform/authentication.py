@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mission_core.accounts.model import AgentPrincipal
 from mission_core.agents.use_cases import HearAgent, digest_of, due_for_touch, hear_agent
 from mission_core.ports import perform
 from mission_http.platform.exchange import ports_of
@@ -24,6 +25,6 @@ async def principal_for(request: Request, secret: str, *, touch: bool = True) ->
     ports = ports_of(request)
     now = ports.clock.now()
     principal = await ports.credentials.principal_of(digest_of(secret), at=now)
-    if touch and principal is not None and due_for_touch(principal, at=now):
+    if touch and isinstance(principal, AgentPrincipal) and due_for_touch(principal, at=now):
         await perform(hear_agent, ports, principal, HearAgent(agent=principal.agent))
     return principal
