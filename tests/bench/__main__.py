@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from attrs import define, frozen
-from mission_core.agents.founding import found_organization
 
 from mission_core.accounts.model import System
+from mission_core.agents.founding import found_organization
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
