@@ -51,4 +51,4 @@ def test_memory_agrees_with_the_model() -> None:
     """
     A store that was never restarted answers like the model, in many short lives.
     """
-    drive([World("memory")], share=0.6)
+    drive([World("memory")], share=2)

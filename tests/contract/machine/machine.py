@@ -468,16 +468,20 @@ class RuleMachine(RuleBasedStateMachine):
         self.race(*edits, order=order)
 
     @precondition(lambda self: len(self.lead.tasks) < MOST_TASKS - 1)
-    @rule(order=st.permutations(range(2)), what=st.sampled_from(["claim", "complete", "edit", "free"]))
+    @rule(order=st.permutations(range(2)), what=st.sampled_from(["claim", "complete", "edit", "free", "depend"]))
     def race_reopening(self, order: list[int], what: str) -> None:
         first, task = self.fresh(), self.fresh()
         self.finished(first)
-        self.ask("edit", "boss", task=task, changes={"depends_on": (first,)})
+        if what == "depend":
+            self.taken(task)
+            other = ("edit", "boss", {"task": task, "changes": {"depends_on": (first,)}})
+        else:
+            self.ask("edit", "boss", task=task, changes={"depends_on": (first,)})
         if what == "complete":
             other = ("complete", "boss", {"task": task, "lease": self.taken(task)})
         elif what == "claim":
             other = ("claim", "boss", {"task": task, "agent": "Bob"})
-        else:
+        elif what != "depend":
             changes = {"status": "review"} if what == "edit" else {"depends_on": ()}
             other = ("edit", "boss", {"task": task, "team": True, "changes": changes})
         self.race(other, ("edit", "boss", {"task": first, "changes": {"status": "inbox"}}), order=order)

@@ -233,6 +233,9 @@ class Model:
             raise Refused("DependencyNotFound", missing=missing)
         if task["id"] in self.upstream(wanted):
             raise Refused("DependencyCycle")
+        if task["status"] not in (*IDLE, "backlog"):
+            for each in wanted:
+                self.tasks[each]["version"] += self.tasks[each]["status"] == "done"
         task["depends_on"] = wanted
 
     def named(self, number: int) -> int:
@@ -276,7 +279,8 @@ class Model:
                 raise Refused("DependenciesFrozen")
         status, assignee = self.meant(before, found, changes, team)
         if status != before["status"]:
-            self.pass_gates(found, status, comment)
+            for board in dict.fromkeys((before["board"], found["board"])):
+                self.pass_gates(found, board, status, comment)
             self.move(found, status)
         if assignee != before["assignee"]:
             found["assignee"] = assignee
@@ -336,8 +340,8 @@ class Model:
                 return "inbox", assignee
         return status, assignee
 
-    def pass_gates(self, task: Row, to: str, comment: str | None) -> None:
-        rules = self.boards[task["board"]]
+    def pass_gates(self, task: Row, board: str, to: str, comment: str | None) -> None:
+        rules = self.boards[board]
         if to == "done" and rules["review"] and task["status"] not in ("review", "quality_review"):
             raise Refused("GateClosed", rule="require_review_before_done", task=task["id"])
         if to == "done" and rules["approval"]:
