@@ -5,26 +5,29 @@ The command line: environment, settings, application.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from mission_http.settings import Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:
-    import uvicorn
+    from mission_http.app import MissionApp, Wire
 
-    from mission_http.app import MissionApp
-
-app = App(name="mission-control", help="A control plane for fleets of AI agents.")
+app = App(
+    name="mission-control", help="A control plane for fleets of AI agents.", version=lambda: version("mission-control")
+)
 audit = App(name="audit", help="Prove the log.")
 app.command(audit)
 
+Host = Annotated[str, Parameter(help="The name or address to listen on; 0.0.0.0 for all of this machine.")]
+Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", validator=Number(gte=0, lte=65_535))]
 DataDir = Annotated[Path | None, Parameter(help="Where data and generated secrets live.", env_var=[])]
 DatabaseUrl = Annotated[str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.")]
 
@@ -38,11 +41,13 @@ def main() -> None:
     except SettingsError as e:
         print(f"mission-control: {e}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-def application(settings: Settings) -> MissionApp:
+def application(settings: Settings, wire: Wire | None = None) -> MissionApp:
     """
-    The ASGI application with both dialects.
+    The ASGI application with both dialects, over the ports that *wire* yields, or else over those of the settings.
     """
     from mission_http.app import create_app
     from mission_http.boards.dialect import boards_dialect
@@ -50,7 +55,7 @@ def application(settings: Settings) -> MissionApp:
     from mission_http.wiring import from_settings
 
     return create_app(
-        lambda: from_settings(settings),
+        wire or (lambda: from_settings(settings)),
         (boards_dialect(settings), fleet_dialect(settings)),
         security=settings.security,
     )
@@ -58,64 +63,32 @@ def application(settings: Settings) -> MissionApp:
 
 @app.command
 def serve(
-    *, host: str = "127.0.0.1", port: int = 8000, database_url: DatabaseUrl = None, data_dir: DataDir = None
+    *, host: Host = "127.0.0.1", port: Port = 8000, database_url: DatabaseUrl = None, data_dir: DataDir = None
 ) -> None:
     """
     Serve the Fleet API and the Boards API.
     """
-    import uvicorn
-
     settings = settings_from(data_dir=data_dir, database_url=database_url)
-    config = uvicorn.Config(
-        application(settings), host=host, port=port, log_level="warning", access_log=False, lifespan="on",
-        server_header=False, date_header=True, timeout_graceful_shutdown=30,
-    )  # fmt: skip
-    server = _server(config, settings)
-    server.run()
-    if not server.started:
-        sys.exit(3)
+    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+        runner.run(_serve(settings, host, port))
 
 
-def _server(config: uvicorn.Config, settings: Settings) -> uvicorn.Server:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """
-        A server that says where it listens, and for which a signal to stop is a good end.
-        """
-
-        async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-            await super().startup(sockets)  # type: ignore[arg-type]
-            if self.started:
-                _announce(self, settings)
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            stops = (signal.SIGINT, signal.SIGTERM)
-            before = {each: signal.signal(each, self.handle_exit) for each in stops}
-            try:
-                yield
-            finally:
-                for each, handler in before.items():
-                    signal.signal(each, handler)
-
-    return Server(config)
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # there is none for Windows
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
 
 
-def _announce(server: uvicorn.Server, settings: Settings) -> None:
-    host, port = server.config.host, server.config.port
-    for listening in server.servers:
-        for socket in listening.sockets:
-            host, port = socket.getsockname()[:2]
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    generated = sorted(set(settings.credentials) - settings.given)
-    print(f"Mission Control listens on {base}", flush=True)
-    print(f"  documentation  {base}/docs", flush=True)
-    print(f"  data           {settings.data_dir}", flush=True)
-    for name, value in settings.credentials.items():
-        shown = value if name in generated else "as set in the environment"
-        print(f"  {name:<16} {shown}", flush=True)
-    print('  try            curl -H "x-api-key: $API_KEY" ' + f"{base}/api/tasks", flush=True)
+async def _serve(settings: Settings, host: str, port: int) -> None:
+    from mission_http.serving import Server, bound
+    from mission_http.wiring import from_settings
+
+    sockets = bound(host, port)
+    # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
+    async with from_settings(settings) as ports:
+        await Server(application(settings, lambda: nullcontext(ports)), settings).serve(sockets)
 
 
 @app.command
@@ -132,10 +105,9 @@ def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
     """
     Bring the database to the newest schema.
     """
-    from mission_adapters.sql.migrations import migrate as run_migrations
+    from mission_http.wiring import migrated
 
-    settings = settings_from(data_dir=data_dir, database_url=database_url)
-    print(f"the database is at revision {run_migrations(settings.database_url)}")
+    print(f"the database is at revision {migrated(settings_from(data_dir=data_dir, database_url=database_url))}")
 
 
 @audit.command
@@ -151,11 +123,14 @@ def verify(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> Non
 async def _verify(settings: Settings) -> bool:
     from mission_core.events.model import Misfit
     from mission_core.events.use_cases import verify_log
-    from mission_http.wiring import store_ports
+    from mission_http.wiring import place_of, store_ports
 
     sound = True
     async with store_ports(settings) as ports:
-        for organization in await ports.credentials.organizations():
+        organizations = await ports.credentials.organizations()
+        if not organizations:
+            raise SettingsError(f"nothing to verify: {place_of(settings)} was never served; check --data-dir")
+        for organization in organizations:
             found = await verify_log(ports.log, organization)
             if isinstance(found, Misfit):
                 sound = False

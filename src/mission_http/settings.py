@@ -79,7 +79,7 @@ def settings_from(
     secrets_kept = _secrets(directory, env)
     return Settings(
         data_dir=directory,
-        database_url=_checked_url(url) if url else f"sqlite:///{directory / 'mission-control.db'}",
+        database_url=_checked_url(url) if url else own_database(directory),
         api_key=secrets_kept["API_KEY"],
         auth_secret=secrets_kept["AUTH_SECRET"],
         local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
@@ -87,6 +87,13 @@ def settings_from(
         security=_security(env),
         given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
     )
+
+
+def own_database(directory: Path) -> str:
+    """
+    The database in the data directory, which is used where no other is named.
+    """
+    return f"sqlite:///{directory / 'mission-control.db'}"
 
 
 def _usable(directory: Path) -> Path:

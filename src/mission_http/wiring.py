@@ -5,22 +5,25 @@ The composition root: opens the adapters, yields `Ports`.
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from attrs import evolve, frozen
-from mission_adapters.sql.store import SqlStore
-from mission_core.agents.founding import found_organization
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.signing import HmacSecrets
+from mission_adapters.sql.migrations import migrate
+from mission_adapters.sql.store import SqlStore
 from mission_core.accounts.model import Principal, System
+from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import digest_of
+from mission_core.errors import StoreFailed
 from mission_core.ids import UserId
 from mission_core.ports import Ports
+from mission_http.settings import SettingsError, own_database
 from mission_http.sweeping import sweeping
 
 if TYPE_CHECKING:
@@ -73,8 +76,13 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
 async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
     """
     The ports over the database the settings name, as it is once its migrations are run.
+
+    Raises:
+        SettingsError: If it cannot be opened.
     """
-    async with SqlStore.open(settings.database_url) as store:
+    async with AsyncExitStack() as stack:
+        with _naming_the_setting(settings):
+            store = await stack.enter_async_context(SqlStore.open(settings.database_url))
         yield Ports(
             unit=store.unit,
             reads=store.reads,
@@ -85,6 +93,44 @@ async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
             ids=TimeOrderedIds(),
             secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
         )
+
+
+def migrated(settings: Settings) -> str:
+    """
+    Run the migrations that the database lacks.
+
+    Returns:
+        The revision that it is at now.
+
+    Raises:
+        SettingsError: If it cannot be opened.
+    """
+    with _naming_the_setting(settings):
+        return migrate(settings.database_url)
+
+
+def place_of(settings: Settings) -> str:
+    """
+    Where the database is, without the password to it.
+    """
+    scheme, _, rest = settings.database_url.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+@contextmanager
+def _naming_the_setting(settings: Settings) -> Iterator[None]:
+    """
+    What keeps a database from being opened, with the variable to change.
+    """
+    own = settings.database_url == own_database(settings.data_dir)
+    variable = "MISSION_CONTROL_DATA_DIR (or --data-dir)" if own else "DATABASE_URL (or --database-url)"
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        raise SettingsError(f"{variable}: PostgreSQL needs the extra: pip install 'mission-control[postgres]'") from e
+    except (StoreFailed, ValueError) as e:
+        reason = e.reason if isinstance(e, StoreFailed) else str(e)
+        raise SettingsError(f"{variable}: {place_of(settings)} cannot be used ({reason})") from e
 
 
 def derived_key(auth_secret: str, purpose: str) -> bytes:

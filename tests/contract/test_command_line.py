@@ -2,9 +2,11 @@
 The command line, as processes.
 """
 
+import socket
 import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -32,18 +34,89 @@ def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
     first, second = run("migrate", data_dir=tmp_path), run("migrate", data_dir=tmp_path)
 
     assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
-    assert first.stdout == second.stdout
+    assert "the database is at revision 0001\n" == first.stdout == second.stdout
 
 
-def test_a_start_that_fails_names_the_variable(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("oracle://here", "expected postgresql://"),
+        ("sqlite:////nowhere/at/all.db", "unable to open database file"),
+        ("sqlite:///", "no such database"),
+        ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection"),
+        ("postgresql://me:sesame@here:there/db", "'there'"),
+    ],
+)
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("migrate",), ("audit", "verify")])
+def test_a_database_that_cannot_be_used_is_told_in_one_line(
+    command: tuple[str, ...], url: str, reason: str, tmp_path: Path
+) -> None:
     """
-    One line on the terminal, no traceback.
+    With the variable to change, without a traceback, and without the password.
     """
-    failed = run("serve", data_dir=tmp_path, DATABASE_URL="oracle://here")
+    failed = run(*command, data_dir=tmp_path, DATABASE_URL=url)
 
     assert 2 == failed.returncode
-    assert "DATABASE_URL" in failed.stderr
-    assert "Traceback" not in failed.stderr
+    assert 1 == len(failed.stderr.splitlines()), failed.stderr
+    assert failed.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
+    assert reason in failed.stderr
+    assert "sesame" not in failed.stderr
+
+
+def test_a_spoilt_database_of_its_own_is_told_by_its_directory(tmp_path: Path) -> None:
+    """
+    Where nobody named a database, the directory is what can be changed.
+    """
+    (tmp_path / "mission-control.db").write_text("this is not a database" * 100)
+
+    failed = run("serve", "--port", "0", data_dir=tmp_path)
+
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines()))
+    assert failed.stderr.startswith("mission-control: MISSION_CONTROL_DATA_DIR (or --data-dir): ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "nowhere.invalid"])
+def test_where_it_cannot_listen_it_says_so_in_one_line(host: str, tmp_path: Path) -> None:
+    """
+    A port that is taken, an address of another machine, a name that nobody has.
+    """
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        failed = run("serve", "--host", host, "--port", str(port), data_dir=tmp_path)
+
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+    assert failed.stderr.startswith(f"mission-control: --host, --port: cannot listen on {host}:{port} ")
+
+
+def test_a_port_that_there_cannot_be_is_refused(tmp_path: Path) -> None:
+    """
+    Nothing is listened on instead.
+    """
+    failed = run("serve", "--port", "99999", data_dir=tmp_path)
+
+    assert 2 == failed.returncode
+    assert "--port" in failed.stderr + failed.stdout
+
+
+def test_the_version_is_that_of_the_distribution(tmp_path: Path) -> None:
+    """
+    Not one of the modules, which have none.
+    """
+    command = [sys.executable, "-m", "mission_http.main", "--version"]
+
+    assert version("mission-control") == subprocess.check_output(command, text=True, timeout=60).strip()
+
+
+def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
+    """
+    A wrong directory must not pass for a log that was proved.
+    """
+    empty = run("audit", "verify", data_dir=tmp_path)
+
+    assert (2, "") == (empty.returncode, empty.stdout)
+    assert "nothing to verify" in empty.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""
+Serving an application until a signal asks to stop.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from mission_http.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+
+class Server(uvicorn.Server):
+    """
+    A server that says where it listens, and for which a signal to stop is a good end.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, log_level="warning", access_log=False, lifespan="on", server_header=False, date_header=True,
+                timeout_graceful_shutdown=30,
+            )
+        )  # fmt: skip
+        self.settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            _announce(sockets[0], self.settings)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        stops = (signal.SIGINT, signal.SIGTERM)
+        before = {each: signal.signal(each, self.handle_exit) for each in stops}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def bound(host: str, port: int) -> list[socket.socket]:
+    """
+    Sockets on this port of every address that the host has here.
+
+    Raises:
+        SettingsError: If one is taken, or none can be had.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            try:
+                sockets.append(_bound(socket.socket(family, kind, protocol), address))
+            except OSError as e:
+                # A name may have addresses of a family that this machine does not use.
+                if e.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = e
+        if not sockets:
+            raise missing
+    except OSError as e:
+        for each in sockets:
+            each.close()
+        raise SettingsError(f"--host, --port: cannot listen on {host}:{port} ({e.strerror}); choose others") from e
+    return sockets
+
+
+def _bound(made: socket.socket, address: object) -> socket.socket:
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)  # type: ignore[arg-type]
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _announce(listening: socket.socket, settings: Settings) -> None:
+    host, port = listening.getsockname()[:2]
+    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
+    told |= {
+        name: "as set in the environment" if name in settings.given else value
+        for name, value in settings.credentials.items()
+    }
+    told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
+    lines = [f"Mission Control listens on {base}", *(f"  {name:<16} {value}" for name, value in told.items())]
+    print("\n".join(lines), flush=True)
