@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from attrs import define, field
 from sqlalchemy import BindParameter, ColumnElement, bindparam
@@ -67,6 +67,12 @@ class among(ColumnElement[bool]):
 
     def get_children(self, **kwargs: Any) -> Iterable[Any]:
         return (self.column, self.values)
+
+    def self_group(self, against: Any = None) -> Self:
+        """
+        As it is: SQLAlchemy would compare it with 1 on SQLite, and SQLite sees no index through a comparison.
+        """
+        return self
 
 
 @compiles(among, "postgresql")

@@ -1,13 +1,17 @@
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-from mission_adapters.sql.statements import Ids, Statement, Texts, among, value
-from mission_adapters.sql.tables import tasks
+from mission_adapters.sql.rows import versions_of
+from mission_adapters.sql.statements import DIALECTS, Ids, Statement, Texts, among, value
+from mission_adapters.sql.tables import metadata, tasks
+from mission_adapters.sql.task_reads import DEPENDENCIES
 from tests import strategies as some
 
 
@@ -66,3 +70,26 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
     assert {each.bytes for each in {*wanted} & {*kept}} == {id for (id,) in found}
     assert (len(kept) if name in names else 0) == len(named)
     assert json.dumps(names) == by_title("sqlite", titles=names).values[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given_values"),
+    [
+        (versions_of(tasks), {"keys": [bytes(16), bytes(16)]}),
+        (DEPENDENCIES, {"tasks": [bytes(16)]}),
+    ],
+)
+def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: dict[str, list[bytes]]) -> None:
+    """
+    SQLite reads no table from end to end to find rows by many ids.
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(str(CreateTable(table).compile(dialect=DIALECTS["sqlite"])))
+            for index in table.indexes:
+                connection.execute(str(CreateIndex(index).compile(dialect=DIALECTS["sqlite"])))
+        ask = asked("sqlite", **given_values)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {ask.text}", ask.values)]
+
+    assert [] == [step for step in plan if step.startswith(("SCAN tasks", "SCAN dependencies"))]
+    assert [step for step in plan if step.startswith(("SEARCH tasks", "SEARCH dependencies"))]
