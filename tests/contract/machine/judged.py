@@ -27,7 +27,7 @@ from mission_core.ids import BoardId, OrderId, OrganizationId, RunId, TaskId, Ta
 from mission_core.ports import Once, OpenUnit, Ports, UnitOfWork, perform
 from mission_core.tasks.explaining import Explanation, explain_task
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.queries import RunRow, TaskFilter, TaskRow
+from mission_core.tasks.queries import Reading, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, Order, OrderKind, Outcome, Result, Run, Terms
 from mission_core.tasks.use_cases import (
     CreateTask,
@@ -481,11 +481,17 @@ class Judged:
         tasks = {counted(UUID(bytes=row.id)): row for row in listed.rows}
         runs: dict[int, list[RunRow]] = {}
         explained: dict[int, Explanation] = {}
+        readings: dict[int, Reading] = {}
         for id in tasks:
             runs[id] = await self.ports.reads.tasks.runs(self.boss, TaskId(uncounted(id)))
             explained[id] = await explain_task(self.ports, self.boss, TaskId(uncounted(id)))
+            if any(row.state in ("leased", "suspended") for row in runs[id]):
+                readings[id] = await self.ports.reads.tasks.reading(self.boss, TaskId(uncounted(id)))
         entries = await self.ports.log.read(self.organization, after=self.chain.position, limit=500)
-        return {"at": micros(self.clock.now()), "tasks": tasks, "runs": runs, "explained": explained, "log": entries}
+        now = micros(self.clock.now())
+        return {
+            "at": now, "tasks": tasks, "runs": runs, "readings": readings, "explained": explained, "log": entries
+        }  # fmt: skip
 
     async def follow(self, entries: Sequence[Entry]) -> None:
         """
@@ -505,6 +511,10 @@ class Judged:
         return {
             "tasks": {id: self._row_facts(row) for id, row in view["tasks"].items()},
             "runs": {id: [row_facts(row) for row in rows] for id, rows in view["runs"].items()},
+            "live": {
+                id: (self._task_facts(task), run and run_facts(run), tuple(counted(each.id) for each in blocking))
+                for id, (task, run, blocking) in view["readings"].items()
+            },
             "explained": {id: (each.state.value, micros(each.since)) for id, each in view["explained"].items()},
             "log": [(entry.kind, counted(entry.subject), entry.actor.name) for entry in view["log"]],
         }
@@ -523,6 +533,11 @@ class Judged:
                 for id, task in model.tasks.items()
             },
             "runs": runs,
+            "live": {
+                id: (task, model.runs[task["run"]], model.open_of(task))
+                for id, task in model.tasks.items()
+                if task["run"] is not None
+            },
             "explained": {id: model.stands(task) for id, task in model.tasks.items()},
             "log": model.log[self.seen :],
         }
