@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mission_adapters.memory.tables import Groups, Journal, Lines, Place, Table, Unique, scoped
 from mission_core.accounts.model import Principal
-from mission_core.errors import StaleWrite
+from mission_core.errors import Conflict
 from mission_core.ids import OrganizationId, RunId, TaskId
 from mission_core.tasks.runs import ALIVE, Run, RunNotFound
 
@@ -23,7 +23,7 @@ class RunTable(Table[Run]):
     """
 
     def __init__(self, journal: Journal) -> None:
-        self.by_fence = Unique[Run](lambda run: (run.task, run.fence), StaleWrite)
+        self.by_fence = Unique[Run](lambda run: (run.task, run.fence), Conflict)
         self.of_task = Groups[Run](lambda run: (run.task,))
         self.ending = Lines[Run](_end_of)
         super().__init__("run", journal, (self.by_fence,), (self.of_task, self.ending))
