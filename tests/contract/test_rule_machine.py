@@ -11,8 +11,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from .machine.machine import RuleMachine
-from .machine.worlds import World
+from tests.contract.machine.machine import RuleMachine
+from tests.contract.machine.worlds import World
 
 
 def drive(worlds: Sequence[World], *, share: float) -> None:

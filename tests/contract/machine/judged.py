@@ -58,8 +58,7 @@ from mission_core.tasks.work import (
     sweep,
 )
 from mission_core.values import Page, micros, moment
-
-from .model import NOBODY, WHO, Answer, Model, Row
+from tests.contract.machine.model import NOBODY, WHO, Answer, Model, Row
 
 COUNTED = (1 << 62) - 1
 GATES = {
@@ -221,7 +220,8 @@ class Judged:
             "clerk": evolve(boss, name="clerk", role=Role.OPERATOR),
             "guest": evolve(boss, name="guest", role=Role.VIEWER),
         }
-        boards, models = {}, {}
+        boards: dict[str, BoardId] = {}
+        models: dict[str, Row] = {}
         for each, gates in GATES.items():
             board = await create_board(ports, boss, CreateBoard(name=each, gates=gate_set(gates)))
             boards[each] = board.id
@@ -321,11 +321,13 @@ class Judged:
 
     async def _create(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         by_id = facts.pop("by_id", False)
-        moments = {name: moment(facts.pop(name)) for name in ("due_at", "not_before") if facts.get(name) is not None}
+        for name in ("due_at", "not_before"):
+            if name in facts:
+                facts[name] = moment(facts[name])
         named = tuple(self._task(each, by_id) for each in facts.pop("depends_on", ()))
         status = Status(facts.pop("status", "inbox"))
         board = self.boards[facts.pop("board")]
-        command = CreateTask(board=board, depends_on=named, status=status, **moments, **facts)
+        command = CreateTask(board=board, depends_on=named, status=status, **facts)
         return await perform(create_task, ports, principal, command)
 
     async def _edit(self, ports: Ports, principal: Principal, **facts: Any) -> Task:

@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mission_core.tasks.queries import RunRow, TaskRow
-
-from .judged import Judged, counted, fact_of
+from tests.contract.machine.judged import Judged, counted, fact_of
 
 ALIVE = ("leased", "suspended")
 STATES = ("claimable", "leased", "held", "parked", "waiting", "blocked")

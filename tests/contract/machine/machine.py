@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from mission_core.tasks.explaining import Explanation
+from tests.contract.machine.judged import Ending, Judged, Op
+from tests.contract.machine.model import DAY, MINUTE, SECOND, WHO, Answer, Model, Row
+from tests.contract.machine.wishes import WISHES, Wish, picks, steps
+from tests.contract.machine.worlds import World
 
 from . import laws
-from .judged import Ending, Judged, Op
-from .model import DAY, MINUTE, SECOND, WHO, Answer, Model, Row
-from .wishes import WISHES, Wish, picks, steps
-from .worlds import World
 
 R = TypeVar("R")
+Asked = tuple[str, str, dict[str, Any]]
 
 MOST_TASKS = 7
 NEVER = 99
@@ -128,7 +129,7 @@ class RuleMachine(RuleBasedStateMachine):
         self.look(laws.handed_out_only_what_is_free)
         return op, answers[0]
 
-    def race(self, *asked: tuple[str, str, dict[str, Any]], order: Sequence[int]) -> None:
+    def race(self, *asked: Asked, order: Sequence[int]) -> None:
         """
         Ask several things at once; each store must answer, and look, as if they had come in some order.
         """
@@ -413,7 +414,7 @@ class RuleMachine(RuleBasedStateMachine):
     @rule(order=st.permutations(range(3)))
     def race_for_one_task(self, order: list[int]) -> None:
         task = self.fresh()
-        claims = [("claim", "boss", {"task": task, "agent": name}) for name in WORKERS[:3]]
+        claims: list[Asked] = [("claim", "boss", {"task": task, "agent": name}) for name in WORKERS[:3]]
         self.race(*claims, order=order)
 
     @precondition(lambda self: len(self.lead.tasks) < MOST_TASKS)
@@ -435,7 +436,7 @@ class RuleMachine(RuleBasedStateMachine):
         task = self.fresh()
         lease = self.taken(task)
         own = {"task": task, "lease": lease}
-        against = [
+        against: list[Asked] = [
             ("complete", "boss", own),
             ("complete", "boss", own | {"resolution": "two"}),
             ("fail", "boss", own | {"reason": "crashed"}),
@@ -531,7 +532,7 @@ class RuleMachine(RuleBasedStateMachine):
         task = self.fresh()
         lease = self.taken(task)
         self.advance(6 * MINUTE)
-        against = [
+        against: list[Asked] = [
             ("claim", "boss", {"task": task, "agent": "Bob"}),
             ("heartbeat", "boss", {"task": task, "lease": lease}),
             ("edit", "boss", {"task": task, "changes": {"title": "two"}}),
@@ -546,7 +547,8 @@ class RuleMachine(RuleBasedStateMachine):
         self.fresh()
         self.fresh(priority="high")
         self.ask("sweep", "boss")
-        self.race(*(("claim_next", "boss", {"agent": agent}) for agent in agents), order=order)
+        claims: list[Asked] = [("claim_next", "boss", {"agent": agent}) for agent in agents]
+        self.race(*claims, order=order)
 
     @rule(
         order=st.permutations(range(2)),

@@ -28,7 +28,7 @@ RANKS = ("critical", "high", "medium", "low")
 IDLE = ("inbox", "assigned")
 FINISHED = ("done", "failed")
 ROLES = ("viewer", "operator", "admin")
-WHO = {
+WHO: dict[str, Row] = {
     "boss": {"role": "admin", "agent": None, "board": None},
     "clerk": {"role": "operator", "agent": None, "board": None},
     "guest": {"role": "viewer", "agent": None, "board": None},
@@ -201,7 +201,7 @@ class Model:
         ticket = self.drawn[board] = self.drawn.get(board, 0) + 1
         if assignee and status == "inbox":
             status = "assigned"
-        task = {
+        task: Row = {
             "id": next(self.ids), "number": number, "ticket": ticket, "board": board, "title": title,
             "status": status, "priority": priority, "assignee": assignee, "due_at": due_at,
             "not_before": not_before, "depends_on": (), "result": None, "error_message": None, "resolution": None,
@@ -322,8 +322,8 @@ class Model:
         """
         The status and assignee that somebody's write asks for.
         """
-        status = changes.get("status", before["status"])
-        assignee = (changes["assignee"] or None) if "assignee" in changes else before["assignee"]
+        status: str = changes["status"] if "status" in changes else before["status"]
+        assignee: str | None = (changes["assignee"] or None) if "assignee" in changes else before["assignee"]
         if team:
             moves = status != before["status"]
             if (moves or status not in (*FINISHED, "backlog")) and self.open_of(after):
@@ -351,10 +351,13 @@ class Model:
 
     def by_hand(self, before: Row, after: Row) -> None:
         """
-        A write of status or assignee ends the lease and raises the fence.
+        A write of status or assignee ends the lease and raises the fence. To another board the lease goes along.
         """
         same = before["status"] == after["status"] and before["assignee"] == after["assignee"]
-        if before["run"] is None or same:
+        if before["run"] is None:
+            return
+        if same:
+            self.runs[before["run"]]["version"] += before["board"] != after["board"]
             return
         after["run"] = None
         after["fence"] += 1
@@ -522,7 +525,7 @@ class Model:
         self.expected(found, on, expects)
         self.alive(run, found)
         cancels = any(id == acknowledges and kind == "cancel" for id, kind, _, _ in run["orders"])
-        told = self.acknowledge(run, acknowledges)
+        acknowledged = self.acknowledge(run, acknowledges)
         waits = run["state"] == "suspended" and self.now < run["resumes_at"]
         run.update(heartbeat_at=self.now, progress=progress or run["progress"])
         if not waits:
@@ -541,9 +544,9 @@ class Model:
             found["version"] += 1
         elif run["state"] == "suspended" and not waits:
             self.resume(found, run)
-        elif told:
+        elif acknowledged:
             run["version"] += 1
-        order = self.standing(run)
+        order = None if cancels else self.standing(run)
         told = order[1] if order else "cancel" if cancels else "pause" if run["paused"] else "continue"
         instruction = "continue" if told == "resume" else told
         return "Beat", {"run": dict(run), "order": order, "instruction": instruction}
@@ -635,7 +638,8 @@ class Model:
         self.alive(run, found)
         self.end(run, "released", "run.released", note=note)
         self.free(found, run)
-        self.move(found, self.rest(found))
+        cancelled = any(kind == "cancel" for _, kind, _, _ in run["orders"])
+        self.move(found, "backlog" if cancelled else self.rest(found))
         found.update(attempts=max(found["attempts"] - 1, 0), hand_over=note, version=found["version"] + 1)
         return "Task", dict(found)
 

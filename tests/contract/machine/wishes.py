@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .model import DAY, FOLLOWS, MINUTE, SECOND
+from tests.contract.machine.model import DAY, FOLLOWS, MINUTE, SECOND
 
 Wish = dict[str, Any]
 
