@@ -3,6 +3,7 @@ The memory store by itself: embedding it, and that its indexes always say what i
 """
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from attrs import evolve
@@ -195,7 +196,7 @@ def test_a_second_row_with_a_unique_key_is_refused_and_changes_nothing(task):
     table.put(task)
     table.put(evolve(task, version=1))
     with pytest.raises(Conflict):
-        table.put(evolve(task, id=ORGANIZATION))
+        table.put(evolve(task, id=UUID(int=task.id.int ^ 1)))
 
     assert {task.title: task.id} == unique.ids
     assert [evolve(task, version=1)] == list(table.rows.values())
