@@ -398,6 +398,46 @@ async def test_cancelled_work_that_runs_out_is_parked_too(world, held):
     assert Status.BACKLOG is (await world.fresh(held.task)).status
 
 
+async def test_cancelled_work_that_is_given_back_is_parked_too(world, held):
+    """
+    A worker that answers a cancellation by letting go does not hand the work to the next one.
+    """
+    await order(world, held, OrderKind.CANCEL)
+    given_back = ReleaseTask(task=held.task.id, lease=held.lease, note="so far")
+    released = await release_task(world.ports, world.me, given_back)
+
+    assert (Status.BACKLOG, "so far") == (released.status, released.hand_over)
+    assert await world.claim() is None
+
+
+async def test_what_waits_behind_a_cancellation_is_not_ordered_any_more(world, held):
+    """
+    Once the cancellation is acknowledged there is nobody left to steer.
+    """
+    await order(world, held, OrderKind.CANCEL)
+    await order(world, held, OrderKind.STEER, message="faster")
+    told = await beat(world, held)
+    last = await beat(world, held, acknowledges=told.order.id)
+
+    assert (None, "cancel") == (last.order, last.instruction)
+
+
+async def test_a_lease_follows_its_task_to_another_board(world, held):
+    """
+    Who holds it goes on, and the other board's lead can order, move or remove the work.
+    """
+    other = await world.another_board()
+    lead = await world.principal("lead", board=other.id, lead=True)
+    await update_task(world.ports, world.me, UpdateTask(task=held.task.id, board=other.id))
+    await give_order(world.ports, lead, GiveOrder(task=held.task.id, kind=OrderKind.STEER, message="faster"))
+    told = await beat(world, held)
+    taken = await update_task(world.ports, lead, UpdateTask(task=held.task.id, status=Status.INBOX))
+
+    assert ("steer", other.id) == (told.instruction, told.run.board)
+    assert (None, 2) == (taken.run, taken.fence)
+    assert RunState.REVOKED is (await run_of(world, held)).state
+
+
 async def test_stealing_ends_the_run_at_once(world, held):
     """
     The work goes to somebody else or back to the queue, and the attempt is given back.

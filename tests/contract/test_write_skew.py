@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import TooManyAgents
-from mission_core.agents.use_cases import CreateAgent, create_agent
+from mission_core.agents.use_cases import CreateAgent, RegisterAgent, create_agent, register_agent
 from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
@@ -301,6 +301,16 @@ async def test_two_edits_of_one_task_are_both_kept(world):
 
     assert ["Task", "Task"] == kinds(answers)
     assert ("new title", "critical", task.version + 2) == (fresh.title, fresh.priority, fresh.version)
+
+
+async def test_of_two_that_register_one_name_both_are_welcome(world):
+    """
+    One makes the agent, the other is a sign of life of it.
+    """
+    answers = await at_once(world, *((register_agent, RegisterAgent(name=name)) for name in ("ada", "Ada")))
+
+    assert [False, True] == sorted(answer.new for answer in answers)
+    assert answers[0].agent.id == answers[1].agent.id
 
 
 async def test_founding_an_organization_at_once_founds_one(ports):

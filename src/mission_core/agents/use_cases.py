@@ -33,7 +33,7 @@ from mission_core.agents.model import (
     TooManyAgents,
 )
 from mission_core.boards.model import BoardDenied
-from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText
 
@@ -218,6 +218,9 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
 async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:
     """
     Make the agent if its name is new; otherwise take it as a sign of life.
+
+    Raises:
+        StaleWrite: If somebody else registered the name in the meantime; repeated, it is a sign of life.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -231,7 +234,10 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
             return WithToken(agent, None, new=False)
         given = asdict(cmd, recurse=False) | {"status": IDLE, "board": board_of(principal)}
         made = await _make(ports, unit, principal, given, at=now, registered=True)
-        await unit.commit()
+        try:
+            await unit.commit()
+        except AgentNameTaken:
+            raise StaleWrite("agent", made.agent.id) from None  # registered by somebody else in this very moment
     return made
 
 

@@ -413,10 +413,11 @@ class Task:
 
     def put_back(self, run: Run, *, note: str | None, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task after a run gave it back: claimable at once, with the attempt given back too.
+        The task after a run gave it back: claimable at once (unless the run was cancelled, which parks it), with the
+        attempt given back too.
         """
         freed = self.freed(run)
-        moved, fact = freed.move(freed.at_rest(), at=at)
+        moved, fact = freed.move(Status.BACKLOG if run.cancelled else freed.at_rest(), at=at)
         return evolve(moved, attempts=max(self.attempts - 1, 0), hand_over=note), fact
 
     def freed(self, run: Run) -> Task:

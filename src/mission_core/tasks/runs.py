@@ -337,8 +337,10 @@ class Run:
 
     def standing_order(self) -> Order | None:
         """
-        The order the worker must be told next; a cancellation goes before all others.
+        The order the worker must be told next; a cancellation goes before all others. A run that ended has none.
         """
+        if self.state not in ALIVE:
+            return None
         return next((o for o in self.orders if o.kind is OrderKind.CANCEL), self.orders[0] if self.orders else None)
 
     def order(self, order: Order) -> tuple[Run, OrderGiven]:

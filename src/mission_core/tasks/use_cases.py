@@ -420,14 +420,20 @@ async def _without_lease(
     unit: UnitOfWork, before: Task, after: Task, *, at: datetime
 ) -> tuple[Task, tuple[Fact, ...]]:
     """
-    The task with its live lease ended, if its status or assignee changed under it.
+    The task with its live lease ended, if its status or assignee changed under it. To another board the lease goes
+    along.
     """
-    if before.run is None or (before.status is after.status and before.assignee == after.assignee):
+    stays = before.status is after.status and before.assignee == after.assignee
+    if before.run is None or (stays and before.board == after.board):
         return after, ()
     run = await unit.runs.get(before.run)
+    if stays:
+        unit.runs.save(evolve(run, board=after.board))
+        return after, ()
     after = evolve(after, run=None, fence=after.fence + 1)
     if run.state not in ALIVE:
         return after, ()
+    run = evolve(run, board=after.board)
     run, revoked = run.revoke("the task was changed by hand", at=at)
     unit.runs.save(run)
     return after, (revoked,)

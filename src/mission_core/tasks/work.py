@@ -165,10 +165,10 @@ class Beat:
         """
         What the worker does now, in one word: `continue`, `pause`, `cancel` or `steer`.
         """
+        if self.run.state not in ALIVE:
+            return "cancel"
         if self.order is not None:
             return "continue" if self.order.kind is OrderKind.RESUME else self.order.kind.value
-        if self.run.state is RunState.REVOKED:
-            return "cancel"
         return "pause" if self.run.paused else "continue"
 
 
