@@ -19,6 +19,7 @@ from mission_http.app import MissionApp, create_app
 from mission_http.boards.dialect import boards_dialect
 from mission_http.settings import Settings
 from mission_http.wiring import KnownKeys
+from tests.contract.documented import as_documented
 from tests.unit.http.platform.sample import Answer, ask
 
 TOKEN = "a-local-token-of-fifty-characters-or-even-more-0123"
@@ -56,7 +57,8 @@ class Boards:
         elif user is not None:
             headers.setdefault("authorization", f"Bearer {user}")
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
-        return await ask(self.app, method, path, sent, key=None, **headers)
+        answer = await ask(self.app, method, path, sent, key=None, **headers)
+        return as_documented(self.app, method, path, answer)
 
     async def got(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """

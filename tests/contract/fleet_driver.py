@@ -18,6 +18,7 @@ from mission_http.fleet.dialect import fleet_dialect
 from mission_http.settings import Settings
 from mission_http.wiring import KnownKeys
 from tests.contract.boards_driver import living
+from tests.contract.documented import as_documented
 from tests.unit.http.platform.sample import Answer, ask
 
 KEY = "the-global-key-of-the-fleet"
@@ -41,7 +42,8 @@ class Fleet:
         Call an operation, with the global key unless another is given.
         """
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
-        return await ask(self.app, method, f"/api{path}", sent, key=key, **headers)
+        answer = await ask(self.app, method, f"/api{path}", sent, key=key, **headers)
+        return as_documented(self.app, method, f"/api{path}", answer)
 
     async def got(self, method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
         """

@@ -203,7 +203,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", "/agents/register", register, takes=RegisterAgentBody, gives=RegistrationPayload, status=201,
-        who=VIEWER, headers=(IDEMPOTENCY_KEY,), refuses=(AgentNameTaken, KeyReused),
+        also={200: RegistrationPayload}, who=VIEWER, headers=(IDEMPOTENCY_KEY,), refuses=(AgentNameTaken, KeyReused),
         operation_id="fleet_registerAgent", tags=("Agents",),
     ),
     Endpoint(

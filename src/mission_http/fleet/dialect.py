@@ -28,6 +28,8 @@ HEADERS: Final = {
         "frame-ancestors 'none'"
     ),
 }
+NUMBER: Final = {"type": "integer"}
+NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = ("Tasks", "Projects", "Agents", "System", "Docs")
 
 
@@ -62,6 +64,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
             description="Agents, tasks and projects, with integers as ids and Unix seconds as moments.",
             tags=TAGS,
             schema_name=_component,
+            path_schemas={"tasks/id": NUMBER, "projects/id": NUMBER, "agents/id": NUMBER_OR_NAME},
             security_schemes=SECURITY_SCHEMES,
             error=ErrorPayload,
         ),

@@ -247,8 +247,8 @@ def status_endpoints(settings: Settings) -> list[Endpoint]:
             operation_id="fleet_getSystemStatus", tags=("System",),
         ),
         Endpoint(
-            "GET", "/health", health, gives=HealthPayload, who=PUBLIC, operation_id="fleet_getHealth",
-            tags=("System",),
+            "GET", "/health", health, gives=HealthPayload, also={503: HealthPayload}, who=PUBLIC,
+            operation_id="fleet_getHealth", tags=("System",),
         ),
         Endpoint(
             "GET", "/docs", document, gives=dict[str, Any], who=PUBLIC, operation_id="fleet_getOpenApiSpec",

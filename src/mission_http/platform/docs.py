@@ -32,7 +32,7 @@ def page_of(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
     """
     parts = list(parts)
     title = parts[0][1]["info"]["title"] if parts else "API"
-    links = " · ".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name, _ in parts)
+    links = " · ".join(f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name, _ in parts)
     body = "".join(_part(name, document) for name, document in parts)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -49,12 +49,12 @@ def _part(name: str, document: Mapping[str, Any]) -> str:
             groups.setdefault(tag, []).append(_operation(method.upper(), path, operation))
     listed = "".join(f"<h3>{escape(tag)}</h3>{''.join(operations)}" for tag, operations in groups.items())
     schemas = "".join(
-        f'<details id="{escape(f"{name}.{component}")}"><summary><code>{escape(component)}</code></summary>'
+        f'<details id="{_anchor(name, component)}"><summary><code>{escape(component)}</code></summary>'
         f"<pre>{_pretty(schema)}</pre></details>"
         for component, schema in document["components"]["schemas"].items()
     )
     version = escape(document["info"].get("version", ""))
-    return f'<h2 id="{escape(name)}">{escape(name)} <small>{version}</small></h2>{listed}<h3>Schemas</h3>{schemas}'
+    return f'<h2 id="{_anchor(name)}">{escape(name)} <small>{version}</small></h2>{listed}<h3>Schemas</h3>{schemas}'
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
@@ -75,6 +75,10 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         f"<details><summary><b>{method}</b><code>{escape(path)}</code><span>{escape(operation['summary'])}</span>"
         f"</summary><p>{escape(operation['description'])}</p><table>{rows}</table><table>{bodies}</table></details>"
     )
+
+
+def _anchor(*names: str) -> str:
+    return escape(".".join(names).replace(" ", "-"))  # an id has no spaces
 
 
 def _schema(shape: Mapping[str, Any]) -> Any:

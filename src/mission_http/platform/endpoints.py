@@ -79,6 +79,8 @@ class Endpoint:
     refuses: tuple[type[Exception], ...] = field(default=(), kw_only=True)
     headers: tuple[Header, ...] = field(default=(), kw_only=True)
     status: int = field(default=200, kw_only=True)
+    also: Mapping[int, Any] = field(factory=dict, kw_only=True)
+    """What it gives with other statuses that are no refusals."""
     tags: tuple[str, ...] = field(default=(), kw_only=True)
     operation_id: str | None = field(default=None, kw_only=True)
     extra: Mapping[str, Any] = field(factory=dict, kw_only=True)
@@ -133,7 +135,7 @@ class Paperwork:
     schemas: Mapping[Any, Mapping[str, Any]] = field(factory=dict)
     """Schemas of types that the dialect spells in its own way."""
     path_schemas: Mapping[str, Mapping[str, Any]] = field(factory=dict)
-    """Schemas of path parameters by name; a string otherwise."""
+    """Schemas of path parameters by name, or by the segment before it and name (`tasks/id`); a string otherwise."""
     security_schemes: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     errors: Mapping[int, type] = field(factory=dict)
     error: type | None = None

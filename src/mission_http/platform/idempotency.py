@@ -17,7 +17,9 @@ from mission_http.platform.exchange import dialect_of, endpoint_of
 from mission_http.platform.refusals import FieldError, FieldsInvalid
 
 IDEMPOTENCY_KEY: Final = Header(
-    "Idempotency-Key", "A repeat with the same key and request within 24 hours is answered with the first result."
+    "Idempotency-Key",
+    "A repeat with the same key and request within 24 hours is answered with the first result.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
 )
 
 _key: Final = re.compile(r"[\x20-\x7e]{1,255}")

@@ -88,26 +88,28 @@ class Writer:
         return f"{endpoint.handler.__name__}{path}_{endpoint.method.lower()}"
 
     def _parameters(self, endpoint: Endpoint) -> list[JsonSchema]:
-        names = re.findall(r"{(\w+)}", self.dialect.path_of(endpoint))
+        names = re.findall(r"([^/]*)/{(\w+)}", self.dialect.path_of(endpoint))
         told = self.dialect.paperwork.path_schemas
-        parameters = [_parameter("path", name, dict(told.get(name, {"type": "string"})), True) for name in names]
+        parameters = [
+            _parameter("path", name, dict(told.get(f"{before}/{name}") or told.get(name, {"type": "string"})), True)
+            for before, name in names
+        ]
         if endpoint.query is not None:
             properties, required = self.schemas.properties(endpoint.query)
             parameters += [_parameter("query", name, schema, name in required) for name, schema in properties.items()]
         return parameters + [_header(header) for header in (*endpoint.who.headers, *endpoint.headers)]
 
     def _responses(self, endpoint: Endpoint) -> JsonSchema:
-        good: JsonSchema = {"description": HTTPStatus(endpoint.status).phrase}
-        if endpoint.gives is not None:
-            good["content"] = _json(self.schemas.of(endpoint.gives))
-        responses = {str(endpoint.status): good}
+        shapes = {endpoint.status: endpoint.gives, **endpoint.also}
         for status in self._error_statuses(endpoint):
-            shape = self.dialect.paperwork.errors.get(status, self.dialect.paperwork.error)
-            told: JsonSchema = {"description": HTTPStatus(status).phrase}
-            if shape is not None:
-                told["content"] = _json(self.schemas.of(shape))
-            responses.setdefault(str(status), told)
-        return responses
+            shapes.setdefault(status, self.dialect.paperwork.errors.get(status, self.dialect.paperwork.error))
+        return {str(status): self._response(status, shape) for status, shape in shapes.items()}
+
+    def _response(self, status: int, shape: Any) -> JsonSchema:
+        told: JsonSchema = {"description": HTTPStatus(status).phrase}
+        if shape is not None:
+            told["content"] = _json(self.schemas.of(shape))
+        return told
 
     def _error_statuses(self, endpoint: Endpoint) -> list[int]:
         refused: set[type[Exception]] = set(endpoint.refuses)

@@ -5,6 +5,9 @@ from typing import Generic, TypeVar
 import pytest
 from attrs import evolve, frozen
 
+from mission_http.platform.docs import page_of
+from mission_http.platform.documents import own_document
+from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.openapi import document_of
 from mission_http.platform.schemas import Schemas
 from tests.unit.http.platform.sample import KIND, PLAIN, Part, ThingBody, ask
@@ -79,6 +82,22 @@ def test_refusals_are_shown_by_their_statuses():
     ]
 
 
+def test_other_good_answers_are_shown_beside_the_first():
+    told = evolve(PLAIN, endpoints=[Endpoint("POST", "/parts", own_document, gives=Part, status=201, also={200: Part})])
+    responses = document_of([told])["paths"]["/api/parts"]["post"]["responses"]
+
+    assert ["201", "200"] == list(responses)
+    assert responses["201"]["content"] == responses["200"]["content"]
+
+
+def test_a_path_parameter_may_be_told_by_the_segment_before_it():
+    endpoints = [Endpoint("GET", f"/{name}/{{id}}", own_document) for name in ("parts", "things")]
+    paperwork = evolve(PLAIN.paperwork, path_schemas={"parts/id": {"type": "integer"}, "id": {"type": "boolean"}})
+    paths = document_of([evolve(PLAIN, endpoints=endpoints, paperwork=paperwork)])["paths"]
+
+    assert ["integer", "boolean"] == [methods["get"]["parameters"][0]["schema"]["type"] for methods in paths.values()]
+
+
 def test_extras_and_security_are_shown():
     assert ("add", [{"key": []}], ["things"]) == (ADD["x-intent"], ADD["security"], ADD["tags"])
 
@@ -138,6 +157,16 @@ async def test_the_document_and_its_part_are_served(app):
     assert (200, 401) == (whole.status, (await ask(app, "GET", "/api/things", key=None)).status)
     assert set(part.json["paths"]) < set(whole.json["paths"])
     assert "/docs" not in whole.json["paths"]
+
+
+def test_every_link_of_the_page_leads_to_one_place():
+    page = page_of([("Two Words", document_of([KIND])), ("Plain", document_of([PLAIN]))]).decode()
+    ids = re.findall(r' id="([^"]*)"', page)
+
+    assert ["Two-Words", "Plain"] == re.findall(r'href="#([^"]*)"', page)
+    assert {"Two-Words", "Plain"} <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert not re.search(r"\s", "".join(ids))
 
 
 async def test_the_page_shows_all_and_loads_nothing(app):
