@@ -8,9 +8,11 @@ import pytest
 from attrs import evolve
 
 from mission_core.agents.model import AgentNotFound, SessionKeyTaken
-from mission_core.agents.use_cases import HearAgent, UpdateAgent, hear_agent, update_agent
-from mission_core.boards.model import BoardNotFound
-from mission_core.errors import VersionMismatch
+from mission_core.accounts.model import Role
+from mission_core.agents.use_cases import CreateAgent, HearAgent, UpdateAgent, create_agent, hear_agent, update_agent
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
+from mission_core.errors import RoleTooLow, VersionMismatch
 from mission_core.ports import perform
 
 
@@ -96,3 +98,38 @@ async def test_an_agent_that_falls_silent_is_offline_and_comes_back(world):
 
     assert ("offline", "online") == (silent.status(at=world.clock.now()), back.status(at=world.clock.now()))
     assert 2 == (await world.facts()).count("agent.status_changed")
+
+
+async def test_an_agent_does_not_leave_its_board_by_itself(world):
+    """
+    Neither itself nor another one, and it makes none elsewhere, nor a board of its own.
+    """
+    ada = await world.principal(board=world.board.id)
+    other = await world.another_board()
+
+    for board in (None, other.id):
+        with pytest.raises(BoardDenied):
+            await update_agent(world.ports, ada, UpdateAgent(agent=ada.agent, board=board))
+        with pytest.raises(BoardDenied):
+            await create_agent(world.ports, ada, CreateAgent(name="bob", board=board))
+    with pytest.raises(BoardDenied):
+        await create_board(world.ports, ada, CreateBoard(name="Mine"))
+
+
+async def test_an_agent_does_not_promote_anybody(world):
+    """
+    Who leads, and which rules work meets, is for people and admins to say.
+    """
+    ada = await world.principal(board=world.board.id)
+    gates = {"require_review_before_done": True}
+
+    with pytest.raises(RoleTooLow):
+        await update_agent(world.ports, ada, UpdateAgent(agent=ada.agent, lead=True))
+    with pytest.raises(RoleTooLow):
+        await create_agent(world.ports, ada, CreateAgent(name="bob", board=world.board.id, lead=True))
+    with pytest.raises(RoleTooLow):
+        await update_board(world.ports, ada, UpdateBoard(board=world.board.id, gates=gates))
+    admin = evolve(ada, role=Role.ADMIN)
+    board = await update_board(world.ports, admin, UpdateBoard(board=world.board.id, gates=gates))
+
+    assert board.gates.require_review_before_done

@@ -125,6 +125,17 @@ def require(principal: Principal, role: Role) -> None:
         raise RoleTooLow(role.value, principal.role.value)
 
 
+def require_no_agent(principal: Principal) -> None:
+    """
+    Refuse what an agent may not do with a key below admin: decide about the rules its own work meets.
+
+    Raises:
+        RoleTooLow: If the principal is such an agent.
+    """
+    if isinstance(principal, AgentPrincipal):
+        require(principal, Role.ADMIN)
+
+
 def role_from(scopes: tuple[str, ...]) -> Role:
     """
     The highest role among a key's scopes; viewer where none is named.

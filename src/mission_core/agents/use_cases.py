@@ -20,6 +20,7 @@ from mission_core.accounts.model import (
     Role,
     board_of,
     require,
+    require_no_agent,
 )
 from mission_core.agents.model import (
     IDLE,
@@ -164,16 +165,19 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
     Raises:
         AgentNameTaken: If the organization has an agent of this name.
         BoardNotFound: If there is no such board for this principal.
+        BoardDenied: If a principal that is confined to one board would make it elsewhere.
+        RoleTooLow: If an agent makes a lead.
         TooManyAgents: If a lead adds one above its board's limit.
     """
     require(principal, Role.OPERATOR)
+    if cmd.lead:
+        require_no_agent(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         namesake = await unit.agents.find(cmd.name)
         if namesake is not None:
             raise AgentNameTaken(namesake.board)
-        if board_of(principal) is not None and cmd.board != board_of(principal):
-            raise BoardDenied
+        _may_stand_on(principal, cmd.board)
         if cmd.board is not None:
             board = await unit.boards.get(cmd.board)
             if isinstance(principal, AgentPrincipal):
@@ -193,6 +197,8 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
         BoardNotFound: If it moves to a board that there is not for this principal.
+        BoardDenied: If a principal that is confined to one board would move it elsewhere.
+        RoleTooLow: If an agent makes a lead.
         SessionKeyTaken: If another agent has the session key.
         VersionMismatch: If the caller expected another version.
     """
@@ -206,6 +212,9 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         after, updated = before.edit({n: v for n, v in changes.items() if v is not ABSENT}, at=ports.clock.now())
         if not updated.changed:
             return before
+        _may_stand_on(principal, after.board)
+        if after.lead and not before.lead:
+            require_no_agent(principal)
         if after.board is not None and after.board != before.board:
             unit.rely_on(await unit.boards.get(after.board))
         after = unit.agents.save(after)
@@ -213,6 +222,15 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         unit.result(after.id)
         await unit.commit()
     return after
+
+
+def _may_stand_on(principal: Principal, board: BoardId | None) -> None:
+    """
+    Who is confined to one board makes and moves agents nowhere else, nor out of all boards.
+    """
+    own = board_of(principal)
+    if own is not None and board != own:
+        raise BoardDenied
 
 
 async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:

@@ -13,10 +13,11 @@ from uuid import UUID
 
 from attrs import asdict, evolve, field, frozen
 
-from mission_core.accounts.model import Principal, Role, require
+from mission_core.accounts.model import Principal, Role, board_of, require, require_no_agent
 from mission_core.boards.model import (
     Board,
     BoardCreated,
+    BoardDenied,
     BoardStatus,
     GateSet,
     HandleTaken,
@@ -92,10 +93,13 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
     Make a board.
 
     Raises:
+        BoardDenied: If the principal is confined to one board.
         HandleTaken: If the given handle or prefix belongs to another board.
         InvalidField: If no handle or prefix can be made of what was given.
     """
     require(principal, Role.OPERATOR)
+    if board_of(principal) is not None:
+        raise BoardDenied
     now = ports.clock.now()
     (number,) = await ports.numbers.draw((principal.organization, "board"))
     async with ports.unit(principal) as unit:
@@ -163,11 +167,14 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
+        RoleTooLow: If an agent changes the rules that its own work meets.
         PrefixTaken: If another board has the ticket prefix.
         GoalIncomplete: If it becomes a goal board without objective or metrics.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
+    if cmd.gates:
+        require_no_agent(principal)
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
         if cmd.expects is not None and cmd.expects != board.version:

@@ -390,6 +390,8 @@ class Model:
 
     def gates(self, *, board: str, approval: bool, review: bool, comment: bool) -> Answer:
         self.at_least("operator")
+        if WHO[self.who]["agent"] is not None:
+            self.at_least("admin")
         self.may_see(board)
         kept = self.boards[board]
         kept.update(approval=approval, review=review, comment=comment, version=kept["version"] + 1)
