@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from mission_core.agents.model import AgentNotFound, SessionKeyTaken
 from mission_core.accounts.model import Role
+from mission_core.agents.model import AgentNotFound, SessionKeyTaken
 from mission_core.agents.use_cases import CreateAgent, HearAgent, UpdateAgent, create_agent, hear_agent, update_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
