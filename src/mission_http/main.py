@@ -5,6 +5,7 @@ The command line: environment, settings, application.
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -94,10 +95,10 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
 @app.command
 def token(*, data_dir: DataDir = None) -> None:
     """
-    Print each credential with its name.
+    Print each credential with its name, as a shell reads it.
     """
     for name, value in settings_from(data_dir=data_dir).credentials.items():
-        print(f"{name}={value}")
+        print(f"{name}={shlex.quote(value)}")
 
 
 @app.command

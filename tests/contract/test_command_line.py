@@ -27,6 +27,19 @@ def test_each_credential_is_printed_with_its_name(tmp_path: Path) -> None:
     assert ["API_KEY", "LOCAL_AUTH_TOKEN"] == [line.partition("=")[0] for line in printed]
 
 
+def test_a_shell_can_evaluate_what_is_printed(tmp_path: Path) -> None:
+    """
+    Whatever the operator chose as a key is a key, and never a command.
+    """
+    printed = run("token", data_dir=tmp_path, API_KEY="two words; $(touch here) 'and' more").stdout
+    shown = subprocess.check_output(
+        ["sh", "-c", f'{printed}\nprintf %s "$API_KEY"'], cwd=tmp_path, text=True, timeout=60
+    )
+
+    assert "two words; $(touch here) 'and' more" == shown
+    assert not (tmp_path / "here").exists()
+
+
 def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
     """
     An empty database is made, and a made one is left alone.
