@@ -1,4 +1,6 @@
-from itertools import pairwise
+import re
+import tomllib
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from tests import architecture
 from tests.architecture import AREAS, imports_in
 
 SRC = Path(__file__).parents[2] / "src"
+PYPROJECT = SRC.parent / "pyproject.toml"
 
 
 def planted(src: Path, modules: dict[str, str]) -> Path:
@@ -43,6 +46,18 @@ def test_every_package_of_the_core_has_its_place_in_the_order():
     packages = {folder.parent.name for folder in (SRC / "mission_core").glob("*/__init__.py")}
 
     assert {"events"} <= packages <= set(AREAS)
+
+
+def test_what_the_extras_install_is_used():
+    """
+    Nobody downloads what no module imports. uvicorn finds httptools by itself.
+    """
+    project = tomllib.loads(PYPROJECT.read_text())["project"]
+    named = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    packages = {re.match(r"[\w-]+", requirement)[0] for requirement in named} - {project["name"], "httptools"}
+    imported = {one.of.partition(".")[0] for one in imports_in(SRC)}
+
+    assert set() == packages - imported
 
 
 def test_the_core_names_nothing_foreign():
