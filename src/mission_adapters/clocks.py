@@ -1,12 +1,20 @@
 """
-Clocks: the system's, and one that moves only when told.
+Clocks: the system's, one that agrees with a database's, and one that moves only when told.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
 
 from attrs import define, field, frozen
+
+if TYPE_CHECKING:
+    from mission_core.ports import Clock
+
+QUESTIONS: Final = 5
+"""How often a database is asked for its moment; the quickest answer counts."""
 
 
 @frozen
@@ -20,6 +28,40 @@ class SystemClock:
         The present moment.
         """
         return datetime.now(UTC)
+
+
+@frozen
+class CorrectedClock:
+    """
+    A clock put forward (or back) so that it agrees with another: whoever shares a database shares its time.
+    """
+
+    clock: Clock
+    ahead: timedelta
+
+    @classmethod
+    async def agreeing(cls, clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> Self:
+        """
+        A clock that agrees with the one that *ask* asks. An answer is taken to be made half-way through its question.
+        """
+        measured = [await _measured(clock, ask) for _ in range(QUESTIONS)]
+        return cls(clock, min(measured)[1])
+
+    def now(self) -> datetime:
+        """
+        The present moment, as the other clock would tell it.
+        """
+        return self.clock.now() + self.ahead
+
+
+async def _measured(clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> tuple[timedelta, timedelta]:
+    """
+    How long an answer took, and how far it was ahead.
+    """
+    before = clock.now()
+    told = await ask()
+    took = clock.now() - before
+    return abs(took), told - (before + took / 2)
 
 
 @define

@@ -12,7 +12,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 from attrs import evolve, frozen
 
-from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.migrations import migrate
@@ -89,7 +88,7 @@ async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
             log=store.log,
             credentials=store.credentials,
             numbers=store.numbers,
-            clock=SystemClock(),
+            clock=store.clock,
             ids=TimeOrderedIds(),
             secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
         )

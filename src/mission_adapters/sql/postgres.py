@@ -25,6 +25,8 @@ from mission_core.errors import StoreFailed
 from mission_core.ids import OrganizationId
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from asyncpg import Connection
 
 R = TypeVar("R")
@@ -42,6 +44,7 @@ RELOOK: Final = 5.0
 PACE: Final = 0.003
 """How many seconds lie between two announcements of commits; the first after a pause goes out at once."""
 
+MOMENT: Final = "SELECT clock_timestamp()"
 CHANNEL: Final = "mission_log"
 HEADS: Final = "SELECT organization, position FROM heads WHERE organization = ANY($1::bytea[])"
 ANNOUNCE: Final = (
@@ -399,6 +402,18 @@ class PostgresSession:
             await asyncio.wait([self._announcing])
         for connections in (self._light, self._connections):
             await connections.close()
+
+    async def moment(self) -> datetime:
+        """
+        What the server's clock tells.
+        """
+
+        def steps() -> Steps[datetime]:
+            rows = yield Ask(MOMENT)
+            told: datetime = rows[0][0]
+            return told
+
+        return await self.read(steps)
 
     async def _head(self, organization: OrganizationId) -> int:
         def steps() -> Steps[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import UniqueConstraint
 
-from mission_adapters.clocks import SystemClock
+from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.sql.accounts import SqlCredentials
 from mission_adapters.sql.flush import flush
 from mission_adapters.sql.log import SqlLog
@@ -41,7 +41,8 @@ class SqlStore:
     Keeps everything in SQLite or PostgreSQL.
 
     Args:
-        clock: Says when an idempotency key was used; the system's if it is not given.
+        clock: Says when an idempotency key was used, and what moment it is for whoever has no clock of his own; the
+            system's if it is not given, on PostgreSQL corrected to the server's.
     """
 
     def __init__(self, session: Session, clock: Clock | None = None) -> None:
@@ -78,7 +79,7 @@ class SqlStore:
             from mission_adapters.sql.postgres import PostgresSession
 
             async with PostgresSession.open(url) as session:
-                yield cls(session, clock)
+                yield cls(session, clock or await CorrectedClock.agreeing(SystemClock(), session.moment))
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
         """
