@@ -444,14 +444,17 @@ class Judged:
             }
         if isinstance(answer, Claimed):
             assert self._shows(answer.run, answer.lease), "a claim must tell the lease of its own run"
-            return "Claimed", {"task": self._task_facts(answer.task), "run": run_facts(answer.run)}
+            return "Claimed", {"task": self._task_facts(answer.task), "run": self._run_facts(answer.run)}
         if isinstance(answer, Beat):
             order = answer.order and order_facts(answer.order)
-            return "Beat", {"run": run_facts(answer.run), "order": order, "instruction": answer.instruction}
+            return "Beat", {"run": self._run_facts(answer.run), "order": order, "instruction": answer.instruction}
         if isinstance(answer, int):
             return "int", {"value": answer}
         assert answer is None
         return "None", {}
+
+    def _run_facts(self, run: Run) -> Row:
+        return {"board": self._board_name(run.board), **run_facts(run)}
 
     def _shows(self, run: Run, lease: str) -> bool:
         return self.ports.secrets.run_of(lease) == run.id and lease == self.ports.secrets.lease(run.id, run.fence)
@@ -514,7 +517,7 @@ class Judged:
             "tasks": {id: self._row_facts(row) for id, row in view["tasks"].items()},
             "runs": {id: [row_facts(row) for row in rows] for id, rows in view["runs"].items()},
             "live": {
-                id: (self._task_facts(task), run and run_facts(run), tuple(counted(each.id) for each in blocking))
+                id: (self._task_facts(task), run and self._run_facts(run), tuple(counted(each.id) for each in blocking))
                 for id, (task, run, blocking) in view["readings"].items()
             },
             "explained": {id: (each.state.value, micros(each.since)) for id, each in view["explained"].items()},

@@ -180,6 +180,9 @@ class Model:
         if run["from_queue"]:
             task["assignee"] = None
 
+    def cancelled(self, run: Row) -> bool:
+        return any(kind == "cancel" for _, kind, _, _ in run["orders"])
+
     def rest(self, task: Row) -> str:
         return "assigned" if task["assignee"] else "inbox"
 
@@ -351,17 +354,19 @@ class Model:
 
     def by_hand(self, before: Row, after: Row) -> None:
         """
-        A write of status or assignee ends the lease and raises the fence. To another board the lease goes along.
+        A write of status or assignee ends the lease and raises the fence; to another board the lease goes along.
         """
-        same = before["status"] == after["status"] and before["assignee"] == after["assignee"]
-        if before["run"] is None:
+        run = self.runs.get(before["run"])
+        if run is None:
             return
-        if same:
-            self.runs[before["run"]]["version"] += before["board"] != after["board"]
+        moves = run["board"] != after["board"]
+        run["board"] = after["board"]
+        if before["status"] == after["status"] and before["assignee"] == after["assignee"]:
+            run["version"] += moves
             return
         after["run"] = None
         after["fence"] += 1
-        self.end(self.runs[before["run"]], "revoked", "run.revoked", note="the task was changed by hand")
+        self.end(run, "revoked", "run.revoked", note="the task was changed by hand")
 
     def reset_dependents(self, id: int) -> None:
         for each in self.dependents(id):
@@ -458,7 +463,8 @@ class Model:
     def take(self, task: Row, by: str, id: int, term: int) -> Answer:
         delay = min(5 * SECOND * 2 ** task["attempts"], 10 * MINUTE)
         self.runs[id] = run = {
-            "id": id, "task": task["id"], "fence": task["fence"] + 1, "attempt": task["attempts"] + 1, "by": by,
+            "id": id, "task": task["id"], "board": task["board"], "fence": task["fence"] + 1,
+            "attempt": task["attempts"] + 1, "by": by,
             "from_queue": task["assignee"] is None, "state": "leased", "term": term, "delay": delay,
             "claimed_at": self.now, "expires_at": self.now + term, "heartbeat_at": self.now, "progress": None,
             "orders": (), "paused": False, "waiting_for": None, "resumes_at": None, "ended_at": None,
@@ -493,7 +499,7 @@ class Model:
         note: bool = True,
     ) -> None:  # fmt: skip
         self.free(task, run)
-        if any(kind == "cancel" for _, kind, _, _ in run["orders"]):
+        if self.cancelled(run):
             to = "backlog"
         elif FOLLOWS[reason] == "never":
             to = "failed"
@@ -594,6 +600,7 @@ class Model:
         self.at_least("operator")
         found = self.found(task, on)
         run = self.leased(lease)
+        self.may_see(run["board"])
         if run["task"] != found["id"]:
             raise Refused("LeaseUnknown")
         return found, run
