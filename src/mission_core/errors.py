@@ -94,7 +94,7 @@ class VersionMismatch(Conflict):
     current: int
 
     def __str__(self) -> str:
-        return f"expected version {self.expected}, and the current one is {self.current}; read it again"
+        return f"the current version is {self.current}, which is not the expected one; read it again"
 
 
 @define

@@ -122,6 +122,28 @@ def between(least: float, most: float = MAX_INTEGER) -> Validator:
     return check
 
 
+def whole(least: int, most: int = MAX_INTEGER) -> Validator:
+    """
+    A validator of whole numbers from *least* to *most*.
+    """
+
+    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise InvalidField(attribute.name, f"must be a whole number from {least} to {most}", value)
+
+    return check
+
+
+def json_kept(instance: object, attribute: Attribute[Any], value: JsonText) -> None:
+    """
+    Refuse JSON that some store cannot hold. That it is JSON, and canonical, is for `canonical` to see to.
+    """
+    if not isinstance(value, str):
+        raise InvalidField(attribute.name, "must be JSON as text", value)
+    if UNSTORABLE.search(value):
+        raise InvalidField(attribute.name, "must not hold NUL or lone surrogates")
+
+
 def json_text(value: JsonText | Mapping[str, object]) -> JsonText:
     """
     The canonical text of a JSON object; text is taken as such.

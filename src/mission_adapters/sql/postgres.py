@@ -19,7 +19,7 @@ from uuid import UUID
 import asyncpg
 from attrs import define, field
 
-from mission_adapters.sql.session import Ask, Steps, Violated, refuse
+from mission_adapters.sql.session import Ask, Steps, Violated, refuse, unkeepable
 from mission_adapters.sql.waking import Waking
 from mission_core.errors import StoreFailed
 from mission_core.ids import OrganizationId
@@ -137,6 +137,8 @@ async def taken(steps: Steps[R], connection: Connection, first: Ask | None = Non
                 answer = await answer_to(ask, connection)
             except asyncpg.IntegrityConstraintViolationError as error:
                 refuse(steps, violation(error))
+            except asyncpg.DataError as error:
+                raise unkeepable(error) from error
             ask = steps.send(answer)
     except StopIteration as stop:
         done: R = stop.value

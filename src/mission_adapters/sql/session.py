@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from attrs import define
 
+from mission_core.errors import InvalidField
+
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
 
@@ -57,6 +59,14 @@ def refuse(steps: Steps[Any], violated: Violated) -> NoReturn:
     with suppress(StopIteration):
         steps.throw(violated)
     raise RuntimeError(f"steps must raise after a violation of {violated.constraint}") from violated
+
+
+def unkeepable(error: Exception) -> InvalidField:
+    """
+    The refusal for a value that the driver or the database cannot take: text with NUL or a lone surrogate, a number of
+    more than 64 bits. What is kept was checked before; this is for what is only looked for.
+    """
+    return InvalidField("value", f"is none that can be kept or found: {error}")
 
 
 class Session(Protocol):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 import aiosqlite
 from attrs import define, field
 
-from mission_adapters.sql.session import Ask, Steps, Violated, refuse
+from mission_adapters.sql.session import Ask, Steps, Violated, refuse, unkeepable
 from mission_adapters.sql.waking import CLOSED, Waking
 from mission_core.errors import StoreFailed
 
@@ -123,6 +123,8 @@ def taken(steps: Steps[R], cursor: sqlite3.Cursor, names: Names) -> R:
                 answer = answer_to(ask, cursor)
             except sqlite3.IntegrityError as error:
                 refuse(steps, Violated(constraint_of(error, names)))
+            except (OverflowError, UnicodeEncodeError) as error:
+                raise unkeepable(error) from error
             ask = steps.send(answer)
     except StopIteration as stop:
         done: R = stop.value

@@ -14,7 +14,7 @@ from attrs.validators import optional
 from mission_core.errors import Conflict, Exhausted, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, name_key, text
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_kept, name_key, text
 
 PROVISIONING: Final = "provisioning"
 ONLINE: Final = "online"
@@ -117,7 +117,7 @@ class Agent:
     board: BoardId | None = None
     lead: bool = False
     main: bool = False
-    config: JsonText = EMPTY_OBJECT
+    config: JsonText = field(default=EMPTY_OBJECT, validator=json_kept)
     session_key: str | None = field(default=None, validator=optional(text(most=300)))
     soul: str | None = field(default=None, validator=optional(text(most=50_000)))
     working_memory: str = field(default="", validator=text(most=524_288))
@@ -125,8 +125,8 @@ class Agent:
     source: str = field(default="manual", validator=text(most=100))
     workspace_path: str | None = field(default=None, validator=optional(text(most=500)))
     hidden: bool = False
-    heartbeat_config: JsonText | None = None
-    identity_profile: JsonText | None = None
+    heartbeat_config: JsonText | None = field(default=None, validator=optional(json_kept))
+    identity_profile: JsonText | None = field(default=None, validator=optional(json_kept))
     identity_template: str | None = field(default=None, validator=optional(text(most=50_000)))
     created_at: datetime = field(validator=aware)
     updated_at: datetime = field(validator=aware)

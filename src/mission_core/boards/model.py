@@ -17,7 +17,7 @@ from attrs.validators import optional
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, text
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_kept, text, whole
 
 GENERAL: Final = "general"
 """The handle of the board every organization starts with."""
@@ -119,11 +119,11 @@ class Board:
     group: UUID | None = None
     board_type: str = field(default="goal", validator=text(most=100))
     objective: str | None = field(default=None, validator=optional(text(most=20_000)))
-    success_metrics: JsonText | None = None
+    success_metrics: JsonText | None = field(default=None, validator=optional(json_kept))
     target_date: datetime | None = field(default=None, validator=optional(aware))
     goal_confirmed: bool = False
     goal_source: str | None = field(default=None, validator=optional(text(most=200)))
-    max_agents: int = field(default=1, validator=between(0, 1_000_000))
+    max_agents: int = field(default=1, validator=whole(0, 1_000_000))
     github_repo: str | None = field(default=None, validator=optional(text(most=200)))
     github_sync_enabled: bool = False
     github_labels_initialized: bool = False

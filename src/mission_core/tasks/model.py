@@ -25,7 +25,7 @@ from mission_core.tasks.runs import (
     Secret,
     Terms,
 )
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, checked_text, text
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, checked_text, json_kept, text, whole
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -243,19 +243,19 @@ class Task:
     estimated_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
     actual_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
     tags: tuple[str, ...] = field(default=(), validator=tags_of)
-    metadata: JsonText = EMPTY_OBJECT
+    metadata: JsonText = field(default=EMPTY_OBJECT, validator=json_kept)
     depends_on: tuple[TaskId, ...] = ()
     result: Result | None = None
     error_message: str | None = field(default=None, validator=optional(text(most=5000)))
     resolution: str | None = field(default=None, validator=optional(text(most=5000)))
-    output: JsonText | None = None
-    feedback_rating: int | None = field(default=None, validator=optional(between(1, 5)))
+    output: JsonText | None = field(default=None, validator=optional(json_kept))
+    feedback_rating: int | None = field(default=None, validator=optional(whole(1, 5)))
     feedback_notes: str | None = field(default=None, validator=optional(text(most=5000)))
-    retry_count: int = field(default=0, validator=between(0))
+    retry_count: int = field(default=0, validator=whole(0))
     recorded: bool = False
-    fence: int = field(default=0, validator=between(0))
-    attempts: int = field(default=0, validator=between(0))
-    max_attempts: int = field(default=5, validator=between(1, 1000))
+    fence: int = field(default=0, validator=whole(0))
+    attempts: int = field(default=0, validator=whole(0))
+    max_attempts: int = field(default=5, validator=whole(1, 1000))
     run: RunId | None = None
     hand_over: str | None = field(default=None, validator=optional(text(most=5000)))
     created_at: datetime = field(validator=aware)

@@ -17,7 +17,7 @@ from attrs.validators import optional
 from mission_core.errors import Conflict, Denied, Exhausted, InvalidField, NotFound
 from mission_core.events.model import Actor, Fact
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId
-from mission_core.values import JsonText, aware, between, name_key, text
+from mission_core.values import JsonText, aware, json_kept, name_key, text, whole
 
 PAIR_TERM: Final = timedelta(minutes=10)
 """An implicit lease ends this long after the pair's last request."""
@@ -214,7 +214,7 @@ class Outcome:
 
     result: Result = Result.SUCCESS
     resolution: str | None = field(default=None, validator=optional(text(most=5000)))
-    output: JsonText | None = None
+    output: JsonText | None = field(default=None, validator=optional(json_kept))
 
 
 @frozen(kw_only=True)
@@ -253,8 +253,8 @@ class Run:
     organization: OrganizationId
     board: BoardId
     task: TaskId
-    fence: int = field(validator=between(1))
-    attempt: int = field(validator=between(1))
+    fence: int = field(validator=whole(1))
+    attempt: int = field(validator=whole(1))
     by: Assignee
     actor: Actor
     holder: Secret | Pair = Secret()
@@ -265,7 +265,7 @@ class Run:
     claimed_at: datetime = field(validator=aware)
     expires_at: datetime = field(validator=aware)
     heartbeat_at: datetime = field(validator=aware)
-    progress: JsonText | None = None
+    progress: JsonText | None = field(default=None, validator=optional(json_kept))
     orders: tuple[Order, ...] = ()
     paused: bool = False
     waiting_for: str | None = field(default=None, validator=optional(text(least=1, most=5000)))

@@ -194,10 +194,13 @@ def checked(terms: Terms) -> Terms:
     The terms themselves.
 
     Raises:
-        InvalidField: If the lease would be too short or too long.
+        InvalidField: If the lease would be too short or too long, or its delays no time to wait.
     """
     if not SHORTEST_TERM <= terms.term <= LONGEST_TERM:
         raise InvalidField("lease_seconds", "must be a number from 1 to 86400", terms.term.total_seconds())
+    for name in ("delay", "longest_delay"):
+        if not timedelta(0) <= getattr(terms, name) <= LONGEST_WAIT:
+            raise InvalidField(name, f"must be a time from nothing to {LONGEST_WAIT.days} days", getattr(terms, name))
     return terms
 
 
