@@ -390,3 +390,13 @@ async def test_tasks_of_another_organization_are_not_there(fleet: Fleet, elsewhe
     assert [foreign["id"]] == [task["id"] for task in page["tasks"]]
     assert ["Ship it"] == [task["title"] for task in (await fleet.got("GET", "/tasks"))["tasks"]]
     assert "Ship it" == made["title"]
+
+
+async def test_an_etag_of_something_else_is_refused_without_inventing_a_version(fleet: Fleet) -> None:
+    """
+    A weak tag, or one of another server, names no version that could be told back.
+    """
+    place = f"/tasks/{(await fleet.task())['id']}"
+    said = {refusal(await fleet.call("PUT", place, {"title": "x"}, if_match=tag)) for tag in ('W/"0"', '"other"')}
+
+    assert {(412, "the current version is 0, which is not the expected one; read it again")} == said

@@ -94,7 +94,7 @@ class ListQuery:
 
     limit: Annotated[int, Range(0)] = 50
     offset: Annotated[int, Range(0)] = 0
-    after: int | None = None
+    after: Annotated[int | None, Range(0)] = None
 
     def page(self) -> Page:
         """
@@ -108,7 +108,7 @@ class TaskQuery(ListQuery):
     status: str | None = None
     assigned_to: str | None = None
     priority: str | None = None
-    project_id: int | None = None
+    project_id: Annotated[int | None, Range(0)] = None
 
 
 @frozen(kw_only=True)
@@ -206,7 +206,7 @@ class RegisterAgentBody:
     The document's word on registering; the handler reads it loosely.
     """
 
-    name: str
+    name: Annotated[str, Pattern(r"\s*[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\s*")]
     role: Literal["coder", "reviewer", "tester", "devops", "researcher", "assistant", "agent"] = "agent"
     capabilities: list[str] = field(factory=list)
     framework: str | Absent = ABSENT

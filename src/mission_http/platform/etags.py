@@ -12,7 +12,11 @@ from starlette.requests import Request
 from mission_http.platform.endpoints import Header
 from mission_http.platform.refusals import FieldError, FieldsInvalid
 
-IF_MATCH: Final = Header("If-Match", "Refuse the change with 412 unless this is the current version.")
+IF_MATCH: Final = Header(
+    "If-Match",
+    'Refuse the change with 412 unless this is the current version, as `ETag` told it; `*` for any.',
+    {"type": "string", "minLength": 1, "examples": ['"7"']},
+)
 NEVER: Final = -1
 """A version that nothing has."""
 

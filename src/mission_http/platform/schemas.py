@@ -129,7 +129,7 @@ def _bounded(schema: JsonSchema, words: tuple[Any, ...]) -> JsonSchema:
         elif isinstance(word, Range):
             bounds |= {"minimum": word.least, "maximum": word.most}
         elif isinstance(word, Pattern):
-            bounds["pattern"] = word.regex
+            bounds["pattern"] = f"^(?:{word.regex})$"  # a schema's pattern is searched for, and ours match the whole
     inner |= {name: bound for name, bound in bounds.items() if bound is not None}
     return schema
 

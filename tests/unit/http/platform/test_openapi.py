@@ -118,7 +118,7 @@ def test_constraints_are_in_the_schema():
     assert {"type": "integer", "minimum": 1, "maximum": 9, "default": 1} == properties["count"]
     assert {"type": "string", "enum": ["red", "blue"], "default": "red"} == properties["color"]
     assert {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": 3} == properties["tags"]
-    assert {"anyOf": [{"type": "string", "pattern": "[a-z-]+"}, {"type": "null"}]} == properties["slug"]
+    assert {"anyOf": [{"type": "string", "pattern": "^(?:[a-z-]+)$"}, {"type": "null"}]} == properties["slug"]
     assert {"type": "array", "items": {"$ref": "#/components/schemas/KindPart"}} == properties["parts"]
     assert {"type": "object", "additionalProperties": {}} == properties["meta"]
     assert "from" in properties
