@@ -5,6 +5,7 @@ Serving an application until a signal asks to stop.
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -78,7 +79,8 @@ def bound(host: str, port: int) -> list[socket.socket]:
 
 def _bound(made: socket.socket, address: object) -> socket.socket:
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let two servers share the port
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)  # type: ignore[arg-type]

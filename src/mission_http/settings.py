@@ -151,7 +151,11 @@ def _read_kept(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except OSError as e:
-        raise SettingsError(f"MISSION_CONTROL_DATA_DIR: {path} cannot be read ({e.strerror})") from e
+        raise SettingsError(f"MISSION_CONTROL_DATA_DIR (or --data-dir): {path} cannot be read ({e.strerror})") from e
+    except UnicodeDecodeError as e:
+        raise SettingsError(
+            f"MISSION_CONTROL_DATA_DIR (or --data-dir): {path} is damaged; restore it, or remove it for new secrets"
+        ) from e
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 

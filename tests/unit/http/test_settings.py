@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mission_http.settings import SettingsError, settings_from
+from mission_http.settings import GENERATED, SettingsError, settings_from
 
 
 def test_nothing_set_is_enough(tmp_path: Path) -> None:
@@ -63,3 +63,15 @@ def test_a_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="MISSION_CONTROL_DATA_DIR"):
         settings_from({}, data_dir=tmp_path / "data")
+
+
+def test_a_damaged_file_of_secrets_stops_the_start(tmp_path: Path) -> None:
+    """
+    It is not overwritten: leases and keys in use may depend on it.
+    """
+    kept = tmp_path / GENERATED
+    kept.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(SettingsError, match="MISSION_CONTROL_DATA_DIR"):
+        settings_from({}, data_dir=tmp_path)
+    assert b"\xff\xfe\x00" == kept.read_bytes()
