@@ -12,12 +12,15 @@ from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.session import Ask, Steps
+from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.store import SqlStore
+from mission_adapters.sql.tables import queue
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.boards.model import GateSet
@@ -42,6 +45,7 @@ from mission_core.tasks.work import (
 )
 
 WORKERS, ROUNDS = 12, 25
+STALE = Statement(update(queue).values(board=value("board")).returning(queue.c.task))
 OPEN = GateSet(require_approval_for_done=False)
 
 
@@ -198,3 +202,22 @@ async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlSt
     taken = await asyncio.gather(*(crowd.do(claim_next, ClaimNext(agent=f"a{each}")) for each in range(40)))
 
     assert {*range(1, 41)} == {each.task.number for each in taken}
+
+
+async def test_work_that_has_left_a_board_is_not_handed_out_there(store: SqlStore) -> None:
+    """
+    A claim that read the queue before the work moved, and locked it afterwards, passes it over.
+    """
+    crowd = await gathered(store)
+    other = await create_board(crowd.ports, crowd.me, CreateBoard(name="Other", gates=OPEN))
+    for board in (crowd.board, other.id):
+        await crowd.do(create_task, CreateTask(title="work", board=board))
+
+    def the_queue_as_it_was() -> Steps[None]:
+        yield STALE(store.session.dialect, board=other.id.bytes)
+
+    await store.session.write(the_queue_as_it_was)
+    first = await crowd.do(claim_next, ClaimNext(agent="a", board=other.id))
+
+    assert other.id == first.task.board
+    assert await crowd.do(claim_next, ClaimNext(agent="a", board=other.id)) is None

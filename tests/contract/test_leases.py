@@ -556,6 +556,19 @@ async def test_deleting_ends_the_lease(world, held):
     assert RunState.REVOKED is (await run_of(world, held)).state
 
 
+async def test_deleting_tells_of_those_who_waited(world, held):
+    """
+    They wait no more, and a reader of the log learns that they changed.
+    """
+    waiting = await world.task("waiting", depends_on=(held.task.id,))
+    await delete_task(world.ports, world.me, DeleteTask(task=held.task.id))
+    freed = await world.fresh(waiting)
+    entries = await world.ports.log.read(world.me.organization)
+
+    assert ((), waiting.version + 1) == (freed.depends_on, freed.version)
+    assert ["task.created", "task.updated"] == [each.kind for each in entries if each.subject == waiting.id]
+
+
 async def test_reopening_sends_dependents_back_to_rest(world, held):
     """
     Work that rests on what is no longer done loses its lease.

@@ -139,7 +139,9 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
                 return change
             continue
         if task is not None:
-            change = yield from _offer(dialect, task, wish.decide, done)
+            # What was locked may have left the board since the queue was read.
+            elsewhere = board is not None and task.board != board
+            change = None if elsewhere else (yield from _offer(dialect, task, wish.decide, done))
             if change is not None:
                 return change
             tried.append(task.id.bytes)

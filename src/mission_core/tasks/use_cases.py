@@ -479,6 +479,7 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
         for each in dependents:
             left = tuple(other for other in each.depends_on if other != task.id)
             unit.tasks.save(evolve(each, depends_on=left, updated_at=now))
+            unit.record(TaskUpdated(task=each.id, changed=("depends_on",), at=now))
         unit.tasks.remove(task)
         unit.record(TaskDeleted(task=task.id, number=task.number, title=task.title, at=now))
         await unit.commit()

@@ -389,6 +389,7 @@ class Model:
         for each in self.dependents(found["id"]):
             left = tuple(other for other in each["depends_on"] if other != found["id"])
             each.update(depends_on=left, updated_at=self.now, version=each["version"] + 1)
+            self.note("task.updated", each["id"])
         del self.tasks[found["id"]]
         self.note("task.deleted", found["id"])
         return "Task", found
