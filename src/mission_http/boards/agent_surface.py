@@ -16,7 +16,7 @@ from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import AgentId, BoardId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
@@ -34,7 +34,7 @@ from mission_http.boards.tasks import TASKS, list_tasks
 from mission_http.boards.wire import StatusFilterUnknown, agents_of, board_from, maybe_uuid
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -73,8 +73,7 @@ async def agent_heartbeat(request: Request) -> Response:
     No body is read; whatever is sent is ignored.
     """
     agent, ports = agent_of(request), ports_of(request)
-    once = await idempotency_of(request)
-    heard = await perform(hear_agent, ports, agent, HearAgent(agent=agent.agent), once=once, again=_heard_before)
+    heard = await once(request, hear_agent, HearAgent(agent=agent.agent), _heard_before)
     return one(agents_of(agent.organization, at=ports.clock.now())(agent_row(heard)))
 
 

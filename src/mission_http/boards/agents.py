@@ -16,7 +16,7 @@ from mission_core.agents.use_cases import CreateAgent, WithToken
 from mission_core.agents.use_cases import create_agent as make_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import AgentId, BoardId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import json_text
 from mission_http.boards.access import MIXED, USER, admin_of
 from mission_http.boards.agent_payloads import AgentCreate, AgentQuery, AgentRead
@@ -28,7 +28,7 @@ from mission_http.boards.wire import agents_of, maybe_json
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.queries import query_of
 
 
@@ -62,7 +62,6 @@ async def create_agent(request: Request) -> Response:
     principal = principal_of(request)
     body = await body_of(request, AgentCreate)
     board = _board_for(principal, body)
-    once = await idempotency_of(request)
     command = CreateAgent(
         name=body.name,
         board=board,
@@ -72,7 +71,7 @@ async def create_agent(request: Request) -> Response:
         identity_template=body.identity_template,
     )
     try:
-        made = await perform(make_agent, ports_of(request), principal, command, once=once, again=_again)
+        made = await once(request, make_agent, command, _again)
     except AgentNameTaken as taken:
         raise NameTaken(here=taken.board == board) from None
     except BoardNotFound:

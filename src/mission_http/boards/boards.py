@@ -28,7 +28,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.queries import query_of
 
 
@@ -56,8 +56,7 @@ async def create_board(request: Request) -> Response:
     principal = admin_of(request)
     body = await body_of(request, BoardCreate)
     _check_places(principal, body.gateway_id, body.board_group_id)
-    once = await idempotency_of(request)
-    board = await perform(make_board, ports_of(request), principal, body.command(), once=once, again=_again)
+    board = await once(request, make_board, body.command(), _again)
     return one(await _as_read(request, board.id))
 
 

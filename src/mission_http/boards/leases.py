@@ -16,7 +16,7 @@ from mission_core.accounts.model import Principal
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId, RunId, TaskId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import NotClaimable, Task, TaskNotFound
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
@@ -55,7 +55,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -70,15 +70,7 @@ async def claim_next_task(request: Request) -> Response:
     """
     async with Place.of(request) as place:
         body = await body_of(request, TaskClaim)
-        once = await idempotency_of(request)
-        claimed = await perform(
-            claim_next,
-            ports_of(request),
-            principal_of(request),
-            body.next_on(place.board),
-            once=once,
-            again=_told_again,
-        )
+        claimed = await once(request, claim_next, body.next_on(place.board), _told_again)
         return await _claimed(request, claimed)
 
 
@@ -88,11 +80,8 @@ async def claim_this_task(request: Request) -> Response:
     """
     async with Place.of(request) as place:
         body = await body_of(request, TaskClaim)
-        once = await idempotency_of(request)
         command = body.of(_task(place), on=place.board, expects=expects_of(request))
-        claimed = await perform(
-            claim_task, ports_of(request), principal_of(request), command, once=once, again=_told_again
-        )
+        claimed = await once(request, claim_task, command, _told_again)
         return await _claimed(request, claimed)
 
 
@@ -104,11 +93,8 @@ async def heartbeat_lease(request: Request) -> Response:
     """
     async with Place.of(request) as place:
         body = await body_of(request, LeaseHeartbeat)
-        once = await idempotency_of(request)
         command = body.of(_task(place), on=place.board, expects=expects_of(request))
-        beat = await perform(
-            heartbeat, ports_of(request), principal_of(request), command, once=once, again=_beaten_again
-        )
+        beat = await once(request, heartbeat, command, _beaten_again)
     order, run = beat.order, beat.run
     return json_of(
         {
@@ -193,9 +179,8 @@ async def _done(
 ) -> Response:
     async with Place.of(request) as place:
         body = await body_of(request, shape)
-        once = await idempotency_of(request)
         command = body.of(_task(place), on=place.board, expects=expects_of(request))
-        task = await perform(use_case, ports_of(request), principal_of(request), command, once=once, again=task_again)
+        task = await once(request, use_case, command, task_again)
         return one(await written(request, task))
 
 

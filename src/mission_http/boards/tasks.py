@@ -31,7 +31,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -67,8 +67,7 @@ async def create_task(request: Request) -> Response:
         _check_labels(body.tag_ids, body.custom_field_values)
         assignee = await _name_of(request, body.assigned_agent_id)
         command = body.command(place.board, assignee=assignee)
-        once = await idempotency_of(request)
-        task = await perform(make_task, ports_of(request), principal, command, once=once, again=task_again)
+        task = await once(request, make_task, command, task_again)
     return one(await written(request, task))
 
 

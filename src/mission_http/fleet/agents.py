@@ -23,7 +23,6 @@ from mission_core.ports import Ports
 from mission_core.tasks.model import Status
 from mission_core.values import json_text, name_key
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.answers import once
 from mission_http.fleet.bodies import AgentQuery, CreateAgentBody, RegisterAgentBody
 from mission_http.fleet.errors import VALIDATION, Unacceptable
 from mission_http.fleet.paths import agent_in
@@ -34,7 +33,7 @@ from mission_http.platform.bodies import body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 from mission_http.platform.refusals import BodyMalformed, BodyMissing

@@ -13,18 +13,17 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_http.fleet.wire import project_of, task_of
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import idempotency_of
+from mission_http.platform.idempotency import once
 from mission_http.platform.json import json_of
 
 if TYPE_CHECKING:
     from mission_core.tasks.queries import TaskRow
 
 C = TypeVar("C")
-R = TypeVar("R")
 
 
 class Kept(Protocol):
@@ -34,20 +33,6 @@ class Kept(Protocol):
 
     @property
     def id(self) -> Any: ...
-
-
-async def once(
-    request: Request,
-    use_case: Callable[[Ports, Principal, C], Awaitable[R]],
-    command: C,
-    again: Callable[[Ports, Principal, UUID], Awaitable[R]],
-) -> R:
-    """
-    Run a use case under the request's idempotency key. A repeat gets what *again* makes of the first result.
-    """
-    return await perform(
-        use_case, ports_of(request), principal_of(request), command, once=await idempotency_of(request), again=again
-    )
 
 
 async def kept_once(

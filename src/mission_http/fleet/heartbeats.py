@@ -23,14 +23,13 @@ from mission_core.ids import AgentId
 from mission_core.ports import Ports, perform
 from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import BEATING, HEARING, restricted
-from mission_http.fleet.answers import once
 from mission_http.fleet.bodies import AgentHeartbeatBody
 from mission_http.fleet.paths import agent_in
 from mission_http.fleet.payloads import AgentHeartbeatPayload
 from mission_http.fleet.wire import maybe_seconds, seconds_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 
 if TYPE_CHECKING:

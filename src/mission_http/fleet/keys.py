@@ -22,7 +22,6 @@ from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber
 from mission_core.ports import Ports, perform
 from mission_core.values import MAX_INTEGER
 from mission_http.fleet.access import ADMIN
-from mission_http.fleet.answers import once
 from mission_http.fleet.bodies import MakeKeyBody, RevokeKeyBody
 from mission_http.fleet.errors import Unacceptable
 from mission_http.fleet.paths import keyholder_in
@@ -31,7 +30,7 @@ from mission_http.fleet.wire import key_of, moment_of, seconds_of
 from mission_http.platform.bodies import parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 from mission_http.platform.refusals import BodyMissing
 

@@ -33,7 +33,7 @@ from mission_core.tasks.work import (
     release_task,
 )
 from mission_http.fleet.access import OPERATOR, VIEWER, label_of
-from mission_http.fleet.answers import kept_once, once, task_answer, task_row
+from mission_http.fleet.answers import kept_once, task_answer, task_row
 from mission_http.fleet.lease_bodies import (
     ClaimBody,
     CompleteBody,
@@ -55,7 +55,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 
 

@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
+from uuid import UUID
 
 from starlette.requests import Request
 
-from mission_core.ports import Once
+from mission_core.accounts.model import Principal
+from mission_core.ports import Once, Ports, perform
 from mission_http.platform.bodies import raw_body_of
 from mission_http.platform.endpoints import Header
-from mission_http.platform.exchange import dialect_of, endpoint_of
+from mission_http.platform.exchange import dialect_of, endpoint_of, ports_of, principal_of
 from mission_http.platform.refusals import FieldError, FieldsInvalid
+
+C = TypeVar("C")
+R = TypeVar("R")
 
 IDEMPOTENCY_KEY: Final = Header(
     "Idempotency-Key",
@@ -23,6 +29,20 @@ IDEMPOTENCY_KEY: Final = Header(
 )
 
 _key: Final = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+async def once(
+    request: Request,
+    use_case: Callable[[Ports, Principal, C], Awaitable[R]],
+    command: C,
+    again: Callable[[Ports, Principal, UUID], Awaitable[R]],
+) -> R:
+    """
+    Run a use case under the request's idempotency key. A repeat gets what *again* makes of the first result.
+    """
+    return await perform(
+        use_case, ports_of(request), principal_of(request), command, once=await idempotency_of(request), again=again
+    )
 
 
 async def idempotency_of(request: Request) -> Once | None:
