@@ -121,8 +121,19 @@ def test_a_heartbeat_extends_by_a_term_and_nothing_else(pair):
     run, now = pair
     kept, facts = run.heartbeat(at=now)
 
-    assert evolve(run, expires_at=now + run.term, heartbeat_at=now) == kept
+    assert evolve(run, expires_at=max(run.expires_at, now + run.term), heartbeat_at=now) == kept
     assert () == facts
+
+
+@given(living(state=st.just(RunState.LEASED)), st.timedeltas(timedelta(0), timedelta(days=1)))
+def test_a_clock_that_was_put_back_shortens_no_lease(pair, back):
+    """
+    Or all that was under way would run out once the clock is right again.
+    """
+    run, now = pair
+    kept, _ = run.heartbeat(at=now - back)
+
+    assert run.expires_at <= kept.expires_at
 
 
 @given(living(), some.order_kinds)

@@ -333,7 +333,8 @@ class Run:
             )
         if self.waits(at=at):
             return evolve(kept, heartbeat_at=at, progress=progress or self.progress), facts
-        return evolve(kept, expires_at=at + self.term, heartbeat_at=at, progress=progress or self.progress), facts
+        end = max(self.expires_at, at + self.term)  # a clock that was put back takes away nothing that was promised
+        return evolve(kept, expires_at=end, heartbeat_at=at, progress=progress or self.progress), facts
 
     def standing_order(self) -> Order | None:
         """
@@ -457,7 +458,7 @@ class Run:
         self.must_live(at, current=self.fence)
         if at - self.heartbeat_at < PAIR_RENEWAL:
             return None
-        return evolve(self, expires_at=at + self.term, heartbeat_at=at)
+        return evolve(self, expires_at=max(self.expires_at, at + self.term), heartbeat_at=at)
 
     def held_by(self, holder: Secret | Pair) -> bool:
         """
