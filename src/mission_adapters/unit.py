@@ -141,6 +141,7 @@ class Remembered:
     writes: dict[UUID, Write] = field(factory=dict)
     reliances: dict[UUID, Reliance] = field(factory=dict)
     presence: dict[UUID, Agent] = field(factory=dict)
+    used: dict[UUID, datetime] = field(factory=dict)
     facts: list[Fact] = field(factory=list)
     operations: list[Operation] = field(factory=list)
     result: UUID | None = None
@@ -285,6 +286,9 @@ class KeptKeys(Kept[ApiKey]):
 
     async def list_of(self, agent: AgentId) -> list[ApiKey]:
         return [self._seen(key) for key in await self.source.keys_of(self.remembered.principal, agent)]
+
+    def used(self, key: ApiKeyId, *, at: datetime) -> None:
+        self.remembered.used[key] = at
 
 
 class KeptTasks(Kept[Task]):

@@ -7,13 +7,23 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from mission_core.accounts.model import Role
+from mission_core.accounts.model import AgentPrincipal, Role
 from mission_core.agents.model import AgentNotFound, SessionKeyTaken
-from mission_core.agents.use_cases import CreateAgent, HearAgent, UpdateAgent, create_agent, hear_agent, update_agent
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    HearAgent,
+    RevokeKey,
+    UpdateAgent,
+    create_agent,
+    hear_agent,
+    revoke_key,
+    update_agent,
+)
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import RoleTooLow, VersionMismatch
 from mission_core.ports import perform
+from mission_core.values import micros
 
 
 async def edited(world, agent, **fields):
@@ -133,3 +143,24 @@ async def test_an_agent_does_not_promote_anybody(world):
     board = await update_board(world.ports, admin, UpdateBoard(board=world.board.id, gates=gates))
 
     assert board.gates.require_review_before_done
+
+
+async def test_a_key_tells_when_it_was_used(world):
+    """
+    As often as a sign of life counts; a change of the key does not undo it.
+    """
+    agent = await world.agent()
+    (row,) = await world.ports.reads.agents.keys(world.me, agent.id)
+    async with world.ports.unit(world.me) as unit:
+        (key,) = await unit.keys.list_of(agent.id)
+    shown = AgentPrincipal(organization=agent.organization, agent=agent.id, name=agent.name, key=key.id)
+    await perform(hear_agent, world.ports, shown, HearAgent(agent=agent.id))
+    used = micros(world.clock.now())
+    world.clock.advance(seconds=5)
+    again = evolve(shown, seen_at=world.clock.now())
+    await perform(hear_agent, world.ports, again, HearAgent(agent=agent.id))
+    await perform(revoke_key, world.ports, world.me, RevokeKey(agent=agent.id, key=key.number))
+    (after,) = await world.ports.reads.agents.keys(world.me, agent.id)
+
+    assert (None, used) == (row.last_used_at, after.last_used_at)
+    assert after.revoked_at is not None

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered
 from mission_core.accounts.model import AgentPrincipal, ApiKey, ApiKeyNotFound, Organization, role_from
@@ -44,6 +44,14 @@ class KeyTable(Table[ApiKey]):
         if found is None or found.organization != principal.organization:
             raise ApiKeyNotFound
         return found
+
+    def use(self, key: UUID, *, at: datetime) -> None:
+        """
+        Keep when the key was used; the latest wins.
+        """
+        known = self.rows.get(key)
+        if known is not None and (known.last_used_at is None or known.last_used_at <= at):
+            self.put(evolve(known, last_used_at=at))
 
     def list_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
         """

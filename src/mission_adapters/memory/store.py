@@ -73,7 +73,7 @@ class MemoryStore:
         boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), KeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
         self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
-        self.agents, self.tasks, self.runs = agents, tasks, runs
+        self.agents, self.keys, self.tasks, self.runs = agents, keys, tasks, runs
         self.source = MemorySource(boards, agents, keys, tasks, runs)
         self.credentials = MemoryCredentials(keys, agents)
         self.reads = MemoryReads(
@@ -113,6 +113,8 @@ class MemoryStore:
             self._write(write)
         for agent in remembered.presence.values():
             self.agents.present(agent)
+        for key, at in remembered.used.items():
+            self.keys.use(key, at=at)
         result = remembered.result or next((change.result for change in desk.made if change.result), None)
         if once is not None and result is not None:
             self.used.keep(principal, once, result, at=now)
@@ -144,6 +146,8 @@ class MemoryStore:
             self.tables[type(after)].add(after)
         elif isinstance(after, Agent):
             self.agents.put(evolve(after, presence=self.agents.rows[after.id].presence))
+        elif isinstance(after, ApiKey):
+            self.keys.put(evolve(after, last_used_at=self.keys.rows[after.id].last_used_at))
         elif isinstance(after, Run):
             self.runs.save(before, after)
         else:

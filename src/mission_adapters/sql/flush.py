@@ -26,13 +26,15 @@ from mission_adapters.sql.queue import requeued
 from mission_adapters.sql.rows import KINDS, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
 from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, value
-from mission_adapters.sql.tables import agents, dependencies, tasks
+from mission_adapters.sql.tables import agents, api_keys, dependencies, tasks
 from mission_adapters.sql.tallies import tallied
 from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write
+from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.boards.model import HandleTaken, PrefixTaken
 from mission_core.errors import Conflict, StaleWrite
 from mission_core.tasks.model import Task
+from mission_core.values import micros
 
 TAKEN: Final[dict[str, Callable[[], Conflict]]] = {
     "uq_boards_organization_handle": HandleTaken,
@@ -51,6 +53,14 @@ HEARD: Final = Statement(
         agents.c.last_seen_at.is_(None) | (agents.c.last_seen_at <= value("last_seen_at", int)),
     )
     .values({name: value(name, agents.c[name].type.python_type) for name in KINDS[Agent].beside})
+)
+USED: Final = Statement(
+    update(api_keys)
+    .where(
+        api_keys.c.id == value("key"),
+        api_keys.c.last_used_at.is_(None) | (api_keys.c.last_used_at <= value("last_used_at", int)),
+    )
+    .values(last_used_at=value("last_used_at", int))
 )
 WAIT_NO_MORE: Final = Statement(
     delete(dependencies).where(
@@ -103,6 +113,8 @@ def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
             match what:
                 case Agent():
                     yield _heard(dialect, what, alone=len(touched) == 1 and _only_heard(remembered))
+                case datetime():
+                    yield USED.count(dialect, key=id.bytes, last_used_at=micros(what))
                 case Reliance():
                     yield from bump_row(dialect, what.kind, id, what.version)
                 case Write(before=before, after=None):
@@ -134,6 +146,8 @@ def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
     for id, agent in remembered.presence.items():
         if id not in writes or writes[id].before is not None:
             yield PLACE[Agent], id, agent
+    for id, at in remembered.used.items():
+        yield PLACE[ApiKey], id, at
 
 
 def _heard(dialect: str, agent: Agent, *, alone: bool) -> Ask:

@@ -38,7 +38,7 @@ class Kind:
 KINDS: Final[Mapping[type, Kind]] = {
     Board: Kind("board", tables.boards, boards.row_from),
     Agent: Kind("agent", tables.agents, agents.row_from, frozenset(agents.presence_from(Presence()))),
-    ApiKey: Kind("key", tables.api_keys, api_keys.row_from),
+    ApiKey: Kind("key", tables.api_keys, api_keys.row_from, frozenset({"last_used_at"})),
     Task: Kind("task", tables.tasks, tasks.row_from),
     Run: Kind("run", tables.runs, runs.row_from),
 }

@@ -31,6 +31,11 @@ class ApiKeys(Protocol):
         The agent's keys, newest first.
         """
 
+    def used(self, key: ApiKeyId, *, at: datetime) -> None:
+        """
+        Remember that the key was shown: a record beside it, without a version; the latest wins.
+        """
+
     def add(self, key: ApiKey) -> ApiKey:
         """
         Remember a new key for the commit.
@@ -38,7 +43,7 @@ class ApiKeys(Protocol):
 
     def save(self, key: ApiKey) -> ApiKey:
         """
-        Remember the change for the commit; the answer carries its next version.
+        Remember the change for the commit, all but when it was used; the answer carries its next version.
         """
 
 

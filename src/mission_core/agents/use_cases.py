@@ -322,7 +322,8 @@ def digest_of(secret: str) -> bytes:
 
 async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agent:
     """
-    Take a sign of life. An agent's own key may only speak for itself, unless it is an admin's.
+    Take a sign of life. An agent's own key may only speak for itself, unless it is an admin's; that it was used is
+    noted as often as a sign of life counts.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
@@ -336,6 +337,8 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
             raise NotYourAgent
         agent, changed = agent.heard(at=now, status=cmd.status, activity=cmd.activity)
         unit.agents.seen(agent)
+        if isinstance(principal, AgentPrincipal) and principal.key and due_for_touch(principal, at=now):
+            unit.keys.used(principal.key, at=now)
         if changed:
             unit.record(changed)
         unit.result(agent.id)
