@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mission_core.accounts.model import System
 from mission_core.errors import Refusal
@@ -17,6 +17,7 @@ from mission_core.tasks.work import sweep
 if TYPE_CHECKING:
     from mission_core.ports import Ports
 
+AT_ONCE: Final = 64
 logger = logging.getLogger("mission_http")
 
 
@@ -39,7 +40,9 @@ async def _sweep_for_ever(ports: Ports, every: float) -> None:
         await asyncio.sleep(every)
         try:
             for organization in await ports.credentials.organizations():
-                await sweep(ports, System(organization=organization, name="sweeper"))
+                sweeper = System(organization=organization, name="sweeper")
+                while await sweep(ports, sweeper, limit=AT_ONCE) == AT_ONCE:
+                    pass  # many lapsed at once, and more may be left
         except Refusal as refusal:
             logger.warning("the sweeper could not work: %s", refusal)
         except Exception:

@@ -160,26 +160,8 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
     async with ports.unit(principal) as unit:
         board = await _board_for(unit, cmd)
         number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
-        status = Status.ASSIGNED if cmd.assignee and cmd.status is Status.INBOX else cmd.status
-        own = {name: getattr(cmd, name) for name in _COPIED}
-        task = Task(
-            id=TaskId(ports.ids.new()),
-            number=TaskNumber(number),
-            organization=principal.organization,
-            board=board.id,
-            ticket=ticket,
-            status=status,
-            assignee=Assignee(cmd.assignee) if cmd.assignee else None,
-            creator=principal.actor,
-            creator_name=principal.display,
-            recorded=status is Status.DONE,
-            created_at=now,
-            updated_at=now,
-            moved_at=now,
-            started_at=now if status is Status.IN_PROGRESS else None,
-            completed_at=cmd.completed_at or (now if status is Status.DONE else None),
-            **own,
-        )
+        names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
+        task = _new_task(cmd, principal, names, at=now)
         if cmd.depends_on:
             task = await _depending(unit, task, cmd.depends_on)
             open_ones = await _open_dependencies(unit, task)
@@ -201,6 +183,25 @@ _COPIED = (
     "title", "description", "priority", "due_at", "not_before", "estimated_hours", "actual_hours", "tags", "metadata",
     "result", "error_message", "resolution", "feedback_rating", "feedback_notes", "retry_count", "max_attempts",
 )  # fmt: skip
+
+
+def _new_task(cmd: CreateTask, principal: Principal, names: dict[str, Any], *, at: datetime) -> Task:
+    status = Status.ASSIGNED if cmd.assignee and cmd.status is Status.INBOX else cmd.status
+    return Task(
+        organization=principal.organization,
+        status=status,
+        assignee=Assignee(cmd.assignee) if cmd.assignee else None,
+        creator=principal.actor,
+        creator_name=principal.display,
+        recorded=status is Status.DONE,
+        created_at=at,
+        updated_at=at,
+        moved_at=at,
+        started_at=at if status is Status.IN_PROGRESS else None,
+        completed_at=cmd.completed_at or (at if status is Status.DONE else None),
+        **names,
+        **{name: getattr(cmd, name) for name in _COPIED},
+    )
 
 
 async def _board_for(unit: UnitOfWork, cmd: CreateTask) -> Board:
