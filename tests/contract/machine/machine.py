@@ -86,6 +86,8 @@ class RuleMachine(RuleBasedStateMachine):
         Each store gets an organization of its own.
         """
         start = self.block()
+        for world in self.worlds:
+            world.begin()
         self.judged = [self.run(Judged.found(world.name, world.ports, ids=start)) for world in self.worlds]
         self.look()
 

@@ -45,6 +45,13 @@ class World:
             self.open_ports = await self._opened(migrated=self.open_ports is None)
         return self.ports
 
+    def begin(self) -> None:
+        """
+        Begin anew, where nothing else would ever forget: in memory.
+        """
+        if self.url is None:
+            self.open_ports = memory_ports(**self._common())
+
     async def close(self) -> None:
         """
         Close what is open.
@@ -52,13 +59,15 @@ class World:
         await self.stack.aclose()
 
     async def _opened(self, *, migrated: bool) -> Ports:
-        common: dict[str, Any] = {"clock": ManualClock(), "ids": CountingIds(), "secrets": self.secrets}
         if self.url is None:
-            return memory_ports(**common)
+            return memory_ports(**self._common())
         from mission_adapters.sql.store import SqlStore
 
         store = await self.stack.enter_async_context(SqlStore.open(self.url, migrated=migrated))
         return Ports(
             unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
-            **common,
+            **self._common(),
         )  # fmt: skip
+
+    def _common(self) -> dict[str, Any]:
+        return {"clock": ManualClock(), "ids": CountingIds(), "secrets": self.secrets}
