@@ -591,3 +591,34 @@ async def test_a_lease_can_be_shown_again(world, held):
     It is an HMAC over run and fence, so nobody has to keep it.
     """
     assert held == await claimed_again(world.ports, world.me, held.run.id)
+
+
+async def test_cancelling_ends_a_wait(world):
+    """
+    A worker that waits for a person hears of it within a term, and its work is parked, not handed out again.
+    """
+    task = await world.task()
+    claimed = await world.claim(task)
+    await perform(
+        heartbeat, world.ports, world.me, Heartbeat(task=task.id, lease=claimed.lease, waiting_for="a decision")
+    )
+    await perform(give_order, world.ports, world.me, GiveOrder(task=task.id, kind=OrderKind.CANCEL))
+    world.clock.advance(minutes=6)
+    await sweep(world.ports, world.me)
+
+    assert Status.BACKLOG is (await world.fresh(task)).status
+
+
+async def test_what_failed_for_good_and_is_taken_up_again_has_all_its_attempts(world):
+    """
+    Whoever reopens it does not get a single try.
+    """
+    task = await world.task(max_attempts=1)
+    claimed = await world.claim(task)
+    failure = Failure(reason=FailureReason.TRANSIENT)
+    await perform(fail_task, world.ports, world.me, FailTask(task=task.id, lease=claimed.lease, failure=failure))
+    failed = await world.fresh(task)
+    await perform(update_task, world.ports, world.me, UpdateTask(task=task.id, status=Status.INBOX))
+
+    assert (Status.FAILED, 1) == (failed.status, failed.attempts)
+    assert 0 == (await world.fresh(task)).attempts

@@ -281,7 +281,8 @@ class Task:
 
     def move(self, to: Status, *, at: datetime, passage: Passage | None = None) -> tuple[Task, TaskMoved]:
         """
-        The task at another status, its clocks set as the table of moves says.
+        The task at another status, its clocks set as the table of moves says. What had failed for good and is taken
+        up again has all its attempts before it.
 
         *passage* is what its board's gates say; without one the move meets no gate.
 
@@ -294,6 +295,7 @@ class Task:
         moved = evolve(
             self,
             status=to,
+            attempts=0 if self.status is Status.FAILED and to is not Status.FAILED else self.attempts,
             moved_at=at,
             updated_at=at,
             started_at=at if move.starts else None if move.stops_clock else self.started_at,

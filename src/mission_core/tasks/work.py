@@ -502,8 +502,8 @@ async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> 
 
 async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task:
     """
-    Order something of whoever works on the task. Stealing ends the run at once, and resuming ends a wait at once;
-    everything else is told by heartbeats until one acknowledges it.
+    Order something of whoever works on the task. Stealing ends the run at once, resuming and cancelling end a wait at
+    once; everything else is told by heartbeats until one acknowledges it.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
@@ -540,11 +540,12 @@ def _ordered(unit: UnitOfWork, task: Task, run: Run, order: Order, to: str | Non
         unit.runs.save(ended)
         unit.record(revoked, fact)
         return unit.tasks.save(evolve(moved, attempts=max(task.attempts - 1, 0)))
-    if order.kind is OrderKind.RESUME and run.state is RunState.SUSPENDED:
+    if order.kind in (OrderKind.RESUME, OrderKind.CANCEL) and run.state is RunState.SUSPENDED:
         running, resumed = run.resume(at=order.at)
         moved, fact = task.move(Status.IN_PROGRESS, at=order.at)
-        if order.message:
-            running, given = running.order(evolve(order, kind=OrderKind.STEER))
+        if order.kind is OrderKind.CANCEL or order.message:
+            told = order if order.kind is OrderKind.CANCEL else evolve(order, kind=OrderKind.STEER)
+            running, given = running.order(told)
             unit.record(given)
         unit.runs.save(running)
         unit.record(resumed, fact)

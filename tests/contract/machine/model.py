@@ -161,6 +161,8 @@ class Model:
 
     def move(self, task: Row, to: str, *, at: int | None = None, note: bool = True) -> None:
         at = self.now if at is None else at
+        if task["status"] == "failed" and to != "failed":
+            task["attempts"] = 0
         task.update(status=to, moved_at=at, updated_at=at)
         if to == "in_progress":
             task["started_at"] = at
@@ -673,9 +675,9 @@ class Model:
             found.update(run=None, assignee=to, fence=found["fence"] + 1)
             found.update(attempts=max(found["attempts"] - 1, 0), version=found["version"] + 1)
             self.move(found, self.rest(found))
-        elif kind == "resume" and run["state"] == "suspended":
-            if message:
-                self.add_order(run, id, "steer", message)
+        elif kind in ("resume", "cancel") and run["state"] == "suspended":
+            if message or kind == "cancel":
+                self.add_order(run, id, "cancel" if kind == "cancel" else "steer", message)
             self.resume(found, run)
         else:
             self.add_order(run, id, kind, message)
