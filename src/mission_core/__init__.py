@@ -1,3 +1,104 @@
 """
-What fleets of agents work by: tasks, leases, approvals and accounts, without any I/O.
+The pure domain of Mission Control: standard library and attrs, no I/O.
+
+What an embedding program needs first is here; each area's own modules have the rest.
 """
+
+from mission_core.accounts.model import AgentPrincipal, Organization, Principal, Role, System
+from mission_core.agents.founding import found_organization
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    HearAgent,
+    RegisterAgent,
+    UpdateAgent,
+    create_agent,
+    hear_agent,
+    register_agent,
+    update_agent,
+)
+from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
+from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StaleWrite
+from mission_core.events.use_cases import verify_log
+from mission_core.ports import Once, Ports, perform
+from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    UpdateTask,
+    create_task,
+    delete_task,
+    update_task,
+)
+from mission_core.tasks.work import (
+    ClaimNext,
+    ClaimTask,
+    CompleteTask,
+    FailTask,
+    GiveOrder,
+    Heartbeat,
+    ReleaseTask,
+    claim_next,
+    claim_task,
+    complete_task,
+    fail_task,
+    give_order,
+    heartbeat,
+    release_task,
+    sweep,
+)
+from mission_core.values import ABSENT
+
+__all__ = [
+    "ABSENT",
+    "AgentPrincipal",
+    "ClaimNext",
+    "ClaimTask",
+    "CompleteTask",
+    "Conflict",
+    "CreateAgent",
+    "CreateBoard",
+    "CreateTask",
+    "DeleteTask",
+    "Denied",
+    "Exhausted",
+    "FailTask",
+    "GiveOrder",
+    "HearAgent",
+    "Heartbeat",
+    "Invalid",
+    "NotFound",
+    "Once",
+    "Organization",
+    "Ports",
+    "Principal",
+    "Refusal",
+    "RegisterAgent",
+    "ReleaseTask",
+    "Role",
+    "StaleWrite",
+    "System",
+    "UpdateAgent",
+    "UpdateBoard",
+    "UpdateTask",
+    "claim_next",
+    "claim_task",
+    "complete_task",
+    "create_agent",
+    "create_board",
+    "create_task",
+    "delete_task",
+    "explain_task",
+    "fail_task",
+    "found_organization",
+    "give_order",
+    "hear_agent",
+    "heartbeat",
+    "perform",
+    "register_agent",
+    "release_task",
+    "sweep",
+    "update_agent",
+    "update_board",
+    "update_task",
+    "verify_log",
+]
