@@ -437,13 +437,8 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         passage = await unit.gates.of(task)
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
         task, moved = task.finish(cmd.outcome, passage=passage, at=now)
-        unit.runs.save(run)
-        task = unit.tasks.save(task)
         unit.rely_on(passage.board)
-        unit.record(completed, moved)
-        unit.result(task.id)
-        await unit.commit()
-    return task
+        return await _ended(unit, run, task, completed, moved)
 
 
 async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
@@ -465,12 +460,7 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
         _expected(task, None, cmd.expects)
         run, failed = run.fail(cmd.failure, at=now, current=task.fence)
         task, moved = task.lose(run, cmd.failure, since=now, at=now)
-        unit.runs.save(run)
-        task = unit.tasks.save(task)
-        unit.record(failed, moved)
-        unit.result(task.id)
-        await unit.commit()
-    return task
+        return await _ended(unit, run, task, failed, moved)
 
 
 async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> Task:
@@ -492,11 +482,15 @@ async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> 
         _expected(task, None, cmd.expects)
         run, released = run.release(cmd.note, at=now, current=task.fence)
         task, moved = task.put_back(run, note=cmd.note, at=now)
-        unit.runs.save(run)
-        task = unit.tasks.save(task)
-        unit.record(released, moved)
-        unit.result(task.id)
-        await unit.commit()
+        return await _ended(unit, run, task, released, moved)
+
+
+async def _ended(unit: UnitOfWork, run: Run, task: Task, *facts: Fact) -> Task:
+    unit.runs.save(run)
+    task = unit.tasks.save(task)
+    unit.record(*facts)
+    unit.result(task.id)
+    await unit.commit()
     return task
 
 
