@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -5,8 +6,9 @@ from hypothesis import settings
 
 from tests import postgres
 
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("patient", deadline=None)
+# How long an example takes says more about the machine than about the code. CI tries the same examples for the same
+# commit, so that what it says is said of the change; everybody else looks for new ones each time.
+settings.register_profile("patient", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("patient")
 
 
