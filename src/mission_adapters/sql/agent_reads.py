@@ -18,6 +18,7 @@ from mission_adapters.sql.tables import agents, api_keys
 from mission_core.accounts.model import board_of
 from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE, AgentNotFound
 from mission_core.agents.queries import AgentRow, KeyRow
+from mission_core.ids import BoardId
 from mission_core.values import Listed, micros, name_key
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ class SqlAgentReads:
 
         found = await self.session.read(steps)
         row = AgentRow._make(found[0]) if found else None
-        board = UUID(bytes=row.board) if row and row.board else None
-        return granted(principal, row, board, AgentNotFound)  # type: ignore[arg-type]
+        board = BoardId(UUID(bytes=row.board)) if row and row.board else None
+        return granted(principal, row, board, AgentNotFound)
 
     async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
         """

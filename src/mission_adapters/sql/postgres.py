@@ -282,7 +282,7 @@ class Connections:
         """
         try:
             await connection.execute("ROLLBACK", timeout=PATIENCE)
-        except Exception:
+        except Exception:  # whatever it was, this connection is not to be trusted again
             connection.terminate()
         except BaseException:
             connection.terminate()

@@ -14,6 +14,7 @@ from mission_adapters.sql.session import Steps
 from mission_adapters.sql.source import granted
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import dependencies, runs, tasks
+from mission_core.ids import BoardId
 from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.queries import Reading, RunRow
 
@@ -61,7 +62,7 @@ def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) 
     own = principal.organization.bytes
     found = yield _place(isinstance(task, int))(dialect, organization=own, key=_plain(task))
     id, board = found[0] if found else (None, None)
-    granted(principal, id, UUID(bytes=board) if board else None, TaskNotFound)  # type: ignore[arg-type]
+    granted(principal, id, BoardId(UUID(bytes=board)) if board else None, TaskNotFound)
     rows = yield HISTORY(dialect, organization=own, task=id)
     return [RunRow._make(row) for row in rows]
 

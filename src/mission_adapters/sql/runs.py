@@ -39,8 +39,6 @@ from mission_core.values import JsonText, canonical, micros, moment
 
 STATE: Final = by_value(RunState)
 ORDER_KIND: Final = by_value(OrderKind)
-LEASE: Final = ("expires_at", "heartbeat_at", "progress")
-"""The lease record."""
 make_run = trusted(Run)
 make_order = trusted(Order)
 make_outcome = trusted(Outcome)

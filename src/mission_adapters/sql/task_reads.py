@@ -21,6 +21,7 @@ from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped
 from mission_adapters.sql.tables import agents, boards, dependencies, tallies, tasks, under_way, workloads
 from mission_core.accounts.model import board_of
 from mission_core.boards.model import BoardDenied
+from mission_core.ids import BoardId
 from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.queries import Dependency, TaskRow
 from mission_core.values import Listed, name_key
@@ -161,7 +162,7 @@ class SqlTaskReads:
             found = yield _one(*given)(dialect, organization=own, **given)
             if not found:
                 raise TaskNotFound
-            if not sees(principal, UUID(bytes=found[0][BOARD])):  # type: ignore[arg-type]
+            if not sees(principal, BoardId(UUID(bytes=found[0][BOARD]))):
                 raise BoardDenied
             rows = yield from _shown(dialect, found)
             return rows[0]
