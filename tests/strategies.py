@@ -12,7 +12,16 @@ from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, 
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.boards.model import Board, BoardCreated, BoardStatus, BoardUpdated, GateSet
 from mission_core.events.model import Actor
-from mission_core.tasks.model import Status, Task, TaskAssigned, TaskCreated, TaskDeleted, TaskMoved, TaskUpdated
+from mission_core.tasks.facts import (
+    RunCompleted,
+    RunFailed,
+    TaskAssigned,
+    TaskCreated,
+    TaskDeleted,
+    TaskMoved,
+    TaskUpdated,
+)
+from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import (
     ALIVE,
     PAIR_TERM,
@@ -25,8 +34,6 @@ from mission_core.tasks.runs import (
     Pair,
     Result,
     Run,
-    RunCompleted,
-    RunFailed,
     RunState,
     Secret,
     Terms,

@@ -15,7 +15,8 @@ from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
 from mission_core.events.use_cases import verify_log
 from mission_core.ids import AgentNumber, BoardNumber, TaskNumber
 from mission_core.ports import UnitOfWork
-from mission_core.tasks.model import Status, TaskDeleted, TaskNotFound
+from mission_core.tasks.facts import TaskDeleted
+from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.ports import Candidate, Change
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import RunNotFound

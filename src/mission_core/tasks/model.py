@@ -12,8 +12,9 @@ from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
-from mission_core.events.model import Actor, Fact
-from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, TaskNumber
+from mission_core.events.model import Actor
+from mission_core.ids import BoardId, OrganizationId, RunId, TaskId, TaskNumber
+from mission_core.tasks.facts import TaskClaimed, TaskMoved
 from mission_core.tasks.runs import (
     Assignee,
     Failure,
@@ -427,107 +428,3 @@ class Task:
         The task without its run; whoever took it from the open queue no longer owns it.
         """
         return evolve(self, run=None, assignee=None if run.from_queue else self.assignee)
-
-
-@frozen(kw_only=True)
-class TaskCreated(Fact):
-    """
-    A task was made. *recorded* says that its work was finished elsewhere.
-    """
-
-    kind = "task.created"
-    about = "task"
-
-    task: TaskId
-    number: int
-    board: BoardId
-    title: str
-    status: Status
-    priority: str
-    assignee: str | None
-    recorded: bool
-
-
-@frozen(kw_only=True)
-class TaskUpdated(Fact):
-    """
-    Fields of a task changed.
-    """
-
-    kind = "task.updated"
-    about = "task"
-
-    task: TaskId
-    changed: tuple[str, ...]
-
-
-@frozen(kw_only=True)
-class TaskMoved(Fact):
-    """
-    A task came to another status.
-    """
-
-    kind = "task.moved"
-    about = "task"
-
-    task: TaskId
-    was: Status
-    status: Status
-
-
-@frozen(kw_only=True)
-class TaskCommented(Fact):
-    """
-    Somebody said something about a task.
-    """
-
-    kind = "task.commented"
-    about = "task"
-
-    task: TaskId
-    message: str
-
-
-@frozen(kw_only=True)
-class TaskAssigned(Fact):
-    """
-    A task changed hands.
-    """
-
-    kind = "task.assigned"
-    about = "task"
-
-    task: TaskId
-    was: str | None
-    assignee: str | None
-    agent: AgentId | None
-
-
-@frozen(kw_only=True)
-class TaskClaimed(Fact):
-    """
-    Somebody took a task under a lease.
-    """
-
-    kind = "task.claimed"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    fence: int
-    attempt: int
-    by: str
-
-
-@frozen(kw_only=True)
-class TaskDeleted(Fact):
-    """
-    A task was removed.
-    """
-
-    kind = "task.deleted"
-    about = "task"
-
-    task: TaskId
-    number: int
-    title: str

@@ -17,6 +17,17 @@ from attrs.validators import optional
 from mission_core.errors import Conflict, Denied, Exhausted, InvalidField, NotFound
 from mission_core.events.model import Actor, Fact
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId
+from mission_core.tasks.facts import (
+    OrderAcknowledged,
+    OrderGiven,
+    RunCompleted,
+    RunExpired,
+    RunFailed,
+    RunReleased,
+    RunResumed,
+    RunRevoked,
+    RunSuspended,
+)
 from mission_core.values import JsonText, aware, json_kept, name_key, text, whole
 
 PAIR_TERM: Final = timedelta(minutes=10)
@@ -469,138 +480,3 @@ class Run:
 
 def _paused_after(kind: OrderKind, paused: bool) -> bool:
     return {OrderKind.PAUSE: True, OrderKind.RESUME: False}.get(kind, paused)
-
-
-@frozen(kw_only=True)
-class RunCompleted(Fact):
-    """
-    A run's result was accepted.
-    """
-
-    kind = "run.completed"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    fence: int
-    outcome: Outcome
-
-
-@frozen(kw_only=True)
-class RunFailed(Fact):
-    """
-    A run said that it failed.
-    """
-
-    kind = "run.failed"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    fence: int
-    reason: str
-    message: str | None
-
-
-@frozen(kw_only=True)
-class RunReleased(Fact):
-    """
-    A run gave its work back.
-    """
-
-    kind = "run.released"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    fence: int
-    note: str | None
-
-
-@frozen(kw_only=True)
-class RunExpired(Fact):
-    """
-    A run's lease ran out.
-    """
-
-    kind = "run.expired"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    fence: int
-    ran_out_at: datetime
-
-
-@frozen(kw_only=True)
-class RunRevoked(Fact):
-    """
-    A run's work was taken from it.
-    """
-
-    kind = "run.revoked"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    fence: int
-    why: str
-
-
-@frozen(kw_only=True)
-class RunSuspended(Fact):
-    """
-    A run began to wait for a person.
-    """
-
-    kind = "run.suspended"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    waiting_for: str
-    until: datetime
-
-
-@frozen(kw_only=True)
-class RunResumed(Fact):
-    """
-    A run's wait ended and its lease started again.
-    """
-
-    kind = "run.resumed"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-
-
-@frozen(kw_only=True)
-class OrderGiven(Fact):
-    """
-    An operator gave a run an order.
-    """
-
-    kind = "run.ordered"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    order: OrderId
-    order_kind: OrderKind
-    message: str | None
-
-
-@frozen(kw_only=True)
-class OrderAcknowledged(Fact):
-    """
-    A worker took note of an order.
-    """
-
-    kind = "run.acknowledged"
-    about = "task"
-
-    task: TaskId
-    run: RunId
-    order: OrderId
-    order_kind: OrderKind

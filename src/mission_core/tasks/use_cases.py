@@ -15,6 +15,7 @@ from mission_core.boards.model import Board, BoardNotFound, BoardStatus
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.tasks.facts import TaskAssigned, TaskCommented, TaskCreated, TaskDeleted, TaskUpdated
 from mission_core.tasks.model import (
     FINISHED,
     IDLE,
@@ -28,12 +29,7 @@ from mission_core.tasks.model import (
     RecordingDenied,
     Status,
     Task,
-    TaskAssigned,
-    TaskCommented,
-    TaskCreated,
-    TaskDeleted,
     TaskNotFound,
-    TaskUpdated,
 )
 from mission_core.tasks.runs import ALIVE, Assignee, Result
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, checked_text, name_key

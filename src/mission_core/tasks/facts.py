@@ -1,0 +1,257 @@
+"""
+Facts about tasks and their runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mission_core.events.model import Fact
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.ids import AgentId, BoardId, OrderId, RunId, TaskId
+    from mission_core.tasks.model import Status
+    from mission_core.tasks.runs import OrderKind, Outcome
+
+
+@frozen(kw_only=True)
+class TaskCreated(Fact):
+    """
+    A task was made. *recorded* says that its work was finished elsewhere.
+    """
+
+    kind = "task.created"
+    about = "task"
+
+    task: TaskId
+    number: int
+    board: BoardId
+    title: str
+    status: Status
+    priority: str
+    assignee: str | None
+    recorded: bool
+
+
+@frozen(kw_only=True)
+class TaskUpdated(Fact):
+    """
+    Fields of a task changed.
+    """
+
+    kind = "task.updated"
+    about = "task"
+
+    task: TaskId
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TaskMoved(Fact):
+    """
+    A task came to another status.
+    """
+
+    kind = "task.moved"
+    about = "task"
+
+    task: TaskId
+    was: Status
+    status: Status
+
+
+@frozen(kw_only=True)
+class TaskCommented(Fact):
+    """
+    Somebody said something about a task.
+    """
+
+    kind = "task.commented"
+    about = "task"
+
+    task: TaskId
+    message: str
+
+
+@frozen(kw_only=True)
+class TaskAssigned(Fact):
+    """
+    A task changed hands.
+    """
+
+    kind = "task.assigned"
+    about = "task"
+
+    task: TaskId
+    was: str | None
+    assignee: str | None
+    agent: AgentId | None
+
+
+@frozen(kw_only=True)
+class TaskClaimed(Fact):
+    """
+    Somebody took a task under a lease.
+    """
+
+    kind = "task.claimed"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    attempt: int
+    by: str
+
+
+@frozen(kw_only=True)
+class TaskDeleted(Fact):
+    """
+    A task was removed.
+    """
+
+    kind = "task.deleted"
+    about = "task"
+
+    task: TaskId
+    number: int
+    title: str
+
+
+@frozen(kw_only=True)
+class RunCompleted(Fact):
+    """
+    A run's result was accepted.
+    """
+
+    kind = "run.completed"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    outcome: Outcome
+
+
+@frozen(kw_only=True)
+class RunFailed(Fact):
+    """
+    A run said that it failed.
+    """
+
+    kind = "run.failed"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    reason: str
+    message: str | None
+
+
+@frozen(kw_only=True)
+class RunReleased(Fact):
+    """
+    A run gave its work back.
+    """
+
+    kind = "run.released"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    note: str | None
+
+
+@frozen(kw_only=True)
+class RunExpired(Fact):
+    """
+    A run's lease ran out.
+    """
+
+    kind = "run.expired"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    ran_out_at: datetime
+
+
+@frozen(kw_only=True)
+class RunRevoked(Fact):
+    """
+    A run's work was taken from it.
+    """
+
+    kind = "run.revoked"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    why: str
+
+
+@frozen(kw_only=True)
+class RunSuspended(Fact):
+    """
+    A run began to wait for a person.
+    """
+
+    kind = "run.suspended"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    waiting_for: str
+    until: datetime
+
+
+@frozen(kw_only=True)
+class RunResumed(Fact):
+    """
+    A run's wait ended and its lease started again.
+    """
+
+    kind = "run.resumed"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+
+
+@frozen(kw_only=True)
+class OrderGiven(Fact):
+    """
+    An operator gave a run an order.
+    """
+
+    kind = "run.ordered"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    order: OrderId
+    order_kind: OrderKind
+    message: str | None
+
+
+@frozen(kw_only=True)
+class OrderAcknowledged(Fact):
+    """
+    A worker took note of an order.
+    """
+
+    kind = "run.acknowledged"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    order: OrderId
+    order_kind: OrderKind
