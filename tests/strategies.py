@@ -12,6 +12,7 @@ from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, 
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.boards.model import Board, BoardCreated, BoardStatus, BoardUpdated, GateSet
 from mission_core.events.model import Actor
+from mission_core.tasks.comments import Comment
 from mission_core.tasks.facts import (
     RunCompleted,
     RunFailed,
@@ -314,3 +315,20 @@ facts = st.one_of(
     st.builds(KeyMade, key=ids, agent=ids, name=names, scopes=st.just(("viewer",)), at=moments),
     st.builds(KeyWasRevoked, key=ids, agent=ids, at=moments),
 )  # fmt: skip
+
+
+def comments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Comment]:
+    """
+    Comments that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "task": ids, "author": names,
+        "author_kind": st.sampled_from(["system", "agent", "user"]), "author_id": maybe(ids),
+        "content": texts(least=1), "parent": maybe(ids), "mentions": st.lists(names, max_size=3).map(tuple),
+        "created_at": moments,
+    }  # fmt: skip
+    return st.builds(Comment, **(own | fixed))
+
+
+plain = {Comment: comments}
+"""The strategies of plain rows, by their class."""

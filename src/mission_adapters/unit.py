@@ -5,15 +5,17 @@ in one piece. A store lends it a `Source` to load from and a way to flush.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 from uuid import UUID
 
 from attrs import define, evolve, field, frozen
 
+from mission_adapters.kinds import KINDS
 from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardNotFound
+from mission_core.kinds import Kind, P, Plain
 from mission_core.tasks.model import Task, TaskNotFound
 from mission_core.tasks.ports import Decide, Link, Passage, Wanted
 from mission_core.tasks.runs import Run, RunNotFound
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     )
     from mission_core.ports import Once, Versioned
 
-E = TypeVar("E", Board, Agent, ApiKey, Task, Run)
+E = TypeVar("E", bound=Plain)
 
 
 class Source(Protocol):
@@ -60,6 +62,8 @@ class Source(Protocol):
     async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]: ...
     async def dependents(self, principal: Principal, task: TaskId) -> list[Task]: ...
     async def run(self, principal: Principal, run: RunId) -> Run: ...
+    async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P: ...
+    async def rows(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any]) -> list[P]: ...
 
 
 @frozen(kw_only=True)
@@ -219,7 +223,8 @@ class Kept(Generic[E]):
         if known and known.before is None:
             self.remembered.writes[row.id] = Write(before=None, after=row)
             return row
-        after = row if known and known.after.version == row.version else evolve(row, version=row.version + 1)
+        again = known is not None and known.after.version == row.version
+        after = row if again else cast("E", evolve(cast(Any, row), version=row.version + 1))
         self.remembered.writes[row.id] = Write(before=before, after=after)
         return after
 
@@ -330,6 +335,28 @@ class KeptRuns(Kept[Run]):
         self.remembered.operations.append(HeartbeatOf(run=run, decide=decide))
 
 
+@define
+class KeptPlain(Kept[E]):
+    """
+    The plain rows of one kind of a unit.
+    """
+
+    plain: Kind[E] = field(kw_only=True)
+
+    async def get(self, key: UUID | int) -> E:
+        return self._written(key) or self._seen(await self.source.row(self.remembered.principal, self.plain, key))
+
+    async def find(self, **equal: Any) -> E | None:
+        return next(iter(await self.every(**equal)), None)
+
+    async def every(self, **equal: Any) -> list[E]:
+        found = await self.source.rows(self.remembered.principal, self.plain, equal)
+        return [self._seen(row) for row in found]
+
+    def remove(self, row: E) -> None:
+        self._remove(row)
+
+
 @frozen
 class BoardGates:
     """
@@ -347,7 +374,7 @@ class Unit:
     One all-or-nothing change on behalf of one principal.
     """
 
-    __slots__ = ("_done", "agents", "boards", "gates", "keys", "remembered", "runs", "store", "tasks")
+    __slots__ = ("_done", "_plain", "agents", "boards", "gates", "keys", "remembered", "runs", "store", "tasks")
 
     def __init__(self, store: Store, principal: Principal, once: Once | None = None) -> None:
         self.store = store
@@ -359,7 +386,13 @@ class Unit:
         self.tasks = KeptTasks(self.remembered, source, Task, TaskNotFound)
         self.runs = KeptRuns(self.remembered, source, Run, RunNotFound)
         self.gates = BoardGates(self.boards)
+        self._plain: dict[Kind[Any], KeptPlain[Any]] = {}
         self._done = False
+
+    def rows(self, kind: Kind[P]) -> KeptPlain[P]:
+        if kind not in self._plain:
+            self._plain[kind] = KeptPlain(self.remembered, self.store.source, kind.entity, kind.missing, plain=kind)
+        return self._plain[kind]
 
     def record(self, *facts: Fact) -> None:
         self.remembered.facts.extend(facts)
@@ -385,5 +418,11 @@ class Unit:
         self._done = True
 
 
-LOCK_ORDER: Sequence[type] = (Board, Agent, ApiKey, Task, Run)
+LOCK_ORDER: Sequence[type] = (Board, Agent, ApiKey, Task, Run, *(kind.entity for kind in KINDS))
 """The order in which every flush locks rows: by table in this order, then by id."""
+
+GOES_WITH: Mapping[type, Sequence[tuple[Kind[Any], str]]] = {
+    entity: [(kind, name) for kind in KINDS for name, with_ in kind.goes_with.items() if with_ is entity]
+    for entity in LOCK_ORDER
+}
+"""Which plain rows go with a removed entity, and the field that holds its id."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mission_core.boards.queries import BoardReads
     from mission_core.events.model import Fact
     from mission_core.events.ports import Log
+    from mission_core.kinds import Kind, P, RowReads, Rows
     from mission_core.tasks.ports import Gates, Runs, Tasks
     from mission_core.tasks.queries import TaskReads
 
@@ -154,6 +155,11 @@ class UnitOfWork(Protocol):
         What stands between work and done.
         """
 
+    def rows(self, kind: Kind[P]) -> Rows[P]:
+        """
+        The organization's plain rows of this kind.
+        """
+
     def record(self, *facts: Fact) -> None:
         """
         Remember facts for the log; they get the principal as their actor.
@@ -223,6 +229,12 @@ class Reads(Protocol):
     def boards(self) -> BoardReads:
         """
         Boards.
+        """
+
+    @property
+    def rows(self) -> RowReads:
+        """
+        Plain rows of every kind.
         """
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:

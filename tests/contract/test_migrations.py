@@ -74,10 +74,23 @@ def shape(url: str) -> set[tuple[Any, ...]]:
     All tables, columns, constraints and indexes, but for Alembic's own.
     """
     if path_in(url) is not None:
-        rows = asked(url, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-        return {(kind, name, re.sub(r"\s+", "", sql)) for kind, name, sql in rows if VERSIONS not in name}
+        # Not the text of each table: a column that a later revision adds stands behind the constraints there.
+        tables = f"(SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '{VERSIONS}') AS t"
+        parts = [
+            f"SELECT t.name, l.strict, l.wr FROM {tables}, pragma_table_list(t.name) AS l",
+            f'SELECT t.name, c.cid, c.name, c.type, c."notnull", c.dflt_value, c.pk FROM {tables}, '
+            "pragma_table_xinfo(t.name) AS c",
+            f'SELECT t.name, i."unique", i.origin, group_concat(c.name) FROM {tables}, '
+            "pragma_index_list(t.name) AS i, pragma_index_info(i.name) AS c GROUP BY t.name, i.name",
+            f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name <> '{VERSIONS}'",
+        ]
+        return {
+            tuple(re.sub(r"\s+", "", each) if isinstance(each, str) else each for each in row)
+            for part in parts
+            for row in asked(url, part)
+        }
     parts = [
-        "SELECT table_name, column_name, data_type, is_nullable, collation_name, ordinal_position "
+        "SELECT table_name, column_name, data_type, is_nullable, collation_name, ordinal_position, column_default "
         f"FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '{VERSIONS}'",
         "SELECT tablename, indexname, indexdef FROM pg_indexes "
         f"WHERE schemaname = 'public' AND tablename <> '{VERSIONS}'",

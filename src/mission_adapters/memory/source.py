@@ -4,14 +4,18 @@ Loading what is committed, scoped to a principal.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
     from mission_adapters.memory.accounts import KeyTable
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.plain import PlainTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import ApiKey, Principal
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
         TaskId,
         TaskNumber,
     )
+    from mission_core.kinds import Kind, P
     from mission_core.tasks.model import Task
     from mission_core.tasks.ports import Link
     from mission_core.tasks.runs import Run
@@ -44,6 +49,7 @@ class MemorySource:
     keys: KeyTable
     tasks: TaskTable
     runs: RunTable
+    plain: Mapping[Kind[Any], PlainTable[Any]]
 
     async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
         return self.boards.find(principal, board)
@@ -90,3 +96,9 @@ class MemorySource:
 
     async def run(self, principal: Principal, run: RunId) -> Run:
         return self.runs.find(principal, run)
+
+    async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
+        return cast("P", self.plain[kind].find(principal, key))
+
+    async def rows(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any]) -> list[P]:
+        return self.plain[kind].matching(principal, dict(equal))

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from mission_adapters.clocks import SystemClock
+from mission_adapters.kinds import KINDS
 from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, UsedKeys
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
 from mission_adapters.memory.events import MemoryLog
 from mission_adapters.memory.numbers import MemoryNumbers
+from mission_adapters.memory.plain import MemoryRowReads, PlainTable
 from mission_adapters.memory.runs import RunTable
 from mission_adapters.memory.source import MemorySource
 from mission_adapters.memory.tables import Journal, Table
 from mission_adapters.memory.task_reads import MemoryTaskReads
 from mission_adapters.memory.tasks import TaskTable
 from mission_adapters.memory.work import Desk
-from mission_adapters.unit import LOCK_ORDER, Remembered, Unit, Write
+from mission_adapters.unit import GOES_WITH, LOCK_ORDER, Remembered, Unit, Write
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
@@ -46,6 +48,7 @@ class MemoryReads:
     agents: MemoryAgentReads
     tasks: MemoryTaskReads
     used: UsedKeys
+    rows: MemoryRowReads
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """
@@ -72,15 +75,20 @@ class MemoryStore:
         self.used = UsedKeys(journal)
         boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), KeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
-        self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
+        self.plain = {kind: PlainTable(journal, kind) for kind in KINDS}
+        self.tables: dict[type, Table[Any]] = {
+            Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs,
+            **{kind.entity: table for kind, table in self.plain.items()},
+        }  # fmt: skip
         self.agents, self.keys, self.tasks, self.runs = agents, keys, tasks, runs
-        self.source = MemorySource(boards, agents, keys, tasks, runs)
+        self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
         self.credentials = MemoryCredentials(keys, agents)
         self.reads = MemoryReads(
             MemoryBoardReads(boards, tasks, self.numbers),
             MemoryAgentReads(agents, keys),
             MemoryTaskReads(boards, agents, tasks, runs),
             self.used,
+            MemoryRowReads(self.plain),
         )
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
@@ -156,6 +164,8 @@ class MemoryStore:
     def _remove(self, row: Any) -> None:
         if row is None:
             return
+        for kind, name in GOES_WITH.get(type(row), ()):
+            self.plain[kind].drop_with(name, row)
         self.tables[type(row)].drop(row.id)
         if isinstance(row, Task) and self.tasks.dependents.count(row.id):
             raise StaleWrite("task", row.id)  # a dependency on it was added in the meantime

@@ -14,15 +14,13 @@ from uuid import UUID
 
 from attrs import define, field
 
-from mission_core.accounts.model import ApiKey, Principal, board_of
-from mission_core.agents.model import Agent
-from mission_core.boards.model import Board, BoardDenied
+from mission_core.accounts.model import Principal, board_of
+from mission_core.boards.model import BoardDenied
 from mission_core.errors import Conflict, NotFound, StaleWrite
 from mission_core.ids import BoardId, OrganizationId
-from mission_core.tasks.model import Task
-from mission_core.tasks.runs import Run
+from mission_core.kinds import Plain
 
-E = TypeVar("E", Board, Agent, ApiKey, Task, Run)
+E = TypeVar("E", bound=Plain)
 R_contra = TypeVar("R_contra", contravariant=True)
 Place = tuple[Hashable, tuple[Any, ...]]
 

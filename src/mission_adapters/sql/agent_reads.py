@@ -11,8 +11,8 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, case, func, literal, select
 
+from mission_adapters.sql.grants import granted
 from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.source import granted
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import agents, api_keys
 from mission_core.accounts.model import board_of

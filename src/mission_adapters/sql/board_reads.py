@@ -12,8 +12,8 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, and_, cast, func, select
 
 from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.grants import granted
 from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.source import granted
 from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import boards, numbers, tallies
 from mission_core.accounts.model import board_of

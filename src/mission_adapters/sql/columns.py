@@ -17,6 +17,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
@@ -35,11 +36,12 @@ metadata = MetaData(
 )
 
 
-def must(name: str, type: TypeEngine[Any]) -> Column[Any]:
+def must(name: str, type: TypeEngine[Any], *, at_first: str | None = None) -> Column[Any]:
     """
-    A column that always has a value.
+    A column that always has a value. One that a later revision added stands *at_first*, an SQL literal, in rows that
+    were there before.
     """
-    return Column(name, type, nullable=False)
+    return Column(name, type, nullable=False, server_default=None if at_first is None else text(at_first))
 
 
 def may(name: str, type: TypeEngine[Any]) -> Column[Any]:

@@ -22,13 +22,15 @@ from mission_adapters.sql.log import appended, lock_head
 from mission_adapters.sql.once import settle_key, take_key
 from mission_adapters.sql.operations import Done, operate
 from mission_adapters.sql.parts import done_in_turn, done_together
+from mission_adapters.sql.plain import TAKEN as TAKEN_PLAIN
+from mission_adapters.sql.plain import drop_with
 from mission_adapters.sql.queue import requeued
-from mission_adapters.sql.rows import KINDS, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
+from mission_adapters.sql.rows import KEPT, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
 from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import agents, api_keys, dependencies, tasks
 from mission_adapters.sql.tallies import tallied
-from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write
+from mission_adapters.unit import GOES_WITH, LOCK_ORDER, Reliance, Remembered, Write
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.boards.model import HandleTaken, PrefixTaken
@@ -41,6 +43,7 @@ TAKEN: Final[dict[str, Callable[[], Conflict]]] = {
     "uq_boards_organization_ticket_prefix": PrefixTaken,
     "uq_agents_organization_name_key": AgentNameTaken,
     "uq_agents_organization_session_key": SessionKeyTaken,
+    **TAKEN_PLAIN,
 }
 """What each constraint says when it refuses."""
 PLACE: Final = {kind: place for place, kind in enumerate(LOCK_ORDER)}
@@ -52,7 +55,7 @@ HEARD: Final = Statement(
         agents.c.organization == value("organization"),
         agents.c.last_seen_at.is_(None) | (agents.c.last_seen_at <= value("last_seen_at", int)),
     )
-    .values({name: value(name, agents.c[name].type.python_type) for name in KINDS[Agent].beside})
+    .values({name: value(name, agents.c[name].type.python_type) for name in KEPT[Agent].beside})
 )
 USED: Final = Statement(
     update(api_keys)
@@ -142,7 +145,7 @@ def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
         if id not in writes:
             yield PLACE[reliance.kind], id, reliance
         elif writes[id].before is not None and writes[id].before.version != reliance.version:
-            raise StaleWrite(KINDS[reliance.kind].name, id)
+            raise StaleWrite(KEPT[reliance.kind].name, id)
     for id, agent in remembered.presence.items():
         if id not in writes or writes[id].before is not None:
             yield PLACE[Agent], id, agent
@@ -182,12 +185,14 @@ def _place_of(write: Write) -> tuple[int, UUID]:
 
 
 def _remove(dialect: str, row: Any) -> Steps[None]:
+    for kind, name in GOES_WITH.get(type(row), ()):
+        yield drop_with(kind, name).count(dialect, organization=row.organization.bytes, key=row.id.bytes)
     if isinstance(row, Task):
         # Its row is locked since a moment ago, so whoever came to depend on it before has committed and is seen here.
         if not (yield DELETE_TASK.count(dialect, key=row.id.bytes)):
             raise StaleWrite("task", row.id)
     else:
-        yield delete_of(KINDS[type(row)].table).count(dialect, key=row.id.bytes)
+        yield delete_of(KEPT[type(row)].table).count(dialect, key=row.id.bytes)
 
 
 def _dependencies(writes: Iterable[Write]) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:

@@ -12,6 +12,7 @@ from sqlalchemy import literal_column, select
 from mission_adapters.sql.agent_reads import SqlAgentReads
 from mission_adapters.sql.board_reads import SqlBoardReads
 from mission_adapters.sql.once import used_key
+from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement
 from mission_adapters.sql.task_reads import SqlTaskReads
@@ -36,6 +37,7 @@ class SqlReads:
     tasks: SqlTaskReads = field(init=False)
     agents: SqlAgentReads = field(init=False)
     boards: SqlBoardReads = field(init=False)
+    rows: SqlRowReads = field(init=False)
 
     @tasks.default
     def _tasks(self) -> SqlTaskReads:
@@ -48,6 +50,10 @@ class SqlReads:
     @boards.default
     def _boards(self) -> SqlBoardReads:
         return SqlBoardReads(self.session)
+
+    @rows.default
+    def _rows(self) -> SqlRowReads:
+        return SqlRowReads(self.session)
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """

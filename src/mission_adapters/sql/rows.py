@@ -24,9 +24,9 @@ from mission_core.tasks.runs import Run
 
 
 @frozen(eq=False)
-class Kind:
+class Keeping:
     """
-    How one kind of entity is kept. *beside* are columns that a save leaves alone: a record beside the entity.
+    How entities of one class are kept. *beside* are columns that a save leaves alone: a record beside the entity.
     """
 
     name: str
@@ -35,14 +35,15 @@ class Kind:
     beside: frozenset[str] = frozenset()
 
 
-KINDS: Final[Mapping[type, Kind]] = {
-    Board: Kind("board", tables.boards, boards.row_from),
-    Agent: Kind("agent", tables.agents, agents.row_from, frozenset(agents.presence_from(Presence()))),
-    ApiKey: Kind("key", tables.api_keys, api_keys.row_from, frozenset({"last_used_at"})),
-    Task: Kind("task", tables.tasks, tasks.row_from),
-    Run: Kind("run", tables.runs, runs.row_from),
+KEPT: Final[Mapping[type, Keeping]] = {
+    Board: Keeping("board", tables.boards, boards.row_from),
+    Agent: Keeping("agent", tables.agents, agents.row_from, frozenset(agents.presence_from(Presence()))),
+    ApiKey: Keeping("key", tables.api_keys, api_keys.row_from, frozenset({"last_used_at"})),
+    Task: Keeping("task", tables.tasks, tasks.row_from),
+    Run: Keeping("run", tables.runs, runs.row_from),
+    **{kind.entity: Keeping(kind.name, shelf.table, shelf.row_from) for kind, shelf in tables.SHELVES.items()},
 }
-INSERT: Final = {kind: Statement(insert(each.table)) for kind, each in KINDS.items()}
+INSERT: Final = {kind: Statement(insert(each.table)) for kind, each in KEPT.items()}
 
 
 @shaped
@@ -86,7 +87,7 @@ def insert_row(dialect: str, entity: Any) -> Steps[None]:
     """
     Keep a new entity.
     """
-    yield INSERT[type(entity)].count(dialect, **KINDS[type(entity)].row_from(entity))
+    yield INSERT[type(entity)].count(dialect, **KEPT[type(entity)].row_from(entity))
 
 
 def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
@@ -96,7 +97,7 @@ def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
     Raises:
         StaleWrite: If the row has another version than *before*.
     """
-    kind = KINDS[type(after)]
+    kind = KEPT[type(after)]
     was, now = kind.row_from(before), kind.row_from(after)
     changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.beside}
     changed["version"] = after.version
@@ -112,10 +113,10 @@ def bump_row(dialect: str, kind: type, id: UUID, version: int) -> Steps[None]:
     Raises:
         StaleWrite: If the row has another version.
     """
-    table = KINDS[kind].table
+    table = KEPT[kind].table
     statement = update_of(table, ("version",))
     if not (yield statement.count(dialect, key=id.bytes, was=version, version=version + 1)):
-        raise StaleWrite(KINDS[kind].name, id)
+        raise StaleWrite(KEPT[kind].name, id)
 
 
 def lock_row(dialect: str, kind: type, id: UUID, version: int, *, exclusive: bool = False) -> Steps[None]:
@@ -125,9 +126,9 @@ def lock_row(dialect: str, kind: type, id: UUID, version: int, *, exclusive: boo
     Raises:
         StaleWrite: If the row has another version.
     """
-    found = yield version_of(KINDS[kind].table, exclusive)(dialect, key=id.bytes)
+    found = yield version_of(KEPT[kind].table, exclusive)(dialect, key=id.bytes)
     if not found or found[0][0] != version:
-        raise StaleWrite(KINDS[kind].name, id)
+        raise StaleWrite(KEPT[kind].name, id)
 
 
 def share_rows(dialect: str, kind: type, versions: Sequence[tuple[UUID, int]]) -> Steps[None]:
@@ -140,8 +141,8 @@ def share_rows(dialect: str, kind: type, versions: Sequence[tuple[UUID, int]]) -
     if len(versions) == 1:
         yield from lock_row(dialect, kind, *versions[0])
         return
-    rows = yield versions_of(KINDS[kind].table)(dialect, keys=[id.bytes for id, _ in versions])
+    rows = yield versions_of(KEPT[kind].table)(dialect, keys=[id.bytes for id, _ in versions])
     found = {bytes(row[0]): row[1] for row in rows}
     for id, version in versions:
         if found.get(id.bytes) != version:
-            raise StaleWrite(KINDS[kind].name, id)
+            raise StaleWrite(KEPT[kind].name, id)

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import Executable, Select, select, union_all
 
+from mission_adapters.sql.grants import granted
 from mission_adapters.sql.loads import RUN, TASK, a_run, a_task
 from mission_adapters.sql.session import Steps
-from mission_adapters.sql.source import granted
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import dependencies, runs, tasks
 from mission_core.ids import BoardId

@@ -10,21 +10,22 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import case, func, select
 
+from mission_adapters.sql.grants import granted, sees
 from mission_adapters.sql.loads import a_board, a_key, a_run, a_task, an_agent, one, selected
+from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_adapters.sql.statements import Ids, Statement, among, value
 from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, tasks
 from mission_adapters.sql.tasks import link_from
 from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, board_of
 from mission_core.agents.model import Agent, AgentNotFound
-from mission_core.boards.model import GENERAL, Board, BoardDenied, BoardNotFound, BoardStatus
+from mission_core.boards.model import GENERAL, Board, BoardNotFound, BoardStatus
 from mission_core.tasks.model import Task, TaskNotFound
 from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from mission_core.errors import NotFound
     from mission_core.ids import (
         AgentId,
         AgentNumber,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         TaskId,
         TaskNumber,
     )
+    from mission_core.kinds import Kind, P
     from mission_core.tasks.ports import Link
 
 T = TypeVar("T")
@@ -93,6 +95,7 @@ class SqlSource:
     """
 
     session: Session
+    plain: SqlRowReads
 
     async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
         found = await self._first(self._one(Board, principal, board), a_board)
@@ -162,6 +165,12 @@ class SqlSource:
         found = await self._first(self._one(Run, principal, run), a_run)
         return granted(principal, found, found.board if found else None, RunNotFound)
 
+    async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
+        return await self.plain.get(principal, kind, key)
+
+    async def rows(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any]) -> list[P]:
+        return await self.plain.every(principal, kind, **equal)
+
     def _one(self, kind: type, principal: Principal, key: UUID | int) -> Ask:
         return one(kind, self.session.dialect, principal.organization, key)
 
@@ -175,26 +184,3 @@ class SqlSource:
     async def _first(self, ask: Ask, make: Callable[[Any], T]) -> T | None:
         rows = await self._rows(ask)
         return make(rows[0]) if rows else None
-
-
-def sees(principal: Principal, board: BoardId | None) -> bool:
-    """
-    Whether the principal may see what belongs to this board.
-    """
-    own = board_of(principal)
-    return own is None or own == board
-
-
-def granted(principal: Principal, found: T | None, board: BoardId | None, missing: type[NotFound]) -> T:
-    """
-    What was found, if the principal may see what belongs to *board*.
-
-    Raises:
-        NotFound: If nothing was found.
-        BoardDenied: If the principal is confined to another board.
-    """
-    if found is None:
-        raise missing
-    if not sees(principal, board):
-        raise BoardDenied
-    return found

@@ -17,6 +17,7 @@ from mission_adapters.sql.flush import flush
 from mission_adapters.sql.log import SqlLog
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.numbers import SqlNumbers
+from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.reads import SqlReads
 from mission_adapters.sql.session import Session
 from mission_adapters.sql.source import SqlSource
@@ -48,7 +49,7 @@ class SqlStore:
     def __init__(self, session: Session, clock: Clock | None = None) -> None:
         self.session = session
         self.clock = clock or SystemClock()
-        self.source = SqlSource(session)
+        self.source = SqlSource(session, SqlRowReads(session))
         self.reads = SqlReads(session)
         self.log = SqlLog(session)
         self.credentials = SqlCredentials(session)

@@ -3,7 +3,7 @@ The tables, for both databases.
 
 Columns use only types that both drivers pass as they are: integers of 64 bits (numbers, booleans as 0 and 1, moments
 and durations in microseconds), text, bytes (ids, digests) and doubles. Text sorts binary. What must be unique is a
-constraint whose name tells its table and columns.
+constraint whose name tells its table and columns. The tables of plain rows are made from their classes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, t
 
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, must, table
 from mission_adapters.sql.columns import metadata as metadata
+from mission_adapters.sql.plain import SHELVES as SHELVES
 
 # What partial indexes hold, as literal text, so that a query can be seen to imply it.
 UNBLOCKED: Final = "open_dependencies = 0"

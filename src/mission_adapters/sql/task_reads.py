@@ -13,10 +13,10 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Select, Table, cast, func, select
 
 from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.grants import sees
 from mission_adapters.sql.loads import ASSIGNEE_AGENT
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.source import sees
 from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
 from mission_adapters.sql.tables import agents, boards, dependencies, tallies, tasks, under_way, workloads
 from mission_core.accounts.model import board_of

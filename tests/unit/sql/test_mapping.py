@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mission_adapters.sql import agents, api_keys, boards, log, runs, tables, tasks
 from mission_adapters.sql.mapping import trusted
+from mission_adapters.sql.plain import SHELVES
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board, GateSet
@@ -70,6 +71,28 @@ def test_a_run_comes_back_as_it_was(run: Run) -> None:
     loaded = runs.run_from(runs.row_from(run))
 
     assert (run, run.by.agent) == (loaded, loaded.by.agent)
+
+
+def test_every_kind_of_plain_row_has_a_strategy() -> None:
+    """
+    So whatever is added joins the tests below, and those of the stores.
+    """
+    assert {kind.entity for kind in SHELVES} == set(some.plain)
+
+
+@pytest.mark.parametrize("shelf", SHELVES.values(), ids=lambda shelf: shelf.kind.name)
+@given(data=st.data())
+def test_a_plain_row_comes_back_as_it_was(shelf, data) -> None:
+    """
+    Nothing of it is lost in its row, and both drivers take the values as they are.
+    """
+    entity = data.draw(some.plain[shelf.kind.entity](version=some.counts))
+    row = shelf.row_from(entity)
+
+    assert entity == shelf.entity_from(row.values())
+    assert [column.name for column in shelf.table.c] == list(row)
+    for column in shelf.table.c:
+        assert isinstance(row[column.name], column.type.python_type) or (column.nullable and row[column.name] is None)
 
 
 @given(some.facts, some.ids, some.actors, some.numbers, st.binary(min_size=32, max_size=32))

@@ -1,0 +1,14 @@
+"""
+Every kind of plain row that the stores keep.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mission_core.kinds import Kind
+from mission_core.tasks.comments import COMMENTS
+
+KINDS: Final[tuple[Kind[Any], ...]] = (COMMENTS,)
+"""In the order in which flushes lock their rows."""
+KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

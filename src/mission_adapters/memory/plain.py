@@ -1,0 +1,131 @@
+"""
+Plain rows in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import fields_dict, frozen
+
+from mission_adapters.memory.tables import Groups, Journal, Table, Unique, granted, numbered, scoped
+from mission_core.accounts.model import board_of
+from mission_core.errors import Conflict
+from mission_core.kinds import Kind, P
+from mission_core.values import Listed
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from mission_core.accounts.model import Principal
+    from mission_core.values import Page
+
+
+class PlainTable(Table[P]):
+    """
+    All rows of one kind.
+    """
+
+    def __init__(self, journal: Journal, kind: Kind[P]) -> None:
+        self.plain = kind
+        names = fields_dict(cast(Any, kind.entity))
+        self.confined, self.has_number = "board" in names, "number" in names
+        uniques = [Unique[P](_key_of(fields), refusal) for fields, refusal in kind.unique.items()]
+        self.by_number = Unique[P](numbered, Conflict)
+        if self.has_number:
+            uniques.append(self.by_number)
+        found_by = dict.fromkeys([(), *kind.found_by, *((name,) for name in kind.goes_with)])
+        self.groups = {frozenset(fields): Groups[P](_keys_of(fields)) for fields in found_by}
+        super().__init__(kind.name, journal, tuple(uniques), tuple(self.groups.values()))
+
+    def find(self, principal: Principal, key: UUID | int) -> P:
+        """
+        Raises:
+            NotFound: If the principal's organization has none.
+            BoardDenied: If its board is not granted to the principal.
+        """
+        id = self.by_number.ids.get((principal.organization, key)) if isinstance(key, int) else key
+        row = self.rows.get(id) if id else None
+        board = getattr(row, "board", None) if self.confined else board_of(principal)
+        return scoped(principal, row, board, self.plain.missing)
+
+    def matching(self, principal: Principal, equal: dict[str, Any]) -> list[P]:
+        """
+        The rows whose fields have these values, oldest first.
+        """
+        group = self.groups.get(frozenset(equal))
+        if group is not None:
+            found = self.each(group.of((principal.organization, *(equal[name] for name in sorted(equal)))))
+        else:
+            found = self.each(self.groups[frozenset()].of((principal.organization,)))
+        rows = [
+            row
+            for row in found
+            if all(getattr(row, name) == value for name, value in equal.items())
+            and (not self.confined or granted(principal, getattr(row, "board", None)))
+        ]
+        return sorted(rows, key=_line_of if self.has_number else _id_of)
+
+    def drop_with(self, field: str, gone: Any) -> None:
+        """
+        Remove the rows that go with a removed entity.
+        """
+        for id in self.groups[frozenset((field,))].of((gone.organization, gone.id)):
+            self.drop(id)
+
+
+def _line_of(row: Any) -> Any:
+    return row.number
+
+
+def _id_of(row: Any) -> Any:
+    return row.id
+
+
+def _key_of(fields: tuple[str, ...]) -> Callable[[Any], Hashable]:
+    def key(row: Any) -> Hashable:
+        values = [getattr(row, name) for name in fields]
+        return None if None in values else (row.organization, *values)
+
+    return key
+
+
+def _keys_of(fields: tuple[str, ...]) -> Callable[[Any], tuple[Hashable, ...]]:
+    in_order = sorted(fields)
+    return lambda row: ((row.organization, *(getattr(row, name) for name in in_order)),)
+
+
+@frozen
+class MemoryRowReads:
+    """
+    Reads plain rows as far as a principal may see them.
+    """
+
+    tables: dict[Kind[Any], PlainTable[Any]]
+
+    async def get(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
+        """
+        One row, by id or number.
+        """
+        return cast("P", self.tables[kind].find(principal, key))
+
+    async def every(self, principal: Principal, kind: Kind[P], **equal: Any) -> list[P]:
+        """
+        The rows whose fields have these values, oldest first.
+        """
+        return self.tables[kind].matching(principal, equal)
+
+    async def page(
+        self, principal: Principal, kind: Kind[P], page: Page, *, newest: bool = False, **equal: Any
+    ) -> Listed:
+        """
+        A page of them by number, and how many there are.
+        """
+        found = self.tables[kind].matching(principal, equal)
+        total = len(found)
+        if newest:
+            found.reverse()
+        if page.after is not None:
+            found = [row for row in found if (row.number < page.after if newest else row.number > page.after)]
+        return Listed(found[page.offset : page.offset + page.limit], total)

@@ -1,0 +1,102 @@
+"""
+Reading plain rows as far as a principal may see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from attrs import frozen
+
+from mission_adapters.sql.grants import granted
+from mission_adapters.sql.plain import SHELVES, count_where, page_where, rows_where, shape_of
+from mission_adapters.sql.session import Ask, Session, Steps
+from mission_core.accounts.model import board_of
+from mission_core.values import Listed
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
+    from mission_core.kinds import Kind, P
+    from mission_core.values import Page
+
+
+@frozen
+class SqlRowReads:
+    """
+    Reads plain rows of every kind.
+    """
+
+    session: Session
+
+    async def get(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
+        """
+        One row, by id or number.
+        """
+        equal = {"id" if isinstance(key, UUID) else "number": key}
+        found = await self._rows(principal, kind, self._wanted(principal, kind, equal))
+        row = found[0] if found else None
+        return granted(principal, row, getattr(row, "board", board_of(principal)), kind.missing)
+
+    async def every(self, principal: Principal, kind: Kind[P], **equal: Any) -> list[P]:
+        """
+        The rows whose fields have these values, oldest first.
+        """
+        if _beyond(principal, kind, equal):
+            return []
+        return await self._rows(principal, kind, self._wanted(principal, kind, _confined(principal, kind, equal)))
+
+    async def page(
+        self, principal: Principal, kind: Kind[P], page: Page, *, newest: bool = False, **equal: Any
+    ) -> Listed:
+        """
+        A page of them by number, and how many there are.
+        """
+        if _beyond(principal, kind, equal):
+            return Listed([], 0)
+        shelf, dialect = SHELVES[kind], self.session.dialect
+        equal = _confined(principal, kind, equal)
+        shape, given = shape_of(equal), shelf.given(equal) | {"organization": principal.organization.bytes}
+        limits: dict[str, Any] = {"limit": page.limit, "offset": page.offset}
+        if page.after is not None:
+            limits["after"] = page.after
+        wanted = page_where(kind, newest, page.after is not None, *shape)(dialect, **given, **limits)
+        counted = count_where(kind, *shape)(dialect, **given)
+
+        def steps() -> Steps[Listed]:
+            rows = yield wanted
+            ((total,),) = yield counted
+            return Listed([shelf.entity_from(row) for row in rows], total)
+
+        return await self.session.read(steps)
+
+    def _wanted(self, principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> Ask:
+        given = SHELVES[kind].given(equal)
+        statement = rows_where(kind, *shape_of(equal))
+        return statement(self.session.dialect, organization=principal.organization.bytes, **given)
+
+    async def _rows(self, principal: Principal, kind: Kind[P], ask: Ask) -> list[P]:
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield ask
+            return rows
+
+        return [cast("P", SHELVES[kind].entity_from(row)) for row in await self.session.read(steps)]
+
+
+def _beyond(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> bool:
+    """
+    Whether rows of a board are asked for that is not granted.
+    """
+    own = board_of(principal)
+    return own is not None and "board" in SHELVES[kind].spellings and equal.get("board", own) != own
+
+
+def _confined(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The values asked for; whoever is confined to a board sees that board's rows.
+    """
+    own = board_of(principal)
+    if own is None or "board" not in SHELVES[kind].spellings:
+        return dict(equal)
+    return {**equal, "board": own}

@@ -1,0 +1,57 @@
+"""
+What is said about a task.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from attrs import field, frozen
+
+from mission_core.errors import NotFound
+from mission_core.ids import CommentId, CommentNumber, OrganizationId, TaskId
+from mission_core.kinds import Kind
+from mission_core.tasks.model import Task
+from mission_core.values import aware, text
+
+LONGEST_COMMENT: Final = 20_000
+
+
+class CommentNotFound(NotFound):
+    """
+    The task has no such comment.
+    """
+
+    def __str__(self) -> str:
+        return "Parent comment not found"
+
+
+@frozen(kw_only=True)
+class Comment:
+    """
+    A comment, or with *parent* a reply to one. *author* is the name its author had, *mentions* the names it calls.
+    """
+
+    id: CommentId
+    number: CommentNumber
+    organization: OrganizationId
+    task: TaskId
+    author: str = field(validator=text(most=200))
+    author_kind: str
+    author_id: UUID | None = None
+    content: str = field(validator=text(least=1, most=LONGEST_COMMENT))
+    parent: CommentId | None = None
+    mentions: tuple[str, ...] = ()
+    created_at: datetime = field(validator=aware)
+    version: int = 0
+
+
+COMMENTS: Final = Kind(
+    entity=Comment,
+    name="comments",
+    missing=CommentNotFound,
+    found_by=(("task",),),
+    goes_with={"task": Task},
+)

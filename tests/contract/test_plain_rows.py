@@ -1,0 +1,190 @@
+"""
+Plain rows: every store keeps every kind from what the core says about it.
+"""
+
+from typing import Any
+
+import pytest
+from attrs import evolve, fields_dict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mission_adapters.kinds import KINDS
+from mission_core.errors import StaleWrite
+from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
+from mission_core.tasks.model import TaskNotFound
+from mission_core.tasks.use_cases import DeleteTask, delete_task
+from mission_core.values import Page
+from tests import strategies as some
+from tests.contract.conftest import World
+
+FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+async def own(world: World, kind: Any, row: Any) -> Any:
+    """
+    The row as one of the world's organization, with an id and a number that are free.
+    """
+    changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": world.me.organization}
+    if "number" in fields_dict(kind.entity):
+        (changed["number"],) = await world.ports.numbers.draw((world.me.organization, kind.name))
+    return evolve(row, **changed)
+
+
+async def written(world: World, kind: Any, *rows: Any, by: str = "add") -> list[Any]:
+    """
+    The rows as they were written, in one unit.
+    """
+    async with world.ports.unit(world.me) as unit:
+        if by != "add":
+            for row in rows:
+                await unit.rows(kind).get(row.id)
+        answers = [getattr(unit.rows(kind), by)(row) for row in rows]
+        await unit.commit()
+    return answers
+
+
+async def a_comment(world: World, **fields: Any) -> Comment:
+    """
+    A comment on a task, kept.
+    """
+    plain = {
+        "id": world.ports.ids.new(), "number": (await world.ports.numbers.draw((world.me.organization, "comment")))[0],
+        "organization": world.me.organization, "author": "ada", "author_kind": "agent", "content": "Hello",
+        "created_at": world.clock.now(),
+    }  # fmt: skip
+    if "task" not in fields:
+        plain["task"] = (await world.task()).id
+    (kept,) = await written(world, COMMENTS, Comment(**(plain | fields)))
+    return kept
+
+
+@FEW
+@given(data=st.data())
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+async def test_a_row_is_kept_as_it_is(world: World, kind: Any, data: Any) -> None:
+    """
+    In every field, by id, by number, by what it is found by, and among all.
+    """
+    row = await own(world, kind, data.draw(some.plain[kind.entity]()))
+    await written(world, kind, row)
+    reads = world.ports.reads.rows
+
+    assert row == await reads.get(world.me, kind, row.id)
+    assert row in await reads.every(world.me, kind)
+    for fields in kind.found_by:
+        assert row in await reads.every(world.me, kind, **{name: getattr(row, name) for name in fields})
+    if hasattr(row, "number"):
+        assert row == await reads.get(world.me, kind, row.number)
+        assert row == (await reads.page(world.me, kind, Page(limit=1), newest=True)).rows[0]
+
+
+@FEW
+@given(data=st.data())
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.unique], ids=lambda kind: kind.name)
+async def test_what_is_unique_is_refused_a_second_time(world: World, kind: Any, data: Any) -> None:
+    """
+    By the commit, with the kind's own refusal.
+    """
+    for fields, refusal in kind.unique.items():
+        first = await own(world, kind, data.draw(some.plain[kind.entity]()))
+        if None in [getattr(first, name) for name in fields]:
+            continue
+        await written(world, kind, first)
+        second = await own(world, kind, data.draw(some.plain[kind.entity]()))
+        with pytest.raises(refusal):
+            await written(world, kind, evolve(second, **{name: getattr(first, name) for name in fields}))
+
+
+async def test_a_saved_row_carries_its_next_version(world: World) -> None:
+    """
+    And whoever saves from an older one is too late.
+    """
+    comment = await a_comment(world)
+    (saved,) = await written(world, COMMENTS, evolve(comment, content="Better"), by="save")
+
+    assert (1, "Better") == (saved.version, saved.content)
+    assert saved == await world.ports.reads.rows.get(world.me, COMMENTS, comment.number)
+    async with world.ports.unit(world.me) as late:
+        row = await late.rows(COMMENTS).get(comment.id)
+        await written(world, COMMENTS, evolve(saved, content="Best"), by="save")
+        late.rows(COMMENTS).save(evolve(row, content="Late"))
+        with pytest.raises(StaleWrite):
+            await late.commit()
+
+
+async def test_a_unit_answers_from_its_own_writes(world: World) -> None:
+    """
+    By id and by number; what it removed is not found.
+    """
+    comment = await a_comment(world)
+    async with world.ports.unit(world.me) as unit:
+        row = await unit.rows(COMMENTS).get(comment.number)
+        unit.rows(COMMENTS).save(evolve(row, content="Mine"))
+
+        assert "Mine" == (await unit.rows(COMMENTS).get(comment.id)).content
+        unit.rows(COMMENTS).remove(row)
+        with pytest.raises(CommentNotFound):
+            await unit.rows(COMMENTS).get(comment.number)
+        await unit.commit()
+    with pytest.raises(CommentNotFound):
+        await world.ports.reads.rows.get(world.me, COMMENTS, comment.id)
+
+
+async def test_another_organizations_row_is_not_found(world: World, elsewhere: World) -> None:
+    """
+    By id, by number, or in a list.
+    """
+    theirs = await a_comment(elsewhere)
+    reads = world.ports.reads.rows
+    for key in (theirs.id, theirs.number):
+        with pytest.raises(CommentNotFound):
+            await reads.get(world.me, COMMENTS, key)
+
+    assert [] == await reads.every(world.me, COMMENTS, task=theirs.task)
+    assert 0 == (await reads.page(world.me, COMMENTS, Page(), task=theirs.task)).total
+
+
+@pytest.mark.parametrize("newest", [False, True])
+async def test_pages_go_by_number(world: World, newest: bool) -> None:
+    """
+    Either way round, by offset or after a number, with the total of all.
+    """
+    task = (await world.task()).id
+    numbers = [(await a_comment(world, task=task)).number for _ in range(5)]
+    await a_comment(world)
+    line = numbers[::-1] if newest else numbers
+
+    async def page(**limits: int) -> tuple[list[int], int]:
+        listed = await world.ports.reads.rows.page(world.me, COMMENTS, Page(**limits), newest=newest, task=task)
+        return [row.number for row in listed.rows], listed.total
+
+    assert (line, 5) == await page()
+    assert (line[1:3], 5) == await page(limit=2, offset=1)
+    assert (line[2:4], 5) == await page(limit=2, after=line[1])
+
+
+async def test_a_removed_entity_takes_its_rows_along(world: World) -> None:
+    """
+    And none of another's.
+    """
+    comment, other = await a_comment(world), await a_comment(world)
+    await delete_task(world.ports, world.me, DeleteTask(task=comment.task))
+
+    assert [] == await world.ports.reads.rows.every(world.me, COMMENTS, task=comment.task)
+    assert [other] == await world.ports.reads.rows.every(world.me, COMMENTS)
+
+
+async def test_nothing_stays_behind_on_what_was_removed_meanwhile(world: World) -> None:
+    """
+    A row that relies on its task is not kept when the task goes first.
+    """
+    task, comment = await world.task(), await a_comment(world)
+    async with world.ports.unit(world.me) as unit:
+        unit.rely_on(await unit.tasks.get(task.id))
+        unit.rows(COMMENTS).add(evolve(await own(world, COMMENTS, comment), task=task.id))
+        await delete_task(world.ports, world.me, DeleteTask(task=task.id))
+        with pytest.raises(StaleWrite):
+            await unit.commit()
+    with pytest.raises(TaskNotFound):
+        await world.ports.reads.tasks.get(world.me, task.id)
