@@ -12,19 +12,16 @@ from attrs import asdict, evolve, frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
 from mission_core.boards.model import Board, BoardNotFound, BoardStatus
-from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.tasks.dependencies import AT_REST, depending, open_dependencies
 from mission_core.tasks.facts import TaskAssigned, TaskCommented, TaskCreated, TaskDeleted, TaskUpdated
 from mission_core.tasks.model import (
     FINISHED,
     IDLE,
-    MOST_DEPENDENCIES,
     Blocked,
     DependenciesFrozen,
-    DependencyCycle,
-    DependencyNotFound,
-    DependsOnItself,
     NotYourTask,
     RecordingDenied,
     Status,
@@ -131,7 +128,6 @@ class DeleteTask:
     expects: int | None = None
 
 
-AT_REST = IDLE | {Status.BACKLOG}
 LONGEST_COMMENT = 20_000
 BESIDE = frozenset(
     {"task", "on", "own", "expects", "manner", "status", "unless", "comment", "board", "assignee", "depends_on"}
@@ -159,8 +155,8 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
         task = _new_task(cmd, principal, names, at=now)
         if cmd.depends_on:
-            task = await _depending(unit, task, cmd.depends_on)
-            open_ones = await _open_dependencies(unit, task)
+            task = await depending(unit, task, cmd.depends_on)
+            open_ones = await open_dependencies(unit, task)
             if open_ones and (task.assignee or task.status is not Status.INBOX) and task.status is not Status.BACKLOG:
                 raise Blocked(task.id, open_ones)
         task = unit.tasks.add(task)
@@ -236,7 +232,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         if not isinstance(cmd.board, Absent):
             after = await _moved_to_board(ports, unit, after, cmd.board)
         if not isinstance(cmd.depends_on, Absent):
-            after = await _depending(unit, after, cmd.depends_on)
+            after = await depending(unit, after, cmd.depends_on)
             if before.status is Status.DONE and after.depends_on != before.depends_on:
                 raise DependenciesFrozen
         after, facts = await _moved(unit, before, after, cmd, at=now)
@@ -355,7 +351,7 @@ async def _as_team(
 ) -> tuple[Status, Assignee | None]:
     moves = status is not before.status
     settled = not moves and status in FINISHED | {Status.BACKLOG}
-    if not settled and await _open_dependencies(unit, after):
+    if not settled and await open_dependencies(unit, after):
         return Status.INBOX, None
     explicit = not isinstance(cmd.assignee, Absent)
     if moves and status is Status.REVIEW:
@@ -366,51 +362,6 @@ async def _as_team(
     if status in IDLE and (moves or assignee != before.assignee):
         return Status.ASSIGNED if assignee else Status.INBOX, assignee
     return status, assignee
-
-
-async def _depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumber, ...]) -> Task:
-    """
-    The task with these dependencies, relying on every task that the check for cycles visited.
-    """
-    wanted = tuple(dict.fromkeys([await _id_of(unit, each) for each in named]))
-    if wanted == task.depends_on:
-        return task
-    if task.id in wanted:
-        raise DependsOnItself
-    if len(wanted) > MOST_DEPENDENCIES:
-        raise InvalidField("depends_on", f"must have at most {MOST_DEPENDENCIES} entries", len(wanted))
-    links = await unit.tasks.upstream(wanted)
-    here = {link.id for link in links if link.board == task.board}
-    kept = set(task.depends_on)
-    missing = tuple(each for each in wanted if each not in here and each not in kept)
-    if missing:
-        raise DependencyNotFound(missing)
-    if any(task.id in link.depends_on for link in links):
-        raise DependencyCycle
-    unit.rely_on(*links)
-    if task.status not in AT_REST:  # whoever reopens one of these sends back what waits for it, and must see this task
-        unit.rely_on(*(link for link in links if link.id in wanted and link.status is Status.DONE), bump=True)
-    return evolve(task, depends_on=wanted)
-
-
-async def _id_of(unit: UnitOfWork, named: TaskId | TaskNumber) -> TaskId:
-    if not isinstance(named, int):
-        return named
-    try:
-        return (await unit.tasks.get(named)).id
-    except TaskNotFound:
-        raise DependencyNotFound((named,)) from None
-
-
-async def _open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:
-    """
-    The dependencies that are not done, relied on.
-    """
-    if not task.depends_on:
-        return ()
-    links = {link.id: link for link in await unit.tasks.upstream(task.depends_on)}
-    unit.rely_on(*(links[each] for each in task.depends_on if each in links))
-    return tuple(each for each in task.depends_on if each not in links or links[each].status is not Status.DONE)
 
 
 async def _without_lease(
