@@ -1,0 +1,147 @@
+"""
+Both dialects in one application over a store, with one of everything made, and a caller for each operation.
+
+What may be called is read off the endpoint tables, so whatever is added joins the tests without an edit.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from attrs import evolve, field, frozen
+
+from mission_core.agents.use_cases import digest_of
+from mission_core.ports import Ports
+from mission_http.app import MissionApp, create_app
+from mission_http.boards.dialect import boards_dialect
+from mission_http.fleet.dialect import fleet_dialect
+from mission_http.platform.endpoints import Dialect, Endpoint
+from mission_http.wiring import KnownKeys
+from tests.contract.boards_driver import TOKEN, USER, living
+from tests.contract.conftest import World
+from tests.contract.documented import as_documented
+from tests.contract.fleet_driver import KEY, a_setting
+from tests.unit.http.platform.sample import Answer, ask
+
+SETTINGS = a_setting(local_auth_token=TOKEN)
+DIALECTS = (fleet_dialect(SETTINGS), boards_dialect(SETTINGS))
+OPERATIONS: list[tuple[Dialect, Endpoint]] = [
+    (dialect, endpoint) for dialect in DIALECTS for endpoint in dialect.endpoints
+]
+NOBODY = "0195a000-0000-7000-8000-00000000dead"
+"""A well-formed id of nothing."""
+ON_THE_BOARD = "/api/v1/boards/{board_id}"
+
+
+def named(operation: tuple[Dialect, Endpoint]) -> str:
+    """
+    How a test calls an operation.
+    """
+    dialect, endpoint = operation
+    return f"{endpoint.method} {dialect.path_of(endpoint)}"
+
+
+@frozen
+class Everything:
+    """
+    One of everything, and how to call any operation on it.
+
+    *known* holds the ids that paths name: by the segment before a parameter and its name, or by its name alone.
+    """
+
+    app: MissionApp
+    world: World
+    lead: str
+    known: dict[str, str] = field(factory=dict)
+
+    async def call(
+        self, operation: tuple[Dialect, Endpoint], *, path: str | None = None, raw: bytes = b"", **headers: str
+    ) -> Answer:
+        """
+        Call an operation as somebody who may; the answer must be as the document tells.
+        """
+        endpoint = operation[1]
+        path = path if path is not None else self.path(operation)
+        answer = await ask(self.app, endpoint.method, path, raw, key=None, **{**self.caller(operation), **headers})
+        return as_documented(self.app, endpoint.method, path, answer)
+
+    def caller(self, operation: tuple[Dialect, Endpoint]) -> dict[str, str]:
+        """
+        The headers of somebody who may call this operation.
+        """
+        dialect, endpoint = operation
+        if dialect.name == "Fleet":
+            return {"x-api-key": KEY}
+        return {"x-agent-token": self.lead} if endpoint.who.name == "agent" else {"authorization": f"Bearer {TOKEN}"}
+
+    def path(self, operation: tuple[Dialect, Endpoint], **instead: str) -> str:
+        """
+        The path of an operation on what is known, with other segments where some are given.
+        """
+        dialect, endpoint = operation
+        found = dialect.path_of(endpoint)
+        for before, name in parameters_of(operation):
+            segment = instead.get(name) or self.known.get(f"{before}/{name}") or self.known.get(name) or NOBODY
+            found = found.replace(f"{{{name}}}", segment, 1)
+        return found
+
+    async def head(self) -> int:
+        """
+        How much has happened.
+        """
+        return (await self.world.ports.log.head(self.world.me.organization)).position
+
+
+def parameters_of(operation: tuple[Dialect, Endpoint]) -> list[tuple[str, str]]:
+    """
+    The parameters of an operation's path, each with the segment before it.
+    """
+    dialect, endpoint = operation
+    return re.findall(r"([^/]*)/{(\w+)}", dialect.path_of(endpoint))
+
+
+@asynccontextmanager
+async def everything_over(world: World) -> AsyncIterator[Everything]:
+    """
+    The application with both dialects and one of everything, up for as long as the context lasts.
+    """
+    key = evolve(world.me, name="api", display="API Access")
+    user = evolve(world.me, name="local", display="Local User", user=USER)
+    ports = evolve(
+        world.ports, credentials=KnownKeys(world.ports.credentials, {digest_of(KEY): key, digest_of(TOKEN): user})
+    )
+
+    @asynccontextmanager
+    async def wire() -> AsyncIterator[Ports]:
+        yield ports
+
+    app = create_app(wire, DIALECTS)
+    async with living(app):
+        lead = await world.agent("lea", board=world.board.id, lead=True)
+        task = await world.task("One of everything")
+        known = {
+            "board_id": str(world.board.id), "task_id": str(task.id), "agent_id": str(lead.id),
+            "tasks/id": str(task.number), "projects/id": str(world.board.number), "agents/id": str(lead.number),
+        }  # fmt: skip
+        token = await _token_of(app, lead.number)
+        await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more
+        yield Everything(app, world, token, known)
+
+
+async def _token_of(app: MissionApp, agent: int) -> str:
+    body = json.dumps({"scopes": ["operator"]}).encode()
+    made = await ask(app, "POST", f"/api/agents/{agent}/keys", body, key=KEY)
+    token: str = made.json["api_key"]
+    return token
+
+
+def wrong_places(answer: Answer) -> Iterator[str]:
+    """
+    The names of the fields that a refusal calls wrong.
+    """
+    told = answer.json
+    if isinstance(told.get("detail"), list):
+        yield from (str(part) for each in told["detail"] for part in each["loc"][1:2])
+    elif isinstance(told.get("details"), list):
+        yield from (re.split(r"[.:]", str(each).removeprefix("body."), maxsplit=1)[0] for each in told["details"])
