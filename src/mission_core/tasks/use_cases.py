@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, evolve, frozen
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.model import Principal, Role, require
 from mission_core.boards.model import Board, BoardNotFound, BoardStatus
-from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.tasks.dependencies import AT_REST, depending, open_dependencies
@@ -22,14 +21,13 @@ from mission_core.tasks.model import (
     IDLE,
     Blocked,
     DependenciesFrozen,
-    NotYourTask,
     RecordingDenied,
     Status,
     Task,
-    TaskNotFound,
 )
+from mission_core.tasks.reach import task_for
 from mission_core.tasks.runs import ALIVE, Assignee, Result
-from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, checked_text, name_key
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, checked_text
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -227,7 +225,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        before = await task_for(unit, principal, cmd)
+        before = await task_for(unit, principal, cmd.task, on=cmd.on, own=cmd.own, expects=cmd.expects)
         after = evolve(before, **_named(cmd))
         if not isinstance(cmd.board, Absent):
             after = await _moved_to_board(ports, unit, after, cmd.board)
@@ -250,37 +248,6 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         unit.result(after.id)
         await unit.commit()
     return after
-
-
-async def task_for(unit: UnitOfWork, principal: Principal, cmd: UpdateTask | DeleteTask) -> Task:
-    """
-    The task a principal wants to write to.
-
-    Raises:
-        TaskNotFound: If there is no such task (on that board) for this principal.
-        NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
-        VersionMismatch: If the caller expected another version.
-    """
-    found = await unit.tasks.get(cmd.task)
-    if cmd.on is not None and found.board != cmd.on:
-        raise TaskNotFound
-    if cmd.own:
-        own_tasks_only(principal, found.assignee.name if found.assignee else None)
-    if cmd.expects is not None and cmd.expects != found.version:
-        raise VersionMismatch(cmd.expects, found.version)
-    return found
-
-
-def own_tasks_only(principal: Principal, assignee: str | None) -> None:
-    """
-    The rule for an agent's key below admin: it reaches the tasks assigned to it.
-
-    Raises:
-        NotYourTask: If it does not.
-    """
-    restricted = isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN
-    if restricted and (assignee is None or name_key(assignee) != name_key(principal.display)):
-        raise NotYourTask
 
 
 def _named(cmd: UpdateTask) -> dict[str, Any]:
@@ -416,7 +383,7 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        task = await task_for(unit, principal, cmd)
+        task = await task_for(unit, principal, cmd.task, on=cmd.on, own=cmd.own, expects=cmd.expects)
         dependents = await unit.tasks.dependents(task.id)
         if task.run is not None:
             run = await unit.runs.get(task.run)

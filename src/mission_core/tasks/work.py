@@ -21,6 +21,7 @@ from mission_core.tasks.model import (
     TaskNotFound,
 )
 from mission_core.tasks.ports import Candidate, Change, Decide, Wanted
+from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.runs import (
     ALIVE,
     Assignee,
@@ -36,7 +37,6 @@ from mission_core.tasks.runs import (
     Secret,
     Terms,
 )
-from mission_core.tasks.use_cases import own_tasks_only
 from mission_core.values import JsonText, name_key
 
 if TYPE_CHECKING:

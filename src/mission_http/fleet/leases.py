@@ -17,8 +17,8 @@ from mission_core.ids import BoardId, BoardNumber, RunId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import NotClaimable, NotYourTask, TaskNotFound
+from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
-from mission_core.tasks.use_cases import own_tasks_only
 from mission_core.tasks.work import (
     Beat,
     Claimed,

@@ -25,13 +25,13 @@ from mission_core.tasks.model import (
     TaskNotFound,
 )
 from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
     UpdateTask,
     create_task,
     delete_task,
-    own_tasks_only,
     update_task,
 )
 from mission_core.values import Listed

@@ -1,0 +1,55 @@
+"""
+Which task a principal means, and whether it may reach it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role
+from mission_core.errors import VersionMismatch
+from mission_core.tasks.model import NotYourTask, Task, TaskNotFound
+from mission_core.values import name_key
+
+if TYPE_CHECKING:
+    from mission_core.ids import BoardId, TaskId, TaskNumber
+    from mission_core.ports import UnitOfWork
+
+
+async def task_for(
+    unit: UnitOfWork,
+    principal: Principal,
+    task: TaskId | TaskNumber,
+    *,
+    on: BoardId | None = None,
+    own: bool = False,
+    expects: int | None = None,
+) -> Task:
+    """
+    The task a principal wants to write to.
+
+    Raises:
+        TaskNotFound: If there is no such task (on that board) for this principal.
+        NotYourTask: If with *own* an agent's key reaches its own tasks only, and this is none of them.
+        VersionMismatch: If the caller expected another version.
+    """
+    found = await unit.tasks.get(task)
+    if on is not None and found.board != on:
+        raise TaskNotFound
+    if own:
+        own_tasks_only(principal, found.assignee.name if found.assignee else None)
+    if expects is not None and expects != found.version:
+        raise VersionMismatch(expects, found.version)
+    return found
+
+
+def own_tasks_only(principal: Principal, assignee: str | None) -> None:
+    """
+    The rule for an agent's key below admin: it reaches the tasks assigned to it.
+
+    Raises:
+        NotYourTask: If it does not.
+    """
+    restricted = isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN
+    if restricted and (assignee is None or name_key(assignee) != name_key(principal.display)):
+        raise NotYourTask
