@@ -187,6 +187,17 @@ async def test_tasks_come_newest_first_in_pages(boards):
     assert 200 == (await boards.got("GET", boards.tasks))["limit"]
 
 
+async def test_a_list_goes_on_after_the_last_one_seen(boards: Boards) -> None:
+    """
+    By its number; the total is that of all.
+    """
+    made = [await boards.task(f"Task {n}") for n in range(4)]
+    page = await boards.got("GET", f"{boards.tasks}?limit=2&after={made[3]['number']}")
+
+    assert ([made[2]["id"], made[1]["id"]], 4) == ([each["id"] for each in page["items"]], page["total"])
+
+
+
 async def test_a_list_shows_the_tasks_of_its_board_only(boards, world):
     await world.task(board=(await world.another_board()).id)
 

@@ -26,7 +26,7 @@ from mission_http.boards.leases import AGENT_ENDPOINTS
 from mission_http.boards.payloads import (
     BoardRead,
     LimitOffsetPage,
-    PageQuery,
+    NewestQuery,
     TaskQuery,
     TaskRead,
 )
@@ -88,7 +88,7 @@ async def list_boards(request: Request) -> Response:
 
     An agent of a board sees that board; one without a board sees all of its organization.
     """
-    query = query_of(request, PageQuery)
+    query = query_of(request, NewestQuery)
     wanted = BoardFilter(by_name=False)
     listed = await ports_of(request).reads.boards.page(principal_of(request), wanted, wanted_page(query))
     return page_from(listed, query, board_from)
@@ -131,7 +131,7 @@ ENDPOINTS = [
             "agent_board_discovery", ["You want to know which boards you may work on."],
             unless=["You know the board's id already: read it."],
         ),
-        main=True, query=PageQuery, gives=LimitOffsetPage[BoardRead],
+        main=True, query=NewestQuery, gives=LimitOffsetPage[BoardRead],
     ),
     _endpoint(
         "GET", "/agent/boards/{board_id}", get_board,

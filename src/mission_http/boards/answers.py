@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mission_core.tasks.model import Task
 from mission_core.values import Listed, Page
 from mission_http.boards.entities import suffices, task_row
-from mission_http.boards.payloads import PageQuery
+from mission_http.boards.payloads import NewestQuery, PageQuery
 from mission_http.boards.wire import task_from
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
@@ -28,7 +28,8 @@ def one(shown: dict[str, Any]) -> Response:
 
 
 def wanted_page(query: PageQuery) -> Page:
-    return Page(limit=query.limit, offset=query.offset)
+    after = query.after if isinstance(query, NewestQuery) else None
+    return Page(limit=query.limit, offset=query.offset, after=after)
 
 
 def page_of(rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], dict[str, Any]]) -> Response:

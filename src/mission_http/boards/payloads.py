@@ -54,6 +54,15 @@ class PageQuery:
 
 
 @frozen(kw_only=True)
+class NewestQuery(PageQuery):
+    """
+    Which page of a list that shows the newest first; *after* is the `number` of the last one seen.
+    """
+
+    after: Annotated[int | None, Range(0)] = None
+
+
+@frozen(kw_only=True)
 class OkResponse:
     ok: bool = True
 
@@ -190,7 +199,7 @@ class TagRef:
 
 
 @frozen(kw_only=True)
-class TaskQuery(PageQuery):
+class TaskQuery(NewestQuery):
     status: str | None = None
     assigned_agent_id: UUID | None = None
     unassigned: bool | None = None
