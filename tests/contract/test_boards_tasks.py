@@ -187,7 +187,7 @@ async def test_tasks_come_newest_first_in_pages(boards):
     assert 200 == (await boards.got("GET", boards.tasks))["limit"]
 
 
-async def test_a_list_goes_on_after_the_last_one_seen(boards: Boards) -> None:
+async def test_a_list_goes_on_after_the_last_one_seen(boards):
     """
     By its number; the total is that of all.
     """
