@@ -59,6 +59,7 @@ class Source(Protocol):
     async def key(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey: ...
     async def keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]: ...
     async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task: ...
+    async def tasks_numbered(self, principal: Principal, tasks: tuple[TaskNumber, ...]) -> list[Task]: ...
     async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]: ...
     async def dependents(self, principal: Principal, task: TaskId) -> list[Task]: ...
     async def run(self, principal: Principal, run: RunId) -> Run: ...
@@ -152,8 +153,11 @@ class Remembered:
 
     def relies(self, kind: type, row: Versioned, *, bump: bool) -> None:
         """
-        Remember that a decision rests on *row*. A row that is relied on twice keeps the first version it had.
+        Remember that a decision rests on *row*. A row that is relied on twice keeps the first version it had, and one
+        that the unit has written is relied on already.
         """
+        if row.id in self.writes:
+            return
         known = self.reliances.get(row.id)
         version = known.version if known else row.version
         self.reliances[row.id] = Reliance(kind, row.id, version, bump or (known.bump if known else False))
@@ -307,8 +311,13 @@ class KeptTasks(Kept[Task]):
     async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
         return await self.source.upstream(self.remembered.principal, tasks)
 
+    async def several(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
+        return [self._seen(each) for each in await self.source.tasks_numbered(self.remembered.principal, tasks)]
+
     async def dependents(self, task: TaskId) -> list[Task]:
-        return [self._seen(each) for each in await self.source.dependents(self.remembered.principal, task)]
+        found = await self.source.dependents(self.remembered.principal, task)
+        writes = self.remembered.writes
+        return [writes[each.id].after if each.id in writes else self._seen(each) for each in found]
 
     def remove(self, task: Task) -> None:
         self._remove(task)
@@ -360,13 +369,17 @@ class KeptPlain(Kept[E]):
 @frozen
 class BoardGates:
     """
-    What gates say while nothing can be approved: the board's own rules, and no approval.
+    What gates say while nothing can be approved: the board's own rules, and no approval. Many tasks of a unit ask for
+    each board once.
     """
 
     boards: KeptBoards
+    asked: dict[BoardId, Board] = field(factory=dict)
 
     async def of(self, task: Task) -> Passage:
-        return Passage(board=await self.boards.get(task.board))
+        if task.board not in self.asked:
+            self.asked[task.board] = await self.boards.get(task.board)
+        return Passage(board=self.asked[task.board])
 
 
 class Unit:

@@ -296,6 +296,56 @@ async def test_other_rules_say_what_they_want(fleet: Fleet) -> None:
     assert "done" == (await fleet.got("PUT", place, {"status": "done"}))["task"]["status"]
 
 
+async def test_many_tasks_move_at_once(fleet: Fleet) -> None:
+    one, two = [(await fleet.task())["id"] for _ in range(2)]
+    moves = [{"id": one, "status": "done"}, {"id": 999_999, "status": "done"}, {"id": two, "status": "inbox"}]
+    answer = await fleet.got("PUT", "/tasks", {"tasks": moves})
+
+    assert {"success": True, "updated": 3, "changed": 1, "missing": [999_999]} == answer
+    assert "done" == (await fleet.got("GET", f"/tasks/{one}"))["task"]["status"]
+
+
+@pytest.mark.parametrize(
+    ("gates", "said"),
+    [
+        ({}, "Aegis approval required for task {}"),
+        (
+            {"require_approval_for_done": False, "require_review_before_done": True},
+            "Task {}: Task can only be marked done from review when the board rule is enabled.",
+        ),
+    ],
+)
+async def test_a_gate_that_is_closed_for_one_of_many_tasks_refuses_all(
+    fleet: Fleet, gates: dict[str, bool], said: str
+) -> None:
+    gated = (await fleet.got("POST", "/projects", {"name": "Gated", "gates": gates}, 201))["project"]["id"]
+    free, kept = (await fleet.task())["id"], (await fleet.task(project_id=gated))["id"]
+    answer = await fleet.call("PUT", "/tasks", {"tasks": [{"id": each, "status": "done"} for each in (free, kept)]})
+
+    assert (403, said.format(kept)) == refusal(answer)
+    assert "inbox" == (await fleet.got("GET", f"/tasks/{free}"))["task"]["status"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "place"),
+    [
+        ([], "tasks"), ([{"id": 1, "status": "done"}] * 101, "tasks"), ([{"id": 0, "status": "done"}], "tasks.0.id"),
+        ([{"id": 1, "status": "doing"}], "tasks.0.status"), ([{"id": 2**70, "status": "done"}], "tasks.0.id"),
+    ],
+)  # fmt: skip
+async def test_many_moves_that_cannot_be_meant_are_refused(fleet: Fleet, tasks: Any, place: str) -> None:
+    assert [place] == wrong_fields(await fleet.call("PUT", "/tasks", {"tasks": tasks}))
+
+
+async def test_an_agents_key_moves_many_tasks_only_if_all_are_its_own(fleet: Fleet) -> None:
+    _, token = await fleet.agent("ada")
+    own, other = await fleet.task(assigned_to="ada"), await fleet.task(assigned_to="bob")
+    moves = [{"id": each["id"], "status": "review"} for each in (own, other)]
+
+    assert 403 == (await fleet.call("PUT", "/tasks", {"tasks": moves}, key=token)).status
+    assert 1 == (await fleet.got("PUT", "/tasks", {"tasks": moves[:1]}, key=token))["changed"]
+
+
 async def test_a_task_moves_to_another_project_under_a_new_ticket(fleet: Fleet) -> None:
     made = await fleet.task()
     other = (await fleet.got("POST", "/projects", {"name": "Other"}, 201))["project"]

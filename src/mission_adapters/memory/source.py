@@ -88,6 +88,10 @@ class MemorySource:
     async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task:
         return self.tasks.find(principal, task)
 
+    async def tasks_numbered(self, principal: Principal, tasks: tuple[TaskNumber, ...]) -> list[Task]:
+        known = self.tasks.by_number.ids
+        return [self.tasks.find(principal, each) for each in tasks if (principal.organization, each) in known]
+
     async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]:
         return self.tasks.upstream(principal, tasks)
 

@@ -14,7 +14,7 @@ from mission_adapters.sql.grants import granted, sees
 from mission_adapters.sql.loads import a_board, a_key, a_run, a_task, an_agent, one, selected
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.session import Ask, Session, Steps
-from mission_adapters.sql.statements import Ids, Statement, among, value
+from mission_adapters.sql.statements import Ids, Numbers, Statement, among, value
 from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, tasks
 from mission_adapters.sql.tasks import link_from
 from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, board_of
@@ -74,6 +74,9 @@ DEPENDENTS: Final = Statement(
     .join(dependencies, dependencies.c.task == tasks.c.id)
     .where(dependencies.c.depends_on == value("task"), tasks.c.organization == _own)
     .order_by(tasks.c.number)
+)
+NUMBERED: Final = Statement(
+    selected(Task)[0].where(tasks.c.organization == _own, among(tasks.c.number, "numbers", Numbers()))
 )
 LINK: Final = (tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version)
 
@@ -150,6 +153,11 @@ class SqlSource:
     async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task:
         found = await self._first(self._one(Task, principal, task), a_task)
         return granted(principal, found, found.board if found else None, TaskNotFound)
+
+    async def tasks_numbered(self, principal: Principal, tasks: tuple[TaskNumber, ...]) -> list[Task]:
+        ask = NUMBERED(self.session.dialect, organization=principal.organization.bytes, numbers=tasks)
+        found = [a_task(row) for row in await self._rows(ask)]
+        return [granted(principal, each, each.board, TaskNotFound) for each in found]
 
     async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]:
         own = principal.organization.bytes

@@ -48,7 +48,19 @@ class Texts(UserDefinedType[Any]):
     cache_ok = True
 
 
-PACKED: Final[dict[type, Pack]] = {Ids: b"".join, Texts: lambda texts: json.dumps(list(texts))}
+class Numbers(UserDefinedType[Any]):
+    """
+    Any number of whole numbers as one value.
+    """
+
+    cache_ok = True
+
+
+def _as_json(values: Iterable[Any]) -> str:
+    return json.dumps(list(values))
+
+
+PACKED: Final[dict[type, Pack]] = {Ids: b"".join, Texts: _as_json, Numbers: _as_json}
 """How SQLite, which has no arrays, gets many values as one."""
 TYPES: Final[dict[type, TypeEngine[Any]]] = {bytes: ID, int: INTEGER, str: TEXT, float: DOUBLE}
 
@@ -61,7 +73,7 @@ class among(ColumnElement[bool]):
     inherit_cache = False
     type = Boolean()
 
-    def __init__(self, column: ColumnElement[Any], name: str, many: Ids | Texts) -> None:
+    def __init__(self, column: ColumnElement[Any], name: str, many: Ids | Texts | Numbers) -> None:
         self.column = column
         self.values: BindParameter[Any] = bindparam(name, type_=many, required=False)
 
@@ -83,7 +95,7 @@ def _any(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
 @compiles(among, "sqlite")
 def _within(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
     column, values = compiler.process(element.column), compiler.process(element.values)
-    if isinstance(element.values.type, Texts):
+    if not isinstance(element.values.type, Ids):
         return f"({column} IN (SELECT value FROM json_each({values})))"
     return (
         f"({column} IN (WITH RECURSIVE given(every) AS (SELECT {values}), each(id, next) AS ("

@@ -122,6 +122,14 @@ class Tasks(Protocol):
             BoardDenied: If its board is not granted to the principal.
         """
 
+    async def several(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
+        """
+        These tasks by number, as last committed; what does not exist is left out.
+
+        Raises:
+            BoardDenied: If the board of one is not granted to the principal.
+        """
+
     async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
         """
         These tasks and all that they depend on, directly or through others; what does not exist is left out.
@@ -129,7 +137,7 @@ class Tasks(Protocol):
 
     async def dependents(self, task: TaskId) -> list[Task]:
         """
-        The tasks that name this one as a dependency, by number.
+        The tasks that name this one as a dependency, by number; each as last committed, or as this unit wrote it.
         """
 
     def add(self, task: Task) -> Task:

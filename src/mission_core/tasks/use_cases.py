@@ -233,21 +233,36 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
             after = await depending(unit, after, cmd.depends_on)
             if before.status is Status.DONE and after.depends_on != before.depends_on:
                 raise DependenciesFrozen
-        after, facts = await _moved(unit, before, after, cmd, at=now)
-        changed = _changed(before, after)
-        if not changed and not cmd.comment:
+        changed = await carried_out(unit, before, after, cmd, at=now)
+        if not changed:
             return before
-        if cmd.comment:
-            said = checked_text("comment", cmd.comment, most=LONGEST_COMMENT)
-            facts = (*facts, TaskCommented(task=before.id, message=said, at=now))
-        after, more = await _without_lease(unit, before, after, at=now)
-        after = evolve(after, updated_at=now)
-        reset = await _dependents_reset(unit, before, after, at=now)
-        after = unit.tasks.save(after)
-        unit.record(*facts, *more, *reset, TaskUpdated(task=after.id, changed=changed, at=now))
-        unit.result(after.id)
+        unit.result(before.id)
         await unit.commit()
-    return after
+    return changed[0]
+
+
+async def carried_out(
+    unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask, *, at: datetime
+) -> list[Task]:
+    """
+    Move a task, whose fields are changed already, as the command asks, and remember all that follows from it.
+
+    Returns:
+        Every task that changed, this one first; none if nothing did.
+    """
+    after, facts = await _moved(unit, before, after, cmd, at=at)
+    changed = _changed(before, after)
+    if not changed and not cmd.comment:
+        return []
+    if cmd.comment:
+        said = checked_text("comment", cmd.comment, most=LONGEST_COMMENT)
+        facts = (*facts, TaskCommented(task=before.id, message=said, at=at))
+    after, more = await _without_lease(unit, before, after, at=at)
+    after = evolve(after, updated_at=at)
+    others, reset = await _dependents_reset(unit, before, after, at=at)
+    after = unit.tasks.save(after)
+    unit.record(*facts, *more, *reset, TaskUpdated(task=after.id, changed=changed, at=at))
+    return [after, *others]
 
 
 def _named(cmd: UpdateTask) -> dict[str, Any]:
@@ -354,22 +369,25 @@ async def _without_lease(
     return after, (revoked,)
 
 
-async def _dependents_reset(unit: UnitOfWork, before: Task, after: Task, *, at: datetime) -> tuple[Fact, ...]:
+async def _dependents_reset(
+    unit: UnitOfWork, before: Task, after: Task, *, at: datetime
+) -> tuple[list[Task], list[Fact]]:
     """
     When a done task is reopened, those that wait for it go back to rest.
     """
-    if not (before.status is Status.DONE and after.status is not Status.DONE):
-        return ()
+    tasks: list[Task] = []
     facts: list[Fact] = []
+    if not (before.status is Status.DONE and after.status is not Status.DONE):
+        return tasks, facts
     for each in await unit.tasks.dependents(after.id):
         if each.finished or each.status in AT_REST:
             unit.rely_on(each)  # that nobody takes it up meanwhile
             continue
         rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)
         rested, revoked = await _without_lease(unit, each, rested, at=at)
-        unit.tasks.save(rested)
+        tasks.append(unit.tasks.save(rested))
         facts += [*revoked, moved]
-    return tuple(facts)
+    return tasks, facts
 
 
 async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Task:

@@ -171,6 +171,17 @@ class UpdateTaskBody(TaskFields):
         )
 
 
+@frozen(kw_only=True)
+class TaskStatusBody:
+    id: Number
+    status: Status
+
+
+@frozen(kw_only=True)
+class UpdateTasksBody:
+    tasks: Annotated[list[TaskStatusBody], Length(1, 100, says="At least one task is required")]
+
+
 TASK_NAMES: Final = {
     "project_id": "board",
     "assigned_to": "assignee",

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralStays, PrefixTaken
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, KeyReused
+from mission_core.ids import TaskNumber
 from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.platform.json import json_of
@@ -51,6 +52,21 @@ class Unacceptable(Invalid):
 
     def __str__(self) -> str:
         return self.says
+
+
+@define
+class GateClosedFor(Denied):
+    """
+    A gate keeps one of many tasks, and so all of them, from moving.
+    """
+
+    task: TaskNumber
+    closed: GateClosed
+
+    def __str__(self) -> str:
+        if self.closed.rule == "require_approval_for_done":
+            return f"Aegis approval required for task {self.task}"
+        return f"Task {self.task}: {self.closed}"
 
 
 class ProjectExists(Conflict):

@@ -81,6 +81,14 @@ class TaskListPayload:
 
 
 @frozen(kw_only=True)
+class UpdatedTasksPayload:
+    success: bool
+    updated: int
+    changed: int
+    missing: list[int]
+
+
+@frozen(kw_only=True)
 class SuccessPayload:
     success: bool
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mission_core.accounts.model import Principal
 from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
-from mission_core.ids import BoardNumber, TaskId
+from mission_core.ids import BoardNumber, TaskId, TaskNumber
 from mission_core.ports import perform
 from mission_core.tasks.model import (
     Blocked,
@@ -24,6 +24,7 @@ from mission_core.tasks.model import (
     Status,
     TaskNotFound,
 )
+from mission_core.tasks.moving import MoveTasks, move_tasks
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.use_cases import (
@@ -37,10 +38,17 @@ from mission_core.tasks.use_cases import (
 from mission_core.values import Listed
 from mission_http.fleet.access import OPERATOR, VIEWER, restricted
 from mission_http.fleet.answers import kept_once, task_answer, task_row
-from mission_http.fleet.bodies import TASK_MOMENTS, TASK_NAMES, CreateTaskBody, TaskQuery, UpdateTaskBody
-from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.bodies import (
+    TASK_MOMENTS,
+    TASK_NAMES,
+    CreateTaskBody,
+    TaskQuery,
+    UpdateTaskBody,
+    UpdateTasksBody,
+)
+from mission_http.fleet.errors import GateClosedFor, Unacceptable
 from mission_http.fleet.paths import task_in
-from mission_http.fleet.payloads import SuccessPayload, TaskAnswerPayload, TaskListPayload
+from mission_http.fleet.payloads import SuccessPayload, TaskAnswerPayload, TaskListPayload, UpdatedTasksPayload
 from mission_http.fleet.wire import page_number, spelled, task_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
@@ -141,6 +149,25 @@ async def change_task(request: Request) -> Response:
     return json_of({"task": shown, "unchanged": True}, headers={"etag": etag_of(row.version)})
 
 
+async def move_many(request: Request) -> Response:
+    """
+    Give up to 100 tasks a status each, all of them or none.
+
+    Each moves as it would alone. Numbers that no task has are told in `missing`; `updated` is how many were sent.
+    """
+    body = await body_of(request, UpdateTasksBody)
+    ports, principal = ports_of(request), principal_of(request)
+    command = MoveTasks(moves=tuple((TaskNumber(each.id), each.status) for each in body.tasks), own=True)
+    try:
+        moved = await perform(move_tasks, ports, principal, command)
+    except GateClosed as closed:
+        row = await ports.reads.tasks.get(principal, closed.task)
+        raise GateClosedFor(TaskNumber(row.number), closed) from None
+    return json_of(
+        {"success": True, "updated": len(body.tasks), "changed": len(moved.tasks), "missing": list(moved.missing)}
+    )
+
+
 async def remove_task(request: Request) -> Response:
     """
     Delete a task.
@@ -165,6 +192,10 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
             status=201, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
             refuses=(RecordingDenied, DependencyNotFound, Blocked, KeyReused),
             operation_id="fleet_createTask", tags=tags,
+        ),
+        Endpoint(
+            "PUT", "/tasks", move_many, takes=UpdateTasksBody, gives=UpdatedTasksPayload, who=OPERATOR,
+            refuses=(NotYourTask, GateClosedFor), operation_id="fleet_bulkUpdateTasks", tags=tags,
         ),
         Endpoint(
             "GET", "/tasks/{id}", get_task, gives=TaskAnswerPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),

@@ -1,6 +1,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mission_adapters.sql.rows import versions_of
+from mission_adapters.sql.source import NUMBERED
 from mission_adapters.sql.statements import DIALECTS, Ids, Statement, Texts, among, value
 from mission_adapters.sql.tables import metadata, tasks
 from mission_adapters.sql.task_reads import DEPENDENCIES
@@ -77,9 +79,10 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
     [
         (versions_of(tasks), {"keys": [bytes(16), bytes(16)]}),
         (DEPENDENCIES, {"tasks": [bytes(16)]}),
+        (NUMBERED, {"organization": bytes(16), "numbers": [1, 2]}),
     ],
 )
-def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: dict[str, list[bytes]]) -> None:
+def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: dict[str, Any]) -> None:
     """
     SQLite reads no table from end to end to find rows by many ids.
     """
