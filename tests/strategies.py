@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
+from mission_core.accounts.people import Person
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.boards.model import Board, BoardCreated, BoardStatus, BoardUpdated, GateSet
 from mission_core.events.model import Actor
@@ -330,5 +331,15 @@ def comments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Comment]:
     return st.builds(Comment, **(own | fixed))
 
 
-plain = {Comment: comments}
+def people(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Person]:
+    """
+    People that could exist.
+    """
+    names_told = ("email", "name", "preferred_name", "pronouns", "timezone", "notes", "context")
+    told = {name: maybe(texts()) for name in names_told}
+    own = {"id": ids, "organization": ids, "user": ids, "login": names, "created_at": moments, "updated_at": moments}
+    return st.builds(Person, **(own | told | fixed))
+
+
+plain = {Comment: comments, Person: people}
 """The strategies of plain rows, by their class."""

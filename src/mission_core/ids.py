@@ -13,6 +13,7 @@ from uuid import UUID
 OrganizationId = NewType("OrganizationId", UUID)
 ApiKeyId = NewType("ApiKeyId", UUID)
 UserId = NewType("UserId", UUID)
+PersonId = NewType("PersonId", UUID)
 BoardId = NewType("BoardId", UUID)
 AgentId = NewType("AgentId", UUID)
 TaskId = NewType("TaskId", UUID)

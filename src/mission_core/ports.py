@@ -17,7 +17,7 @@ from mission_core.errors import Conflict, StaleWrite
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mission_core.accounts.model import Principal
+    from mission_core.accounts.model import Organization, Principal
     from mission_core.accounts.ports import ApiKeys, Credentials, Secrets
     from mission_core.agents.ports import Agents
     from mission_core.agents.queries import AgentReads
@@ -235,6 +235,11 @@ class Reads(Protocol):
     def rows(self) -> RowReads:
         """
         Plain rows of every kind.
+        """
+
+    async def organization(self, principal: Principal) -> Organization:
+        """
+        The principal's own organization.
         """
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:

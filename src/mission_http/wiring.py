@@ -17,6 +17,7 @@ from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.store import SqlStore
 from mission_core.accounts.model import Principal, System
+from mission_core.accounts.people import LOCAL_NAME
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import digest_of
 from mission_core.errors import StoreFailed
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
     from mission_http.settings import Settings
 
-LOCAL_USER = "Local User"
 
 
 @frozen
@@ -144,6 +144,6 @@ def _known_principals(settings: Settings, organization: OrganizationId) -> dict[
     return {
         digest_of(settings.api_key): System(organization=organization, name="api", display="API Access"),
         digest_of(settings.local_auth_token): System(
-            organization=organization, name="local", display=LOCAL_USER, user=local
+            organization=organization, name="local", display=LOCAL_NAME, user=local
         ),
     }

@@ -14,6 +14,13 @@ OPERATIONS = {
     ("get", "/health"): "health_health_get",
     ("get", "/healthz"): "healthz_healthz_get",
     ("get", "/readyz"): "readyz_readyz_get",
+    ("post", "/api/v1/auth/bootstrap"): "bootstrap_user_api_v1_auth_bootstrap_post",
+    ("get", "/api/v1/users/me"): "get_me_api_v1_users_me_get",
+    ("patch", "/api/v1/users/me"): "update_me_api_v1_users_me_patch",
+    ("get", "/api/v1/organizations/me"): "get_my_org_api_v1_organizations_me_get",
+    ("get", "/api/v1/organizations/me/list"): "list_my_organizations_api_v1_organizations_me_list_get",
+    ("patch", "/api/v1/organizations/me/active"): "set_active_org_api_v1_organizations_me_active_patch",
+    ("get", "/api/v1/organizations/me/member"): "get_my_membership_api_v1_organizations_me_member_get",
     ("get", "/api/v1/boards"): "list_boards_api_v1_boards_get",
     ("post", "/api/v1/boards"): "create_board_api_v1_boards_post",
     ("get", "/api/v1/boards/{board_id}"): "get_board_api_v1_boards__board_id__get",
@@ -45,6 +52,8 @@ LISTS = (
     "x-routing-policy",
 )  # fmt: skip
 COMPONENTS = {
+    "UserRead", "UserUpdate", "OrganizationRead", "OrganizationListItem", "OrganizationActiveUpdate",
+    "OrganizationMemberRead", "OrganizationUserRead", "OrganizationBoardAccessRead",
     "BoardRead", "BoardCreate", "BoardUpdate", "TaskRead", "TaskCreate", "TaskUpdate", "TagRef", "AgentRead",
     "AgentCreate", "AgentHealthStatusResponse", "HealthStatusResponse", "OkResponse", "HTTPValidationError",
     "ValidationError", "BlockedTaskError", "BlockedTaskDetail", "LLMErrorResponse",

@@ -100,6 +100,12 @@ class MemoryCredentials:
         """
         return self.by_slug.get(slug)
 
+    def by_id(self, id: OrganizationId) -> Organization:
+        """
+        The organization of this id, which must be there.
+        """
+        return next(organization for organization in self.by_slug.values() if organization.id == id)
+
     async def found(self, organization: Organization) -> Organization:
         """
         Keep the organization if its slug is free; the answer is the one that is kept.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from mission_core.accounts.model import Principal
+    from mission_core.accounts.model import Organization, Principal
     from mission_core.ports import Clock, Once
 
 
@@ -49,6 +49,13 @@ class MemoryReads:
     tasks: MemoryTaskReads
     used: UsedKeys
     rows: MemoryRowReads
+    credentials: MemoryCredentials
+
+    async def organization(self, principal: Principal) -> Organization:
+        """
+        The principal's own organization.
+        """
+        return self.credentials.by_id(principal.organization)
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """
@@ -89,6 +96,7 @@ class MemoryStore:
             MemoryTaskReads(boards, agents, tasks, runs),
             self.used,
             MemoryRowReads(self.plain),
+            self.credentials,
         )
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:

@@ -43,6 +43,7 @@ SHOWN: Final = Statement(
         api_keys.c.expires_at.is_(None) | (api_keys.c.expires_at > value("at", int)),
     )
 )
+BY_ID: Final = Statement(select(*organizations.c).where(organizations.c.id == value("organization")))
 BY_SLUG: Final = Statement(select(*organizations.c).where(organizations.c.slug == value("slug", str)))
 ALL: Final = Statement(select(organizations.c.id).order_by(organizations.c.number))
 FOUND: Final = {
@@ -111,6 +112,14 @@ class SqlCredentials:
             return rows
 
         return await self.session.read(steps)
+
+
+def organization_of(dialect: str, principal: Principal) -> Steps[Organization]:
+    """
+    The principal's own organization.
+    """
+    rows = yield BY_ID(dialect, organization=principal.organization.bytes)
+    return _organization_from(rows[0])
 
 
 def _row_from(organization: Organization) -> dict[str, Any]:

@@ -98,8 +98,20 @@ def flush(remembered: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
         yield from settle_key(dialect, remembered, remembered.result or done.result)
         yield from _under_the_head(dialect, remembered, done)
     except Violated as violated:
-        raise TAKEN.get(violated.constraint, Conflict)() from violated
+        raise _refusal(violated.constraint, remembered) from violated
     return done.answer
+
+
+def _refusal(constraint: str, remembered: Remembered) -> Conflict:
+    """
+    What a violated constraint means. A second row of one id was added by somebody who was faster: from the reads on
+    it is there.
+    """
+    kind = next((kind for kind, each in KEPT.items() if constraint == f"pk_{each.table.name}"), None)
+    if kind is None:
+        return TAKEN.get(constraint, Conflict)()
+    added = (id for id, write in remembered.writes.items() if isinstance(write.after, kind) and write.before is None)
+    return StaleWrite(KEPT[kind].name, next(added))
 
 
 def _touch(dialect: str, remembered: Remembered) -> Steps[None]:

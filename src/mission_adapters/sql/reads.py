@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 from sqlalchemy import literal_column, select
 
+from mission_adapters.sql.accounts import organization_of
 from mission_adapters.sql.agent_reads import SqlAgentReads
 from mission_adapters.sql.board_reads import SqlBoardReads
 from mission_adapters.sql.once import used_key
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from mission_core.accounts.model import Principal
+    from mission_core.accounts.model import Organization, Principal
     from mission_core.ports import Once
 
 ONE: Final = Statement(select(literal_column("1")))
@@ -54,6 +55,12 @@ class SqlReads:
     @rows.default
     def _rows(self) -> SqlRowReads:
         return SqlRowReads(self.session)
+
+    async def organization(self, principal: Principal) -> Organization:
+        """
+        The principal's own organization.
+        """
+        return await self.session.read(lambda: organization_of(self.session.dialect, principal))
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.sql.accounts import SqlCredentials
@@ -32,9 +32,9 @@ UNIQUE: Final = {
     tuple(f"{table.name}.{column.name}" for column in constraint.columns): str(constraint.name)
     for table in metadata.tables.values()
     for constraint in table.constraints
-    if isinstance(constraint, UniqueConstraint)
+    if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
 }
-"""The names of unique constraints by their columns, which is all that SQLite tells."""
+"""The names of unique constraints and keys by their columns, which is all that SQLite tells."""
 
 
 class SqlStore:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args, get_origin
 
-from mission_http.boards import agent_surface, agents, boards, health, leases, tasks
+from mission_http.boards import agent_surface, agents, boards, health, leases, people, tasks
 from mission_http.boards.access import authenticate
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
@@ -31,6 +31,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         prefix="/api/v1",
         endpoints=(
             *health.ENDPOINTS,
+            *people.ENDPOINTS,
             *boards.ENDPOINTS,
             *tasks.ENDPOINTS,
             *leases.ENDPOINTS,
