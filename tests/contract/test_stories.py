@@ -289,24 +289,12 @@ async def waiting_for_a_person(tell: Teller, clock: ManualClock) -> None:
     await tell.hand_in(held)
 
 
-async def talked_about(tell: Teller, clock: ManualClock) -> None:
-    """
-    By several, one after the other.
-    """
-    task = await tell.task("Ship it")
-    await tell.say(task, "Shall we?")
-    clock.advance(seconds=1)
-    await tell.say(task, "We shall.")
-    assert not tell.refused
-
-
 async def removed(tell: Teller, clock: ManualClock) -> None:
     """
-    With all that was said about it.
+    And nothing else.
     """
     task = await tell.task("Ship it")
     await tell.task("Stay")
-    await tell.say(task, "Why?")
     await tell.remove(task)
 
 
@@ -342,7 +330,7 @@ STORIES: tuple[Story, ...] = (
     made_edited_and_finished, due_and_urgent, assigned_from_the_start, handed_over, waiting_for_another,
     waiting_no_more, waiting_in_a_circle, the_most_urgent_first, taken_and_handed_in, handed_in_at_a_gate,
     marked_done_at_a_gate, failed_for_now, failed_for_good, given_back, lost_by_silence, ordered_about, stolen,
-    waiting_for_a_person, talked_about, removed, written_too_late, sent_twice, on_a_board_of_its_own,
+    waiting_for_a_person, removed, written_too_late, sent_twice, on_a_board_of_its_own,
 )  # fmt: skip
 
 
