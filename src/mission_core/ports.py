@@ -69,6 +69,11 @@ class Numbers(Protocol):
         never given out again, with gaps only after failures. The draw alone need not be durable.
         """
 
+    async def reach(self, *scopes: tuple[UUID, str, int]) -> None:
+        """
+        From now on give out only numbers beyond these: each scope's, with the last number that was brought along.
+        """
+
 
 class Versioned(Protocol):
     """

@@ -7,9 +7,10 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from importlib.metadata import version
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,8 @@ from cyclopts.validators import Number
 from mission_http.settings import Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:
+    from mission_adapters.importing.report import Report
+    from mission_core.ports import Ports
     from mission_http.app import MissionApp, Wire
 
 app = App(
@@ -26,10 +29,13 @@ app = App(
 )
 audit = App(name="audit", help="Prove the log.")
 app.command(audit)
+imports = App(name="import", help="Take in the data of another system; safe to repeat.")
+app.command(imports)
 
 Host = Annotated[str, Parameter(help="The name or address to listen on; 0.0.0.0 for all of this machine.")]
 Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", validator=Number(gte=0, lte=65_535))]
 DataDir = Annotated[Path | None, Parameter(help="Where data and generated secrets live.", env_var=[])]
+AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
 DatabaseUrl = Annotated[str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.")]
 
 
@@ -109,6 +115,32 @@ def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
     from mission_http.wiring import migrated
 
     print(f"the database is at revision {migrated(settings_from(data_dir=data_dir, database_url=database_url))}")
+
+
+@imports.command(name="fleet")
+def import_fleet(
+    file: Path, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
+) -> None:
+    """
+    Take in the SQLite file of a Fleet installation, which is only read, and report what was skipped and why.
+    """
+    from mission_adapters.importing.fleet import import_fleet
+
+    _import(lambda ports: import_fleet(ports, file), settings_from(data_dir=data_dir, database_url=database_url), json)
+
+
+def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_json: bool) -> None:
+    async def taken() -> Report:
+        from mission_http.wiring import store_ports
+
+        async with store_ports(settings) as ports:
+            return await take(ports)
+
+    try:
+        report = asyncio.run(taken())
+    except ValueError as e:
+        raise SettingsError(str(e)) from e
+    print(dumps(report.plain(), indent=2) if as_json else "\n".join(report.lines()))
 
 
 @audit.command

@@ -24,6 +24,13 @@ class MemoryNumbers:
         """
         return tuple(self._next(scope) for scope in scopes)
 
+    async def reach(self, *scopes: tuple[UUID, str, int]) -> None:
+        """
+        From now on give out only numbers beyond these.
+        """
+        for owner, kind, number in scopes:
+            self.drawn[owner, kind] = max(number, self.drawn[owner, kind])
+
     def _next(self, scope: tuple[UUID, str]) -> int:
         self.drawn[scope] += 1
         return self.drawn[scope]

@@ -33,6 +33,18 @@ def _drawing(dialect: str, scopes: int) -> Executable:
     return returned
 
 
+@shaped
+def _reaching(dialect: str) -> Executable:
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(numbers)
+    brought: Any = insert.values({column.name: value(column.name, column.type.python_type) for column in numbers.c})
+    ahead: Executable = brought.on_conflict_do_update(
+        index_elements=[numbers.c.scope, numbers.c.kind],
+        set_={"value": insert.excluded.value},
+        where=numbers.c.value < insert.excluded.value,
+    )
+    return ahead
+
+
 @frozen
 class SqlNumbers:
     """
@@ -62,3 +74,15 @@ class SqlNumbers:
             ahead[scope_id.bytes, kind] += 1
             drawn.append(ahead[scope_id.bytes, kind])
         return tuple(drawn)
+
+    async def reach(self, *scopes: tuple[UUID, str, int]) -> None:
+        """
+        From now on give out only numbers beyond these.
+        """
+        dialect = self.session.dialect
+
+        def steps() -> Steps[None]:
+            for scope, kind, number in sorted(scopes, key=lambda each: (each[0].bytes, each[1])):
+                yield _reaching(dialect).count(dialect, scope=scope.bytes, kind=kind, value=number)
+
+        await self.session.write(steps)

@@ -1,0 +1,3 @@
+"""
+Bringing the data of other systems into ours.
+"""

@@ -1,0 +1,135 @@
+"""
+Taking entities in, a hundred at a time, so that it can be done again: what is there already stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import define, evolve, field
+
+from mission_adapters.importing.report import Report
+from mission_core.accounts.importing import RowsImported
+from mission_core.accounts.model import System
+from mission_core.errors import Conflict, Invalid, NotFound, Refusal
+from mission_core.ids import OrganizationId
+from mission_core.ports import Ports, UnitOfWork
+
+BATCH: Final = 100
+Make = Callable[[], Any]
+Into = Callable[[UnitOfWork], Any]
+
+
+@define
+class Taker:
+    """
+    Takes entities into one organization.
+
+    *here* has the ids of all that was taken or there already, so that what hangs on something else can look for it.
+    """
+
+    ports: Ports
+    organization: OrganizationId
+    source: str
+    report: Report
+    here: set[UUID] = field(factory=set)
+
+    @property
+    def principal(self) -> System:
+        """
+        Who takes them in.
+        """
+        return System(organization=self.organization, name="import", display="Import")
+
+    async def take(
+        self, table: str, into: Into, rows: Iterable[tuple[object, Make]], *, numbered: str | None = None,
+        highest: int = 0,
+    ) -> None:
+        """
+        Take in what each row makes. A row that cannot be kept is left out and reported.
+
+        Args:
+            into: The repository of a unit.
+            rows: The id of each row in its own system, and what makes its entity.
+            numbered: The kind of number the entities have. One whose number is taken gets a new one.
+            highest: The highest number there; new ones are given out beyond it.
+        """
+        if numbered is not None:
+            await self.ports.numbers.reach((self.organization, numbered, highest))
+        waiting = iter(rows)
+        while batch := list(islice(waiting, BATCH)):
+            made = [each for row in batch if (each := self._made(table, *row)) is not None]
+            try:
+                await self._keep(table, into, made, numbered)
+            except Conflict:  # one of them; which one shows when they come alone
+                for each in made:
+                    try:
+                        await self._keep(table, into, [each], numbered)
+                    except Conflict as refusal:
+                        self.report.skip(table, each[0], str(refusal) or "it would be there twice")
+
+    def must_be_here(self, what: str, id: UUID) -> None:
+        """
+        Raises:
+            ValueError: If it was not taken.
+        """
+        if id not in self.here:
+            raise ValueError(f"its {what} is not here")
+
+    def _made(self, table: str, id: object, make: Make) -> tuple[object, Any] | None:
+        try:
+            entity = make()
+        except (Invalid, ValueError, TypeError, KeyError, OverflowError, OSError) as reason:
+            self.report.skip(table, id, _said(reason))
+            return None
+        return None if entity is None else (id, entity)
+
+    async def _keep(self, table: str, into: Into, made: list[tuple[object, Any]], numbered: str | None) -> None:
+        taken, renumbered = 0, []
+        async with self.ports.unit(self.principal) as unit:
+            fresh = [each for each in made if await _found(into(unit), each[1].id) is None]
+            for id, entity in fresh:
+                if numbered is not None and await _found(into(unit), entity.number) is not None:
+                    (number,) = await self.ports.numbers.draw((self.organization, numbered))
+                    entity = evolve(entity, number=number)
+                    renumbered.append(id)
+                into(unit).add(entity)
+            taken = len(fresh)
+            if taken:
+                unit.record(
+                    RowsImported(
+                        organization=self.organization, source=self.source, table=table, count=taken,
+                        at=self.ports.clock.now(),
+                    )
+                )  # fmt: skip
+                await unit.commit()
+        self.here.update(entity.id for _, entity in made)
+        self.report.taken[table] += taken
+        self.report.there[table] += len(made) - taken
+        for id in renumbered:
+            self.report.change(table, id, f"its number belongs to another {numbered}; it has a new one")
+
+
+def in_turn(rows: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[object, Make]]:
+    """
+    Rows with what makes their entities, as `Taker.take` wants them.
+    """
+    for row in rows:
+        yield row["id"], partial(make, row)
+
+
+async def _found(repository: Any, key: UUID | int) -> Any:
+    try:
+        return await repository.get(key)
+    except NotFound:
+        return None
+
+
+def _said(reason: Exception) -> str:
+    if isinstance(reason, Refusal):
+        return str(reason)
+    return f"{type(reason).__name__}: {reason}" if isinstance(reason, KeyError) else str(reason)

@@ -1,0 +1,260 @@
+"""
+Importing a Fleet database: an SQLite file as the reference system keeps it.
+"""
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mission_adapters.importing.fleet import import_fleet
+from mission_core.accounts.model import System
+from mission_core.agents.founding import found_organization
+from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.use_cases import CreateTask, create_task
+from mission_core.tasks.work import ClaimNext, claim_next
+from mission_core.values import Page
+
+TABLES = """
+CREATE TABLE workspaces (id INTEGER PRIMARY KEY, slug TEXT, name TEXT, tenant_id INTEGER, created_at INTEGER);
+CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT, password_hash TEXT, workspace_id INTEGER);
+CREATE TABLE agents (
+  id INTEGER PRIMARY KEY, name TEXT, role TEXT, session_key TEXT, soul_content TEXT, status TEXT, last_seen INTEGER,
+  last_activity TEXT, created_at INTEGER, updated_at INTEGER, config TEXT, workspace_id INTEGER, hidden INTEGER,
+  working_memory TEXT
+);
+CREATE TABLE agent_api_keys (
+  id INTEGER PRIMARY KEY, agent_id INTEGER, workspace_id INTEGER, name TEXT, key_hash TEXT, key_prefix TEXT,
+  scopes TEXT, expires_at INTEGER, revoked_at INTEGER, last_used_at INTEGER, created_by TEXT, created_at INTEGER,
+  updated_at INTEGER
+);
+CREATE TABLE projects (
+  id INTEGER PRIMARY KEY, workspace_id INTEGER, name TEXT, slug TEXT, description TEXT, ticket_prefix TEXT,
+  ticket_counter INTEGER, status TEXT, created_at INTEGER, updated_at INTEGER
+);
+CREATE TABLE tasks (
+  id INTEGER PRIMARY KEY, title TEXT, description TEXT, status TEXT, priority TEXT, assigned_to TEXT, created_by TEXT,
+  created_at INTEGER, updated_at INTEGER, due_date INTEGER, tags TEXT, metadata TEXT, workspace_id INTEGER,
+  project_id INTEGER, project_ticket_no INTEGER, outcome TEXT, retry_count INTEGER, completed_at INTEGER
+);
+CREATE TABLE comments (
+  id INTEGER PRIMARY KEY, task_id INTEGER, author TEXT, content TEXT, created_at INTEGER, parent_id INTEGER,
+  mentions TEXT, workspace_id INTEGER
+);
+"""
+AT = 1_750_000_000
+
+
+def put(database: sqlite3.Connection, table: str, **fields: Any) -> None:
+    """
+    A row of the other system.
+    """
+    names, marks = ", ".join(fields), ", ".join("?" for _ in fields)
+    database.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(fields.values()))
+
+
+@pytest.fixture
+def slug() -> str:
+    """
+    A workspace that nobody imported before.
+    """
+    return f"import-{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def key() -> str:
+    """
+    A key that an agent had there.
+    """
+    return f"mca_{uuid4().hex}{uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def file(tmp_path: Path, slug: str, key: str) -> Path:
+    """
+    A small database with something of everything, and something wrong.
+    """
+    path = tmp_path / "mission control?.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(TABLES)
+        put(database, "workspaces", id=7, slug=slug, name="Seven", created_at=AT)
+        put(database, "users", id=1, username="admin", password_hash="x", workspace_id=7)
+        own = {"workspace_id": 7, "created_at": AT, "updated_at": AT + 5}
+        put(database, "projects", id=1, name="Base", slug="general", ticket_prefix="BASE", ticket_counter=4, **own)
+        put(database, "projects", id=3, name="Old", slug="old", ticket_prefix="OLD", status="archived", **own)
+        put(database, "agents", id=1, name="ada", role="coder", status="idle", last_seen=AT, config='{"a": 1}', **own)
+        put(database, "agents", id=2, name="ADA", role="coder", status="idle", **own)
+        put(database, "agents", id=9, name="bob", role="tester", status="busy", hidden=1, working_memory="m", **own)
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        put(database, "agent_api_keys", id=4, agent_id=9, name="k", key_hash=digest, key_prefix=key[:12],
+            scopes='["operator", "nonsense"]', **own)  # fmt: skip
+        put(database, "agent_api_keys", id=5, agent_id=2, name="k", key_hash="00", key_prefix="mca_", **own)
+        task = {"priority": "high", "created_by": "boss", "retry_count": 2, **own}
+        put(database, "tasks", id=11, title="Ship it", status="assigned", assigned_to="bob", project_id=1,
+            project_ticket_no=4, due_date=AT + 99, tags='["x", "y"]', metadata='{"b": [1]}', **task)  # fmt: skip
+        put(database, "tasks", id=12, title="Shipped", status="done", completed_at=AT + 3, outcome="success",
+            project_id=3, **task)  # fmt: skip
+        put(database, "tasks", id=13, title="Odd", status="nonsense", description="d" * 30_000, project_id=99, **task)
+        put(database, "tasks", id=14, title="N\0UL", status="inbox", **task)
+        put(database, "tasks", id=15, title="No JSON", status="inbox", tags="[", **task)
+        put(database, "comments", id=21, task_id=11, author="boss", content="Well?", created_at=AT, workspace_id=7)
+        put(database, "comments", id=22, task_id=11, author="bob", content="Soon", created_at=AT, parent_id=21,
+            mentions='["boss"]', workspace_id=7)  # fmt: skip
+        put(database, "comments", id=23, task_id=14, author="bob", content="Lost", created_at=AT, workspace_id=7)
+    return path
+
+
+async def owner(ports: Any, slug: str) -> System:
+    """
+    Who may see all that was imported.
+    """
+    return System(organization=(await found_organization(ports, slug=slug)).id)
+
+
+async def test_numbers_ids_and_moments_stay(ports: Any, slug: str, file: Path) -> None:
+    """
+    And everything else that we keep too.
+    """
+    await import_fleet(ports, file)
+    me = await owner(ports, slug)
+    async with ports.unit(me) as unit:
+        task, done, odd = [await unit.tasks.get(number) for number in (11, 12, 13)]
+        bob = await unit.agents.find("bob")
+        base = await unit.boards.get(task.board)
+
+    assert ("Ship it", "assigned", "high", "bob", 4, ("x", "y"), '{"b":[1]}', 2) == (
+        task.title, task.status, task.priority, task.assignee.name, task.ticket, task.tags, task.metadata,
+        task.retry_count,
+    )  # fmt: skip
+    assert [AT, AT + 5, AT + 99] == [each.timestamp() for each in (task.created_at, task.updated_at, task.due_at)]
+    assert ("done", "success", AT + 3, True) == (done.status, done.result, done.completed_at.timestamp(), done.recorded)
+    assert ("inbox", 20_000, base.id) == (odd.status, len(odd.description), odd.board)
+    assert (9, "tester", True, "m", "busy") == (
+        bob.number, bob.role, bob.hidden, bob.working_memory, bob.presence.reported,
+    )  # fmt: skip
+    assert ("Base", "BASE", "general") == (base.name, base.ticket_prefix, base.handle)
+    said = await ports.reads.rows.every(me, COMMENTS, task=task.id)
+    assert [(21, "boss", "Well?", None), (22, "bob", "Soon", said[0].id)] == [
+        (each.number, each.author, each.content, each.parent) for each in said
+    ]
+
+
+async def test_what_was_left_is_told_with_its_reason(ports: Any, slug: str, file: Path) -> None:
+    """
+    Row by row, and nothing is left in silence.
+    """
+    told = (await import_fleet(ports, file)).plain()
+    skipped = {(each["table"], *each["examples"]): each["why"] for each in told["skipped"]}
+
+    assert {"agents": 2, "agent_api_keys": 1, "comments": 2, "projects": 2, "tasks": 3} == told["taken"]
+    assert "name" in skipped["agents", "2"]
+    assert "agent" in skipped["agent_api_keys", "5"]
+    assert "NUL" in skipped["tasks", "14"]
+    assert "tags" in skipped["tasks", "15"]
+    assert "task" in skipped["comments", "23"]
+    assert "sign in" in skipped["users", "1"]
+    assert {("tasks", "13")} == {(each["table"], *each["examples"]) for each in told["changed"]}
+
+
+async def test_importing_again_changes_nothing(ports: Any, slug: str, file: Path) -> None:
+    """
+    Also what was changed here in between stays as it is here.
+    """
+    await import_fleet(ports, file)
+    me = await owner(ports, slug)
+    before = (await ports.log.head(me.organization)).position
+    told = (await import_fleet(ports, file)).plain()
+
+    assert {} == {table: count for table, count in told["taken"].items() if count}
+    assert {"agents": 2, "agent_api_keys": 1, "comments": 2, "projects": 2, "tasks": 3} == told["there"]
+    assert before == (await ports.log.head(me.organization)).position
+    assert 3 == (await ports.reads.tasks.page(me, TaskFilter(), Page())).total
+
+
+async def test_an_agents_key_goes_on_opening_the_door(ports: Any, key: str, file: Path) -> None:
+    """
+    With the role of its scopes.
+    """
+    await import_fleet(ports, file)
+    principal = await ports.credentials.principal_of(hashlib.sha256(key.encode()).digest(), at=ports.clock.now())
+
+    assert ("bob", "operator") == (principal.name, principal.role)
+
+
+async def test_work_goes_on_where_it_was(ports: Any, slug: str, file: Path) -> None:
+    """
+    What was assigned is handed out, and new tasks get numbers and tickets that nobody has.
+    """
+    await import_fleet(ports, file)
+    me = await owner(ports, slug)
+    claimed = await claim_next(ports, me, ClaimNext(agent="bob"))
+    new = await create_task(ports, me, CreateTask(title="New", board=claimed.task.board))
+
+    assert (11, 1) == (claimed.task.number, claimed.task.fence)
+    assert (16, 5) == (new.number, new.ticket)
+
+
+async def test_a_number_that_is_taken_gives_way(ports: Any, slug: str, file: Path) -> None:
+    """
+    To what was here first; the report says so.
+    """
+    me = await owner(ports, slug)
+    for number in range(11):
+        await create_task(ports, me, CreateTask(title=f"Here first {number}"))
+    told = (await import_fleet(ports, file)).plain()
+    async with ports.unit(me) as unit:
+        first = await unit.tasks.get(11)
+
+    assert "Here first 10" == first.title
+    assert 14 == (await ports.reads.tasks.page(me, TaskFilter(), Page())).total
+    assert ["11"] == [e for each in told["changed"] if "number" in each["why"] for e in each["examples"]]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all, but long enough to be looked at", None])
+async def test_a_file_that_is_no_such_database_is_refused(ports: Any, tmp_path: Path, content: bytes | None) -> None:
+    """
+    With the file's name.
+    """
+    path = tmp_path / "other.db"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"other\.db"):
+        await import_fleet(ports, path)
+
+
+async def test_the_file_is_only_read(ports: Any, slug: str, file: Path) -> None:
+    """
+    Byte for byte.
+    """
+    before = await asyncio.to_thread(file.read_bytes)
+    report = await import_fleet(ports, file)
+
+    assert before == await asyncio.to_thread(file.read_bytes)
+    assert json.dumps(report.plain())
+    assert any("tasks: 3 taken" in line for line in report.lines())
+
+
+def test_the_command_line_reports_what_it_took(tmp_path: Path, file: Path) -> None:
+    """
+    To people or to programs; a file that is none stops it with a reason.
+    """
+    command = [sys.executable, "-m", "mission_http.main", "import", "fleet"]
+    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True)
+    own = ["--data-dir", str(tmp_path / "data")]
+    first, second = run([*command, str(file), *own]), run([*command, str(file), *own, "--json"])
+    wrong = run([*command, str(tmp_path / "nothing.db"), *own])
+
+    assert (0, 0, 2) == (first.returncode, second.returncode, wrong.returncode), first.stderr + second.stderr
+    assert "tasks: 3 taken" in first.stdout
+    assert 3 == json.loads(second.stdout)["there"]["tasks"]
+    assert "nothing.db is not there" in wrong.stderr
