@@ -18,6 +18,7 @@ from mission_core.tasks.facts import (
     RunCompleted,
     RunFailed,
     TaskAssigned,
+    TaskCommented,
     TaskCreated,
     TaskDeleted,
     TaskMoved,
@@ -304,6 +305,10 @@ facts = st.one_of(
         TaskCreated, task=ids, number=numbers, board=ids, title=titles, status=st.sampled_from(Status),
         priority=names, assignee=maybe(names), recorded=st.booleans(), at=moments,
     ),
+    st.builds(
+        TaskCommented, task=ids, comment=ids, author=names, message=texts(least=1), parent=maybe(ids),
+        mentions=st.lists(names, max_size=3).map(tuple), at=moments,
+    ),
     st.builds(RunCompleted, task=ids, run=ids, fence=numbers, outcome=outcomes, at=moments),
     st.builds(RunFailed, task=ids, run=ids, fence=numbers, reason=names, message=maybe(texts()), at=moments),
     st.builds(BoardCreated, board=ids, number=numbers, name=titles, at=moments),
@@ -326,7 +331,7 @@ def comments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Comment]:
         "id": ids, "number": numbers, "organization": ids, "task": ids, "author": names,
         "author_kind": st.sampled_from(["system", "agent", "user"]), "author_id": maybe(ids),
         "content": texts(least=1), "parent": maybe(ids), "mentions": st.lists(names, max_size=3).map(tuple),
-        "created_at": moments,
+        "assigned": maybe(names), "created_at": moments,
     }  # fmt: skip
     return st.builds(Comment, **(own | fixed))
 

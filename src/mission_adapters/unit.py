@@ -64,6 +64,9 @@ class Source(Protocol):
     async def dependents(self, principal: Principal, task: TaskId) -> list[Task]: ...
     async def run(self, principal: Principal, run: RunId) -> Run: ...
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P: ...
+    async def row_of(
+        self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
+    ) -> P | None: ...
     async def rows(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any]) -> list[P]: ...
 
 
@@ -355,8 +358,9 @@ class KeptPlain(Kept[E]):
     async def get(self, key: UUID | int) -> E:
         return self._written(key) or self._seen(await self.source.row(self.remembered.principal, self.plain, key))
 
-    async def find(self, **equal: Any) -> E | None:
-        return next(iter(await self.every(**equal)), None)
+    async def find(self, *, newest: bool = False, **equal: Any) -> E | None:
+        found = await self.source.row_of(self.remembered.principal, self.plain, equal, newest=newest)
+        return self._seen(found) if found else None
 
     async def every(self, **equal: Any) -> list[E]:
         found = await self.source.rows(self.remembered.principal, self.plain, equal)

@@ -20,7 +20,9 @@ from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StaleWrite
 from mission_core.events.use_cases import verify_log
 from mission_core.ports import Once, Ports, perform
+from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.moving import MoveTasks, move_tasks
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
@@ -50,6 +52,7 @@ from mission_core.values import ABSENT
 
 __all__ = [
     "ABSENT",
+    "AddComment",
     "AgentPrincipal",
     "ClaimNext",
     "ClaimTask",
@@ -66,6 +69,7 @@ __all__ = [
     "HearAgent",
     "Heartbeat",
     "Invalid",
+    "MoveTasks",
     "NotFound",
     "Once",
     "Organization",
@@ -80,6 +84,7 @@ __all__ = [
     "UpdateAgent",
     "UpdateBoard",
     "UpdateTask",
+    "add_comment",
     "claim_next",
     "claim_task",
     "complete_task",
@@ -93,6 +98,7 @@ __all__ = [
     "give_order",
     "hear_agent",
     "heartbeat",
+    "move_tasks",
     "perform",
     "register_agent",
     "release_task",

@@ -85,9 +85,9 @@ class Rows(Protocol[P]):
             BoardDenied: If its board is not granted to the principal.
         """
 
-    async def find(self, **equal: Any) -> P | None:
+    async def find(self, *, newest: bool = False, **equal: Any) -> P | None:
         """
-        The oldest row whose fields have these values, if there is one.
+        The oldest row whose fields have these values, or the *newest*, if there is one.
         """
 
     async def every(self, **equal: Any) -> list[P]:

@@ -164,6 +164,22 @@ async def test_pages_go_by_number(world: World, newest: bool) -> None:
     assert (line[2:4], 5) == await page(limit=2, after=line[1])
 
 
+async def test_the_first_and_the_last_of_a_kind_are_found(world: World) -> None:
+    """
+    Among the rows whose fields have these values.
+    """
+    task = (await world.task()).id
+    first, _, last = [await a_comment(world, task=task, author=name) for name in ("ada", "bob", "ada")]
+    await a_comment(world, author="ada")
+    async with world.ports.unit(world.me) as unit:
+        comments = unit.rows(COMMENTS)
+
+        assert first == await comments.find(task=task, author="ada")
+        assert last == await comments.find(task=task, author="ada", newest=True)
+        assert await comments.find(task=task, author="eve", newest=True) is None
+        assert await comments.find(task=task, author_id=world.board.id) is None
+
+
 async def test_a_removed_entity_takes_its_rows_along(world: World) -> None:
     """
     And none of another's.

@@ -19,6 +19,8 @@ from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
 from mission_core.ports import perform
+from mission_core.tasks.commenting import AddComment, add_comment
+from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Blocked, DependencyCycle, GateClosed, Status, Task
 from mission_core.tasks.use_cases import (
     CreateTask,
@@ -328,3 +330,29 @@ async def test_founding_an_organization_at_once_founds_one(ports):
     assert (1, "general", "TASK") == (total, boards[0].handle, boards[0].ticket_prefix)
     assert (True, True, "Gateway Agent") == (main.main, main.hidden, main.name)
     assert GateSet() == GateSet(require_approval_for_done=bool(boards[0].require_approval_for_done))
+
+
+@BOTH_ORDERS
+async def test_a_comment_on_a_task_that_goes_meanwhile_does_not_stay_behind(world, last):
+    """
+    It is gone with the task, or its author is told that the task is.
+    """
+    task = await world.task()
+    comment = add_comment, AddComment(task=task.id, content="Hello")
+    answers = await at_once(world, comment, (delete_task, DeleteTask(task=task.id)), last=last)
+
+    assert {"Task", "Comment", "TaskNotFound"} >= set(kinds(answers))
+    assert [] == await world.ports.reads.rows.every(world.me, COMMENTS)
+
+
+async def test_of_two_comments_that_give_a_task_away_the_first_one_does(world):
+    """
+    The other one finds that it is somebody's.
+    """
+    for name in ("ada", "bob"):
+        await world.agent(name, board=world.board.id)
+    task = await world.task()
+    comments = [AddComment(task=task.id, content=text, assigns=True) for text in ("@ada", "@bob")]
+    answers = await at_once(world, *((add_comment, each) for each in comments))
+
+    assert [(await world.fresh(task)).assignee.name] == [each.assigned for each in answers if each.assigned]

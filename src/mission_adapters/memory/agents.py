@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from mission_adapters.memory.tables import Groups, Journal, Lines, Table, Unique, granted, numbered, scoped
 from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, SessionKeyTaken
-from mission_core.agents.queries import AgentRow, KeyRow
+from mission_core.agents.queries import AgentRow, KeyRow, NameRow
 from mission_core.errors import Conflict
 from mission_core.ids import AgentId, AgentNumber
 from mission_core.values import Listed, canonical, micros, name_key
@@ -112,6 +112,17 @@ class MemoryAgentReads:
         found = [agent for agent in agents if granted(principal, agent.board) and _fits(agent, wanted)]
         rest = [agent for agent in found if page.after is None or agent.number < page.after]
         return Listed([agent_row(agent) for agent in rest[page.offset : page.offset + page.limit]], len(found))
+
+    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
+        """
+        All agents of the organization, or of one board, by number.
+        """
+        agents = self.agents.each(id for _, id in self.agents.in_order.of(principal.organization))
+        return [
+            NameRow(agent.name, agent.role, int(agent.lead), agent.config)
+            for agent in agents
+            if board in (None, agent.board)
+        ]
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
         """

@@ -104,5 +104,11 @@ class MemorySource:
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         return cast("P", self.plain[kind].find(principal, key))
 
+    async def row_of(
+        self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
+    ) -> P | None:
+        found: list[P] = self.plain[kind].matching(principal, dict(equal))
+        return found[-1 if newest else 0] if found else None
+
     async def rows(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any]) -> list[P]:
         return self.plain[kind].matching(principal, dict(equal))

@@ -17,7 +17,7 @@ from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import agents, api_keys
 from mission_core.accounts.model import board_of
 from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE, AgentNotFound
-from mission_core.agents.queries import AgentRow, KeyRow
+from mission_core.agents.queries import AgentRow, KeyRow, NameRow
 from mission_core.ids import BoardId
 from mission_core.values import Listed, micros, name_key
 
@@ -84,6 +84,12 @@ def _count(*filters: str) -> Executable:
     return found.where(*(FILTERS[name]() for name in filters if name != "after"))
 
 
+@shaped
+def _names(*filters: str) -> Executable:
+    found = select(*(agents.c[name] for name in NameRow._fields)).where(_own, *(FILTERS[name]() for name in filters))
+    return found.order_by(agents.c.number)
+
+
 @frozen
 class SqlAgentReads:
     """
@@ -130,6 +136,19 @@ class SqlAgentReads:
             rows = yield _page(*paged)(dialect, **given, **limits)
             ((total,),) = yield _count(*shape)(dialect, **given)
             return Listed([AgentRow._make(row) for row in rows], total)
+
+        return await self.session.read(steps)
+
+    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
+        """
+        All agents of the organization, or of one board, by number.
+        """
+        given: Given = {} if board is None else {"board": board.bytes}
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[NameRow]]:
+            rows = yield _names(*given)(dialect, organization=own, **given)
+            return [NameRow._make(row) for row in rows]
 
         return await self.session.read(steps)
 

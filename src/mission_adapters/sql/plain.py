@@ -158,6 +158,17 @@ def rows_where(kind: Kind[Any], *filters: tuple[str, bool]) -> Executable:
 
 
 @shaped
+def first_where(kind: Kind[Any], newest: bool, *filters: tuple[str, bool]) -> Executable:
+    """
+    The oldest of them, or the newest.
+    """
+    shelf = SHELVES[kind].table
+    line = _line(shelf).desc() if newest else _line(shelf)
+    found: Executable = _where(select(*shelf.c), shelf, filters).order_by(line).limit(1)
+    return found
+
+
+@shaped
 def page_where(kind: Kind[Any], newest: bool, after: bool, *filters: tuple[str, bool]) -> Executable:
     """
     A page of them.

@@ -11,7 +11,7 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_adapters.sql.grants import granted
-from mission_adapters.sql.plain import SHELVES, count_where, page_where, rows_where, shape_of
+from mission_adapters.sql.plain import SHELVES, count_where, first_where, page_where, rows_where, shape_of
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_core.accounts.model import board_of
 from mission_core.values import Listed
@@ -35,7 +35,7 @@ class SqlRowReads:
         One row, by id or number.
         """
         equal = {"id" if isinstance(key, UUID) else "number": key}
-        found = await self._rows(principal, kind, self._wanted(principal, kind, equal))
+        found = await self._rows(kind, self._wanted(principal, kind, equal))
         row = found[0] if found else None
         return granted(principal, row, getattr(row, "board", board_of(principal)), kind.missing)
 
@@ -45,7 +45,20 @@ class SqlRowReads:
         """
         if _beyond(principal, kind, equal):
             return []
-        return await self._rows(principal, kind, self._wanted(principal, kind, _confined(principal, kind, equal)))
+        return await self._rows(kind, self._wanted(principal, kind, _confined(principal, kind, equal)))
+
+    async def first(
+        self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
+    ) -> P | None:
+        """
+        The oldest row whose fields have these values, or the *newest*.
+        """
+        if _beyond(principal, kind, equal):
+            return None
+        equal = _confined(principal, kind, equal)
+        given = SHELVES[kind].given(equal) | {"organization": principal.organization.bytes}
+        found = await self._rows(kind, first_where(kind, newest, *shape_of(equal))(self.session.dialect, **given))
+        return found[0] if found else None
 
     async def page(
         self, principal: Principal, kind: Kind[P], page: Page, *, newest: bool = False, **equal: Any
@@ -76,7 +89,7 @@ class SqlRowReads:
         statement = rows_where(kind, *shape_of(equal))
         return statement(self.session.dialect, organization=principal.organization.bytes, **given)
 
-    async def _rows(self, principal: Principal, kind: Kind[P], ask: Ask) -> list[P]:
+    async def _rows(self, kind: Kind[P], ask: Ask) -> list[P]:
         def steps() -> Steps[list[Any]]:
             rows: list[Any] = yield ask
             return rows

@@ -176,6 +176,11 @@ class SqlSource:
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         return await self.plain.get(principal, kind, key)
 
+    async def row_of(
+        self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
+    ) -> P | None:
+        return await self.plain.first(principal, kind, equal, newest=newest)
+
     async def rows(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any]) -> list[P]:
         return await self.plain.every(principal, kind, **equal)
 

@@ -51,6 +51,17 @@ class AgentRow(NamedTuple):
     version: int
 
 
+class NameRow(NamedTuple):
+    """
+    What an agent may be called by.
+    """
+
+    name: str
+    role: str
+    lead: int
+    config: JsonText
+
+
 class KeyRow(NamedTuple):
     """
     A key as people may see it: never its secret or digest.
@@ -100,6 +111,12 @@ class AgentReads(Protocol):
     async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
         """
         Agent rows, newest first (by number, falling).
+        """
+
+    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
+        """
+        All agents of the organization, or of one board, by number. Not scoped by grants, since names belong to the
+        organization.
         """
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:

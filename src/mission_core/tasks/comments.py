@@ -13,10 +13,11 @@ from attrs import field, frozen
 from mission_core.errors import NotFound
 from mission_core.ids import CommentId, CommentNumber, OrganizationId, TaskId
 from mission_core.kinds import Kind
+from mission_core.tasks.facts import TaskCommented
 from mission_core.tasks.model import Task
 from mission_core.values import aware, text
 
-LONGEST_COMMENT: Final = 20_000
+LONGEST_COMMENT: Final = 1_000_000
 
 
 class CommentNotFound(NotFound):
@@ -31,7 +32,8 @@ class CommentNotFound(NotFound):
 @frozen(kw_only=True)
 class Comment:
     """
-    A comment, or with *parent* a reply to one. *author* is the name its author had, *mentions* the names it calls.
+    A comment, or with *parent* a reply to one. *author* is the name its author had, *mentions* the names it calls,
+    and *assigned* the one of them that got the task by it.
     """
 
     id: CommentId
@@ -44,8 +46,18 @@ class Comment:
     content: str = field(validator=text(least=1, most=LONGEST_COMMENT))
     parent: CommentId | None = None
     mentions: tuple[str, ...] = ()
+    assigned: str | None = None
     created_at: datetime = field(validator=aware)
     version: int = 0
+
+    def said(self) -> TaskCommented:
+        """
+        The fact that it was made.
+        """
+        return TaskCommented(
+            task=self.task, comment=self.id, author=self.author, message=self.content, parent=self.parent,
+            mentions=self.mentions, at=self.created_at,
+        )  # fmt: skip
 
 
 COMMENTS: Final = Kind(

@@ -13,7 +13,7 @@ from mission_core.events.model import Fact
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mission_core.ids import AgentId, BoardId, OrderId, RunId, TaskId
+    from mission_core.ids import AgentId, BoardId, CommentId, OrderId, RunId, TaskId
     from mission_core.tasks.model import Status
     from mission_core.tasks.runs import OrderKind, Outcome
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class TaskCreated(Fact):
     """
-    A task was made. *recorded* says that its work was finished elsewhere.
+    A task was made. *recorded* says that its work was finished elsewhere; *mentions* are whom its description calls.
     """
 
     kind = "task.created"
@@ -35,12 +35,13 @@ class TaskCreated(Fact):
     priority: str
     assignee: str | None
     recorded: bool
+    mentions: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
 class TaskUpdated(Fact):
     """
-    Fields of a task changed.
+    Fields of a task changed. *mentions* are whom its description calls now and did not before.
     """
 
     kind = "task.updated"
@@ -48,6 +49,7 @@ class TaskUpdated(Fact):
 
     task: TaskId
     changed: tuple[str, ...]
+    mentions: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -74,7 +76,27 @@ class TaskCommented(Fact):
     about = "task"
 
     task: TaskId
+    comment: CommentId
+    author: str
     message: str
+    parent: CommentId | None
+    mentions: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TaskBroadcast(Fact):
+    """
+    Somebody had a message for all who follow a task. It reached *sent* of the agents among them, and not *skipped*.
+    """
+
+    kind = "task.broadcast"
+    about = "task"
+
+    task: TaskId
+    author: str
+    message: str
+    sent: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
 @frozen(kw_only=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Passage:
     """
     What a board's gates say to one task: the rules, whether an approval stands or is pending, and whether the move
-    comes with a comment. A decision that rests on it relies on its board.
+    comes with a comment, or the work has one already. A decision that rests on it relies on its board.
     """
 
     board: Board

@@ -14,11 +14,15 @@ from mission_core.accounts.model import Principal, Role, require
 from mission_core.boards.model import Board, BoardNotFound, BoardStatus
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.tasks.commenting import called_in, composed, has_spoken
+from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.dependencies import AT_REST, depending, open_dependencies
-from mission_core.tasks.facts import TaskAssigned, TaskCommented, TaskCreated, TaskDeleted, TaskUpdated
+from mission_core.tasks.facts import TaskAssigned, TaskCreated, TaskDeleted, TaskUpdated
+from mission_core.tasks.mentions import Callee, Calling
 from mission_core.tasks.model import (
     FINISHED,
     IDLE,
+    MOVES,
     Blocked,
     DependenciesFrozen,
     RecordingDenied,
@@ -27,7 +31,7 @@ from mission_core.tasks.model import (
 )
 from mission_core.tasks.reach import task_for
 from mission_core.tasks.runs import ALIVE, Assignee, Result
-from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, checked_text
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, present
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -48,7 +52,7 @@ class Manner(Enum):
 @frozen(kw_only=True)
 class CreateTask:
     """
-    Make a task. Without a board it goes to the general one.
+    Make a task. Without a board it goes to the general one. *calling* is how its description calls somebody.
     """
 
     title: str
@@ -73,6 +77,7 @@ class CreateTask:
     retry_count: int = 0
     completed_at: datetime | None = None
     max_attempts: int = 5
+    calling: Calling = Calling.NAMES
 
 
 @frozen(kw_only=True)
@@ -80,8 +85,8 @@ class UpdateTask:
     """
     Change the named fields of a task. Absent is not null, and null is not default.
 
-    The status is left alone while it is one of *unless*. A *comment* is kept in the log. With *own* an agent's key
-    reaches its own tasks only.
+    The status is left alone while it is one of *unless*. A *comment* is kept beside the task. *calling* is how that,
+    or a new description, calls somebody. With *own* an agent's key reaches its own tasks only.
     """
 
     task: TaskId | TaskNumber
@@ -112,6 +117,7 @@ class UpdateTask:
     retry_count: int | Absent = ABSENT
     completed_at: datetime | Absent | None = ABSENT
     max_attempts: int | Absent = ABSENT
+    calling: Calling = Calling.NAMES
 
 
 @frozen(kw_only=True)
@@ -126,10 +132,12 @@ class DeleteTask:
     expects: int | None = None
 
 
-LONGEST_COMMENT = 20_000
 BESIDE = frozenset(
-    {"task", "on", "own", "expects", "manner", "status", "unless", "comment", "board", "assignee", "depends_on"}
-)
+    {
+        "task", "on", "own", "expects", "manner", "status", "unless", "comment", "calling", "board", "assignee",
+        "depends_on",
+    }
+)  # fmt: skip
 """Fields of an update that are more than a value to keep."""
 
 
@@ -142,6 +150,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         RecordingDenied: If it is made as done by anybody but an admin.
         DependencyNotFound: If its board lacks a named dependency.
         Blocked: If it depends on open work and would be assigned or under way.
+        UnknownMentions: If its description calls by handle whom nobody knows.
     """
     require(principal, Role.OPERATOR)
     if cmd.status in FINISHED and principal.role is not Role.ADMIN:
@@ -149,6 +158,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await _board_for(unit, cmd)
+        callees = await called_in(ports, principal, cmd.description, cmd.calling, on=board.id)
         number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
         names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
         task = _new_task(cmd, principal, names, at=now)
@@ -161,7 +171,8 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         unit.record(
             TaskCreated(
                 task=task.id, number=number, board=board.id, title=task.title, status=task.status,
-                priority=task.priority, assignee=cmd.assignee, recorded=task.recorded, at=now,
+                priority=task.priority, assignee=cmd.assignee, recorded=task.recorded,
+                mentions=tuple(each.recipient for each in callees), at=now,
             )
         )  # fmt: skip
         unit.result(task.id)
@@ -221,11 +232,17 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         GateClosed: If a gate of its board keeps it from moving.
         DependencyCycle: If it would wait for itself.
         BoardNotFound: If it moves to a board that does not exist or is archived.
+        UnknownMentions: If what is said calls by handle whom nobody knows.
     """
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         before = await task_for(unit, principal, cmd.task, on=cmd.on, own=cmd.own, expects=cmd.expects)
+        described = present(cmd.description, None)
+        callees = await called_in(
+            ports, principal, described, cmd.calling, on=before.board, already=before.description
+        )
+        said = await _said(ports, principal, before, cmd, at=now)
         after = evolve(before, **_named(cmd))
         if not isinstance(cmd.board, Absent):
             after = await _moved_to_board(ports, unit, after, cmd.board)
@@ -233,7 +250,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
             after = await depending(unit, after, cmd.depends_on)
             if before.status is Status.DONE and after.depends_on != before.depends_on:
                 raise DependenciesFrozen
-        changed = await carried_out(unit, before, after, cmd, at=now)
+        changed = await carried_out(unit, before, after, cmd, said=said, callees=callees, at=now)
         if not changed:
             return before
         unit.result(before.id)
@@ -241,8 +258,22 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
     return changed[0]
 
 
+async def _said(ports: Ports, principal: Principal, task: Task, cmd: UpdateTask, *, at: datetime) -> Comment | None:
+    if not cmd.comment:
+        return None
+    callees = await called_in(ports, principal, cmd.comment, cmd.calling, on=task.board)
+    return await composed(ports, principal, task, cmd.comment, callees, at=at)
+
+
 async def carried_out(
-    unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask, *, at: datetime
+    unit: UnitOfWork,
+    before: Task,
+    after: Task,
+    cmd: UpdateTask,
+    *,
+    said: Comment | None = None,
+    callees: tuple[Callee, ...] = (),
+    at: datetime,
 ) -> list[Task]:
     """
     Move a task, whose fields are changed already, as the command asks, and remember all that follows from it.
@@ -252,16 +283,18 @@ async def carried_out(
     """
     after, facts = await _moved(unit, before, after, cmd, at=at)
     changed = _changed(before, after)
-    if not changed and not cmd.comment:
+    if not changed and said is None:
         return []
-    if cmd.comment:
-        said = checked_text("comment", cmd.comment, most=LONGEST_COMMENT)
-        facts = (*facts, TaskCommented(task=before.id, message=said, at=at))
+    if said is not None:
+        facts = (*facts, said.said())
     after, more = await _without_lease(unit, before, after, at=at)
     after = evolve(after, updated_at=at)
     others, reset = await _dependents_reset(unit, before, after, at=at)
     after = unit.tasks.save(after)
-    unit.record(*facts, *more, *reset, TaskUpdated(task=after.id, changed=changed, at=at))
+    mentions = tuple(each.recipient for each in callees)
+    unit.record(*facts, *more, *reset, TaskUpdated(task=after.id, changed=changed, mentions=mentions, at=at))
+    if said is not None:
+        unit.rows(COMMENTS).add(said)
     return [after, *others]
 
 
@@ -299,10 +332,13 @@ async def _moved(
         status, assignee = await _as_team(unit, before, after, cmd, status, assignee)
     facts: list[Fact] = []
     if status is not before.status:
+        owner = _named_owner(before, cmd)
         handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
         for each in {before.board: before, after.board: after}.values():  # where it leaves, and where it arrives
-            passage = evolve(await unit.gates.of(each), commented=bool(cmd.comment))
+            passage = await unit.gates.of(each)
             unit.rely_on(passage.board)
+            if passage.rules.comment_required_for_review and MOVES[status].needs_comment:
+                passage = evolve(passage, commented=bool(cmd.comment) or await has_spoken(unit, before, owner))
             arrived, moved = each.move(status, at=at, passage=None if handed else passage)
         after = arrived
         facts.append(moved)
@@ -314,6 +350,16 @@ async def _moved(
             )
         )  # fmt: skip
     return evolve(after, assignee=assignee), tuple(facts)
+
+
+def _named_owner(before: Task, cmd: UpdateTask) -> Assignee | None:
+    """
+    Whose work it is that moves: of whom the command names, else of whom had it.
+    """
+    if not isinstance(cmd.assignee, str) or not cmd.assignee:
+        return before.assignee
+    named = Assignee(cmd.assignee)
+    return before.assignee if before.assignee and before.assignee.key == named.key else named
 
 
 def _asked_status(before: Task, cmd: UpdateTask) -> Status:

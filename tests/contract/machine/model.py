@@ -85,6 +85,7 @@ class Model:
         self.born: dict[int, int] = {}
         self.drawn: dict[str, int] = {}
         self.log: list[tuple[str, int, str]] = []
+        self.spoken: dict[tuple[int, str], int] = {}
         self.ids: Iterator[int] = iter(())
         self.who = ""
 
@@ -96,6 +97,7 @@ class Model:
         other.tasks = {id: dict(task) for id, task in self.tasks.items()}
         other.runs = {id: dict(run) for id, run in self.runs.items()}
         other.born, other.drawn, other.log = dict(self.born), dict(self.drawn), list(self.log)
+        other.spoken = dict(self.spoken)
         return other
 
     def become(self, other: Model) -> None:
@@ -104,6 +106,7 @@ class Model:
         """
         self.now, self.boards, self.tasks, self.runs = other.now, other.boards, other.tasks, other.runs
         self.born, self.drawn, self.log = other.born, other.drawn, other.log
+        self.spoken = other.spoken
 
     def answer(self, name: str, who: str, facts: dict[str, Any], *, ids: int) -> Answer:
         """
@@ -285,7 +288,7 @@ class Model:
         status, assignee = self.meant(before, found, changes, team)
         if status != before["status"]:
             for board in dict.fromkeys((before["board"], found["board"])):
-                self.pass_gates(found, board, status, comment)
+                self.pass_gates(found, board, status, bool(comment) or self.spoke(before, changes))
             self.move(found, status)
         if assignee != before["assignee"]:
             found["assignee"] = assignee
@@ -294,6 +297,7 @@ class Model:
             return "Task", before
         if comment:
             self.note("task.commented", found["id"])
+            self.spoken[found["id"], (WHO[self.who]["agent"] or "").casefold()] = self.now
         self.by_hand(before, found)
         found["updated_at"] = self.now
         found["version"] += 1
@@ -345,13 +349,22 @@ class Model:
                 return "inbox", assignee
         return status, assignee
 
-    def pass_gates(self, task: Row, board: str, to: str, comment: str | None) -> None:
+    def spoke(self, task: Row, changes: dict[str, Any]) -> bool:
+        """
+        Whether the agent whose work it is said something since it started.
+        """
+        owner, since = changes.get("assignee") or task["assignee"], task["started_at"]
+        if owner is None or since is None:
+            return False
+        return self.spoken.get((task["id"], owner.casefold()), -1) >= since
+
+    def pass_gates(self, task: Row, board: str, to: str, commented: bool) -> None:
         rules = self.boards[board]
         if to == "done" and rules["review"] and task["status"] not in ("review", "quality_review"):
             raise Refused("GateClosed", rule="require_review_before_done", task=task["id"])
         if to == "done" and rules["approval"]:
             raise Refused("GateClosed", rule="require_approval_for_done", task=task["id"])
-        if to in ("review", "quality_review") and rules["comment"] and not comment:
+        if to in ("review", "quality_review") and rules["comment"] and not commented:
             raise Refused("CommentRequired", rule="comment_required_for_review", task=task["id"])
 
     def by_hand(self, before: Row, after: Row) -> None:

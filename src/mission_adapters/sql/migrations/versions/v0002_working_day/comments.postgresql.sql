@@ -9,6 +9,7 @@ CREATE TABLE comments (
     content TEXT COLLATE "C" NOT NULL,
     parent BYTEA,
     mentions TEXT COLLATE "C" NOT NULL,
+    assigned TEXT COLLATE "C",
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
     CONSTRAINT pk_comments PRIMARY KEY (id),

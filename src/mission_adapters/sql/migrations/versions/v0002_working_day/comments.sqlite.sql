@@ -9,6 +9,7 @@ CREATE TABLE comments (
     content TEXT NOT NULL,
     parent BLOB,
     mentions TEXT NOT NULL,
+    assigned TEXT,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
     CONSTRAINT pk_comments PRIMARY KEY (id),

@@ -1,0 +1,199 @@
+"""
+Saying something about a task, and who hears of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.errors import Denied
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId, CommentId, CommentNumber, TaskId, TaskNumber
+from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
+from mission_core.tasks.facts import TaskAssigned
+from mission_core.tasks.mentions import (
+    Callee,
+    Calling,
+    UnknownMentions,
+    called_by_handle,
+    called_by_name,
+    handles_in,
+    handles_of,
+    is_called,
+    names_in,
+)
+from mission_core.tasks.model import IN_REVIEW, Status, Task
+from mission_core.tasks.reach import task_for
+from mission_core.tasks.runs import Assignee
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.ports import Ports, UnitOfWork
+
+
+class LeadHoldsBack(Denied):
+    """
+    A board's lead speaks where it has a part: in a review, where it was called, and on what it made.
+    """
+
+    def __str__(self) -> str:
+        return "Board leads can only comment during review, when mentioned, or on tasks they created."
+
+
+@frozen(kw_only=True)
+class AddComment:
+    """
+    Say something about a task, or with *parent* in reply to a comment on it.
+
+    With *own* an agent's key reaches its own tasks only, with *lead_holds_back* a board's lead those it has a part in.
+    With *assigns* a task of nobody goes to the first agent that is called.
+    """
+
+    task: TaskId | TaskNumber
+    on: BoardId | None = None
+    own: bool = False
+    lead_holds_back: bool = False
+    content: str
+    parent: CommentId | CommentNumber | None = None
+    calling: Calling = Calling.NAMES
+    assigns: bool = False
+
+
+async def add_comment(ports: Ports, principal: Principal, cmd: AddComment) -> Comment:
+    """
+    Keep what is said about a task.
+
+    Raises:
+        TaskNotFound: If there is no such task (on that board) for this principal.
+        NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
+        LeadHoldsBack: If the board's lead has no part in the task.
+        CommentNotFound: If it answers a comment that the task does not have.
+        UnknownMentions: If it calls by handle whom nobody knows.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        task = await task_for(unit, principal, cmd.task, on=cmd.on, own=cmd.own)
+        if cmd.lead_holds_back:
+            await _may_speak(unit, principal, task)
+        parent = None if cmd.parent is None else await _parent_on(unit, task, cmd.parent)
+        callees = await called_in(ports, principal, cmd.content, cmd.calling, on=task.board)
+        comment = await composed(ports, principal, task, cmd.content, callees, parent=parent, at=now)
+        heir = next((each.recipient for each in callees if each.kind == "agent"), None)
+        if cmd.assigns and heir is not None and task.assignee is None:
+            comment = evolve(comment, assigned=heir)
+            task, facts = _given_to(task, heir, at=now)
+            unit.tasks.save(task)
+            unit.record(*facts)
+        else:
+            unit.rely_on(task)
+        unit.rows(COMMENTS).add(comment)
+        unit.record(comment.said())
+        unit.result(comment.id)
+        await unit.commit()
+    return comment
+
+
+async def _may_speak(unit: UnitOfWork, principal: Principal, task: Task) -> None:
+    if not (isinstance(principal, AgentPrincipal) and principal.lead):
+        return
+    if task.status in IN_REVIEW or task.creator.id == principal.agent:
+        return
+    comments = await unit.rows(COMMENTS).every(task=task.id)
+    if not any(
+        principal.name in each.mentions or is_called(names_in(each.content), principal.name, lead=True)
+        for each in comments
+    ):
+        raise LeadHoldsBack
+
+
+async def _parent_on(unit: UnitOfWork, task: Task, key: CommentId | CommentNumber) -> CommentId:
+    parent = await unit.rows(COMMENTS).get(key)
+    if parent.task != task.id:
+        raise CommentNotFound
+    return parent.id
+
+
+def _given_to(task: Task, name: str, *, at: datetime) -> tuple[Task, tuple[Fact, ...]]:
+    """
+    A task of nobody as this agent's; what was in the inbox is assigned.
+    """
+    assigned = TaskAssigned(task=task.id, was=None, assignee=name, agent=None, at=at)
+    given = evolve(task, assignee=Assignee(name), updated_at=at)
+    if task.status is not Status.INBOX:
+        return given, (assigned,)
+    given, moved = given.move(Status.ASSIGNED, at=at)
+    return given, (moved, assigned)
+
+
+async def called_in(
+    ports: Ports, principal: Principal, text: str | None, calling: Calling, *, on: BoardId, already: str | None = None
+) -> tuple[Callee, ...]:
+    """
+    Whom a text calls that the text *already* there does not. Where it calls nobody, nothing is read.
+
+    Raises:
+        UnknownMentions: If it calls by handle whom nobody knows.
+    """
+    if not text or text == already:
+        return ()
+    names = ports.reads.agents.names
+    if calling is Calling.NAMES:
+        if not names_in(text):
+            return ()
+        agents = await names(principal, board=on)
+        found, before = called_by_name(text, agents), called_by_name(already or "", agents)
+    else:
+        if not handles_in(text):
+            return ()
+        known = handles_of(await names(principal))
+        (found, missing), (before, _) = called_by_handle(text, known), called_by_handle(already or "", known)
+        if missing:
+            raise UnknownMentions(missing)
+    return tuple(each for each in found if each.recipient not in {one.recipient for one in before})
+
+
+async def composed(
+    ports: Ports,
+    principal: Principal,
+    task: Task,
+    text: str,
+    callees: tuple[Callee, ...],
+    *,
+    parent: CommentId | None = None,
+    at: datetime,
+) -> Comment:
+    """
+    A new comment of the principal's, to be kept.
+    """
+    (number,) = await ports.numbers.draw((principal.organization, "comment"))
+    actor = principal.actor
+    return Comment(
+        id=CommentId(ports.ids.new()),
+        number=CommentNumber(number),
+        organization=principal.organization,
+        task=task.id,
+        author=principal.display,
+        author_kind=actor.kind,
+        author_id=actor.id,
+        content=text,
+        parent=parent,
+        mentions=tuple(each.recipient for each in callees),
+        created_at=at,
+    )
+
+
+async def has_spoken(unit: UnitOfWork, task: Task, by: Assignee | None) -> bool:
+    """
+    Whether the latest that this assignee said about a task was said since the work on it started.
+    """
+    if by is None or task.started_at is None:
+        return False
+    agent = await unit.agents.find(by.name)
+    own = {"author_id": agent.id} if agent else {"author": by.name}
+    latest = await unit.rows(COMMENTS).find(newest=True, task=task.id, **own)
+    return latest is not None and latest.created_at >= task.started_at and bool(latest.content.strip())

@@ -1,0 +1,271 @@
+"""
+Comments: who may say what about which task, what is kept of it, and what follows.
+"""
+
+import asyncio
+import json
+
+import pytest
+from attrs import evolve
+
+from mission_core.boards.model import GateSet
+from mission_core.errors import RoleTooLow
+from mission_core.ports import perform
+from mission_core.tasks.commenting import AddComment, LeadHoldsBack, add_comment
+from mission_core.tasks.comments import COMMENTS, CommentNotFound
+from mission_core.tasks.mentions import Calling, UnknownMentions
+from mission_core.tasks.model import CommentRequired, NotYourTask, Status, TaskNotFound
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    Manner,
+    UpdateTask,
+    create_task,
+    delete_task,
+    update_task,
+)
+from tests.contract.conftest import viewer
+
+TALKATIVE = GateSet(require_approval_for_done=False, comment_required_for_review=True)
+
+
+async def said(world, task, content="Hello", *, by=None, **more):
+    return await perform(add_comment, world.ports, by or world.me, AddComment(task=task.id, content=content, **more))
+
+
+async def moved(world, task, status, *, by=None, **more):
+    command = UpdateTask(task=task.id, status=status, **more)
+    return await perform(update_task, world.ports, by or world.me, command)
+
+
+async def comments(world):
+    return await world.ports.reads.rows.every(world.me, COMMENTS)
+
+
+async def payloads(world, kind):
+    entries = await world.ports.log.read(world.me.organization, limit=10_000)
+    return [json.loads(entry.payload) for entry in entries if entry.kind == kind]
+
+
+async def test_a_comment_is_kept_with_whom_it_is_from(world):
+    """
+    And the log tells all that somebody who is notified of it needs to know.
+    """
+    ada, task = await world.principal("ada"), await world.task()
+    await world.agent("bob", board=world.board.id)
+    first = await said(world, task, "Begin, @bob", by=ada)
+    reply = await said(world, task, "@nobody did", parent=first.number)
+
+    assert [first, reply] == await comments(world)
+    assert ("ada", "agent", ada.agent, ("bob",), None, world.clock.now()) == (
+        first.author, first.author_kind, first.author_id, first.mentions, first.parent, first.created_at,
+    )  # fmt: skip
+    assert ("System", "system", None, (), first.id) == (
+        reply.author, reply.author_kind, reply.author_id, reply.mentions, reply.parent,
+    )  # fmt: skip
+    assert reply.number > first.number
+    assert [
+        {
+            "task": str(task.id), "comment": str(each.id), "author": each.author, "message": each.content,
+            "parent": str(each.parent) if each.parent else None, "mentions": list(each.mentions),
+        }
+        for each in (first, reply)
+    ] == await payloads(world, "task.commented")  # fmt: skip
+    assert task == await world.fresh(task)
+
+
+async def test_a_reply_answers_a_comment_of_the_same_task(world, elsewhere):
+    """
+    Named by id or by number.
+    """
+    task = await world.task()
+    first, other = await said(world, task), await said(world, await world.task())
+    foreign = await said(elsewhere, await elsewhere.task())
+
+    assert first.id == (await said(world, task, parent=first.id)).parent
+    for parent in (other.id, other.number, foreign.id, 999_999):
+        with pytest.raises(CommentNotFound):
+            await said(world, task, parent=parent)
+
+
+async def test_only_what_may_be_written_to_is_commented_on(world, elsewhere):
+    task, other = await world.task(assignee="bob"), await world.another_board()
+    ada = await world.principal("ada")
+
+    with pytest.raises(RoleTooLow):
+        await said(world, task, by=viewer(world))
+    with pytest.raises(TaskNotFound):
+        await said(world, await elsewhere.task())
+    with pytest.raises(TaskNotFound):
+        await said(world, task, on=other.id)
+    with pytest.raises(NotYourTask):
+        await said(world, task, by=ada, own=True)
+    assert [] == await comments(world)
+
+
+async def test_whom_nobody_knows_cannot_be_called_by_handle(world):
+    """
+    Nothing is kept then: no comment, no task, no change.
+    """
+    task = await world.task(description="@gone did this")
+    before = len(await world.facts())
+    with pytest.raises(UnknownMentions) as refused:
+        await said(world, task, "@eve and @mallory", calling=Calling.HANDLES)
+    command = CreateTask(title="x", description="@eve", calling=Calling.HANDLES)
+    with pytest.raises(UnknownMentions):
+        await perform(create_task, world.ports, world.me, command)
+    with pytest.raises(UnknownMentions):
+        await moved(world, task, Status.REVIEW, description="@eve", calling=Calling.HANDLES)
+
+    assert ("eve", "mallory") == refused.value.missing
+    assert ([], task, before) == (await comments(world), await world.fresh(task), len(await world.facts()))
+    await moved(world, task, Status.REVIEW, description=task.description, calling=Calling.HANDLES)
+
+
+async def test_the_log_tells_whom_a_description_calls_anew(world):
+    ada = (await world.agent("ada")).name
+    await world.agent("Bob Ross", config='{"openclawId":"br-1"}')
+    task = await world.task(description="@ada begins", calling=Calling.HANDLES)
+    command = UpdateTask(task=task.id, description="@ada begins, @br-1 ends", calling=Calling.HANDLES)
+    await perform(update_task, world.ports, world.me, command)
+
+    assert [[ada]] == [fact["mentions"] for fact in await payloads(world, "task.created")]
+    assert [["Bob Ross"]] == [fact["mentions"] for fact in await payloads(world, "task.updated")]
+
+
+async def test_by_name_only_a_boards_own_agents_are_called(world):
+    other = await world.another_board()
+    await world.agent("far", board=other.id)
+    await world.agent("Lea Lead", board=world.board.id, lead=True)
+    comment = await said(world, await world.task(), "@far @lead @lea")
+
+    assert ("Lea Lead",) == comment.mentions
+
+
+async def test_work_of_nobody_goes_to_the_first_agent_that_is_called(world):
+    await world.agent("ada")
+    await world.agent("bob")
+    task = await world.task()
+    how = {"calling": Calling.HANDLES, "assigns": True}
+    first = await said(world, task, "@bob, or @ada?", **how)
+    second = await said(world, task, "@ada, no?", **how)
+    given = await world.fresh(task)
+
+    assert ("bob", None) == (first.assigned, second.assigned)
+    assert ("bob", Status.ASSIGNED, task.version + 1) == (given.assignee.name, given.status, given.version)
+    assert ["task.moved", "task.assigned", "task.commented"] == (await world.facts())[-4:-1]
+    assert task.id == (await world.claim(agent="bob")).task.id
+
+
+async def test_work_that_goes_to_somebody_stays_where_it_is_beyond_the_inbox(world):
+    await world.agent("ada")
+    task = await world.task(status=Status.REVIEW)
+    await said(world, task, "@ada", calling=Calling.HANDLES, assigns=True)
+    given = await world.fresh(task)
+
+    assert ("ada", Status.REVIEW) == (given.assignee.name, given.status)
+
+
+@pytest.mark.parametrize("status", [Status.REVIEW, Status.QUALITY_REVIEW])
+async def test_a_lead_speaks_where_it_has_a_part(world, status):
+    lead = await world.principal("Lea Lead", board=world.board.id, lead=True)
+    ada = await world.principal("ada", board=world.board.id)
+    reviewed, made, other = await world.task(status=status), await world.task(by=lead), await world.task()
+    other_words = await world.task()
+    await said(world, other_words, "@leader @le")
+
+    for task in (reviewed, made):
+        await said(world, task, by=lead, lead_holds_back=True)
+    for task in (other, other_words):
+        with pytest.raises(LeadHoldsBack):
+            await said(world, task, by=lead, lead_holds_back=True)
+    await said(world, other, "what now, @lea?", by=ada, lead_holds_back=True)
+    await said(world, other, by=lead, lead_holds_back=True)
+    await said(world, other_words, by=lead)
+
+
+async def test_a_lead_that_was_called_by_its_handle_may_answer(world):
+    lead = await world.principal("Lea.Lead", board=world.board.id, lead=True)
+    task = await world.task()
+    await said(world, task, "@lea.lead?", calling=Calling.HANDLES)
+    await said(world, task, by=lead, lead_holds_back=True)
+
+    assert 2 == len(await comments(world))
+
+
+@pytest.mark.parametrize("manner", Manner)
+async def test_a_comment_with_a_change_is_kept_with_it(world, manner):
+    task = await world.task()
+    await world.agent("bob", board=world.board.id)
+    await moved(world, task, Status.IN_PROGRESS, comment="Now, @bob", manner=manner)
+    (kept,) = await comments(world)
+
+    assert (task.id, "Now, @bob", ("bob",)) == (kept.task, kept.content, kept.mentions)
+    assert ["task.moved", "task.commented", "task.updated"] == (await world.facts())[-3:]
+
+
+async def test_a_review_takes_what_the_worker_said_since_it_began(world):
+    """
+    Neither what it said before, nor what others say, nor what was said about another task.
+    """
+    ada, bob = await world.principal("ada"), await world.principal("bob")
+    board = await world.another_board(gates=TALKATIVE)
+    task, other = [await world.task(board=board.id, assignee="ADA") for _ in range(2)]
+    await said(world, task, "I will", by=ada)
+    world.clock.advance(minutes=1)
+    await moved(world, task, Status.IN_PROGRESS)
+    await moved(world, other, Status.IN_PROGRESS)
+    await said(world, task, "Go on", by=bob)
+    await said(world, other, "Done", by=ada)
+    with pytest.raises(CommentRequired):
+        await moved(world, task, Status.REVIEW)
+    await said(world, task, "Done", by=ada)
+    await said(world, task, "Good", by=bob)
+    await moved(world, task, Status.REVIEW)
+
+    assert Status.REVIEW is (await world.fresh(task)).status
+    with pytest.raises(CommentRequired):  # it waits for work to begin again
+        await moved(world, await moved(world, task, Status.ASSIGNED), Status.REVIEW)
+
+
+async def test_the_worker_whose_word_counts_is_the_one_that_a_change_names(world):
+    ada = await world.principal("ada")
+    board = await world.another_board(gates=TALKATIVE)
+    task = await world.task(board=board.id, assignee="bob", status=Status.IN_PROGRESS)
+    await said(world, task, "Done", by=ada)
+    with pytest.raises(CommentRequired):
+        await moved(world, task, Status.REVIEW)
+
+    assert Status.REVIEW is (await moved(world, task, Status.REVIEW, assignee="Ada")).status
+
+
+async def test_a_person_speaks_for_its_own_work(world):
+    board = await world.another_board(gates=TALKATIVE)
+    eve = evolve(world.me, name="eve", display="Eve")
+    task = await world.task(board=board.id, assignee="Eve", status=Status.IN_PROGRESS)
+    await said(world, task, " ", by=eve)
+    with pytest.raises(CommentRequired):
+        await moved(world, task, Status.REVIEW)
+    await said(world, task, "Done", by=eve)
+
+    assert Status.REVIEW is (await moved(world, task, Status.REVIEW)).status
+
+
+async def test_comments_and_a_deletion_at_once_leave_nothing_behind(world):
+    """
+    Whoever comes late is told that the task is gone.
+    """
+    task = await world.task()
+    deletion = perform(delete_task, world.ports, world.me, DeleteTask(task=task.id))
+    answers = await asyncio.gather(*[said(world, task) for _ in range(4)], deletion, return_exceptions=True)
+
+    assert {TaskNotFound} >= {type(each) for each in answers if isinstance(each, Exception)}
+    assert [] == await comments(world)
+
+
+async def test_many_comment_at_once(world):
+    task = await world.task()
+    made = await asyncio.gather(*[said(world, task, str(n)) for n in range(20)])
+
+    assert sorted(made, key=lambda each: each.number) == await comments(world)
+    assert 20 == len({each.number for each in made})
