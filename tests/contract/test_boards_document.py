@@ -38,6 +38,14 @@ OPERATIONS = {
     ("get", "/api/v1/agent/healthz"): "agent_healthz_api_v1_agent_healthz_get",
     ("post", "/api/v1/agent/heartbeat"): "agent_heartbeat_api_v1_agent_heartbeat_post",
     ("get", "/api/v1/agent/boards"): "list_boards_api_v1_agent_boards_get",
+    ("post", "/api/v1/agent/boards/{board_id}/agents/{agent_id}/nudge"): "agent_lead_nudge_agent",
+    ("get", "/api/v1/agent/boards/{board_id}/agents/{agent_id}/soul"): (
+        "get_agent_soul_api_v1_agent_boards__board_id__agents__agent_id__soul_get"
+    ),
+    ("put", "/api/v1/agent/boards/{board_id}/agents/{agent_id}/soul"): "agent_lead_update_agent_soul",
+    ("post", "/api/v1/agent/boards/{board_id}/gateway/main/ask-user"): "agent_lead_ask_user_via_gateway_main",
+    ("post", "/api/v1/agent/gateway/boards/{board_id}/lead/message"): "agent_main_message_board_lead",
+    ("post", "/api/v1/agent/gateway/leads/broadcast"): "agent_main_broadcast_lead_message",
     ("get", "/api/v1/agent/boards/{board_id}"): "get_board_api_v1_agent_boards__board_id__get",
     ("get", "/api/v1/agent/boards/{board_id}/tasks"): "list_tasks_api_v1_agent_boards__board_id__tasks_get",
 }
@@ -52,6 +60,9 @@ LISTS = (
     "x-routing-policy",
 )  # fmt: skip
 COMPONENTS = {
+    "AgentNudge", "SoulUpdateRequest", "GatewayMainAskUserRequest", "GatewayMainAskUserResponse",
+    "GatewayLeadMessageRequest", "GatewayLeadMessageResponse", "GatewayLeadBroadcastRequest",
+    "GatewayLeadBroadcastResponse", "GatewayLeadBroadcastBoardResult",
     "UserRead", "UserUpdate", "OrganizationRead", "OrganizationListItem", "OrganizationActiveUpdate",
     "OrganizationMemberRead", "OrganizationUserRead", "OrganizationBoardAccessRead",
     "BoardRead", "BoardCreate", "BoardUpdate", "TaskRead", "TaskCreate", "TaskUpdate", "TagRef", "AgentRead",
@@ -113,7 +124,7 @@ def test_agents_find_their_operations_by_role(operations):
         assert operation["summary"]
         assert operation["description"]
         assert isinstance(operation["x-llm-intent"], str)
-        assert operation["x-required-actor"] in ("any_agent", "board_lead")
+        assert operation["x-required-actor"] in ("any_agent", "board_lead", "agent_main")
         for name in LISTS:
             assert operation[name], (path, name)
             assert all(isinstance(each, str) and each for each in operation[name])

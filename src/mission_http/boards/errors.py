@@ -17,7 +17,7 @@ from starlette.responses import Response
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.agents.model import TooManyAgents
 from mission_core.boards.model import BoardDenied, GoalIncomplete
-from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, RoleTooLow
+from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
 from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.platform.exchange import exchange_of, request_id_of
@@ -89,6 +89,18 @@ class Missing(NotFound):
         return f"{self.what} not found"
 
 
+@define
+class GatewayUnreachable(Exhausted):
+    """
+    Something must be delivered through a gateway, and none is connected. Nothing was changed.
+    """
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: no live gateway is connected; nothing was changed"
+
+
 class OtherBoard(Conflict):
     """
     An assignee belongs to another board.
@@ -132,6 +144,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     Unauthorized: 401,
     CommentRequired: 422,
     TooManyAgents: 409,
+    GatewayUnreachable: 502,
     TooManyOrders: 409,
 }
 BARE: Final = (Unauthorized, Forbidden, RoleTooLow, UserNotFound, OtherBoard, MethodRefused)

@@ -7,7 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-ACTORS: Final = {"any_agent": "any agent's token", "board_lead": "the token of the board's lead"}
+ACTORS: Final = {
+    "any_agent": "any agent's token",
+    "board_lead": "the token of the board's lead",
+    "agent_main": "the token of the organization's main agent",
+}
 
 
 def told(

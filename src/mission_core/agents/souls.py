@@ -1,0 +1,78 @@
+"""
+Writing down who an agent is to be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+from attrs.validators import optional
+
+from mission_core.accounts.model import Principal, Role, require
+from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.errors import VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import AgentId, BoardId
+from mission_core.values import text
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+
+@frozen(kw_only=True)
+class WriteSoul:
+    """
+    Write an agent's soul, and say why and where it is from.
+    """
+
+    agent: AgentId
+    on: BoardId
+    content: str
+    reason: str | None = None
+    source: str | None = None
+    expects: int | None = None
+
+
+@frozen(kw_only=True)
+class SoulWritten(Fact):
+    """
+    Somebody wrote an agent's soul. The fact has its length and not its words, which the agent has.
+    """
+
+    kind = "agent.soul_written"
+    about = "agent"
+
+    agent: AgentId
+    name: str
+    length: int
+    reason: str | None = field(default=None, validator=optional(text(most=2000)))
+    source: str | None = field(default=None, validator=optional(text(most=2000)))
+
+
+async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agent:
+    """
+    Keep the agent's soul.
+
+    Raises:
+        AgentNotFound: If there is no such agent on that board for this principal.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        agent = await unit.agents.get(cmd.agent)
+        if agent.board != cmd.on:
+            raise AgentNotFound
+        if cmd.expects is not None and cmd.expects != agent.version:
+            raise VersionMismatch(cmd.expects, agent.version)
+        agent, _ = agent.edit({"soul": cmd.content}, at=now)
+        agent = unit.agents.save(agent)
+        unit.record(
+            SoulWritten(
+                agent=agent.id, name=agent.name, length=len(cmd.content), reason=cmd.reason, source=cmd.source, at=now
+            )
+        )
+        unit.result(agent.id)
+        await unit.commit()
+    return agent

@@ -1,0 +1,333 @@
+"""
+What agents say to each other and to people through a gateway, and the souls that a lead writes for its board's agents.
+
+No live gateway is connected, so what would have to be delivered now is refused with 502 and nothing is kept of it.
+Souls need none: they live in the store, where the agent reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import AgentPrincipal
+from mission_core.agents.model import AgentNotFound
+from mission_core.agents.queries import AgentRow
+from mission_core.agents.souls import WriteSoul, write_soul
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.boards.queries import BoardFilter
+from mission_core.errors import VersionMismatch
+from mission_core.ids import AgentId, BoardId
+from mission_core.ports import perform
+from mission_http.boards.access import AGENT, board_in, path_id
+from mission_http.boards.errors import Forbidden, GatewayUnreachable, Missing, Refused, Unacceptable
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import OkResponse, stripped
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint, Handler
+from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.json import json_of
+from mission_http.platform.shapes import Length, Rule
+
+Spoken = Annotated[str, Rule(stripped), Length(1, 20_000)]
+Tags = Annotated[tuple[Annotated[str, Length(0, 200)], ...], Length(0, 50)]
+Short = Annotated[str | None, Length(0, 2000)]
+
+
+@frozen(kw_only=True)
+class AgentNudge:
+    message: Spoken
+
+
+@frozen(kw_only=True)
+class SoulUpdateRequest:
+    content: Annotated[str, Length(0, 50_000)]
+    source_url: Short = None
+    reason: Short = None
+
+
+@frozen(kw_only=True)
+class GatewayMainAskUserRequest:
+    correlation_id: Short = None
+    content: Spoken
+    preferred_channel: Short = None
+    reply_tags: Tags = ("gateway_main", "user_reply")
+    reply_source: Short = "user_via_gateway_main"
+
+
+@frozen(kw_only=True)
+class GatewayMainAskUserResponse:
+    ok: bool = True
+    board_id: UUID
+    main_agent_id: UUID | None = None
+    main_agent_name: str | None = None
+
+
+@frozen(kw_only=True)
+class GatewayLeadMessageRequest:
+    kind: Literal["question", "handoff"] = "question"
+    correlation_id: Short = None
+    content: Spoken
+    reply_tags: Tags = ("gateway_main", "lead_reply")
+    reply_source: Short = "lead_to_gateway_main"
+
+
+@frozen(kw_only=True)
+class GatewayLeadMessageResponse:
+    ok: bool = True
+    board_id: UUID
+    lead_agent_id: UUID | None = None
+    lead_agent_name: str | None = None
+    lead_created: bool = False
+
+
+@frozen(kw_only=True)
+class GatewayLeadBroadcastRequest:
+    kind: Literal["question", "handoff"] = "question"
+    correlation_id: Short = None
+    content: Spoken
+    board_ids: Annotated[tuple[UUID, ...] | None, Length(0, 1000)] = None
+    reply_tags: Tags = ("gateway_main", "lead_reply")
+    reply_source: Short = "lead_to_gateway_main"
+
+
+@frozen(kw_only=True)
+class GatewayLeadBroadcastBoardResult:
+    board_id: UUID
+    lead_agent_id: UUID | None = None
+    lead_agent_name: str | None = None
+    ok: bool = False
+    error: str | None = None
+
+
+@frozen(kw_only=True)
+class GatewayLeadBroadcastResponse:
+    ok: bool = True
+    sent: int = 0
+    failed: int = 0
+    results: tuple[GatewayLeadBroadcastBoardResult, ...] = ()
+
+
+async def lead_in(request: Request) -> BoardId:
+    """
+    The board that the path names, whose lead must be calling.
+    """
+    board, agent = await board_in(request), principal_of(request)
+    assert isinstance(agent, AgentPrincipal)
+    if not agent.lead:
+        raise Refused("Only board leads can perform this action")
+    if agent.board is None:
+        raise Refused("Board lead must be assigned to a board")
+    return board
+
+
+async def must_be_main(request: Request) -> None:
+    """
+    Raises:
+        Forbidden: If a board's agent calls.
+        Refused: If it is not the organization's main agent.
+    """
+    agent = principal_of(request)
+    assert isinstance(agent, AgentPrincipal)
+    if agent.board is not None:
+        raise Forbidden
+    row = await ports_of(request).reads.agents.get(agent, agent.agent)
+    if not row.main:
+        raise Refused("Only the dedicated gateway agent may call this endpoint.")
+
+
+async def agent_on(request: Request, board: BoardId) -> AgentRow:
+    """
+    The agent that the path names, which must stand on this board.
+    """
+    id = AgentId(path_id(request, "agent_id"))
+    try:
+        row = await ports_of(request).reads.agents.get(principal_of(request), id)
+    except BoardDenied:
+        raise AgentNotFound from None
+    if row.board != board.bytes:
+        raise AgentNotFound
+    return row
+
+
+async def nudge(request: Request) -> Response:
+    """
+    Wake an agent of the board with a message.
+
+    It needs a live gateway.
+    """
+    board = await lead_in(request)
+    await body_of(request, AgentNudge)
+    await idempotency_of(request)
+    row = await agent_on(request, board)
+    if row.session_key is None:
+        raise Unacceptable("Target agent has no session key")
+    raise GatewayUnreachable("Gateway nudge failed")
+
+
+async def get_soul(request: Request) -> Response:
+    """
+    Read the soul of an agent: its lead may, and it may read its own.
+    """
+    board, caller = await board_in(request), principal_of(request)
+    assert isinstance(caller, AgentPrincipal)
+    if not caller.lead and caller.agent != path_id(request, "agent_id"):
+        raise Forbidden
+    row = await agent_on(request, board)
+    if not row.soul:
+        raise SoulMissing("Gateway SOUL read failed")
+    return json_of(row.soul)
+
+
+async def put_soul(request: Request) -> Response:
+    """
+    Write the soul of an agent of the board.
+
+    It is kept at once, and the agent reads it when it next asks.
+    """
+    board = await lead_in(request)
+    body = await body_of(request, SoulUpdateRequest)
+    if not body.content.strip():
+        raise Unacceptable("content is required")
+    await agent_on(request, board)
+    command = WriteSoul(
+        agent=AgentId(path_id(request, "agent_id")), on=board, content=body.content, reason=body.reason,
+        source=body.source_url, expects=expects_of(request),
+    )  # fmt: skip
+    agent = await perform(write_soul, ports_of(request), principal_of(request), command)
+    return json_of({"ok": True}, headers={"etag": etag_of(agent.version)})
+
+
+async def ask_user(request: Request) -> Response:
+    """
+    Ask a person, through the main agent of the gateway.
+
+    It needs a live gateway.
+    """
+    await lead_in(request)
+    await body_of(request, GatewayMainAskUserRequest)
+    await idempotency_of(request)
+    raise GatewayUnreachable("Gateway ask-user dispatch failed")
+
+
+async def message_lead(request: Request) -> Response:
+    """
+    Speak to the lead of a board, as the main agent.
+
+    It needs a live gateway. No lead is made while its message cannot be delivered.
+    """
+    await must_be_main(request)
+    try:
+        await board_in(request)
+    except BoardNotFound:
+        raise Missing("Board") from None
+    await body_of(request, GatewayLeadMessageRequest)
+    await idempotency_of(request)
+    raise GatewayUnreachable("Gateway lead message dispatch failed")
+
+
+async def broadcast(request: Request) -> Response:
+    """
+    Speak to the leads of several boards, or of all, as the main agent.
+
+    Which were reached, and why the others were not, is told board by board.
+    """
+    await must_be_main(request)
+    body = await body_of(request, GatewayLeadBroadcastRequest)
+    await idempotency_of(request)
+    reads, principal = ports_of(request).reads, principal_of(request)
+    boards = [UUID(bytes=row.id) for row in (await reads.boards.page(principal, BoardFilter(by_name=False))).rows]
+    wanted = [board for board in boards if not body.board_ids or board in body.board_ids]
+    why = str(GatewayUnreachable("Gateway lead message dispatch failed"))
+    results: list[dict[str, Any]] = [{"board_id": board, "ok": False, "error": why} for board in wanted]
+    strangers = [board for board in dict.fromkeys(body.board_ids or ()) if board not in boards]
+    results += [{"board_id": board, "ok": False, "error": "Board not found"} for board in strangers]
+    return json_of({"ok": True, "sent": 0, "failed": len(results), "results": results})
+
+
+class SoulMissing(GatewayUnreachable):
+    """
+    Nobody wrote a soul for the agent yet.
+    """
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def _endpoint(
+    method: str, path: str, handler: Handler, extra: dict[str, Any], *, tags: tuple[str, ...], **more: Any
+) -> Endpoint:
+    return Endpoint(method, path, handler, who=AGENT, tags=("agent", *tags), extra=extra, **more)
+
+
+LEAD = ("agent-lead",)
+MAIN = ("agent-main",)
+AN_AGENT = "/agent/boards/{board_id}/agents/{agent_id}"
+REFUSES = (BoardNotFound, BoardDenied, AgentNotFound, GatewayUnreachable)
+ENDPOINTS = [
+    _endpoint(
+        "POST", AN_AGENT + "/nudge", nudge,
+        told(
+            "agent_coordination", ["An agent of your board seems stuck, and you want to wake it with a message."],
+            unless=["You want to hand it work: assign a task."], actor="board_lead",
+            effects=["The message is delivered to the agent's session."],
+        ),
+        tags=LEAD, takes=AgentNudge, gives=OkResponse, headers=(IDEMPOTENCY_KEY,), refuses=REFUSES,
+        operation_id="agent_lead_nudge_agent",
+    ),
+    _endpoint(
+        "GET", AN_AGENT + "/soul", get_soul,
+        told(
+            "agent_board_soul_lookup", ["You want to know who you are to be, or who an agent of your board is."],
+            unless=["You want to change it: write it."],
+        ),
+        tags=("agent-lead", "agent-worker"), gives=str, refuses=REFUSES,
+        operation_id="get_agent_soul_api_v1_agent_boards__board_id__agents__agent_id__soul_get",
+    ),
+    _endpoint(
+        "PUT", AN_AGENT + "/soul", put_soul,
+        told(
+            "agent_knowledge_authoring", ["You want to tell an agent of your board who it is to be."],
+            unless=["You want to say something once: comment on its task."], actor="board_lead",
+            effects=["The agent's soul is replaced."],
+        ),
+        tags=LEAD, takes=SoulUpdateRequest, gives=OkResponse, headers=(IF_MATCH,),
+        refuses=(*REFUSES, VersionMismatch), operation_id="agent_lead_update_agent_soul",
+    ),
+    _endpoint(
+        "POST", "/agent/boards/{board_id}/gateway/main/ask-user", ask_user,
+        told(
+            "human_escalation", ["You need a person to decide or to tell you something."],
+            unless=["Another agent can tell you: comment on the task."], actor="board_lead",
+            effects=["The question is passed on to a person."],
+        ),
+        tags=LEAD, takes=GatewayMainAskUserRequest, gives=GatewayMainAskUserResponse, headers=(IDEMPOTENCY_KEY,),
+        refuses=REFUSES, operation_id="agent_lead_ask_user_via_gateway_main",
+    ),
+    _endpoint(
+        "POST", "/agent/gateway/boards/{board_id}/lead/message", message_lead,
+        told(
+            "lead_direct_routing", ["You have a question or work for the lead of one board."],
+            unless=["It is for the leads of several boards: broadcast it."], actor="agent_main",
+            effects=["The message is delivered to the lead."],
+        ),
+        tags=MAIN, takes=GatewayLeadMessageRequest, gives=GatewayLeadMessageResponse, headers=(IDEMPOTENCY_KEY,),
+        refuses=REFUSES, operation_id="agent_main_message_board_lead",
+    ),
+    _endpoint(
+        "POST", "/agent/gateway/leads/broadcast", broadcast,
+        told(
+            "lead_broadcast_routing", ["You have something to say to the leads of several boards."],
+            unless=["It is for one lead: message that one."], actor="agent_main",
+            effects=["The message is delivered to each lead that can be reached."],
+        ),
+        tags=MAIN, takes=GatewayLeadBroadcastRequest, gives=GatewayLeadBroadcastResponse, headers=(IDEMPOTENCY_KEY,),
+        refuses=(BoardDenied,), operation_id="agent_main_broadcast_lead_message",
+    ),
+]  # fmt: skip
