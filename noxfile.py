@@ -2,11 +2,13 @@
 One question per session; `nox -l` lists them.
 """
 
+from itertools import chain
 from pathlib import Path
 
 import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
 TESTS, LINT, TYPES = (nox.project.dependency_groups(PYPROJECT, group) for group in ("tests", "lint", "types"))
 
 # All that may be installed when no extra was asked for: typing-extensions belongs to cattrs, the rest to the venv.
@@ -47,7 +49,7 @@ def types(session: nox.Session) -> None:
     session.run("mypy", *session.posargs)
 
 
-@nox.session(python=nox.project.python_versions(PYPROJECT))
+@nox.session(python=PYTHONS)
 def unit(session: nox.Session) -> None:
     """
     Do the fast tests pass on every supported Python?
@@ -63,6 +65,26 @@ def contract(session: nox.Session) -> None:
     """
     session.install("-e", ".[postgres]", *TESTS)
     session.run("pytest", "tests", "--ignore=tests/unit", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """
+    Is the oldest of each allowed dependency enough, on the oldest Python?
+    """
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    allowed = [*PYPROJECT["project"]["dependencies"], *chain(*extras), *TESTS]
+    session.install("-e", ".[postgres]", *(each.replace(">=", "==") for each in allowed if ">=" in each))
+    session.run("pytest", "tests/unit", "tests/contract", *session.posargs)
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """
+    Does a law break among fifty times as many examples, new ones each time? Takes hours.
+    """
+    session.install("-e", ".[postgres]", *TESTS)
+    session.run("pytest", "--hypothesis-profile=nightly", "--override-ini=faulthandler_timeout=0", *session.posargs)
 
 
 @nox.session

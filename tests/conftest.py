@@ -9,6 +9,9 @@ from tests import postgres
 # How long an example takes says more about the machine than about the code. CI tries the same examples for the same
 # commit, so that what it says is said of the change; everybody else looks for new ones each time.
 settings.register_profile("patient", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile(
+    "nightly", settings.get_profile("patient"), max_examples=5_000, derandomize=False, print_blob=True
+)
 settings.load_profile("patient")
 
 

@@ -19,6 +19,7 @@ from mission_core.events.use_cases import verify_log
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from tests import strategies as some
 from tests.contract.conftest import World
+from tests.examples import examples
 
 
 async def entries_of(world: World, **asked: int) -> list[Entry]:
@@ -74,7 +75,7 @@ async def test_each_organization_has_a_log_of_its_own(world, elsewhere):
     assert before == await entries_of(elsewhere)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(some.facts, min_size=1, max_size=4), some.ids, some.names)
 async def test_an_entry_is_the_fact_that_was_recorded(world, facts, agent, name):
     """

@@ -17,8 +17,9 @@ from mission_core.tasks.use_cases import DeleteTask, delete_task
 from mission_core.values import Page
 from tests import strategies as some
 from tests.contract.conftest import World
+from tests.examples import examples
 
-FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def own(world: World, kind: Any, row: Any) -> Any:

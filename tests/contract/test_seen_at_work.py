@@ -134,6 +134,7 @@ class Fleet:
     def add(self, base: str, dialect: str, token: str, board: str) -> None:
         index = len(self.processes)
         worker = [sys.executable, "-m", "tests.contract.at_work.worker"]
+        self.journal(index).touch()  # a kill may come before the first breath
         command = [*worker, base, dialect, token, board, str(self.journal(index)), str(index)]
         with (self.folder / f"{index}.err").open("wb") as complaints:
             self.processes.append(subprocess.Popen(command, cwd=ROOT, stderr=complaints))

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from mission_core.tasks.runs import Run
 from tests import strategies as some
+from tests.examples import examples
 
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def kept(world, repository, entity, *, key=None):
