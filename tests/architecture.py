@@ -24,6 +24,7 @@ AREAS = (
     "usage",
     "conversations",
     "automation",
+    "reports",
 )
 
 # Inside the first, the second must not be named, not even for types.

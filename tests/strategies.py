@@ -236,6 +236,7 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "updated_at": moments,
         "moved_at": moments,
         "started_at": maybe(moments),
+        "begun_at": maybe(moments),
         "completed_at": maybe(moments),
     }
     return st.builds(Task, **(fields | fixed))

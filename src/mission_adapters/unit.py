@@ -16,6 +16,7 @@ from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardNotFound
 from mission_core.kinds import Kind, P, Plain
+from mission_core.reports.pulse import places_of
 from mission_core.tasks.model import Task, TaskNotFound
 from mission_core.tasks.ports import Decide, Link, Passage, Wanted
 from mission_core.tasks.runs import Run, RunNotFound
@@ -151,6 +152,8 @@ class Remembered:
     presence: dict[UUID, Agent] = field(factory=dict)
     used: dict[UUID, datetime] = field(factory=dict)
     facts: list[Fact] = field(factory=list)
+    places: dict[UUID, UUID] = field(factory=dict)
+    """The boards of the tasks that were looked at."""
     operations: list[Operation] = field(factory=list)
     result: UUID | None = None
 
@@ -426,6 +429,8 @@ class Unit:
         if self._done:
             raise RuntimeError("a unit commits once")
         self._done = True
+        if self.remembered.facts:
+            self.remembered.places = places_of((*self.tasks.loaded.values(), *self.runs.loaded.values()))
         return await self.store.flush(self.remembered)
 
     async def __aenter__(self) -> Self:

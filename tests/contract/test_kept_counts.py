@@ -17,6 +17,7 @@ from sqlalchemy import update
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.signing import HmacSecrets
+from mission_adapters.sql import migrations
 from mission_adapters.sql.session import Ask, Steps
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.store import SqlStore
@@ -44,6 +45,7 @@ from mission_core.tasks.work import (
     sweep,
 )
 
+STATUSES = {status.value for status in Status}
 WORKERS, ROUNDS = 12, 25
 STALE = Statement(update(queue).values(board=value("board")).returning(queue.c.task))
 OPEN = GateSet(require_approval_for_done=False)
@@ -187,9 +189,52 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore) -> None:
     assert Counter((row[4], row[1], row[2]) for row in found if row[4] is not None) == await cells(
         store, "SELECT assignee_key, board, status, amount FROM workloads"
     )
+    kept = await cells(store, "SELECT place, what, sum(amount) FROM pulses WHERE slot >= 0 GROUP BY place, what")
+    told = await cells(store, "SELECT kind, count(*) FROM events GROUP BY kind")
+    facts = Counter({kind: sum(kept[place, what] for place, what in kept if what == kind) for (kind,) in told})
+    assert Counter((row[1], row[2]) for row in found) == Counter(
+        {(place, what): amount for (place, what), amount in kept.items() if what in STATUSES and amount}
+    )
+    assert {kind: amount for (kind,), amount in told.items()} == facts
     alive = await rows(store, "SELECT task, id FROM runs WHERE state IN ('leased', 'suspended')")
     assert {(row[0], row[6]) for row in found if row[6] is not None} == {*alive}
     assert isinstance(await verify_log(store.log, crowd.me.organization), Verified)
+
+
+HOURS = "SELECT place, slot, what, amount FROM pulses WHERE slot >= 0 AND amount <> 0"
+SCRIPTS = Path(migrations.__file__).parent / "versions" / "v0002_working_day"
+
+
+async def test_what_was_there_before_it_was_counted_is_counted_by_the_migration(store: SqlStore) -> None:
+    """
+    As if it had been counted when it happened, as far as its task is still there.
+    """
+    crowd = await gathered(store)
+    for _ in range(6):
+        await crowd.add(Random(0))
+        store.clock.advance(minutes=40)  # type: ignore[attr-defined]
+        taken = await crowd.do(claim_next, ClaimNext(agent="a"))
+        store.clock.advance(minutes=4)  # type: ignore[attr-defined]
+        await crowd.do(complete_task, CompleteTask(task=taken.task.id, lease=taken.lease))
+        await crowd.edit(Random(3))
+    begun = "SELECT id, begun_at, done_at FROM tasks ORDER BY id"
+    before, tasks = await cells(store, HOURS), await rows(store, begun)
+    name = f"signals.{store.session.dialect}.sql"
+    undo = "DROP TABLE pulses;\nDROP INDEX ix_tasks_done;\n"
+    undo += "ALTER TABLE tasks DROP COLUMN begun_at;\nALTER TABLE tasks DROP COLUMN done_at;\n"
+
+    def again() -> Steps[None]:
+        for statement in (undo + (SCRIPTS / name).read_text()).split(";\n"):
+            if statement.strip():
+                yield Ask(statement, rows=False)
+
+    await store.session.write(again)
+
+    assert tasks == await rows(store, begun)
+    assert before == await cells(store, HOURS)
+    assert {"inbox", "done", "cycles", "cycle_seconds", "task.claimed", "board.created"} & {
+        what for _, _, what in before
+    } == {"done", "cycles", "cycle_seconds", "task.claimed", "board.created"}
 
 
 async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlStore) -> None:

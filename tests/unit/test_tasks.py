@@ -137,7 +137,7 @@ def test_a_move_touches_nothing_but_status_and_clocks(task, to, at):
     Every other field is as it was; only what had failed for good gets its attempts back.
     """
     moved, _ = task.move(to, at=at)
-    clocks = ("status", "moved_at", "updated_at", "started_at", "completed_at")
+    clocks = ("status", "moved_at", "updated_at", "started_at", "completed_at", "begun_at")
     again = task.status is Status.FAILED and to is not Status.FAILED
 
     assert evolve(task, attempts=0 if again else task.attempts) == evolve(

@@ -16,6 +16,8 @@ from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
 from mission_adapters.memory.events import MemoryLog
 from mission_adapters.memory.numbers import MemoryNumbers
 from mission_adapters.memory.plain import MemoryRowReads, PlainTable
+from mission_adapters.memory.pulses import MemoryPulses
+from mission_adapters.memory.report_reads import MemoryReportReads
 from mission_adapters.memory.runs import RunTable
 from mission_adapters.memory.source import MemorySource
 from mission_adapters.memory.tables import Journal, Table
@@ -27,6 +29,7 @@ from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.errors import StaleWrite
+from mission_core.reports.pulse import counted, places_of
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_core.accounts.model import Organization, Principal
+    from mission_core.events.model import Fact
     from mission_core.ports import Clock, Once
 
 
@@ -50,6 +54,7 @@ class MemoryReads:
     used: UsedKeys
     rows: MemoryRowReads
     credentials: MemoryCredentials
+    reports: MemoryReportReads
 
     async def organization(self, principal: Principal) -> Organization:
         """
@@ -80,6 +85,7 @@ class MemoryStore:
         self.log = MemoryLog(journal)
         self.numbers = MemoryNumbers()
         self.used = UsedKeys(journal)
+        self.pulses = MemoryPulses(journal)
         boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), KeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
         self.plain = {kind: PlainTable(journal, kind) for kind in KINDS}
@@ -97,6 +103,7 @@ class MemoryStore:
             self.used,
             MemoryRowReads(self.plain),
             self.credentials,
+            MemoryReportReads(boards, agents, tasks, self.pulses),
         )
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
@@ -114,6 +121,8 @@ class MemoryStore:
         except BaseException:
             self.journal.undo()
             raise
+        finally:
+            self.tasks.touched.clear()
         self.journal.forget()
         self.log.wake(remembered.principal.organization)
         return answer
@@ -134,9 +143,17 @@ class MemoryStore:
         result = remembered.result or next((change.result for change in desk.made if change.result), None)
         if once is not None and result is not None:
             self.used.keep(principal, once, result, at=now)
-        facts = [fact for change in desk.made for fact in change.facts]
-        self.log.record(principal.organization, principal.actor, [*facts, *remembered.facts])
+        facts = [*(fact for change in desk.made for fact in change.facts), *remembered.facts]
+        self._count(remembered, desk, facts, at=now)
+        self.log.record(principal.organization, principal.actor, facts)
         return answers[-1] if answers else None
+
+    def _count(self, remembered: Remembered, desk: Desk, facts: list[Fact], *, at: datetime) -> None:
+        own = remembered.principal.organization
+        changes = [(before, self.tasks.rows.get(id)) for id, before in self.tasks.touched.items()]
+        decided = (run for change in desk.made for run in (change.new_run, change.run, change.beat))
+        places = remembered.places | places_of((*decided, *(after or before for before, after in changes)))
+        self.pulses.count(own, counted(facts, changes, own=own, places=places, at=at))
 
     def _check(self, remembered: Remembered) -> None:
         """

@@ -30,11 +30,13 @@ class TaskTable(Table[Task]):
 
     *queue* holds what is idle, unblocked and rested: for each assignee's name key (None where anybody may take it) a
     line over all boards and one for each board. What rests stands in *resting* until a claim comes late enough.
+    *touched* holds what the flush under way has changed, each as it was before.
     """
 
     def __init__(self, journal: Journal, agents: AgentTable) -> None:
         self.agents = agents
         self.woken: dict[OrganizationId, datetime] = {}
+        self.touched: dict[UUID, Task | None] = {}
         self.by_number = Unique[Task](numbered, Conflict)
         self.dependents = Groups[Task](lambda task: set(task.depends_on))
         self.on_board = Groups[Task](lambda task: (task.board,))
@@ -124,6 +126,7 @@ class TaskTable(Table[Task]):
 
     def _set(self, id: UUID, row: Task | None) -> None:
         before = self.rows.get(id)
+        self.touched.setdefault(id, before)
         super()._set(id, row)
         if _blocks(before) != _blocks(row):
             for each in self.each(self.dependents.of(id)):

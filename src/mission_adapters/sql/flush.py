@@ -24,6 +24,7 @@ from mission_adapters.sql.operations import Done, operate
 from mission_adapters.sql.parts import done_in_turn, done_together
 from mission_adapters.sql.plain import TAKEN as TAKEN_PLAIN
 from mission_adapters.sql.plain import drop_with
+from mission_adapters.sql.pulses import pulsed
 from mission_adapters.sql.queue import requeued
 from mission_adapters.sql.rows import KEPT, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
 from mission_adapters.sql.session import Ask, Steps, Violated
@@ -35,6 +36,7 @@ from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.boards.model import HandleTaken, PrefixTaken
 from mission_core.errors import Conflict, StaleWrite
+from mission_core.reports.pulse import places_of
 from mission_core.tasks.model import Task
 from mission_core.values import micros
 
@@ -96,7 +98,7 @@ def flush(remembered: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
         yield from _touch(dialect, remembered)
         yield from _remove_and_add(dialect, remembered)
         yield from settle_key(dialect, remembered, remembered.result or done.result)
-        yield from _under_the_head(dialect, remembered, done)
+        yield from _under_the_head(dialect, remembered, done, at=at)
     except Violated as violated:
         raise _refusal(violated.constraint, remembered) from violated
     return done.answer
@@ -225,9 +227,9 @@ def _dependencies(writes: Iterable[Write]) -> tuple[list[dict[str, bytes]], list
     return gone, come
 
 
-def _under_the_head(dialect: str, remembered: Remembered, done: Done) -> Steps[None]:
+def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: datetime) -> Steps[None]:
     """
-    Bring the queue, the tallies and the log up to date. On PostgreSQL it is one statement, unless it could change a
+    Bring the queue, what is counted and the log up to date. On PostgreSQL it is one statement, unless it could change a
     row twice.
 
     Raises:
@@ -236,7 +238,12 @@ def _under_the_head(dialect: str, remembered: Remembered, done: Done) -> Steps[N
     principal = remembered.principal
     tasks_changed = _tasks_of(remembered, done)
     facts = [*done.facts, *remembered.facts]
-    parts = [*requeued(tasks_changed), *tallied(dialect, tasks_changed)]
+    places = remembered.places | done.places | places_of(write.after or write.before for write in tasks_changed)
+    parts = [
+        *requeued(tasks_changed),
+        *tallied(dialect, tasks_changed),
+        *pulsed(dialect, principal.organization, facts, tasks_changed, places, at=at),
+    ]
     if not facts and not parts:
         return
     head = yield from lock_head(dialect, principal.organization)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from attrs import define, evolve, field
 from sqlalchemy import Executable, Select, and_, func, select, union_all
@@ -90,6 +91,7 @@ class Done:
     writes: list[Write] = field(factory=list)
     claimed: list[Task] = field(factory=list)
     facts: list[Fact] = field(factory=list)
+    places: dict[UUID, UUID] = field(factory=dict)
     result: Any = None
     answer: Any = None
 
@@ -245,6 +247,7 @@ def _decided(dialect: str, task: Task, run: Run | None, decide: Decide, done: Do
         yield from insert_row(dialect, change.new_run)
         done.claimed.append(task)
     done.facts += change.facts
+    done.places[task.id] = task.board
     done.result = done.result or change.result
     return change
 

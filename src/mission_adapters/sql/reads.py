@@ -14,6 +14,7 @@ from mission_adapters.sql.agent_reads import SqlAgentReads
 from mission_adapters.sql.board_reads import SqlBoardReads
 from mission_adapters.sql.once import used_key
 from mission_adapters.sql.plain_reads import SqlRowReads
+from mission_adapters.sql.report_reads import SqlReportReads
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement
 from mission_adapters.sql.task_reads import SqlTaskReads
@@ -39,6 +40,7 @@ class SqlReads:
     agents: SqlAgentReads = field(init=False)
     boards: SqlBoardReads = field(init=False)
     rows: SqlRowReads = field(init=False)
+    reports: SqlReportReads = field(init=False)
 
     @tasks.default
     def _tasks(self) -> SqlTaskReads:
@@ -55,6 +57,10 @@ class SqlReads:
     @rows.default
     def _rows(self) -> SqlRowReads:
         return SqlRowReads(self.session)
+
+    @reports.default
+    def _reports(self) -> SqlReportReads:
+        return SqlReportReads(self.session)
 
     async def organization(self, principal: Principal) -> Organization:
         """

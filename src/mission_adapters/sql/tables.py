@@ -19,6 +19,7 @@ from mission_adapters.sql.plain import SHELVES as SHELVES
 # What partial indexes hold, as literal text, so that a query can be seen to imply it.
 UNBLOCKED: Final = "open_dependencies = 0"
 UNDER_WAY: Final = "status IN ('assigned', 'in_progress')"
+DONE: Final = "done_at IS NOT NULL"
 ALIVE: Final = "state IN ('leased', 'suspended')"
 
 organizations = table(
@@ -221,6 +222,8 @@ tasks = table(
     may("started_at", INTEGER),
     may("completed_at", INTEGER),
     must("version", INTEGER),
+    may("begun_at", INTEGER),
+    may("done_at", INTEGER),
     UniqueConstraint("organization", "number"),
     Index(None, "board", "number"),
     Index(None, "board", "status", "number"),
@@ -232,6 +235,12 @@ Index(
     *(tasks.c[name] for name in ("organization", "assignee_key", "rank", "number")),
     sqlite_where=text(UNDER_WAY),
     postgresql_where=text(UNDER_WAY),
+)
+Index(
+    "ix_tasks_done",
+    *(tasks.c[name] for name in ("organization", "done_at", "board", "begun_at")),
+    sqlite_where=text(DONE),
+    postgresql_where=text(DONE),
 )
 under_way: ColumnElement[bool] = literal_column(UNDER_WAY.replace("status", "tasks.status"))
 
@@ -276,6 +285,18 @@ tallies = table(
     must("assigned", INTEGER),
     must("amount", INTEGER),
     key=("organization", "board", "status", "priority", "assigned"),
+    narrow=True,
+)
+
+pulses = table(
+    "pulses",
+    must("organization", ID),
+    must("place", ID),
+    must("slot", INTEGER),
+    must("what", TEXT),
+    must("minute", INTEGER),
+    must("amount", INTEGER),
+    key=("organization", "place", "slot", "what"),
     narrow=True,
 )
 

@@ -76,6 +76,8 @@ def row_from(task: Task) -> Row:
         "hand_over": task.hand_over,
         **_clocks_from(task),
         "version": task.version,
+        "begun_at": maybe_micros(task.begun_at),
+        "done_at": maybe_micros(task.done_at),
     }
 
 
@@ -132,6 +134,7 @@ def task_from(row: Mapping[str, Any]) -> Task:
         moved_at=moment(row["moved_at"]),
         started_at=maybe_moment(row["started_at"]),
         completed_at=maybe_moment(row["completed_at"]),
+        begun_at=maybe_moment(row["begun_at"]),
         version=row["version"],
     )
 

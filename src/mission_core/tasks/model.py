@@ -225,6 +225,7 @@ class Task:
     A piece of work on a board.
 
     *fence* is the last one given out, *attempts* how many runs have been spent, *run* the live one if there is any.
+    *started_at* is when the work under way began, *begun_at* when any work on it first did.
     """
 
     id: TaskId
@@ -264,6 +265,7 @@ class Task:
     moved_at: datetime = field(validator=aware)
     started_at: datetime | None = field(default=None, validator=optional(aware))
     completed_at: datetime | None = field(default=None, validator=optional(aware))
+    begun_at: datetime | None = field(default=None, validator=optional(aware))
     version: int = 0
 
     @property
@@ -279,6 +281,13 @@ class Task:
         Whether no more work is expected.
         """
         return self.status in FINISHED
+
+    @property
+    def done_at(self) -> datetime | None:
+        """
+        When it was done, if it is.
+        """
+        return (self.completed_at or self.moved_at) if self.status is Status.DONE else None
 
     def move(self, to: Status, *, at: datetime, passage: Passage | None = None) -> tuple[Task, TaskMoved]:
         """
@@ -301,6 +310,7 @@ class Task:
             updated_at=at,
             started_at=at if move.starts else None if move.stops_clock else self.started_at,
             completed_at=(self.completed_at or at) if move.completes else self.completed_at,
+            begun_at=(self.begun_at or at) if move.starts else self.begun_at,
         )
         return moved, TaskMoved(task=self.id, was=self.status, status=to, at=at)
 

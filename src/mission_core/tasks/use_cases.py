@@ -200,6 +200,7 @@ def _new_task(cmd: CreateTask, principal: Principal, names: dict[str, Any], *, a
         moved_at=at,
         started_at=at if status is Status.IN_PROGRESS else None,
         completed_at=cmd.completed_at or (at if status is Status.DONE else None),
+        begun_at=at if status is Status.IN_PROGRESS else None,
         **names,
         **{name: getattr(cmd, name) for name in _COPIED},
     )

@@ -1,0 +1,55 @@
+"""
+What is counted as it happens, in memory.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from mission_adapters.memory.tables import Journal
+    from mission_core.ids import OrganizationId
+    from mission_core.reports.pulse import Cell
+
+Place = tuple[int, str]
+
+
+@define
+class MemoryPulses:
+    """
+    The cells of each place of an organization: by slot and what is counted, the minute they belong to and the amount.
+    """
+
+    journal: Journal
+    cells: dict[tuple[UUID, UUID], dict[Place, tuple[int, int]]] = field(factory=dict)
+
+    def count(self, organization: OrganizationId, changes: Mapping[Cell, int]) -> None:
+        """
+        Change cells by these amounts.
+        """
+        for cell, by in changes.items():
+            cells = self.cells.setdefault((organization, cell.place), {})
+            before = cells.get((cell.slot, cell.what))
+            minute, amount = before or (cell.minute, 0)
+            if minute <= cell.minute:
+                self.journal.note(partial(_put, cells, (cell.slot, cell.what), before))
+                cells[cell.slot, cell.what] = (cell.minute, by if minute < cell.minute else amount + by)
+
+    def of(self, organization: OrganizationId, place: UUID) -> Mapping[Place, tuple[int, int]]:
+        """
+        The cells of a board, or of the organization itself.
+        """
+        return self.cells.get((organization, place), {})
+
+
+def _put(cells: dict[Place, tuple[int, int]], place: Place, value: tuple[int, int] | None) -> None:
+    if value is None:
+        cells.pop(place, None)
+    else:
+        cells[place] = value

@@ -1,0 +1,247 @@
+"""
+Reading in memory what reports are made of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from mission_adapters.memory.tables import granted
+from mission_core.accounts.model import board_of
+from mission_core.reports.pulse import cycle_of, hour_of, minute_of
+from mission_core.reports.queries import (
+    Counts,
+    Finished,
+    FinishedTasks,
+    Found,
+    FoundAgent,
+    FoundTask,
+    Happened,
+    Recent,
+    Staff,
+    Standing,
+    Took,
+)
+from mission_core.reports.search import folded, relevance
+from mission_core.tasks.model import IDLE, Status, Task
+from mission_core.tasks.runs import Result
+from mission_core.values import micros, name_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from mission_adapters.memory.agents import AgentTable
+    from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.pulses import MemoryPulses
+    from mission_adapters.memory.tasks import TaskTable
+    from mission_core.accounts.model import Principal
+    from mission_core.agents.model import Agent
+    from mission_core.reports.queries import Hours, Minutes, Scope
+
+SECOND: Final = timedelta(seconds=1)
+
+
+@frozen
+class MemoryReportReads:
+    """
+    Reads for reports, as far as a principal may see.
+    """
+
+    boards: BoardTable
+    agents: AgentTable
+    tasks: TaskTable
+    pulses: MemoryPulses
+
+    async def counts(
+        self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
+    ) -> Counts:
+        """
+        How tasks stand, and what happened when.
+        """
+        boards = self._boards(principal, scope)
+        standing = Counter((task.status.value, task.priority) for task in self._tasks(principal, boards))
+        whole = scope.whole and board_of(principal) is None
+        places = {*boards, principal.organization} if whole else boards
+        waiting = (task.created_at for task in self._tasks(principal, boards) if task.status in IDLE)
+        oldest = min(waiting, default=None) if minutes is not None else None
+        return Counts(
+            [Standing(*names, amount) for names, amount in standing.items()],
+            self._happened(principal, places, hours),
+            [] if minutes is None else self._recent(principal, places, minutes),
+            None if oldest is None else micros(oldest),
+        )
+
+    def _happened(self, principal: Principal, places: set[UUID], hours: Hours) -> list[Happened]:
+        since, split = hour_of(hours.since), hour_of(hours.split)
+        amounts: Counter[tuple[bool, int, str]] = Counter()
+        placed: Counter[tuple[bool, int, str]] = Counter()
+        for place in places:
+            for (slot, what), (_, amount) in self.pulses.of(principal.organization, place).items():
+                if slot >= since:
+                    group = slot >= split, slot // hours.each if hours.each else 0, what
+                    amounts[group] += amount
+                    placed[group] += amount if place != principal.organization else 0
+        return [Happened(*group, amount, placed[group]) for group, amount in amounts.items()]
+
+    def _recent(self, principal: Principal, places: set[UUID], minutes: Minutes) -> list[Recent]:
+        since, near = minute_of(minutes.since), minute_of(minutes.near)
+        amounts: Counter[str] = Counter()
+        of_near: Counter[str] = Counter()
+        for place in places:
+            for (slot, what), (minute, amount) in self.pulses.of(principal.organization, place).items():
+                if slot < 0 and minute >= since:
+                    amounts[what] += amount
+                    of_near[what] += amount if minute >= near else 0
+        return [Recent(what, amount, of_near[what]) for what, amount in amounts.items()]
+
+    async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
+        """
+        The agents that are not built in, by name.
+        """
+        boards = self._boards(principal, scope)
+        whole = scope.whole and board_of(principal) is None
+        agents = [
+            agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)
+        ]
+        return [self._staff(agent, boards) for agent in sorted(agents, key=lambda agent: agent.name)]
+
+    def _staff(self, agent: Agent, boards: set[UUID]) -> Staff:
+        tasks = self.tasks.each(self.tasks.of_name.of((agent.organization, agent.name_key)))
+        waiting = Counter(task.status for task in tasks if task.board in boards)
+        presence = agent.presence
+        return Staff(
+            agent.name,
+            agent.board.bytes if agent.board else None,
+            presence.reported,
+            micros(presence.last_seen_at) if presence.last_seen_at else None,
+            waiting[Status.ASSIGNED],
+            waiting[Status.IN_PROGRESS],
+        )
+
+    async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
+        """
+        The tasks done since then, and their most common error messages.
+        """
+        done = list(self._done(principal, since))
+        groups: dict[tuple[str | None, str, str | None], list[Task]] = defaultdict(list)
+        for task in done:
+            assignee, result = task.assignee, task.result
+            groups[assignee.name if assignee else None, task.priority, result.value if result else None].append(task)
+        told = Counter(task.error_message for task in done if task.error_message)
+        common = sorted(told.items(), key=lambda each: (-each[1], each[0]))[:errors]
+        return FinishedTasks([_finished(names, tasks) for names, tasks in groups.items()], common)
+
+    async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
+        """
+        How long the tasks took that were done from *since* up to but not at *until*.
+        """
+        amounts: Counter[tuple[bool, int]] = Counter()
+        needed: Counter[tuple[bool, int]] = Counter()
+        for task in self._done(principal, since):
+            if task.done_at is not None and task.done_at < until:
+                group = task.done_at >= split, _seconds(task)
+                amounts[group] += 1
+                needed[group] += _needed_help(task)
+        return [Took(*group, amount, needed[group]) for group, amount in amounts.items()]
+
+    async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
+        """
+        How long they took from when work on them first began.
+        """
+        boards = self._boards(principal, scope)
+        cycles = (cycle_of(task) for task in self._done(principal, since) if task.board in boards)
+        return list(Counter(cycle // SECOND for cycle in cycles if cycle is not None).items())
+
+    async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
+        """
+        The tasks whose title, description or assignee holds the text.
+        """
+        wanted, hits = folded(text), []
+        for task in self._tasks(principal, self._boards(principal)):
+            name = task.assignee
+            if assignee is not None and (name is None or name.key != name_key(assignee)):
+                continue
+            found = relevance(wanted, task.title, task.description, name.name if name else None)
+            if found:
+                hits.append((found, task))
+        hits.sort(key=lambda hit: (-hit[0], -hit[1].number))
+        return Found([_found_task(task, found) for found, task in hits[:limit]], len(hits))
+
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
+        """
+        The agents whose name, role or last activity holds the text.
+        """
+        wanted, hits = folded(text), []
+        for agent in self._agents(principal):
+            found = relevance(wanted, agent.name, agent.role, agent.presence.activity)
+            if found:
+                hits.append((found, agent))
+        hits.sort(key=lambda hit: (-hit[0], -hit[1].number))
+        return Found([_found_agent(agent, found) for found, agent in hits[:limit]], len(hits))
+
+    async def size(self) -> int:
+        """
+        Memory takes no bytes that last.
+        """
+        return 0
+
+    def _boards(self, principal: Principal, scope: Scope | None = None) -> set[UUID]:
+        return {
+            board.id
+            for board in self.boards.visible(principal)
+            if scope is None or (scope.board in (None, board.id) and scope.group in (None, board.group))
+        }
+
+    def _tasks(self, principal: Principal, boards: set[UUID]) -> Iterator[Task]:
+        places = self.tasks.in_order.of(principal.organization)
+        return (task for task in self.tasks.each(id for _, id in places) if task.board in boards)
+
+    def _agents(self, principal: Principal) -> Iterator[Agent]:
+        places = self.agents.in_order.of(principal.organization)
+        agents = self.agents.each(id for _, id in places)
+        return (agent for agent in agents if granted(principal, agent.board))
+
+    def _done(self, principal: Principal, since: datetime) -> Iterator[Task]:
+        tasks = self._tasks(principal, self._boards(principal))
+        return (task for task in tasks if task.done_at is not None and task.done_at >= since)
+
+
+def _retries(task: Task) -> int:
+    return max(task.retry_count, task.attempts - 1)
+
+
+def _seconds(task: Task) -> int:
+    return max((task.done_at or task.created_at) - task.created_at, timedelta(0)) // SECOND
+
+
+def _needed_help(task: Task) -> bool:
+    return _retries(task) > 0 or bool(task.error_message) or task.result not in (None, Result.SUCCESS)
+
+
+def _finished(names: tuple[str | None, str, str | None], tasks: list[Task]) -> Finished:
+    timed = [task for task in tasks if task.done_at is not None and task.done_at >= task.created_at]
+    return Finished(*names, len(tasks), sum(map(_retries, tasks)), len(timed), sum(map(_seconds, timed)))
+
+
+def _found_task(task: Task, relevance: int) -> FoundTask:
+    return FoundTask(
+        task.number,
+        task.title,
+        task.description,
+        task.status.value,
+        task.assignee.name if task.assignee else None,
+        micros(task.created_at),
+        relevance,
+    )
+
+
+def _found_agent(agent: Agent, relevance: int) -> FoundAgent:
+    return FoundAgent(
+        agent.number, agent.name, agent.role, agent.presence.activity, micros(agent.created_at), relevance
+    )

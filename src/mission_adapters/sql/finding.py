@@ -1,0 +1,86 @@
+"""
+Finding a text in tasks and agents: each statement reads every row that the principal may see, once.
+
+An index over all threes of characters would spare that, but costs each write of a task a tenth more, is of no use for
+two characters, and is not to be had on every PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, Executable, Table, case, func, or_, select
+
+from mission_adapters.sql.statements import shaped, value
+from mission_adapters.sql.tables import agents, tasks
+from mission_core.reports.queries import FoundAgent, FoundTask
+
+FIELDS_OF_TASKS: Final = FoundTask._fields
+FIELDS_OF_AGENTS: Final = FoundAgent._fields
+ESCAPE: Final = "!"
+BORDERS: Final = {
+    ("tasks", "own_board"): tasks.c.board == value("own_board"),
+    ("tasks", "name"): tasks.c.assignee_key == value("name", str),
+    ("agents", "own_board"): agents.c.board == value("own_board"),
+}
+
+
+def pattern(text: str) -> str:
+    """
+    What a text that holds this one is like.
+    """
+    for special in (ESCAPE, "%", "_"):
+        text = text.replace(special, ESCAPE + special)
+    return f"%{text}%"
+
+
+def _holds(dialect: str, column: Column[Any]) -> ColumnElement[bool]:
+    """
+    Whether the column holds the text, whatever the case of A to Z: so is LIKE on SQLite, and lower() on PostgreSQL for
+    our columns, whose collation is "C".
+    """
+    wanted = value("text", str)
+    if dialect == "postgresql":
+        return func.lower(column).like(func.lower(wanted), escape=ESCAPE)
+    return column.like(wanted, escape=ESCAPE)
+
+
+def _found(dialect: str, table: Table, title: str, others: Iterable[str], fields: Iterable[str], *borders: str) -> Any:
+    in_title = _holds(dialect, table.c[title])
+    hits = (
+        select(table.c.id, table.c.number, case((in_title, 2), else_=1).label("relevance"))
+        .where(
+            table.c.organization == value("organization"),
+            *(BORDERS[table.name, name] for name in borders),
+            or_(in_title, *(_holds(dialect, table.c[name]) for name in others)),
+        )
+        .cte("hits")
+    )
+    line = (hits.c.relevance.desc(), hits.c.number.desc())
+    best = select(hits).order_by(*line).limit(value("most", int)).subquery("best")
+    total = select(func.count()).select_from(hits).scalar_subquery()
+    shown = (best.c.relevance if name == "relevance" else table.c[name] for name in fields)
+    return (
+        select(*shown, total)
+        .select_from(best.join(table, table.c.id == best.c.id))
+        .order_by(best.c.relevance.desc(), best.c.number.desc())
+    )
+
+
+@shaped
+def found_tasks(dialect: str, *borders: str) -> Executable:
+    """
+    The best tasks that hold a text, each with how many do.
+    """
+    found: Executable = _found(dialect, tasks, "title", ("description", "assignee"), FIELDS_OF_TASKS, *borders)
+    return found
+
+
+@shaped
+def found_agents(dialect: str, *borders: str) -> Executable:
+    """
+    The best agents that hold a text, each with how many do.
+    """
+    found: Executable = _found(dialect, agents, "name", ("role", "activity"), FIELDS_OF_AGENTS, *borders)
+    return found

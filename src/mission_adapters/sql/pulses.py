@@ -1,0 +1,70 @@
+"""
+Counting what happens, in the flush in which it happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import case
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mission_adapters.sql.parts import Change, Part
+from mission_adapters.sql.statements import value
+from mission_adapters.sql.tables import pulses
+from mission_core.reports.pulse import counted
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from mission_adapters.unit import Write
+    from mission_core.events.model import Fact
+    from mission_core.ids import OrganizationId
+
+COLUMNS: Final = [(column.name, column.type.python_type) for column in pulses.c]
+
+
+def pulsed(
+    dialect: str,
+    organization: OrganizationId,
+    facts: Iterable[Fact],
+    writes: Iterable[Write],
+    places: dict[UUID, UUID],
+    *,
+    at: datetime,
+) -> Iterable[Part]:
+    """
+    The counting of these facts and of what became of these tasks.
+    """
+    changes = ((write.before, write.after) for write in writes)
+    cells = counted(facts, changes, own=organization, places=places, at=at)
+    if cells:
+        own = organization.bytes
+        rows = sorted([(own, place.bytes, slot, what, minute, by) for (place, slot, what, minute), by in cells.items()])
+        yield Part(_beat, (dialect, len(rows)), dict(zip(_names(len(rows)), chain.from_iterable(rows), strict=True)))
+
+
+@cache
+def _names(cells: int) -> list[str]:
+    return [f"pulse_{name}{nth}" for nth in range(cells) for name, _ in COLUMNS]
+
+
+def _beat(dialect: str, cells: int) -> Change:
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(pulses)
+    rows = [{name: value(f"pulse_{name}{nth}", type) for name, type in COLUMNS} for nth in range(cells)]
+    new = insert.excluded
+    # A place of the ring that belonged to an earlier minute begins anew; one that belongs to a later one stays.
+    amount = case(
+        (pulses.c.minute == new.minute, pulses.c.amount + new.amount),
+        (pulses.c.minute < new.minute, new.amount),
+        else_=pulses.c.amount,
+    )
+    minute = case((pulses.c.minute < new.minute, new.minute), else_=pulses.c.minute)
+    counted_on: Change = insert.values(rows).on_conflict_do_update(
+        index_elements=pulses.primary_key.columns, set_={"amount": amount, "minute": minute}
+    )
+    return counted_on

@@ -1,0 +1,361 @@
+"""
+Reading what reports are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Executable,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
+
+from mission_adapters.sql.columns import INTEGER, TEXT
+from mission_adapters.sql.finding import FIELDS_OF_AGENTS, FIELDS_OF_TASKS, found_agents, found_tasks, pattern
+from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, workloads
+from mission_core.accounts.model import board_of
+from mission_core.reports.pulse import RING, hour_of, minute_of
+from mission_core.reports.queries import (
+    Counts,
+    Finished,
+    FinishedTasks,
+    Found,
+    FoundAgent,
+    FoundTask,
+    Happened,
+    Recent,
+    Staff,
+    Standing,
+    Took,
+)
+from mission_core.tasks.model import Status
+from mission_core.tasks.runs import Result
+from mission_core.values import micros, name_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.accounts.model import Principal
+    from mission_core.reports.queries import Hours, Minutes, Scope
+
+Given = dict[str, Any]
+_own: Final = value("organization")
+_zero: Final[ColumnElement[Any]] = literal_column("0")
+_nothing: Final = literal_column("''", TEXT)
+BORDERS: Final = {
+    "own_board": boards.c.id == value("own_board"),
+    "board": boards.c.id == value("board"),
+    "group": boards.c.group == value("group"),
+}
+"""How a scope is narrowed, by the names of its values."""
+STANDING, HAPPENED, RECENT, OLDEST = range(4)
+"""What a row of the counts is about."""
+FOR_EVER: Final = 1 << 40
+"""So many hours that all are in one bucket."""
+
+
+def _boards(*borders: str) -> Select[Any]:
+    return select(boards.c.id).where(boards.c.organization == _own, *(BORDERS[name] for name in borders))
+
+
+def _places(*borders: str) -> Select[Any] | CompoundSelect[Any]:
+    """
+    Where what belongs to the scope is counted; the whole of it includes what concerns no board.
+    """
+    return _boards(*borders) if borders else union_all(_boards(), select(_own))
+
+
+def _total(amount: Any) -> Any:
+    return cast(func.coalesce(func.sum(amount), 0), INTEGER)
+
+
+@shaped
+def _counts(minutes: bool, *borders: str) -> Executable:
+    """
+    All that is counted, as rows that begin with what they are about.
+    """
+    parts = [_standing(*borders), _happened(*borders)]
+    if minutes:
+        parts += [_recent(*borders), _oldest(*borders)]
+    return union_all(*parts)
+
+
+def _part(part: int, *columns: Any) -> Select[Any]:
+    return select(literal_column(str(part)), *columns)
+
+
+def _standing(*borders: str) -> Select[Any]:
+    amount = _total(tallies.c.amount)
+    found = _part(STANDING, tallies.c.status, tallies.c.priority, _zero, _zero, amount, _zero)
+    found = found.where(tallies.c.organization == _own)
+    if borders:
+        found = found.where(tallies.c.board.in_(_boards(*borders)))
+    return found.group_by(tallies.c.status, tallies.c.priority).having(func.sum(tallies.c.amount) > 0)
+
+
+def _happened(*borders: str) -> Select[Any]:
+    late = case((pulses.c.slot >= value("split", int), 1), else_=0).label("late")
+    bucket: Any = (pulses.c.slot // value("each", int)).label("bucket")
+    placed = _total(case((pulses.c.place == _own, 0), else_=pulses.c.amount))
+    found = _part(HAPPENED, pulses.c.what, _nothing, late, bucket, _total(pulses.c.amount), placed)
+    found = found.where(
+        pulses.c.organization == _own,
+        pulses.c.place.in_(_places(*borders)),
+        pulses.c.slot >= value("since", int),
+    )
+    return found.group_by(pulses.c.what, late, bucket)
+
+
+def _recent(*borders: str) -> Select[Any]:
+    near = _total(case((pulses.c.minute >= value("near", int), pulses.c.amount), else_=0))
+    found = _part(RECENT, pulses.c.what, _nothing, _zero, _zero, _total(pulses.c.amount), near)
+    found = found.where(
+        pulses.c.organization == _own,
+        pulses.c.place.in_(_places(*borders)),
+        pulses.c.slot >= -RING,
+        pulses.c.slot < 0,
+        pulses.c.minute >= value("minute", int),
+    )
+    return found.group_by(pulses.c.what)
+
+
+def _oldest(*borders: str) -> Select[Any]:
+    """
+    When the first tasks of both idle statuses were made; they are numbered as they come.
+    """
+
+    def first(status: Status) -> Any:
+        found = select(tasks.c.created_at).where(tasks.c.organization == _own, tasks.c.status == status.value)
+        if borders:
+            found = found.where(tasks.c.board.in_(_boards(*borders)))
+        return found.order_by(tasks.c.number).limit(1).scalar_subquery()
+
+    return _part(OLDEST, _nothing, _nothing, _zero, _zero, first(Status.INBOX), first(Status.ASSIGNED))
+
+
+@shaped
+def _staff(*borders: str) -> Executable:
+    def waiting(status: Status) -> Any:
+        found = select(_total(workloads.c.amount)).where(
+            workloads.c.organization == _own,
+            workloads.c.assignee_key == agents.c.name_key,
+            workloads.c.status == status.value,
+        )
+        if borders:
+            found = found.where(workloads.c.board.in_(_boards(*borders)))
+        return found.scalar_subquery()
+
+    found = select(
+        agents.c.name, agents.c.board, agents.c.reported, agents.c.last_seen_at, waiting(Status.ASSIGNED),
+        waiting(Status.IN_PROGRESS),
+    ).where(agents.c.organization == _own, agents.c.main == 0)  # fmt: skip
+    if borders:
+        found = found.where(agents.c.board.in_(_boards(*borders)))
+    return found.order_by(agents.c.name)
+
+
+_retries: Final = case((tasks.c.attempts > tasks.c.retry_count + 1, tasks.c.attempts - 1), else_=tasks.c.retry_count)
+_message: Final = func.coalesce(tasks.c.error_message, _nothing)
+_has_message: Final = case((_message != _nothing, 1), else_=0)
+_fair: Final = tasks.c.done_at >= tasks.c.created_at
+_seconds: Final = case((_fair, (tasks.c.done_at - tasks.c.created_at) // 1_000_000), else_=0)
+
+
+def _done(found: Select[Any], *borders: str) -> Select[Any]:
+    found = found.where(tasks.c.organization == _own, tasks.c.done_at >= value("since", int))
+    return found.where(tasks.c.board.in_(_boards(*borders))) if borders else found
+
+
+@shaped
+def _finished(*borders: str) -> Executable:
+    groups = (tasks.c.assignee, tasks.c.priority, tasks.c.result)
+    sums = (_total(each) for each in (_retries, case((_fair, 1), else_=0), _seconds, _has_message))
+    return _done(select(*groups, func.count(), *sums), *borders).group_by(*groups)
+
+
+@shaped
+def _errors(*borders: str) -> Executable:
+    amount = func.count()
+    found = _done(select(tasks.c.error_message, amount), *borders).where(_message != _nothing)
+    found = found.group_by(tasks.c.error_message).order_by(amount.desc(), tasks.c.error_message)
+    return found.limit(value("most", int))
+
+
+@shaped
+def _took(*borders: str) -> Executable:
+    late = case((tasks.c.done_at >= value("split", int), 1), else_=0).label("late")
+    unlucky = tasks.c.result.in_([each.value for each in Result if each is not Result.SUCCESS])
+    needed = or_(_retries > 0, _message != _nothing, and_(tasks.c.result.is_not(null()), unlucky))
+    seconds = _seconds.label("seconds")
+    found = _done(select(late, seconds, func.count(), _total(case((needed, 1), else_=0))), *borders)
+    return found.where(tasks.c.done_at < value("until", int)).group_by(late, seconds)
+
+
+@shaped
+def _cycles(*borders: str) -> Executable:
+    seconds: Any = ((tasks.c.done_at - tasks.c.begun_at) // 1_000_000).label("seconds")
+    found = _done(select(seconds, func.count()), *borders).where(tasks.c.begun_at <= tasks.c.done_at)
+    return found.group_by(seconds)
+
+
+SIZES: Final = {
+    "sqlite": Statement(
+        select(literal_column("page_count * page_size")).select_from(func.pragma_page_count(), func.pragma_page_size())
+    ),
+    "postgresql": Statement(select(func.pg_database_size(func.current_database()))),
+}
+
+
+@frozen
+class SqlReportReads:
+    """
+    Reads for reports, as far as a principal may see.
+    """
+
+    session: Session
+
+    async def counts(
+        self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
+    ) -> Counts:
+        """
+        How tasks stand, and what happened when.
+        """
+        given = _asked(principal, scope)
+        shape = (minutes is not None, *given)
+        given |= {"since": hour_of(hours.since), "split": hour_of(hours.split), "each": hours.each or FOR_EVER}
+        if minutes is not None:
+            given |= {"minute": minute_of(minutes.since), "near": minute_of(minutes.near)}
+        found = await self._rows(_counts(*shape), principal, given)
+        return _told(found)
+
+    async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
+        """
+        The agents that are not built in, by name.
+        """
+        given = _asked(principal, scope)
+        return [Staff._make(row) for row in await self._rows(_staff(*given), principal, given)]
+
+    async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
+        """
+        The tasks done since then, and their most common error messages.
+        """
+        given, dialect = _confined(principal), self.session.dialect
+        asked = {**given, "organization": principal.organization.bytes, "since": micros(since)}
+
+        def steps() -> Steps[FinishedTasks]:
+            groups = yield _finished(*given)(dialect, **asked)
+            told: list[tuple[str, int]] = []
+            if any(errors_told for *_, errors_told in groups):
+                told = [tuple(row) for row in (yield _errors(*given)(dialect, most=errors, **asked))]
+            return FinishedTasks([Finished._make(row[:-1]) for row in groups], told)
+
+        return await self.session.read(steps)
+
+    async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
+        """
+        How long the tasks took that were done from *since* up to but not at *until*.
+        """
+        given = _confined(principal)
+        shape = tuple(given)
+        given |= {"since": micros(since), "split": micros(split), "until": micros(until)}
+        found = await self._rows(_took(*shape), principal, given)
+        return [Took(bool(late), *rest) for late, *rest in found]
+
+    async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
+        """
+        How long they took from when work on them first began.
+        """
+        given = _asked(principal, scope)
+        found = await self._rows(_cycles(*given), principal, {**given, "since": micros(since)})
+        return [(seconds, amount) for seconds, amount in found]
+
+    async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
+        """
+        The tasks whose title, description or assignee holds the text.
+        """
+        given = _confined(principal)
+        if assignee is not None:
+            given["name"] = name_key(assignee)
+        statement = found_tasks(self.session.dialect, *given)
+        found = await self._rows(statement, principal, {**given, "text": pattern(text), "most": limit})
+        return Found([FoundTask._make(row[: len(FIELDS_OF_TASKS)]) for row in found], found[0][-1] if found else 0)
+
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
+        """
+        The agents whose name, role or last activity holds the text.
+        """
+        given = _confined(principal)
+        statement = found_agents(self.session.dialect, *given)
+        found = await self._rows(statement, principal, {**given, "text": pattern(text), "most": limit})
+        return Found([FoundAgent._make(row[: len(FIELDS_OF_AGENTS)]) for row in found], found[0][-1] if found else 0)
+
+    async def size(self) -> int:
+        """
+        How many bytes the database takes.
+        """
+        dialect = self.session.dialect
+
+        def steps() -> Steps[int]:
+            ((size,),) = yield SIZES[dialect](dialect)
+            return int(size)
+
+        return await self.session.read(steps)
+
+    async def _rows(self, statement: Statement, principal: Principal, given: Given) -> list[Any]:
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield statement(dialect, organization=own, **given)
+            return rows
+
+        return await self.session.read(steps)
+
+
+def _confined(principal: Principal) -> Given:
+    own = board_of(principal)
+    return {} if own is None else {"own_board": own.bytes}
+
+
+def _asked(principal: Principal, scope: Scope) -> Given:
+    """
+    What narrows the scope, by the names in `BORDERS`.
+    """
+    given = _confined(principal)
+    if scope.board is not None:
+        given["board"] = scope.board.bytes
+    if scope.group is not None:
+        given["group"] = scope.group.bytes
+    return given
+
+
+def _told(rows: Iterable[Any]) -> Counts:
+    standing: list[Standing] = []
+    happened: list[Happened] = []
+    recent: list[Recent] = []
+    oldest: int | None = None
+    for part, name, more, late, bucket, amount, other in rows:
+        if part == STANDING:
+            standing.append(Standing(name, more, amount))
+        elif part == HAPPENED:
+            happened.append(Happened(bool(late), bucket, name, amount, other))
+        elif part == RECENT:
+            recent.append(Recent(name, amount, other))
+        else:
+            oldest = min((each for each in (amount, other) if each is not None), default=None)
+    return Counts(standing, happened, recent, oldest)
