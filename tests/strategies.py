@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
 from mission_core.accounts.people import Person
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
+from mission_core.agents.onboarding import Onboarding, Stage
 from mission_core.boards.model import Board, BoardCreated, BoardStatus, BoardUpdated, GateSet
 from mission_core.events.model import Actor
 from mission_core.tasks.comments import Comment
@@ -347,5 +348,16 @@ def people(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Person]:
     return st.builds(Person, **(own | told | fixed))
 
 
-plain = {Comment: comments, Person: people}
+def onboardings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Onboarding]:
+    """
+    Onboardings that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "board": ids, "session_key": names, "stage": st.sampled_from(Stage),
+        "messages": json_objects, "draft": maybe(json_objects), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(Onboarding, **(own | fixed))
+
+
+plain = {Comment: comments, Person: people, Onboarding: onboardings}
 """The strategies of plain rows, by their class."""

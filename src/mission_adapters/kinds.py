@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mission_core.accounts.people import PEOPLE
+from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 
-KINDS: Final[tuple[Kind[Any], ...]] = (PEOPLE, COMMENTS)
+KINDS: Final[tuple[Kind[Any], ...]] = (PEOPLE, ONBOARDINGS, COMMENTS)
 """In the order in which flushes lock their rows."""
-KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

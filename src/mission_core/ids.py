@@ -19,6 +19,7 @@ AgentId = NewType("AgentId", UUID)
 TaskId = NewType("TaskId", UUID)
 RunId = NewType("RunId", UUID)
 OrderId = NewType("OrderId", UUID)
+OnboardingId = NewType("OnboardingId", UUID)
 CommentId = NewType("CommentId", UUID)
 
 ApiKeyNumber = NewType("ApiKeyNumber", int)

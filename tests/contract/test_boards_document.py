@@ -46,6 +46,22 @@ OPERATIONS = {
     ("post", "/api/v1/agent/boards/{board_id}/gateway/main/ask-user"): "agent_lead_ask_user_via_gateway_main",
     ("post", "/api/v1/agent/gateway/boards/{board_id}/lead/message"): "agent_main_message_board_lead",
     ("post", "/api/v1/agent/gateway/leads/broadcast"): "agent_main_broadcast_lead_message",
+    ("get", "/api/v1/boards/{board_id}/onboarding"): "get_onboarding_api_v1_boards__board_id__onboarding_get",
+    ("post", "/api/v1/boards/{board_id}/onboarding/start"): (
+        "start_onboarding_api_v1_boards__board_id__onboarding_start_post"
+    ),
+    ("post", "/api/v1/boards/{board_id}/onboarding/answer"): (
+        "answer_onboarding_api_v1_boards__board_id__onboarding_answer_post"
+    ),
+    ("post", "/api/v1/boards/{board_id}/onboarding/agent"): (
+        "agent_onboarding_update_api_v1_boards__board_id__onboarding_agent_post"
+    ),
+    ("post", "/api/v1/boards/{board_id}/onboarding/confirm"): (
+        "confirm_onboarding_api_v1_boards__board_id__onboarding_confirm_post"
+    ),
+    ("post", "/api/v1/agent/boards/{board_id}/onboarding"): (
+        "update_onboarding_api_v1_agent_boards__board_id__onboarding_post"
+    ),
     ("get", "/api/v1/agent/boards/{board_id}"): "get_board_api_v1_agent_boards__board_id__get",
     ("get", "/api/v1/agent/boards/{board_id}/tasks"): "list_tasks_api_v1_agent_boards__board_id__tasks_get",
 }
@@ -60,6 +76,9 @@ LISTS = (
     "x-routing-policy",
 )  # fmt: skip
 COMPONENTS = {
+    "BoardOnboardingRead", "BoardOnboardingStart", "BoardOnboardingAnswer", "BoardOnboardingConfirm",
+    "BoardOnboardingAgentComplete", "BoardOnboardingAgentQuestion", "BoardOnboardingUserProfile",
+    "BoardOnboardingLeadAgentDraft", "BoardOnboardingQuestionOption",
     "AgentNudge", "SoulUpdateRequest", "GatewayMainAskUserRequest", "GatewayMainAskUserResponse",
     "GatewayLeadMessageRequest", "GatewayLeadMessageResponse", "GatewayLeadBroadcastRequest",
     "GatewayLeadBroadcastResponse", "GatewayLeadBroadcastBoardResult",
@@ -141,6 +160,8 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("get", "/api/v1/boards/{board_id}/tasks"),
         ("patch", "/api/v1/boards/{board_id}/tasks/{task_id}"),
         ("post", "/api/v1/agents"),
+        ("get", "/api/v1/boards/{board_id}/onboarding"),
+        ("post", "/api/v1/boards/{board_id}/onboarding/agent"),
     }
 
     assert users == secured

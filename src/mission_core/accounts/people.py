@@ -19,7 +19,9 @@ from mission_core.kinds import Kind
 from mission_core.values import ABSENT, Absent, aware, text
 
 if TYPE_CHECKING:
-    from mission_core.ports import Ports
+    from collections.abc import Mapping
+
+    from mission_core.ports import Ports, UnitOfWork
 
 LONGEST: Final = 20_000
 
@@ -65,6 +67,8 @@ PEOPLE: Final = Kind(entity=Person, name="people", missing=PersonUnknown)
 LOCAL_LOGIN: Final = "local-auth-user"
 LOCAL_NAME: Final = "Local User"
 LOCAL_EMAIL: Final = "admin@home.local"
+TOLD: Final = ("preferred_name", "pronouns", "timezone", "notes", "context")
+"""What others may tell of a person."""
 
 
 @frozen(kw_only=True)
@@ -133,6 +137,28 @@ async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile)
         unit.record(ProfileUpdated(person=after.id, changed=tuple(sorted(changes)), at=now))
         await unit.commit()
     return _complete(after)
+
+
+async def profile_told(
+    unit: UnitOfWork, principal: Principal, told: Mapping[str, Any], *, at: datetime
+) -> list[ProfileUpdated]:
+    """
+    Remember what was told of the caller, where it is a person, in a unit that does more; the facts of it.
+    """
+    if getattr(principal, "user", None) is None:
+        return []
+    people = unit.rows(PEOPLE)
+    kept = await people.find(id=_id_of(principal))
+    before = kept or _unwritten(principal, at=at)
+    changes = {name: told[name] for name in TOLD if told.get(name) and told[name] != getattr(before, name)}
+    if not changes:
+        return []
+    after = evolve(before, **changes, updated_at=at)
+    if kept:
+        people.save(after)
+    else:
+        people.add(evolve(after, version=1))
+    return [ProfileUpdated(person=after.id, changed=tuple(sorted(changes)), at=at)]
 
 
 def _user_in(principal: Principal) -> UserId:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args, get_origin
 
-from mission_http.boards import agent_surface, agents, boards, coordination, health, leases, people, tasks
+from mission_http.boards import agent_surface, agents, boards, coordination, health, leases, onboarding, people, tasks
 from mission_http.boards.access import authenticate
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
@@ -38,6 +38,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             *agents.ENDPOINTS,
             *agent_surface.ENDPOINTS,
             *coordination.ENDPOINTS,
+            *onboarding.ENDPOINTS,
         ),
         converter=CONVERTER,
         query_converter=CONVERTER,

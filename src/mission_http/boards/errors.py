@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.agents.model import TooManyAgents
+from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
 from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
@@ -147,7 +148,9 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     GatewayUnreachable: 502,
     TooManyOrders: 409,
 }
-BARE: Final = (Unauthorized, Forbidden, RoleTooLow, UserNotFound, OtherBoard, MethodRefused)
+BARE: Final = (
+    Unauthorized, Forbidden, RoleTooLow, UserNotFound, OtherBoard, MethodRefused, OnboardingConfirmed,
+)  # fmt: skip
 """What says no more than the phrase of its status."""
 
 
@@ -155,7 +158,8 @@ def render(error: Exception, status: int, request: Request) -> Response:
     """
     The error in this dialect's envelope.
     """
-    if isinstance(error, BARE) or (isinstance(error, BoardDenied) and _is_agent(request)):
+    elsewhere = isinstance(error, NotTheMainAgent) and error.of_a_board
+    if elsewhere or isinstance(error, BARE) or (isinstance(error, BoardDenied) and _is_agent(request)):
         detail: Any = HTTPStatus(status).phrase
     else:
         detail = detail_of(error)

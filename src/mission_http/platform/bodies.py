@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+import attrs
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
@@ -76,6 +78,24 @@ async def body_of(request: Request, shape: type[T]) -> T:
         return dialect.converter.structure(value, shape)
     except FieldsInvalid as refusal:
         raise FieldsInvalid(tuple(error.within("body") for error in refusal.errors)) from None
+
+
+async def either_body_of(request: Request, shapes: Mapping[str, type]) -> Any:
+    """
+    The body as an instance of the first of several attrs classes that it fits.
+
+    Raises:
+        FieldsInvalid: With what is wrong with each, below its name.
+        BodyMissing: If there is none.
+        BodyMalformed: If it is not JSON.
+    """
+    mistakes: list[FieldError] = []
+    for name, shape in shapes.items():
+        try:
+            return await body_of(request, shape)
+        except FieldsInvalid as refusal:
+            mistakes += [attrs.evolve(error, loc=("body", name, *error.loc[1:])) for error in refusal.errors]
+    raise FieldsInvalid(tuple(mistakes))
 
 
 async def check_syntax(request: Request) -> None:

@@ -18,6 +18,7 @@ from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, VersionMismatch
 from mission_http.platform.exchange import request_id_of
 from mission_http.platform.refusals import BodyTooLarge, MethodRefused, Unexpected
+from mission_http.platform.shapes import choices
 
 logger = logging.getLogger("mission_http")
 
@@ -72,7 +73,8 @@ class Endpoint:
     method: str
     path: str
     handler: Handler
-    takes: type | None = field(default=None, kw_only=True)
+    takes: Any = field(default=None, kw_only=True)
+    """The attrs class of its body, or a union of those it may be."""
     gives: Any = field(default=None, kw_only=True)
     query: type | None = field(default=None, kw_only=True)
     who: Access = field(default=PUBLIC, kw_only=True)
@@ -182,7 +184,8 @@ class Dialect:
         """
         for endpoint in self.endpoints:
             if endpoint.takes is not None:
-                self.converter.get_structure_hook(endpoint.takes)
+                for shape in choices(endpoint.takes):
+                    self.converter.get_structure_hook(shape)
             if endpoint.query is not None:
                 self.query_converter.get_structure_hook(endpoint.query)
 

@@ -1,0 +1,392 @@
+"""
+Getting a board started: the organization's main agent asks a person what it is for, and drafts a goal and a lead.
+
+The talk is kept with the board, and both sides read it there; no live gateway is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.people import profile_told
+from mission_core.agents.model import Agent, AgentCreated
+from mission_core.boards.model import Board
+from mission_core.errors import Conflict, Denied, InvalidField, NotFound
+from mission_core.events.model import Fact
+from mission_core.ids import AgentId, AgentNumber, BoardId, OnboardingId, OrganizationId
+from mission_core.kinds import Kind
+from mission_core.values import JsonText, aware, canonical, checked_text, json_kept, text
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+LONGEST_MESSAGE: Final = 20_000
+MOST_MESSAGES: Final = 500
+SOURCE: Final = "lead_agent_onboarding"
+LEAD_NAME: Final = "Lead Agent"
+LEAD_PROFILE: Final = {"role": "Board Lead", "communication_style": "direct, concise, practical", "emoji": ":gear:"}
+PREFERENCES: Final = ("autonomy_level", "verbosity", "output_format", "update_cadence", "custom_instructions")
+
+
+class Stage(StrEnum):
+    """
+    How far an onboarding has come.
+    """
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    CONFIRMED = "confirmed"
+
+
+class NoOnboarding(NotFound):
+    """
+    The board is not being onboarded.
+    """
+
+    def __str__(self) -> str:
+        return "this board has no onboarding; start one"
+
+
+class OnboardingConfirmed(Conflict):
+    """
+    What was confirmed is not talked about any more.
+    """
+
+    def __str__(self) -> str:
+        return "this onboarding was confirmed; start another one"
+
+
+@define
+class NotTheMainAgent(Denied):
+    """
+    Only the organization's main agent leads an onboarding. *of_a_board* says that the caller belongs to a board.
+    """
+
+    of_a_board: bool
+
+    def __str__(self) -> str:
+        return "Only the dedicated gateway agent may call this endpoint."
+
+
+@frozen(kw_only=True)
+class Onboarding:
+    """
+    One onboarding of a board: what was said (a JSON list of role, content and moment), and the draft that came of it.
+    """
+
+    id: OnboardingId
+    organization: OrganizationId
+    board: BoardId
+    session_key: str = field(validator=text(least=1, most=300))
+    stage: Stage = Stage.ACTIVE
+    messages: JsonText = field(validator=json_kept)
+    draft: JsonText | None = field(default=None, validator=optional(json_kept))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+    def hear(self, role: str, content: str, *, at: datetime, draft: JsonText | None = None) -> Onboarding:
+        """
+        The onboarding after something was said; with a *draft* the agent has all it wanted to know.
+
+        Raises:
+            OnboardingConfirmed: If it is over.
+            InvalidField: If too much was said.
+        """
+        if self.stage is Stage.CONFIRMED:
+            raise OnboardingConfirmed
+        said = json.loads(self.messages)
+        if len(said) >= MOST_MESSAGES:
+            raise InvalidField("messages", f"must have at most {MOST_MESSAGES} entries", len(said))
+        said.append(_message(role, content, at))
+        return evolve(
+            self,
+            messages=canonical(said),
+            stage=self.stage if draft is None else Stage.COMPLETED,
+            draft=draft or self.draft,
+            updated_at=at,
+        )
+
+    @property
+    def drafted(self) -> dict[str, Any]:
+        """
+        The draft as an object.
+        """
+        found: dict[str, Any] = json.loads(self.draft) if self.draft else {}
+        return found
+
+
+ONBOARDINGS: Final = Kind(
+    entity=Onboarding,
+    name="onboardings",
+    missing=NoOnboarding,
+    found_by=(("board",),),
+    goes_with={"board": Board},
+)
+
+
+@frozen(kw_only=True)
+class OnboardingMoved(Fact):
+    """
+    An onboarding began, got its draft, or was confirmed.
+    """
+
+    kind = "board.onboarding"
+    about = "board"
+
+    board: BoardId
+    onboarding: OnboardingId
+    stage: Stage
+
+
+@frozen(kw_only=True)
+class StartOnboarding:
+    """
+    Begin to talk about a board. *instruct* words what the main agent is told to do, given the board.
+    """
+
+    board: BoardId
+    instruct: Callable[[Board], str]
+
+
+@frozen(kw_only=True)
+class AnswerOnboarding:
+    """
+    Say something as a person.
+    """
+
+    board: BoardId
+    answer: str
+
+
+@frozen(kw_only=True)
+class ReportOnboarding:
+    """
+    Ask the next question, or hand in the draft, as the main agent. *said* is what it sends, as JSON.
+    """
+
+    board: BoardId
+    said: JsonText
+    complete: bool
+
+
+@frozen(kw_only=True)
+class ConfirmOnboarding:
+    """
+    Make the goal that was talked about the board's.
+    """
+
+    board: BoardId
+    board_type: str
+    objective: str | None = None
+    success_metrics: JsonText | None = None
+    target_date: datetime | None = None
+
+
+async def latest_onboarding(ports: Ports, principal: Principal, board: BoardId) -> Onboarding:
+    """
+    The onboarding of the board that was last spoken in.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        NoOnboarding: If there is none.
+    """
+    await ports.reads.boards.check(principal, board)
+    return _latest(await ports.reads.rows.every(principal, ONBOARDINGS, board=board))
+
+
+async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboarding) -> Onboarding:
+    """
+    Begin to talk about a board, unless it is being talked about already.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+    """
+    require(principal, Role.OPERATOR)
+    require_no_agent(principal)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        board = await unit.boards.get(cmd.board)
+        known = await unit.rows(ONBOARDINGS).every(board=board.id)
+        active = next((each for each in known if each.stage is Stage.ACTIVE), None)
+        if active is not None:
+            return active
+        made = Onboarding(
+            id=OnboardingId(ports.ids.new()),
+            organization=principal.organization,
+            board=board.id,
+            session_key=f"agent:mc-gateway-{board.gateway or principal.organization}:main",
+            messages=canonical([_message("user", cmd.instruct(board), now)]),
+            created_at=now,
+            updated_at=now,
+        )
+        unit.rows(ONBOARDINGS).add(made)
+        unit.rely_on(board, bump=True)  # two who start at once start one
+        unit.record(OnboardingMoved(board=board.id, onboarding=made.id, stage=made.stage, at=now))
+        unit.result(made.id)
+        await unit.commit()
+    return made
+
+
+async def answer_onboarding(ports: Ports, principal: Principal, cmd: AnswerOnboarding) -> Onboarding:
+    """
+    Keep what a person answers.
+
+    Raises:
+        NoOnboarding: If the board is not being talked about.
+        OnboardingConfirmed: If the talk is over.
+    """
+    require(principal, Role.OPERATOR)
+    require_no_agent(principal)
+    checked_text("answer", cmd.answer, least=1, most=LONGEST_MESSAGE)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        talk = await _of_board(unit, cmd.board)
+        talk = unit.rows(ONBOARDINGS).save(talk.hear("user", cmd.answer, at=now))
+        unit.result(talk.id)
+        await unit.commit()
+    return talk
+
+
+async def report_onboarding(ports: Ports, principal: Principal, cmd: ReportOnboarding) -> Onboarding:
+    """
+    Keep what the main agent asks or drafts.
+
+    Raises:
+        NotTheMainAgent: If another agent speaks.
+        NoOnboarding: If the board is not being talked about.
+        OnboardingConfirmed: If the talk is over.
+    """
+    checked_text("content", cmd.said, most=LONGEST_MESSAGE)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        await _main_only(unit, principal)
+        talk = await _of_board(unit, cmd.board)
+        after = talk.hear("assistant", cmd.said, at=now, draft=cmd.said if cmd.complete else None)
+        after = unit.rows(ONBOARDINGS).save(after)
+        if cmd.complete:
+            unit.record(OnboardingMoved(board=talk.board, onboarding=talk.id, stage=after.stage, at=now))
+        unit.result(after.id)
+        await unit.commit()
+    return after
+
+
+async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnboarding) -> Board:
+    """
+    Make the goal the board's, keep what the draft says of the person, and see that the board has a lead; all at once.
+
+    Raises:
+        NoOnboarding: If the board is not being talked about.
+        OnboardingConfirmed: If that was done before.
+        GoalIncomplete: If a goal board lacks objective or metrics.
+    """
+    require(principal, Role.OPERATOR)
+    require_no_agent(principal)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        board = await unit.boards.get(cmd.board)
+        talk = await _of_board(unit, cmd.board)
+        if talk.stage is Stage.CONFIRMED:
+            raise OnboardingConfirmed
+        lead = talk.drafted.get("lead_agent") or {}
+        known_lead = await unit.agents.lead(board.id)
+        new_lead = None if known_lead else await _lead_for(ports, unit, board, lead, at=now)
+        told = await profile_told(unit, principal, talk.drafted.get("user_profile") or {}, at=now)
+        board, updated = board.edit(
+            {
+                "board_type": cmd.board_type,
+                "objective": cmd.objective,
+                "success_metrics": cmd.success_metrics,
+                "target_date": cmd.target_date,
+                "goal_confirmed": True,
+                "goal_source": SOURCE,
+                "gates": evolve(board.gates, require_approval_for_done=not fully_autonomous(lead)),
+            },
+            at=now,
+        )
+        board.check_goal()
+        board = unit.boards.save(board)
+        unit.rows(ONBOARDINGS).save(evolve(talk, stage=Stage.CONFIRMED, updated_at=now))
+        if new_lead is not None:
+            unit.agents.add(new_lead)
+            unit.record(
+                AgentCreated(
+                    agent=new_lead.id, number=new_lead.number, name=new_lead.name, role=new_lead.role,
+                    board=board.id, at=now,
+                )
+            )  # fmt: skip
+        unit.record(
+            updated, *told, OnboardingMoved(board=board.id, onboarding=talk.id, stage=Stage.CONFIRMED, at=now)
+        )
+        unit.result(board.id)
+        await unit.commit()
+    return board
+
+
+def fully_autonomous(lead: Mapping[str, Any]) -> bool:
+    """
+    Whether the drafted lead is to act without asking, in any of the words for it.
+    """
+    profile = lead.get("identity_profile") or {}
+    words = [lead.get("autonomy_level"), *(profile.get(name) for name in ("autonomy_level", "autonomy", "mode"))]
+    for word in filter(None, words):
+        plain = str(word).strip().lower().replace("_", "-")
+        if plain in ("autonomous", "fully-autonomous", "full-autonomy") or ("autonom" in plain and "fully" in plain):
+            return True
+    return False
+
+
+async def _lead_for(ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping[str, Any], *, at: datetime) -> Agent:
+    """
+    A lead as drafted, under a name that nobody in the organization has.
+    """
+    wanted = str(draft.get("name") or LEAD_NAME).strip()[:100] or LEAD_NAME
+    (number,) = await ports.numbers.draw((board.organization, "agent"))
+    name = wanted
+    if await unit.agents.find(name) is not None:
+        name = f"{wanted[:60]} ({board.name[:25]}, {number})"
+    profile = LEAD_PROFILE | dict(draft.get("identity_profile") or {})
+    profile |= {key: draft[key] for key in PREFERENCES if draft.get(key)}
+    return Agent(
+        id=AgentId(ports.ids.new()),
+        number=AgentNumber(number),
+        organization=board.organization,
+        name=name,
+        role="lead",
+        board=board.id,
+        lead=True,
+        session_key=f"agent:lead-{board.id}:main",
+        identity_profile=canonical(profile),
+        created_at=at,
+        updated_at=at,
+    )
+
+
+async def _of_board(unit: UnitOfWork, board: BoardId) -> Onboarding:
+    return _latest(await unit.rows(ONBOARDINGS).every(board=board))
+
+
+def _latest(known: list[Onboarding]) -> Onboarding:
+    if not known:
+        raise NoOnboarding
+    return max(known, key=lambda each: (each.updated_at, each.id))
+
+
+async def _main_only(unit: UnitOfWork, principal: Principal) -> None:
+    if not isinstance(principal, AgentPrincipal) or principal.board is not None:
+        raise NotTheMainAgent(of_a_board=True)
+    agent = await unit.agents.get(principal.agent)
+    if not agent.main:
+        raise NotTheMainAgent(of_a_board=False)
+
+
+def _message(role: str, content: str, at: datetime) -> dict[str, str]:
+    return {"role": role, "content": content, "timestamp": at.isoformat()}

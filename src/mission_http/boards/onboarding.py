@@ -1,0 +1,312 @@
+"""
+Getting a board started by talking about it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import attrs
+import msgspec
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.agents.onboarding import (
+    ONBOARDINGS,
+    AnswerOnboarding,
+    ConfirmOnboarding,
+    NoOnboarding,
+    NotTheMainAgent,
+    Onboarding,
+    OnboardingConfirmed,
+    ReportOnboarding,
+    StartOnboarding,
+    answer_onboarding,
+    confirm_onboarding,
+    latest_onboarding,
+    report_onboarding,
+    start_onboarding,
+)
+from mission_core.boards.model import Board, BoardDenied, BoardNotFound
+from mission_core.ids import BoardId, OnboardingId
+from mission_core.ports import Ports
+from mission_core.values import EMPTY_OBJECT, canonical
+from mission_http.boards.access import AGENT, MIXED, USER, board_in
+from mission_http.boards.answers import one
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import BoardRead, nothing_if_blank, stripped
+from mission_http.boards.wire import JsonObject, board_from, maybe_json, naive
+from mission_http.platform.bodies import body_of, either_body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.shapes import Length, Rule
+
+Words = Annotated[str | None, Length(0, 5000), Rule(nothing_if_blank)]
+Label = Annotated[str, Rule(stripped), Length(1, 2000)]
+
+
+@frozen(kw_only=True)
+class BoardOnboardingStart:
+    pass
+
+
+@frozen(kw_only=True)
+class BoardOnboardingAnswer:
+    answer: Annotated[str, Rule(stripped), Length(1, 9000)]
+    other_text: Annotated[str | None, Length(0, 9000), Rule(nothing_if_blank)] = None
+
+
+@frozen(kw_only=True)
+class BoardOnboardingUserProfile:
+    preferred_name: Words = None
+    pronouns: Words = None
+    timezone: Words = None
+    notes: Words = None
+    context: Words = None
+
+
+@frozen(kw_only=True)
+class BoardOnboardingLeadAgentDraft:
+    name: Annotated[str | None, Length(0, 100), Rule(nothing_if_blank)] = None
+    identity_profile: dict[str, str] | None = None
+    autonomy_level: Literal["ask_first", "balanced", "autonomous"] | None = None
+    verbosity: Literal["concise", "balanced", "detailed"] | None = None
+    output_format: Literal["bullets", "mixed", "narrative"] | None = None
+    update_cadence: Literal["asap", "hourly", "daily", "weekly"] | None = None
+    custom_instructions: Words = None
+
+
+def goal_complete(board_type: str, objective: str | None, success_metrics: JsonObject | None) -> None:
+    """
+    Raises:
+        ValueError: If a goal lacks what makes it one.
+    """
+    if board_type == "goal" and not (objective and maybe_json(success_metrics) not in (None, EMPTY_OBJECT)):
+        raise ValueError("Confirmed goal boards require objective and success_metrics")
+
+
+@frozen(kw_only=True)
+class BoardOnboardingAgentComplete:
+    board_type: Annotated[str, Length(0, 100)]
+    objective: Annotated[str | None, Length(0, 20_000)] = None
+    success_metrics: JsonObject | None = None
+    target_date: datetime | None = None
+    status: Literal["complete"]
+    user_profile: BoardOnboardingUserProfile | None = None
+    lead_agent: BoardOnboardingLeadAgentDraft | None = None
+
+    def __attrs_post_init__(self) -> None:
+        goal_complete(self.board_type, self.objective, self.success_metrics)
+
+
+@frozen(kw_only=True)
+class BoardOnboardingQuestionOption:
+    id: Label
+    label: Label
+
+
+@frozen(kw_only=True)
+class BoardOnboardingAgentQuestion:
+    question: Label
+    options: Annotated[list[BoardOnboardingQuestionOption], Length(1, 50)]
+
+
+@frozen(kw_only=True)
+class BoardOnboardingConfirm:
+    board_type: Annotated[str, Length(0, 100)]
+    objective: Annotated[str | None, Length(0, 20_000)] = None
+    success_metrics: JsonObject | None = None
+    target_date: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        goal_complete(self.board_type, self.objective, self.success_metrics)
+
+
+@frozen(kw_only=True)
+class BoardOnboardingRead:
+    id: UUID
+    board_id: UUID
+    session_key: str
+    status: str
+    messages: list[JsonObject] | None = None
+    draft_goal: BoardOnboardingAgentComplete | None = None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+FORMS: dict[str, type] = {
+    "function-after[validate_goal_fields(), BoardOnboardingAgentComplete]": BoardOnboardingAgentComplete,
+    "BoardOnboardingAgentQuestion": BoardOnboardingAgentQuestion,
+}
+"""What the main agent may send, by what a refusal calls it."""
+
+
+def onboarding_from(talk: Onboarding) -> dict[str, Any]:
+    return {
+        "id": talk.id, "board_id": talk.board, "session_key": talk.session_key, "status": talk.stage.value,
+        "messages": msgspec.Raw(talk.messages.encode()),
+        "draft_goal": msgspec.Raw(talk.draft.encode()) if talk.draft else None,
+        "created_at": naive(talk.created_at), "updated_at": naive(talk.updated_at), "version": talk.version,
+    }  # fmt: skip
+
+
+def instruction(base: str, board: Board) -> str:
+    """
+    What the main agent is told to do: whom to ask what, and how to hand it in.
+    """
+    path = f"{base}/api/v1/agent/boards/{board.id}/onboarding"
+    return (
+        "BOARD ONBOARDING REQUEST\n\n"
+        f"Board: {board.name}\n"
+        f"Description: {board.description or ''}\n\n"
+        "Find out from the person behind this board what it is for, in six to ten questions, one at a time: the goal "
+        "and how its success shows, a name for the board's lead (a first name is best), how they like to work "
+        "together, and at the end one open question with room for anything else (an option whose answer is free "
+        "text).\n"
+        f"Speak over HTTP only: POST {path} with your X-Agent-Token. GET {base}/api/v1/boards/{board.id}/onboarding "
+        "shows the answers.\n"
+        'A question: {"question": "...", "options": [{"id": "1", "label": "..."}]}\n'
+        'When you know enough: {"status": "complete", "board_type": "goal" or "general", "objective": "...", '
+        '"success_metrics": {...}, "target_date": null or an ISO date, "user_profile": {"preferred_name", '
+        '"pronouns", "timezone", "notes", "context"}, "lead_agent": {"name", "identity_profile": {...}, '
+        '"autonomy_level": "ask_first" | "balanced" | "autonomous", "verbosity": "concise" | "balanced" | '
+        '"detailed", "output_format": "bullets" | "mixed" | "narrative", "update_cadence": "asap" | "hourly" | '
+        '"daily" | "weekly", "custom_instructions"}}\n'
+        "A goal board needs an objective and success metrics."
+    )
+
+
+async def get_onboarding(request: Request) -> Response:
+    """
+    Read how far the talk about a board has come.
+
+    The organization's main agent may read it too.
+    """
+    board = await board_in(request)
+    return one(onboarding_from(await latest_onboarding(ports_of(request), principal_of(request), board)))
+
+
+async def start(request: Request) -> Response:
+    """
+    Begin to talk about a board, unless it is being talked about already.
+
+    The main agent finds its instructions in the first message.
+    """
+    board = await board_in(request)
+    await body_of(request, BoardOnboardingStart)
+    base = str(request.base_url).rstrip("/")
+    command = StartOnboarding(board=board, instruct=lambda found: instruction(base, found))
+    return one(onboarding_from(await once(request, start_onboarding, command, _talk_again)))
+
+
+async def answer(request: Request) -> Response:
+    """
+    Answer the main agent's question.
+    """
+    board = await board_in(request)
+    body = await body_of(request, BoardOnboardingAnswer)
+    said = f"{body.answer}: {body.other_text}" if body.other_text else body.answer
+    command = AnswerOnboarding(board=board, answer=said)
+    return one(onboarding_from(await once(request, answer_onboarding, command, _talk_again)))
+
+
+async def report(request: Request) -> Response:
+    """
+    Ask a person the next question about a board, or hand in what came of it, as the main agent.
+    """
+    board = await board_in(request)
+    body = await either_body_of(request, FORMS)
+    complete = isinstance(body, BoardOnboardingAgentComplete)
+    plain = _plain(attrs.asdict(body))
+    if complete and body.success_metrics is not None:
+        plain["success_metrics"] = msgspec.json.decode(body.success_metrics)
+    said = canonical(plain)
+    command = ReportOnboarding(board=board, said=said, complete=complete)
+    return one(onboarding_from(await once(request, report_onboarding, command, _talk_again)))
+
+
+async def confirm(request: Request) -> Response:
+    """
+    Make the goal that was talked about the board's, and see that the board has a lead.
+
+    A lead who is fully autonomous as drafted needs no approval to finish work.
+    """
+    board = await board_in(request)
+    body = await body_of(request, BoardOnboardingConfirm)
+    command = ConfirmOnboarding(
+        board=board, board_type=body.board_type, objective=body.objective,
+        success_metrics=maybe_json(body.success_metrics), target_date=body.target_date,
+    )  # fmt: skip
+    await once(request, confirm_onboarding, command, _board_again)
+    return one(board_from(await ports_of(request).reads.boards.get(principal_of(request), board)))
+
+
+async def _talk_again(ports: Ports, principal: Principal, talk: UUID) -> Onboarding:
+    async with ports.unit(principal) as unit:
+        return await unit.rows(ONBOARDINGS).get(OnboardingId(talk))
+
+
+async def _board_again(ports: Ports, principal: Principal, board: UUID) -> Board:
+    async with ports.unit(principal) as unit:
+        return await unit.boards.get(BoardId(board))
+
+
+def _plain(value: Any) -> Any:
+    """
+    The value without what is null.
+    """
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+TALK = "/boards/{board_id}/onboarding"
+TAGS = ("board-onboarding",)
+REFUSES = (BoardNotFound, BoardDenied, NoOnboarding)
+EITHER = BoardOnboardingAgentComplete | BoardOnboardingAgentQuestion
+ENDPOINTS = [
+    Endpoint(
+        "GET", TALK, get_onboarding, gives=BoardOnboardingRead, who=MIXED, tags=TAGS, refuses=REFUSES,
+        operation_id="get_onboarding_api_v1_boards__board_id__onboarding_get",
+    ),
+    Endpoint(
+        "POST", TALK + "/start", start, takes=BoardOnboardingStart, gives=BoardOnboardingRead, who=USER, tags=TAGS,
+        headers=(IDEMPOTENCY_KEY,), refuses=REFUSES,
+        operation_id="start_onboarding_api_v1_boards__board_id__onboarding_start_post",
+    ),
+    Endpoint(
+        "POST", TALK + "/answer", answer, takes=BoardOnboardingAnswer, gives=BoardOnboardingRead, who=USER, tags=TAGS,
+        headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
+        operation_id="answer_onboarding_api_v1_boards__board_id__onboarding_answer_post",
+    ),
+    Endpoint(
+        "POST", TALK + "/agent", report, takes=EITHER, gives=BoardOnboardingRead, who=AGENT, tags=TAGS,
+        headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed, NotTheMainAgent),
+        operation_id="agent_onboarding_update_api_v1_boards__board_id__onboarding_agent_post",
+    ),
+    Endpoint(
+        "POST", TALK + "/confirm", confirm, takes=BoardOnboardingConfirm, gives=BoardRead, who=USER, tags=TAGS,
+        headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
+        operation_id="confirm_onboarding_api_v1_boards__board_id__onboarding_confirm_post",
+    ),
+    Endpoint(
+        "POST", "/agent" + TALK, report, takes=EITHER, gives=BoardOnboardingRead, who=AGENT,
+        tags=("agent", "agent-lead", "agent-worker"), headers=(IDEMPOTENCY_KEY,),
+        extra=told(
+            "agent_board_onboarding_update",
+            ["You are the main agent, and a person is to tell you what a board is for."],
+            unless=["You belong to a board: its goal is not yours to draft."],
+            effects=["The question or the draft is shown to the person."],
+        ),
+        refuses=(*REFUSES, OnboardingConfirmed, NotTheMainAgent),
+        operation_id="update_onboarding_api_v1_agent_boards__board_id__onboarding_post",
+    ),
+]  # fmt: skip
