@@ -3,7 +3,7 @@ Hypothesis strategies for the core's entities. Each builds through the real cons
 fields: `tasks(status=st.just(Status.DONE))`.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -12,7 +12,9 @@ from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, 
 from mission_core.accounts.people import Person
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.agents.onboarding import Onboarding, Stage
+from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
 from mission_core.boards.model import Board, BoardCreated, BoardStatus, BoardUpdated, GateSet
+from mission_core.boards.tags import Tag
 from mission_core.events.model import Actor
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.facts import (
@@ -220,6 +222,8 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "estimated_hours": maybe(hours),
         "actual_hours": maybe(hours),
         "tags": st.lists(names, max_size=5).map(tuple),
+        "tag_ids": st.lists(ids, max_size=3, unique=True).map(tuple),
+        "field_values": st.dictionaries(ids.map(str), json_values, max_size=3).map(canonical),
         "metadata": json_objects,
         "result": maybe(st.sampled_from(Result)),
         "error_message": maybe(texts()),
@@ -359,5 +363,46 @@ def onboardings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Onboard
     return st.builds(Onboarding, **(own | fixed))
 
 
-plain = {Comment: comments, Person: people, Onboarding: onboardings}
+def tags(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Tag]:
+    """
+    Tags that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "name": names, "slug": names, "description": maybe(texts()),
+        "color": st.from_regex("[0-9a-f]{6}", fullmatch=True), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(Tag, **(own | fixed))
+
+
+@st.composite
+def custom_fields(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> CustomField:
+    """
+    Custom fields that could exist, each with a default that it takes.
+    """
+    field_type = draw(fixed.pop("field_type", st.sampled_from(FieldType)))
+    own: dict[str, st.SearchStrategy[object]] = {
+        "id": ids, "organization": ids, "field_key": names, "label": names,
+        "ui_visibility": st.sampled_from(Visibility),
+        "validation_regex": maybe(st.just(r"(?s).*")) if field_type in TEXTUAL else st.none(),
+        "description": maybe(texts()), "required": st.booleans(),
+        "default_value": maybe(values_of[field_type].map(canonical)),
+        "boards": st.lists(ids, max_size=3, unique=True).map(tuple), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return CustomField(field_type=field_type, **{name: draw(each) for name, each in (own | fixed).items()})
+
+
+values_of: dict[FieldType, st.SearchStrategy[object]] = {
+    FieldType.TEXT: texts(),
+    FieldType.TEXT_LONG: texts(),
+    FieldType.INTEGER: st.integers(),
+    FieldType.DECIMAL: st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    FieldType.BOOLEAN: st.booleans(),
+    FieldType.DATE: st.dates().map(date.isoformat),
+    FieldType.DATE_TIME: st.datetimes(timezones=st.none() | st.just(UTC)).map(datetime.isoformat),
+    FieldType.URL: st.sampled_from(["http://a", "https://example.org/x?y=1#z", "https://[::1]:8080/"]),
+    FieldType.JSON: st.lists(json_values, max_size=3) | st.dictionaries(texts(most=10), json_values, max_size=3),
+}
+"""Values that a field of each type takes."""
+
+plain = {Comment: comments, Person: people, Onboarding: onboardings, Tag: tags, CustomField: custom_fields}
 """The strategies of plain rows, by their class."""

@@ -21,6 +21,8 @@ RunId = NewType("RunId", UUID)
 OrderId = NewType("OrderId", UUID)
 OnboardingId = NewType("OnboardingId", UUID)
 CommentId = NewType("CommentId", UUID)
+TagId = NewType("TagId", UUID)
+FieldId = NewType("FieldId", UUID)
 
 ApiKeyNumber = NewType("ApiKeyNumber", int)
 BoardNumber = NewType("BoardNumber", int)

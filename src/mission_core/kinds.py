@@ -61,6 +61,8 @@ class Kind(Generic[P]):
             them is None share nothing.
         found_by: Fields by which rows are found.
         goes_with: Fields that hold the id of another entity, with whose removal the row goes.
+        carried: Whether tasks carry its rows by id. A task that takes one up relies on it.
+        in_use: The refusal of removing a row that a task carries; without one, tasks drop it.
     """
 
     entity: type[P]
@@ -69,6 +71,8 @@ class Kind(Generic[P]):
     unique: Mapping[tuple[str, ...], type[Conflict]] = field(factory=dict)
     found_by: tuple[tuple[str, ...], ...] = ()
     goes_with: Mapping[str, type] = field(factory=dict)
+    carried: bool = False
+    in_use: type[Conflict] | None = None
 
 
 class Rows(Protocol[P]):

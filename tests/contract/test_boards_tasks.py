@@ -33,7 +33,7 @@ async def test_a_new_task_has_the_documented_defaults(boards, clock):
         "updated_at": now,
         "blocked_by_task_ids": [],
         "is_blocked": False,
-        "custom_field_values": None,
+        "custom_field_values": {},
         "core_status": "inbox",
         "assignee": None,
         "depends_on": [],

@@ -24,11 +24,14 @@ FEW = settings(max_examples=examples(10), suppress_health_check=[HealthCheck.fun
 
 async def own(world: World, kind: Any, row: Any) -> Any:
     """
-    The row as one of the world's organization, with an id and a number that are free.
+    The row as one of the world's organization, with an id, a number and unique words that are free.
     """
     changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": world.me.organization}
     if "number" in fields_dict(kind.entity):
         (changed["number"],) = await world.ports.numbers.draw((world.me.organization, kind.name))
+    for name in {name for fields in kind.unique for name in fields}:
+        if isinstance(getattr(row, name), str):
+            changed[name] = f"{getattr(row, name)} {changed['id']}"
     return evolve(row, **changed)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from mission_adapters.clocks import SystemClock
-from mission_adapters.kinds import KINDS
+from mission_adapters.kinds import KIND_OF, KINDS
 from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, UsedKeys
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
@@ -99,7 +99,7 @@ class MemoryStore:
         self.reads = MemoryReads(
             MemoryBoardReads(boards, tasks, self.numbers),
             MemoryAgentReads(agents, keys),
-            MemoryTaskReads(boards, agents, tasks, runs),
+            MemoryTaskReads(boards, agents, tasks, runs, self.plain),
             self.used,
             MemoryRowReads(self.plain),
             self.credentials,
@@ -191,6 +191,9 @@ class MemoryStore:
             return
         for kind, name in GOES_WITH.get(type(row), ()):
             self.plain[kind].drop_with(name, row)
+        own = KIND_OF.get(type(row))
+        if own is not None and own.in_use is not None and self.tasks.carrying.count(row.id):
+            raise own.in_use
         self.tables[type(row)].drop(row.id)
         if isinstance(row, Task) and self.tasks.dependents.count(row.id):
             raise StaleWrite("task", row.id)  # a dependency on it was added in the meantime

@@ -12,21 +12,25 @@ from attrs import frozen
 
 from mission_adapters.memory.tables import granted
 from mission_core.accounts.model import Principal, board_of
+from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
 from mission_core.boards.model import Board
+from mission_core.boards.tags import TAGS, Tag
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import Dependency, Reading, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.runs import Run
 from mission_core.values import Listed, canonical, micros, name_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.plain import PlainTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
-    from mission_core.ids import TaskId, TaskNumber
+    from mission_core.ids import TagId, TaskId, TaskNumber
+    from mission_core.kinds import Kind
     from mission_core.values import Page
 
 UNDER_WAY = frozenset({Status.ASSIGNED, Status.IN_PROGRESS})
@@ -34,7 +38,7 @@ EVERY = TaskFilter()
 AS_THEY_ARE = (
     "number", "ticket", "title", "description", "priority", "creator_name", "metadata", "error_message", "resolution",
     "output", "feedback_rating", "feedback_notes", "retry_count", "fence", "attempts", "max_attempts", "hand_over",
-    "version",
+    "version", "field_values",
 )  # fmt: skip
 MOMENTS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "started_at", "completed_at")
 
@@ -49,12 +53,13 @@ class MemoryTaskReads:
     agents: AgentTable
     tasks: TaskTable
     run_table: RunTable
+    plain: dict[Kind[Any], PlainTable[Any]]
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
         """
         One task.
         """
-        return self._row(self.tasks.find(principal, task))
+        return self._rows(principal, [self.tasks.find(principal, task)])[0]
 
     async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
         """
@@ -65,14 +70,14 @@ class MemoryTaskReads:
         found = [task for task in self._visible(principal) if self._fits(task, wanted)]
         rest = found if page.after is None else [task for task in found if task.number < page.after]
         shown = rest[page.offset : page.offset + page.limit]
-        return Listed([self._row(self.tasks.resolved(task)) for task in shown], len(found))
+        return Listed(self._rows(principal, map(self.tasks.resolved, shown)), len(found))
 
     def _page_of_all(self, principal: Principal, page: Page) -> Listed:
         places = self.tasks.in_order.of(principal.organization)
         below = len(places) if page.after is None else bisect_left(places, (page.after,))
         end = max(below - page.offset, 0)
         shown = self.tasks.each(id for _, id in reversed(places[max(end - page.limit, 0) : end]))
-        return Listed([self._row(self.tasks.resolved(task)) for task in shown], len(places))
+        return Listed(self._rows(principal, map(self.tasks.resolved, shown)), len(places))
 
     async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
         """
@@ -96,7 +101,16 @@ class MemoryTaskReads:
         found = sorted(
             (task for task in tasks if task.status in UNDER_WAY), key=lambda task: (task.rank, task.number)
         )
-        return [self._row(self.tasks.resolved(task)) for task in found[:limit]]
+        return self._rows(principal, map(self.tasks.resolved, found[:limit]))
+
+    async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
+        """
+        How many tasks have each of these tags.
+        """
+        known = self.plain[TAGS].rows
+        own = (each for each in tags if each in known and known[each].organization == principal.organization)
+        counted = {each: self.tasks.carrying.count(each) for each in own}
+        return {each: count for each, count in counted.items() if count}
 
     async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:
         """
@@ -130,12 +144,24 @@ class MemoryTaskReads:
         assignee = self.tasks.resolved(task).assignee
         return assignee.agent if assignee else None
 
-    def _row(self, task: Task) -> TaskRow:
-        depends_on = [self.tasks.rows[each] for each in task.depends_on if each in self.tasks.rows]
-        return task_row(task, self.boards.rows[task.board], depends_on)
+    def _rows(self, principal: Principal, tasks: Iterable[Task]) -> list[TaskRow]:
+        asked = by_board(self.plain[CUSTOM_FIELDS].matching(principal, {}))
+        known = self.plain[TAGS].rows
+        return [
+            task_row(
+                task,
+                self.boards.rows[task.board],
+                [self.tasks.rows[each] for each in task.depends_on if each in self.tasks.rows],
+                tuple(known[each] for each in task.tag_ids if each in known),
+                asked.get(task.board.bytes, ()),
+            )
+            for task in tasks
+        ]
 
 
-def task_row(task: Task, board: Board, depends_on: list[Task]) -> TaskRow:
+def task_row(
+    task: Task, board: Board, depends_on: list[Task], tagged: tuple[Tag, ...], fields: tuple[CustomField, ...]
+) -> TaskRow:
     """
     The task as reads show it, its assignee's agent found already.
     """
@@ -160,9 +186,12 @@ def task_row(task: Task, board: Board, depends_on: list[Task]) -> TaskRow:
         depends_on=b"".join(each.bytes for each in task.depends_on),
         result=task.result.value if task.result else None,
         recorded=int(task.recorded),
+        tag_ids=b"".join(each.bytes for each in task.tag_ids) or None,
         dependencies=tuple(
             Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on
         ),
+        tagged=tagged,
+        fields=fields,
     )
 
 

@@ -39,12 +39,13 @@ class TaskTable(Table[Task]):
         self.touched: dict[UUID, Task | None] = {}
         self.by_number = Unique[Task](numbered, Conflict)
         self.dependents = Groups[Task](lambda task: set(task.depends_on))
+        self.carrying = Groups[Task](lambda task: task.carries)
         self.on_board = Groups[Task](lambda task: (task.board,))
         self.of_name = Groups[Task](_name_of)
         self.in_order = Lines[Task](lambda task: [(task.organization, (task.number, task.id))])
         self.queue = Lines[Task](self._places)
         self.resting = Lines[Task](self._rest_of)
-        indexes = (self.dependents, self.on_board, self.of_name, self.in_order, self.queue, self.resting)
+        indexes = (self.dependents, self.carrying, self.on_board, self.of_name, self.in_order, self.queue, self.resting)
         super().__init__("task", journal, (self.by_number,), indexes)
 
     def find(self, principal: Principal, task: TaskId | TaskNumber) -> Task:

@@ -8,15 +8,16 @@ other in a circle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
 from attrs import evolve
-from sqlalchemy import delete, exists, insert, update
+from sqlalchemy import Executable, Table, delete, exists, insert, update
 
+from mission_adapters.kinds import KIND_OF
 from mission_adapters.sql.agents import presence_from
 from mission_adapters.sql.log import appended, lock_head
 from mission_adapters.sql.once import settle_key, take_key
@@ -28,8 +29,8 @@ from mission_adapters.sql.pulses import pulsed
 from mission_adapters.sql.queue import requeued
 from mission_adapters.sql.rows import KEPT, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
 from mission_adapters.sql.session import Ask, Steps, Violated
-from mission_adapters.sql.statements import Statement, value
-from mission_adapters.sql.tables import agents, api_keys, dependencies, tasks
+from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, tasks
 from mission_adapters.sql.tallies import tallied
 from mission_adapters.unit import GOES_WITH, LOCK_ORDER, Reliance, Remembered, Write
 from mission_core.accounts.model import ApiKey
@@ -73,6 +74,9 @@ WAIT_NO_MORE: Final = Statement(
     )
 )
 WAIT: Final = Statement(insert(dependencies))
+DROP: Final = Statement(delete(marks).where(marks.c.task == value("task"), marks.c.mark == value("mark")))
+CARRY: Final = Statement(insert(marks))
+DROP_EVERYWHERE: Final = Statement(delete(marks).where(marks.c.mark == value("key")))
 DELETE_TASK: Final = Statement(
     delete(tasks).where(tasks.c.id == value("key"), ~exists().where(dependencies.c.depends_on == value("key")))
 )
@@ -179,9 +183,12 @@ def _only_heard(remembered: Remembered) -> bool:
 
 def _remove_and_add(dialect: str, remembered: Remembered) -> Steps[None]:
     writes = sorted(remembered.writes.values(), key=_place_of)
-    gone, come = _dependencies(writes)
+    gone, come = _links(writes, "depends_on", lambda task: task.depends_on)
+    dropped, taken = _links(writes, "mark", lambda task: task.carries)
     if gone:
         yield WAIT_NO_MORE.many(dialect, gone)
+    if dropped:
+        yield DROP.many(dialect, dropped)
     for write in writes:
         if write.after is None:
             yield from _remove(dialect, write.before)
@@ -191,6 +198,8 @@ def _remove_and_add(dialect: str, remembered: Remembered) -> Steps[None]:
             yield from insert_row(dialect, evolve(write.after, presence=heard.presence) if heard else write.after)
     if come:
         yield WAIT.many(dialect, come)
+    if taken:
+        yield CARRY.many(dialect, taken)
 
 
 def _place_of(write: Write) -> tuple[int, UUID]:
@@ -205,13 +214,31 @@ def _remove(dialect: str, row: Any) -> Steps[None]:
         # Its row is locked since a moment ago, so whoever came to depend on it before has committed and is seen here.
         if not (yield DELETE_TASK.count(dialect, key=row.id.bytes)):
             raise StaleWrite("task", row.id)
-    else:
-        yield delete_of(KEPT[type(row)].table).count(dialect, key=row.id.bytes)
+        return
+    plain, table = KIND_OF.get(type(row)), KEPT[type(row)].table
+    if plain is not None and plain.in_use is not None:
+        # Likewise: whoever took it up before has committed.
+        if not (yield delete_unused(table).count(dialect, key=row.id.bytes)):
+            raise plain.in_use
+        return
+    if plain is not None and plain.carried:
+        yield DROP_EVERYWHERE.count(dialect, key=row.id.bytes)
+    yield delete_of(table).count(dialect, key=row.id.bytes)
 
 
-def _dependencies(writes: Iterable[Write]) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:
+@shaped
+def delete_unused(table: Table) -> Executable:
     """
-    Which tasks no longer wait for which, and which do from now on.
+    Remove one row that no task carries.
+    """
+    return delete(table).where(table.c.id == value("key"), ~exists().where(marks.c.mark == value("key")))
+
+
+def _links(
+    writes: Iterable[Write], name: str, ids_of: Callable[[Task], Collection[UUID]]
+) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:
+    """
+    Which tasks no longer name which ids, and which do from now on.
     """
     gone: list[dict[str, bytes]] = []
     come: list[dict[str, bytes]] = []
@@ -219,11 +246,11 @@ def _dependencies(writes: Iterable[Write]) -> tuple[list[dict[str, bytes]], list
         shape = write.after or write.before
         if not isinstance(shape, Task):
             continue
-        was = write.before.depends_on if write.before else ()
-        now = write.after.depends_on if write.after else ()
+        was = ids_of(write.before) if write.before else ()
+        now = ids_of(write.after) if write.after else ()
         if was != now:
-            gone += [{"task": shape.id.bytes, "depends_on": each.bytes} for each in was if each not in now]
-            come += [{"task": shape.id.bytes, "depends_on": each.bytes} for each in now if each not in was]
+            gone += [{"task": shape.id.bytes, name: each.bytes} for each in was if each not in now]
+            come += [{"task": shape.id.bytes, name: each.bytes} for each in now if each not in was]
     return gone, come
 
 

@@ -222,6 +222,8 @@ tasks = table(
     may("started_at", INTEGER),
     may("completed_at", INTEGER),
     must("version", INTEGER),
+    may("tag_ids", ID),
+    must("field_values", TEXT, at_first="'{}'"),
     may("begun_at", INTEGER),
     may("done_at", INTEGER),
     UniqueConstraint("organization", "number"),
@@ -252,6 +254,15 @@ dependencies = table(
     key=("task", "depends_on"),
     narrow=True,
 )
+
+marks = table(
+    "marks",
+    must("mark", ID),
+    must("task", ID),
+    key=("mark", "task"),
+    narrow=True,
+)
+"""Which tasks carry a tag or a value of a custom field, to be found by either."""
 
 queue = table(
     "queue",

@@ -5,22 +5,26 @@ Reading tasks as rows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Select, Table, cast, func, select
+from sqlalchemy import ColumnElement, Executable, Select, Table, cast, exists, func, select
 
 from mission_adapters.sql.columns import INTEGER
 from mission_adapters.sql.grants import sees
 from mission_adapters.sql.loads import ASSIGNEE_AGENT
+from mission_adapters.sql.mapping import id_from
+from mission_adapters.sql.plain import SHELVES, rows_where
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
-from mission_adapters.sql.tables import agents, boards, dependencies, tallies, tasks, under_way, workloads
+from mission_adapters.sql.tables import agents, boards, dependencies, marks, tallies, tasks, under_way, workloads
 from mission_core.accounts.model import board_of
+from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
 from mission_core.boards.model import BoardDenied
+from mission_core.boards.tags import TAGS, Tag
 from mission_core.ids import BoardId
 from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.queries import Dependency, TaskRow
@@ -28,11 +32,13 @@ from mission_core.values import Listed, name_key
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.ids import TaskId, TaskNumber
+    from mission_core.ids import OrganizationId, TagId, TaskId, TaskNumber
     from mission_core.tasks.queries import Reading, RunRow, TaskFilter
     from mission_core.values import Page
 
 Given = dict[str, Any]
+T = TypeVar("T")
+tags, custom_fields = SHELVES[TAGS].table, SHELVES[CUSTOM_FIELDS].table
 _own: Final = value("organization")
 _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
     "board_number": boards.c.number,
@@ -40,11 +46,12 @@ _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
     "ticket_prefix": boards.c.ticket_prefix,
     "assignee_agent": ASSIGNEE_AGENT,
 }
-FIELDS: Final = TaskRow._fields[:-1]
-"""What the statement selects, in the order of the row's fields; the dependencies come from another."""
-ID, BOARD, DEPENDS_ON = (FIELDS.index(name) for name in ("id", "board", "depends_on"))
+FIELDS: Final = TaskRow._fields[:-3]
+"""What the statement selects, in the order of the row's fields; the rest is asked for where there is any."""
+ID, BOARD, DEPENDS_ON, TAG_IDS = (FIELDS.index(name) for name in ("id", "board", "depends_on", "tag_ids"))
+_any_field: Final = exists().where(custom_fields.c.organization == _own).label("any_field")
 ROWS: Final[Select[Any]] = (
-    select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS))
+    select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS), _any_field)
     .select_from(tasks.join(boards, boards.c.id == tasks.c.board))
     .where(tasks.c.organization == _own)
 )
@@ -52,6 +59,15 @@ DEPENDENCIES: Final = Statement(
     select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
     .join(tasks, tasks.c.id == dependencies.c.depends_on)
     .where(among(dependencies.c.task, "tasks", Ids()))
+)
+NAMED_TAGS: Final = Statement(
+    select(*tags.c).where(tags.c.organization == _own, among(tags.c.id, "tags", Ids()))
+)
+COUNT_BY_TAG: Final = Statement(
+    select(marks.c.mark, func.count())
+    .select_from(marks.join(tags, tags.c.id == marks.c.mark))
+    .where(tags.c.organization == _own, among(marks.c.mark, "tags", Ids()))
+    .group_by(marks.c.mark)
 )
 DEEP: Final = 1000
 """From which offset on a page is far down."""
@@ -164,7 +180,7 @@ class SqlTaskReads:
                 raise TaskNotFound
             if not sees(principal, BoardId(UUID(bytes=found[0][BOARD]))):
                 raise BoardDenied
-            rows = yield from _shown(dialect, found)
+            rows = yield from _shown(dialect, principal.organization, found)
             return rows[0]
 
         return await self.session.read(steps)
@@ -183,7 +199,7 @@ class SqlTaskReads:
 
         def steps() -> Steps[Listed]:
             found = yield (_page if page.offset < DEEP else _deep_page)(*paged)(dialect, **given, **limits)
-            rows = yield from _shown(dialect, found)
+            rows = yield from _shown(dialect, principal.organization, found)
             if page.after is None and 0 < len(rows) < page.limit:
                 return Listed(rows, page.offset + len(rows))  # the last page tells the total itself
             ((total,),) = yield _total(*shape)(dialect, **given)
@@ -214,8 +230,21 @@ class SqlTaskReads:
 
         def steps() -> Steps[list[TaskRow]]:
             found = yield _under_way(*given)(dialect, organization=own, limit=limit, **given)
-            rows = yield from _shown(dialect, found)
+            rows = yield from _shown(dialect, principal.organization, found)
             return rows
+
+        return await self.session.read(steps)
+
+    async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
+        """
+        How many tasks have each of these tags.
+        """
+        dialect, own = self.session.dialect, principal.organization.bytes
+        ids = sorted(each.bytes for each in tags)
+
+        def steps() -> Steps[dict[TagId, int]]:
+            found = yield COUNT_BY_TAG(dialect, organization=own, tags=ids)
+            return {id_from(tag): count for tag, count in found}
 
         return await self.session.read(steps)
 
@@ -262,19 +291,43 @@ def _asked(principal: Principal, wanted: TaskFilter) -> Given:
     return given
 
 
-def _shown(dialect: str, found: list[Any]) -> Steps[list[TaskRow]]:
+def _shown(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[list[TaskRow]]:
     """
-    The rows with their dependencies, which are asked for only if there are any.
+    The rows with their dependencies, tags and custom fields, which are asked for only if there are any.
     """
-    waiting = [row[ID] for row in found if row[DEPENDS_ON]]
-    if not waiting:
-        return [TaskRow._make((*row, ())) for row in found]
+    if not found:
+        return []
     known: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
-    for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
-        known[task][id] = Dependency(id, number, status == Status.DONE.value)
-    return [TaskRow._make((*row, _in_order(row[DEPENDS_ON], known[row[ID]]))) for row in found]
+    waiting = [row[ID] for row in found if row[DEPENDS_ON]]
+    if waiting:
+        for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
+            known[task][id] = Dependency(id, number, status == Status.DONE.value)
+    named: dict[bytes, Tag] = {}
+    tag_ids = {id for row in found if row[TAG_IDS] for id in _each(row[TAG_IDS])}
+    if tag_ids:
+        for row in (yield NAMED_TAGS(dialect, organization=organization.bytes, tags=sorted(tag_ids))):
+            tag = SHELVES[TAGS].entity_from(row)
+            named[tag.id.bytes] = tag
+    asked: dict[bytes, tuple[CustomField, ...]] = {}
+    if found[0][-1]:
+        rows = yield rows_where(CUSTOM_FIELDS)(dialect, organization=organization.bytes)
+        asked = by_board(SHELVES[CUSTOM_FIELDS].entity_from(row) for row in rows)
+    return [
+        TaskRow._make(
+            (
+                *tuple(row)[:-1],
+                _in_order(row[DEPENDS_ON], known[row[ID]]) if row[DEPENDS_ON] else (),
+                _in_order(row[TAG_IDS], named) if row[TAG_IDS] else (),
+                asked.get(row[BOARD], ()),
+            )
+        )
+        for row in found
+    ]
 
 
-def _in_order(depends_on: bytes, known: dict[bytes, Dependency]) -> tuple[Dependency, ...]:
-    ids = (depends_on[at : at + 16] for at in range(0, len(depends_on), 16))
-    return tuple(known[id] for id in ids if id in known)
+def _each(ids: bytes) -> Iterable[bytes]:
+    return (ids[at : at + 16] for at in range(0, len(ids), 16))
+
+
+def _in_order(ids: bytes, known: Mapping[bytes, T]) -> tuple[T, ...]:
+    return tuple(known[id] for id in _each(ids) if id in known)

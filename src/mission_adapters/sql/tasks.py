@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from mission_adapters.sql.mapping import (
     Row,
@@ -19,7 +20,6 @@ from mission_adapters.sql.mapping import (
     trusted,
 )
 from mission_core.events.model import Actor
-from mission_core.ids import TaskId
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Link
 from mission_core.tasks.runs import Assignee, Result
@@ -76,6 +76,8 @@ def row_from(task: Task) -> Row:
         "hand_over": task.hand_over,
         **_clocks_from(task),
         "version": task.version,
+        "tag_ids": joined(task.tag_ids) if task.tag_ids else None,
+        "field_values": task.field_values,
         "begun_at": maybe_micros(task.begun_at),
         "done_at": maybe_micros(task.done_at),
     }
@@ -136,6 +138,8 @@ def task_from(row: Mapping[str, Any]) -> Task:
         completed_at=maybe_moment(row["completed_at"]),
         begun_at=maybe_moment(row["begun_at"]),
         version=row["version"],
+        tag_ids=split(row["tag_ids"]) if row["tag_ids"] else (),
+        field_values=row["field_values"],
     )
 
 
@@ -152,14 +156,14 @@ def link_from(row: Mapping[str, Any]) -> Link:
     )
 
 
-def joined(ids: Iterable[TaskId]) -> bytes:
+def joined(ids: Iterable[UUID]) -> bytes:
     """
     Ids one after the other, 16 bytes each.
     """
     return b"".join(each.bytes for each in ids)
 
 
-def split(ids: bytes) -> tuple[TaskId, ...]:
+def split(ids: bytes) -> tuple[Any, ...]:
     """
     The ids that were joined.
     """

@@ -4,16 +4,18 @@ Tasks: what is to be done, where it stands, and what a move does to it.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Actor
-from mission_core.ids import BoardId, OrganizationId, RunId, TaskId, TaskNumber
+from mission_core.ids import BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
 from mission_core.tasks.facts import TaskClaimed, TaskMoved
 from mission_core.tasks.runs import (
     Assignee,
@@ -226,6 +228,9 @@ class Task:
 
     *fence* is the last one given out, *attempts* how many runs have been spent, *run* the live one if there is any.
     *started_at* is when the work under way began, *begun_at* when any work on it first did.
+
+    *tags* are words that are no tags of the organization; those it carries by id, in the order in which it got them.
+    *field_values* holds the values of its custom fields by their ids.
     """
 
     id: TaskId
@@ -259,6 +264,8 @@ class Task:
     attempts: int = field(default=0, validator=whole(0))
     max_attempts: int = field(default=5, validator=whole(1, 1000))
     run: RunId | None = None
+    tag_ids: tuple[TagId, ...] = ()
+    field_values: JsonText = field(default=EMPTY_OBJECT, validator=json_kept)
     hand_over: str | None = field(default=None, validator=optional(text(most=5000)))
     created_at: datetime = field(validator=aware)
     updated_at: datetime = field(validator=aware)
@@ -274,6 +281,14 @@ class Task:
         Where its priority stands in the queue; an unknown one comes last.
         """
         return PRIORITY_RANK.get(self.priority, 4)
+
+    @property
+    def carries(self) -> frozenset[UUID]:
+        """
+        The tags it has, or had when they were there, and the custom fields it has values of.
+        """
+        fields = () if self.field_values == EMPTY_OBJECT else map(UUID, json.loads(self.field_values))
+        return frozenset((*self.tag_ids, *fields))
 
     @property
     def finished(self) -> bool:

@@ -6,11 +6,14 @@ Ids are 16 bytes, moments microseconds since 1970, JSON columns their text.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attrs import frozen
 
-from mission_core.ids import AgentId, BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.boards.custom_fields import CustomField
+from mission_core.boards.tags import Tag
+from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
 from mission_core.tasks.model import Status
 from mission_core.values import JsonText
 
@@ -33,7 +36,7 @@ class Dependency(NamedTuple):
 
 class TaskRow(NamedTuple):
     """
-    A task with what lists show of its board and assignee.
+    A task with what lists show of its board and assignee, the tags it has, and the custom fields of its board.
     """
 
     id: bytes
@@ -77,7 +80,11 @@ class TaskRow(NamedTuple):
     started_at: int | None
     completed_at: int | None
     version: int
+    field_values: JsonText
+    tag_ids: bytes | None
     dependencies: tuple[Dependency, ...] = ()
+    tagged: tuple[Tag, ...] = ()
+    fields: tuple[CustomField, ...] = ()
 
 
 class RunRow(NamedTuple):
@@ -169,6 +176,11 @@ class TaskReads(Protocol):
     async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """
         Tasks in assigned or in_progress of that name, whatever its case: by priority (critical first), oldest first.
+        """
+
+    async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
+        """
+        How many tasks have each of these tags; none is told of a tag that no task has.
         """
 
     async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:

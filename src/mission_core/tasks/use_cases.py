@@ -4,6 +4,7 @@ Making, editing and removing tasks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ from attrs import asdict, evolve, frozen
 from mission_core.accounts.model import Principal, Role, require
 from mission_core.boards.model import Board, BoardNotFound, BoardStatus
 from mission_core.events.model import Fact
-from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.ids import BoardId, BoardNumber, TagId, TaskId, TaskNumber
 from mission_core.tasks.commenting import called_in, composed, has_spoken
 from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.dependencies import AT_REST, depending, open_dependencies
 from mission_core.tasks.facts import TaskAssigned, TaskCreated, TaskDeleted, TaskUpdated
+from mission_core.tasks.fields import carrying
 from mission_core.tasks.mentions import Callee, Calling
 from mission_core.tasks.model import (
     FINISHED,
@@ -53,6 +55,9 @@ class Manner(Enum):
 class CreateTask:
     """
     Make a task. Without a board it goes to the general one. *calling* is how its description calls somebody.
+
+    *tags* are words, of which those that name tags of the organization stand for them. *values* of custom fields go by
+    key; where none are given, not even the defaults are kept, and nothing is required.
     """
 
     title: str
@@ -67,6 +72,8 @@ class CreateTask:
     estimated_hours: float | None = None
     actual_hours: float | None = None
     tags: tuple[str, ...] = ()
+    tag_ids: tuple[TagId, ...] = ()
+    values: Mapping[str, Any] | Absent = ABSENT
     metadata: JsonText = EMPTY_OBJECT
     depends_on: tuple[TaskId | TaskNumber, ...] = ()
     result: Result | None = None
@@ -87,6 +94,9 @@ class UpdateTask:
 
     The status is left alone while it is one of *unless*. A *comment* is kept beside the task. *calling* is how that,
     or a new description, calls somebody. With *own* an agent's key reaches its own tasks only.
+
+    *tags* replace words and tags alike, *tag_ids* the tags; *values* of custom fields go by key, and null takes one
+    away.
     """
 
     task: TaskId | TaskNumber
@@ -107,6 +117,8 @@ class UpdateTask:
     estimated_hours: float | Absent | None = ABSENT
     actual_hours: float | Absent | None = ABSENT
     tags: tuple[str, ...] | Absent = ABSENT
+    tag_ids: tuple[TagId, ...] | Absent = ABSENT
+    values: Mapping[str, Any] | Absent = ABSENT
     metadata: JsonText | Absent = ABSENT
     depends_on: tuple[TaskId | TaskNumber, ...] | Absent = ABSENT
     result: Result | Absent | None = ABSENT
@@ -132,11 +144,9 @@ class DeleteTask:
     expects: int | None = None
 
 
-BESIDE = frozenset(
-    {
-        "task", "on", "own", "expects", "manner", "status", "unless", "comment", "calling", "board", "assignee",
-        "depends_on",
-    }
+BESIDE = (
+    "task", "on", "own", "expects", "manner", "status", "unless", "comment", "calling", "board", "assignee",
+    "depends_on", "tags", "tag_ids", "values",
 )  # fmt: skip
 """Fields of an update that are more than a value to keep."""
 
@@ -149,6 +159,10 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         BoardNotFound: If there is no such active board for this principal.
         RecordingDenied: If it is made as done by anybody but an admin.
         DependencyNotFound: If its board lacks a named dependency.
+        TagsMissing: If the organization lacks a named tag.
+        FieldsUnknown: If its board asks for no such value.
+        FieldValueInvalid: If a value is none that its field takes.
+        FieldsRequired: If a value is missing that its board requires.
         Blocked: If it depends on open work and would be assigned or under way.
         UnknownMentions: If its description calls by handle whom nobody knows.
     """
@@ -161,7 +175,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         callees = await called_in(ports, principal, cmd.description, cmd.calling, on=board.id)
         number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
         names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
-        task = _new_task(cmd, principal, names, at=now)
+        task = await carrying(unit, _new_task(cmd, principal, names, at=now), cmd, new=True)
         if cmd.depends_on:
             task = await depending(unit, task, cmd.depends_on)
             open_ones = await open_dependencies(unit, task)
@@ -181,7 +195,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
 
 
 _COPIED = (
-    "title", "description", "priority", "due_at", "not_before", "estimated_hours", "actual_hours", "tags", "metadata",
+    "title", "description", "priority", "due_at", "not_before", "estimated_hours", "actual_hours", "metadata",
     "result", "error_message", "resolution", "feedback_rating", "feedback_notes", "retry_count", "max_attempts",
 )  # fmt: skip
 
@@ -232,6 +246,10 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         VersionMismatch: If the caller expected another version.
         GateClosed: If a gate of its board keeps it from moving.
         DependencyCycle: If it would wait for itself.
+        TagsMissing: If the organization lacks a named tag.
+        FieldsUnknown: If its board asks for no such value.
+        FieldValueInvalid: If a value is none that its field takes.
+        FieldsRequired: If a value is missing that its board requires.
         BoardNotFound: If it moves to a board that does not exist or is archived.
         UnknownMentions: If what is said calls by handle whom nobody knows.
     """
@@ -247,6 +265,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         after = evolve(before, **_named(cmd))
         if not isinstance(cmd.board, Absent):
             after = await _moved_to_board(ports, unit, after, cmd.board)
+        after = await carrying(unit, after, cmd)
         if not isinstance(cmd.depends_on, Absent):
             after = await depending(unit, after, cmd.depends_on)
             if before.status is Status.DONE and after.depends_on != before.depends_on:

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.boards.custom_fields import CUSTOM_FIELDS, by_board
 from mission_core.tasks.model import Task
 from mission_core.values import Listed, Page
 from mission_http.boards.entities import suffices, task_row
@@ -48,6 +49,8 @@ async def written(request: Request, task: Task) -> dict[str, Any]:
     """
     A task that was just written, as `TaskRead`: from itself where that suffices, else as it is read back.
     """
-    if suffices(task):
-        return task_from(task_row(task))
-    return task_from(await ports_of(request).reads.tasks.get(principal_of(request), task.id))
+    reads, principal = ports_of(request).reads, principal_of(request)
+    if not suffices(task):
+        return task_from(await reads.tasks.get(principal, task.id))
+    fields = by_board(await reads.rows.every(principal, CUSTOM_FIELDS))
+    return task_from(task_row(task, fields.get(task.board.bytes, ())))

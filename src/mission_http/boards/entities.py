@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mission_core.agents.model import Agent
 from mission_core.agents.queries import AgentRow
+from mission_core.boards.custom_fields import CustomField
 from mission_core.tasks.model import Task
 from mission_core.tasks.queries import TaskRow
 from mission_core.values import EMPTY_OBJECT, JsonText, micros
@@ -31,14 +32,14 @@ def maybe_bytes(id: UUID | None) -> bytes | None:
 
 def suffices(task: Task) -> bool:
     """
-    Whether the task itself tells all that is shown of it: nothing it depends on, and nobody's name to look up.
+    Whether the task itself tells all that is shown of it: nothing it depends on, no tags, and nobody's name to look up.
     """
-    return not task.depends_on and (task.assignee is None or task.assignee.agent is not None)
+    return not task.depends_on and not task.tag_ids and (task.assignee is None or task.assignee.agent is not None)
 
 
-def task_row(task: Task) -> TaskRow:
+def task_row(task: Task, fields: tuple[CustomField, ...]) -> TaskRow:
     """
-    A task that suffices as its row, but for what is not shown.
+    A task that suffices as its row, but for what is not shown. *fields* are those of its board.
     """
     assignee = task.assignee
     return TaskRow(
@@ -75,6 +76,9 @@ def task_row(task: Task) -> TaskRow:
         started_at=maybe_micros(task.started_at),
         completed_at=maybe_micros(task.completed_at),
         version=task.version,
+        field_values=task.field_values,
+        tag_ids=None,
+        fields=fields,
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import singledispatch
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import UUID
 
 from attrs import define
 from starlette.requests import Request
@@ -17,8 +16,10 @@ from starlette.responses import Response
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.agents.model import TooManyAgents
 from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
+from mission_core.boards.custom_fields import FieldBoardsUnknown
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
+from mission_core.tasks.fields import FieldsRequired, FieldsUnknown, FieldValueInvalid, TagsMissing
 from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.platform.exchange import exchange_of, request_id_of
@@ -121,24 +122,6 @@ class NameTaken(Conflict):
         return f"An agent with this name already exists {where}."
 
 
-@define
-class TagsMissing(NotFound):
-    """
-    Tags that the organization does not have.
-    """
-
-    missing: list[UUID]
-
-
-@define
-class FieldsUnknown(Invalid):
-    """
-    Custom fields that the board does not have.
-    """
-
-    keys: list[str]
-
-
 STATUSES: Final[Mapping[type[Exception], int]] = {
     Invalid: 422,
     BodyTooLarge: 413,
@@ -219,13 +202,28 @@ def _(error: DependencyNotFound) -> dict[str, Any]:
 
 @detail_of.register
 def _(error: TagsMissing) -> dict[str, Any]:
-    message = "One or more tags do not exist in this organization."
-    return {"message": message, "missing_tag_ids": [str(id) for id in error.missing]}
+    return {"message": str(error), "missing_tag_ids": [str(id) for id in error.missing]}
 
 
 @detail_of.register
 def _(error: FieldsUnknown) -> dict[str, Any]:
-    return {"message": "Unknown custom field keys for this board.", "unknown_field_keys": sorted(error.keys)}
+    return {"message": str(error), "unknown_field_keys": list(error.keys)}
+
+
+@detail_of.register
+def _(error: FieldValueInvalid) -> dict[str, Any]:
+    what = {"field_key": error.field_key, "field_type": error.field_type, "reason": error.reason}
+    return {"message": str(error), **what}
+
+
+@detail_of.register
+def _(error: FieldsRequired) -> dict[str, Any]:
+    return {"message": str(error), "missing_field_keys": list(error.keys)}
+
+
+@detail_of.register
+def _(error: FieldBoardsUnknown) -> dict[str, Any]:
+    return {"message": str(error), "invalid_board_ids": [str(id) for id in error.missing]}
 
 
 @detail_of.register

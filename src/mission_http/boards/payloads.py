@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
-from mission_core.ids import BoardId, TaskId
+from mission_core.ids import BoardId, TagId, TaskId
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, Manner, UpdateTask
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
@@ -271,6 +271,8 @@ class TaskCreate:
             due_at=self.due_at,
             not_before=self.not_before,
             depends_on=tuple(TaskId(id) for id in (*self.depends_on_task_ids, *self.depends_on)),
+            tag_ids=tuple(map(TagId, self.tag_ids)),
+            values=self.custom_field_values,
             max_attempts=self.max_attempts,
         )
 
@@ -304,6 +306,10 @@ class TaskUpdate:
         for ids in (self.depends_on, self.depends_on_task_ids):
             if isinstance(ids, list):
                 named["depends_on"] = tuple(TaskId(id) for id in ids)
+        if isinstance(self.tag_ids, list):
+            named["tag_ids"] = tuple(map(TagId, self.tag_ids))
+        if isinstance(self.custom_field_values, dict):
+            named["values"] = self.custom_field_values
         if isinstance(self.status, str):
             named |= {"status": Status(self.status), "unless": BEHIND[self.status]}
         return UpdateTask(

@@ -24,7 +24,7 @@ from mission_core.tasks.use_cases import update_task as change_task
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import MIXED, USER, Place, board_in
 from mission_http.boards.answers import one, page_from, wanted_page, written
-from mission_http.boards.errors import FieldsUnknown, OtherBoard, Refused, TagsMissing, UserNotFound
+from mission_http.boards.errors import OtherBoard, Refused, UserNotFound
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, TaskCreate, TaskQuery, TaskRead, TaskUpdate
 from mission_http.boards.wire import StatusFilterUnknown, statuses_behind, task_from
 from mission_http.platform.bodies import body_of
@@ -64,7 +64,6 @@ async def create_task(request: Request) -> Response:
         principal = principal_of(request)
         body = await body_of(request, TaskCreate)
         _check_creator(principal, body.created_by_user_id)
-        _check_labels(body.tag_ids, body.custom_field_values)
         assignee = await _name_of(request, body.assigned_agent_id)
         command = body.command(place.board, assignee=assignee)
         task = await once(request, make_task, command, task_again)
@@ -85,7 +84,6 @@ async def update_task(request: Request) -> Response:
             await place.check()
             raise Refused("Agents update tasks through their leases: claim, complete, fail or release.")
         body = await body_of(request, TaskUpdate)
-        _check_labels(body.tag_ids, body.custom_field_values)
         assignee = await _name_of(request, body.assigned_agent_id, only_on=place.board)
         command = body.command(place.task, on=place.board, assignee=assignee, expects=expects_of(request))
         task = await perform(change_task, ports_of(request), principal, command)
@@ -134,18 +132,6 @@ def _check_creator(principal: Principal, user: UUID | None) -> None:
     """
     if user is not None and not (isinstance(principal, System) and principal.user == user):
         raise UserNotFound
-
-
-def _check_labels(tags: list[UUID] | Absent | None, values: dict[str, object] | Absent | None) -> None:
-    """
-    Raises:
-        TagsMissing: If tags are named; no organization has any yet.
-        FieldsUnknown: If custom fields are named; no board has any yet.
-    """
-    if isinstance(tags, list) and tags:
-        raise TagsMissing(list(dict.fromkeys(tags)))
-    if isinstance(values, dict) and values:
-        raise FieldsUnknown(list(values))
 
 
 TASKS = "/boards/{board_id}/tasks"

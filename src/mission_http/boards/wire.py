@@ -17,12 +17,13 @@ from mission_core.accounts.model import built_in_gateway
 from mission_core.agents.model import Presence
 from mission_core.agents.queries import AgentRow
 from mission_core.boards.queries import BoardRow
+from mission_core.boards.tags import Tag
 from mission_core.errors import Invalid
 from mission_core.ids import OrganizationId
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.runs import Run
-from mission_core.values import EPOCH, JsonText, json_text, moment
+from mission_core.values import EMPTY_OBJECT, EPOCH, JsonText, json_text, moment
 from mission_http.platform.converters import converter_of
 from mission_http.platform.readings import LAX
 from mission_http.platform.refusals import wrong
@@ -42,6 +43,7 @@ def _object_read(value: object, _: object) -> JsonText:
 
 CONVERTER: Final = converter_of(LAX)
 CONVERTER.register_structure_hook(JsonObject, _object_read)
+RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 START: Final = EPOCH.replace(tzinfo=None)
 """Moments go out without a zone, and mean UTC."""
 
@@ -164,15 +166,15 @@ def task_from(row: TaskRow) -> dict[str, Any]:
         "due_at": None if due_at is None else START + timedelta(microseconds=due_at),
         "assigned_agent_id": None if row.assignee_agent is None else uuid_from(row.assignee_agent),
         "depends_on_task_ids": depends_on,
-        "tag_ids": [],
-        "tags": [],
+        "tag_ids": [str(tag.id) for tag in row.tagged],
+        "tags": [tag_ref(tag) for tag in row.tagged],
         "created_by_user_id": maybe_uuid(row.creator_id) if row.creator_kind == "user" else None,
         "in_progress_at": None if started_at is None else START + timedelta(microseconds=started_at),
         "created_at": START + timedelta(microseconds=row.created_at),
         "updated_at": START + timedelta(microseconds=row.updated_at),
         "blocked_by_task_ids": blocked_by,
         "is_blocked": bool(blocked_by) or core_status in HELD_BACK,
-        "custom_field_values": None,
+        "custom_field_values": values_from(row),
         "number": row.number,
         "core_status": core_status,
         "assignee": row.assignee,
@@ -191,6 +193,21 @@ def task_from(row: TaskRow) -> dict[str, Any]:
         "completed_at": None if completed_at is None else START + timedelta(microseconds=completed_at),
         "version": row.version,
     }
+
+
+def tag_ref(tag: Tag) -> dict[str, Any]:
+    """
+    A tag as `TagRef`.
+    """
+    return {"id": str(tag.id), "name": tag.name, "slug": tag.slug, "color": tag.color}
+
+
+def values_from(row: TaskRow) -> dict[str, Any]:
+    """
+    What a task says to each custom field of its board: the value it has, else the field's default.
+    """
+    kept = {} if row.field_values == EMPTY_OBJECT or not row.fields else RAW_VALUES.decode(row.field_values)
+    return {each.field_key: kept.get(str(each.id)) or raw_json(each.default_value) for each in row.fields}
 
 
 def board_from(row: BoardRow) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from mission_core.agents.queries import AgentRow, KeyRow
 from mission_core.boards.queries import BoardRow
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.work import Claimed
-from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros
+from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros, name_key
 from mission_http.platform.converters import converter_of
 from mission_http.platform.readings import LAX, STRICT
 from mission_http.platform.refusals import wrong
@@ -128,7 +128,7 @@ def task_of(row: TaskRow) -> dict[str, Any]:
         "due_date": maybe_seconds(row.due_at),
         "estimated_hours": row.estimated_hours,
         "actual_hours": row.actual_hours,
-        "tags": msgspec.Raw(row.tags.encode()),
+        "tags": words_of(row) if row.tagged else msgspec.Raw(row.tags.encode()),
         "metadata": msgspec.Raw(row.metadata.encode()),
         "workspace_id": WORKSPACE,
         "project_id": row.board_number,
@@ -153,6 +153,15 @@ def task_of(row: TaskRow) -> dict[str, Any]:
     if ticket is not None:
         shown["ticket_ref"] = ticket_ref(row.ticket_prefix, ticket)
     return shown | _more_of(row)
+
+
+def words_of(row: TaskRow) -> list[str]:
+    """
+    The names of a task's tags, and the words it has that name none of them.
+    """
+    names = [tag.name for tag in row.tagged]
+    known = {tag.key for tag in row.tagged}
+    return [*names, *(word for word in msgspec.json.decode(row.tags) if name_key(word) not in known)]
 
 
 def _more_of(row: TaskRow) -> dict[str, Any]:

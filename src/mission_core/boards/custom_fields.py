@@ -1,0 +1,329 @@
+"""
+Custom fields: what an organization wants to know about the tasks of some of its boards, beyond what all tasks have.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import define, field, frozen
+from attrs.validators import optional
+
+from mission_core.boards.patterns import OutOfSteps, Pattern
+from mission_core.errors import Conflict, Invalid, InvalidField, NotFound
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId, FieldId, OrganizationId
+from mission_core.kinds import Kind
+from mission_core.values import JsonText, aware, canonical, json_kept, text
+
+LONGEST_VALUE: Final = 20_000
+
+
+class FieldType(StrEnum):
+    """
+    What kind of values a field takes.
+    """
+
+    TEXT = "text"
+    TEXT_LONG = "text_long"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATE_TIME = "date_time"
+    URL = "url"
+    JSON = "json"
+
+
+class Visibility(StrEnum):
+    """
+    When people are shown a field.
+    """
+
+    ALWAYS = "always"
+    IF_SET = "if_set"
+    HIDDEN = "hidden"
+
+
+TYPE_ALIASES: Final = {
+    "text (long)": FieldType.TEXT_LONG,
+    "long_text": FieldType.TEXT_LONG,
+    "true/false": FieldType.BOOLEAN,
+    "date & time": FieldType.DATE_TIME,
+    "datetime": FieldType.DATE_TIME,
+}
+VISIBILITY_ALIASES: Final = {"if set": Visibility.IF_SET}
+
+
+def field_type_from(words: str) -> FieldType:
+    """
+    The type that people mean, whatever its case.
+
+    Raises:
+        InvalidField: If there is none of that name.
+    """
+    name = words.strip().lower()
+    try:
+        return TYPE_ALIASES.get(name) or FieldType(name)
+    except ValueError:
+        raise InvalidField("field_type", f"must be one of: {', '.join(FieldType)}", words) from None
+
+
+def visibility_from(words: str) -> Visibility:
+    """
+    The visibility that people mean, whatever its case.
+
+    Raises:
+        InvalidField: If there is none of that name.
+    """
+    name = words.strip().lower()
+    try:
+        return VISIBILITY_ALIASES.get(name) or Visibility(name)
+    except ValueError:
+        raise InvalidField("ui_visibility", f"must be one of: {', '.join(Visibility)}", words) from None
+
+
+# What values may be. Each check tells the reason why a value is none of its type, or None.
+
+Check = Callable[[Any], str | None]
+DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+SPACE: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+def _only(told: str, *types: type) -> Check:
+    # A truth value is an integer to Python, and to nobody else.
+    return lambda value: None if type(value) in types else told
+
+
+def _read(told: str, read: Callable[[str], object]) -> Check:
+    def check(value: Any) -> str | None:
+        try:
+            return None if isinstance(value, str) and read(value) else told
+        except ValueError:
+            return told
+
+    return check
+
+
+def _url(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return "must be a URL string"
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not SPACE.search(value)
+    except ValueError:
+        fits = False
+    return None if fits else "must be a valid http/https URL"
+
+
+CHECKS: Final[Mapping[FieldType, Check]] = {
+    FieldType.TEXT: _only("must be a string", str),
+    FieldType.TEXT_LONG: _only("must be a string", str),
+    FieldType.INTEGER: _only("must be an integer", int),
+    FieldType.DECIMAL: _only("must be a decimal number", int, float),
+    FieldType.BOOLEAN: _only("must be true or false", bool),
+    FieldType.DATE: _read(
+        "must be an ISO date string (YYYY-MM-DD)", lambda words: DAY.fullmatch(words) and date.fromisoformat(words)
+    ),
+    FieldType.DATE_TIME: _read("must be an ISO datetime string", datetime.fromisoformat),
+    FieldType.URL: _url,
+    FieldType.JSON: _only("must be a JSON object or array", dict, list),
+}
+TEXTUAL: Final = frozenset(
+    {FieldType.TEXT, FieldType.TEXT_LONG, FieldType.DATE, FieldType.DATE_TIME, FieldType.URL}
+)
+"""Whose values a regular expression can be asked of."""
+
+
+def wrong_value(field_type: FieldType, pattern: str | None, value: object) -> str | None:
+    """
+    Why a value is none that such a field takes, or None. Null is taken as no value.
+    """
+    if value is None:
+        return None
+    reason = CHECKS[field_type](value)
+    if reason is not None:
+        return reason
+    try:
+        if len(canonical(value)) > LONGEST_VALUE:
+            return f"must have at most {LONGEST_VALUE} characters"
+    except InvalidField as e:
+        return e.reason
+    try:
+        fits = pattern is None or Pattern.of(pattern).matches(str(value))
+    except OutOfSteps:
+        return "takes too long to hold against validation_regex; make it shorter"
+    return None if fits else "does not match validation_regex"
+
+
+class FieldNotFound(NotFound):
+    """
+    This organization has no such custom field.
+    """
+
+    def __str__(self) -> str:
+        return "Custom field not found"
+
+
+class FieldKeyTaken(Conflict):
+    """
+    Another field of the organization has this key.
+    """
+
+    def __str__(self) -> str:
+        return "Field key already exists in this organization."
+
+
+class FieldInUse(Conflict):
+    """
+    Some task has a value of this field.
+    """
+
+    def __str__(self) -> str:
+        return "Cannot delete a custom field definition while task values exist."
+
+
+@define
+class FieldBoardsUnknown(Invalid):
+    """
+    Boards that the organization does not have.
+    """
+
+    missing: tuple[BoardId, ...]
+
+    def __str__(self) -> str:
+        return "Some selected boards are invalid for this organization."
+
+
+@define
+class DefaultInvalid(Invalid):
+    """
+    The default value is none that the field takes.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def pattern_kept(instance: object, attribute: Any, value: str) -> None:
+    """
+    Refuse what is no regular expression, or one that cannot be matched in bounded time.
+    """
+    try:
+        Pattern.of(value)
+    except ValueError as e:
+        raise InvalidField(attribute.name, str(e), value) from None
+
+
+@frozen(kw_only=True)
+class CustomField:
+    """
+    What is asked of the tasks of *boards*. Its key is unique in the organization and stays.
+
+    Raises:
+        InvalidField: If its regular expression is none, or values of its type are no text.
+        DefaultInvalid: If its default is none of its values.
+    """
+
+    id: FieldId
+    organization: OrganizationId
+    field_key: str = field(validator=text(least=1, most=200))
+    label: str = field(validator=text(least=1, most=200))
+    field_type: FieldType = FieldType.TEXT
+    ui_visibility: Visibility = Visibility.ALWAYS
+    validation_regex: str | None = field(default=None, validator=optional([text(most=500), pattern_kept]))
+    description: str | None = field(default=None, validator=optional(text(most=5000)))
+    required: bool = False
+    default_value: JsonText | None = field(default=None, validator=optional(json_kept))
+    boards: tuple[BoardId, ...] = ()
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if self.validation_regex is not None and self.field_type not in TEXTUAL:
+            raise InvalidField("validation_regex", "is only supported for string field types.", self.validation_regex)
+        if self.default_value is not None and (reason := self.wrong(json.loads(self.default_value))):
+            raise DefaultInvalid(reason)
+
+    def wrong(self, value: object) -> str | None:
+        """
+        Why a value is none that it takes, or None.
+        """
+        return wrong_value(self.field_type, self.validation_regex, value)
+
+
+CUSTOM_FIELDS: Final = Kind(
+    entity=CustomField,
+    name="custom_fields",
+    missing=FieldNotFound,
+    unique={("field_key",): FieldKeyTaken},
+    carried=True,
+    in_use=FieldInUse,
+)
+
+
+def in_order(fields: list[CustomField]) -> list[CustomField]:
+    """
+    By label whatever its case, then by age.
+    """
+    return sorted(fields, key=lambda each: (each.label.lower(), each.created_at, each.id))
+
+
+def by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomField, ...]]:
+    """
+    What is asked of the tasks of each board, by the bytes of the board's id, in the order of labels.
+    """
+    found: dict[bytes, tuple[CustomField, ...]] = {}
+    for each in in_order(list(fields)):
+        for board in each.boards:
+            found[board.bytes] = (*found.get(board.bytes, ()), each)
+    return found
+
+
+@frozen(kw_only=True)
+class FieldCreated(Fact):
+    """
+    A custom field was made.
+    """
+
+    kind = "field.created"
+    about = "custom_field"
+
+    custom_field: FieldId
+    field_key: str
+
+
+@frozen(kw_only=True)
+class FieldUpdated(Fact):
+    """
+    A custom field changed.
+    """
+
+    kind = "field.updated"
+    about = "custom_field"
+
+    custom_field: FieldId
+    field_key: str
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class FieldDeleted(Fact):
+    """
+    A custom field was removed.
+    """
+
+    kind = "field.deleted"
+    about = "custom_field"
+
+    custom_field: FieldId
+    field_key: str

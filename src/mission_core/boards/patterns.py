@@ -1,0 +1,278 @@
+"""
+Regular expressions that people write, matched in time that they cannot blow up.
+
+Python's own matcher tries one way after the other, and some patterns have exponentially many. This one follows all
+ways at once, character by character, so its work grows with the length of the text times the size of the pattern; both
+are bounded, and so is the work. It leaves to `re` what a single character or position is, which takes no time. What
+needs a memory of the way that was taken (backreferences, looking around, possessive repeats) is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from attrs import define, field, frozen
+
+LONGEST: Final = 500
+LARGEST: Final = 2000
+DEEPEST: Final = 50
+MOST_STEPS: Final = 100_000
+"""About a tenth of a second."""
+
+ACCEPT: Final = 0
+FLAGS: Final = {"a": re.ASCII, "i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "u": re.UNICODE}
+OPENING: Final = re.compile(r"\((?:\?P<\w+>|\?(?P<on>[a-z]*)(?:-(?P<off>[a-z]+))?(?P<end>[:)])|(?P<plain>(?!\?)))")
+REPEAT: Final = re.compile(r"[*+?]|\{(?P<least>[0-9]*)(?P<comma>,?)(?P<most>[0-9]*)\}(?<!\{\})")
+CLASS: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+REFERENCE: Final = re.compile(r"\\[1-9](?![0-7]{2})")
+ESCAPE: Final = re.compile(
+    r"\\(?:N\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|0[0-7]{0,2}|[1-7][0-7]{2}|.)", re.DOTALL
+)
+POSITIONS: Final = frozenset({"^", "$", r"\A", r"\Z", r"\z", r"\b", r"\B"})
+
+Build = Callable[[int], int]
+"""Adds the states of a part before the given one, and tells the first of them."""
+
+
+class OutOfSteps(Exception):
+    """
+    A text takes more steps than are spent on one.
+    """
+
+
+class State(NamedTuple):
+    """
+    Where a way through the pattern can be: before a character or at a position that *test* finds, or at a fork.
+    """
+
+    to: tuple[int, ...]
+    test: re.Pattern[str] | None = None
+    consumes: bool = False
+
+
+@frozen
+class Pattern:
+    """
+    A pattern that was taken.
+    """
+
+    states: tuple[State, ...]
+    start: int
+
+    @classmethod
+    def of(cls, source: str) -> Pattern:
+        """
+        Raises:
+            ValueError: If it is no pattern of Python's syntax, is too large, or needs a memory.
+        """
+        return _pattern(source)
+
+    def matches(self, text: str) -> bool:
+        """
+        Whether the whole text fits.
+
+        Raises:
+            OutOfSteps: If that would take too long to find out.
+        """
+        steps = 0
+        ahead = {self.start}
+        for at in range(len(text) + 1):
+            found = self._reached(ahead, text, at)
+            steps += len(found)
+            if steps > MOST_STEPS:
+                raise OutOfSteps
+            if at == len(text):
+                return ACCEPT in found
+            here = (self.states[each] for each in found)
+            ahead = {each.to[0] for each in here if each.consumes and each.test and each.test.match(text, at)}
+            if not ahead:
+                return False
+        raise AssertionError("the loop returns at the text's end")
+
+    def _reached(self, ahead: Iterable[int], text: str, at: int) -> set[int]:
+        """
+        All states that can be reached from these without a further character.
+        """
+        found: set[int] = set()
+        waiting = list(ahead)
+        while waiting:
+            state = waiting.pop()
+            if state in found:
+                continue
+            found.add(state)
+            to, test, consumes = self.states[state]
+            if not consumes and (test is None or test.match(text, at)):
+                waiting += to
+        return found
+
+
+@lru_cache(maxsize=256)
+def _pattern(source: str) -> Pattern:
+    if len(source) > LONGEST:
+        raise ValueError(f"must have at most {LONGEST} characters")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            known = re.compile(source)
+        except (re.error, OverflowError, RecursionError) as e:
+            raise ValueError(f"is no regular expression: {e}") from e
+        if known.flags & re.VERBOSE:
+            raise ValueError("must not be written with the flag x")
+        return _Reader(source).pattern()
+
+
+@define
+class _Reader:
+    """
+    Reads a pattern that `re` has taken, so it need only tell its parts from each other.
+    """
+
+    source: str
+    at: int = 0
+    flags: int = 0
+    depth: int = 0
+    size: int = 0
+    states: list[State] = field(factory=lambda: [State(())])
+
+    def pattern(self) -> Pattern:
+        start = self._choice()(ACCEPT)
+        return Pattern(tuple(self.states), start)
+
+    def _choice(self) -> Build:
+        ways = [self._sequence()]
+        while self._skip("|"):
+            ways.append(self._sequence())
+        if len(ways) == 1:
+            return ways[0]
+        return lambda then: self._add(tuple(way(then) for way in ways))
+
+    def _sequence(self) -> Build:
+        parts: list[Build] = []
+        while self._more():
+            part = self._part()
+            if self._more():  # what is repeated may stand before a comment
+                part = self._repeated(part)
+            parts.append(part)
+
+        def build(then: int) -> int:
+            for part in reversed(parts):
+                then = part(then)
+            return then
+
+        return build
+
+    def _more(self) -> bool:
+        """
+        Whether the sequence goes on, after comments.
+        """
+        while self.source.startswith("(?#", self.at):
+            self.at = self.source.index(")", self.at) + 1
+        return self.at < len(self.source) and self.source[self.at] not in "|)"
+
+    def _part(self) -> Build:
+        if self.source[self.at] == "(":
+            return self._group()
+        if self.source[self.at] == "[":
+            return self._single(CLASS)
+        if self.source[self.at] == "\\":
+            if REFERENCE.match(self.source, self.at):
+                raise ValueError("must not refer back to a group")
+            return self._single(ESCAPE)
+        self.at += 1
+        return self._tested(self.source[self.at - 1])
+
+    def _single(self, shape: re.Pattern[str]) -> Build:
+        found = shape.match(self.source, self.at)
+        assert found is not None
+        self.at = found.end()
+        return self._tested(found[0])
+
+    def _tested(self, part: str) -> Build:
+        literal = part if part in ".^$" or part[0] in "[\\" else re.escape(part)
+        test, consumes = re.compile(literal, self.flags), part not in POSITIONS
+        return lambda then: self._add((then,), test, consumes)
+
+    def _group(self) -> Build:
+        opening = OPENING.match(self.source, self.at)
+        if opening is None:
+            raise ValueError("must not look around, refer back to a group, or keep what a group took")
+        self.at = opening.end()
+        outer = self.flags
+        self.flags = self._flags(outer, opening["on"] or "", opening["off"] or "")
+        if opening["end"] == ")":
+            return lambda then: then
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise ValueError(f"must not nest deeper than {DEEPEST} groups")
+        inner = self._choice()
+        self.depth -= 1
+        self.flags = outer
+        self._skip(")")
+        return inner
+
+    def _flags(self, flags: int, on: str, off: str) -> int:
+        for letter in on + off:
+            if letter not in FLAGS:
+                raise ValueError(f"must not be written with the flag {letter}")
+        if {"a", "u"} & set(on):
+            flags &= ~(re.ASCII | re.UNICODE)
+        for letter in on:
+            flags |= FLAGS[letter]
+        for letter in off:
+            flags &= ~FLAGS[letter]
+        return flags
+
+    def _repeated(self, part: Build) -> Build:
+        found = REPEAT.match(self.source, self.at)
+        if found is None:
+            return part
+        self.at = found.end()
+        if self._skip("+"):
+            raise ValueError("must not repeat possessively")
+        self._skip("?")  # how eagerly it repeats makes no difference to a whole text
+        least, most = _bounds(found)
+        return lambda then: self._times(part, least, most, then)
+
+    def _times(self, part: Build, least: int, most: int | None, then: int) -> int:
+        start = then
+        if most is None:
+            start = self._add((then,))
+            self.states[start] = State((part(start), then))
+        else:
+            for _ in range(most - least):
+                start = self._add((part(start), then))
+        for _ in range(least):
+            self._spend()
+            start = part(start)
+        return start
+
+    def _add(self, to: tuple[int, ...], test: re.Pattern[str] | None = None, consumes: bool = False) -> int:
+        self._spend()
+        self.states.append(State(to, test, consumes))
+        return len(self.states) - 1
+
+    def _spend(self) -> None:
+        self.size += 1
+        if self.size > LARGEST:
+            raise ValueError("repeats too often")
+
+    def _skip(self, character: str) -> bool:
+        found = self.source.startswith(character, self.at)
+        self.at += found
+        return found
+
+
+def _bounds(repeat: re.Match[str]) -> tuple[int, int | None]:
+    """
+    How often at least and at most.
+    """
+    if not repeat[0].startswith("{"):
+        return {"*": (0, None), "+": (1, None), "?": (0, 1)}[repeat[0]]
+    least = int(repeat["least"] or 0)
+    if not repeat["comma"]:
+        return least, least
+    return least, int(repeat["most"]) if repeat["most"] else None

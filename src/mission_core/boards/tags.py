@@ -1,0 +1,279 @@
+"""
+Tags: named colours of an organization, which tasks carry by id.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from itertools import chain, count
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.accounts.model import Principal, Role, require
+from mission_core.errors import Conflict, InvalidField, NotFound, VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import OrganizationId, TagId
+from mission_core.kinds import Kind
+from mission_core.values import ABSENT, Absent, aware, name_key, present, text
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+LONGEST_NAME: Final = 100
+GREY: Final = "9e9e9e"
+NAMELESS: Final = "tag"
+"""The slug of a name without a letter from a to z or a digit."""
+
+
+class TagNotFound(NotFound):
+    """
+    This organization has no such tag.
+    """
+
+    def __str__(self) -> str:
+        return "Tag not found"
+
+
+class TagSlugTaken(Conflict):
+    """
+    Another tag of the organization has this slug.
+    """
+
+    def __str__(self) -> str:
+        return "Tag slug already exists in this organization."
+
+
+@frozen(kw_only=True)
+class Tag:
+    """
+    A tag. Its slug is unique in the organization, its name need not be.
+    """
+
+    id: TagId
+    organization: OrganizationId
+    name: str = field(validator=text(least=1, most=LONGEST_NAME))
+    slug: str = field(validator=text(least=1, most=LONGEST_NAME))
+    color: str = GREY
+    description: str | None = field(default=None, validator=optional(text(most=5000)))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        """
+        What its name is compared by.
+        """
+        return name_key(self.name)
+
+
+TAGS: Final = Kind(
+    entity=Tag, name="tags", missing=TagNotFound, unique={("slug",): TagSlugTaken}, carried=True
+)
+
+
+def in_order(tags: list[Tag]) -> list[Tag]:
+    """
+    By name whatever its case, then by age.
+    """
+    return sorted(tags, key=lambda tag: (tag.name.lower(), tag.created_at, tag.id))
+
+
+def slug_from(words: str) -> str:
+    """
+    Lower case, runs of other characters than a-z and 0-9 as one hyphen; nothing may be left.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:LONGEST_NAME].strip("-")
+
+
+def color_from(words: str) -> str:
+    """
+    Six lower-case hex digits, from however they were written.
+
+    Raises:
+        InvalidField: If they are none.
+    """
+    color = words.strip().removeprefix("#").lower()
+    if not color:
+        raise InvalidField("color", "is required", words)
+    if not re.fullmatch("[0-9a-f]{6}", color):
+        raise InvalidField("color", "must be a 6-digit hex value", words)
+    return color
+
+
+@frozen(kw_only=True)
+class TagCreated(Fact):
+    """
+    A tag was made.
+    """
+
+    kind = "tag.created"
+    about = "tag"
+
+    tag: TagId
+    name: str
+
+
+@frozen(kw_only=True)
+class TagUpdated(Fact):
+    """
+    Fields of a tag changed.
+    """
+
+    kind = "tag.updated"
+    about = "tag"
+
+    tag: TagId
+    name: str
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TagDeleted(Fact):
+    """
+    A tag was removed, and with it from every task.
+    """
+
+    kind = "tag.deleted"
+    about = "tag"
+
+    tag: TagId
+    name: str
+
+
+@frozen(kw_only=True)
+class CreateTag:
+    """
+    Make a tag. Without a slug it gets the one that its name suggests.
+    """
+
+    name: str
+    slug: str | None = None
+    color: str = GREY
+    description: str | None = None
+
+
+@frozen(kw_only=True)
+class UpdateTag:
+    """
+    Change the named fields of a tag. A slug of null is made of the name again.
+    """
+
+    tag: TagId
+    expects: int | None = None
+    name: str | Absent = ABSENT
+    slug: str | Absent | None = ABSENT
+    color: str | Absent = ABSENT
+    description: str | Absent | None = ABSENT
+
+
+@frozen(kw_only=True)
+class DeleteTag:
+    """
+    Remove a tag.
+    """
+
+    tag: TagId
+    expects: int | None = None
+
+
+async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
+    """
+    Make a tag.
+
+    Raises:
+        TagSlugTaken: If another tag has its slug.
+        InvalidField: If name, slug or colour cannot be kept.
+    """
+    require(principal, Role.ADMIN)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        tag = unit.rows(TAGS).add(
+            Tag(
+                id=TagId(ports.ids.new()),
+                organization=principal.organization,
+                name=cmd.name.strip(),
+                slug=await _slug(unit, cmd.slug, cmd.name),
+                color=color_from(cmd.color),
+                description=cmd.description,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        unit.record(TagCreated(tag=tag.id, name=tag.name, at=now))
+        unit.result(tag.id)
+        await unit.commit()
+    return tag
+
+
+async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
+    """
+    Change the named fields of a tag. Tasks carry its id only, so every one shows the change at once.
+
+    Raises:
+        TagNotFound: If there is no such tag.
+        TagSlugTaken: If another tag has its new slug.
+        VersionMismatch: If the caller expected another version.
+        InvalidField: If name, slug or colour cannot be kept.
+    """
+    require(principal, Role.ADMIN)
+    async with ports.unit(principal) as unit:
+        before = await _tag_for(unit, cmd)
+        name = present(cmd.name, before.name).strip()
+        after = evolve(
+            before,
+            name=name,
+            slug=before.slug if isinstance(cmd.slug, Absent) else await _slug(unit, cmd.slug, name, own=before),
+            color=before.color if isinstance(cmd.color, Absent) else color_from(cmd.color),
+            description=present(cmd.description, before.description),
+        )
+        changed = tuple(
+            each for each in ("name", "slug", "color", "description") if getattr(before, each) != getattr(after, each)
+        )
+        if not changed:
+            return before
+        now = ports.clock.now()
+        after = unit.rows(TAGS).save(evolve(after, updated_at=now))
+        unit.record(TagUpdated(tag=after.id, name=after.name, changed=changed, at=now))
+        unit.result(after.id)
+        await unit.commit()
+    return after
+
+
+async def delete_tag(ports: Ports, principal: Principal, cmd: DeleteTag) -> Tag:
+    """
+    Remove a tag; the tasks that carry it drop it.
+
+    Raises:
+        TagNotFound: If there is no such tag.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.ADMIN)
+    async with ports.unit(principal) as unit:
+        tag = await _tag_for(unit, cmd)
+        unit.rows(TAGS).remove(tag)
+        unit.record(TagDeleted(tag=tag.id, name=tag.name, at=ports.clock.now()))
+        await unit.commit()
+    return tag
+
+
+async def _tag_for(unit: UnitOfWork, cmd: UpdateTag | DeleteTag) -> Tag:
+    tag = await unit.rows(TAGS).get(cmd.tag)
+    if cmd.expects is not None and cmd.expects != tag.version:
+        raise VersionMismatch(cmd.expects, tag.version)
+    return tag
+
+
+async def _slug(unit: UnitOfWork, given: str | None, name: str, *, own: Tag | None = None) -> str:
+    """
+    The slug of what was given, else of the name. Where no letter or digit is left, it is the first that is free.
+    """
+    slug = slug_from((given or "").strip() or name)
+    if slug:
+        return slug
+    taken = {tag.slug for tag in await unit.rows(TAGS).every() if own is None or tag.id != own.id}
+    suggested = chain([NAMELESS], (f"{NAMELESS}-{number}" for number in count(2)))
+    return next(each for each in suggested if each not in taken)

@@ -1,0 +1,151 @@
+"""
+What custom fields take, and how their words are read.
+"""
+
+import json
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_core.boards.custom_fields import (
+    LONGEST_VALUE,
+    TEXTUAL,
+    CustomField,
+    DefaultInvalid,
+    FieldType,
+    Visibility,
+    field_type_from,
+    visibility_from,
+    wrong_value,
+)
+from mission_core.errors import InvalidField
+from mission_core.values import canonical
+from tests import strategies as some
+
+REASONS = {
+    FieldType.TEXT: "must be a string",
+    FieldType.TEXT_LONG: "must be a string",
+    FieldType.INTEGER: "must be an integer",
+    FieldType.DECIMAL: "must be a decimal number",
+    FieldType.BOOLEAN: "must be true or false",
+    FieldType.DATE: "must be an ISO date string (YYYY-MM-DD)",
+    FieldType.DATE_TIME: "must be an ISO datetime string",
+    FieldType.URL: "must be a URL string",
+    FieldType.JSON: "must be a JSON object or array",
+}
+types = st.sampled_from(FieldType)
+
+
+@given(field_type=types, data=st.data())
+def test_a_value_of_a_type_is_taken(field_type: FieldType, data: st.DataObject) -> None:
+    """
+    Also after it went through JSON, as it is kept.
+    """
+    value = data.draw(some.values_of[field_type])
+
+    assert wrong_value(field_type, None, value) is None
+    assert wrong_value(field_type, None, json.loads(canonical(value))) is None
+
+
+@given(field_type=types, value=st.booleans() | st.integers() | st.floats() | st.lists(st.none()) | st.just({}))
+def test_a_value_of_no_type_is_refused_with_the_types_reason(field_type: FieldType, value: object) -> None:
+    """
+    Texts aside, which several types take. A truth value is no number.
+    """
+    own = {
+        FieldType.INTEGER: (int,), FieldType.DECIMAL: (int, float), FieldType.BOOLEAN: (bool,),
+        FieldType.JSON: (list, dict),
+    }  # fmt: skip
+    if type(value) not in own.get(field_type, ()):
+        assert REASONS[field_type] == wrong_value(field_type, None, value)
+
+
+@pytest.mark.parametrize("field_type", FieldType)
+def test_null_is_no_value_to_any_type(field_type: FieldType) -> None:
+    """
+    Whatever its pattern.
+    """
+    assert wrong_value(field_type, "x" if field_type in TEXTUAL else None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("field_type", "value", "reason"),
+    [
+        (FieldType.DATE, "2030-02-30", REASONS[FieldType.DATE]),
+        (FieldType.DATE, "20300101", REASONS[FieldType.DATE]),
+        (FieldType.DATE, "2030-W01-1", REASONS[FieldType.DATE]),
+        (FieldType.DATE, "٢٠٣٠-٠١-٠١", REASONS[FieldType.DATE]),
+        (FieldType.DATE, "2030-01-01", None),
+        (FieldType.DATE_TIME, "2030-01-01T00:00:00Z", None),
+        (FieldType.DATE_TIME, "2030-01-01 10:00+02:00", None),
+        (FieldType.DATE_TIME, "tomorrow", REASONS[FieldType.DATE_TIME]),
+        (FieldType.DATE_TIME, "", REASONS[FieldType.DATE_TIME]),
+        (FieldType.URL, "ftp://a", "must be a valid http/https URL"),
+        (FieldType.URL, "https://", "must be a valid http/https URL"),
+        (FieldType.URL, "http://[::1", "must be a valid http/https URL"),
+        (FieldType.URL, "http://a:99999", "must be a valid http/https URL"),
+        (FieldType.URL, "http://a b", "must be a valid http/https URL"),
+        (FieldType.URL, "HTTPS://Example.org", None),
+        (FieldType.TEXT, "a\x00", "must not hold NUL or lone surrogates"),
+        (FieldType.JSON, ["\ud800"], "must not hold NUL or lone surrogates"),
+        (FieldType.TEXT, "x" * (LONGEST_VALUE + 1), f"must have at most {LONGEST_VALUE} characters"),
+    ],
+)
+def test_values_at_the_edge(field_type: FieldType, value: object, reason: str | None) -> None:
+    assert reason == wrong_value(field_type, None, value)
+
+
+def test_a_pattern_must_match_the_whole_value() -> None:
+    assert wrong_value(FieldType.TEXT, "[a-c]+", "abc") is None
+    assert "does not match validation_regex" == wrong_value(FieldType.TEXT, "[a-c]+", "abcd")
+
+
+def test_a_value_that_takes_too_long_is_refused() -> None:
+    """
+    Rather than kept unlooked at.
+    """
+    told = wrong_value(FieldType.TEXT, "(a?){500}b", "a" * 5000)
+
+    assert told is not None
+    assert told.startswith("takes too long")
+
+
+@given(field=some.custom_fields())
+def test_a_default_is_one_of_the_fields_values(field: CustomField) -> None:
+    """
+    A field with another one cannot be built.
+    """
+    if field.default_value is not None:
+        assert field.wrong(json.loads(field.default_value)) is None
+    elif field.field_type not in (FieldType.TEXT, FieldType.TEXT_LONG):
+        with pytest.raises(DefaultInvalid):
+            evolve(field, default_value=canonical("no such value"))
+
+
+@given(field=some.custom_fields(field_type=st.sampled_from(sorted(set(FieldType) - TEXTUAL))))
+def test_only_texts_have_patterns(field: CustomField) -> None:
+    with pytest.raises(InvalidField, match=r"^validation_regex is only supported for string field types\.$"):
+        evolve(field, validation_regex="x")
+
+
+@given(field=some.custom_fields(field_type=st.just(FieldType.TEXT)))
+def test_a_pattern_that_cannot_be_kept_is_refused(field: CustomField) -> None:
+    for pattern in ("(", r"(a)\1", "x" * 501):
+        with pytest.raises(InvalidField, match="validation_regex"):
+            evolve(field, validation_regex=pattern)
+
+
+def test_types_and_visibilities_are_read_by_all_their_names() -> None:
+    """
+    Whatever their case, with what people see in forms.
+    """
+    read = {words: field_type_from(words) for words in (" TEXT ", "Text (long)", "long_text", "datetime")}
+
+    assert [FieldType.TEXT, FieldType.TEXT_LONG, FieldType.TEXT_LONG, FieldType.DATE_TIME] == list(read.values())
+    assert (FieldType.BOOLEAN, FieldType.DATE_TIME) == (field_type_from("true/false"), field_type_from("date & time"))
+    assert (Visibility.IF_SET, Visibility.HIDDEN) == (visibility_from("If Set"), visibility_from("hidden"))
+    for read_one, words in (field_type_from, "number"), (visibility_from, "never"):
+        with pytest.raises(InvalidField, match="must be one of: "):
+            read_one(words)
