@@ -33,6 +33,18 @@ OPERATIONS = {
     ("delete", "/api/v1/boards/{board_id}/tasks/{task_id}"): (
         "delete_task_api_v1_boards__board_id__tasks__task_id__delete"
     ),
+    ("get", "/api/v1/boards/{board_id}/tasks/{task_id}/comments"): (
+        "list_task_comments_api_v1_boards__board_id__tasks__task_id__comments_get"
+    ),
+    ("post", "/api/v1/boards/{board_id}/tasks/{task_id}/comments"): (
+        "create_task_comment_api_v1_boards__board_id__tasks__task_id__comments_post"
+    ),
+    ("get", "/api/v1/agent/boards/{board_id}/tasks/{task_id}/comments"): (
+        "list_task_comments_api_v1_agent_boards__board_id__tasks__task_id__comments_get"
+    ),
+    ("post", "/api/v1/agent/boards/{board_id}/tasks/{task_id}/comments"): (
+        "create_task_comment_api_v1_agent_boards__board_id__tasks__task_id__comments_post"
+    ),
     ("get", "/api/v1/agents"): "list_agents_api_v1_agents_get",
     ("post", "/api/v1/agents"): "create_agent_api_v1_agents_post",
     ("get", "/api/v1/agent/healthz"): "agent_healthz_api_v1_agent_healthz_get",
@@ -84,10 +96,11 @@ COMPONENTS = {
     "GatewayLeadBroadcastResponse", "GatewayLeadBroadcastBoardResult",
     "UserRead", "UserUpdate", "OrganizationRead", "OrganizationListItem", "OrganizationActiveUpdate",
     "OrganizationMemberRead", "OrganizationUserRead", "OrganizationBoardAccessRead",
-    "BoardRead", "BoardCreate", "BoardUpdate", "TaskRead", "TaskCreate", "TaskUpdate", "TagRef", "AgentRead",
-    "AgentCreate", "AgentHealthStatusResponse", "HealthStatusResponse", "OkResponse", "HTTPValidationError",
-    "ValidationError", "BlockedTaskError", "BlockedTaskDetail", "LLMErrorResponse",
+    "BoardRead", "BoardCreate", "BoardUpdate", "TaskRead", "TaskCreate", "TaskUpdate", "TaskCommentRead",
+    "TaskCommentCreate", "TagRef", "AgentRead", "AgentCreate", "AgentHealthStatusResponse", "HealthStatusResponse",
+    "OkResponse", "HTTPValidationError", "ValidationError", "BlockedTaskError", "BlockedTaskDetail", "LLMErrorResponse",
     "LimitOffsetPage_TypeVar_Customized_BoardRead_", "LimitOffsetPage_TypeVar_Customized_TaskRead_",
+    "LimitOffsetPage_TypeVar_Customized_TaskCommentRead_",
     "LimitOffsetPage_TypeVar_Customized_AgentRead_", "LimitOffsetPage_TypeVar_Customized_RunRead_",
 }  # fmt: skip
 
@@ -159,6 +172,8 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
     } - {
         ("get", "/api/v1/boards/{board_id}/tasks"),
         ("patch", "/api/v1/boards/{board_id}/tasks/{task_id}"),
+        ("get", "/api/v1/boards/{board_id}/tasks/{task_id}/comments"),
+        ("post", "/api/v1/boards/{board_id}/tasks/{task_id}/comments"),
         ("post", "/api/v1/agents"),
         ("get", "/api/v1/boards/{board_id}/onboarding"),
         ("post", "/api/v1/boards/{board_id}/onboarding/agent"),

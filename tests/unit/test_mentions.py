@@ -67,21 +67,26 @@ def test_a_handle_calls_whoever_has_it(text, called, missing):
     """
     By the id it was given elsewhere or by its name, with hyphens for its spaces; a full stop may end the sentence.
     """
-    found, unknown = called_by_handle(text, handles_of([ADA, BOB, LEA]))
+    found, unknown = called_by_handle(text, handles_of([], [ADA, BOB, LEA]))
 
     assert (called, missing) == ([each.recipient for each in found], unknown)
 
 
 def test_a_handle_with_a_full_stop_of_its_own_goes_before_one_without():
-    found, _ = called_by_handle("@bob.", handles_of([agent("bob."), BOB]))
+    found, _ = called_by_handle("@bob.", handles_of([], [agent("bob."), BOB]))
 
     assert ["bob."] == [each.recipient for each in found]
 
 
-def test_of_two_who_share_a_handle_the_first_by_name_has_it():
-    known = handles_of([agent("zoe", openclaw="bob"), BOB, agent("amy", openclaw="zoe")])
+@given(some.people(login=st.just("Lea"), name=st.just("Lea Person")))
+def test_of_those_who_share_a_handle_the_first_has_it(person):
+    """
+    People go before agents, and both by name.
+    """
+    known = handles_of([person], [agent("zoe", openclaw="bob"), BOB, agent("amy", openclaw="zoe"), LEA])
 
     assert ("bob", "amy") == (known["bob"].recipient, known["zoe"].recipient)
+    assert ("user", "Lea", "Lea Person") == (known["lea"].kind, known["lea"].recipient, known["lea"].display)
 
 
 def test_unknown_handles_are_told_as_they_are_spelled():
@@ -110,7 +115,7 @@ def test_any_text_calls_somebody_known_or_is_told_of(text, agents):
     """
     Every handle of ASCII in a text leads to somebody or is missed; nobody is called twice.
     """
-    known = handles_of(agents)
+    known = handles_of([], agents)
     found, missing = called_by_handle(text, known)
 
     assert len({each.recipient for each in found}) == len(found)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.people import PEOPLE
 from mission_core.errors import Denied
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, CommentId, CommentNumber, TaskId, TaskNumber
@@ -130,6 +131,14 @@ def _given_to(task: Task, name: str, *, at: datetime) -> tuple[Task, tuple[Fact,
     return given, (moved, assigned)
 
 
+async def everybody(ports: Ports, principal: Principal) -> dict[str, Callee]:
+    """
+    All who can be called in the organization, by each of their handles.
+    """
+    reads = ports.reads
+    return handles_of(await reads.rows.every(principal, PEOPLE), await reads.agents.names(principal))
+
+
 async def called_in(
     ports: Ports, principal: Principal, text: str | None, calling: Calling, *, on: BoardId, already: str | None = None
 ) -> tuple[Callee, ...]:
@@ -141,16 +150,15 @@ async def called_in(
     """
     if not text or text == already:
         return ()
-    names = ports.reads.agents.names
     if calling is Calling.NAMES:
         if not names_in(text):
             return ()
-        agents = await names(principal, board=on)
+        agents = await ports.reads.agents.names(principal, board=on)
         found, before = called_by_name(text, agents), called_by_name(already or "", agents)
     else:
         if not handles_in(text):
             return ()
-        known = handles_of(await names(principal))
+        known = await everybody(ports, principal)
         (found, missing), (before, _) = called_by_handle(text, known), called_by_handle(already or "", known)
         if missing:
             raise UnknownMentions(missing)

@@ -11,13 +11,13 @@ from uuid import UUID
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
-from mission_http.boards.payloads import MaybeObject, NewestQuery, nothing_if_blank, stripped
+from mission_http.boards.payloads import MaybeObject, NumberedQuery, nothing_if_blank, stripped
 from mission_http.boards.wire import JsonObject
 from mission_http.platform.shapes import Length, Rule, Schema
 
 
 @frozen(kw_only=True)
-class AgentQuery(NewestQuery):
+class AgentQuery(NumberedQuery):
     board_id: UUID | None = None
     gateway_id: UUID | None = None
 

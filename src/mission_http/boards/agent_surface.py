@@ -17,16 +17,16 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import AgentId, BoardId
 from mission_core.ports import Ports
+from mission_http.boards import comments, leases
 from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
 from mission_http.boards.entities import agent_row
 from mission_http.boards.intents import told
-from mission_http.boards.leases import AGENT_ENDPOINTS
 from mission_http.boards.payloads import (
     BoardRead,
     LimitOffsetPage,
-    NewestQuery,
+    NumberedQuery,
     TaskQuery,
     TaskRead,
 )
@@ -88,7 +88,7 @@ async def list_boards(request: Request) -> Response:
 
     An agent of a board sees that board; one without a board sees all of its organization.
     """
-    query = query_of(request, NewestQuery)
+    query = query_of(request, NumberedQuery)
     wanted = BoardFilter(by_name=False)
     listed = await ports_of(request).reads.boards.page(principal_of(request), wanted, wanted_page(query))
     return page_from(listed, query, board_from)
@@ -131,7 +131,7 @@ ENDPOINTS = [
             "agent_board_discovery", ["You want to know which boards you may work on."],
             unless=["You know the board's id already: read it."],
         ),
-        main=True, query=NewestQuery, gives=LimitOffsetPage[BoardRead],
+        main=True, query=NumberedQuery, gives=LimitOffsetPage[BoardRead],
     ),
     _endpoint(
         "GET", "/agent/boards/{board_id}", get_board,
@@ -150,5 +150,6 @@ ENDPOINTS = [
         main=False, query=TaskQuery, gives=LimitOffsetPage[TaskRead],
         refuses=(BoardNotFound, BoardDenied, StatusFilterUnknown),
     ),
-    *AGENT_ENDPOINTS,
+    *comments.AGENT_ENDPOINTS,
+    *leases.AGENT_ENDPOINTS,
 ]  # fmt: skip

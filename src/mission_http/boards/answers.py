@@ -14,7 +14,7 @@ from mission_core.boards.custom_fields import CUSTOM_FIELDS, by_board
 from mission_core.tasks.model import Task
 from mission_core.values import Listed, Page
 from mission_http.boards.entities import suffices, task_row
-from mission_http.boards.payloads import NewestQuery, PageQuery
+from mission_http.boards.payloads import NumberedQuery, PageQuery
 from mission_http.boards.wire import task_from
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
@@ -29,7 +29,7 @@ def one(shown: dict[str, Any]) -> Response:
 
 
 def wanted_page(query: PageQuery) -> Page:
-    after = query.after if isinstance(query, NewestQuery) else None
+    after = query.after if isinstance(query, NumberedQuery) else None
     return Page(limit=query.limit, offset=query.offset, after=after)
 
 

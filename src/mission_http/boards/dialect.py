@@ -6,7 +6,18 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args, get_origin
 
-from mission_http.boards import agent_surface, agents, boards, coordination, health, leases, onboarding, people, tasks
+from mission_http.boards import (
+    agent_surface,
+    agents,
+    boards,
+    comments,
+    coordination,
+    health,
+    leases,
+    onboarding,
+    people,
+    tasks,
+)
 from mission_http.boards.access import authenticate
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
@@ -34,6 +45,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             *people.ENDPOINTS,
             *boards.ENDPOINTS,
             *tasks.ENDPOINTS,
+            *comments.ENDPOINTS,
             *leases.ENDPOINTS,
             *agents.ENDPOINTS,
             *agent_surface.ENDPOINTS,

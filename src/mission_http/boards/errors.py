@@ -33,7 +33,9 @@ from mission_http.platform.refusals import (
     MethodRefused,
 )
 
-NAMES: Final = {"depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template"}
+NAMES: Final = {
+    "depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template", "content": "message",
+}  # fmt: skip
 """Fields of the core that are called otherwise on this wire."""
 
 

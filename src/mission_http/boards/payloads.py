@@ -20,7 +20,7 @@ from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, Manner, UpdateTask
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
 from mission_http.boards.wire import BEHIND, JsonObject, maybe_json
-from mission_http.platform.shapes import Range, Rule, Schema
+from mission_http.platform.shapes import Length, Range, Rule, Schema
 
 T = TypeVar("T")
 ShownStatus = Literal["inbox", "in_progress", "review", "done"]
@@ -54,9 +54,9 @@ class PageQuery:
 
 
 @frozen(kw_only=True)
-class NewestQuery(PageQuery):
+class NumberedQuery(PageQuery):
     """
-    Which page of a list that shows the newest first; *after* is the `number` of the last one seen.
+    Which page of a list in the order of numbers, either way; *after* is the `number` of the last one seen.
     """
 
     after: Annotated[int | None, Range(0)] = None
@@ -199,7 +199,7 @@ class TagRef:
 
 
 @frozen(kw_only=True)
-class TaskQuery(NewestQuery):
+class TaskQuery(NumberedQuery):
     status: str | None = None
     assigned_agent_id: UUID | None = None
     unassigned: bool | None = None
@@ -321,6 +321,25 @@ class TaskUpdate:
             comment=self.comment,
             **named,
         )
+
+
+@frozen(kw_only=True)
+class TaskCommentRead:
+    id: UUID
+    message: str | None
+    agent_id: UUID | None
+    task_id: UUID | None
+    created_at: datetime
+    number: int
+    author: str
+    parent_id: UUID | None
+    mentions: list[str]
+
+
+@frozen(kw_only=True)
+class TaskCommentCreate:
+    message: Annotated[str, Rule(stripped), Length(1)]
+    parent_id: UUID | None = None
 
 
 @frozen(kw_only=True)

@@ -20,6 +20,7 @@ from mission_core.boards.queries import BoardRow
 from mission_core.boards.tags import Tag
 from mission_core.errors import Invalid
 from mission_core.ids import OrganizationId
+from mission_core.tasks.comments import Comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.runs import Run
@@ -305,6 +306,23 @@ def beats_of(run: Run) -> int:
     How many seconds may lie between two heartbeats: a third of the lease's term, and at least one.
     """
     return max(1, int(run.term.total_seconds()) // 3)
+
+
+def comment_from(comment: Comment) -> dict[str, Any]:
+    """
+    A comment as `TaskCommentRead`.
+    """
+    return {
+        "id": str(comment.id),
+        "message": comment.content,
+        "agent_id": str(comment.author_id) if comment.author_kind == "agent" else None,
+        "task_id": str(comment.task),
+        "created_at": naive(comment.created_at),
+        "number": comment.number,
+        "author": comment.author,
+        "parent_id": str(comment.parent) if comment.parent else None,
+        "mentions": comment.mentions,
+    }
 
 
 def run_from(row: RunRow) -> dict[str, Any]:

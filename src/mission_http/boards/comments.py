@@ -1,0 +1,105 @@
+"""
+What is said about tasks, in both halves of the dialect: `/boards/{board_id}/tasks` and `/agent/boards/…`.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+from uuid import UUID
+
+from attrs import evolve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.boards.model import BoardDenied
+from mission_core.ids import CommentId, TaskId
+from mission_core.ports import Ports
+from mission_core.tasks.commenting import AddComment, LeadHoldsBack, add_comment
+from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
+from mission_core.tasks.model import TaskNotFound
+from mission_http.boards.access import AGENT, MIXED, Place
+from mission_http.boards.answers import page_from, wanted_page
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, TaskCommentCreate, TaskCommentRead
+from mission_http.boards.tasks import TASKS
+from mission_http.boards.wire import comment_from
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+
+async def list_task_comments(request: Request) -> Response:
+    """
+    List the comments on a task, the oldest first.
+    """
+    async with Place.of(request) as place:
+        query = query_of(request, NumberedQuery)
+        await place.check()
+        reads, principal = ports_of(request).reads, principal_of(request)
+        listed = await reads.rows.page(principal, COMMENTS, wanted_page(query), task=place.task)
+    return page_from(listed, query, comment_from)
+
+
+async def create_task_comment(request: Request) -> Response:
+    """
+    Say something about a task.
+
+    Agents of the board that it names (`@name`, or `@lead`) are called. A lead speaks in a review, where it was called,
+    and on tasks it made.
+    """
+    async with Place.of(request) as place:
+        body = await body_of(request, TaskCommentCreate)
+        command = AddComment(
+            task=cast(TaskId, place.task),
+            on=place.board,
+            lead_holds_back=True,
+            content=body.message,
+            parent=CommentId(body.parent_id) if body.parent_id else None,
+        )
+        comment = await once(request, add_comment, command, _said_again)
+    return json_of(comment_from(comment))
+
+
+async def _said_again(ports: Ports, principal: Principal, comment: UUID) -> Comment:
+    return await ports.reads.rows.get(principal, COMMENTS, comment)
+
+
+COMMENTS_PATH = TASKS + "/{task_id}/comments"
+OPERATIONS = [
+    (
+        Endpoint(
+            "GET", COMMENTS_PATH, list_task_comments, query=NumberedQuery, gives=LimitOffsetPage[TaskCommentRead],
+            refuses=(BoardDenied, TaskNotFound),
+        ),
+        told(
+            "agent_task_comment_discovery", ["You want to know what was said about a task before you go on with it."],
+            unless=["You want the fields of a task: list the tasks."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", COMMENTS_PATH, create_task_comment, takes=TaskCommentCreate, gives=TaskCommentRead,
+            headers=(IDEMPOTENCY_KEY,), refuses=(BoardDenied, TaskNotFound, CommentNotFound, LeadHoldsBack),
+        ),
+        told(
+            "agent_task_comment_create", ["You tell what you did, found or need, where all on the task read it."],
+            unless=["You hand in the result of a lease: complete it."],
+            effects=["The comment is kept, and whoever it calls by name can be told of it."],
+        ),
+    ),
+]  # fmt: skip
+ENDPOINTS = [evolve(endpoint, who=MIXED, tags=("tasks",)) for endpoint, _ in OPERATIONS]
+AGENT_ENDPOINTS = [
+    evolve(
+        endpoint,
+        path="/agent" + endpoint.path,
+        who=AGENT,
+        tags=("agent", "agent-lead", "agent-worker"),
+        extra=extra,
+    )
+    for endpoint, extra in OPERATIONS
+]
