@@ -136,7 +136,19 @@ class HeartbeatOf:
     decide: Decide
 
 
-Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf
+@frozen(kw_only=True)
+class TakeBackOf:
+    """
+    Offer what an agent has in hand to a decision.
+    """
+
+    agent: Agent
+    decide: Decide
+    limit: int
+    last: bool
+
+
+Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf | TakeBackOf
 
 
 @define
@@ -287,6 +299,9 @@ class KeptAgents(Kept[Agent]):
     async def count_workers(self, board: BoardId) -> int:
         return await self.source.workers_of(self.remembered.principal, board)
 
+    def remove(self, agent: Agent) -> None:
+        self._remove(agent)
+
     def seen(self, agent: Agent) -> None:
         self.remembered.presence[agent.id] = agent
 
@@ -336,6 +351,9 @@ class KeptTasks(Kept[Task]):
 
     def expire_due(self, decide: Decide, *, at: datetime, limit: int = 16) -> None:
         self.remembered.operations.append(ExpireDueOf(decide=decide, at=at, limit=limit))
+
+    def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
+        self.remembered.operations.append(TakeBackOf(agent=agent, decide=decide, limit=limit, last=last))
 
 
 class KeptRuns(Kept[Run]):

@@ -22,6 +22,7 @@ from mission_core.events.use_cases import verify_log
 from mission_core.ports import Once, Ports, perform
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.moving import MoveTasks, move_tasks
 from mission_core.tasks.use_cases import (
     CreateTask,
@@ -61,6 +62,7 @@ __all__ = [
     "CreateAgent",
     "CreateBoard",
     "CreateTask",
+    "DeleteAgent",
     "DeleteTask",
     "Denied",
     "Exhausted",
@@ -91,6 +93,7 @@ __all__ = [
     "create_agent",
     "create_board",
     "create_task",
+    "delete_agent",
     "delete_task",
     "explain_task",
     "fail_task",

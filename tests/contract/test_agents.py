@@ -41,6 +41,25 @@ async def test_an_update_changes_the_fields_it_names_and_no_other(world):
     assert "agent.updated" in await world.facts()
 
 
+async def test_an_update_may_say_how_an_agent_is(world):
+    """
+    A status is a sign of life; what it does is none. Neither makes a new version.
+    """
+    ada = await world.agent()
+    doing = await edited(world, ada, activity="reads")
+    busy = await edited(world, ada, status="busy")
+    both = await edited(world, ada, status="busy", activity="writes", role="tester")
+    row = await world.ports.reads.agents.get(world.me, ada.id)
+
+    assert ("provisioning", "reads", None) == (
+        doing.presence.reported, doing.presence.activity, doing.presence.last_seen_at,
+    )  # fmt: skip
+    assert (busy.presence.last_seen_at, "busy", 0) == (world.clock.now(), busy.presence.reported, busy.version)
+    assert ("busy", "writes", "tester", 1) == (row.reported, row.activity, row.role, row.version)
+    assert 1 == (await world.facts()).count("agent.status_changed")
+    assert 1 == both.version
+
+
 async def test_changing_nothing_is_no_change(world):
     """
     The version stands and the log says nothing.

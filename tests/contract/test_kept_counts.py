@@ -24,6 +24,7 @@ from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import queue
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
+from mission_core.agents.use_cases import CreateAgent, UpdateAgent, create_agent, update_agent
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import Refusal
@@ -31,6 +32,7 @@ from mission_core.events.model import Verified
 from mission_core.events.use_cases import verify_log
 from mission_core.ids import BoardId, TaskId
 from mission_core.ports import Ports, perform
+from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
 from mission_core.tasks.work import (
@@ -82,7 +84,10 @@ class Crowd:
 
     async def work(self, number: int) -> None:
         mind = Random(number)
-        ideas = (self.claim, self.claim, self.edit, self.depend, self.move, self.add, self.drop)
+        ideas = (
+            self.claim, self.claim, self.edit, self.depend, self.move, self.add, self.drop, self.join, self.rename,
+            self.leave,
+        )  # fmt: skip
         for _ in range(ROUNDS):
             with suppress(Refusal):
                 await mind.choice(ideas)(mind)
@@ -124,6 +129,16 @@ class Crowd:
         if mind.random() < 0.3:
             await self.do(delete_task, DeleteTask(task=mind.choice(self.tasks)))
 
+    async def join(self, mind: Random) -> None:
+        await self.do(create_agent, CreateAgent(name=mind.choice("abc")))
+
+    async def rename(self, mind: Random) -> None:
+        await self.do(update_agent, UpdateAgent(agent=mind.choice("abc"), name=mind.choice("abC")))
+
+    async def leave(self, mind: Random) -> None:
+        if mind.random() < 0.3:
+            await self.do(delete_agent, DeleteAgent(agent=mind.choice("abc")))
+
     async def do(self, use_case: Any, command: Any) -> Any:
         return await perform(use_case, self.ports, self.me, command)
 
@@ -162,7 +177,8 @@ async def cells(store: SqlStore, text: str) -> Counter[tuple[Any, ...]]:
 async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore) -> None:
     """
     After many units at once, every kept count is what counting the tasks would give, no dependency dangles, every
-    live run belongs to the task that names it, and the log is whole.
+    live run belongs to the task that names it and goes by its assignee's name, no key outlives its agent, and the log
+    is whole.
     """
     crowd = await gathered(store)
     for _ in range(12):
@@ -196,8 +212,9 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore) -> None:
         {(place, what): amount for (place, what), amount in kept.items() if what in STATUSES and amount}
     )
     assert {kind: amount for (kind,), amount in told.items()} == facts
-    alive = await rows(store, "SELECT task, id FROM runs WHERE state IN ('leased', 'suspended')")
-    assert {(row[0], row[6]) for row in found if row[6] is not None} == {*alive}
+    alive = await rows(store, "SELECT task, id, lower(by) FROM runs WHERE state IN ('leased', 'suspended')")
+    assert {(row[0], row[6], row[4]) for row in found if row[6] is not None} == {*alive}
+    assert {*await rows(store, "SELECT agent FROM api_keys")} <= {*await rows(store, "SELECT id FROM agents")}
     assert isinstance(await verify_log(store.log, crowd.me.organization), Verified)
 
 

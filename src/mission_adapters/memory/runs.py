@@ -10,9 +10,10 @@ from attrs import evolve
 
 from mission_adapters.memory.tables import Groups, Journal, Lines, Place, Table, Unique, scoped
 from mission_core.accounts.model import Principal
+from mission_core.agents.model import Agent
 from mission_core.errors import Conflict
 from mission_core.ids import OrganizationId, RunId, TaskId
-from mission_core.tasks.runs import ALIVE, Run, RunNotFound
+from mission_core.tasks.runs import ALIVE, Pair, Run, RunNotFound
 
 LEASE_RECORD = ("expires_at", "heartbeat_at", "progress")
 
@@ -54,6 +55,17 @@ class RunTable(Table[Run]):
             if getattr(before, name) == getattr(after, name)
         }
         self.put(evolve(after, **kept))
+
+    def rename(self, id: RunId, was: Agent, now: Agent) -> None:
+        """
+        Let a run go by the new name of the agent that works on it.
+        """
+        run = self.rows[id]
+        holder = run.holder
+        if isinstance(holder, Pair) and holder.name == was.name_key:
+            holder = evolve(holder, name=now.name_key)
+        by = evolve(run.by, name=now.name)
+        self.put(evolve(run, by=by, holder=holder, version=run.version + 1))
 
     def due(self, organization: OrganizationId) -> list[tuple[Any, ...]]:
         """

@@ -31,7 +31,7 @@ from mission_core.boards.model import Board
 from mission_core.errors import StaleWrite
 from mission_core.reports.pulse import counted, places_of
 from mission_core.tasks.model import Task
-from mission_core.tasks.runs import Run
+from mission_core.tasks.runs import Assignee, Run
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -131,7 +131,7 @@ class MemoryStore:
         principal, once, now = remembered.principal, remembered.once, self.clock.now()
         if once is not None:
             self.used.check(principal, once, at=now)
-        desk = Desk(principal, self.tasks, self.runs)
+        desk = Desk(principal, self.agents, self.tasks, self.runs)
         answers = [desk.perform(operation) for operation in remembered.operations]
         self._check(remembered)
         for write in _in_order(remembered):
@@ -179,6 +179,8 @@ class MemoryStore:
             self.tables[type(after)].add(after)
         elif isinstance(after, Agent):
             self.agents.put(evolve(after, presence=self.agents.rows[after.id].presence))
+            if before.name != after.name:
+                self._rename(before, after)
         elif isinstance(after, ApiKey):
             self.keys.put(evolve(after, last_used_at=self.keys.rows[after.id].last_used_at))
         elif isinstance(after, Run):
@@ -186,9 +188,21 @@ class MemoryStore:
         else:
             self.tables[type(after)].put(after)
 
+    def _rename(self, was: Agent, now: Agent) -> None:
+        """
+        Let an agent's tasks, and the live runs on them, go by its new name.
+        """
+        for task in list(self.tasks.each(self.tasks.of_name.of((was.organization, was.name_key)))):
+            self.tasks.put(evolve(task, assignee=Assignee(now.name), version=task.version + 1))
+            if task.run is not None:
+                self.runs.rename(task.run, was, now)
+
     def _remove(self, row: Any) -> None:
         if row is None:
             return
+        if isinstance(row, Agent):
+            for key in self.keys.of_agent.of(row.id):
+                self.keys.drop(key)
         for kind, name in GOES_WITH.get(type(row), ()):
             self.plain[kind].drop_with(name, row)
         own = KIND_OF.get(type(row))

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation
+from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation, TakeBackOf
 from mission_core.accounts.model import Principal, board_of
-from mission_core.tasks.model import Task
-from mission_core.tasks.ports import Candidate, Change, Decide, Wanted
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand, Wanted
 from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
 
@@ -29,6 +30,7 @@ class Desk:
     """
 
     principal: Principal
+    agents: AgentTable
     tasks: TaskTable
     runs: RunTable
     made: list[Change] = field(factory=list)
@@ -46,6 +48,9 @@ class Desk:
                 return self._expire_due(operation)
             case HeartbeatOf():
                 return self._heartbeat(operation)
+            case TakeBackOf():
+                self._take_back(operation)
+                return None
 
     def _heartbeat(self, operation: HeartbeatOf) -> Change | None:
         run = self.runs.rows.get(operation.run)
@@ -79,6 +84,16 @@ class Desk:
             due.append(self.runs.rows[id])
         offered = (self._offer(self.tasks.resolved(self.tasks.rows[run.task]), operation.decide, run) for run in due)
         return sum(change is not None for change in offered)
+
+    def _take_back(self, operation: TakeBackOf) -> None:
+        agent = operation.agent
+        self.agents.expect(agent.id, agent.version)
+        named = self.tasks.each(self.tasks.of_name.of((agent.organization, agent.name_key)))
+        in_hand = [task for task in named if task.status is Status.IN_PROGRESS or task.run is not None]
+        if operation.last and len(in_hand) > operation.limit:
+            raise MoreInHand
+        for task in in_hand[: operation.limit]:
+            self._offer(self.tasks.resolved(task), operation.decide)
 
     def _offer(self, task: Task, decide: Decide, run: Run | None = None) -> Change | None:
         if run is None and task.run is not None:

@@ -27,6 +27,7 @@ from mission_adapters.sql.plain import TAKEN as TAKEN_PLAIN
 from mission_adapters.sql.plain import drop_with
 from mission_adapters.sql.pulses import pulsed
 from mission_adapters.sql.queue import requeued
+from mission_adapters.sql.renaming import rename_queue, rename_work
 from mission_adapters.sql.rows import KEPT, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
 from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, shaped, value
@@ -77,6 +78,7 @@ WAIT: Final = Statement(insert(dependencies))
 DROP: Final = Statement(delete(marks).where(marks.c.task == value("task"), marks.c.mark == value("mark")))
 CARRY: Final = Statement(insert(marks))
 DROP_EVERYWHERE: Final = Statement(delete(marks).where(marks.c.mark == value("key")))
+DELETE_KEYS: Final = Statement(delete(api_keys).where(api_keys.c.agent == value("agent")))
 DELETE_TASK: Final = Statement(
     delete(tasks).where(tasks.c.id == value("key"), ~exists().where(dependencies.c.depends_on == value("key")))
 )
@@ -142,6 +144,8 @@ def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
                     yield from lock_row(dialect, type(before), id, before.version, exclusive=True)
                 case Write(before=before, after=after):
                     yield from update_row(dialect, before, after)
+                    if isinstance(after, Agent) and before.name != after.name:
+                        yield from rename_work(dialect, before, after)
 
 
 def _shared(what: Any) -> type | None:
@@ -210,6 +214,8 @@ def _place_of(write: Write) -> tuple[int, UUID]:
 def _remove(dialect: str, row: Any) -> Steps[None]:
     for kind, name in GOES_WITH.get(type(row), ()):
         yield drop_with(kind, name).count(dialect, organization=row.organization.bytes, key=row.id.bytes)
+    if isinstance(row, Agent):
+        yield DELETE_KEYS.count(dialect, agent=row.id.bytes)
     if isinstance(row, Task):
         # Its row is locked since a moment ago, so whoever came to depend on it before has committed and is seen here.
         if not (yield DELETE_TASK.count(dialect, key=row.id.bytes)):
@@ -274,6 +280,9 @@ def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: dat
     if not facts and not parts:
         return
     head = yield from lock_head(dialect, principal.organization)
+    for write in remembered.writes.values():
+        if isinstance(write.after, Agent) and write.before and write.before.name_key != write.after.name_key:
+            yield from rename_queue(dialect, write.before, write.after)
     parts += appended(principal.organization, principal.actor, facts, head)
     together = dialect == "postgresql" and len(tasks_changed) < 2 and len(parts) > 1
     left = yield from (done_together if together else done_in_turn)(dialect, parts)

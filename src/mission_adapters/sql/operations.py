@@ -16,17 +16,18 @@ from sqlalchemy import Executable, Select, and_, func, select, union_all
 
 from mission_adapters.sql.loads import RUN, TASK, a_run, a_task, one
 from mission_adapters.sql.queue import COUNT, NOBODY
-from mission_adapters.sql.rows import insert_row, update_row
+from mission_adapters.sql.rows import insert_row, lock_row, update_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
-from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked
-from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation, Write
+from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked, under_way
+from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation, TakeBackOf, Write
 from mission_core.accounts.model import Principal, board_of
+from mission_core.agents.model import Agent
 from mission_core.boards.model import BoardDenied
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId
-from mission_core.tasks.model import IDLE, Task, TaskNotFound
-from mission_core.tasks.ports import Candidate, Change, Decide
+from mission_core.tasks.model import IDLE, Status, Task, TaskNotFound
+from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand
 from mission_core.tasks.runs import Run, RunNotFound
 from mission_core.values import micros
 
@@ -79,6 +80,24 @@ TASK_OF_RUN: Final = Statement(
     .where(runs.c.id == value("run"), runs.c.organization == value("organization"))
     .with_for_update(of=tasks)
 )
+_under_lease: Final = (
+    select(tasks.c.id)
+    .select_from(runs.join(tasks, tasks.c.run == runs.c.id))
+    .where(runs.c.organization == value("organization"), alive, tasks.c.assignee_key == value("name", str))
+)
+_in_progress: Final = select(tasks.c.id).where(
+    tasks.c.organization == value("organization"),
+    tasks.c.assignee_key == value("name", str),
+    under_way,
+    tasks.c.status == Status.IN_PROGRESS.value,
+)
+IN_HAND: Final = Statement(
+    select(*TASK)
+    .where(tasks.c.id.in_(union_all(_under_lease, _in_progress)))
+    .order_by(tasks.c.id)
+    .limit(value("most", int))
+    .with_for_update(of=tasks)
+)
 LOCKED_RUN: Final = Statement(select(*RUN).where(runs.c.id == value("run")).with_for_update())
 
 
@@ -104,6 +123,8 @@ def operate(dialect: str, principal: Principal, operation: Operation, done: Done
         TaskNotFound: If the organization has no such task.
         RunNotFound: If it has no such run.
         BoardDenied: If its board is not granted to the principal.
+        MoreInHand: If an agent that is to go has more in hand than may be.
+        StaleWrite: If it has another version by now.
     """
     match operation:
         case ClaimNextOf():
@@ -114,6 +135,8 @@ def operate(dialect: str, principal: Principal, operation: Operation, done: Done
             done.answer = yield from _heartbeat(dialect, principal, operation, done)
         case ExpireDueOf():
             done.answer = yield from _expire_due(dialect, principal, operation, done)
+        case TakeBackOf():
+            yield from _take_back(dialect, operation, done)
 
 
 def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Done) -> Steps[Change | None]:
@@ -207,6 +230,17 @@ def _expire_due(dialect: str, principal: Principal, wish: ExpireDueOf, done: Don
         change = yield from _offer(dialect, a_task(row), wish.decide, done)
         changed += change is not None
     return changed
+
+
+def _take_back(dialect: str, wish: TakeBackOf, done: Done) -> Steps[None]:
+    agent = wish.agent
+    yield from lock_row(dialect, Agent, agent.id, agent.version, exclusive=True)
+    given = {"organization": agent.organization.bytes, "name": agent.name_key, "most": wish.limit + 1}
+    rows = yield IN_HAND(dialect, **given)
+    if wish.last and len(rows) > wish.limit:
+        raise MoreInHand
+    for row in rows[: wish.limit]:
+        yield from _offer(dialect, a_task(row), wish.decide, done)
 
 
 def _granted(principal: Principal, board: BoardId) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.errors import Conflict, Exhausted, NotFound
+from mission_core.errors import Conflict, Exhausted, Invalid, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
 from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_kept, name_key, text
@@ -21,6 +21,8 @@ ONLINE: Final = "online"
 OFFLINE: Final = "offline"
 IDLE: Final = "idle"
 LIFECYCLE: Final = frozenset({"updating", "deleting"})
+LONGEST_SOUL: Final = 1_000_000
+LONGEST_MEMORY: Final = 524_288
 SILENCE: Final = timedelta(minutes=10)
 """An agent that was not heard of for this long is offline."""
 TOUCH_EVERY: Final = timedelta(seconds=30)
@@ -55,6 +57,27 @@ class SessionKeyTaken(Conflict):
 
     def __str__(self) -> str:
         return "another agent has this session key; choose another"
+
+
+class MainAgentStays(Conflict):
+    """
+    The built-in main agent stands for the organization's own gateway, and cannot be deleted.
+    """
+
+    def __str__(self) -> str:
+        return "the built-in agent stands for the organization's own gateway and cannot be deleted; hide it instead"
+
+
+@define
+class MemoryFull(Invalid):
+    """
+    An agent's working memory would become longer than is kept.
+    """
+
+    size: int
+
+    def __str__(self) -> str:
+        return f"Working memory exceeds {LONGEST_MEMORY} bytes ({self.size} bytes). Consider clearing old entries."
 
 
 @define
@@ -119,8 +142,8 @@ class Agent:
     main: bool = False
     config: JsonText = field(default=EMPTY_OBJECT, validator=json_kept)
     session_key: str | None = field(default=None, validator=optional(text(most=300)))
-    soul: str | None = field(default=None, validator=optional(text(most=50_000)))
-    working_memory: str = field(default="", validator=text(most=524_288))
+    soul: str | None = field(default=None, validator=optional(text(most=LONGEST_SOUL)))
+    working_memory: str = field(default="", validator=text(most=LONGEST_MEMORY))
     runtime_type: str | None = field(default=None, validator=optional(text(most=100)))
     source: str = field(default="manual", validator=text(most=100))
     workspace_path: str | None = field(default=None, validator=optional(text(most=500)))
@@ -169,6 +192,12 @@ class Agent:
         changed = AgentStatusChanged(agent=self.id, name=self.name, was=before, status=after, at=at)
         return evolve(self, presence=presence), changed if before != after else None
 
+    def doing(self, activity: str) -> Agent:
+        """
+        The agent with another word on what it does, which is no sign of life.
+        """
+        return evolve(self, presence=evolve(self.presence, activity=activity))
+
 
 @frozen(kw_only=True)
 class AgentCreated(Fact):
@@ -213,3 +242,32 @@ class AgentStatusChanged(Fact):
     name: str
     was: str
     status: str
+
+
+@frozen(kw_only=True)
+class AgentRenamed(Fact):
+    """
+    An agent has another name, and its tasks go by that.
+    """
+
+    kind = "agent.renamed"
+    about = "agent"
+
+    agent: AgentId
+    was: str
+    name: str
+
+
+@frozen(kw_only=True)
+class AgentDeleted(Fact):
+    """
+    An agent was removed, with its keys. What it had in hand went back to the queue.
+    """
+
+    kind = "agent.deleted"
+    about = "agent"
+
+    agent: AgentId
+    number: int
+    name: str
+    board: BoardId | None

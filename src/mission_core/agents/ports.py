@@ -54,7 +54,13 @@ class Agents(Protocol):
 
     def save(self, agent: Agent) -> Agent:
         """
-        Remember the change for the commit, all but its presence; the answer carries its next version.
+        Remember the change for the commit, all but its presence; the answer carries its next version. A new name goes
+        along to the tasks that are assigned to the old one, whatever their status, and to the live runs on them.
+        """
+
+    def remove(self, agent: Agent) -> None:
+        """
+        Remember to remove the agent, at the version it has here, and its keys with it.
         """
 
     def seen(self, agent: Agent) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict, frozen
 
@@ -30,6 +30,7 @@ from mission_core.agents.model import (
     AgentCreated,
     AgentNameTaken,
     AgentNotFound,
+    AgentRenamed,
     Presence,
     TooManyAgents,
 )
@@ -67,10 +68,15 @@ class CreateAgent:
 class UpdateAgent:
     """
     Change the named fields of an agent. Absent is not null, and null is not default.
+
+    Its tasks go by its new *name*, too. A *status* is a sign of life as well, an *activity* alone is none.
     """
 
     agent: AgentId | AgentNumber | str
     expects: int | None = None
+    name: str | Absent = ABSENT
+    status: str | Absent = ABSENT
+    activity: str | Absent = ABSENT
     role: str | Absent = ABSENT
     board: BoardId | Absent | None = ABSENT
     lead: bool | Absent = ABSENT
@@ -84,6 +90,10 @@ class UpdateAgent:
     heartbeat_config: JsonText | Absent | None = ABSENT
     identity_profile: JsonText | Absent | None = ABSENT
     identity_template: str | Absent | None = ABSENT
+
+
+BESIDE: Final = frozenset({"agent", "expects", "status", "activity"})
+"""Fields of an update that are more than a value to keep."""
 
 
 @frozen(kw_only=True)
@@ -196,32 +206,63 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
+        AgentNameTaken: If another agent has the new name.
         BoardNotFound: If it moves to a board that there is not for this principal.
         BoardDenied: If a principal that is confined to one board would move it elsewhere.
-        RoleTooLow: If an agent makes a lead.
+        RoleTooLow: If an agent makes a lead, or gives a new name.
         SessionKeyTaken: If another agent has the session key.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
+    now = ports.clock.now()
     async with ports.unit(principal) as unit:
         before = await agent_named(unit, cmd.agent)
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
-        given = asdict(cmd, recurse=False)
-        changes = {name: given[name] for name in given if name not in ("agent", "expects")}
-        after, updated = before.edit({n: v for n, v in changes.items() if v is not ABSENT}, at=ports.clock.now())
-        if not updated.changed:
+        after, updated = before.edit(_named(cmd), at=now)
+        if updated.changed:
+            await _may_become(unit, principal, before, after)
+            after = unit.agents.save(after)
+            unit.record(updated)
+        else:
+            after = before
+        if after.name != before.name:
+            unit.record(AgentRenamed(agent=after.id, was=before.name, name=after.name, at=now))
+        if not isinstance(cmd.status, Absent):
+            after, changed = after.heard(at=now, status=cmd.status)
+            unit.record(*([changed] if changed else []))
+        if not isinstance(cmd.activity, Absent):
+            after = after.doing(cmd.activity)
+        if after.presence != before.presence:
+            unit.agents.seen(after)
+        elif after == before:
             return before
-        _may_stand_on(principal, after.board)
-        if after.lead and not before.lead:
-            require_no_agent(principal)
-        if after.board is not None and after.board != before.board:
-            unit.rely_on(await unit.boards.get(after.board))
-        after = unit.agents.save(after)
-        unit.record(updated)
         unit.result(after.id)
         await unit.commit()
     return after
+
+
+def _named(cmd: UpdateAgent) -> dict[str, Any]:
+    given = asdict(cmd, recurse=False)
+    return {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
+
+
+async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, after: Agent) -> None:
+    """
+    Raises:
+        AgentNameTaken: If another agent has its new name.
+        BoardDenied: If the principal may not have agents on its new board.
+        RoleTooLow: If an agent makes a lead, or gives a new name.
+    """
+    _may_stand_on(principal, after.board)
+    if (after.lead and not before.lead) or after.name != before.name:
+        require_no_agent(principal)
+    if after.name_key != before.name_key:
+        namesake = await unit.agents.find(after.name)
+        if namesake is not None:
+            raise AgentNameTaken(namesake.board)
+    if after.board is not None and after.board != before.board:
+        unit.rely_on(await unit.boards.get(after.board))
 
 
 def _may_stand_on(principal: Principal, board: BoardId | None) -> None:
@@ -369,6 +410,7 @@ async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[Ap
         raise InvalidField("expires_at", "must be a future moment", cmd.expires_at)
     async with ports.unit(principal) as unit:
         agent = await agent_named(unit, cmd.agent)
+        unit.rely_on(agent)
         (number,) = await ports.numbers.draw((principal.organization, "key"))
         secret = ports.secrets.key()
         key = unit.keys.add(

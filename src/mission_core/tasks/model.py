@@ -448,6 +448,15 @@ class Task:
         moved, fact = freed.move(Status.BACKLOG if run.cancelled else freed.at_rest(), at=at)
         return evolve(moved, attempts=max(self.attempts - 1, 0), hand_over=note), fact
 
+    def given_up(self, run: Run | None, *, at: datetime) -> tuple[Task, TaskMoved]:
+        """
+        The task after whoever had it in hand was taken off it: open to everybody (unless its run was cancelled, which
+        parks it), with the attempt of its run given back.
+        """
+        to = Status.BACKLOG if run is not None and run.cancelled else Status.INBOX
+        moved, fact = evolve(self, run=None, assignee=None, fence=self.fence + 1).move(to, at=at)
+        return evolve(moved, attempts=max(self.attempts - (run is not None), 0)), fact
+
     def freed(self, run: Run) -> Task:
         """
         The task without its run; whoever took it from the open queue no longer owns it.

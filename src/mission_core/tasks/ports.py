@@ -11,6 +11,7 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.boards.model import Board, GateSet
+from mission_core.errors import Conflict
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import Run
@@ -18,6 +19,7 @@ from mission_core.tasks.runs import Run
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mission_core.agents.model import Agent
     from mission_core.events.model import Fact
 
 
@@ -50,6 +52,12 @@ class Gates(Protocol):
         """
         What the gates of the task's board say to it.
         """
+
+
+class MoreInHand(Conflict):
+    """
+    An agent that is to go has more tasks in hand than one unit takes back.
+    """
 
 
 @frozen(kw_only=True)
@@ -176,6 +184,17 @@ class Tasks(Protocol):
         In the flush: offer up to *limit* tasks of the organization whose live run's lease ended by *at* to *decide*,
         oldest end first, whatever their board; rows that somebody else is deciding about are passed over. `commit`
         returns how many changed, unless a claim follows.
+        """
+
+    def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
+        """
+        In the flush: offer up to *limit* tasks that the agent has in hand (in progress, or under a live run) to
+        *decide*, whatever their board, while the agent is held at the version it has here. With *last* there may not
+        be more.
+
+        Raises (from `commit`):
+            StaleWrite: If the agent has another version by now.
+            MoreInHand: If with *last* there are more.
         """
 
 

@@ -1,0 +1,120 @@
+"""
+Deleting an agent: what it has in hand goes back to the queue before it is gone.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.agents.model import Agent, AgentDeleted, MainAgentStays
+from mission_core.agents.use_cases import agent_named
+from mission_core.errors import VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.tasks.model import Status
+from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand
+from mission_core.tasks.work import noticing_expiry
+
+if TYPE_CHECKING:
+    from mission_core.ids import AgentId, AgentNumber
+    from mission_core.ports import Ports, UnitOfWork
+
+AT_ONCE: Final = 64
+"""How many tasks go back to the queue in one unit."""
+
+
+@frozen(kw_only=True)
+class DeleteAgent:
+    """
+    Remove an agent.
+    """
+
+    agent: AgentId | AgentNumber | str
+    expects: int | None = None
+
+
+async def delete_agent(ports: Ports, principal: Principal, cmd: DeleteAgent) -> Agent:
+    """
+    Remove an agent with its keys. Its leases end, and what it has in hand goes back to the queue for everybody; other
+    tasks that were assigned to it keep its name, as if nobody had registered it.
+
+    All of it is one change. Only where an agent has more than `AT_ONCE` tasks in hand, that many at a time go back
+    before; should that be interrupted, the agent is still there, without them.
+
+    Raises:
+        AgentNotFound: If there is no such agent for this principal.
+        MainAgentStays: If it is the built-in one.
+        RoleTooLow: If the principal is neither an admin nor the lead of the worker's board.
+        VersionMismatch: If the caller expected another version.
+    """
+    while True:
+        try:
+            return await _remove(ports, principal, cmd)
+        except MoreInHand:
+            await _give_back(ports, principal, cmd)
+
+
+async def _remove(ports: Ports, principal: Principal, cmd: DeleteAgent) -> Agent:
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        agent = await _leaving(unit, principal, cmd)
+        unit.tasks.take_back(agent, giving_back(agent, at=now), limit=AT_ONCE, last=True)
+        unit.agents.remove(agent)
+        unit.record(AgentDeleted(agent=agent.id, number=agent.number, name=agent.name, board=agent.board, at=now))
+        await unit.commit()
+    return agent
+
+
+async def _give_back(ports: Ports, principal: Principal, cmd: DeleteAgent) -> None:
+    async with ports.unit(principal) as unit:
+        agent = await _leaving(unit, principal, cmd)
+        unit.tasks.take_back(agent, giving_back(agent, at=ports.clock.now()), limit=AT_ONCE)
+        await unit.commit()
+
+
+async def _leaving(unit: UnitOfWork, principal: Principal, cmd: DeleteAgent) -> Agent:
+    agent = await agent_named(unit, cmd.agent)
+    if not _leads(principal, agent):
+        require(principal, Role.ADMIN)
+    if agent.main:
+        raise MainAgentStays
+    if cmd.expects is not None and cmd.expects != agent.version:
+        raise VersionMismatch(cmd.expects, agent.version)
+    return agent
+
+
+def _leads(principal: Principal, agent: Agent) -> bool:
+    """
+    Whether the principal is the lead of the board on which the agent is a worker.
+    """
+    if not isinstance(principal, AgentPrincipal) or not principal.lead or principal.board is None:
+        return False
+    return agent.board == principal.board and not agent.lead
+
+
+def giving_back(agent: Agent, *, at: datetime) -> Decide:
+    """
+    The decision to put what the agent has in hand back into the queue, open to everybody, with the attempt given back.
+    A lease that ran out before counts as that.
+    """
+
+    def decide(candidate: Candidate) -> Change | None:
+        task, run = candidate.task, candidate.run
+        if task.assignee is None or task.assignee.key != agent.name_key:
+            return None
+        lapsed = noticing_expiry(at)(candidate)
+        if lapsed is not None:
+            return lapsed
+        if run is None and task.status is not Status.IN_PROGRESS:
+            return None
+        facts: tuple[Fact, ...] = ()
+        if run is not None:
+            run, revoked = run.revoke("its agent was deleted", at=at)
+            facts = (revoked,)
+        task, moved = task.given_up(run, at=at)
+        return Change(task=task, run=run, facts=(*facts, moved))
+
+    return decide

@@ -1,0 +1,299 @@
+"""
+Agents that get another name, and agents that are deleted: what becomes of their work, on every store.
+"""
+
+import pytest
+from attrs import evolve
+
+from mission_core.accounts.model import Role
+from mission_core.agents.model import AgentNameTaken, AgentNotFound, MainAgentStays
+from mission_core.agents.use_cases import MakeKey, UpdateAgent, digest_of, make_key, update_agent
+from mission_core.boards.model import BoardDenied
+from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
+from mission_core.ports import perform
+from mission_core.tasks import leaving
+from mission_core.tasks.leaving import DeleteAgent, delete_agent
+from mission_core.tasks.model import Status
+from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.runs import Assignee, LeaseLost
+from mission_core.tasks.work import CompleteTask, GiveOrder, Heartbeat, OrderKind, complete_task, give_order, heartbeat
+from mission_core.values import Page
+
+
+async def renamed(world, agent, name, *, by=None):
+    return await perform(update_agent, world.ports, by or world.me, UpdateAgent(agent=agent.id, name=name))
+
+
+async def deleted(world, agent="ada", *, by=None, **fields):
+    return await perform(delete_agent, world.ports, by or world.me, DeleteAgent(agent=agent, **fields))
+
+
+async def numbers_of(world, name):
+    """
+    The numbers of the tasks that go by this name, and how many are counted.
+    """
+    listed = await world.ports.reads.tasks.page(world.me, TaskFilter(assignee=name), Page())
+    return sorted(row.number for row in listed.rows), listed.total
+
+
+async def test_the_tasks_of_an_agent_go_by_its_new_name(world):
+    """
+    Whatever their status; and with those that had the name before anybody was called so.
+    """
+    ada = await world.agent("ada")
+    mine = [await world.task(assignee="ADA", status=status) for status in (Status.INBOX, Status.BACKLOG, Status.DONE)]
+    other, foreign = await world.task(assignee="Grace"), await world.task(assignee="bob")
+    after = await renamed(world, ada, "Grace")
+    async with world.ports.unit(world.me) as unit:
+        tasks = [await unit.tasks.get(task.id) for task in mine]
+
+    assert "Grace" == after.name
+    assert [("Grace", ada.id)] * 3 == [(task.assignee.name, task.assignee.agent) for task in tasks]
+    assert [1, 1, 1] == [task.version for task in tasks]
+    assert ([*sorted(task.number for task in (*mine, other))], 4) == await numbers_of(world, "grace")
+    assert ([], 0) == await numbers_of(world, "ada")
+    assert ([foreign.number], 1) == await numbers_of(world, "bob")
+    assert {"agent.renamed", "agent.updated"} <= {*await world.facts()}
+
+
+async def test_a_renamed_agent_is_handed_its_work(world):
+    """
+    The queue knows the new name and no longer the old one.
+    """
+    ada = await world.agent("ada")
+    task = await world.task(assignee="ada")
+    await renamed(world, ada, "grace")
+
+    assert await world.claim(agent="ada") is None
+    assert task.id == (await world.claim(agent="grace")).task.id
+
+
+async def test_work_under_way_goes_on_under_the_new_name(world):
+    """
+    The lease stands, and the worker may be ordered and found by its new name.
+    """
+    ada = await world.agent("ada")
+    claimed = await world.claim(await world.task())
+    await renamed(world, ada, "grace")
+    await perform(heartbeat, world.ports, world.me, Heartbeat(task=claimed.task.id, lease=claimed.lease))
+    async with world.ports.unit(world.me) as unit:
+        run = await unit.runs.get(claimed.run.id)
+    grace = await world.principal("other")
+    grace = evolve(grace, agent=ada.id, name="grace")
+    await perform(give_order, world.ports, grace, GiveOrder(task=claimed.task.id, kind=OrderKind.PAUSE))
+    done = await perform(
+        complete_task, world.ports, world.me, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+    )
+
+    assert "grace" == run.by.name
+    assert (Status.DONE, "grace") == (done.status, done.assignee.name)
+
+
+async def test_a_name_in_another_case_is_the_same_name(world):
+    """
+    It can be had without a clash, and is shown.
+    """
+    ada = await world.agent("ada")
+    task = await world.task(assignee="ada")
+    after = await renamed(world, ada, "ADA")
+
+    assert ("ADA", 1) == (after.name, after.version)
+    assert "ADA" == (await world.fresh(task)).assignee.name
+    assert ([task.number], 1) == await numbers_of(world, "ada")
+
+
+async def test_a_name_of_another_agent_cannot_be_had(world):
+    """
+    Whatever its case; the refusal tells the board it is on.
+    """
+    ada = await world.agent("ada")
+    await world.agent("Bob", board=world.board.id)
+
+    with pytest.raises(AgentNameTaken) as refusal:
+        await renamed(world, ada, "BOB")
+    assert world.board.id == refusal.value.board
+
+
+async def test_no_agent_gives_names(world):
+    """
+    With the name it would get the work of whoever is called so.
+    """
+    ada = await world.principal("ada")
+
+    with pytest.raises(RoleTooLow):
+        await update_agent(world.ports, ada, UpdateAgent(agent=ada.agent, name="grace"))
+
+
+async def test_a_name_must_be_one(world):
+    """
+    It is refused by the name of its field.
+    """
+    ada = await world.agent("ada")
+
+    with pytest.raises(InvalidField, match="name"):
+        await renamed(world, ada, "")
+
+
+async def test_what_a_deleted_agent_had_in_hand_is_open_to_everybody(world):
+    """
+    Its leases end and give their attempt back, its fence is raised, and whoever comes next may take the work.
+    """
+    ada = await world.agent("ada")
+    claimed = await world.claim(await world.task(assignee="ada"))
+    held = await world.task(assignee="ada", status=Status.IN_PROGRESS)
+    await deleted(world)
+    facts = await world.facts()
+    leased, held = await world.fresh(claimed.task), await world.fresh(held)
+
+    assert [(Status.INBOX, None, None, 0)] * 2 == [
+        (task.status, task.assignee, task.run, task.attempts) for task in (leased, held)
+    ]
+    assert claimed.task.fence < leased.fence
+    with pytest.raises(LeaseLost):
+        await complete_task(world.ports, world.me, CompleteTask(task=leased.id, lease=claimed.lease))
+    assert {leased.id, held.id} == {(await world.claim(agent=name)).task.id for name in ("bob", "carl")}
+    with pytest.raises(AgentNotFound):
+        await renamed(world, ada, "grace")
+    assert ["run.revoked", "task.moved", "task.moved", "agent.deleted"] == [
+        kind for kind in facts if kind in ("run.revoked", "task.moved", "agent.deleted")
+    ]
+
+
+async def test_what_a_deleted_agent_waited_for_a_person_with_is_open_too(world):
+    """
+    A wait is a lease that sleeps.
+    """
+    await world.agent("ada")
+    claimed = await world.claim(await world.task())
+    wait = Heartbeat(task=claimed.task.id, lease=claimed.lease, waiting_for="a word")
+    await perform(heartbeat, world.ports, world.me, wait)
+    await deleted(world)
+    task = await world.fresh(claimed.task)
+
+    assert (Status.INBOX, None, None) == (task.status, task.assignee, task.run)
+
+
+async def test_a_lease_of_a_deleted_agent_that_had_run_out_counts_as_that(world):
+    """
+    The attempt is spent and the work rests, as if a claim had noticed.
+    """
+    await world.agent("ada")
+    claimed = await world.claim(await world.task())
+    world.clock.advance(minutes=6)
+    await deleted(world)
+    task = await world.fresh(claimed.task)
+
+    assert (Status.INBOX, None, 1) == (task.status, task.assignee, task.attempts)
+    assert task.not_before is not None
+    assert "run.expired" in await world.facts()
+
+
+async def test_cancelled_work_of_a_deleted_agent_is_parked(world):
+    """
+    Nobody takes up what an operator has called off.
+    """
+    await world.agent("ada")
+    claimed = await world.claim(await world.task())
+    await perform(give_order, world.ports, world.me, GiveOrder(task=claimed.task.id, kind=OrderKind.CANCEL))
+    await deleted(world)
+
+    assert Status.BACKLOG is (await world.fresh(claimed.task)).status
+
+
+async def test_other_tasks_keep_the_name_of_a_deleted_agent(world):
+    """
+    As if nobody had registered it; whoever does, has them again.
+    """
+    await world.agent("ada")
+    tasks = [
+        await world.task(assignee="ada", status=status)
+        for status in (Status.INBOX, Status.BACKLOG, Status.REVIEW, Status.DONE)
+    ]
+    gone = await deleted(world)
+    left = [await world.fresh(task) for task in tasks]
+    again = await world.agent("Ada")
+
+    assert [evolve(task, assignee=Assignee("ada")) for task in tasks] == left
+    assert {None} == {task.assignee.agent for task in left}
+    assert again.id == (await world.fresh(tasks[0])).assignee.agent
+    assert again.number > gone.number
+
+
+async def test_the_work_of_others_is_left_alone(world, elsewhere):
+    """
+    Of the same name elsewhere, too.
+    """
+    for each in (world, elsewhere):
+        await each.agent("ada")
+    foreign = await elsewhere.claim(await elsewhere.task())
+    bobs = await world.claim(await world.task(), agent="bob")
+    await deleted(world)
+
+    assert foreign.task == await elsewhere.fresh(foreign.task)
+    assert bobs.task == await world.fresh(bobs.task)
+
+
+async def test_the_keys_of_a_deleted_agent_are_nobodys(world):
+    """
+    They stand for no one from that moment on.
+    """
+    ada = await world.agent("ada")
+    _, secret = await make_key(world.ports, world.me, MakeKey(agent=ada.id))
+    known = await world.ports.credentials.principal_of(digest_of(secret), at=world.clock.now())
+    await deleted(world)
+
+    assert ada.id == known.agent
+    assert await world.ports.credentials.principal_of(digest_of(secret), at=world.clock.now()) is None
+    assert [] == await world.ports.reads.agents.keys(world.me, ada.id)
+
+
+async def test_however_much_it_has_in_hand_an_agent_can_be_deleted(world, monkeypatch):
+    """
+    What is too much for one unit goes back before.
+    """
+    monkeypatch.setattr(leaving, "AT_ONCE", 2)
+    await world.agent("ada")
+    tasks = [(await world.claim(await world.task())).task for _ in range(5)]
+    await deleted(world)
+
+    assert [Status.INBOX] * 5 == [(await world.fresh(task)).status for task in tasks]
+    assert 1 == (await world.facts()).count("agent.deleted")
+
+
+async def test_the_built_in_agent_stays(world):
+    """
+    It stands for the organization's own gateway.
+    """
+    async with world.ports.unit(world.me) as unit:
+        main = await unit.agents.main()
+
+    with pytest.raises(MainAgentStays):
+        await deleted(world, main.id)
+
+
+async def test_an_agent_is_deleted_at_the_version_that_was_expected(world):
+    """
+    Or not at all.
+    """
+    ada = await world.agent("ada")
+
+    with pytest.raises(VersionMismatch):
+        await deleted(world, ada.id, expects=ada.version + 1)
+    assert ada == await deleted(world, ada.id, expects=ada.version)
+
+
+async def test_admins_delete_agents_and_leads_the_workers_of_their_board(world):
+    """
+    Nobody else: no operator, no worker, no lead of another board.
+    """
+    board, other = world.board.id, (await world.another_board()).id
+    lead = await world.principal("lea", board=board, lead=True)
+    worker = await world.principal("wim", board=board)
+    stranger = await world.principal("sam", board=other, lead=True)
+    for by in (worker, stranger, evolve(world.me, role=Role.OPERATOR)):
+        with pytest.raises((RoleTooLow, BoardDenied)):
+            await deleted(world, worker.agent, by=by)
+    with pytest.raises(RoleTooLow):
+        await deleted(world, lead.agent, by=lead)
+
+    assert "wim" == (await deleted(world, worker.agent, by=lead)).name
