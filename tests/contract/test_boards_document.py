@@ -74,6 +74,11 @@ OPERATIONS = {
     ("post", "/api/v1/agent/boards/{board_id}/onboarding"): (
         "update_onboarding_api_v1_agent_boards__board_id__onboarding_post"
     ),
+    ("get", "/api/v1/agents/{agent_id}"): "get_agent_api_v1_agents__agent_id__get",
+    ("post", "/api/v1/agents/heartbeat"): "heartbeat_or_create_agent_api_v1_agents_heartbeat_post",
+    ("post", "/api/v1/agents/{agent_id}/heartbeat"): "heartbeat_agent_api_v1_agents__agent_id__heartbeat_post",
+    ("get", "/api/v1/agent/agents"): "list_agents_api_v1_agent_agents_get",
+    ("post", "/api/v1/agent/agents"): "agent_lead_create_agent",
     ("get", "/api/v1/agent/boards/{board_id}"): "get_board_api_v1_agent_boards__board_id__get",
     ("get", "/api/v1/agent/boards/{board_id}/tasks"): "list_tasks_api_v1_agent_boards__board_id__tasks_get",
 }
@@ -88,6 +93,7 @@ LISTS = (
     "x-routing-policy",
 )  # fmt: skip
 COMPONENTS = {
+    "AgentHeartbeat", "AgentHeartbeatCreate",
     "BoardOnboardingRead", "BoardOnboardingStart", "BoardOnboardingAnswer", "BoardOnboardingConfirm",
     "BoardOnboardingAgentComplete", "BoardOnboardingAgentQuestion", "BoardOnboardingUserProfile",
     "BoardOnboardingLeadAgentDraft", "BoardOnboardingQuestionOption",
@@ -175,6 +181,8 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("get", "/api/v1/boards/{board_id}/tasks/{task_id}/comments"),
         ("post", "/api/v1/boards/{board_id}/tasks/{task_id}/comments"),
         ("post", "/api/v1/agents"),
+        ("post", "/api/v1/agents/heartbeat"),
+        ("post", "/api/v1/agents/{agent_id}/heartbeat"),
         ("get", "/api/v1/boards/{board_id}/onboarding"),
         ("post", "/api/v1/boards/{board_id}/onboarding/agent"),
     }

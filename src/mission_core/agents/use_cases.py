@@ -99,11 +99,13 @@ BESIDE: Final = frozenset({"agent", "expects", "status", "activity"})
 @frozen(kw_only=True)
 class RegisterAgent:
     """
-    Say that an agent is here; make it if it is new.
+    Say that an agent is here; make it if it is new, on *board* where its maker may.
     """
 
     name: str
     role: str = "agent"
+    status: str = IDLE
+    board: BoardId | None = None
     config: JsonText = EMPTY_OBJECT
 
 
@@ -279,19 +281,29 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
     Make the agent if its name is new; otherwise take it as a sign of life.
 
     Raises:
+        AgentNameTaken: If the agent of that name stands on another board than the one given.
+        BoardNotFound: If there is no such board for this principal.
+        BoardDenied: If a principal that is confined to one board names another.
         StaleWrite: If somebody else registered the name in the meantime; repeated, it is a sign of life.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         agent = await unit.agents.find(cmd.name)
         if agent is not None:
-            agent, changed = agent.heard(at=now, status=IDLE)
+            if cmd.board not in (None, agent.board):
+                raise AgentNameTaken(agent.board)
+            agent, changed = agent.heard(at=now, status=cmd.status)
             unit.agents.seen(agent)
             if changed:
                 unit.record(changed)
             await unit.commit()
             return WithToken(agent, None, new=False)
-        given = asdict(cmd, recurse=False) | {"status": IDLE, "board": board_of(principal)}
+        own = board_of(principal)
+        if own is not None and cmd.board not in (None, own):
+            raise BoardDenied
+        given = asdict(cmd, recurse=False) | {"board": own or cmd.board}
+        if given["board"] is not None:
+            unit.rely_on(await unit.boards.get(given["board"]))
         made = await _make(ports, unit, principal, given, at=now, registered=True)
         try:
             await unit.commit()

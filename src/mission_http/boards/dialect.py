@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Final, get_args, get_origin
 
 from mission_http.boards import (
+    agent_life,
     agent_surface,
     agents,
     boards,
@@ -48,6 +49,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             *comments.ENDPOINTS,
             *leases.ENDPOINTS,
             *agents.ENDPOINTS,
+            *agent_life.ENDPOINTS,
             *agent_surface.ENDPOINTS,
             *coordination.ENDPOINTS,
             *onboarding.ENDPOINTS,
