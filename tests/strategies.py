@@ -18,6 +18,7 @@ from mission_core.boards.tags import Tag
 from mission_core.events.model import Actor
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.facts import (
+    DependencyToggled,
     RunCompleted,
     RunFailed,
     TaskAssigned,
@@ -243,6 +244,7 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "started_at": maybe(moments),
         "begun_at": maybe(moments),
         "completed_at": maybe(moments),
+        "submitter": maybe(ids),
     }
     return st.builds(Task, **(fields | fixed))
 
@@ -301,15 +303,24 @@ def pair_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
 
 
 facts = st.one_of(
-    st.builds(TaskMoved, task=ids, was=st.sampled_from(Status), status=st.sampled_from(Status), at=moments),
-    st.builds(TaskUpdated, task=ids, changed=st.lists(names, max_size=3).map(tuple), at=moments),
+    st.builds(
+        TaskMoved, task=ids, board=ids, title=titles, was=st.sampled_from(Status), status=st.sampled_from(Status),
+        reopened=maybe(titles), at=moments,
+    ),
+    st.builds(
+        DependencyToggled, task=ids, board=ids, dependency=ids, title=titles, done=st.booleans(), at=moments
+    ),
+    st.builds(
+        TaskUpdated, task=ids, board=ids, title=titles, changed=st.lists(names, max_size=3).map(tuple), at=moments
+    ),
     st.builds(TaskDeleted, task=ids, number=numbers, title=titles, at=moments),
     st.builds(
-        TaskAssigned, task=ids, was=maybe(names), assignee=maybe(names), agent=maybe(ids), at=moments
+        TaskAssigned, task=ids, was=maybe(names), was_agent=maybe(ids), assignee=maybe(names), agent=maybe(ids),
+        at=moments,
     ),
     st.builds(
         TaskCreated, task=ids, number=numbers, board=ids, title=titles, status=st.sampled_from(Status),
-        priority=names, assignee=maybe(names), recorded=st.booleans(), at=moments,
+        priority=names, assignee=maybe(names), agent=maybe(ids), recorded=st.booleans(), at=moments,
     ),
     st.builds(
         TaskCommented, task=ids, comment=ids, author=names, message=texts(least=1), parent=maybe(ids),

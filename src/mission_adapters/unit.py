@@ -12,7 +12,7 @@ from uuid import UUID
 from attrs import define, evolve, field, frozen
 
 from mission_adapters.kinds import KINDS
-from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal
+from mission_core.accounts.model import AgentPrincipal, ApiKey, ApiKeyNotFound, Principal
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardNotFound
 from mission_core.kinds import Kind, P, Plain
@@ -283,6 +283,12 @@ class KeptAgents(Kept[Agent]):
 
     async def get(self, agent: AgentId | AgentNumber) -> Agent:
         return self._written(agent) or self._seen(await self.source.agent(self.remembered.principal, agent))
+
+    async def anywhere(self, agent: AgentId) -> Agent:
+        principal = self.remembered.principal
+        if isinstance(principal, AgentPrincipal):
+            principal = evolve(principal, board=None)
+        return self._written(agent) or self._seen(await self.source.agent(principal, agent))
 
     async def find(self, name: str) -> Agent | None:
         found = await self.source.agent_by_name(self.remembered.principal, name_key(name))

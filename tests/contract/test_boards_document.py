@@ -81,6 +81,13 @@ OPERATIONS = {
     ("post", "/api/v1/agent/agents"): "agent_lead_create_agent",
     ("get", "/api/v1/agent/boards/{board_id}"): "get_board_api_v1_agent_boards__board_id__get",
     ("get", "/api/v1/agent/boards/{board_id}/tasks"): "list_tasks_api_v1_agent_boards__board_id__tasks_get",
+    ("post", "/api/v1/agent/boards/{board_id}/tasks"): "agent_lead_create_task",
+    ("patch", "/api/v1/agent/boards/{board_id}/tasks/{task_id}"): (
+        "update_task_api_v1_agent_boards__board_id__tasks__task_id__patch"
+    ),
+    ("delete", "/api/v1/agent/boards/{board_id}/tasks/{task_id}"): (
+        "delete_task_api_v1_agent_boards__board_id__tasks__task_id__delete"
+    ),
 }
 ADDED = {
     ("post", "/claim"), ("post", "/{task_id}/claim"), ("post", "/{task_id}/lease/heartbeat"),

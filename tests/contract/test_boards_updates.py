@@ -299,12 +299,3 @@ async def test_a_status_written_by_hand_ends_a_lease(boards):
     path = f"{boards.agent_tasks}/{task['id']}/complete"
 
     assert 409 == refusal(await boards.call("POST", path, {"lease": claimed["lease"]["lease"]}, agent=token))[0]
-
-
-async def test_agents_are_told_how_they_change_tasks(boards):
-    token = (await boards.agent())["agent_token"]
-    task = await boards.task()
-    status, detail = refusal(await refused(boards, task, {"status": "done"}, agent=token))
-
-    assert 403 == status
-    assert "lease" in detail

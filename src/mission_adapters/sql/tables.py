@@ -226,6 +226,7 @@ tasks = table(
     must("field_values", TEXT, at_first="'{}'"),
     may("begun_at", INTEGER),
     may("done_at", INTEGER),
+    may("submitter", ID),
     UniqueConstraint("organization", "number"),
     Index(None, "board", "number"),
     Index(None, "board", "status", "number"),

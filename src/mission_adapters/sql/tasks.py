@@ -80,6 +80,7 @@ def row_from(task: Task) -> Row:
         "field_values": task.field_values,
         "begun_at": maybe_micros(task.begun_at),
         "done_at": maybe_micros(task.done_at),
+        "submitter": maybe_bytes(task.submitter),
     }
 
 
@@ -137,6 +138,7 @@ def task_from(row: Mapping[str, Any]) -> Task:
         started_at=maybe_moment(row["started_at"]),
         completed_at=maybe_moment(row["completed_at"]),
         begun_at=maybe_moment(row["begun_at"]),
+        submitter=maybe_id(row["submitter"]),
         version=row["version"],
         tag_ids=split(row["tag_ids"]) if row["tag_ids"] else (),
         field_values=row["field_values"],

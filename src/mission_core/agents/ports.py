@@ -27,6 +27,14 @@ class Agents(Protocol):
             BoardDenied: If its board is not granted to the principal.
         """
 
+    async def anywhere(self, agent: AgentId) -> Agent:
+        """
+        The agent, not scoped by grants: whoever names an assignee must learn that it belongs to another board.
+
+        Raises:
+            AgentNotFound: If this organization has none.
+        """
+
     async def find(self, name: str) -> Agent | None:
         """
         The agent of that name, whatever its case; not scoped by grants, since names belong to the organization.

@@ -123,7 +123,7 @@ def _given_to(task: Task, name: str, *, at: datetime) -> tuple[Task, tuple[Fact,
     """
     A task of nobody as this agent's; what was in the inbox is assigned.
     """
-    assigned = TaskAssigned(task=task.id, was=None, assignee=name, agent=None, at=at)
+    assigned = TaskAssigned(task=task.id, was=None, was_agent=None, assignee=name, agent=None, at=at)
     given = evolve(task, assignee=Assignee(name), updated_at=at)
     if task.status is not Status.INBOX:
         return given, (assigned,)

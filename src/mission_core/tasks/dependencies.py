@@ -4,14 +4,16 @@ What a task waits for, as writes of it need to know.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from mission_core.errors import InvalidField
+from mission_core.events.model import Fact
 from mission_core.ids import TaskId, TaskNumber
+from mission_core.tasks.facts import DependencyToggled
 from mission_core.tasks.model import (
-    IDLE,
     MOST_DEPENDENCIES,
     DependencyCycle,
     DependencyNotFound,
@@ -23,8 +25,6 @@ from mission_core.tasks.model import (
 
 if TYPE_CHECKING:
     from mission_core.ports import UnitOfWork
-
-AT_REST: Final = IDLE | {Status.BACKLOG}
 
 
 async def depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumber, ...]) -> Task:
@@ -52,7 +52,7 @@ async def depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumb
     if any(task.id in link.depends_on for link in links):
         raise DependencyCycle
     unit.rely_on(*links)
-    if task.status not in AT_REST:  # whoever reopens one of these sends back what waits for it, and must see this task
+    if not at_rest(task):  # whoever reopens one of these sends back what waits for it, and must see this task
         unit.rely_on(*(link for link in links if link.id in wanted and link.status is Status.DONE), bump=True)
     return evolve(task, depends_on=wanted)
 
@@ -64,6 +64,33 @@ async def _id_of(unit: UnitOfWork, named: TaskId | TaskNumber) -> TaskId:
         return (await unit.tasks.get(named)).id
     except TaskNotFound:
         raise DependencyNotFound((named,)) from None
+
+
+def at_rest(task: Task) -> bool:
+    """
+    Whether nobody is to work on it yet: what it waits for may be taken up again, and it stays as it is.
+    """
+    return task.status is Status.BACKLOG or (task.status is Status.INBOX and task.assignee is None)
+
+
+def toggled(dependent: Task, on: Task, *, at: datetime) -> DependencyToggled:
+    """
+    What *dependent* is told when what it waits for was done, or taken up again.
+    """
+    done = on.status is Status.DONE
+    return DependencyToggled(
+        task=dependent.id, board=dependent.board, dependency=on.id, title=on.title, done=done, at=at
+    )
+
+
+async def told_of_finishing(unit: UnitOfWork, task: Task, *, at: datetime) -> list[Fact]:
+    """
+    What those that wait for the task are told, now that it is done.
+    """
+    if task.status is not Status.DONE:
+        return []
+    waiting = await unit.tasks.dependents(task.id)
+    return [toggled(each, task, at=at) for each in waiting if each.status is not Status.DONE]
 
 
 async def open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:

@@ -34,6 +34,7 @@ class TaskCreated(Fact):
     status: Status
     priority: str
     assignee: str | None
+    agent: AgentId | None = None
     recorded: bool
     mentions: tuple[str, ...] = ()
 
@@ -48,6 +49,8 @@ class TaskUpdated(Fact):
     about = "task"
 
     task: TaskId
+    board: BoardId
+    title: str
     changed: tuple[str, ...]
     mentions: tuple[str, ...] = ()
 
@@ -55,15 +58,35 @@ class TaskUpdated(Fact):
 @frozen(kw_only=True)
 class TaskMoved(Fact):
     """
-    A task came to another status.
+    A task came to another status. *reopened* is the title of what it waits for, where that was taken up again and sent
+    it back.
     """
 
     kind = "task.moved"
     about = "task"
 
     task: TaskId
+    board: BoardId
+    title: str
     was: Status
     status: Status
+    reopened: str | None = None
+
+
+@frozen(kw_only=True)
+class DependencyToggled(Fact):
+    """
+    What a task waits for was done, or taken up again; *title* is the title of that.
+    """
+
+    kind = "task.dependency_toggled"
+    about = "task"
+
+    task: TaskId
+    board: BoardId
+    dependency: TaskId
+    title: str
+    done: bool
 
 
 @frozen(kw_only=True)
@@ -110,6 +133,7 @@ class TaskAssigned(Fact):
 
     task: TaskId
     was: str | None
+    was_agent: AgentId | None
     assignee: str | None
     agent: AgentId | None
 

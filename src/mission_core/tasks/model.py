@@ -15,7 +15,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Actor
-from mission_core.ids import BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
+from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
 from mission_core.tasks.facts import TaskClaimed, TaskMoved
 from mission_core.tasks.runs import (
     Assignee,
@@ -228,6 +228,7 @@ class Task:
 
     *fence* is the last one given out, *attempts* how many runs have been spent, *run* the live one if there is any.
     *started_at* is when the work under way began, *begun_at* when any work on it first did.
+    *submitter* is the worker that brought it to review last.
 
     *tags* are words that are no tags of the organization; those it carries by id, in the order in which it got them.
     *field_values* holds the values of its custom fields by their ids.
@@ -273,6 +274,7 @@ class Task:
     started_at: datetime | None = field(default=None, validator=optional(aware))
     completed_at: datetime | None = field(default=None, validator=optional(aware))
     begun_at: datetime | None = field(default=None, validator=optional(aware))
+    submitter: AgentId | None = None
     version: int = 0
 
     @property
@@ -327,7 +329,9 @@ class Task:
             completed_at=(self.completed_at or at) if move.completes else self.completed_at,
             begun_at=(self.begun_at or at) if move.starts else self.begun_at,
         )
-        return moved, TaskMoved(task=self.id, was=self.status, status=to, at=at)
+        return moved, TaskMoved(
+            task=self.id, board=self.board, title=self.title, was=self.status, status=to, at=at
+        )
 
     def _meet(self, move: Move, passage: Passage) -> None:
         rules = passage.rules
@@ -406,6 +410,7 @@ class Task:
         moved, fact = self.move(self.after_work(passage), at=at)
         done = evolve(
             moved,
+            submitter=self.assignee.agent if self.assignee and moved.status is Status.REVIEW else self.submitter,
             run=None,
             hand_over=None,
             result=outcome.result,

@@ -59,7 +59,7 @@ async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Move
             before = latest.get(number)
             if before is not None:
                 asked = UpdateTask(task=before.id, status=status)
-                changed = await carried_out(unit, before, before, asked, at=now)
+                changed = await carried_out(unit, principal, before, before, asked, at=now)
                 latest |= {task.number: task for task in changed}
         if latest != first:
             await unit.commit()

@@ -14,10 +14,11 @@ from attrs import asdict, evolve, frozen
 from mission_core.accounts.model import Principal, Role, require
 from mission_core.boards.model import Board, BoardNotFound, BoardStatus
 from mission_core.events.model import Fact
-from mission_core.ids import BoardId, BoardNumber, TagId, TaskId, TaskNumber
+from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
+from mission_core.tasks.actors import check_asked, part_of, place_asked, submitter_after
 from mission_core.tasks.commenting import called_in, composed, has_spoken
 from mission_core.tasks.comments import COMMENTS, Comment
-from mission_core.tasks.dependencies import AT_REST, depending, open_dependencies
+from mission_core.tasks.dependencies import at_rest, depending, open_dependencies, toggled, told_of_finishing
 from mission_core.tasks.facts import TaskAssigned, TaskCreated, TaskDeleted, TaskUpdated
 from mission_core.tasks.fields import carrying
 from mission_core.tasks.mentions import Callee, Calling
@@ -33,6 +34,7 @@ from mission_core.tasks.model import (
 )
 from mission_core.tasks.reach import task_for
 from mission_core.tasks.runs import ALIVE, Assignee, Result
+from mission_core.tasks.teamwork import Meant, as_team, assignee_for, check_mover
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, present
 
 if TYPE_CHECKING:
@@ -41,10 +43,10 @@ if TYPE_CHECKING:
 
 class Manner(Enum):
     """
-    How a person's write is meant.
+    How a write is meant.
 
-    `PLAIN` changes what it names. `TEAM` also hands work over: to the inbox or a review it leaves its assignee (a
-    review goes to the board's lead), what is blocked settles in the inbox, and a status sent again means nothing.
+    `PLAIN` changes what it names. `TEAM` follows the rules of a board's team for whoever writes, a person, a worker or
+    a lead: a move also hands work over, and a status that the task shows already means nothing (`tasks.actors`).
     """
 
     PLAIN = "plain"
@@ -66,7 +68,7 @@ class CreateTask:
     description: str | None = None
     status: Status = Status.INBOX
     priority: str = "medium"
-    assignee: str | None = None
+    assignee: AgentId | str | None = None
     due_at: datetime | None = None
     not_before: datetime | None = None
     estimated_hours: float | None = None
@@ -92,8 +94,8 @@ class UpdateTask:
     """
     Change the named fields of a task. Absent is not null, and null is not default.
 
-    The status is left alone while it is one of *unless*. A *comment* is kept beside the task. *calling* is how that,
-    or a new description, calls somebody. With *own* an agent's key reaches its own tasks only.
+    A *comment* is kept beside the task. *calling* is how that, or a new description, calls somebody. With *own* an
+    agent's key reaches its own tasks only. An assignee who is named by id must be an agent that may work on the board.
 
     *tags* replace words and tags alike, *tag_ids* the tags; *values* of custom fields go by key, and null takes one
     away.
@@ -107,11 +109,10 @@ class UpdateTask:
     title: str | Absent = ABSENT
     description: str | Absent | None = ABSENT
     status: Status | Absent = ABSENT
-    unless: tuple[Status, ...] = ()
     comment: str | None = None
     priority: str | Absent = ABSENT
     board: BoardId | BoardNumber | Absent = ABSENT
-    assignee: str | Absent | None = ABSENT
+    assignee: AgentId | str | Absent | None = ABSENT
     due_at: datetime | Absent | None = ABSENT
     not_before: datetime | Absent | None = ABSENT
     estimated_hours: float | Absent | None = ABSENT
@@ -144,10 +145,9 @@ class DeleteTask:
     expects: int | None = None
 
 
-BESIDE = (
-    "task", "on", "own", "expects", "manner", "status", "unless", "comment", "calling", "board", "assignee",
-    "depends_on", "tags", "tag_ids", "values",
-)  # fmt: skip
+ABOUT = frozenset({"task", "on", "own", "expects", "manner", "comment", "calling"})
+"""Fields of an update that are about it."""
+BESIDE = ABOUT | {"status", "board", "assignee", "depends_on", "tags", "tag_ids", "values"}
 """Fields of an update that are more than a value to keep."""
 
 
@@ -172,10 +172,11 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await _board_for(unit, cmd)
+        assignee = await assignee_for(unit, part_of(principal), cmd.assignee, board=board.id)
         callees = await called_in(ports, principal, cmd.description, cmd.calling, on=board.id)
         number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
         names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
-        task = await carrying(unit, _new_task(cmd, principal, names, at=now), cmd, new=True)
+        task = await carrying(unit, _new_task(cmd, principal, names, assignee, at=now), cmd, new=True)
         if cmd.depends_on:
             task = await depending(unit, task, cmd.depends_on)
             open_ones = await open_dependencies(unit, task)
@@ -185,7 +186,8 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         unit.record(
             TaskCreated(
                 task=task.id, number=number, board=board.id, title=task.title, status=task.status,
-                priority=task.priority, assignee=cmd.assignee, recorded=task.recorded,
+                priority=task.priority, assignee=assignee.name if assignee else None,
+                agent=assignee.agent if assignee else None, recorded=task.recorded,
                 mentions=tuple(each.recipient for each in callees), at=now,
             )
         )  # fmt: skip
@@ -200,12 +202,14 @@ _COPIED = (
 )  # fmt: skip
 
 
-def _new_task(cmd: CreateTask, principal: Principal, names: dict[str, Any], *, at: datetime) -> Task:
-    status = Status.ASSIGNED if cmd.assignee and cmd.status is Status.INBOX else cmd.status
+def _new_task(
+    cmd: CreateTask, principal: Principal, names: dict[str, Any], assignee: Assignee | None, *, at: datetime
+) -> Task:
+    status = Status.ASSIGNED if assignee and cmd.status is Status.INBOX else cmd.status
     return Task(
         organization=principal.organization,
         status=status,
-        assignee=Assignee(cmd.assignee) if cmd.assignee else None,
+        assignee=assignee,
         creator=principal.actor,
         creator_name=principal.display,
         recorded=status is Status.DONE,
@@ -257,6 +261,9 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         before = await task_for(unit, principal, cmd.task, on=cmd.on, own=cmd.own, expects=cmd.expects)
+        if cmd.manner is Manner.TEAM:
+            to, named = place_asked(part_of(principal), before, cmd.status), frozenset(_given(cmd)) - ABOUT
+            check_asked(principal, before, to=to, named=named, commented=bool(cmd.comment))
         described = present(cmd.description, None)
         callees = await called_in(
             ports, principal, described, cmd.calling, on=before.board, already=before.description
@@ -270,7 +277,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
             after = await depending(unit, after, cmd.depends_on)
             if before.status is Status.DONE and after.depends_on != before.depends_on:
                 raise DependenciesFrozen
-        changed = await carried_out(unit, before, after, cmd, said=said, callees=callees, at=now)
+        changed = await carried_out(unit, principal, before, after, cmd, said=said, callees=callees, at=now)
         if not changed:
             return before
         unit.result(before.id)
@@ -287,6 +294,7 @@ async def _said(ports: Ports, principal: Principal, task: Task, cmd: UpdateTask,
 
 async def carried_out(
     unit: UnitOfWork,
+    principal: Principal,
     before: Task,
     after: Task,
     cmd: UpdateTask,
@@ -301,7 +309,7 @@ async def carried_out(
     Returns:
         Every task that changed, this one first; none if nothing did.
     """
-    after, facts = await _moved(unit, before, after, cmd, at=at)
+    after, facts = await _moved(unit, principal, before, after, cmd, at=at)
     changed = _changed(before, after)
     if not changed and said is None:
         return []
@@ -309,18 +317,21 @@ async def carried_out(
         facts = (*facts, said.said())
     after, more = await _without_lease(unit, before, after, at=at)
     after = evolve(after, updated_at=at)
-    others, reset = await _dependents_reset(unit, before, after, at=at)
+    others, told = await _dependents_told(unit, before, after, at=at)
     after = unit.tasks.save(after)
     mentions = tuple(each.recipient for each in callees)
-    unit.record(*facts, *more, *reset, TaskUpdated(task=after.id, changed=changed, mentions=mentions, at=at))
+    unit.record(*facts, *more, *told, _updated(after, *changed, mentions=mentions, at=at))
     if said is not None:
         unit.rows(COMMENTS).add(said)
     return [after, *others]
 
 
+def _given(cmd: UpdateTask) -> dict[str, Any]:
+    return {name: value for name, value in asdict(cmd, recurse=False).items() if value is not ABSENT}
+
+
 def _named(cmd: UpdateTask) -> dict[str, Any]:
-    given = asdict(cmd, recurse=False)
-    return {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
+    return {name: value for name, value in _given(cmd).items() if name not in BESIDE}
 
 
 def _changed(before: Task, after: Task) -> tuple[str, ...]:
@@ -339,77 +350,65 @@ async def _moved_to_board(ports: Ports, unit: UnitOfWork, task: Task, to: BoardI
 
 
 async def _moved(
-    unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask, *, at: datetime
+    unit: UnitOfWork, principal: Principal, before: Task, after: Task, cmd: UpdateTask, *, at: datetime
 ) -> tuple[Task, tuple[Fact, ...]]:
     """
     The task with the status and assignee the command asks for, as its manner means them.
     """
-    if cmd.manner is Manner.TEAM and cmd.assignee is None and before.assignee and before.assignee.agent is None:
-        cmd = evolve(cmd, assignee=ABSENT)  # a team is not shown names that no agent has
-    status = _asked_status(before, cmd)
-    assignee = before.assignee if isinstance(cmd.assignee, Absent) else Assignee(cmd.assignee) if cmd.assignee else None
     if cmd.manner is Manner.TEAM:
-        status, assignee = await _as_team(unit, before, after, cmd, status, assignee)
+        meant = await as_team(unit, principal, before, after, status=cmd.status, assignee=cmd.assignee)
+    else:
+        meant = await _as_said(unit, principal, before, after, cmd)
+    status, assignee = meant.status, meant.assignee
     facts: list[Fact] = []
     if status is not before.status:
-        owner = _named_owner(before, cmd)
         handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
         for each in {before.board: before, after.board: after}.values():  # where it leaves, and where it arrives
             passage = await unit.gates.of(each)
             unit.rely_on(passage.board)
             if passage.rules.comment_required_for_review and MOVES[status].needs_comment:
-                passage = evolve(passage, commented=bool(cmd.comment) or await has_spoken(unit, before, owner))
+                spoken = bool(cmd.comment) or await has_spoken(unit, before, meant.brought_by or before.assignee)
+                passage = evolve(passage, commented=spoken)
             arrived, moved = each.move(status, at=at, passage=None if handed else passage)
-        after = arrived
+        after = arrived if meant.starts else evolve(arrived, started_at=before.started_at)
+        after = evolve(after, submitter=submitter_after(principal, before, after))
         facts.append(moved)
     if assignee != before.assignee:
-        facts.append(
-            TaskAssigned(
-                task=before.id, was=before.assignee.name if before.assignee else None,
-                assignee=assignee.name if assignee else None, agent=None, at=at,
-            )
-        )  # fmt: skip
+        facts.append(_assigned(before, assignee, at=at))
     return evolve(after, assignee=assignee), tuple(facts)
 
 
-def _named_owner(before: Task, cmd: UpdateTask) -> Assignee | None:
+async def _as_said(unit: UnitOfWork, principal: Principal, before: Task, after: Task, cmd: UpdateTask) -> Meant:
     """
-    Whose work it is that moves: of whom the command names, else of whom had it.
+    What a plain write means: just what it names. Work of the queue that changes hands is assigned, or open to all.
     """
-    if not isinstance(cmd.assignee, str) or not cmd.assignee:
-        return before.assignee
-    named = Assignee(cmd.assignee)
-    return before.assignee if before.assignee and before.assignee.key == named.key else named
+    status = present(cmd.status, before.status)
+    if status is not before.status:
+        await check_mover(unit, principal, before)
+    if isinstance(cmd.assignee, Absent):
+        return Meant(status=status, assignee=before.assignee)
+    assignee = await assignee_for(unit, part_of(principal), cmd.assignee, board=after.board)
+    if isinstance(cmd.status, Absent) and status is (Status.INBOX if assignee else Status.ASSIGNED):
+        status = Status.ASSIGNED if assignee else Status.INBOX
+    return Meant(status=status, assignee=assignee, brought_by=assignee)
 
 
-def _asked_status(before: Task, cmd: UpdateTask) -> Status:
-    if not isinstance(cmd.status, Absent) and before.status not in cmd.unless:
-        return cmd.status
-    if isinstance(cmd.assignee, Absent) or cmd.manner is Manner.TEAM:
-        return before.status
-    if cmd.assignee and before.status is Status.INBOX:
-        return Status.ASSIGNED
-    if not cmd.assignee and before.status is Status.ASSIGNED:
-        return Status.INBOX
-    return before.status
+def _updated(task: Task, *changed: str, at: datetime, mentions: tuple[str, ...] = ()) -> TaskUpdated:
+    return TaskUpdated(
+        task=task.id, board=task.board, title=task.title, changed=changed, mentions=mentions, at=at
+    )
 
 
-async def _as_team(
-    unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask, status: Status, assignee: Assignee | None
-) -> tuple[Status, Assignee | None]:
-    moves = status is not before.status
-    settled = not moves and status in FINISHED | {Status.BACKLOG}
-    if not settled and await open_dependencies(unit, after):
-        return Status.INBOX, None
-    explicit = not isinstance(cmd.assignee, Absent)
-    if moves and status is Status.REVIEW:
-        lead = await unit.agents.lead(after.board)
-        return status, Assignee(lead.name, lead.id) if lead else assignee if explicit else None
-    if moves and status is Status.INBOX and not explicit:
-        return status, None
-    if status in IDLE and (moves or assignee != before.assignee):
-        return Status.ASSIGNED if assignee else Status.INBOX, assignee
-    return status, assignee
+def _assigned(before: Task, assignee: Assignee | None, *, at: datetime) -> TaskAssigned:
+    was = before.assignee
+    return TaskAssigned(
+        task=before.id,
+        was=was.name if was else None,
+        was_agent=was.agent if was else None,
+        assignee=assignee.name if assignee else None,
+        agent=assignee.agent if assignee else None,
+        at=at,
+    )
 
 
 async def _without_lease(
@@ -435,24 +434,29 @@ async def _without_lease(
     return after, (revoked,)
 
 
-async def _dependents_reset(
+async def _dependents_told(
     unit: UnitOfWork, before: Task, after: Task, *, at: datetime
 ) -> tuple[list[Task], list[Fact]]:
     """
-    When a done task is reopened, those that wait for it go back to rest.
+    What those that wait for the task are told when it is done, or taken up again. In the latter case whoever was to
+    work on one is not any more, and it goes back to the inbox.
     """
     tasks: list[Task] = []
+    if before.status is not Status.DONE:
+        return tasks, await told_of_finishing(unit, after, at=at)
     facts: list[Fact] = []
-    if not (before.status is Status.DONE and after.status is not Status.DONE):
+    if after.status is Status.DONE:
         return tasks, facts
     for each in await unit.tasks.dependents(after.id):
-        if each.finished or each.status in AT_REST:
+        if each.finished or at_rest(each):
             unit.rely_on(each)  # that nobody takes it up meanwhile
+            facts += [] if each.status is Status.DONE else [toggled(each, after, at=at)]
             continue
         rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)
         rested, revoked = await _without_lease(unit, each, rested, at=at)
         tasks.append(unit.tasks.save(rested))
-        facts += [*revoked, moved]
+        facts += [*revoked, evolve(moved, reopened=after.title)]
+        facts += [_assigned(each, None, at=at)] if each.assignee else []
     return tasks, facts
 
 
@@ -478,7 +482,7 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
         for each in dependents:
             left = tuple(other for other in each.depends_on if other != task.id)
             unit.tasks.save(evolve(each, depends_on=left, updated_at=now))
-            unit.record(TaskUpdated(task=each.id, changed=("depends_on",), at=now))
+            unit.record(_updated(each, "depends_on", at=now))
         unit.tasks.remove(task)
         unit.record(TaskDeleted(task=task.id, number=task.number, title=task.title, at=now))
         await unit.commit()

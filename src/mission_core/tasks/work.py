@@ -14,6 +14,7 @@ from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal,
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
+from mission_core.tasks.dependencies import told_of_finishing
 from mission_core.tasks.model import (
     NotClaimable,
     Status,
@@ -438,7 +439,8 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
         task, moved = task.finish(cmd.outcome, passage=passage, at=now)
         unit.rely_on(passage.board)
-        return await _ended(unit, run, task, completed, moved)
+        told = await told_of_finishing(unit, task, at=now)
+        return await _ended(unit, run, task, completed, moved, *told)
 
 
 async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:

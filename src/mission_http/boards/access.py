@@ -16,7 +16,7 @@ from mission_core.boards.model import BoardDenied
 from mission_core.errors import Refusal, RoleTooLow
 from mission_core.ids import BoardId, TaskId
 from mission_core.tasks.model import TaskNotFound
-from mission_http.boards.errors import Unauthorized, within_path
+from mission_http.boards.errors import Refused, Unauthorized, within_path
 from mission_http.platform.authentication import principal_for
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.exchange import ports_of, principal_of
@@ -74,6 +74,21 @@ def admin_of(request: Request) -> Principal:
     principal = principal_of(request)
     require(principal, Role.ADMIN)
     return principal
+
+
+def check_leads(request: Request) -> None:
+    """
+    Of agents, let only the board's lead call.
+
+    Raises:
+        Refused: If another agent calls.
+    """
+    principal = principal_of(request)
+    if isinstance(principal, AgentPrincipal):
+        if not principal.lead:
+            raise Refused("Only board leads can perform this action")
+        if principal.board is None:
+            raise Refused("Board lead must be assigned to a board")
 
 
 def path_id(request: Request, name: str) -> UUID:

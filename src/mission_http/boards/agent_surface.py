@@ -17,7 +17,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import AgentId, BoardId
 from mission_core.ports import Ports
-from mission_http.boards import comments, leases
+from mission_http.boards import comments, leases, tasks
 from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
@@ -27,11 +27,8 @@ from mission_http.boards.payloads import (
     BoardRead,
     LimitOffsetPage,
     NumberedQuery,
-    TaskQuery,
-    TaskRead,
 )
-from mission_http.boards.tasks import TASKS, list_tasks
-from mission_http.boards.wire import StatusFilterUnknown, agents_of, board_from, maybe_uuid
+from mission_http.boards.wire import agents_of, board_from, maybe_uuid
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
@@ -141,15 +138,7 @@ ENDPOINTS = [
         ),
         main=True, gives=BoardRead, refuses=(BoardNotFound, BoardDenied),
     ),
-    _endpoint(
-        "GET", "/agent" + TASKS, list_tasks,
-        told(
-            "agent_board_task_discovery", ["You want to see a board's tasks, by status or assignee."],
-            unless=["You want to begin work: claim the next task."],
-        ),
-        main=False, query=TaskQuery, gives=LimitOffsetPage[TaskRead],
-        refuses=(BoardNotFound, BoardDenied, StatusFilterUnknown),
-    ),
     *comments.AGENT_ENDPOINTS,
+    *tasks.AGENT_ENDPOINTS,
     *leases.AGENT_ENDPOINTS,
 ]  # fmt: skip

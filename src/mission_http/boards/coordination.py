@@ -23,7 +23,7 @@ from mission_core.boards.queries import BoardFilter
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, BoardId
 from mission_core.ports import perform
-from mission_http.boards.access import AGENT, board_in, path_id
+from mission_http.boards.access import AGENT, board_in, check_leads, path_id
 from mission_http.boards.errors import Forbidden, GatewayUnreachable, Missing, Refused, Unacceptable
 from mission_http.boards.intents import told
 from mission_http.boards.payloads import OkResponse, stripped
@@ -118,12 +118,8 @@ async def lead_in(request: Request) -> BoardId:
     """
     The board that the path names, whose lead must be calling.
     """
-    board, agent = await board_in(request), principal_of(request)
-    assert isinstance(agent, AgentPrincipal)
-    if not agent.lead:
-        raise Refused("Only board leads can perform this action")
-    if agent.board is None:
-        raise Refused("Board lead must be assigned to a board")
+    board = await board_in(request)
+    check_leads(request)
     return board
 
 

@@ -19,6 +19,16 @@ from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
 from mission_core.boards.custom_fields import FieldBoardsUnknown
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
+from mission_core.tasks.actors import (
+    FIELDS,
+    AssigneeElsewhere,
+    LeadCommentRefused,
+    LeadFieldsRefused,
+    Part,
+    TaskAssigneeMismatch,
+    TaskBoardMismatch,
+    UpdateFieldForbidden,
+)
 from mission_core.tasks.fields import FieldsRequired, FieldsUnknown, FieldValueInvalid, TagsMissing
 from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
 from mission_core.tasks.runs import TooManyOrders
@@ -35,6 +45,7 @@ from mission_http.platform.refusals import (
 
 NAMES: Final = {
     "depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template", "content": "message",
+    "values": "custom_field_values",
 }  # fmt: skip
 """Fields of the core that are called otherwise on this wire."""
 
@@ -105,9 +116,9 @@ class GatewayUnreachable(Exhausted):
         return f"{self.what}: no live gateway is connected; nothing was changed"
 
 
-class OtherBoard(Conflict):
+class DelegationBlocked(Blocked):
     """
-    An assignee belongs to another board.
+    A lead would have somebody begin what depends on open work.
     """
 
 
@@ -124,6 +135,11 @@ class NameTaken(Conflict):
         return f"An agent with this name already exists {where}."
 
 
+CODES: Final[Mapping[type[Denied], str]] = {
+    TaskBoardMismatch: "task_board_mismatch",
+    TaskAssigneeMismatch: "task_assignee_mismatch",
+    UpdateFieldForbidden: "task_update_field_forbidden",
+}
 STATUSES: Final[Mapping[type[Exception], int]] = {
     Invalid: 422,
     BodyTooLarge: 413,
@@ -134,7 +150,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     TooManyOrders: 409,
 }
 BARE: Final = (
-    Unauthorized, Forbidden, RoleTooLow, UserNotFound, OtherBoard, MethodRefused, OnboardingConfirmed,
+    Unauthorized, Forbidden, RoleTooLow, UserNotFound, AssigneeElsewhere, MethodRefused, OnboardingConfirmed,
 )  # fmt: skip
 """What says no more than the phrase of its status."""
 
@@ -185,6 +201,34 @@ def _(error: Blocked) -> dict[str, Any]:
         "code": "task_blocked_cannot_transition",
         "blocked_by_task_ids": [str(id) for id in error.by],
     }
+
+
+@detail_of.register
+def _(error: DelegationBlocked) -> dict[str, Any]:
+    return {"message": str(error), "blocked_by_task_ids": [str(id) for id in error.by]}
+
+
+@detail_of.register(TaskBoardMismatch)
+@detail_of.register(TaskAssigneeMismatch)
+@detail_of.register(UpdateFieldForbidden)
+def _(error: Denied) -> dict[str, Any]:
+    return {"message": str(error), "code": CODES[type(error)]}
+
+
+@detail_of.register
+def _(error: LeadCommentRefused) -> str:
+    return (
+        "Lead comment gate failed: board leads cannot include `comment` in task PATCH. "
+        "Use the task comments endpoint instead."
+    )
+
+
+@detail_of.register
+def _(error: LeadFieldsRefused) -> str:
+    named, allowed = (
+        ", ".join(sorted(NAMES.get(field, field) for field in fields)) for fields in (error.fields, FIELDS[Part.LEAD])
+    )
+    return f"Lead field gate failed: unsupported fields for board leads: {named}. Allowed fields: {allowed}."
 
 
 @detail_of.register

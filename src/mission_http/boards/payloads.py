@@ -15,11 +15,11 @@ from msgspec import UNSET, UnsetType
 
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
-from mission_core.ids import BoardId, TagId, TaskId
+from mission_core.ids import AgentId, BoardId, TagId, TaskId
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, Manner, UpdateTask
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
-from mission_http.boards.wire import BEHIND, JsonObject, maybe_json
+from mission_http.boards.wire import JsonObject, maybe_json
 from mission_http.platform.shapes import Length, Range, Rule, Schema
 
 T = TypeVar("T")
@@ -260,14 +260,14 @@ class TaskCreate:
     not_before: datetime | None = None
     max_attempts: Annotated[int, Range(1, 1000)] = 5
 
-    def command(self, board: BoardId, *, assignee: str | None) -> CreateTask:
+    def command(self, board: BoardId) -> CreateTask:
         return CreateTask(
             title=self.title,
             board=board,
             description=self.description,
             status=Status(self.status),
             priority=self.priority,
-            assignee=assignee,
+            assignee=AgentId(self.assigned_agent_id) if self.assigned_agent_id else None,
             due_at=self.due_at,
             not_before=self.not_before,
             depends_on=tuple(TaskId(id) for id in (*self.depends_on_task_ids, *self.depends_on)),
@@ -297,10 +297,7 @@ class TaskUpdate:
         if self.status is None:
             raise ValueError("status is required")
 
-    def command(self, task: TaskId, *, on: BoardId, assignee: str | Absent | None, expects: int | None) -> UpdateTask:
-        """
-        The update as people mean it: a status that the task already shows is left alone.
-        """
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> UpdateTask:
         plain = ("title", "description", "priority", "due_at", "not_before", "max_attempts")
         named = {name: value for name, value in named_in(self).items() if name in plain}
         for ids in (self.depends_on, self.depends_on_task_ids):
@@ -311,13 +308,14 @@ class TaskUpdate:
         if isinstance(self.custom_field_values, dict):
             named["values"] = self.custom_field_values
         if isinstance(self.status, str):
-            named |= {"status": Status(self.status), "unless": BEHIND[self.status]}
+            named["status"] = Status(self.status)
+        if not isinstance(self.assigned_agent_id, Absent):
+            named["assignee"] = self.assigned_agent_id and AgentId(self.assigned_agent_id)
         return UpdateTask(
             task=task,
             on=on,
             expects=expects,
             manner=Manner.TEAM,
-            assignee=assignee,
             comment=self.comment,
             **named,
         )

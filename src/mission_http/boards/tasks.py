@@ -1,5 +1,5 @@
 """
-The tasks of a board, as people make, edit and remove them, and as everybody lists them.
+The tasks of a board, as its team lists, makes, changes and removes them, in both halves of the dialect.
 """
 
 from __future__ import annotations
@@ -9,22 +9,31 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, Principal, System
+from mission_core.accounts.model import Principal, System
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
-from mission_core.ids import AgentId, BoardId, TaskId
+from mission_core.ids import AgentId, TaskId
 from mission_core.ports import Ports, perform
-from mission_core.tasks.model import Blocked, DependencyCycle, DependencyNotFound, GateClosed, Task, TaskNotFound
+from mission_core.tasks.actors import AssigneeElsewhere
+from mission_core.tasks.model import (
+    Blocked,
+    DependencyCycle,
+    DependencyNotFound,
+    GateClosed,
+    RecordingDenied,
+    Task,
+    TaskNotFound,
+)
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.use_cases import DeleteTask
 from mission_core.tasks.use_cases import create_task as make_task
 from mission_core.tasks.use_cases import delete_task as remove_task
 from mission_core.tasks.use_cases import update_task as change_task
-from mission_core.values import ABSENT, Absent
-from mission_http.boards.access import MIXED, USER, Place, board_in
+from mission_http.boards.access import AGENT, MIXED, USER, Place, board_in, check_leads
 from mission_http.boards.answers import one, page_from, wanted_page, written
-from mission_http.boards.errors import OtherBoard, Refused, UserNotFound
+from mission_http.boards.errors import DelegationBlocked, UserNotFound
+from mission_http.boards.intents import told
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, TaskCreate, TaskQuery, TaskRead, TaskUpdate
 from mission_http.boards.wire import StatusFilterUnknown, statuses_behind, task_from
 from mission_http.platform.bodies import body_of
@@ -61,32 +70,39 @@ async def create_task(request: Request) -> Response:
     A task that depends on open ones stays in the inbox, with nobody assigned.
     """
     async with Place.of(request) as place:
-        principal = principal_of(request)
+        check_leads(request)
         body = await body_of(request, TaskCreate)
-        _check_creator(principal, body.created_by_user_id)
-        assignee = await _name_of(request, body.assigned_agent_id)
-        command = body.command(place.board, assignee=assignee)
-        task = await once(request, make_task, command, task_again)
+        _check_creator(principal_of(request), body.created_by_user_id)
+        task = await once(request, make_task, body.command(place.board), task_again)
     return one(await written(request, task))
+
+
+async def delegate_task(request: Request) -> Response:
+    """
+    Make a task for the workers of a board, as its lead.
+
+    A task that depends on open ones stays in the inbox, with nobody assigned.
+    """
+    try:
+        return await create_task(request)
+    except Blocked as blocked:
+        raise DelegationBlocked(blocked.task, blocked.by) from None
 
 
 async def update_task(request: Request) -> Response:
     """
     Change the named fields of a task.
 
-    A field that is not sent stays as it is; null is a value. What depends on open tasks settles in the inbox, and
-    what enters a review goes to the board's lead.
+    A field that is not sent stays as it is; null is a value. What enters a review goes to the board's lead. What
+    depends on open tasks settles in the inbox when a person changes it, and an agent is told that it is blocked.
+    Workers report: they send status, comment and custom field values. Leads direct: they send assignee, dependencies,
+    tags, custom field values, and a status to decide a review.
     """
     async with Place.of(request) as place:
-        principal = principal_of(request)
         assert place.task is not None
-        if isinstance(principal, AgentPrincipal):
-            await place.check()
-            raise Refused("Agents update tasks through their leases: claim, complete, fail or release.")
         body = await body_of(request, TaskUpdate)
-        assignee = await _name_of(request, body.assigned_agent_id, only_on=place.board)
-        command = body.command(place.task, on=place.board, assignee=assignee, expects=expects_of(request))
-        task = await perform(change_task, ports_of(request), principal, command)
+        command = body.command(place.task, on=place.board, expects=expects_of(request))
+        task = await perform(change_task, ports_of(request), principal_of(request), command)
         return one(await written(request, task))
 
 
@@ -96,6 +112,7 @@ async def delete_task(request: Request) -> Response:
     """
     async with Place.of(request) as place:
         assert place.task is not None
+        check_leads(request)
         command = DeleteTask(task=place.task, on=place.board, expects=expects_of(request))
         await perform(remove_task, ports_of(request), principal_of(request), command)
     return json_of({"ok": True})
@@ -109,22 +126,6 @@ async def task_again(ports: Ports, principal: Principal, task: UUID) -> Task:
         return await unit.tasks.get(TaskId(task))
 
 
-async def _name_of(request: Request, agent: UUID | Absent | None, *, only_on: BoardId | None = None) -> str | None:
-    """
-    The name of the agent that is assigned.
-
-    Raises:
-        AgentNotFound: If there is no such agent.
-        OtherBoard: If it belongs to another board than *only_on*.
-    """
-    if not isinstance(agent, UUID):
-        return None if agent is None else ABSENT  # type: ignore[return-value]
-    row = await ports_of(request).reads.agents.get(principal_of(request), AgentId(agent))
-    if only_on is not None and row.board not in (None, only_on.bytes):
-        raise OtherBoard
-    return row.name
-
-
 def _check_creator(principal: Principal, user: UUID | None) -> None:
     """
     Raises:
@@ -135,22 +136,77 @@ def _check_creator(principal: Principal, user: UUID | None) -> None:
 
 
 TASKS = "/boards/{board_id}/tasks"
+TASK = TASKS + "/{task_id}"
+MAKING = (BoardNotFound, BoardDenied, RecordingDenied, Blocked, AgentNotFound, AssigneeElsewhere, DependencyNotFound)
+CHANGING = (
+    BoardDenied, TaskNotFound, Blocked, GateClosed, DependencyCycle, AgentNotFound, AssigneeElsewhere, VersionMismatch,
+)  # fmt: skip
+REMOVING = (BoardDenied, TaskNotFound, VersionMismatch)
+LISTING = (BoardNotFound, BoardDenied, StatusFilterUnknown)
 ENDPOINTS = [
     Endpoint(
         "GET", TASKS, list_tasks, query=TaskQuery, gives=LimitOffsetPage[TaskRead], who=MIXED, tags=("tasks",),
-        refuses=(BoardNotFound, BoardDenied, StatusFilterUnknown),
+        refuses=LISTING,
     ),
     Endpoint(
         "POST", TASKS, create_task, takes=TaskCreate, gives=TaskRead, who=USER, tags=("tasks",),
-        headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, Blocked, AgentNotFound, DependencyNotFound),
+        headers=(IDEMPOTENCY_KEY,), refuses=MAKING,
     ),
     Endpoint(
-        "PATCH", TASKS + "/{task_id}", update_task, takes=TaskUpdate, gives=TaskRead, who=MIXED, tags=("tasks",),
-        headers=(IF_MATCH,),
-        refuses=(BoardDenied, TaskNotFound, GateClosed, DependencyCycle, AgentNotFound, VersionMismatch),
+        "PATCH", TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=MIXED, tags=("tasks",), headers=(IF_MATCH,),
+        refuses=CHANGING,
     ),
     Endpoint(
-        "DELETE", TASKS + "/{task_id}", delete_task, gives=OkResponse, who=USER, tags=("tasks",),
-        headers=(IF_MATCH,), refuses=(BoardDenied, TaskNotFound, VersionMismatch),
+        "DELETE", TASK, delete_task, gives=OkResponse, who=USER, tags=("tasks",), headers=(IF_MATCH,),
+        refuses=REMOVING,
+    ),
+]  # fmt: skip
+TEAM = ("agent", "agent-lead", "agent-worker")
+AGENT_ENDPOINTS = [
+    Endpoint(
+        "GET", "/agent" + TASKS, list_tasks, query=TaskQuery, gives=LimitOffsetPage[TaskRead], who=AGENT, tags=TEAM,
+        refuses=LISTING,
+        extra=told(
+            "agent_board_task_discovery", ["You want to see a board's tasks, by status or assignee."],
+            unless=["You want to begin work: claim the next task."],
+        ),
+    ),
+    Endpoint(
+        "POST", "/agent" + TASKS, delegate_task, takes=TaskCreate, gives=TaskRead, who=AGENT,
+        tags=("agent", "agent-lead"), headers=(IDEMPOTENCY_KEY,), refuses=MAKING,
+        operation_id="agent_lead_create_task",
+        extra=told(
+            "delegate_work", ["You lead the board and have work for its workers."],
+            unless=["The work is there already: assign that task instead.", "You would do it yourself."],
+            effects=["The task waits in the inbox, or is assigned to the worker you name."],
+            actor="board_lead",
+        ),
+    ),
+    Endpoint(
+        "PATCH", "/agent" + TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=AGENT, tags=TEAM,
+        headers=(IF_MATCH,), refuses=CHANGING,
+        extra=told(
+            "agent_task_update",
+            [
+                "You work on a task and begin it, put it down, bring it to review or finish it.",
+                "You lead the board and assign a task, order its dependencies or decide a review.",
+            ],
+            unless=["You hold a lease that claiming returned: complete, fail or release it instead."],
+            effects=[
+                "The task is moved; a worker that begins it has it, and one in review goes to the lead.",
+                "A review that a lead sends back to the inbox returns to whoever submitted it.",
+            ],
+            needs=["A worker moves what is assigned to it or to nobody."],
+        ),
+    ),
+    Endpoint(
+        "DELETE", "/agent" + TASK, delete_task, gives=OkResponse, who=AGENT, tags=TEAM, headers=(IF_MATCH,),
+        refuses=REMOVING,
+        extra=told(
+            "agent_task_delete", ["You lead the board and a task should never have been there."],
+            unless=["The work is done, or will be: move the task instead."],
+            effects=["The task, its comments and links are gone; what depended on it no longer does."],
+            actor="board_lead",
+        ),
     ),
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from mission_core.boards.queries import BoardRow
 from mission_core.boards.tags import Tag
 from mission_core.errors import Invalid
 from mission_core.ids import OrganizationId
+from mission_core.tasks.actors import HELD_BACK, PLACES
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import RunRow, TaskRow
@@ -48,23 +49,13 @@ RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 START: Final = EPOCH.replace(tzinfo=None)
 """Moments go out without a zone, and mean UTC."""
 
-FOLDS: Final = {
-    Status.BACKLOG: "inbox",
-    Status.INBOX: "inbox",
-    Status.ASSIGNED: "inbox",
-    Status.AWAITING_OWNER: "inbox",
-    Status.IN_PROGRESS: "in_progress",
-    Status.REVIEW: "review",
-    Status.QUALITY_REVIEW: "review",
-    Status.DONE: "done",
-    Status.FAILED: "review",
-}
+FOLDS: Final = {status: place.value for status, place in PLACES.items()}
 SHOWN: Final[dict[str, str]] = {status.value: shown for status, shown in FOLDS.items()}
 BEHIND: Final = {
     shown: tuple(status for status in Status if FOLDS[status] == shown) for shown in dict.fromkeys(FOLDS.values())
 }
 """The core statuses that show as each of the four."""
-HELD_BACK: Final = frozenset({Status.BACKLOG.value, Status.AWAITING_OWNER.value})
+BLOCKED: Final = frozenset(status.value for status in HELD_BACK)
 """Shown as inbox, and as blocked: nobody may begin them."""
 
 
@@ -174,7 +165,7 @@ def task_from(row: TaskRow) -> dict[str, Any]:
         "created_at": START + timedelta(microseconds=row.created_at),
         "updated_at": START + timedelta(microseconds=row.updated_at),
         "blocked_by_task_ids": blocked_by,
-        "is_blocked": bool(blocked_by) or core_status in HELD_BACK,
+        "is_blocked": bool(blocked_by) or core_status in BLOCKED,
         "custom_field_values": values_from(row),
         "number": row.number,
         "core_status": core_status,

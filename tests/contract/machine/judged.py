@@ -23,7 +23,7 @@ from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import Refusal
 from mission_core.events.model import Entry, Verified, verify
-from mission_core.ids import BoardId, OrderId, OrganizationId, RunId, TaskId, TaskNumber
+from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId, TaskNumber
 from mission_core.ports import Once, OpenUnit, Ports, UnitOfWork, perform
 from mission_core.tasks.explaining import Explanation, explain_task
 from mission_core.tasks.model import Status, Task
@@ -62,9 +62,9 @@ from tests.contract.machine.model import NOBODY, WHO, Answer, Model, Row
 
 COUNTED = (1 << 62) - 1
 GATES = {
-    "open": {"approval": False, "review": False, "comment": False},
-    "gated": {"approval": True, "review": False, "comment": False},
-    "strict": {"approval": False, "review": True, "comment": True},
+    "open": {"approval": False, "review": False, "comment": False, "leads": False},
+    "gated": {"approval": True, "review": False, "comment": False, "leads": False},
+    "strict": {"approval": False, "review": True, "comment": True, "leads": True},
 }
 """The boards there are, and their gates."""
 
@@ -229,9 +229,10 @@ class Judged:
         for each, own in WHO.items():
             if own["agent"] is not None:
                 on = boards.get(own["board"])
-                agent = (await create_agent(ports, boss, CreateAgent(name=each, board=on))).agent
+                made = await create_agent(ports, boss, CreateAgent(name=each, board=on, lead=own["part"] == "lead"))
+                agent = made.agent
                 principals[each] = AgentPrincipal(
-                    organization=organization.id, agent=agent.id, name=agent.name, board=agent.board
+                    organization=organization.id, agent=agent.id, name=agent.name, board=agent.board, lead=agent.lead
                 )
         model = Model(now=micros(clock.now()), boards=models)
         chain = await ports.log.head(organization.id)
@@ -319,6 +320,14 @@ class Judged:
         on = facts.get("on")
         return {"on": self.boards[on] if on else None, "expects": facts.get("expects")}
 
+    def _teammate(self, name: str | None) -> AgentId | str | None:
+        """
+        How a team names this one: by id, if it is registered.
+        """
+        known = {who.casefold(): each for who, each in self.principals.items() if isinstance(each, AgentPrincipal)}
+        agent = known.get((name or "").casefold())
+        return agent.agent if agent else name
+
     async def _create(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         by_id = facts.pop("by_id", False)
         for name in ("due_at", "not_before"):
@@ -327,6 +336,8 @@ class Judged:
         named = tuple(self._task(each, by_id) for each in facts.pop("depends_on", ()))
         status = Status(facts.pop("status", "inbox"))
         board = self.boards[facts.pop("board")]
+        if facts.pop("team", False):
+            facts["assignee"] = self._teammate(facts.get("assignee"))
         command = CreateTask(board=board, depends_on=named, status=status, **facts)
         return await perform(create_task, ports, principal, command)
 
@@ -342,10 +353,11 @@ class Judged:
             changes["board"] = self.boards[changes["board"]]
         if "depends_on" in changes:
             changes["depends_on"] = tuple(self._task(each, by_id) for each in changes["depends_on"])
+        if facts.get("team") and "assignee" in changes:
+            changes["assignee"] = self._teammate(changes["assignee"])
         command = UpdateTask(
             task=self._task(facts["task"], by_id),
             manner=Manner.TEAM if facts.get("team") else Manner.PLAIN,
-            unless=tuple(map(Status, facts.get("unless", ()))),
             comment=facts.get("comment"),
             own=facts.get("own", False),
             **self._on(facts),
@@ -441,6 +453,7 @@ class Judged:
                 "approval": gates.require_approval_for_done,
                 "review": gates.require_review_before_done,
                 "comment": gates.comment_required_for_review,
+                "leads": gates.only_lead_can_change_status,
             }
         if isinstance(answer, Claimed):
             assert self._shows(answer.run, answer.lease), "a claim must tell the lease of its own run"
@@ -459,6 +472,13 @@ class Judged:
     def _shows(self, run: Run, lease: str) -> bool:
         return self.ports.secrets.run_of(lease) == run.id and lease == self.ports.secrets.lease(run.id, run.fence)
 
+    def _named(self, agent: AgentId | None) -> str | None:
+        """
+        The name of this agent.
+        """
+        agents = (each for each in self.principals.values() if isinstance(each, AgentPrincipal))
+        return next((each.name for each in agents if each.agent == agent), None)
+
     def _board_name(self, board: UUID) -> str:
         return next(name for name, id in self.boards.items() if id == board)
 
@@ -468,6 +488,7 @@ class Judged:
             "board": self._board_name(task.board),
             "assignee": task.assignee.name if task.assignee else None,
             "run": counted(task.run) if task.run else None,
+            "submitter": self._named(task.submitter),
             "depends_on": tuple(map(counted, task.depends_on)),
             "status": task.status.value,
             "result": task.result.value if task.result else None,
@@ -534,7 +555,7 @@ class Judged:
                 runs[run["task"]].append({name: run[name] for name in RUN_FIELDS})
         return {
             "tasks": {
-                id: {k: v for k, v in task.items() if k != "run"} | {"open": model.open_of(task)}
+                id: {k: v for k, v in task.items() if k not in ("run", "submitter")} | {"open": model.open_of(task)}
                 for id, task in model.tasks.items()
             },
             "runs": runs,
@@ -604,6 +625,7 @@ def gate_set(gates: dict[str, Any]) -> GateSet:
         require_approval_for_done=gates["approval"],
         require_review_before_done=gates["review"],
         comment_required_for_review=gates["comment"],
+        only_lead_can_change_status=gates["leads"],
     )
 
 

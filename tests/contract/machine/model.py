@@ -8,7 +8,7 @@ refusal is an answer too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -29,15 +29,24 @@ IDLE = ("inbox", "assigned")
 FINISHED = ("done", "failed")
 ROLES = ("viewer", "operator", "admin")
 WHO: dict[str, Row] = {
-    "boss": {"role": "admin", "agent": None, "board": None},
-    "clerk": {"role": "operator", "agent": None, "board": None},
-    "guest": {"role": "viewer", "agent": None, "board": None},
-    "Carl": {"role": "operator", "agent": "Carl", "board": "open"},
-    "Dora": {"role": "operator", "agent": "Dora", "board": None},
+    "boss": {"role": "admin", "agent": None, "board": None, "part": "person"},
+    "clerk": {"role": "operator", "agent": None, "board": None, "part": "person"},
+    "guest": {"role": "viewer", "agent": None, "board": None, "part": "person"},
+    "Carl": {"role": "operator", "agent": "Carl", "board": "open", "part": "worker"},
+    "Dora": {"role": "operator", "agent": "Dora", "board": None, "part": "worker"},
+    "Gus": {"role": "operator", "agent": "Gus", "board": "gated", "part": "worker"},
+    "Lea": {"role": "operator", "agent": "Lea", "board": "open", "part": "lead"},
 }
-"""Who may ask: three that are no agents, an agent confined to a board, and one that is not."""
+"""Who may ask: three that are no agents, and four that are: on two boards or on none, one of them a lead."""
 
-REGISTERED = {str(own["agent"]).casefold() for own in WHO.values() if own["agent"]}
+REGISTERED = {str(own["agent"]).casefold(): own for own in WHO.values() if own["agent"]}
+PLACES = {
+    "inbox": ("inbox", "assigned", "backlog", "awaiting_owner"),
+    "in_progress": ("in_progress",),
+    "review": ("review", "quality_review", "failed"),
+    "done": ("done",),
+}
+"""The four places where a team sees tasks."""
 
 FOLLOWS = {
     "transient": "retry",
@@ -199,12 +208,14 @@ class Model:
     def create(
         self, *, board: str, title: str = "", status: str = "inbox", priority: str = "medium",
         assignee: str | None = None, due_at: int | None = None, not_before: int | None = None,
-        depends_on: Sequence[int] = (), by_id: bool = False, max_attempts: int = 5,
+        depends_on: Sequence[int] = (), by_id: bool = False, max_attempts: int = 5, team: bool = False,
     ) -> Answer:  # fmt: skip
         self.at_least("operator")
         if status in FINISHED and WHO[self.who]["role"] != "admin":
             raise Refused("RecordingDenied")
         self.may_see(board)
+        if team:
+            self.fit(assignee, board)
         number = self.drawn["task"] = self.drawn.get("task", 0) + 1
         ticket = self.drawn[board] = self.drawn.get(board, 0) + 1
         if assignee and status == "inbox":
@@ -214,8 +225,8 @@ class Model:
             "status": status, "priority": priority, "assignee": assignee, "due_at": due_at,
             "not_before": not_before, "depends_on": (), "result": None, "error_message": None, "resolution": None,
             "output": None, "hand_over": None, "recorded": status == "done", "fence": 0, "attempts": 0,
-            "max_attempts": max_attempts, "run": None, "created_at": self.now, "updated_at": self.now,
-            "moved_at": self.now, "started_at": self.now if status == "in_progress" else None,
+            "max_attempts": max_attempts, "run": None, "submitter": None, "created_at": self.now,
+            "updated_at": self.now, "moved_at": self.now, "started_at": self.now if status == "in_progress" else None,
             "completed_at": self.now if status == "done" else None, "version": 0,
         }  # fmt: skip
         if depends_on:
@@ -241,7 +252,7 @@ class Model:
             raise Refused("DependencyNotFound", missing=missing)
         if task["id"] in self.upstream(wanted):
             raise Refused("DependencyCycle")
-        if task["status"] not in (*IDLE, "backlog"):
+        if not self.at_rest(task):
             for each in wanted:
                 self.tasks[each]["version"] += self.tasks[each]["status"] == "done"
         task["depends_on"] = wanted
@@ -267,16 +278,15 @@ class Model:
 
     def edit(
         self, *, task: int, on: str | None = None, expects: int | None = None, own: bool = False,
-        by_id: bool = False, team: bool = False, unless: Sequence[str] = (), comment: str | None = None,
-        changes: dict[str, Any],
+        by_id: bool = False, team: bool = False, comment: str | None = None, changes: dict[str, Any],
     ) -> Answer:  # fmt: skip
         self.at_least("operator")
         found = self.expected(self.own(self.found(task, on), own), None, expects)
         before = dict(found)
-        if before["status"] in unless:
-            changes = {k: v for k, v in changes.items() if k != "status"}
-        if team and changes.get("assignee", "") is None and self.nobody(before["assignee"]):
-            changes = {k: v for k, v in changes.items() if k != "assignee"}
+        if team:
+            named = changes.keys()
+            changes = self.as_seen(before, changes)
+            self.may_ask(before, named, comment, moves="status" in changes)
         plain = {k: v for k, v in changes.items() if k not in ("status", "assignee", "board", "depends_on")}
         found.update(plain)
         if "board" in changes:
@@ -285,11 +295,16 @@ class Model:
             self.depend(found, changes["depends_on"], by_id)
             if before["status"] == "done" and found["depends_on"] != before["depends_on"]:
                 raise Refused("DependenciesFrozen")
-        status, assignee = self.meant(before, found, changes, team)
+        status, assignee = (self.by_team if team else self.meant)(before, found, changes)
         if status != before["status"]:
             for board in dict.fromkeys((before["board"], found["board"])):
                 self.pass_gates(found, board, status, bool(comment) or self.spoke(before, changes))
             self.move(found, status)
+            if team and self.part == "lead" and status == "in_progress":
+                found["started_at"] = before["started_at"]
+            enters = status in PLACES["review"] and before["status"] not in PLACES["review"]
+            if enters and self.part == "worker" and WHO[self.who]["board"] == found["board"]:
+                found["submitter"] = self.who
         if assignee != before["assignee"]:
             found["assignee"] = assignee
             self.note("task.assigned", found["id"])
@@ -303,6 +318,8 @@ class Model:
         found["version"] += 1
         if before["status"] == "done" != found["status"]:
             self.reset_dependents(found["id"])
+        elif before["status"] != "done":
+            self.tell_dependents(found)
         self.note("task.updated", found["id"])
         return "Task", dict(found)
 
@@ -327,21 +344,14 @@ class Model:
             self.drawn[board] = self.drawn.get(board, 0) + 1
             task.update(board=board, ticket=self.drawn[board])
 
-    def meant(self, before: Row, after: Row, changes: dict[str, Any], team: bool) -> tuple[str, str | None]:
+    def meant(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
         """
-        The status and assignee that somebody's write asks for.
+        The status and assignee that somebody's plain write asks for.
         """
         status: str = changes["status"] if "status" in changes else before["status"]
         assignee: str | None = (changes["assignee"] or None) if "assignee" in changes else before["assignee"]
-        if team:
-            moves = status != before["status"]
-            if (moves or status not in (*FINISHED, "backlog")) and self.open_of(after):
-                return "inbox", None
-            if moves and status in ("inbox", "review") and "assignee" not in changes:
-                return status, None
-            if status in IDLE and (moves or assignee != before["assignee"]):
-                return "assigned" if assignee else "inbox", assignee
-            return status, assignee
+        if status != before["status"]:
+            self.may_move(before)
         if "status" not in changes and "assignee" in changes:
             if assignee and status == "inbox":
                 return "assigned", assignee
@@ -357,6 +367,106 @@ class Model:
         if owner is None or since is None:
             return False
         return self.spoken.get((task["id"], owner.casefold()), -1) >= since
+
+    @property
+    def part(self) -> str:
+        """
+        The part on a team of who asks.
+        """
+        return str(WHO[self.who]["part"])
+
+    def may_move(self, task: Row) -> None:
+        if self.part == "worker" and self.boards[task["board"]]["leads"]:
+            raise Refused("OnlyLeadsMove")
+
+    def as_seen(self, task: Row, changes: dict[str, Any]) -> dict[str, Any]:
+        """
+        What is wished of a task, as a team sees it: not a place where it is, nor to take it from who is unknown.
+        """
+        seen = dict(changes)
+        if "status" in seen:
+            seen["status"] = next(place for place, those in PLACES.items() if seen["status"] in those)
+            takes = self.part == "worker" and task["assignee"] is None and seen["status"] == "in_progress"
+            if task["status"] in PLACES[seen["status"]] and not takes:
+                del seen["status"]
+        if seen.get("assignee", "") is None and self.nobody(task["assignee"]):
+            del seen["assignee"]
+        return seen
+
+    def may_ask(self, task: Row, named: Iterable[str], comment: str | None, *, moves: bool) -> None:
+        """
+        What agents may ask at all.
+        """
+        if self.part == "lead":
+            if comment:
+                raise Refused("LeadCommentRefused")
+            more = set(named) - {"status", "assignee", "depends_on"}
+            if more:
+                raise Refused("LeadFieldsRefused", fields=tuple(sorted(more)))
+        if self.part == "worker":
+            other = task["assignee"] is not None and task["assignee"].casefold() != self.who.casefold()
+            if moves and other:
+                raise Refused("TaskAssigneeMismatch")
+            if set(named) - {"status"}:
+                raise Refused("UpdateFieldForbidden")
+
+    def fit(self, assignee: str | None, board: str) -> None:
+        """
+        Who is assigned must be of the board or of none, and be no lead if a lead says so.
+        """
+        agent = REGISTERED.get((assignee or "").casefold())
+        if agent is None:
+            return
+        if self.part == agent["part"] == "lead":
+            raise Refused("LeadsWorkForNobody")
+        if agent["board"] not in (None, board):
+            raise Refused("AssigneeElsewhere")
+
+    def by_team(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
+        """
+        The status and assignee that a write means on a team.
+        """
+        to = changes.get("status")
+        named = "assignee" in changes
+        blocked = self.open_of(after)
+        if self.part != "person":
+            if to is not None:
+                self.may_move(before)
+            if (blocked or before["status"] in ("backlog", "awaiting_owner")) and (
+                named or to not in ((None,) if self.part == "lead" else (None, "inbox"))
+            ):
+                raise Refused("Blocked", task=before["id"], by=blocked)
+        if named:
+            self.fit(changes["assignee"], after["board"])
+        if self.part == "person" and blocked and (to or before["status"] not in (*FINISHED, "backlog")):
+            return "inbox", None
+        assignee: str | None = (changes["assignee"] or None) if named else before["assignee"]
+        if to is None:
+            changed = assignee != before["assignee"] and before["status"] in IDLE
+            return (self.rest({"assignee": assignee}) if changed else before["status"]), assignee
+        if self.part == "lead":
+            assignee = self.led(before, after, to, assignee, named)
+        elif self.part == "worker":
+            assignee = self.who if to in ("in_progress", "done") else None
+        elif to in ("inbox", "review") and not named:
+            assignee = None
+        if to == "review" and after["board"] == "open":
+            assignee = "Lea"
+        return (self.rest({"assignee": assignee}) if to == "inbox" else to), assignee
+
+    def led(self, before: Row, after: Row, to: str, assignee: str | None, named: bool) -> str | None:
+        """
+        Whose a task is that a lead moves.
+        """
+        begins = before["status"] in PLACES["inbox"] and to == "in_progress" and named and assignee
+        if before["status"] not in PLACES["review"] and not begins:
+            raise Refused("LeadCannotMove", current=next(p for p, those in PLACES.items() if before["status"] in those))
+        if before["status"] in PLACES["review"] and to not in ("inbox", "done"):
+            raise Refused("LeadCannotMoveTo", requested=to)
+        if to != "inbox" or named:
+            return assignee
+        agent = REGISTERED.get((before["submitter"] or "").casefold())
+        return before["submitter"] if agent and agent["board"] == after["board"] and agent["part"] != "lead" else None
 
     def pass_gates(self, task: Row, board: str, to: str, commented: bool) -> None:
         rules = self.boards[board]
@@ -383,15 +493,32 @@ class Model:
         after["fence"] += 1
         self.end(run, "revoked", "run.revoked", note="the task was changed by hand")
 
+    def at_rest(self, task: Row) -> bool:
+        return task["status"] == "backlog" or (task["status"] == "inbox" and not task["assignee"])
+
+    def tell_dependents(self, task: Row) -> None:
+        """
+        Those that wait for what is done are told.
+        """
+        if task["status"] == "done":
+            for each in self.dependents(task["id"]):
+                if each["status"] != "done":
+                    self.note("task.dependency_toggled", each["id"])
+
     def reset_dependents(self, id: int) -> None:
         for each in self.dependents(id):
-            if each["status"] in (*FINISHED, *IDLE, "backlog"):
+            if each["status"] == "done":
+                continue
+            if each["status"] == "failed" or self.at_rest(each):
+                self.note("task.dependency_toggled", each["id"])
                 continue
             before = dict(each)
             each["assignee"] = None
             self.move(each, "inbox", note=False)
             self.by_hand(before, each)
             self.note("task.moved", each["id"])
+            if before["assignee"]:
+                self.note("task.assigned", each["id"])
             each["version"] += 1
 
     def delete(
@@ -409,13 +536,13 @@ class Model:
         self.note("task.deleted", found["id"])
         return "Task", found
 
-    def gates(self, *, board: str, approval: bool, review: bool, comment: bool) -> Answer:
+    def gates(self, *, board: str, approval: bool, review: bool, comment: bool, leads: bool) -> Answer:
         self.at_least("operator")
         if WHO[self.who]["agent"] is not None:
             self.at_least("admin")
         self.may_see(board)
         kept = self.boards[board]
-        kept.update(approval=approval, review=review, comment=comment, version=kept["version"] + 1)
+        kept.update(approval=approval, review=review, comment=comment, leads=leads, version=kept["version"] + 1)
         self.note("board.updated", kept["id"])
         return "Board", dict(kept)
 
@@ -636,7 +763,10 @@ class Model:
         self.move(found, "review" if rules["approval"] or rules["review"] else "done")
         found.update(run=None, hand_over=None, error_message=None, result=result)
         found.update({k: v for k, v in content.items() if v is not None})
+        if found["status"] == "review" and not self.nobody(found["assignee"]):
+            found["submitter"] = found["assignee"]
         found["version"] += 1
+        self.tell_dependents(found)
         return "Task", dict(found)
 
     def fail(
@@ -680,7 +810,7 @@ class Model:
         if run is None:
             raise Refused("NotRunning", task=found["id"])
         own = WHO[self.who]["agent"]
-        if own is not None and run["by"].casefold() != own.casefold():
+        if own is not None and self.part != "lead" and run["by"].casefold() != own.casefold():
             raise Refused("NotYourTask")
         id = next(self.ids)
         if kind == "steal":

@@ -13,13 +13,15 @@ from tests.contract.machine.model import DAY, FOLLOWS, MINUTE, SECOND
 Wish = dict[str, Any]
 
 NAMES = ("Ada", "ADA", "Bob", "Carl")
+TEAM = ("Carl", "Carl", "Dora", "Gus", "Lea", "Ada")
 STATUSES = (
     "inbox", "assigned", "backlog", "awaiting_owner", "in_progress", "review", "quality_review", "done", "failed",
 )  # fmt: skip
 picks = st.integers(0, 30)
 texts = st.sampled_from(["one", "two", "ü🦆"])
 whos = st.sampled_from([*["boss"] * 8, "clerk", "clerk", "Carl", "Carl", "Dora", "guest"])
-operators = st.sampled_from([*["boss"] * 10, "clerk", "clerk", "Carl", "guest"])
+team = st.sampled_from([*["Lea"] * 6, *["Carl"] * 5, "Dora", "Dora", "Gus", "boss", "boss", "clerk", "guest"])
+operators = st.sampled_from([*["boss"] * 10, "clerk", "clerk", "Carl", "Lea", "guest"])
 boards = st.sampled_from(["open", "open", "open", "gated", "strict"])
 names = st.sampled_from(NAMES)
 priorities = st.sampled_from(["medium", "critical", "high", "low", "whenever"])
@@ -57,6 +59,15 @@ changes = st.fixed_dictionaries(
         "max_attempts": st.integers(1, 3),
     },
 )
+team_changes = st.one_of(
+    st.fixed_dictionaries({"status": st.sampled_from(["inbox", "in_progress", "review", "done"])}),
+    st.fixed_dictionaries({"assignee": st.none() | st.sampled_from(TEAM)}),
+    st.fixed_dictionaries(
+        {"status": st.sampled_from(["inbox", "in_progress", "review", "done"])},
+        optional={"assignee": st.none() | st.sampled_from(TEAM), "title": texts, "depends_on": dependencies},
+    ),
+    st.fixed_dictionaries({}, optional={"title": texts, "depends_on": dependencies}),
+)
 
 WISHES: dict[str, st.SearchStrategy[Wish]] = {
     "create": wish(
@@ -64,11 +75,12 @@ WISHES: dict[str, st.SearchStrategy[Wish]] = {
         {
             "status": st.sampled_from([*["inbox"] * 5, "backlog", "in_progress", "review", "done", "failed"]),
             "priority": priorities,
-            "assignee": names,
+            "assignee": names | st.sampled_from(TEAM),
             "due_at": later,
             "not_before": later,
             "depends_on": dependencies,
             "by_id": st.booleans(),
+            "team": st.booleans(),
             "max_attempts": st.integers(1, 3),
         },
     ),
@@ -79,9 +91,11 @@ WISHES: dict[str, st.SearchStrategy[Wish]] = {
             "by_id": st.booleans(),
             "own": st.booleans(),
             "comment": texts,
-            "unless": st.lists(st.sampled_from(STATUSES), max_size=2),
             **usual,
         },
+    ),
+    "team": wish(
+        {"who": team, "task": picks, "changes": team_changes}, {"by_id": st.booleans(), "comment": texts, **usual}
     ),
     "delete": wish({"who": operators, "task": picks}, {"own": st.booleans(), **usual}),
     "gates": wish(
@@ -91,6 +105,7 @@ WISHES: dict[str, st.SearchStrategy[Wish]] = {
             "approval": st.sampled_from([False, False, False, True]),
             "review": st.sampled_from([False, False, False, True]),
             "comment": st.booleans(),
+            "leads": st.sampled_from([False, False, True]),
         },
         {},
     ),

@@ -1,0 +1,187 @@
+"""
+What a team's write of a task comes to: where the task stands afterwards, and whose it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal
+from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.tasks.actors import (
+    HELD_BACK,
+    AssigneeElsewhere,
+    LeadsWorkForNobody,
+    OnlyLeadsMove,
+    Part,
+    Whose,
+    part_of,
+    place_asked,
+    whose_after,
+)
+from mission_core.tasks.dependencies import open_dependencies
+from mission_core.tasks.model import FINISHED, IDLE, Blocked, Status, Task
+from mission_core.tasks.runs import Assignee
+from mission_core.values import ABSENT, Absent
+
+if TYPE_CHECKING:
+    from mission_core.ids import AgentId, BoardId
+    from mission_core.ports import UnitOfWork
+
+
+@frozen(kw_only=True)
+class Meant:
+    """
+    What a write asks of a task's status and assignee. *brought_by* is the assignee it names, whose word counts in a
+    review; without *starts* the task's clock does not begin.
+    """
+
+    status: Status
+    assignee: Assignee | None
+    brought_by: Assignee | None = None
+    starts: bool = True
+
+
+async def as_team(
+    unit: UnitOfWork,
+    principal: Principal,
+    before: Task,
+    after: Task,
+    *,
+    status: Status | Absent,
+    assignee: AgentId | str | Absent | None,
+) -> Meant:
+    """
+    What the write means on a team, where *after* is the task with all else that it changes.
+
+    What waits for open dependencies settles in the inbox when a person writes, and an agent is told that it is blocked.
+
+    Raises:
+        OnlyLeadsMove: If a worker moves it where only leads may.
+        Blocked: If an agent moves or assigns what is blocked.
+        AgentNotFound: If there is no such assignee.
+        AssigneeElsewhere: If the assignee is of another board.
+        LeadsWorkForNobody: If a lead assigns it to a lead.
+        LeadCannotMove: If a lead may not move it from here.
+        LeadCannotMoveTo: If a lead may not move it there.
+    """
+    part = part_of(principal)
+    to = place_asked(part, before, status)
+    unseen = before.assignee is not None and before.assignee.agent is None
+    asked = ABSENT if assignee is None and unseen else assignee  # a team is not shown names that no agent has
+    named = not isinstance(asked, Absent)
+    if part is not Part.PERSON:
+        await _check_agent(unit, principal, before, after, to=to, assigns=named)
+    chosen = None if isinstance(asked, Absent) else await assignee_for(unit, part, asked, board=after.board)
+    owner = chosen if named else before.assignee
+    if part is Part.PERSON and await _settles(unit, before, after, moves=to is not None):
+        return Meant(status=Status.INBOX, assignee=None)
+    if to is None:
+        resting = owner != before.assignee and before.status in IDLE
+        return Meant(status=_at_rest(owner) if resting else before.status, assignee=owner)
+    whose = whose_after(part, before.status, to, assigns=chosen is not None)
+    if whose is Whose.LEAD:
+        owner = await _lead(unit, after.board) or chosen
+    elif not named:
+        owner = await _owner(unit, principal, after, whose)
+    status = _at_rest(owner) if to is Status.INBOX else to
+    return Meant(status=status, assignee=owner, brought_by=chosen, starts=part is not Part.LEAD)
+
+
+async def _check_agent(
+    unit: UnitOfWork, principal: Principal, before: Task, after: Task, *, to: Status | None, assigns: bool
+) -> None:
+    """
+    Raises:
+        OnlyLeadsMove: If a worker moves the task where only leads may.
+        Blocked: If it is blocked, and not merely put down by a worker.
+    """
+    if to is not None:
+        await check_mover(unit, principal, before)
+    puts_down = to is Status.INBOX and part_of(principal) is Part.WORKER
+    if assigns or (to is not None and not puts_down):
+        open_ones = await open_dependencies(unit, after)
+        if open_ones or before.status in HELD_BACK:
+            raise Blocked(before.id, open_ones)
+
+
+async def check_mover(unit: UnitOfWork, principal: Principal, task: Task) -> None:
+    """
+    Raises:
+        OnlyLeadsMove: If the task's board leaves it to its lead to move tasks, and this is another agent.
+    """
+    if part_of(principal) is not Part.WORKER:
+        return
+    board = await unit.boards.get(task.board)
+    unit.rely_on(board)
+    if board.gates.only_lead_can_change_status:
+        raise OnlyLeadsMove
+
+
+async def assignee_for(
+    unit: UnitOfWork, part: Part, named: AgentId | str | None, *, board: BoardId
+) -> Assignee | None:
+    """
+    The assignee somebody names: an agent by its id, relied on, or any name.
+
+    Raises:
+        AgentNotFound: If there is no agent of this id.
+        AssigneeElsewhere: If it is of another board.
+        LeadsWorkForNobody: If a lead names a lead.
+    """
+    if not named:
+        return None
+    if isinstance(named, str):
+        return Assignee(named)
+    agent = await unit.agents.anywhere(named)
+    if part is Part.LEAD and agent.lead:
+        raise LeadsWorkForNobody
+    if agent.board not in (None, board):
+        raise AssigneeElsewhere
+    return _relied_on(unit, agent)
+
+
+def _relied_on(unit: UnitOfWork, agent: Agent) -> Assignee:
+    unit.rely_on(agent)
+    return Assignee(agent.name, agent.id)
+
+
+def _at_rest(owner: Assignee | None) -> Status:
+    return Status.ASSIGNED if owner else Status.INBOX
+
+
+async def _settles(unit: UnitOfWork, before: Task, after: Task, *, moves: bool) -> bool:
+    """
+    Whether a person's write puts the task back in the inbox, because others come before it.
+    """
+    stays = not moves and before.status in FINISHED | {Status.BACKLOG}
+    return not stays and bool(await open_dependencies(unit, after))
+
+
+async def _lead(unit: UnitOfWork, board: BoardId) -> Assignee | None:
+    lead = await unit.agents.lead(board)
+    return _relied_on(unit, lead) if lead else None
+
+
+async def _owner(unit: UnitOfWork, principal: Principal, task: Task, whose: Whose) -> Assignee | None:
+    """
+    Whose the task is after a move that names nobody and is not to the lead.
+    """
+    if whose is Whose.MOVER and isinstance(principal, AgentPrincipal):
+        return Assignee(principal.name, principal.agent)
+    if whose is Whose.SUBMITTER and task.submitter is not None:
+        return await _submitter(unit, task.submitter, task.board)
+    return task.assignee if whose is Whose.KEPT else None
+
+
+async def _submitter(unit: UnitOfWork, submitter: AgentId, board: BoardId) -> Assignee | None:
+    """
+    Who brought a task to review, if it still works on the board.
+    """
+    try:
+        agent = await unit.agents.anywhere(submitter)
+    except AgentNotFound:
+        return None
+    return _relied_on(unit, agent) if agent.board == board and not agent.lead else None
