@@ -98,3 +98,104 @@ async def test_a_lead_makes_workers_of_its_own_board(boards):
     assert (403, "Only board leads can create agents") == refusal(
         await boards.call("POST", "/api/v1/agent/agents", {"name": "bob"}, agent=made["agent_token"])
     )
+
+
+async def test_an_agent_changes_in_what_is_named(boards):
+    """
+    And in nothing else; its token stays good, and its tasks go by its new name.
+    """
+    ada = await boards.agent("ada", identity_profile={"role": "Coder"})
+    task = await boards.task(assigned_agent_id=ada["id"])
+    path = f"{AGENTS}/{ada['id']}"
+    after = await boards.got("PATCH", path, {"name": " Ada L. ", "soul_template": "Be kind.", "heartbeat_config": None})
+
+    assert ("Ada L.", "Be kind.", {"role": "Coder"}, "10m") == (
+        after["name"], after["soul_template"], after["identity_profile"], after["heartbeat_config"]["every"],
+    )  # fmt: skip
+    assert 200 == (await boards.call("GET", "/api/v1/agent/healthz", agent=ada["agent_token"])).status
+    (listed,) = (await boards.got("GET", boards.tasks))["items"]
+    assert (task["id"], ada["id"]) == (listed["id"], listed["assigned_agent_id"])
+    assert 412 == (await boards.call("PATCH", path, {"name": "x"}, if_match='"0"')).status
+
+
+async def test_an_agents_status_is_its_own_to_tell(boards):
+    """
+    By heartbeats; other refusals name what is wrong.
+    """
+    ada = await boards.agent("ada")
+    await boards.agent("bob")
+    path = f"{AGENTS}/{ada['id']}"
+
+    assert (403, "status is controlled by agent heartbeat") == refusal(
+        await boards.call("PATCH", path, {"status": "online"})
+    )
+    assert (409, "An agent with this name already exists on this board.") == refusal(
+        await boards.call("PATCH", path, {"name": "BOB"})
+    )
+    assert (404, "Board not found") == refusal(await boards.call("PATCH", path, {"board_id": str(uuid4())}))
+    assert 422 == (await boards.call("PATCH", path, {"name": None})).status
+    assert ada["updated_at"] == (await boards.got("PATCH", path, {}))["updated_at"]
+
+
+async def test_an_agent_moves_between_a_board_and_all(boards, world):
+    """
+    One that serves the organization keeps doing so until it is told to stand on a board.
+    """
+    ada, other = await boards.agent("ada"), await world.another_board()
+    path = f"{AGENTS}/{ada['id']}"
+    moved = await boards.got("PATCH", path, {"board_id": str(other.id)})
+    main = await boards.got("PATCH", path, {"is_gateway_main": True})
+    still = await boards.got("PATCH", path, {"board_id": str(other.id)})
+    back = await boards.got("PATCH", path, {"is_gateway_main": False, "board_id": str(boards.board)})
+
+    assert [str(other.id), None, None, str(boards.board)] == [
+        each["board_id"] for each in (moved, main, still, back)
+    ]
+    assert [False, True, True, False] == [each["is_gateway_main"] for each in (moved, main, still, back)]
+
+
+async def test_a_removed_agent_leaves_its_work_behind(boards):
+    """
+    What it had in hand is nobody's; removing it again is fine.
+    """
+    ada = await boards.agent("ada")
+    task = await boards.task()
+    await boards.got("POST", f"{boards.agent_tasks}/{task['id']}/claim", {}, agent=ada["agent_token"])
+    for _ in range(2):
+        assert {"ok": True} == await boards.got("DELETE", f"{AGENTS}/{ada['id']}")
+    (listed,) = (await boards.got("GET", boards.tasks))["items"]
+
+    assert ("inbox", None) == (listed["status"], listed["assigned_agent_id"])
+    assert 401 == (await boards.call("GET", "/api/v1/agent/healthz", agent=ada["agent_token"])).status
+
+
+async def test_a_lead_removes_workers_of_its_own_board(boards, world):
+    """
+    And nobody else.
+    """
+    lead, ada = await boards.lead(), await boards.agent("ada")
+    main, far = await world.agent("max"), await world.agent("eve", board=(await world.another_board()).id)
+    below = f"/api/v1/agent/boards/{boards.board}/agents"
+    (own,) = [each for each in (await boards.got("GET", AGENTS))["items"] if each["is_board_lead"]]
+
+    assert (403, "Board leads cannot delete lead agents") == refusal(
+        await boards.call("DELETE", f"{below}/{own['id']}", agent=lead)
+    )
+    for agent in (main, far):
+        assert 404 == (await boards.call("DELETE", f"{below}/{agent.id}", agent=lead)).status
+    assert 403 == (await boards.call("DELETE", f"{below}/{ada['id']}", agent=ada["agent_token"])).status
+    for id in (ada["id"], uuid4()):
+        assert {"ok": True} == await boards.got("DELETE", f"{below}/{id}", agent=lead)
+
+
+async def test_the_built_in_agent_stays(boards):
+    """
+    It stands for the organization's own gateway.
+    """
+    async with boards.ports.unit(boards.me) as unit:
+        main = await unit.agents.main()
+    path = f"{AGENTS}/{main.id}"
+
+    assert 409 == (await boards.call("DELETE", path)).status
+    away = {"is_gateway_main": False, "board_id": str(boards.board)}
+    assert 409 == (await boards.call("PATCH", path, away)).status

@@ -74,6 +74,9 @@ OPERATIONS = {
     ("post", "/api/v1/agent/boards/{board_id}/onboarding"): (
         "update_onboarding_api_v1_agent_boards__board_id__onboarding_post"
     ),
+    ("patch", "/api/v1/agents/{agent_id}"): "update_agent_api_v1_agents__agent_id__patch",
+    ("delete", "/api/v1/agents/{agent_id}"): "delete_agent_api_v1_agents__agent_id__delete",
+    ("delete", "/api/v1/agent/boards/{board_id}/agents/{agent_id}"): "agent_lead_delete_board_agent",
     ("get", "/api/v1/agents/{agent_id}"): "get_agent_api_v1_agents__agent_id__get",
     ("post", "/api/v1/agents/heartbeat"): "heartbeat_or_create_agent_api_v1_agents_heartbeat_post",
     ("post", "/api/v1/agents/{agent_id}/heartbeat"): "heartbeat_agent_api_v1_agents__agent_id__heartbeat_post",
@@ -100,7 +103,7 @@ LISTS = (
     "x-routing-policy",
 )  # fmt: skip
 COMPONENTS = {
-    "AgentHeartbeat", "AgentHeartbeatCreate",
+    "AgentHeartbeat", "AgentHeartbeatCreate", "AgentUpdate",
     "BoardOnboardingRead", "BoardOnboardingStart", "BoardOnboardingAnswer", "BoardOnboardingConfirm",
     "BoardOnboardingAgentComplete", "BoardOnboardingAgentQuestion", "BoardOnboardingUserProfile",
     "BoardOnboardingLeadAgentDraft", "BoardOnboardingQuestionOption",

@@ -61,11 +61,14 @@ class SessionKeyTaken(Conflict):
 
 class MainAgentStays(Conflict):
     """
-    The built-in main agent stands for the organization's own gateway, and cannot be deleted.
+    The built-in main agent stands for the organization's own gateway: it cannot be deleted, nor belong to a board.
     """
 
     def __str__(self) -> str:
-        return "the built-in agent stands for the organization's own gateway and cannot be deleted; hide it instead"
+        return (
+            "the built-in agent stands for the organization's own gateway: it cannot be deleted or put on a board; "
+            "hide it instead"
+        )
 
 
 @define

@@ -31,6 +31,7 @@ from mission_core.agents.model import (
     AgentNameTaken,
     AgentNotFound,
     AgentRenamed,
+    MainAgentStays,
     Presence,
     TooManyAgents,
 )
@@ -254,6 +255,7 @@ async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, aft
     Raises:
         AgentNameTaken: If another agent has its new name.
         BoardDenied: If the principal may not have agents on its new board.
+        MainAgentStays: If the built-in agent would go to a board.
         RoleTooLow: If an agent makes a lead, or gives a new name.
     """
     _may_stand_on(principal, after.board)
@@ -264,6 +266,8 @@ async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, aft
         if namesake is not None:
             raise AgentNameTaken(namesake.board)
     if after.board is not None and after.board != before.board:
+        if before.main:
+            raise MainAgentStays
         unit.rely_on(await unit.boards.get(after.board))
 
 

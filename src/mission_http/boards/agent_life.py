@@ -4,7 +4,8 @@ One agent: reading it, and its signs of life; and the roster that agents see.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from contextlib import suppress
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
 from attrs import frozen
@@ -12,27 +13,42 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal, Role, require
-from mission_core.agents.model import ONLINE, Agent, AgentNameTaken, AgentNotFound, TooManyAgents
-from mission_core.agents.queries import AgentFilter
-from mission_core.agents.use_cases import HearAgent, RegisterAgent, WithToken, hear_agent, register_agent
+from mission_core.agents.model import ONLINE, Agent, AgentNameTaken, AgentNotFound, MainAgentStays, TooManyAgents
+from mission_core.agents.queries import AgentFilter, AgentRow
+from mission_core.agents.use_cases import (
+    HearAgent,
+    RegisterAgent,
+    UpdateAgent,
+    WithToken,
+    hear_agent,
+    register_agent,
+)
+from mission_core.agents.use_cases import update_agent as change_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, BoardId
-from mission_core.ports import Ports
+from mission_core.ports import Ports, perform
+from mission_core.tasks.leaving import DeleteAgent
+from mission_core.tasks.leaving import delete_agent as remove_agent
+from mission_core.values import ABSENT, Absent, JsonText, json_text
 from mission_http.boards.access import AGENT, MIXED, USER, admin_of, path_id
-from mission_http.boards.agent_payloads import AgentCreate, AgentRead
+from mission_http.boards.agent_payloads import AgentCreate, AgentRead, profile_of
 from mission_http.boards.agents import create_agent
 from mission_http.boards.answers import one, page_from, wanted_page
+from mission_http.boards.coordination import lead_in
 from mission_http.boards.entities import agent_row
-from mission_http.boards.errors import Forbidden, Missing, NameTaken, Unacceptable
+from mission_http.boards.errors import Forbidden, Missing, NameTaken, Refused, Unacceptable
 from mission_http.boards.intents import told
-from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, nothing_if_blank, stripped
-from mission_http.boards.wire import agents_of
+from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, OkResponse, nothing_if_blank, stripped
+from mission_http.boards.wire import JsonObject, agents_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
-from mission_http.platform.shapes import Length, Rule
+from mission_http.platform.shapes import Length, Rule, Schema
 
 Told = Annotated[str | None, Length(0, 100), Rule(nothing_if_blank)]
 
@@ -54,6 +70,27 @@ class AgentHeartbeatCreate:
 
 
 @frozen(kw_only=True)
+class AgentUpdate:
+    schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_profile_update"}
+
+    board_id: UUID | Absent | None = ABSENT
+    is_gateway_main: bool | Absent | None = ABSENT
+    name: Annotated[str, Rule(stripped), Length(1, 100)] | Absent = ABSENT
+    status: str | Absent | None = ABSENT
+    heartbeat_config: JsonObject | Absent | None = ABSENT
+    identity_profile: (
+        Annotated[Any, Rule(profile_of), Schema({"anyOf": [{"type": "object"}, {"type": "null"}]})] | Absent
+    ) = ABSENT
+    identity_template: Annotated[str | None, Length(0, 50_000), Rule(nothing_if_blank)] | Absent = ABSENT
+    soul_template: Annotated[str | None, Length(0, 50_000), Rule(nothing_if_blank)] | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class UpdateQuery:
+    force: bool = False
+
+
+@frozen(kw_only=True)
 class RosterQuery(NumberedQuery):
     board_id: UUID | None = None
 
@@ -65,6 +102,108 @@ async def get_agent(request: Request) -> Response:
     principal, ports = admin_of(request), ports_of(request)
     row = await ports.reads.agents.get(principal, AgentId(path_id(request, "agent_id")))
     return one(agents_of(principal.organization, at=ports.clock.now())(row))
+
+
+async def update_agent(request: Request) -> Response:
+    """
+    Change the named fields of an agent.
+
+    Its token stays good, and there is no gateway that *force* would have anything to write to.
+    """
+    principal, ports = admin_of(request), ports_of(request)
+    id = AgentId(path_id(request, "agent_id"))
+    query_of(request, UpdateQuery)
+    body = await body_of(request, AgentUpdate)
+    row = await ports.reads.agents.get(principal, id)
+    if not isinstance(body.status, Absent):
+        raise Refused("status is controlled by agent heartbeat")
+    command = UpdateAgent(
+        agent=id,
+        expects=expects_of(request),
+        name=body.name,
+        board=_board_after(row, body),
+        lead=False if body.is_gateway_main is True else ABSENT,
+        heartbeat_config=_beats(body.heartbeat_config),
+        identity_profile=_json_or_none(body.identity_profile),
+        identity_template=body.identity_template,
+        soul=body.soul_template,
+    )
+    try:
+        agent = await perform(change_agent, ports, principal, command)
+    except AgentNameTaken as taken:
+        raise NameTaken(here=taken.board is not None and taken.board.bytes == row.board) from None
+    except BoardNotFound:
+        raise Missing("Board") from None
+    return one(agents_of(principal.organization, at=ports.clock.now())(agent_row(agent)))
+
+
+DEFAULT_BEATS: Final = {"every": "10m", "target": "last", "includeReasoning": False}
+
+
+def _board_after(row: AgentRow, body: AgentUpdate) -> BoardId | Absent | None:
+    """
+    Where the agent stands afterwards: one without a board stays so until it is said not to be a main agent any more.
+
+    Raises:
+        Unacceptable: If it is said so without a board to stand on.
+    """
+    if body.is_gateway_main is True:
+        return None
+    if row.board is None and body.is_gateway_main is not False:
+        return ABSENT
+    if isinstance(body.board_id, Absent) or body.board_id is None:
+        if row.board is None:
+            raise Unacceptable("board_id is required when converting a gateway-main agent to board scope")
+        return ABSENT
+    return BoardId(body.board_id)
+
+
+def _beats(value: JsonObject | Absent | None) -> JsonText | Absent:
+    if isinstance(value, Absent):
+        return value
+    return json_text(DEFAULT_BEATS) if value is None else JsonText(value)
+
+
+def _json_or_none(value: Any) -> JsonText | Absent | None:
+    if isinstance(value, Absent):
+        return value
+    return json_text(value) if value else None
+
+
+async def delete_agent(request: Request) -> Response:
+    """
+    Remove an agent. What it has in hand goes back to the queue.
+
+    Removing one that is not there is fine.
+    """
+    admin_of(request)
+    return await _removed(request, AgentId(path_id(request, "agent_id")))
+
+
+async def delete_board_agent(request: Request) -> Response:
+    """
+    Remove a worker of the lead's own board. What it has in hand goes back to the queue.
+    """
+    board = await lead_in(request)
+    id = AgentId(path_id(request, "agent_id"))
+    try:
+        row = await ports_of(request).reads.agents.get(principal_of(request), id)
+    except AgentNotFound:
+        return json_of({"ok": True})
+    except BoardDenied:
+        raise AgentNotFound from None  # beyond its own board a lead sees nobody
+    if row.board != board.bytes:
+        raise AgentNotFound
+    if row.lead:
+        raise Refused("Board leads cannot delete lead agents")
+    return await _removed(request, id)
+
+
+async def _removed(request: Request, agent: AgentId) -> Response:
+    command = DeleteAgent(agent=agent, expects=expects_of(request))
+    with suppress(AgentNotFound):
+        await perform(remove_agent, ports_of(request), principal_of(request), command)
+    return json_of({"ok": True})
 
 
 async def heartbeat_agent(request: Request) -> Response:
@@ -152,6 +291,26 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", AN_AGENT, get_agent, gives=AgentRead, who=USER, tags=("agents",), refuses=(AgentNotFound, BoardDenied),
+    ),
+    Endpoint(
+        "PATCH", AN_AGENT, update_agent, takes=AgentUpdate, query=UpdateQuery, gives=AgentRead, who=USER,
+        tags=("agents",), headers=(IF_MATCH,),
+        refuses=(AgentNotFound, BoardNotFound, BoardDenied, NameTaken, MainAgentStays, VersionMismatch),
+    ),
+    Endpoint(
+        "DELETE", AN_AGENT, delete_agent, gives=OkResponse, who=USER, tags=("agents",), headers=(IF_MATCH,),
+        refuses=(BoardDenied, MainAgentStays, VersionMismatch),
+    ),
+    Endpoint(
+        "DELETE", "/agent/boards/{board_id}/agents/{agent_id}", delete_board_agent, gives=OkResponse, who=AGENT,
+        tags=("agent", "agent-lead"), headers=(IF_MATCH,),
+        refuses=(BoardNotFound, BoardDenied, AgentNotFound, VersionMismatch),
+        extra=told(
+            "agent_lifecycle", ["An agent of your board is not needed any more."],
+            unless=["It is stuck: nudge it, or give its work to another."], actor="board_lead",
+            effects=["The agent and its keys are gone.", "What it had in hand can be claimed by everybody."],
+        ),
+        operation_id="agent_lead_delete_board_agent",
     ),
     Endpoint(
         "POST", AN_AGENT + "/heartbeat", heartbeat_agent, takes=AgentHeartbeat, gives=AgentRead, who=MIXED,
