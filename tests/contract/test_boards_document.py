@@ -16,6 +16,8 @@ OPERATIONS = {
     ("get", "/readyz"): "readyz_readyz_get",
     ("post", "/api/v1/auth/bootstrap"): "bootstrap_user_api_v1_auth_bootstrap_post",
     ("get", "/api/v1/users/me"): "get_me_api_v1_users_me_get",
+    ("delete", "/api/v1/users/me"): "delete_me_api_v1_users_me_delete",
+    ("delete", "/api/v1/organizations/me"): "delete_my_org_api_v1_organizations_me_delete",
     ("patch", "/api/v1/users/me"): "update_me_api_v1_users_me_patch",
     ("get", "/api/v1/organizations/me"): "get_my_org_api_v1_organizations_me_get",
     ("get", "/api/v1/organizations/me/list"): "list_my_organizations_api_v1_organizations_me_list_get",

@@ -103,3 +103,14 @@ async def test_an_agent_is_no_person(boards):
     agent = await boards.agent()
 
     assert 401 == (await boards.call("GET", ME, agent=agent["agent_token"])).status
+
+
+async def test_the_local_user_and_its_organization_stay(boards):
+    """
+    And whoever would delete them is told why, and what to do instead.
+    """
+    for path in (ME, "/api/v1/organizations/me"):
+        status, said = refusal(await boards.call("DELETE", path))
+
+        assert (409, True) == (status, "LOCAL_AUTH_TOKEN" in said)
+    assert 200 == (await boards.call("GET", ME)).status

@@ -12,7 +12,7 @@ from attrs import asdict, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal
-from mission_core.errors import Denied, NotFound, VersionMismatch
+from mission_core.errors import Conflict, Denied, NotFound, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import OrganizationId, PersonId, UserId
 from mission_core.kinds import Kind
@@ -33,6 +33,18 @@ class NotAPerson(Denied):
 
     def __str__(self) -> str:
         return "this credential stands for a program; sign in as a person to see or change a profile"
+
+
+class LocalUserStays(Conflict):
+    """
+    The local user stands for whoever has the server's own token, and owns its organization.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "the local user stands for LOCAL_AUTH_TOKEN and owns this organization, so neither can be deleted here; "
+            "change the token to shut it out, or start another data directory"
+        )
 
 
 class PersonUnknown(NotFound):

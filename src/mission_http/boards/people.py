@@ -12,7 +12,7 @@ from attrs import asdict, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.people import NotAPerson, Person, UpdateProfile, own_profile
+from mission_core.accounts.people import LocalUserStays, NotAPerson, Person, UpdateProfile, own_profile
 from mission_core.accounts.people import update_profile as change_profile
 from mission_core.errors import VersionMismatch
 from mission_core.ports import perform
@@ -20,6 +20,7 @@ from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import USER
 from mission_http.boards.answers import one
 from mission_http.boards.errors import Refused
+from mission_http.boards.payloads import OkResponse
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
@@ -147,6 +148,26 @@ async def update_me(request: Request) -> Response:
     return one(user_from(person))
 
 
+async def delete_me(request: Request) -> Response:
+    """
+    Delete one's own account.
+
+    The local user's cannot be: it stands for the server's own token.
+    """
+    await own_profile(ports_of(request), principal_of(request))
+    raise LocalUserStays
+
+
+async def delete_organization(request: Request) -> Response:
+    """
+    Delete the organization one acts in.
+
+    The local user's cannot be: it would have none.
+    """
+    await own_profile(ports_of(request), principal_of(request))
+    raise LocalUserStays
+
+
 async def get_organization(request: Request) -> Response:
     """
     Read the organization one acts in.
@@ -209,6 +230,15 @@ ENDPOINTS = [
     Endpoint(
         "PATCH", "/users/me", update_me, takes=UserUpdate, gives=UserRead, who=USER, headers=(IF_MATCH,),
         refuses=(NotAPerson, VersionMismatch), tags=("users",),
+    ),
+    Endpoint(
+        "DELETE", "/users/me", delete_me, gives=OkResponse, who=USER, refuses=(NotAPerson, LocalUserStays),
+        tags=("users",),
+    ),
+    Endpoint(
+        "DELETE", "/organizations/me", delete_organization, gives=OkResponse, who=USER,
+        refuses=(NotAPerson, LocalUserStays), tags=("organizations",),
+        operation_id="delete_my_org_api_v1_organizations_me_delete",
     ),
     Endpoint(
         "GET", "/organizations/me", get_organization, gives=OrganizationRead, who=USER, tags=("organizations",),
