@@ -47,6 +47,7 @@ OPERATIONS = {
     ("post", "/api/v1/agent/boards/{board_id}/tasks/{task_id}/comments"): (
         "create_task_comment_api_v1_agent_boards__board_id__tasks__task_id__comments_post"
     ),
+    ("get", "/api/v1/metrics/dashboard"): "dashboard_metrics_api_v1_metrics_dashboard_get",
     ("get", "/api/v1/agents"): "list_agents_api_v1_agents_get",
     ("post", "/api/v1/agents"): "create_agent_api_v1_agents_post",
     ("get", "/api/v1/agent/healthz"): "agent_healthz_api_v1_agent_healthz_get",
@@ -106,6 +107,9 @@ LISTS = (
 )  # fmt: skip
 COMPONENTS = {
     "AgentHeartbeat", "AgentHeartbeatCreate", "AgentUpdate",
+    "DashboardMetrics", "DashboardKpis", "DashboardSeriesSet", "DashboardRangeSeries", "DashboardSeriesPoint",
+    "DashboardWipSeriesSet", "DashboardWipRangeSeries", "DashboardWipPoint", "DashboardPendingApprovals",
+    "DashboardPendingApproval",
     "BoardOnboardingRead", "BoardOnboardingStart", "BoardOnboardingAnswer", "BoardOnboardingConfirm",
     "BoardOnboardingAgentComplete", "BoardOnboardingAgentQuestion", "BoardOnboardingUserProfile",
     "BoardOnboardingLeadAgentDraft", "BoardOnboardingQuestionOption",

@@ -1,0 +1,79 @@
+"""
+The dashboard: how work goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.ids import BoardId
+from mission_core.reports.metrics import RANGES, Metrics, Point, Series, board_metrics
+from mission_core.reports.queries import Scope
+from mission_http.boards.access import USER
+from mission_http.boards.metric_payloads import DashboardMetrics, DashboardQuery
+from mission_http.boards.wire import naive
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+Shown = Callable[[Point], dict[str, Any]]
+
+
+async def dashboard_metrics(request: Request) -> Response:
+    """
+    Tell how work went over a range of time, beside the range before it.
+
+    Throughput counts tasks by when they were done, cycle time is in hours from when work on a task first began until it
+    was done, and work in progress counts tasks where they stand now by when they came there. A group nobody knows has
+    no boards, and a board outside of the group is not counted.
+    """
+    query = query_of(request, DashboardQuery)
+    ports, principal = ports_of(request), principal_of(request)
+    board = None if query.board_id is None else await ports.reads.boards.check(principal, BoardId(query.board_id))
+    scope = Scope(board=board, group=query.group_id)
+    found = await board_metrics(ports, principal, scope, RANGES[query.range_key])
+    return json_of(_dashboard(found, query.range_key))
+
+
+def _dashboard(found: Metrics, range: str) -> dict[str, Any]:
+    def both(shown: Shown) -> dict[str, Any]:
+        return {
+            "primary": _series(found.primary, range, shown),
+            "comparison": _series(found.comparison, range, shown),
+        }
+
+    return {
+        "range": range,
+        "generated_at": naive(found.at),
+        "kpis": {
+            "active_agents": found.active_agents,
+            "tasks_in_progress": found.stages["in_progress"],
+            **{f"{stage}_tasks": amount for stage, amount in found.stages.items()},
+            "error_rate_pct": found.error_rate,
+            "median_cycle_time_hours_7d": found.median_cycle,
+        },
+        "throughput": both(lambda point: {"value": point.stages["done"]}),
+        "cycle_time": both(lambda point: {"value": point.mean_cycle}),
+        "error_rate": both(lambda point: {"value": point.error_rate}),
+        "wip": both(lambda point: point.stages),
+        "pending_approvals": {"total": 0, "items": []},
+    }
+
+
+def _series(series: Series, range: str, shown: Shown) -> dict[str, Any]:
+    points = [{"period": naive(point.period), **shown(point)} for point in series.points]
+    return {"range": range, "bucket": series.bucket, "points": points}
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/metrics/dashboard", dashboard_metrics, query=DashboardQuery, gives=DashboardMetrics, who=USER,
+        refuses=(BoardNotFound, BoardDenied), tags=("metrics",),
+    ),
+]  # fmt: skip
