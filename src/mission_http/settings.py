@@ -8,13 +8,16 @@ and not given is generated on first start and kept in the data directory.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
+from mission_core.errors import InvalidField
+from mission_core.reports.workload import Thresholds
 from mission_http.platform.response_headers import SecurityHeaders
 
 PLACEHOLDERS: Final = frozenset(
@@ -33,10 +36,26 @@ GENERATED: Final = ".auto-generated"
 SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
 
 
+WORKLOAD: Final = "MC_WORKLOAD_"
+SUBSCRIBED: Final = "MC_SUBSCRIBED_PROVIDERS"
+SUBSCRIPTION: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_SUBSCRIPTION_TYPE")
+NO_SUBSCRIPTION: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
+
+
 class SettingsError(Exception):
     """
     A start cannot be made with these settings. The message names the variable and says what to do.
     """
+
+
+@frozen
+class Subscription:
+    """
+    The plan a provider is paid by, and which variable says so.
+    """
+
+    kind: str
+    variable: str
 
 
 @frozen(kw_only=True)
@@ -52,6 +71,9 @@ class Settings:
     local_auth_token: str = field(repr=False)
     coordinator: str | None = None
     security: SecurityHeaders = SecurityHeaders()
+    workload: Thresholds = Thresholds()
+    subscriptions: Mapping[str, Subscription] = field(factory=dict)
+    """The plans that providers of models are paid by, by the provider's name."""
     given: frozenset[str] = frozenset()
     """The secrets that the environment gave; the others were generated."""
 
@@ -85,6 +107,8 @@ def settings_from(
         local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
         coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
         security=_security(env),
+        workload=_workload(env),
+        subscriptions=_subscriptions(env),
         given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
     )
 
@@ -170,6 +194,40 @@ def _keep(path: Path, values: Mapping[str, str]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def _workload(env: Mapping[str, str]) -> Thresholds:
+    told: dict[str, float] = {}
+    for one in fields(Thresholds):
+        variable = f"{WORKLOAD}{one.name.upper()}"
+        if text := env.get(variable, "").strip():
+            told[one.name] = _number(variable, text)
+    try:
+        return Thresholds(**told)  # type: ignore[arg-type]  # it checks whether they are whole
+    except InvalidField as e:
+        raise SettingsError(f"{WORKLOAD}{e.field.upper()}: {e.reason}") from e
+
+
+def _number(variable: str, text: str) -> float:
+    try:
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
+    except ValueError:
+        raise SettingsError(f"{variable}: expected a number, and got {text!r}") from None
+
+
+def _subscriptions(env: Mapping[str, str]) -> dict[str, Subscription]:
+    listed = (each.strip().lower() for each in env.get(SUBSCRIBED, "").split(","))
+    found = {provider: Subscription("subscription", SUBSCRIBED) for provider in listed if provider}
+    for variable in sorted(env):
+        named, told = SUBSCRIPTION.fullmatch(variable), env[variable].strip().lower()
+        if named is None or not told:
+            continue
+        provider = (named[1] or named[2]).lower().replace("_", "-")
+        if told in NO_SUBSCRIPTION:
+            found.pop(provider, None)
+        else:
+            found[provider] = Subscription(told, variable)
+    return dict(sorted(found.items()))
 
 
 def _security(env: Mapping[str, str]) -> SecurityHeaders:

@@ -14,6 +14,7 @@ from mission_adapters.clocks import ManualClock
 from mission_core.errors import StoreFailed
 from mission_http.fleet import payloads
 from mission_http.platform.shapes import fields_of
+from mission_http.settings import Subscription
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import Fleet, fleet_over, refusal
 
@@ -75,6 +76,83 @@ async def test_other_actions_need_a_key(fleet: Fleet, action: str, fields: set[s
     assert fields == (await fleet.got("GET", f"/status?action={action}")).keys()
     answer = await fleet.call("GET", f"/status?action={action}", key=None)
     assert (401, "Unauthorized") == refusal(answer)
+
+
+async def test_the_dashboard_counts_what_the_store_keeps(fleet: Fleet, store_url: str) -> None:
+    await fleet.agent("ada")
+    await fleet.agent("bob")
+    await fleet.got("POST", "/agents/ada/heartbeat")
+    await fleet.task()
+    await fleet.task(status="done")
+    await fleet.task(status="done")
+    kept = (await fleet.got("GET", "/status?action=dashboard"))["db"]
+
+    assert {"total": 3, "byStatus": {"done": 2, "inbox": 1}} == kept["tasks"]
+    assert {"total": 2, "byStatus": {"idle": 1, "offline": 1}} == kept["agents"]
+    assert {"day": 2, "week": 2, "loginFailures": 0} == kept["audit"]
+    assert kept["activities"]["day"] >= 3 + 2 + 2
+    assert (kept["dbSizeBytes"] > 0) is (store_url != "memory://")
+    assert ({"unread": 0}, {"active": 0, "recentDay": 0}, None, 0) == tuple(
+        kept[name] for name in ("notifications", "pipelines", "backup", "webhookCount")
+    )
+
+
+async def test_days_go_by_on_the_dashboard(fleet: Fleet, clock: ManualClock) -> None:
+    await fleet.agent()
+    clock.advance(days=2)
+    await fleet.task()
+    later = (await fleet.got("GET", "/status?action=dashboard"))["db"]
+
+    assert ({"day": 0, "week": 1, "loginFailures": 0}, {"day": 1}) == (later["audit"], later["activities"])
+
+
+async def test_models_are_told_with_their_price(fleet: Fleet) -> None:
+    models = (await fleet.got("GET", "/status?action=models"))["models"]
+
+    assert {
+        "alias": "sonnet", "name": "anthropic/claude-sonnet-4-6", "provider": "anthropic",
+        "description": "For most work", "costPerMTok": {"input": 3, "output": 15},
+    } in models  # fmt: skip
+    assert 15 == len({model["alias"] for model in models})
+
+
+async def test_capabilities_tell_what_is_subscribed(world: World) -> None:
+    plans = {"anthropic": Subscription("max", "MC_ANTHROPIC_SUBSCRIPTION"), "openai": Subscription("pro", "X")}
+    async with fleet_over(world.ports, world.me, world.board.number, subscriptions=plans) as fleet:
+        told = await fleet.got("GET", "/status?action=capabilities")
+
+    assert {"type": "max", "provider": "anthropic"} == told["subscription"]
+    assert {"provider": "openai", "type": "pro", "source": "X"} == told["subscriptions"]["openai"]
+
+
+async def test_the_index_lists_every_operation(fleet: Fleet) -> None:
+    document = (await fleet.call("GET", "/docs", key=None)).json
+    answer = await fleet.call("GET", "/index")
+    listed = {
+        (re.sub(r":(\w+)", r"{\1}", each["path"]), method.lower())
+        for each in answer.json["endpoints"]
+        for method in each["methods"]
+    }
+
+    assert {(path, method) for path, methods in document["paths"].items() for method in methods} == listed
+    assert ("1.3.0", len(answer.json["endpoints"])) == (answer.json["version"], answer.json["total_endpoints"])
+    assert "public, s-maxage=300, stale-while-revalidate=600" == answer.headers["cache-control"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answer.json["generated_at"])
+    assert {"/api/docs", "/api/events"} <= {answer.json["docs"]["openapi"], answer.json["event_stream"]["path"]}
+
+
+async def test_the_index_tells_who_may_do_what(fleet: Fleet) -> None:
+    endpoints = (await fleet.got("GET", "/index"))["endpoints"]
+    task = {each["auth"]: each for each in endpoints if each["path"] == "/api/tasks/:id"}
+
+    assert {"viewer": ["GET"], "operator": ["PUT", "DELETE"]} == {who: each["methods"] for who, each in task.items()}
+    assert ("Tasks", "Read a task") == (task["viewer"]["tag"], task["viewer"]["description"])
+    assert {"public", "edge", "viewer", "operator", "admin"} == {each["auth"] for each in endpoints}
+
+
+async def test_anything_like_a_key_opens_the_index(fleet: Fleet) -> None:
+    assert 200 == (await fleet.call("GET", "/index", key="mca_" + "0" * 48)).status
+    assert (401, "Unauthorized") == refusal(await fleet.call("GET", "/index", key=None))
 
 
 async def test_status_without_an_action_is_an_overview(fleet: Fleet) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from mission_core.errors import InvalidField
+from mission_core.errors import Invalid
 from mission_core.reports.queries import Took
 from mission_core.values import EPOCH
 
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 SECOND: Final = timedelta(seconds=1)
 SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(days=30)
+
+
+class StillToCome(Invalid):
+    """
+    What goes on since a moment was asked before that moment.
+    """
+
+    def __str__(self) -> str:
+        return "that moment has not come yet"
 
 
 @frozen(kw_only=True)
@@ -75,18 +84,16 @@ class Regression:
         return self.post.intervention_rate - self.baseline.intervention_rate
 
 
-async def task_regression(
-    ports: Ports, principal: Principal, *, since: datetime, lookback: timedelta
-) -> Regression:
+async def task_regression(ports: Ports, principal: Principal, since: datetime, lookback: timedelta) -> Regression:
     """
     How the tasks done since then compare with those done just before.
 
     Raises:
-        InvalidField: If that moment has not come yet.
+        StillToCome: If that moment has not come yet.
     """
     now = ports.clock.now()
     if since > now:
-        raise InvalidField("since", "must not be in the future", since)
+        raise StillToCome
     lookback = min(max(lookback, SHORTEST), LONGEST)
     start, end = windows(since, lookback, now=now)
     took = await ports.reads.reports.took(principal, since=start, split=since, until=end)

@@ -33,6 +33,7 @@ HEARING: Final = evolve(VIEWER, description="Everybody with a key; an agent's ow
 BEATING: Final = evolve(OPERATOR, description="Operators and admins; an agent's own key for itself only.")
 """A request that is a sign of life in itself, so it need not count as one."""
 ADMIN: Final = Access("admin", "Admins.", schemes=SCHEMES, headers=(AGENT_NAME,))
+EDGE: Final = Access("edge", "Everybody who brings something like a key.", public=True)
 STATUS: Final = Access("viewer", "Everybody with a key; anyone for `action=health`.", schemes=SCHEMES)
 
 PUBLIC_PATHS: Final = frozenset({"/api/setup", "/api/docs", "/api/health"})

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_http.fleet import agents, heartbeats, keys, leases, projects
+from mission_http.fleet import agents, heartbeats, keys, leases, projects, search
 from mission_http.fleet.access import SECURITY_SCHEMES, authenticate, edge_of
 from mission_http.fleet.errors import STATUSES, render
+from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
+from mission_http.fleet.reports import report_endpoints
 from mission_http.fleet.status import status_endpoints
 from mission_http.fleet.tasks import task_endpoints
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
@@ -30,7 +32,7 @@ HEADERS: Final = {
 }
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
-TAGS: Final = ("Tasks", "Projects", "Agents", "System", "Docs")
+TAGS: Final = ("Tasks", "Projects", "Agents", "Search", "System", "Docs", "Discovery")
 
 
 def fleet_dialect(settings: Settings) -> Dialect:
@@ -44,6 +46,9 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *task_endpoints(settings),
         *leases.ENDPOINTS,
         *projects.ENDPOINTS,
+        *report_endpoints(settings),
+        *search.ENDPOINTS,
+        index_endpoint(),
         *status_endpoints(settings),
     ]
     return Dialect(

@@ -15,6 +15,7 @@ from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralStays, PrefixTaken
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, KeyReused
 from mission_core.ids import TaskNumber
+from mission_core.reports.regression import StillToCome
 from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.platform.json import json_of
@@ -96,6 +97,7 @@ TEXTS: Final[Mapping[type[Exception], str]] = {
     NotYourAgent: "Access denied: agent key may only access its own agent.",
     PathUnknown: "Not found",
     PrefixTaken: "Ticket prefix already in use",
+    StillToCome: "beta_start must not be in the future",
 }
 FIELD_TEXTS: Final = {"slug": "Invalid project slug", "ticket_prefix": "Invalid ticket prefix"}
 FIELD_NAMES: Final = {

@@ -14,21 +14,24 @@ from attrs import field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.reports.overview import overview
 from mission_core.values import micros
 from mission_http.fleet import machine
 from mission_http.fleet.access import STATUS
+from mission_http.fleet.catalogue import MODELS
 from mission_http.fleet.errors import Unacceptable
 from mission_http.fleet.machine import MIB, Share
 from mission_http.fleet.payloads import HealthPayload
 from mission_http.platform.documents import own_document
 from mission_http.platform.endpoints import PUBLIC, Endpoint
-from mission_http.platform.exchange import ports_of
+from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports
-    from mission_http.settings import Settings
+    from mission_core.reports.overview import Overview
+    from mission_http.settings import Settings, Subscription
 
 Check = dict[str, Any]
 
@@ -87,6 +90,7 @@ class StatusDesk:
 
     data_dir: Path
     version: str
+    subscriptions: Mapping[str, Subscription] = field(factory=dict)
     started: float = field(factory=time.monotonic)
 
     async def status(self, request: Request) -> Response:
@@ -96,7 +100,7 @@ class StatusDesk:
         Anyone may know the answer to `action=health`. Actions about gateways and other tools of a host say that there
         are none.
         """
-        actions: Mapping[str, Callable[[Ports], Awaitable[dict[str, Any]]]] = {
+        actions: Mapping[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "health": self._health,
             "overview": self._overview,
             "dashboard": self._dashboard,
@@ -107,9 +111,10 @@ class StatusDesk:
         action = actions.get(query_of(request, StatusQuery).action or "overview")
         if action is None:
             raise Unacceptable("Invalid action")
-        return json_of(await action(ports_of(request)))
+        return json_of(await action(request))
 
-    async def _health(self, ports: Ports) -> dict[str, Any]:
+    async def _health(self, request: Request) -> dict[str, Any]:
+        ports = ports_of(request)
         database, slow = await _database(ports)
         checks = [
             database,
@@ -126,10 +131,10 @@ class StatusDesk:
             "timestamp": _milliseconds(ports),
         }
 
-    async def _overview(self, ports: Ports) -> dict[str, Any]:
+    async def _overview(self, request: Request) -> dict[str, Any]:
         memory, disk = machine.memory(), machine.disk(self.data_dir)
         return {
-            "timestamp": _milliseconds(ports),
+            "timestamp": _milliseconds(ports_of(request)),
             "uptime": machine.milliseconds_up(),
             "memory": {
                 "total": memory.total // MIB,
@@ -146,16 +151,21 @@ class StatusDesk:
             "processes": [],
         }
 
-    async def _dashboard(self, ports: Ports) -> dict[str, Any]:
-        return await self._overview(ports) | {"db": None}
+    async def _dashboard(self, request: Request) -> dict[str, Any]:
+        found = await overview(ports_of(request), principal_of(request))
+        return await self._overview(request) | {"db": _kept(found)}
 
-    async def _gateway(self, ports: Ports) -> dict[str, Any]:
+    async def _gateway(self, request: Request) -> dict[str, Any]:
         return NO_GATEWAY
 
-    async def _models(self, ports: Ports) -> dict[str, Any]:
-        return {"models": []}
+    async def _models(self, request: Request) -> dict[str, Any]:
+        return {"models": [model.shown() for model in MODELS]}
 
-    async def _capabilities(self, ports: Ports) -> dict[str, Any]:
+    async def _capabilities(self, request: Request) -> dict[str, Any]:
+        plans = [
+            {"provider": provider, "type": plan.kind, "source": plan.variable}
+            for provider, plan in self.subscriptions.items()
+        ]
         return {
             "gateway": False,
             "openclawHome": False,
@@ -163,13 +173,30 @@ class StatusDesk:
             "claudeSessions": 0,
             "hermesInstalled": False,
             "hermesSessions": 0,
-            "subscription": None,
-            "subscriptions": {},
+            "subscription": {"type": plans[0]["type"], "provider": plans[0]["provider"]} if plans else None,
+            "subscriptions": {plan["provider"]: plan for plan in plans},
             "processUser": machine.process_user(),
             "interfaceMode": "full",
             "dashboardRegistration": None,
             "isDocker": machine.in_container(),
         }
+
+
+def _kept(found: Overview) -> dict[str, Any]:
+    """
+    What the store keeps. There are no logins, notifications, pipelines, backups and webhooks yet.
+    """
+    return {
+        "tasks": {"total": sum(found.tasks.values()), "byStatus": found.tasks},
+        "agents": {"total": sum(found.agents.values()), "byStatus": found.agents},
+        "audit": {"day": found.audited_today, "week": found.audited_this_week, "loginFailures": 0},
+        "activities": {"day": found.happened_today},
+        "notifications": {"unread": 0},
+        "pipelines": {"active": 0, "recentDay": 0},
+        "backup": None,
+        "dbSizeBytes": found.size,
+        "webhookCount": 0,
+    }
 
 
 async def _database(ports: Ports) -> tuple[Check, bool]:
@@ -240,7 +267,7 @@ def status_endpoints(settings: Settings) -> list[Endpoint]:
     """
     The operations that tell how the server is.
     """
-    desk = StatusDesk(settings.data_dir, own_version())
+    desk = StatusDesk(settings.data_dir, own_version(), settings.subscriptions)
     return [
         Endpoint(
             "GET", "/status", desk.status, query=StatusQuery, gives=dict[str, Any], who=STATUS,

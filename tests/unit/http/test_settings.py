@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mission_http.settings import GENERATED, SettingsError, settings_from
+from mission_core.reports.workload import Thresholds
+from mission_http.settings import GENERATED, SettingsError, Subscription, settings_from
 
 
 def test_nothing_set_is_enough(tmp_path: Path) -> None:
@@ -45,6 +46,12 @@ def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
         ("LOCAL_AUTH_TOKEN", "short"),
         ("MC_ENABLE_HSTS", "perhaps"),
         ("SECURITY_HEADER_X_FRAME_OPTIONS", "DENY\r\nSet-Cookie: x=y"),
+        ("MC_WORKLOAD_QUEUE_DEPTH_SHED", "many"),
+        ("MC_WORKLOAD_QUEUE_DEPTH_SHED", "99.5"),
+        ("MC_WORKLOAD_QUEUE_DEPTH_THROTTLE", "19"),
+        ("MC_WORKLOAD_BUSY_RATIO_SHED", "0.5"),
+        ("MC_WORKLOAD_ERROR_RATE_THROTTLE", "nan"),
+        ("MC_WORKLOAD_RECENT_WINDOW_SECONDS", "7200"),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_names_the_variable(variable: str, value: str, tmp_path: Path) -> None:
@@ -53,6 +60,34 @@ def test_a_malformed_value_stops_the_start_and_names_the_variable(variable: str,
     """
     with pytest.raises(SettingsError, match=variable):
         settings_from({variable: value}, data_dir=tmp_path)
+
+
+def test_thresholds_of_the_workload_are_the_operators(tmp_path: Path) -> None:
+    """
+    Those that are not set stay as they are.
+    """
+    given = {
+        "MC_WORKLOAD_QUEUE_DEPTH_SHED": "500", "MC_WORKLOAD_ERROR_RATE_SHED": " 1 ", "MC_WORKLOAD_BUSY_RATIO_SHED": ""
+    }  # fmt: skip
+    settings = settings_from(given, data_dir=tmp_path)
+
+    assert Thresholds(queue_depth_shed=500, error_rate_shed=1) == settings.workload
+
+
+def test_subscriptions_are_told_by_their_providers(tmp_path: Path) -> None:
+    """
+    A variable of a provider's own goes before the list, and may say that there is none.
+    """
+    given = {
+        "MC_SUBSCRIBED_PROVIDERS": "Anthropic, google,, openai", "MC_ANTHROPIC_SUBSCRIPTION": "Max",
+        "MC_OPENAI_SUBSCRIPTION_TYPE": "none", "OPEN_ROUTER_SUBSCRIPTION_TYPE": "pro", "MC_X_SUBSCRIPTION": "",
+    }  # fmt: skip
+
+    assert {
+        "anthropic": Subscription("max", "MC_ANTHROPIC_SUBSCRIPTION"),
+        "google": Subscription("subscription", "MC_SUBSCRIBED_PROVIDERS"),
+        "open-router": Subscription("pro", "OPEN_ROUTER_SUBSCRIPTION_TYPE"),
+    } == settings_from(given, data_dir=tmp_path).subscriptions
 
 
 def test_a_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:

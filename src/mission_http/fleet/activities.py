@@ -1,0 +1,106 @@
+"""
+Entries of the log as the Fleet's activities: what each is called, what it is about, and how it reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from mission_core.events.model import Entry
+
+Data = Mapping[str, Any]
+
+
+class Wording(NamedTuple):
+    """
+    How entries of one kind are told. A description is made of the entry's data.
+    """
+
+    type: str
+    entity: str
+    description: Callable[[Data], str]
+
+
+class Activity(NamedTuple):
+    """
+    An entry as an activity. Its *data* is the entry's payload, or nothing where that was erased.
+    """
+
+    type: str
+    entity: str
+    description: str
+    data: Data | None
+
+
+def _says(text: str) -> Callable[[Data], str]:
+    """
+    A description in which names in braces stand for the entry's data.
+    """
+    return lambda data: text.format_map(_Known(data))
+
+
+class _Known(dict[str, Any]):
+    """
+    Data in which lists read as such, and what is not there as three dots.
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.get(name)
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        return "..." if value is None else value
+
+
+def _commented(data: Data) -> str:
+    said = "Replied to comment on task" if data.get("parent") else "Added comment to task"
+    return f"{said}: {data['title']}" if data.get("title") else said
+
+
+def _assigned(data: Data) -> str:
+    return f"Task assigned to {data['assignee']}" if data.get("assignee") else "Task unassigned"
+
+
+WORDINGS: Final = {
+    "task.created": Wording("task_created", "task", _says("Created task: {title}")),
+    "task.updated": Wording("task_updated", "task", _says("Task updated: {changed}")),
+    "task.moved": Wording("task_updated", "task", _says("Task moved from {was} to {status}")),
+    "task.assigned": Wording("task_assigned", "task", _assigned),
+    "task.commented": Wording("comment_added", "comment", _commented),
+    "task.broadcast": Wording("task_broadcast", "task", _says("Broadcast sent to {sent}")),
+    "task.claimed": Wording("task_dispatched", "task", _says("Task dispatched to {by}")),
+    "task.deleted": Wording("task_deleted", "task", _says("Deleted task: {title}")),
+    "run.completed": Wording("task_agent_completed", "task", _says("Work completed under lease {fence}")),
+    "run.failed": Wording("task_dispatch_failed", "task", _says("Work failed under lease {fence}: {reason}")),
+    "run.expired": Wording("task_dispatch_failed", "task", _says("Lease {fence} ran out")),
+    "run.released": Wording("task_updated", "task", _says("Work given back under lease {fence}")),
+    "run.revoked": Wording("task_updated", "task", _says("Lease {fence} was ended: {why}")),
+    "run.suspended": Wording("task_updated", "task", _says("Work waits for {waiting_for}")),
+    "run.resumed": Wording("task_updated", "task", _says("Work goes on")),
+    "run.ordered": Wording("task_updated", "task", _says("Order given to lease {fence}: {order_kind}")),
+    "run.acknowledged": Wording("task_updated", "task", _says("Order acknowledged by lease {fence}: {order_kind}")),
+    "agent.created": Wording("agent_created", "agent", _says("Created agent: {name}")),
+    "agent.updated": Wording("agent_config_updated", "agent", _says("Agent updated: {changed}")),
+    "agent.status_changed": Wording("agent_status_change", "agent", _says("{name} went from {was} to {status}")),
+    "agent.soul_written": Wording("agent_soul_updated", "agent", _says("Soul updated")),
+    "board.created": Wording("project_created", "project", _says("Created project: {name}")),
+    "board.updated": Wording("project_updated", "project", _says("Project updated: {changed}")),
+    "key.made": Wording("agent_key_created", "agent_key", _says("Created agent key: {name}")),
+    "person.updated": Wording("user_updated", "user", _says("User updated: {changed}")),
+    "key.revoked": Wording("agent_key_revoked", "agent_key", _says("Revoked agent key")),
+}
+
+
+def activity_of(entry: Entry, *, title: str | None = None) -> Activity:
+    """
+    The entry as an activity, with the *title* of its task where that is known and the entry does not tell it. A kind
+    without words of its own is called by its name.
+    """
+    data: Data | None = None if entry.payload is None else json.loads(entry.payload)
+    worded = WORDINGS.get(entry.kind)
+    if worded is None:
+        subject, _, what = entry.kind.partition(".")
+        return Activity(entry.kind.replace(".", "_"), subject, f"{subject} {what}".replace("_", " "), data)
+    return Activity(worded.type, worded.entity, worded.description({"title": title, **(data or {})}), data)

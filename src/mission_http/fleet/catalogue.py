@@ -1,0 +1,61 @@
+"""
+The models that people choose from, with what they cost in dollars for a million tokens. It is shown, and nothing is
+charged by it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attrs import frozen
+
+
+@frozen
+class Model:
+    """
+    A model under the short name people know it by. Its whole name begins with its provider's.
+    """
+
+    alias: str
+    name: str
+    description: str
+    input: float
+    output: float
+
+    @property
+    def provider(self) -> str:
+        """
+        Who offers it.
+        """
+        return self.name.partition("/")[0]
+
+    def shown(self) -> dict[str, Any]:
+        """
+        The model as the Fleet shows it.
+        """
+        return {
+            "alias": self.alias,
+            "name": self.name,
+            "provider": self.provider,
+            "description": self.description,
+            "costPerMTok": {"input": self.input, "output": self.output},
+        }
+
+
+MODELS: Final = (
+    Model("haiku", "anthropic/claude-haiku-4-5", "Fast and cheap", 1, 5),
+    Model("sonnet", "anthropic/claude-sonnet-4-6", "For most work", 3, 15),
+    Model("opus", "anthropic/claude-opus-4-6", "For the hardest work", 5, 25),
+    Model("gpt-4.1", "openai/gpt-4.1", "For most work", 2, 8),
+    Model("gpt-4.1-mini", "openai/gpt-4.1-mini", "Smaller and cheaper", 0.4, 1.6),
+    Model("gpt-4.1-nano", "openai/gpt-4.1-nano", "The smallest of its family", 0.1, 0.4),
+    Model("codex-mini", "openai/codex-mini-latest", "For code", 1.5, 6),
+    Model("gemini-2.5-pro", "google/gemini-2.5-pro", "For the hardest work", 1.25, 10),
+    Model("gemini-2.5-flash", "google/gemini-2.5-flash", "Fast and cheap", 0.3, 2.5),
+    Model("deepseek", "ollama/deepseek-r1:14b", "On one's own machine", 0, 0),
+    Model("groq-fast", "groq/llama-3.1-8b-instant", "Very fast", 0.05, 0.08),
+    Model("groq", "groq/llama-3.3-70b-versatile", "Fast, for most work", 0.59, 0.79),
+    Model("kimi", "moonshot/kimi-k2.5", "For long contexts", 0.6, 3),
+    Model("venice-llama-3.3-70b", "venice/llama-3.3-70b", "Keeps no record of prompts", 0.7, 2.8),
+    Model("minimax", "minimax/minimax-m2.1", "Cheap, for most work", 0.3, 1.2),
+)

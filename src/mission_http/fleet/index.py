@@ -1,0 +1,83 @@
+"""
+The index of the Fleet API: every path with what it is for, read off the endpoints themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from attrs import define, field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_http.fleet.access import EDGE
+from mission_http.fleet.errors import Unauthorized
+from mission_http.fleet.report_payloads import IndexPayload
+from mission_http.platform.endpoints import Dialect, Endpoint
+from mission_http.platform.exchange import dialect_of
+from mission_http.platform.json import json_of
+
+CACHED: Final = "public, s-maxage=300, stale-while-revalidate=600"
+EVENT_STREAM: Final = {"path": "/api/events", "protocol": "SSE", "description": "All that happens, as it happens"}
+DOCS: Final = {"openapi": "/api/docs", "tree": "/api/docs/tree", "search": "/api/docs/search"}
+
+
+@define
+class Index:
+    """
+    The index since the server was started. It is made when it is first asked for.
+    """
+
+    started: datetime = field(factory=lambda: datetime.now(UTC))
+    made: dict[str, Any] = field(factory=dict)
+
+    async def index(self, request: Request) -> Response:
+        """
+        List the paths there are, with their methods, what they are for and who may use them.
+        """
+        if not self.made:
+            self.made = self._of(dialect_of(request))
+        return json_of(self.made, headers={"cache-control": CACHED})
+
+    def _of(self, dialect: Dialect) -> dict[str, Any]:
+        endpoints = indexed(dialect)
+        return {
+            "version": dialect.paperwork.version,
+            "generated_at": self.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "total_endpoints": len(endpoints),
+            "endpoints": endpoints,
+            "event_stream": EVENT_STREAM,
+            "docs": DOCS,
+        }
+
+
+def indexed(dialect: Dialect) -> list[dict[str, Any]]:
+    """
+    The paths of a dialect; one whose methods are not for the same callers is listed for each of these.
+    """
+    found: dict[tuple[str, str], list[Endpoint]] = {}
+    for endpoint in dialect.endpoints:
+        if endpoint.listed:
+            found.setdefault((dialect.path_of(endpoint), endpoint.who.name), []).append(endpoint)
+    return [
+        {
+            "path": re.sub(r"{(\w+)}", r":\1", path),
+            "methods": [each.method for each in endpoints],
+            "description": "; ".join(each.summary for each in endpoints),
+            "tag": endpoints[0].tags[0] if endpoints[0].tags else dialect.name,
+            "auth": who,
+        }
+        for (path, who), endpoints in found.items()
+    ]
+
+
+def index_endpoint() -> Endpoint:
+    """
+    The operation that lists all of them.
+    """
+    return Endpoint(
+        "GET", "/index", Index().index, gives=IndexPayload, who=EDGE, refuses=(Unauthorized,),
+        operation_id="fleet_getApiIndex", tags=("Discovery",),
+    )  # fmt: skip

@@ -1,0 +1,158 @@
+"""
+Finding a text in all that the Fleet shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal, board_of
+from mission_core.ports import Ports
+from mission_core.reports.queries import FoundAgent, FoundTask
+from mission_core.reports.search import ELSEWHERE, excerpt, folded
+from mission_core.values import micros
+from mission_http.fleet.access import VIEWER, restricted
+from mission_http.fleet.activities import activity_of
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.report_payloads import SearchPayload
+from mission_http.fleet.wire import SECOND
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.shapes import Length, Range
+
+Finds = tuple[list[dict[str, Any]], int]
+"""What was found, the best first, and how much there is."""
+Type = Literal[
+    "task", "agent", "activity", "audit", "message", "webhook", "pipeline", "tasks", "agents", "activities", "all"
+]
+ALIASES: Final = {"tasks": "task", "agents": "agent", "activities": "activity", "all": None}
+LEAST: Final = 2
+MOST: Final = 100
+ENTRIES: Final = 2000
+"""How many of the newest entries of the log are searched for activities."""
+
+
+@frozen(kw_only=True)
+class SearchQuery:
+    q: Annotated[str, Length(0, 500)] = ""
+    type: Type | None = None
+    limit: Annotated[int, Range(0)] = 30
+
+
+async def search(request: Request) -> Response:
+    """
+    Find a text, whatever the case of A to Z; no character of it has a meaning of its own.
+
+    Tasks are searched by title, description and assignee, agents by name, role and last activity, and the newest
+    activities by description and actor. An agent's own key finds the tasks assigned to it. What is in a title or name
+    comes first, then the newest; `count` is all that was found.
+    """
+    query = query_of(request, SearchQuery)
+    text = query.q.strip()
+    if len(text) < LEAST:
+        raise Unacceptable(f"Query must be at least {LEAST} characters")
+    wanted = ALIASES.get(query.type, query.type) if query.type else None
+    limit, found, count = min(query.limit, MOST), [], 0
+    for kind, find in FINDERS.items():
+        if wanted in (None, kind):
+            rows, total = await find(ports_of(request), principal_of(request), text, max(limit, 1))
+            found += rows
+            count += total
+    found.sort(key=lambda each: (-each["relevance"], -each["created_at"]))
+    return json_of({"query": text, "count": count, "results": found[:limit]})
+
+
+async def find_tasks(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
+    """
+    Tasks: of an agent's own key those assigned to it.
+    """
+    own = principal.name if restricted(principal) else None
+    found = await ports.reads.reports.find_tasks(principal, text, limit=limit, assignee=own)
+    return [_task(row, text) for row in found.rows if isinstance(row, FoundTask)], found.total
+
+
+def _task(row: FoundTask, text: str) -> dict[str, Any]:
+    shown = {
+        "type": "task",
+        "id": row.number,
+        "title": row.title,
+        "subtitle": row.status if row.assignee is None else f"{row.status} · {row.assignee}",
+        "created_at": row.created_at // SECOND,
+        "relevance": row.relevance,
+    }
+    return _with_excerpt(shown, row.description, text)
+
+
+async def find_agents(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
+    """
+    Agents.
+    """
+    found = await ports.reads.reports.find_agents(principal, text, limit=limit)
+    return [_agent(row, text) for row in found.rows if isinstance(row, FoundAgent)], found.total
+
+
+def _agent(row: FoundAgent, text: str) -> dict[str, Any]:
+    shown = {
+        "type": "agent",
+        "id": row.number,
+        "title": row.name,
+        "subtitle": row.role,
+        "created_at": row.created_at // SECOND,
+        "relevance": row.relevance,
+    }
+    return _with_excerpt(shown, row.activity, text)
+
+
+def _with_excerpt(shown: dict[str, Any], where: str | None, text: str) -> dict[str, Any]:
+    found = excerpt(where, text)
+    return shown if found is None else shown | {"excerpt": found}
+
+
+async def find_activities(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
+    """
+    Activities among the newest entries of the log, which tells nothing of boards and so is not for those who may see
+    one board only.
+    """
+    if board_of(principal) is not None:
+        return [], 0
+    organization, wanted = principal.organization, folded(text)
+    head = await ports.log.head(organization)
+    entries = await ports.log.read(organization, after=max(head.position - ENTRIES, 0), limit=ENTRIES)
+    found = []
+    for entry in reversed(entries):
+        description = activity_of(entry).description
+        if wanted in folded(description) or wanted in folded(entry.actor.name):
+            found.append((entry, description))
+    return [
+        {
+            "type": "activity",
+            "id": entry.position,
+            "title": description,
+            "subtitle": entry.actor.name,
+            "created_at": micros(entry.at) // SECOND,
+            "relevance": ELSEWHERE,
+        }
+        for entry, description in found[:limit]
+    ], len(found)
+
+
+FINDERS: Final[Mapping[str, Callable[[Ports, Principal, str, int], Awaitable[Finds]]]] = {
+    "task": find_tasks,
+    "agent": find_agents,
+    "activity": find_activities,
+}
+"""How each type is searched. Nothing is kept of the types that are not here, so nothing is found of them."""
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/search", search, query=SearchQuery, gives=SearchPayload, who=VIEWER, operation_id="fleet_search",
+        tags=("Search",),
+    ),
+]  # fmt: skip
