@@ -45,6 +45,7 @@ from mission_core.tasks.runs import (
     Secret,
     Terms,
 )
+from mission_core.tasks.tracking import UNTRACKED, Tracking
 from mission_core.values import canonical
 
 EARLIEST = datetime(2020, 1, 1)
@@ -99,6 +100,17 @@ presences = st.builds(
     reported=st.sampled_from(["provisioning", "online", "offline", "idle", "busy", "deleting"]) | names,
     last_seen_at=maybe(moments),
     activity=maybe(texts()),
+)
+
+
+trackings = st.builds(
+    Tracking,
+    repo=maybe(texts(least=1)),
+    issue=maybe(numbers),
+    branch=maybe(texts(least=1)),
+    pull_request=maybe(numbers),
+    pull_request_state=maybe(texts(most=20)),
+    synced_at=maybe(moments),
 )
 
 
@@ -245,6 +257,7 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "begun_at": maybe(moments),
         "completed_at": maybe(moments),
         "submitter": maybe(ids),
+        "tracking": st.just(UNTRACKED) | trackings,
     }
     return st.builds(Task, **(fields | fixed))
 

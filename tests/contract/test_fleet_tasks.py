@@ -5,7 +5,11 @@ Tasks of the Fleet API: making, listing, reading, changing and deleting them.
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from mission_core.ports import perform
+from mission_core.tasks.commenting import AddComment, add_comment
+from mission_core.tasks.tracking import Tracking
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, Fleet, fleet_over, refusal, without, wrong_fields
 
@@ -162,7 +166,31 @@ async def test_tasks_are_listed_newest_first_in_pages(fleet: Fleet) -> None:
 
     assert (ids[2:0:-1], 5, 2, 2) == ([t["id"] for t in page["tasks"]], page["total"], page["page"], page["limit"])
     assert ids[1::-1] == [task["id"] for task in after["tasks"]]
-    assert [0, 0] == [task["comment_count"] for task in page["tasks"]]
+
+
+async def test_a_list_tells_how_many_comments_each_task_has(fleet: Fleet, world: World) -> None:
+    one, two, _ = [await world.task() for _ in range(3)]
+    for task in (one, two, one):
+        await perform(add_comment, world.ports, world.me, AddComment(task=task.id, content="Hello"))
+    page = await fleet.got("GET", "/tasks")
+
+    assert [0, 1, 2] == [task["comment_count"] for task in page["tasks"]]
+
+
+async def test_a_task_tells_where_it_stands_on_github(fleet: Fleet, world: World) -> None:
+    task = await world.task()
+    tracking = Tracking(
+        repo="x/y", issue=3, branch="feat/x", pull_request=4, pull_request_state="open", synced_at=world.clock.now()
+    )
+    async with world.ports.unit(world.me) as unit:
+        unit.tasks.save(evolve(await unit.tasks.get(task.id), tracking=tracking))
+        await unit.commit()
+    shown = (await fleet.got("GET", f"/tasks/{task.number}"))["task"]
+
+    assert {
+        "github_repo": "x/y", "github_issue_number": 3, "github_branch": "feat/x", "github_pr_number": 4,
+        "github_pr_state": "open", "github_synced_at": int(world.clock.now().timestamp()),
+    } == {name: shown[name] for name in shown if name.startswith("github")}  # fmt: skip
 
 
 async def test_limits_are_read_like_their_leading_digits_and_capped(fleet: Fleet) -> None:

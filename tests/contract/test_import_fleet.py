@@ -21,9 +21,10 @@ from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.tracking import UNTRACKED, Tracking
 from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_core.tasks.work import ClaimNext, claim_next
-from mission_core.values import Page
+from mission_core.values import Page, moment
 
 TABLES = """
 CREATE TABLE workspaces (id INTEGER PRIMARY KEY, slug TEXT, name TEXT, tenant_id INTEGER, created_at INTEGER);
@@ -45,7 +46,8 @@ CREATE TABLE projects (
 CREATE TABLE tasks (
   id INTEGER PRIMARY KEY, title TEXT, description TEXT, status TEXT, priority TEXT, assigned_to TEXT, created_by TEXT,
   created_at INTEGER, updated_at INTEGER, due_date INTEGER, tags TEXT, metadata TEXT, workspace_id INTEGER,
-  project_id INTEGER, project_ticket_no INTEGER, outcome TEXT, retry_count INTEGER, completed_at INTEGER
+  project_id INTEGER, project_ticket_no INTEGER, outcome TEXT, retry_count INTEGER, completed_at INTEGER,
+  github_repo TEXT, github_issue_number INTEGER, github_branch TEXT, github_synced_at INTEGER
 );
 CREATE TABLE comments (
   id INTEGER PRIMARY KEY, task_id INTEGER, author TEXT, content TEXT, created_at INTEGER, parent_id INTEGER,
@@ -101,7 +103,8 @@ def file(tmp_path: Path, slug: str, key: str) -> Path:
         put(database, "agent_api_keys", id=5, agent_id=2, name="k", key_hash="00", key_prefix="mca_", **own)
         task = {"priority": "high", "created_by": "boss", "retry_count": 2, **own}
         put(database, "tasks", id=11, title="Ship it", status="assigned", assigned_to="bob", project_id=1,
-            project_ticket_no=4, due_date=AT + 99, tags='["x", "y"]', metadata='{"b": [1]}', **task)  # fmt: skip
+            project_ticket_no=4, due_date=AT + 99, tags='["x", "y"]', metadata='{"b": [1]}', github_repo="x/y",
+            github_issue_number=5, github_branch="feat/x", github_synced_at=AT + 4, **task)  # fmt: skip
         put(database, "tasks", id=12, title="Shipped", status="done", completed_at=AT + 3, outcome="success",
             project_id=3, **task)  # fmt: skip
         put(database, "tasks", id=13, title="Odd", status="nonsense", description="d" * 30_000, project_id=99, **task)
@@ -136,6 +139,8 @@ async def test_numbers_ids_and_moments_stay(ports: Any, slug: str, file: Path) -
         task.title, task.status, task.priority, task.assignee.name, task.ticket, task.tags, task.metadata,
         task.retry_count,
     )  # fmt: skip
+    assert Tracking(repo="x/y", issue=5, branch="feat/x", synced_at=moment((AT + 4) * 1_000_000)) == task.tracking
+    assert UNTRACKED == done.tracking
     assert [AT, AT + 5, AT + 99] == [each.timestamp() for each in (task.created_at, task.updated_at, task.due_at)]
     assert ("done", "success", AT + 3, True) == (done.status, done.result, done.completed_at.timestamp(), done.recorded)
     assert ("inbox", 20_000, base.id) == (odd.status, len(odd.description), odd.board)

@@ -44,6 +44,7 @@ from mission_core.ports import Ports
 from mission_core.tasks.comments import COMMENTS, LONGEST_COMMENT, Comment
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import Assignee, Result
+from mission_core.tasks.tracking import Tracking
 from mission_core.values import EMPTY_OBJECT, JsonText, canonical
 
 Row = Mapping[str, Any]
@@ -332,6 +333,14 @@ class Workspace:
             moved_at=completed or updated,
             started_at=updated if status is Status.IN_PROGRESS else None,
             completed_at=completed or (updated if status is Status.DONE else None),
+            tracking=Tracking(
+                repo=self._maybe(row, "tasks", "github_repo", 200) or None,
+                issue=row.get("github_issue_number") or None,
+                branch=self._maybe(row, "tasks", "github_branch", 255) or None,
+                pull_request=row.get("github_pr_number") or None,
+                pull_request_state=self._maybe(row, "tasks", "github_pr_state", 50),
+                synced_at=_maybe_moment(row, "github_synced_at"),
+            ),
         )
 
     def comment(self, row: Row) -> Comment:

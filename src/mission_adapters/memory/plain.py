@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_core.accounts.model import Principal
+    from mission_core.ids import OrganizationId
     from mission_core.values import Page
 
 
@@ -66,6 +67,12 @@ class PlainTable(Table[P]):
             and (not self.confined or granted(principal, getattr(row, "board", None)))
         ]
         return sorted(rows, key=_line_of if self.has_number else _id_of)
+
+    def count(self, organization: OrganizationId, **equal: Any) -> int:
+        """
+        How many rows have these values, in fields by which rows are found.
+        """
+        return self.groups[frozenset(equal)].count((organization, *(equal[name] for name in sorted(equal))))
 
     def drop_with(self, field: str, gone: Any) -> None:
         """

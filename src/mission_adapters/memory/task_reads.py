@@ -15,6 +15,7 @@ from mission_core.accounts.model import Principal, board_of
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
 from mission_core.boards.model import Board
 from mission_core.boards.tags import TAGS, Tag
+from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import Dependency, Reading, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.runs import Run
@@ -146,7 +147,7 @@ class MemoryTaskReads:
 
     def _rows(self, principal: Principal, tasks: Iterable[Task]) -> list[TaskRow]:
         asked = by_board(self.plain[CUSTOM_FIELDS].matching(principal, {}))
-        known = self.plain[TAGS].rows
+        known, comments = self.plain[TAGS].rows, self.plain[COMMENTS]
         return [
             task_row(
                 task,
@@ -154,18 +155,24 @@ class MemoryTaskReads:
                 [self.tasks.rows[each] for each in task.depends_on if each in self.tasks.rows],
                 tuple(known[each] for each in task.tag_ids if each in known),
                 asked.get(task.board.bytes, ()),
+                comments.count(task.organization, task=task.id),
             )
             for task in tasks
         ]
 
 
 def task_row(
-    task: Task, board: Board, depends_on: list[Task], tagged: tuple[Tag, ...], fields: tuple[CustomField, ...]
+    task: Task,
+    board: Board,
+    depends_on: list[Task],
+    tagged: tuple[Tag, ...],
+    fields: tuple[CustomField, ...],
+    comment_count: int,
 ) -> TaskRow:
     """
     The task as reads show it, its assignee's agent found already.
     """
-    assignee, creator = task.assignee, task.creator
+    assignee, creator, tracking = task.assignee, task.creator, task.tracking
     plain: dict[str, Any] = {name: getattr(task, name) for name in AS_THEY_ARE}
     plain |= {name: _micros(getattr(task, name)) for name in MOMENTS}
     return TaskRow(
@@ -186,6 +193,13 @@ def task_row(
         depends_on=b"".join(each.bytes for each in task.depends_on),
         result=task.result.value if task.result else None,
         recorded=int(task.recorded),
+        github_repo=tracking.repo,
+        github_issue=tracking.issue,
+        github_branch=tracking.branch,
+        github_pull_request=tracking.pull_request,
+        github_pull_request_state=tracking.pull_request_state,
+        github_synced_at=_micros(tracking.synced_at),
+        comment_count=comment_count,
         tag_ids=b"".join(each.bytes for each in task.tag_ids) or None,
         dependencies=tuple(
             Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on

@@ -26,6 +26,7 @@ from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_boa
 from mission_core.boards.model import BoardDenied
 from mission_core.boards.tags import TAGS, Tag
 from mission_core.ids import BoardId
+from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.queries import Dependency, TaskRow
 from mission_core.values import Listed, name_key
@@ -38,13 +39,18 @@ if TYPE_CHECKING:
 
 Given = dict[str, Any]
 T = TypeVar("T")
-tags, custom_fields = SHELVES[TAGS].table, SHELVES[CUSTOM_FIELDS].table
+tags, custom_fields, comments = (SHELVES[kind].table for kind in (TAGS, CUSTOM_FIELDS, COMMENTS))
 _own: Final = value("organization")
 _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
     "board_number": boards.c.number,
     "board_name": boards.c.name,
     "ticket_prefix": boards.c.ticket_prefix,
     "assignee_agent": ASSIGNEE_AGENT,
+    "comment_count": select(func.count())
+    .select_from(comments)
+    .where(comments.c.organization == tasks.c.organization, comments.c.task == tasks.c.id)
+    .scalar_subquery()
+    .label("comment_count"),
 }
 FIELDS: Final = TaskRow._fields[:-3]
 """What the statement selects, in the order of the row's fields; the rest is asked for where there is any."""

@@ -23,6 +23,7 @@ from mission_core.events.model import Actor
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Link
 from mission_core.tasks.runs import Assignee, Result
+from mission_core.tasks.tracking import UNTRACKED, Tracking
 from mission_core.values import canonical, micros, moment
 
 STATUS: Final = by_value(Status)
@@ -30,6 +31,7 @@ EMPTY_LIST: Final = canonical([])
 RESULT: Final = by_value(Result) | {None: None}
 make_task = trusted(Task)
 make_assignee = trusted(Assignee)
+make_tracking = trusted(Tracking)
 
 
 def row_from(task: Task) -> Row:
@@ -81,7 +83,22 @@ def row_from(task: Task) -> Row:
         "begun_at": maybe_micros(task.begun_at),
         "done_at": maybe_micros(task.done_at),
         "submitter": maybe_bytes(task.submitter),
+        **(NOT_TRACKED if task.tracking == UNTRACKED else _tracking_from(task.tracking)),
     }
+
+
+def _tracking_from(tracking: Tracking) -> Row:
+    return {
+        "github_repo": tracking.repo,
+        "github_issue": tracking.issue,
+        "github_branch": tracking.branch,
+        "github_pull_request": tracking.pull_request,
+        "github_pull_request_state": tracking.pull_request_state,
+        "github_synced_at": maybe_micros(tracking.synced_at),
+    }
+
+
+NOT_TRACKED: Final = _tracking_from(UNTRACKED)
 
 
 def _clocks_from(task: Task) -> Row:
@@ -139,9 +156,26 @@ def task_from(row: Mapping[str, Any]) -> Task:
         completed_at=maybe_moment(row["completed_at"]),
         begun_at=maybe_moment(row["begun_at"]),
         submitter=maybe_id(row["submitter"]),
+        tracking=_tracked(row),
         version=row["version"],
         tag_ids=split(row["tag_ids"]) if row["tag_ids"] else (),
         field_values=row["field_values"],
+    )
+
+
+def _tracked(row: Mapping[str, Any]) -> Tracking:
+    """
+    Where the task stands on GitHub. Most stand nowhere there.
+    """
+    if all(row[name] is None for name in NOT_TRACKED):
+        return UNTRACKED
+    return make_tracking(
+        repo=row["github_repo"],
+        issue=row["github_issue"],
+        branch=row["github_branch"],
+        pull_request=row["github_pull_request"],
+        pull_request_state=row["github_pull_request_state"],
+        synced_at=maybe_moment(row["github_synced_at"]),
     )
 
 

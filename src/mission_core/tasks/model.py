@@ -28,6 +28,7 @@ from mission_core.tasks.runs import (
     Secret,
     Terms,
 )
+from mission_core.tasks.tracking import UNTRACKED, Tracking
 from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, checked_text, json_kept, text, whole
 
 if TYPE_CHECKING:
@@ -275,6 +276,7 @@ class Task:
     completed_at: datetime | None = field(default=None, validator=optional(aware))
     begun_at: datetime | None = field(default=None, validator=optional(aware))
     submitter: AgentId | None = None
+    tracking: Tracking = UNTRACKED
     version: int = 0
 
     @property

@@ -36,7 +36,8 @@ class Dependency(NamedTuple):
 
 class TaskRow(NamedTuple):
     """
-    A task with what lists show of its board and assignee, the tags it has, and the custom fields of its board.
+    A task with what lists show of its board and assignee, how many comments and which tags it has, and the custom
+    fields of its board.
     """
 
     id: bytes
@@ -80,6 +81,13 @@ class TaskRow(NamedTuple):
     started_at: int | None
     completed_at: int | None
     version: int
+    github_repo: str | None
+    github_issue: int | None
+    github_branch: str | None
+    github_pull_request: int | None
+    github_pull_request_state: str | None
+    github_synced_at: int | None
+    comment_count: int
     field_values: JsonText
     tag_ids: bytes | None
     dependencies: tuple[Dependency, ...] = ()

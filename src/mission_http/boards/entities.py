@@ -18,6 +18,8 @@ from mission_core.values import EMPTY_OBJECT, JsonText, micros
 UNSHOWN: Final[dict[str, Any]] = {
     "board_number": 0, "board_name": "", "ticket_prefix": "", "estimated_hours": None, "actual_hours": None,
     "tags": JsonText("[]"), "metadata": EMPTY_OBJECT, "feedback_rating": None, "feedback_notes": None,
+    "github_repo": None, "github_issue": None, "github_branch": None, "github_pull_request": None,
+    "github_pull_request_state": None, "github_synced_at": None, "comment_count": 0,
 }  # fmt: skip
 """Columns of a task that this dialect does not show."""
 

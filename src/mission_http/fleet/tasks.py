@@ -75,9 +75,7 @@ async def list_tasks(request: Request) -> Response:
     listed = Listed([], 0)
     if wanted is not None:
         listed = await ports_of(request).reads.tasks.page(principal, wanted, page)
-    tasks = [task_of(row) for row in listed.rows]
-    for task in tasks:
-        task["comment_count"] = 0
+    tasks = [task_of(row) | {"comment_count": row.comment_count} for row in listed.rows]
     return json_of(
         {"tasks": tasks, "total": listed.total, "page": page_number(page.offset, page.limit), "limit": page.limit}
     )

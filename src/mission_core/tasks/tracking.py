@@ -1,0 +1,30 @@
+"""
+Where a task stands on GitHub.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from attrs import field, frozen
+from attrs.validators import optional
+
+from mission_core.values import aware, text, whole
+
+
+@frozen(kw_only=True)
+class Tracking:
+    """
+    The issue a task mirrors, the branch its work is on and the pull request of that, as far as they are known.
+    """
+
+    repo: str | None = field(default=None, validator=optional(text(least=1, most=200)))
+    issue: int | None = field(default=None, validator=optional(whole(1)))
+    branch: str | None = field(default=None, validator=optional(text(least=1, most=255)))
+    pull_request: int | None = field(default=None, validator=optional(whole(1)))
+    pull_request_state: str | None = field(default=None, validator=optional(text(most=50)))
+    synced_at: datetime | None = field(default=None, validator=optional(aware))
+
+
+UNTRACKED: Final = Tracking()
