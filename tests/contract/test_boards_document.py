@@ -48,6 +48,24 @@ OPERATIONS = {
         "create_task_comment_api_v1_agent_boards__board_id__tasks__task_id__comments_post"
     ),
     ("get", "/api/v1/metrics/dashboard"): "dashboard_metrics_api_v1_metrics_dashboard_get",
+    ("get", "/api/v1/tags"): "list_tags_api_v1_tags_get",
+    ("post", "/api/v1/tags"): "create_tag_api_v1_tags_post",
+    ("get", "/api/v1/tags/{tag_id}"): "get_tag_api_v1_tags__tag_id__get",
+    ("patch", "/api/v1/tags/{tag_id}"): "update_tag_api_v1_tags__tag_id__patch",
+    ("delete", "/api/v1/tags/{tag_id}"): "delete_tag_api_v1_tags__tag_id__delete",
+    ("get", "/api/v1/agent/boards/{board_id}/tags"): "list_tags_api_v1_agent_boards__board_id__tags_get",
+    ("get", "/api/v1/organizations/me/custom-fields"): (
+        "list_org_custom_fields_api_v1_organizations_me_custom_fields_get"
+    ),
+    ("post", "/api/v1/organizations/me/custom-fields"): (
+        "create_org_custom_field_api_v1_organizations_me_custom_fields_post"
+    ),
+    ("patch", "/api/v1/organizations/me/custom-fields/{task_custom_field_definition_id}"): (
+        "update_org_custom_field_api_v1_organizations_me_custom_fields__task_custom_field_definition_id__patch"
+    ),
+    ("delete", "/api/v1/organizations/me/custom-fields/{task_custom_field_definition_id}"): (
+        "delete_org_custom_field_api_v1_organizations_me_custom_fields__task_custom_field_definition_id__delete"
+    ),
     ("get", "/api/v1/agents"): "list_agents_api_v1_agents_get",
     ("post", "/api/v1/agents"): "create_agent_api_v1_agents_post",
     ("get", "/api/v1/agent/healthz"): "agent_healthz_api_v1_agent_healthz_get",
@@ -123,6 +141,8 @@ COMPONENTS = {
     "OkResponse", "HTTPValidationError", "ValidationError", "BlockedTaskError", "BlockedTaskDetail", "LLMErrorResponse",
     "LimitOffsetPage_TypeVar_Customized_BoardRead_", "LimitOffsetPage_TypeVar_Customized_TaskRead_",
     "LimitOffsetPage_TypeVar_Customized_TaskCommentRead_",
+    "TagRead", "TagCreate", "TagUpdate", "LimitOffsetPage_TypeVar_Customized_TagRead_",
+    "TaskCustomFieldDefinitionRead", "TaskCustomFieldDefinitionCreate", "TaskCustomFieldDefinitionUpdate",
     "LimitOffsetPage_TypeVar_Customized_AgentRead_", "LimitOffsetPage_TypeVar_Customized_RunRead_",
 }  # fmt: skip
 

@@ -241,7 +241,7 @@ async def test_words_and_tags_together_have_a_bound(world):
 @pytest.mark.parametrize("last", [False, True])
 async def test_a_task_gets_no_tag_that_goes_meanwhile(world, last):
     """
-    Either the task comes first and loses the tag again, or the tag is missing.
+    Either the task comes first and loses the tag again, or the tag is missing: the log knows which.
     """
     tag, task = await a_tag(world), await world.task()
     calls = (
@@ -253,6 +253,7 @@ async def test_a_task_gets_no_tag_that_goes_meanwhile(world, last):
 
     assert tag.id == gone.id
     assert {"Task", "TagsMissing"} >= set(kinds(tasks))
+    assert "tag.deleted" == (await world.facts())[-1]
     assert [0] == await counts(world, tag)
     assert ([], "[]") == await shown(world, task)
 

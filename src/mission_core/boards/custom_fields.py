@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 from attrs import define, field, frozen
 from attrs.validators import optional
 
-from mission_core.boards.patterns import OutOfSteps, Pattern
+from mission_core.boards.patterns import LONGEST, OutOfSteps, Pattern
 from mission_core.errors import Conflict, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, FieldId, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.values import JsonText, aware, canonical, json_kept, text
 
+LONGEST_NAME: Final = 200
 LONGEST_VALUE: Final = 20_000
 
 
@@ -235,11 +236,11 @@ class CustomField:
 
     id: FieldId
     organization: OrganizationId
-    field_key: str = field(validator=text(least=1, most=200))
-    label: str = field(validator=text(least=1, most=200))
+    field_key: str = field(validator=text(least=1, most=LONGEST_NAME))
+    label: str = field(validator=text(least=1, most=LONGEST_NAME))
     field_type: FieldType = FieldType.TEXT
     ui_visibility: Visibility = Visibility.ALWAYS
-    validation_regex: str | None = field(default=None, validator=optional([text(most=500), pattern_kept]))
+    validation_regex: str | None = field(default=None, validator=optional([text(most=LONGEST), pattern_kept]))
     description: str | None = field(default=None, validator=optional(text(most=5000)))
     required: bool = False
     default_value: JsonText | None = field(default=None, validator=optional(json_kept))

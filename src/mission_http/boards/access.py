@@ -4,6 +4,8 @@ Who calls, and the board and task that a path names.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +17,7 @@ from mission_core.accounts.model import AgentPrincipal, Principal, Role, System,
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Refusal, RoleTooLow
 from mission_core.ids import BoardId, TaskId
+from mission_core.kinds import Kind
 from mission_core.tasks.model import TaskNotFound
 from mission_http.boards.errors import Refused, Unauthorized, within_path
 from mission_http.platform.authentication import principal_for
@@ -102,6 +105,21 @@ def path_id(request: Request, name: str) -> UUID:
         return LAX.uuid(request.path_params[name])
     except FieldsInvalid as refusal:
         raise within_path(refusal, name) from None
+
+
+@asynccontextmanager
+async def there(request: Request, kind: Kind[Any], key: UUID) -> AsyncIterator[None]:
+    """
+    A context in which the refusal of a row that is not there goes before all others.
+
+    Raises:
+        NotFound: The kind's own refusal.
+    """
+    try:
+        yield
+    except Refusal:
+        await ports_of(request).reads.rows.get(principal_of(request), kind, key)
+        raise
 
 
 async def board_in(request: Request) -> BoardId:

@@ -1,0 +1,214 @@
+"""
+Tags, as people keep them and as everybody on a board sees them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.boards.tags import (
+    GREY,
+    LONGEST_NAME,
+    TAGS,
+    CreateTag,
+    DeleteTag,
+    Tag,
+    TagNotFound,
+    TagSlugTaken,
+    UpdateTag,
+    color_from,
+    in_order,
+)
+from mission_core.boards.tags import create_tag as make_tag
+from mission_core.boards.tags import delete_tag as remove_tag
+from mission_core.boards.tags import update_tag as change_tag
+from mission_core.errors import VersionMismatch
+from mission_core.ids import TagId
+from mission_core.ports import Ports, perform
+from mission_core.values import ABSENT, Absent
+from mission_http.boards.access import AGENT, USER, admin_of, board_in, path_id, there
+from mission_http.boards.answers import one, page_of
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, TagRef, named_in, stripped
+from mission_http.boards.wire import naive, tag_ref
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.shapes import Length, Rule
+
+Name = Annotated[str, Rule(stripped), Length(1, LONGEST_NAME)]
+Color = Annotated[str, Rule(color_from)]
+
+
+@frozen(kw_only=True)
+class TagRead:
+    id: UUID
+    organization_id: UUID
+    name: str
+    slug: str
+    color: str
+    description: str | None
+    task_count: int
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+@frozen(kw_only=True)
+class TagCreate:
+    name: Name
+    slug: str | None = None
+    color: Color = GREY
+    description: str | None = None
+
+    def command(self) -> CreateTag:
+        return CreateTag(name=self.name, slug=self.slug, color=self.color, description=self.description)
+
+
+@frozen(kw_only=True)
+class TagUpdate:
+    name: Name | Absent = ABSENT
+    slug: str | Absent | None = ABSENT
+    color: Color | Absent = ABSENT
+    description: str | Absent | None = ABSENT
+
+    def __attrs_post_init__(self) -> None:
+        if not named_in(self):
+            raise ValueError("At least one field is required")
+
+    def command(self, tag: TagId, *, expects: int | None) -> UpdateTag:
+        return UpdateTag(tag=tag, expects=expects, **named_in(self))
+
+
+async def list_tags(request: Request) -> Response:
+    """
+    List the tags of the organization by name, each with how many tasks have it.
+    """
+    principal, query = principal_of(request), query_of(request, PageQuery)
+    tags = in_order(await ports_of(request).reads.rows.every(principal, TAGS))
+    shown = tags[query.offset : query.offset + query.limit]
+    counts = await _counts(request, shown)
+    return page_of(shown, len(tags), query, lambda tag: tag_from(tag, counts.get(tag.id, 0)))
+
+
+async def create_tag(request: Request) -> Response:
+    """
+    Make a tag.
+
+    Without a slug it gets the one that its name suggests.
+    """
+    admin_of(request)
+    body = await body_of(request, TagCreate)
+    return await _answer(request, await once(request, make_tag, body.command(), _again))
+
+
+async def get_tag(request: Request) -> Response:
+    """
+    Read a tag.
+    """
+    tag = await ports_of(request).reads.rows.get(principal_of(request), TAGS, path_id(request, "tag_id"))
+    return await _answer(request, tag)
+
+
+async def update_tag(request: Request) -> Response:
+    """
+    Change the named fields of a tag.
+
+    Every task that has it shows the change. A slug of null or blank is made of the name again.
+    """
+    principal, id = admin_of(request), TagId(path_id(request, "tag_id"))
+    async with there(request, TAGS, id):
+        body = await body_of(request, TagUpdate)
+        command = body.command(id, expects=expects_of(request))
+        tag = await perform(change_tag, ports_of(request), principal, command)
+    return await _answer(request, tag)
+
+
+async def delete_tag(request: Request) -> Response:
+    """
+    Remove a tag, from every task too.
+    """
+    principal, id = admin_of(request), TagId(path_id(request, "tag_id"))
+    async with there(request, TAGS, id):
+        await perform(remove_tag, ports_of(request), principal, DeleteTag(tag=id, expects=expects_of(request)))
+    return json_of({"ok": True})
+
+
+async def list_board_tags(request: Request) -> Response:
+    """
+    List the tags that tasks of the board may have: all of the organization, by name.
+    """
+    await board_in(request)
+    tags = await ports_of(request).reads.rows.every(principal_of(request), TAGS)
+    return json_of([tag_ref(tag) for tag in in_order(tags)])
+
+
+def tag_from(tag: Tag, count: int) -> dict[str, Any]:
+    """
+    A tag as `TagRead`.
+    """
+    return {
+        "id": str(tag.id),
+        "organization_id": str(tag.organization),
+        "name": tag.name,
+        "slug": tag.slug,
+        "color": tag.color,
+        "description": tag.description,
+        "task_count": count,
+        "created_at": naive(tag.created_at),
+        "updated_at": naive(tag.updated_at),
+        "version": tag.version,
+    }
+
+
+async def _answer(request: Request, tag: Tag) -> Response:
+    return one(tag_from(tag, (await _counts(request, [tag])).get(tag.id, 0)))
+
+
+async def _counts(request: Request, tags: list[Tag]) -> dict[TagId, int]:
+    return await ports_of(request).reads.tasks.count_by_tag(principal_of(request), [tag.id for tag in tags])
+
+
+async def _again(ports: Ports, principal: Principal, tag: UUID) -> Tag:
+    return await ports.reads.rows.get(principal, TAGS, tag)
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/tags", list_tags, query=PageQuery, gives=LimitOffsetPage[TagRead], who=USER, tags=("tags",)
+    ),
+    Endpoint(
+        "POST", "/tags", create_tag, takes=TagCreate, gives=TagRead, who=USER, tags=("tags",),
+        headers=(IDEMPOTENCY_KEY,), refuses=(TagSlugTaken,),
+    ),
+    Endpoint("GET", "/tags/{tag_id}", get_tag, gives=TagRead, who=USER, tags=("tags",), refuses=(TagNotFound,)),
+    Endpoint(
+        "PATCH", "/tags/{tag_id}", update_tag, takes=TagUpdate, gives=TagRead, who=USER, tags=("tags",),
+        headers=(IF_MATCH,), refuses=(TagNotFound, TagSlugTaken, VersionMismatch),
+    ),
+    Endpoint(
+        "DELETE", "/tags/{tag_id}", delete_tag, gives=OkResponse, who=USER, tags=("tags",),
+        headers=(IF_MATCH,), refuses=(TagNotFound, VersionMismatch),
+    ),
+    Endpoint(
+        "GET", "/agent/boards/{board_id}/tags", list_board_tags, gives=list[TagRef], who=AGENT,
+        tags=("agent", "agent-lead", "agent-worker"), refuses=(BoardNotFound, BoardDenied),
+        operation_id="list_tags_api_v1_agent_boards__board_id__tags_get",
+        extra=told(
+            "agent_board_tag_discovery", ["You want to know which tags tasks may have, and their ids."],
+            unless=["You want to see a board's tasks: they tell their own tags."],
+        ),
+    ),
+]  # fmt: skip

@@ -1,0 +1,233 @@
+"""
+Tags in the Boards API, and what the Fleet API shows of them.
+"""
+
+from attrs import evolve
+
+from mission_core.accounts.model import Role
+from mission_http.boards.tags import TagRead
+from tests.contract.boards_driver import boards_over, field_refusal, refusal
+from tests.contract.test_boards_boards import names_of
+
+TAGS = "/api/v1/tags"
+NOWHERE = "0195a000-0000-7000-8000-000000000000"
+
+
+async def a_tag(boards, name="Bug", **fields):
+    """
+    A new tag.
+    """
+    return await boards.got("POST", TAGS, {"name": name, **fields})
+
+
+async def patched(boards, task, body):
+    """
+    The task after a PATCH.
+    """
+    return await boards.got("PATCH", f"{boards.tasks}/{task['id']}", body)
+
+
+def ref(tag):
+    return {name: tag[name] for name in ("id", "name", "slug", "color")}
+
+
+async def test_a_new_tag_has_the_documented_defaults(boards, world, clock):
+    made = await boards.call("POST", TAGS, {"name": " Front End "})
+    now = clock.now().replace(tzinfo=None).isoformat()
+    expected = {
+        "organization_id": str(world.me.organization), "name": "Front End", "slug": "front-end", "color": "9e9e9e",
+        "description": None, "task_count": 0, "created_at": now, "updated_at": now, "version": 0,
+    }  # fmt: skip
+
+    assert names_of(TagRead) == made.json.keys() == expected.keys() | {"id"}
+    assert expected == {name: made.json[name] for name in expected}
+    assert '"0"' == made.headers["etag"]
+    assert made.json == await boards.got("GET", f"{TAGS}/{made.json['id']}")
+
+
+async def test_slug_and_color_go_by_their_one_spelling(boards):
+    tag = await a_tag(boards, "Bug", slug="Bugs & Flaws", color=" #AbCdEf ", description="What is broken")
+
+    assert ("bugs-flaws", "abcdef", "What is broken") == (tag["slug"], tag["color"], tag["description"])
+    assert "chore" == (await a_tag(boards, "Chore", slug=" "))["slug"]
+
+
+async def test_wrong_fields_are_named_one_by_one(boards):
+    answer = await boards.call("POST", TAGS, {"name": " ", "color": "red", "slug": 1})
+    shown = [(each["type"], each["loc"], each["msg"]) for each in answer.json["detail"]]
+
+    assert [
+        ("string_too_short", ["body", "name"], "String should have at least 1 character"),
+        ("string_type", ["body", "slug"], "Input should be a valid string"),
+        ("value_error", ["body", "color"], "Value error, color must be a 6-digit hex value"),
+    ] == shown
+    blank = await boards.call("POST", TAGS, {"name": "Bug", "color": "#"})
+    assert ("value_error", ["body", "color"], "Value error, color is required") == field_refusal(blank)
+
+
+async def test_a_slug_belongs_to_one_tag(boards):
+    await a_tag(boards, "Bug")
+    other = await a_tag(boards, "Other")
+    taken = (409, "Tag slug already exists in this organization.")
+
+    assert taken == refusal(await boards.call("POST", TAGS, {"name": "bug"}))
+    assert taken == refusal(await boards.call("PATCH", f"{TAGS}/{other['id']}", {"slug": "BUG"}))
+
+
+async def test_only_what_is_sent_changes(boards):
+    tag = await a_tag(boards, "Bug", color="112233", description="x")
+    renamed = await boards.got("PATCH", f"{TAGS}/{tag['id']}", {"name": "Flaw"})
+    assert {**tag, "name": "Flaw", "version": 1} == renamed
+
+    derived = await boards.got("PATCH", f"{TAGS}/{tag['id']}", {"slug": "", "description": None, "color": "#FFF000"})
+    assert {**renamed, "slug": "flaw", "description": None, "color": "fff000", "version": 2} == derived
+
+
+async def test_a_change_must_change_something_and_null_only_what_can_be_null(boards):
+    tag = await a_tag(boards)
+    empty = field_refusal(await boards.call("PATCH", f"{TAGS}/{tag['id']}", {}))
+
+    assert ("value_error", ["body"], "Value error, At least one field is required") == empty
+    for name in ("name", "color"):
+        answer = field_refusal(await boards.call("PATCH", f"{TAGS}/{tag['id']}", {name: None}))
+        assert ("string_type", ["body", name]) == answer[:2]
+
+
+async def test_a_stale_version_is_refused(boards):
+    tag = await a_tag(boards)
+    await boards.got("PATCH", f"{TAGS}/{tag['id']}", {"name": "Flaw"}, **{"if-match": '"0"'})
+    for method, body in ("PATCH", {"name": "Late"}), ("DELETE", None):
+        assert 412 == (await boards.call(method, f"{TAGS}/{tag['id']}", body, **{"if-match": '"0"'})).status
+
+
+async def test_a_repeat_under_a_key_makes_one_tag(boards):
+    first, second = [
+        await boards.got("POST", TAGS, {"name": "Bug"}, **{"idempotency-key": "a"}) for _ in range(2)
+    ]
+
+    assert first == second
+    assert 1 == (await boards.got("GET", TAGS))["total"]
+
+
+async def test_tags_are_listed_by_name_with_their_tasks_counted(boards):
+    """
+    Whatever the case of the name, in pages with an exact total.
+    """
+    tags = {name: await a_tag(boards, name) for name in ("b", "C", "a", "D")}
+    await boards.task(tag_ids=[tags["b"]["id"], tags["C"]["id"]])
+    await boards.task(tag_ids=[tags["C"]["id"]])
+    listed = await boards.got("GET", TAGS)
+    page = await boards.got("GET", f"{TAGS}?limit=2&offset=1")
+
+    assert [("a", 0), ("b", 1), ("C", 2), ("D", 0)] == [(tag["name"], tag["task_count"]) for tag in listed["items"]]
+    assert (4, 200, 0) == (listed["total"], listed["limit"], listed["offset"])
+    assert (["b", "C"], 4) == ([tag["name"] for tag in page["items"]], page["total"])
+    assert 2 == (await boards.got("GET", f"{TAGS}/{tags['C']['id']}"))["task_count"]
+
+
+async def test_a_task_shows_its_tags_everywhere(boards):
+    """
+    In the order it got them, each once: when made, changed, listed and taken.
+    """
+    a, b = await a_tag(boards, "a"), await a_tag(boards, "b", color="00ff00")
+    task = await boards.task(tag_ids=[b["id"], a["id"], b["id"]])
+    assert ([b["id"], a["id"]], [ref(b), ref(a)]) == (task["tag_ids"], task["tags"])
+
+    task = await patched(boards, task, {"tag_ids": [a["id"]]})
+    assert [ref(a)] == task["tags"]
+    task = await patched(boards, task, {"tag_ids": None, "title": "Renamed"})
+    assert [ref(a)] == task["tags"]
+    assert [task] == (await boards.got("GET", boards.tasks))["items"]
+
+    agent = (await boards.agent())["agent_token"]
+    taken = await boards.got("POST", f"{boards.agent_tasks}/claim", {}, agent=agent)
+    assert [ref(a)] == taken["task"]["tags"]
+
+
+async def test_a_removed_tag_is_on_no_task(boards):
+    tag = await a_tag(boards)
+    task = await boards.task(tag_ids=[tag["id"]])
+
+    assert {"ok": True} == await boards.got("DELETE", f"{TAGS}/{tag['id']}")
+    assert [] == (await boards.got("GET", boards.tasks))["items"][0]["tag_ids"]
+    missing = {
+        "message": "One or more tags do not exist in this organization.", "missing_tag_ids": [tag["id"]],
+    }  # fmt: skip
+    answer = await boards.call("PATCH", f"{boards.tasks}/{task['id']}", {"tag_ids": [tag["id"]]})
+    assert (404, missing) == refusal(answer)
+
+
+async def test_a_tag_that_is_not_there_is_not_found_whatever_is_sent(boards, elsewhere):
+    """
+    Also another organization's.
+    """
+    async with boards_over(elsewhere.ports, elsewhere.me, elsewhere.board.id) as others:
+        theirs = await a_tag(others)
+    for id in (NOWHERE, theirs["id"]):
+        for method, body in ("GET", None), ("PATCH", {"name": 1}), ("DELETE", None):
+            assert (404, "Not Found") == refusal(await boards.call(method, f"{TAGS}/{id}", body))
+    assert "uuid_parsing" == field_refusal(await boards.call("GET", f"{TAGS}/x"))[0]
+
+
+async def test_whoever_is_no_admin_reads_only(world, boards):
+    tag = await a_tag(boards)
+    async with boards_over(world.ports, evolve(world.me, role=Role.OPERATOR), world.board.id) as clerk:
+        assert 1 == (await clerk.got("GET", TAGS))["total"]
+        for method, path, body in (
+            ("POST", TAGS, {"name": ""}),
+            ("PATCH", f"{TAGS}/{tag['id']}", {"name": "x"}),
+            ("DELETE", f"{TAGS}/{tag['id']}", None),
+        ):
+            assert (403, "Forbidden") == refusal(await clerk.call(method, path, body))
+
+
+async def test_an_agent_sees_the_tags_its_tasks_may_have(boards, world):
+    tags = [await a_tag(boards, name) for name in ("b", "A")]
+    token = (await boards.agent())["agent_token"]
+    place = "/api/v1/agent/boards/{}/tags"
+    elsewhere = (await world.another_board()).id
+
+    assert [ref(tags[1]), ref(tags[0])] == await boards.got("GET", place.format(boards.board), agent=token)
+    assert (403, "Forbidden") == refusal(await boards.call("GET", place.format(elsewhere), agent=token))
+    assert (404, "Not Found") == refusal(await boards.call("GET", place.format(NOWHERE), agent=token))
+    assert 401 == (await boards.call("GET", place.format(boards.board))).status
+
+
+async def test_a_tag_shows_its_name_through_the_other_api(boards, fleet):
+    """
+    Before the task's own words; renamed, under its new name, and removed, not at all.
+    """
+    tag = await a_tag(boards, "Bug")
+    task = await boards.task(tag_ids=[tag["id"]])
+    await fleet.got("PUT", f"/tasks/{task['number']}", {"tags": ["urgent", "BUG"]})
+
+    async def words():
+        return (await fleet.got("GET", f"/tasks/{task['number']}"))["task"]["tags"]
+
+    assert ["Bug", "urgent"] == await words()
+    await boards.got("PATCH", f"{TAGS}/{tag['id']}", {"name": "Flaw"})
+    assert ["Flaw", "urgent"] == await words()
+    assert [["Flaw", "urgent"]] == [each["tags"] for each in (await fleet.got("GET", "/tasks"))["tasks"]]
+    await boards.got("DELETE", f"{TAGS}/{tag['id']}")
+    assert ["urgent"] == await words()
+
+
+async def test_a_word_that_names_a_tag_is_that_tag_through_the_other_api(boards, fleet):
+    tag = await a_tag(boards, "Bug")
+    made = await fleet.task(tags=["bug", "urgent"])
+
+    (task,) = (await boards.got("GET", boards.tasks))["items"]
+    assert ([ref(tag)], ["Bug", "urgent"]) == (task["tags"], made["tags"])
+    await patched(boards, task, {"tag_ids": []})
+    assert ["urgent"] == (await fleet.got("GET", f"/tasks/{made['id']}"))["task"]["tags"]
+
+
+async def test_a_word_is_not_shown_beside_a_tag_of_its_name(boards, fleet):
+    """
+    Wherever the tag got that name.
+    """
+    tag = await a_tag(boards, "Flaw")
+    made = await fleet.task(tags=["flaw", "bug"])
+    await boards.got("PATCH", f"{TAGS}/{tag['id']}", {"name": "Bug"})
+
+    assert ["Bug"] == (await fleet.got("GET", f"/tasks/{made['id']}"))["task"]["tags"]
