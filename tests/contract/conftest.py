@@ -25,6 +25,7 @@ from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_core.tasks.work import Claimed, ClaimNext, ClaimTask, claim_next, claim_task
 from tests import postgres
 from tests.contract.boards_driver import Boards, boards_over
+from tests.contract.boards_team import Team, team_of
 from tests.contract.fleet_driver import Fleet, fleet_over
 
 OPEN = GateSet(require_approval_for_done=False)
@@ -180,6 +181,14 @@ async def boards(world: World) -> AsyncIterator[Boards]:
     """
     async with boards_over(world.ports, world.me, world.board.id) as boards:
         yield boards
+
+
+@pytest.fixture(params=["agents", "mixed"])
+async def team(boards: Boards, request: pytest.FixtureRequest) -> Team:
+    """
+    A team of that board, whose agents call at their half of the API or at the half for everybody.
+    """
+    return await team_of(boards, boards.agent_tasks if request.param == "agents" else boards.tasks)
 
 
 @pytest.fixture
