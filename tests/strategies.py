@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
 from mission_core.accounts.people import Person
+from mission_core.accounts.settings import Setting, SettingReset, SettingsChanged
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.agents.onboarding import Onboarding, Stage
 from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
-from mission_core.boards.model import Board, BoardCreated, BoardStatus, BoardUpdated, GateSet
+from mission_core.boards.groups import BoardGroup, GroupCreated, GroupDeleted, GroupUpdated
+from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardStatus, BoardUpdated, GateSet
+from mission_core.boards.staff import AgentAssigned, AgentUnassigned, Assignment
 from mission_core.boards.tags import Tag
 from mission_core.events.model import Actor
 from mission_core.tasks.comments import Comment
@@ -344,6 +347,17 @@ facts = st.one_of(
     st.builds(BoardCreated, board=ids, number=numbers, name=titles, at=moments),
     st.builds(BoardUpdated, board=ids, changed=st.lists(names, max_size=3).map(tuple), at=moments),
     st.builds(
+        BoardDeleted, board=ids, number=numbers, name=titles, tasks=counts, agents=counts, handed_to=maybe(ids),
+        at=moments,
+    ),
+    st.builds(GroupCreated, group=ids, number=numbers, name=titles, at=moments),
+    st.builds(GroupUpdated, group=ids, changed=st.lists(names, max_size=3).map(tuple), at=moments),
+    st.builds(GroupDeleted, group=ids, number=numbers, name=titles, at=moments),
+    st.builds(AgentAssigned, board=ids, agent_name=names, role=names, at=moments),
+    st.builds(AgentUnassigned, board=ids, agent_name=names, at=moments),
+    st.builds(SettingsChanged, organization=ids, keys=st.lists(names, max_size=3).map(tuple), at=moments),
+    st.builds(SettingReset, organization=ids, key=names, at=moments),
+    st.builds(
         AgentCreated, agent=ids, number=numbers, name=names, role=names, board=maybe(ids),
         registered=st.booleans(), at=moments,
     ),
@@ -428,5 +442,42 @@ values_of: dict[FieldType, st.SearchStrategy[object]] = {
 }
 """Values that a field of each type takes."""
 
-plain = {Comment: comments, Person: people, Onboarding: onboardings, Tag: tags, CustomField: custom_fields}
+
+def groups(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardGroup]:
+    """
+    Groups of boards that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "name": titles, "slug": texts(least=1),
+        "description": maybe(texts()), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(BoardGroup, **(own | fixed))
+
+
+def assignments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Assignment]:
+    """
+    Assignments to boards that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "board": ids, "agent_name": names, "name_key": names,
+        "role": names, "assigned_at": moments,
+    }  # fmt: skip
+    return st.builds(Assignment, **(own | fixed))
+
+
+def settings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Setting]:
+    """
+    Settings that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "key": names, "value": texts(), "updated_by": names,
+        "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(Setting, **(own | fixed))
+
+
+plain = {
+    Person: people, Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
+    Tag: tags, CustomField: custom_fields, Comment: comments,
+}  # fmt: skip
 """The strategies of plain rows, by their class."""

@@ -18,7 +18,7 @@ from mission_core.boards.model import Board, BoardNotFound
 from mission_core.kinds import Kind, P, Plain
 from mission_core.reports.pulse import places_of
 from mission_core.tasks.model import Task, TaskNotFound
-from mission_core.tasks.ports import Decide, Link, Passage, Wanted
+from mission_core.tasks.ports import Decide, Ending, Link, Passage, Wanted
 from mission_core.tasks.runs import Run, RunNotFound
 from mission_core.values import name_key
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ApiKeyNumber,
         BoardId,
         BoardNumber,
+        GroupId,
         RunId,
         TaskId,
         TaskNumber,
@@ -52,8 +53,11 @@ class Source(Protocol):
     async def board_by_handle(self, principal: Principal, handle: str) -> Board | None: ...
     async def first_active_board(self, principal: Principal) -> Board | None: ...
     async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]: ...
+    async def boards_of(self, principal: Principal, group: GroupId) -> list[Board]: ...
     async def agent(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent: ...
     async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None: ...
+    async def names_known(self, principal: Principal, name_keys: tuple[str, ...]) -> set[str]: ...
+    async def agents_of(self, principal: Principal, boards: tuple[BoardId, ...]) -> list[Agent]: ...
     async def main_agent(self, principal: Principal) -> Agent | None: ...
     async def lead_of(self, principal: Principal, board: BoardId) -> Agent | None: ...
     async def workers_of(self, principal: Principal, board: BoardId) -> int: ...
@@ -148,7 +152,19 @@ class TakeBackOf:
     last: bool
 
 
-Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf | TakeBackOf
+@frozen(kw_only=True)
+class DissolveOf:
+    """
+    Remove a board with all that hangs on it, or hand that over to its heir.
+    """
+
+    board: Board
+    heir: Board | None
+    end: Ending
+    at: datetime
+
+
+Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf | TakeBackOf | DissolveOf
 
 
 @define
@@ -275,6 +291,12 @@ class KeptBoards(Kept[Board]):
             self.remembered.principal, handle=handle, ticket_prefix=ticket_prefix
         )
 
+    async def of_group(self, group: GroupId) -> list[Board]:
+        return [self._seen(each) for each in await self.source.boards_of(self.remembered.principal, group)]
+
+    def dissolve(self, board: Board, end: Ending, *, heir: Board | None = None, at: datetime) -> None:
+        self.remembered.operations.append(DissolveOf(board=board, heir=heir, end=end, at=at))
+
 
 class KeptAgents(Kept[Agent]):
     """
@@ -293,6 +315,13 @@ class KeptAgents(Kept[Agent]):
     async def find(self, name: str) -> Agent | None:
         found = await self.source.agent_by_name(self.remembered.principal, name_key(name))
         return self._seen(found) if found else None
+
+    async def unknown(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = await self.source.names_known(self.remembered.principal, tuple(map(name_key, names)))
+        return tuple(name for name in names if name_key(name) not in known)
+
+    async def of_boards(self, boards: tuple[BoardId, ...]) -> list[Agent]:
+        return [self._seen(each) for each in await self.source.agents_of(self.remembered.principal, boards)]
 
     async def main(self) -> Agent | None:
         found = await self.source.main_agent(self.remembered.principal)
@@ -467,8 +496,14 @@ class Unit:
 LOCK_ORDER: Sequence[type] = (Board, Agent, ApiKey, Task, Run, *(kind.entity for kind in KINDS))
 """The order in which every flush locks rows: by table in this order, then by id."""
 
-GOES_WITH: Mapping[type, Sequence[tuple[Kind[Any], str]]] = {
-    entity: [(kind, name) for kind in KINDS for name, with_ in kind.goes_with.items() if with_ is entity]
-    for entity in LOCK_ORDER
-}
-"""Which plain rows go with a removed entity, and the field that holds its id."""
+
+def going_with(*entities: type) -> tuple[Kind[Any], ...]:
+    """
+    The kinds of plain rows that go with these entities, or with rows that do; each before those it goes with.
+    """
+    going: list[Kind[Any]] = []
+    for entity in entities:
+        for kind in KINDS:
+            if entity in kind.goes_with.values() and entity is not kind.entity:
+                going += [each for each in (*going_with(kind.entity), kind) if each not in going]
+    return tuple(going)

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import LargeBinary, update
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
@@ -21,17 +21,19 @@ from mission_adapters.sql import migrations
 from mission_adapters.sql.session import Ask, Steps
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.store import SqlStore
-from mission_adapters.sql.tables import queue
+from mission_adapters.sql.tables import metadata, queue
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import CreateAgent, UpdateAgent, create_agent, update_agent
 from mission_core.boards.model import GateSet
+from mission_core.boards.tags import CreateTag, create_tag
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import Refusal
 from mission_core.events.model import Verified
 from mission_core.events.use_cases import verify_log
 from mission_core.ids import BoardId, TaskId
 from mission_core.ports import Ports, perform
+from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
@@ -283,3 +285,39 @@ async def test_work_that_has_left_a_board_is_not_handed_out_there(store: SqlStor
 
     assert other.id == first.task.board
     assert await crowd.do(claim_next, ClaimNext(agent="a", board=other.id)) is None
+
+
+@pytest.mark.parametrize("hand_over", [False, True])
+async def test_nothing_is_left_of_a_removed_board(store: SqlStore, hand_over: bool) -> None:
+    """
+    No column of any table names it, nor what went with it, but for the log; and what is counted agrees with the tasks.
+    """
+    crowd = await gathered(store)
+    old = await create_board(crowd.ports, crowd.me, CreateBoard(name="Old", gates=OPEN))
+    made = await crowd.do(create_agent, CreateAgent(name="a", board=old.id))
+    await crowd.do(create_tag, CreateTag(name="red"))
+    one = CreateTask(title="one", board=old.id, tags=("red",))
+    first, second = [await crowd.do(create_task, one) for _ in range(2)]
+    away = await crowd.do(create_task, CreateTask(title="away", board=old.id, depends_on=(first.id, second.id)))
+    await crowd.do(update_task, UpdateTask(task=away.id, board=crowd.board))
+    taken = await crowd.do(claim_next, ClaimNext(agent="a", board=old.id))
+    await crowd.do(create_task, CreateTask(title="left", board=old.id, depends_on=(second.id,)))
+    await crowd.do(delete_board, DeleteBoard(board=old.id, hand_over=hand_over))
+    gone = {old.id.bytes} if hand_over else {each.id.bytes for each in (old, first, second, taken.run, made.agent)}
+
+    columns = [column for table in metadata.sorted_tables for column in table.c if isinstance(column.type, LargeBinary)]
+    told = {
+        (column.table.name, column.name)
+        for column in columns
+        if column.table.name != "events"
+        for (value,) in await rows(store, f'SELECT "{column.name}" FROM {column.table.name}')
+        if value is not None and any(id in value for id in gone)
+    }
+    assert set() == told
+    found = await rows(store, "SELECT board, status, priority, assignee_key FROM tasks")
+    assert Counter((row[0], row[1], row[2], int(row[3] is not None)) for row in found) == await cells(
+        store, "SELECT board, status, priority, assigned, amount FROM tallies"
+    )
+    assert Counter((row[3], row[0], row[1]) for row in found if row[3] is not None) == await cells(
+        store, "SELECT assignee_key, board, status, amount FROM workloads"
+    )

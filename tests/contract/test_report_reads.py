@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mission_core.agents.use_cases import HearAgent, hear_agent
+from mission_core.boards.groups import CreateGroup, create_group
 from mission_core.reports.queries import (
     Counts,
     Finished,
@@ -266,7 +267,7 @@ async def test_a_scope_leaves_out_other_boards_and_organizations(world, elsewher
     """
     A group holds the boards that name it; an unknown one holds none, and a board outside of it is not in it.
     """
-    group = world.ports.ids.new()
+    group = (await create_group(world.ports, world.me, CreateGroup(name="G"))).id
     grouped = await world.another_board("Grouped", group=group)
     await world.task("a")
     await world.task("b", board=grouped.id)

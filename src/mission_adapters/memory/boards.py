@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
     from mission_core.boards.queries import BoardFilter
+    from mission_core.ids import GroupId, OrganizationId
     from mission_core.values import Page
 
 
@@ -62,6 +63,13 @@ class BoardTable(Table[Board]):
         """
         active = (board for board in self.visible(principal) if board.status is BoardStatus.ACTIVE)
         return min(active, key=lambda board: (board.handle != GENERAL, board.number), default=None)
+
+    def of_group(self, organization: OrganizationId, group: GroupId) -> list[Board]:
+        """
+        The boards of the group, by number.
+        """
+        boards = self.each(self.of_organization.of(organization))
+        return sorted((board for board in boards if board.group == group), key=lambda board: board.number)
 
     def taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         """

@@ -74,12 +74,11 @@ class PlainTable(Table[P]):
         """
         return self.groups[frozenset(equal)].count((organization, *(equal[name] for name in sorted(equal))))
 
-    def drop_with(self, field: str, gone: Any) -> None:
+    def going_with(self, field: str, gone: Any) -> list[P]:
         """
-        Remove the rows that go with a removed entity.
+        The rows that go with a removed entity.
         """
-        for id in self.groups[frozenset((field,))].of((gone.organization, gone.id)):
-            self.drop(id)
+        return list(self.each(self.groups[frozenset((field,))].of((gone.organization, gone.id))))
 
 
 def _line_of(row: Any) -> Any:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from mission_core.reports.pulse import Cell
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
     from mission_adapters.memory.tables import Journal
     from mission_core.ids import OrganizationId
-    from mission_core.reports.pulse import Cell
 
 Place = tuple[int, str]
 
@@ -40,6 +41,18 @@ class MemoryPulses:
             if minute <= cell.minute:
                 self.journal.note(partial(_put, cells, (cell.slot, cell.what), before))
                 cells[cell.slot, cell.what] = (cell.minute, by if minute < cell.minute else amount + by)
+
+    def drop(self, organization: OrganizationId, place: UUID, *, heir: UUID | None) -> None:
+        """
+        Forget the cells of a board, or with an *heir* count them as its.
+        """
+        cells = self.cells.pop((organization, place), None)
+        if cells is None:
+            return
+        self.journal.note(lambda: self.cells.update({(organization, place): cells}))
+        if heir is not None:
+            moved = {Cell(heir, slot, what, minute): by for (slot, what), (minute, by) in cells.items()}
+            self.count(organization, moved)
 
     def of(self, organization: OrganizationId, place: UUID) -> Mapping[Place, tuple[int, int]]:
         """

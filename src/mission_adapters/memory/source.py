@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ApiKeyNumber,
         BoardId,
         BoardNumber,
+        GroupId,
         RunId,
         TaskId,
         TaskNumber,
@@ -60,6 +61,9 @@ class MemorySource:
     async def first_active_board(self, principal: Principal) -> Board | None:
         return self.boards.first_active(principal)
 
+    async def boards_of(self, principal: Principal, group: GroupId) -> list[Board]:
+        return self.boards.of_group(principal.organization, group)
+
     async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         return self.boards.taken(principal, handle=handle, ticket_prefix=ticket_prefix)
 
@@ -68,6 +72,13 @@ class MemorySource:
 
     async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None:
         return self.agents.named(principal.organization, name_key)
+
+    async def names_known(self, principal: Principal, name_keys: tuple[str, ...]) -> set[str]:
+        return {each for each in name_keys if self.agents.named(principal.organization, each)}
+
+    async def agents_of(self, principal: Principal, boards: tuple[BoardId, ...]) -> list[Agent]:
+        found = (agent for board in boards for agent in self.agents.on(principal.organization, board))
+        return sorted(found, key=lambda agent: agent.number)
 
     async def main_agent(self, principal: Principal) -> Agent | None:
         return self.agents.main_of(principal.organization)

@@ -24,7 +24,7 @@ from mission_adapters.memory.tables import Journal, Table
 from mission_adapters.memory.task_reads import MemoryTaskReads
 from mission_adapters.memory.tasks import TaskTable
 from mission_adapters.memory.work import Desk
-from mission_adapters.unit import GOES_WITH, LOCK_ORDER, Remembered, Unit, Write
+from mission_adapters.unit import LOCK_ORDER, Remembered, Unit, Write
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
@@ -93,7 +93,7 @@ class MemoryStore:
             Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs,
             **{kind.entity: table for kind, table in self.plain.items()},
         }  # fmt: skip
-        self.agents, self.keys, self.tasks, self.runs = agents, keys, tasks, runs
+        self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
         self.credentials = MemoryCredentials(keys, agents)
         self.reads = MemoryReads(
@@ -131,7 +131,7 @@ class MemoryStore:
         principal, once, now = remembered.principal, remembered.once, self.clock.now()
         if once is not None:
             self.used.check(principal, once, at=now)
-        desk = Desk(principal, self.agents, self.tasks, self.runs)
+        desk = Desk(principal, self)
         answers = [desk.perform(operation) for operation in remembered.operations]
         self._check(remembered)
         for write in _in_order(remembered):
@@ -174,7 +174,9 @@ class MemoryStore:
     def _write(self, write: Write) -> None:
         before, after = write.before, write.after
         if after is None:
-            self._remove(before)
+            if before is not None:
+                self.remove(before)
+                self._nobody_waits(before)
         elif before is None:
             self.tables[type(after)].add(after)
         elif isinstance(after, Agent):
@@ -197,20 +199,27 @@ class MemoryStore:
             if task.run is not None:
                 self.runs.rename(task.run, was, now)
 
-    def _remove(self, row: Any) -> None:
-        if row is None:
-            return
+    def remove(self, row: Any) -> None:
+        """
+        Keep a row no longer, nor what goes with it.
+        """
         if isinstance(row, Agent):
             for key in self.keys.of_agent.of(row.id):
                 self.keys.drop(key)
-        for kind, name in GOES_WITH.get(type(row), ()):
-            self.plain[kind].drop_with(name, row)
+        for kind, table in self.plain.items():
+            for name in (name for name, entity in kind.goes_with.items() if entity is type(row)):
+                for going in table.going_with(name, row):
+                    self.remove(going)
         own = KIND_OF.get(type(row))
         if own is not None and own.in_use is not None and self.tasks.carrying.count(row.id):
             raise own.in_use
-        self.tables[type(row)].drop(row.id)
+        if row.id in self.tables[type(row)].rows:  # and was not there for two reasons
+            self.tables[type(row)].drop(row.id)
+
+    def _nobody_waits(self, row: Any) -> None:
         if isinstance(row, Task) and self.tasks.dependents.count(row.id):
             raise StaleWrite("task", row.id)  # a dependency on it was added in the meantime
+
 
 
 def _in_order(remembered: Remembered) -> list[Write]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation, TakeBackOf
+from mission_adapters.memory.dissolving import dissolve
+from mission_adapters.unit import ClaimNextOf, ClaimOf, DissolveOf, ExpireDueOf, HeartbeatOf, Operation, TakeBackOf
 from mission_core.accounts.model import Principal, board_of
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand, Wanted
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.runs import RunTable
+    from mission_adapters.memory.store import MemoryStore
     from mission_adapters.memory.tasks import TaskTable
 
 
@@ -30,10 +32,29 @@ class Desk:
     """
 
     principal: Principal
-    agents: AgentTable
-    tasks: TaskTable
-    runs: RunTable
+    store: MemoryStore
     made: list[Change] = field(factory=list)
+
+    @property
+    def agents(self) -> AgentTable:
+        """
+        All agents.
+        """
+        return self.store.agents
+
+    @property
+    def tasks(self) -> TaskTable:
+        """
+        All tasks.
+        """
+        return self.store.tasks
+
+    @property
+    def runs(self) -> RunTable:
+        """
+        All runs.
+        """
+        return self.store.runs
 
     def perform(self, operation: Operation) -> Change | int | None:
         """
@@ -43,7 +64,7 @@ class Desk:
             case ClaimNextOf():
                 return self._claim_next(operation)
             case ClaimOf():
-                return self._offer(self.tasks.find(self.principal, operation.task), operation.decide)
+                return self.offer(self.tasks.find(self.principal, operation.task), operation.decide)
             case ExpireDueOf():
                 return self._expire_due(operation)
             case HeartbeatOf():
@@ -51,19 +72,22 @@ class Desk:
             case TakeBackOf():
                 self._take_back(operation)
                 return None
+            case DissolveOf():
+                dissolve(self, operation)
+                return None
 
     def _heartbeat(self, operation: HeartbeatOf) -> Change | None:
         run = self.runs.rows.get(operation.run)
         if run is None or run.organization != self.principal.organization or run.task not in self.tasks.rows:
             raise RunNotFound
-        return self._offer(self.tasks.find(self.principal, run.task), operation.decide, run)
+        return self.offer(self.tasks.find(self.principal, run.task), operation.decide, run)
 
     def _claim_next(self, operation: ClaimNextOf) -> Change | None:
         self.tasks.wake(self.principal.organization, at=operation.at)
         for task in self._queue(operation.wanted):
             if task.not_before is not None and operation.at < task.not_before:
                 continue
-            change = self._offer(task, operation.decide)
+            change = self.offer(task, operation.decide)
             if change is not None:
                 return change
         return None
@@ -82,7 +106,7 @@ class Desk:
             if ends_at > operation.at or len(due) == operation.limit:
                 break
             due.append(self.runs.rows[id])
-        offered = (self._offer(self.tasks.resolved(self.tasks.rows[run.task]), operation.decide, run) for run in due)
+        offered = (self.offer(self.tasks.resolved(self.tasks.rows[run.task]), operation.decide, run) for run in due)
         return sum(change is not None for change in offered)
 
     def _take_back(self, operation: TakeBackOf) -> None:
@@ -93,9 +117,12 @@ class Desk:
         if operation.last and len(in_hand) > operation.limit:
             raise MoreInHand
         for task in in_hand[: operation.limit]:
-            self._offer(self.tasks.resolved(task), operation.decide)
+            self.offer(self.tasks.resolved(task), operation.decide)
 
-    def _offer(self, task: Task, decide: Decide, run: Run | None = None) -> Change | None:
+    def offer(self, task: Task, decide: Decide, run: Run | None = None) -> Change | None:
+        """
+        Offer a task to a decision, and make the change.
+        """
         if run is None and task.run is not None:
             run = self.runs.rows[task.run]
         change = decide(Candidate(task=task, run=run, open_dependencies=len(self.tasks.blocking(task))))

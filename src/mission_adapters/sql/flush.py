@@ -19,9 +19,10 @@ from sqlalchemy import Executable, Table, delete, exists, insert, update
 
 from mission_adapters.kinds import KIND_OF
 from mission_adapters.sql.agents import presence_from
+from mission_adapters.sql.deciding import Done
 from mission_adapters.sql.log import appended, lock_head
 from mission_adapters.sql.once import settle_key, take_key
-from mission_adapters.sql.operations import Done, operate
+from mission_adapters.sql.operations import operate
 from mission_adapters.sql.parts import done_in_turn, done_together
 from mission_adapters.sql.plain import TAKEN as TAKEN_PLAIN
 from mission_adapters.sql.plain import drop_with
@@ -33,7 +34,7 @@ from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, tasks
 from mission_adapters.sql.tallies import tallied
-from mission_adapters.unit import GOES_WITH, LOCK_ORDER, Reliance, Remembered, Write
+from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write, going_with
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.boards.model import HandleTaken, PrefixTaken
@@ -212,8 +213,8 @@ def _place_of(write: Write) -> tuple[int, UUID]:
 
 
 def _remove(dialect: str, row: Any) -> Steps[None]:
-    for kind, name in GOES_WITH.get(type(row), ()):
-        yield drop_with(kind, name).count(dialect, organization=row.organization.bytes, key=row.id.bytes)
+    for kind in going_with(type(row)):
+        yield drop_with(kind, type(row)).count(dialect, owner=row.organization.bytes, key=row.id.bytes)
     if isinstance(row, Agent):
         yield DELETE_KEYS.count(dialect, agent=row.id.bytes)
     if isinstance(row, Task):
@@ -273,6 +274,7 @@ def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: dat
     facts = [*done.facts, *remembered.facts]
     places = remembered.places | done.places | places_of(write.after or write.before for write in tasks_changed)
     parts = [
+        *done.parts,
         *requeued(tasks_changed),
         *tallied(dialect, tasks_changed),
         *pulsed(dialect, principal.organization, facts, tasks_changed, places, at=at),

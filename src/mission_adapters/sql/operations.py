@@ -9,26 +9,33 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
-from attrs import define, evolve, field
 from sqlalchemy import Executable, Select, and_, func, select, union_all
 
-from mission_adapters.sql.loads import RUN, TASK, a_run, a_task, one
-from mission_adapters.sql.queue import COUNT, NOBODY
-from mission_adapters.sql.rows import insert_row, lock_row, update_row
+from mission_adapters.sql.deciding import LOCKED_RUN, Done, decided, offer
+from mission_adapters.sql.dissolving import dissolve
+from mission_adapters.sql.loads import TASK, a_run, a_task, one
+from mission_adapters.sql.queue import NOBODY
+from mission_adapters.sql.rows import lock_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
 from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked, under_way
-from mission_adapters.unit import ClaimNextOf, ClaimOf, ExpireDueOf, HeartbeatOf, Operation, TakeBackOf, Write
+from mission_adapters.unit import (
+    ClaimNextOf,
+    ClaimOf,
+    DissolveOf,
+    ExpireDueOf,
+    HeartbeatOf,
+    Operation,
+    TakeBackOf,
+)
 from mission_core.accounts.model import Principal, board_of
 from mission_core.agents.model import Agent
 from mission_core.boards.model import BoardDenied
-from mission_core.events.model import Fact
 from mission_core.ids import BoardId
 from mission_core.tasks.model import IDLE, Status, Task, TaskNotFound
-from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand
-from mission_core.tasks.runs import Run, RunNotFound
+from mission_core.tasks.ports import Change, MoreInHand
+from mission_core.tasks.runs import RunNotFound
 from mission_core.values import micros
 
 FIRST: Final = 8
@@ -98,21 +105,6 @@ IN_HAND: Final = Statement(
     .limit(value("most", int))
     .with_for_update(of=tasks)
 )
-LOCKED_RUN: Final = Statement(select(*RUN).where(runs.c.id == value("run")).with_for_update())
-
-
-@define
-class Done:
-    """
-    What the operations of a unit have done: writes of tasks, facts, and the result for an idempotency key.
-    """
-
-    writes: list[Write] = field(factory=list)
-    claimed: list[Task] = field(factory=list)
-    facts: list[Fact] = field(factory=list)
-    places: dict[UUID, UUID] = field(factory=dict)
-    result: Any = None
-    answer: Any = None
 
 
 def operate(dialect: str, principal: Principal, operation: Operation, done: Done) -> Steps[None]:
@@ -137,6 +129,8 @@ def operate(dialect: str, principal: Principal, operation: Operation, done: Done
             done.answer = yield from _expire_due(dialect, principal, operation, done)
         case TakeBackOf():
             yield from _take_back(dialect, operation, done)
+        case DissolveOf():
+            yield from dissolve(dialect, operation, done)
 
 
 def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Done) -> Steps[Change | None]:
@@ -159,14 +153,14 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
         found = yield _first_ready(border, again)(dialect, first=first, **shown)
         task = a_task(found[0]) if found else None
         if freed and (task is None or _turn(freed[0]) < _turn(task)):
-            change = yield from _offer(dialect, freed.pop(0), wish.decide, done)
+            change = yield from offer(dialect, freed.pop(0), wish.decide, done)
             if change is not None:
                 return change
             continue
         if task is not None:
             # What was locked may have left the board since the queue was read.
             elsewhere = board is not None and task.board != board
-            change = None if elsewhere else (yield from _offer(dialect, task, wish.decide, done))
+            change = None if elsewhere else (yield from offer(dialect, task, wish.decide, done))
             if change is not None:
                 return change
             tried.append(task.id.bytes)
@@ -207,7 +201,7 @@ def _claim(dialect: str, principal: Principal, wish: ClaimOf, done: Done) -> Ste
         raise TaskNotFound
     task = a_task(found[0])
     _granted(principal, task.board)
-    change = yield from _offer(dialect, task, wish.decide, done)
+    change = yield from offer(dialect, task, wish.decide, done)
     return change
 
 
@@ -219,7 +213,7 @@ def _heartbeat(dialect: str, principal: Principal, wish: HeartbeatOf, done: Done
     task = a_task(found[0])
     _granted(principal, task.board)
     run = a_run((yield LOCKED_RUN(dialect, run=wish.run.bytes))[0])
-    change = yield from _decided(dialect, task, run, wish.decide, done)
+    change = yield from decided(dialect, task, run, wish.decide, done)
     return change
 
 
@@ -227,7 +221,7 @@ def _expire_due(dialect: str, principal: Principal, wish: ExpireDueOf, done: Don
     given = {"organization": principal.organization.bytes, "at": micros(wish.at), "most": wish.limit}
     changed = 0
     for row in (yield LAPSED(dialect, **given)):
-        change = yield from _offer(dialect, a_task(row), wish.decide, done)
+        change = yield from offer(dialect, a_task(row), wish.decide, done)
         changed += change is not None
     return changed
 
@@ -240,49 +234,10 @@ def _take_back(dialect: str, wish: TakeBackOf, done: Done) -> Steps[None]:
     if wish.last and len(rows) > wish.limit:
         raise MoreInHand
     for row in rows[: wish.limit]:
-        yield from _offer(dialect, a_task(row), wish.decide, done)
+        yield from offer(dialect, a_task(row), wish.decide, done)
 
 
 def _granted(principal: Principal, board: BoardId) -> None:
     own = board_of(principal)
     if own is not None and own != board:
         raise BoardDenied
-
-
-def _offer(dialect: str, task: Task, decide: Decide, done: Done) -> Steps[Change | None]:
-    run = None
-    if task.run is not None:
-        found = yield LOCKED_RUN(dialect, run=task.run.bytes)
-        run = a_run(found[0]) if found else None
-    change = yield from _decided(dialect, task, run, decide, done)
-    return change
-
-
-def _decided(dialect: str, task: Task, run: Run | None, decide: Decide, done: Done) -> Steps[Change | None]:
-    """
-    Let the decision be made, and keep it at once.
-    """
-    waits_for = (yield COUNT(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
-    change = decide(Candidate(task=task, run=run, open_dependencies=waits_for))
-    if change is None:
-        return None
-    if change.task is not None:
-        after = evolve(change.task, version=task.version + 1)
-        change = evolve(change, task=after)
-        yield from update_row(dialect, task, after)
-        done.writes.append(Write(before=task, after=after))
-    if change.run is not None and run is not None:
-        ended = evolve(change.run, version=run.version + 1)
-        change = evolve(change, run=ended)
-        yield from update_row(dialect, run, ended)
-    if change.beat is not None and run is not None:
-        yield from update_row(dialect, run, change.beat)
-    if change.new_run is not None:
-        yield from insert_row(dialect, change.new_run)
-        done.claimed.append(task)
-    done.facts += change.facts
-    done.places[task.id] = task.board
-    done.result = done.result or change.result
-    return change
-
-

@@ -13,13 +13,26 @@ from typing import TYPE_CHECKING, Any, Final, Union, cast, get_args, get_origin,
 from uuid import UUID
 
 from attrs import fields, frozen
-from sqlalchemy import Executable, Index, Table, UniqueConstraint, delete, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Index,
+    Select,
+    Table,
+    UniqueConstraint,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.types import TypeEngine
 
 from mission_adapters.kinds import KINDS
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, must, table
 from mission_adapters.sql.mapping import Row, by_value, id_from, trusted
 from mission_adapters.sql.statements import shaped, value
+from mission_adapters.unit import going_with
 from mission_core.kinds import Kind
 from mission_core.values import canonical, micros, moment
 
@@ -192,13 +205,28 @@ def count_where(kind: Kind[Any], *filters: tuple[str, bool]) -> Executable:
     return counted
 
 
-@shaped
-def drop_with(kind: Kind[Any], name: str) -> Executable:
+def going(kind: Kind[Any], gone: Mapping[type, Any]) -> ColumnElement[bool]:
     """
-    Remove the rows that go with another entity.
+    Which rows of a kind go with what is removed: *gone* has the id, or the select of the ids, by the entity's class.
     """
     shelf = SHELVES[kind].table
-    return delete(shelf).where(shelf.c.organization == value("organization"), shelf.c[name] == value("key"))
+    reasons = []
+    for name, entity in kind.goes_with.items():
+        if entity in gone:
+            ids = gone[entity]
+            reasons.append(shelf.c[name].in_(ids) if isinstance(ids, Select) else shelf.c[name] == ids)
+        for other in going_with(*gone):
+            if entity is other.entity and other is not kind:
+                reasons.append(shelf.c[name].in_(select(SHELVES[other].table.c.id).where(going(other, gone))))
+    return and_(shelf.c.organization == value("owner"), or_(*reasons))
+
+
+@shaped
+def drop_with(kind: Kind[Any], entity: type) -> Executable:
+    """
+    Remove the rows of a kind that go with an entity.
+    """
+    return delete(SHELVES[kind].table).where(going(kind, {entity: value("key")}))
 
 
 def _where(found: Any, shelf: Table, filters: Iterable[tuple[str, bool]]) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import case
 from sqlalchemy.dialects import postgresql, sqlite
@@ -56,15 +56,21 @@ def _names(cells: int) -> list[str]:
 def _beat(dialect: str, cells: int) -> Change:
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(pulses)
     rows = [{name: value(f"pulse_{name}{nth}", type) for name, type in COLUMNS} for nth in range(cells)]
-    new = insert.excluded
-    # A place of the ring that belonged to an earlier minute begins anew; one that belongs to a later one stays.
+    counted_on: Change = insert.values(rows).on_conflict_do_update(
+        index_elements=pulses.primary_key.columns, set_=added_up(insert.excluded)
+    )
+    return counted_on
+
+
+def added_up(new: Any) -> dict[str, Any]:
+    """
+    A cell with what is *new* added. A place of the ring that belonged to an earlier minute begins anew; one that
+    belongs to a later one stays.
+    """
     amount = case(
         (pulses.c.minute == new.minute, pulses.c.amount + new.amount),
         (pulses.c.minute < new.minute, new.amount),
         else_=pulses.c.amount,
     )
     minute = case((pulses.c.minute < new.minute, new.minute), else_=pulses.c.minute)
-    counted_on: Change = insert.values(rows).on_conflict_do_update(
-        index_elements=pulses.primary_key.columns, set_={"amount": amount, "minute": minute}
-    )
-    return counted_on
+    return {"amount": amount, "minute": minute}

@@ -14,7 +14,7 @@ from mission_adapters.sql.grants import granted, sees
 from mission_adapters.sql.loads import a_board, a_key, a_run, a_task, an_agent, one, selected
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.session import Ask, Session, Steps
-from mission_adapters.sql.statements import Ids, Numbers, Statement, among, value
+from mission_adapters.sql.statements import Ids, Numbers, Statement, Texts, among, value
 from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, tasks
 from mission_adapters.sql.tasks import link_from
 from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, board_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ApiKeyNumber,
         BoardId,
         BoardNumber,
+        GroupId,
         RunId,
         TaskId,
         TaskNumber,
@@ -57,6 +58,17 @@ TAKEN: Final = Statement(
         boards.c.organization == _own,
         (boards.c.handle == value("handle", str)) | (boards.c.ticket_prefix == value("prefix", str)),
     )
+)
+IN_GROUP: Final = Statement(
+    selected(Board)[0].where(boards.c.organization == _own, boards.c.group == value("group")).order_by(boards.c.number)
+)
+KNOWN: Final = Statement(
+    select(agents.c.name_key).where(agents.c.organization == _own, among(agents.c.name_key, "names", Texts()))
+)
+ON_BOARDS: Final = Statement(
+    selected(Agent)[0]
+    .where(agents.c.organization == _own, among(agents.c.board, "boards", Ids()))
+    .order_by(agents.c.number)
 )
 MAIN: Final = Statement(
     selected(Agent)[0].where(agents.c.organization == _own, agents.c.main == 1).order_by(agents.c.number).limit(1)
@@ -118,6 +130,10 @@ class SqlSource:
         found = await self._first(ask, a_board)
         return found if found and found.status is BoardStatus.ACTIVE else None
 
+    async def boards_of(self, principal: Principal, group: GroupId) -> list[Board]:
+        ask = IN_GROUP(self.session.dialect, organization=principal.organization.bytes, group=group.bytes)
+        return [a_board(row) for row in await self._rows(ask)]
+
     async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         own = principal.organization.bytes
         rows = await self._rows(TAKEN(self.session.dialect, organization=own, handle=handle, prefix=ticket_prefix))
@@ -130,6 +146,16 @@ class SqlSource:
     async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None:
         ask = one(Agent, self.session.dialect, principal.organization, name_key, by="name_key")
         return await self._first(ask, an_agent)
+
+    async def names_known(self, principal: Principal, name_keys: tuple[str, ...]) -> set[str]:
+        own = principal.organization.bytes
+        rows = await self._rows(KNOWN(self.session.dialect, organization=own, names=name_keys))
+        return {name_key for (name_key,) in rows}
+
+    async def agents_of(self, principal: Principal, boards: tuple[BoardId, ...]) -> list[Agent]:
+        own = principal.organization.bytes
+        ask = ON_BOARDS(self.session.dialect, organization=own, boards=[each.bytes for each in boards])
+        return [an_agent(row) for row in await self._rows(ask)]
 
     async def main_agent(self, principal: Principal) -> Agent | None:
         return await self._first(MAIN(self.session.dialect, organization=principal.organization.bytes), an_agent)

@@ -40,6 +40,16 @@ class Agents(Protocol):
         The agent of that name, whatever its case; not scoped by grants, since names belong to the organization.
         """
 
+    async def unknown(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """
+        Those of the names that no agent has, whatever their case; not scoped by grants.
+        """
+
+    async def of_boards(self, boards: tuple[BoardId, ...]) -> list[Agent]:
+        """
+        The agents of these boards, by number; not scoped by grants, since a group reaches across boards.
+        """
+
     async def main(self) -> Agent | None:
         """
         The organization's built-in main agent.

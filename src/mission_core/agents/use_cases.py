@@ -193,10 +193,10 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
         _may_stand_on(principal, cmd.board)
         if cmd.board is not None:
             board = await unit.boards.get(cmd.board)
-            if isinstance(principal, AgentPrincipal):
-                if await unit.agents.count_workers(board.id) >= board.max_agents:
-                    raise TooManyAgents(board.max_agents)
-                unit.rely_on(board, bump=True)
+            by_lead = isinstance(principal, AgentPrincipal)
+            if by_lead and await unit.agents.count_workers(board.id) >= board.max_agents:
+                raise TooManyAgents(board.max_agents)
+            unit.rely_on(board, bump=by_lead)
         given = asdict(cmd, recurse=False)
         made = await _make(ports, unit, principal, given, at=now, registered=False)
         await unit.commit()

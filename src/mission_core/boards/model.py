@@ -16,7 +16,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
-from mission_core.ids import BoardId, BoardNumber, OrganizationId
+from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
 from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_kept, text, whole
 
 GENERAL: Final = "general"
@@ -90,6 +90,15 @@ class GeneralStays(Invalid):
         return "the general board cannot be archived: work that names no board goes there"
 
 
+class GeneralNotDeleted(GeneralStays):
+    """
+    The general board cannot go.
+    """
+
+    def __str__(self) -> str:
+        return "the general board cannot be deleted: work that names no board goes there"
+
+
 class GoalIncomplete(Invalid):
     """
     A confirmed goal needs to say what it is and how success shows.
@@ -116,7 +125,7 @@ class Board:
     status: BoardStatus = BoardStatus.ACTIVE
     gates: GateSet = GateSet()
     gateway: UUID | None = None
-    group: UUID | None = None
+    group: GroupId | None = None
     board_type: str = field(default="goal", validator=text(most=100))
     objective: str | None = field(default=None, validator=optional(text(most=20_000)))
     success_metrics: JsonText | None = field(default=None, validator=optional(json_kept))
@@ -156,14 +165,14 @@ class Board:
             raise GoalIncomplete
 
 
-def handle_from(name: str) -> str:
+def handle_from(name: str, *, most: int = 64) -> str:
     """
-    The handle a name suggests: lower case, runs of other characters than a-z and 0-9 as one hyphen, 64 at most.
+    The handle a name suggests: lower case, runs of other characters than a-z and 0-9 as one hyphen, *most* at the most.
 
     Raises:
         InvalidField: If nothing is left.
     """
-    handle = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
+    handle = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:most].strip("-")
     if not handle:
         raise InvalidField("slug", "needs a letter from a to z or a digit", name)
     return handle
@@ -207,3 +216,20 @@ class BoardUpdated(Fact):
 
     board: BoardId
     changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class BoardDeleted(Fact):
+    """
+    A board was removed, and so many tasks and agents with it; or they were handed over to another board.
+    """
+
+    kind = "board.deleted"
+    about = "board"
+
+    board: BoardId
+    number: int
+    name: str
+    tasks: int
+    agents: int
+    handed_to: BoardId | None

@@ -7,8 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mission_core.boards.model import Board
-    from mission_core.ids import BoardId, BoardNumber
+    from mission_core.ids import BoardId, BoardNumber, GroupId
+    from mission_core.tasks.ports import Ending
 
 
 class Boards(Protocol):
@@ -41,6 +44,11 @@ class Boards(Protocol):
         Whether a board has this handle, and whether one has this ticket prefix; not scoped by grants.
         """
 
+    async def of_group(self, group: GroupId) -> list[Board]:
+        """
+        The boards of the group, by number; not scoped by grants.
+        """
+
     def add(self, board: Board) -> Board:
         """
         Remember a new board for the commit.
@@ -49,4 +57,15 @@ class Boards(Protocol):
     def save(self, board: Board) -> Board:
         """
         Remember the change for the commit; the answer carries its next version.
+        """
+
+    def dissolve(self, board: Board, end: Ending, *, heir: Board | None = None, at: datetime) -> None:
+        """
+        In the flush: remove the board, at the version it has here, and with it its agents with their keys, its tasks
+        with their runs, and the plain rows that go with any of them. Tasks of other boards that lose by it are offered
+        to *end*. With an *heir*, tasks and agents go over to that board instead, unchanged but for their version (and
+        nobody leads it by that). However many there are, none of them is loaded.
+
+        Raises (from `commit`):
+            StaleWrite: If the board has another version by now.
         """

@@ -9,11 +9,11 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from attrs import asdict, evolve, field, frozen
 
 from mission_core.accounts.model import Principal, Role, board_of, require, require_no_agent
+from mission_core.boards.groups import join_group
 from mission_core.boards.model import (
     Board,
     BoardCreated,
@@ -25,8 +25,9 @@ from mission_core.boards.model import (
     handle_from,
     prefix_from,
 )
-from mission_core.errors import InvalidField, VersionMismatch
-from mission_core.ids import BoardId, BoardNumber
+from mission_core.boards.staff import AlreadyAssigned, staff_board
+from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
+from mission_core.ids import BoardId, BoardNumber, GroupId
 from mission_core.values import ABSENT, Absent, JsonText
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class CreateBoard:
     ticket_prefix: str | None = None
     description: str | None = None
     gates: GateSet = GateSet()
-    group: UUID | None = None
+    group: GroupId | None = None
     board_type: str = "goal"
     objective: str | None = None
     success_metrics: JsonText | None = None
@@ -61,7 +62,7 @@ class CreateBoard:
 @frozen(kw_only=True)
 class UpdateBoard:
     """
-    Change the named fields of a board; gates are changed one by one.
+    Change the named fields of a board; gates are changed one by one. *staff* are all who are assigned to it.
     """
 
     board: BoardId | BoardNumber
@@ -72,7 +73,7 @@ class UpdateBoard:
     description: str | Absent | None = ABSENT
     status: BoardStatus | Absent = ABSENT
     gates: dict[str, bool] = field(factory=dict)
-    group: UUID | Absent | None = ABSENT
+    group: GroupId | Absent | None = ABSENT
     board_type: str | Absent = ABSENT
     objective: str | Absent | None = ABSENT
     success_metrics: JsonText | Absent | None = ABSENT
@@ -86,6 +87,11 @@ class UpdateBoard:
     github_default_branch: str | Absent = ABSENT
     deadline: datetime | Absent | None = ABSENT
     color: str | Absent | None = ABSENT
+    staff: tuple[str, ...] | Absent = ABSENT
+
+
+BESIDE = frozenset({"board", "expects", "gates", "staff"})
+"""Fields of an update that are more than a value to keep."""
 
 
 async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> Board:
@@ -95,6 +101,7 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
     Raises:
         BoardDenied: If the principal is confined to one board.
         HandleTaken: If the given handle or prefix belongs to another board.
+        GroupNotFound: If it joins a group that there is not.
         InvalidField: If no handle or prefix can be made of what was given.
     """
     require(principal, Role.OPERATOR)
@@ -109,6 +116,7 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
             raise HandleTaken
         if prefix_taken and cmd.ticket_prefix:
             raise PrefixTaken
+        await join_group(unit, cmd.group)
         own = {a: getattr(cmd, a) for a in _COPIED}
         board = unit.boards.add(
             Board(
@@ -169,12 +177,15 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         BoardNotFound: If there is no such board for this principal.
         RoleTooLow: If an agent changes the rules that its own work meets.
         PrefixTaken: If another board has the ticket prefix.
+        GroupNotFound: If it joins a group that there is not.
+        AgentsUnknown: If agents are assigned that there are not.
         GoalIncomplete: If it becomes a goal board without objective or metrics.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
     if cmd.gates:
         require_no_agent(principal)
+    now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
         if cmd.expects is not None and cmd.expects != board.version:
@@ -182,17 +193,24 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         changes = {
             name: value
             for name, value in asdict(cmd, recurse=False).items()
-            if name not in ("board", "expects", "gates") and value is not ABSENT
+            if name not in BESIDE and value is not ABSENT
         }
         if "ticket_prefix" in changes:
             changes["ticket_prefix"] = prefix_from(str(changes["ticket_prefix"]))
         if cmd.gates:
             changes["gates"] = evolve(board.gates, **cmd.gates)
-        board, updated = board.edit(changes, at=ports.clock.now())
+        if cmd.group != board.group:
+            await join_group(unit, cmd.group)
+        board, updated = board.edit(changes, at=now)
         if "board_type" in changes:
             board.check_goal()
+        if not isinstance(cmd.staff, Absent):
+            await staff_board(ports, unit, board, cmd.staff, at=now)
         board = unit.boards.save(board)
         unit.record(updated)
         unit.result(board.id)
-        await unit.commit()
+        try:
+            await unit.commit()
+        except AlreadyAssigned:
+            raise StaleWrite("board", board.id) from None  # by somebody else in this very moment
     return board

@@ -97,24 +97,30 @@ def _leads(principal: Principal, agent: Agent) -> bool:
 
 def giving_back(agent: Agent, *, at: datetime) -> Decide:
     """
-    The decision to put what the agent has in hand back into the queue, open to everybody, with the attempt given back.
-    A lease that ran out before counts as that.
+    The decision to give back what the agent has in hand.
     """
 
     def decide(candidate: Candidate) -> Change | None:
-        task, run = candidate.task, candidate.run
-        if task.assignee is None or task.assignee.key != agent.name_key:
-            return None
-        lapsed = noticing_expiry(at)(candidate)
-        if lapsed is not None:
-            return lapsed
-        if run is None and task.status is not Status.IN_PROGRESS:
-            return None
-        facts: tuple[Fact, ...] = ()
-        if run is not None:
-            run, revoked = run.revoke("its agent was deleted", at=at)
-            facts = (revoked,)
-        task, moved = task.given_up(run, at=at)
-        return Change(task=task, run=run, facts=(*facts, moved))
+        assignee = candidate.task.assignee
+        return given_back(candidate, at=at) if assignee and assignee.key == agent.name_key else None
 
     return decide
+
+
+def given_back(candidate: Candidate, *, at: datetime) -> Change | None:
+    """
+    A task put back into the queue, open to everybody, with the attempt given back, if the agent that is to go has it
+    in hand. A lease that ran out before counts as that.
+    """
+    task, run = candidate.task, candidate.run
+    lapsed = noticing_expiry(at)(candidate)
+    if lapsed is not None:
+        return lapsed
+    if run is None and task.status is not Status.IN_PROGRESS:
+        return None
+    facts: tuple[Fact, ...] = ()
+    if run is not None:
+        run, revoked = run.revoke("its agent was deleted", at=at)
+        facts = (revoked,)
+    task, moved = task.given_up(run, at=at)
+    return Change(task=task, run=run, facts=(*facts, moved))

@@ -104,6 +104,34 @@ Decide = Callable[[Candidate], Change | None]
 
 
 @frozen(kw_only=True)
+class Bereft:
+    """
+    A task of another board that loses by a board's end, on fresh rows: tasks it depends on, and with *unmanned* the
+    agent that has it in hand.
+    """
+
+    candidate: Candidate
+    depends_on: frozenset[TaskId] = frozenset()
+    unmanned: bool = False
+
+
+class Ending(Protocol):
+    """
+    What follows from a board's end. Its methods are pure and synchronous; what they raise undoes their unit alone.
+    """
+
+    def bereave(self, bereft: Bereft) -> Change | None:
+        """
+        What becomes of a task that loses by it.
+        """
+
+    def told(self, *, tasks: int, agents: int) -> tuple[Fact, ...]:
+        """
+        The facts, when so many tasks and agents hung on the board.
+        """
+
+
+@frozen(kw_only=True)
 class Wanted:
     """
     Which work a claim looks for: open to everyone or assigned to this name, on one board or on all.

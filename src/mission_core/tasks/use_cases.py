@@ -174,6 +174,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         board = await _board_for(unit, cmd)
         assignee = await assignee_for(unit, part_of(principal), cmd.assignee, board=board.id)
         callees = await called_in(ports, principal, cmd.description, cmd.calling, on=board.id)
+        unit.rely_on(board)  # that it is not removed meanwhile
         number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
         names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
         task = await carrying(unit, _new_task(cmd, principal, names, assignee, at=now), cmd, new=True)
@@ -345,6 +346,7 @@ async def _moved_to_board(ports: Ports, unit: UnitOfWork, task: Task, to: BoardI
         return task
     if board.status is not BoardStatus.ACTIVE:
         raise BoardNotFound
+    unit.rely_on(board)
     (ticket,) = await ports.numbers.draw((board.id, "ticket"))
     return evolve(task, board=board.id, ticket=ticket)
 

@@ -1,0 +1,80 @@
+"""
+Dissolving a board in memory: all that hangs on it goes, or goes over to another board.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board
+from mission_core.ids import TaskId
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.ports import Bereft, Candidate, Change
+from mission_core.tasks.runs import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mission_adapters.memory.store import MemoryStore
+    from mission_adapters.memory.work import Desk
+    from mission_adapters.unit import DissolveOf
+
+
+def dissolve(desk: Desk, wish: DissolveOf) -> None:
+    """
+    Dissolve a board.
+
+    Raises:
+        StaleWrite: If the board has another version by now.
+    """
+    store, board = desk.store, wish.board
+    store.boards.expect(board.id, board.version)
+    staff = list(store.agents.each(store.agents.on_board.of(board.id)))
+    work = list(store.tasks.each(store.tasks.on_board.of(board.id)))
+    runs = [run for task in work for run in store.runs.history(task.id)]
+    if wish.heir is None:
+        for task, depends_on, unmanned in _bereft(store, staff, work):
+            desk.offer(task, partial(_bereave, wish, depends_on, unmanned))
+        going: list[Any] = [*runs, *work, *staff]
+        for each in going:
+            store.remove(each)
+    else:
+        _go_over(store, wish, wish.heir, [*staff, *work, *runs])
+    store.remove(board)
+    store.pulses.drop(board.organization, board.id, heir=wish.heir.id if wish.heir else None)
+    for task in work:
+        store.tasks.touched.pop(task.id, None)  # how it stood went with all that was counted on the board
+    desk.made.append(Change(facts=wish.end.told(tasks=len(work), agents=len(staff))))
+
+
+def _bereave(wish: DissolveOf, depends_on: frozenset[TaskId], unmanned: bool, candidate: Candidate) -> Change | None:
+    return wish.end.bereave(Bereft(candidate=candidate, depends_on=depends_on, unmanned=unmanned))
+
+
+def _bereft(
+    store: MemoryStore, staff: list[Agent], work: list[Task]
+) -> Iterator[tuple[Task, frozenset[TaskId], bool]]:
+    """
+    The tasks of other boards that lose by it: what they depend on, or whoever has them in hand.
+    """
+    going = {task.id for task in work}
+    waiting = {id for each in going for id in store.tasks.dependents.of(each)}
+    named = (id for agent in staff for id in store.tasks.of_name.of((agent.organization, agent.name_key)))
+    in_hand = {task.id for task in store.tasks.each(named) if task.status is Status.IN_PROGRESS or task.run}
+    for task in list(store.tasks.each(sorted((waiting | in_hand) - going))):
+        yield store.tasks.resolved(task), frozenset(going.intersection(task.depends_on)), task.id in in_hand
+
+
+def _go_over(store: MemoryStore, wish: DissolveOf, heir: Board, rows: list[Any]) -> None:
+    for row in rows:
+        changed: dict[str, Any] = {"board": heir.id}
+        if not isinstance(row, Run):
+            changed |= {"version": row.version + 1, "updated_at": wish.at}
+        if isinstance(row, Agent):
+            changed["lead"] = False
+        store.tables[type(row)].put(evolve(row, **changed))
+

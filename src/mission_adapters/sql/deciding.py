@@ -1,0 +1,84 @@
+"""
+Letting a decision be made about a task on fresh rows, and keeping what it changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import define, evolve, field
+from sqlalchemy import select
+
+from mission_adapters.sql.loads import RUN, a_run
+from mission_adapters.sql.parts import Part
+from mission_adapters.sql.queue import COUNT
+from mission_adapters.sql.rows import insert_row, update_row
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.statements import Statement, value
+from mission_adapters.sql.tables import runs
+from mission_adapters.unit import Write
+from mission_core.events.model import Fact
+from mission_core.tasks.model import Task
+from mission_core.tasks.ports import Candidate, Change, Decide
+from mission_core.tasks.runs import Run
+
+LOCKED_RUN: Final = Statement(select(*RUN).where(runs.c.id == value("run")).with_for_update())
+
+
+@define
+class Done:
+    """
+    What the operations of a unit have done: writes of tasks, facts, and the result for an idempotency key. *parts*
+    are left to be done under the head row.
+    """
+
+    writes: list[Write] = field(factory=list)
+    parts: list[Part] = field(factory=list)
+    claimed: list[Task] = field(factory=list)
+    facts: list[Fact] = field(factory=list)
+    places: dict[UUID, UUID] = field(factory=dict)
+    result: Any = None
+    answer: Any = None
+
+
+def offer(dialect: str, task: Task, decide: Decide, done: Done) -> Steps[Change | None]:
+    """
+    Offer a locked task, with its run on fresh rows, to a decision.
+    """
+    run = None
+    if task.run is not None:
+        found = yield LOCKED_RUN(dialect, run=task.run.bytes)
+        run = a_run(found[0]) if found else None
+    change = yield from decided(dialect, task, run, decide, done)
+    return change
+
+
+def decided(dialect: str, task: Task, run: Run | None, decide: Decide, done: Done) -> Steps[Change | None]:
+    """
+    Let the decision be made, and keep it at once.
+    """
+    waits_for = (yield COUNT(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
+    change = decide(Candidate(task=task, run=run, open_dependencies=waits_for))
+    if change is None:
+        return None
+    if change.task is not None:
+        after = evolve(change.task, version=task.version + 1)
+        change = evolve(change, task=after)
+        yield from update_row(dialect, task, after)
+        done.writes.append(Write(before=task, after=after))
+    if change.run is not None and run is not None:
+        ended = evolve(change.run, version=run.version + 1)
+        change = evolve(change, run=ended)
+        yield from update_row(dialect, run, ended)
+    if change.beat is not None and run is not None:
+        yield from update_row(dialect, run, change.beat)
+    if change.new_run is not None:
+        yield from insert_row(dialect, change.new_run)
+        done.claimed.append(task)
+    done.facts += change.facts
+    done.places[task.id] = task.board
+    done.result = done.result or change.result
+    return change
+
+

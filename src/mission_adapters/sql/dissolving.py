@@ -1,0 +1,249 @@
+"""
+Dissolving a board: all that hangs on it goes, or goes over to another board, by statements of which none names a row.
+
+What may be waited for is locked before the organization's head row is: the board, its agents and their keys, its
+tasks, each in the order of ids. What stands under the head row (the queue, the tallies) is changed under it, and the
+tasks last of all, for the others are found by them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Executable, Select, Table, delete, func, select, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mission_adapters.sql.deciding import Done, offer
+from mission_adapters.sql.loads import TASK, a_task
+from mission_adapters.sql.mapping import id_from
+from mission_adapters.sql.parts import Change, Part
+from mission_adapters.sql.plain import SHELVES, going
+from mission_adapters.sql.pulses import added_up
+from mission_adapters.sql.rows import lock_row
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
+from mission_adapters.sql.tables import (
+    agents,
+    api_keys,
+    boards,
+    dependencies,
+    marks,
+    numbers,
+    pulses,
+    queue,
+    runs,
+    tasks,
+)
+from mission_adapters.sql.tallies import COUNTED
+from mission_adapters.unit import DissolveOf, going_with
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board
+from mission_core.ids import TaskId
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.ports import Bereft, Candidate
+from mission_core.tasks.ports import Change as Decided
+from mission_core.values import micros
+
+if TYPE_CHECKING:
+    from mission_core.kinds import Kind
+
+# Named as nothing else in a flush, for parts of a flush may be asked together.
+_board: Final = value("dissolved")
+_heir: Final = value("heir")
+_at: Final = value("dissolved_at", int)
+_owner: Final = value("owner")
+_agents: Final = select(agents.c.id).where(agents.c.board == _board)
+_tasks: Final = select(tasks.c.id).where(tasks.c.board == _board)
+
+
+def _held(found: Select[Any], column: Any) -> Statement:
+    """
+    How many rows there are, all of which stay locked.
+    """
+    return Statement(select(func.count()).select_from(found.order_by(column).with_for_update().subquery("held")))
+
+
+HOLD_AGENTS: Final = _held(_agents, agents.c.id)
+HOLD_KEYS: Final = _held(select(api_keys.c.id).where(api_keys.c.agent.in_(_agents)), api_keys.c.id)
+HOLD_TASKS: Final = _held(_tasks, tasks.c.id)
+
+_gone: Final = tasks.alias("gone")
+WAITED_FOR: Final = Statement(
+    select(dependencies.c.task, dependencies.c.depends_on)
+    .select_from(
+        dependencies.join(_gone, _gone.c.id == dependencies.c.depends_on).join(tasks, tasks.c.id == dependencies.c.task)
+    )
+    .where(_gone.c.board == _board, tasks.c.board != _board)
+)
+IN_HAND: Final = Statement(
+    select(tasks.c.id).where(
+        tasks.c.organization == _owner,
+        tasks.c.assignee_key.in_(select(agents.c.name_key).where(agents.c.board == _board)),
+        tasks.c.board != _board,
+        tasks.c.run.is_not(None) | (tasks.c.status == Status.IN_PROGRESS.value),
+    )
+)
+BEREFT: Final = Statement(
+    select(*TASK)
+    .where(among(tasks.c.id, "bereft", Ids()), tasks.c.board != _board)
+    .order_by(tasks.c.id)
+    .with_for_update(of=tasks)
+)
+
+_labels: Final = union_all(
+    *(
+        select(shelf.table.c.id).where(shelf.table.c.organization == _owner)
+        for kind, shelf in SHELVES.items()
+        if kind.carried
+    )
+)
+REMOVALS: Final = tuple(
+    Statement(each)
+    for each in (
+        delete(runs).where(runs.c.task.in_(_tasks)),
+        delete(marks).where(marks.c.mark.in_(_labels), marks.c.task.in_(_tasks)),
+        delete(dependencies).where(dependencies.c.task.in_(_tasks)),
+        delete(dependencies).where(dependencies.c.depends_on.in_(_tasks)),
+        delete(api_keys).where(api_keys.c.agent.in_(_agents)),
+        delete(agents).where(agents.c.board == _board),
+    )
+)
+_over: Final[dict[str, Any]] = {"board": _heir, "updated_at": _at}
+HAND_OVERS: Final = tuple(
+    Statement(each)
+    for each in (
+        update(runs).where(runs.c.task.in_(_tasks)).values(board=_heir),
+        update(agents).where(agents.c.board == _board).values(**_over, lead=0, version=agents.c.version + 1),
+    )
+)
+LAST: Final = (
+    Statement(delete(numbers).where(numbers.c.scope == _board)),
+    Statement(delete(boards).where(boards.c.id == _board)),
+)
+
+
+def dissolve(dialect: str, wish: DissolveOf, done: Done) -> Steps[None]:
+    """
+    Dissolve a board.
+
+    Raises:
+        StaleWrite: If the board has another version by now.
+    """
+    board, heir = wish.board, wish.heir
+    given: dict[str, Any] = {"dissolved": board.id.bytes, "owner": board.organization.bytes}
+    yield from lock_row(dialect, Board, board.id, board.version, exclusive=True)
+    ((staff,),) = yield HOLD_AGENTS(dialect, **given)
+    yield HOLD_KEYS(dialect, **given)
+    ((work,),) = yield HOLD_TASKS(dialect, **given)
+    if heir is None:
+        yield from _bereave(dialect, wish, given, done)
+        removed: tuple[type, ...] = (Board, Agent, Task)
+        changes = REMOVALS
+    else:
+        given |= {"heir": heir.id.bytes, "dissolved_at": micros(wish.at)}
+        removed, changes = (Board,), HAND_OVERS
+    for kind in going_with(*removed):
+        yield _with_board(kind, *removed).count(dialect, **given)
+    for change in (*changes, *LAST):
+        yield change.count(dialect, **given)
+    done.parts += _under_the_head(dialect, handed_over=heir is not None, given=given)
+    done.facts += wish.end.told(tasks=work, agents=staff)
+
+
+def _bereave(dialect: str, wish: DissolveOf, given: dict[str, Any], done: Done) -> Steps[None]:
+    """
+    Offer the tasks of other boards that lose by it: what they depend on, or whoever has them in hand.
+    """
+    waited_for: dict[bytes, set[TaskId]] = defaultdict(set)
+    for task, depends_on in (yield WAITED_FOR(dialect, **given)):
+        waited_for[task].add(id_from(depends_on))
+    in_hand = {row[0] for row in (yield IN_HAND(dialect, **given))}
+    if not (waited_for or in_hand):
+        return
+    for row in (yield BEREFT(dialect, **given, bereft=[*waited_for.keys() | in_hand])):
+        task = a_task(row)
+        depends_on = frozenset(waited_for[task.id.bytes])
+        decide = partial(_bereaved, wish, depends_on, task.id.bytes in in_hand)
+        yield from offer(dialect, task, decide, done)
+
+
+def _bereaved(
+    wish: DissolveOf, depends_on: frozenset[TaskId], unmanned: bool, candidate: Candidate
+) -> Decided | None:
+    return wish.end.bereave(Bereft(candidate=candidate, depends_on=depends_on, unmanned=unmanned))
+
+
+@shaped
+def _with_board(kind: Kind[Any], *entities: type) -> Executable:
+    ids: dict[type, Any] = {Board: _board, Agent: _agents, Task: _tasks}
+    return delete(SHELVES[kind].table).where(going(kind, {entity: ids[entity] for entity in entities}))
+
+
+def _under_the_head(dialect: str, *, handed_over: bool, given: dict[str, Any]) -> Iterable[Part]:
+    if handed_over:
+        yield Part(_queue_goes_over, (), given)
+        for table, _ in COUNTED:
+            yield Part(_count_goes_over, (dialect, table), given)
+        yield Part(_pulses_go_over, (dialect,), given)
+    else:
+        yield Part(_queue_goes, (), given)
+    for table, _ in COUNTED:
+        yield Part(_count_goes, (table,), given)
+    yield Part(_pulses_go, (), given)
+    yield Part(_tasks_go_over if handed_over else _tasks_go, (), given)
+
+
+def _queue_goes() -> Change:
+    return delete(queue).where(queue.c.task.in_(_tasks))
+
+
+def _queue_goes_over() -> Change:
+    return update(queue).where(queue.c.task.in_(_tasks)).values(board=_heir)
+
+
+def _count_goes(table: Table) -> Change:
+    return delete(table).where(table.c.organization == _owner, table.c.board == _board)
+
+
+def _count_goes_over(dialect: str, table: Table) -> Change:
+    """
+    What was counted on the board, added to what is counted on its heir.
+    """
+    make = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    cells = select(*(_heir if column.name == "board" else column for column in table.c)).where(
+        table.c.organization == _owner, table.c.board == _board
+    )
+    more = {"amount": table.c.amount + make.excluded.amount}
+    counted: Change = make.from_select([column.name for column in table.c], cells).on_conflict_do_update(
+        index_elements=table.primary_key.columns, set_=more
+    )
+    return counted
+
+
+def _pulses_go() -> Change:
+    return delete(pulses).where(pulses.c.organization == _owner, pulses.c.place == _board)
+
+
+def _pulses_go_over(dialect: str) -> Change:
+    """
+    What happened on the board, as if it had happened on its heir.
+    """
+    make = (postgresql if dialect == "postgresql" else sqlite).insert(pulses)
+    cells = select(*(_heir if column.name == "place" else column for column in pulses.c)).where(
+        pulses.c.organization == _owner, pulses.c.place == _board
+    )
+    counted: Change = make.from_select([column.name for column in pulses.c], cells).on_conflict_do_update(
+        index_elements=pulses.primary_key.columns, set_=added_up(make.excluded)
+    )
+    return counted
+
+
+def _tasks_go() -> Change:
+    return delete(tasks).where(tasks.c.board == _board)
+
+
+def _tasks_go_over() -> Change:
+    return update(tasks).where(tasks.c.board == _board).values(**_over, version=tasks.c.version + 1)

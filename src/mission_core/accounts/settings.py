@@ -1,0 +1,169 @@
+"""
+Settings of an organization: texts by their keys. What a key means, and what holds where it is not set, is for those
+who read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, field, frozen
+
+from mission_core.accounts.model import Principal, Role, require
+from mission_core.errors import Conflict, NotFound, StaleWrite, VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import OrganizationId, SettingId
+from mission_core.kinds import Kind
+from mission_core.values import aware, text
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+LONGEST_VALUE: Final = 100_000
+
+
+class SettingNotFound(NotFound):
+    """
+    Nothing is set under this key.
+    """
+
+    def __str__(self) -> str:
+        return "Setting not found or already at default"
+
+
+class SettingTaken(Conflict):
+    """
+    Something is set under this key already.
+    """
+
+    def __str__(self) -> str:
+        return "this setting was made by somebody else"
+
+
+@frozen(kw_only=True)
+class Setting:
+    """
+    What is set under a key, and by whom. Its value may be a secret, and shows in no fact.
+    """
+
+    id: SettingId
+    organization: OrganizationId
+    key: str = field(validator=text(least=1, most=200))
+    value: str = field(validator=text(most=LONGEST_VALUE), repr=False)
+    updated_by: str
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+
+SETTINGS: Final = Kind(
+    entity=Setting, name="settings", missing=SettingNotFound, unique={("key",): SettingTaken}
+)
+
+
+@frozen(kw_only=True)
+class SettingsChanged(Fact):
+    """
+    Something was set under these keys.
+    """
+
+    kind = "settings.changed"
+    about = "organization"
+
+    organization: OrganizationId
+    keys: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class SettingReset(Fact):
+    """
+    Nothing is set under this key any more.
+    """
+
+    kind = "settings.reset"
+    about = "organization"
+
+    organization: OrganizationId
+    key: str
+
+
+@frozen(kw_only=True)
+class ChangeSettings:
+    """
+    Set these values under their keys, all or none.
+    """
+
+    values: Mapping[str, str] = field(repr=False)
+
+
+@frozen(kw_only=True)
+class ResetSetting:
+    """
+    Set nothing under a key any more.
+    """
+
+    key: str
+    expects: int | None = None
+
+
+async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSettings) -> tuple[str, ...]:
+    """
+    Set values under their keys.
+
+    Returns:
+        The keys.
+
+    Raises:
+        RoleTooLow: If the principal is no admin.
+        InvalidField: If a key or value cannot be kept.
+    """
+    require(principal, Role.ADMIN)
+    now, keys = ports.clock.now(), tuple(cmd.values)
+    async with ports.unit(principal) as unit:
+        rows = unit.rows(SETTINGS)
+        known = {each.key: each for each in await rows.every()}
+        for key, value in cmd.values.items():
+            if key in known:
+                rows.save(evolve(known[key], value=value, updated_by=principal.actor.name, updated_at=now))
+            else:
+                rows.add(
+                    Setting(
+                        id=SettingId(ports.ids.new()), organization=principal.organization, key=key, value=value,
+                        updated_by=principal.actor.name, updated_at=now,
+                    )
+                )  # fmt: skip
+        if keys:
+            unit.record(SettingsChanged(organization=principal.organization, keys=keys, at=now))
+        unit.result(principal.organization)
+        try:
+            await unit.commit()
+        except SettingTaken:
+            raise StaleWrite("setting", principal.organization) from None  # by somebody else in this very moment
+    return keys
+
+
+async def reset_setting(ports: Ports, principal: Principal, cmd: ResetSetting) -> Setting:
+    """
+    Set nothing under a key any more.
+
+    Returns:
+        What was set.
+
+    Raises:
+        RoleTooLow: If the principal is no admin.
+        SettingNotFound: If nothing was.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.ADMIN)
+    async with ports.unit(principal) as unit:
+        rows = unit.rows(SETTINGS)
+        found = await rows.find(key=cmd.key)
+        if found is None:
+            raise SettingNotFound
+        if cmd.expects is not None and cmd.expects != found.version:
+            raise VersionMismatch(cmd.expects, found.version)
+        rows.remove(found)
+        unit.record(SettingReset(organization=principal.organization, key=cmd.key, at=ports.clock.now()))
+        await unit.commit()
+    return found

@@ -1,0 +1,243 @@
+"""
+Groups of boards that belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import asdict, evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.accounts.model import Principal, Role, require
+from mission_core.boards.model import handle_from
+from mission_core.errors import InvalidField, NotFound, VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import GroupId, GroupNumber, OrganizationId
+from mission_core.kinds import Kind
+from mission_core.values import ABSENT, Absent, aware, text
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+class GroupNotFound(NotFound):
+    """
+    This organization has no such group.
+    """
+
+    def __str__(self) -> str:
+        return "Board group not found"
+
+
+@frozen(kw_only=True)
+class BoardGroup:
+    """
+    A group of boards. Its version also rises when a board joins it.
+    """
+
+    id: GroupId
+    number: GroupNumber
+    organization: OrganizationId
+    name: str = field(validator=text(most=200))
+    slug: str = field(validator=text(least=1, most=200))
+    description: str | None = field(default=None, validator=optional(text(most=5000)))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+    def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardGroup, GroupUpdated]:
+        """
+        The group with these fields changed.
+
+        Raises:
+            InvalidField: If a value cannot be kept.
+        """
+        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
+        return evolve(self, **changes, updated_at=at), GroupUpdated(group=self.id, changed=changed, at=at)
+
+
+GROUPS: Final = Kind(entity=BoardGroup, name="board_groups", missing=GroupNotFound)
+
+
+@frozen(kw_only=True)
+class GroupCreated(Fact):
+    """
+    A group was made.
+    """
+
+    kind = "group.created"
+    about = "group"
+
+    group: GroupId
+    number: int
+    name: str
+
+
+@frozen(kw_only=True)
+class GroupUpdated(Fact):
+    """
+    Fields of a group changed.
+    """
+
+    kind = "group.updated"
+    about = "group"
+
+    group: GroupId
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class GroupDeleted(Fact):
+    """
+    A group was removed; its boards stand alone.
+    """
+
+    kind = "group.deleted"
+    about = "group"
+
+    group: GroupId
+    number: int
+    name: str
+
+
+@frozen(kw_only=True)
+class CreateGroup:
+    """
+    Make a group. A blank slug is made of the name.
+    """
+
+    name: str
+    slug: str = ""
+    description: str | None = None
+
+
+@frozen(kw_only=True)
+class UpdateGroup:
+    """
+    Change the named fields of a group. A blank slug is made of the name it then has.
+    """
+
+    group: GroupId
+    expects: int | None = None
+    name: str | Absent = ABSENT
+    slug: str | Absent = ABSENT
+    description: str | Absent | None = ABSENT
+
+
+@frozen(kw_only=True)
+class DeleteGroup:
+    """
+    Remove a group.
+    """
+
+    group: GroupId
+    expects: int | None = None
+
+
+async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> BoardGroup:
+    """
+    Make a group.
+
+    Raises:
+        RoleTooLow: If the principal is no admin.
+    """
+    require(principal, Role.ADMIN)
+    now, id = ports.clock.now(), GroupId(ports.ids.new())
+    (number,) = await ports.numbers.draw((principal.organization, "group"))
+    async with ports.unit(principal) as unit:
+        group = unit.rows(GROUPS).add(
+            BoardGroup(
+                id=id,
+                number=GroupNumber(number),
+                organization=principal.organization,
+                name=cmd.name,
+                slug=_slug(cmd.slug, cmd.name, id),
+                description=cmd.description,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        unit.record(GroupCreated(group=id, number=number, name=group.name, at=now))
+        unit.result(id)
+        await unit.commit()
+    return group
+
+
+async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> BoardGroup:
+    """
+    Change the named fields of a group.
+
+    Raises:
+        GroupNotFound: If this organization has none.
+        RoleTooLow: If the principal is no admin.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.ADMIN)
+    async with ports.unit(principal) as unit:
+        group = await _expected(unit, cmd)
+        given = asdict(cmd, recurse=False)
+        changes = {name: given[name] for name in ("name", "slug", "description") if given[name] is not ABSENT}
+        if "slug" in changes:
+            changes["slug"] = _slug(changes["slug"], changes.get("name", group.name), group.id)
+        group, updated = group.edit(changes, at=ports.clock.now())
+        group = unit.rows(GROUPS).save(group)
+        unit.record(updated)
+        await unit.commit()
+    return group
+
+
+async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> BoardGroup:
+    """
+    Remove a group. Its boards stay, each for itself.
+
+    Raises:
+        GroupNotFound: If this organization has none.
+        RoleTooLow: If the principal is no admin.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.ADMIN)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        group = await _expected(unit, cmd)
+        for board in await unit.boards.of_group(group.id):
+            alone, updated = board.edit({"group": None}, at=now)
+            unit.boards.save(alone)
+            unit.record(updated)
+        unit.rows(GROUPS).remove(group)
+        unit.record(GroupDeleted(group=group.id, number=group.number, name=group.name, at=now))
+        await unit.commit()
+    return group
+
+
+async def join_group(unit: UnitOfWork, group: GroupId | Absent | None) -> None:
+    """
+    Rely on the group that a board joins, if it joins one. The group's version rises, so that whoever removes it at
+    the same time sees this board.
+
+    Raises:
+        GroupNotFound: If this organization has none.
+    """
+    if group is not None and not isinstance(group, Absent):
+        unit.rely_on(await unit.rows(GROUPS).get(group), bump=True)
+
+
+async def _expected(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGroup:
+    group = await unit.rows(GROUPS).get(cmd.group)
+    if cmd.expects is not None and cmd.expects != group.version:
+        raise VersionMismatch(cmd.expects, group.version)
+    return group
+
+
+def _slug(given: str, name: str, id: GroupId) -> str:
+    """
+    The slug as given, else what the name suggests, else a part of the id.
+    """
+    if given.strip():
+        return given.strip()
+    try:
+        return handle_from(name, most=200)
+    except InvalidField:
+        return id.hex[-8:]

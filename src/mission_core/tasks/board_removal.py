@@ -1,0 +1,95 @@
+"""
+Removing a board: with the work on it, or with that handed over to the general board.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attrs import evolve, field, frozen
+
+from mission_core.accounts.model import Principal, Role, require, require_no_agent
+from mission_core.boards.defining import unbind_fields
+from mission_core.boards.model import GENERAL, Board, BoardDeleted, BoardNotFound, GeneralNotDeleted
+from mission_core.errors import VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId, BoardNumber
+from mission_core.tasks.facts import TaskUpdated
+from mission_core.tasks.leaving import given_back
+from mission_core.tasks.ports import Bereft, Change
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+
+@frozen(kw_only=True)
+class DeleteBoard:
+    """
+    Remove a board with its tasks and agents; or *hand_over* those to the general board, with the tickets they have.
+    """
+
+    board: BoardId | BoardNumber
+    expects: int | None = None
+    hand_over: bool = False
+
+
+async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> Board:
+    """
+    Remove a board. Its leases end with its tasks, and what depended on these from other boards no longer does. What
+    is handed over keeps its leases; who led the board does not lead the general one.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        GeneralNotDeleted: If it is the general one.
+        RoleTooLow: If the principal may not write, or is an agent.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    require_no_agent(principal)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        board = await unit.boards.get(cmd.board)
+        if cmd.expects is not None and cmd.expects != board.version:
+            raise VersionMismatch(cmd.expects, board.version)
+        if board.handle == GENERAL:
+            raise GeneralNotDeleted
+        heir = None
+        if cmd.hand_over:
+            heir = await unit.boards.find_handle(GENERAL)
+            if heir is None:
+                raise BoardNotFound
+        await unbind_fields(unit, board.id)
+        unit.boards.dissolve(board, BoardEnd(board, heir, at=now), heir=heir, at=now)
+        await unit.commit()
+    return board
+
+
+@frozen
+class BoardEnd:
+    """
+    What follows from a board's end: nobody waits for what is gone, and what its agents have in hand elsewhere goes
+    back to the queue.
+    """
+
+    board: Board
+    heir: Board | None = None
+    at: datetime = field(kw_only=True)
+
+    def bereave(self, bereft: Bereft) -> Change | None:
+        change = (given_back(bereft.candidate, at=self.at) if bereft.unmanned else None) or Change()
+        if not bereft.depends_on:
+            return change if change.task else None
+        task = change.task or bereft.candidate.task
+        left = tuple(each for each in task.depends_on if each not in bereft.depends_on)
+        updated = TaskUpdated(task=task.id, changed=("depends_on",), at=self.at)
+        return evolve(
+            change, task=evolve(task, depends_on=left, updated_at=self.at), facts=(*change.facts, updated)
+        )
+
+    def told(self, *, tasks: int, agents: int) -> tuple[Fact, ...]:
+        deleted = BoardDeleted(
+            board=self.board.id, number=self.board.number, name=self.board.name, tasks=tasks, agents=agents,
+            handed_to=self.heir.id if self.heir else None, at=self.at,
+        )  # fmt: skip
+        return (deleted,)
