@@ -82,7 +82,9 @@ class BoardEnd:
             return change if change.task else None
         task = change.task or bereft.candidate.task
         left = tuple(each for each in task.depends_on if each not in bereft.depends_on)
-        updated = TaskUpdated(task=task.id, changed=("depends_on",), at=self.at)
+        updated = TaskUpdated(
+            task=task.id, board=task.board, title=task.title, changed=("depends_on",), at=self.at
+        )
         return evolve(
             change, task=evolve(task, depends_on=left, updated_at=self.at), facts=(*change.facts, updated)
         )
