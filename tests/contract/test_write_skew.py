@@ -13,18 +13,27 @@ from attrs import evolve, field, frozen
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import TooManyAgents
-from mission_core.agents.use_cases import CreateAgent, RegisterAgent, create_agent, register_agent
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    RegisterAgent,
+    UpdateAgent,
+    create_agent,
+    register_agent,
+    update_agent,
+)
 from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
 from mission_core.ports import perform
+from mission_core.tasks.actors import AssigneeElsewhere, OnlyLeadsMove
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Blocked, DependencyCycle, GateClosed, Status, Task
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
+    Manner,
     UpdateTask,
     create_task,
     delete_task,
@@ -260,6 +269,73 @@ async def test_work_assigned_while_its_dependency_is_reopened_is_not_handed_out(
     assert isinstance(answers[0], Blocked | Task)
     assert not isinstance(answers[1], Exception)
     assert await world.claim(agent="ada") is None
+
+
+@BOTH_ORDERS
+async def test_what_was_handed_out_and_gains_a_dependency_while_that_is_reopened_comes_back(world, last):
+    """
+    Reopening takes back what was assigned; only who names it afterwards keeps the work assigned.
+    """
+    upstream = await world.task("upstream", status=Status.DONE)
+    dependent = await world.task("dependent", assignee="ada")
+    reopen = update_task, UpdateTask(task=upstream.id, status=Status.INBOX)
+    answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+    entries = await world.ports.log.read(world.me.organization)
+    told = [entry for entry in entries if entry.kind == "task.updated"]
+    sent_back = (await world.fresh(dependent)).assignee is None
+
+    assert ["Task", "Task"] == kinds(answers)
+    assert sent_back is (told[-1].subject == upstream.id)
+
+
+@BOTH_ORDERS
+async def test_nothing_is_assigned_to_who_left_the_board_meanwhile(world, last):
+    """
+    Whoever is first: the work is assigned while the agent is there, or refused.
+    """
+    agent, task = await world.agent(board=world.board.id), await world.task()
+    leave = update_agent, UpdateAgent(agent=agent.id, board=(await world.another_board()).id)
+    assign = update_task, UpdateTask(task=task.id, assignee=agent.id, manner=Manner.TEAM)
+    answers = await at_once(world, assign, leave, last=last)
+    facts = [kind for kind in await world.facts() if kind in ("task.assigned", "agent.updated")]
+    expected = ["agent.updated"] if isinstance(answers[0], AssigneeElsewhere) else ["task.assigned", "agent.updated"]
+
+    assert not isinstance(answers[1], Exception)
+    assert expected == facts
+
+
+@BOTH_ORDERS
+async def test_no_review_goes_to_a_lead_that_leaves_meanwhile(world, last):
+    """
+    What enters a review relies on the lead it goes to.
+    """
+    lead, task = await world.agent("lea", board=world.board.id, lead=True), await world.task()
+    leave = update_agent, UpdateAgent(agent=lead.id, board=(await world.another_board()).id)
+    submit = update_task, UpdateTask(task=task.id, status=Status.REVIEW, manner=Manner.TEAM)
+    await at_once(world, submit, leave, last=last)
+    facts = [kind for kind in await world.facts() if kind in ("task.moved", "agent.updated")]
+    assigned = (await world.fresh(task)).assignee is not None
+
+    assert assigned is (facts == ["task.moved", "agent.updated"])
+
+
+@BOTH_ORDERS
+async def test_a_worker_moves_nothing_where_that_became_the_leads_meanwhile(world, last):
+    """
+    Moving relies on the rule of the board that leaves it to leads.
+    """
+    worker, task = await world.principal(board=world.board.id), await world.task(assignee="ada")
+    rule = update_board, UpdateBoard(board=world.board.id, gates={"only_lead_can_change_status": True})
+
+    async def move(ports, principal, command):
+        return await update_task(ports, worker, command)
+
+    answers = await at_once(world, (move, UpdateTask(task=task.id, status=Status.DONE)), rule, last=last)
+    facts = [kind for kind in await world.facts() if kind in ("task.moved", "board.updated")]
+
+    expected = ["board.updated"] if isinstance(answers[0], OnlyLeadsMove) else ["task.moved", "board.updated"]
+
+    assert expected == facts
 
 
 async def test_a_lead_does_not_pass_its_boards_limit(world):
