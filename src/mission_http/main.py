@@ -129,6 +129,21 @@ def import_fleet(
     _import(lambda ports: import_fleet(ports, file), settings_from(data_dir=data_dir, database_url=database_url), json)
 
 
+@imports.command(name="boards")
+def import_boards(
+    url: str, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
+) -> None:
+    """
+    Take in the PostgreSQL of a Boards installation, which is only read, and report what was skipped and why.
+    """
+    try:
+        from mission_adapters.importing.boards import import_boards
+    except ModuleNotFoundError as e:
+        raise SettingsError("import boards needs the extra: pip install 'mission-control[postgres]'") from e
+
+    _import(lambda ports: import_boards(ports, url), settings_from(data_dir=data_dir, database_url=database_url), json)
+
+
 def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_json: bool) -> None:
     async def taken() -> Report:
         from mission_http.wiring import store_ports

@@ -21,7 +21,8 @@ from attrs import define, frozen
 
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
-from mission_core.boards.model import GateSet
+from mission_core.agents.use_cases import CreateAgent, create_agent
+from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
 from mission_core.tasks.use_cases import CreateTask, create_task
@@ -31,7 +32,10 @@ from tests import postgres
 from tests.bench import bare
 from tests.bench.load import Measured, Step, measure, request_bytes
 
-AGENTS = 100
+AGENTS = 2000
+ONE_BOARD = 1000
+"""How many tasks stand on the board whose snapshot is taken, however many there are elsewhere."""
+GROWTH = 1.5
 AT_ONCE = 64
 PORT = 18_765
 
@@ -51,7 +55,8 @@ class Operation:
 @define
 class World:
     """
-    A served database: its keys, one board without gates, and agents with tokens.
+    A served database: its key, one board without gates with all its tasks, another with `ONE_BOARD`, and agents with
+    tokens.
     """
 
     port: int
@@ -59,6 +64,7 @@ class World:
     key: str
     project: int
     board: str
+    small: str
     tasks: int
     agents: list[tuple[str, str]]
 
@@ -71,30 +77,53 @@ class World:
             return answer
 
 
-async def seed(settings: Settings, tasks: int) -> tuple[int, str]:
+@frozen
+class Seeded:
     """
-    Make the board and its tasks through the core; the answer is the board's number and id.
+    What was made before the server starts.
+    """
+
+    board: Board
+    small: Board
+    agents: list[tuple[str, str]]
+
+
+async def seed(settings: Settings, tasks: int) -> Seeded:
+    """
+    Make the boards, their tasks and the agents through the core.
     """
     async with store_ports(settings) as ports:
         organization = await found_organization(ports, slug="default")
         who = System(organization=organization.id, name="seed", display="Seed")
         gates = GateSet(require_approval_for_done=False)
         board = await create_board(ports, who, CreateBoard(name="Bench", gates=gates))
-        numbers = iter(range(tasks))
+        small = await create_board(ports, who, CreateBoard(name="Snapshot", gates=gates))
+        places = itertools.chain(((board, n) for n in range(tasks)), ((small, n) for n in range(ONE_BOARD)))
+        names = iter([f"bench-{n}" for n in range(AGENTS)])
+        agents: list[tuple[str, str]] = []
 
         async def work(ports: Ports) -> None:
-            for n in numbers:
+            for place, n in places:
                 body = {"title": f"Task {n}", "description": "What is to be done, in some words. " * 4}
                 priority = ("low", "medium", "high")[n % 3]
-                await create_task(ports, who, CreateTask(board=board.id, priority=priority, tags=("bench",), **body))
+                await create_task(ports, who, CreateTask(board=place.id, priority=priority, tags=("bench",), **body))
+
+        async def staff(ports: Ports) -> None:
+            for name in names:
+                made = await create_agent(ports, who, CreateAgent(name=name, role="coder"))
+                agents.append((name, str(made.token)))
 
         await asyncio.gather(*(work(ports) for _ in range(AT_ONCE)))
-        return int(board.number), str(board.id)
+        await asyncio.gather(*(staff(ports) for _ in range(AT_ONCE)))
+        return Seeded(board, small, agents)
 
 
 def fleet_operations(world: World) -> list[Operation]:
     key = {"x-api-key": world.key}
     agents = [{"x-api-key": token} for _, token in world.agents]
+
+    def get(path: str) -> bytes:
+        return request_bytes("GET", path, key)
 
     def post(path: str, body: object, headers: dict[str, str] = key, method: str = "POST") -> bytes:
         return request_bytes(method, path, headers, json.dumps(body).encode())
@@ -123,6 +152,20 @@ def fleet_operations(world: World) -> list[Operation]:
         ),
         Operation("claim and complete", claim, writes=True, count=min(450, world.tasks // 2)),
         Operation("agent heartbeat", heartbeat, writes=True),
+        Operation(
+            "comment",
+            lambda n: [post(f"/api/tasks/{n % world.tasks + 1}/comments", {"content": "It goes on well."})],
+            writes=True,
+        ),
+        Operation(
+            "list comments",
+            lambda n: [get(f"/api/tasks/{n % min(world.tasks, 500) + 1}/comments")],
+        ),
+        Operation("list 50 agents", lambda n: [get("/api/agents?limit=50")], count=800),
+        Operation("search a word", lambda n: [get(f"/api/search?q=Task%20{n % 900}")], count=200),
+        Operation("workload", lambda n: [get("/api/workload")], count=400),
+        Operation("outcomes of a day", lambda n: [get("/api/tasks/outcomes?timeframe=day")], count=400),
+        Operation("dashboard numbers", lambda n: [get("/api/status?action=dashboard")], count=200),
     ]
 
 
@@ -161,6 +204,21 @@ def boards_operations(world: World) -> list[Operation]:
         ),
         Operation("claim and complete", claim, writes=True, count=min(450, world.tasks // 2)),
         Operation("agent heartbeat", heartbeat, writes=True),
+        Operation(
+            "comment",
+            lambda n: [post(f"{tasks}/{ids[n % len(ids)]}/comments", {"message": "It goes on well."})],
+            writes=True,
+        ),
+        Operation(
+            f"snapshot of {ONE_BOARD}",
+            lambda n: [request_bytes("GET", f"/api/v1/boards/{world.small}/snapshot", user)],
+            count=100,
+        ),
+        Operation(
+            "metrics of a week",
+            lambda n: [request_bytes("GET", "/api/v1/metrics/dashboard?range_key=7d", user)],
+            count=200,
+        ),
     ]
 
 
@@ -170,10 +228,18 @@ def _all_tasks(world: World, path: str) -> Iterator[dict[str, object]]:
     yield from answer
 
 
-def bench(title: str, database_url: str, tasks: int, dialects: list[str], folder: Path) -> None:
+Figures = dict[tuple[str, str, str], float]
+"""CPU milliseconds by store, dialect and operation."""
+
+
+def bench(title: str, database_url: str, tasks: int, folder: Path) -> Figures:
+    """
+    Measure everything over one database.
+    """
+    figures: Figures = {}
     settings = settings_from({}, data_dir=folder, database_url=database_url)
     began = time.perf_counter()
-    project, board = asyncio.run(seed(settings, tasks))
+    seeded = asyncio.run(seed(settings, tasks))
     print(f"\n{title}, {tasks:,} tasks (made in {time.perf_counter() - began:.0f} s)")
     command = [sys.executable, "-m", "mission_http.main", "serve", "--port", str(PORT)]
     command += ["--database-url", database_url, "--data-dir", str(folder)]
@@ -181,23 +247,26 @@ def bench(title: str, database_url: str, tasks: int, dialects: list[str], folder
     try:
         assert server.stdout is not None
         assert "listens" in server.stdout.readline()
-        world = World(PORT, server.pid, settings.api_key, project, board, tasks, [])
-        for n in range(AGENTS):
-            made = world.call("POST", "/api/agents", {"name": f"bench-{n}", "role": "coder"})
-            world.agents.append((f"bench-{n}", str(made["agent_token"])))
+        board, small = seeded.board, seeded.small
+        places = (int(board.number), str(board.id), str(small.id))
+        world = World(PORT, server.pid, settings.api_key, *places, tasks, seeded.agents)
         if database_url.startswith("postgres"):
             bare.analyze(database_url)
         floor = bare.transaction(database_url, folder)
         print(f"a bare durable transaction through the same driver: {floor:.3f} ms of CPU")
-        for dialect in dialects:
-            operations = fleet_operations(world) if dialect == "fleet" else boards_operations(world)
-            _report(dialect, operations, world, floor, folder)
+        for dialect, operations in (("fleet", fleet_operations), ("boards", boards_operations)):
+            for name, cpu_ms in _report(dialect, operations(world), world, floor, folder).items():
+                figures[title, dialect, name] = cpu_ms
     finally:
         server.terminate()
         server.wait()
+    return figures
 
 
-def _report(dialect: str, operations: list[Operation], world: World, floor: float, folder: Path) -> None:
+def _report(
+    dialect: str, operations: list[Operation], world: World, floor: float, folder: Path
+) -> dict[str, float]:
+    measured: dict[str, float] = {}
     print(f"{dialect:<8}{'operation':<22}{'CPU ms':>8}{'req/s':>8}{'p50 ms':>8}{'p99 ms':>8}", end="")
     print(f"{'bare ms':>9}{'x bare':>8}{'x req/s':>8}{'x p50':>7}{'x p99':>7}{'x tx':>7}")
     for operation in operations:
@@ -209,6 +278,8 @@ def _report(dialect: str, operations: list[Operation], world: World, floor: floa
         print(f"{ours.percentile(0.5) / yardstick.percentile(0.5):>7.1f}", end="")
         print(f"{ours.percentile(0.99) / yardstick.percentile(0.99):>7.1f}", end="")
         print(f"{ours.cpu_ms / floor:>7.1f}" if operation.writes else f"{'':>7}", flush=True)
+        measured[operation.name] = ours.cpu_ms
+    return measured
 
 
 async def _measured(operation: Operation, port: int, pid: int) -> tuple[Measured, list[bytes]]:
@@ -268,16 +339,29 @@ def _wait_for(port: int) -> None:
 def main() -> None:
     sizes = [1000] if "--small" in sys.argv else [1000, 100_000]
     print("CPU ms is the server process's own, user and system, divided by requests; 16 connections.")
+    every: list[Figures] = []
     with tempfile.TemporaryDirectory() as name, postgres.running() as server:
         for size in sizes:
-            dialects = ["fleet", "boards"] if size == 1000 else ["fleet"]
             folder = Path(name) / f"sqlite-{size}"
             folder.mkdir()
-            bench("SQLite", f"sqlite:///{folder / 'bench.db'}", size, dialects, folder)
+            figures = bench("SQLite", f"sqlite:///{folder / 'bench.db'}", size, folder)
             with postgres.empty_database(server) as url:
                 folder = Path(name) / f"postgres-{size}"
                 folder.mkdir()
-                bench("PostgreSQL", url, size, dialects, folder)
+                figures |= bench("PostgreSQL", url, size, folder)
+            every.append(figures)
+    if len(every) > 1:
+        _compare(every[0], every[-1], sizes)
+
+
+def _compare(few: Figures, many: Figures, sizes: list[int]) -> None:
+    """
+    How much dearer each operation is with many tasks than with few.
+    """
+    print(f"\nCPU with {sizes[-1]:,} tasks by CPU with {sizes[0]:,}; beyond {GROWTH} it is marked")
+    for (store, dialect, name), cpu_ms in few.items():
+        ratio = many[store, dialect, name] / cpu_ms
+        print(f"{store:<11}{dialect:<8}{name:<22}{ratio:>7.2f}{' <--' if ratio > GROWTH else ''}")
 
 
 if __name__ == "__main__":

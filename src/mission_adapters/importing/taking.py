@@ -4,7 +4,7 @@ Taking entities in, a hundred at a time, so that it can be done again: what is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -22,6 +22,7 @@ from mission_core.ports import Ports, UnitOfWork
 BATCH: Final = 100
 Make = Callable[[], Any]
 Into = Callable[[UnitOfWork], Any]
+Finish = Callable[[Any], Awaitable[Any]]
 
 
 @define
@@ -48,6 +49,7 @@ class Taker:
     async def take(
         self, table: str, into: Into, rows: Iterable[tuple[object, Make]], *, numbered: str | None = None,
         highest: int = 0,
+        finish: Finish | None = None,
     ) -> None:
         """
         Take in what each row makes. A row that cannot be kept is left out and reported.
@@ -57,6 +59,7 @@ class Taker:
             rows: The id of each row in its own system, and what makes its entity.
             numbered: The kind of number the entities have. One whose number is taken gets a new one.
             highest: The highest number there; new ones are given out beyond it.
+            finish: What else an entity needs once it is known to be new, such as numbers it never had.
         """
         if numbered is not None:
             await self.ports.numbers.reach((self.organization, numbered, highest))
@@ -64,11 +67,11 @@ class Taker:
         while batch := list(islice(waiting, BATCH)):
             made = [each for row in batch if (each := self._made(table, *row)) is not None]
             try:
-                await self._keep(table, into, made, numbered)
+                await self._keep(table, into, made, numbered, finish)
             except Conflict:  # one of them; which one shows when they come alone
                 for each in made:
                     try:
-                        await self._keep(table, into, [each], numbered)
+                        await self._keep(table, into, [each], numbered, finish)
                     except Conflict as refusal:
                         self.report.skip(table, each[0], str(refusal) or "it would be there twice")
 
@@ -88,7 +91,14 @@ class Taker:
             return None
         return None if entity is None else (id, entity)
 
-    async def _keep(self, table: str, into: Into, made: list[tuple[object, Any]], numbered: str | None) -> None:
+    async def _keep(
+        self,
+        table: str,
+        into: Into,
+        made: list[tuple[object, Any]],
+        numbered: str | None,
+        finish: Finish | None,
+    ) -> None:
         taken, renumbered = 0, []
         async with self.ports.unit(self.principal) as unit:
             fresh = [each for each in made if await _found(into(unit), each[1].id) is None]
@@ -97,6 +107,8 @@ class Taker:
                     (number,) = await self.ports.numbers.draw((self.organization, numbered))
                     entity = evolve(entity, number=number)
                     renumbered.append(id)
+                if finish is not None:
+                    entity = await finish(entity)
                 into(unit).add(entity)
             taken = len(fresh)
             if taken:

@@ -1,0 +1,544 @@
+"""
+Importing the database of the Boards API's reference system: a PostgreSQL, which is only read.
+
+Ids and moments stay as they are; numbers and tickets, which nothing there has, are drawn in the order in which things
+were made. The organization that was made first becomes the default one here, whose id stays its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+from attrs import define, evolve, field
+
+from mission_adapters.importing.report import Report
+from mission_adapters.importing.taking import Taker, in_turn
+from mission_core.accounts.model import System, built_in_gateway
+from mission_core.agents.founding import found_organization
+from mission_core.agents.model import Agent, Presence
+from mission_core.agents.onboarding import ONBOARDINGS, Onboarding, Stage
+from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, FieldType, Visibility
+from mission_core.boards.groups import GROUPS, BoardGroup
+from mission_core.boards.model import Board, GateSet, handle_from, prefix_from
+from mission_core.boards.queries import BoardFilter
+from mission_core.boards.tags import TAGS, Tag
+from mission_core.errors import InvalidField
+from mission_core.events.model import Actor
+from mission_core.ids import (
+    AgentId,
+    AgentNumber,
+    BoardId,
+    BoardNumber,
+    CommentId,
+    CommentNumber,
+    FieldId,
+    GroupId,
+    GroupNumber,
+    OnboardingId,
+    OrganizationId,
+    TagId,
+    TaskId,
+    TaskNumber,
+)
+from mission_core.ports import Ports
+from mission_core.tasks.comments import COMMENTS, LONGEST_COMMENT, Comment
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.runs import Assignee
+from mission_core.values import EMPTY_OBJECT, JsonText, canonical, name_key
+
+Row = Mapping[str, Any]
+SOURCE: Final = "boards"
+NEEDED: Final = frozenset({"organizations", "boards", "tasks", "agents"})
+TABLES: Final = (
+    "organizations", "users", "board_groups", "tags", "task_custom_field_definitions", "board_task_custom_fields",
+    "boards", "agents", "tasks", "task_dependencies", "tag_assignments", "task_custom_field_values",
+    "board_onboarding_sessions",
+)  # fmt: skip
+LATER: Final = {
+    "users": "people sign in anew",
+    "organization_members": "people sign in anew",
+    "organization_invites": "people are invited anew",
+    "organization_board_access": "people sign in anew",
+    "gateways": "every organization has its own local gateway here",
+    "approvals": "approvals are not kept here yet",
+    "board_memory": "board memory is not kept here yet",
+    "board_group_memory": "group memory is not kept here yet",
+    "board_webhooks": "webhooks are not received here yet",
+    "board_webhook_payloads": "webhooks are not received here yet",
+    "marketplace_skills": "skills are not kept here yet",
+    "skill_packs": "skills are not kept here yet",
+    "gateway_installed_skills": "skills are not kept here yet",
+}
+"""Tables that are left behind, and why."""
+OLD_EVENTS: Final = "the log here begins with the import; what was before stays readable in the database"
+COMMENT: Final = "task.comment"
+
+
+async def import_boards(ports: Ports, url: str) -> Report:
+    """
+    Take in all organizations of a Boards database.
+
+    Raises:
+        ValueError: If there is no such database.
+    """
+    report = Report()
+    try:
+        connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as e:
+        raise ValueError(f"the database cannot be opened ({e or type(e).__name__})") from e
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            known = {row[0] for row in await connection.fetch(PRESENT)}
+            if not known >= NEEDED:
+                lacks = ", ".join(sorted(NEEDED - known))
+                raise ValueError(f"the database has no tables {lacks}; is it the right one?")
+            tables = {name: await _all(connection, name) if name in known else [] for name in TABLES}
+            events = await _all(connection, "activity_events") if "activity_events" in known else []
+            left = {name: await _all(connection, name, "id") for name in LATER if name in known}
+    finally:
+        await connection.close()
+    for place, organization in enumerate(sorted(tables["organizations"], key=_made)):
+        slug = "default" if place == 0 else f"imported-{organization['id'].hex[:12]}"
+        here = await found_organization(ports, slug=slug)
+        report.change("organizations", organization["id"], f"it is the organization {slug} here, with an id of its own")
+        taker = Taker(ports, here.id, SOURCE, report)
+        await Source(taker, tables, events, organization["id"]).take()
+    for table, why in LATER.items():
+        for row in left.get(table, []):
+            report.skip(table, row["id"], why)
+    for event in events:
+        if event["event_type"] != COMMENT:
+            report.skip("activity_events", event["id"], OLD_EVENTS)
+    return report
+
+
+PRESENT: Final = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+
+
+async def _all(connection: Any, table: str, columns: str = "*") -> list[Row]:
+    order = "created_at, id" if columns == "*" and table not in ("users",) else "id"
+    return [dict(row) for row in await connection.fetch(f"SELECT {columns} FROM {table} ORDER BY {order}")]
+
+
+def _made(row: Row) -> tuple[Any, ...]:
+    return row.get("created_at"), row["id"]
+
+
+@define
+class Source:
+    """
+    One organization of the database, on its way into ours.
+    """
+
+    taker: Taker
+    tables: Mapping[str, list[Row]]
+    events: list[Row]
+    number: UUID
+    handles: set[str] = field(factory=set)
+    prefixes: set[str] = field(factory=set)
+    names: dict[UUID, str] = field(factory=dict)
+    people: dict[UUID, str] = field(factory=dict)
+    depends: dict[UUID, list[UUID]] = field(factory=lambda: defaultdict(list))
+    tags: dict[UUID, list[UUID]] = field(factory=lambda: defaultdict(list))
+    values: dict[UUID, dict[str, Any]] = field(factory=lambda: defaultdict(dict))
+    bound: dict[UUID, list[BoardId]] = field(factory=lambda: defaultdict(list))
+    made: set[UUID] = field(factory=set)
+
+    @property
+    def organization(self) -> OrganizationId:
+        """
+        Where it goes.
+        """
+        return self.taker.organization
+
+    @property
+    def principal(self) -> System:
+        """
+        Who takes it in.
+        """
+        return self.taker.principal
+
+    async def take(self) -> None:
+        """
+        Take it in: groups, boards, tags, fields and agents, then tasks and what was said about them.
+        """
+        own = [board for board in self.tables["boards"] if board["organization_id"] == self.number]
+        boards = {board["id"] for board in own}
+        await self._see_what_is_taken()
+        self._gather()
+        take, draw = self.taker.take, self._drawn
+        groups = [row for row in self.tables["board_groups"] if row["organization_id"] == self.number]
+        await take(
+            "board_groups", lambda unit: unit.rows(GROUPS), in_turn(groups, self.group), finish=draw("group")
+        )
+        await take("boards", lambda unit: unit.boards, in_turn(own, self.board), finish=draw("board"))
+        tags = [row for row in self.tables["tags"] if row["organization_id"] == self.number]
+        await take("tags", lambda unit: unit.rows(TAGS), in_turn(tags, self.tag))
+        fields = [
+            row for row in self.tables["task_custom_field_definitions"] if row["organization_id"] == self.number
+        ]
+        await take(
+            "task_custom_field_definitions", lambda unit: unit.rows(CUSTOM_FIELDS), in_turn(fields, self.custom_field)
+        )
+        agents = self._agents(boards)
+        self._name(agents)
+        await take("agents", lambda unit: unit.agents, in_turn(agents, self.agent), finish=draw("agent"))
+        for agent in agents:
+            self.taker.report.change("agents", agent["id"], "its token does not go along; give it a key")
+        tasks = [task for task in self.tables["tasks"] if task["board_id"] in boards]
+        await take("tasks", lambda unit: unit.tasks, in_turn(self._in_order(tasks), self.task), finish=self._ticketed)
+        ids = {task["id"] for task in tasks}
+        said = [each for each in self.events if each["event_type"] == COMMENT and each["task_id"] in ids]
+        await take("comments", lambda unit: unit.rows(COMMENTS), in_turn(said, self.comment), finish=draw("comment"))
+        talks = [row for row in self.tables["board_onboarding_sessions"] if row["board_id"] in boards]
+        await take(
+            "board_onboarding_sessions", lambda unit: unit.rows(ONBOARDINGS), in_turn(talks, self.onboarding)
+        )
+
+    async def _see_what_is_taken(self) -> None:
+        everything = BoardFilter(archived=True)
+        for row in (await self.taker.ports.reads.boards.page(self.principal, everything)).rows:
+            self.handles.add(row.handle)
+            self.prefixes.add(row.ticket_prefix)
+
+    def _gather(self) -> None:
+        for row in self.tables["users"]:
+            self.people[row["id"]] = row.get("name") or row.get("email") or "somebody"
+        for row in self.tables["task_dependencies"]:
+            self.depends[row["task_id"]].append(row["depends_on_task_id"])
+        for row in self.tables["tag_assignments"]:
+            self.tags[row["task_id"]].append(row["tag_id"])
+        for row in self.tables["task_custom_field_values"]:
+            value = _json(row.get("value"))
+            if value is not None:
+                self.values[row["task_id"]][str(row["task_custom_field_definition_id"])] = value
+        for row in self.tables["board_task_custom_fields"]:
+            self.bound[row["task_custom_field_definition_id"]].append(BoardId(row["board_id"]))
+
+    def _agents(self, boards: set[UUID]) -> list[Row]:
+        """
+        The organization's agents: those on its boards, and those without one whose gateway one of its boards uses.
+        """
+        gateways = {
+            board.get("gateway_id") for board in self.tables["boards"] if board["organization_id"] == self.number
+        }
+        return [
+            agent
+            for agent in self.tables["agents"]
+            if agent["board_id"] in boards or (agent["board_id"] is None and agent.get("gateway_id") in gateways)
+        ]
+
+    def _name(self, agents: Iterable[Row]) -> None:
+        """
+        Give every agent a name of its own: there names were unique on a board, here they are in the organization.
+        """
+        boards = {board["id"]: board["name"] for board in self.tables["boards"]}
+        taken: set[str] = set()
+        for agent in agents:
+            name = wanted = str(agent["name"]).strip()[:100] or "agent"
+            if name_key(name) in taken:
+                name = f"{wanted[:60]} ({str(boards.get(agent['board_id'], 'main'))[:30]})"
+            while name_key(name) in taken:
+                name = f"{wanted[:60]} ({str(agent['id'])[:8]})"
+            if name != wanted:
+                self.taker.report.change("agents", agent["id"], "its name belongs to another; it has a longer one")
+            taken.add(name_key(name))
+            self.names[agent["id"]] = name
+
+    def _in_order(self, tasks: list[Row]) -> list[Row]:
+        """
+        The tasks with those that others wait for before them. What waits for itself in the end waits no more.
+        """
+        known = {task["id"]: task for task in tasks}
+        done: dict[UUID, None] = {}
+        for task in tasks:
+            path: list[tuple[UUID, Iterable[UUID]]] = [(task["id"], iter(list(self.depends[task["id"]])))]
+            on_path = {task["id"]}
+            while path and task["id"] not in done:
+                id, rest = path[-1]
+                below = next((each for each in rest if each in known and each not in done), None)
+                if below is None:
+                    done[id] = None
+                    on_path.discard(id)
+                    path.pop()
+                elif below in on_path:
+                    self.depends[id].remove(below)
+                    self.taker.report.change("tasks", id, "it waited for itself; one dependency is left out")
+                else:
+                    on_path.add(below)
+                    path.append((below, iter(list(self.depends[below]))))
+        return [known[id] for id in done]
+
+    def _drawn(self, kind: str) -> Any:
+        async def finish(entity: Any) -> Any:
+            (number,) = await self.taker.ports.numbers.draw((self.organization, kind))
+            return evolve(entity, number=number)
+
+        return finish
+
+    async def _ticketed(self, task: Task) -> Task:
+        number, ticket = await self.taker.ports.numbers.draw((self.organization, "task"), (task.board, "ticket"))
+        return evolve(task, number=TaskNumber(number), ticket=ticket)
+
+    def group(self, row: Row) -> BoardGroup:
+        """
+        A group of boards.
+        """
+        return BoardGroup(
+            id=GroupId(row["id"]),
+            number=GroupNumber(0),
+            organization=self.organization,
+            name=str(row["name"])[:200],
+            slug=str(row["slug"] or row["id"])[:200],
+            description=self._cut(row, "board_groups", "description", 5000),
+            created_at=_moment(row["created_at"]),
+            updated_at=_moment(row["updated_at"]),
+        )
+
+    def board(self, row: Row) -> Board:
+        """
+        A board.
+        """
+        group = row.get("board_group_id")
+        return Board(
+            id=BoardId(row["id"]),
+            number=BoardNumber(0),
+            organization=self.organization,
+            name=str(row["name"])[:200],
+            slug=str(row["slug"])[:200],
+            handle=_free(_suggested(handle_from, row["slug"], row["name"]) or "board", self.handles),
+            ticket_prefix=_free(_suggested(_prefix, row["name"], row["slug"]) or "B", self.prefixes, ""),
+            description=self._cut(row, "boards", "description", 5000) or None,
+            gates=GateSet(**{name: _either(row.get(name), default) for name, default in GATES.items()}),
+            gateway=built_in_gateway(self.organization) if row.get("gateway_id") else None,
+            group=group if group in self.taker.here else None,
+            board_type=str(row.get("board_type") or "goal")[:100],
+            objective=self._cut(row, "boards", "objective", 20_000),
+            success_metrics=_object(row.get("success_metrics")),
+            target_date=_maybe_moment(row.get("target_date")),
+            goal_confirmed=bool(row.get("goal_confirmed")),
+            goal_source=self._cut(row, "boards", "goal_source", 200),
+            max_agents=int(row.get("max_agents") or 0),
+            created_at=_moment(row["created_at"]),
+            updated_at=_moment(row["updated_at"]),
+        )
+
+    def tag(self, row: Row) -> Tag:
+        """
+        A tag.
+        """
+        return Tag(
+            id=TagId(row["id"]),
+            organization=self.organization,
+            name=str(row["name"]),
+            slug=str(row["slug"]),
+            color=str(row["color"]),
+            description=self._cut(row, "tags", "description", 5000),
+            created_at=_moment(row["created_at"]),
+            updated_at=_moment(row["updated_at"]),
+        )
+
+    def custom_field(self, row: Row) -> CustomField:
+        """
+        A custom field, with the boards it is bound to.
+        """
+        default = _json(row.get("default_value"))
+        return CustomField(
+            id=FieldId(row["id"]),
+            organization=self.organization,
+            field_key=str(row["field_key"]),
+            label=str(row["label"]),
+            field_type=FieldType(row["field_type"]),
+            ui_visibility=Visibility(row["ui_visibility"]),
+            validation_regex=row.get("validation_regex"),
+            description=self._cut(row, "task_custom_field_definitions", "description", 5000),
+            required=bool(row.get("required")),
+            default_value=None if default is None else canonical(default),
+            boards=tuple(self.bound[row["id"]]),
+            created_at=_moment(row["created_at"]),
+            updated_at=_moment(row["updated_at"]),
+        )
+
+    def agent(self, row: Row) -> Agent:
+        """
+        An agent, with its presence.
+        """
+        if row["board_id"] is not None:
+            self.taker.must_be_here("board", row["board_id"])
+        presence = Presence(
+            reported=str(row.get("status") or "provisioning")[:100], last_seen_at=_maybe_moment(row.get("last_seen_at"))
+        )
+        return Agent(
+            id=AgentId(row["id"]),
+            number=AgentNumber(0),
+            organization=self.organization,
+            name=self.names[row["id"]],
+            board=BoardId(row["board_id"]) if row["board_id"] else None,
+            lead=bool(row.get("is_board_lead")),
+            session_key=self._cut(row, "agents", "openclaw_session_id", 300),
+            soul=self._cut(row, "agents", "soul_template", 50_000),
+            source=SOURCE,
+            heartbeat_config=_object(row.get("heartbeat_config")),
+            identity_profile=_object(row.get("identity_profile")),
+            identity_template=self._cut(row, "agents", "identity_template", 50_000),
+            created_at=_moment(row["created_at"]),
+            updated_at=_moment(row["updated_at"]),
+            presence=presence,
+        )
+
+    def task(self, row: Row) -> Task:
+        """
+        A task, with its tags, values and dependencies as far as they are here.
+        """
+        self.taker.must_be_here("board", row["board_id"])
+        agent = self.names.get(row.get("assigned_agent_id"))  # type: ignore[arg-type]
+        status = STATUSES[row["status"]]
+        creator = self._creator(row)
+        updated, started = _moment(row["updated_at"]), _maybe_moment(row.get("in_progress_at"))
+        here, made = self.taker.here, self.made
+        task = Task(
+            id=TaskId(row["id"]),
+            number=TaskNumber(0),
+            organization=self.organization,
+            board=BoardId(row["board_id"]),
+            title=self._cut(row, "tasks", "title", 500) or "",
+            description=self._cut(row, "tasks", "description", 20_000),
+            status=Status.ASSIGNED if agent and status is Status.INBOX else status,
+            priority=str(row.get("priority") or "medium")[:100],
+            assignee=Assignee(agent, AgentId(row["assigned_agent_id"])) if agent else None,
+            creator=creator,
+            creator_name=creator.name[:200],
+            due_at=_maybe_moment(row.get("due_at")),
+            depends_on=tuple(TaskId(each) for each in dict.fromkeys(self.depends[row["id"]]) if each in made),
+            recorded=status is Status.DONE,
+            tag_ids=tuple(TagId(each) for each in dict.fromkeys(self.tags[row["id"]]) if each in here),
+            field_values=canonical({id: each for id, each in self.values[row["id"]].items() if UUID(id) in here}),
+            created_at=_moment(row["created_at"]),
+            updated_at=updated,
+            moved_at=started or updated,
+            started_at=started,
+            begun_at=started or _maybe_moment(row.get("previous_in_progress_at")),
+            completed_at=updated if status is Status.DONE else None,
+        )
+        made.add(task.id)
+        return task
+
+    def _creator(self, row: Row) -> Actor:
+        reason = str(row.get("auto_reason") or "")
+        lead = reason.removeprefix("lead_agent:")
+        if lead != reason:
+            id = UUID(lead)
+            return Actor("agent", id, self.names.get(id, "lead"))
+        user = row.get("created_by_user_id")
+        return Actor("user", user, self.people.get(user, "somebody")) if user else Actor("system", None, "import")
+
+    def comment(self, row: Row) -> Comment:
+        """
+        What somebody said about a task.
+        """
+        self.taker.must_be_here("task", row["task_id"])
+        agent = row.get("agent_id")
+        return Comment(
+            id=CommentId(row["id"]),
+            number=CommentNumber(0),
+            organization=self.organization,
+            task=TaskId(row["task_id"]),
+            author=self.names.get(agent, "agent") if agent else "somebody",
+            author_kind="agent" if agent else "user",
+            author_id=agent,
+            content=self._cut(row, "activity_events", "message", LONGEST_COMMENT) or "",
+            created_at=_moment(row["created_at"]),
+        )
+
+    def onboarding(self, row: Row) -> Onboarding:
+        """
+        What was said about a board before its goal was clear.
+        """
+        self.taker.must_be_here("board", row["board_id"])
+        draft = _json(row.get("draft_goal"))
+        return Onboarding(
+            id=OnboardingId(row["id"]),
+            organization=self.organization,
+            board=BoardId(row["board_id"]),
+            session_key=str(row["session_key"])[:300],
+            stage=Stage(row["status"]),
+            messages=canonical(_json(row.get("messages")) or []),
+            draft=canonical(draft) if draft else None,
+            created_at=_moment(row["created_at"]),
+            updated_at=_moment(row["updated_at"]),
+        )
+
+    def _cut(self, row: Row, table: str, name: str, most: int) -> str | None:
+        """
+        A text, cut where it is too long for us.
+        """
+        value = row.get(name)
+        if value is None:
+            return None
+        if len(value) > most:
+            self.taker.report.change(table, row["id"], f"{name} is cut at {most} characters")
+        return str(value)[:most]
+
+
+GATES: Final = {
+    "require_approval_for_done": True, "require_review_before_done": False, "comment_required_for_review": False,
+    "block_status_changes_with_pending_approval": False, "only_lead_can_change_status": False,
+}  # fmt: skip
+STATUSES: Final = {
+    "inbox": Status.INBOX, "in_progress": Status.IN_PROGRESS, "review": Status.REVIEW, "done": Status.DONE,
+}  # fmt: skip
+
+
+def _either(value: bool | None, otherwise: bool) -> bool:
+    return otherwise if value is None else value
+
+
+def _prefix(name: str) -> str:
+    return prefix_from(name, most=5)
+
+
+def _suggested(make: Any, *names: str | None) -> str | None:
+    for name in names:
+        try:
+            if name:
+                return str(make(name))
+        except InvalidField:
+            continue
+    return None
+
+
+def _free(wanted: str, taken: set[str], between: str = "-") -> str:
+    """
+    The name itself if nobody has it, else with the first number that makes it one's own.
+    """
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}{between}{number}", number + 1
+    taken.add(name)
+    return name
+
+
+def _moment(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _maybe_moment(value: datetime | None) -> datetime | None:
+    return None if value is None else _moment(value)
+
+
+def _json(value: Any) -> Any:
+    """
+    A JSON value, whether the column's type made the driver leave it as text or not.
+    """
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _object(value: Any) -> JsonText | None:
+    found = _json(value)
+    return canonical(found) if isinstance(found, dict) and found else (EMPTY_OBJECT if found == {} else None)

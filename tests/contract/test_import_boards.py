@@ -1,0 +1,293 @@
+"""
+Importing a Boards database: a PostgreSQL as the reference system keeps it.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from attrs import frozen
+
+from mission_adapters.importing.boards import import_boards
+from mission_core.accounts.model import System
+from mission_core.agents.founding import found_organization
+from mission_core.agents.onboarding import ONBOARDINGS
+from mission_core.boards.custom_fields import CUSTOM_FIELDS
+from mission_core.boards.groups import GROUPS
+from mission_core.boards.tags import TAGS
+from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.queries import TaskFilter
+from mission_core.values import Page
+from tests import postgres
+
+TABLES = """
+CREATE TABLE organizations (id uuid, name text, created_at timestamp, updated_at timestamp);
+CREATE TABLE users (id uuid, clerk_user_id text, email text, name text);
+CREATE TABLE gateways (id uuid, organization_id uuid, name text, created_at timestamp);
+CREATE TABLE board_groups (
+  id uuid, organization_id uuid, name text, slug text, description text, created_at timestamp, updated_at timestamp
+);
+CREATE TABLE boards (
+  id uuid, organization_id uuid, name text, slug text, description text, gateway_id uuid, board_group_id uuid,
+  board_type text, objective text, success_metrics json, target_date timestamp, goal_confirmed bool, goal_source text,
+  require_approval_for_done bool, require_review_before_done bool, max_agents int, created_at timestamp,
+  updated_at timestamp
+);
+CREATE TABLE agents (
+  id uuid, board_id uuid, gateway_id uuid, name text, status text, openclaw_session_id text, agent_token_hash text,
+  heartbeat_config json, identity_profile json, soul_template text, last_seen_at timestamp, is_board_lead bool,
+  created_at timestamp, updated_at timestamp
+);
+CREATE TABLE tags (
+  id uuid, organization_id uuid, name text, slug text, color text, description text, created_at timestamp,
+  updated_at timestamp
+);
+CREATE TABLE tag_assignments (id uuid, task_id uuid, tag_id uuid, created_at timestamp);
+CREATE TABLE task_custom_field_definitions (
+  id uuid, organization_id uuid, field_key text, label text, field_type text, ui_visibility text,
+  validation_regex text, description text, required bool, default_value json, created_at timestamp,
+  updated_at timestamp
+);
+CREATE TABLE board_task_custom_fields (
+  id uuid, board_id uuid, task_custom_field_definition_id uuid, created_at timestamp
+);
+CREATE TABLE task_custom_field_values (
+  id uuid, task_id uuid, task_custom_field_definition_id uuid, value json, created_at timestamp, updated_at timestamp
+);
+CREATE TABLE tasks (
+  id uuid, board_id uuid, title text, description text, status text, priority text, due_at timestamp,
+  in_progress_at timestamp, previous_in_progress_at timestamp, created_by_user_id uuid, assigned_agent_id uuid,
+  auto_created bool, auto_reason text, created_at timestamp, updated_at timestamp
+);
+CREATE TABLE task_dependencies (
+  id uuid, board_id uuid, task_id uuid, depends_on_task_id uuid, created_at timestamp
+);
+CREATE TABLE activity_events (
+  id uuid, event_type text, message text, agent_id uuid, task_id uuid, board_id uuid, created_at timestamp
+);
+CREATE TABLE board_onboarding_sessions (
+  id uuid, board_id uuid, session_key text, status text, messages json, draft_goal json, created_at timestamp,
+  updated_at timestamp
+);
+CREATE TABLE approvals (id uuid, board_id uuid, created_at timestamp);
+"""
+AT = datetime(2026, 3, 1, 12, 0, 0, 123456)
+
+
+@frozen
+class There:
+    """
+    The other database, and the ids of what is in it.
+    """
+
+    url: str
+    ids: dict[str, UUID]
+
+
+@pytest.fixture(scope="module")
+def there(postgres_url: str) -> Iterator[There]:
+    """
+    A database with something of everything, and something wrong.
+    """
+    ids: dict[str, UUID] = {}
+    with postgres.empty_database(postgres_url) as url:
+        asyncio.run(_fill(url, ids))
+        yield There(url, ids)
+
+
+async def _fill(url: str, ids: dict[str, UUID]) -> None:
+    connection = await asyncpg.connect(url)
+    late = 0
+
+    async def put(table: str, called: str = "", /, **fields: Any) -> UUID:
+        nonlocal late
+        late += 1
+        id = ids[called or f"{table}-{late}"] = uuid4()
+        made = {} if table == "users" else {"created_at": AT + timedelta(seconds=late)}
+        if table in CHANGING:
+            made["updated_at"] = AT + timedelta(days=1)
+        row = {"id": id, **made, **fields}
+        names, marks = ", ".join(row), ", ".join(f"${place}" for place in range(1, len(row) + 1))
+        await connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", *row.values())
+        return id
+
+    await connection.execute(TABLES)
+    own = await put("organizations", "first", name="Personal")
+    other = await put("organizations", "second", name="Second")
+    person = await put("users", "person", clerk_user_id="local", name="Jo")
+    gateway = await put("gateways", "gateway", organization_id=own, name="G")
+    group = await put("board_groups", "group", organization_id=own, name="Fleet", slug="fleet")
+    plain = {"description": "d", "gateway_id": gateway, "board_type": "goal", "goal_confirmed": False, "max_agents": 3}
+    one = await put("boards", "one", organization_id=own, name="Harbour", slug="harbour", board_group_id=group,
+                    require_approval_for_done=False, success_metrics='{"ships": 3}', **plain)  # fmt: skip
+    two = await put("boards", "two", organization_id=own, name="Harbour", slug="harbour", **plain)
+    away = await put("boards", "away", organization_id=other, name="Away", slug="away", **plain)
+    agent = {"gateway_id": gateway, "status": "online", "is_board_lead": False, "agent_token_hash": "x"}
+    ada = await put("agents", "ada", board_id=one, name="Lead Agent", **{**agent, "is_board_lead": True})
+    await put("agents", "bob", board_id=two, name="lead agent", last_seen_at=AT, soul_template="Kind", **agent)
+    await put("agents", "main", name="G Gateway Agent", **agent)
+    urgent = await put("tags", "urgent", organization_id=own, name="Urgent", slug="urgent", color="ff0000")
+    await put("tags", "bad", organization_id=own, name="N" * 5000, slug="bad", color="nonsense")
+    size = await put("task_custom_field_definitions", "size", organization_id=own, field_key="size", label="Size",
+                     field_type="integer", ui_visibility="always", required=False)  # fmt: skip
+    await put("board_task_custom_fields", board_id=one, task_custom_field_definition_id=size)
+    task = {"board_id": one, "priority": "high", "created_by_user_id": person}
+    # The first one made depends on the second: what waits comes before what it waits for.
+    last = await put("tasks", "last", title="Last", status="inbox", due_at=AT, **task)
+    first = await put("tasks", "first task", title="First", status="in_progress", in_progress_at=AT,
+                      assigned_agent_id=ada, auto_reason=f"lead_agent:{ada}", **task)  # fmt: skip
+    await put("tasks", "done", title="Done", status="done", **task)
+    round_ = await put("tasks", "round", title="Round", status="inbox", **task)
+    await put("tasks", "odd", title="Odd", status="nonsense", **task)
+    await put("tasks", "far", title="Far", status="review", **{**task, "board_id": away})
+    for waits, for_ in ((last, first), (round_, last), (last, round_)):
+        await put("task_dependencies", board_id=one, task_id=waits, depends_on_task_id=for_)
+    await put("tag_assignments", task_id=last, tag_id=urgent)
+    await put("task_custom_field_values", task_id=last, task_custom_field_definition_id=size, value="7")
+    await put("activity_events", "said", event_type="task.comment", message="Well?", task_id=last, board_id=one)
+    await put("activity_events", "told", event_type="task.comment", message="Soon", task_id=last, agent_id=ada)
+    await put("activity_events", event_type="agent.heartbeat", agent_id=ada)
+    await put("board_onboarding_sessions", "talk", board_id=one, session_key="k", status="active",
+              messages='[{"role": "user", "content": "Go", "timestamp": "x"}]')  # fmt: skip
+    await put("approvals", "approval", board_id=one)
+    await connection.close()
+
+
+CHANGING = {
+    "organizations", "board_groups", "boards", "agents", "tags", "task_custom_field_definitions", "tasks",
+    "task_custom_field_values", "board_onboarding_sessions",
+}  # fmt: skip
+
+
+async def owner(ports: Any) -> System:
+    """
+    Who may see what came into the default organization.
+    """
+    return System(organization=(await found_organization(ports, slug="default")).id)
+
+
+async def test_ids_moments_and_what_hangs_together_stay(ports: Any, there: There) -> None:
+    """
+    And everything gets a number that it never had.
+    """
+    await import_boards(ports, there.url)
+    me, ids = await owner(ports), there.ids
+    async with ports.unit(me) as unit:
+        last, first, done, round_ = [
+            await unit.tasks.get(ids[name]) for name in ("last", "first task", "done", "round")
+        ]
+        one, two = [await unit.boards.get(ids[name]) for name in ("one", "two")]
+        ada, bob = [await unit.agents.get(ids[name]) for name in ("ada", "bob")]
+    reads = ports.reads.rows
+
+    assert AT == last.due_at.replace(tzinfo=None)
+    assert (ids["one"], (ids["urgent"],)) == (last.board, last.tag_ids)
+    assert ((ids["first task"], ids["round"]), ()) == (last.depends_on, round_.depends_on)
+    assert {str(ids["size"]): 7} == json.loads(last.field_values)
+    assert ("in_progress", "Lead Agent", ids["ada"], "agent") == (
+        first.status, first.assignee.name, first.assignee.agent, first.creator.kind,
+    )  # fmt: skip
+    assert ("done", True) == (done.status, done.recorded)
+    assert len({last.number, first.number, done.number}) == 3
+    assert {1, 2, 3, 4} == {(await _ticket(ports, me, ids[name])) for name in ("last", "first task", "done", "round")}
+    assert ("harbour", "harbour-2") == (one.handle, two.handle)
+    assert (False, True, ids["group"], '{"ships":3}', 3) == (
+        one.gates.require_approval_for_done, two.gates.require_approval_for_done, one.group, one.success_metrics,
+        one.max_agents,
+    )  # fmt: skip
+    assert (True, "Lead Agent", "lead agent (Harbour)", "Kind") == (ada.lead, ada.name, bob.name, bob.soul)
+    assert [("somebody", "Well?"), ("Lead Agent", "Soon")] == [
+        (each.author, each.content) for each in await reads.every(me, COMMENTS, task=last.id)
+    ]
+    assert (ids["one"],) == (await reads.get(me, CUSTOM_FIELDS, ids["size"])).boards
+    assert "Fleet" == (await reads.get(me, GROUPS, ids["group"])).name
+    assert "ff0000" == (await reads.get(me, TAGS, ids["urgent"])).color
+    assert [ids["talk"]] == [each.id for each in await reads.every(me, ONBOARDINGS, board=ids["one"])]
+
+
+async def _ticket(ports: Any, me: System, task: UUID) -> int:
+    return int((await ports.reads.tasks.get(me, task)).ticket)
+
+
+async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -> None:
+    """
+    Row by row, and nothing is left in silence.
+    """
+    told = (await import_boards(ports, there.url)).plain()
+    ids = {str(id): name for name, id in there.ids.items()}
+    skipped = {(each["table"], *(ids[id] for id in each["examples"])): each["why"] for each in told["skipped"]}
+    changed = {(each["table"], ids[id]): each["why"] for each in told["changed"] for id in each["examples"]}
+
+    for table, name in (("tags", "bad"), ("tasks", "odd"), ("approvals", "approval"), ("users", "person")):
+        assert skipped.get((table, name)), (table, name)
+    assert "itself" in changed["tasks", "round"] or "itself" in changed["tasks", "last"]
+    assert "key" in changed["agents", "ada"]
+
+
+async def test_importing_again_changes_nothing(ports: Any, there: There) -> None:
+    """
+    The log does not grow, and nothing is there twice.
+    """
+    await import_boards(ports, there.url)
+    me = await owner(ports)
+    before = (await ports.log.head(me.organization)).position
+    total = (await ports.reads.tasks.page(me, TaskFilter(), Page())).total
+    told = (await import_boards(ports, there.url)).plain()
+
+    assert {} == {table: count for table, count in told["taken"].items() if count}
+    assert 5 == told["there"]["tasks"]
+    assert (before, total) == (
+        (await ports.log.head(me.organization)).position,
+        (await ports.reads.tasks.page(me, TaskFilter(), Page())).total,
+    )
+
+
+async def test_another_organization_stays_another(ports: Any, there: There) -> None:
+    """
+    What belongs to it is not seen from the first.
+    """
+    await import_boards(ports, there.url)
+    other = await found_organization(ports, slug=f"imported-{there.ids['second'].hex[:12]}")
+
+    assert ["Far"] == [
+        row.title for row in (await ports.reads.tasks.page(System(organization=other.id), TaskFilter(), Page())).rows
+    ]
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "nonsense"])
+async def test_a_database_that_is_not_there_is_refused(ports: Any, url: str) -> None:
+    """
+    With the reason.
+    """
+    with pytest.raises(ValueError, match="cannot be opened"):
+        await import_boards(ports, url)
+
+
+async def test_a_database_of_something_else_is_refused(ports: Any, fresh_postgres: str) -> None:
+    """
+    With the tables it lacks.
+    """
+    with pytest.raises(ValueError, match="organizations"):
+        await import_boards(ports, fresh_postgres)
+
+
+def test_the_command_line_reports_what_it_took(there: There, tmp_path: Path) -> None:
+    """
+    To people or to programs.
+    """
+    command = [sys.executable, "-m", "mission_http.main", "import", "boards", there.url]
+    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True)
+    first, second = run(command), run([*command, "--json"])
+
+    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert "tasks: 5 taken" in first.stdout
+    assert 5 == json.loads(second.stdout)["there"]["tasks"]
