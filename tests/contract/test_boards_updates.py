@@ -147,6 +147,16 @@ async def test_unassigning_says_nothing_about_a_name_that_is_not_shown(boards, w
     assert ("ghost", claimed.task.fence) == (saved["assignee"], saved["fence"])
 
 
+async def test_the_same_assignee_is_no_change_however_its_name_was_written(boards, world):
+    agent = await boards.agent("ada")
+    claimed = await world.claim(await world.task(), agent="ADA")
+    (shown,) = (await boards.got("GET", boards.tasks))["items"]
+    saved = await patched(boards, shown, {"title": "New", "assigned_agent_id": agent["id"]})
+
+    assert agent["id"] == shown["assigned_agent_id"] == saved["assigned_agent_id"]
+    assert ("ADA", claimed.task.fence) == (saved["assignee"], saved["fence"])
+
+
 async def test_failed_work_is_tried_again_from_review(boards, world):
     await world.task(status=Status.FAILED)
     (shown,) = (await boards.got("GET", boards.tasks))["items"]

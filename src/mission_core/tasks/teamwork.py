@@ -75,6 +75,8 @@ async def as_team(
     if part is not Part.PERSON:
         await _check_agent(unit, principal, before, after, to=to, assigns=named)
     chosen = None if isinstance(asked, Absent) else await assignee_for(unit, part, asked, board=after.board)
+    if chosen is not None and chosen.agent is not None and before.assignee and chosen.key == before.assignee.key:
+        chosen = before.assignee  # the same agent, however its name was written before
     owner = chosen if named else before.assignee
     if part is Part.PERSON and await _settles(unit, before, after, moves=to is not None):
         return Meant(status=Status.INBOX, assignee=None)
@@ -114,9 +116,9 @@ async def check_mover(unit: UnitOfWork, principal: Principal, task: Task) -> Non
     """
     if part_of(principal) is not Part.WORKER:
         return
-    board = await unit.boards.get(task.board)
-    unit.rely_on(board)
-    if board.gates.only_lead_can_change_status:
+    passage = await unit.gates.of(task)
+    unit.rely_on(passage.board)
+    if passage.rules.only_lead_can_change_status:
         raise OnlyLeadsMove
 
 

@@ -441,6 +441,8 @@ class Model:
         if self.part == "person" and blocked and (to or before["status"] not in (*FINISHED, "backlog")):
             return "inbox", None
         assignee: str | None = (changes["assignee"] or None) if named else before["assignee"]
+        if assignee and not self.nobody(assignee) and assignee.casefold() == (before["assignee"] or "").casefold():
+            assignee = before["assignee"]
         if to is None:
             changed = assignee != before["assignee"] and before["status"] in IDLE
             return (self.rest({"assignee": assignee}) if changed else before["status"]), assignee
@@ -764,7 +766,7 @@ class Model:
         found.update(run=None, hand_over=None, error_message=None, result=result)
         found.update({k: v for k, v in content.items() if v is not None})
         if found["status"] == "review" and not self.nobody(found["assignee"]):
-            found["submitter"] = found["assignee"]
+            found["submitter"] = REGISTERED[found["assignee"].casefold()]["agent"]
         found["version"] += 1
         self.tell_dependents(found)
         return "Task", dict(found)

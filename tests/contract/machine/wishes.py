@@ -12,7 +12,7 @@ from tests.contract.machine.model import DAY, FOLLOWS, MINUTE, SECOND
 
 Wish = dict[str, Any]
 
-NAMES = ("Ada", "ADA", "Bob", "Carl")
+NAMES = ("Ada", "ADA", "Bob", "Carl", "CARL")
 TEAM = ("Carl", "Carl", "Dora", "Gus", "Lea", "Ada")
 STATUSES = (
     "inbox", "assigned", "backlog", "awaiting_owner", "in_progress", "review", "quality_review", "done", "failed",
