@@ -212,6 +212,39 @@ async def test_an_update_changes_what_it_names(boards, clock):
     assert made | expected == changed == await boards.got("GET", path)
 
 
+async def test_a_board_goes_with_its_tasks_and_agents(boards):
+    made = await boards.got("POST", "/api/v1/boards", NEW)
+    path = f"/api/v1/boards/{made['id']}"
+    task = await boards.got("POST", f"{path}/tasks", {"title": "t"})
+    agent = await boards.agent("bob", board_id=made["id"])
+    stale = await boards.call("DELETE", path, **{"if-match": '"7"'})
+
+    assert 412 == refusal(stale)[0]
+    assert {"ok": True} == await boards.got("DELETE", path)
+    assert 404 == (await boards.call("GET", path)).status
+    assert 404 == (await boards.call("PATCH", f"{path}/tasks/{task['id']}", {})).status
+    assert 404 == (await boards.call("GET", f"/api/v1/agents/{agent['id']}")).status
+    assert 401 == (await boards.call("GET", "/api/v1/agent/healthz", agent=agent["agent_token"])).status
+    assert (404, "Not Found") == refusal(await boards.call("DELETE", path))
+
+
+async def test_the_general_board_cannot_be_removed(boards):
+    listed = await boards.got("GET", "/api/v1/boards")
+    (general,) = [each for each in listed["items"] if each["slug"] == "general"]
+    status, why = refusal(await boards.call("DELETE", f"/api/v1/boards/{general['id']}"))
+
+    assert (422, "the general board cannot be deleted: work that names no board goes there") == (status, why)
+
+
+async def test_boards_are_not_removed_by_who_may_not_write_them(boards):
+    path = f"/api/v1/boards/{boards.board}"
+    agent = await boards.agent("bob")
+
+    assert 401 == refusal(await boards.call("DELETE", path, agent=agent["agent_token"], user=None))[0]
+    assert 401 == refusal(await boards.call("DELETE", path, user=None))[0]
+    assert "uuid_parsing" == field_refusal(await boards.call("DELETE", "/api/v1/boards/x"))[0]
+
+
 async def test_an_empty_update_still_moves_the_clock(boards, clock):
     made = await boards.got("POST", "/api/v1/boards", NEW)
     clock.advance(seconds=5)

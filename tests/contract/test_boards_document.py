@@ -47,6 +47,15 @@ OPERATIONS = {
     ("post", "/api/v1/agent/boards/{board_id}/tasks/{task_id}/comments"): (
         "create_task_comment_api_v1_agent_boards__board_id__tasks__task_id__comments_post"
     ),
+    ("delete", "/api/v1/boards/{board_id}"): "delete_board_api_v1_boards__board_id__delete",
+    ("get", "/api/v1/board-groups"): "list_board_groups_api_v1_board_groups_get",
+    ("post", "/api/v1/board-groups"): "create_board_group_api_v1_board_groups_post",
+    ("get", "/api/v1/board-groups/{group_id}"): "get_board_group_api_v1_board_groups__group_id__get",
+    ("patch", "/api/v1/board-groups/{group_id}"): "update_board_group_api_v1_board_groups__group_id__patch",
+    ("delete", "/api/v1/board-groups/{group_id}"): "delete_board_group_api_v1_board_groups__group_id__delete",
+    ("post", "/api/v1/board-groups/{group_id}/heartbeat"): (
+        "apply_board_group_heartbeat_api_v1_board_groups__group_id__heartbeat_post"
+    ),
     ("get", "/api/v1/metrics/dashboard"): "dashboard_metrics_api_v1_metrics_dashboard_get",
     ("get", "/api/v1/tags"): "list_tags_api_v1_tags_get",
     ("post", "/api/v1/tags"): "create_tag_api_v1_tags_post",
@@ -124,6 +133,8 @@ LISTS = (
     "x-routing-policy",
 )  # fmt: skip
 COMPONENTS = {
+    "BoardGroupRead", "BoardGroupCreate", "BoardGroupUpdate", "BoardGroupHeartbeatApply",
+    "BoardGroupHeartbeatApplyResult", "LimitOffsetPage_TypeVar_Customized_BoardGroupRead_",
     "AgentHeartbeat", "AgentHeartbeatCreate", "AgentUpdate",
     "DashboardMetrics", "DashboardKpis", "DashboardSeriesSet", "DashboardRangeSeries", "DashboardSeriesPoint",
     "DashboardWipSeriesSet", "DashboardWipRangeSeries", "DashboardWipPoint", "DashboardPendingApprovals",
@@ -219,6 +230,7 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("post", "/api/v1/agents"),
         ("post", "/api/v1/agents/heartbeat"),
         ("post", "/api/v1/agents/{agent_id}/heartbeat"),
+        ("post", "/api/v1/board-groups/{group_id}/heartbeat"),
         ("get", "/api/v1/boards/{board_id}/onboarding"),
         ("post", "/api/v1/boards/{board_id}/onboarding/agent"),
     }

@@ -5,7 +5,7 @@ One agent: reading it, and its signs of life; and the roster that agents see.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from attrs import frozen
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal, Role, require
+from mission_core.agents.beats import DEFAULT_BEATS
 from mission_core.agents.model import ONLINE, Agent, AgentNameTaken, AgentNotFound, MainAgentStays, TooManyAgents
 from mission_core.agents.queries import AgentFilter, AgentRow
 from mission_core.agents.use_cases import (
@@ -135,9 +136,6 @@ async def update_agent(request: Request) -> Response:
     except BoardNotFound:
         raise Missing("Board") from None
     return one(agents_of(principal.organization, at=ports.clock.now())(agent_row(agent)))
-
-
-DEFAULT_BEATS: Final = {"every": "10m", "target": "last", "includeReasoning": False}
 
 
 def _board_after(row: AgentRow, body: AgentUpdate) -> BoardId | Absent | None:

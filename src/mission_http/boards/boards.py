@@ -4,6 +4,8 @@ Boards, as people see and edit them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -11,24 +13,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal, built_in_gateway
-from mission_core.boards.model import Board, BoardDenied, BoardNotFound, GoalIncomplete
+from mission_core.boards.groups import GroupNotFound
+from mission_core.boards.model import Board, BoardDenied, BoardNotFound, GeneralNotDeleted, GoalIncomplete
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import create_board as make_board
 from mission_core.boards.use_cases import update_board as change_board
 from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId
 from mission_core.ports import Ports, perform
+from mission_core.tasks.board_removal import DeleteBoard
+from mission_core.tasks.board_removal import delete_board as remove_board
 from mission_core.values import Absent
 from mission_http.boards.access import USER, Place, admin_of, path_id
 from mission_http.boards.answers import one, page_from, wanted_page
 from mission_http.boards.errors import Unacceptable
-from mission_http.boards.payloads import BoardCreate, BoardQuery, BoardRead, BoardUpdate, LimitOffsetPage
+from mission_http.boards.payloads import BoardCreate, BoardQuery, BoardRead, BoardUpdate, LimitOffsetPage, OkResponse
 from mission_http.boards.wire import board_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
 
@@ -55,8 +61,9 @@ async def create_board(request: Request) -> Response:
     """
     principal = admin_of(request)
     body = await body_of(request, BoardCreate)
-    _check_places(principal, body.gateway_id, body.board_group_id)
-    board = await once(request, make_board, body.command(), _again)
+    _check_gateway(principal, body.gateway_id)
+    with _group_named():
+        board = await once(request, make_board, body.command(), _again)
     return one(await _as_read(request, board.id))
 
 
@@ -76,21 +83,43 @@ async def update_board(request: Request) -> Response:
     async with Place.of(request) as place:
         principal = principal_of(request)
         body = await body_of(request, BoardUpdate)
-        _check_places(principal, body.gateway_id, body.board_group_id)
+        _check_gateway(principal, body.gateway_id)
         command = body.command(place.board, expects=expects_of(request))
-        await perform(change_board, ports_of(request), principal, command)
+        with _group_named():
+            await perform(change_board, ports_of(request), principal, command)
     return one(await _as_read(request, place.board))
 
 
-def _check_places(principal: Principal, gateway: UUID | Absent | None, group: UUID | Absent | None) -> None:
+async def delete_board(request: Request) -> Response:
+    """
+    Remove a board with its tasks and agents, and all that hangs on them.
+
+    The board that work goes to which names none cannot be removed.
+    """
+    async with Place.of(request) as place:
+        command = DeleteBoard(board=place.board, expects=expects_of(request))
+        await perform(remove_board, ports_of(request), principal_of(request), command)
+    return json_of({"ok": True})
+
+
+def _check_gateway(principal: Principal, gateway: UUID | Absent | None) -> None:
     """
     Raises:
-        Unacceptable: If the organization has no such gateway or group.
+        Unacceptable: If the organization has no such gateway.
     """
     if isinstance(gateway, UUID) and gateway != built_in_gateway(principal.organization):
         raise Unacceptable("gateway_id is invalid")
-    if isinstance(group, UUID):
-        raise Unacceptable("board_group_id is invalid")
+
+
+@contextmanager
+def _group_named() -> Iterator[None]:
+    """
+    A group that is not there is a mistake in the body.
+    """
+    try:
+        yield
+    except GroupNotFound:
+        raise Unacceptable("board_group_id is invalid") from None
 
 
 async def _as_read(request: Request, board: BoardId) -> dict[str, Any]:
@@ -117,5 +146,9 @@ ENDPOINTS = [
     Endpoint(
         "PATCH", "/boards/{board_id}", update_board, takes=BoardUpdate, gives=BoardRead, who=USER, tags=("boards",),
         headers=(IF_MATCH,), refuses=(BoardNotFound, BoardDenied, GoalIncomplete, VersionMismatch),
+    ),
+    Endpoint(
+        "DELETE", "/boards/{board_id}", delete_board, gives=OkResponse, who=USER, tags=("boards",),
+        headers=(IF_MATCH,), refuses=(BoardNotFound, BoardDenied, GeneralNotDeleted, VersionMismatch),
     ),
 ]  # fmt: skip

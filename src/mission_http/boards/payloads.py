@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
-from mission_core.ids import AgentId, BoardId, TagId, TaskId
+from mission_core.ids import AgentId, BoardId, GroupId, TagId, TaskId
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, Manner, UpdateTask
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
@@ -139,6 +139,7 @@ class BoardCreate:
             slug=self.slug,
             description=self.description,
             gates=GateSet(**{gate: getattr(self, gate) for gate in GATES}),
+            group=None if self.board_group_id is None else GroupId(self.board_group_id),
             board_type=self.board_type,
             objective=self.objective,
             success_metrics=maybe_json(self.success_metrics),
@@ -179,7 +180,8 @@ class BoardUpdate:
         named = named_in(self)
         gates: dict[str, bool] = {gate: named.pop(gate) for gate in GATES if gate in named}
         named.pop("gateway_id", None)
-        named.pop("board_group_id", None)
+        if "board_group_id" in named:
+            named["group"] = named.pop("board_group_id")
         return UpdateBoard(board=board, expects=expects, gates=gates, **named)
 
 

@@ -1,0 +1,90 @@
+"""
+How often agents are to be woken, for all agents of a group of boards at once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.agents.model import Agent
+from mission_core.boards.groups import GROUPS, BoardGroup
+from mission_core.boards.model import BoardDenied
+from mission_core.ids import GroupId
+from mission_core.values import canonical, checked_text
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+DEFAULT_BEATS: Final[dict[str, Any]] = {"every": "10m", "target": "last", "includeReasoning": False}
+"""The heartbeat configuration of an agent that was given none."""
+
+
+@frozen(kw_only=True)
+class SetBeats:
+    """
+    Let the agents of a group's boards be woken so often, with *leads* the boards' leads too.
+    """
+
+    group: GroupId
+    every: str
+    leads: bool = False
+
+
+@frozen
+class BeatsSet:
+    """
+    A group, and its agents for which it was set, by number.
+    """
+
+    group: BoardGroup
+    agents: tuple[Agent, ...]
+
+
+async def set_beats(ports: Ports, principal: Principal, cmd: SetBeats) -> BeatsSet:
+    """
+    Set how often a group's agents are woken. What else their configuration says stays, but that they answer where
+    they were last spoken to.
+
+    Raises:
+        GroupNotFound: If this organization has none.
+        RoleTooLow: If the principal is neither an admin nor an agent.
+        BoardDenied: If it is an agent that leads no board of the group.
+        InvalidField: If *every* cannot be kept.
+    """
+    if not isinstance(principal, AgentPrincipal):
+        require(principal, Role.ADMIN)
+    now, every = ports.clock.now(), checked_text("every", cmd.every, most=100)
+    async with ports.unit(principal) as unit:
+        found = await beating(unit, principal, cmd)
+        agents: list[Agent] = []
+        for agent in found.agents:
+            known = json.loads(agent.heartbeat_config) if agent.heartbeat_config else {}
+            config = canonical({**DEFAULT_BEATS, **known, "every": every, "target": "last"})
+            after, updated = agent.edit({"heartbeat_config": config}, at=now)
+            if updated.changed:
+                agent = unit.agents.save(after)
+                unit.record(updated)
+            agents.append(agent)
+        unit.result(found.group.id)
+        await unit.commit()
+    return BeatsSet(found.group, tuple(agents))
+
+
+async def beating(unit: UnitOfWork, principal: Principal, cmd: SetBeats) -> BeatsSet:
+    """
+    The group, and the agents that the command is for.
+
+    Raises:
+        GroupNotFound: If this organization has none.
+        BoardDenied: If the principal is an agent that leads no board of the group.
+    """
+    group = await unit.rows(GROUPS).get(cmd.group)
+    boards = tuple(board.id for board in await unit.boards.of_group(group.id))
+    if isinstance(principal, AgentPrincipal) and not (principal.lead and principal.board in boards):
+        raise BoardDenied
+    agents = await unit.agents.of_boards(boards)
+    return BeatsSet(group, tuple(agent for agent in agents if cmd.leads or not agent.lead))

@@ -1,0 +1,231 @@
+"""
+Groups of boards, and how often their agents are woken.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from attrs import asdict, field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.agents.beats import BeatsSet, SetBeats, beating, set_beats
+from mission_core.boards.groups import (
+    GROUPS,
+    BoardGroup,
+    CreateGroup,
+    DeleteGroup,
+    GroupNotFound,
+    UpdateGroup,
+)
+from mission_core.boards.groups import create_group as make_group
+from mission_core.boards.groups import delete_group as remove_group
+from mission_core.boards.groups import update_group as change_group
+from mission_core.boards.model import BoardDenied
+from mission_core.errors import VersionMismatch
+from mission_core.ids import GroupId
+from mission_core.ports import Ports, perform
+from mission_core.values import ABSENT, Absent, name_key
+from mission_http.boards.access import MIXED, USER, admin_of, path_id, there
+from mission_http.boards.answers import one, page_of
+from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, named_in
+from mission_http.boards.wire import naive
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+
+@frozen(kw_only=True)
+class BoardGroupRead:
+    id: UUID
+    organization_id: UUID
+    name: str
+    slug: str
+    description: str | None
+    created_at: datetime
+    updated_at: datetime
+    number: int
+    version: int
+
+
+@frozen(kw_only=True)
+class BoardGroupCreate:
+    name: str
+    slug: str = ""
+    description: str | None = None
+
+    def command(self) -> CreateGroup:
+        return CreateGroup(**asdict(self))
+
+
+@frozen(kw_only=True)
+class BoardGroupUpdate:
+    name: str | Absent = ABSENT
+    slug: str | Absent | None = ABSENT
+    description: str | Absent | None = ABSENT
+
+    def command(self, group: GroupId, *, expects: int | None) -> UpdateGroup:
+        named = named_in(self)
+        if "slug" in named:
+            named["slug"] = named["slug"] or ""
+        return UpdateGroup(group=group, expects=expects, **named)
+
+
+@frozen(kw_only=True)
+class BoardGroupHeartbeatApply:
+    every: str
+    include_board_leads: bool = False
+
+
+@frozen(kw_only=True)
+class BoardGroupHeartbeatApplyResult:
+    board_group_id: UUID
+    requested: dict[str, Any]
+    updated_agent_ids: list[UUID] = field(factory=list)
+    failed_agent_ids: list[UUID] = field(factory=list)
+
+
+async def list_board_groups(request: Request) -> Response:
+    """
+    List the groups of boards by name.
+    """
+    principal, query = principal_of(request), query_of(request, PageQuery)
+    groups = await ports_of(request).reads.rows.every(principal, GROUPS)
+    groups.sort(key=lambda group: (name_key(group.name), group.number))
+    return page_of(groups[query.offset : query.offset + query.limit], len(groups), query, group_from)
+
+
+async def create_board_group(request: Request) -> Response:
+    """
+    Make a group of boards.
+
+    A blank slug is made of the name.
+    """
+    admin_of(request)
+    body = await body_of(request, BoardGroupCreate)
+    return one(group_from(await once(request, make_group, body.command(), _again)))
+
+
+async def get_board_group(request: Request) -> Response:
+    """
+    Read a group of boards.
+    """
+    return one(group_from(await group_in(request)))
+
+
+async def update_board_group(request: Request) -> Response:
+    """
+    Change the named fields of a group.
+
+    A slug of null or blank is made of the name again.
+    """
+    principal, id = admin_of(request), GroupId(path_id(request, "group_id"))
+    async with there(request, GROUPS, id):
+        body = await body_of(request, BoardGroupUpdate)
+        command = body.command(id, expects=expects_of(request))
+        group = await perform(change_group, ports_of(request), principal, command)
+    return one(group_from(group))
+
+
+async def delete_board_group(request: Request) -> Response:
+    """
+    Remove a group. Its boards stay, each for itself.
+    """
+    principal, id = admin_of(request), GroupId(path_id(request, "group_id"))
+    async with there(request, GROUPS, id):
+        await perform(remove_group, ports_of(request), principal, DeleteGroup(group=id, expects=expects_of(request)))
+    return json_of({"ok": True})
+
+
+async def apply_board_group_heartbeat(request: Request) -> Response:
+    """
+    Set how often the agents of a group's boards are woken.
+
+    It is kept with each of them, where whoever runs the agent reads it. There is no gateway that could fail to hear
+    of it, so all of them count as updated.
+    """
+    id = GroupId(path_id(request, "group_id"))
+    if not isinstance(principal_of(request), AgentPrincipal):
+        require(principal_of(request), Role.ADMIN)
+    async with there(request, GROUPS, id):
+        body = await body_of(request, BoardGroupHeartbeatApply)
+        command = SetBeats(group=id, every=body.every, leads=body.include_board_leads)
+
+        async def again(ports: Ports, principal: Principal, _: UUID) -> BeatsSet:
+            async with ports.unit(principal) as unit:
+                return await beating(unit, principal, command)
+
+        found = await once(request, set_beats, command, again)
+    return json_of(
+        {
+            "board_group_id": str(id),
+            "requested": asdict(body),
+            "updated_agent_ids": [str(agent.id) for agent in found.agents],
+            "failed_agent_ids": [],
+        }
+    )
+
+
+async def group_in(request: Request) -> BoardGroup:
+    """
+    The group that the path names.
+    """
+    id = path_id(request, "group_id")
+    return await ports_of(request).reads.rows.get(principal_of(request), GROUPS, id)
+
+
+def group_from(group: BoardGroup) -> dict[str, Any]:
+    """
+    A group as `BoardGroupRead`.
+    """
+    return {
+        "id": str(group.id),
+        "organization_id": str(group.organization),
+        "name": group.name,
+        "slug": group.slug,
+        "description": group.description,
+        "created_at": naive(group.created_at),
+        "updated_at": naive(group.updated_at),
+        "number": group.number,
+        "version": group.version,
+    }
+
+
+async def _again(ports: Ports, principal: Principal, group: UUID) -> BoardGroup:
+    return await ports.reads.rows.get(principal, GROUPS, group)
+
+
+GROUP = "/board-groups/{group_id}"
+TAGGED = ("board-groups",)
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/board-groups", list_board_groups, query=PageQuery, gives=LimitOffsetPage[BoardGroupRead], who=USER,
+        tags=TAGGED,
+    ),
+    Endpoint(
+        "POST", "/board-groups", create_board_group, takes=BoardGroupCreate, gives=BoardGroupRead, who=USER,
+        tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+    ),
+    Endpoint("GET", GROUP, get_board_group, gives=BoardGroupRead, who=USER, tags=TAGGED, refuses=(GroupNotFound,)),
+    Endpoint(
+        "PATCH", GROUP, update_board_group, takes=BoardGroupUpdate, gives=BoardGroupRead, who=USER, tags=TAGGED,
+        headers=(IF_MATCH,), refuses=(GroupNotFound, VersionMismatch),
+    ),
+    Endpoint(
+        "DELETE", GROUP, delete_board_group, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
+        refuses=(GroupNotFound, VersionMismatch),
+    ),
+    Endpoint(
+        "POST", GROUP + "/heartbeat", apply_board_group_heartbeat, takes=BoardGroupHeartbeatApply,
+        gives=BoardGroupHeartbeatApplyResult, who=MIXED, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+        refuses=(GroupNotFound, BoardDenied),
+    ),
+]  # fmt: skip
