@@ -70,6 +70,7 @@ class Settings:
     auth_secret: str = field(repr=False)
     local_auth_token: str = field(repr=False)
     coordinator: str | None = None
+    soul_templates: Path | None = None
     security: SecurityHeaders = SecurityHeaders()
     workload: Thresholds = Thresholds()
     subscriptions: Mapping[str, Subscription] = field(factory=dict)
@@ -106,6 +107,7 @@ def settings_from(
         auth_secret=secrets_kept["AUTH_SECRET"],
         local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
         coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
+        soul_templates=_directory(env, "MC_SOUL_TEMPLATES_DIR"),
         security=_security(env),
         workload=_workload(env),
         subscriptions=_subscriptions(env),
@@ -131,6 +133,16 @@ def _usable(directory: Path) -> Path:
             f"MISSION_CONTROL_DATA_DIR (or --data-dir): {directory} cannot be written to ({e.strerror}); "
             "choose a directory this user may write to"
         ) from e
+    return directory
+
+
+def _directory(env: Mapping[str, str], name: str) -> Path | None:
+    given = env.get(name, "").strip()
+    if not given:
+        return None
+    directory = Path(given).expanduser().absolute()
+    if not directory.is_dir():
+        raise SettingsError(f"{name}: there is no directory {directory}; make it, or unset the variable")
     return directory
 
 

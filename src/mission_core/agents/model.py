@@ -195,7 +195,7 @@ class Agent:
         changed = AgentStatusChanged(agent=self.id, name=self.name, was=before, status=after, at=at)
         return evolve(self, presence=presence), changed if before != after else None
 
-    def doing(self, activity: str) -> Agent:
+    def doing(self, activity: str | None) -> Agent:
         """
         The agent with another word on what it does, which is no sign of life.
         """

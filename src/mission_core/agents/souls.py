@@ -11,9 +11,10 @@ from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require
 from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.agents.use_cases import agent_named
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
-from mission_core.ids import AgentId, BoardId
+from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.values import text
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class WriteSoul:
     """
-    Write an agent's soul, and say why and where it is from.
+    Write an agent's soul, and say why and where it is from; *template* is the name of the one it was made of.
     """
 
-    agent: AgentId
-    on: BoardId
+    agent: AgentId | AgentNumber | str
+    on: BoardId | None = None
     content: str
+    template: str | None = None
     reason: str | None = None
     source: str | None = None
     expects: int | None = None
@@ -37,7 +39,8 @@ class WriteSoul:
 @frozen(kw_only=True)
 class SoulWritten(Fact):
     """
-    Somebody wrote an agent's soul. The fact has its length and not its words, which the agent has.
+    Somebody wrote an agent's soul. The fact has its length, and that of the one before, and not its words, which the
+    agent has.
     """
 
     kind = "agent.soul_written"
@@ -46,6 +49,8 @@ class SoulWritten(Fact):
     agent: AgentId
     name: str
     length: int
+    was_length: int = 0
+    template: str | None = None
     reason: str | None = field(default=None, validator=optional(text(most=2000)))
     source: str | None = field(default=None, validator=optional(text(most=2000)))
 
@@ -55,24 +60,26 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
     Keep the agent's soul.
 
     Raises:
-        AgentNotFound: If there is no such agent on that board for this principal.
+        AgentNotFound: If there is no such agent (on that board) for this principal.
+        InvalidField: If the soul cannot be kept.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await unit.agents.get(cmd.agent)
-        if agent.board != cmd.on:
+        before = await agent_named(unit, cmd.agent)
+        if cmd.on is not None and before.board != cmd.on:
             raise AgentNotFound
-        if cmd.expects is not None and cmd.expects != agent.version:
-            raise VersionMismatch(cmd.expects, agent.version)
-        agent, _ = agent.edit({"soul": cmd.content}, at=now)
+        if cmd.expects is not None and cmd.expects != before.version:
+            raise VersionMismatch(cmd.expects, before.version)
+        agent, _ = before.edit({"soul": cmd.content}, at=now)
         agent = unit.agents.save(agent)
         unit.record(
             SoulWritten(
-                agent=agent.id, name=agent.name, length=len(cmd.content), reason=cmd.reason, source=cmd.source, at=now
+                agent=agent.id, name=agent.name, length=len(cmd.content), was_length=len(before.soul or ""),
+                template=cmd.template, reason=cmd.reason, source=cmd.source, at=now,
             )
-        )
+        )  # fmt: skip
         unit.result(agent.id)
         await unit.commit()
     return agent

@@ -4,6 +4,7 @@ Making agents, hearing of them, and their keys.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -38,7 +39,7 @@ from mission_core.agents.model import (
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId
-from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, canonical
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -70,18 +71,20 @@ class UpdateAgent:
     """
     Change the named fields of an agent. Absent is not null, and null is not default.
 
-    Its tasks go by its new *name*, too. A *status* is a sign of life as well, an *activity* alone is none.
+    Its tasks go by its new *name*, too. A *status* is a sign of life as well, an *activity* alone is none. What is in
+    *over_config* is laid over its configuration.
     """
 
     agent: AgentId | AgentNumber | str
     expects: int | None = None
     name: str | Absent = ABSENT
     status: str | Absent = ABSENT
-    activity: str | Absent = ABSENT
+    activity: str | Absent | None = ABSENT
     role: str | Absent = ABSENT
     board: BoardId | Absent | None = ABSENT
     lead: bool | Absent = ABSENT
     config: JsonText | Absent = ABSENT
+    over_config: JsonText | Absent = ABSENT
     session_key: str | Absent | None = ABSENT
     soul: str | Absent | None = ABSENT
     working_memory: str | Absent = ABSENT
@@ -93,7 +96,7 @@ class UpdateAgent:
     identity_template: str | Absent | None = ABSENT
 
 
-BESIDE: Final = frozenset({"agent", "expects", "status", "activity"})
+BESIDE: Final = frozenset({"agent", "expects", "status", "activity", "over_config"})
 """Fields of an update that are more than a value to keep."""
 
 
@@ -171,6 +174,18 @@ async def agent_named(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> A
     return await unit.agents.get(found.id)
 
 
+def own_agent_only(principal: Principal, agent: AgentId) -> None:
+    """
+    An agent's own key reaches its own agent only, unless it is an admin's.
+
+    Raises:
+        NotYourAgent: If it is another one.
+    """
+    foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent
+    if foreign and principal.role is not Role.ADMIN:
+        raise NotYourAgent
+
+
 async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> WithToken:
     """
     Make an agent.
@@ -222,7 +237,7 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         before = await agent_named(unit, cmd.agent)
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
-        after, updated = before.edit(_named(cmd), at=now)
+        after, updated = before.edit(_changes_of(before, cmd), at=now)
         if updated.changed:
             await _may_become(unit, principal, before, after)
             after = unit.agents.save(after)
@@ -245,9 +260,13 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
     return after
 
 
-def _named(cmd: UpdateAgent) -> dict[str, Any]:
+def _changes_of(agent: Agent, cmd: UpdateAgent) -> dict[str, Any]:
     given = asdict(cmd, recurse=False)
-    return {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
+    changes = {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
+    if not isinstance(cmd.over_config, Absent):
+        beneath = changes.get("config", agent.config)
+        changes["config"] = canonical(json.loads(beneath) | json.loads(cmd.over_config))
+    return changes
 
 
 async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, after: Agent) -> None:
@@ -389,9 +408,7 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         agent = await agent_named(unit, cmd.agent)
-        foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent.id
-        if foreign and principal.role is not Role.ADMIN:
-            raise NotYourAgent
+        own_agent_only(principal, agent.id)
         agent, changed = agent.heard(at=now, status=cmd.status, activity=cmd.activity)
         unit.agents.seen(agent)
         if isinstance(principal, AgentPrincipal) and principal.key and due_for_touch(principal, at=now):

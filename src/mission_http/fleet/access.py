@@ -32,6 +32,9 @@ OPERATOR: Final = Access("operator", "Operators and admins.", schemes=SCHEMES, h
 HEARING: Final = evolve(VIEWER, description="Everybody with a key; an agent's own for itself only.")
 BEATING: Final = evolve(OPERATOR, description="Operators and admins; an agent's own key for itself only.")
 """A request that is a sign of life in itself, so it need not count as one."""
+READING_OWN: Final = evolve(HEARING, description=HEARING.description)
+WRITING_OWN: Final = evolve(BEATING, description=BEATING.description)
+"""The same for requests that are no sign of life in themselves."""
 ADMIN: Final = Access("admin", "Admins.", schemes=SCHEMES, headers=(AGENT_NAME,))
 EDGE: Final = Access("edge", "Everybody who brings something like a key.", public=True)
 STATUS: Final = Access("viewer", "Everybody with a key; anyone for `action=health`.", schemes=SCHEMES)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_http.fleet import agents, heartbeats, keys, leases, projects, search
+from mission_http.fleet import agent_edits, agents, heartbeats, hosted, keys, leases, memories, projects, search
 from mission_http.fleet.access import SECURITY_SCHEMES, authenticate, edge_of
 from mission_http.fleet.errors import STATUSES, render
 from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
 from mission_http.fleet.reports import report_endpoints
+from mission_http.fleet.souls import soul_endpoints
 from mission_http.fleet.status import status_endpoints
 from mission_http.fleet.tasks import task_endpoints
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
@@ -43,6 +44,10 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *agents.ENDPOINTS,
         *heartbeats.ENDPOINTS,
         *keys.ENDPOINTS,
+        *agent_edits.ENDPOINTS,
+        *soul_endpoints(settings),
+        *memories.ENDPOINTS,
+        *hosted.ENDPOINTS,
         *task_endpoints(settings),
         *leases.ENDPOINTS,
         *projects.ENDPOINTS,

@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
+from mission_core.agents.model import MemoryFull
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralStays, PrefixTaken
-from mission_core.errors import Conflict, Denied, Invalid, InvalidField, KeyReused
+from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, KeyReused
 from mission_core.ids import TaskNumber
 from mission_core.reports.regression import StillToCome
+from mission_core.screening import Finding
 from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.platform.json import json_of
@@ -70,6 +72,44 @@ class GateClosedFor(Denied):
         return f"Task {self.task}: {self.closed}"
 
 
+@define
+class NoHost(Exhausted):
+    """
+    What was asked for needs a tool on a host that agents run on, and there is none.
+    """
+
+    says: str
+    why: str
+
+    def __str__(self) -> str:
+        return self.says
+
+
+@define
+class Unsafe(Invalid):
+    """
+    A text would turn the agent that reads it against whoever it works for.
+    """
+
+    says: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        return self.says
+
+
+@define
+class FileTooLarge(Invalid):
+    """
+    A file of an agent would be longer than such files may be.
+    """
+
+    limit: int
+
+    def __str__(self) -> str:
+        return f"File content too large (max {self.limit} bytes)"
+
+
 class ProjectExists(Conflict):
     """
     A new project would have the slug or the ticket prefix of another one.
@@ -83,9 +123,13 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     Unauthorized: 401,
     AuthenticationRequired: 401,
     DependencyNotFound: 400,
+    FileTooLarge: 413,
     GateClosed: 403,
     KeyReused: 422,
+    MemoryFull: 413,
+    NoHost: 502,
     TooManyOrders: 409,
+    Unsafe: 422,
 }
 TEXTS: Final[Mapping[type[Exception], str]] = {
     ApiKeyNotFound: "Active key not found for this agent",
@@ -101,9 +145,11 @@ TEXTS: Final[Mapping[type[Exception], str]] = {
 }
 FIELD_TEXTS: Final = {"slug": "Invalid project slug", "ticket_prefix": "Invalid ticket prefix"}
 FIELD_NAMES: Final = {
+    "activity": "last_activity",
     "assignee": "assigned_to",
     "board": "project_id",
     "due_at": "due_date",
+    "reported": "status",
     "result": "outcome",
     "soul": "soul_content",
 }
@@ -132,6 +178,11 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": VALIDATION, "details": [f"depends_on: {error}"]}
     if isinstance(error, Unacceptable) and error.details:
         return {"error": error.says, "details": error.details}
+    if isinstance(error, NoHost):
+        return {"error": error.says, "details": [error.why]}
+    if isinstance(error, Unsafe):
+        injection = [{"rule": each.rule, "description": each.description} for each in error.findings]
+        return {"error": error.says, "injection": injection}
     if isinstance(error, GateClosed) and error.rule == "require_approval_for_done":
         return {"error": "Aegis approval is required to move task to done."}
     return {"error": TEXTS.get(type(error)) or str(error)}

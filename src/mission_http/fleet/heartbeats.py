@@ -4,8 +4,6 @@ An agent's heartbeat: it is alive, and hears what waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -14,16 +12,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal
+from mission_core.accounts.model import NotYourAgent, Principal
 from mission_core.agents.model import IDLE, Agent, AgentNotFound
 from mission_core.agents.use_cases import HearAgent, hear_agent
-from mission_core.boards.model import BoardDenied
 from mission_core.errors import KeyReused
 from mission_core.ids import AgentId
 from mission_core.ports import Ports, perform
 from mission_core.values import EMPTY_OBJECT
-from mission_http.fleet.access import BEATING, HEARING, restricted
+from mission_http.fleet.access import BEATING, HEARING
 from mission_http.fleet.bodies import AgentHeartbeatBody
+from mission_http.fleet.own_agents import own_agent_only, own_agent_row
 from mission_http.fleet.paths import agent_in
 from mission_http.fleet.payloads import AgentHeartbeatPayload
 from mission_http.fleet.wire import maybe_seconds, seconds_of
@@ -50,8 +48,8 @@ async def check_in(request: Request) -> Response:
     """
     ports, principal = ports_of(request), principal_of(request)
     with own_agent_only(principal):
-        if request.method == "HEAD":
-            name = await _looked_at(request)
+        if request.method == "HEAD":  # it changes nothing
+            name = (await own_agent_row(request)).name
         else:
             name = (await perform(hear_agent, ports, principal, _sign_of_life(request))).name
     return json_of(await _work_of(ports, principal, name, at=ports.clock.now()))
@@ -73,19 +71,6 @@ async def report(request: Request) -> Response:
     return json_of(work | {"token_recorded": False})
 
 
-@contextmanager
-def own_agent_only(principal: Principal) -> Iterator[None]:
-    """
-    For an agent's key below admin, what it cannot find is not its own agent either.
-    """
-    try:
-        yield
-    except (AgentNotFound, BoardDenied):
-        if restricted(principal):
-            raise NotYourAgent from None
-        raise
-
-
 def _sign_of_life(request: Request) -> HearAgent:
     return HearAgent(agent=agent_in(request), status=IDLE, activity=CHECK)
 
@@ -93,17 +78,6 @@ def _sign_of_life(request: Request) -> HearAgent:
 async def _heard(ports: Ports, principal: Principal, agent: UUID) -> Agent:
     async with ports.unit(principal) as unit:
         return await unit.agents.get(AgentId(agent))
-
-
-async def _looked_at(request: Request) -> str:
-    """
-    The agent's name, without hearing of it: a HEAD request changes nothing.
-    """
-    principal = principal_of(request)
-    row = await ports_of(request).reads.agents.get(principal, agent_in(request))
-    if isinstance(principal, AgentPrincipal) and restricted(principal) and principal.agent.bytes != row.id:
-        raise NotYourAgent
-    return row.name
 
 
 async def _work_of(ports: Ports, principal: Principal, name: str, *, at: datetime) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from mission_http.fleet.access import EDGE
 from mission_http.fleet.errors import Unauthorized
 from mission_http.fleet.report_payloads import IndexPayload
+from mission_http.fleet.wire import iso_of
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.exchange import dialect_of
 from mission_http.platform.json import json_of
@@ -45,7 +46,7 @@ class Index:
         endpoints = indexed(dialect)
         return {
             "version": dialect.paperwork.version,
-            "generated_at": self.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "generated_at": iso_of(self.started),
             "total_endpoints": len(endpoints),
             "endpoints": endpoints,
             "event_stream": EVENT_STREAM,

@@ -11,9 +11,16 @@ from msgspec import UNSET, UnsetType
 
 
 @frozen(kw_only=True)
+class InjectionPayload:
+    rule: str
+    description: str
+
+
+@frozen(kw_only=True)
 class ErrorPayload:
     error: str
     details: list[str] | UnsetType = UNSET
+    injection: list[InjectionPayload] | UnsetType = UNSET
 
 
 @frozen(kw_only=True)

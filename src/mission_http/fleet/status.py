@@ -22,6 +22,7 @@ from mission_http.fleet.catalogue import MODELS
 from mission_http.fleet.errors import Unacceptable
 from mission_http.fleet.machine import MIB, Share
 from mission_http.fleet.payloads import HealthPayload
+from mission_http.fleet.wire import iso_of
 from mission_http.platform.documents import own_document
 from mission_http.platform.endpoints import PUBLIC, Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -59,7 +60,7 @@ async def health(request: Request) -> Response:
     Tell whether the database answers.
     """
     ports = ports_of(request)
-    told = ports.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = iso_of(ports.clock.now())
     if await _answers(ports):
         return json_of({"status": "ok", "db": "ok", "ts": told})
     return json_of({"status": "degraded", "db": "error", "ts": told}, 503)

@@ -66,6 +66,13 @@ def seconds_of(moment: datetime) -> int:
     return micros(moment) // SECOND
 
 
+def iso_of(moment: datetime) -> str:
+    """
+    The moment as ISO 8601 with milliseconds, in UTC.
+    """
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def maybe_seconds(micros: int | None) -> int | None:
     """
     Microseconds of a row as whole seconds.

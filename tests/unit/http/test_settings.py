@@ -52,6 +52,7 @@ def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
         ("MC_WORKLOAD_BUSY_RATIO_SHED", "0.5"),
         ("MC_WORKLOAD_ERROR_RATE_THROTTLE", "nan"),
         ("MC_WORKLOAD_RECENT_WINDOW_SECONDS", "7200"),
+        ("MC_SOUL_TEMPLATES_DIR", "/there/is/no/such/directory"),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_names_the_variable(variable: str, value: str, tmp_path: Path) -> None:

@@ -1,0 +1,235 @@
+"""
+Screening text before an agent reads it: what would turn the agent against whoever it works for.
+
+A text is looked at as it is, as it would be read (without what is invisible, with look-alike letters as Latin ones),
+and as it reads once a simple disguise is taken off. The rules are data, written so that no text costs much more than
+its length.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import unicodedata
+from base64 import b64decode
+from codecs import encode
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from itertools import islice
+from typing import Final
+from urllib.parse import unquote
+
+from attrs import frozen
+
+LONGEST: Final = 50_000
+"""How many characters are looked at."""
+MOST_RUNS: Final = 5
+SHORTEST_RUN: Final = 24
+
+
+class Severity(StrEnum):
+    """
+    What a finding means: it is only told, it is suspicious, or the text must not be delivered.
+    """
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@frozen
+class Screen:
+    """
+    A rule. Each of its *forms* is one expression found anywhere, or several found one after another on one line.
+    """
+
+    rule: str
+    severity: Severity
+    description: str
+    forms: tuple[tuple[re.Pattern[str], ...], ...]
+
+    def finds(self, text: str, lines: Sequence[str]) -> bool:
+        """
+        Whether the text, which has these lines, has one of the forms.
+        """
+        return any(
+            any(_in_order(form, line) for line in lines) if len(form) > 1 else form[0].search(text) is not None
+            for form in self.forms
+        )
+
+
+def _in_order(form: Iterable[re.Pattern[str]], line: str) -> bool:
+    at = 0
+    for step in form:
+        found = step.search(line, at)
+        if found is None:
+            return False
+        at = found.end()
+    return True
+
+
+def _screen(rule: str, severity: Severity, description: str, *forms: str | tuple[str, ...]) -> Screen:
+    steps = (form if isinstance(form, tuple) else (form,) for form in forms)
+    compiled = tuple(tuple(re.compile(step, re.IGNORECASE) for step in each) for each in steps)
+    return Screen(rule, severity, description, compiled)
+
+
+INTERPRETERS: Final = r"(?:bash|sh|zsh|python[\d.]*|perl|ruby|node)\b"
+SCREENS: Final = (
+    _screen(
+        "prompt-override", Severity.CRITICAL, "Attempts to override system instructions",
+        r"\b(?:ignore|disregard|forget|override)\s+(?:all\s+)?(?:(?:previous|prior|above|your|system)\s+){1,2}"
+        r"(?:instruction|rule|guideline|prompt|directive|constraint)",
+    ),
+    _screen(
+        "prompt-new-identity", Severity.CRITICAL, "Attempts to assign a new identity or unrestricted role",
+        r"\byou\s+are\s+now\b",
+        r"\bact\s+as\s+(?:if\s+you\s+(?:are|were)\s+)?(?:an?\s+)?"
+        r"(?:restricted|unrestricted|evil|jailbroken|different|new)\b",
+    ),
+    _screen(
+        "prompt-safety-bypass", Severity.CRITICAL, "Attempts to bypass safety measures",
+        r"\b(?:bypass|disable|turn\s+off|deactivate|circumvent)\s+(?:all\s+)?"
+        r"(?:safety|security|content|moderation|ethics)\b",
+    ),
+    _screen(
+        "prompt-hidden-instruction", Severity.CRITICAL, "Hidden system-style instruction markers",
+        r"\[\s*(?:system|inst|hidden|admin|important)(?:\s+(?:override|message|instruction))?\s*[\]:][\s\S]{10}",
+    ),
+    _screen(
+        "prompt-delimiter-escape", Severity.WARNING, "Role tags that could end a prompt",
+        r"</?\s*(?:system|user|assistant|human)\s*>", r"<\|(?:im_start|im_end|system|user|assistant)\|>",
+        r"```\s*system\b",
+    ),
+    _screen(
+        "prompt-repeat-leak", Severity.WARNING, "Asks for the system prompt",
+        (r"\b(?:repeat|reveal|print|show|output|display)\b", r"\b(?:system\s+prompt|your\s+(?:prompt|instruction))"),
+    ),
+    _screen(
+        "cmd-shell-metachar", Severity.CRITICAL, "Shell metacharacters followed by dangerous commands",
+        r"[;&|`$]\s*(?:rm|wget|curl|nc|ncat|bash|sh|python[\d.]*|perl|ruby|php|node)\b",
+        r"\$\([^)\n]{0,200}\b(?:rm|wget|curl|nc|bash|sh)\b",
+    ),
+    _screen("cmd-path-traversal", Severity.CRITICAL, "Path traversal sequences", r"(?:\.\.[/\\]){2}"),
+    _screen(
+        "cmd-pipe-download", Severity.CRITICAL, "Download-and-run pattern (piped curl/wget to interpreter)",
+        (r"\b(?:curl|wget)\b", rf"\|\s*(?:sudo\s+)?{INTERPRETERS}"),
+    ),
+    _screen(
+        "cmd-reverse-shell", Severity.CRITICAL, "Reverse shell patterns",
+        r"/dev/tcp\b", r"\bmkfifo\b", r"\b(?:nc|ncat)\s+(?:\S{1,64}\s+){0,3}-[a-z]{0,8}[elp]\b",
+        (r"\bbash\s+-i\b", r"[<>]&?\s*/dev/"), (r"\bpython", r"\bsocket\b", r"\bconnect\b"),
+    ),
+    _screen(
+        "cmd-env-access", Severity.WARNING, "Reads secrets of the environment",
+        r"\bprintenv\b", (r"\benv\b", r"(?:key|secret|token|password)"),
+        (r"\b(?:cat|less|more|head|tail|read|source)\b", r"\.env\b|/environ\b|/etc/(?:shadow|passwd)\b"),
+    ),
+    _screen(
+        "cmd-ssrf", Severity.CRITICAL, "SSRF targeting internal/metadata endpoints",
+        (
+            r"\b(?:curl|wget|fetch|axios|urlopen)\b|\b(?:http|https|requests|httpx)\.(?:get|post|request)\b",
+            r"\b169\.254\.169\.254\b|\bmetadata\.google\.internal\b|\b100\.100\.100\.200\b|fd00:ec2::254"
+            r"|(?:\blocalhost|\b127\.0\.0\.1|\b0\.0\.0\.0|\[::1\]):\d",
+        ),
+    ),
+    _screen(
+        "cmd-template-injection", Severity.WARNING, "Template expressions that reach for the runtime",
+        r"\{\{[^{}\n]{0,200}(?:config|globals|runtime|__class__|constructor)",
+        r"\$\{[^{}\n]{0,200}(?:config|globals|runtime|process\b|constructor)",
+    ),
+    _screen(
+        "cmd-sql-injection", Severity.CRITICAL, "SQL injection patterns",
+        r"\bunion\s+(?:all\s+)?select\b", r";\s*drop\s+table\b", r"['\"]\s*or\s+['\"]?1['\"]?\s*=\s*['\"]?1",
+        r"['\"]\s*;\s*(?:delete|insert|update|alter)\b",
+    ),
+    _screen(
+        "exfil-send-data", Severity.CRITICAL, "Instructions to exfiltrate data",
+        r"\b(?:send|post|upload|transmit|exfiltrate|forward)\s+(?:all\s+)?(?:the\s+)?"
+        r"(?:data|files?|contents?|secrets?|keys?|tokens?|credentials?|passwords?|env)\s+(?:to|via|using|through)\b",
+    ),
+    _screen(
+        "exfil-webhook", Severity.WARNING, "Sends what happens to another host",
+        r"\b(?:webhook|callback|postback)(?:_?url)?['\"]?\s*[:=]\s*['\"]?https?://(?!localhost|127\.|\[::1\])",
+    ),
+    _screen(
+        "enc-base64-run", Severity.WARNING, "Decodes what it does not show",
+        r"\batob\s*\(", r"\bb64decode\b", r"\bbase64\s+(?:-d|-D|--decode)\b", (r"\bBuffer\.from\b", r"\bbase64\b"),
+    ),
+    _screen(
+        "enc-heavy-hex", Severity.INFO, "Long runs of escaped characters",
+        r"(?:\\x[0-9a-f]{2}){10}", r"(?:\\u[0-9a-f]{4}){10}",
+    ),
+)  # fmt: skip
+
+INVISIBLE: Final = re.compile("[\x00\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+LINE_ENDS: Final = re.compile("[\x0b\x0c\x85\u2028\u2029]")
+LOOK_ALIKES: Final = str.maketrans(
+    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһ" "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ",
+    "ABESIJKMHOPCTXYaesijopcyxdqwh" "ABEZHIKMNOPTYXaeiknoptyx",
+)
+DANGER: Final = re.compile(
+    r"ignore|override|execute|delete|remove|rm -rf|bypass|disable|system|admin|root|sudo|jailbreak|unrestricted|forget"
+    r"|disregard",
+    re.IGNORECASE,
+)
+RUN: Final = re.compile(rf"[A-Za-z0-9+/]{{{SHORTEST_RUN},}}={{0,2}}")
+
+
+@frozen
+class Finding:
+    """
+    A rule that a text runs against.
+    """
+
+    rule: str
+    severity: Severity
+    description: str
+
+
+def screened(text: str) -> tuple[Finding, ...]:
+    """
+    What is found in a text, one finding for each rule.
+    """
+    readings = [(each, each.splitlines()) for each in dict.fromkeys(_readings(text[:LONGEST]))]
+    return tuple(
+        Finding(screen.rule, screen.severity, screen.description)
+        for screen in SCREENS
+        if any(screen.finds(each, lines) for each, lines in readings)
+    )
+
+
+def critical(text: str) -> tuple[Finding, ...]:
+    """
+    What is found in a text that must not be delivered for it.
+    """
+    return tuple(finding for finding in screened(text) if finding.severity is Severity.CRITICAL)
+
+
+def _readings(text: str) -> Iterable[str]:
+    """
+    The text in every way it may be meant to be read.
+    """
+    yield text
+    plain = unicodedata.normalize("NFKC", LINE_ENDS.sub("\n", INVISIBLE.sub("", text)).translate(LOOK_ALIKES))
+    yield plain
+    turned = encode(plain, "rot13")
+    if {*map(str.lower, DANGER.findall(turned))} - {*map(str.lower, DANGER.findall(plain))}:
+        yield turned
+    if "%" in plain:
+        yield unquote(plain)
+    for run in islice(RUN.finditer(plain), MOST_RUNS):
+        hidden = _decoded(run[0])
+        if hidden is not None:
+            yield hidden
+
+
+def _decoded(run: str) -> str | None:
+    """
+    The printable text that a run of base64 stands for, if it does.
+    """
+    try:
+        found = b64decode(run.rstrip("=") + "=" * (-len(run.rstrip("=")) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return found if all(c.isprintable() or c in "\n\r\t" for c in found) else None

@@ -1,0 +1,111 @@
+"""
+What the Fleet API takes about an agent once it is made.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from attrs import frozen
+
+from mission_core.agents.model import LONGEST_SOUL
+from mission_core.values import ABSENT, Absent
+from mission_http.fleet.bodies import Object
+from mission_http.platform.shapes import Length, Named, Range, Schema
+
+RUNTIMES: Final = ("hermes", "openclaw", "claude", "codex", "custom")
+Role = Annotated[str, Length(1, 100, says="Role is required")]
+Soul = Annotated[str, Length(0, LONGEST_SOUL)]
+Runtime = Annotated[Any, Schema({"enum": [*RUNTIMES, "", None]})]
+
+
+@frozen(kw_only=True)
+class UpdateNamedAgentBody:
+    """
+    Changes of the agent of that name.
+    """
+
+    name: Annotated[Any, Schema({"type": "string"})] = None
+    status: Annotated[str, Length(1, 100)] | Absent = ABSENT
+    last_activity: Annotated[str, Length(0, 500)] | Absent | None = ABSENT
+    config: Object | Absent = ABSENT
+    session_key: Annotated[str, Length(0, 300)] | Absent | None = ABSENT
+    soul_content: Soul | Absent | None = ABSENT
+    role: Role | Absent = ABSENT
+    runtime_type: Runtime | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class UpdateAgentBody:
+    role: Role | Absent = ABSENT
+    gateway_config: Object | Absent = ABSENT
+    write_to_gateway: bool = False
+
+
+@frozen(kw_only=True)
+class DeleteAgentBody:
+    remove_workspace: bool = False
+
+
+@frozen(kw_only=True)
+class SoulBody:
+    """
+    A soul, or the name of a template to make it of; the template goes before.
+    """
+
+    soul_content: Soul | Absent = ABSENT
+    template_name: Annotated[Any, Schema({"type": "string"})] = None
+
+
+@frozen(kw_only=True)
+class SoulTemplateQuery:
+    template: str | None = None
+
+
+@frozen(kw_only=True)
+class MemoryBody:
+    working_memory: str
+    append: bool = False
+
+
+@frozen(kw_only=True)
+class WakeBody:
+    message: str | Absent = ABSENT
+    reason: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class MessageBody:
+    """
+    A message to an agent; *content* is another spelling of *message*. Who sends it is known by the credential.
+    """
+
+    to: Annotated[str, Length(1, says="Recipient is required")]
+    message: Annotated[str, Length(1, says="Message is required")] | Absent = ABSENT
+    content: Annotated[str, Length(1, says="Message is required")] | Absent = ABSENT
+    sender: Annotated[Any, Named("from"), Schema({"type": "string"})] = None
+    type: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class CommsQuery:
+    limit: Annotated[int, Range(0)] = 100
+    offset: Annotated[int, Range(0)] = 0
+    since: Annotated[int | None, Range(0)] = None
+    agent: str | None = None
+
+
+@frozen(kw_only=True)
+class FileQuery:
+    file: str | None = None
+
+
+@frozen(kw_only=True)
+class FileBody:
+    file: str
+    content: str
+
+
+FileName = Literal[
+    "agent.md", "identity.md", "soul.md", "WORKING.md", "MEMORY.md", "TOOLS.md", "AGENTS.md", "MISSION.md", "USER.md"
+]

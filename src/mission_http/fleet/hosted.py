@@ -1,0 +1,147 @@
+"""
+What agents are reached by on a host of theirs: a wake-up, a message, their files. No host is connected, so what would
+have to happen there is refused, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.agents.model import AgentNotFound
+from mission_core.screening import critical
+from mission_core.values import ABSENT, Absent
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.agent_bodies import CommsQuery, FileBody, FileName, FileQuery, MessageBody, WakeBody
+from mission_http.fleet.agent_payloads import CommsPayload, FilesPayload, WokenPayload, WrittenFilePayload
+from mission_http.fleet.errors import VALIDATION, FileTooLarge, NoHost, Unacceptable, Unsafe
+from mission_http.fleet.paths import agent_in
+from mission_http.fleet.payloads import SuccessPayload
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.refusals import BodyTooLarge
+
+LARGEST_FILE: Final = 1_048_576
+UNREACHABLE: Final = (
+    "this server has no tool that reaches sessions on a host; nothing was delivered and nothing was kept"
+)
+
+
+class RecipientNotFound(AgentNotFound):
+    """
+    No agent has the name that a message is for.
+    """
+
+    def __str__(self) -> str:
+        return "Recipient agent not found"
+
+
+async def wake(request: Request) -> Response:
+    """
+    Wake the session of an agent.
+
+    It needs a host tool, which this server does not have.
+    """
+    await body_of(request, WakeBody)
+    await idempotency_of(request)
+    row = await ports_of(request).reads.agents.get(principal_of(request), agent_in(request))
+    if not row.session_key:
+        raise Unacceptable("Agent has no session key configured")
+    raise NoHost("Failed to wake agent", UNREACHABLE)
+
+
+async def send(request: Request) -> Response:
+    """
+    Send a message to the session of an agent.
+
+    The message is screened for what would turn the agent against whoever it works for. Delivery needs a host tool,
+    which this server does not have.
+    """
+    body = await body_of(request, MessageBody)
+    await idempotency_of(request)
+    message = body.content if body.message is ABSENT else body.message
+    if isinstance(message, Absent):
+        raise Unacceptable(VALIDATION, ("message: Message is required",))
+    findings = critical(message)
+    if findings:
+        raise Unsafe("Message blocked: potentially unsafe content detected", findings)
+    try:
+        row = await ports_of(request).reads.agents.get(principal_of(request), body.to)
+    except AgentNotFound:
+        raise RecipientNotFound from None
+    if not row.session_key:
+        raise Unacceptable("Recipient agent has no session key configured")
+    raise NoHost("Failed to send message", UNREACHABLE)
+
+
+async def comms(request: Request) -> Response:
+    """
+    List what agents said to each other, and who speaks with whom.
+    """
+    query_of(request, CommsQuery)
+    return json_of(
+        {
+            "messages": [],  # nothing has been said: agents have no conversations yet
+            "total": 0,
+            "graph": {"edges": [], "agentStats": []},
+            "source": {"mode": "empty", "seededCount": 0, "liveCount": 0},
+        }
+    )
+
+
+async def read_files(request: Request) -> Response:
+    """
+    Read the files in an agent's workspace.
+
+    It needs a workspace on a host, which this server does not have: soul and memory have operations of their own.
+    """
+    query_of(request, FileQuery)
+    await ports_of(request).reads.agents.get(principal_of(request), agent_in(request))
+    raise Unacceptable("Agent workspace is not configured")
+
+
+async def write_file(request: Request) -> Response:
+    """
+    Write a file in an agent's workspace.
+
+    It needs a workspace on a host, which this server does not have: soul and memory have operations of their own.
+    """
+    try:
+        body = await body_of(request, FileBody)
+    except BodyTooLarge:
+        raise FileTooLarge(LARGEST_FILE) from None
+    if body.file not in get_args(FileName):
+        raise Unacceptable(f"Unsupported file: {body.file}")
+    await ports_of(request).reads.agents.get(principal_of(request), agent_in(request))
+    raise Unacceptable("Agent workspace is not configured")
+
+
+ENDPOINTS = [
+    Endpoint(
+        "POST", "/agents/{id}/wake", wake, takes=WakeBody, body_required=False, gives=WokenPayload, who=OPERATOR,
+        headers=(IDEMPOTENCY_KEY,), refuses=(AgentNotFound, NoHost), operation_id="fleet_wakeAgent", tags=("Agents",),
+    ),
+    Endpoint(
+        "POST", "/agents/message", send, takes=MessageBody, gives=SuccessPayload, who=OPERATOR,
+        headers=(IDEMPOTENCY_KEY,), refuses=(RecipientNotFound, Unsafe, NoHost),
+        operation_id="fleet_sendAgentMessage", tags=("Agents",),
+    ),
+    Endpoint(
+        "GET", "/agents/comms", comms, query=CommsQuery, gives=CommsPayload, who=VIEWER,
+        operation_id="fleet_getAgentComms", tags=("Agents",),
+    ),
+    Endpoint(
+        "GET", "/agents/{id}/files", read_files, query=FileQuery, gives=FilesPayload, who=VIEWER,
+        refuses=(AgentNotFound,), operation_id="fleet_getAgentFiles", tags=("Agents",),
+    ),
+    Endpoint(
+        "PUT", "/agents/{id}/files", write_file, takes=FileBody, gives=WrittenFilePayload, who=OPERATOR,
+        refuses=(AgentNotFound, FileTooLarge), operation_id="fleet_updateAgentFile", tags=("Agents",),
+    ),
+]  # fmt: skip

@@ -1,0 +1,103 @@
+"""
+Templates of souls: Markdown files in a directory that the operator names, if there is one.
+
+A template is filled in by putting three values where their names stand, and is never executed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from attrs import define, frozen
+
+from mission_core.errors import NotFound
+from mission_core.values import UNSTORABLE
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+PLACEHOLDER: Final = re.compile(r"\{\{(AGENT_NAME|AGENT_ROLE|TIMESTAMP)\}\}")
+HEADING: Final = re.compile(r"^#+[ \t]+(\S.*?)[ \t#]*$", re.MULTILINE)
+SUFFIX: Final = ".md"
+
+
+@define
+class TemplateNotFound(NotFound):
+    """
+    No template has this name.
+    """
+
+    name: str
+
+    def __str__(self) -> str:
+        return "Template not found"
+
+
+class Template(NamedTuple):
+    """
+    A template by name, with what its first heading says, and how many bytes it has.
+    """
+
+    name: str
+    description: str
+    size: int
+
+
+@frozen
+class SoulTemplates:
+    """
+    The templates in a directory.
+    """
+
+    directory: Path | None
+
+    async def names(self) -> list[str]:
+        """
+        Their names, in order.
+        """
+        return await asyncio.to_thread(lambda: sorted(path.stem for path in self._files()))
+
+    async def every(self) -> list[Template]:
+        """
+        All of them, in the order of their names.
+        """
+        return await asyncio.to_thread(lambda: [_told(path) for path in sorted(self._files())])
+
+    async def read(self, name: str) -> str:
+        """
+        The text of one.
+
+        Raises:
+            TemplateNotFound: If there is none of that name.
+        """
+
+        def text() -> str:
+            path = next((path for path in self._files() if path.stem == name), None)
+            if path is None:
+                raise TemplateNotFound(name)
+            return _text_in(path)
+
+        return await asyncio.to_thread(text)
+
+    def _files(self) -> list[Path]:
+        if self.directory is None or not self.directory.is_dir():
+            return []
+        return [path for path in self.directory.glob(f"*{SUFFIX}") if NAME.fullmatch(path.stem) and path.is_file()]
+
+
+def _told(path: Path) -> Template:
+    heading = HEADING.search(_text_in(path))
+    return Template(path.stem, heading[1] if heading else f"{path.stem} template", path.stat().st_size)
+
+
+def _text_in(path: Path) -> str:
+    return UNSTORABLE.sub("", path.read_text(encoding="utf-8", errors="replace"))
+
+
+def filled(template: str, *, name: str, role: str, timestamp: str) -> str:
+    """
+    The template with the values in their places. What stands in a value is left as it is.
+    """
+    values = {"AGENT_NAME": name, "AGENT_ROLE": role, "TIMESTAMP": timestamp}
+    return PLACEHOLDER.sub(lambda found: values[found[1]], template)

@@ -1,0 +1,131 @@
+"""
+The souls of agents: who they are to be, in words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.agents.model import AgentNotFound
+from mission_core.agents.souls import WriteSoul, write_soul
+from mission_core.errors import VersionMismatch
+from mission_core.ports import perform
+from mission_core.values import Absent
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.agent_bodies import SoulBody, SoulTemplateQuery
+from mission_http.fleet.agent_payloads import SoulPayload, SoulTemplatesPayload, WrittenSoulPayload
+from mission_http.fleet.errors import VALIDATION, Unacceptable
+from mission_http.fleet.paths import agent_in
+from mission_http.fleet.soul_templates import NAME, SoulTemplates, TemplateNotFound, filled
+from mission_http.fleet.wire import SECOND, iso_of, seconds_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
+
+BAD_NAME = "Invalid template name"
+
+
+@frozen
+class SoulDesk:
+    """
+    Reads and writes souls, with the templates there are.
+    """
+
+    templates: SoulTemplates
+
+    async def read(self, request: Request) -> Response:
+        """
+        Read an agent's soul.
+        """
+        row = await ports_of(request).reads.agents.get(principal_of(request), agent_in(request))
+        return json_of(
+            {
+                "agent": {"id": row.number, "name": row.name, "role": row.role},
+                "soul_content": row.soul or "",
+                "source": "database" if row.soul else "none",
+                "available_templates": await self.templates.names(),
+                "updated_at": row.updated_at // SECOND,
+            },
+            headers={"etag": etag_of(row.version)},
+        )
+
+    async def write(self, request: Request) -> Response:
+        """
+        Write an agent's soul, or make it of a template.
+
+        In a template, `{{AGENT_NAME}}`, `{{AGENT_ROLE}}` and `{{TIMESTAMP}}` stand for what they name.
+        """
+        body = await body_of(request, SoulBody)
+        named, content = agent_in(request), body.soul_content
+        template = body.template_name or None
+        if template is not None:
+            content = await self._made_of(request, template)
+        if isinstance(content, Absent):
+            raise Unacceptable(VALIDATION, ("soul_content: send it, or the name of a template",))
+        command = WriteSoul(agent=named, content=content, template=template, expects=expects_of(request))
+        agent = await perform(write_soul, ports_of(request), principal_of(request), command)
+        return json_of(
+            {
+                "success": True,
+                "message": f"SOUL content updated for {agent.name}",
+                "soul_content": content,
+                "saved_to_workspace": False,
+                "updated_at": seconds_of(agent.updated_at),
+            },
+            headers={"etag": etag_of(agent.version)},
+        )
+
+    async def _made_of(self, request: Request, template: object) -> str:
+        if not isinstance(template, str) or not NAME.fullmatch(template):
+            raise Unacceptable(BAD_NAME)
+        if self.templates.directory is None:
+            raise Unacceptable("Templates directory not configured")
+        text = await self.templates.read(template)
+        ports = ports_of(request)
+        row = await ports.reads.agents.get(principal_of(request), agent_in(request))
+        return filled(text, name=row.name, role=row.role, timestamp=iso_of(ports.clock.now()))
+
+    async def show_templates(self, request: Request) -> Response:
+        """
+        List the templates of souls, or read one.
+        """
+        wanted = query_of(request, SoulTemplateQuery).template
+        if self.templates.directory is None:
+            return json_of({"templates": [], "message": "Templates directory not found"})
+        if not wanted:
+            return json_of({"templates": [each._asdict() for each in await self.templates.every()]})
+        if not NAME.fullmatch(wanted):
+            raise Unacceptable(BAD_NAME)
+        return json_of({"template_name": wanted, "content": await self.templates.read(wanted)})
+
+
+def soul_endpoints(settings: Settings) -> list[Endpoint]:
+    """
+    The operations on souls.
+    """
+    desk = SoulDesk(SoulTemplates(settings.soul_templates))
+    return [
+        Endpoint(
+            "GET", "/agents/{id}/soul", desk.read, gives=SoulPayload, who=VIEWER, refuses=(AgentNotFound,),
+            operation_id="fleet_getAgentSoul", tags=("Agents",),
+        ),
+        Endpoint(
+            "PUT", "/agents/{id}/soul", desk.write, takes=SoulBody, gives=WrittenSoulPayload, who=OPERATOR,
+            headers=(IF_MATCH,), refuses=(AgentNotFound, TemplateNotFound, VersionMismatch),
+            operation_id="fleet_updateAgentSoul", tags=("Agents",),
+        ),
+        Endpoint(
+            "PATCH", "/agents/{id}/soul", desk.show_templates, query=SoulTemplateQuery, gives=SoulTemplatesPayload,
+            who=VIEWER, refuses=(TemplateNotFound,), operation_id="fleet_listSoulTemplates", tags=("Agents",),
+        ),
+    ]  # fmt: skip
