@@ -48,7 +48,7 @@ from mission_http.boards.lease_payloads import (
     TaskOrder,
     TaskRelease,
 )
-from mission_http.boards.payloads import LimitOffsetPage, PageQuery, TaskRead
+from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, TaskRead
 from mission_http.boards.tasks import TASKS, task_again
 from mission_http.boards.wire import beats_of, lease_from, naive, run_from
 from mission_http.platform.bodies import body_of
@@ -157,13 +157,14 @@ async def explain_this_task(request: Request) -> Response:
 
 async def list_runs(request: Request) -> Response:
     """
-    List the runs of a task, the latest first.
+    List the runs of a task, the latest first. Its `fence` is the number of a run.
     """
     async with Place.of(request) as place:
-        query = query_of(request, PageQuery)
+        query = query_of(request, NumberedQuery)
         await place.check()
         runs = await ports_of(request).reads.tasks.runs(principal_of(request), _task(place))
-    return page_of(runs[query.offset : query.offset + query.limit], len(runs), query, run_from)
+    rest = [run for run in runs if query.after is None or run.fence < query.after]
+    return page_of(rest[query.offset : query.offset + query.limit], len(runs), query, run_from)
 
 
 class Body(Protocol[C_co]):
@@ -296,7 +297,7 @@ OPERATIONS = [
     ),
     (
         Endpoint(
-            "GET", TASK + "/runs", list_runs, query=PageQuery, gives=LimitOffsetPage[RunRead],
+            "GET", TASK + "/runs", list_runs, query=NumberedQuery, gives=LimitOffsetPage[RunRead],
             refuses=(BoardDenied, TaskNotFound),
         ),
         told(

@@ -1,0 +1,94 @@
+"""
+What every operation of both dialects has in common, read off the endpoint tables.
+"""
+
+import pytest
+
+from mission_http.platform.endpoints import Dialect, Endpoint
+from mission_http.platform.shapes import fields_of, wire_name
+from tests.contract.everything import OPERATIONS, named
+
+Operation = tuple[Dialect, Endpoint]
+
+UNVERSIONED = {
+    "DELETE /api/agents/{id}/keys": "a key is ended once, and has nothing else to change",
+    "PUT /api/tasks": "many tasks at once have many versions",
+    "DELETE /api/v1/users/me": "the local user stays",
+    "DELETE /api/v1/organizations/me": "its organization stays",
+    "PATCH /api/v1/organizations/me/active": "it chooses, and changes nothing",
+}
+"""Changes that no version guards, and why."""
+BY_NAME = {
+    "GET /api/v1/boards": "in the order of names",
+    "GET /api/v1/board-groups": "in the order of names",
+    "GET /api/v1/tags": "in the order of names",
+}
+"""Lists that have no place after a number, and why."""
+
+of_operations = pytest.mark.parametrize("operation", OPERATIONS, ids=named)
+
+
+def headers_of(operation: Operation) -> set[str]:
+    """
+    The headers that an operation reads.
+    """
+    return {header.name for header in operation[1].headers}
+
+
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each[1].method == "POST"], ids=named)
+def test_every_post_can_be_repeated_under_a_key(operation: Operation) -> None:
+    """
+    So a client that lost the answer may ask again.
+    """
+    assert "Idempotency-Key" in headers_of(operation)
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if each[1].method in ("PUT", "PATCH", "DELETE")], ids=named
+)
+def test_every_change_can_name_the_version_it_was_made_from(operation: Operation) -> None:
+    """
+    But for those that tell why not.
+    """
+    assert ("If-Match" in headers_of(operation)) is not (named(operation) in UNVERSIONED)
+
+
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each[1].query is not None], ids=named)
+def test_every_page_can_go_on_after_the_last_one_seen(operation: Operation) -> None:
+    """
+    But for those in another order than that of numbers.
+    """
+    query = operation[1].query
+    assert query is not None
+    names = {wire_name(field) for field in fields_of(query)}
+
+    if "offset" in names:
+        assert ("after" in names) is not (named(operation) in BY_NAME)
+
+
+@of_operations
+def test_every_operation_says_what_it_does(operation: Operation) -> None:
+    """
+    In a summary, under a tag, and with what it answers.
+    """
+    endpoint = operation[1]
+
+    assert endpoint.summary
+    assert endpoint.tags or not endpoint.listed
+    assert endpoint.gives is not None or not endpoint.listed
+
+
+def test_no_two_operations_have_one_name() -> None:
+    """
+    Agents and generated clients choose by it.
+    """
+    names = [each[1].operation_id for each in OPERATIONS if each[1].operation_id]
+
+    assert len(names) == len(set(names))
+
+
+def test_what_is_excused_is_there() -> None:
+    """
+    No excuse outlives its operation.
+    """
+    assert {*UNVERSIONED, *BY_NAME} <= {named(operation) for operation in OPERATIONS}
