@@ -55,6 +55,8 @@ _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
 FIELDS: Final = TaskRow._fields[:-3]
 """What the statement selects, in the order of the row's fields; the rest is asked for where there is any."""
 ID, BOARD, DEPENDS_ON, TAG_IDS = (FIELDS.index(name) for name in ("id", "board", "depends_on", "tag_ids"))
+ANY_FIELD: Final = len(FIELDS)
+"""Whether the organization has custom fields stands behind them."""
 _any_field: Final = exists().where(custom_fields.c.organization == _own).label("any_field")
 ROWS: Final[Select[Any]] = (
     select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS), _any_field)
@@ -303,32 +305,44 @@ def _shown(dialect: str, organization: OrganizationId, found: list[Any]) -> Step
     """
     if not found:
         return []
-    known: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
-    waiting = [row[ID] for row in found if row[DEPENDS_ON]]
-    if waiting:
-        for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
-            known[task][id] = Dependency(id, number, status == Status.DONE.value)
-    named: dict[bytes, Tag] = {}
-    tag_ids = {id for row in found if row[TAG_IDS] for id in _each(row[TAG_IDS])}
-    if tag_ids:
-        for row in (yield NAMED_TAGS(dialect, organization=organization.bytes, tags=sorted(tag_ids))):
-            tag = SHELVES[TAGS].entity_from(row)
-            named[tag.id.bytes] = tag
-    asked: dict[bytes, tuple[CustomField, ...]] = {}
-    if found[0][-1]:
-        rows = yield rows_where(CUSTOM_FIELDS)(dialect, organization=organization.bytes)
-        asked = by_board(SHELVES[CUSTOM_FIELDS].entity_from(row) for row in rows)
+    waits_for = yield from _dependencies_of(dialect, found)
+    known = yield from _tags_of(dialect, organization, found)
+    asked = (yield from _fields_of(dialect, organization)) if found[0][ANY_FIELD] else {}
     return [
         TaskRow._make(
             (
-                *tuple(row)[:-1],
-                _in_order(row[DEPENDS_ON], known[row[ID]]) if row[DEPENDS_ON] else (),
-                _in_order(row[TAG_IDS], named) if row[TAG_IDS] else (),
+                *row[:ANY_FIELD],
+                _in_order(row[DEPENDS_ON], waits_for[row[ID]]) if row[DEPENDS_ON] else (),
+                _in_order(row[TAG_IDS], known) if row[TAG_IDS] else (),
                 asked.get(row[BOARD], ()),
             )
         )
         for row in found
     ]
+
+
+def _dependencies_of(dialect: str, found: list[Any]) -> Steps[dict[bytes, dict[bytes, Dependency]]]:
+    waits_for: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
+    waiting = [row[ID] for row in found if row[DEPENDS_ON]]
+    if waiting:
+        for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
+            waits_for[task][id] = Dependency(id, number, status == Status.DONE.value)
+    return waits_for
+
+
+def _tags_of(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[dict[bytes, Tag]]:
+    known: dict[bytes, Tag] = {}
+    ids = {id for row in found if row[TAG_IDS] for id in _each(row[TAG_IDS])}
+    if ids:
+        for row in (yield NAMED_TAGS(dialect, organization=organization.bytes, tags=sorted(ids))):
+            tag: Tag = SHELVES[TAGS].entity_from(row)
+            known[tag.id.bytes] = tag
+    return known
+
+
+def _fields_of(dialect: str, organization: OrganizationId) -> Steps[dict[bytes, tuple[CustomField, ...]]]:
+    rows = yield rows_where(CUSTOM_FIELDS)(dialect, organization=organization.bytes)
+    return by_board(SHELVES[CUSTOM_FIELDS].entity_from(row) for row in rows)
 
 
 def _each(ids: bytes) -> Iterable[bytes]:
