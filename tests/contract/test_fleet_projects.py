@@ -156,13 +156,21 @@ async def test_a_prefix_that_is_taken_or_empty_is_refused(fleet: Fleet) -> None:
     assert (400, "Invalid ticket prefix") == refusal(await fleet.call("PATCH", place, {"ticket_prefix": "-"}))
 
 
-async def test_agents_can_not_be_assigned_to_projects_yet(fleet: Fleet) -> None:
-    await fleet.agent("ada")
+async def test_a_change_names_all_who_are_assigned(fleet: Fleet) -> None:
+    for name in ("ada", "bob", "eve"):
+        await fleet.agent(name)
     place = f"/projects/{fleet.project}"
+    await fleet.got("POST", f"{place}/agents", {"agent_name": "ada", "role": "owner"}, 201)
+    await fleet.got("POST", f"{place}/agents", {"agent_name": "eve"}, 201)
     unknown = await fleet.call("PATCH", place, {"assigned_agents": ["ada", "nobody"]})
+    changed = await fleet.got("PATCH", place, {"assigned_agents": ["bob", "ada"]})
+    roles = [(each["agent_name"], each["role"]) for each in (await fleet.got("GET", f"{place}/agents"))["assignments"]]
+    listed = {each["id"]: each for each in (await fleet.got("GET", "/projects"))["projects"]}
 
     assert (400, {"error": "Unknown project agents", "details": ["nobody"]}) == (unknown.status, unknown.json)
-    assert ["assigned_agents"] == wrong_fields(await fleet.call("PATCH", place, {"assigned_agents": ["ada"]}))
+    assert ["ada", "bob"] == changed["project"]["assigned_agents"] == listed[fleet.project]["assigned_agents"]
+    assert ["ada", "bob"] == (await fleet.got("GET", place))["project"]["assigned_agents"]
+    assert [("ada", "owner"), ("bob", "member")] == roles
     assert [] == (await fleet.got("PATCH", place, {"assigned_agents": []}))["project"]["assigned_agents"]
 
 

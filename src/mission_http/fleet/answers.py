@@ -4,7 +4,8 @@ Writing once under an idempotency key, and answering with one entity as it was k
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
+from mission_core.boards.staff import STAFF, Assignment
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.ports import Ports
 from mission_http.fleet.wire import project_of, task_of
@@ -74,10 +76,22 @@ async def project_answer(
     """
     A project as last committed, with how many tasks it has, and whose it is, where that is asked for.
     """
-    row = await ports_of(request).reads.boards.get(principal_of(request), project)
+    reads, principal = ports_of(request).reads, principal_of(request)
+    row = await reads.boards.get(principal, project)
     shown = project_of(row)
     if counted:
         shown["task_count"] = row.task_count
     if staffed:
-        shown["assigned_agents"] = []  # nobody can be assigned yet
+        staff = await reads.rows.every(principal, STAFF, board=BoardId(UUID(bytes=row.id)))
+        shown["assigned_agents"] = [each.agent_name for each in staff]
     return json_of({"project": shown}, status, {"etag": etag_of(row.version)})
+
+
+def names_by_board(staff: Iterable[Assignment]) -> dict[bytes, list[str]]:
+    """
+    The names of who is assigned to each board, oldest first, by the bytes of its id.
+    """
+    names: dict[bytes, list[str]] = defaultdict(list)
+    for each in staff:
+        names[each.board.bytes].append(each.agent_name)
+    return names

@@ -124,6 +124,11 @@ class ProjectQuery:
 
 
 @frozen(kw_only=True)
+class DeleteProjectQuery:
+    mode: str | None = None
+
+
+@frozen(kw_only=True)
 class TaskFields:
     """
     What may be said about a task when it is made, and changed later. Null clears what can be empty.

@@ -6,7 +6,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_http.fleet import agent_edits, agents, heartbeats, hosted, keys, leases, memories, projects, search
+from mission_http.fleet import (
+    agent_edits,
+    agents,
+    heartbeats,
+    hosted,
+    keys,
+    leases,
+    memories,
+    projects,
+    search,
+    staff,
+)
 from mission_http.fleet.access import SECURITY_SCHEMES, authenticate, edge_of
 from mission_http.fleet.errors import STATUSES, render
 from mission_http.fleet.index import index_endpoint
@@ -51,6 +62,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *task_endpoints(settings),
         *leases.ENDPOINTS,
         *projects.ENDPOINTS,
+        *staff.ENDPOINTS,
         *report_endpoints(settings),
         *search.ENDPOINTS,
         index_endpoint(),

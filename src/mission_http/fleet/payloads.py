@@ -361,6 +361,12 @@ class ProjectAnswerPayload:
 
 
 @frozen(kw_only=True)
+class DeletedProjectPayload:
+    success: bool
+    mode: Literal["archive", "delete"]
+
+
+@frozen(kw_only=True)
 class ProjectListPayload:
     projects: list[ProjectPayload]
 

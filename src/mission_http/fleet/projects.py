@@ -9,20 +9,21 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.agents.model import AgentNotFound
-from mission_core.boards.model import BoardNotFound, GateSet, GeneralStays, HandleTaken, PrefixTaken
+from mission_core.boards.model import BoardNotFound, BoardStatus, GateSet, GeneralStays, HandleTaken, PrefixTaken
 from mission_core.boards.queries import BoardFilter
+from mission_core.boards.staff import STAFF, AgentsUnknown
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardId
 from mission_core.ports import perform
+from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.values import ABSENT, Absent
-from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.answers import kept_once, project_answer
-from mission_http.fleet.bodies import CreateProjectBody, ProjectQuery, UpdateProjectBody
-from mission_http.fleet.errors import VALIDATION, ProjectExists, Unacceptable
+from mission_http.fleet.access import ADMIN, OPERATOR, VIEWER
+from mission_http.fleet.answers import kept_once, names_by_board, project_answer
+from mission_http.fleet.bodies import CreateProjectBody, DeleteProjectQuery, ProjectQuery, UpdateProjectBody
+from mission_http.fleet.errors import ProjectExists, Unacceptable
 from mission_http.fleet.paths import project_in
-from mission_http.fleet.payloads import ProjectAnswerPayload, ProjectListPayload
+from mission_http.fleet.payloads import DeletedProjectPayload, ProjectAnswerPayload, ProjectListPayload
 from mission_http.fleet.wire import moment_of, project_of, spelled
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
@@ -32,7 +33,7 @@ from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
-PROJECT_NAMES: Final = {"ticketPrefix": "ticket_prefix", "assigned_agents": "", "gates": ""}
+PROJECT_NAMES: Final = {"ticketPrefix": "ticket_prefix", "assigned_agents": "staff", "gates": ""}
 PREFIX_FROM_NAME: Final = 5
 
 
@@ -41,11 +42,14 @@ async def list_projects(request: Request) -> Response:
     List projects by name.
     """
     archived = query_of(request, ProjectQuery).include_archived == "1"
-    listed = await ports_of(request).reads.boards.page(principal_of(request), BoardFilter(archived=archived))
+    reads, principal = ports_of(request).reads, principal_of(request)
+    listed = await reads.boards.page(principal, BoardFilter(archived=archived))
+    names = names_by_board(await reads.rows.every(principal, STAFF))
     return json_of(
         {
             "projects": [
-                project_of(row) | {"task_count": row.task_count, "assigned_agents": []} for row in listed.rows
+                project_of(row) | {"task_count": row.task_count, "assigned_agents": names.get(row.id, [])}
+                for row in listed.rows
             ]
         }
     )
@@ -90,29 +94,35 @@ async def change_project(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     project = await ports.reads.boards.check(principal, project_in(request))
     body = await body_of(request, UpdateProjectBody)
-    if not isinstance(body.assigned_agents, Absent):
-        await _check_staff(request, body.assigned_agents)
     changes: dict[str, Any] = spelled(body, PROJECT_NAMES, frozenset({"deadline"}))
     if body.gates is not ABSENT and not isinstance(body.gates, Absent):
         changes["gates"] = body.gates.named()
-    await perform(update_board, ports, principal, UpdateBoard(board=project, expects=expects_of(request), **changes))
+    command = UpdateBoard(board=project, expects=expects_of(request), **changes)
+    try:
+        await perform(update_board, ports, principal, command)
+    except AgentsUnknown as refusal:
+        raise Unacceptable("Unknown project agents", refusal.names) from None
     return await project_answer(request, project, staffed=True)
 
 
-async def _check_staff(request: Request, names: list[str]) -> None:
+async def delete_project(request: Request) -> Response:
     """
-    Refuse agents that do not exist; and those that do, since nobody can be assigned yet and nothing is to be lost.
+    Archive a project; with `mode=delete` hand its tasks over to the general one, and remove it.
+
+    Tasks keep the ticket numbers they have.
     """
-    unknown = []
-    for name in names:
-        try:
-            await ports_of(request).reads.agents.get(principal_of(request), name)
-        except AgentNotFound:
-            unknown.append(name)
-    if unknown:
-        raise Unacceptable("Unknown project agents", tuple(unknown))
-    if names:
-        raise Unacceptable(VALIDATION, ("assigned_agents: agents cannot be assigned to projects yet; send none",))
+    ports, principal, project = ports_of(request), principal_of(request), project_in(request)
+    handed_over = query_of(request, DeleteProjectQuery).mode == "delete"
+    try:
+        if handed_over:
+            command = DeleteBoard(board=project, expects=expects_of(request), hand_over=True)
+            await perform(delete_board, ports, principal, command)
+        else:
+            archived = UpdateBoard(board=project, expects=expects_of(request), status=BoardStatus.ARCHIVED)
+            await perform(update_board, ports, principal, archived)
+    except GeneralStays:
+        raise Unacceptable("Default project cannot be deleted") from None
+    return json_of({"success": True, "mode": "delete" if handed_over else "archive"})
 
 
 ENDPOINTS = [
@@ -133,5 +143,10 @@ ENDPOINTS = [
         "PATCH", "/projects/{id}", change_project, takes=UpdateProjectBody, gives=ProjectAnswerPayload, who=OPERATOR,
         headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralStays, PrefixTaken, VersionMismatch),
         operation_id="fleet_updateProject", tags=("Projects",),
+    ),
+    Endpoint(
+        "DELETE", "/projects/{id}", delete_project, query=DeleteProjectQuery, gives=DeletedProjectPayload, who=ADMIN,
+        headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralStays, VersionMismatch),
+        operation_id="fleet_deleteProject", tags=("Projects",),
     ),
 ]  # fmt: skip

@@ -1,0 +1,185 @@
+"""
+What belongs to one project: who is assigned to it, and its tasks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.boards.model import BoardNotFound
+from mission_core.boards.staff import MEMBER, STAFF, AssignAgent, UnassignAgent, assign_agent, unassign_agent
+from mission_core.errors import KeyReused
+from mission_core.ids import BoardId
+from mission_core.ports import perform
+from mission_core.tasks.queries import TaskFilter
+from mission_core.values import MAX_INTEGER, Page
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.answers import kept_once
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.paths import project_in
+from mission_http.fleet.payloads import SuccessPayload, TaskPayload
+from mission_http.fleet.wire import project_of, seconds_of, task_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.shapes import Length, Range, Schema
+
+SHOWN: Final = (
+    "id", "workspace_id", "name", "slug", "description", "ticket_prefix", "ticket_counter", "status", "created_at",
+    "updated_at",
+)  # fmt: skip
+"""What the list of its tasks shows of a project."""
+
+
+@frozen(kw_only=True)
+class AssignAgentBody:
+    agent_name: Annotated[Any, Schema({"type": "string", "minLength": 1, "maxLength": 100})] = None
+    role: Annotated[str, Length(1, 100)] = MEMBER
+
+
+@frozen(kw_only=True)
+class UnassignAgentQuery:
+    agent_name: str = ""
+
+
+@frozen(kw_only=True)
+class ProjectTaskQuery:
+    """
+    Which of a project's tasks are wanted: all of them, unless a limit is named; *after* is the last number seen.
+    """
+
+    limit: Annotated[int | None, Range(0)] = None
+    offset: Annotated[int, Range(0)] = 0
+    after: Annotated[int | None, Range(0)] = None
+
+
+@frozen(kw_only=True)
+class AssignmentPayload:
+    id: int
+    project_id: int
+    agent_name: str
+    role: str
+    assigned_at: int
+
+
+@frozen(kw_only=True)
+class AssignmentListPayload:
+    assignments: list[AssignmentPayload]
+
+
+@frozen(kw_only=True)
+class ProjectOfTasksPayload:
+    id: int
+    workspace_id: int
+    name: str
+    slug: str
+    description: str | None
+    ticket_prefix: str
+    ticket_counter: int
+    status: Literal["active", "archived"]
+    created_at: int
+    updated_at: int
+
+
+@frozen(kw_only=True)
+class ProjectTasksPayload:
+    project: ProjectOfTasksPayload
+    tasks: list[TaskPayload]
+    total: int | UnsetType = UNSET
+
+
+async def list_project_agents(request: Request) -> Response:
+    """
+    List who is assigned to a project, oldest first.
+    """
+    reads, principal = ports_of(request).reads, principal_of(request)
+    project = await reads.boards.get(principal, project_in(request))
+    rows = await reads.rows.every(principal, STAFF, board=BoardId(UUID(bytes=project.id)))
+    return json_of(
+        {
+            "assignments": [
+                {
+                    "id": row.number,
+                    "project_id": project.number,
+                    "agent_name": row.agent_name,
+                    "role": row.role,
+                    "assigned_at": seconds_of(row.assigned_at),
+                }
+                for row in rows
+            ]
+        }
+    )
+
+
+async def assign_project_agent(request: Request) -> Response:
+    """
+    Assign an agent to a project, by name; it need not exist yet. Who is assigned already keeps its role.
+    """
+    body = await body_of(request, AssignAgentBody)
+    name = body.agent_name.strip() if isinstance(body.agent_name, str) else ""
+    if not name:
+        raise Unacceptable("agent_name is required")
+    await kept_once(request, assign_agent, AssignAgent(board=project_in(request), agent_name=name, role=body.role))
+    return json_of({"success": True}, 201)
+
+
+async def unassign_project_agent(request: Request) -> Response:
+    """
+    Assign an agent to a project no longer, if it was.
+    """
+    name = query_of(request, UnassignAgentQuery).agent_name.strip()
+    if not name:
+        raise Unacceptable("agent_name query parameter is required")
+    command = UnassignAgent(board=project_in(request), agent_name=name)
+    await perform(unassign_agent, ports_of(request), principal_of(request), command)
+    return json_of({"success": True})
+
+
+async def list_project_tasks(request: Request) -> Response:
+    """
+    List the tasks of a project, newest first.
+    """
+    query, principal, reads = query_of(request, ProjectTaskQuery), principal_of(request), ports_of(request).reads
+    project = await reads.boards.get(principal, project_in(request))
+    limit = MAX_INTEGER if query.limit is None else query.limit
+    page = Page(limit=limit, offset=query.offset, after=query.after)
+    listed = await reads.tasks.page(principal, TaskFilter(board=BoardId(UUID(bytes=project.id))), page)
+    shown = project_of(project)
+    return json_of(
+        {
+            "project": {name: shown[name] for name in SHOWN},
+            "tasks": [task_of(row) for row in listed.rows],
+            "total": listed.total,
+        }
+    )
+
+
+TAGS = ("Projects",)
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/projects/{id}/agents", list_project_agents, gives=AssignmentListPayload, who=VIEWER,
+        refuses=(BoardNotFound,), operation_id="fleet_listProjectAgents", tags=TAGS,
+    ),
+    Endpoint(
+        "POST", "/projects/{id}/agents", assign_project_agent, takes=AssignAgentBody, gives=SuccessPayload, status=201,
+        who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, KeyReused),
+        operation_id="fleet_assignProjectAgent", tags=TAGS,
+    ),
+    Endpoint(
+        "DELETE", "/projects/{id}/agents", unassign_project_agent, query=UnassignAgentQuery, gives=SuccessPayload,
+        who=OPERATOR, refuses=(BoardNotFound,), operation_id="fleet_unassignProjectAgent", tags=TAGS,
+    ),
+    Endpoint(
+        "GET", "/projects/{id}/tasks", list_project_tasks, query=ProjectTaskQuery, gives=ProjectTasksPayload,
+        who=VIEWER, refuses=(BoardNotFound,), operation_id="fleet_listProjectTasks", tags=TAGS,
+    ),
+]  # fmt: skip
