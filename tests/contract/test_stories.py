@@ -308,6 +308,19 @@ async def written_too_late(tell: Teller, clock: ManualClock) -> None:
     assert tell.refused
 
 
+async def talked_about(tell: Teller, clock: ManualClock) -> None:
+    """
+    By people who call nobody.
+    """
+    task, other = await tell.task("Ship it"), await tell.task("Quiet")
+    await tell.say(task, "Is it ready?")
+    clock.advance(seconds=5)
+    await tell.say(task, "Nearly, ask me@example.org")
+    await tell.say(task, "")
+    assert tell.refused
+    await tell.remove(other)
+
+
 async def sent_twice(tell: Teller, clock: ManualClock) -> None:
     """
     Under one key it is made once.
@@ -330,7 +343,7 @@ STORIES: tuple[Story, ...] = (
     made_edited_and_finished, due_and_urgent, assigned_from_the_start, handed_over, waiting_for_another,
     waiting_no_more, waiting_in_a_circle, the_most_urgent_first, taken_and_handed_in, handed_in_at_a_gate,
     marked_done_at_a_gate, failed_for_now, failed_for_good, given_back, lost_by_silence, ordered_about, stolen,
-    waiting_for_a_person, removed, written_too_late, sent_twice, on_a_board_of_its_own,
+    waiting_for_a_person, removed, written_too_late, talked_about, sent_twice, on_a_board_of_its_own,
 )  # fmt: skip
 
 

@@ -120,6 +120,22 @@ def called_by_handle(text: str, known: dict[str, Callee]) -> tuple[tuple[Callee,
     return tuple(called.values()), tuple(missing)
 
 
+def callees_like(known: dict[str, Callee], wanted: str = "", *, kind: str | None = None) -> list[Callee]:
+    """
+    All who can be called, each by one handle that can be written, whose handle or name has the *wanted* text in it.
+    """
+    found: dict[tuple[str, str], Callee] = {}
+    for callee in known.values():
+        if HANDLE.fullmatch(f"@{callee.handle}") and kind in (None, callee.kind):
+            found.setdefault((callee.kind, callee.recipient), callee)
+    key = name_key(wanted)
+    return [
+        each
+        for each in found.values()
+        if key in each.handle or key in name_key(each.recipient) or key in name_key(each.display)
+    ]
+
+
 def names_in(text: str) -> frozenset[str]:
     """
     The names that a text calls, as they are compared.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mission_http.fleet import (
     agent_edits,
     agents,
+    branches,
+    comments,
     heartbeats,
     hosted,
     keys,
@@ -60,6 +62,8 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *memories.ENDPOINTS,
         *hosted.ENDPOINTS,
         *task_endpoints(settings),
+        *comments.ENDPOINTS,
+        *branches.ENDPOINTS,
         *leases.ENDPOINTS,
         *projects.ENDPOINTS,
         *staff.ENDPOINTS,

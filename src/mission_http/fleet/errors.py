@@ -18,6 +18,7 @@ from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidFie
 from mission_core.ids import TaskNumber
 from mission_core.reports.regression import StillToCome
 from mission_core.screening import Finding
+from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.platform.json import json_of
@@ -176,6 +177,8 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": VALIDATION, "details": [f"{FIELD_NAMES.get(error.field, error.field)}: {error.reason}"]}
     if isinstance(error, DependencyNotFound | DependsOnItself):
         return {"error": VALIDATION, "details": [f"depends_on: {error}"]}
+    if isinstance(error, UnknownMentions):
+        return {"error": str(error), "missing_mentions": error.missing}
     if isinstance(error, Unacceptable) and error.details:
         return {"error": error.says, "details": error.details}
     if isinstance(error, NoHost):

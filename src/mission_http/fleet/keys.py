@@ -5,7 +5,6 @@ The API keys of an agent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -27,12 +26,11 @@ from mission_http.fleet.errors import Unacceptable
 from mission_http.fleet.paths import keyholder_in
 from mission_http.fleet.payloads import KeyListPayload, MadeKeyPayload, RevokedKeyPayload
 from mission_http.fleet.wire import key_of, moment_of, seconds_of
-from mission_http.platform.bodies import parsed_body_of
+from mission_http.platform.bodies import loose_body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
-from mission_http.platform.refusals import BodyMissing
 
 DEFAULT_SCOPES: Final = ("viewer", "agent:self")
 LONGEST_DAYS: Final = 3650
@@ -68,7 +66,7 @@ async def add_key(request: Request) -> Response:
     Its secret is in the answer as `api_key`, and nowhere else.
     """
     agent = await ports_of(request).reads.agents.get(principal_of(request), keyholder_in(request))
-    command = _command(AgentId(UUID(bytes=agent.id)), await _loose_body(request))
+    command = _command(AgentId(UUID(bytes=agent.id)), await loose_body_of(request))
     try:
         made = await once(request, _make, command, _made_again)
     except InvalidField as refusal:
@@ -98,14 +96,6 @@ async def _make(ports: Ports, principal: Principal, command: MakeKey) -> NewKey:
 async def _made_again(ports: Ports, principal: Principal, key: UUID) -> NewKey:
     async with ports.unit(principal) as unit:
         return NewKey(await unit.keys.get(ApiKeyId(key)), None)
-
-
-async def _loose_body(request: Request) -> Mapping[str, Any]:
-    with suppress(BodyMissing):
-        body = await parsed_body_of(request)
-        if isinstance(body, dict):
-            return body
-    return {}
 
 
 def _command(agent: AgentId, body: Mapping[str, Any]) -> MakeKey:

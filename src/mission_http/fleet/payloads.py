@@ -21,6 +21,7 @@ class ErrorPayload:
     error: str
     details: list[str] | UnsetType = UNSET
     injection: list[InjectionPayload] | UnsetType = UNSET
+    missing_mentions: list[str] | UnsetType = UNSET
 
 
 @frozen(kw_only=True)

@@ -14,6 +14,7 @@ from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardNumber, TaskId, TaskNumber
 from mission_core.ports import perform
+from mission_core.tasks.mentions import Calling, UnknownMentions
 from mission_core.tasks.model import (
     Blocked,
     DependencyCycle,
@@ -109,7 +110,8 @@ def creating(coordinator: str | None) -> Handler:
         body = await body_of(request, CreateTaskBody)
         named = spelled(body, TASK_NAMES, TASK_MOMENTS)
         named["assignee"] = named.get("assignee") or coordinator
-        task = await kept_once(request, create_task, CreateTask(board_must_exist=False, **named))
+        command = CreateTask(board_must_exist=False, calling=Calling.HANDLES, **named)
+        task = await kept_once(request, create_task, command)
         return await task_answer(request, TaskId(task), 201)
 
     return add_task
@@ -131,8 +133,9 @@ async def change_task(request: Request) -> Response:
     Null clears what can be empty. A change of status or assignee ends a lease on the task.
     """
     body = await body_of(request, UpdateTaskBody)
+    named = spelled(body, TASK_NAMES, TASK_MOMENTS)
     command = UpdateTask(
-        task=task_in(request), own=True, expects=expects_of(request), **spelled(body, TASK_NAMES, TASK_MOMENTS)
+        task=task_in(request), own=True, expects=expects_of(request), calling=Calling.HANDLES, **named
     )
     try:
         task = await perform(update_task, ports_of(request), principal_of(request), command)
@@ -188,7 +191,7 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
         Endpoint(
             "POST", "/tasks", creating(settings.coordinator), takes=CreateTaskBody, gives=TaskAnswerPayload,
             status=201, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
-            refuses=(RecordingDenied, DependencyNotFound, Blocked, KeyReused),
+            refuses=(RecordingDenied, DependencyNotFound, Blocked, UnknownMentions, KeyReused),
             operation_id="fleet_createTask", tags=tags,
         ),
         Endpoint(
@@ -202,7 +205,7 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
         Endpoint(
             "PUT", "/tasks/{id}", change_task, takes=UpdateTaskBody, gives=TaskAnswerPayload, who=OPERATOR,
             headers=(IF_MATCH,),
-            refuses=(TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle),
+            refuses=(TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions),
             operation_id="fleet_updateTask", tags=tags,
         ),
         Endpoint(

@@ -98,6 +98,17 @@ async def either_body_of(request: Request, shapes: Mapping[str, type]) -> Any:
     raise FieldsInvalid(tuple(mistakes))
 
 
+async def loose_body_of(request: Request) -> dict[str, Any]:
+    """
+    The body where it is an object, and an empty one where it is something else, or nothing.
+
+    Raises:
+        BodyMalformed: If it is not JSON.
+    """
+    value = await parsed_body_of(request) if await raw_body_of(request) else None
+    return value if isinstance(value, dict) else {}
+
+
 async def check_syntax(request: Request) -> None:
     """
     Parse the body now, so that what is no JSON is refused before the caller is looked at.

@@ -1,0 +1,81 @@
+"""
+The branch a task's work is on, and its pull request.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.ids import BoardNumber
+from mission_core.tasks.model import NotYourTask, TaskNotFound
+from mission_core.tasks.queries import TaskRow
+from mission_core.tasks.reach import own_tasks_only
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.answers import task_row
+from mission_http.fleet.comment_payloads import BranchBody, BranchPayload, BranchUrlPayload
+from mission_http.fleet.errors import NoHost, Unacceptable
+from mission_http.fleet.paths import task_in
+from mission_http.platform.bodies import loose_body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+
+
+async def get_branch(request: Request) -> Response:
+    """
+    Tell a task's branch and pull request, and the repository of its project.
+    """
+    row, repo = await _tracked(request)
+    return json_of(
+        {
+            "branch": row.github_branch,
+            "pr_number": row.github_pull_request,
+            "pr_state": row.github_pull_request_state,
+            "repo": repo,
+        }
+    )
+
+
+async def make_branch(request: Request) -> Response:
+    """
+    Tell where a task's branch is.
+
+    To make a branch, or a pull request from it, needs a connection to GitHub, which this server does not have.
+    """
+    action = (await loose_body_of(request)).get("action")
+    row, repo = await _tracked(request)
+    if not repo:
+        raise Unacceptable("Task project does not have a GitHub repo configured")
+    if action not in (None, "create-pr"):
+        raise Unacceptable("action must be create-pr, or be left out")
+    if action and not row.github_branch:
+        raise Unacceptable("Task does not have a branch yet. Create a branch first.")
+    if action or not row.github_branch:
+        raise NoHost("Failed to manage branch", "this server has no connection to GitHub; nothing was changed")
+    return json_of({"branch": row.github_branch, "url": f"https://github.com/{repo}/tree/{quote(row.github_branch)}"})
+
+
+async def _tracked(request: Request) -> tuple[TaskRow, str | None]:
+    """
+    The task and its project's repository.
+    """
+    row, principal = await task_row(request, task_in(request)), principal_of(request)
+    own_tasks_only(principal, row.assignee)
+    board = await ports_of(request).reads.boards.get(principal, BoardNumber(row.board_number))
+    return row, board.github_repo
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/tasks/{id}/branch", get_branch, gives=BranchPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
+        operation_id="fleet_get_api_tasks_id_branch", tags=("Tasks",),
+    ),
+    Endpoint(
+        "POST", "/tasks/{id}/branch", make_branch, takes=BranchBody, body_required=False, gives=BranchUrlPayload,
+        who=OPERATOR, refuses=(TaskNotFound, NotYourTask, NoHost),
+        operation_id="fleet_post_api_tasks_id_branch", tags=("Tasks",),
+    ),
+]  # fmt: skip

@@ -1,0 +1,128 @@
+"""
+What the Fleet API takes and gives around what is said about tasks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+
+from mission_core.values import ABSENT, Absent
+from mission_http.platform.shapes import Length, Rule, Schema
+
+_digits: Final = re.compile(r"\s*(-?\d{1,9})", re.ASCII)
+
+
+@frozen(kw_only=True)
+class CommentBody:
+    """
+    *author* is accepted as old clients send it; a comment is its caller's.
+    """
+
+    content: Annotated[str, Length(1, says="Comment content is required")]
+    parent_id: int | Absent | None = ABSENT
+    author: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class CommentPayload:
+    id: int
+    task_id: int
+    author: str
+    content: str
+    created_at: int
+    parent_id: int | None
+    mentions: list[str]
+    workspace_id: int
+    replies: list[CommentPayload]
+
+
+@frozen(kw_only=True)
+class CommentListPayload:
+    comments: list[CommentPayload]
+    total: int
+
+
+@frozen(kw_only=True)
+class MadeCommentPayload:
+    comment: CommentPayload
+    auto_assigned_to: str | UnsetType = UNSET
+
+
+def from_one_to_200(value: str) -> int:
+    """
+    The number a text begins with, kept within bounds; 25 where it begins with none.
+    """
+    found = _digits.match(value)
+    return min(max(int(found[1]), 1), 200) if found else 25
+
+
+@frozen(kw_only=True)
+class MentionQuery:
+    q: str = ""
+    type: Literal["user", "agent"] | None = None
+    limit: Annotated[
+        Any, Rule(from_one_to_200), Schema({"type": "integer", "minimum": 1, "maximum": 200, "default": 25})
+    ] = 25
+
+
+@frozen(kw_only=True)
+class CalleePayload:
+    handle: str
+    recipient: str
+    type: Literal["user", "agent"]
+    display: str
+    role: str | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class CalleeListPayload:
+    mentions: list[CalleePayload]
+    total: int
+    q: str
+
+
+@frozen(kw_only=True)
+class BroadcastBody:
+    """
+    The document's word on a broadcast; the handler reads it loosely.
+    """
+
+    message: Annotated[str, Length(1)]
+    agents: list[str] | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class BroadcastPayload:
+    sent: int
+    skipped: int
+    delivered_to: list[str]
+
+
+@frozen(kw_only=True)
+class BranchBody:
+    """
+    Without an action the task's branch is asked for, and made if there is none.
+    """
+
+    action: Literal["create-pr"] | Absent = ABSENT
+    title: str | Absent = ABSENT
+    body: str | Absent = ABSENT
+    base: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class BranchPayload:
+    branch: str | None
+    pr_number: int | None
+    pr_state: str | None
+    repo: str | None
+
+
+@frozen(kw_only=True)
+class BranchUrlPayload:
+    branch: str
+    url: str

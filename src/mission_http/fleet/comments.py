@@ -1,0 +1,187 @@
+"""
+What is said about tasks: comments in threads, who can be called in them, and messages to all who follow a task.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.errors import KeyReused
+from mission_core.ids import CommentId, CommentNumber, TaskId
+from mission_core.ports import Ports
+from mission_core.tasks.broadcasting import Broadcast, BroadcastTask, broadcast_again, broadcast_task
+from mission_core.tasks.commenting import AddComment, add_comment, everybody
+from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
+from mission_core.tasks.mentions import Calling, UnknownMentions, callees_like
+from mission_core.tasks.model import NotYourTask, TaskNotFound
+from mission_core.tasks.reach import own_tasks_only
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.agent_output import readable
+from mission_http.fleet.answers import task_row
+from mission_http.fleet.comment_payloads import (
+    BroadcastBody,
+    BroadcastPayload,
+    CalleeListPayload,
+    CommentBody,
+    CommentListPayload,
+    MadeCommentPayload,
+    MentionQuery,
+)
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.paths import task_in
+from mission_http.fleet.wire import WORKSPACE, seconds_of
+from mission_http.platform.bodies import body_of, loose_body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def list_comments(request: Request) -> Response:
+    """
+    List the comments on a task, oldest first, each with the replies to it.
+    """
+    row = await task_row(request, task_in(request))
+    own_tasks_only(principal_of(request), row.assignee)
+    reads = ports_of(request).reads.rows
+    found = await reads.every(principal_of(request), COMMENTS, task=TaskId(UUID(bytes=row.id)))
+    return json_of({"comments": msgspec.Raw(threads_of(found, task=row.number)), "total": len(found)})
+
+
+def comment_of(comment: Comment, *, task: int, parent: int | None) -> dict[str, Any]:
+    """
+    A comment on the task of that number, without its replies.
+    """
+    return {
+        "id": comment.number,
+        "task_id": task,
+        "author": comment.author,
+        "content": comment.content,
+        "created_at": seconds_of(comment.created_at),
+        "parent_id": parent,
+        "mentions": comment.mentions,
+        "workspace_id": WORKSPACE,
+    }
+
+
+def threads_of(comments: Iterable[Comment], *, task: int) -> bytes:
+    """
+    Comments, which come oldest first, as a JSON array of threads. It is written piece by piece, so that a thread may
+    be as deep as it likes.
+    """
+    numbers: dict[CommentId | None, int] = {}
+    replies: dict[CommentId | None, list[Comment]] = defaultdict(list)
+    for comment in comments:
+        replies[comment.parent if comment.parent in numbers else None].append(comment)
+        numbers[comment.id] = comment.number
+    pieces = [b"["]
+    ahead = [iter(replies[None])]
+    while ahead:
+        reply = next(ahead[-1], None)
+        if reply is None:
+            ahead.pop()
+            pieces.append(b"]}" if ahead else b"]")
+            continue
+        if not pieces[-1].endswith(b"["):
+            pieces.append(b",")
+        shown = _encode(comment_of(reply, task=task, parent=numbers.get(reply.parent)))
+        pieces.append(shown[:-1] + b',"replies":[')
+        ahead.append(iter(replies[reply.id]))
+    return b"".join(pieces)
+
+
+async def say(request: Request) -> Response:
+    """
+    Comment on a task, or answer a comment on it.
+
+    Every `@handle` must be somebody's. A task of nobody goes to the first agent that is called. What a runtime prints
+    as JSON is kept as the text in it.
+    """
+    task = task_in(request)
+    body = await body_of(request, CommentBody)
+    parent = CommentNumber(body.parent_id) if isinstance(body.parent_id, int) else None
+    command = AddComment(
+        task=task, own=True, content=readable(body.content), parent=parent, calling=Calling.HANDLES, assigns=True
+    )
+    comment = await once(request, add_comment, command, _said_again)
+    number = task if isinstance(task, int) else (await task_row(request, task)).number
+    answer: dict[str, Any] = {"comment": comment_of(comment, task=number, parent=parent) | {"replies": []}}
+    if comment.assigned is not None:
+        answer["auto_assigned_to"] = comment.assigned
+    return json_of(answer, 201)
+
+
+async def _said_again(ports: Ports, principal: Principal, comment: UUID) -> Comment:
+    return await ports.reads.rows.get(principal, COMMENTS, comment)
+
+
+async def list_callees(request: Request) -> Response:
+    """
+    List who can be called in a comment or description: people, then agents, by name.
+    """
+    query = query_of(request, MentionQuery)
+    wanted = query.q.strip().lower()
+    known = await everybody(ports_of(request), principal_of(request))
+    found = callees_like(known, wanted, kind=query.type)[: query.limit]
+    shown = [
+        {"handle": each.handle, "recipient": each.recipient, "type": each.kind, "display": each.display}
+        | ({} if each.role is None else {"role": each.role})
+        for each in found
+    ]
+    return json_of({"mentions": shown, "total": len(shown), "q": wanted})
+
+
+async def broadcast(request: Request) -> Response:
+    """
+    Send a message to all agents that follow a task, or to those that are named.
+
+    Agents that cannot be reached from here are skipped.
+    """
+    task, body = task_in(request), await loose_body_of(request)
+    message, named = body.get("message"), body.get("agents")
+    if not isinstance(message, str) or not message.strip():
+        raise Unacceptable("Message is required")
+    if named is not None and not (isinstance(named, list) and all(isinstance(each, str) for each in named)):
+        raise Unacceptable("agents must be a list of names")
+    command = BroadcastTask(task=task, own=True, message=message, to=None if named is None else tuple(named))
+
+    async def again(ports: Ports, principal: Principal, _: UUID) -> Broadcast:
+        return await broadcast_again(ports, principal, command)
+
+    told = await once(request, broadcast_task, command, again)
+    return json_of({"sent": len(told.sent), "skipped": len(told.skipped), "delivered_to": told.sent})
+
+
+TAGS = ("Tasks",)
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/tasks/{id}/comments", list_comments, gives=CommentListPayload, who=VIEWER,
+        refuses=(TaskNotFound, NotYourTask), operation_id="fleet_listTaskComments", tags=TAGS,
+    ),
+    Endpoint(
+        "POST", "/tasks/{id}/comments", say, takes=CommentBody, gives=MadeCommentPayload, status=201, who=OPERATOR,
+        headers=(IDEMPOTENCY_KEY,),
+        refuses=(TaskNotFound, NotYourTask, CommentNotFound, UnknownMentions, KeyReused),
+        operation_id="fleet_addTaskComment", tags=TAGS,
+    ),
+    Endpoint(
+        "GET", "/mentions", list_callees, query=MentionQuery, gives=CalleeListPayload, who=VIEWER,
+        operation_id="fleet_getMentionTargets", tags=TAGS,
+    ),
+    Endpoint(
+        "POST", "/tasks/{id}/broadcast", broadcast, takes=BroadcastBody, gives=BroadcastPayload, who=OPERATOR,
+        headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, KeyReused),
+        operation_id="fleet_broadcastTask", tags=TAGS,
+    ),
+]  # fmt: skip
