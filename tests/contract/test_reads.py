@@ -9,6 +9,7 @@ import pytest
 
 from mission_core.agents.queries import AgentFilter
 from mission_core.agents.use_cases import HearAgent, MakeKey, RevokeKey, hear_agent, make_key, revoke_key
+from mission_core.boards.groups import CreateGroup, create_group
 from mission_core.boards.model import BoardStatus
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
@@ -247,7 +248,7 @@ async def test_boards_are_found_by_group_and_gateway(world):
     """
     Filters hold together.
     """
-    group = world.ports.ids.new()
+    group = (await create_group(world.ports, world.me, CreateGroup(name="Group"))).id
     board = await world.another_board("grouped", group=group)
     reads = world.ports.reads.boards
 
