@@ -21,6 +21,7 @@ from mission_core.values import aware, text
 if TYPE_CHECKING:
     from mission_core.ports import Ports
 
+LONGEST_KEY: Final = 200
 LONGEST_VALUE: Final = 100_000
 
 
@@ -50,7 +51,7 @@ class Setting:
 
     id: SettingId
     organization: OrganizationId
-    key: str = field(validator=text(least=1, most=200))
+    key: str = field(validator=text(least=1, most=LONGEST_KEY))
     value: str = field(validator=text(most=LONGEST_VALUE), repr=False)
     updated_by: str
     updated_at: datetime = field(validator=aware)

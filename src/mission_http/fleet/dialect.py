@@ -16,6 +16,7 @@ from mission_http.fleet import (
     keys,
     leases,
     memories,
+    organization_settings,
     projects,
     search,
     staff,
@@ -46,7 +47,7 @@ HEADERS: Final = {
 }
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
-TAGS: Final = ("Tasks", "Projects", "Agents", "Search", "System", "Docs", "Discovery")
+TAGS: Final = ("Tasks", "Projects", "Agents", "Settings", "Search", "System", "Docs", "Discovery")
 
 
 def fleet_dialect(settings: Settings) -> Dialect:
@@ -67,6 +68,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *leases.ENDPOINTS,
         *projects.ENDPOINTS,
         *staff.ENDPOINTS,
+        *organization_settings.ENDPOINTS,
         *report_endpoints(settings),
         *search.ENDPOINTS,
         index_endpoint(),
