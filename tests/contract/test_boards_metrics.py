@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mission_core.agents.use_cases import HearAgent, hear_agent
+from mission_core.boards.groups import CreateGroup, create_group
 from mission_core.tasks.model import Status
 from mission_core.tasks.runs import Failure, FailureReason
 from mission_core.tasks.use_cases import UpdateTask, update_task
@@ -176,7 +177,7 @@ async def test_an_agent_of_a_board_is_active_if_it_was_seen(boards: Boards, worl
 
 
 async def test_a_board_or_a_group_can_be_asked_for(boards: Boards, world: World) -> None:
-    group = world.ports.ids.new()
+    group = (await create_group(world.ports, world.me, CreateGroup(name="G"))).id
     grouped = await world.another_board(group=group)
     for board in (world.board, grouped):
         agent = await world.agent(board.name, board=board.id)

@@ -5,9 +5,12 @@ What reports are made of, on every store.
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.boards.groups import CreateGroup, create_group
+from mission_core.errors import Conflict
+from mission_core.ids import TaskId
 from mission_core.reports.queries import (
     Counts,
     Finished,
@@ -26,9 +29,11 @@ from mission_core.tasks.work import (
     CompleteTask,
     FailTask,
     GiveOrder,
+    Heartbeat,
     complete_task,
     fail_task,
     give_order,
+    heartbeat,
     sweep,
 )
 from mission_core.values import EPOCH, micros
@@ -150,6 +155,48 @@ async def test_what_is_undone_is_counted_no_longer(world, reads):
     assert [Recent("done", 1, 1)] == [each for each in there.recent if each.what == "done"]
 
 
+async def test_what_is_refused_is_not_counted(world, reads):
+    """
+    A unit that lost a race leaves every count as it was.
+    """
+    task = await world.task()
+    before = await counts(world)
+    async with world.ports.unit(world.me) as slow:
+        stale = await slow.tasks.get(task.id)
+        await update_task(world.ports, world.me, UpdateTask(task=task.id, title="faster"))
+        moved, fact = stale.move(Status.DONE, at=world.clock.now())
+        slow.tasks.save(moved)
+        slow.tasks.add(evolve(task, id=TaskId(world.ports.ids.new()), number=task.number))
+        slow.record(fact, fact)
+        with pytest.raises(Conflict):
+            await slow.commit()
+    after = await counts(world)
+
+    assert before.standing == after.standing
+    assert {"task.updated": 1, "task.moved": 0, "done": 0, "inbox": 1} == happened(
+        after, "task.updated", "task.moved", "done", "inbox"
+    )
+
+
+async def test_many_changes_at_once_are_all_counted(world, reads):
+    """
+    More than one statement takes.
+    """
+    now = world.clock.now()
+    async with world.ports.unit(world.me) as unit:
+        tasks = [await world.task() for _ in range(40)]
+        for hours, task in enumerate(tasks):
+            found = await unit.tasks.get(task.id)
+            done, fact = evolve(found, completed_at=now - hours * HOUR).move(Status.DONE, at=now)
+            unit.tasks.save(done)
+            unit.record(fact)
+        await unit.commit()
+    found = await counts(world, back=100 * HOUR)
+
+    assert {"done": 40, "inbox": 0, "task.moved": 40} == happened(found, "done", "inbox", "task.moved")
+    assert 40 == len([each for each in found.happened if each.what == "done"])
+
+
 async def test_facts_are_counted_where_their_task_is(world, reads):
     """
     What concerns no task belongs to no board.
@@ -158,13 +205,16 @@ async def test_facts_are_counted_where_their_task_is(world, reads):
     task = await world.task()
     lease = await world.claim(task)
     await give_order(world.ports, world.me, GiveOrder(task=task.id, kind=OrderKind.PAUSE))
+    beat = await heartbeat(world.ports, world.me, Heartbeat(task=task.id, lease=lease.lease))
+    heard = Heartbeat(task=task.id, lease=lease.lease, acknowledges=beat.order.id)
+    await heartbeat(world.ports, world.me, heard)
     await fail_task(
         world.ports, world.me,
         FailTask(task=task.id, lease=lease.lease, failure=Failure(reason=FailureReason.CRASHED)),
     )  # fmt: skip
     here, there = await counts(world, Scope(board=world.board.id)), await counts(world, Scope(board=other.id))
     whole = await counts(world)
-    kinds = ("task.created", "task.claimed", "run.ordered", "run.failed", "board.created")
+    kinds = ("task.created", "task.claimed", "run.ordered", "run.acknowledged", "run.failed", "board.created")
 
     assert {**dict.fromkeys(kinds, 1), "board.created": 0} == happened(here, *kinds)
     assert dict.fromkeys(kinds, 0) == happened(there, *kinds)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mission_core.events.model import Fact
     from mission_core.ids import OrganizationId
 
+AT_ONCE: Final = 16
+"""How many cells one statement changes."""
 COLUMNS: Final = [(column.name, column.type.python_type) for column in pulses.c]
 
 
@@ -42,20 +44,22 @@ def pulsed(
     """
     changes = ((write.before, write.after) for write in writes)
     cells = counted(facts, changes, own=organization, places=places, at=at)
-    if cells:
-        own = organization.bytes
-        rows = sorted([(own, place.bytes, slot, what, minute, by) for (place, slot, what, minute), by in cells.items()])
-        yield Part(_beat, (dialect, len(rows)), dict(zip(_names(len(rows)), chain.from_iterable(rows), strict=True)))
+    own = organization.bytes
+    rows = sorted([(own, place.bytes, slot, what, minute, by) for (place, slot, what, minute), by in cells.items()])
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        given = dict(zip(_names(start, len(some)), chain.from_iterable(some), strict=True))
+        yield Part(_beat, (dialect, start, len(some)), given)
 
 
 @cache
-def _names(cells: int) -> list[str]:
-    return [f"pulse_{name}{nth}" for nth in range(cells) for name, _ in COLUMNS]
+def _names(start: int, cells: int) -> list[str]:
+    return [f"pulse_{name}{nth}" for nth in range(start, start + cells) for name, _ in COLUMNS]
 
 
-def _beat(dialect: str, cells: int) -> Change:
+def _beat(dialect: str, start: int, cells: int) -> Change:
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(pulses)
-    rows = [{name: value(f"pulse_{name}{nth}", type) for name, type in COLUMNS} for nth in range(cells)]
+    rows = [{name: value(f"pulse_{name}{nth}", type) for name, type in COLUMNS} for nth in range(start, start + cells)]
     counted_on: Change = insert.values(rows).on_conflict_do_update(
         index_elements=pulses.primary_key.columns, set_=added_up(insert.excluded)
     )

@@ -4,9 +4,10 @@ Entries of the log as the Fleet's activities: what each is called, what it is ab
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 if TYPE_CHECKING:
     from mission_core.events.model import Entry
@@ -102,7 +103,7 @@ def activity_of(entry: Entry, *, title: str | None = None) -> Activity:
     The entry as an activity, with the *title* of its task where that is known and the entry does not tell it. A kind
     without words of its own is called by its name.
     """
-    data: Data | None = None if entry.payload is None else json.loads(entry.payload)
+    data: Data | None = None if entry.payload is None else msgspec.json.decode(entry.payload)
     worded = WORDINGS.get(entry.kind)
     if worded is None:
         subject, _, what = entry.kind.partition(".")

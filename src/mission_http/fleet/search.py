@@ -35,7 +35,7 @@ Type = Literal[
 ALIASES: Final = {"tasks": "task", "agents": "agent", "activities": "activity", "all": None}
 LEAST: Final = 2
 MOST: Final = 100
-ENTRIES: Final = 2000
+ENTRIES: Final = 1000
 """How many of the newest entries of the log are searched for activities."""
 
 
@@ -50,7 +50,7 @@ async def search(request: Request) -> Response:
     """
     Find a text, whatever the case of A to Z; no character of it has a meaning of its own.
 
-    Tasks are searched by title, description and assignee, agents by name, role and last activity, and the newest
+    Tasks are searched by title, description and assignee, agents by name, role and last activity, and the newest 1000
     activities by description and actor. An agent's own key finds the tasks assigned to it. What is in a title or name
     comes first, then the newest; `count` is all that was found.
     """
