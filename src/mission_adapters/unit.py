@@ -18,8 +18,8 @@ from mission_core.boards.model import Board, BoardNotFound
 from mission_core.kinds import Kind, P, Plain
 from mission_core.reports.pulse import places_of
 from mission_core.tasks.model import Task, TaskNotFound
-from mission_core.tasks.ports import Decide, Ending, Link, Passage, Wanted
-from mission_core.tasks.runs import Run, RunNotFound
+from mission_core.tasks.ports import Agrees, Decide, Ending, Link, Passage, Wanted
+from mission_core.tasks.runs import Pair, Run, RunNotFound
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Source(Protocol):
     async def upstream(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[Link]: ...
     async def dependents(self, principal: Principal, task: TaskId) -> list[Task]: ...
     async def run(self, principal: Principal, run: RunId) -> Run: ...
+    async def last_run(self, principal: Principal, task: TaskId, holder: Pair) -> Run | None: ...
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P: ...
     async def row_of(
         self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
@@ -107,6 +108,7 @@ class ClaimNextOf:
     wanted: Wanted
     decide: Decide
     at: datetime
+    agrees: Agrees | None = None
 
 
 @frozen(kw_only=True)
@@ -378,8 +380,8 @@ class KeptTasks(Kept[Task]):
     def remove(self, task: Task) -> None:
         self._remove(task)
 
-    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime) -> None:
-        self.remembered.operations.append(ClaimNextOf(wanted=wanted, decide=decide, at=at))
+    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
+        self.remembered.operations.append(ClaimNextOf(wanted=wanted, decide=decide, at=at, agrees=agrees))
 
     def claim(self, task: TaskId | TaskNumber, decide: Decide) -> None:
         self.remembered.operations.append(ClaimOf(task=task, decide=decide))
@@ -398,6 +400,10 @@ class KeptRuns(Kept[Run]):
 
     async def get(self, run: RunId) -> Run:
         return self._written(run) or self._seen(await self.source.run(self.remembered.principal, run))
+
+    async def last_of(self, task: TaskId, holder: Pair) -> Run | None:
+        found = await self.source.last_run(self.remembered.principal, task, holder)
+        return self._seen(found) if found else None
 
     def heartbeat(self, run: RunId, decide: Decide) -> None:
         self.remembered.operations.append(HeartbeatOf(run=run, decide=decide))

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketClose
 from mission_http.platform.dispatch import Dispatcher
 from mission_http.platform.documents import DOCUMENT_ENDPOINTS, Documents
 from mission_http.platform.endpoints import Dialect
+from mission_http.platform.pairs import Attendance
 from mission_http.platform.response_headers import ResponseHeaders, SecurityHeaders
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class MissionApp:
     """
 
     documents: Documents
+    attendance: Attendance = field(factory=Attendance, init=False)
     _wire: Wire
     _http: ASGIApp
     _lifespan: Router = field(init=False)

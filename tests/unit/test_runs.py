@@ -20,12 +20,15 @@ from mission_core.tasks.runs import (
     NotRunning,
     Order,
     OrderKind,
+    OutOfReach,
     RunState,
+    Secret,
     TooManyOrders,
 )
 from tests import strategies as some
 
 ENDED = sorted(set(RunState) - ALIVE)
+SECRET = st.just(Secret())
 
 
 @st.composite
@@ -100,6 +103,15 @@ def test_a_run_that_ended_takes_no_orders(run, order):
         run.order(order)
 
 
+@given(some.pair_runs(), some.orders)
+def test_an_implicit_lease_takes_no_orders(run, order):
+    """
+    Its holder sends no heartbeats that would tell them.
+    """
+    with pytest.raises(OutOfReach):
+        run.order(order)
+
+
 @given(some.live_runs(), some.durations, some.outcomes)
 def test_a_lease_is_lost_at_its_end(run, later, outcome):
     """
@@ -136,7 +148,7 @@ def test_a_clock_that_was_put_back_shortens_no_lease(pair, back):
     assert run.expires_at <= kept.expires_at
 
 
-@given(living(), some.order_kinds)
+@given(living(holder=SECRET), some.order_kinds)
 def test_an_order_is_repeated_until_it_is_acknowledged(pair, kind):
     """
     However many heartbeats come in between, and another's id acknowledges nothing.
@@ -154,7 +166,7 @@ def test_an_order_is_repeated_until_it_is_acknowledged(pair, kind):
     assert [order.id] == [fact.order for fact in facts]
 
 
-@given(living(), st.lists(some.orders, max_size=6, unique_by=lambda order: order.id))
+@given(living(holder=SECRET), st.lists(some.orders, max_size=6, unique_by=lambda order: order.id))
 def test_a_cancellation_goes_before_all_other_orders(pair, orders):
     """
     Whatever waited is void.
@@ -171,7 +183,7 @@ def test_a_cancellation_goes_before_all_other_orders(pair, orders):
     assert len(run.orders) <= len(orders)
 
 
-@given(living(), st.lists(st.sampled_from([OrderKind.PAUSE, OrderKind.RESUME]), min_size=1, max_size=9))
+@given(living(holder=SECRET), st.lists(st.sampled_from([OrderKind.PAUSE, OrderKind.RESUME]), min_size=1, max_size=9))
 def test_of_pause_and_resume_the_last_one_stands(pair, kinds):
     """
     A worker is not told to pause and to go on in turn.
@@ -186,7 +198,7 @@ def test_of_pause_and_resume_the_last_one_stands(pair, kinds):
     assert followed.paused is (kinds[-1] is OrderKind.PAUSE)
 
 
-@given(living())
+@given(living(holder=SECRET))
 def test_only_so_many_orders_wait(pair):
     """
     A worker that does not listen is not flooded.

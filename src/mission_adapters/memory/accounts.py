@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered
-from mission_core.accounts.model import AgentPrincipal, ApiKey, ApiKeyNotFound, Organization, role_from
+from mission_core.accounts.model import AgentPrincipal, ApiKey, ApiKeyNotFound, Organization, identity_of, role_from
 from mission_core.errors import Conflict, KeyReused
 from mission_core.ports import REMEMBERED, AlreadyDone
 
@@ -170,5 +170,4 @@ class UsedKeys:
 
 
 def _name(principal: Principal, once: Once) -> tuple[object, ...]:
-    actor = principal.actor
-    return principal.organization, actor.kind, actor.id or actor.name, once.operation, once.key
+    return principal.organization, identity_of(principal), once.operation, once.key

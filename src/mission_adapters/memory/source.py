@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mission_core.kinds import Kind, P
     from mission_core.tasks.model import Task
     from mission_core.tasks.ports import Link
-    from mission_core.tasks.runs import Run
+    from mission_core.tasks.runs import Pair, Run
 
 
 @frozen
@@ -111,6 +111,10 @@ class MemorySource:
 
     async def run(self, principal: Principal, run: RunId) -> Run:
         return self.runs.find(principal, run)
+
+    async def last_run(self, principal: Principal, task: TaskId, holder: Pair) -> Run | None:
+        runs = self.runs.history(task)
+        return next((run for run in runs if run.organization == principal.organization and run.holder == holder), None)
 
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         return cast("P", self.plain[kind].find(principal, key))

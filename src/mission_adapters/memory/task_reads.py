@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from mission_adapters.memory.tables import granted
+from mission_adapters.memory.work import in_hand
 from mission_core.accounts.model import Principal, board_of
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
 from mission_core.boards.model import Board
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.ids import TagId, TaskId, TaskNumber
     from mission_core.kinds import Kind
+    from mission_core.tasks.ports import InHand
     from mission_core.values import Page
 
 UNDER_WAY = frozenset({Status.ASSIGNED, Status.IN_PROGRESS})
@@ -93,6 +95,12 @@ class MemoryTaskReads:
         found = self.tasks.find(principal, task)
         run = self.run_table.rows[found.run] if found.run else None
         return Reading(found, run, tuple(map(self.tasks.resolved, self.tasks.blocking(found))))
+
+    async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
+        """
+        What is in progress under that name, the one changed last first.
+        """
+        return in_hand(principal, name_key(name), self.tasks, self.run_table)
 
     async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from mission_adapters.memory.dissolving import dissolve
+from mission_adapters.memory.tables import granted
 from mission_adapters.unit import ClaimNextOf, ClaimOf, DissolveOf, ExpireDueOf, HeartbeatOf, Operation, TakeBackOf
 from mission_core.accounts.model import Principal, board_of
+from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand, Wanted
+from mission_core.tasks.ports import Agrees, Candidate, Change, Decide, InHand, MoreInHand, Wanted
 from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class Desk:
         return self.offer(self.tasks.find(self.principal, run.task), operation.decide, run)
 
     def _claim_next(self, operation: ClaimNextOf) -> Change | None:
+        if operation.agrees is not None:
+            self._agreed(operation.wanted.name_key, operation.agrees)
         self.tasks.wake(self.principal.organization, at=operation.at)
         for task in self._queue(operation.wanted):
             if task.not_before is not None and operation.at < task.not_before:
@@ -91,6 +95,11 @@ class Desk:
             if change is not None:
                 return change
         return None
+
+    def _agreed(self, name_key: str, agrees: Agrees) -> None:
+        found = in_hand(self.principal, name_key, self.tasks, self.runs)
+        if not agrees(found):
+            raise StaleWrite("task", found[0].task)
 
     def _queue(self, wanted: Wanted) -> Iterator[Task]:
         queue, own = self.tasks.queue, board_of(self.principal)
@@ -140,3 +149,16 @@ class Desk:
         beat = change.beat and self.runs.put(change.beat)
         new_run = change.new_run and self.runs.put(change.new_run)
         return evolve(change, task=task, run=run, beat=beat, new_run=new_run)
+
+
+def in_hand(principal: Principal, name_key: str, tasks: TaskTable, runs: RunTable) -> list[InHand]:
+    """
+    What is in progress under this name, as far as the principal may see it, the one changed last first.
+    """
+    found = [
+        task
+        for task in tasks.each(tasks.of_name.of((principal.organization, name_key)))
+        if task.status is Status.IN_PROGRESS and granted(principal, task.board)
+    ]
+    found.sort(key=lambda task: (task.updated_at, task.number), reverse=True)
+    return [InHand(task.id, task.updated_at, runs.rows[task.run] if task.run else None) for task in found]

@@ -18,7 +18,7 @@ from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import DIALECTS, Statement, value
 from mission_adapters.sql.tables import once
 from mission_adapters.unit import Remembered
-from mission_core.accounts.model import Principal
+from mission_core.accounts.model import Principal, identity_of
 from mission_core.errors import KeyReused, StaleWrite
 from mission_core.ports import REMEMBERED, AlreadyDone, Once
 from mission_core.values import micros
@@ -128,8 +128,7 @@ def name_of(principal: Principal) -> str:
     """
     Whose keys they are: the same whichever way the principal came.
     """
-    actor = principal.actor
-    return f"{principal.organization.hex}:{actor.kind}:{actor.id or actor.name}"
+    return f"{principal.organization.hex}:{identity_of(principal)}"
 
 
 def _named(principal: Principal, used: Once) -> dict[str, str]:

@@ -8,18 +8,20 @@ what else a decision needs is read by statements of its own.
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Final
 
 from sqlalchemy import Executable, Select, and_, func, select, union_all
 
 from mission_adapters.sql.deciding import LOCKED_RUN, Done, decided, offer
 from mission_adapters.sql.dissolving import dissolve
+from mission_adapters.sql.in_hand import read_in_hand
 from mission_adapters.sql.loads import TASK, a_run, a_task, one
 from mission_adapters.sql.queue import NOBODY
 from mission_adapters.sql.rows import lock_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
-from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked, under_way
+from mission_adapters.sql.tables import alive, in_progress, queue, runs, tasks, unblocked
 from mission_adapters.unit import (
     ClaimNextOf,
     ClaimOf,
@@ -32,9 +34,10 @@ from mission_adapters.unit import (
 from mission_core.accounts.model import Principal, board_of
 from mission_core.agents.model import Agent
 from mission_core.boards.model import BoardDenied
+from mission_core.errors import StaleWrite
 from mission_core.ids import BoardId
-from mission_core.tasks.model import IDLE, Status, Task, TaskNotFound
-from mission_core.tasks.ports import Change, MoreInHand
+from mission_core.tasks.model import IDLE, Task, TaskNotFound
+from mission_core.tasks.ports import Agrees, Change, MoreInHand
 from mission_core.tasks.runs import RunNotFound
 from mission_core.values import micros
 
@@ -93,10 +96,7 @@ _under_lease: Final = (
     .where(runs.c.organization == value("organization"), alive, tasks.c.assignee_key == value("name", str))
 )
 _in_progress: Final = select(tasks.c.id).where(
-    tasks.c.organization == value("organization"),
-    tasks.c.assignee_key == value("name", str),
-    under_way,
-    tasks.c.status == Status.IN_PROGRESS.value,
+    tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress
 )
 IN_HAND: Final = Statement(
     select(*TASK)
@@ -105,6 +105,7 @@ IN_HAND: Final = Statement(
     .limit(value("most", int))
     .with_for_update(of=tasks)
 )
+IN_TURN: Final = Statement(select(func.pg_advisory_xact_lock(value("key", int))))
 
 
 def operate(dialect: str, principal: Principal, operation: Operation, done: Done) -> Steps[None]:
@@ -137,6 +138,8 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
     own, wanted = board_of(principal), wish.wanted
     if own is not None and wanted.board not in (None, own):
         return None
+    if wish.agrees is not None:
+        yield from _agreed(dialect, principal, wanted.name_key, wish.agrees)
     board = wanted.board or own
     border, first = ("board" if board else "organization"), FIRST
     given: dict[str, Any] = {
@@ -170,6 +173,19 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
         if ready < first or first >= MOST:
             return None
         first *= 8
+
+
+def _agreed(dialect: str, principal: Principal, name_key: str, agrees: Agrees) -> Steps[None]:
+    """
+    Refuse to hand out more to whom it may not be. On PostgreSQL whoever asks so for one name waits for the others.
+    """
+    if dialect == "postgresql":
+        name = principal.organization.bytes + name_key.encode()
+        key = int.from_bytes(blake2b(name, digest_size=8).digest(), signed=True)
+        yield IN_TURN(dialect, key=key)
+    in_hand = yield from read_in_hand(dialect, principal, name_key)
+    if not agrees(in_hand):
+        raise StaleWrite("task", in_hand[0].task)
 
 
 def _freed(wish: ClaimNextOf, board: BoardId | None, done: Done) -> list[Task]:

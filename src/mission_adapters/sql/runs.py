@@ -40,6 +40,7 @@ from mission_core.values import JsonText, canonical, micros, moment
 STATE: Final = by_value(RunState)
 ORDER_KIND: Final = by_value(OrderKind)
 make_run = trusted(Run)
+make_pair = trusted(Pair)
 make_order = trusted(Order)
 make_outcome = trusted(Outcome)
 make_failure = trusted(Failure)
@@ -103,7 +104,7 @@ def run_from(row: Mapping[str, Any]) -> Run:
         attempt=row["attempt"],
         by=make_assignee(name=row["by"], agent=maybe_id(row["by_agent"])),
         actor=Actor(row["actor_kind"], maybe_id(row["actor_id"]), row["actor_name"]),
-        holder=Pair(row["holder_principal"], row["holder_name"], row["holder_instance"]) if pair else Secret(),
+        holder=_pair_from(row) if pair else Secret(),
         from_queue=bool(row["from_queue"]),
         state=STATE[row["state"]],
         term=duration(row["term"]),
@@ -122,6 +123,10 @@ def run_from(row: Mapping[str, Any]) -> Run:
         note=row["note"],
         version=row["version"],
     )
+
+
+def _pair_from(row: Mapping[str, Any]) -> Pair:
+    return make_pair(principal=row["holder_principal"], name=row["holder_name"], instance=row["holder_instance"])
 
 
 def _outcome_from(row: Mapping[str, Any]) -> Outcome | None:

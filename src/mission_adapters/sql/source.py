@@ -15,13 +15,13 @@ from mission_adapters.sql.loads import a_board, a_key, a_run, a_task, an_agent, 
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_adapters.sql.statements import Ids, Numbers, Statement, Texts, among, value
-from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, tasks
+from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, runs, tasks
 from mission_adapters.sql.tasks import link_from
 from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, board_of
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import GENERAL, Board, BoardNotFound, BoardStatus
 from mission_core.tasks.model import Task, TaskNotFound
-from mission_core.tasks.runs import Run, RunNotFound
+from mission_core.tasks.runs import Pair, Run, RunNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,6 +89,18 @@ DEPENDENTS: Final = Statement(
 )
 NUMBERED: Final = Statement(
     selected(Task)[0].where(tasks.c.organization == _own, among(tasks.c.number, "numbers", Numbers()))
+)
+LAST_RUN: Final = Statement(
+    selected(Run)[0]
+    .where(
+        runs.c.task == value("task"),
+        runs.c.organization == _own,
+        runs.c.holder_principal == value("principal", str),
+        runs.c.holder_name == value("name", str),
+        runs.c.holder_instance.is_not_distinct_from(value("instance", str)),
+    )
+    .order_by(runs.c.fence.desc())
+    .limit(1)
 )
 LINK: Final = (tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version)
 
@@ -198,6 +210,13 @@ class SqlSource:
     async def run(self, principal: Principal, run: RunId) -> Run:
         found = await self._first(self._one(Run, principal, run), a_run)
         return granted(principal, found, found.board if found else None, RunNotFound)
+
+    async def last_run(self, principal: Principal, task: TaskId, holder: Pair) -> Run | None:
+        ask = LAST_RUN(
+            self.session.dialect, task=task.bytes, organization=principal.organization.bytes,
+            principal=holder.principal, name=holder.name, instance=holder.instance,
+        )  # fmt: skip
+        return await self._first(ask, a_run)
 
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         return await self.plain.get(principal, kind, key)

@@ -18,6 +18,7 @@ from mission_adapters.sql.plain import SHELVES as SHELVES
 
 # What partial indexes hold, as literal text, so that a query can be seen to imply it.
 UNBLOCKED: Final = "open_dependencies = 0"
+IN_PROGRESS: Final = "status = 'in_progress'"
 UNDER_WAY: Final = "status IN ('assigned', 'in_progress')"
 DONE: Final = "done_at IS NOT NULL"
 ALIVE: Final = "state IN ('leased', 'suspended')"
@@ -251,6 +252,13 @@ Index(
     sqlite_where=text(DONE),
     postgresql_where=text(DONE),
 )
+Index(
+    "ix_tasks_in_progress",
+    *(tasks.c[name] for name in ("organization", "assignee_key")),
+    sqlite_where=text(IN_PROGRESS),
+    postgresql_where=text(IN_PROGRESS),
+)
+in_progress: ColumnElement[bool] = literal_column(IN_PROGRESS.replace("status", "tasks.status"))
 under_way: ColumnElement[bool] = literal_column(UNDER_WAY.replace("status", "tasks.status"))
 
 dependencies = table(

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Executable, Select, Table, cast, exists, f
 
 from mission_adapters.sql.columns import INTEGER
 from mission_adapters.sql.grants import sees
+from mission_adapters.sql.in_hand import read_in_hand
 from mission_adapters.sql.loads import ASSIGNEE_AGENT
 from mission_adapters.sql.mapping import id_from
 from mission_adapters.sql.plain import SHELVES, rows_where
@@ -34,6 +35,7 @@ from mission_core.values import Listed, name_key
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ids import OrganizationId, TagId, TaskId, TaskNumber
+    from mission_core.tasks.ports import InHand
     from mission_core.tasks.queries import Reading, RunRow, TaskFilter
     from mission_core.values import Page
 
@@ -228,6 +230,13 @@ class SqlTaskReads:
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: read_situation(dialect, principal, task))
+
+    async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
+        """
+        What is in progress under that name, the one changed last first.
+        """
+        dialect = self.session.dialect
+        return await self.session.read(lambda: read_in_hand(dialect, principal, name_key(name)))
 
     async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """

@@ -116,6 +116,14 @@ def board_of(principal: Principal) -> BoardId | None:
     return principal.board if isinstance(principal, AgentPrincipal) else None
 
 
+def identity_of(principal: Principal) -> str:
+    """
+    Who the principal is within its organization: the same whichever way it came.
+    """
+    actor = principal.actor
+    return f"{actor.kind}:{actor.id or actor.name}"
+
+
 def require(principal: Principal, role: Role) -> None:
     """
     Raises:

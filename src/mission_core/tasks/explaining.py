@@ -80,11 +80,12 @@ def _of_run(task: Task, run: Run, *, at: datetime) -> Explanation:
             why=f"{run.by.name} waits for a person: {run.waiting_for}",
             next=f"an operator resumes it, or its lease starts again at {run.resumes_at.isoformat()}",
         )
+    ends = run.expires_at.isoformat()
     return Explanation(
         state=State.LEASED,
         since=run.claimed_at,
         why=f"{run.by.name} works on it (fence {run.fence}, attempt {run.attempt})",
-        next=f"without a heartbeat the lease ends at {run.expires_at.isoformat()}",
+        next=f"without a {'request of theirs' if run.implicit else 'heartbeat'} the lease ends at {ends}",
     )
 
 

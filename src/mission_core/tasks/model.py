@@ -369,6 +369,12 @@ class Task:
             return f"{run.by.name} holds a lease on it until {run.expires_at.isoformat()}"
         if self.status not in IDLE:
             return f"its status is {self.status.value}, and only inbox and assigned work is handed out"
+        return self.unready(at=at, open_dependencies=open_dependencies, by=by)
+
+    def unready(self, *, at: datetime, open_dependencies: int, by: Assignee) -> str | None:
+        """
+        Why nobody of this name may begin it at this moment, whatever its status, or None.
+        """
         if open_dependencies:
             return f"it depends on {open_dependencies} task{'s' if open_dependencies > 1 else ''} that are not done"
         if self.not_before is not None and at < self.not_before:
@@ -382,6 +388,15 @@ class Task:
     ) -> tuple[Task, Run, TaskClaimed]:
         """
         The task in progress under a new lease, with the next fence and attempt.
+        """
+        moved, _ = self.move(Status.IN_PROGRESS, at=at)
+        return moved.leased(id=id, by=by, actor=actor, holder=holder, terms=terms, at=at)
+
+    def leased(
+        self, *, id: RunId, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
+    ) -> tuple[Task, Run, TaskClaimed]:
+        """
+        The task, in progress already, under a new lease, with the next fence and attempt.
         """
         fence, attempt = self.fence + 1, self.attempts + 1
         run = Run(
@@ -401,8 +416,7 @@ class Task:
             heartbeat_at=at,
             from_queue=self.assignee is None,
         )
-        moved, _ = self.move(Status.IN_PROGRESS, at=at)
-        taken = evolve(moved, assignee=by, fence=fence, attempts=attempt, run=id, not_before=None)
+        taken = evolve(self, assignee=by, fence=fence, attempts=attempt, run=id, not_before=None)
         return taken, run, TaskClaimed(task=self.id, run=id, fence=fence, attempt=attempt, by=by.name, at=at)
 
     def finish(self, outcome: Outcome, *, passage: Passage, at: datetime) -> tuple[Task, TaskMoved]:

@@ -11,7 +11,8 @@ from attrs import frozen
 from mission_core.accounts.model import Principal, Role, require
 from mission_core.ids import TaskNumber
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.reach import own_tasks_only
+from mission_core.tasks.reach import may_write
+from mission_core.tasks.tenure import tenure_of, writer_of
 from mission_core.tasks.use_cases import UpdateTask, carried_out
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class MoveTasks:
     """
-    Give these tasks these statuses, one after another. With *own* an agent's key reaches its own tasks only.
+    Give these tasks these statuses, one after another. With *own* an agent's key reaches its own tasks only. *agent*
+    and *instance* mean what they do in an update.
     """
 
     moves: tuple[tuple[TaskNumber, Status], ...]
     own: bool = False
+    agent: str | None = None
+    instance: str | None = None
 
 
 @frozen
@@ -45,23 +49,28 @@ async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Move
     Raises:
         NotYourTask: If an agent's key reaches its own tasks only, and one is none of them.
         GateClosed: If a gate keeps one of them from moving.
+        HeldByAnother: If somebody else has one of them, and the caller does not decide.
+        UseTheLease: If the caller holds one under a secret lease.
+        NotClaimable: If an agent would begin one that is blocked or rests.
     """
     require(principal, Role.OPERATOR)
-    now = ports.clock.now()
+    now, writer = ports.clock.now(), writer_of(principal, cmd.agent, cmd.instance)
     numbers = tuple(dict.fromkeys(number for number, _ in cmd.moves))
     async with ports.unit(principal) as unit:
         first = {task.number: task for task in await unit.tasks.several(numbers)}
-        if cmd.own:
-            for task in first.values():
-                own_tasks_only(principal, task.assignee.name if task.assignee else None)
         latest = dict(first)
+        renewed = False
         for number, status in cmd.moves:
-            before = latest.get(number)
-            if before is not None:
-                asked = UpdateTask(task=before.id, status=status)
-                changed = await carried_out(unit, principal, before, before, asked, at=now)
+            found = latest.get(number)
+            if found is not None:
+                asked = UpdateTask(task=found.id, status=status)
+                tenure = await tenure_of(unit, writer, found, asked, at=now, ids=ports.ids)
+                may_write(principal, first[number], own=cmd.own and not tenure.returns, expects=None)
+                before = await tenure.begin(unit)
+                changed = await carried_out(unit, tenure, before, before, asked, at=now)
                 latest |= {task.number: task for task in changed}
-        if latest != first:
+                renewed |= tenure.goes_on(unit, latest[number])
+        if renewed or latest != first:
             await unit.commit()
     moved = tuple(latest[number] for number in first if latest[number].status is not first[number].status)
     return Moved(moved, tuple(number for number in numbers if number not in first))

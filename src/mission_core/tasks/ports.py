@@ -4,8 +4,9 @@ What tasks ask of a store, and of the areas that come later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
 from attrs import frozen
@@ -14,11 +15,9 @@ from mission_core.boards.model import Board, GateSet
 from mission_core.errors import Conflict
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.runs import Run
+from mission_core.tasks.runs import Pair, Run
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mission_core.agents.model import Agent
     from mission_core.events.model import Fact
 
@@ -141,6 +140,26 @@ class Wanted:
     board: BoardId | None = None
 
 
+class InHand(NamedTuple):
+    """
+    A task in progress, when it was last changed, and the live run that it is under; without one it is held.
+    """
+
+    task: TaskId
+    updated_at: datetime
+    run: Run | None
+
+    def counts(self, *, at: datetime) -> bool:
+        """
+        Whether somebody still works on it: a lease that ran out is nobody's.
+        """
+        return self.run is None or self.run.lives(at=at)
+
+
+Agrees = Callable[[Sequence[InHand]], bool]
+"""Whether a name may be handed more than what it has in hand. Pure and synchronous."""
+
+
 class Tasks(Protocol):
     """
     Keeps the tasks of the unit's organization, as far as its principal may see them.
@@ -191,11 +210,17 @@ class Tasks(Protocol):
         Remember to remove the task, at the version it has here. Its runs stay.
         """
 
-    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime) -> None:
+    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
         """
         In the flush, first of all: offer idle, unblocked, rested work that fits *wanted* to *decide*, one by one in
         the queue's order (priority, due date with none last, age), on fresh rows that nobody else is deciding about,
         until it makes a change. `commit` returns that change, or None.
+
+        *agrees* is asked first, about all that this name has in hand on the boards that the principal may see. Of
+        several who ask so for one name each sees what those before it were handed.
+
+        Raises (from `commit`):
+            StaleWrite: If it does not agree.
         """
 
     def claim(self, task: TaskId | TaskNumber, decide: Decide) -> None:
@@ -238,6 +263,16 @@ class Runs(Protocol):
         Raises:
             RunNotFound: If this organization has none.
             BoardDenied: If its board is not granted to the principal.
+        """
+
+    async def last_of(self, task: TaskId, holder: Pair) -> Run | None:
+        """
+        The last run of the task that was an implicit lease of this very pair, if it ever had one.
+        """
+
+    def add(self, run: Run) -> Run:
+        """
+        Remember a new run for the commit, beside the task that it was begun on.
         """
 
     def save(self, run: Run) -> Run:

@@ -20,6 +20,7 @@ from mission_core.values import JsonText
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.tasks.model import Task
+    from mission_core.tasks.ports import InHand
     from mission_core.tasks.runs import Run
     from mission_core.values import Listed, Page
 
@@ -179,6 +180,11 @@ class TaskReads(Protocol):
         Raises:
             TaskNotFound: If this organization has none.
             BoardDenied: If its board is not granted to the principal.
+        """
+
+    async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
+        """
+        What is in progress under that name, whatever its case, the one changed last first.
         """
 
     async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:

@@ -33,14 +33,34 @@ async def task_for(
         NotYourTask: If with *own* an agent's key reaches its own tasks only, and this is none of them.
         VersionMismatch: If the caller expected another version.
     """
+    found = await task_on(unit, task, on)
+    may_write(principal, found, own=own, expects=expects)
+    return found
+
+
+async def task_on(unit: UnitOfWork, task: TaskId | TaskNumber, on: BoardId | None) -> Task:
+    """
+    The task, which must be on that board if one is given.
+
+    Raises:
+        TaskNotFound: If there is no such task (on that board) for this principal.
+    """
     found = await unit.tasks.get(task)
     if on is not None and found.board != on:
         raise TaskNotFound
-    if own:
-        own_tasks_only(principal, found.assignee.name if found.assignee else None)
-    if expects is not None and expects != found.version:
-        raise VersionMismatch(expects, found.version)
     return found
+
+
+def may_write(principal: Principal, task: Task, *, own: bool, expects: int | None) -> None:
+    """
+    Raises:
+        NotYourTask: If with *own* an agent's key reaches its own tasks only, and this is none of them.
+        VersionMismatch: If the caller expected another version.
+    """
+    if own:
+        own_tasks_only(principal, task.assignee.name if task.assignee else None)
+    if expects is not None and expects != task.version:
+        raise VersionMismatch(expects, task.version)
 
 
 def own_tasks_only(principal: Principal, assignee: str | None) -> None:

@@ -35,6 +35,9 @@ PAIR_TERM: Final = timedelta(minutes=10)
 PAIR_RENEWAL: Final = timedelta(minutes=1)
 """An implicit lease is renewed at most this often."""
 MOST_ORDERS: Final = 16
+LONGEST_INSTANCE: Final = 100
+LONGEST_KEY: Final = 400
+"""A name of a hundred characters may have a longer key."""
 
 
 class RunState(StrEnum):
@@ -155,6 +158,19 @@ class NotRunning(Conflict):
         return "nobody holds a lease on this task, so there is nobody to order"
 
 
+@define
+class OutOfReach(Conflict):
+    """
+    An order was given to whoever works under an implicit lease, and so sends no heartbeats that would tell it.
+    """
+
+    task: TaskId
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.by} polled for this task and sends no heartbeats that an order could answer; cancel or steal it"
+
+
 class TooManyOrders(Exhausted):
     """
     So many orders wait for a heartbeat already.
@@ -191,12 +207,13 @@ class Secret:
 @frozen
 class Pair:
     """
-    An implicit lease, held by a principal working under an agent's name (and instance, where it tells one).
+    An implicit lease, held by a principal working under an agent's name (and instance, where it tells one). *name* is
+    the name's key.
     """
 
     principal: str
-    name: str
-    instance: str | None = None
+    name: str = field(validator=text(least=1, most=LONGEST_KEY))
+    instance: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_INSTANCE)))
 
 
 @frozen(kw_only=True)
@@ -295,6 +312,13 @@ class Run:
         return self.expires_at + self.delay
 
     @property
+    def implicit(self) -> bool:
+        """
+        Whether no secret belongs to it: a pair holds it, and every request of the pair renews it.
+        """
+        return isinstance(self.holder, Pair)
+
+    @property
     def cancelled(self) -> bool:
         """
         Whether an operator ordered the work to end.
@@ -361,10 +385,13 @@ class Run:
 
         Raises:
             NotRunning: If it ended.
+            OutOfReach: If its lease is implicit.
             TooManyOrders: If too many wait already.
         """
         if self.state not in ALIVE:
             raise NotRunning(self.task)
+        if self.implicit:
+            raise OutOfReach(self.task, self.by.name)
         if order.kind is OrderKind.CANCEL:
             orders: tuple[Order, ...] = (order,)
         elif order.kind is OrderKind.STEER:
@@ -447,7 +474,7 @@ class Run:
         """
         The run after its lease ran out.
         """
-        silence = f"no heartbeat since {self.heartbeat_at.isoformat()}"
+        silence = f"no {'request' if self.implicit else 'heartbeat'} since {self.heartbeat_at.isoformat()}"
         lost = Failure(reason=FailureReason.LEASE_EXPIRED, message=silence)
         ended = evolve(self, state=RunState.EXPIRED, failure=lost, ended_at=self.expires_at)
         return ended, RunExpired(task=self.task, run=self.id, fence=self.fence, ran_out_at=self.expires_at, at=at)

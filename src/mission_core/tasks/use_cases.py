@@ -19,7 +19,14 @@ from mission_core.tasks.actors import check_asked, part_of, place_asked, submitt
 from mission_core.tasks.commenting import called_in, composed, has_spoken
 from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.dependencies import at_rest, depending, open_dependencies, toggled, told_of_finishing
-from mission_core.tasks.facts import TaskAssigned, TaskCreated, TaskDeleted, TaskUpdated
+from mission_core.tasks.facts import (
+    TaskAssigned,
+    TaskClaimed,
+    TaskCreated,
+    TaskDeleted,
+    TaskMoved,
+    TaskUpdated,
+)
 from mission_core.tasks.fields import carrying
 from mission_core.tasks.mentions import Callee, Calling
 from mission_core.tasks.model import (
@@ -32,9 +39,10 @@ from mission_core.tasks.model import (
     Status,
     Task,
 )
-from mission_core.tasks.reach import task_for
+from mission_core.tasks.reach import may_write, task_for, task_on
 from mission_core.tasks.runs import ALIVE, Assignee, Result
 from mission_core.tasks.teamwork import Meant, as_team, assignee_for, check_mover
+from mission_core.tasks.tenure import Tenure, tenure_of, without_lease, writer_of
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, present
 
 if TYPE_CHECKING:
@@ -97,6 +105,9 @@ class UpdateTask:
     A *comment* is kept beside the task. *calling* is how that, or a new description, calls somebody. With *own* an
     agent's key reaches its own tasks only. An assignee who is named by id must be an agent that may work on the board.
 
+    *agent* is whose work a person or a program does, and *instance* which of several at work under one name this is;
+    `tenure` has what they mean to a lease.
+
     *tags* replace words and tags alike, *tag_ids* the tags; *values* of custom fields go by key, and null takes one
     away.
     """
@@ -106,6 +117,8 @@ class UpdateTask:
     own: bool = False
     expects: int | None = None
     manner: Manner = Manner.PLAIN
+    agent: str | None = None
+    instance: str | None = None
     title: str | Absent = ABSENT
     description: str | Absent | None = ABSENT
     status: Status | Absent = ABSENT
@@ -132,6 +145,13 @@ class UpdateTask:
     max_attempts: int | Absent = ABSENT
     calling: Calling = Calling.NAMES
 
+    @property
+    def by_team(self) -> bool:
+        """
+        Whether it is meant as on a team.
+        """
+        return self.manner is Manner.TEAM
+
 
 @frozen(kw_only=True)
 class DeleteTask:
@@ -145,7 +165,7 @@ class DeleteTask:
     expects: int | None = None
 
 
-ABOUT = frozenset({"task", "on", "own", "expects", "manner", "comment", "calling"})
+ABOUT = frozenset({"task", "on", "own", "expects", "manner", "agent", "instance", "comment", "calling"})
 """Fields of an update that are about it."""
 BESIDE = ABOUT | {"status", "board", "assignee", "depends_on", "tags", "tag_ids", "values"}
 """Fields of an update that are more than a value to keep."""
@@ -243,12 +263,16 @@ async def _board_for(unit: UnitOfWork, cmd: CreateTask) -> Board:
 
 async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Task:
     """
-    Change the named fields of a task. A change of status or assignee ends a live lease and raises the fence.
+    Change the named fields of a task. What a change of status or assignee does to a lease is told in `tenure`.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
         NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
+        NotYourAgent: If an agent below admin works under another's name.
         VersionMismatch: If the caller expected another version.
+        HeldByAnother: If somebody else has the task, and the caller does not decide.
+        UseTheLease: If the caller holds it under a secret lease.
+        NotClaimable: If an agent would begin what is blocked or rests.
         GateClosed: If a gate of its board keeps it from moving.
         DependencyCycle: If it would wait for itself.
         TagsMissing: If the organization lacks a named tag.
@@ -259,17 +283,20 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         UnknownMentions: If what is said calls by handle whom nobody knows.
     """
     require(principal, Role.OPERATOR)
-    now = ports.clock.now()
+    now, writer = ports.clock.now(), writer_of(principal, cmd.agent, cmd.instance)
     async with ports.unit(principal) as unit:
-        before = await task_for(unit, principal, cmd.task, on=cmd.on, own=cmd.own, expects=cmd.expects)
-        if cmd.manner is Manner.TEAM:
-            to, named = place_asked(part_of(principal), before, cmd.status), frozenset(_given(cmd)) - ABOUT
-            check_asked(principal, before, to=to, named=named, commented=bool(cmd.comment))
+        found = await task_on(unit, cmd.task, cmd.on)
+        tenure = await tenure_of(unit, writer, found, cmd, at=now, ids=ports.ids)
+        may_write(principal, found, own=cmd.own and not tenure.returns, expects=cmd.expects)
+        if cmd.by_team:
+            to, named = place_asked(part_of(principal), found, cmd.status), frozenset(_given(cmd)) - ABOUT
+            check_asked(principal, found, to=to, named=named, commented=bool(cmd.comment))
         described = present(cmd.description, None)
         callees = await called_in(
-            ports, principal, described, cmd.calling, on=before.board, already=before.description
+            ports, principal, described, cmd.calling, on=found.board, already=found.description
         )
-        said = await _said(ports, principal, before, cmd, at=now)
+        said = await _said(ports, principal, found, cmd, at=now)
+        before = await tenure.begin(unit)
         after = evolve(before, **_named(cmd))
         if not isinstance(cmd.board, Absent):
             after = await _moved_to_board(ports, unit, after, cmd.board)
@@ -278,12 +305,12 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
             after = await depending(unit, after, cmd.depends_on)
             if before.status is Status.DONE and after.depends_on != before.depends_on:
                 raise DependenciesFrozen
-        changed = await carried_out(unit, principal, before, after, cmd, said=said, callees=callees, at=now)
-        if not changed:
-            return before
-        unit.result(before.id)
-        await unit.commit()
-    return changed[0]
+        changed = await carried_out(unit, tenure, before, after, cmd, said=said, callees=callees, at=now)
+        after = changed[0] if changed else found
+        if tenure.goes_on(unit, after) or changed:
+            unit.result(found.id)
+            await unit.commit()
+    return after
 
 
 async def _said(ports: Ports, principal: Principal, task: Task, cmd: UpdateTask, *, at: datetime) -> Comment | None:
@@ -295,7 +322,7 @@ async def _said(ports: Ports, principal: Principal, task: Task, cmd: UpdateTask,
 
 async def carried_out(
     unit: UnitOfWork,
-    principal: Principal,
+    tenure: Tenure,
     before: Task,
     after: Task,
     cmd: UpdateTask,
@@ -305,18 +332,21 @@ async def carried_out(
     at: datetime,
 ) -> list[Task]:
     """
-    Move a task, whose fields are changed already, as the command asks, and remember all that follows from it.
+    Move a task, whose fields are changed already, as the command asks, and remember all that follows from it. *before*
+    is how its tenure begins.
 
     Returns:
         Every task that changed, this one first; none if nothing did.
     """
-    after, facts = await _moved(unit, principal, before, after, cmd, at=at)
-    changed = _changed(before, after)
+    after, facts = await _moved(unit, tenure.writer.principal, before, after, cmd, at=at)
+    changed = _changed(tenure.task, after)
     if not changed and said is None:
         return []
     if said is not None:
         facts = (*facts, said.said())
-    after, more = await _without_lease(unit, before, after, at=at)
+    after, more = await tenure.settle(unit, before, after, cmd)
+    if any(isinstance(each, TaskClaimed) for each in more):
+        facts = tuple(each for each in facts if not isinstance(each, TaskMoved))  # the claim says it
     after = evolve(after, updated_at=at)
     others, told = await _dependents_told(unit, before, after, at=at)
     after = unit.tasks.save(after)
@@ -357,7 +387,7 @@ async def _moved(
     """
     The task with the status and assignee the command asks for, as its manner means them.
     """
-    if cmd.manner is Manner.TEAM:
+    if cmd.by_team:
         meant = await as_team(unit, principal, before, after, status=cmd.status, assignee=cmd.assignee)
     else:
         meant = await _as_said(unit, principal, before, after, cmd)
@@ -413,29 +443,6 @@ def _assigned(before: Task, assignee: Assignee | None, *, at: datetime) -> TaskA
     )
 
 
-async def _without_lease(
-    unit: UnitOfWork, before: Task, after: Task, *, at: datetime
-) -> tuple[Task, tuple[Fact, ...]]:
-    """
-    The task with its live lease ended, if its status or assignee changed under it. To another board the lease goes
-    along.
-    """
-    stays = before.status is after.status and before.assignee == after.assignee
-    if before.run is None or (stays and before.board == after.board):
-        return after, ()
-    run = await unit.runs.get(before.run)
-    if stays:
-        unit.runs.save(evolve(run, board=after.board))
-        return after, ()
-    after = evolve(after, run=None, fence=after.fence + 1)
-    if run.state not in ALIVE:
-        return after, ()
-    run = evolve(run, board=after.board)
-    run, revoked = run.revoke("the task was changed by hand", at=at)
-    unit.runs.save(run)
-    return after, (revoked,)
-
-
 async def _dependents_told(
     unit: UnitOfWork, before: Task, after: Task, *, at: datetime
 ) -> tuple[list[Task], list[Fact]]:
@@ -455,7 +462,7 @@ async def _dependents_told(
             facts += [] if each.status is Status.DONE else [toggled(each, after, at=at)]
             continue
         rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)
-        rested, revoked = await _without_lease(unit, each, rested, at=at)
+        rested, revoked = await without_lease(unit, each, rested, at=at)
         tasks.append(unit.tasks.save(rested))
         facts += [*revoked, evolve(moved, reopened=after.title)]
         facts += [_assigned(each, None, at=at)] if each.assignee else []

@@ -33,6 +33,7 @@ from mission_core.tasks.runs import (
     Order,
     OrderKind,
     Outcome,
+    Pair,
     Run,
     RunState,
     Secret,
@@ -260,7 +261,9 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
     return claimed
 
 
-def taking(by: Assignee, principal: Principal, *, id: RunId, terms: Terms, at: datetime) -> Decide:
+def taking(
+    by: Assignee, principal: Principal, *, id: RunId, terms: Terms, at: datetime, holder: Secret | Pair = Secret()
+) -> Decide:
     """
     The decision to take a candidate, if it may be taken.
     """
@@ -269,7 +272,7 @@ def taking(by: Assignee, principal: Principal, *, id: RunId, terms: Terms, at: d
         task = candidate.task
         if task.claimable(at=at, open_dependencies=candidate.open_dependencies, by=by, run=candidate.run):
             return None
-        taken, run, claimed = task.claim(id=id, by=by, actor=principal.actor, holder=Secret(), terms=terms, at=at)
+        taken, run, claimed = task.claim(id=id, by=by, actor=principal.actor, holder=holder, terms=terms, at=at)
         return Change(task=taken, new_run=run, facts=(claimed,), result=run.id)
 
     return decide
@@ -339,7 +342,7 @@ def _run_named(ports: Ports, lease: str) -> RunId:
 
 
 def _check_lease(ports: Ports, task: Task, run: Run, lease: str) -> None:
-    if run.task != task.id or not compare_digest(ports.secrets.lease(run.id, run.fence), lease):
+    if run.implicit or run.task != task.id or not compare_digest(ports.secrets.lease(run.id, run.fence), lease):
         raise LeaseUnknown
 
 
@@ -499,11 +502,12 @@ async def _ended(unit: UnitOfWork, run: Run, task: Task, *facts: Fact) -> Task:
 async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task:
     """
     Order something of whoever works on the task. Stealing ends the run at once, resuming and cancelling end a wait at
-    once; everything else is told by heartbeats until one acknowledges it.
+    once, and cancelling ends an implicit lease; everything else is told by heartbeats until one acknowledges it.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
         NotRunning: If nobody holds a lease on it.
+        OutOfReach: If its holder polled for it, and so hears of nothing.
         NotYourTask: If an agent that is no lead orders another one.
         VersionMismatch: If the caller expected another version.
     """
@@ -536,6 +540,12 @@ def _ordered(unit: UnitOfWork, task: Task, run: Run, order: Order, to: str | Non
         unit.runs.save(ended)
         unit.record(revoked, fact)
         return unit.tasks.save(evolve(moved, attempts=max(task.attempts - 1, 0)))
+    if order.kind is OrderKind.CANCEL and run.implicit:
+        ended, revoked = run.revoke(order.message or "an operator cancelled it", at=order.at)
+        parked, fact = evolve(task.freed(ended), fence=task.fence + 1).move(Status.BACKLOG, at=order.at)
+        unit.runs.save(ended)
+        unit.record(revoked, fact)
+        return unit.tasks.save(parked)
     if order.kind in (OrderKind.RESUME, OrderKind.CANCEL) and run.state is RunState.SUSPENDED:
         running, resumed = run.resume(at=order.at)
         moved, fact = task.move(Status.IN_PROGRESS, at=order.at)

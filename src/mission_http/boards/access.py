@@ -23,6 +23,7 @@ from mission_http.boards.errors import Refused, Unauthorized, within_path
 from mission_http.platform.authentication import principal_for
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.pairs import attend
 from mission_http.platform.readings import LAX
 from mission_http.platform.refusals import FieldsInvalid
 
@@ -52,6 +53,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
     if agent_token and access is not USER:
         principal = await principal_for(request, agent_token, touch=access is not BEATING)
         if isinstance(principal, AgentPrincipal):
+            await attend(request, principal)
             return principal
         raise Unauthorized
     secret = _bearer_of(request)
@@ -59,6 +61,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
     known = isinstance(principal, System) if access is USER else isinstance(principal, AgentPrincipal)
     if principal is None or not (known or access is MIXED):
         raise Unauthorized
+    await attend(request, principal)
     return principal
 
 

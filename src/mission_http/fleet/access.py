@@ -17,6 +17,7 @@ from mission_core.values import name_key
 from mission_http.fleet.errors import AuthenticationRequired, Unauthorized
 from mission_http.platform.authentication import principal_for
 from mission_http.platform.endpoints import Access, Header
+from mission_http.platform.pairs import AGENT_INSTANCE, attend
 
 SCHEMES: Final = ("FleetApiKey", "FleetBearer")
 SECURITY_SCHEMES: Final = {
@@ -27,16 +28,17 @@ AGENT_NAME: Final = Header(
     "X-Agent-Name",
     "Whose work a person or the global key means. An agent's own key must agree with it.",
 )
-VIEWER: Final = Access("viewer", "Everybody with a key.", schemes=SCHEMES, headers=(AGENT_NAME,))
-OPERATOR: Final = Access("operator", "Operators and admins.", schemes=SCHEMES, headers=(AGENT_NAME,))
+NAMING: Final = (AGENT_NAME, AGENT_INSTANCE)
+VIEWER: Final = Access("viewer", "Everybody with a key.", schemes=SCHEMES, headers=NAMING)
+OPERATOR: Final = Access("operator", "Operators and admins.", schemes=SCHEMES, headers=NAMING)
 HEARING: Final = evolve(VIEWER, description="Everybody with a key; an agent's own for itself only.")
 BEATING: Final = evolve(OPERATOR, description="Operators and admins; an agent's own key for itself only.")
 """A request that is a sign of life in itself, so it need not count as one."""
 READING_OWN: Final = evolve(HEARING, description=HEARING.description)
 WRITING_OWN: Final = evolve(BEATING, description=BEATING.description)
 """The same for requests that are no sign of life in themselves."""
-ADMIN: Final = Access("admin", "Admins.", schemes=SCHEMES, headers=(AGENT_NAME,))
 EDGE: Final = Access("edge", "Everybody who brings something like a key.", public=True)
+ADMIN: Final = Access("admin", "Admins.", schemes=SCHEMES, headers=NAMING)
 STATUS: Final = Access("viewer", "Everybody with a key; anyone for `action=health`.", schemes=SCHEMES)
 
 PUBLIC_PATHS: Final = frozenset({"/api/setup", "/api/docs", "/api/health"})
@@ -79,6 +81,7 @@ async def authenticate(request: Request, access: Access) -> Principal | None:
     if principal is None or not _under_its_own_name(request, principal):
         raise AuthenticationRequired
     require(principal, Role(access.name))
+    await attend(request, principal, agent=label_of(request))
     return principal
 
 

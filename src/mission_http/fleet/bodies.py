@@ -4,6 +4,7 @@ What the Fleet API takes: bodies and query strings of agents, tasks and projects
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from attrs import field, fields, frozen
@@ -13,6 +14,7 @@ from mission_core.errors import InvalidField
 from mission_core.tasks.model import MOST_DEPENDENCIES, MOST_TAGS, Status
 from mission_core.tasks.runs import Result
 from mission_core.values import ABSENT, Absent, JsonText, Page, canonical
+from mission_http.fleet.errors import Unacceptable
 from mission_http.fleet.wire import LAST_MOMENT
 from mission_http.platform.refusals import FieldError, FieldsInvalid, wrong
 from mission_http.platform.shapes import Length, Named, Pattern, Range, Rule, Schema
@@ -109,6 +111,26 @@ class TaskQuery(ListQuery):
     assigned_to: str | None = None
     priority: str | None = None
     project_id: Annotated[int | None, Range(0)] = None
+
+
+@frozen(kw_only=True)
+class QueueQuery:
+    agent: Annotated[str | None, Rule(trimmed), Length(0, 100)] = None
+    max_capacity: Annotated[str | None, Schema({"type": "integer", "minimum": 1, "maximum": 20})] = None
+
+    @property
+    def most(self) -> int | None:
+        """
+        How many tasks may be in progress at once, where that is said.
+
+        Raises:
+            Unacceptable: If it is none of the numbers that it can be.
+        """
+        if self.max_capacity is None:
+            return None
+        if not re.fullmatch(r"0*(?:[1-9]|1[0-9]|20)", self.max_capacity, re.ASCII):
+            raise Unacceptable("Invalid max_capacity. Expected integer 1..20.")
+        return int(self.max_capacity)
 
 
 @frozen(kw_only=True)

@@ -18,6 +18,7 @@ from mission_http.fleet import (
     memories,
     organization_settings,
     projects,
+    queue,
     search,
     staff,
 )
@@ -66,6 +67,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *comments.ENDPOINTS,
         *branches.ENDPOINTS,
         *leases.ENDPOINTS,
+        *queue.ENDPOINTS,
         *projects.ENDPOINTS,
         *staff.ENDPOINTS,
         *organization_settings.ENDPOINTS,

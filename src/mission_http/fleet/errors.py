@@ -111,6 +111,15 @@ class FileTooLarge(Invalid):
         return f"File content too large (max {self.limit} bytes)"
 
 
+class NotYourQueue(Denied):
+    """
+    An agent's key below admin polled the queue for another agent.
+    """
+
+    def __str__(self) -> str:
+        return "Access denied: agent key may only queue tasks for itself."
+
+
 class ProjectExists(Conflict):
     """
     A new project would have the slug or the ticket prefix of another one.

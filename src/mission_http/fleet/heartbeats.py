@@ -29,6 +29,7 @@ from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
+from mission_http.platform.pairs import attend
 
 if TYPE_CHECKING:
     from mission_core.tasks.queries import TaskRow
@@ -52,6 +53,7 @@ async def check_in(request: Request) -> Response:
             name = (await own_agent_row(request)).name
         else:
             name = (await perform(hear_agent, ports, principal, _sign_of_life(request))).name
+            await attend(request, principal, agent=name)
     return json_of(await _work_of(ports, principal, name, at=ports.clock.now()))
 
 
@@ -65,6 +67,7 @@ async def report(request: Request) -> Response:
     try:
         with own_agent_only(principal):
             agent = await once(request, hear_agent, _sign_of_life(request), _heard)
+            await attend(request, principal, agent=agent.name)
     except AgentNotFound as refusal:
         return json_of({"error": str(refusal), "token_recorded": False})
     work = await _work_of(ports, principal, agent.name, at=ports.clock.now())

@@ -81,6 +81,14 @@ class TaskAnswerPayload:
 
 
 @frozen(kw_only=True)
+class PolledPayload:
+    task: TaskPayload | None
+    reason: Literal["continue_current", "assigned", "at_capacity", "no_tasks_available"]
+    agent: str
+    timestamp: int
+
+
+@frozen(kw_only=True)
 class TaskListPayload:
     tasks: list[TaskPayload]
     total: int

@@ -20,6 +20,7 @@ from mission_core.tasks.model import (
     DependencyCycle,
     DependencyNotFound,
     GateClosed,
+    NotClaimable,
     NotYourTask,
     RecordingDenied,
     Status,
@@ -28,6 +29,7 @@ from mission_core.tasks.model import (
 from mission_core.tasks.moving import MoveTasks, move_tasks
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.reach import own_tasks_only
+from mission_core.tasks.tenure import HeldByAnother, UseTheLease
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
@@ -37,7 +39,7 @@ from mission_core.tasks.use_cases import (
     update_task,
 )
 from mission_core.values import Listed
-from mission_http.fleet.access import OPERATOR, VIEWER, restricted
+from mission_http.fleet.access import OPERATOR, VIEWER, label_of, restricted
 from mission_http.fleet.answers import kept_once, task_answer, task_row
 from mission_http.fleet.bodies import (
     TASK_MOMENTS,
@@ -50,13 +52,14 @@ from mission_http.fleet.bodies import (
 from mission_http.fleet.errors import GateClosedFor, Unacceptable
 from mission_http.fleet.paths import task_in
 from mission_http.fleet.payloads import SuccessPayload, TaskAnswerPayload, TaskListPayload, UpdatedTasksPayload
-from mission_http.fleet.wire import page_number, spelled, task_of
+from mission_http.fleet.wire import bare_task_of, page_number, spelled, task_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json import json_of
+from mission_http.platform.pairs import instance_of
 from mission_http.platform.queries import query_of
 
 if TYPE_CHECKING:
@@ -130,13 +133,16 @@ async def change_task(request: Request) -> Response:
     """
     Change the named fields of a task.
 
-    Null clears what can be empty. A change of status or assignee ends a lease on the task.
+    Null clears what can be empty. What a change of status or assignee does to a lease on the task depends on who makes
+    it: whoever polled for the task hands it in or gives it back, an operator takes it from whoever has it, and an agent
+    is told who has it by now.
     """
     body = await body_of(request, UpdateTaskBody)
     named = spelled(body, TASK_NAMES, TASK_MOMENTS)
     command = UpdateTask(
-        task=task_in(request), own=True, expects=expects_of(request), calling=Calling.HANDLES, **named
-    )
+        task=task_in(request), own=True, expects=expects_of(request), calling=Calling.HANDLES,
+        agent=label_of(request), instance=instance_of(request), **named,
+    )  # fmt: skip
     try:
         task = await perform(update_task, ports_of(request), principal_of(request), command)
     except BoardNotFound:
@@ -144,10 +150,7 @@ async def change_task(request: Request) -> Response:
     if not body.empty:
         return await task_answer(request, task.id)
     row = await task_row(request, task.id)
-    shown = task_of(row)
-    for name in ("project_name", "project_prefix", "ticket_ref"):
-        shown.pop(name, None)
-    return json_of({"task": shown, "unchanged": True}, headers={"etag": etag_of(row.version)})
+    return json_of({"task": bare_task_of(row), "unchanged": True}, headers={"etag": etag_of(row.version)})
 
 
 async def move_many(request: Request) -> Response:
@@ -158,7 +161,8 @@ async def move_many(request: Request) -> Response:
     """
     body = await body_of(request, UpdateTasksBody)
     ports, principal = ports_of(request), principal_of(request)
-    command = MoveTasks(moves=tuple((TaskNumber(each.id), each.status) for each in body.tasks), own=True)
+    moves = tuple((TaskNumber(each.id), each.status) for each in body.tasks)
+    command = MoveTasks(moves=moves, own=True, agent=label_of(request), instance=instance_of(request))
     try:
         moved = await perform(move_tasks, ports, principal, command)
     except GateClosed as closed:
@@ -196,7 +200,8 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "PUT", "/tasks", move_many, takes=UpdateTasksBody, gives=UpdatedTasksPayload, who=OPERATOR,
-            refuses=(NotYourTask, GateClosedFor), operation_id="fleet_bulkUpdateTasks", tags=tags,
+            refuses=(NotYourTask, GateClosedFor, HeldByAnother, UseTheLease, NotClaimable),
+            operation_id="fleet_bulkUpdateTasks", tags=tags,
         ),
         Endpoint(
             "GET", "/tasks/{id}", get_task, gives=TaskAnswerPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
@@ -205,7 +210,10 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
         Endpoint(
             "PUT", "/tasks/{id}", change_task, takes=UpdateTaskBody, gives=TaskAnswerPayload, who=OPERATOR,
             headers=(IF_MATCH,),
-            refuses=(TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions),
+            refuses=(
+                TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions,
+                HeldByAnother, UseTheLease, NotClaimable,
+            ),
             operation_id="fleet_updateTask", tags=tags,
         ),
         Endpoint(

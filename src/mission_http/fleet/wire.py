@@ -171,6 +171,16 @@ def words_of(row: TaskRow) -> list[str]:
     return [*names, *(word for word in msgspec.json.decode(row.tags) if name_key(word) not in known)]
 
 
+def bare_task_of(row: TaskRow) -> dict[str, Any]:
+    """
+    A task without what is shown of its project, as some operations answer.
+    """
+    shown = task_of(row)
+    for name in ("project_name", "project_prefix", "ticket_ref"):
+        shown.pop(name, None)
+    return shown
+
+
 def _more_of(row: TaskRow) -> dict[str, Any]:
     """
     What a task shows beyond what old clients know.

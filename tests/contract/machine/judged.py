@@ -17,7 +17,7 @@ from attrs import asdict, define, evolve, field, frozen
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import CountingIds
-from mission_core.accounts.model import AgentPrincipal, Organization, Principal, Role, System
+from mission_core.accounts.model import AgentPrincipal, Organization, Principal, Role, System, identity_of
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
@@ -27,8 +27,9 @@ from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, T
 from mission_core.ports import Once, OpenUnit, Ports, UnitOfWork, perform
 from mission_core.tasks.explaining import Explanation, explain_task
 from mission_core.tasks.model import Status, Task
+from mission_core.tasks.polling import Polled, PollQueue, RenewPair, poll_queue, renew_pair
 from mission_core.tasks.queries import Reading, RunRow, TaskFilter, TaskRow
-from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, Order, OrderKind, Outcome, Result, Run, Terms
+from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, Order, OrderKind, Outcome, Pair, Result, Run, Terms
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
@@ -80,7 +81,7 @@ WHY = {
 Ending = tuple[list[Answer], Model]
 
 
-ANSWERS = ("Task", "Board", "Claimed", "Beat", "int", "None")
+ANSWERS = ("Task", "Board", "Claimed", "Polled", "Beat", "int", "None")
 """What is no refusal."""
 
 
@@ -360,6 +361,8 @@ class Judged:
             manner=Manner.TEAM if facts.get("team") else Manner.PLAIN,
             comment=facts.get("comment"),
             own=facts.get("own", False),
+            agent=facts.get("agent"),
+            instance=facts.get("instance"),
             **self._on(facts),
             **changes,
         )
@@ -386,6 +389,12 @@ class Judged:
             task=self._task(facts["task"]), agent=facts["agent"], terms=terms_of(facts), **self._on(facts)
         )
         return await perform(claim_task, ports, principal, command)
+
+    async def _poll(self, ports: Ports, principal: Principal, **facts: Any) -> Polled:
+        return await perform(poll_queue, ports, principal, PollQueue(**facts))
+
+    async def _renew(self, ports: Ports, principal: Principal, **facts: Any) -> int:
+        return await perform(renew_pair, ports, principal, RenewPair(**facts))
 
     async def _sweep(self, ports: Ports, principal: Principal) -> int:
         return await sweep(ports, principal)
@@ -461,13 +470,20 @@ class Judged:
         if isinstance(answer, Beat):
             order = answer.order and order_facts(answer.order)
             return "Beat", {"run": self._run_facts(answer.run), "order": order, "instruction": answer.instruction}
+        if isinstance(answer, Polled):
+            task = counted(answer.task) if answer.task else None
+            return "Polled", {"reason": answer.reason.value, "task": task}
         if isinstance(answer, int):
             return "int", {"value": answer}
         assert answer is None
         return "None", {}
 
     def _run_facts(self, run: Run) -> Row:
-        return {"board": self._board_name(run.board), **run_facts(run)}
+        holder = None
+        if isinstance(run.holder, Pair):
+            who = {identity_of(principal): name for name, principal in self.principals.items()}
+            holder = who[run.holder.principal], run.holder.name, run.holder.instance
+        return {"board": self._board_name(run.board), "holder": holder, **run_facts(run)}
 
     def _shows(self, run: Run, lease: str) -> bool:
         return self.ports.secrets.run_of(lease) == run.id and lease == self.ports.secrets.lease(run.id, run.fence)

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from mission_core.tasks.explaining import Explanation
 from tests.contract.machine.judged import Ending, Judged, Op
 from tests.contract.machine.model import DAY, MINUTE, SECOND, WHO, Answer, Model, Row
-from tests.contract.machine.wishes import WISHES, Wish, picks, steps
+from tests.contract.machine.wishes import WISHES, Wish, instances, picks, steps
 from tests.contract.machine.worlds import World
 
 from . import laws
@@ -136,7 +136,7 @@ class RuleMachine(RuleBasedStateMachine):
             agree(judged.name, expected, answered)
         note(f"    {brief(answers[0])}")
         event(f"{op.name}: {answers[0][0]}")
-        self.look(laws.handed_out_only_what_is_free)
+        self.look(laws.taken_only_from_nobody if name == "edit" else laws.handed_out_only_what_is_free)
         return op, answers[0]
 
     def race(self, *asked: Asked, order: Sequence[int]) -> None:
@@ -163,7 +163,7 @@ class RuleMachine(RuleBasedStateMachine):
         """
         The world that one of the orders led to, with just these answers.
         """
-        apart = judged.skips and any(op.name == "claim_next" for op in ops)
+        apart = judged.skips and any(op.name in ("claim_next", "poll") for op in ops)
         fits = [world for expected, world in outcomes if judged.told_as(expected) == judged.told_as(answers)]
         if not fits:
             raise AssertionError(min((difference(judged.name, each, answers) for each, _ in outcomes), key=len))
@@ -259,6 +259,12 @@ class RuleMachine(RuleBasedStateMachine):
         """
         return [run for task in self.lead.tasks.values() if (run := self.lead.live(task))]
 
+    def pairs(self) -> list[Row]:
+        """
+        The implicit leases there were of tasks that are there.
+        """
+        return [run for run in self.lead.runs.values() if run["holder"] and run["task"] in self.lead.tasks]
+
     def claimable(self) -> list[Row]:
         """
         The tasks that may be claimed, by somebody.
@@ -269,7 +275,8 @@ class RuleMachine(RuleBasedStateMachine):
         """
         A task and a lease: its own or not, live or not.
         """
-        runs = (self.live() if kind == "live" else None) or list(self.lead.runs.values())
+        live = [run for run in self.live() if run["holder"] is None] if kind == "live" else None
+        runs = live or list(self.lead.runs.values())
         if kind == "malformed" or kind == "unknown" or not runs:
             return {"task": self.number(pick), "lease": 0 if kind == "malformed" else UNKNOWN}
         run = runs[pick % len(runs)]
@@ -351,6 +358,37 @@ class RuleMachine(RuleBasedStateMachine):
         free = self.claimable()
         task = free[pick % len(free)]
         self.ask("claim", "boss", task=task["number"], agent=task["assignee"] or "Bob", term=term)
+
+    @rule(wish=WISHES["poll"])
+    def poll(self, wish: Wish) -> None:
+        self.wish("poll", wish)
+
+    @rule(wish=WISHES["renew"])
+    def renew(self, wish: Wish) -> None:
+        self.wish("renew", wish)
+
+    @precondition(lambda self: self.pairs())
+    @rule(
+        pick=picks,
+        status=st.sampled_from(["done", "review", "failed", "in_progress", "inbox", "backlog", "awaiting_owner"]),
+        late=st.sampled_from([0, 0, MINUTE, 11 * MINUTE]),
+        swept=st.booleans(),
+        own=st.booleans(),
+    )
+    def write_as_a_pair(self, pick: int, status: str, late: int, swept: bool, own: bool) -> None:
+        """
+        Whoever polled for a task writes its status, in time or too late.
+        """
+        pairs = self.pairs()
+        run = pairs[pick % len(pairs)]
+        if late:
+            self.advance(late)
+        if swept:
+            self.ask("sweep", "boss")
+        who, _, instance = run["holder"]
+        agent = None if WHO[who]["agent"] else run["by"]
+        task = self.lead.tasks[run["task"]]["number"]
+        self.ask("edit", who, task=task, agent=agent, instance=instance, own=own, changes={"status": status})
 
     @precondition(lambda self: self.lead.runs)
     @rule(wish=WISHES["heartbeat"])
@@ -578,6 +616,45 @@ class RuleMachine(RuleBasedStateMachine):
         self.ask("sweep", "boss")
         claims: list[Asked] = [("claim_next", "boss", {"agent": agent}) for agent in agents]
         self.race(*claims, order=order)
+
+    @precondition(lambda self: len(self.lead.tasks) < MOST_TASKS - 1)
+    @rule(
+        order=st.permutations(range(3)),
+        polls=st.lists(st.tuples(st.sampled_from(["Ada", "ADA", "Bob"]), instances), min_size=2, max_size=3),
+        most=st.sampled_from([None, None, 1, 2]),
+    )
+    def race_polls(self, order: list[int], polls: list[tuple[str, str | None]], most: int | None) -> None:
+        self.fresh()
+        self.fresh(priority="high")
+        self.ask("sweep", "boss")
+        for name, instance in polls:  # or a renewal would be a step of its own in the race
+            self.ask("renew", "boss", agent=name, instance=instance)
+        asked: list[Asked] = [
+            ("poll", "boss", {"agent": name, "instance": instance, "most": most}) for name, instance in polls
+        ]
+        self.race(*asked, order=order)
+
+    @precondition(lambda self: len(self.lead.tasks) < MOST_TASKS)
+    @rule(
+        order=st.permutations(range(3)),
+        status=st.sampled_from(["done", "in_progress", "review", "inbox"]),
+        late=st.sampled_from([0, 11 * MINUTE]),
+        others=st.lists(st.integers(0, 4), min_size=1, max_size=2),
+    )
+    def race_write_of_a_pair(self, order: list[int], status: str, late: int, others: list[int]) -> None:
+        task = self.fresh(priority="critical", assignee="Ada")
+        self.ask("sweep", "boss")
+        self.ask("edit", "clerk", task=task, agent="Ada", changes={"status": "in_progress"})
+        self.advance(late)
+        against: list[Asked] = [
+            ("sweep", "boss", {}),
+            ("edit", "boss", {"task": task, "changes": {"assignee": "Bob"}}),
+            ("edit", "clerk", {"task": task, "agent": "Ada", "changes": {"status": "done"}}),
+            ("claim", "boss", {"task": task, "agent": "Ada"}),
+            ("delete", "boss", {"task": task}),
+        ]
+        mine: Asked = ("edit", "clerk", {"task": task, "agent": "Ada", "changes": {"status": status}})
+        self.race(mine, *(against[each] for each in others), order=order)
 
     @rule(
         order=st.permutations(range(2)),

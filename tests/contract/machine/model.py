@@ -15,10 +15,12 @@ from typing import Any
 
 Answer = tuple[str, dict[str, Any]]
 Row = dict[str, Any]
+Pair = tuple[str, str, str | None, str]
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
+PAIR_TERM = 10 * MINUTE
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NOBODY = 1 << 60
@@ -97,6 +99,7 @@ class Model:
         self.spoken: dict[tuple[int, str], int] = {}
         self.ids: Iterator[int] = iter(())
         self.who = ""
+        self.begun = 0
 
     def copy(self) -> Model:
         """
@@ -186,7 +189,7 @@ class Model:
             self.note("task.moved", task["id"])
 
     def end(self, run: Row, state: str, kind: str, **facts: object) -> None:
-        run.update(state=state, ended_at=self.now, version=run["version"] + 1, **facts)
+        run.update(state=state, ended_at=self.now, version=run["version"] + (run["id"] != self.begun), **facts)
         self.note(kind, run["task"])
 
     def free(self, task: Row, run: Row) -> None:
@@ -278,15 +281,29 @@ class Model:
 
     def edit(
         self, *, task: int, on: str | None = None, expects: int | None = None, own: bool = False,
-        by_id: bool = False, team: bool = False, comment: str | None = None, changes: dict[str, Any],
+        by_id: bool = False, team: bool = False, comment: str | None = None, agent: str | None = None,
+        instance: str | None = None, changes: dict[str, Any],
     ) -> Answer:  # fmt: skip
         self.at_least("operator")
-        found = self.expected(self.own(self.found(task, on), own), None, expects)
+        pair = self.pair(agent, instance)
+        found = self.found(task, on)
+        sent, seen = changes, self.as_seen(found, changes) if team else changes
+        asked = seen.get("status")
+        if team and sent.get("status") == found["status"] == "in_progress":
+            asked = "in_progress"
+        returns = self.returns(found, pair, asked)
+        self.expected(self.own(found, own and not returns), None, expects)
+        if team:
+            self.may_ask(found, changes.keys(), comment, moves="status" in seen)
+        stored, run = dict(found), found["run"]
+        if comment:
+            next(self.ids)
+        if pair and (asked or "assignee" in changes):
+            self.find_as_it_is(found, pair, returns)
+            found["version"] = stored["version"]
         before = dict(found)
         if team:
-            named = changes.keys()
             changes = self.as_seen(before, changes)
-            self.may_ask(before, named, comment, moves="status" in changes)
         plain = {k: v for k, v in changes.items() if k not in ("status", "assignee", "board", "depends_on")}
         found.update(plain)
         if "board" in changes:
@@ -296,10 +313,11 @@ class Model:
             if before["status"] == "done" and found["depends_on"] != before["depends_on"]:
                 raise Refused("DependenciesFrozen")
         status, assignee = (self.by_team if team else self.meant)(before, found, changes)
+        begins = pair is not None and self.begins(before, status, assignee, pair)
         if status != before["status"]:
             for board in dict.fromkeys((before["board"], found["board"])):
                 self.pass_gates(found, board, status, bool(comment) or self.spoke(before, changes))
-            self.move(found, status)
+            self.move(found, status, note=not begins)
             if team and self.part == "lead" and status == "in_progress":
                 found["started_at"] = before["started_at"]
             enters = status in PLACES["review"] and before["status"] not in PLACES["review"]
@@ -308,12 +326,17 @@ class Model:
         if assignee != before["assignee"]:
             found["assignee"] = assignee
             self.note("task.assigned", found["id"])
-        if found == before and not comment:
-            return "Task", before
+        if found == stored and not comment:
+            self.go_on(found, run, pair, instance, asked)
+            return "Task", stored
         if comment:
             self.note("task.commented", found["id"])
             self.spoken[found["id"], (WHO[self.who]["agent"] or "").casefold()] = self.now
-        self.by_hand(before, found)
+        if begins:
+            self.begin(before, found, pair)
+        else:
+            self.settle(before, found, pair, instance, sent)
+        self.go_on(found, run, pair, instance, asked)
         found["updated_at"] = self.now
         found["version"] += 1
         if before["status"] == "done" != found["status"]:
@@ -484,12 +507,7 @@ class Model:
         A write of status or assignee ends the lease and raises the fence; to another board the lease goes along.
         """
         run = self.runs.get(before["run"])
-        if run is None:
-            return
-        moves = run["board"] != after["board"]
-        run["board"] = after["board"]
-        if before["status"] == after["status"] and before["assignee"] == after["assignee"]:
-            run["version"] += moves
+        if run is None or self.goes_along(run, before, after):
             return
         after["run"] = None
         after["fence"] += 1
@@ -506,6 +524,164 @@ class Model:
             for each in self.dependents(task["id"]):
                 if each["status"] != "done":
                     self.note("task.dependency_toggled", each["id"])
+
+    def goes_along(self, run: Row, before: Row, after: Row) -> bool:
+        moves = run["board"] != after["board"]
+        run["board"] = after["board"]
+        stays: bool = before["status"] == after["status"] and before["assignee"] == after["assignee"]
+        run["version"] += stays and moves and run["id"] != self.begun
+        return stays
+
+    # Implicit leases: a pair is who asks, the key of the name they work under, the instance, and the name itself.
+
+    def pair(self, agent: str | None, instance: str | None) -> Pair | None:
+        own = WHO[self.who]["agent"]
+        if own is not None and agent is not None and agent.casefold() != own.casefold():
+            raise Refused("NotYourAgent")
+        name = own or agent
+        return (self.who, name.casefold(), instance, name) if name else None
+
+    def holds(self, run: Row, pair: Pair | None, instance: str | None) -> bool:
+        holder = run["holder"]
+        if holder is None:
+            return False
+        if pair is None:
+            return holder[0] == self.who and instance in (None, holder[2])
+        taken_for_it = WHO[self.who]["agent"] is not None and WHO[holder[0]]["agent"] is None
+        return bool(holder == pair[:3] or (taken_for_it and holder[1:] == pair[1:3]))
+
+    def somebody_elses(self, assignee: str | None, pair: Pair | None) -> bool:
+        return assignee is not None and pair is not None and assignee.casefold() != pair[1]
+
+    def returns(self, task: Row, pair: Pair | None, asked: str | None) -> bool:
+        """
+        Whether a write comes back to what ran out under its pair.
+        """
+        if pair is None or asked in (None, *IDLE, "backlog"):
+            return False
+        run = self.live(task)
+        own = [r for r in self.runs.values() if r["task"] == task["id"] and r["holder"] == pair[:3]]
+        if not own or (run and self.holds(run, pair, pair[2])):
+            return False
+        last = max(own, key=lambda r: r["fence"])
+        if last["state"] != "expired" and last is not self.lapsed(task):
+            return False
+        if task["run"] is not None or task["status"] in IDLE:
+            return True
+        if task["status"] == "failed":
+            return bool(task["fence"] == last["fence"])
+        return task["status"] == "in_progress" and self.somebody_elses(task["assignee"], pair)
+
+    def find_as_it_is(self, task: Row, pair: Pair, returns: bool) -> None:
+        """
+        Notice that a lease ran out, and take again what the pair returns to.
+        """
+        if self.lapsed(task):
+            self.notice(task)
+        if not returns:
+            return
+        run = self.live(task)
+        if run:
+            raise Refused("HeldByAnother", task=task["id"], by=run["by"], until=run["expires_at"])
+        if self.somebody_elses(task["assignee"], pair):
+            raise Refused("HeldByAnother", task=task["id"], by=task["assignee"], until=None)
+        if self.open_of(task):
+            raise Refused("NotClaimable", task=task["id"], why="blocked")
+        self.begun = next(self.ids)
+        self.take(task, pair[3], self.begun, PAIR_TERM, pair[:3])
+        own = [r for r in self.runs.values() if r["task"] == task["id"] and r["holder"] == pair[:3]]
+        task["started_at"] = sorted(own, key=lambda r: r["fence"])[-2]["claimed_at"]
+
+    def begins(self, before: Row, status: str, assignee: str | None, pair: Pair) -> bool:
+        arrives = before["status"] != "in_progress"
+        takes_over = assignee is not None and assignee != before["assignee"]
+        free = before["run"] is None and not self.somebody_elses(assignee, pair)
+        return free and status == "in_progress" and (arrives or takes_over)
+
+    def begin(self, before: Row, after: Row, pair: Pair | None) -> None:
+        assert pair is not None
+        if self.open_of(after):
+            raise Refused("NotClaimable", task=after["id"], why="blocked")
+        if after["not_before"] is not None and self.now < after["not_before"]:
+            raise Refused("NotClaimable", task=after["id"], why="resting")
+        after["assignee"] = before["assignee"]
+        version = after["version"]
+        self.take(after, pair[3], next(self.ids), PAIR_TERM, pair[:3])
+        after["version"] = version
+
+    def settle(self, before: Row, after: Row, pair: Pair | None, instance: str | None, named: Row) -> None:
+        run = self.live(before)
+        if run is None or (before["status"] == after["status"] and before["assignee"] == after["assignee"]):
+            self.by_hand(before, after)
+        elif self.holds(run, pair, instance):
+            run["board"] = after["board"]
+            self.hand_in(run, after, named)
+        elif pair and run["holder"] is None and run["by"].casefold() == pair[1]:
+            raise Refused("UseTheLease", task=after["id"])
+        elif pair and self.part != "lead":
+            raise Refused("HeldByAnother", task=after["id"], by=run["by"], until=run["expires_at"])
+        else:
+            self.by_hand(before, after)
+
+    def hand_in(self, run: Row, task: Row, named: Row) -> None:
+        """
+        The holder's own write ends the run as it says.
+        """
+        task["run"] = None
+        if task["status"] in ("done", "review", "quality_review"):
+            self.end(run, "completed", "run.completed", result="success")
+            task["hand_over"] = None
+        elif task["status"] == "failed":
+            self.end(run, "failed", "run.failed", failure="impossible")
+        else:
+            self.end(run, "released", "run.released")
+            task.update(hand_over=None, attempts=max(task["attempts"] - 1, 0))
+            if run["from_queue"] and task["status"] in ("inbox", "backlog") and "assignee" not in named:
+                task["assignee"] = None
+
+    def go_on(self, task: Row, run: int | None, pair: Pair | None, instance: str | None, asked: str | None) -> None:
+        if asked == "in_progress" and run is not None and task["run"] == run:
+            self.renew_run(self.runs[run], pair, instance)
+
+    def renew_run(self, run: Row, pair: Pair | None, instance: str | None) -> bool:
+        """
+        At most once a minute, without a version and without an entry in the log.
+        """
+        alive = run["state"] == "leased" and self.now < run["expires_at"]
+        due = alive and self.holds(run, pair, instance) and self.now - run["heartbeat_at"] >= MINUTE
+        if due:
+            run.update(expires_at=self.now + run["term"], heartbeat_at=self.now)
+        return due
+
+    def in_hand(self, key: str) -> list[Row]:
+        own = WHO[self.who]["board"]
+        found = [t for t in self.tasks.values() if t["status"] == "in_progress" and own in (None, t["board"])]
+        found = [t for t in found if (t["assignee"] or "").casefold() == key]
+        return sorted(found, key=lambda t: (t["updated_at"], t["number"]), reverse=True)
+
+    def renew(self, *, agent: str | None, instance: str | None = None) -> Answer:
+        pair = self.pair(agent, instance)
+        found = self.in_hand(pair[1]) if pair else []
+        renewed = [t for t in found if t["run"] is not None and self.renew_run(self.runs[t["run"]], pair, instance)]
+        return "int", {"value": len(renewed)}
+
+    def poll(self, *, agent: str | None, instance: str | None = None, most: int | None = None) -> Answer:
+        self.at_least("operator")
+        pair = self.pair(agent, instance)
+        if pair is None:
+            raise Refused("InvalidField", field="agent")
+        self.renew(agent=agent, instance=instance)
+        counted = [t for t in self.in_hand(pair[1]) if t["run"] is None or self.live(t)]
+        for task in counted:
+            if instance is None if task["run"] is None else self.runs[task["run"]]["holder"] == pair[:3]:
+                return "Polled", {"reason": "continue_current", "task": task["id"]}
+        if most is not None and len(counted) >= most:
+            return "Polled", {"reason": "at_capacity", "task": None}
+        first, id = self.first_for(pair[3], WHO[self.who]["board"]), next(self.ids)
+        if first is None:
+            return "Polled", {"reason": "no_tasks_available", "task": None}
+        self.take(first, pair[3], id, PAIR_TERM, pair[:3])
+        return "Polled", {"reason": "assigned", "task": first["id"]}
 
     def reset_dependents(self, id: int) -> None:
         for each in self.dependents(id):
@@ -566,12 +742,16 @@ class Model:
         if board is not None:
             self.may_see(board)
         wanted = board or WHO[self.who]["board"]
+        first = self.first_for(by, wanted)
+        return ("None", {}) if first is None else self.take(first, by, run, term)
+
+    def first_for(self, by: str, board: str | None) -> Row | None:
         self.notice_all()
-        queue = [t for t in self.tasks.values() if wanted in (None, t["board"]) and not self.in_the_way(t, by)]
-        if not queue:
-            return "None", {}
-        first = min(queue, key=lambda t: (self.rank(t), t["due_at"] is None, t["due_at"] or 0, t["number"]))
-        return self.take(first, by, run, term)
+        queue = [t for t in self.tasks.values() if board in (None, t["board"]) and not self.in_the_way(t, by)]
+        return min(queue, key=self.turn, default=None)
+
+    def turn(self, task: Row) -> tuple[Any, ...]:
+        return self.rank(task), task["due_at"] is None, task["due_at"] or 0, task["number"]
 
     def claim(
         self, *, task: int, agent: str | None, on: str | None = None, expects: int | None = None,
@@ -605,7 +785,9 @@ class Model:
             return "assigned"
         return None
 
-    def take(self, task: Row, by: str, id: int, term: int) -> Answer:
+    def take(self, task: Row, by: str, id: int, term: int, holder: tuple[Any, ...] | None = None) -> Answer:
+        if task["status"] != "in_progress":
+            self.move(task, "in_progress", note=False)
         delay = min(5 * SECOND * 2 ** task["attempts"], 10 * MINUTE)
         self.runs[id] = run = {
             "id": id, "task": task["id"], "board": task["board"], "fence": task["fence"] + 1,
@@ -614,9 +796,8 @@ class Model:
             "claimed_at": self.now, "expires_at": self.now + term, "heartbeat_at": self.now, "progress": None,
             "orders": (), "paused": False, "waiting_for": None, "resumes_at": None, "ended_at": None,
             "result": None, "resolution": None, "output": None, "failure": None, "message": None, "note": None,
-            "version": 0,
+            "holder": holder, "version": 0,
         }  # fmt: skip
-        self.move(task, "in_progress", note=False)
         task.update(assignee=by, fence=run["fence"], attempts=run["attempt"], run=id, not_before=None)
         task["version"] += 1
         self.note("task.claimed", task["id"])
@@ -633,7 +814,7 @@ class Model:
 
     def notice(self, task: Row) -> None:
         run = self.runs[task["run"]]
-        silence = f"no heartbeat since {written(run['heartbeat_at'])}"
+        silence = f"no {'request' if run['holder'] else 'heartbeat'} since {written(run['heartbeat_at'])}"
         self.end(run, "expired", "run.expired", failure="lease_expired", message=silence)
         run["ended_at"] = run["expires_at"]
         self.lose(task, run, "lease_expired", silence, since=run["expires_at"])
@@ -673,7 +854,7 @@ class Model:
         if found is None:
             raise Refused("RunNotFound")
         self.may_see(found["board"])
-        if self.born.get(task) != found["id"]:
+        if self.born.get(task) != found["id"] or run["holder"]:
             raise Refused("LeaseUnknown")
         self.expected(found, on, expects)
         self.alive(run, found)
@@ -746,7 +927,7 @@ class Model:
         found = self.found(task, on)
         run = self.leased(lease)
         self.may_see(run["board"])
-        if run["task"] != found["id"]:
+        if run["task"] != found["id"] or run["holder"]:
             raise Refused("LeaseUnknown")
         return found, run
 
@@ -820,6 +1001,13 @@ class Model:
             found.update(run=None, assignee=to, fence=found["fence"] + 1)
             found.update(attempts=max(found["attempts"] - 1, 0), version=found["version"] + 1)
             self.move(found, self.rest(found))
+        elif run["holder"] and kind == "cancel":
+            self.end(run, "revoked", "run.revoked", note=message or "an operator cancelled it")
+            self.free(found, run)
+            self.move(found, "backlog")
+            found.update(fence=found["fence"] + 1, version=found["version"] + 1)
+        elif run["holder"]:
+            raise Refused("OutOfReach", task=found["id"], by=run["by"])
         elif kind in ("resume", "cancel") and run["state"] == "suspended":
             if message or kind == "cancel":
                 self.add_order(run, id, "cancel" if kind == "cancel" else "steer", message)

@@ -13,6 +13,7 @@ from tests.contract.machine.model import DAY, FOLLOWS, MINUTE, SECOND
 Wish = dict[str, Any]
 
 NAMES = ("Ada", "ADA", "Bob", "Carl", "CARL")
+INSTANCES = (None, None, None, "one", "two")
 TEAM = ("Carl", "Carl", "Dora", "Gus", "Lea", "Ada")
 STATUSES = (
     "inbox", "assigned", "backlog", "awaiting_owner", "in_progress", "review", "quality_review", "done", "failed",
@@ -24,6 +25,7 @@ team = st.sampled_from([*["Lea"] * 6, *["Carl"] * 5, "Dora", "Dora", "Gus", "bos
 operators = st.sampled_from([*["boss"] * 10, "clerk", "clerk", "Carl", "Lea", "guest"])
 boards = st.sampled_from(["open", "open", "open", "gated", "strict"])
 names = st.sampled_from(NAMES)
+instances = st.sampled_from(INSTANCES)
 priorities = st.sampled_from(["medium", "critical", "high", "low", "whenever"])
 later = st.sampled_from([-MINUTE, 30 * SECOND, 10 * MINUTE, DAY, 3 * DAY])
 steps = st.one_of(
@@ -91,11 +93,14 @@ WISHES: dict[str, st.SearchStrategy[Wish]] = {
             "by_id": st.booleans(),
             "own": st.booleans(),
             "comment": texts,
+            "agent": names,
+            "instance": instances,
             **usual,
         },
     ),
     "team": wish(
-        {"who": team, "task": picks, "changes": team_changes}, {"by_id": st.booleans(), "comment": texts, **usual}
+        {"who": team, "task": picks, "changes": team_changes},
+        {"by_id": st.booleans(), "comment": texts, "instance": instances, **usual},
     ),
     "delete": wish({"who": operators, "task": picks}, {"own": st.booleans(), **usual}),
     "gates": wish(
@@ -111,6 +116,8 @@ WISHES: dict[str, st.SearchStrategy[Wish]] = {
     ),
     "claim_next": wish({"who": whos, "agent": names}, {"board": boards, "term": terms}),
     "claim": wish({"who": whos, "task": picks, "agent": names}, {"term": terms, **usual}),
+    "poll": wish({"who": whos, "agent": names}, {"instance": instances, "most": st.integers(1, 3)}),
+    "renew": wish({"who": whos, "agent": names}, {"instance": instances}),
     "heartbeat": wish(
         {"who": whos, "task": picks, "lease": leases},
         {

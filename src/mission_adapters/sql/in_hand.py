@@ -1,0 +1,46 @@
+"""
+What a name has in hand: its tasks in progress, each with its live run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Executable, select
+
+from mission_adapters.sql.loads import RUN, a_run
+from mission_adapters.sql.mapping import id_from
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.statements import shaped, value
+from mission_adapters.sql.tables import in_progress, runs, tasks
+from mission_core.accounts.model import Principal, board_of
+from mission_core.tasks.ports import InHand
+from mission_core.values import moment
+
+TASK: Final = (tasks.c.id, tasks.c.updated_at, tasks.c.number)
+
+
+@shaped
+def _of_name(confined: bool) -> Executable:
+    found = select(*TASK, *RUN).select_from(tasks.outerjoin(runs, runs.c.id == tasks.c.run))
+    found = found.where(
+        tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress
+    )
+    return found.where(tasks.c.board == value("own_board")) if confined else found
+
+
+def read_in_hand(dialect: str, principal: Principal, name_key: str) -> Steps[list[InHand]]:
+    """
+    The tasks in progress of this name, as far as the principal may see them, the one changed last first.
+    """
+    own = board_of(principal)
+    given: dict[str, Any] = {} if own is None else {"own_board": own.bytes}
+    statement = _of_name(own is not None)
+    rows = yield statement(dialect, organization=principal.organization.bytes, name=name_key, **given)
+    rows.sort(key=lambda row: (row[1], row[2]), reverse=True)
+    return [_in_hand(row) for row in rows]
+
+
+def _in_hand(row: Any) -> InHand:
+    id, updated_at, _, *run = row
+    return InHand(id_from(id), moment(updated_at), a_run(run) if run[0] is not None else None)

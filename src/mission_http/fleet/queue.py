@@ -1,0 +1,71 @@
+"""
+The queue, as workers poll it who know no leases.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import AgentPrincipal, NotYourAgent
+from mission_core.ports import perform
+from mission_core.tasks.polling import Polled, PollQueue, look_at_queue, poll_queue
+from mission_http.fleet.access import OPERATOR, label_of
+from mission_http.fleet.answers import task_row
+from mission_http.fleet.bodies import QueueQuery
+from mission_http.fleet.errors import NotYourQueue, Unacceptable
+from mission_http.fleet.payloads import PolledPayload
+from mission_http.fleet.wire import bare_task_of, seconds_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.pairs import instance_of
+from mission_http.platform.queries import query_of
+
+MISSING = "Missing agent. Provide ?agent=... or x-agent-name header."
+
+
+async def poll(request: Request) -> Response:
+    """
+    Ask for the task to work on: the current one, else the next.
+
+    The agent is named by `agent`, else by `X-Agent-Name`; an agent's own key need not. The next task is taken for it
+    until ten minutes after its last request, by priority, then due date, then age; never what is blocked, resting or
+    taken. With `max_capacity` no more tasks than that are in progress under the name at once. A HEAD request takes
+    nothing.
+    """
+    query, ports, principal = query_of(request, QueueQuery), ports_of(request), principal_of(request)
+    agent = query.agent or label_of(request) or (principal.name if isinstance(principal, AgentPrincipal) else None)
+    if agent is None:
+        raise Unacceptable(MISSING)
+    command = PollQueue(agent=agent, instance=instance_of(request), most=query.most)
+    try:
+        if request.method == "HEAD":
+            polled = await look_at_queue(ports, principal, command)
+        else:
+            polled = await perform(poll_queue, ports, principal, command)
+    except NotYourAgent:
+        raise NotYourQueue from None
+    return await _answer(request, agent, polled)
+
+
+async def _answer(request: Request, agent: str, polled: Polled | None) -> Response:
+    if polled is None:
+        return Response(media_type="application/json")  # what a HEAD request would only learn by taking it
+    row = None if polled.task is None else await task_row(request, polled.task)
+    return json_of(
+        {
+            "task": row and bare_task_of(row),
+            "reason": polled.reason.value,
+            "agent": agent,
+            "timestamp": seconds_of(ports_of(request).clock.now()),
+        }
+    )
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/tasks/queue", poll, query=QueueQuery, gives=PolledPayload, who=OPERATOR,
+        refuses=(Unacceptable, NotYourQueue), operation_id="fleet_pollTaskQueue", tags=("Tasks",),
+    ),
+]  # fmt: skip
