@@ -42,6 +42,7 @@ class Teller(Protocol):
     async def fail(self, held: Held, **fields: Any) -> None: ...
     async def give_back(self, held: Held, **fields: Any) -> None: ...
     async def order(self, task: Any, kind: str, **fields: Any) -> None: ...
+    async def write_as(self, agent: str, task: Any, **fields: Any) -> None: ...
 
 
 @define
@@ -84,6 +85,7 @@ class FleetTeller(Leases):
     """
 
     fleet: Fleet
+    keys: dict[str, str] = field(factory=dict, init=False)
 
     async def board(self, name: str, **fields: Any) -> Any:
         made = await self.fleet.got("POST", "/projects", {"name": name, "gates": {}, **fields}, 201)
@@ -93,8 +95,11 @@ class FleetTeller(Leases):
         self._heard(await self.fleet.call("PATCH", f"/projects/{board}", fields))
 
     async def agent(self, name: str) -> str:
-        await self.fleet.agent(name)
+        _, self.keys[name] = await self.fleet.agent(name)
         return name
+
+    async def write_as(self, agent: str, task: Any, **fields: Any) -> None:
+        self._heard(await self.fleet.call("PUT", f"/tasks/{task}", _of_fleet(fields), key=self.keys[agent]))
 
     async def task(self, title: str, *, on: Any = None, key: str | None = None, **fields: Any) -> Any:
         body = {"title": title, "project_id": on or self.fleet.project, **_of_fleet(fields)}
@@ -130,6 +135,7 @@ class BoardsTeller(Leases):
 
     boards: Boards
     agents: dict[str, str] = field(factory=dict, init=False)
+    tokens: dict[str, str] = field(factory=dict, init=False)
 
     async def board(self, name: str, **fields: Any) -> Any:
         gateway = (await self.boards.got("GET", "/api/v1/boards"))["items"][0]["gateway_id"]
@@ -140,8 +146,13 @@ class BoardsTeller(Leases):
         self._heard(await self.boards.call("PATCH", f"/api/v1/boards/{board}", fields))
 
     async def agent(self, name: str) -> str:
-        self.agents[name] = (await self.boards.agent(name))["id"]
+        made = await self.boards.agent(name)
+        self.agents[name], self.tokens[name] = made["id"], made["agent_token"]
         return name
+
+    async def write_as(self, agent: str, task: Any, **fields: Any) -> None:
+        path = f"{self.boards.agent_tasks}/{task[1]}"
+        self._heard(await self.boards.call("PATCH", path, self._of_boards(fields), agent=self.tokens[agent]))
 
     async def task(self, title: str, *, on: Any = None, key: str | None = None, **fields: Any) -> Any:
         headers = {"idempotency_key": key} if key else {}

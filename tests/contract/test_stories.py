@@ -289,12 +289,38 @@ async def waiting_for_a_person(tell: Teller, clock: ManualClock) -> None:
     await tell.hand_in(held)
 
 
+async def worked_on_without_a_lease(tell: Teller, clock: ManualClock) -> None:
+    """
+    As clients did before there were leases: the agent writes where it stands.
+    """
+    await tell.agent("ada")
+    task = await tell.task("Ship it", assignee="ada")
+    clock.advance(seconds=5)
+    await tell.write_as("ada", task, status="in_progress")
+    assert not tell.refused
+    clock.advance(seconds=60)
+    await tell.write_as("ada", task, status="done")
+    assert not tell.refused
+
+
+async def talked_about(tell: Teller, clock: ManualClock) -> None:
+    """
+    By several, one after the other.
+    """
+    task = await tell.task("Ship it")
+    await tell.say(task, "Shall we?")
+    clock.advance(seconds=1)
+    await tell.say(task, "We shall.")
+    assert not tell.refused
+
+
 async def removed(tell: Teller, clock: ManualClock) -> None:
     """
-    And nothing else.
+    With all that was said about it.
     """
     task = await tell.task("Ship it")
     await tell.task("Stay")
+    await tell.say(task, "Why?")
     await tell.remove(task)
 
 
@@ -306,19 +332,6 @@ async def written_too_late(tell: Teller, clock: ManualClock) -> None:
     await tell.change(task, version=0, priority="high")
     await tell.change(task, version=0, priority="low")
     assert tell.refused
-
-
-async def talked_about(tell: Teller, clock: ManualClock) -> None:
-    """
-    By people who call nobody.
-    """
-    task, other = await tell.task("Ship it"), await tell.task("Quiet")
-    await tell.say(task, "Is it ready?")
-    clock.advance(seconds=5)
-    await tell.say(task, "Nearly, ask me@example.org")
-    await tell.say(task, "")
-    assert tell.refused
-    await tell.remove(other)
 
 
 async def sent_twice(tell: Teller, clock: ManualClock) -> None:
@@ -343,7 +356,8 @@ STORIES: tuple[Story, ...] = (
     made_edited_and_finished, due_and_urgent, assigned_from_the_start, handed_over, waiting_for_another,
     waiting_no_more, waiting_in_a_circle, the_most_urgent_first, taken_and_handed_in, handed_in_at_a_gate,
     marked_done_at_a_gate, failed_for_now, failed_for_good, given_back, lost_by_silence, ordered_about, stolen,
-    waiting_for_a_person, removed, written_too_late, talked_about, sent_twice, on_a_board_of_its_own,
+    waiting_for_a_person, worked_on_without_a_lease, talked_about, removed, written_too_late, sent_twice,
+    on_a_board_of_its_own,
 )  # fmt: skip
 
 
