@@ -5,9 +5,10 @@ The command line: environment, settings, application.
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from importlib.metadata import version
 from json import dumps
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from mission_http.settings import Settings, SettingsError, settings_from
+from mission_http.fronting import Fronting, beyond_loopback
+from mission_http.settings import Settings, SettingsError, as_far_as_readable, settings_from
 
 if TYPE_CHECKING:
     from mission_adapters.importing.report import Report
@@ -36,6 +38,7 @@ Host = Annotated[str, Parameter(help="The name or address to listen on; 0.0.0.0 
 Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", validator=Number(gte=0, lte=65_535))]
 DataDir = Annotated[Path | None, Parameter(help="Where data and generated secrets live.", env_var=[])]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
+Url = Annotated[str | None, Parameter(help="The address that people use, such as https://mission.example.com.")]
 DatabaseUrl = Annotated[str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.")]
 
 
@@ -93,9 +96,40 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_http.wiring import from_settings
 
     sockets = bound(host, port)
+    _warn_of_foreign_names(each.getsockname()[0] for each in sockets)
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
     async with from_settings(settings) as ports:
         await Server(application(settings, lambda: nullcontext(ports)), settings).serve(sockets)
+
+
+def _warn_of_foreign_names(addresses: Iterable[str]) -> None:
+    fronting, _ = as_far_as_readable(Fronting.of, os.environ)
+    if beyond_loopback(addresses) and not fronting.allowed_hosts and not fronting.any_host:
+        told = "other machines can reach this server, and by any name; set it to the names that people use"
+        print(f"mission-control: warning: MC_ALLOWED_HOSTS: {told}, or set MC_ALLOW_ANY_HOST=1", file=sys.stderr)
+
+
+@app.command
+def doctor(
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    url: Url = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """
+    Explain what is wrong with this set-up and what to do about it; changes nothing. Exits with 1 if there is a problem.
+    """
+    from mission_http.doctor.findings import as_json, as_text, sound
+    from mission_http.doctor.rounds import findings_of, look_around
+
+    seen = look_around(os.environ, host=host, port=port, url=url, database_url=database_url, data_dir=data_dir)
+    findings = list(findings_of(asyncio.run(seen)))
+    print(as_json(findings) if json else as_text(findings))
+    if not sound(findings):
+        sys.exit(1)
 
 
 @app.command

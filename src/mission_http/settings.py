@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import field, fields, frozen
 
@@ -34,6 +34,7 @@ PLACEHOLDERS: Final = frozenset(
 LEAST_LOCAL_TOKEN: Final = 50
 GENERATED: Final = ".auto-generated"
 SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
+T = TypeVar("T")
 
 
 WORKLOAD: Final = "MC_WORKLOAD_"
@@ -44,8 +45,15 @@ NO_SUBSCRIPTION: Final = frozenset({"none", "no", "false", "free", "unknown", "a
 
 class SettingsError(Exception):
     """
-    A start cannot be made with these settings. The message names the variable and says what to do.
+    A start cannot be made with these settings. The message begins with the variable's name and says what to do.
     """
+
+    @property
+    def variable(self) -> str:
+        """
+        The variable that the message begins with.
+        """
+        return re.split(r"[ :,]", str(self), maxsplit=1)[0]
 
 
 @frozen
@@ -87,19 +95,29 @@ class Settings:
 
 
 def settings_from(
-    environment: Mapping[str, str] | None = None, *, data_dir: Path | None = None, database_url: str | None = None
+    environment: Mapping[str, str] | None = None,
+    *,
+    data_dir: Path | None = None,
+    database_url: str | None = None,
+    in_use: bool = True,
 ) -> Settings:
     """
     The settings of this environment, with what the command line says instead.
+
+    Args:
+        in_use: Whether the data directory is made, and the secrets in it read and kept. No file is touched without.
 
     Raises:
         SettingsError: If a value is malformed or the data directory cannot be used.
     """
     env = os.environ if environment is None else environment
-    directory = data_dir or Path(env.get("MISSION_CONTROL_DATA_DIR") or ".data")
+    directory = (data_dir or Path(env.get("MISSION_CONTROL_DATA_DIR") or ".data")).expanduser().absolute()
     url = database_url or env.get("DATABASE_URL") or ""
-    directory = _usable(directory.expanduser().absolute())
-    secrets_kept = _secrets(directory, env)
+    if in_use:
+        _make_usable(directory)
+        secrets_kept = _kept_or_made(directory / GENERATED, env)
+    else:
+        secrets_kept, _ = _secrets(env, {})
     return Settings(
         data_dir=directory,
         database_url=_checked_url(url) if url else own_database(directory),
@@ -122,7 +140,42 @@ def own_database(directory: Path) -> str:
     return f"sqlite:///{directory / 'mission-control.db'}"
 
 
-def _usable(directory: Path) -> Path:
+def as_far_as_readable(
+    read: Callable[[Mapping[str, str]], T], environment: Mapping[str, str]
+) -> tuple[T, dict[str, str]]:
+    """
+    What *read* makes of an environment, as if no malformed value were set, and what it says about each of these, by
+    variable.
+    """
+    env, malformed = dict(environment), dict[str, str]()
+    while True:
+        try:
+            return read(env), malformed
+        except SettingsError as e:
+            blamed = e.variable if e.variable in env else _blamed(read, env, e)
+            malformed[blamed] = str(e)
+            del env[blamed]
+
+
+def _blamed(read: Callable[[Mapping[str, str]], object], env: Mapping[str, str], refused: SettingsError) -> str:
+    """
+    The variable without which it would not be refused like this, for what does not fit together may be told of one
+    that is not set.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    for name in env:
+        try:
+            read({other: value for other, value in env.items() if other != name})
+        except SettingsError as e:
+            if str(e) == str(refused):
+                continue
+        return name
+    raise refused
+
+
+def _make_usable(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = directory / f".probe-{os.getpid()}"
@@ -133,7 +186,6 @@ def _usable(directory: Path) -> Path:
             f"MISSION_CONTROL_DATA_DIR (or --data-dir): {directory} cannot be written to ({e.strerror}); "
             "choose a directory this user may write to"
         ) from e
-    return directory
 
 
 def _directory(env: Mapping[str, str], name: str) -> Path | None:
@@ -149,19 +201,30 @@ def _directory(env: Mapping[str, str], name: str) -> Path | None:
 def _checked_url(url: str) -> str:
     scheme = url.partition(":")[0].partition("+")[0]
     if scheme not in ("sqlite", "postgres", "postgresql") or "://" not in url:
+        # What has no scheme may begin with anything, a password too.
+        got = f"one that starts with {url.partition(':')[0]!r}" if "://" in url else "something else"
         raise SettingsError(
             "DATABASE_URL (or --database-url): expected postgresql://user:password@host/database or sqlite:///path, "
-            f"got a URL that starts with {url.partition(':')[0]!r}"
+            f"got {got}"
         )
     return url
 
 
-def _secrets(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
+def _kept_or_made(path: Path, env: Mapping[str, str]) -> dict[str, str]:
     """
-    The secrets: from the environment, else from the data directory, else fresh ones, which are kept there.
+    The secrets, of which those that are fresh are kept.
     """
-    path = directory / GENERATED
-    kept = _read_kept(path)
+    kept = kept_secrets(path)
+    found, fresh = _secrets(env, kept)
+    if fresh:
+        _keep(path, kept | fresh)
+    return found
+
+
+def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """
+    The secrets: from the environment, else as they were kept, else fresh ones; and the fresh ones alone.
+    """
     found, fresh = {}, {}
     for name in SECRETS:
         given = env.get(name, "").strip()
@@ -176,12 +239,16 @@ def _secrets(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
             f"LOCAL_AUTH_TOKEN: must have at least {LEAST_LOCAL_TOKEN} characters, and has "
             f"{len(found['LOCAL_AUTH_TOKEN'])}; unset it to have one generated"
         )
-    if fresh:
-        _keep(path, kept | fresh)
-    return found
+    return found, fresh
 
 
-def _read_kept(path: Path) -> dict[str, str]:
+def kept_secrets(path: Path) -> dict[str, str]:
+    """
+    The secrets in a file; none if there is no such file.
+
+    Raises:
+        SettingsError: If it cannot be read.
+    """
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:

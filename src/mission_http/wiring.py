@@ -112,8 +112,11 @@ def place_of(settings: Settings) -> str:
     """
     Where the database is, without the password to it.
     """
-    scheme, _, rest = settings.database_url.partition("?")[0].partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    scheme, _, rest = settings.database_url.partition("://")
+    place, _, query = rest.partition("?")
+    if "@" in query and "@" not in place:  # the question mark may be part of the password
+        return f"{scheme}://..."
+    return f"{scheme}://{place.rpartition('@')[2]}"
 
 
 @contextmanager

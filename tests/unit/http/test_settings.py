@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mission_core.reports.workload import Thresholds
-from mission_http.settings import GENERATED, SettingsError, Subscription, settings_from
+from mission_http.settings import GENERATED, SettingsError, Subscription, as_far_as_readable, settings_from
+from mission_http.wiring import place_of
 
 
 def test_nothing_set_is_enough(tmp_path: Path) -> None:
@@ -57,10 +58,12 @@ def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
 )
 def test_a_malformed_value_stops_the_start_and_names_the_variable(variable: str, value: str, tmp_path: Path) -> None:
     """
-    The message says which variable it is.
+    The message begins with the variable's name.
     """
-    with pytest.raises(SettingsError, match=variable):
+    with pytest.raises(SettingsError) as refused:
         settings_from({variable: value}, data_dir=tmp_path)
+
+    assert variable == refused.value.variable
 
 
 def test_thresholds_of_the_workload_are_the_operators(tmp_path: Path) -> None:
@@ -111,3 +114,47 @@ def test_a_damaged_file_of_secrets_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="MISSION_CONTROL_DATA_DIR"):
         settings_from({}, data_dir=tmp_path)
     assert b"\xff\xfe\x00" == kept.read_bytes()
+
+
+def test_what_is_malformed_can_be_left_out(tmp_path: Path) -> None:
+    """
+    Each of them is told, and the rest is read as if they were not set; nothing is made.
+    """
+    malformed = {"DATABASE_URL": "nonsense", "LOCAL_AUTH_TOKEN": "short", "MC_ENABLE_HSTS": "perhaps"}
+    settings, told = as_far_as_readable(
+        lambda env: settings_from(env, data_dir=tmp_path / "data", in_use=False), {"API_KEY": "s3cret", **malformed}
+    )
+
+    assert ("s3cret", f"sqlite:///{tmp_path}/data/mission-control.db") == (settings.api_key, settings.database_url)
+    assert malformed.keys() == told.keys()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_what_fits_nothing_else_can_be_left_out(tmp_path: Path) -> None:
+    """
+    Though it is told of another variable, which is not set.
+    """
+    settings, told = as_far_as_readable(
+        lambda env: settings_from(env, data_dir=tmp_path, in_use=False),
+        {"PATH": "/bin", "MC_WORKLOAD_QUEUE_DEPTH_NORMAL": "200", "MC_WORKLOAD_RECENT_WINDOW_SECONDS": "90"},
+    )
+
+    assert Thresholds(recent_window_seconds=90) == settings.workload
+    assert ["MC_WORKLOAD_QUEUE_DEPTH_NORMAL"] == list(told)
+    assert told["MC_WORKLOAD_QUEUE_DEPTH_NORMAL"].startswith("MC_WORKLOAD_QUEUE_DEPTH_THROTTLE: ")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("sqlite:////srv/mission.db", "sqlite:////srv/mission.db"),
+        ("postgresql://me:sesame@here:5432/db?sslmode=require&password=sesame", "postgresql://here:5432/db"),
+        ("postgresql://me:se@same@here/db", "postgresql://here/db"),
+        ("postgresql://me:se?same@here/db", "postgresql://..."),
+    ],
+)
+def test_a_place_is_told_without_the_password(url: str, place: str, tmp_path: Path) -> None:
+    """
+    Nor any part of one that breaks its URL.
+    """
+    assert place == place_of(settings_from({"DATABASE_URL": url}, data_dir=tmp_path))

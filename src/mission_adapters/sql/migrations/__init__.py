@@ -81,7 +81,7 @@ def config() -> Config:
 
 def _migrate_sqlite(path: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
-        if _revision_in(connection) == HEAD:
+        if revision_in(connection) == HEAD:
             return
     from alembic import command
     from sqlalchemy import NullPool, create_engine
@@ -93,7 +93,7 @@ def _migrate_sqlite(path: str) -> None:
     with _alembic, engine.connect() as lent:
         lent.exec_driver_sql("BEGIN EXCLUSIVE")
         try:
-            _known(_revision_in(lent.connection.dbapi_connection), made)
+            _known(revision_in(lent.connection.dbapi_connection), made)
             made.attributes["connection"] = lent
             command.upgrade(made, "head")
             lent.exec_driver_sql("COMMIT")
@@ -102,7 +102,27 @@ def _migrate_sqlite(path: str) -> None:
             raise
 
 
-def _revision_in(connection: Any) -> str | None:
+def lacking(revision: str | None) -> list[str]:
+    """
+    The revisions that a database at this one lacks, in the order in which they are taken.
+
+    Raises:
+        StoreFailed: If it was made by a later version.
+    """
+    if revision == HEAD:
+        return []
+    from alembic.script import ScriptDirectory
+
+    made = config()
+    _known(revision, made)
+    missing = ScriptDirectory.from_config(made).iterate_revisions("head", revision or "base")
+    return [each.revision for each in missing][::-1]
+
+
+def revision_in(connection: Any) -> str | None:
+    """
+    The revision that the SQLite database of this connection is at.
+    """
     try:
         row = connection.execute(CURRENT).fetchone()
     except sqlite3.OperationalError as error:
@@ -122,12 +142,12 @@ async def _migrate_postgres(url: str) -> None:
 
     connection = await connected(dsn_from(url))
     try:
-        if await _revision_of(connection) == HEAD:
+        if await revision_of(connection) == HEAD:
             return
         # Before the transaction, for its tables are those that were known when it began. Closing unlocks.
         await connection.execute("SELECT pg_advisory_lock($1)", ONE_AT_A_TIME)
         async with connection.transaction():
-            revision = await _revision_of(connection)
+            revision = await revision_of(connection)
             if revision != HEAD:
                 await connection.execute(script(revision))
     except (asyncpg.PostgresError, OSError) as error:
@@ -136,7 +156,10 @@ async def _migrate_postgres(url: str) -> None:
         await connection.close()
 
 
-async def _revision_of(connection: Any) -> str | None:
+async def revision_of(connection: Any) -> str | None:
+    """
+    The revision that the PostgreSQL database of this connection is at.
+    """
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None
     revision: str | None = await connection.fetchval(CURRENT)

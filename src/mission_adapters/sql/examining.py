@@ -1,0 +1,264 @@
+"""
+What a database tells of itself to somebody who only looks: nothing is migrated, made or written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
+
+from mission_adapters.clocks import CorrectedClock, SystemClock
+from mission_adapters.sql.migrations import HEAD, lacking, path_in, revision_in, revision_of
+from mission_core.errors import StoreFailed
+from mission_core.values import moment
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+OLDEST_SQLITE: Final = (3, 37)
+"""The first with STRICT tables. All contract tests of SQLite pass on 3.37.2."""
+OLDEST_POSTGRES: Final = (15,)
+"""The oldest that the tests run on."""
+PATIENCE: Final = 1.0
+"""For how many seconds a SQLite file may be locked before it counts as locked: a write takes milliseconds."""
+MAGIC: Final = b"SQLite format 3\0"
+LOGGED: Final = b"\2"
+"""What a file with a write-ahead log has in byte 18."""
+NEWEST: Final = "SELECT max(at) FROM heads JOIN events USING (organization, position)"
+TABLES: Final = "SELECT count(*) FROM sqlite_master"
+FACTS: Final = """
+SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema())
+"""
+
+
+class Product(Enum):
+    """
+    The kinds of databases.
+    """
+
+    SQLITE = "SQLite"
+    POSTGRES = "PostgreSQL"
+
+
+class Trouble(Enum):
+    """
+    What keeps a database from being used at all.
+    """
+
+    MALFORMED = "its URL cannot be read"
+    NO_DRIVER = "its driver is not installed"
+    UNREACHABLE = "nobody answers there"
+    DENIED = "it does not let this user in"
+    MISSING = "there is no such database"
+    NO_FOLDER = "there is no such folder"
+    NO_DATABASE = "this is no database, or a damaged one"
+    UNREADABLE = "this user may not read it"
+    LOCKED = "another process keeps it locked"
+    UNSETTLED = "its log was left behind by a process that ended"
+    FAILED = "it cannot be asked"
+
+
+@frozen(kw_only=True)
+class Examination:
+    """
+    What was found out about a database, as far as it told.
+
+    Args:
+        version: That of PostgreSQL's server, or of the library that reads SQLite's files.
+        reason: The driver's own words about the trouble; never part of a URL.
+        made: Whether there are tables in it, anybody's.
+        writable: Whether this user may write to it, or make it if there is none yet.
+        revision: The one it is at, if it has any.
+        lacking: The revisions that it still needs. None if its revision is not known here.
+        ahead: How far the clock of PostgreSQL's server is ahead of this computer's.
+        newest: When the newest entry of any log was made.
+    """
+
+    product: Product
+    version: tuple[int, ...] = ()
+    trouble: Trouble | None = None
+    reason: str = ""
+    made: bool = False
+    writable: bool = True
+    revision: str | None = None
+    lacking: tuple[str, ...] | None = (HEAD,)
+    ahead: timedelta | None = None
+    newest: datetime | None = None
+
+    @property
+    def too_old(self) -> bool:
+        """
+        Whether the tables or statements need a newer one.
+        """
+        oldest = OLDEST_SQLITE if self.product is Product.SQLITE else OLDEST_POSTGRES
+        return bool(self.version) and self.version < oldest
+
+
+async def examine(url: str) -> Examination:
+    """
+    Look at the database at `sqlite:///path` or `postgresql://...`. Not for a process that has the file open itself:
+    whoever closes a file gives up all locks that his process has on it.
+    """
+    try:
+        path = path_in(url)
+    except ValueError:
+        return Examination(product=Product.SQLITE, trouble=Trouble.MALFORMED)
+    if path is None:
+        return await _examined_server(url)
+    return await asyncio.to_thread(_examined_file, path)
+
+
+def _at(found: Examination, revision: str | None) -> Examination:
+    try:
+        return evolve(found, revision=revision, lacking=tuple(lacking(revision)))
+    except StoreFailed:
+        return evolve(found, revision=revision, lacking=None)
+
+
+# SQLite.
+
+
+def _examined_file(name: str) -> Examination:
+    path = Path(name).absolute()
+    found = Examination(product=Product.SQLITE, version=sqlite3.sqlite_version_info, writable=_may_be_written(path))
+    if found.too_old:
+        return found
+    if not os.path.isdir(path.parent):
+        return evolve(found, trouble=Trouble.NO_FOLDER)
+    if not os.path.exists(path):
+        return _at(found, None)
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+        if not header:
+            return _at(found, None)
+        if not header.startswith(MAGIC):
+            return evolve(found, trouble=Trouble.NO_DATABASE)
+        return _examined_contents(found, path, logged=header[18:19] == LOGGED)
+    except OSError as error:
+        return evolve(found, trouble=Trouble.UNREADABLE, reason=error.strerror or str(error))
+    except sqlite3.Error as error:
+        return evolve(found, trouble=_TROUBLES.get(code_of(error), Trouble.FAILED), reason=str(error))
+
+
+def _may_be_written(path: Path) -> bool:
+    """
+    Whether SQLite could write to a file, or make it. It keeps a journal beside it.
+    """
+    return os.access(path.parent, os.W_OK | os.X_OK) and (not os.path.exists(path) or os.access(path, os.W_OK))
+
+
+_TROUBLES: Final = {
+    sqlite3.SQLITE_BUSY: Trouble.LOCKED,
+    sqlite3.SQLITE_LOCKED: Trouble.LOCKED,
+    sqlite3.SQLITE_NOTADB: Trouble.NO_DATABASE,
+    sqlite3.SQLITE_CORRUPT: Trouble.NO_DATABASE,
+    sqlite3.SQLITE_PERM: Trouble.UNREADABLE,
+}
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """
+    What kind of error it is, in SQLite's numbers.
+    """
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _examined_contents(found: Examination, path: Path, *, logged: bool) -> Examination:
+    beside = {suffix for suffix in ("-wal", "-shm", "-journal") if path.with_name(path.name + suffix).exists()}
+    # Whoever opens a database with a log makes two files beside it, if they are not there. When they are not, nobody
+    # has it open, and it can be read as a file that does not change.
+    at_rest = logged and "-wal" not in beside
+    if logged and not at_rest and "-shm" not in beside:
+        return evolve(found, trouble=Trouble.UNSETTLED)
+    with closing(_opened(path, "immutable=1" if at_rest else "mode=ro")) as reader:
+        found = _read(found, reader)
+        if found.writable and not at_rest and "-journal" not in beside:
+            # The reader stays open meanwhile: the last to leave would write the log into the file.
+            with closing(_opened(path, "mode=rw")) as writer:
+                writer.execute("BEGIN IMMEDIATE")
+                writer.execute("ROLLBACK")
+    return found
+
+
+def _read(found: Examination, reader: sqlite3.Connection) -> Examination:
+    ((tables,),) = reader.execute(TABLES)
+    found = _at(evolve(found, made=tables > 0), revision_in(reader))
+    if found.revision is None or found.lacking is None:
+        return found
+    ((newest,),) = reader.execute(NEWEST)
+    return evolve(found, newest=None if newest is None else moment(newest))
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, isolation_level=None, timeout=PATIENCE)
+
+
+# PostgreSQL.
+
+
+async def _examined_server(url: str) -> Examination:
+    found = Examination(product=Product.POSTGRES)
+    try:
+        import asyncpg
+
+        from mission_adapters.sql.postgres import connected, dsn_from
+    except ModuleNotFoundError:
+        return evolve(found, trouble=Trouble.NO_DRIVER)
+    try:
+        connection = await connected(dsn_from(url))
+    except StoreFailed as error:
+        return evolve(found, trouble=_trouble_of(error.__cause__), reason=str(error.__cause__))
+    except ValueError:  # its words may quote a part of the password
+        return evolve(found, trouble=Trouble.MALFORMED)
+    try:
+        return await _examined_connection(found, connection)
+    except (asyncpg.PostgresError, OSError) as error:
+        return evolve(found, trouble=Trouble.FAILED, reason=str(error))
+    finally:
+        await connection.close()
+
+
+def _trouble_of(error: BaseException | None) -> Trouble:
+    import asyncpg
+
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return Trouble.DENIED
+        case asyncpg.InvalidCatalogNameError():
+            return Trouble.MISSING
+        case OSError():
+            return Trouble.UNREACHABLE
+    return Trouble.FAILED
+
+
+async def _examined_connection(found: Examination, connection: Connection) -> Examination:
+    from mission_adapters.sql.postgres import MOMENT
+
+    version = connection.get_server_version()
+    found = evolve(found, version=(version.major, version.minor or version.micro))
+    if found.too_old:
+        return found
+    kept_from_writing, may_make, made = await connection.fetchrow(FACTS)
+    found = _at(found, await revision_of(connection))
+
+    async def told() -> Any:
+        return await connection.fetchval(MOMENT)
+
+    clock = await CorrectedClock.agreeing(SystemClock(), told)
+    return evolve(
+        found,
+        made=made,
+        writable=not kept_from_writing and (may_make or not found.lacking),
+        ahead=clock.ahead,
+    )

@@ -1,0 +1,182 @@
+"""
+The database: can it be used, is it at the newest schema, and does its clock agree?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
+
+from attrs import frozen
+
+from mission_adapters.sql.examining import OLDEST_POSTGRES, OLDEST_SQLITE, Examination, Product, Trouble, examine
+from mission_http.doctor.findings import Check, Finding
+from mission_http.settings import own_database
+from mission_http.wiring import place_of
+
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
+
+DATABASE: Final = Check("database")
+MIGRATIONS: Final = Check("migrations")
+CLOCK: Final = Check("clock")
+ELSEWHERE: Final = ("DATABASE_URL", "--database-url")
+OWN: Final = ("MISSION_CONTROL_DATA_DIR", "--data-dir")
+
+TOLERABLE: Final = timedelta(seconds=5)
+"""Up to where clocks count as agreeing."""
+HARMFUL: Final = timedelta(minutes=5)
+"""From where what expires is off by more than anybody would take for a delay."""
+
+
+@frozen(kw_only=True)
+class Database:
+    """
+    What there is to see of the database.
+
+    Args:
+        place: Where it is, without a password.
+        own: Whether it is the one in the data directory, because no other was named.
+        examined: What it tells of itself.
+        at: When it was asked.
+    """
+
+    place: str
+    own: bool
+    examined: Examination
+    at: datetime
+
+    @classmethod
+    async def seen(cls, settings: Settings) -> Self:
+        """
+        Look at the database that the settings name.
+        """
+        own = settings.database_url == own_database(settings.data_dir)
+        examined = await examine(settings.database_url)
+        return cls(place=place_of(settings), own=own, examined=examined, at=datetime.now(UTC))
+
+    @property
+    def variable(self) -> str:
+        return "MISSION_CONTROL_DATA_DIR (or --data-dir)" if self.own else "DATABASE_URL (or --database-url)"
+
+    @property
+    def settings(self) -> tuple[str, str]:
+        return OWN if self.own else ELSEWHERE
+
+
+def check_database(database: Database) -> Iterator[Finding]:
+    """
+    It can be reached, is new enough, and may be written to.
+    """
+    place, found = database.place, database.examined
+    if found.too_old:
+        yield DATABASE.problem(place, *_too_old(found))
+    elif database.own and found.trouble is Trouble.NO_FOLDER:
+        yield DATABASE.ok(place, "will be made at the first start")
+    elif found.trouble is Trouble.UNSETTLED:
+        advice = "start the server, which takes it in, and look again"
+        yield DATABASE.warning(place, found.trouble.value, advice)
+    elif found.trouble is not None:
+        reason = f"{found.trouble.value} ({found.reason})" if found.reason else found.trouble.value
+        yield DATABASE.problem(place, reason, _advice(database, found.trouble), *database.settings)
+    elif not found.writable:
+        advice = f"let this user write to it and make tables in it, or name another with {database.variable}"
+        yield DATABASE.problem(place, "this user may only read it, or it takes no changes", advice, *database.settings)
+    else:
+        told = f"{found.product.value} {_dotted(found.version)}"
+        yield DATABASE.ok(place, told if found.made else f"{told}, nothing in it yet")
+
+
+def _too_old(found: Examination) -> tuple[str, str]:
+    version = _dotted(found.version)
+    if found.product is Product.SQLITE:
+        oldest = _dotted(OLDEST_SQLITE)
+        return (
+            f"this Python reads it with SQLite {version}, and {oldest} is the oldest that knows all it needs",
+            f"run Mission Control on a Python with SQLite {oldest} or newer, or give it a PostgreSQL with DATABASE_URL",
+        )
+    oldest = _dotted(OLDEST_POSTGRES)
+    return (
+        f"PostgreSQL {version} is older than {oldest}, the oldest that is supported",
+        f"upgrade the server to {oldest} or newer, or name another with DATABASE_URL (or --database-url)",
+    )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _advice(database: Database, trouble: Trouble) -> str:
+    """
+    What to do about a database that cannot be used.
+    """
+    variable, sqlite = database.variable, database.examined.product is Product.SQLITE
+    match trouble:
+        case Trouble.MALFORMED:
+            return f"write sqlite:///path or postgresql://user:password@host/name, @ as %40 in a password: {variable}"
+        case Trouble.NO_DRIVER:
+            return f"pip install 'mission-control[postgres]', or name a SQLite file with {variable}"
+        case Trouble.UNREACHABLE:
+            return f"start the server, open the way to it, or correct host and port in {variable}"
+        case Trouble.DENIED:
+            return f"correct user and password in {variable}, or let them in with pg_hba.conf"
+        case Trouble.MISSING:
+            return f"make it (CREATE DATABASE), or correct the name in {variable}"
+        case Trouble.NO_FOLDER:
+            return f"make the folder, or correct {variable}"
+        case Trouble.NO_DATABASE:
+            return f"restore it from a backup, or name another with {variable}"
+        case Trouble.LOCKED:
+            return f"end the other program that has it open, or name another with {variable}"
+        case Trouble.UNREADABLE:
+            return f"let this user read and write it, or name another with {variable}"
+    return f"ask what it says, or name another with {variable}" if sqlite else f"ask its log, or correct {variable}"
+
+
+def check_migrations(database: Database) -> Iterator[Finding]:
+    """
+    Its tables are those of this version.
+    """
+    place, found = database.place, database.examined
+    if found.trouble is not None or found.too_old:
+        return
+    if found.lacking is None:
+        told = f"is at revision {found.revision}, which a newer version of Mission Control wrote"
+        yield MIGRATIONS.problem(
+            place, told, f"install that version again, or name another database with {database.variable}",
+            *database.settings,
+        )  # fmt: skip
+    elif not found.lacking:
+        yield MIGRATIONS.ok(place, f"is at revision {found.revision}, the newest")
+    elif found.revision is not None:
+        told = f"is at revision {found.revision}, and lacks {', '.join(found.lacking)}"
+        yield MIGRATIONS.warning(place, told, "make a backup, then run mission-control migrate; serve does it too")
+    elif found.made:
+        yield MIGRATIONS.warning(
+            place, "has tables, and none that Mission Control made",
+            f"if that is not meant, name a database of its own with {database.variable}", *database.settings,
+        )  # fmt: skip
+    else:
+        yield MIGRATIONS.ok(place, "will get its tables at the first start")
+
+
+def check_clock(database: Database) -> Iterator[Finding]:
+    """
+    This computer's clock agrees with the database server's; on SQLite, no log has an entry from the future.
+    """
+    found = database.examined
+    if found.ahead is not None:
+        off, place = abs(found.ahead), "this computer and the database server"
+        told = f"their clocks are {off.total_seconds():.1f} seconds apart"
+        advice = "set both by NTP: the server follows the database's clock, but agents and browsers do not"
+    elif found.newest is not None:
+        off, place = max(timedelta(0), found.newest - database.at), "this computer and the newest entry of the log"
+        told = f"the entry is {off.total_seconds():.1f} seconds in the future" if off else "the entry is in the past"
+        advice = "set this computer's clock by NTP: until it has caught up, leases end too late"
+    else:
+        return
+    if off <= TOLERABLE:
+        yield CLOCK.ok(place, told)
+    else:
+        yield (CLOCK.problem if off >= HARMFUL else CLOCK.warning)(place, told, advice)

@@ -1,0 +1,132 @@
+"""
+The data directory and the secrets in it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+from typing import Final, Self
+
+from attrs import field, frozen
+
+from mission_http.doctor.findings import Check, Finding
+from mission_http.settings import GENERATED, SettingsError, kept_secrets
+
+DIRECTORY: Final = Check("data directory")
+SECRETS: Final = Check("secrets")
+FLAGS: Final = ("MISSION_CONTROL_DATA_DIR", "--data-dir")
+OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+@frozen(kw_only=True)
+class Directory:
+    """
+    What there is to see of the data directory.
+
+    Args:
+        nearest: The directory itself if it is there, else the nearest thing above it that is.
+        folder: Whether *nearest* is a directory.
+        usable: Whether this user may write to *nearest*.
+        shared: Whether other users of this machine may look into the directory.
+        secrets: The secrets that are kept in it; None if they cannot be read.
+        secrets_shared: Whether other users of this machine may read these.
+        why: What keeps the secrets from being read.
+    """
+
+    path: Path
+    nearest: Path
+    folder: bool = True
+    usable: bool = True
+    shared: bool = False
+    secrets: dict[str, str] | None = field(factory=dict, repr=False)
+    secrets_shared: bool = False
+    why: str = ""
+
+    @property
+    def there(self) -> bool:
+        return self.path == self.nearest
+
+    @property
+    def file(self) -> Path:
+        return self.path / GENERATED
+
+    @classmethod
+    def seen(cls, path: Path) -> Self:
+        """
+        Look at a directory.
+        """
+        nearest = next(each for each in (path, *path.parents) if os.path.lexists(each))
+        folder = os.path.isdir(nearest)
+        secrets, why = _secrets(path / GENERATED) if os.path.isdir(path) else ({}, "")
+        return cls(
+            path=path,
+            nearest=nearest,
+            folder=folder,
+            usable=folder and os.access(nearest, os.R_OK | os.W_OK | os.X_OK),
+            shared=_shared(path),
+            secrets=secrets,
+            secrets_shared=_shared(path / GENERATED),
+            why=why,
+        )
+
+
+def _secrets(file: Path) -> tuple[dict[str, str] | None, str]:
+    try:
+        return kept_secrets(file), ""
+    except SettingsError as e:
+        return None, (e.__cause__.strerror or "") if isinstance(e.__cause__, OSError) else "it is damaged"
+
+
+def _shared(path: Path) -> bool:
+    try:
+        return os.name == "posix" and bool(path.stat().st_mode & OTHERS)
+    except OSError:
+        return False
+
+
+def check_directory(directory: Directory) -> Iterator[Finding]:
+    """
+    It is there, or can be made; this user may write to it, and other users may not look into it.
+    """
+    path = str(directory.path)
+    if not directory.usable:
+        advice = "choose another with MISSION_CONTROL_DATA_DIR (or --data-dir), or let this user write to it"
+        yield DIRECTORY.problem(path, _what_is_wrong(directory), advice, *FLAGS)
+    elif not directory.there:
+        yield DIRECTORY.ok(path, "will be made at the first start")
+    elif directory.shared:
+        yield DIRECTORY.warning(path, "other users of this machine may look into it", f"chmod 700 {quote(path)}")
+    else:
+        yield DIRECTORY.ok(path, "this user may write to it, and nobody else may look into it")
+
+
+def _what_is_wrong(directory: Directory) -> str:
+    match directory.there, directory.folder:
+        case True, True:
+            return "this user may not write to it"
+        case True, False:
+            return "is not a directory"
+        case False, True:
+            return f"is not there and cannot be made: this user may not write to {directory.nearest}"
+    return f"is not there and cannot be made: {directory.nearest} is not a directory"
+
+
+def check_secrets(directory: Directory) -> Iterator[Finding]:
+    """
+    The secrets that were generated can be read, by this user alone.
+    """
+    file = str(directory.file)
+    if directory.secrets is None:
+        advice = "let this user read it, or restore it; without it there would be new secrets, and old leases would end"
+        yield SECRETS.problem(file, f"cannot be read ({directory.why})", advice)
+    elif directory.secrets_shared:
+        found = "other users of this machine may read it, and whoever does is the operator"
+        yield SECRETS.problem(file, found, f"chmod 600 {quote(file)}, and remove it for new secrets if somebody did")
+    elif directory.secrets:
+        yield SECRETS.ok(file, "nobody but this user may read it")
+    else:
+        yield SECRETS.ok(file, "will be made at the first start")

@@ -1,0 +1,102 @@
+"""
+The doctor's rounds: look at everything once, then judge what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve, frozen
+
+from mission_http.doctor.credentials import Credentials, check_credentials
+from mission_http.doctor.database import Database, check_clock, check_database, check_migrations
+from mission_http.doctor.directory import Directory, check_directory, check_secrets
+from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.port import Listening, check_port
+from mission_http.doctor.reaching import check_cookies, check_host_names, check_hsts, check_proxies
+from mission_http.fronting import Fronting, base_url_from
+from mission_http.settings import as_far_as_readable, settings_from
+
+SETTINGS: Final = Check("settings")
+
+
+@frozen(kw_only=True)
+class Picture:
+    """
+    All there is to see.
+
+    Args:
+        malformed: What is wrong with each variable that cannot be read.
+        database: None if nobody can tell which one is meant.
+    """
+
+    malformed: Mapping[str, str]
+    directory: Directory
+    credentials: Credentials
+    database: Database | None
+    listening: Listening
+    fronting: Fronting
+
+
+async def look_around(
+    environment: Mapping[str, str],
+    *,
+    host: str,
+    port: int,
+    database_url: str | None = None,
+    data_dir: Path | None = None,
+    url: str | None = None,
+) -> Picture:
+    """
+    What there is to see with this environment, and what the command line says instead. Makes and changes nothing.
+
+    Raises:
+        SettingsError: If *url* is not the address of a server.
+    """
+    base_url = None if url is None else base_url_from("--url", url)
+    env = dict(environment) if database_url is None else {**environment, "DATABASE_URL": database_url}
+    settings, malformed = as_far_as_readable(lambda env: settings_from(env, data_dir=data_dir, in_use=False), env)
+    fronting, also_malformed = as_far_as_readable(Fronting.of, env)
+    directory = Directory.seen(settings.data_dir)
+    return Picture(
+        malformed=malformed | also_malformed,
+        directory=directory,
+        credentials=Credentials.seen(
+            {name: value for name, value in env.items() if name not in malformed}, directory.secrets or {}
+        ),
+        database=None if "DATABASE_URL" in malformed else await Database.seen(settings),
+        listening=Listening.seen(host, port),
+        fronting=evolve(fronting, base_url=base_url or fronting.base_url),
+    )
+
+
+def findings_of(picture: Picture) -> Iterator[Finding]:
+    """
+    What every check says of it.
+    """
+    yield from check_settings(picture.malformed)
+    yield from check_directory(picture.directory)
+    yield from check_secrets(picture.directory)
+    yield from check_credentials(picture.credentials)
+    if picture.database is not None:
+        yield from check_database(picture.database)
+        yield from check_migrations(picture.database)
+        yield from check_clock(picture.database)
+    yield from check_port(picture.listening)
+    yield from check_host_names(picture.fronting, picture.listening)
+    yield from check_proxies(picture.fronting, picture.listening)
+    yield from check_cookies(picture.fronting)
+    yield from check_hsts(picture.fronting)
+
+
+def check_settings(malformed: Mapping[str, str]) -> Iterator[Finding]:
+    """
+    Every variable can be read.
+    """
+    for name, message in malformed.items():
+        found = message.partition(": ")[2] if message.startswith(name) else message
+        yield SETTINGS.problem(name, found, f"correct {name}, or unset it", name)
+    if not malformed:
+        yield SETTINGS.ok("the environment", "every variable can be read")

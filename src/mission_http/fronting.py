@@ -1,0 +1,166 @@
+"""
+How the server is reached: under which names, through which proxies, with what cookies.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final, Self
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import frozen
+
+from mission_http.settings import SettingsError, flag
+
+Network = IPv4Network | IPv6Network
+
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+PATTERN: Final = re.compile(r"(\*\.)?[^\s/:*\[\]]+|[^\s/:*]+\.\*|[0-9a-f]*:[0-9a-f:.]*")
+"""Names, `*.` and a name, the beginning of an address and `.*`, IPv6 addresses."""
+
+
+@frozen(kw_only=True)
+class Fronting:
+    """
+    What the environment tells of the ways to the server.
+
+    Args:
+        base_url: The address that people and programs use, without a slash at its end.
+        allowed_hosts: The names and patterns under which the server may be reached; if empty, any.
+        any_host: Whether the names do not matter after all.
+        trusted_proxies: From whom a forwarded address, scheme or name is believed.
+        cookie_secure: Whether cookies go over https alone; None leaves it to each request.
+        hsts: Whether browsers are told to come over https alone from now on.
+    """
+
+    base_url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    any_host: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
+    cookie_secure: bool | None = None
+    hsts: bool = False
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """
+        Read an environment.
+
+        Raises:
+            SettingsError: If a value is malformed.
+        """
+        return cls(
+            base_url=_base_url(environment),
+            allowed_hosts=tuple(each.lower() for each in _list(environment, "MC_ALLOWED_HOSTS")),
+            any_host=flag(environment, "MC_ALLOW_ANY_HOST"),
+            trusted_proxies=_networks(environment),
+            cookie_secure=_maybe_flag(environment, "MC_COOKIE_SECURE"),
+            hsts=flag(environment, "MC_ENABLE_HSTS"),
+        )
+
+    @property
+    def over_https(self) -> bool | None:
+        """
+        Whether people come over https; None if nothing tells.
+        """
+        return None if self.base_url is None else self.base_url.startswith("https://")
+
+    @property
+    def host(self) -> str | None:
+        """
+        The name that people use for the server.
+        """
+        return None if self.base_url is None else host_of(urlsplit(self.base_url))
+
+    def allows(self, host: str) -> bool:
+        """
+        Whether a request may call the server by this name.
+        """
+        if self.any_host or not self.allowed_hosts or host in {*LOOPBACK_NAMES, socket.gethostname().lower()}:
+            return True
+        return any(matches(host, each) for each in self.allowed_hosts)
+
+
+def base_url_from(name: str, value: str) -> str:
+    """
+    An absolute URL of a server.
+
+    Raises:
+        SettingsError: If it is none, with the *name* of what it was given as.
+    """
+    url = value.strip().rstrip("/")
+    try:
+        split = urlsplit(url)
+        sound = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
+    except ValueError:
+        sound = False
+    if not sound or "@" in url:
+        raise SettingsError(f"{name}: expected the address that people use, such as https://mission.example.com")
+    return url
+
+
+def host_of(split: SplitResult) -> str:
+    """
+    The host of a URL as names are compared: small letters, no port, no dot at its end.
+    """
+    return (split.hostname or "").rstrip(".")
+
+
+def can_match(pattern: str) -> bool:
+    """
+    Whether any host could match: it could not with a scheme, a port or a path.
+    """
+    return PATTERN.fullmatch(pattern) is not None
+
+
+def matches(host: str, pattern: str) -> bool:
+    """
+    Whether a host is the one named, below `*.example.com`, or in `192.168.*`.
+    """
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and host != pattern[1:]
+    if pattern.endswith(".*"):
+        return host.startswith(pattern[:-1])
+    return host == pattern
+
+
+def beyond_loopback(addresses: Iterable[str]) -> bool:
+    """
+    Whether other machines may reach one of these addresses.
+    """
+    return any(not ip_address(each.partition("%")[0]).is_loopback for each in addresses)
+
+
+def _list(environment: Mapping[str, str], name: str) -> list[str]:
+    return [each.strip() for each in environment.get(name, "").split(",") if each.strip()]
+
+
+def _either(environment: Mapping[str, str], *names: str) -> str:
+    """
+    The first of these variables that says something.
+    """
+    return next((name for name in names if environment.get(name, "").strip()), names[0])
+
+
+def _base_url(environment: Mapping[str, str]) -> str | None:
+    name = _either(environment, "MC_BASE_URL", "BASE_URL")
+    value = environment.get(name, "")
+    return base_url_from(name, value) if value.strip() else None
+
+
+def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
+    name = _either(environment, "MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")
+    networks = []
+    for each in _list(environment, name):
+        try:
+            networks.append(ip_network(each, strict=False))
+        except ValueError as e:
+            told = f"{each!r} is neither an address nor a network; write 10.0.0.7 or 10.0.0.0/8, with commas between"
+            raise SettingsError(f"{name}: {told}") from e
+    return tuple(networks)
+
+
+def _maybe_flag(environment: Mapping[str, str], name: str) -> bool | None:
+    return flag(environment, name) if environment.get(name, "").strip() else None

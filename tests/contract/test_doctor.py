@@ -1,0 +1,282 @@
+"""
+`mission-control doctor`: what is wrong with a set-up, and what to do about it.
+"""
+
+import asyncio
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mission_adapters.sql.migrations import migrate
+from mission_http.doctor.findings import Finding, Level, as_json, as_text
+from mission_http.doctor.rounds import findings_of, look_around
+from mission_http.settings import settings_from
+
+Findings = dict[tuple[str, str], Finding]
+
+HOSTS = ("127.0.0.1", "192.0.2.1", "nowhere.invalid")
+NOWHERE = "/dev/null/data"
+GOOD = "hV3kq0ZrX8wLmT2sYbN5pJc7FgD1uAeQ"
+
+
+def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-m", "mission_http.main", *command]
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60)
+
+
+def doctor(data_dir: Path | None, **asked: Any) -> Findings:
+    """
+    What is found, by check and what was looked at.
+    """
+    environment = {name: value for name, value in asked.items() if name.isupper()}
+    flags = {"host": "127.0.0.1", "port": 0} | {name: value for name, value in asked.items() if name.islower()}
+    picture = asyncio.run(look_around(environment, data_dir=data_dir, **flags))
+    return {(each.check, each.looked_at): each for each in findings_of(picture)}
+
+
+def worst(findings: Findings, check: str | None = None) -> Finding:
+    """
+    The first of the worst findings, of one check or all.
+    """
+    levels = [Level.PROBLEM, Level.WARNING, Level.OK]
+    found = (each for each in findings.values() if check in (None, each.check))
+    return min(found, key=lambda each: levels.index(each.level))
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """
+    Every file and folder, as it is.
+    """
+    return {
+        str(each): (each.stat().st_mode, each.stat().st_mtime_ns, each.read_bytes() if each.is_file() else b"")
+        for each in folder.rglob("*")
+    }
+
+
+@contextmanager
+def serving(*flags: str, cwd: Path, **environment: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """
+    A server, and the port it listens on.
+    """
+    command = [sys.executable, "-m", "mission_http.main", "serve", "--port", "0", *flags]
+    with subprocess.Popen(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        yield int(server.stdout.readline().rpartition(":")[2]), server
+        server.terminate()
+
+
+@pytest.fixture
+def free() -> str:
+    """
+    A port that nobody has.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def test_before_the_first_start_all_is_well_and_nothing_is_made(tmp_path: Path, free: str) -> None:
+    """
+    With nothing set, which is enough.
+    """
+    done = run("doctor", "--port", free, cwd=tmp_path)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "0 problems, 0 warnings" in done.stdout
+    assert {} == tree(tmp_path)
+
+
+def test_after_a_first_start_all_is_well_and_nothing_is_changed(tmp_path: Path, free: str) -> None:
+    """
+    Looking leaves no trace beside the database or in it.
+    """
+    with serving(cwd=tmp_path):
+        pass
+    before = tree(tmp_path)
+    done = run("doctor", "--json", "--port", free, cwd=tmp_path)
+    told = json.loads(done.stdout)
+
+    assert (0, True) == (done.returncode, told["ok"]), done.stdout + done.stderr
+    assert {"ok"} == {each["level"] for each in told["findings"]}
+    assert {"database", "migrations", "clock", "credentials"} < {each["check"] for each in told["findings"]}
+    assert before == tree(tmp_path)
+
+
+def test_a_problem_is_told_to_whoever_called(tmp_path: Path, free: str) -> None:
+    """
+    By the exit code, to a person and to a program.
+    """
+    text = run("doctor", "--port", free, cwd=tmp_path, API_KEY="hunter2")
+    told = run("doctor", "--port", free, "--json", cwd=tmp_path, API_KEY="hunter2")
+
+    assert (1, 1) == (text.returncode, told.returncode)
+    assert "1 problem, 0 warnings" in text.stdout
+    assert not json.loads(told.stdout)["ok"]
+
+
+def test_beside_a_server_that_is_up_all_is_well(tmp_path: Path) -> None:
+    """
+    Its own port is not taken from it.
+    """
+    with serving(cwd=tmp_path) as (port, _):
+        findings = doctor(tmp_path / ".data", port=port)
+
+    assert Level.OK is worst(findings).level, findings
+    assert "listens there already" in findings["port", f"127.0.0.1:{port}"].found
+
+
+def test_a_port_that_another_program_has_is_a_problem(tmp_path: Path) -> None:
+    """
+    Also when it never answers; and so is an address of another machine, and a name that nobody has.
+    """
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = [doctor(tmp_path, host=host, port=port)["port", f"{host}:{port}"] for host in HOSTS]
+
+    assert [Level.PROBLEM] * 3 == [each.level for each in found]
+    assert {("--port", "--host")} == {each.settings for each in found}
+
+
+def test_every_malformed_variable_is_told(tmp_path: Path) -> None:
+    """
+    Not only the first, and the rest is looked at all the same; but not the wrong database.
+    """
+    malformed = {
+        "DATABASE_URL": "mysql://here/db",
+        "LOCAL_AUTH_TOKEN": "sesame",
+        "MC_ENABLE_HSTS": "perhaps",
+        "MC_COOKIE_SECURE": "perhaps",
+        "MC_TRUSTED_PROXIES": "the proxy",
+        "SECURITY_HEADER_X_FRAME_OPTIONS": "DENY\r\nSet-Cookie: x=y",
+        "BASE_URL": "mission.example.com",
+    }
+    findings = doctor(tmp_path, **malformed)
+
+    assert set(malformed) == {looked_at for check, looked_at in findings if check == "settings"}
+    assert {"data directory", "port"} < {check for check, _ in findings}
+    assert {"database", "credentials"}.isdisjoint(check for check, _ in findings)
+
+
+@pytest.mark.parametrize(
+    ("asked", "check", "names"),
+    [
+        ({"MISSION_CONTROL_DATA_DIR": NOWHERE, "data_dir": None}, "data directory", "MISSION_CONTROL_DATA_DIR"),
+        ({"data_dir": Path(NOWHERE)}, "data directory", "--data-dir"),
+        ({"DATABASE_URL": "postgresql://me:x@127.0.0.1:1/db"}, "database", "DATABASE_URL"),
+        ({"database_url": "sqlite:////dev"}, "database", "--database-url"),
+        ({"database_url": "sqlite:////nowhere/at/all"}, "database", "--database-url"),
+        ({"API_KEY": "hunter2"}, "credentials", "API_KEY"),
+        ({"API_KEY": "changeme"}, "credentials", "API_KEY"),
+        ({"AUTH_SECRET": "a" * 64}, "credentials", "AUTH_SECRET"),
+        ({"LOCAL_AUTH_TOKEN": "changeme" * 8}, "credentials", "LOCAL_AUTH_TOKEN"),
+        ({"AUTH_PASS": "hunter2"}, "credentials", "AUTH_PASS"),
+        ({"host": "0.0.0.0"}, "host names", "MC_ALLOWED_HOSTS"),
+        ({"MC_ALLOWED_HOSTS": "there", "url": "http://here"}, "host names", "MC_ALLOWED_HOSTS"),
+        ({"url": "https://here"}, "proxies", "MC_TRUSTED_PROXIES"),
+        ({"MC_BASE_URL": "https://here"}, "proxies", "TRUSTED_PROXIES"),
+        ({"BASE_URL": "http://here", "MC_COOKIE_SECURE": "1"}, "cookies", "MC_COOKIE_SECURE"),
+        ({"BASE_URL": "https://here", "MC_COOKIE_SECURE": "0"}, "cookies", "MC_COOKIE_SECURE"),
+        ({"BASE_URL": "http://here", "MC_ENABLE_HSTS": "1"}, "https only", "MC_ENABLE_HSTS"),
+    ],
+)
+def test_a_fault_is_told_with_what_to_change(asked: dict[str, Any], check: str, names: str, tmp_path: Path) -> None:
+    """
+    The advice names the variable or the flag.
+    """
+    found = worst(doctor(**{"data_dir": tmp_path, **asked}), check)
+
+    assert Level.OK is not found.level
+    assert names in found.settings
+    assert names in found.advice
+
+
+@pytest.mark.parametrize("secret", ["API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN"])
+def test_a_good_secret_is_no_fault(secret: str, tmp_path: Path) -> None:
+    """
+    Whoever chose it well is left alone.
+    """
+    found = doctor(tmp_path, **{secret: f"{GOOD}{secret}{GOOD[::-1]}"})["credentials", secret]
+
+    assert Level.OK is found.level
+
+
+def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
+    """
+    As a start would say.
+    """
+    path = tmp_path / "mission-control.db"
+    migrate(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    found = worst(doctor(tmp_path), "migrations")
+
+    assert Level.PROBLEM is found.level
+    assert "9999" in found.found
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:sesame@127.0.0.1:1/db?password=sesame",
+        "postgresql://me:se/same@127.0.0.1:1/db",
+        "postgresql://me:se?same@127.0.0.1:1/db",
+        "mysql://me:sesame@here/db",
+        "sesame",
+    ],
+    ids=range(5),  # the folder of a test has its name
+)
+def test_no_secret_is_shown(url: str, tmp_path: Path) -> None:
+    """
+    Neither what was given nor what was kept, sound or weak, and no part of a password that breaks its URL.
+    """
+    kept = settings_from({}, data_dir=tmp_path).credentials.values()
+    given = {"API_KEY": GOOD, "AUTH_SECRET": GOOD * 2, "AUTH_PASS": "sesame-1", "LOCAL_AUTH_TOKEN": "sesame-2"}
+    findings = [*doctor(tmp_path).values(), *doctor(tmp_path, DATABASE_URL=url, **given).values()]
+    shown = as_text(findings) + as_json(findings) + repr(findings)
+
+    assert [] == [secret for secret in (*kept, *given.values(), "sesame", "same@", "se/", "me:") if secret in shown]
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    """
+    There is nothing to look at then, which is no finding.
+    """
+    done = run("doctor", "--url", "here", cwd=tmp_path)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("mission-control: --url: ")
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "warns"),
+    [
+        ("0.0.0.0", {}, True),
+        ("0.0.0.0", {"MC_ALLOWED_HOSTS": "here"}, False),
+        ("0.0.0.0", {"MC_ALLOW_ANY_HOST": "1"}, False),
+        ("127.0.0.1", {}, False),
+    ],
+)
+def test_a_server_that_others_can_reach_by_any_name_warns(
+    host: str, environment: dict[str, str], warns: bool, tmp_path: Path
+) -> None:
+    """
+    At its start, in one line that names the variable.
+    """
+    with serving("--host", host, cwd=tmp_path, **environment) as (_, server):
+        server.terminate()
+        _, told = server.communicate()
+
+    assert warns is told.startswith("mission-control: warning: MC_ALLOWED_HOSTS: ")
+    assert warns == len(told.splitlines())

@@ -1,0 +1,146 @@
+"""
+What is said of a database, by what it tells of itself.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_adapters.sql.examining import Examination, Product, Trouble
+from mission_http.doctor.database import HARMFUL, TOLERABLE, Database, check_clock, check_database, check_migrations
+from mission_http.doctor.findings import Level
+
+OK, WARNING, PROBLEM = Level
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+SQLITE, POSTGRES = Product
+
+
+def seen(product=SQLITE, *, own=False, version=(99,), lacking=(), **told):
+    examined = Examination(product=product, version=version, lacking=lacking, **told)
+    return Database(place="here", own=own, examined=examined, at=NOW)
+
+
+@pytest.mark.parametrize("product", Product)
+@pytest.mark.parametrize("trouble", [each for each in Trouble if each is not Trouble.UNSETTLED])
+def test_every_trouble_is_a_problem_with_advice(product, trouble):
+    """
+    In its own words and the driver's, with the variable to change.
+    """
+    (found,) = check_database(seen(product, trouble=trouble, reason="so it said"))
+
+    assert (PROBLEM, f"{trouble.value} (so it said)") == (found.level, found.found)
+    assert ("DATABASE_URL", "--database-url") == found.settings
+    assert "DATABASE_URL" in found.advice
+
+
+def test_what_the_next_start_mends_is_a_warning():
+    """
+    A log that was left behind keeps nobody from starting.
+    """
+    (found,) = check_database(seen(trouble=Trouble.UNSETTLED))
+
+    assert WARNING is found.level
+
+
+def test_the_own_database_is_changed_by_its_directory():
+    """
+    Where nobody named a database.
+    """
+    (found,) = check_database(seen(own=True, trouble=Trouble.NO_DATABASE))
+
+    assert ("MISSION_CONTROL_DATA_DIR", "--data-dir") == found.settings
+
+
+def test_the_own_database_may_be_made_with_its_directory():
+    """
+    Before the first start neither is there.
+    """
+    (found,) = check_database(seen(own=True, trouble=Trouble.NO_FOLDER))
+
+    assert OK is found.level
+
+
+def test_a_database_that_takes_no_changes_is_a_problem():
+    """
+    A file that may only be read, a standby server.
+    """
+    (found,) = check_database(seen(writable=False))
+
+    assert PROBLEM is found.level
+
+
+@pytest.mark.parametrize(
+    ("product", "version", "level"),
+    [
+        (SQLITE, (3, 36, 0), PROBLEM),
+        (SQLITE, (3, 37, 0), OK),
+        (SQLITE, (3, 51, 2), OK),
+        (POSTGRES, (9, 6), PROBLEM),
+        (POSTGRES, (14, 22), PROBLEM),
+        (POSTGRES, (15, 0), OK),
+        (POSTGRES, (18, 1), OK),
+    ],
+)
+def test_a_database_that_is_too_old_is_a_problem(product, version, level):
+    """
+    It would refuse our tables, or nobody has tried it.
+    """
+    (found,) = check_database(seen(product, version=version))
+
+    assert level is found.level
+    assert ".".join(map(str, version)) in found.found
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "words"),
+    [
+        ({"revision": None, "lacking": ("0001", "0002"), "made": False}, OK, "will get its tables"),
+        ({"revision": None, "lacking": ("0001", "0002"), "made": True}, WARNING, "none that Mission Control made"),
+        ({"revision": "0001", "lacking": ("0002",), "made": True}, WARNING, "lacks 0002"),
+        ({"revision": "0002", "lacking": (), "made": True}, OK, "the newest"),
+        ({"revision": "9999", "lacking": None, "made": True}, PROBLEM, "a newer version of Mission Control"),
+    ],
+)
+def test_migrations_behind_and_ahead_are_told(told, level, words):
+    """
+    Behind is made good by the next start, ahead only by a newer version; other people's tables are at least odd.
+    """
+    (found,) = check_migrations(seen(**told))
+
+    assert level is found.level
+    assert words in found.found
+    assert level is OK or found.advice
+
+
+@pytest.mark.parametrize("told", [{"trouble": Trouble.DENIED}, {"version": (3, 1)}])
+def test_nothing_is_said_of_tables_that_nobody_saw(told):
+    """
+    The database itself has its finding.
+    """
+    assert [] == list(check_migrations(seen(**told))) == list(check_clock(seen(**told)))
+
+
+@given(st.timedeltas(min_value=-timedelta(days=9), max_value=timedelta(days=9)))
+def test_a_skewed_clock_is_told(ahead):
+    """
+    Before or after the server's, by what nobody would take for a delay.
+    """
+    (found,) = check_clock(seen(POSTGRES, ahead=ahead))
+
+    assert found.level is (OK if abs(ahead) <= TOLERABLE else WARNING if abs(ahead) < HARMFUL else PROBLEM)
+    assert found.level is OK or "NTP" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level"),
+    [(-timedelta(days=9), OK), (TOLERABLE, OK), (TOLERABLE * 2, WARNING), (HARMFUL, PROBLEM)],
+)
+def test_an_entry_of_the_future_is_told(ahead, level):
+    """
+    On SQLite there is no other clock; the log remembers what this one said.
+    """
+    (found,) = check_clock(seen(newest=NOW + ahead))
+
+    assert level is found.level

@@ -1,0 +1,134 @@
+"""
+What is said of the ways to the server, by what is seen of them.
+"""
+
+from ipaddress import ip_network
+
+import pytest
+
+from mission_http.doctor.findings import Level
+from mission_http.doctor.port import Listening, check_port
+from mission_http.doctor.reaching import check_cookies, check_host_names, check_hsts, check_proxies
+from mission_http.fronting import Fronting
+
+HERE = Listening(host="127.0.0.1", port=8000)
+WIDE = Listening(host="0.0.0.0", port=8000, wide=True)
+HTTPS, HTTP, LOCAL = "https://mission.example.com", "http://mission.example.com", "http://localhost:8000"
+LOOPBACK, ELSEWHERE, ANYWHERE = map(ip_network, ("127.0.0.1", "10.0.0.0/8", "0.0.0.0/0"))
+OK, WARNING, PROBLEM = Level
+
+
+def judged(findings):
+    """
+    The level, and what the advice names.
+    """
+    (found,) = findings
+    assert all(name in found.advice for name in found.settings)
+    return found.level, *found.settings
+
+
+@pytest.mark.parametrize(
+    ("fronting", "listening", "expected"),
+    [
+        (Fronting(), HERE, (OK,)),
+        (Fronting(), WIDE, (WARNING, "MC_ALLOWED_HOSTS", "MC_ALLOW_ANY_HOST")),
+        (Fronting(base_url=HTTPS), HERE, (WARNING, "MC_ALLOWED_HOSTS", "MC_ALLOW_ANY_HOST")),
+        (Fronting(base_url=LOCAL), HERE, (OK,)),
+        (Fronting(any_host=True), WIDE, (OK,)),
+        (Fronting(allowed_hosts=("elsewhere",)), WIDE, (OK,)),
+        (Fronting(allowed_hosts=("elsewhere",), base_url=HTTPS), WIDE, (PROBLEM, "MC_ALLOWED_HOSTS")),
+        (Fronting(allowed_hosts=("elsewhere",), base_url=HTTPS), HERE, (PROBLEM, "MC_ALLOWED_HOSTS")),
+        (Fronting(allowed_hosts=("elsewhere",), base_url=LOCAL), HERE, (OK,)),
+        (Fronting(allowed_hosts=("*.example.com",), base_url=HTTPS), WIDE, (OK,)),
+        (Fronting(allowed_hosts=("http://x",)), WIDE, (WARNING, "MC_ALLOWED_HOSTS")),
+    ],
+)
+def test_a_foreign_host_name_is_told(fronting, listening, expected):
+    """
+    The name that people use is not allowed, or any is where others can come.
+    """
+    assert expected == judged(list(check_host_names(fronting, listening))[:1])
+
+
+def test_the_advice_allows_the_name_beside_those_that_are():
+    """
+    It can be pasted, without what can match nothing.
+    """
+    found = list(check_host_names(Fronting(allowed_hosts=("here", "x:80"), base_url=HTTPS), HERE))
+
+    assert "set MC_ALLOWED_HOSTS=here,mission.example.com" == found[-1].advice
+
+
+@pytest.mark.parametrize(
+    ("fronting", "listening", "level"),
+    [
+        (Fronting(), WIDE, OK),
+        (Fronting(base_url=HTTP), WIDE, OK),
+        (Fronting(base_url=HTTPS), HERE, PROBLEM),
+        (Fronting(base_url=HTTPS), WIDE, PROBLEM),
+        (Fronting(base_url=HTTPS, trusted_proxies=(ELSEWHERE,)), WIDE, OK),
+        (Fronting(base_url=HTTPS, trusted_proxies=(ELSEWHERE,)), HERE, PROBLEM),
+        (Fronting(base_url=HTTPS, trusted_proxies=(ELSEWHERE, LOOPBACK)), HERE, OK),
+        (Fronting(base_url=HTTPS, trusted_proxies=(ANYWHERE,)), WIDE, PROBLEM),
+        (Fronting(base_url=HTTPS, trusted_proxies=(ANYWHERE,)), HERE, OK),
+    ],
+)
+def test_a_proxy_that_is_not_believed_is_told(fronting, listening, level):
+    """
+    And a whole world that is.
+    """
+    named = ("MC_TRUSTED_PROXIES", "TRUSTED_PROXIES") if level is PROBLEM else ()
+
+    assert (level, *named) == judged(check_proxies(fronting, listening))
+
+
+@pytest.mark.parametrize(
+    ("secure", "url", "level"),
+    [
+        (None, None, OK),
+        (None, HTTP, OK),
+        (None, HTTPS, OK),
+        (True, None, OK),
+        (True, HTTPS, OK),
+        (True, HTTP, PROBLEM),
+        (True, LOCAL, WARNING),
+        (False, None, OK),
+        (False, HTTP, OK),
+        (False, HTTPS, PROBLEM),
+    ],
+)
+def test_cookies_that_browsers_throw_away_are_told(secure, url, level):
+    """
+    Secure ones over http, and insecure ones with the name that https gives them.
+    """
+    named = () if level is OK else ("MC_COOKIE_SECURE",)
+
+    assert (level, *named) == judged(check_cookies(Fronting(cookie_secure=secure, base_url=url)))
+
+
+@pytest.mark.parametrize(
+    ("hsts", "url", "level"),
+    [(False, HTTP, OK), (True, None, OK), (True, HTTPS, OK), (True, HTTP, WARNING), (True, LOCAL, WARNING)],
+)
+def test_https_alone_over_http_is_told(hsts, url, level):
+    """
+    Where no browser heeds it.
+    """
+    named = () if level is OK else ("MC_ENABLE_HSTS",)
+
+    assert (level, *named) == judged(check_hsts(Fronting(hsts=hsts, base_url=url)))
+
+
+@pytest.mark.parametrize(
+    ("why", "ours", "expected"),
+    [
+        ("", False, (OK,)),
+        ("Address already in use", True, (OK,)),
+        ("Address already in use", False, (PROBLEM, "--port", "--host")),
+    ],
+)
+def test_a_port_that_another_program_has_is_told(why, ours, expected):
+    """
+    A server of our own that is up is no fault.
+    """
+    assert expected == judged(check_port(Listening(host="127.0.0.1", port=8000, why=why, ours=ours)))

@@ -1,0 +1,132 @@
+"""
+How the server is reached, as the environment tells.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_http.fronting import Fronting, base_url_from, beyond_loopback, can_match, matches
+from mission_http.settings import SettingsError, as_far_as_readable
+
+
+def test_nothing_set_means_any_name_and_no_proxy():
+    """
+    As it is for a server on a loopback address.
+    """
+    assert Fronting() == Fronting.of({})
+
+
+def test_either_spelling_is_read():
+    """
+    Users of both systems find their variables again.
+    """
+    one = Fronting.of({"MC_TRUSTED_PROXIES": "10.0.0.7, ::1", "MC_BASE_URL": "https://mission.example.com/"})
+    other = Fronting.of({"TRUSTED_PROXIES": "10.0.0.7,::1,", "BASE_URL": "https://mission.example.com"})
+
+    assert one == other
+    assert ["10.0.0.7/32", "::1/128"] == [str(each) for each in one.trusted_proxies]
+    assert ("mission.example.com", True) == (one.host, one.over_https)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MC_ALLOW_ANY_HOST", "perhaps"),
+        ("MC_COOKIE_SECURE", "perhaps"),
+        ("MC_ENABLE_HSTS", "perhaps"),
+        ("MC_TRUSTED_PROXIES", "10.0.0.7,the proxy"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("MC_BASE_URL", "mission.example.com"),
+        ("BASE_URL", "https://mission.example.com:port"),
+        ("BASE_URL", "https://ada:sesame@mission.example.com"),
+    ],
+)
+def test_what_is_malformed_is_named_and_the_rest_is_read(variable, value):
+    """
+    One bad value hides nothing else, and no part of a URL is repeated.
+    """
+    read, malformed = as_far_as_readable(Fronting.of, {"MC_ALLOWED_HOSTS": "Here", variable: value})
+
+    assert Fronting(allowed_hosts=("here",)) == read
+    assert [variable] == list(malformed)
+    assert malformed[variable].startswith(f"{variable}: ")
+    assert "sesame" not in malformed[variable]
+
+
+@pytest.mark.parametrize(
+    ("host", "pattern", "does"),
+    [
+        ("mission.example.com", "mission.example.com", True),
+        ("mission.example.com", "example.com", False),
+        ("mission.example.com", "*.example.com", True),
+        ("example.com", "*.example.com", False),
+        ("badexample.com", "*.example.com", False),
+        ("192.168.1.7", "192.168.*", True),
+        ("192.1680.1.7", "192.168.*", False),
+    ],
+)
+def test_a_host_matches_a_name_a_domain_or_a_beginning(host, pattern, does):
+    """
+    A domain's pattern is for the names below it, and a beginning ends with its dot.
+    """
+    assert does is matches(host, pattern)
+    assert can_match(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["https://here", "here:8000", "here/there", "*", "*.", "a.*.b", "[::1]", "*.here:80", "a b"]
+)
+def test_a_pattern_that_is_no_name_can_match_nothing(pattern):
+    """
+    A request's host has no scheme, port or path left when it is compared.
+    """
+    assert not can_match(pattern)
+
+
+@given(st.from_regex(r"[a-z]{1,9}(\.[a-z]{1,9}){1,3}", fullmatch=True))
+def test_a_name_and_its_domain_allow_it(host):
+    """
+    Whatever the name is.
+    """
+    below = "*." + host.partition(".")[2]
+
+    assert Fronting(allowed_hosts=(host,)).allows(host)
+    assert Fronting(allowed_hosts=(below,)).allows(host)
+    assert not Fronting(allowed_hosts=(f"not-{host}",)).allows(host)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_this_machine_is_always_allowed(host):
+    """
+    Whatever the list says.
+    """
+    assert Fronting(allowed_hosts=("elsewhere",)).allows(host)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "do"),
+    [
+        (["127.0.0.1"], False),
+        (["::1", "127.0.0.9"], False),
+        (["0.0.0.0"], True),
+        (["::"], True),
+        (["127.0.0.1", "10.1.2.3"], True),
+        (["fe80::1%eth0"], True),
+        ([], False),
+    ],
+)
+def test_addresses_beyond_loopback_are_told(addresses, do):
+    """
+    One of them is enough.
+    """
+    assert do is beyond_loopback(addresses)
+
+
+@pytest.mark.parametrize("url", ["", "here", "ftp://here", "https://", "https://[::1", "http://here:0"])
+def test_what_is_no_address_of_a_server_is_refused(url):
+    """
+    With the name of what it was given as.
+    """
+    with pytest.raises(SettingsError, match="--url"):
+        base_url_from("--url", url)
