@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
 from mission_core.accounts.people import Person
 from mission_core.accounts.settings import Setting, SettingReset, SettingsChanged
+from mission_core.agents.connections import Connection, ConnectionClosed, ConnectionOpened
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.agents.onboarding import Onboarding, Stage
 from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
@@ -350,6 +351,8 @@ facts = st.one_of(
         BoardDeleted, board=ids, number=numbers, name=titles, tasks=counts, agents=counts, handed_to=maybe(ids),
         at=moments,
     ),
+    st.builds(ConnectionOpened, connection=ids, agent=ids, agent_name=names, tool_name=names, at=moments),
+    st.builds(ConnectionClosed, connection=ids, agent=ids, agent_name=names, at=moments),
     st.builds(GroupCreated, group=ids, number=numbers, name=titles, at=moments),
     st.builds(GroupUpdated, group=ids, changed=st.lists(names, max_size=3).map(tuple), at=moments),
     st.builds(GroupDeleted, group=ids, number=numbers, name=titles, at=moments),
@@ -465,6 +468,18 @@ def assignments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Assignm
     return st.builds(Assignment, **(own | fixed))
 
 
+def connections(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Connection]:
+    """
+    Connections of tools that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "agent": ids, "live_for": maybe(ids), "tool_name": names,
+        "tool_version": maybe(texts(most=50)), "metadata": maybe(json_objects), "last_heartbeat_at": maybe(moments),
+        "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(Connection, **(own | fixed))
+
+
 def settings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Setting]:
     """
     Settings that could exist.
@@ -478,6 +493,6 @@ def settings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Setting]:
 
 plain = {
     Person: people, Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
-    Tag: tags, CustomField: custom_fields, Comment: comments,
+    Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
 }  # fmt: skip
 """The strategies of plain rows, by their class."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mission_core.accounts.people import PEOPLE
 from mission_core.accounts.settings import SETTINGS
+from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.groups import GROUPS
@@ -17,7 +18,7 @@ from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
-    PEOPLE, SETTINGS, CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, COMMENTS,
+    PEOPLE, SETTINGS, CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS,
 )  # fmt: skip
 """In the order in which flushes lock their rows."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

@@ -10,14 +10,16 @@ from attrs import evolve, frozen
 
 from mission_adapters.memory.tables import Groups, Journal, Lines, Table, Unique, granted, numbered, scoped
 from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, SessionKeyTaken
-from mission_core.agents.queries import AgentRow, KeyRow, NameRow
+from mission_core.agents.queries import AgentRow, ConnectionRow, KeyRow, NameRow
 from mission_core.errors import Conflict
 from mission_core.ids import AgentId, AgentNumber
 from mission_core.values import Listed, canonical, micros, name_key
 
 if TYPE_CHECKING:
     from mission_adapters.memory.accounts import KeyTable
+    from mission_adapters.memory.plain import PlainTable
     from mission_core.accounts.model import ApiKey, Principal
+    from mission_core.agents.connections import Connection
     from mission_core.agents.queries import AgentFilter
     from mission_core.ids import BoardId, OrganizationId
     from mission_core.values import Page
@@ -91,6 +93,7 @@ class MemoryAgentReads:
 
     agents: AgentTable
     api_keys: KeyTable
+    connected: PlainTable[Connection]
 
     async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
         """
@@ -129,6 +132,15 @@ class MemoryAgentReads:
         The agent's keys, newest first.
         """
         return [key_row(key) for key in self.api_keys.list_of(principal, agent)]
+
+    async def connections(self, principal: Principal, page: Page) -> Listed:
+        """
+        The connections of tools, with their agents, newest first.
+        """
+        rows = [(row, self.agents.rows[row.agent]) for row in reversed(self.connected.matching(principal, {}))]
+        found = [connection_row(row, agent) for row, agent in rows if granted(principal, agent.board)]
+        rest = [row for row in found if page.after is None or row.number < page.after]
+        return Listed(rest[page.offset : page.offset + page.limit], len(found))
 
 
 def _fits(agent: Agent, wanted: AgentFilter) -> bool:
@@ -188,4 +200,28 @@ def key_row(key: ApiKey) -> KeyRow:
         last_used_at=micros(key.last_used_at) if key.last_used_at else None,
         created_at=micros(key.created_at),
         updated_at=micros(key.updated_at),
+    )
+
+
+def connection_row(row: Connection, agent: Agent) -> ConnectionRow:
+    """
+    The connection as reads show it.
+    """
+    presence = agent.presence
+    return ConnectionRow(
+        id=row.id.bytes,
+        number=row.number,
+        tool_name=row.tool_name,
+        tool_version=row.tool_version,
+        live=int(row.live_for is not None),
+        metadata=row.metadata,
+        last_heartbeat_at=micros(row.last_heartbeat_at) if row.last_heartbeat_at else None,
+        created_at=micros(row.created_at),
+        updated_at=micros(row.updated_at),
+        version=row.version,
+        agent_number=agent.number,
+        agent_name=agent.name,
+        agent_role=agent.role,
+        reported=presence.reported,
+        last_seen_at=micros(presence.last_seen_at) if presence.last_seen_at else None,
     )

@@ -36,7 +36,7 @@ class PlainTable(Table[P]):
         self.by_number = Unique[P](numbered, Conflict)
         if self.has_number:
             uniques.append(self.by_number)
-        found_by = dict.fromkeys([(), *kind.found_by, *((name,) for name in kind.goes_with)])
+        found_by = dict.fromkeys([(), *kind.found_by, *kind.unique, *((name,) for name in kind.goes_with)])
         self.groups = {frozenset(fields): Groups[P](_keys_of(fields)) for fields in found_by}
         super().__init__(kind.name, journal, tuple(uniques), tuple(self.groups.values()))
 

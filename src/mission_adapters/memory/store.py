@@ -26,6 +26,7 @@ from mission_adapters.memory.tasks import TaskTable
 from mission_adapters.memory.work import Desk
 from mission_adapters.unit import LOCK_ORDER, Remembered, Unit, Write
 from mission_core.accounts.model import ApiKey
+from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.errors import StaleWrite
@@ -98,7 +99,7 @@ class MemoryStore:
         self.credentials = MemoryCredentials(keys, agents)
         self.reads = MemoryReads(
             MemoryBoardReads(boards, tasks, self.numbers),
-            MemoryAgentReads(agents, keys),
+            MemoryAgentReads(agents, keys, self.plain[CONNECTIONS]),
             MemoryTaskReads(boards, agents, tasks, runs, self.plain),
             self.used,
             MemoryRowReads(self.plain),

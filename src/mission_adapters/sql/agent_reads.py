@@ -11,6 +11,7 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, case, func, literal, select
 
+from mission_adapters.sql.connection_reads import read_connections
 from mission_adapters.sql.grants import granted
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement, shaped, value
@@ -163,6 +164,13 @@ class SqlAgentReads:
             return [KeyRow._make(row) for row in rows]
 
         return await self.session.read(steps)
+
+    async def connections(self, principal: Principal, page: Page) -> Listed:
+        """
+        The connections of tools, with their agents, newest first.
+        """
+        dialect = self.session.dialect
+        return await self.session.read(lambda: read_connections(dialect, principal, page))
 
 
 def _asked(principal: Principal, wanted: AgentFilter) -> Given:

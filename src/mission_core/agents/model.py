@@ -189,9 +189,16 @@ class Agent:
         """
         The agent after a sign of life, and the fact if its derived status changed by it.
         """
-        before = self.status(at=at)
-        presence = self.presence.seen(at=at, status=status, activity=activity)
-        after = presence.status(at=at)
+        return self._present(self.presence.seen(at=at, status=status, activity=activity), at=at)
+
+    def hung_up(self, *, at: datetime) -> tuple[Agent, AgentStatusChanged | None]:
+        """
+        The agent after it went away, which is no sign of life, and the fact if its derived status changed by it.
+        """
+        return self._present(evolve(self.presence, reported=OFFLINE), at=at)
+
+    def _present(self, presence: Presence, *, at: datetime) -> tuple[Agent, AgentStatusChanged | None]:
+        before, after = self.status(at=at), presence.status(at=at)
         changed = AgentStatusChanged(agent=self.id, name=self.name, was=before, status=after, at=at)
         return evolve(self, presence=presence), changed if before != after else None
 

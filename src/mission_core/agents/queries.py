@@ -79,6 +79,28 @@ class KeyRow(NamedTuple):
     updated_at: int
 
 
+class ConnectionRow(NamedTuple):
+    """
+    A tool's connection, and its agent with its presence as stored.
+    """
+
+    id: bytes
+    number: int
+    tool_name: str
+    tool_version: str | None
+    live: int
+    metadata: JsonText | None
+    last_heartbeat_at: int | None
+    created_at: int
+    updated_at: int
+    version: int
+    agent_number: int
+    agent_name: str
+    agent_role: str
+    reported: str
+    last_seen_at: int | None
+
+
 @frozen(kw_only=True)
 class AgentFilter:
     """
@@ -122,4 +144,9 @@ class AgentReads(Protocol):
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
         """
         The agent's keys, newest first.
+        """
+
+    async def connections(self, principal: Principal, page: Page) -> Listed:
+        """
+        The connections of tools, with their agents, newest first (by number, falling).
         """

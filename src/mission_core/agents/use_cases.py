@@ -5,6 +5,7 @@ Making agents, hearing of them, and their keys.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ from mission_core.accounts.model import (
     require,
     require_no_agent,
 )
+from mission_core.agents.connections import CONNECTIONS, ConnectionNotFound
 from mission_core.agents.model import (
     IDLE,
     PROVISIONING,
@@ -38,7 +40,7 @@ from mission_core.agents.model import (
 )
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
-from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId
+from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId, ConnectionId
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, canonical
 
 if TYPE_CHECKING:
@@ -116,12 +118,13 @@ class RegisterAgent:
 @frozen(kw_only=True)
 class HearAgent:
     """
-    A sign of life of an agent.
+    A sign of life of an agent, through this *connection* if it is its own and lives.
     """
 
     agent: AgentId | AgentNumber | str
     status: str | None = None
     activity: str | None = None
+    connection: ConnectionId | None = None
 
 
 @frozen(kw_only=True)
@@ -213,7 +216,7 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
                 raise TooManyAgents(board.max_agents)
             unit.rely_on(board, bump=by_lead)
         given = asdict(cmd, recurse=False)
-        made = await _make(ports, unit, principal, given, at=now, registered=False)
+        made = await add_agent(ports, unit, principal, given, at=now, registered=False)
         await unit.commit()
     return made
 
@@ -327,7 +330,7 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
         given = asdict(cmd, recurse=False) | {"board": own or cmd.board}
         if given["board"] is not None:
             unit.rely_on(await unit.boards.get(given["board"]))
-        made = await _make(ports, unit, principal, given, at=now, registered=True)
+        made = await add_agent(ports, unit, principal, given, at=now, registered=True)
         try:
             await unit.commit()
         except AgentNameTaken:
@@ -335,9 +338,12 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
     return made
 
 
-async def _make(
+async def add_agent(
     ports: Ports, unit: UnitOfWork, principal: Principal, given: dict[str, Any], *, at: datetime, registered: bool
 ) -> WithToken:
+    """
+    A new agent with a key, remembered for the commit. One that *registered* itself was seen by that.
+    """
     number, key_number = await ports.numbers.draw((principal.organization, "agent"), (principal.organization, "key"))
     presence = Presence(reported=str(given.pop("status")), last_seen_at=at if registered else None)
     agent = unit.agents.add(
@@ -411,6 +417,8 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
         own_agent_only(principal, agent.id)
         agent, changed = agent.heard(at=now, status=cmd.status, activity=cmd.activity)
         unit.agents.seen(agent)
+        if cmd.connection is not None:
+            await _beat(unit, agent, cmd.connection, at=now)
         if isinstance(principal, AgentPrincipal) and principal.key and due_for_touch(principal, at=now):
             unit.keys.used(principal.key, at=now)
         if changed:
@@ -418,6 +426,13 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
         unit.result(agent.id)
         await unit.commit()
     return agent
+
+
+async def _beat(unit: UnitOfWork, agent: Agent, id: ConnectionId, *, at: datetime) -> None:
+    with suppress(ConnectionNotFound):
+        connection = await unit.rows(CONNECTIONS).get(id)
+        if connection.live_for == agent.id:
+            unit.rows(CONNECTIONS).save(connection.beaten(at=at))
 
 
 def due_for_touch(principal: Principal, *, at: datetime) -> bool:

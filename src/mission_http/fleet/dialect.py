@@ -11,6 +11,7 @@ from mission_http.fleet import (
     agents,
     branches,
     comments,
+    connect,
     heartbeats,
     hosted,
     keys,
@@ -48,7 +49,7 @@ HEADERS: Final = {
 }
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
-TAGS: Final = ("Tasks", "Projects", "Agents", "Settings", "Search", "System", "Docs", "Discovery")
+TAGS: Final = ("Tasks", "Projects", "Agents", "Connections", "Settings", "Search", "System", "Docs", "Discovery")
 
 
 def fleet_dialect(settings: Settings) -> Dialect:
@@ -58,6 +59,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
     endpoints = [
         *agents.ENDPOINTS,
         *heartbeats.ENDPOINTS,
+        *connect.ENDPOINTS,
         *keys.ENDPOINTS,
         *agent_edits.ENDPOINTS,
         *soul_endpoints(settings),

@@ -4,11 +4,13 @@ An agent's heartbeat: it is alive, and hears what waits for it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +18,7 @@ from mission_core.accounts.model import NotYourAgent, Principal
 from mission_core.agents.model import IDLE, Agent, AgentNotFound
 from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.errors import KeyReused
-from mission_core.ids import AgentId
+from mission_core.ids import AgentId, ConnectionId
 from mission_core.ports import Ports, perform
 from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import BEATING, HEARING
@@ -25,11 +27,14 @@ from mission_http.fleet.own_agents import own_agent_only, own_agent_row
 from mission_http.fleet.paths import agent_in
 from mission_http.fleet.payloads import AgentHeartbeatPayload
 from mission_http.fleet.wire import maybe_seconds, seconds_of
+from mission_http.platform.bodies import parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 from mission_http.platform.pairs import attend
+from mission_http.platform.readings import UUID_TEXT
+from mission_http.platform.refusals import BodyMalformed, BodyMissing
 
 if TYPE_CHECKING:
     from mission_core.tasks.queries import TaskRow
@@ -61,12 +66,14 @@ async def report(request: Request) -> Response:
     """
     Say that the agent is alive, and hear what waits for it.
 
-    The body may be missing. What it tells of tokens is not recorded yet.
+    The body may be missing. Its `connection_id` tells through which connection the agent is heard; what it tells of
+    tokens is not recorded yet.
     """
     ports, principal = ports_of(request), principal_of(request)
     try:
         with own_agent_only(principal):
-            agent = await once(request, hear_agent, _sign_of_life(request), _heard)
+            sign = evolve(_sign_of_life(request), connection=await _connection_in(request))
+            agent = await once(request, hear_agent, sign, _heard)
             await attend(request, principal, agent=agent.name)
     except AgentNotFound as refusal:
         return json_of({"error": str(refusal), "token_recorded": False})
@@ -76,6 +83,18 @@ async def report(request: Request) -> Response:
 
 def _sign_of_life(request: Request) -> HearAgent:
     return HearAgent(agent=agent_in(request), status=IDLE, activity=CHECK)
+
+
+async def _connection_in(request: Request) -> ConnectionId | None:
+    """
+    The connection that the body names; whatever else it is, no body is wrong here.
+    """
+    with suppress(BodyMissing, BodyMalformed):
+        body = await parsed_body_of(request)
+        named = body.get("connection_id") if isinstance(body, dict) else None
+        if isinstance(named, str) and UUID_TEXT.fullmatch(named):
+            return ConnectionId(UUID(named))
+    return None
 
 
 async def _heard(ports: Ports, principal: Principal, agent: UUID) -> Agent:

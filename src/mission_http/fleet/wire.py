@@ -14,7 +14,7 @@ import msgspec
 from attrs import evolve, fields
 
 from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE
-from mission_core.agents.queries import AgentRow, KeyRow
+from mission_core.agents.queries import AgentRow, ConnectionRow, KeyRow
 from mission_core.boards.queries import BoardRow
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.work import Claimed
@@ -279,7 +279,7 @@ def agent_of(row: AgentRow, *, at: datetime) -> dict[str, Any]:
     }
 
 
-def shown_status(row: AgentRow, *, at: datetime) -> str:
+def shown_status(row: AgentRow | ConnectionRow, *, at: datetime) -> str:
     """
     The status an agent shows: as it was made until it is seen, and offline after a silence.
     """

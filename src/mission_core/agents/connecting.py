@@ -1,0 +1,159 @@
+"""
+Connecting tools to agents, and disconnecting them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal, Role, board_of, require
+from mission_core.agents.connections import (
+    CONNECTIONS,
+    AlreadyConnected,
+    Connection,
+    ConnectionOpened,
+)
+from mission_core.agents.model import ONLINE, Agent, AgentNameTaken
+from mission_core.agents.use_cases import add_agent, own_agent_only
+from mission_core.errors import StaleWrite
+from mission_core.ids import ConnectionId, ConnectionNumber
+from mission_core.values import JsonText
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+@frozen(kw_only=True)
+class ConnectTool:
+    """
+    Say that an agent works through a tool. The agent is made in this *role* if its name is new.
+    """
+
+    agent: str
+    tool_name: str
+    tool_version: str | None = None
+    role: str = "cli"
+    metadata: JsonText | None = None
+
+
+@frozen(kw_only=True)
+class DisconnectTool:
+    """
+    End a connection.
+    """
+
+    connection: ConnectionId
+
+
+@frozen
+class Connected:
+    """
+    A connection and its agent; and the secret of the key that was made with a new agent, shown here and nowhere else.
+    """
+
+    connection: Connection
+    agent: Agent
+    token: str | None = None
+
+
+async def connect_tool(ports: Ports, principal: Principal, cmd: ConnectTool) -> Connected:
+    """
+    Connect a tool, which is a sign of life of its agent: that is online from now on. A connection that the agent had
+    before ends.
+
+    Raises:
+        NotYourAgent: If an agent's key below admin speaks for another agent.
+        StaleWrite: If somebody else connected or made the agent in the meantime; repeated, this comes after it.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    (number,) = await ports.numbers.draw((principal.organization, "connection"))
+    async with ports.unit(principal) as unit:
+        agent, token = await _online(ports, unit, principal, cmd, at=now)
+        rows = unit.rows(CONNECTIONS)
+        before = await rows.find(live_for=agent.id) if token is None else None
+        if before is not None:
+            ended, closed = before.close(agent=agent, at=now)
+            rows.save(ended)
+            unit.record(closed)
+        made = rows.add(
+            Connection(
+                id=ConnectionId(ports.ids.new()),
+                number=ConnectionNumber(number),
+                organization=principal.organization,
+                agent=agent.id,
+                live_for=agent.id,
+                tool_name=cmd.tool_name,
+                tool_version=cmd.tool_version,
+                metadata=cmd.metadata,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        unit.record(
+            ConnectionOpened(
+                connection=made.id, agent=agent.id, agent_name=agent.name, tool_name=made.tool_name, at=now
+            )
+        )
+        unit.result(made.id)
+        try:
+            await unit.commit()
+        except (AlreadyConnected, AgentNameTaken):
+            raise StaleWrite("connection", made.id) from None  # by somebody else in this very moment
+    return Connected(made, agent, token)
+
+
+async def _online(
+    ports: Ports, unit: UnitOfWork, principal: Principal, cmd: ConnectTool, *, at: datetime
+) -> tuple[Agent, str | None]:
+    """
+    The agent, online, and its secret if it is new.
+    """
+    known = await unit.agents.find(cmd.agent)
+    if known is not None:
+        own_agent_only(principal, known.id)
+        agent, changed = (await unit.agents.get(known.id)).heard(at=at, status=ONLINE)
+        unit.rely_on(agent)  # that it is not removed meanwhile
+        unit.agents.seen(agent)
+        if changed:
+            unit.record(changed)
+        return agent, None
+    if isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN:
+        raise NotYourAgent
+    board = board_of(principal)
+    if board is not None:
+        unit.rely_on(await unit.boards.get(board))
+    given: dict[str, Any] = {"name": cmd.agent, "role": cmd.role, "status": ONLINE, "board": board}
+    made = await add_agent(ports, unit, principal, given, at=at, registered=True)
+    return made.agent, made.token
+
+
+async def disconnect_tool(ports: Ports, principal: Principal, cmd: DisconnectTool) -> Connection:
+    """
+    End a connection. Its agent is offline, unless it is connected through another tool by now. One that has ended
+    stays as it is.
+
+    Raises:
+        ConnectionNotFound: If this organization has none.
+        NotYourAgent: If an agent's key below admin ends another agent's.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        connection = await unit.rows(CONNECTIONS).get(cmd.connection)
+        own_agent_only(principal, connection.agent)
+        if connection.live_for is None:
+            return connection
+        agent = await unit.agents.get(connection.agent)
+        gone, changed = agent.hung_up(at=now)
+        connection, closed = connection.close(agent=agent, at=now)
+        connection = unit.rows(CONNECTIONS).save(connection)
+        unit.agents.seen(gone)
+        unit.record(closed)
+        if changed:
+            unit.record(changed)
+        await unit.commit()
+    return connection

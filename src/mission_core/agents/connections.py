@@ -1,0 +1,107 @@
+"""
+Direct connections: a tool that an agent works through says that it is there, without a gateway between.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from attrs import evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.agents.model import Agent
+from mission_core.errors import Conflict, NotFound
+from mission_core.events.model import Fact
+from mission_core.ids import AgentId, ConnectionId, ConnectionNumber, OrganizationId
+from mission_core.kinds import Kind
+from mission_core.values import JsonText, aware, json_kept, text
+
+
+class ConnectionNotFound(NotFound):
+    """
+    This organization has no such connection.
+    """
+
+    def __str__(self) -> str:
+        return "Connection not found"
+
+
+class AlreadyConnected(Conflict):
+    """
+    The agent is connected through another tool.
+    """
+
+    def __str__(self) -> str:
+        return "this agent is connected through another tool"
+
+
+@frozen(kw_only=True)
+class Connection:
+    """
+    A tool's connection for an agent. As long as it lives, *live_for* names the agent too, and no other's does.
+    """
+
+    id: ConnectionId
+    number: ConnectionNumber
+    organization: OrganizationId
+    agent: AgentId
+    live_for: AgentId | None
+    tool_name: str = field(validator=text(least=1, most=100))
+    tool_version: str | None = field(default=None, validator=optional(text(most=50)))
+    metadata: JsonText | None = field(default=None, validator=optional(json_kept))
+    last_heartbeat_at: datetime | None = field(default=None, validator=optional(aware))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+    def beaten(self, *, at: datetime) -> Connection:
+        """
+        The connection after its tool was heard of.
+        """
+        return evolve(self, last_heartbeat_at=at, updated_at=at)
+
+    def close(self, *, agent: Agent, at: datetime) -> tuple[Connection, ConnectionClosed]:
+        """
+        The connection after its end.
+        """
+        closed = ConnectionClosed(connection=self.id, agent=agent.id, agent_name=agent.name, at=at)
+        return evolve(self, live_for=None, updated_at=at), closed
+
+
+CONNECTIONS: Final = Kind(
+    entity=Connection,
+    name="connections",
+    missing=ConnectionNotFound,
+    unique={("live_for",): AlreadyConnected},
+    goes_with={"agent": Agent},
+)
+
+
+@frozen(kw_only=True)
+class ConnectionOpened(Fact):
+    """
+    A tool connected for an agent.
+    """
+
+    kind = "connection.created"
+    about = "connection"
+
+    connection: ConnectionId
+    agent: AgentId
+    agent_name: str
+    tool_name: str
+
+
+@frozen(kw_only=True)
+class ConnectionClosed(Fact):
+    """
+    A tool's connection ended.
+    """
+
+    kind = "connection.disconnected"
+    about = "connection"
+
+    connection: ConnectionId
+    agent: AgentId
+    agent_name: str
