@@ -73,7 +73,7 @@ def check_database(database: Database) -> Iterator[Finding]:
     if found.too_old:
         yield DATABASE.problem(place, *_too_old(found))
     elif database.own and found.trouble is Trouble.NO_FOLDER:
-        yield DATABASE.ok(place, "will be made at the first start")
+        yield DATABASE.ok(place, "will be made with its directory")
     elif found.trouble is Trouble.UNSETTLED:
         advice = "start the server, which takes it in, and look again"
         yield DATABASE.warning(place, found.trouble.value, advice)

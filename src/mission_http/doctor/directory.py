@@ -128,5 +128,5 @@ def check_secrets(directory: Directory) -> Iterator[Finding]:
         yield SECRETS.problem(file, found, f"chmod 600 {quote(file)}, and remove it for new secrets if somebody did")
     elif directory.secrets:
         yield SECRETS.ok(file, "nobody but this user may read it")
-    else:
+    elif directory.usable:
         yield SECRETS.ok(file, "will be made at the first start")

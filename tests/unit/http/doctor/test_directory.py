@@ -18,7 +18,7 @@ OK, WARNING, PROBLEM = Level
 
 def said(path: Path):
     """
-    The finding about the directory, and the one about the secrets.
+    The finding about the directory, and the one about the secrets if there can be any.
     """
     directory = Directory.seen(path)
     return *check_directory(directory), *check_secrets(directory)
@@ -49,7 +49,7 @@ def test_a_file_in_the_way_is_told(below, tmp_path):
     In the directory's place, or in that of one above it.
     """
     (tmp_path / "file").touch()
-    directory, _ = said(tmp_path / "file" / below)
+    (directory,) = said(tmp_path / "file" / below)
 
     assert PROBLEM is directory.level
     assert "MISSION_CONTROL_DATA_DIR (or --data-dir)" in directory.advice
