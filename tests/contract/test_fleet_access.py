@@ -106,13 +106,13 @@ async def test_an_unknown_path_is_not_found(fleet: Fleet) -> None:
 async def test_a_method_that_is_not_there_is_refused_with_an_empty_body(fleet: Fleet) -> None:
     answer = await fleet.call("PATCH", "/tasks")
 
-    assert (405, b"", "GET, HEAD, OPTIONS, POST") == (answer.status, answer.body, answer.headers["allow"])
+    assert (405, b"", "GET, HEAD, OPTIONS, POST, PUT") == (answer.status, answer.body, answer.headers["allow"])
 
 
 async def test_options_tell_the_methods(fleet: Fleet) -> None:
     answer = await fleet.call("OPTIONS", "/tasks")
 
-    assert (204, "GET, HEAD, OPTIONS, POST") == (answer.status, answer.headers["allow"])
+    assert (204, "GET, HEAD, OPTIONS, POST, PUT") == (answer.status, answer.headers["allow"])
     assert 204 == (await fleet.call("OPTIONS", "/health", key=None)).status
 
 

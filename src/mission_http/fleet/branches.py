@@ -21,6 +21,7 @@ from mission_http.fleet.paths import task_in
 from mission_http.platform.bodies import loose_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
 from mission_http.platform.json import json_of
 
 
@@ -46,6 +47,7 @@ async def make_branch(request: Request) -> Response:
     To make a branch, or a pull request from it, needs a connection to GitHub, which this server does not have.
     """
     action = (await loose_body_of(request)).get("action")
+    await idempotency_of(request)
     row, repo = await _tracked(request)
     if not repo:
         raise Unacceptable("Task project does not have a GitHub repo configured")
@@ -75,7 +77,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", "/tasks/{id}/branch", make_branch, takes=BranchBody, body_required=False, gives=BranchUrlPayload,
-        who=OPERATOR, refuses=(TaskNotFound, NotYourTask, NoHost),
+        who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, NoHost),
         operation_id="fleet_post_api_tasks_id_branch", tags=("Tasks",),
     ),
 ]  # fmt: skip
