@@ -136,6 +136,15 @@ async def test_a_comment_with_a_change_is_one_of_the_tasks_comments(boards: Boar
     assert ("Look, @ada", None, [ada["name"]]) == (kept["message"], kept["agent_id"], kept["mentions"])
 
 
+async def test_what_a_worker_says_with_a_change_is_its_own(boards: Boards) -> None:
+    ada, task = await boards.agent("ada"), await boards.task()
+    change = {"status": "in_progress", "comment": "I begin"}
+    await boards.got("PATCH", f"{boards.agent_tasks}/{task['id']}", change, agent=ada["agent_token"])
+    (kept,) = (await boards.got("GET", place(boards, task)))["items"]
+
+    assert ("I begin", ada["id"], "ada") == (kept["message"], kept["agent_id"], kept["author"])
+
+
 async def test_a_review_takes_what_the_assignee_said_before(boards: Boards, world: World) -> None:
     await boards.got("PATCH", f"/api/v1/boards/{boards.board}", {"comment_required_for_review": True})
     ada, task = await boards.agent("ada"), await boards.task()
