@@ -24,6 +24,7 @@ from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.moving import MoveTasks, move_tasks
+from mission_core.tasks.polling import PollQueue, RenewPair, poll_queue, renew_pair
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
@@ -75,11 +76,13 @@ __all__ = [
     "NotFound",
     "Once",
     "Organization",
+    "PollQueue",
     "Ports",
     "Principal",
     "Refusal",
     "RegisterAgent",
     "ReleaseTask",
+    "RenewPair",
     "Role",
     "StaleWrite",
     "System",
@@ -103,8 +106,10 @@ __all__ = [
     "heartbeat",
     "move_tasks",
     "perform",
+    "poll_queue",
     "register_agent",
     "release_task",
+    "renew_pair",
     "sweep",
     "update_agent",
     "update_board",

@@ -21,7 +21,10 @@ TASK: Final = (tasks.c.id, tasks.c.updated_at, tasks.c.number)
 
 
 @shaped
-def _of_name(confined: bool) -> Executable:
+def in_hand_of(confined: bool) -> Executable:
+    """
+    The tasks in progress of one name, each with its live run.
+    """
     found = select(*TASK, *RUN).select_from(tasks.outerjoin(runs, runs.c.id == tasks.c.run))
     found = found.where(
         tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress
@@ -35,7 +38,7 @@ def read_in_hand(dialect: str, principal: Principal, name_key: str) -> Steps[lis
     """
     own = board_of(principal)
     given: dict[str, Any] = {} if own is None else {"own_board": own.bytes}
-    statement = _of_name(own is not None)
+    statement = in_hand_of(own is not None)
     rows = yield statement(dialect, organization=principal.organization.bytes, name=name_key, **given)
     rows.sort(key=lambda row: (row[1], row[2]), reverse=True)
     return [_in_hand(row) for row in rows]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,11 +22,13 @@ from mission_core.tasks.model import (
     DependencyCycle,
     DependencyNotFound,
     GateClosed,
+    NotClaimable,
     RecordingDenied,
     Task,
     TaskNotFound,
 )
 from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.tenure import HeldByAnother, UseTheLease
 from mission_core.tasks.use_cases import DeleteTask
 from mission_core.tasks.use_cases import create_task as make_task
 from mission_core.tasks.use_cases import delete_task as remove_task
@@ -42,6 +45,7 @@ from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
+from mission_http.platform.pairs import AGENT_INSTANCE, instance_of
 from mission_http.platform.queries import query_of
 
 
@@ -96,12 +100,14 @@ async def update_task(request: Request) -> Response:
     A field that is not sent stays as it is; null is a value. What enters a review goes to the board's lead. What
     depends on open tasks settles in the inbox when a person changes it, and an agent is told that it is blocked.
     Workers report: they send status, comment and custom field values. Leads direct: they send assignee, dependencies,
-    tags, custom field values, and a status to decide a review.
+    tags, custom field values, and a status to decide a review. What a worker moves to in progress is its own until ten
+    minutes after its last request.
     """
     async with Place.of(request) as place:
         assert place.task is not None
         body = await body_of(request, TaskUpdate)
         command = body.command(place.task, on=place.board, expects=expects_of(request))
+        command = evolve(command, instance=instance_of(request))
         task = await perform(change_task, ports_of(request), principal_of(request), command)
         return one(await written(request, task))
 
@@ -140,6 +146,7 @@ TASK = TASKS + "/{task_id}"
 MAKING = (BoardNotFound, BoardDenied, RecordingDenied, Blocked, AgentNotFound, AssigneeElsewhere, DependencyNotFound)
 CHANGING = (
     BoardDenied, TaskNotFound, Blocked, GateClosed, DependencyCycle, AgentNotFound, AssigneeElsewhere, VersionMismatch,
+    HeldByAnother, UseTheLease, NotClaimable,
 )  # fmt: skip
 REMOVING = (BoardDenied, TaskNotFound, VersionMismatch)
 LISTING = (BoardNotFound, BoardDenied, StatusFilterUnknown)
@@ -153,8 +160,8 @@ ENDPOINTS = [
         headers=(IDEMPOTENCY_KEY,), refuses=MAKING,
     ),
     Endpoint(
-        "PATCH", TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=MIXED, tags=("tasks",), headers=(IF_MATCH,),
-        refuses=CHANGING,
+        "PATCH", TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=MIXED, tags=("tasks",),
+        headers=(IF_MATCH, AGENT_INSTANCE), refuses=CHANGING,
     ),
     Endpoint(
         "DELETE", TASK, delete_task, gives=OkResponse, who=USER, tags=("tasks",), headers=(IF_MATCH,),
@@ -184,7 +191,7 @@ AGENT_ENDPOINTS = [
     ),
     Endpoint(
         "PATCH", "/agent" + TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=AGENT, tags=TEAM,
-        headers=(IF_MATCH,), refuses=CHANGING,
+        headers=(IF_MATCH, AGENT_INSTANCE), refuses=CHANGING,
         extra=told(
             "agent_task_update",
             [
@@ -194,6 +201,7 @@ AGENT_ENDPOINTS = [
             unless=["You hold a lease that claiming returned: complete, fail or release it instead."],
             effects=[
                 "The task is moved; a worker that begins it has it, and one in review goes to the lead.",
+                "What a worker begins goes back to the queue ten minutes after the last request of its token.",
                 "A review that a lead sends back to the inbox returns to whoever submitted it.",
             ],
             needs=["A worker moves what is assigned to it or to nobody."],

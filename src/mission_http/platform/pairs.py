@@ -41,7 +41,8 @@ class Attendance:
     pairs those are forgotten that were not heard for the longest time; they are looked after again, which does no harm.
     """
 
-    looked: OrderedDict[tuple[object, ...], datetime] = field(factory=OrderedDict)
+    most: int = MOST_PAIRS
+    looked: OrderedDict[tuple[object, ...], datetime] = field(factory=OrderedDict, init=False)
 
     def due(self, pair: tuple[object, ...], *, at: datetime) -> bool:
         """
@@ -52,7 +53,7 @@ class Attendance:
             return False
         self.looked[pair] = at
         self.looked.move_to_end(pair)
-        if len(self.looked) > MOST_PAIRS:
+        if len(self.looked) > self.most:
             self.looked.popitem(last=False)
         return True
 

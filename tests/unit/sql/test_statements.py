@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from mission_adapters.sql.in_hand import in_hand_of
 from mission_adapters.sql.rows import versions_of
 from mission_adapters.sql.source import NUMBERED
 from mission_adapters.sql.statements import DIALECTS, Ids, Statement, Texts, among, value
@@ -80,6 +81,8 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
         (versions_of(tasks), {"keys": [bytes(16), bytes(16)]}),
         (DEPENDENCIES, {"tasks": [bytes(16)]}),
         (NUMBERED, {"organization": bytes(16), "numbers": [1, 2]}),
+        (in_hand_of(False), {"organization": bytes(16), "name": "ada"}),
+        (in_hand_of(True), {"organization": bytes(16), "name": "ada", "own_board": bytes(16)}),
     ],
 )
 def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: dict[str, Any]) -> None:
