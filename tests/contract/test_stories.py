@@ -4,7 +4,7 @@ One story told in either dialect leaves the same state behind.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,6 +73,13 @@ async def left_behind(world: World, began: Any) -> dict[str, Any]:
     return {"tasks": tasks, "facts": kinds, "boards": shown}
 
 
+def in_days(clock: ManualClock, days: int) -> datetime:
+    """
+    The moment that many days from now, in whole seconds, as both dialects can tell it.
+    """
+    return clock.now().replace(microsecond=0) + timedelta(days=days)
+
+
 async def made_edited_and_finished(tell: Teller, clock: ManualClock) -> None:
     """
     The shortest life of a task.
@@ -89,8 +96,8 @@ async def due_and_urgent(tell: Teller, clock: ManualClock) -> None:
     """
     With a date, and then sooner.
     """
-    task = await tell.task("Ship it", due=clock.now() + timedelta(days=7))
-    await tell.change(task, due=clock.now() + timedelta(days=1), priority="high")
+    task = await tell.task("Ship it", due=in_days(clock, 7))
+    await tell.change(task, due=in_days(clock, 1), priority="high")
 
 
 async def assigned_from_the_start(tell: Teller, clock: ManualClock) -> None:
@@ -153,7 +160,7 @@ async def the_most_urgent_first(tell: Teller, clock: ManualClock) -> None:
     By priority, then by due date, then by age.
     """
     for title, fields in {
-        "Low": {"priority": "low"}, "Old": {}, "Young": {}, "Due": {"due": clock.now() + timedelta(days=1)},
+        "Low": {"priority": "low"}, "Old": {}, "Young": {}, "Due": {"due": in_days(clock, 1)},
         "High": {"priority": "high"},
     }.items():  # fmt: skip
         await tell.task(title, **fields)
