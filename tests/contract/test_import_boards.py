@@ -135,6 +135,9 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
     ada = await put("agents", "ada", board_id=one, name="Lead Agent", **{**agent, "is_board_lead": True})
     await put("agents", "bob", board_id=two, name="lead agent", last_seen_at=AT, soul_template="Kind", **agent)
     await put("agents", "main", name="G Gateway Agent", **agent)
+    spare = await put("gateways", "spare", organization_id=own, name="Spare")
+    await put("agents", "keeper", name="gateway agent", **{**agent, "gateway_id": spare})
+    await put("agents", "lost agent", name="Lost", **{**agent, "gateway_id": None})
     urgent = await put("tags", "urgent", organization_id=own, name="Urgent", slug="urgent", color="ff0000")
     await put("tags", "bad", organization_id=own, name="N" * 5000, slug="bad", color="nonsense")
     size = await put("task_custom_field_definitions", "size", organization_id=own, field_key="size", label="Size",
@@ -145,7 +148,8 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
     last = await put("tasks", "last", title="Last", status="inbox", due_at=AT, **task)
     first = await put("tasks", "first task", title="First", status="in_progress", in_progress_at=AT,
                       assigned_agent_id=ada, auto_reason=f"lead_agent:{ada}", **task)  # fmt: skip
-    await put("tasks", "done", title="Done", status="done", **task)
+    await put("tasks", "done", title="Done", status="done", auto_reason="lead_agent:nobody", **task)
+    await put("tasks", "nowhere", title="Nowhere", status="inbox", **{**task, "board_id": None})
     round_ = await put("tasks", "round", title="Round", status="inbox", **task)
     await put("tasks", "odd", title="Odd", status="nonsense", **task)
     await put("tasks", "far", title="Far", status="review", **{**task, "board_id": away})
@@ -155,7 +159,8 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
     await put("task_custom_field_values", task_id=last, task_custom_field_definition_id=size, value="7")
     await put("activity_events", "said", event_type="task.comment", message="Well?", task_id=last, board_id=one)
     await put("activity_events", "told", event_type="task.comment", message="Soon", task_id=last, agent_id=ada)
-    await put("activity_events", event_type="agent.heartbeat", agent_id=ada)
+    await put("activity_events", "lost", event_type="task.comment", message="Where?")
+    await put("activity_events", "beat", event_type="agent.heartbeat", agent_id=ada)
     await put("board_onboarding_sessions", "talk", board_id=one, session_key="k", status="active",
               messages='[{"role": "user", "content": "Go", "timestamp": "x"}]')  # fmt: skip
     await put("approvals", "approval", board_id=one)
@@ -214,6 +219,26 @@ async def test_ids_moments_and_what_hangs_together_stay(ports: Any, there: There
     assert [ids["talk"]] == [each.id for each in await reads.every(me, ONBOARDINGS, board=ids["one"])]
 
 
+async def test_an_agent_of_a_gateway_that_no_board_uses_goes_along(ports: Any, there: There) -> None:
+    """
+    Under another name, since its own is that of the main agent here.
+    """
+    await import_boards(ports, there.url)
+    async with ports.unit(await owner(ports)) as unit:
+        main, keeper = await unit.agents.find("Gateway Agent"), await unit.agents.get(there.ids["keeper"])
+
+    assert (True, "gateway agent (main)", None) == (main.main, keeper.name, keeper.board)
+
+
+async def test_an_organization_keeps_its_name(ports: Any, there: There) -> None:
+    """
+    If the import founded it.
+    """
+    await import_boards(ports, there.url)
+
+    assert "Second" == (await ports.credentials.organization(f"imported-{there.ids['second'].hex[:12]}")).name
+
+
 async def _ticket(ports: Any, me: System, task: UUID) -> int:
     return int((await ports.reads.tasks.get(me, task)).ticket)
 
@@ -227,8 +252,12 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
     skipped = {(each["table"], *(ids[id] for id in each["examples"])): each["why"] for each in told["skipped"]}
     changed = {(each["table"], ids[id]): each["why"] for each in told["changed"] for id in each["examples"]}
 
-    for table, name in (("tags", "bad"), ("tasks", "odd"), ("approvals", "approval"), ("users", "person")):
+    for table, name in (
+        ("tags", "bad"), ("tasks", "odd"), ("tasks", "nowhere"), ("agents", "lost agent"), ("comments", "lost"),
+        ("approvals", "approval"), ("users", "person"), ("activity_events", "beat"),
+    ):  # fmt: skip
         assert skipped.get((table, name)), (table, name)
+    assert "gateways" in {each["table"] for each in told["skipped"]}
     assert "itself" in changed["tasks", "round"] or "itself" in changed["tasks", "last"]
     assert "key" in changed["agents", "ada"]
 

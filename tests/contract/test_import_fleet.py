@@ -8,7 +8,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,13 @@ from uuid import uuid4
 import pytest
 
 from mission_adapters.importing.fleet import import_fleet
+from mission_adapters.importing.report import Report
+from mission_adapters.importing.taking import Taker
 from mission_core.accounts.model import System
+from mission_core.accounts.settings import SETTINGS
 from mission_core.agents.founding import found_organization
+from mission_core.boards.groups import GROUPS, BoardGroup
+from mission_core.boards.staff import STAFF
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.tracking import UNTRACKED, Tracking
@@ -223,6 +228,182 @@ async def test_a_number_that_is_taken_gives_way(ports: Any, slug: str, file: Pat
     assert "Here first 10" == first.title
     assert 14 == (await ports.reads.tasks.page(me, TaskFilter(), Page())).total
     assert ["11"] == [e for each in told["changed"] if "number" in each["why"] for e in each["examples"]]
+
+
+def changed(file: Path, *sql: str) -> Path:
+    """
+    The file after these statements.
+    """
+    with closing(sqlite3.connect(file)) as database, database:
+        for statement in sql:
+            database.execute(statement)
+    return file
+
+
+async def test_a_ticket_is_given_once(ports: Any, slug: str, file: Path) -> None:
+    """
+    To whom had it here first; the other gets one that nobody has, also in the file.
+    """
+    changed(file, "UPDATE tasks SET project_id = 1, project_ticket_no = 9 WHERE id = 12")
+    me = await owner(ports, slug)
+    for number in range(4):
+        await create_task(ports, me, CreateTask(title=f"Here first {number}"))
+    told = (await import_fleet(ports, file)).plain()
+    again = (await import_fleet(ports, file)).plain()
+    rows = (await ports.reads.tasks.page(me, TaskFilter(), Page())).rows
+    tickets = {row.title: row.ticket for row in rows if row.ticket is not None}
+
+    assert {"Here first 3": 4, "Shipped": 9, "Ship it": 10} == {
+        title: tickets[title] for title in ("Here first 3", "Shipped", "Ship it")
+    }
+    assert len(tickets) == len(set(tickets.values()))
+    assert ["11"] == [e for each in told["changed"] if "ticket" in each["why"] for e in each["examples"]]
+    assert not [each for each in again["changed"] if "ticket" in each["why"]]
+
+
+async def test_the_tasks_of_a_project_that_was_refused_are_in_the_general_one(
+    ports: Any, slug: str, file: Path
+) -> None:
+    """
+    And not on a board that is not there.
+    """
+    changed(file, "UPDATE projects SET ticket_prefix = 'BASE' WHERE id = 3")
+    told = (await import_fleet(ports, file)).plain()
+    async with ports.unit(await owner(ports, slug)) as unit:
+        done = await unit.tasks.get(12)
+        general = await unit.boards.find_handle("general")
+
+    assert (general.id, None) == (done.board, done.ticket)
+    assert ["3"] == [e for each in told["skipped"] if each["table"] == "projects" for e in each["examples"]]
+    assert ["12"] == [e for each in told["changed"] if "project 3" in each["why"] for e in each["examples"]]
+
+
+async def test_a_general_project_that_cannot_be_taken_stops_nothing(ports: Any, slug: str, file: Path) -> None:
+    """
+    The general board stays as it is here, and has its tasks.
+    """
+    told = (await import_fleet(ports, changed(file, "UPDATE projects SET ticket_prefix = '?' WHERE id = 1"))).plain()
+    async with ports.unit(await owner(ports, slug)) as unit:
+        board = await unit.boards.get((await unit.tasks.get(11)).board)
+
+    assert ("General", "TASK") == (board.name, board.ticket_prefix)
+    assert "stays as it is" in next(each["why"] for each in told["changed"] if each["table"] == "projects")
+
+
+async def test_a_reply_to_what_was_lost_stands_for_itself(ports: Any, slug: str, file: Path) -> None:
+    """
+    And the report says so.
+    """
+    told = (await import_fleet(ports, changed(file, "UPDATE comments SET created_at = NULL WHERE id = 21"))).plain()
+    said = await ports.reads.rows.every(await owner(ports, slug), COMMENTS)
+
+    assert [("Soon", None)] == [(each.content, each.parent) for each in said]
+    assert ["22"] == [e for each in told["changed"] if "replied" in each["why"] for e in each["examples"]]
+
+
+async def test_who_is_assigned_and_what_is_set_go_along(ports: Any, slug: str, file: Path) -> None:
+    """
+    Once, however often they are imported.
+    """
+    changed(
+        file,
+        "CREATE TABLE project_agent_assignments (id INTEGER PRIMARY KEY, project_id INTEGER, agent_name TEXT,"
+        " role TEXT, assigned_at INTEGER)",
+        f"INSERT INTO project_agent_assignments VALUES (1, 3, 'bob', 'lead', {AT}), (2, 3, 'BOB', 'member', {AT})",
+        "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT, description TEXT, category TEXT, updated_by TEXT,"
+        " updated_at INTEGER)",
+        f"INSERT INTO settings VALUES ('general.site_name', 'Harbour', '', 'general', 'boss', {AT})",
+    )
+    first, second = (await import_fleet(ports, file)).plain(), (await import_fleet(ports, file)).plain()
+    me = await owner(ports, slug)
+    (staff,), (setting,) = [await ports.reads.rows.every(me, kind) for kind in (STAFF, SETTINGS)]
+    async with ports.unit(me) as unit:
+        old = await unit.boards.find_handle("old")
+
+    assert (old.id, "bob", "lead", AT) == (staff.board, staff.agent_name, staff.role, staff.assigned_at.timestamp())
+    assert ("general.site_name", "Harbour", "boss") == (setting.key, setting.value, setting.updated_by)
+    assert (1, 1) == (first["taken"]["project_agent_assignments"], second["there"]["settings"])
+    assert "assigned" in next(e["why"] for e in first["skipped"] if e["table"] == "project_agent_assignments")
+
+
+async def test_tables_that_nobody_knows_are_told_too(ports: Any, file: Path) -> None:
+    """
+    With how many rows they have, unless they have none.
+    """
+    changed(
+        file, "CREATE TABLE evals (name TEXT)", "INSERT INTO evals VALUES ('a'), ('b')", "CREATE TABLE runs (id TEXT)"
+    )
+    told = (await import_fleet(ports, file)).plain()
+
+    assert {"evals": 2, "users": 1} == {
+        each["table"]: each["count"] for each in told["skipped"] if each["table"] in ("evals", "runs", "users")
+    }
+
+
+async def test_bytes_that_are_no_text_are_read_as_far_as_they_are(ports: Any, slug: str, file: Path) -> None:
+    """
+    One broken letter costs nothing else.
+    """
+    await import_fleet(ports, changed(file, "UPDATE tasks SET title = CAST(x'61ff62' AS TEXT) WHERE id = 11"))
+    async with ports.unit(await owner(ports, slug)) as unit:
+        assert "a\ufffdb" == (await unit.tasks.get(11)).title
+
+
+async def test_an_organization_is_called_what_its_workspace_was(ports: Any, slug: str, file: Path) -> None:
+    """
+    If the import found it.
+    """
+    await import_fleet(ports, file)
+
+    assert "Seven" == (await ports.credentials.organization(slug)).name
+
+
+async def test_an_import_that_was_cut_short_is_completed_by_the_next(ports: Any, slug: str) -> None:
+    """
+    With nothing there twice, and numbers that were drawn for nothing left out.
+    """
+    me = await owner(ports, slug)
+    ids = [ports.ids.new() for _ in range(250)]
+    (number,) = await ports.numbers.draw((me.organization, "group"))
+
+    def group(id: Any) -> BoardGroup:
+        now = ports.clock.now()
+        return BoardGroup(id=id, number=number, organization=me.organization, name="G", slug="g", created_at=now,
+                          updated_at=now)  # fmt: skip
+
+    def rows(cut: int) -> Any:
+        for place, id in enumerate(ids):
+            if place == cut:
+                raise KeyboardInterrupt
+            yield place, partial(group, id)
+
+    report = Report()
+    for cut in (150, 1000):
+        taker = Taker(ports, me.organization, "test", report)
+        with suppress(KeyboardInterrupt):
+            await taker.take("groups", lambda unit: unit.rows(GROUPS), rows(cut), finish=taker.drawn("group"))
+    kept = await ports.reads.rows.every(me, GROUPS)
+
+    assert (set(ids), 250) == ({each.id for each in kept}, len({each.number for each in kept}))
+    assert (250, 100) == (report.taken["groups"], report.there["groups"])
+
+
+def test_a_file_that_is_broken_in_the_middle_says_so(tmp_path: Path, file: Path) -> None:
+    """
+    And what was taken stays.
+    """
+    changed(file, "UPDATE tasks SET description = hex(zeroblob(100000)) WHERE id = 12")
+    with file.open("r+b") as broken:
+        broken.seek(2 * 4096)
+        broken.write(b"\xff" * 4096 * 40)
+    own = ["import", "fleet", str(file), "--data-dir", str(tmp_path / "data")]
+    run = subprocess.run(
+        [sys.executable, "-m", "mission_http.main", *own], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert 2 == run.returncode
+    assert "cannot be read as an SQLite database" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all, but long enough to be looked at", None])

@@ -8,6 +8,7 @@ were made. The organization that was made first becomes the default one here, wh
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ from uuid import UUID
 import asyncpg
 from attrs import define, evolve, field
 
-from mission_adapters.importing.report import Report
-from mission_adapters.importing.taking import Taker, in_turn
+from mission_adapters.importing.report import MOST_EXAMPLES, Report
+from mission_adapters.importing.taking import Taker, found, in_turn
 from mission_core.accounts.model import System, built_in_gateway
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import Agent, Presence
@@ -58,26 +59,26 @@ NEEDED: Final = frozenset({"organizations", "boards", "tasks", "agents"})
 TABLES: Final = (
     "organizations", "users", "board_groups", "tags", "task_custom_field_definitions", "board_task_custom_fields",
     "boards", "agents", "tasks", "task_dependencies", "tag_assignments", "task_custom_field_values",
-    "board_onboarding_sessions",
+    "board_onboarding_sessions", "gateways",
 )  # fmt: skip
-LATER: Final = {
+READ_ONLY: Final = {
     "users": "people sign in anew",
+    "gateways": "every organization has its own local gateway here",
+}
+"""Tables that only tell what others need, and why."""
+LATER: Final = {
     "organization_members": "people sign in anew",
     "organization_invites": "people are invited anew",
     "organization_board_access": "people sign in anew",
-    "gateways": "every organization has its own local gateway here",
-    "approvals": "approvals are not kept here yet",
-    "board_memory": "board memory is not kept here yet",
-    "board_group_memory": "group memory is not kept here yet",
-    "board_webhooks": "webhooks are not received here yet",
-    "board_webhook_payloads": "webhooks are not received here yet",
-    "marketplace_skills": "skills are not kept here yet",
-    "skill_packs": "skills are not kept here yet",
-    "gateway_installed_skills": "skills are not kept here yet",
+    "organization_invite_board_access": "people are invited anew",
 }
 """Tables that are left behind, and why."""
 OLD_EVENTS: Final = "the log here begins with the import; what was before stays readable in the database"
+OTHERS: Final = "what is in this table is not kept here yet"
+OWN_BUSINESS: Final = frozenset({"alembic_version", "task_fingerprints"})
+"""Tables that hold nothing but the other system's own bookkeeping."""
 COMMENT: Final = "task.comment"
+IS_UUID: Final = re.compile(r"[0-9a-fA-F-]{36}")
 
 
 async def import_boards(ports: Ports, url: str) -> Report:
@@ -99,31 +100,68 @@ async def import_boards(ports: Ports, url: str) -> Report:
                 lacks = ", ".join(sorted(NEEDED - known))
                 raise ValueError(f"the database has no tables {lacks}; is it the right one?")
             tables = {name: await _all(connection, name) if name in known else [] for name in TABLES}
-            events = await _all(connection, "activity_events") if "activity_events" in known else []
-            left = {name: await _all(connection, name, "id") for name in LATER if name in known}
+            said = await connection.fetch(SAID, COMMENT) if "activity_events" in known else []
+            for name in sorted(known - {*TABLES, "activity_events"} - OWN_BUSINESS):
+                report.leave(name, LATER.get(name, OTHERS), *await _examples(connection, name))
+            if "activity_events" in known:
+                report.leave("activity_events", OLD_EVENTS, *await _examples(connection, "activity_events", NOT_SAID))
+    except asyncpg.PostgresError as e:
+        raise ValueError(f"the database cannot be read ({e})") from e
     finally:
         await connection.close()
+    tables["comments"] = [dict(row) for row in said]
+    _tell_of_strays(tables, report)
+    for name, why in READ_ONLY.items():
+        for row in tables[name]:
+            report.skip(name, row["id"], why)
     for place, organization in enumerate(sorted(tables["organizations"], key=_made)):
         slug = "default" if place == 0 else f"imported-{organization['id'].hex[:12]}"
-        here = await found_organization(ports, slug=slug)
+        here = await found_organization(ports, slug=slug, name=str(organization["name"])[:200] or None)
         report.change("organizations", organization["id"], f"it is the organization {slug} here, with an id of its own")
         taker = Taker(ports, here.id, SOURCE, report)
-        await Source(taker, tables, events, organization["id"]).take()
-    for table, why in LATER.items():
-        for row in left.get(table, []):
-            report.skip(table, row["id"], why)
-    for event in events:
-        if event["event_type"] != COMMENT:
-            report.skip("activity_events", event["id"], OLD_EVENTS)
+        await Source(taker, tables, organization["id"]).take()
     return report
 
 
 PRESENT: Final = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
 
 
-async def _all(connection: Any, table: str, columns: str = "*") -> list[Row]:
-    order = "created_at, id" if columns == "*" and table not in ("users",) else "id"
-    return [dict(row) for row in await connection.fetch(f"SELECT {columns} FROM {table} ORDER BY {order}")]
+SAID: Final = """
+    SELECT id, message, agent_id, task_id, created_at FROM activity_events WHERE event_type = $1 ORDER BY created_at, id
+"""
+NOT_SAID: Final = f"event_type <> '{COMMENT}'"
+
+
+async def _all(connection: Any, table: str) -> list[Row]:
+    order = "id" if table == "users" else "created_at, id"
+    return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY {order}")]
+
+
+async def _examples(connection: Any, table: str, where: str = "true") -> tuple[int, list[object]]:
+    """
+    How many rows a table has, and what the first of them are called.
+    """
+    count = await connection.fetchval(f'SELECT count(*) FROM "{table}" WHERE {where}')
+    rows = await connection.fetch(f'SELECT * FROM "{table}" WHERE {where} LIMIT {MOST_EXAMPLES}')
+    return count, [row.get("id", "?") for row in rows]
+
+
+def _tell_of_strays(tables: Mapping[str, list[Row]], report: Report) -> None:
+    """
+    Report what hangs on nothing, and so goes nowhere.
+    """
+    tasks = {row["id"] for row in tables["tasks"]}
+    boards = {row["id"] for row in tables["boards"]}
+    gateways = {row["id"] for row in tables["gateways"]}
+    for row in tables["tasks"]:
+        if row["board_id"] not in boards:
+            report.skip("tasks", row["id"], "it is on no board")
+    for row in tables["agents"]:
+        if row["board_id"] not in boards and (row["board_id"] is not None or row.get("gateway_id") not in gateways):
+            report.skip("agents", row["id"], "it is on no board, and stands for no gateway")
+    for row in tables["comments"]:
+        if row["task_id"] not in tasks:
+            report.skip("comments", row["id"], "its task is not there any more")
 
 
 def _made(row: Row) -> tuple[Any, ...]:
@@ -138,7 +176,6 @@ class Source:
 
     taker: Taker
     tables: Mapping[str, list[Row]]
-    events: list[Row]
     number: UUID
     handles: set[str] = field(factory=set)
     prefixes: set[str] = field(factory=set)
@@ -172,7 +209,7 @@ class Source:
         boards = {board["id"] for board in own}
         await self._see_what_is_taken()
         self._gather()
-        take, draw = self.taker.take, self._drawn
+        take, draw = self.taker.take, self.taker.drawn
         groups = [row for row in self.tables["board_groups"] if row["organization_id"] == self.number]
         await take(
             "board_groups", lambda unit: unit.rows(GROUPS), in_turn(groups, self.group), finish=draw("group")
@@ -187,14 +224,14 @@ class Source:
             "task_custom_field_definitions", lambda unit: unit.rows(CUSTOM_FIELDS), in_turn(fields, self.custom_field)
         )
         agents = self._agents(boards)
-        self._name(agents)
+        await self._name(agents)
         await take("agents", lambda unit: unit.agents, in_turn(agents, self.agent), finish=draw("agent"))
         for agent in agents:
             self.taker.report.change("agents", agent["id"], "its token does not go along; give it a key")
         tasks = [task for task in self.tables["tasks"] if task["board_id"] in boards]
         await take("tasks", lambda unit: unit.tasks, in_turn(self._in_order(tasks), self.task), finish=self._ticketed)
         ids = {task["id"] for task in tasks}
-        said = [each for each in self.events if each["event_type"] == COMMENT and each["task_id"] in ids]
+        said = [each for each in self.tables["comments"] if each["task_id"] in ids]
         await take("comments", lambda unit: unit.rows(COMMENTS), in_turn(said, self.comment), finish=draw("comment"))
         talks = [row for row in self.tables["board_onboarding_sessions"] if row["board_id"] in boards]
         await take(
@@ -223,33 +260,37 @@ class Source:
 
     def _agents(self, boards: set[UUID]) -> list[Row]:
         """
-        The organization's agents: those on its boards, and those without one whose gateway one of its boards uses.
+        The organization's agents: those on its boards, and those without one that stand for its gateways.
         """
-        gateways = {
-            board.get("gateway_id") for board in self.tables["boards"] if board["organization_id"] == self.number
-        }
+        gateways = {row["id"] for row in self.tables["gateways"] if row["organization_id"] == self.number}
         return [
             agent
             for agent in self.tables["agents"]
             if agent["board_id"] in boards or (agent["board_id"] is None and agent.get("gateway_id") in gateways)
         ]
 
-    def _name(self, agents: Iterable[Row]) -> None:
+    async def _name(self, agents: list[Row]) -> None:
         """
-        Give every agent a name of its own: there names were unique on a board, here they are in the organization.
+        Give every agent a name of its own: there names were unique on a board, here they are in the organization. Who
+        is here already keeps the name it has here.
         """
         boards = {board["id"]: board["name"] for board in self.tables["boards"]}
         taken: set[str] = set()
-        for agent in agents:
-            name = wanted = str(agent["name"]).strip()[:100] or "agent"
-            if name_key(name) in taken:
-                name = f"{wanted[:60]} ({str(boards.get(agent['board_id'], 'main'))[:30]})"
-            while name_key(name) in taken:
-                name = f"{wanted[:60]} ({str(agent['id'])[:8]})"
-            if name != wanted:
-                self.taker.report.change("agents", agent["id"], "its name belongs to another; it has a longer one")
-            taken.add(name_key(name))
-            self.names[agent["id"]] = name
+        async with self.taker.ports.unit(self.principal) as unit:
+            for agent in agents:
+                if (known := await found(unit.agents, agent["id"])) is not None:
+                    self.names[agent["id"]] = known.name
+                    taken.add(name_key(known.name))
+            for agent in (agent for agent in agents if agent["id"] not in self.names):
+                wanted = str(agent["name"]).strip()[:100] or "agent"
+                longer = f"{wanted[:60]} ({str(boards.get(agent['board_id'], 'main'))[:30]})"
+                for name in (wanted, longer, f"{wanted[:60]} ({agent['id']})"):
+                    if name_key(name) not in taken and await unit.agents.find(name) is None:
+                        break
+                if name != wanted:
+                    self.taker.report.change("agents", agent["id"], "its name belongs to another; it has a longer one")
+                taken.add(name_key(name))
+                self.names[agent["id"]] = name
 
     def _in_order(self, tasks: list[Row]) -> list[Row]:
         """
@@ -275,16 +316,9 @@ class Source:
                     path.append((below, iter(list(self.depends[below]))))
         return [known[id] for id in done]
 
-    def _drawn(self, kind: str) -> Any:
-        async def finish(entity: Any) -> Any:
-            (number,) = await self.taker.ports.numbers.draw((self.organization, kind))
-            return evolve(entity, number=number)
-
-        return finish
-
-    async def _ticketed(self, task: Task) -> Task:
+    async def _ticketed(self, task: Task) -> tuple[Task, None]:
         number, ticket = await self.taker.ports.numbers.draw((self.organization, "task"), (task.board, "ticket"))
-        return evolve(task, number=TaskNumber(number), ticket=ticket)
+        return evolve(task, number=TaskNumber(number), ticket=ticket), None
 
     def group(self, row: Row) -> BoardGroup:
         """
@@ -397,7 +431,7 @@ class Source:
         A task, with its tags, values and dependencies as far as they are here.
         """
         self.taker.must_be_here("board", row["board_id"])
-        agent = self.names.get(row.get("assigned_agent_id"))  # type: ignore[arg-type]
+        agent = row.get("assigned_agent_id") if row.get("assigned_agent_id") in self.taker.here else None
         status = STATUSES[row["status"]]
         creator = self._creator(row)
         updated, started = _moment(row["updated_at"]), _maybe_moment(row.get("in_progress_at"))
@@ -411,7 +445,7 @@ class Source:
             description=self._cut(row, "tasks", "description", 20_000),
             status=Status.ASSIGNED if agent and status is Status.INBOX else status,
             priority=str(row.get("priority") or "medium")[:100],
-            assignee=Assignee(agent, AgentId(row["assigned_agent_id"])) if agent else None,
+            assignee=Assignee(self.names[agent], AgentId(agent)) if agent else None,
             creator=creator,
             creator_name=creator.name[:200],
             due_at=_maybe_moment(row.get("due_at")),
@@ -432,7 +466,7 @@ class Source:
     def _creator(self, row: Row) -> Actor:
         reason = str(row.get("auto_reason") or "")
         lead = reason.removeprefix("lead_agent:")
-        if lead != reason:
+        if lead != reason and IS_UUID.fullmatch(lead):
             id = UUID(lead)
             return Actor("agent", id, self.names.get(id, "lead"))
         user = row.get("created_by_user_id")

@@ -54,6 +54,13 @@ class Report:
         """
         self.skipped.setdefault((table, why), Told()).of(id)
 
+    def leave(self, table: str, why: str, count: int, examples: list[object]) -> None:
+        """
+        All of a table's rows were not taken.
+        """
+        if count:
+            self.skipped[table, why] = Told(count, [str(each) for each in examples[:MOST_EXAMPLES]])
+
     def lines(self) -> Iterator[str]:
         """
         The report as people read it.

@@ -15,14 +15,16 @@ from attrs import define, evolve, field
 from mission_adapters.importing.report import Report
 from mission_core.accounts.importing import RowsImported
 from mission_core.accounts.model import System
-from mission_core.errors import Conflict, Invalid, NotFound, Refusal
+from mission_core.errors import Conflict, Invalid, NotFound, Refusal, StaleWrite
 from mission_core.ids import OrganizationId
 from mission_core.ports import Ports, UnitOfWork
 
 BATCH: Final = 100
 Make = Callable[[], Any]
 Into = Callable[[UnitOfWork], Any]
-Finish = Callable[[Any], Awaitable[Any]]
+Finish = Callable[[Any], Awaitable[tuple[Any, str | None]]]
+WRONG: Final = (Invalid, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError)
+"""What is raised where something cannot be made of a row."""
 
 
 @define
@@ -59,7 +61,8 @@ class Taker:
             rows: The id of each row in its own system, and what makes its entity.
             numbered: The kind of number the entities have. One whose number is taken gets a new one.
             highest: The highest number there; new ones are given out beyond it.
-            finish: What else an entity needs once it is known to be new, such as numbers it never had.
+            finish: What else an entity needs once it is known to be new, such as numbers it never had; and what the
+                report is to say of that, if anything.
         """
         if numbered is not None:
             await self.ports.numbers.reach((self.organization, numbered, highest))
@@ -72,8 +75,21 @@ class Taker:
                 for each in made:
                     try:
                         await self._keep(table, into, [each], numbered, finish)
+                    except StaleWrite:
+                        self.report.skip(table, each[0], "its id is there already, in another organization")
                     except Conflict as refusal:
                         self.report.skip(table, each[0], str(refusal) or "it would be there twice")
+
+    def drawn(self, kind: str) -> Finish:
+        """
+        What gives entities the numbers of a kind that they never had.
+        """
+
+        async def finish(entity: Any) -> tuple[Any, None]:
+            (number,) = await self.ports.numbers.draw((self.organization, kind))
+            return evolve(entity, number=number), None
+
+        return finish
 
     def must_be_here(self, what: str, id: UUID) -> None:
         """
@@ -86,8 +102,8 @@ class Taker:
     def _made(self, table: str, id: object, make: Make) -> tuple[object, Any] | None:
         try:
             entity = make()
-        except (Invalid, ValueError, TypeError, KeyError, OverflowError, OSError) as reason:
-            self.report.skip(table, id, _said(reason))
+        except WRONG as reason:
+            self.report.skip(table, id, said(reason))
             return None
         return None if entity is None else (id, entity)
 
@@ -99,16 +115,18 @@ class Taker:
         numbered: str | None,
         finish: Finish | None,
     ) -> None:
-        taken, renumbered = 0, []
+        changed: list[tuple[object, str]] = []
         async with self.ports.unit(self.principal) as unit:
-            fresh = [each for each in made if await _found(into(unit), each[1].id) is None]
+            fresh = [each for each in made if await found(into(unit), each[1].id) is None]
             for id, entity in fresh:
-                if numbered is not None and await _found(into(unit), entity.number) is not None:
+                if numbered is not None and await found(into(unit), entity.number) is not None:
                     (number,) = await self.ports.numbers.draw((self.organization, numbered))
                     entity = evolve(entity, number=number)
-                    renumbered.append(id)
+                    changed.append((id, f"its number belongs to another {numbered}; it has a new one"))
                 if finish is not None:
-                    entity = await finish(entity)
+                    entity, otherwise = await finish(entity)
+                    if otherwise is not None:
+                        changed.append((id, otherwise))
                 into(unit).add(entity)
             taken = len(fresh)
             if taken:
@@ -122,8 +140,8 @@ class Taker:
         self.here.update(entity.id for _, entity in made)
         self.report.taken[table] += taken
         self.report.there[table] += len(made) - taken
-        for id in renumbered:
-            self.report.change(table, id, f"its number belongs to another {numbered}; it has a new one")
+        for id, why in changed:
+            self.report.change(table, id, why)
 
 
 def in_turn(rows: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[object, Make]]:
@@ -134,14 +152,20 @@ def in_turn(rows: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[o
         yield row["id"], partial(make, row)
 
 
-async def _found(repository: Any, key: UUID | int) -> Any:
+async def found(repository: Any, key: UUID | int) -> Any:
+    """
+    What a repository has of this id or number, if it has it.
+    """
     try:
         return await repository.get(key)
     except NotFound:
         return None
 
 
-def _said(reason: Exception) -> str:
+def said(reason: BaseException) -> str:
+    """
+    A reason, as a report tells it.
+    """
     if isinstance(reason, Refusal):
         return str(reason)
     return f"{type(reason).__name__}: {reason}" if isinstance(reason, KeyError) else str(reason)

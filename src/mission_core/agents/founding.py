@@ -21,13 +21,14 @@ DEPLOYMENT: Final = UUID(int=0)
 MAIN_AGENT: Final = "Gateway Agent"
 
 
-async def found_organization(ports: Ports, slug: str = "default") -> Organization:
+async def found_organization(ports: Ports, slug: str = "default", *, name: str | None = None) -> Organization:
     """
-    The organization with this slug, its general board and its main agent; what is missing of them is made.
+    The organization with this slug, its general board and its main agent; what is missing of them is made. A new one
+    is called *name*, or after its slug.
 
     Any number of processes may do this at once.
     """
-    organization = await ports.credentials.organization(slug) or await _found(ports, slug)
+    organization = await ports.credentials.organization(slug) or await _found(ports, slug, name)
     try:
         await _furnish(ports, organization)
     except (HandleTaken, AgentNameTaken):
@@ -35,14 +36,14 @@ async def found_organization(ports: Ports, slug: str = "default") -> Organizatio
     return organization
 
 
-async def _found(ports: Ports, slug: str) -> Organization:
+async def _found(ports: Ports, slug: str, name: str | None) -> Organization:
     (number,) = await ports.numbers.draw((DEPLOYMENT, "organization"))
     id = OrganizationId(ports.ids.new())
     wanted = Organization(
         id=id,
         number=number,
         slug=slug,
-        name=slug.replace("-", " ").title(),
+        name=name or slug.replace("-", " ").title(),
         gateway=built_in_gateway(id),
         created_at=ports.clock.now(),
     )
