@@ -181,8 +181,10 @@ async def test_a_lead_removes_workers_of_its_own_board(boards, world):
     assert (403, "Board leads cannot delete lead agents") == refusal(
         await boards.call("DELETE", f"{below}/{own['id']}", agent=lead)
     )
-    for agent in (main, far):
-        assert 404 == (await boards.call("DELETE", f"{below}/{agent.id}", agent=lead)).status
+    assert (403, "Board leads cannot delete gateway main agents") == refusal(
+        await boards.call("DELETE", f"{below}/{main.id}", agent=lead)
+    )
+    assert 404 == (await boards.call("DELETE", f"{below}/{far.id}", agent=lead)).status
     assert 403 == (await boards.call("DELETE", f"{below}/{ada['id']}", agent=ada["agent_token"])).status
     for id in (ada["id"], uuid4()):
         assert {"ok": True} == await boards.got("DELETE", f"{below}/{id}", agent=lead)

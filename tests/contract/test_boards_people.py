@@ -34,6 +34,14 @@ async def test_a_profile_keeps_what_is_named(boards):
     assert me == await boards.got("GET", ME)
 
 
+async def test_a_name_that_is_taken_away_twice_comes_back_twice(boards):
+    """
+    Also where the second change changes nothing.
+    """
+    for _ in range(2):
+        assert "Local User" == (await boards.got("PATCH", ME, {"name": None}))["name"]
+
+
 async def test_a_profile_that_changed_meanwhile_is_left_alone(boards):
     """
     `If-Match` names the version that was seen.

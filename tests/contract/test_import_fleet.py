@@ -21,6 +21,7 @@ from mission_adapters.importing.report import Report
 from mission_adapters.importing.taking import Taker
 from mission_core.accounts.model import System
 from mission_core.accounts.settings import SETTINGS
+from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.founding import found_organization
 from mission_core.boards.groups import GROUPS, BoardGroup
 from mission_core.boards.staff import STAFF
@@ -324,6 +325,35 @@ async def test_who_is_assigned_and_what_is_set_go_along(ports: Any, slug: str, f
     assert ("general.site_name", "Harbour", "boss") == (setting.key, setting.value, setting.updated_by)
     assert (1, 1) == (first["taken"]["project_agent_assignments"], second["there"]["settings"])
     assert "assigned" in next(e["why"] for e in first["skipped"] if e["table"] == "project_agent_assignments")
+
+
+async def test_a_tools_connection_goes_along(ports: Any, slug: str, file: Path) -> None:
+    """
+    Under the id that the tool knows, live if it was; not without its agent.
+    """
+    live, ended = uuid4(), uuid4()
+    changed(
+        file,
+        "CREATE TABLE direct_connections (id INTEGER PRIMARY KEY, agent_id INTEGER, tool_name TEXT, tool_version TEXT,"
+        " connection_id TEXT, status TEXT, last_heartbeat INTEGER, metadata TEXT, created_at INTEGER,"
+        " updated_at INTEGER, workspace_id INTEGER)",
+        f"""INSERT INTO direct_connections VALUES
+        (5, 9, 'cli', '1.0', '{live}', 'connected', {AT}, '{{"a": 1}}', {AT}, {AT}, 7),
+        (6, 9, 'cli', NULL, '{ended}', 'disconnected', NULL, NULL, {AT}, {AT}, 7),
+        (7, 2, 'cli', NULL, '{uuid4()}', 'connected', NULL, NULL, {AT}, {AT}, 7)""",
+    )
+    told = (await import_fleet(ports, file)).plain()
+    me = await owner(ports, slug)
+    one, two = [await ports.reads.rows.get(me, CONNECTIONS, id) for id in (live, ended)]
+
+    assert (5, "cli", "1.0", '{"a":1}', AT) == (
+        one.number, one.tool_name, one.tool_version, one.metadata, one.last_heartbeat_at.timestamp(),
+    )  # fmt: skip
+    assert (one.agent, None) == (one.live_for, two.live_for)
+    assert (2, ["7"]) == (
+        told["taken"]["direct_connections"],
+        [e for each in told["skipped"] if each["table"] == "direct_connections" for e in each["examples"]],
+    )
 
 
 async def test_tables_that_nobody_knows_are_told_too(ports: Any, file: Path) -> None:

@@ -27,6 +27,7 @@ from mission_adapters.importing.fleet_rows import SOURCE, Maker
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
 from mission_adapters.importing.taking import WRONG, Finish, Into, Taker, in_turn, said
 from mission_core.accounts.settings import SETTINGS
+from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.founding import found_organization
 from mission_core.boards.model import GENERAL, Board
 from mission_core.boards.staff import STAFF
@@ -42,8 +43,11 @@ from mission_core.tasks.queries import TaskFilter
 from mission_core.values import Page
 
 TAKEN: Final = frozenset(
-    {"workspaces", "projects", "project_agent_assignments", "agents", "agent_api_keys", "tasks", "comments", "settings"}
-)
+    {
+        "workspaces", "projects", "project_agent_assignments", "agents", "agent_api_keys", "direct_connections",
+        "tasks", "comments", "settings",
+    }
+)  # fmt: skip
 LOGGED: Final = "the log here begins with the import; what was before stays readable in the file"
 ANEW: Final = "people sign in anew; set up the first admin after the import"
 LATER: Final = {
@@ -104,12 +108,15 @@ class Workspace:
 
     async def take(self) -> None:
         """
-        Take it in: projects, agents and their keys, tasks and what was said about them, and settings.
+        Take it in: projects, agents, their keys and tools, tasks and what was said about them, and settings.
         """
         await self._make_way()
         await self._take_projects()
         await self._take("agents", lambda unit: unit.agents, self.make.agent, "agent")
         await self._take("agent_api_keys", lambda unit: unit.keys, self.make.key, "key")
+        await self._take(
+            "direct_connections", lambda unit: unit.rows(CONNECTIONS), self.make.connection, "connection"
+        )
         staff = in_turn(self.source.rows("project_agent_assignments"), self.make.assignment)
         await self.taker.take(
             "project_agent_assignments", lambda unit: unit.rows(STAFF), staff, finish=self.taker.drawn("assignment")

@@ -21,6 +21,7 @@ from mission_adapters.importing.fleet_file import (
 from mission_adapters.importing.taking import Taker
 from mission_core.accounts.model import SCOPES, ApiKey
 from mission_core.accounts.settings import LONGEST_VALUE, Setting
+from mission_core.agents.connections import Connection
 from mission_core.agents.model import Agent, Presence
 from mission_core.boards.model import GENERAL, Board, BoardStatus, handle_from, prefix_from
 from mission_core.boards.staff import MEMBER, Assignment
@@ -36,6 +37,8 @@ from mission_core.ids import (
     BoardNumber,
     CommentId,
     CommentNumber,
+    ConnectionId,
+    ConnectionNumber,
     OrganizationId,
     SettingId,
     TaskId,
@@ -158,6 +161,27 @@ class Maker:
             expires_at=maybe_moment_in(row, "expires_at"),
             revoked_at=maybe_moment_in(row, "revoked_at"),
             last_used_at=maybe_moment_in(row, "last_used_at"),
+        )
+
+    def connection(self, row: Row) -> Connection:
+        """
+        A tool's connection for an agent, under the id that the tool knows.
+        """
+        agent = AgentId(self.id("agents", row["agent_id"]))
+        self.taker.must_be_here("agent", agent)
+        created = moment_in(row, "created_at")
+        return Connection(
+            id=ConnectionId(UUID(str(row["connection_id"]))),
+            number=ConnectionNumber(int(row["id"])),
+            organization=self.organization,
+            agent=agent,
+            live_for=agent if row.get("status") == "connected" else None,
+            tool_name=text_in(row, "tool_name", 100),
+            tool_version=self._maybe(row, "direct_connections", "tool_version", 50),
+            metadata=None if row.get("metadata") is None else object_in(row, "metadata"),
+            last_heartbeat_at=maybe_moment_in(row, "last_heartbeat"),
+            created_at=created,
+            updated_at=maybe_moment_in(row, "updated_at") or created,
         )
 
     def task(self, row: Row) -> Task:

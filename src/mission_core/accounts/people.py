@@ -143,7 +143,7 @@ async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile)
             if name != "expects" and value is not ABSENT and value != getattr(before, name)
         }
         if not changes:
-            return before
+            return _complete(before)
         after = evolve(before, **changes, updated_at=now)
         after = people.save(after) if kept else people.add(evolve(after, version=1))
         unit.record(ProfileUpdated(person=after.id, changed=tuple(sorted(changes)), at=now))

@@ -184,15 +184,16 @@ async def delete_board_agent(request: Request) -> Response:
     """
     board = await lead_in(request)
     id = AgentId(path_id(request, "agent_id"))
-    try:
-        row = await ports_of(request).reads.agents.get(principal_of(request), id)
-    except AgentNotFound:
-        return json_of({"ok": True})
-    except BoardDenied:
-        raise AgentNotFound from None  # beyond its own board a lead sees nobody
-    if row.board != board.bytes:
+    async with ports_of(request).unit(principal_of(request)) as unit:
+        try:
+            agent = await unit.agents.anywhere(id)
+        except AgentNotFound:
+            return json_of({"ok": True})
+    if agent.board is None:
+        raise Refused("Board leads cannot delete gateway main agents")
+    if agent.board != board:
         raise AgentNotFound
-    if row.lead:
+    if agent.lead:
         raise Refused("Board leads cannot delete lead agents")
     return await _removed(request, id)
 
