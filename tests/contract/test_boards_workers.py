@@ -66,6 +66,40 @@ async def test_what_a_worker_finishes_is_its_own(boards, team):
     assert ("done", team.bob.id) == stands(await team.bob.does(await boards.task(), status="done"))[:2]
 
 
+async def runs_of(boards, task):
+    return [each["state"] for each in (await boards.got("GET", f"{boards.tasks}/{task['id']}/runs"))["items"]]
+
+
+async def test_what_a_worker_begins_is_under_a_lease_until_it_says_more(boards, team):
+    task = await started(boards, team)
+    begun = await runs_of(boards, task)
+    await team.ada.does(task, status="review")
+    submitted = await runs_of(boards, task)
+    await team.lea.does(task, status="inbox")
+    await team.ada.does(task, status="in_progress")
+    await team.lea.does(task, assigned_agent_id=team.bob.id)
+
+    assert [["leased"], ["completed"], ["revoked", "completed"]] == [begun, submitted, await runs_of(boards, task)]
+    assert ("in_progress", team.bob.id) == stands(await listed(boards, task))[:2]
+
+
+async def test_a_worker_that_was_silent_for_long_still_brings_its_work_to_review(boards, team, clock):
+    task = await started(boards, team)
+    clock.advance(minutes=11)
+
+    assert ("review", team.lea.id, False) == stands(await team.ada.does(task, status="review"))
+    assert ("inbox", team.ada.id, False) == stands(await team.lea.does(task, status="inbox"))
+
+
+async def test_a_worker_that_was_silent_for_long_loses_its_work_to_who_takes_it(boards, team, clock):
+    task = await started(boards, team)
+    clock.advance(minutes=11)
+    claimed = await boards.got("POST", f"{boards.agent_tasks}/claim", {}, agent=team.bob.token)
+
+    assert task["id"] == claimed["task"]["id"]
+    assert (403, NOT_YOURS) == await team.ada.refused(task, status="review")
+
+
 async def test_a_worker_leaves_other_ones_tasks_where_they_are(boards, team):
     task = await started(boards, team)
     for status in ("inbox", "review", "done"):

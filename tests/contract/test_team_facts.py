@@ -17,6 +17,8 @@ async def test_the_log_tells_who_moved_what_from_where_to_where(boards, team, wo
     hands = await told(world, "task.assigned")
 
     assert ["ada", "ada", "lea"] == [name for _, name, _ in moves]
+    for part in ('"was":"inbox"', '"title":"Ship it"', f'"board":"{boards.board}"', '"by":"ada"'):
+        assert part in moves[0][2]
     for (_, _, payload), was, status in zip(moves[1:], ("in_progress", "review"), ("review", "assigned"), strict=True):
         for part in (f'"was":"{was}"', f'"status":"{status}"', '"title":"Ship it"', f'"board":"{boards.board}"'):
             assert part in payload

@@ -148,6 +148,9 @@ class TaskClaimed(Fact):
     about = "task"
 
     task: TaskId
+    board: BoardId
+    title: str
+    was: Status
     run: RunId
     fence: int
     attempt: int

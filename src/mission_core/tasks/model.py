@@ -390,10 +390,10 @@ class Task:
         The task in progress under a new lease, with the next fence and attempt.
         """
         moved, _ = self.move(Status.IN_PROGRESS, at=at)
-        return moved.leased(id=id, by=by, actor=actor, holder=holder, terms=terms, at=at)
+        return moved.leased(id=id, was=self.status, by=by, actor=actor, holder=holder, terms=terms, at=at)
 
     def leased(
-        self, *, id: RunId, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
+        self, *, id: RunId, was: Status, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
     ) -> tuple[Task, Run, TaskClaimed]:
         """
         The task, in progress already, under a new lease, with the next fence and attempt.
@@ -417,7 +417,11 @@ class Task:
             from_queue=self.assignee is None,
         )
         taken = evolve(self, assignee=by, fence=fence, attempts=attempt, run=id, not_before=None)
-        return taken, run, TaskClaimed(task=self.id, run=id, fence=fence, attempt=attempt, by=by.name, at=at)
+        claimed = TaskClaimed(
+            task=self.id, board=self.board, title=self.title, was=was, run=id, fence=fence, attempt=attempt,
+            by=by.name, at=at,
+        )  # fmt: skip
+        return taken, run, claimed
 
     def finish(self, outcome: Outcome, *, passage: Passage, at: datetime) -> tuple[Task, TaskMoved]:
         """

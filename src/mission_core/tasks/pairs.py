@@ -21,7 +21,7 @@ from mission_core.values import name_key
 if TYPE_CHECKING:
     from mission_core.ids import RunId
     from mission_core.tasks.facts import TaskClaimed
-    from mission_core.tasks.model import Task
+    from mission_core.tasks.model import Status, Task
 
 PAIR_TERMS: Final = Terms(term=PAIR_TERM)
 
@@ -61,12 +61,12 @@ class Worker:
         """
         return assignee is not None and assignee.key != self.by.key
 
-    def begin(self, task: Task, *, id: RunId, at: datetime) -> tuple[Task, Run, TaskClaimed]:
+    def begin(self, task: Task, *, id: RunId, was: Status, at: datetime) -> tuple[Task, Run, TaskClaimed]:
         """
         The task, in progress already, under an implicit lease of its pair.
         """
         actor = self.principal.actor
-        return task.leased(id=id, by=self.by, actor=actor, holder=self.pair, terms=PAIR_TERMS, at=at)
+        return task.leased(id=id, was=was, by=self.by, actor=actor, holder=self.pair, terms=PAIR_TERMS, at=at)
 
 
 def worker_of(principal: Principal, agent: str | None = None, instance: str | None = None) -> Worker | None:

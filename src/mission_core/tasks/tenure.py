@@ -173,7 +173,7 @@ class Tenure:
         await _ready(unit, evolve(task, not_before=None), worker, at=self.at)
         begun, _ = task.move(Status.IN_PROGRESS, at=self.at)
         begun = evolve(begun, started_at=self.lapsed.claimed_at)  # to the writer it never stopped
-        taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), at=self.at)
+        taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), was=task.status, at=self.at)
         unit.runs.add(run)
         unit.record(claimed)
         return taken
@@ -236,7 +236,7 @@ class Tenure:
             return after, ()
         await _ready(unit, after, worker, at=self.at)
         begun = evolve(after, assignee=before.assignee)
-        taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), at=self.at)
+        taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), was=before.status, at=self.at)
         unit.runs.add(run)
         return taken, (claimed,)
 
