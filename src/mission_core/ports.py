@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mission_core.events.model import Fact
     from mission_core.events.ports import Log
     from mission_core.kinds import Kind, P, RowReads, Rows
+    from mission_core.reports.conduct import ConductReads
     from mission_core.reports.queries import ReportReads
     from mission_core.tasks.ports import Gates, Runs, Tasks
     from mission_core.tasks.queries import TaskReads
@@ -247,6 +248,12 @@ class Reads(Protocol):
     def reports(self) -> ReportReads:
         """
         What reports are made of.
+        """
+
+    @property
+    def conduct(self) -> ConductReads:
+        """
+        What agents did.
         """
 
     async def organization(self, principal: Principal) -> Organization:

@@ -169,6 +169,19 @@ async def rows(store: SqlStore, text: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await store.session.read(steps)]
 
 
+async def run(store: SqlStore, script: str) -> None:
+    """
+    Run the statements of a script.
+    """
+
+    def steps() -> Steps[None]:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                yield Ask(statement, rows=False)
+
+    await store.session.write(steps)
+
+
 async def cells(store: SqlStore, text: str) -> Counter[tuple[Any, ...]]:
     """
     Kept counts, by what they count.
@@ -204,8 +217,8 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore) -> None:
     assert Counter((row[1], row[2], row[3], int(row[4] is not None)) for row in found) == await cells(
         store, "SELECT board, status, priority, assigned, amount FROM tallies"
     )
-    assert Counter((row[4], row[1], row[2]) for row in found if row[4] is not None) == await cells(
-        store, "SELECT assignee_key, board, status, amount FROM workloads"
+    assert Counter((row[4], row[1], row[2], row[3]) for row in found if row[4] is not None) == await cells(
+        store, "SELECT assignee_key, board, status, priority, amount FROM workloads"
     )
     kept = await cells(store, "SELECT place, what, sum(amount) FROM pulses WHERE slot >= 0 GROUP BY place, what")
     told = await cells(store, "SELECT kind, count(*) FROM events GROUP BY kind")
@@ -239,21 +252,35 @@ async def test_what_was_there_before_it_was_counted_is_counted_by_the_migration(
     begun = "SELECT id, begun_at, done_at FROM tasks ORDER BY id"
     before, tasks = await cells(store, HOURS), await rows(store, begun)
     name = f"signals.{store.session.dialect}.sql"
-    undo = "DROP TABLE pulses;\nDROP INDEX ix_tasks_done;\n"
+    undo = "DROP TABLE pulses;\nDROP INDEX ix_tasks_done;\nDROP INDEX ix_tasks_done_by;\n"
     undo += "ALTER TABLE tasks DROP COLUMN begun_at;\nALTER TABLE tasks DROP COLUMN done_at;\n"
 
-    def again() -> Steps[None]:
-        for statement in (undo + (SCRIPTS / name).read_text()).split(";\n"):
-            if statement.strip():
-                yield Ask(statement, rows=False)
-
-    await store.session.write(again)
+    await run(store, undo + (SCRIPTS / name).read_text())
 
     assert tasks == await rows(store, begun)
     assert before == await cells(store, HOURS)
     assert {"inbox", "done", "cycles", "cycle_seconds", "task.claimed", "board.created"} & {
         what for _, _, what in before
     } == {"done", "cycles", "cycle_seconds", "task.claimed", "board.created"}
+
+
+async def test_the_work_of_each_name_is_counted_by_the_migration(store: SqlStore) -> None:
+    """
+    As it is counted from then on.
+    """
+    crowd = await gathered(store)
+    for name in ("a", "b", None):
+        for priority in ("low", "high", "low"):
+            await crowd.do(
+                create_task, CreateTask(title="one", board=crowd.board, assignee=name, priority=priority)
+            )
+    counted = "SELECT assignee_key, board, status, priority, amount FROM workloads"
+    before = await cells(store, counted)
+    made = (SCRIPTS / f"workloads.{store.session.dialect}.sql").read_text()
+    await run(store, made[: made.index("CREATE INDEX")])
+
+    assert 4 == len(before)
+    assert before == await cells(store, counted)
 
 
 async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlStore) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from attrs import define, field
 
@@ -24,11 +25,12 @@ BEGINNING: Final = Verified(0, GENESIS)
 @define
 class MemoryLog:
     """
-    The logs of all organizations.
+    The logs of all organizations. *of_agents* holds what is by an agent or about it.
     """
 
     journal: Journal
     entries: dict[OrganizationId, list[Entry]] = field(factory=dict)
+    of_agents: dict[UUID, list[Entry]] = field(factory=dict)
     heads: dict[OrganizationId, Verified] = field(factory=dict)
     waiting: dict[OrganizationId, set[asyncio.Future[None]]] = field(factory=dict)
 
@@ -44,6 +46,10 @@ class MemoryLog:
             )
             self.journal.note(entries.pop)
             entries.append(entry)
+            for agent in _agents_in(entry):
+                known = self.of_agents.setdefault(agent, [])
+                self.journal.note(known.pop)
+                known.append(entry)
             head = Verified(entry.position, entry.digest)
         self.heads[organization] = head
 
@@ -79,3 +85,8 @@ class MemoryLog:
         for woken in self.waiting.get(organization, ()):
             if not woken.done():
                 woken.set_result(None)
+
+
+def _agents_in(entry: Entry) -> set[UUID]:
+    by = {entry.actor.id} if entry.actor.kind == "agent" and entry.actor.id else set()
+    return by | {entry.subject} if entry.kind.startswith("agent.") else by

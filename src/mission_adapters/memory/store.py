@@ -13,6 +13,7 @@ from mission_adapters.kinds import KIND_OF, KINDS
 from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, UsedKeys
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
+from mission_adapters.memory.conduct_reads import MemoryConductReads
 from mission_adapters.memory.events import MemoryLog
 from mission_adapters.memory.numbers import MemoryNumbers
 from mission_adapters.memory.plain import MemoryRowReads, PlainTable
@@ -31,6 +32,7 @@ from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.errors import StaleWrite
 from mission_core.reports.pulse import counted, places_of
+from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Assignee, Run
 
@@ -56,6 +58,7 @@ class MemoryReads:
     rows: MemoryRowReads
     credentials: MemoryCredentials
     reports: MemoryReportReads
+    conduct: MemoryConductReads
 
     async def organization(self, principal: Principal) -> Organization:
         """
@@ -105,6 +108,7 @@ class MemoryStore:
             MemoryRowReads(self.plain),
             self.credentials,
             MemoryReportReads(boards, agents, tasks, self.pulses),
+            MemoryConductReads(self.log, agents, tasks, self.plain[COMMENTS]),
         )
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:

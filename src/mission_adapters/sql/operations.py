@@ -90,17 +90,13 @@ TASK_OF_RUN: Final = Statement(
     .where(runs.c.id == value("run"), runs.c.organization == value("organization"))
     .with_for_update(of=tasks)
 )
-_under_lease: Final = (
-    select(tasks.c.id)
-    .select_from(runs.join(tasks, tasks.c.run == runs.c.id))
-    .where(runs.c.organization == value("organization"), alive, tasks.c.assignee_key == value("name", str))
-)
+_under_lease: Final = select(runs.c.task).where(runs.c.organization == value("organization"), alive)
 _in_progress: Final = select(tasks.c.id).where(
     tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress
 )
 IN_HAND: Final = Statement(
     select(*TASK)
-    .where(tasks.c.id.in_(union_all(_under_lease, _in_progress)))
+    .where(tasks.c.id.in_(union_all(_under_lease, _in_progress)), tasks.c.assignee_key == value("name", str))
     .order_by(tasks.c.id)
     .limit(value("most", int))
     .with_for_update(of=tasks)

@@ -12,6 +12,7 @@ from sqlalchemy import literal_column, select
 from mission_adapters.sql.accounts import organization_of
 from mission_adapters.sql.agent_reads import SqlAgentReads
 from mission_adapters.sql.board_reads import SqlBoardReads
+from mission_adapters.sql.conduct_reads import SqlConductReads
 from mission_adapters.sql.once import used_key
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.report_reads import SqlReportReads
@@ -41,6 +42,7 @@ class SqlReads:
     boards: SqlBoardReads = field(init=False)
     rows: SqlRowReads = field(init=False)
     reports: SqlReportReads = field(init=False)
+    conduct: SqlConductReads = field(init=False)
 
     @tasks.default
     def _tasks(self) -> SqlTaskReads:
@@ -61,6 +63,10 @@ class SqlReads:
     @reports.default
     def _reports(self) -> SqlReportReads:
         return SqlReportReads(self.session)
+
+    @conduct.default
+    def _conduct(self) -> SqlConductReads:
+        return SqlConductReads(self.session)
 
     async def organization(self, principal: Principal) -> Organization:
         """

@@ -46,7 +46,7 @@ QUEUE: Final = Statement(
 UNCOUNT: Final = Statement(
     delete(workloads).where(workloads.c.organization == _own, workloads.c.assignee_key.in_([_was, _now]))
 )
-_cell: Final = tuple(tasks.c[name] for name in ("organization", "assignee_key", "board", "status"))
+_cell: Final = tuple(tasks.c[name] for name in ("organization", "assignee_key", "board", "status", "priority"))
 COUNT: Final = Statement(
     insert(workloads).from_select(
         [column.name for column in workloads.c], select(*_cell, func.count()).where(*_either).group_by(*_cell)

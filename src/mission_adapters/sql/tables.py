@@ -21,6 +21,8 @@ UNBLOCKED: Final = "open_dependencies = 0"
 IN_PROGRESS: Final = "status = 'in_progress'"
 UNDER_WAY: Final = "status IN ('assigned', 'in_progress')"
 DONE: Final = "done_at IS NOT NULL"
+BY_AGENTS: Final = "actor_kind = 'agent'"
+ABOUT_AGENTS: Final = "kind >= 'agent.' AND kind < 'agent/'"
 ALIVE: Final = "state IN ('leased', 'suspended')"
 
 organizations = table(
@@ -60,6 +62,21 @@ events = table(
     key=("organization", "position"),
     narrow=True,
 )
+
+Index(
+    "ix_events_by_agents",
+    *(events.c[name] for name in ("organization", "actor_id", "at", "position")),
+    sqlite_where=text(BY_AGENTS),
+    postgresql_where=text(BY_AGENTS),
+)
+Index(
+    "ix_events_about_agents",
+    *(events.c[name] for name in ("organization", "subject", "at", "position")),
+    sqlite_where=text(ABOUT_AGENTS),
+    postgresql_where=text(ABOUT_AGENTS),
+)
+by_agents: ColumnElement[bool] = literal_column(BY_AGENTS.replace("actor_kind", "events.actor_kind"))
+about_agents: ColumnElement[bool] = literal_column(ABOUT_AGENTS.replace("kind", "events.kind"))
 
 numbers = table(
     "numbers",
@@ -258,6 +275,13 @@ Index(
     sqlite_where=text(IN_PROGRESS),
     postgresql_where=text(IN_PROGRESS),
 )
+Index(
+    "ix_tasks_done_by",
+    *(tasks.c[name] for name in ("organization", "assignee_key", "done_at")),
+    sqlite_where=text(DONE),
+    postgresql_where=text(DONE),
+)
+done: ColumnElement[bool] = literal_column(DONE.replace("done_at", "tasks.done_at"))
 in_progress: ColumnElement[bool] = literal_column(IN_PROGRESS.replace("status", "tasks.status"))
 under_way: ColumnElement[bool] = literal_column(UNDER_WAY.replace("status", "tasks.status"))
 
@@ -332,8 +356,9 @@ workloads = table(
     must("assignee_key", TEXT),
     must("board", ID),
     must("status", TEXT),
+    must("priority", TEXT),
     must("amount", INTEGER),
-    key=("organization", "assignee_key", "board", "status"),
+    key=("organization", "assignee_key", "board", "status", "priority"),
     narrow=True,
 )
 

@@ -35,7 +35,7 @@ def load_of(task: Task) -> Cell | None:
     """
     if task.assignee is None:
         return None
-    return task.organization.bytes, task.assignee.key, task.board.bytes, task.status.value
+    return task.organization.bytes, task.assignee.key, task.board.bytes, task.status.value, task.priority
 
 
 COUNTED: Final[tuple[tuple[Table, Callable[[Task], Cell | None]], ...]] = ((tallies, cell_of), (workloads, load_of))

@@ -100,7 +100,7 @@ OF_TASKS: Final[dict[str, Filter]] = COMMON | {
     "nobody": lambda _: tasks.c.assignee_key.is_(None),
 }
 OF_TALLIES: Final[dict[str, Filter]] = COMMON | {"nobody": lambda _: tallies.c.assigned == 0}
-OF_WORKLOADS: Final[dict[str, Filter]] = {name: each for name, each in COMMON.items() if name != "priority"} | {
+OF_WORKLOADS: Final[dict[str, Filter]] = COMMON | {
     "name": lambda _: workloads.c.assignee_key == value("name", str),
     "agent": lambda _: workloads.c.assignee_key == _name_of_agent(),
 }

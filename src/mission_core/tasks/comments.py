@@ -64,6 +64,6 @@ COMMENTS: Final = Kind(
     entity=Comment,
     name="comments",
     missing=CommentNotFound,
-    found_by=(("task",),),
+    found_by=(("task",), ("author_id",)),
     goes_with={"task": Task},
 )

@@ -11,6 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from mission_core.events.model import Entry
+    from mission_core.values import JsonText
 
 Data = Mapping[str, Any]
 
@@ -100,12 +101,26 @@ WORDINGS: Final = {
 
 def activity_of(entry: Entry, *, title: str | None = None) -> Activity:
     """
-    The entry as an activity, with the *title* of its task where that is known and the entry does not tell it. A kind
-    without words of its own is called by its name.
+    The entry as an activity, with the *title* of its task where that is known and the entry does not tell it.
     """
-    data: Data | None = None if entry.payload is None else msgspec.json.decode(entry.payload)
-    worded = WORDINGS.get(entry.kind)
+    return told(entry.kind, entry.payload, title=title)
+
+
+def told(kind: str, payload: JsonText | None, *, title: str | None = None) -> Activity:
+    """
+    What an entry of this kind tells as an activity. A kind without words of its own is called by its name.
+    """
+    data: Data | None = None if payload is None else msgspec.json.decode(payload)
+    worded = WORDINGS.get(kind)
     if worded is None:
-        subject, _, what = entry.kind.partition(".")
-        return Activity(entry.kind.replace(".", "_"), subject, f"{subject} {what}".replace("_", " "), data)
+        subject, _, what = kind.partition(".")
+        return Activity(type_of(kind), subject, f"{subject} {what}".replace("_", " "), data)
     return Activity(worded.type, worded.entity, worded.description({"title": title, **(data or {})}), data)
+
+
+def type_of(kind: str) -> str:
+    """
+    What entries of this kind are called as activities.
+    """
+    worded = WORDINGS.get(kind)
+    return kind.replace(".", "_") if worded is None else worded.type

@@ -1,0 +1,130 @@
+"""
+Reading in memory what agents did.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mission_adapters.memory.tables import granted
+from mission_core.reports.conduct import IF_REGISTERED, IN_ITS_NAME, REGISTERED, Amount, Deed, DoneTask, Said, Work
+from mission_core.reports.pulse import hour_of
+from mission_core.reports.queries import Standing
+from mission_core.tasks.comments import Comment
+from mission_core.values import canonical, micros, name_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from mission_adapters.memory.agents import AgentTable
+    from mission_adapters.memory.events import MemoryLog
+    from mission_adapters.memory.plain import PlainTable
+    from mission_adapters.memory.tasks import TaskTable
+    from mission_core.accounts.model import Principal
+    from mission_core.events.model import Entry
+    from mission_core.ids import AgentId
+
+
+@frozen
+class MemoryConductReads:
+    """
+    Reads what agents did.
+    """
+
+    log: MemoryLog
+    agents: AgentTable
+    tasks: TaskTable
+    comments: PlainTable[Comment]
+
+    async def deeds(
+        self,
+        principal: Principal,
+        agent: AgentId,
+        *,
+        since: datetime,
+        kinds: tuple[str, ...] | None = None,
+        limit: int,
+    ) -> list[Deed]:
+        """
+        The last entries that are the agent's.
+        """
+        own = (each for each in self._of(principal, agent, since) if _is_own(each, agent))
+        return [self._deed(each) for each in own if kinds is None or each.kind in kinds][:limit]
+
+    async def told(self, principal: Principal, agent: AgentId, *, since: datetime, limit: int) -> list[Deed]:
+        """
+        The last entries about the agent, and about other agents by it.
+        """
+        found = (each for each in self._of(principal, agent, since) if each.kind.startswith("agent."))
+        return [self._deed(each) for each in found][:limit]
+
+    async def amounts(
+        self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime
+    ) -> list[Amount]:
+        """
+        How many entries are the agent's, by kind and hour.
+        """
+        own = (each for each in self._of(principal, agent, since) if _is_own(each, agent))
+        counted = Counter((each.at >= split, hour_of(each.at), each.kind) for each in own)
+        return [Amount(*cell, amount) for cell, amount in counted.items()]
+
+    async def work(
+        self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int
+    ) -> Work:
+        """
+        How the tasks of a name stand, and which were done since then.
+        """
+        named = self.tasks.each(self.tasks.of_name.of((principal.organization, name_key(name))))
+        tasks = [task for task in named if granted(principal, task.board)]
+        standing = Counter((task.status.value, task.priority) for task in tasks)
+        done = [(task.done_at, task) for task in tasks if task.done_at is not None and task.done_at >= since]
+        late = sorted((each for each in done if each[0] >= split), key=lambda each: each[0], reverse=True)
+        return Work(
+            [Standing(*cell, amount) for cell, amount in standing.items()],
+            len(done) - len(late),
+            len(late),
+            [DoneTask(task.number, task.title, task.priority, micros(task.updated_at)) for _, task in late[:latest]],
+        )
+
+    async def said(
+        self, principal: Principal, agent: AgentId, *, since: datetime, limit: int
+    ) -> tuple[list[Said], int]:
+        """
+        The agent's last comments, and how many it ever made.
+        """
+        ever = self.comments.matching(principal, {"author_id": agent})
+        last = [self._said(each) for each in reversed(ever) if each.created_at >= since]
+        return last[:limit], len(ever)
+
+    def _said(self, comment: Comment) -> Said:
+        task = self.tasks.rows[comment.task]
+        return Said(
+            comment.number, task.number, task.title, comment.content, canonical(comment.mentions),
+            micros(comment.created_at),
+        )  # fmt: skip
+
+    def _of(self, principal: Principal, agent: AgentId, since: datetime) -> Iterator[Entry]:
+        """
+        What is by the agent or about it, the latest first.
+        """
+        entries = self.log.of_agents.get(agent, [])
+        own = (each for each in entries if each.organization == principal.organization and each.at >= since)
+        return iter(sorted(own, key=lambda each: (each.at, each.position), reverse=True))
+
+    def _deed(self, entry: Entry) -> Deed:
+        task, agent = self.tasks.rows.get(entry.subject), self.agents.rows.get(entry.subject)
+        about = task or agent
+        return Deed(
+            entry.position, entry.kind, micros(entry.at), about.number if about else None,
+            task.title if task else None, entry.payload,
+        )  # fmt: skip
+
+
+def _is_own(entry: Entry, agent: AgentId) -> bool:
+    if entry.actor.id == agent or entry.kind in IN_ITS_NAME:
+        return True
+    return entry.kind == IF_REGISTERED and REGISTERED in (entry.payload or "")

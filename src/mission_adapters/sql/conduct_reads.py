@@ -1,0 +1,227 @@
+"""
+Reading what agents did.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Executable, Select, and_, case, cast, func, or_, select, union_all
+
+from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.plain import SHELVES
+from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.statements import Statement, Texts, among, shaped, value
+from mission_adapters.sql.tables import about_agents, agents, by_agents, done, events, tasks, workloads
+from mission_core.accounts.model import board_of
+from mission_core.reports.conduct import IF_REGISTERED, IN_ITS_NAME, REGISTERED, Amount, Deed, DoneTask, Said, Work
+from mission_core.reports.pulse import HOUR
+from mission_core.reports.queries import Standing
+from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.model import Status
+from mission_core.values import micros, name_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.accounts.model import Principal
+    from mission_core.ids import AgentId
+
+Given = dict[str, Any]
+_own: Final = value("organization")
+_agent: Final = value("agent")
+_since: Final = events.c.at >= value("since", int)
+_by: Final = (events.c.organization == _own, by_agents, events.c.actor_id == _agent, _since)
+_about: Final = (events.c.organization == _own, about_agents, events.c.subject == _agent, _since)
+_by_others: Final = or_(events.c.actor_id.is_(None), events.c.actor_id != _agent)
+_in_its_name: Final = or_(
+    events.c.kind.in_(IN_ITS_NAME),
+    and_(events.c.kind == IF_REGISTERED, events.c.payload.contains(REGISTERED, autoescape=True)),
+)
+ENTRY: Final = tuple(events.c[name] for name in ("position", "kind", "at", "subject", "payload"))
+
+
+def _entries(*columns: Any) -> tuple[Select[Any], Select[Any]]:
+    """
+    Entries by the agent, and entries about it by others.
+    """
+    return select(*columns).where(*_by), select(*columns).where(*_about, _by_others)
+
+
+@shaped
+def _last(told: bool, kinds: bool) -> Executable:
+    own, others = _entries(*ENTRY)
+    if told:
+        own = own.where(func.substr(events.c.kind, 1, 6) == "agent.")  # a range would look like the other index
+    else:
+        others = others.where(_in_its_name)
+    ends = []
+    for nth, part in enumerate((own, others)):
+        part = part.where(among(events.c.kind, "kinds", Texts())) if kinds else part
+        part = part.order_by(events.c.at.desc(), events.c.position.desc()).limit(value("most", int))
+        ends.append(select(part.subquery(f"end{nth}")))
+    found = union_all(*ends).subquery("entry")
+    latest = (found.c.at.desc(), found.c.position.desc())
+    last = select(found).order_by(*latest).limit(value("most", int)).subquery("last")
+    task = _of(tasks, tasks.c.number, last.c.subject)
+    agent = _of(agents, agents.c.number, last.c.subject)
+    title = _of(tasks, tasks.c.title, last.c.subject)
+    shown = (last.c.position, last.c.kind, last.c.at, func.coalesce(task, agent), title, last.c.payload)
+    return select(*shown).order_by(last.c.at.desc(), last.c.position.desc())
+
+
+def _of(table: Any, column: ColumnElement[Any], subject: ColumnElement[Any]) -> Any:
+    return select(column).where(table.c.id == subject).scalar_subquery()
+
+
+def _amounts() -> Executable:
+    own, others = _entries(events.c.at, events.c.kind)
+    found = union_all(own, others.where(_in_its_name)).subquery("entry")
+    late = case((found.c.at >= value("split", int), 1), else_=0).label("late")
+    hour: Any = (found.c.at // HOUR).label("hour")
+    return select(late, hour, found.c.kind, func.count()).group_by(late, hour, found.c.kind)
+
+
+AMOUNTS: Final = Statement(_amounts())
+
+
+def _confined(found: Select[Any], table: Any, confined: bool) -> Select[Any]:
+    return found.where(table.c.board == value("own_board")) if confined else found
+
+
+@shaped
+def _standing(confined: bool) -> Executable:
+    cell = (workloads.c.status, workloads.c.priority)
+    amount = cast(func.sum(workloads.c.amount), INTEGER)
+    of_name = (workloads.c.organization == _own, workloads.c.assignee_key == value("name", str))
+    found = select(*cell, amount).where(*of_name)
+    return _confined(found, workloads, confined).group_by(*cell).having(func.sum(workloads.c.amount) > 0)
+
+
+def _done(*columns: Any) -> Select[Any]:
+    return select(*columns).where(
+        tasks.c.organization == _own,
+        tasks.c.assignee_key == value("name", str),
+        done,
+        tasks.c.done_at >= value("since", int),
+        tasks.c.status == Status.DONE.value,
+    )
+
+
+@shaped
+def _completed(confined: bool) -> Executable:
+    after = func.coalesce(func.sum(case((tasks.c.done_at >= value("split", int), 1), else_=0)), 0)
+    return _confined(_done(func.count(), cast(after, INTEGER)), tasks, confined)
+
+
+@shaped
+def _latest(confined: bool) -> Executable:
+    found = _done(tasks.c.number, tasks.c.title, tasks.c.priority, tasks.c.updated_at)
+    return _confined(found, tasks, confined).order_by(tasks.c.done_at.desc()).limit(value("most", int))
+
+
+_comments: Final = SHELVES[COMMENTS].table
+_of_author: Final = (_comments.c.organization == _own, _comments.c.author_id == _agent)
+SAID: Final = Statement(
+    select(
+        _comments.c.number, tasks.c.number, tasks.c.title, _comments.c.content, _comments.c.mentions,
+        _comments.c.created_at,
+    )
+    .join(tasks, tasks.c.id == _comments.c.task)
+    .where(*_of_author, _comments.c.created_at >= value("since", int))
+    .order_by(_comments.c.number.desc())
+    .limit(value("most", int))
+)  # fmt: skip
+EVER_SAID: Final = Statement(select(func.count()).select_from(_comments).where(*_of_author))
+
+
+@frozen
+class SqlConductReads:
+    """
+    Reads what agents did.
+    """
+
+    session: Session
+
+    async def deeds(
+        self,
+        principal: Principal,
+        agent: AgentId,
+        *,
+        since: datetime,
+        kinds: tuple[str, ...] | None = None,
+        limit: int,
+    ) -> list[Deed]:
+        """
+        The last entries that are the agent's.
+        """
+        given: Given = {} if kinds is None else {"kinds": kinds}
+        rows = await self._rows(
+            _last(False, kinds is not None), principal, agent=agent.bytes, since=micros(since), most=limit, **given
+        )
+        return [Deed._make(row) for row in rows]
+
+    async def told(self, principal: Principal, agent: AgentId, *, since: datetime, limit: int) -> list[Deed]:
+        """
+        The last entries about the agent, and about other agents by it.
+        """
+        rows = await self._rows(
+            _last(True, False), principal, agent=agent.bytes, since=micros(since), most=limit
+        )
+        return [Deed._make(row) for row in rows]
+
+    async def amounts(
+        self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime
+    ) -> list[Amount]:
+        """
+        How many entries are the agent's, by kind and hour.
+        """
+        rows = await self._rows(AMOUNTS, principal, agent=agent.bytes, since=micros(since), split=micros(split))
+        return [Amount(bool(late), *rest) for late, *rest in rows]
+
+    async def work(
+        self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int
+    ) -> Work:
+        """
+        How the tasks of a name stand, and which were done since then.
+        """
+        dialect, own = self.session.dialect, board_of(principal)
+        given: Given = {"organization": principal.organization.bytes, "name": name_key(name)}
+        if own is not None:
+            given["own_board"] = own.bytes
+        confined = own is not None
+
+        def steps() -> Steps[Work]:
+            standing = yield _standing(confined)(dialect, **given)
+            since_then, split_at = micros(since), micros(split)
+            ((both, after),) = yield _completed(confined)(dialect, **given, since=since_then, split=split_at)
+            last = yield _latest(confined)(dialect, **given, since=split_at, most=latest)
+            cells = [Standing._make(row) for row in standing]
+            return Work(cells, both - after, after, [DoneTask._make(row) for row in last])
+
+        return await self.session.read(steps)
+
+    async def said(
+        self, principal: Principal, agent: AgentId, *, since: datetime, limit: int
+    ) -> tuple[list[Said], int]:
+        """
+        The agent's last comments, and how many it ever made.
+        """
+        dialect, given = self.session.dialect, {"organization": principal.organization.bytes, "agent": agent.bytes}
+
+        def steps() -> Steps[tuple[list[Said], int]]:
+            rows = yield SAID(dialect, **given, since=micros(since), most=limit)
+            ((ever,),) = yield EVER_SAID(dialect, **given)
+            return [Said._make(row) for row in rows], ever
+
+        return await self.session.read(steps)
+
+    async def _rows(self, statement: Statement, principal: Principal, **given: Any) -> list[Any]:
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield statement(dialect, organization=own, **given)
+            return rows
+
+        return await self.session.read(steps)

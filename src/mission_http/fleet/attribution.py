@@ -1,0 +1,166 @@
+"""
+Attribution: who an agent is, and what it did.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.agents.model import AgentNotFound
+from mission_core.ports import Ports
+from mission_core.reports.conduct import IF_REGISTERED, Deed, counted
+from mission_core.tasks.model import Status
+from mission_core.values import EPOCH, name_key
+from mission_http.fleet.access import VIEWER
+from mission_http.fleet.activities import WORDINGS, type_of
+from mission_http.fleet.conduct_payloads import AttributionPayload, ConductQuery
+from mission_http.fleet.looking_back import (
+    Look,
+    Mistakes,
+    NotYourBusiness,
+    activity_of_deed,
+    event_of,
+    hours_of,
+    looked_at,
+    sections_of,
+)
+from mission_http.fleet.wire import SECOND, maybe_seconds, raw, shown_status
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+SECTIONS: Final = ("identity", "audit", "mutations", "cost")
+REFUSAL: Final = "Forbidden: attribution is self-scope by default. Admin can use ?privileged=1 override."
+BAD_HOURS: Final = "Invalid hours. Expected integer 1..720."
+MISTAKES: Final = Mistakes(
+    BAD_HOURS, BAD_HOURS, f"Invalid section. Expected one or more of {','.join(SECTIONS)}."
+)
+MOST_ACTIVITIES, MOST_AUDITED, MOST_MUTATIONS, MOST_COMMENTS, MOST_CHANGES = 200, 100, 100, 50, 50
+PREVIEW: Final = 100
+ACTIVE: Final = (Status.ASSIGNED, Status.IN_PROGRESS)
+MUTATING: Final = tuple(
+    kind for kind, worded in WORDINGS.items() if worded.type in ("task_created", "task_updated", "task_assigned")
+)
+NO_TOKENS: Final = {"input_tokens": 0, "output_tokens": 0, "requests": 0}
+
+
+async def attribute(request: Request) -> Response:
+    """
+    Tell what an agent did: to the agent itself, and to admins who ask by `privileged=1`.
+
+    Nothing is known of tokens yet.
+    """
+    query = query_of(request, ConductQuery)
+    agent, privileged = await looked_at(request, privileged=query.privileged == "1", refusal=REFUSAL)
+    ports, principal = ports_of(request), principal_of(request)
+    hours = hours_of(query.hours, MISTAKES)
+    sections = sections_of(query.section, SECTIONS, MISTAKES)
+    look = Look(agent=agent, privileged=privileged, hours=hours, until=ports.clock.now())
+    told: dict[str, Any] = {
+        "agent_name": agent.name,
+        "timeframe": look.timeframe,
+        "access_scope": "privileged" if privileged else "self",
+    }
+    if "identity" in sections:
+        told["identity"] = await _identity(ports, principal, look)
+    if "audit" in sections:
+        told["audit"] = await _audit(ports, principal, look)
+    if "mutations" in sections:
+        told["mutations"] = await _mutations(ports, principal, look)
+    if "cost" in sections:
+        told["cost"] = {"by_model": [], "total": NO_TOKENS, "daily_trend": []}
+    return json_of(told)
+
+
+async def _identity(ports: Ports, principal: Principal, look: Look) -> dict[str, Any]:
+    row, key = look.agent, name_key(look.agent.name)
+    counts = await ports.reads.tasks.count_by_status(principal, (key,))
+    _, comments = await ports.reads.conduct.said(principal, look.id, since=look.until, limit=1)
+    return {
+        "id": row.number,
+        "name": row.name,
+        "role": row.role,
+        "status": shown_status(row, at=look.until),
+        "last_seen": maybe_seconds(row.last_seen_at),
+        "last_activity": row.activity,
+        "created_at": row.created_at // SECOND,
+        "session_key": "***" if row.session_key else None,
+        "has_soul": bool(row.soul),
+        "config_keys": list(msgspec.json.decode(row.config)),
+        "lifetime_stats": {
+            "tasks_total": sum(counts.values()),
+            "tasks_completed": counts.get((key, Status.DONE.value), 0),
+            "tasks_active": sum(counts.get((key, status.value), 0) for status in ACTIVE),
+            "comments_authored": comments,
+        },
+    }
+
+
+async def _audit(ports: Ports, principal: Principal, look: Look) -> dict[str, Any]:
+    amounts = await ports.reads.conduct.amounts(principal, look.id, since=look.since, split=EPOCH)
+    deeds = await ports.reads.conduct.deeds(principal, look.id, since=look.since, limit=MOST_ACTIVITIES)
+    by_type: dict[str, int] = {}
+    for kind, amount in sorted(counted(amounts).items()):
+        by_type[type_of(kind)] = by_type.get(type_of(kind), 0) + amount
+    registered = await ports.reads.conduct.deeds(
+        principal, look.id, since=look.since, kinds=(IF_REGISTERED,), limit=MOST_AUDITED
+    )
+    return {
+        "total_activities": sum(by_type.values()),
+        "by_type": by_type,
+        "activities": [activity_of_deed(deed) for deed in deeds],
+        "audit_log_entries": [_audited(deed, look.agent.name) for deed in registered],
+    }
+
+
+def _audited(deed: Deed, name: str) -> dict[str, Any]:
+    return {
+        "id": deed.position,
+        "action": "agent_self_register",
+        "actor": name,
+        "detail": raw(deed.payload),
+        "created_at": deed.at // SECOND,
+    }
+
+
+async def _mutations(ports: Ports, principal: Principal, look: Look) -> dict[str, Any]:
+    reads, since = ports.reads.conduct, look.since
+    deeds = await reads.deeds(principal, look.id, since=since, kinds=MUTATING, limit=MOST_MUTATIONS)
+    said, _ = await reads.said(principal, look.id, since=since, limit=MOST_COMMENTS)
+    changes = await reads.told(principal, look.id, since=since, limit=MOST_CHANGES)
+    comments = [
+        {
+            "id": each.number,
+            "task_id": each.task,
+            "content": each.content,
+            "created_at": each.created_at // SECOND,
+            "mentions": raw(each.mentions),
+            "task_title": each.title,
+            "content_preview": each.content[:PREVIEW],
+        }
+        for each in said
+    ]
+    return {
+        "task_mutations": [activity_of_deed(deed) for deed in deeds],
+        "comments": comments,
+        "status_changes": [event_of(deed) for deed in changes],
+        "summary": {
+            "task_mutations_count": len(deeds),
+            "comments_count": len(comments),
+            "status_changes_count": len(changes),
+        },
+    }
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/agents/{id}/attribution", attribute, query=ConductQuery, gives=AttributionPayload, who=VIEWER,
+        refuses=(AgentNotFound, NotYourBusiness), operation_id="fleet_getAgentAttribution", tags=("Agents",),
+    ),
+]  # fmt: skip
