@@ -140,6 +140,15 @@ def fleet_operations(world: World) -> list[Operation]:
         name, token = world.agents[n % len(world.agents)]
         return [request_bytes("POST", f"/api/agents/{name}/heartbeat", {"x-api-key": token})]
 
+    def poll(n: int) -> list[Step]:
+        who = agents[n % len(agents)]
+
+        def hand_in(answer: bytes) -> bytes:
+            task = json.loads(answer)["task"]["id"]
+            return post(f"/api/tasks/{task}", {"status": "done"}, who, method="PUT")
+
+        return [request_bytes("GET", "/api/tasks/queue", who), hand_in]
+
     new = {"description": "What is to be done, in some words. " * 4, "project_id": world.project}
     return [
         Operation("get a task", lambda n: [request_bytes("GET", f"/api/tasks/{n % world.tasks + 1}", key)]),
@@ -151,6 +160,7 @@ def fleet_operations(world: World) -> list[Operation]:
             writes=True,
         ),
         Operation("claim and complete", claim, writes=True, count=min(450, world.tasks // 2)),
+        Operation("poll and hand in", poll, writes=True, count=min(450, world.tasks // 2)),
         Operation("agent heartbeat", heartbeat, writes=True),
         Operation(
             "comment",

@@ -547,7 +547,7 @@ async def test_an_agents_move_to_in_progress_takes_the_task(world, ada):
 
     assert (run.id, 1, 1) == (kept.run, kept.fence, kept.attempts)
     assert isinstance(run.holder, Pair)
-    assert ["task.claimed", "task.updated"] == facts[-2:]
+    assert ["task.created", "task.claimed", "task.updated"] == facts[-3:]
     assert Polled(Reason.CONTINUE, task.id) == await poll(world, *ada)
     world.clock.advance(minutes=10)
     assert 1 == await sweep(world.ports, world.me)
@@ -637,6 +637,18 @@ async def test_a_late_write_takes_the_task_again(world, ada, swept, status, stat
     assert (status, states) == (kept.status, await runs_of(world, task))
     assert kept == await world.fresh(task)
     assert 2 == kept.fence
+
+
+async def test_work_that_is_taken_again_began_when_it_first_did(world, ada):
+    """
+    To its holder it never stopped.
+    """
+    task = await taken(world, ada)
+    began = (await world.fresh(task)).started_at
+    world.clock.advance(minutes=11)
+    again = await write(world, task, *ada, status=Status.IN_PROGRESS)
+
+    assert began == again.started_at
 
 
 async def test_a_late_write_tells_who_has_the_task_by_now(world, ada):
