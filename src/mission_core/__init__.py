@@ -20,10 +20,12 @@ from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StaleWrite
 from mission_core.events.use_cases import verify_log
 from mission_core.ports import Once, Ports, perform
+from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.moving import MoveTasks, move_tasks
+from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.polling import PollQueue, RenewPair, poll_queue, renew_pair
 from mission_core.tasks.use_cases import (
     CreateTask,
@@ -38,15 +40,11 @@ from mission_core.tasks.work import (
     ClaimTask,
     CompleteTask,
     FailTask,
-    GiveOrder,
-    Heartbeat,
     ReleaseTask,
     claim_next,
     claim_task,
     complete_task,
     fail_task,
-    give_order,
-    heartbeat,
     release_task,
     sweep,
 )

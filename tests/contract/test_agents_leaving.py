@@ -12,11 +12,13 @@ from mission_core.boards.model import BoardDenied
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.ports import perform
 from mission_core.tasks import leaving
+from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
+from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import Assignee, LeaseLost
-from mission_core.tasks.work import CompleteTask, GiveOrder, Heartbeat, OrderKind, complete_task, give_order, heartbeat
+from mission_core.tasks.work import CompleteTask, OrderKind, complete_task
 from mission_core.values import Page
 
 

@@ -23,6 +23,7 @@ from mission_core.events.model import Verified
 from mission_core.events.use_cases import verify_log
 from mission_core.ports import perform
 from mission_core.reports.queries import Hours, Minutes, Scope
+from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.board_removal import BoardEnd, DeleteBoard, delete_board
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.explaining import State, explain_task
@@ -30,16 +31,7 @@ from mission_core.tasks.model import Status, Task, TaskNotFound
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import LeaseLost, RunNotFound
 from mission_core.tasks.use_cases import CreateTask, UpdateTask, create_task, update_task
-from mission_core.tasks.work import (
-    ClaimNext,
-    ClaimTask,
-    CompleteTask,
-    Heartbeat,
-    claim_next,
-    claim_task,
-    complete_task,
-    heartbeat,
-)
+from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, claim_next, claim_task, complete_task
 from mission_core.values import Page
 from tests.contract.conftest import World, viewer
 from tests.contract.test_plain_rows import a_comment

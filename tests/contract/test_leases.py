@@ -12,8 +12,10 @@ from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import InvalidField, NotFound
 from mission_core.ports import perform
+from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
+from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.runs import (
     Failure,
     FailureReason,
@@ -32,14 +34,10 @@ from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, up
 from mission_core.tasks.work import (
     CompleteTask,
     FailTask,
-    GiveOrder,
-    Heartbeat,
     ReleaseTask,
     claimed_again,
     complete_task,
     fail_task,
-    give_order,
-    heartbeat,
     release_task,
     sweep,
 )

@@ -15,11 +15,12 @@ from mission_core.ports import perform
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import GateClosed, NotClaimable, NotYourTask, Status
 from mission_core.tasks.moving import MoveTasks, move_tasks
+from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.polling import Polled, PollQueue, Reason, RenewPair, look_at_queue, poll_queue, renew_pair
 from mission_core.tasks.runs import PAIR_TERM, OrderKind, OutOfReach, Pair, Result, Terms
 from mission_core.tasks.tenure import HeldByAnother, UseTheLease
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.tasks.work import ClaimTask, GiveOrder, claim_task, give_order, sweep
+from mission_core.tasks.work import ClaimTask, claim_task, sweep
 
 NOTHING = Polled(Reason.NOTHING)
 ADA_S_WAYS = ["her own key", "an operator in her name"]

@@ -13,12 +13,13 @@ from mission_core.boards.groups import CreateGroup, create_group
 from mission_core.boards.model import BoardStatus
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
+from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import State, explain_task
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import Dependency, TaskFilter
 from mission_core.tasks.runs import Failure, FailureReason, Outcome, Terms
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.tasks.work import CompleteTask, FailTask, Heartbeat, complete_task, fail_task, heartbeat
+from mission_core.tasks.work import CompleteTask, FailTask, complete_task, fail_task
 from mission_core.values import Page, canonical, micros
 
 

@@ -22,20 +22,12 @@ from mission_core.reports.queries import (
     Standing,
     Took,
 )
+from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.model import Status
+from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.runs import Failure, FailureReason, OrderKind, Outcome, Result
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.tasks.work import (
-    CompleteTask,
-    FailTask,
-    GiveOrder,
-    Heartbeat,
-    complete_task,
-    fail_task,
-    give_order,
-    heartbeat,
-    sweep,
-)
+from mission_core.tasks.work import CompleteTask, FailTask, complete_task, fail_task, sweep
 from mission_core.values import EPOCH, micros
 
 HOUR = timedelta(hours=1)

@@ -21,11 +21,12 @@ from mission_core.agents.use_cases import (
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import InvalidField, Refusal
 from mission_core.ports import Once, perform
+from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import Outcome, Terms
 from mission_core.tasks.use_cases import CreateTask, create_task
-from mission_core.tasks.work import ClaimNext, Heartbeat, claim_next, heartbeat
+from mission_core.tasks.work import ClaimNext, claim_next
 from mission_core.values import JsonText, Page
 
 TEXTS = pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])

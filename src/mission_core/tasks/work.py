@@ -13,25 +13,19 @@ from attrs import evolve, frozen
 from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal, Role, board_of, require
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.events.model import Fact
-from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
+from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.dependencies import told_of_finishing
 from mission_core.tasks.model import (
     NotClaimable,
-    Status,
     Task,
     TaskNotFound,
 )
 from mission_core.tasks.ports import Candidate, Change, Decide, Wanted
-from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.runs import (
     ALIVE,
     Assignee,
     Failure,
-    LeaseLost,
     LeaseUnknown,
-    NotRunning,
-    Order,
-    OrderKind,
     Outcome,
     Pair,
     Run,
@@ -39,7 +33,7 @@ from mission_core.tasks.runs import (
     Secret,
     Terms,
 )
-from mission_core.values import JsonText, name_key
+from mission_core.values import name_key
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -70,22 +64,6 @@ class ClaimTask:
     on: BoardId | None = None
     agent: str | None = None
     terms: Terms = Terms()
-    expects: int | None = None
-
-
-@frozen(kw_only=True)
-class Heartbeat:
-    """
-    Say that the work goes on: extend the lease, tell progress, acknowledge an order, or begin to wait for a person.
-    """
-
-    task: TaskId | TaskNumber
-    on: BoardId | None = None
-    lease: str
-    progress: JsonText | None = None
-    acknowledges: OrderId | None = None
-    waiting_for: str | None = None
-    wait: timedelta = timedelta(days=1)
     expects: int | None = None
 
 
@@ -128,20 +106,6 @@ class ReleaseTask:
     expects: int | None = None
 
 
-@frozen(kw_only=True)
-class GiveOrder:
-    """
-    Order something of whoever works on the task. *to* names who gets stolen work.
-    """
-
-    task: TaskId | TaskNumber
-    on: BoardId | None = None
-    kind: OrderKind
-    message: str | None = None
-    to: str | None = None
-    expects: int | None = None
-
-
 @frozen
 class Claimed:
     """
@@ -151,27 +115,6 @@ class Claimed:
     task: Task
     run: Run
     lease: str
-
-
-@frozen
-class Beat:
-    """
-    What a heartbeat answers: the run as it goes on, and the order the worker must follow now.
-    """
-
-    run: Run
-    order: Order | None
-
-    @property
-    def instruction(self) -> str:
-        """
-        What the worker does now, in one word: `continue`, `pause`, `cancel` or `steer`.
-        """
-        if self.run.state not in ALIVE:
-            return "cancel"
-        if self.order is not None:
-            return "continue" if self.order.kind is OrderKind.RESUME else self.order.kind.value
-        return "pause" if self.run.paused else "continue"
 
 
 def claimant(principal: Principal, agent: str | None) -> Assignee:
@@ -237,7 +180,7 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
     take = taking(by, principal, id=RunId(ports.ids.new()), terms=checked(cmd.terms), at=now)
 
     def decide(candidate: Candidate) -> Change | None:
-        _expected(candidate.task, cmd.on, cmd.expects)
+        expected(candidate.task, cmd.on, cmd.expects)
         facts: tuple[Fact, ...] = ()
         ended = None
         if candidate.run is not None and not candidate.run.lives(at=now):
@@ -327,87 +270,38 @@ async def sweep(ports: Ports, principal: Principal, *, limit: int = 64) -> int:
         return int(await unit.commit() or 0)
 
 
-def _expected(task: Task, on: BoardId | None, expects: int | None) -> None:
+def expected(task: Task, on: BoardId | None, expects: int | None) -> None:
+    """
+    Raises:
+        TaskNotFound: If the task is on another board than *on*.
+        VersionMismatch: If it has another version than *expects*.
+    """
     if on is not None and task.board != on:
         raise TaskNotFound
     if expects is not None and expects != task.version:
         raise VersionMismatch(expects, task.version)
 
 
-def _run_named(ports: Ports, lease: str) -> RunId:
+def run_named(ports: Ports, lease: str) -> RunId:
+    """
+    The run that a lease names.
+
+    Raises:
+        LeaseUnknown: If it is none that was ever given out.
+    """
     run = ports.secrets.run_of(lease)
     if run is None:
         raise LeaseUnknown
     return run
 
 
-def _check_lease(ports: Ports, task: Task, run: Run, lease: str) -> None:
+def check_lease(ports: Ports, task: Task, run: Run, lease: str) -> None:
+    """
+    Raises:
+        LeaseUnknown: If it is not the lease of this run of the task; an implicit one has no secret to show.
+    """
     if run.implicit or run.task != task.id or not compare_digest(ports.secrets.lease(run.id, run.fence), lease):
         raise LeaseUnknown
-
-
-async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
-    """
-    Extend the lease.
-
-    Raises:
-        LeaseUnknown: If the lease is none of this task's.
-        LeaseLost: If it has ended.
-    """
-    require(principal, Role.OPERATOR)
-    now, run_id = ports.clock.now(), _run_named(ports, cmd.lease)
-    if not timedelta(0) < cmd.wait <= LONGEST_WAIT:
-        raise InvalidField("wait_seconds", "must be a number from 1 to 2592000", cmd.wait.total_seconds())
-
-    def decide(candidate: Candidate) -> Change | None:
-        task, run = candidate.task, candidate.run
-        assert run is not None
-        if cmd.task not in (task.id, task.number):
-            raise LeaseUnknown
-        _check_lease(ports, task, run, cmd.lease)
-        _expected(task, cmd.on, cmd.expects)
-        if not run.lives(at=now):
-            raise LeaseLost(task.id, run.fence, task.fence)
-        return evolve(_beating(cmd, task, run, at=now), result=run.id)
-
-    async with ports.unit(principal) as unit:
-        unit.runs.heartbeat(run_id, decide)
-        change: Change = await unit.commit()
-    run = change.run or change.beat
-    assert run is not None
-    return Beat(run, run.standing_order())
-
-
-async def beat_again(ports: Ports, principal: Principal, run: RunId) -> Beat:
-    """
-    What a heartbeat answered, for a repeat of it: the run as it stands.
-    """
-    async with ports.unit(principal) as unit:
-        found = await unit.runs.get(run)
-    return Beat(found, found.standing_order())
-
-
-def _beating(cmd: Heartbeat, task: Task, run: Run, *, at: datetime) -> Change:
-    kept, facts = run.heartbeat(at=at, progress=cmd.progress, acknowledges=cmd.acknowledges)
-    if facts and run.cancelled and not kept.cancelled:
-        ended, revoked = kept.revoke("an operator cancelled it", at=at)
-        parked, moved = task.freed(ended).move(Status.BACKLOG, at=at)
-        return Change(task=parked, run=ended, facts=(*facts, revoked, moved))
-    if cmd.waiting_for is not None and kept.state is RunState.LEASED:
-        waiting, suspended = kept.suspend(cmd.waiting_for, until=at + cmd.wait, at=at)
-        held, moved = task.move(Status.AWAITING_OWNER, at=at)
-        return Change(task=held, run=waiting, facts=(*facts, suspended, moved))
-    if kept.state is RunState.SUSPENDED and not kept.waits(at=at):
-        return _resuming(task, kept, facts, at=at)
-    if facts:
-        return Change(run=kept, facts=facts)
-    return Change(beat=kept)
-
-
-def _resuming(task: Task, run: Run, facts: tuple[Fact, ...], *, at: datetime) -> Change:
-    running, resumed = run.resume(at=at)
-    moved, fact = task.move(Status.IN_PROGRESS, at=at)
-    return Change(task=moved, run=running, facts=(*facts, resumed, fact))
 
 
 async def _held(
@@ -416,8 +310,8 @@ async def _held(
     found = await unit.tasks.get(task)
     if on is not None and found.board != on:
         raise TaskNotFound
-    run = await unit.runs.get(_run_named(ports, lease))
-    _check_lease(ports, found, run, lease)
+    run = await unit.runs.get(run_named(ports, lease))
+    check_lease(ports, found, run, lease)
     return found, run
 
 
@@ -437,7 +331,7 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.COMPLETED and run.outcome == cmd.outcome:
             return await unit.tasks.get(task.id)  # what was read above may be older than the run
-        _expected(task, None, cmd.expects)
+        expected(task, None, cmd.expects)
         passage = await unit.gates.of(task)
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
         task, moved = task.finish(cmd.outcome, passage=passage, at=now)
@@ -462,7 +356,7 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.FAILED and run.failure == cmd.failure:
             return await unit.tasks.get(task.id)  # what was read above may be older than the run
-        _expected(task, None, cmd.expects)
+        expected(task, None, cmd.expects)
         run, failed = run.fail(cmd.failure, at=now, current=task.fence)
         task, moved = task.lose(run, cmd.failure, since=now, at=now)
         return await _ended(unit, run, task, failed, moved)
@@ -484,7 +378,7 @@ async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> 
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.RELEASED and run.note == cmd.note:
             return await unit.tasks.get(task.id)  # what was read above may be older than the run
-        _expected(task, None, cmd.expects)
+        expected(task, None, cmd.expects)
         run, released = run.release(cmd.note, at=now, current=task.fence)
         task, moved = task.put_back(run, note=cmd.note, at=now)
         return await _ended(unit, run, task, released, moved)
@@ -497,68 +391,3 @@ async def _ended(unit: UnitOfWork, run: Run, task: Task, *facts: Fact) -> Task:
     unit.result(task.id)
     await unit.commit()
     return task
-
-
-async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task:
-    """
-    Order something of whoever works on the task. Stealing ends the run at once, resuming and cancelling end a wait at
-    once, and cancelling ends an implicit lease; everything else is told by heartbeats until one acknowledges it.
-
-    Raises:
-        TaskNotFound: If there is no such task for this principal.
-        NotRunning: If nobody holds a lease on it.
-        OutOfReach: If its holder polled for it, and so hears of nothing.
-        NotYourTask: If an agent that is no lead orders another one.
-        VersionMismatch: If the caller expected another version.
-    """
-    require(principal, Role.OPERATOR)
-    if cmd.kind is OrderKind.STEER and not cmd.message:
-        raise InvalidField("message", "is required to steer", cmd.message)
-    now = ports.clock.now()
-    async with ports.unit(principal) as unit:
-        task = await unit.tasks.get(cmd.task)
-        _expected(task, cmd.on, cmd.expects)
-        run = await unit.runs.get(task.run) if task.run else None
-        if run is None or not run.lives(at=now):
-            raise NotRunning(task.id)
-        if not (isinstance(principal, AgentPrincipal) and principal.lead):
-            own_tasks_only(principal, run.by.name)
-        order = Order(
-            id=OrderId(ports.ids.new()), kind=cmd.kind, message=cmd.message, by=principal.actor.name, at=now
-        )
-        task = _ordered(unit, task, run, order, cmd.to)
-        unit.result(task.id)
-        await unit.commit()
-    return task
-
-
-def _ordered(unit: UnitOfWork, task: Task, run: Run, order: Order, to: str | None) -> Task:
-    if order.kind is OrderKind.STEAL:
-        ended, revoked = run.revoke(order.message or "an operator took it", at=order.at)
-        freed = evolve(task, run=None, assignee=Assignee(to) if to else None, fence=task.fence + 1)
-        moved, fact = freed.move(freed.at_rest(), at=order.at)
-        unit.runs.save(ended)
-        unit.record(revoked, fact)
-        return unit.tasks.save(evolve(moved, attempts=max(task.attempts - 1, 0)))
-    if order.kind is OrderKind.CANCEL and run.implicit:
-        ended, revoked = run.revoke(order.message or "an operator cancelled it", at=order.at)
-        parked, fact = evolve(task.freed(ended), fence=task.fence + 1).move(Status.BACKLOG, at=order.at)
-        unit.runs.save(ended)
-        unit.record(revoked, fact)
-        return unit.tasks.save(parked)
-    if order.kind in (OrderKind.RESUME, OrderKind.CANCEL) and run.state is RunState.SUSPENDED:
-        running, resumed = run.resume(at=order.at)
-        moved, fact = task.move(Status.IN_PROGRESS, at=order.at)
-        if order.kind is OrderKind.CANCEL or order.message:
-            told = order if order.kind is OrderKind.CANCEL else evolve(order, kind=OrderKind.STEER)
-            running, given = running.order(told)
-            unit.record(given)
-        unit.runs.save(running)
-        unit.record(resumed, fact)
-        return unit.tasks.save(moved)
-    ordered, given = run.order(order)
-    unit.runs.save(ordered)
-    unit.rely_on(task)
-    unit.record(given)
-    return task
-

@@ -11,16 +11,10 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.ids import BoardId, OrderId, TaskId
+from mission_core.tasks.beating import Heartbeat
+from mission_core.tasks.ordering import GiveOrder
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, OrderKind, Outcome, Result, RunState, Terms
-from mission_core.tasks.work import (
-    ClaimNext,
-    ClaimTask,
-    CompleteTask,
-    FailTask,
-    GiveOrder,
-    Heartbeat,
-    ReleaseTask,
-)
+from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
 from mission_http.boards.payloads import MaybeObject, TaskRead, nothing_if_blank
 from mission_http.boards.wire import JsonObject, maybe_json
 from mission_http.platform.shapes import Length, Range, Rule

@@ -17,20 +17,18 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId, RunId, TaskId
 from mission_core.ports import Ports
+from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import NotClaimable, Task, TaskNotFound
+from mission_core.tasks.ordering import give_order
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
 from mission_core.tasks.work import (
-    Beat,
     Claimed,
-    beat_again,
     claim_next,
     claim_task,
     claimed_again,
     complete_task,
     fail_task,
-    give_order,
-    heartbeat,
     release_task,
 )
 from mission_http.boards.access import AGENT, MIXED, Place

@@ -11,8 +11,10 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.ids import BoardId, OrderId, TaskId, TaskNumber
+from mission_core.tasks.beating import Heartbeat
+from mission_core.tasks.ordering import GiveOrder
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, OrderKind, Outcome, Result, Terms
-from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, FailTask, GiveOrder, Heartbeat, ReleaseTask
+from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
 from mission_core.values import JsonText, json_text
 from mission_http.fleet.bodies import Number, Object, trimmed
 from mission_http.platform.shapes import Length, Range, Rule

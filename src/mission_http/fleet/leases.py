@@ -15,21 +15,19 @@ from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardId, BoardNumber, RunId, TaskId
 from mission_core.ports import Ports
+from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import NotClaimable, NotYourTask, TaskNotFound
+from mission_core.tasks.ordering import give_order
 from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
 from mission_core.tasks.work import (
-    Beat,
     Claimed,
-    beat_again,
     claim_next,
     claim_task,
     claimed_again,
     complete_task,
     fail_task,
-    give_order,
-    heartbeat,
     release_task,
 )
 from mission_http.fleet.access import OPERATOR, VIEWER, label_of

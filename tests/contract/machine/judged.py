@@ -25,8 +25,10 @@ from mission_core.errors import Refusal
 from mission_core.events.model import Entry, Verified, verify
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId, TaskNumber
 from mission_core.ports import Once, OpenUnit, Ports, UnitOfWork, perform
+from mission_core.tasks.beating import Beat, Heartbeat, heartbeat
 from mission_core.tasks.explaining import Explanation, explain_task
 from mission_core.tasks.model import Status, Task
+from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.polling import Polled, PollQueue, RenewPair, poll_queue, renew_pair
 from mission_core.tasks.queries import Reading, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, Order, OrderKind, Outcome, Pair, Result, Run, Terms
@@ -40,21 +42,16 @@ from mission_core.tasks.use_cases import (
     update_task,
 )
 from mission_core.tasks.work import (
-    Beat,
     Claimed,
     ClaimNext,
     ClaimTask,
     CompleteTask,
     FailTask,
-    GiveOrder,
-    Heartbeat,
     ReleaseTask,
     claim_next,
     claim_task,
     complete_task,
     fail_task,
-    give_order,
-    heartbeat,
     release_task,
     sweep,
 )

@@ -1,0 +1,124 @@
+"""
+Heartbeats: what keeps a lease, and what its holder is told in answer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.model import Principal, Role, require
+from mission_core.errors import InvalidField
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.ports import Candidate, Change
+from mission_core.tasks.runs import ALIVE, LeaseLost, LeaseUnknown, Order, OrderKind, Run, RunState
+from mission_core.tasks.work import LONGEST_WAIT, check_lease, expected, run_named
+from mission_core.values import JsonText
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+
+@frozen(kw_only=True)
+class Heartbeat:
+    """
+    Say that the work goes on: extend the lease, tell progress, acknowledge an order, or begin to wait for a person.
+    """
+
+    task: TaskId | TaskNumber
+    on: BoardId | None = None
+    lease: str
+    progress: JsonText | None = None
+    acknowledges: OrderId | None = None
+    waiting_for: str | None = None
+    wait: timedelta = timedelta(days=1)
+    expects: int | None = None
+
+
+@frozen
+class Beat:
+    """
+    What a heartbeat answers: the run as it goes on, and the order the worker must follow now.
+    """
+
+    run: Run
+    order: Order | None
+
+    @property
+    def instruction(self) -> str:
+        """
+        What the worker does now, in one word: `continue`, `pause`, `cancel` or `steer`.
+        """
+        if self.run.state not in ALIVE:
+            return "cancel"
+        if self.order is not None:
+            return "continue" if self.order.kind is OrderKind.RESUME else self.order.kind.value
+        return "pause" if self.run.paused else "continue"
+
+
+async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
+    """
+    Extend the lease.
+
+    Raises:
+        LeaseUnknown: If the lease is none of this task's.
+        LeaseLost: If it has ended.
+    """
+    require(principal, Role.OPERATOR)
+    now, run_id = ports.clock.now(), run_named(ports, cmd.lease)
+    if not timedelta(0) < cmd.wait <= LONGEST_WAIT:
+        raise InvalidField("wait_seconds", "must be a number from 1 to 2592000", cmd.wait.total_seconds())
+
+    def decide(candidate: Candidate) -> Change | None:
+        task, run = candidate.task, candidate.run
+        assert run is not None
+        if cmd.task not in (task.id, task.number):
+            raise LeaseUnknown
+        check_lease(ports, task, run, cmd.lease)
+        expected(task, cmd.on, cmd.expects)
+        if not run.lives(at=now):
+            raise LeaseLost(task.id, run.fence, task.fence)
+        return evolve(_beating(cmd, task, run, at=now), result=run.id)
+
+    async with ports.unit(principal) as unit:
+        unit.runs.heartbeat(run_id, decide)
+        change: Change = await unit.commit()
+    run = change.run or change.beat
+    assert run is not None
+    return Beat(run, run.standing_order())
+
+
+async def beat_again(ports: Ports, principal: Principal, run: RunId) -> Beat:
+    """
+    What a heartbeat answered, for a repeat of it: the run as it stands.
+    """
+    async with ports.unit(principal) as unit:
+        found = await unit.runs.get(run)
+    return Beat(found, found.standing_order())
+
+
+def _beating(cmd: Heartbeat, task: Task, run: Run, *, at: datetime) -> Change:
+    kept, facts = run.heartbeat(at=at, progress=cmd.progress, acknowledges=cmd.acknowledges)
+    if facts and run.cancelled and not kept.cancelled:
+        ended, revoked = kept.revoke("an operator cancelled it", at=at)
+        parked, moved = task.freed(ended).move(Status.BACKLOG, at=at)
+        return Change(task=parked, run=ended, facts=(*facts, revoked, moved))
+    if cmd.waiting_for is not None and kept.state is RunState.LEASED:
+        waiting, suspended = kept.suspend(cmd.waiting_for, until=at + cmd.wait, at=at)
+        held, moved = task.move(Status.AWAITING_OWNER, at=at)
+        return Change(task=held, run=waiting, facts=(*facts, suspended, moved))
+    if kept.state is RunState.SUSPENDED and not kept.waits(at=at):
+        return _resuming(task, kept, facts, at=at)
+    if facts:
+        return Change(run=kept, facts=facts)
+    return Change(beat=kept)
+
+
+def _resuming(task: Task, run: Run, facts: tuple[Fact, ...], *, at: datetime) -> Change:
+    running, resumed = run.resume(at=at)
+    moved, fact = task.move(Status.IN_PROGRESS, at=at)
+    return Change(task=moved, run=running, facts=(*facts, resumed, fact))

@@ -1,0 +1,98 @@
+"""
+Orders: what an operator orders of whoever works on a task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.errors import InvalidField
+from mission_core.ids import BoardId, OrderId, TaskId, TaskNumber
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.reach import own_tasks_only
+from mission_core.tasks.runs import Assignee, NotRunning, Order, OrderKind, Run, RunState
+from mission_core.tasks.work import expected
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+@frozen(kw_only=True)
+class GiveOrder:
+    """
+    Order something of whoever works on the task. *to* names who gets stolen work.
+    """
+
+    task: TaskId | TaskNumber
+    on: BoardId | None = None
+    kind: OrderKind
+    message: str | None = None
+    to: str | None = None
+    expects: int | None = None
+
+
+async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task:
+    """
+    Order something of whoever works on the task. Stealing ends the run at once, resuming and cancelling end a wait at
+    once, and cancelling ends an implicit lease; everything else is told by heartbeats until one acknowledges it.
+
+    Raises:
+        TaskNotFound: If there is no such task for this principal.
+        NotRunning: If nobody holds a lease on it.
+        OutOfReach: If its holder polled for it, and so hears of nothing.
+        NotYourTask: If an agent that is no lead orders another one.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    if cmd.kind is OrderKind.STEER and not cmd.message:
+        raise InvalidField("message", "is required to steer", cmd.message)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        task = await unit.tasks.get(cmd.task)
+        expected(task, cmd.on, cmd.expects)
+        run = await unit.runs.get(task.run) if task.run else None
+        if run is None or not run.lives(at=now):
+            raise NotRunning(task.id)
+        if not (isinstance(principal, AgentPrincipal) and principal.lead):
+            own_tasks_only(principal, run.by.name)
+        order = Order(
+            id=OrderId(ports.ids.new()), kind=cmd.kind, message=cmd.message, by=principal.actor.name, at=now
+        )
+        task = _ordered(unit, task, run, order, cmd.to)
+        unit.result(task.id)
+        await unit.commit()
+    return task
+
+
+def _ordered(unit: UnitOfWork, task: Task, run: Run, order: Order, to: str | None) -> Task:
+    if order.kind is OrderKind.STEAL:
+        ended, revoked = run.revoke(order.message or "an operator took it", at=order.at)
+        freed = evolve(task, run=None, assignee=Assignee(to) if to else None, fence=task.fence + 1)
+        moved, fact = freed.move(freed.at_rest(), at=order.at)
+        unit.runs.save(ended)
+        unit.record(revoked, fact)
+        return unit.tasks.save(evolve(moved, attempts=max(task.attempts - 1, 0)))
+    if order.kind is OrderKind.CANCEL and run.implicit:
+        ended, revoked = run.revoke(order.message or "an operator cancelled it", at=order.at)
+        parked, fact = evolve(task.freed(ended), fence=task.fence + 1).move(Status.BACKLOG, at=order.at)
+        unit.runs.save(ended)
+        unit.record(revoked, fact)
+        return unit.tasks.save(parked)
+    if order.kind in (OrderKind.RESUME, OrderKind.CANCEL) and run.state is RunState.SUSPENDED:
+        running, resumed = run.resume(at=order.at)
+        moved, fact = task.move(Status.IN_PROGRESS, at=order.at)
+        if order.kind is OrderKind.CANCEL or order.message:
+            told = order if order.kind is OrderKind.CANCEL else evolve(order, kind=OrderKind.STEER)
+            running, given = running.order(told)
+            unit.record(given)
+        unit.runs.save(running)
+        unit.record(resumed, fact)
+        return unit.tasks.save(moved)
+    ordered, given = run.order(order)
+    unit.runs.save(ordered)
+    unit.rely_on(task)
+    unit.record(given)
+    return task
