@@ -210,9 +210,7 @@ def place_asked(part: Part, task: Task, status: Status | Absent) -> Status | Non
     return to if takes or to is not PLACES[task.status] else None
 
 
-def check_asked(
-    principal: Principal, task: Task, *, to: Status | None, named: frozenset[str], commented: bool
-) -> None:
+def check_asked(principal: Principal, task: Task, *, to: Status | None, named: frozenset[str], commented: bool) -> None:
     """
     Refuse what an agent may not ask, before anything is looked up.
 

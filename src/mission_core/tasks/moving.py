@@ -10,10 +10,11 @@ from attrs import frozen
 
 from mission_core.accounts.model import Principal, Role, require
 from mission_core.ids import TaskNumber
+from mission_core.tasks.changing import carried_out
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.reach import may_write
 from mission_core.tasks.tenure import tenure_of, writer_of
-from mission_core.tasks.use_cases import UpdateTask, carried_out
+from mission_core.tasks.use_cases import UpdateTask
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports

@@ -122,9 +122,7 @@ async def check_mover(unit: UnitOfWork, principal: Principal, task: Task) -> Non
         raise OnlyLeadsMove
 
 
-async def assignee_for(
-    unit: UnitOfWork, part: Part, named: AgentId | str | None, *, board: BoardId
-) -> Assignee | None:
+async def assignee_for(unit: UnitOfWork, part: Part, named: AgentId | str | None, *, board: BoardId) -> Assignee | None:
     """
     The assignee somebody names: an agent by its id, relied on, or any name.
 

@@ -1,0 +1,160 @@
+"""
+Carrying out a change of a task: what the write means, whether gates let it pass, what becomes of its lease, and what is
+told to those that wait for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attrs import asdict, evolve
+
+from mission_core.accounts.model import Principal
+from mission_core.events.model import Fact
+from mission_core.tasks.actors import part_of, submitter_after
+from mission_core.tasks.commenting import has_spoken
+from mission_core.tasks.comments import COMMENTS, Comment
+from mission_core.tasks.dependencies import at_rest, toggled, told_of_finishing
+from mission_core.tasks.facts import TaskAssigned, TaskClaimed, TaskMoved, TaskUpdated
+from mission_core.tasks.mentions import Callee
+from mission_core.tasks.model import IDLE, MOVES, Status, Task
+from mission_core.tasks.runs import Assignee
+from mission_core.tasks.teamwork import Meant, as_team, assignee_for, check_mover
+from mission_core.tasks.tenure import Tenure, without_lease
+from mission_core.values import Absent, present
+
+if TYPE_CHECKING:
+    from mission_core.ports import UnitOfWork
+    from mission_core.tasks.use_cases import UpdateTask
+
+
+async def carried_out(
+    unit: UnitOfWork,
+    tenure: Tenure,
+    before: Task,
+    after: Task,
+    cmd: UpdateTask,
+    *,
+    said: Comment | None = None,
+    callees: tuple[Callee, ...] = (),
+    at: datetime,
+) -> list[Task]:
+    """
+    Move a task, whose fields are changed already, as the command asks, and remember all that follows from it. *before*
+    is how its tenure begins.
+
+    Returns:
+        Every task that changed, this one first; none if nothing did.
+    """
+    after, facts = await _moved(unit, tenure.writer.principal, before, after, cmd, at=at)
+    changed = _changed(tenure.task, after)
+    if not changed and said is None:
+        return []
+    if said is not None:
+        facts = (*facts, said.said())
+    after, more = await tenure.settle(unit, before, after, cmd)
+    if any(isinstance(each, TaskClaimed) for each in more):
+        facts = tuple(each for each in facts if not isinstance(each, TaskMoved))  # the claim says it
+    after = evolve(after, updated_at=at)
+    others, told = await _dependents_told(unit, before, after, at=at)
+    after = unit.tasks.save(after)
+    mentions = tuple(each.recipient for each in callees)
+    unit.record(*facts, *more, *told, updated(after, *changed, mentions=mentions, at=at))
+    if said is not None:
+        unit.rows(COMMENTS).add(said)
+    return [after, *others]
+
+
+def _changed(before: Task, after: Task) -> tuple[str, ...]:
+    old, new = asdict(before, recurse=False), asdict(after, recurse=False)
+    return tuple(sorted(name for name in old if old[name] != new[name]))
+
+
+async def _moved(
+    unit: UnitOfWork, principal: Principal, before: Task, after: Task, cmd: UpdateTask, *, at: datetime
+) -> tuple[Task, tuple[Fact, ...]]:
+    """
+    The task with the status and assignee the command asks for, as its manner means them.
+    """
+    if cmd.by_team:
+        meant = await as_team(unit, principal, before, after, status=cmd.status, assignee=cmd.assignee)
+    else:
+        meant = await _as_said(unit, principal, before, after, cmd)
+    status, assignee = meant.status, meant.assignee
+    facts: list[Fact] = []
+    if status is not before.status:
+        handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
+        for each in {before.board: before, after.board: after}.values():  # where it leaves, and where it arrives
+            passage = await unit.gates.of(each)
+            unit.rely_on(passage.board)
+            if passage.rules.comment_required_for_review and MOVES[status].needs_comment:
+                spoken = bool(cmd.comment) or await has_spoken(unit, before, meant.brought_by or before.assignee)
+                passage = evolve(passage, commented=spoken)
+            arrived, moved = each.move(status, at=at, passage=None if handed else passage)
+        after = arrived if meant.starts else evolve(arrived, started_at=before.started_at)
+        after = evolve(after, submitter=submitter_after(principal, before, after))
+        facts.append(moved)
+    if assignee != before.assignee:
+        facts.append(_assigned(before, assignee, at=at))
+    return evolve(after, assignee=assignee), tuple(facts)
+
+
+async def _as_said(unit: UnitOfWork, principal: Principal, before: Task, after: Task, cmd: UpdateTask) -> Meant:
+    """
+    What a plain write means: just what it names. Work of the queue that changes hands is assigned, or open to all.
+    """
+    status = present(cmd.status, before.status)
+    if status is not before.status:
+        await check_mover(unit, principal, before)
+    if isinstance(cmd.assignee, Absent):
+        return Meant(status=status, assignee=before.assignee)
+    assignee = await assignee_for(unit, part_of(principal), cmd.assignee, board=after.board)
+    if isinstance(cmd.status, Absent) and status is (Status.INBOX if assignee else Status.ASSIGNED):
+        status = Status.ASSIGNED if assignee else Status.INBOX
+    return Meant(status=status, assignee=assignee, brought_by=assignee)
+
+
+def updated(task: Task, *changed: str, at: datetime, mentions: tuple[str, ...] = ()) -> TaskUpdated:
+    """
+    The fact that these fields of the task changed.
+    """
+    return TaskUpdated(task=task.id, board=task.board, title=task.title, changed=changed, mentions=mentions, at=at)
+
+
+def _assigned(before: Task, assignee: Assignee | None, *, at: datetime) -> TaskAssigned:
+    was = before.assignee
+    return TaskAssigned(
+        task=before.id,
+        was=was.name if was else None,
+        was_agent=was.agent if was else None,
+        assignee=assignee.name if assignee else None,
+        agent=assignee.agent if assignee else None,
+        at=at,
+    )
+
+
+async def _dependents_told(
+    unit: UnitOfWork, before: Task, after: Task, *, at: datetime
+) -> tuple[list[Task], list[Fact]]:
+    """
+    What those that wait for the task are told when it is done, or taken up again. In the latter case whoever was to
+    work on one is not any more, and it goes back to the inbox.
+    """
+    tasks: list[Task] = []
+    if before.status is not Status.DONE:
+        return tasks, await told_of_finishing(unit, after, at=at)
+    facts: list[Fact] = []
+    if after.status is Status.DONE:
+        return tasks, facts
+    for each in await unit.tasks.dependents(after.id):
+        if each.finished or at_rest(each):
+            unit.rely_on(each)  # that nobody takes it up meanwhile
+            facts += [] if each.status is Status.DONE else [toggled(each, after, at=at)]
+            continue
+        rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)
+        rested, revoked = await without_lease(unit, each, rested, at=at)
+        tasks.append(unit.tasks.save(rested))
+        facts += [*revoked, evolve(moved, reopened=after.title)]
+        facts += [_assigned(each, None, at=at)] if each.assignee else []
+    return tasks, facts
