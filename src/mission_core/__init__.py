@@ -5,16 +5,15 @@ What an embedding program needs first is here; each area's own modules have the 
 """
 
 from mission_core.accounts.model import AgentPrincipal, Organization, Principal, Role, System
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import (
     CreateAgent,
     HearAgent,
     RegisterAgent,
-    UpdateAgent,
     create_agent,
     hear_agent,
     register_agent,
-    update_agent,
 )
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StaleWrite

@@ -8,17 +8,9 @@ import pytest
 from attrs import evolve
 
 from mission_core.accounts.model import AgentPrincipal, Role
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.model import AgentNotFound, SessionKeyTaken
-from mission_core.agents.use_cases import (
-    CreateAgent,
-    HearAgent,
-    RevokeKey,
-    UpdateAgent,
-    create_agent,
-    hear_agent,
-    revoke_key,
-    update_agent,
-)
+from mission_core.agents.use_cases import CreateAgent, HearAgent, RevokeKey, create_agent, hear_agent, revoke_key
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import RoleTooLow, VersionMismatch

@@ -6,9 +6,11 @@ import pytest
 from attrs import evolve
 
 from mission_core.accounts.model import Role
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, MainAgentStays
-from mission_core.agents.use_cases import MakeKey, UpdateAgent, digest_of, make_key, update_agent
+from mission_core.agents.use_cases import MakeKey, digest_of, make_key
 from mission_core.boards.model import BoardDenied
+from mission_core.boards.staff import STAFF, AssignAgent, assign_agent
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.ports import perform
 from mission_core.tasks import leaving
@@ -89,6 +91,23 @@ async def test_work_under_way_goes_on_under_the_new_name(world):
 
     assert "grace" == run.by.name
     assert (Status.DONE, "grace") == (done.status, done.assignee.name)
+
+
+async def test_a_renamed_agent_stays_assigned_to_its_boards(world):
+    """
+    Once, also where the new name was assigned before anybody had it.
+    """
+    ada = await world.agent("ada")
+    other = await world.another_board()
+    for board, name in ((world.board, "ADA"), (world.board, "bob"), (other, "ada"), (other, "Grace")):
+        await assign_agent(world.ports, world.me, AssignAgent(board=board.id, agent_name=name))
+    await renamed(world, ada, "grace")
+    rows = await world.ports.reads.rows.every(world.me, STAFF)
+
+    assert {(world.board.id, "grace"), (world.board.id, "bob"), (other.id, "Grace")} == {
+        (each.board, each.agent_name) for each in rows
+    }
+    assert {"grace", "bob"} == {each.name_key for each in rows}
 
 
 async def test_a_name_in_another_case_is_the_same_name(world):

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from mission_core.agents.use_cases import MakeKey, UpdateAgent, make_key, update_agent
+from mission_core.agents.editing import UpdateAgent, update_agent
+from mission_core.agents.use_cases import MakeKey, make_key
 from tests.contract.boards_driver import field_refusal, refusal
 
 

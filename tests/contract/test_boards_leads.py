@@ -4,7 +4,8 @@ Leads of a board: what they may do to its tasks, and what they delegate.
 
 import pytest
 
-from mission_core.agents.use_cases import CreateAgent, UpdateAgent, create_agent, update_agent
+from mission_core.agents.editing import UpdateAgent, update_agent
+from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from tests.contract.boards_driver import refusal

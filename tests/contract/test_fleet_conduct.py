@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mission_adapters.clocks import ManualClock
-from mission_core.agents.use_cases import UpdateAgent, update_agent
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.tasks.commenting import AddComment, add_comment
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import Fleet, refusal, without

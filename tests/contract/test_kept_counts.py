@@ -23,8 +23,9 @@ from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import metadata, queue
 from mission_core.accounts.model import System
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.founding import found_organization
-from mission_core.agents.use_cases import CreateAgent, UpdateAgent, create_agent, update_agent
+from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import GateSet
 from mission_core.boards.tags import CreateTag, create_tag
 from mission_core.boards.use_cases import CreateBoard, create_board

@@ -7,16 +7,15 @@ from datetime import timedelta
 
 import pytest
 
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.queries import AgentFilter
 from mission_core.agents.use_cases import (
     CreateAgent,
     HearAgent,
     RegisterAgent,
-    UpdateAgent,
     create_agent,
     hear_agent,
     register_agent,
-    update_agent,
 )
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import InvalidField, Refusal

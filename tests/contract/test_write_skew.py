@@ -11,16 +11,10 @@ import pytest
 from attrs import evolve, field, frozen
 
 from mission_core.accounts.model import System
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import TooManyAgents
-from mission_core.agents.use_cases import (
-    CreateAgent,
-    RegisterAgent,
-    UpdateAgent,
-    create_agent,
-    register_agent,
-    update_agent,
-)
+from mission_core.agents.use_cases import CreateAgent, RegisterAgent, create_agent, register_agent
 from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board

@@ -4,11 +4,10 @@ Making agents, hearing of them, and their keys.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
@@ -33,15 +32,13 @@ from mission_core.agents.model import (
     AgentCreated,
     AgentNameTaken,
     AgentNotFound,
-    AgentRenamed,
-    MainAgentStays,
     Presence,
     TooManyAgents,
 )
 from mission_core.boards.model import BoardDenied
-from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
+from mission_core.errors import InvalidField, StaleWrite
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId, ConnectionId
-from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, canonical
+from mission_core.values import EMPTY_OBJECT, JsonText
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -66,40 +63,6 @@ class CreateAgent:
     heartbeat_config: JsonText | None = None
     identity_profile: JsonText | None = None
     identity_template: str | None = None
-
-
-@frozen(kw_only=True)
-class UpdateAgent:
-    """
-    Change the named fields of an agent. Absent is not null, and null is not default.
-
-    Its tasks go by its new *name*, too. A *status* is a sign of life as well, an *activity* alone is none. What is in
-    *over_config* is laid over its configuration.
-    """
-
-    agent: AgentId | AgentNumber | str
-    expects: int | None = None
-    name: str | Absent = ABSENT
-    status: str | Absent = ABSENT
-    activity: str | Absent | None = ABSENT
-    role: str | Absent = ABSENT
-    board: BoardId | Absent | None = ABSENT
-    lead: bool | Absent = ABSENT
-    config: JsonText | Absent = ABSENT
-    over_config: JsonText | Absent = ABSENT
-    session_key: str | Absent | None = ABSENT
-    soul: str | Absent | None = ABSENT
-    working_memory: str | Absent = ABSENT
-    runtime_type: str | Absent | None = ABSENT
-    workspace_path: str | Absent | None = ABSENT
-    hidden: bool | Absent = ABSENT
-    heartbeat_config: JsonText | Absent | None = ABSENT
-    identity_profile: JsonText | Absent | None = ABSENT
-    identity_template: str | Absent | None = ABSENT
-
-
-BESIDE: Final = frozenset({"agent", "expects", "status", "activity", "over_config"})
-"""Fields of an update that are more than a value to keep."""
 
 
 @frozen(kw_only=True)
@@ -208,7 +171,7 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
         namesake = await unit.agents.find(cmd.name)
         if namesake is not None:
             raise AgentNameTaken(namesake.board)
-        _may_stand_on(principal, cmd.board)
+        may_stand_on(principal, cmd.board)
         if cmd.board is not None:
             board = await unit.boards.get(cmd.board)
             by_lead = isinstance(principal, AgentPrincipal)
@@ -221,79 +184,7 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
     return made
 
 
-async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> Agent:
-    """
-    Change the named fields of an agent.
-
-    Raises:
-        AgentNotFound: If there is no such agent for this principal.
-        AgentNameTaken: If another agent has the new name.
-        BoardNotFound: If it moves to a board that there is not for this principal.
-        BoardDenied: If a principal that is confined to one board would move it elsewhere.
-        RoleTooLow: If an agent makes a lead, or gives a new name.
-        SessionKeyTaken: If another agent has the session key.
-        VersionMismatch: If the caller expected another version.
-    """
-    require(principal, Role.OPERATOR)
-    now = ports.clock.now()
-    async with ports.unit(principal) as unit:
-        before = await agent_named(unit, cmd.agent)
-        if cmd.expects is not None and cmd.expects != before.version:
-            raise VersionMismatch(cmd.expects, before.version)
-        after, updated = before.edit(_changes_of(before, cmd), at=now)
-        if updated.changed:
-            await _may_become(unit, principal, before, after)
-            after = unit.agents.save(after)
-            unit.record(updated)
-        else:
-            after = before
-        if after.name != before.name:
-            unit.record(AgentRenamed(agent=after.id, was=before.name, name=after.name, at=now))
-        if not isinstance(cmd.status, Absent):
-            after, changed = after.heard(at=now, status=cmd.status)
-            unit.record(*([changed] if changed else []))
-        if not isinstance(cmd.activity, Absent):
-            after = after.doing(cmd.activity)
-        if after.presence != before.presence:
-            unit.agents.seen(after)
-        elif after == before:
-            return before
-        unit.result(after.id)
-        await unit.commit()
-    return after
-
-
-def _changes_of(agent: Agent, cmd: UpdateAgent) -> dict[str, Any]:
-    given = asdict(cmd, recurse=False)
-    changes = {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
-    if not isinstance(cmd.over_config, Absent):
-        beneath = changes.get("config", agent.config)
-        changes["config"] = canonical(json.loads(beneath) | json.loads(cmd.over_config))
-    return changes
-
-
-async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, after: Agent) -> None:
-    """
-    Raises:
-        AgentNameTaken: If another agent has its new name.
-        BoardDenied: If the principal may not have agents on its new board.
-        MainAgentStays: If the built-in agent would go to a board.
-        RoleTooLow: If an agent makes a lead, or gives a new name.
-    """
-    _may_stand_on(principal, after.board)
-    if (after.lead and not before.lead) or after.name != before.name:
-        require_no_agent(principal)
-    if after.name_key != before.name_key:
-        namesake = await unit.agents.find(after.name)
-        if namesake is not None:
-            raise AgentNameTaken(namesake.board)
-    if after.board is not None and after.board != before.board:
-        if before.main:
-            raise MainAgentStays
-        unit.rely_on(await unit.boards.get(after.board))
-
-
-def _may_stand_on(principal: Principal, board: BoardId | None) -> None:
+def may_stand_on(principal: Principal, board: BoardId | None) -> None:
     """
     Who is confined to one board makes and moves agents nowhere else, nor out of all boards.
     """

@@ -75,7 +75,7 @@ STAFF: Final = Kind(
     name="assignments",
     missing=NotAssigned,
     unique={("board", "name_key"): AlreadyAssigned},
-    found_by=(("board",),),
+    found_by=(("board",), ("name_key",)),
     goes_with={"board": Board},
 )
 

@@ -14,17 +14,11 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal, Role, require
 from mission_core.agents.beats import DEFAULT_BEATS
+from mission_core.agents.editing import UpdateAgent
+from mission_core.agents.editing import update_agent as change_agent
 from mission_core.agents.model import ONLINE, Agent, AgentNameTaken, AgentNotFound, MainAgentStays, TooManyAgents
 from mission_core.agents.queries import AgentFilter, AgentRow
-from mission_core.agents.use_cases import (
-    HearAgent,
-    RegisterAgent,
-    UpdateAgent,
-    WithToken,
-    hear_agent,
-    register_agent,
-)
-from mission_core.agents.use_cases import update_agent as change_agent
+from mission_core.agents.use_cases import HearAgent, RegisterAgent, WithToken, hear_agent, register_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, BoardId

@@ -10,8 +10,8 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.model import AgentNotFound, MainAgentStays, SessionKeyTaken
-from mission_core.agents.use_cases import UpdateAgent, update_agent
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import AgentId
 from mission_core.ports import perform

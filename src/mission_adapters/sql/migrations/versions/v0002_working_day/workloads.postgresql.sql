@@ -19,6 +19,8 @@ CREATE INDEX ix_tasks_done_by ON tasks (organization, assignee_key, done_at) WHE
 
 CREATE INDEX ix_comments_organization_author_id_number ON comments (organization, author_id, number);
 
+CREATE INDEX ix_assignments_organization_name_key_number ON assignments (organization, name_key, number);
+
 CREATE INDEX ix_events_by_agents ON events (organization, actor_id, at, position) WHERE actor_kind = 'agent';
 
 CREATE INDEX ix_events_about_agents ON events (organization, subject, at, position)

@@ -1,0 +1,145 @@
+"""
+Changing agents.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import asdict, evolve, frozen
+
+from mission_core.accounts.model import Principal, Role, require, require_no_agent
+from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentStays
+from mission_core.agents.use_cases import agent_named, may_stand_on
+from mission_core.boards.staff import STAFF, AlreadyAssigned
+from mission_core.errors import StaleWrite, VersionMismatch
+from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.values import ABSENT, Absent, JsonText, canonical
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+@frozen(kw_only=True)
+class UpdateAgent:
+    """
+    Change the named fields of an agent. Absent is not null, and null is not default.
+
+    Its tasks go by its new *name*, too. A *status* is a sign of life as well, an *activity* alone is none. What is in
+    *over_config* is laid over its configuration.
+    """
+
+    agent: AgentId | AgentNumber | str
+    expects: int | None = None
+    name: str | Absent = ABSENT
+    status: str | Absent = ABSENT
+    activity: str | Absent | None = ABSENT
+    role: str | Absent = ABSENT
+    board: BoardId | Absent | None = ABSENT
+    lead: bool | Absent = ABSENT
+    config: JsonText | Absent = ABSENT
+    over_config: JsonText | Absent = ABSENT
+    session_key: str | Absent | None = ABSENT
+    soul: str | Absent | None = ABSENT
+    working_memory: str | Absent = ABSENT
+    runtime_type: str | Absent | None = ABSENT
+    workspace_path: str | Absent | None = ABSENT
+    hidden: bool | Absent = ABSENT
+    heartbeat_config: JsonText | Absent | None = ABSENT
+    identity_profile: JsonText | Absent | None = ABSENT
+    identity_template: str | Absent | None = ABSENT
+
+
+BESIDE: Final = frozenset({"agent", "expects", "status", "activity", "over_config"})
+"""Fields of an update that are more than a value to keep."""
+
+
+async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> Agent:
+    """
+    Change the named fields of an agent.
+
+    Raises:
+        AgentNotFound: If there is no such agent for this principal.
+        AgentNameTaken: If another agent has the new name.
+        BoardNotFound: If it moves to a board that there is not for this principal.
+        BoardDenied: If a principal that is confined to one board would move it elsewhere.
+        RoleTooLow: If an agent makes a lead, or gives a new name.
+        SessionKeyTaken: If another agent has the session key.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        before = await agent_named(unit, cmd.agent)
+        if cmd.expects is not None and cmd.expects != before.version:
+            raise VersionMismatch(cmd.expects, before.version)
+        after, updated = before.edit(_changes_of(before, cmd), at=now)
+        if updated.changed:
+            await _may_become(unit, principal, before, after)
+            await _carry_assignments(unit, before, after)
+            after = unit.agents.save(after)
+            unit.record(updated)
+        else:
+            after = before
+        if after.name != before.name:
+            unit.record(AgentRenamed(agent=after.id, was=before.name, name=after.name, at=now))
+        if not isinstance(cmd.status, Absent):
+            after, changed = after.heard(at=now, status=cmd.status)
+            unit.record(*([changed] if changed else []))
+        if not isinstance(cmd.activity, Absent):
+            after = after.doing(cmd.activity)
+        if after.presence != before.presence:
+            unit.agents.seen(after)
+        elif after == before:
+            return before
+        unit.result(after.id)
+        try:
+            await unit.commit()
+        except AlreadyAssigned:
+            raise StaleWrite("agent", after.id) from None  # somebody assigned the new name in this very moment
+    return after
+
+
+def _changes_of(agent: Agent, cmd: UpdateAgent) -> dict[str, Any]:
+    given = asdict(cmd, recurse=False)
+    changes = {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
+    if not isinstance(cmd.over_config, Absent):
+        beneath = changes.get("config", agent.config)
+        changes["config"] = canonical(json.loads(beneath) | json.loads(cmd.over_config))
+    return changes
+
+
+async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, after: Agent) -> None:
+    """
+    Raises:
+        AgentNameTaken: If another agent has its new name.
+        BoardDenied: If the principal may not have agents on its new board.
+        MainAgentStays: If the built-in agent would go to a board.
+        RoleTooLow: If an agent makes a lead, or gives a new name.
+    """
+    may_stand_on(principal, after.board)
+    if (after.lead and not before.lead) or after.name != before.name:
+        require_no_agent(principal)
+    if after.name_key != before.name_key:
+        namesake = await unit.agents.find(after.name)
+        if namesake is not None:
+            raise AgentNameTaken(namesake.board)
+    if after.board is not None and after.board != before.board:
+        if before.main:
+            raise MainAgentStays
+        unit.rely_on(await unit.boards.get(after.board))
+
+
+async def _carry_assignments(unit: UnitOfWork, before: Agent, after: Agent) -> None:
+    """
+    Let the boards that an agent is assigned to know it by its new name. Where that is assigned already, it stays so.
+    """
+    if after.name == before.name:
+        return
+    known = {each.board for each in await unit.rows(STAFF).every(name_key=after.name_key)}
+    for each in await unit.rows(STAFF).every(name_key=before.name_key):
+        if before.name_key != after.name_key and each.board in known:
+            unit.rows(STAFF).remove(each)
+        else:
+            unit.rows(STAFF).save(evolve(each, agent_name=after.name, name_key=after.name_key))
