@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mission_core.kinds import Kind, P, RowReads, Rows
     from mission_core.reports.conduct import ConductReads
     from mission_core.reports.queries import ReportReads
+    from mission_core.tasks.overviews import Overviews
     from mission_core.tasks.ports import Gates, Runs, Tasks
     from mission_core.tasks.queries import TaskReads
 
@@ -236,6 +237,12 @@ class Reads(Protocol):
     def boards(self) -> BoardReads:
         """
         Boards.
+        """
+
+    @property
+    def overviews(self) -> Overviews:
+        """
+        Whole boards, and the foremost tasks of several.
         """
 
     @property

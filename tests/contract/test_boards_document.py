@@ -48,6 +48,13 @@ OPERATIONS = {
         "create_task_comment_api_v1_agent_boards__board_id__tasks__task_id__comments_post"
     ),
     ("delete", "/api/v1/boards/{board_id}"): "delete_board_api_v1_boards__board_id__delete",
+    ("get", "/api/v1/boards/{board_id}/snapshot"): "get_board_snapshot_api_v1_boards__board_id__snapshot_get",
+    ("get", "/api/v1/boards/{board_id}/group-snapshot"): (
+        "get_board_group_snapshot_api_v1_boards__board_id__group_snapshot_get"
+    ),
+    ("get", "/api/v1/board-groups/{group_id}/snapshot"): (
+        "get_board_group_snapshot_api_v1_board_groups__group_id__snapshot_get"
+    ),
     ("get", "/api/v1/board-groups"): "list_board_groups_api_v1_board_groups_get",
     ("post", "/api/v1/board-groups"): "create_board_group_api_v1_board_groups_post",
     ("get", "/api/v1/board-groups/{group_id}"): "get_board_group_api_v1_board_groups__group_id__get",
@@ -127,12 +134,15 @@ ADDED = {
     ("post", "/{task_id}/complete"), ("post", "/{task_id}/fail"), ("post", "/{task_id}/release"),
     ("post", "/{task_id}/orders"), ("get", "/{task_id}/explain"), ("get", "/{task_id}/runs"),
 }  # fmt: skip
+SHARED = ("/api/v1/boards/{board_id}/group-snapshot",)
+"""What people and agents are both told of."""
 HALVES = ("/api/v1/boards/{board_id}/tasks", "/api/v1/agent/boards/{board_id}/tasks")
 LISTS = (
     "x-when-to-use", "x-when-not-to-use", "x-prerequisites", "x-side-effects", "x-negative-guidance",
     "x-routing-policy",
 )  # fmt: skip
 COMPONENTS = {
+    "BoardSnapshot", "TaskCardRead", "BoardGroupSnapshot", "BoardGroupBoardSnapshot", "BoardGroupTaskSummary",
     "BoardGroupRead", "BoardGroupCreate", "BoardGroupUpdate", "BoardGroupHeartbeatApply",
     "BoardGroupHeartbeatApplyResult", "LimitOffsetPage_TypeVar_Customized_BoardGroupRead_",
     "AgentHeartbeat", "AgentHeartbeatCreate", "AgentUpdate",
@@ -201,11 +211,11 @@ def test_agents_find_their_operations_by_role(operations):
     """
     for (_, path), operation in operations.items():
         roles = {tag for tag in operation["tags"] if tag.startswith("agent-")}
-        if not path.startswith("/api/v1/agent/"):
-            assert not roles
+        own = path.startswith("/api/v1/agent/")
+        assert own == ("agent" in operation["tags"])
+        assert bool(roles) == (own or path in SHARED)
+        if not roles:
             continue
-        assert "agent" in operation["tags"]
-        assert roles
         assert operation["summary"]
         assert operation["description"]
         assert isinstance(operation["x-llm-intent"], str)
@@ -231,6 +241,8 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("post", "/api/v1/agents/heartbeat"),
         ("post", "/api/v1/agents/{agent_id}/heartbeat"),
         ("post", "/api/v1/board-groups/{group_id}/heartbeat"),
+        ("get", "/api/v1/boards/{board_id}/snapshot"),
+        ("get", "/api/v1/boards/{board_id}/group-snapshot"),
         ("get", "/api/v1/boards/{board_id}/onboarding"),
         ("post", "/api/v1/boards/{board_id}/onboarding/agent"),
     }

@@ -16,6 +16,7 @@ from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
 from mission_adapters.memory.conduct_reads import MemoryConductReads
 from mission_adapters.memory.events import MemoryLog
 from mission_adapters.memory.numbers import MemoryNumbers
+from mission_adapters.memory.overviews import MemoryOverviews
 from mission_adapters.memory.plain import MemoryRowReads, PlainTable
 from mission_adapters.memory.pulses import MemoryPulses
 from mission_adapters.memory.report_reads import MemoryReportReads
@@ -59,6 +60,7 @@ class MemoryReads:
     credentials: MemoryCredentials
     reports: MemoryReportReads
     conduct: MemoryConductReads
+    overviews: MemoryOverviews
 
     async def organization(self, principal: Principal) -> Organization:
         """
@@ -100,15 +102,18 @@ class MemoryStore:
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
         self.credentials = MemoryCredentials(keys, agents)
+        board_reads = MemoryBoardReads(boards, tasks, self.numbers)
+        task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.plain)
         self.reads = MemoryReads(
-            MemoryBoardReads(boards, tasks, self.numbers),
+            board_reads,
             MemoryAgentReads(agents, keys, self.plain[CONNECTIONS]),
-            MemoryTaskReads(boards, agents, tasks, runs, self.plain),
+            task_reads,
             self.used,
             MemoryRowReads(self.plain),
             self.credentials,
             MemoryReportReads(boards, agents, tasks, self.pulses),
             MemoryConductReads(self.log, agents, tasks, self.plain[COMMENTS]),
+            MemoryOverviews(board_reads, agents, task_reads),
         )
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:

@@ -62,7 +62,7 @@ class MemoryTaskReads:
         """
         One task.
         """
-        return self._rows(principal, [self.tasks.find(principal, task)])[0]
+        return self.rows_of(principal, [self.tasks.find(principal, task)])[0]
 
     async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
         """
@@ -73,14 +73,14 @@ class MemoryTaskReads:
         found = [task for task in self._visible(principal) if self._fits(task, wanted)]
         rest = found if page.after is None else [task for task in found if task.number < page.after]
         shown = rest[page.offset : page.offset + page.limit]
-        return Listed(self._rows(principal, map(self.tasks.resolved, shown)), len(found))
+        return Listed(self.rows_of(principal, map(self.tasks.resolved, shown)), len(found))
 
     def _page_of_all(self, principal: Principal, page: Page) -> Listed:
         places = self.tasks.in_order.of(principal.organization)
         below = len(places) if page.after is None else bisect_left(places, (page.after,))
         end = max(below - page.offset, 0)
         shown = self.tasks.each(id for _, id in reversed(places[max(end - page.limit, 0) : end]))
-        return Listed(self._rows(principal, map(self.tasks.resolved, shown)), len(places))
+        return Listed(self.rows_of(principal, map(self.tasks.resolved, shown)), len(places))
 
     async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
         """
@@ -110,7 +110,7 @@ class MemoryTaskReads:
         found = sorted(
             (task for task in tasks if task.status in UNDER_WAY), key=lambda task: (task.rank, task.number)
         )
-        return self._rows(principal, map(self.tasks.resolved, found[:limit]))
+        return self.rows_of(principal, map(self.tasks.resolved, found[:limit]))
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """
@@ -153,7 +153,10 @@ class MemoryTaskReads:
         assignee = self.tasks.resolved(task).assignee
         return assignee.agent if assignee else None
 
-    def _rows(self, principal: Principal, tasks: Iterable[Task]) -> list[TaskRow]:
+    def rows_of(self, principal: Principal, tasks: Iterable[Task]) -> list[TaskRow]:
+        """
+        The tasks, their assignees' agents found already, as rows.
+        """
         asked = by_board(self.plain[CUSTOM_FIELDS].matching(principal, {}))
         known, comments = self.plain[TAGS].rows, self.plain[COMMENTS]
         return [

@@ -58,7 +58,10 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
 
 
 @shaped
-def _one(*filters: str) -> Executable:
+def one_board(*filters: str) -> Executable:
+    """
+    The board that these filters name.
+    """
     return ROWS.where(*(FILTERS[name]() for name in filters))
 
 
@@ -100,7 +103,7 @@ class SqlBoardReads:
         One board.
         """
         given = _key(board)
-        rows = await self._first(_one, principal, given)
+        rows = await self._first(one_board, principal, given)
         row = BoardRow._make(rows[0]) if rows else None
         return granted(principal, row, BoardId(UUID(bytes=row.id)) if row else None, BoardNotFound)
 

@@ -14,6 +14,7 @@ from mission_adapters.sql.agent_reads import SqlAgentReads
 from mission_adapters.sql.board_reads import SqlBoardReads
 from mission_adapters.sql.conduct_reads import SqlConductReads
 from mission_adapters.sql.once import used_key
+from mission_adapters.sql.overviews import SqlOverviews
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.report_reads import SqlReportReads
 from mission_adapters.sql.session import Session, Steps
@@ -43,6 +44,7 @@ class SqlReads:
     rows: SqlRowReads = field(init=False)
     reports: SqlReportReads = field(init=False)
     conduct: SqlConductReads = field(init=False)
+    overviews: SqlOverviews = field(init=False)
 
     @tasks.default
     def _tasks(self) -> SqlTaskReads:
@@ -67,6 +69,10 @@ class SqlReads:
     @conduct.default
     def _conduct(self) -> SqlConductReads:
         return SqlConductReads(self.session)
+
+    @overviews.default
+    def _overviews(self) -> SqlOverviews:
+        return SqlOverviews(self.session)
 
     async def organization(self, principal: Principal) -> Organization:
         """

@@ -4,75 +4,41 @@ Reading tasks as rows.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Select, Table, cast, exists, func, select
+from sqlalchemy import ColumnElement, Executable, Table, cast, func, select
 
 from mission_adapters.sql.columns import INTEGER
 from mission_adapters.sql.grants import sees
 from mission_adapters.sql.in_hand import read_in_hand
-from mission_adapters.sql.loads import ASSIGNEE_AGENT
 from mission_adapters.sql.mapping import id_from
-from mission_adapters.sql.plain import SHELVES, rows_where
+from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
-from mission_adapters.sql.tables import agents, boards, dependencies, marks, tallies, tasks, under_way, workloads
+from mission_adapters.sql.tables import agents, boards, marks, tallies, tasks, under_way, workloads
+from mission_adapters.sql.task_rows import BOARD, ROWS, shown
 from mission_core.accounts.model import board_of
-from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
 from mission_core.boards.model import BoardDenied
-from mission_core.boards.tags import TAGS, Tag
+from mission_core.boards.tags import TAGS
 from mission_core.ids import BoardId
-from mission_core.tasks.comments import COMMENTS
-from mission_core.tasks.model import Status, TaskNotFound
-from mission_core.tasks.queries import Dependency, TaskRow
+from mission_core.tasks.model import TaskNotFound
+from mission_core.tasks.queries import TaskRow
 from mission_core.values import Listed, name_key
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.ids import OrganizationId, TagId, TaskId, TaskNumber
+    from mission_core.ids import TagId, TaskId, TaskNumber
     from mission_core.tasks.ports import InHand
     from mission_core.tasks.queries import Reading, RunRow, TaskFilter
     from mission_core.values import Page
 
 Given = dict[str, Any]
-T = TypeVar("T")
-tags, custom_fields, comments = (SHELVES[kind].table for kind in (TAGS, CUSTOM_FIELDS, COMMENTS))
+tags: Final = SHELVES[TAGS].table
 _own: Final = value("organization")
-_elsewhere: Final[dict[str, ColumnElement[Any]]] = {
-    "board_number": boards.c.number,
-    "board_name": boards.c.name,
-    "ticket_prefix": boards.c.ticket_prefix,
-    "assignee_agent": ASSIGNEE_AGENT,
-    "comment_count": select(func.count())
-    .select_from(comments)
-    .where(comments.c.organization == tasks.c.organization, comments.c.task == tasks.c.id)
-    .scalar_subquery()
-    .label("comment_count"),
-}
-FIELDS: Final = TaskRow._fields[:-3]
-"""What the statement selects, in the order of the row's fields; the rest is asked for where there is any."""
-ID, BOARD, DEPENDS_ON, TAG_IDS = (FIELDS.index(name) for name in ("id", "board", "depends_on", "tag_ids"))
-ANY_FIELD: Final = len(FIELDS)
-"""Whether the organization has custom fields stands behind them."""
-_any_field: Final = exists().where(custom_fields.c.organization == _own).label("any_field")
-ROWS: Final[Select[Any]] = (
-    select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS), _any_field)
-    .select_from(tasks.join(boards, boards.c.id == tasks.c.board))
-    .where(tasks.c.organization == _own)
-)
-DEPENDENCIES: Final = Statement(
-    select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
-    .join(tasks, tasks.c.id == dependencies.c.depends_on)
-    .where(among(dependencies.c.task, "tasks", Ids()))
-)
-NAMED_TAGS: Final = Statement(
-    select(*tags.c).where(tags.c.organization == _own, among(tags.c.id, "tags", Ids()))
-)
 COUNT_BY_TAG: Final = Statement(
     select(marks.c.mark, func.count())
     .select_from(marks.join(tags, tags.c.id == marks.c.mark))
@@ -190,7 +156,7 @@ class SqlTaskReads:
                 raise TaskNotFound
             if not sees(principal, BoardId(UUID(bytes=found[0][BOARD]))):
                 raise BoardDenied
-            rows = yield from _shown(dialect, principal.organization, found)
+            rows = yield from shown(dialect, principal.organization, found)
             return rows[0]
 
         return await self.session.read(steps)
@@ -209,7 +175,7 @@ class SqlTaskReads:
 
         def steps() -> Steps[Listed]:
             found = yield (_page if page.offset < DEEP else _deep_page)(*paged)(dialect, **given, **limits)
-            rows = yield from _shown(dialect, principal.organization, found)
+            rows = yield from shown(dialect, principal.organization, found)
             if page.after is None and 0 < len(rows) < page.limit:
                 return Listed(rows, page.offset + len(rows))  # the last page tells the total itself
             ((total,),) = yield _total(*shape)(dialect, **given)
@@ -247,7 +213,7 @@ class SqlTaskReads:
 
         def steps() -> Steps[list[TaskRow]]:
             found = yield _under_way(*given)(dialect, organization=own, limit=limit, **given)
-            rows = yield from _shown(dialect, principal.organization, found)
+            rows = yield from shown(dialect, principal.organization, found)
             return rows
 
         return await self.session.read(steps)
@@ -306,57 +272,3 @@ def _asked(principal: Principal, wanted: TaskFilter) -> Given:
     if wanted.priority is not None:
         given["priority"] = wanted.priority
     return given
-
-
-def _shown(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[list[TaskRow]]:
-    """
-    The rows with their dependencies, tags and custom fields, which are asked for only if there are any.
-    """
-    if not found:
-        return []
-    waits_for = yield from _dependencies_of(dialect, found)
-    known = yield from _tags_of(dialect, organization, found)
-    asked = (yield from _fields_of(dialect, organization)) if found[0][ANY_FIELD] else {}
-    return [
-        TaskRow._make(
-            (
-                *row[:ANY_FIELD],
-                _in_order(row[DEPENDS_ON], waits_for[row[ID]]) if row[DEPENDS_ON] else (),
-                _in_order(row[TAG_IDS], known) if row[TAG_IDS] else (),
-                asked.get(row[BOARD], ()),
-            )
-        )
-        for row in found
-    ]
-
-
-def _dependencies_of(dialect: str, found: list[Any]) -> Steps[dict[bytes, dict[bytes, Dependency]]]:
-    waits_for: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
-    waiting = [row[ID] for row in found if row[DEPENDS_ON]]
-    if waiting:
-        for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
-            waits_for[task][id] = Dependency(id, number, status == Status.DONE.value)
-    return waits_for
-
-
-def _tags_of(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[dict[bytes, Tag]]:
-    known: dict[bytes, Tag] = {}
-    ids = {id for row in found if row[TAG_IDS] for id in _each(row[TAG_IDS])}
-    if ids:
-        for row in (yield NAMED_TAGS(dialect, organization=organization.bytes, tags=sorted(ids))):
-            tag: Tag = SHELVES[TAGS].entity_from(row)
-            known[tag.id.bytes] = tag
-    return known
-
-
-def _fields_of(dialect: str, organization: OrganizationId) -> Steps[dict[bytes, tuple[CustomField, ...]]]:
-    rows = yield rows_where(CUSTOM_FIELDS)(dialect, organization=organization.bytes)
-    return by_board(SHELVES[CUSTOM_FIELDS].entity_from(row) for row in rows)
-
-
-def _each(ids: bytes) -> Iterable[bytes]:
-    return (ids[at : at + 16] for at in range(0, len(ids), 16))
-
-
-def _in_order(ids: bytes, known: Mapping[bytes, T]) -> tuple[T, ...]:
-    return tuple(known[id] for id in _each(ids) if id in known)

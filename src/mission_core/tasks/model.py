@@ -61,6 +61,13 @@ MOST_TAGS: Final = 50
 MOST_DEPENDENCIES: Final = 200
 
 
+def rank_of(priority: str) -> int:
+    """
+    Where a priority stands in the queue; an unknown one comes last.
+    """
+    return PRIORITY_RANK.get(priority, 4)
+
+
 @frozen
 class Move:
     """
@@ -282,9 +289,9 @@ class Task:
     @property
     def rank(self) -> int:
         """
-        Where its priority stands in the queue; an unknown one comes last.
+        Where its priority stands in the queue.
         """
-        return PRIORITY_RANK.get(self.priority, 4)
+        return rank_of(self.priority)
 
     @property
     def carries(self) -> frozenset[UUID]:

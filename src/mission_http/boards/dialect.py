@@ -26,6 +26,7 @@ from mission_http.boards import (
 from mission_http.boards.access import authenticate
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
+from mission_http.boards.snapshots import snapshot_endpoints
 from mission_http.boards.wire import CONVERTER, JsonObject
 from mission_http.platform.endpoints import Dialect, Manners, Paperwork
 from mission_http.settings import Settings
@@ -50,6 +51,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             *people.ENDPOINTS,
             *boards.ENDPOINTS,
             *groups.ENDPOINTS,
+            *snapshot_endpoints(),
             *tasks.ENDPOINTS,
             *comments.ENDPOINTS,
             *leases.ENDPOINTS,

@@ -1,0 +1,220 @@
+"""
+Snapshots: a board with all that stands on it, and what is foremost on the boards of a group.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.boards.groups import GroupNotFound
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.ids import BoardId, GroupId
+from mission_core.tasks.overviews import BoardPart, GroupView, Order, group_view, siblings_view
+from mission_core.tasks.queries import TaskRow
+from mission_http.boards.access import MIXED, USER, path_id
+from mission_http.boards.agent_payloads import AgentRead
+from mission_http.boards.cards import Cards, Look
+from mission_http.boards.groups import GROUP, BoardGroupRead, group_from
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import BoardRead, TagRef, TaskRead
+from mission_http.boards.wire import (
+    BEHIND,
+    SHOWN,
+    agents_of,
+    board_from,
+    maybe_time,
+    maybe_uuid,
+    tag_ref,
+    time_from,
+    uuid_from,
+)
+from mission_http.platform.endpoints import Endpoint, Handler
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.shapes import Range
+
+ORDER: Final = tuple(BEHIND[shown] for shown in ("in_progress", "review", "inbox", "done"))
+"""In which order the statuses of a summary come; what is done comes last."""
+
+
+@frozen(kw_only=True)
+class TaskCardRead(TaskRead):
+    approvals_count: int = 0
+    approvals_pending_count: int = 0
+
+
+@frozen(kw_only=True)
+class BoardSnapshot:
+    board: BoardRead
+    tasks: list[TaskCardRead]
+    agents: list[AgentRead]
+    approvals: list[dict[str, Any]]
+    chat_messages: list[dict[str, Any]]
+    pending_approvals_count: int = 0
+
+
+@frozen(kw_only=True)
+class BoardGroupTaskSummary:
+    id: UUID
+    board_id: UUID
+    board_name: str
+    title: str
+    status: str
+    priority: str
+    assigned_agent_id: UUID | None
+    assignee: str | None
+    due_at: datetime | None
+    in_progress_at: datetime | None
+    tags: list[TagRef]
+    created_at: datetime
+    updated_at: datetime
+
+
+@frozen(kw_only=True)
+class BoardGroupBoardSnapshot:
+    board: BoardRead
+    task_counts: dict[str, int] = field(factory=dict)
+    tasks: list[BoardGroupTaskSummary] = field(factory=list)
+
+
+@frozen(kw_only=True)
+class BoardGroupSnapshot:
+    group: BoardGroupRead | None = None
+    boards: list[BoardGroupBoardSnapshot] = field(factory=list)
+
+
+@frozen(kw_only=True)
+class GroupSnapshotQuery:
+    include_done: bool = False
+    per_board_task_limit: Annotated[int, Range(0)] = 5
+
+
+@frozen(kw_only=True)
+class SiblingsQuery:
+    include_self: bool = False
+    include_done: bool = False
+    per_board_task_limit: Annotated[int, Range(0, 100)] = 5
+
+
+def snapshots_through(cards: Cards) -> Handler:
+    """
+    The handler of board snapshots, which keeps the cards of tasks among these.
+    """
+
+    async def get_board_snapshot(request: Request) -> Response:
+        """
+        Read a board with all its tasks and agents.
+        """
+        board, principal, ports = BoardId(path_id(request, "board_id")), principal_of(request), ports_of(request)
+        look = Look(cards)
+        view = await ports.reads.overviews.board(principal, board, look.known)
+        agent_from = agents_of(principal.organization, at=ports.clock.now())
+        return json_of(
+            {
+                "board": board_from(view.board),
+                "tasks": look.all_of(view),
+                "agents": [agent_from(row) for row in view.agents],
+                "approvals": [],
+                "chat_messages": [],
+                "pending_approvals_count": 0,
+            }
+        )
+
+    return get_board_snapshot
+
+
+async def get_board_group_snapshot(request: Request) -> Response:
+    """
+    Read the boards of a board's group, each with its foremost tasks and how many it has of each status.
+
+    Tasks come by status (in progress, review, inbox, done), then by priority, the one changed last first.
+    """
+    board, query = BoardId(path_id(request, "board_id")), query_of(request, SiblingsQuery)
+    view = await siblings_view(
+        ports_of(request), principal_of(request), board, _order(query.include_done),
+        limit=query.per_board_task_limit, itself=query.include_self,
+    )  # fmt: skip
+    return _answer(view)
+
+
+async def get_group_snapshot(request: Request) -> Response:
+    """
+    Read the boards of a group, each with its foremost tasks and how many it has of each status.
+
+    Tasks come by status (in progress, review, inbox, done), then by priority, the one changed last first.
+    """
+    group, query = GroupId(path_id(request, "group_id")), query_of(request, GroupSnapshotQuery)
+    view = await group_view(
+        ports_of(request), principal_of(request), group, _order(query.include_done),
+        limit=query.per_board_task_limit,
+    )  # fmt: skip
+    return _answer(view)
+
+
+def _order(include_done: bool) -> Order:
+    return ORDER if include_done else ORDER[:-1]
+
+
+def _answer(view: GroupView) -> Response:
+    return json_of(
+        {"group": group_from(view.group) if view.group else None, "boards": [_part_from(part) for part in view.boards]}
+    )
+
+
+def _part_from(part: BoardPart) -> dict[str, Any]:
+    counts: dict[str, int] = {}
+    for status, amount in part.foremost.counts.items():
+        counts[SHOWN[status]] = counts.get(SHOWN[status], 0) + amount
+    tasks = [_summary_from(row) for row in part.foremost.tasks]
+    return {"board": board_from(part.board), "task_counts": counts, "tasks": tasks}
+
+
+def _summary_from(row: TaskRow) -> dict[str, Any]:
+    return {
+        "id": uuid_from(row.id),
+        "board_id": uuid_from(row.board),
+        "board_name": row.board_name,
+        "title": row.title,
+        "status": SHOWN[row.status],
+        "priority": row.priority,
+        "assigned_agent_id": maybe_uuid(row.assignee_agent),
+        "assignee": row.assignee,
+        "due_at": maybe_time(row.due_at),
+        "in_progress_at": maybe_time(row.started_at),
+        "tags": [tag_ref(tag) for tag in row.tagged],
+        "created_at": time_from(row.created_at),
+        "updated_at": time_from(row.updated_at),
+    }
+
+
+def snapshot_endpoints() -> list[Endpoint]:
+    """
+    The operations that read snapshots, with the cards that one server keeps.
+    """
+    return [
+        Endpoint(
+            "GET", "/boards/{board_id}/snapshot", snapshots_through(Cards()), gives=BoardSnapshot, who=MIXED,
+            tags=("boards",), refuses=(BoardNotFound, BoardDenied),
+        ),
+        Endpoint(
+            "GET", "/boards/{board_id}/group-snapshot", get_board_group_snapshot, query=SiblingsQuery,
+            gives=BoardGroupSnapshot, who=MIXED, tags=("boards", "agent-lead", "agent-worker"),
+            refuses=(BoardNotFound, BoardDenied),
+            extra=told(
+                "agent_board_group_discovery", ["You want to know what is going on on the boards beside yours."],
+                unless=["You want the tasks of your own board: list them."],
+            ),
+        ),
+        Endpoint(
+            "GET", GROUP + "/snapshot", get_group_snapshot, query=GroupSnapshotQuery, gives=BoardGroupSnapshot,
+            who=USER, tags=("board-groups",), refuses=(GroupNotFound,),
+            operation_id="get_board_group_snapshot_api_v1_board_groups__group_id__snapshot_get",
+        ),
+    ]  # fmt: skip
