@@ -19,8 +19,8 @@ from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.queries import TaskFilter
-from mission_core.tasks.runs import Assignee, LeaseLost
-from mission_core.tasks.work import CompleteTask, OrderKind, complete_task
+from mission_core.tasks.runs import Assignee, LeaseLost, OrderKind
+from mission_core.tasks.work import CompleteTask, complete_task
 from mission_core.values import Page
 
 

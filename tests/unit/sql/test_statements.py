@@ -14,7 +14,7 @@ from mission_adapters.sql.rows import versions_of
 from mission_adapters.sql.source import NUMBERED
 from mission_adapters.sql.statements import DIALECTS, Ids, Statement, Texts, among, value
 from mission_adapters.sql.tables import metadata, tasks
-from mission_adapters.sql.task_reads import DEPENDENCIES
+from mission_adapters.sql.task_rows import DEPENDENCIES
 from tests import strategies as some
 
 
