@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -124,9 +125,22 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
             "board_id": str(world.board.id), "task_id": str(task.id), "agent_id": str(lead.id),
             "tasks/id": str(task.number), "projects/id": str(world.board.number), "agents/id": str(lead.number),
         }  # fmt: skip
+        field = {"field_key": "one", "label": "One", "board_ids": [known["board_id"]]}
+        known["tag_id"] = await _made(app, "/tags", {"name": "One"})
+        known["group_id"] = await _made(app, "/board-groups", {"name": "One", "slug": "one"})
+        known["task_custom_field_definition_id"] = await _made(app, "/organizations/me/custom-fields", field)
+        await _made(app, f"/boards/{world.board.id}/onboarding/start", {})
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more
         yield Everything(app, world, token, known)
+
+
+async def _made(app: MissionApp, path: str, body: Any) -> str:
+    path = f"/api/v1{path}"
+    made = await ask(app, "POST", path, json.dumps(body).encode(), key=None, authorization=f"Bearer {TOKEN}")
+    assert 200 == made.status, made.body
+    id: str = made.json["id"]
+    return id
 
 
 async def _token_of(app: MissionApp, agent: int) -> str:

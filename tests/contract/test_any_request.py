@@ -13,7 +13,15 @@ import pytest
 from mission_http.platform.endpoints import MEGABYTE, Dialect, Endpoint
 from mission_http.platform.shapes import choices, fields_of, wire_name
 from tests.contract.conftest import World
-from tests.contract.everything import OPERATIONS, Everything, everything_over, named, parameters_of, wrong_places
+from tests.contract.everything import (
+    NOBODY,
+    OPERATIONS,
+    Everything,
+    everything_over,
+    named,
+    parameters_of,
+    wrong_places,
+)
 
 Operation = tuple[Dialect, Endpoint]
 
@@ -79,6 +87,13 @@ async def everything(world: World) -> AsyncIterator[Everything]:
     """
     async with everything_over(world) as made:
         yield made
+
+
+async def test_every_path_leads_to_something(everything: Everything) -> None:
+    """
+    Or else whatever is sent would be refused before anybody looked at it.
+    """
+    assert not [named(each) for each in OPERATIONS if NOBODY in everything.path(each)]
 
 
 async def understood(everything: Everything, operation: Operation, **sent: Any) -> Any:
@@ -164,9 +179,13 @@ async def test_any_value_of_a_field_is_taken_or_refused(everything: Everything, 
     """
     Each field by itself; a refusal of fields names this one, or those that are missing.
     """
-    for name in names_in(operation[1].takes):
+    names = names_in(operation[1].takes)
+    known = {*names, *wrong_places(await understood(everything, operation, raw=b"{}"))}
+    for name in names:
         for value in VALUES:
-            await understood(everything, operation, raw=json.dumps({name: value}).encode())
+            answer = await understood(everything, operation, raw=json.dumps({name: value}).encode())
+
+            assert set(wrong_places(answer)) <= known, (name, value, answer.body)
 
 
 @taking_bodies

@@ -11,6 +11,7 @@ from uuid import UUID
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
+from mission_core.values import UNSTORABLE
 from mission_http.boards.payloads import MaybeObject, NumberedQuery, nothing_if_blank, stripped
 from mission_http.boards.wire import JsonObject
 from mission_http.platform.shapes import Length, Rule, Schema
@@ -51,10 +52,15 @@ class AgentRead:
 def profile_of(value: object) -> dict[str, str] | None:
     """
     An identity profile with its values as trimmed text: lists joined, what is blank left out, None if nothing stays.
+
+    Raises:
+        ValueError: If it holds what no store can.
     """
     if not isinstance(value, dict):
         return None
     texts = {str(key).strip(): _as_text(each) for key, each in value.items()}
+    if any(UNSTORABLE.search(key + text) for key, text in texts.items()):
+        raise ValueError("must not hold NUL or lone surrogates")
     return {key: text for key, text in texts.items() if key and text} or None
 
 

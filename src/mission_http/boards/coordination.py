@@ -238,11 +238,13 @@ async def broadcast(request: Request) -> Response:
     body = await body_of(request, GatewayLeadBroadcastRequest)
     await idempotency_of(request)
     reads, principal = ports_of(request).reads, principal_of(request)
-    boards = [UUID(bytes=row.id) for row in (await reads.boards.page(principal, BoardFilter(by_name=False))).rows]
-    wanted = [board for board in boards if not body.board_ids or board in body.board_ids]
+    rows = (await reads.boards.page(principal, BoardFilter(by_name=False))).rows
+    boards = dict.fromkeys(UUID(bytes=row.id) for row in rows)
+    asked = dict.fromkeys(body.board_ids or ())
+    wanted = [board for board in boards if not asked or board in asked]
     why = str(GatewayUnreachable("Gateway lead message dispatch failed"))
     results: list[dict[str, Any]] = [{"board_id": board, "ok": False, "error": why} for board in wanted]
-    strangers = [board for board in dict.fromkeys(body.board_ids or ()) if board not in boards]
+    strangers = [board for board in asked if board not in boards]
     results += [{"board_id": board, "ok": False, "error": "Board not found"} for board in strangers]
     return json_of({"ok": True, "sent": 0, "failed": len(results), "results": results})
 
