@@ -14,7 +14,7 @@ from mission_core.accounts.model import System
 from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import TooManyAgents
-from mission_core.agents.use_cases import CreateAgent, RegisterAgent, create_agent, register_agent
+from mission_core.agents.use_cases import CreateAgent, MakeKey, RegisterAgent, create_agent, make_key, register_agent
 from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
@@ -23,6 +23,7 @@ from mission_core.ports import perform
 from mission_core.tasks.actors import AssigneeElsewhere, OnlyLeadsMove
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Blocked, DependencyCycle, GateClosed, Status, Task
 from mission_core.tasks.use_cases import (
     CreateTask,
@@ -426,3 +427,63 @@ async def test_of_two_comments_that_give_a_task_away_the_first_one_does(world):
     answers = await at_once(world, *((add_comment, each) for each in comments))
 
     assert [(await world.fresh(task)).assignee.name] == [each.assigned for each in answers if each.assigned]
+
+
+@BOTH_ORDERS
+async def test_a_task_that_is_written_to_while_its_agent_gets_another_name_goes_by_that(world, last):
+    """
+    Whoever is first: both are kept, and it is handed out under the new name.
+    """
+    ada = await world.agent("ada")
+    task = await world.task(assignee="ada")
+    answers = await at_once(
+        world,
+        (update_task, UpdateTask(task=task.id, title="two", priority="high")),
+        (update_agent, UpdateAgent(agent=ada.id, name="grace")),
+        last=last,
+    )
+    fresh = await world.fresh(task)
+
+    assert ["Agent", "Task"] == kinds(answers)
+    assert ("two", "grace", ada.id) == (fresh.title, fresh.assignee.name, fresh.assignee.agent)
+    assert task.id == (await world.claim(agent="grace")).task.id
+
+
+async def test_two_agents_do_not_get_the_same_new_name(world):
+    """
+    One does; the other is told.
+    """
+    agents = [await world.agent(name) for name in ("ada", "bob")]
+    answers = await at_once(world, *((update_agent, UpdateAgent(agent=each.id, name="Grace")) for each in agents))
+
+    assert ["Agent", "AgentNameTaken"] == kinds(answers)
+
+
+@BOTH_ORDERS
+async def test_what_an_agent_hands_in_while_it_is_deleted_is_taken_or_open_to_all(world, last):
+    """
+    Whoever is first: nothing is left in the hands of somebody who is gone.
+    """
+    await world.agent("ada")
+    claimed = await world.claim(await world.task())
+    complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+    answers = await at_once(world, complete, (delete_agent, DeleteAgent(agent="ada")), last=last)
+    fresh = await world.fresh(claimed.task)
+
+    assert kinds(answers) in (["Agent", "Task"], ["Agent", "LeaseLost"])
+    assert (Status.DONE if "Task" in kinds(answers) else Status.INBOX) is fresh.status
+    assert fresh.run is None
+
+
+@BOTH_ORDERS
+async def test_no_key_outlives_its_agent(world, last):
+    """
+    One that is made while the agent is deleted goes with it, or is not made.
+    """
+    ada = await world.agent("ada")
+    answers = await at_once(
+        world, (make_key, MakeKey(agent=ada.id)), (delete_agent, DeleteAgent(agent=ada.id)), last=last
+    )
+
+    assert kinds(answers) in (["Agent", "tuple"], ["Agent", "AgentNotFound"])
+    assert [] == await world.ports.reads.agents.keys(world.me, ada.id)
