@@ -143,6 +143,7 @@ async def test_a_head_request_takes_nothing(fleet: Fleet) -> None:
     again, head = [await fleet.call(method, "/tasks/queue?agent=ada") for method in ("GET", "HEAD")]
 
     assert (200, b"", {"task": task}) == (empty.status, empty.body, untouched)
+    assert "content-length" not in empty.headers
     assert "assigned" == got.json["reason"]
     assert (200, again.headers["content-length"]) == (head.status, head.headers["content-length"])
     assert 400 == (await fleet.call("HEAD", "/tasks/queue")).status

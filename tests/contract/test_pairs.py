@@ -787,6 +787,19 @@ async def test_an_operator_who_works_as_an_agent_is_told_like_one(world):
     assert [("leased", 1)] == await runs_of(world, task)
 
 
+async def test_of_several_at_work_under_a_name_it_is_told_which(world, ada):
+    """
+    To the others, and to people.
+    """
+    task = await world.task()
+    await poll(world, *ada, instance="host 1")
+    told = await explain_task(world.ports, world.me, task.id)
+    with pytest.raises(HeldByAnother, match=r"ada \(host 1\) holds this task"):
+        await write(world, task, *ada, instance="host 2", status=Status.DONE)
+
+    assert "ada (host 1) works on it" in told.why
+
+
 async def test_a_secret_lease_is_used_not_written_past(world, ada):
     """
     Edits that move nothing are welcome.

@@ -84,7 +84,7 @@ def _of_run(task: Task, run: Run, *, at: datetime) -> Explanation:
     return Explanation(
         state=State.LEASED,
         since=run.claimed_at,
-        why=f"{run.by.name} works on it (fence {run.fence}, attempt {run.attempt})",
+        why=f"{run.worker} works on it (fence {run.fence}, attempt {run.attempt})",
         next=f"without a {'request of theirs' if run.implicit else 'heartbeat'} the lease ends at {ends}",
     )
 

@@ -373,7 +373,7 @@ class Task:
         Why it cannot be claimed at this moment, or None.
         """
         if run is not None and run.lives(at=at):
-            return f"{run.by.name} holds a lease on it until {run.expires_at.isoformat()}"
+            return f"{run.worker} holds a lease on it until {run.expires_at.isoformat()}"
         if self.status not in IDLE:
             return f"its status is {self.status.value}, and only inbox and assigned work is handed out"
         return self.unready(at=at, open_dependencies=open_dependencies, by=by)

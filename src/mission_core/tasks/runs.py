@@ -312,6 +312,14 @@ class Run:
         return self.expires_at + self.delay
 
     @property
+    def worker(self) -> str:
+        """
+        Who works on it, as people are told: a name, and which of several of that name where it is known.
+        """
+        instance = self.holder.instance if isinstance(self.holder, Pair) else None
+        return f"{self.by.name} ({instance})" if instance else self.by.name
+
+    @property
     def implicit(self) -> bool:
         """
         Whether no secret belongs to it: a pair holds it, and every request of the pair renews it.

@@ -167,7 +167,7 @@ class Tenure:
         if self.lapsed is None or not self.returns:
             return task
         if run is not None:
-            raise HeldByAnother(task.id, run.by.name, run.expires_at)
+            raise HeldByAnother(task.id, run.worker, run.expires_at)
         if task.assignee is not None and worker.is_other_than(task.assignee):
             raise HeldByAnother(task.id, task.assignee.name)
         await _ready(unit, evolve(task, not_before=None), worker, at=self.at)
@@ -224,7 +224,7 @@ class Tenure:
             if isinstance(run.holder, Secret) and worker is not None and not worker.is_other_than(run.by):
                 raise UseTheLease(after.id)
             if not self.writer.decides:
-                raise HeldByAnother(after.id, run.by.name, run.expires_at)
+                raise HeldByAnother(after.id, run.worker, run.expires_at)
         return await without_lease(unit, before, after, at=self.at)
 
     async def _begun(self, unit: UnitOfWork, before: Task, after: Task) -> tuple[Task, tuple[Fact, ...]]:

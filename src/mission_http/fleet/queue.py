@@ -51,7 +51,7 @@ async def poll(request: Request) -> Response:
 
 async def _answer(request: Request, agent: str, polled: Polled | None) -> Response:
     if polled is None:
-        return Response(media_type="application/json")  # what a HEAD request would only learn by taking it
+        return _untold()
     row = None if polled.task is None else await task_row(request, polled.task)
     return json_of(
         {
@@ -61,6 +61,15 @@ async def _answer(request: Request, agent: str, polled: Polled | None) -> Respon
             "timestamp": seconds_of(ports_of(request).clock.now()),
         }
     )
+
+
+def _untold() -> Response:
+    """
+    The answer to a HEAD request that would only learn by taking a task which one it is, and how long that is to tell.
+    """
+    response = Response(media_type="application/json")
+    del response.headers["content-length"]
+    return response
 
 
 ENDPOINTS = [

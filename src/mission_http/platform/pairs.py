@@ -13,7 +13,7 @@ from attrs import define, field
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, identity_of
-from mission_core.errors import Refusal
+from mission_core.errors import Invalid, Refusal
 from mission_core.ports import perform
 from mission_core.tasks.polling import RenewPair, renew_pair
 from mission_core.tasks.runs import LONGEST_INSTANCE, PAIR_RENEWAL
@@ -99,5 +99,7 @@ async def attend(request: Request, principal: Principal, *, agent: str | None = 
         return
     try:
         await perform(renew_pair, ports, principal, RenewPair(agent=agent, instance=instance))
+    except Invalid:
+        return  # nobody can have that name
     except Refusal as refusal:
         logger.warning("what %s holds could not be renewed: %s", name, refusal)

@@ -550,6 +550,10 @@ class Model:
         taken_for_it = WHO[self.who]["agent"] is not None and WHO[holder[0]]["agent"] is None
         return bool(holder == pair[:3] or (taken_for_it and holder[1:] == pair[1:3]))
 
+    def worker(self, run: Row) -> str:
+        instance = run["holder"][2] if run["holder"] else None
+        return f"{run['by']} ({instance})" if instance else str(run["by"])
+
     def somebody_elses(self, assignee: str | None, pair: Pair | None) -> bool:
         return assignee is not None and pair is not None and assignee.casefold() != pair[1]
 
@@ -582,7 +586,7 @@ class Model:
             return
         run = self.live(task)
         if run:
-            raise Refused("HeldByAnother", task=task["id"], by=run["by"], until=run["expires_at"])
+            raise Refused("HeldByAnother", task=task["id"], by=self.worker(run), until=run["expires_at"])
         if self.somebody_elses(task["assignee"], pair):
             raise Refused("HeldByAnother", task=task["id"], by=task["assignee"], until=None)
         if self.open_of(task):
@@ -619,7 +623,7 @@ class Model:
         elif pair and run["holder"] is None and run["by"].casefold() == pair[1]:
             raise Refused("UseTheLease", task=after["id"])
         elif pair and self.part != "lead":
-            raise Refused("HeldByAnother", task=after["id"], by=run["by"], until=run["expires_at"])
+            raise Refused("HeldByAnother", task=after["id"], by=self.worker(run), until=run["expires_at"])
         else:
             self.by_hand(before, after)
 
