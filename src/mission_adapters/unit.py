@@ -269,6 +269,10 @@ class Kept(Generic[E]):
         return after
 
     def _remove(self, row: E) -> None:
+        known = self.remembered.writes.get(row.id)
+        if known and known.before is None:  # it was never there
+            del self.remembered.writes[row.id]
+            return
         self.remembered.writes[row.id] = Write(before=self.loaded.get(row.id, row), after=None)
 
 

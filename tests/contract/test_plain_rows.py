@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 
 from mission_adapters.kinds import KINDS
 from mission_core.accounts.model import System
+from mission_core.boards.model import BoardDenied
+from mission_core.boards.staff import STAFF, AssignAgent, assign_agent
 from mission_core.errors import StaleWrite
 from mission_core.ids import OrganizationId
 from mission_core.kinds import Kind
@@ -154,6 +156,43 @@ async def test_a_unit_answers_from_its_own_writes(world: World) -> None:
         await unit.commit()
     with pytest.raises(CommentNotFound):
         await world.ports.reads.rows.get(world.me, COMMENTS, comment.id)
+
+
+async def test_what_a_unit_added_and_removed_was_never_there(world: World) -> None:
+    """
+    And its commit goes through.
+    """
+    row = evolve(await own(world, COMMENTS, await a_comment(world)), content="Never")
+    async with world.ports.unit(world.me) as unit:
+        unit.rows(COMMENTS).remove(unit.rows(COMMENTS).add(row))
+        with pytest.raises(CommentNotFound):
+            await unit.rows(COMMENTS).get(row.id)
+        await unit.commit()
+
+    assert "Never" not in [each.content for each in await world.ports.reads.rows.every(world.me, COMMENTS)]
+
+
+async def test_rows_of_a_board_are_for_those_who_may_see_it(world: World) -> None:
+    """
+    By id, by number, in lists and in units; an agent of another board learns nothing of them.
+    """
+    await assign_agent(world.ports, world.me, AssignAgent(board=world.board.id, agent_name="ada"))
+    (here,) = await world.ports.reads.rows.every(world.me, STAFF, board=world.board.id)
+    near = await world.principal("ada", board=world.board.id)
+    far = await world.principal("eve", board=(await world.another_board()).id)
+    reads = world.ports.reads.rows
+
+    assert [here] == await reads.every(near, STAFF) == (await reads.page(near, STAFF, Page())).rows
+    for key in (here.id, here.number):
+        assert here == await reads.get(near, STAFF, key)
+        with pytest.raises(BoardDenied):
+            await reads.get(far, STAFF, key)
+    for equal in ({}, {"board": world.board.id}, {"agent_name": "ada"}):
+        assert [] == await reads.every(far, STAFF, **equal)
+        assert ([], 0) == await reads.page(far, STAFF, Page(), **equal)
+        async with world.ports.unit(far) as unit:
+            assert await unit.rows(STAFF).find(**equal) is None
+            assert [] == await unit.rows(STAFF).every(**equal)
 
 
 async def test_another_organizations_row_is_not_found(world: World, elsewhere: World) -> None:
