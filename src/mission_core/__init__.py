@@ -20,6 +20,7 @@ from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, 
 from mission_core.events.use_cases import verify_log
 from mission_core.ports import Once, Ports, perform
 from mission_core.tasks.beating import Heartbeat, heartbeat
+from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
@@ -61,6 +62,7 @@ __all__ = [
     "CreateBoard",
     "CreateTask",
     "DeleteAgent",
+    "DeleteBoard",
     "DeleteTask",
     "Denied",
     "Exhausted",
@@ -94,6 +96,7 @@ __all__ = [
     "create_board",
     "create_task",
     "delete_agent",
+    "delete_board",
     "delete_task",
     "explain_task",
     "fail_task",

@@ -83,14 +83,17 @@ class Crowd:
 
     def __init__(self, ports: Ports, me: System, board: BoardId) -> None:
         self.ports, self.me, self.board = ports, me, board
+        self.boards = [board]
         self.tasks: list[TaskId] = []
 
-    async def work(self, number: int) -> None:
+    async def work(self, number: int, *, on_many_boards: bool = False) -> None:
         mind = Random(number)
-        ideas = (
+        ideas = [
             self.claim, self.claim, self.edit, self.depend, self.move, self.add, self.drop, self.join, self.rename,
             self.leave,
-        )  # fmt: skip
+        ]  # fmt: skip
+        if on_many_boards:
+            ideas += [self.found, self.carry, self.carry, self.close]
         for _ in range(ROUNDS):
             with suppress(Refusal):
                 await mind.choice(ideas)(mind)
@@ -125,15 +128,28 @@ class Crowd:
 
     async def add(self, mind: Random) -> None:
         upon = tuple(mind.sample(self.tasks, mind.randint(0, min(2, len(self.tasks)))))
-        made = await self.do(create_task, CreateTask(title="another", board=self.board, depends_on=upon))
+        made = await self.do(create_task, CreateTask(title="another", board=mind.choice(self.boards), depends_on=upon))
         self.tasks.append(made.id)
 
     async def drop(self, mind: Random) -> None:
         if mind.random() < 0.3:
             await self.do(delete_task, DeleteTask(task=mind.choice(self.tasks)))
 
+    async def found(self, mind: Random) -> None:
+        self.boards.append((await self.do(create_board, CreateBoard(name="New", gates=OPEN))).id)
+
+    async def carry(self, mind: Random) -> None:
+        to = mind.choice(self.boards)
+        await self.do(update_task, UpdateTask(task=mind.choice(self.tasks), board=to))
+
+    async def close(self, mind: Random) -> None:
+        if len(self.boards) > 1:
+            gone = self.boards.pop(mind.randrange(1, len(self.boards)))
+            await self.do(delete_board, DeleteBoard(board=gone, hand_over=mind.random() < 0.5))
+
     async def join(self, mind: Random) -> None:
-        await self.do(create_agent, CreateAgent(name=mind.choice("abc")))
+        board = mind.choice(self.boards)
+        await self.do(create_agent, CreateAgent(name=mind.choice("abc"), board=None if board == self.board else board))
 
     async def rename(self, mind: Random) -> None:
         await self.do(update_agent, UpdateAgent(agent=mind.choice("abc"), name=mind.choice("abC")))
@@ -190,16 +206,17 @@ async def cells(store: SqlStore, text: str) -> Counter[tuple[Any, ...]]:
     return Counter({row[:-1]: row[-1] for row in await rows(store, text)})
 
 
-async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore) -> None:
+@pytest.mark.parametrize("on_many_boards", [False, True])
+async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore, on_many_boards: bool) -> None:
     """
     After many units at once, every kept count is what counting the tasks would give, no dependency dangles, every
-    live run belongs to the task that names it and goes by its assignee's name, no key outlives its agent, and the log
-    is whole.
+    live run belongs to the task that names it and goes by its assignee's name, no key outlives its agent, nothing its
+    board, and the log is whole.
     """
     crowd = await gathered(store)
     for _ in range(12):
         await crowd.add(Random(0))
-    await asyncio.gather(*(crowd.work(number) for number in range(WORKERS)))
+    await asyncio.gather(*(crowd.work(number, on_many_boards=on_many_boards) for number in range(WORKERS)))
 
     found = await rows(
         store, "SELECT id, board, status, priority, assignee_key, depends_on, run, rank FROM tasks ORDER BY id"
@@ -227,10 +244,15 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore) -> None:
     assert Counter((row[1], row[2]) for row in found) == Counter(
         {(place, what): amount for (place, what), amount in kept.items() if what in STATUSES and amount}
     )
-    assert {kind: amount for (kind,), amount in told.items()} == facts
+    if not on_many_boards:  # what happened on a board that was removed is counted no longer
+        assert {kind: amount for (kind,), amount in told.items()} == facts
     alive = await rows(store, "SELECT task, id, lower(by) FROM runs WHERE state IN ('leased', 'suspended')")
     assert {(row[0], row[6], row[4]) for row in found if row[6] is not None} == {*alive}
     assert {*await rows(store, "SELECT agent FROM api_keys")} <= {*await rows(store, "SELECT id FROM agents")}
+    assert on_many_boards == (("board.deleted",) in told)
+    boards = {*await rows(store, "SELECT id FROM boards")}
+    assert {*await rows(store, "SELECT board FROM tasks UNION SELECT board FROM runs WHERE ended_at IS NULL")} <= boards
+    assert {*await rows(store, "SELECT board FROM agents WHERE board IS NOT NULL")} <= boards
     assert isinstance(await verify_log(store.log, crowd.me.organization), Verified)
 
 
