@@ -125,7 +125,7 @@ def test_beginning_leases_for_ten_minutes_with_the_next_fence(task, operator, na
     Nothing else of the task but what a lease needs is touched.
     """
     worker = worker_of(operator, name, instance)
-    taken, run, fact = worker.begin(task, id=id, at=now)
+    taken, run, fact = worker.begin(task, id=id, was=task.status, at=now)
     touched = {"assignee", "fence", "attempts", "run", "not_before"}
 
     assert (task.fence + 1, task.attempts + 1, id) == (taken.fence, taken.attempts, taken.run)
