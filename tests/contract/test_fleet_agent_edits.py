@@ -12,6 +12,7 @@ from mission_adapters.clocks import ManualClock
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import Fleet, fleet_over, refusal, without, wrong_fields
+from tests.unit.http.platform.sample import Answer
 
 OWN_AGENT = "Access denied: agent key may only access its own agent."
 NOBODY = (404, "Agent not found")
@@ -520,3 +521,32 @@ async def test_there_are_no_files_without_a_workspace(fleet: Fleet) -> None:
     assert (413, "File content too large (max 1048576 bytes)") == refusal(
         await fleet.call("PUT", "/agents/ada/files", {"file": "soul.md", "content": "x" * 1_048_577})
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/agents", {"name": "{name}", "status": "busy", "last_activity": "mine", "soul_content": "obey"}),
+        ("PUT", "/agents/{name}", {"role": "tester", "gateway_config": {"x": 1}}),
+        ("POST", "/agents/{name}/hide", None), ("DELETE", "/agents/{name}/hide", None),
+        ("PUT", "/agents/{name}/soul", {"soul_content": "obey"}),
+        ("POST", "/agents/register", {"name": "{name}"}),
+    ],
+)  # fmt: skip
+async def test_an_agents_key_changes_its_own_agent_only(fleet: Fleet, method: str, path: str, body: Any) -> None:
+    """
+    An admin's changes others, too.
+    """
+    _, token = await fleet.agent("ada")
+    await fleet.agent("bob")
+    key = await fleet.key("ada", "admin")
+    before = await fleet.got("GET", "/agents/bob")
+
+    async def call(name: str, key: str) -> Answer:
+        named = body and {field: name if value == "{name}" else value for field, value in body.items()}
+        return await fleet.call(method, path.format(name=name), named, key=key)
+
+    assert (403, OWN_AGENT) == refusal(await call("bob", token))
+    assert before == await fleet.got("GET", "/agents/bob")
+    assert 200 == (await call("ada", token)).status
+    assert 200 == (await call("bob", key)).status

@@ -11,7 +11,7 @@ from attrs import asdict, evolve, frozen
 
 from mission_core.accounts.model import Principal, Role, require, require_no_agent
 from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentStays
-from mission_core.agents.use_cases import agent_named, may_stand_on
+from mission_core.agents.use_cases import agent_named, may_stand_on, own_agent_only
 from mission_core.boards.staff import STAFF, AlreadyAssigned
 from mission_core.errors import StaleWrite, VersionMismatch
 from mission_core.ids import AgentId, AgentNumber, BoardId
@@ -27,10 +27,11 @@ class UpdateAgent:
     Change the named fields of an agent. Absent is not null, and null is not default.
 
     Its tasks go by its new *name*, too. A *status* is a sign of life as well, an *activity* alone is none. What is in
-    *over_config* is laid over its configuration.
+    *over_config* is laid over its configuration. With *own* an agent's key below admin reaches its own agent only.
     """
 
     agent: AgentId | AgentNumber | str
+    own: bool = False
     expects: int | None = None
     name: str | Absent = ABSENT
     status: str | Absent = ABSENT
@@ -51,7 +52,7 @@ class UpdateAgent:
     identity_template: str | Absent | None = ABSENT
 
 
-BESIDE: Final = frozenset({"agent", "expects", "status", "activity", "over_config"})
+BESIDE: Final = frozenset({"agent", "own", "expects", "status", "activity", "over_config"})
 """Fields of an update that are more than a value to keep."""
 
 
@@ -64,6 +65,7 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         AgentNameTaken: If another agent has the new name.
         BoardNotFound: If it moves to a board that there is not for this principal.
         BoardDenied: If a principal that is confined to one board would move it elsewhere.
+        NotYourAgent: If with *own* an agent's key below admin reaches for another agent.
         RoleTooLow: If an agent makes a lead, or gives a new name.
         SessionKeyTaken: If another agent has the session key.
         VersionMismatch: If the caller expected another version.
@@ -72,6 +74,8 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         before = await agent_named(unit, cmd.agent)
+        if cmd.own:
+            own_agent_only(principal, before.id)
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
         after, updated = before.edit(_changes_of(before, cmd), at=now)

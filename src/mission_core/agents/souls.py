@@ -11,7 +11,7 @@ from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require
 from mission_core.agents.model import Agent, AgentNotFound
-from mission_core.agents.use_cases import agent_named
+from mission_core.agents.use_cases import agent_named, own_agent_only
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class WriteSoul:
     """
-    Write an agent's soul, and say why and where it is from; *template* is the name of the one it was made of.
+    Write an agent's soul, and say why and where it is from; *template* is the name of the one it was made of. With
+    *own* an agent's key below admin reaches its own agent only.
     """
 
     agent: AgentId | AgentNumber | str
+    own: bool = False
     on: BoardId | None = None
     content: str
     template: str | None = None
@@ -62,6 +64,7 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
     Raises:
         AgentNotFound: If there is no such agent (on that board) for this principal.
         InvalidField: If the soul cannot be kept.
+        NotYourAgent: If with *own* an agent's key below admin reaches for another agent.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -70,6 +73,8 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
         before = await agent_named(unit, cmd.agent)
         if cmd.on is not None and before.board != cmd.on:
             raise AgentNotFound
+        if cmd.own:
+            own_agent_only(principal, before.id)
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
         agent, _ = before.edit({"soul": cmd.content}, at=now)

@@ -198,6 +198,7 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
     Make the agent if its name is new; otherwise take it as a sign of life.
 
     Raises:
+        NotYourAgent: If an agent's key below admin speaks for another agent.
         AgentNameTaken: If the agent of that name stands on another board than the one given.
         BoardNotFound: If there is no such board for this principal.
         BoardDenied: If a principal that is confined to one board names another.
@@ -207,6 +208,7 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
     async with ports.unit(principal) as unit:
         agent = await unit.agents.find(cmd.name)
         if agent is not None:
+            own_agent_only(principal, agent.id)
             if cmd.board not in (None, agent.board):
                 raise AgentNameTaken(agent.board)
             agent, changed = agent.heard(at=now, status=cmd.status)

@@ -10,6 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.model import NotYourAgent
 from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.model import AgentNotFound, MainAgentStays, SessionKeyTaken
 from mission_core.errors import KeyReused, VersionMismatch
@@ -54,7 +55,7 @@ async def change_named(request: Request) -> Response:
         changes["runtime_type"] = _runtime(body.runtime_type)
     if not changes:
         raise Unacceptable("No fields to update")
-    command = UpdateAgent(agent=AgentId(UUID(bytes=row.id)), expects=expects_of(request), **changes)
+    command = UpdateAgent(agent=AgentId(UUID(bytes=row.id)), own=True, expects=expects_of(request), **changes)
     agent = await perform(update_agent, ports, principal, command)
     return json_of({"success": True}, headers={"etag": etag_of(agent.version)})
 
@@ -74,7 +75,7 @@ async def change(request: Request) -> Response:
     body = await body_of(request, UpdateAgentBody)
     ports, principal = ports_of(request), principal_of(request)
     changes = spelled(body, GATEWAY_NAMES, frozenset())
-    command = UpdateAgent(agent=agent_in(request), expects=expects_of(request), **changes)
+    command = UpdateAgent(agent=agent_in(request), own=True, expects=expects_of(request), **changes)
     agent = await perform(update_agent, ports, principal, command)
     row = await ports.reads.agents.get(principal, agent.id)
     answer: dict[str, Any] = {"success": True, "agent": agent_of(row, at=ports.clock.now())}
@@ -103,7 +104,7 @@ async def hide(request: Request) -> Response:
     """
     Leave an agent out of lists that do not ask for hidden ones.
     """
-    agent = await kept_once(request, update_agent, UpdateAgent(agent=agent_in(request), hidden=True))
+    agent = await kept_once(request, update_agent, UpdateAgent(agent=agent_in(request), own=True, hidden=True))
     return await _shown(request, AgentId(agent))
 
 
@@ -111,7 +112,7 @@ async def unhide(request: Request) -> Response:
     """
     List an agent again.
     """
-    command = UpdateAgent(agent=agent_in(request), expects=expects_of(request), hidden=False)
+    command = UpdateAgent(agent=agent_in(request), own=True, expects=expects_of(request), hidden=False)
     agent = await perform(update_agent, ports_of(request), principal_of(request), command)
     return await _shown(request, agent.id)
 
@@ -125,12 +126,12 @@ async def _shown(request: Request, agent: AgentId) -> Response:
 ENDPOINTS = [
     Endpoint(
         "PUT", "/agents", change_named, takes=UpdateNamedAgentBody, gives=SuccessPayload, who=OPERATOR,
-        headers=(IF_MATCH,), refuses=(AgentNotFound, SessionKeyTaken, VersionMismatch),
+        headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, SessionKeyTaken, VersionMismatch),
         operation_id="fleet_updateAgentByName", tags=("Agents",),
     ),
     Endpoint(
         "PUT", "/agents/{id}", change, takes=UpdateAgentBody, body_required=False, gives=UpdatedAgentPayload,
-        who=OPERATOR, headers=(IF_MATCH,), refuses=(AgentNotFound, VersionMismatch),
+        who=OPERATOR, headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, VersionMismatch),
         operation_id="fleet_updateAgent", tags=("Agents",),
     ),
     Endpoint(
@@ -140,10 +141,10 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", "/agents/{id}/hide", hide, gives=HiddenPayload, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
-        refuses=(AgentNotFound, KeyReused), operation_id="fleet_hideAgent", tags=("Agents",),
+        refuses=(AgentNotFound, NotYourAgent, KeyReused), operation_id="fleet_hideAgent", tags=("Agents",),
     ),
     Endpoint(
         "DELETE", "/agents/{id}/hide", unhide, gives=HiddenPayload, who=OPERATOR, headers=(IF_MATCH,),
-        refuses=(AgentNotFound, VersionMismatch), operation_id="fleet_unhideAgent", tags=("Agents",),
+        refuses=(AgentNotFound, NotYourAgent, VersionMismatch), operation_id="fleet_unhideAgent", tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal
+from mission_core.accounts.model import NotYourAgent, Principal
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyTaken
 from mission_core.agents.queries import AgentFilter
 from mission_core.agents.use_cases import CreateAgent, RegisterAgent, WithToken, create_agent, register_agent
@@ -202,8 +202,8 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", "/agents/register", register, takes=RegisterAgentBody, gives=RegistrationPayload, status=201,
-        also={200: RegistrationPayload}, who=VIEWER, headers=(IDEMPOTENCY_KEY,), refuses=(AgentNameTaken, KeyReused),
-        operation_id="fleet_registerAgent", tags=("Agents",),
+        also={200: RegistrationPayload}, who=VIEWER, headers=(IDEMPOTENCY_KEY,),
+        refuses=(AgentNameTaken, NotYourAgent, KeyReused), operation_id="fleet_registerAgent", tags=("Agents",),
     ),
     Endpoint(
         "GET", "/agents/{id}", get_agent, gives=AgentAnswerPayload, who=VIEWER, refuses=(AgentNotFound,),

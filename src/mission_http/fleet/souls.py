@@ -10,6 +10,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.model import NotYourAgent
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.souls import WriteSoul, write_soul
 from mission_core.errors import VersionMismatch
@@ -72,8 +73,9 @@ class SoulDesk:
             content = await self._made_of(request, template)
         if isinstance(content, Absent):
             raise Unacceptable(VALIDATION, ("soul_content: send it, or the name of a template",))
-        command = WriteSoul(agent=named, content=content, template=template, expects=expects_of(request))
-        agent = await perform(write_soul, ports_of(request), principal_of(request), command)
+        expects, principal = expects_of(request), principal_of(request)
+        command = WriteSoul(agent=named, own=True, content=content, template=template, expects=expects)
+        agent = await perform(write_soul, ports_of(request), principal, command)
         return json_of(
             {
                 "success": True,
@@ -121,7 +123,7 @@ def soul_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "PUT", "/agents/{id}/soul", desk.write, takes=SoulBody, gives=WrittenSoulPayload, who=OPERATOR,
-            headers=(IF_MATCH,), refuses=(AgentNotFound, TemplateNotFound, VersionMismatch),
+            headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, TemplateNotFound, VersionMismatch),
             operation_id="fleet_updateAgentSoul", tags=("Agents",),
         ),
         Endpoint(

@@ -1,0 +1,289 @@
+"""
+Two organizations on one store, and two boards of one organization: whatever one's ids and names are put into, in
+whatever operation, the other's words do not come back, nothing of it changes, and it makes no difference whether it is
+there at all.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from attrs import field, frozen
+
+from mission_http.platform.endpoints import Dialect, Endpoint
+from mission_http.platform.shapes import fields_of, wire_name
+from tests.contract.boards_driver import TOKEN
+from tests.contract.conftest import World
+from tests.contract.everything import NOBODY, OPERATIONS, Everything, everything_over, named, parameters_of
+from tests.contract.fleet_driver import KEY
+from tests.contract.test_any_request import names_in
+from tests.unit.http.platform.sample import Answer, ask
+
+Operation = tuple[Dialect, Endpoint]
+
+SAID = "zebrafish"
+"""What can be searched for, in every text of the other side."""
+MARK = "9f3a7c51d2"
+"""What stands beside it, and is never sent but as a part of a name."""
+TEXT = f"{SAID} {MARK}"
+NAME = f"{SAID}-{MARK}"
+NOBODYS = f"{SAID}-0000000000"
+"""A name like that, of nothing."""
+AHEAD = 5
+"""So many rows come before each that is planted, so that its number is none of the side that asks."""
+NOTHING = 60
+"""A number of nothing."""
+
+of_operations = pytest.mark.parametrize("operation", OPERATIONS, ids=named)
+
+
+@frozen
+class Planted:
+    """
+    A side that nobody else may see: one of everything with the mark in every text, the ids and numbers of its rows, and
+    how it looks to somebody who may.
+    """
+
+    side: Everything
+    ids: dict[str, str] = field(factory=dict)
+    numbers: dict[str, int] = field(factory=dict)
+
+    async def do(self, method: str, path: str, body: Any = None, *, agent: str | None = None) -> Any:
+        """
+        What the side does itself; it must succeed.
+        """
+        headers = {"x-api-key": KEY} if not path.startswith("/api/v1") else {"authorization": f"Bearer {TOKEN}"}
+        if agent is not None:
+            headers = {"x-agent-token": agent}
+        raw = b"" if body is None else json.dumps(body).encode()
+        answer = await ask(self.side.app, method, path, raw, key=None, **headers)
+        assert 200 <= answer.status < 300, (method, path, answer.body)
+        return answer.json if answer.body else None
+
+    async def picture(self) -> list[tuple[int, str]]:
+        """
+        All that people can read of the side, and how much has happened there.
+        """
+        read = [
+            await self.side.call(each, path=self.side.path(each, **self.instead(each)))
+            for each in OPERATIONS
+            if each[1].method == "GET" and each[1].who.name != "agent" and each[1].operation_id not in POLLS
+        ]
+        return [*((answer.status, lasting(answer)) for answer in read), (await self.side.head(), "")]
+
+    def instead(self, operation: Operation) -> dict[str, str]:
+        """
+        What its rows are called in the paths of this operation.
+        """
+        fleet = operation[0].name == "Fleet"
+        return {
+            name: str(self.numbers[before]) if fleet else self.ids[name]
+            for before, name in parameters_of(operation)
+            if (before in self.numbers if fleet else name in self.ids)
+        }
+
+
+VOLATILE = re.compile(r'"(request_id|timestamp|generated_at|uptime)":[^,}]*')
+POLLS = {
+    "fleet_pollTaskQueue",
+    "fleet_getAgentHeartbeat",
+    "fleet_getSystemStatus",
+    "fleet_getHealth",
+    "fleet_getOpenApiSpec",
+}
+"""What changes as it is read, or is about the machine."""
+
+
+def lasting(answer: Answer) -> str:
+    """
+    An answer's body without what differs from one request to the next.
+    """
+    body = answer.body.decode()
+    return VOLATILE.sub("", body)
+
+
+async def planted_in(side: Everything) -> Planted:
+    """
+    One of everything, marked, through the operations that make it.
+    """
+    here = Planted(side)
+    do = here.do
+    for turn in range(AHEAD):
+        made = await do("POST", "/api/projects", {"name": f"{NAME}-{turn}", "ticket_prefix": f"ZF{turn}"})
+        await do("POST", "/api/agents", {"name": f"{NAME}-{turn}", "role": "coder"})
+    number = made["project"]["id"]
+    boards = (await do("GET", "/api/v1/boards"))["items"]
+    board = next(each["id"] for each in boards if each["name"] == f"{NAME}-{AHEAD - 1}")
+    here.ids["board_id"] = board
+    for _ in range(AHEAD):
+        await do("POST", f"/api/v1/boards/{board}/tasks", {"title": TEXT})
+    on_board = f"/api/v1/boards/{board}"
+    await do("PATCH", on_board, {"name": NAME, "description": TEXT, "objective": TEXT, "success_metrics": {"x": TEXT}})
+    made = await do("POST", "/api/v1/agents", {"name": NAME, "board_id": board, "identity_template": TEXT})
+    here.ids["agent_id"] = made["id"]
+    agents = (await do("GET", "/api/agents?limit=200"))["agents"]
+    here.numbers["agents"] = agent = next(each["id"] for each in agents if each["name"] == NAME)
+    await do("PUT", f"/api/agents/{agent}/soul", {"soul_content": TEXT})
+    await do("PUT", f"/api/agents/{agent}/memory", {"working_memory": TEXT})
+    await do("PUT", "/api/agents", {"name": NAME, "last_activity": TEXT, "session_key": NAME, "config": {"x": TEXT}})
+    connected = await do(
+        "POST", "/api/connect", {"tool_name": TEXT, "agent_name": NAME, "agent_role": TEXT, "metadata": {"x": TEXT}}
+    )
+    here.ids["connection_id"] = connected["connection_id"]
+    here.numbers["projects"] = number
+    await do("PATCH", f"/api/projects/{number}", {"github_repo": f"{SAID}/{MARK}"})
+    await do("POST", f"/api/projects/{number}/agents", {"agent_name": NAME, "role": TEXT})
+    tag = await do("POST", "/api/v1/tags", {"name": TEXT, "description": TEXT})
+    here.ids["tag_id"] = tag["id"]
+    a_field = {"field_key": "marked", "label": TEXT, "field_type": "text", "board_ids": [board]}
+    kept = await do("POST", "/api/v1/organizations/me/custom-fields", a_field)
+    here.ids["task_custom_field_definition_id"] = kept["id"]
+    group = await do("POST", "/api/v1/board-groups", {"name": TEXT, "slug": NAME, "description": TEXT})
+    here.ids["group_id"] = group["id"]
+    await do("PATCH", on_board, {"board_group_id": group["id"]})
+    await do("PATCH", "/api/v1/users/me", {"name": TEXT, "preferred_name": TEXT, "notes": TEXT})
+    task = await do("POST", f"{on_board}/tasks", {"title": TEXT, "description": TEXT, "assigned_agent_id": made["id"]})
+    here.ids["task_id"] = task["id"]
+    told = await do("POST", f"{on_board}/tasks/{task['id']}/comments", {"message": f"@{NAME} {TEXT}"})
+    here.ids["comment_id"] = told["id"]
+    listed = (await do("GET", f"/api/tasks?limit=200&project_id={number}"))["tasks"]
+    here.numbers["tasks"] = max(each["id"] for each in listed)
+    here.numbers["comments"] = (await do("GET", f"/api/tasks/{here.numbers['tasks']}/comments"))["comments"][0]["id"]
+    await do("PUT", f"/api/tasks/{here.numbers['tasks']}", {"error_message": TEXT, "metadata": {"x": TEXT}})
+    await do("POST", f"{on_board}/onboarding/start", {})
+    return here
+
+
+@pytest.fixture
+async def asking(world: World) -> AsyncIterator[Everything]:
+    """
+    The side that asks.
+    """
+    async with everything_over(world) as made:
+        yield made
+
+
+@pytest.fixture
+async def other(elsewhere: World) -> AsyncIterator[Planted]:
+    """
+    Another organization, which is marked.
+    """
+    async with everything_over(elsewhere) as made:
+        yield await planted_in(made)
+
+
+Words = list[tuple[str, str]]
+"""What names the other side, each with what names nothing in its place."""
+
+
+@frozen
+class Try:
+    """
+    A request that names the other side, and in which words. A number alone may be anything: it is sent, and its answer
+    is compared with no other.
+    """
+
+    path: str
+    body: Any
+    words: Words
+
+    @property
+    def control(self) -> "Try":
+        """
+        The same that names nothing.
+        """
+        path, body = self.path, json.dumps(self.body)
+        for there, nothing in self.words:
+            path = path.replace(quote(there), quote(nothing))
+            body = body.replace(json.dumps(there), json.dumps(nothing))
+        return Try(path, json.loads(body), [])
+
+
+def words_of(planted: Planted) -> Words:
+    """
+    What the rows of the other side are called.
+    """
+    ids = [(id, NOBODY) for id in planted.ids.values()]
+    return [*ids, *((str(number), str(NOTHING)) for number in planted.numbers.values()), (NAME, NOBODYS)]
+
+
+def asked_by(endpoint: Endpoint) -> list[str]:
+    """
+    The parameters of an operation's query, but those that only cut what is found into pages.
+    """
+    names = map(wire_name, fields_of(endpoint.query)) if endpoint.query else ()
+    return [name for name in names if name not in ("limit", "offset", "after")]
+
+
+def tries(operation: Operation, asking: Everything, planted: Planted) -> Iterator[Try]:
+    """
+    Each way in which a request of this operation can name the other side: in its path, all at once and each by itself,
+    in its query and in a field of its body.
+    """
+    endpoint, serial = operation[1], count(1)
+
+    def own() -> dict[str, Any]:
+        fields = names_in(endpoint.takes) if endpoint.takes is not None else []
+        given = {name: OWN[name] for name in fields if name in OWN}
+        return {name: f"x-{next(serial):06}" if value == "x" else value for name, value in given.items()}
+
+    instead = planted.instead(operation)
+    for names in [[name] for name in instead] + ([list(instead)] if len(instead) > 1 else []):
+        words = [(instead[name], str(NOTHING) if instead[name].isdigit() else NOBODY) for name in names]
+        yield Try(asking.path(operation, **{name: instead[name] for name in names}), own(), words)
+    path = asking.path(operation)
+    for name in asked_by(endpoint):
+        for there, nothing in [*words_of(planted), (SAID, "zebrafisk")]:
+            yield Try(f"{path}?{name}={quote(there)}", own(), [] if there.isdigit() else [(there, nothing)])
+    for name in names_in(endpoint.takes) if endpoint.takes is not None else ():
+        for there, nothing in words_of(planted):
+            word = int(there) if there.isdigit() else there
+            for value in (word, [word]):
+                yield Try(path, own() | {name: value}, [] if there.isdigit() else [(there, nothing)])
+
+
+OWN: dict[str, Any] = {
+    "title": "x", "name": "x", "message": "x", "content": "x", "status": "idle", "agent": "x", "agent_name": "x",
+    "tool_name": "x", "question": "x", "options": [{"id": "1", "label": "x"}], "answer": "x", "board_type": "general",
+    "field_key": "x", "label": "x", "slug": "x", "run": NOBODY, "token": "x", "settings": {"general.site_name": "x"},
+}  # fmt: skip
+"""What operations must have, where they have such a field."""
+
+
+def check_alike(one: Try, answer: Answer, control: Answer, *, reads: bool) -> None:
+    """
+    What the other side has is refused like what nobody has, and what can be read is the same.
+    """
+    told, alike = lasting(answer), lasting(control)
+    for there, nothing in one.words:
+        told, alike = told.replace(there, nothing), alike.replace(there, nothing)
+    if one.words and (control.status in (400, 404, 422) or reads):
+        assert (control.status, alike) == (answer.status, told), one
+
+
+@of_operations
+async def test_another_organization_might_as_well_not_be_there(
+    asking: Everything, other: Planted, operation: Operation
+) -> None:
+    """
+    Its ids, numbers and names, in paths, queries and bodies, are those of nothing.
+    """
+    before = await other.picture()
+    for one in tries(operation, asking, other):
+        answer, control = [
+            await asking.call(
+                operation, path=each.path, raw=json.dumps(each.body).encode() if operation[1].takes else b""
+            )
+            for each in (one, one.control)
+        ]
+        sent = NAME in one.path or NAME in str(one.body)
+        told = answer.body.decode().replace(NAME, "") if sent else answer.body.decode()
+
+        assert MARK not in told, (one, told)
+        check_alike(one, answer, control, reads=operation[1].method == "GET" and operation[1].operation_id not in POLLS)
+
+    assert before == await other.picture()
