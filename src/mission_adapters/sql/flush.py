@@ -164,16 +164,17 @@ def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
     for id, write in writes.items():
         if write.before is not None:
             yield PLACE[type(write.before)], id, write
-    for id, reliance in remembered.reliances.items():
-        if id not in writes:
-            yield PLACE[reliance.kind], id, reliance
-        elif writes[id].before is not None and writes[id].before.version != reliance.version:
-            raise StaleWrite(KEPT[reliance.kind].name, id)
+    # Before the same row is relied on: two that share a row and then both want to change it wait for ever.
     for id, agent in remembered.presence.items():
         if id not in writes or writes[id].before is not None:
             yield PLACE[Agent], id, agent
     for id, at in remembered.used.items():
         yield PLACE[ApiKey], id, at
+    for id, reliance in remembered.reliances.items():
+        if id not in writes:
+            yield PLACE[reliance.kind], id, reliance
+        elif writes[id].before is not None and writes[id].before.version != reliance.version:
+            raise StaleWrite(KEPT[reliance.kind].name, id)
 
 
 def _heard(dialect: str, agent: Agent, *, alone: bool) -> Ask:
