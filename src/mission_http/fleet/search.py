@@ -117,10 +117,10 @@ def _with_excerpt(shown: dict[str, Any], where: str | None, text: str) -> dict[s
 
 async def find_activities(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
     """
-    Activities among the newest entries of the log, which tells nothing of boards and so is not for those who may see
-    one board only.
+    Activities among the newest entries of the log, which tells of everybody's work on every board: not for those who
+    may see one board only, nor for an agent's own key.
     """
-    if board_of(principal) is not None:
+    if board_of(principal) is not None or restricted(principal):
         return [], 0
     organization, wanted = principal.organization, folded(text)
     head = await ports.log.head(organization)
