@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mission_adapters.clocks import ManualClock
-from mission_core.agents.use_cases import CreateAgent, create_agent
+from mission_core.agents.use_cases import CreateAgent, create_agent, digest_of
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet, refusal, without, wrong_fields
+from tests.contract.fleet_driver import KEY, Fleet, refusal, without, wrong_fields
 
 OWN_AGENT = "Access denied: agent key may only access its own agent."
 NOTHING = {"total": 0, "assigned": 0, "in_progress": 0, "quality_review": 0, "done": 0, "completed": 0}
@@ -322,3 +322,21 @@ async def test_agents_of_another_organization_are_not_there(fleet: Fleet, elsewh
 
     assert 404 == (await fleet.call("GET", "/agents/foreign")).status
     assert "foreign" == foreign.name
+
+
+async def test_an_agent_is_named_by_either_of_its_ids(fleet):
+    """
+    By its number, by the UUID that the Boards API knows it by, or by its name.
+    """
+    made, _ = await fleet.agent("ada")
+    async with fleet.ports.unit(await _me(fleet)) as unit:
+        id = (await unit.agents.find("ada")).id
+    by_number, by_id, by_name = [await fleet.got("GET", f"/agents/{each}") for each in (made["id"], id, "ADA")]
+
+    assert by_number == by_id == by_name
+    assert 404 == (await fleet.call("GET", "/agents/0195a000-0000-7000-8000-00000000dead")).status
+    assert [] != (await fleet.got("GET", f"/agents/{id}/keys"))["keys"]
+
+
+async def _me(fleet):
+    return await fleet.ports.credentials.principal_of(digest_of(KEY), at=fleet.ports.clock.now())

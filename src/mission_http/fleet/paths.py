@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from mission_core.agents.model import AgentNotFound
-from mission_core.ids import AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.values import MAX_INTEGER, UNSTORABLE
 from mission_http.fleet.errors import Unacceptable
 from mission_http.fleet.wire import fitting
@@ -56,32 +56,35 @@ def _number(segment: str, otherwise: str) -> int:
     return -1 if found[1] == "-" else fitting(found[2])
 
 
-def agent_in(request: Request) -> AgentNumber | str:
+def agent_in(request: Request) -> AgentId | AgentNumber | str:
     """
-    The agent in the path: by number where the segment is one in any spelling of JavaScript's, else by name.
+    The agent in the path: by number where the segment is one in any spelling of JavaScript's, by its UUID, else by
+    name.
     """
     segment: str = request.path_params["id"]
     if _based.fullmatch(segment):
         return AgentNumber(min(int(segment, 0), MAX_INTEGER))
     if not _decimal.fullmatch(segment):
-        return _name(segment)
+        return _otherwise(segment)
     value = float(segment)
     return AgentNumber(int(value) if value.is_integer() and abs(value) < MAX_INTEGER else -1)
 
 
-def keyholder_in(request: Request) -> AgentNumber | str:
+def keyholder_in(request: Request) -> AgentId | AgentNumber | str:
     """
-    The agent in the path of its keys: by number where the segment is all digits, else by name.
+    The agent in the path of its keys: by number where the segment is all digits, by its UUID, else by name.
     """
     segment: str = request.path_params["id"]
-    return AgentNumber(fitting(segment)) if _digits.fullmatch(segment) else _name(segment)
+    return AgentNumber(fitting(segment)) if _digits.fullmatch(segment) else _otherwise(segment)
 
 
-def _name(segment: str) -> str:
+def _otherwise(segment: str) -> AgentId | str:
     """
     Raises:
         AgentNotFound: If no agent can have this name.
     """
+    if UUID_TEXT.fullmatch(segment):
+        return AgentId(UUID(segment))
     if UNSTORABLE.search(segment):
         raise AgentNotFound
     return segment
