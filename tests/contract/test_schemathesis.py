@@ -74,7 +74,7 @@ def test_no_request_made_from_the_document_surprises_the_server(server: Server, 
         [
             sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml"), "run",
             f"{server.base}/openapi.json", *PARTS[part], *headers, "--checks", ",".join(CHECKS),
-            "--phases", "coverage,fuzzing", "--max-examples", str(examples(6)), "--workers", "2", "--warnings", "off",
+            "--phases", "coverage,fuzzing", "--max-examples", str(examples(6)), "--workers", "1", "--warnings", "off",
             "--continue-on-failure",
         ],
         cwd=tmp_path, capture_output=True, text=True,

@@ -14,7 +14,7 @@ from mission_adapters.sql.grants import granted
 from mission_adapters.sql.plain import SHELVES, count_where, first_where, page_where, rows_where, shape_of
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_core.accounts.model import board_of
-from mission_core.values import Listed
+from mission_core.values import UNSTORABLE, Listed
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -99,8 +99,11 @@ class SqlRowReads:
 
 def _beyond(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> bool:
     """
-    Whether rows of a board are asked for that is not granted.
+    Whether rows are asked for that cannot be there, or not for this principal: of a board that is not granted, or
+    with a text that nothing can hold.
     """
+    if any(isinstance(each, str) and UNSTORABLE.search(each) for each in equal.values()):
+        return True
     own = board_of(principal)
     return own is not None and "board" in SHELVES[kind].spellings and equal.get("board", own) != own
 

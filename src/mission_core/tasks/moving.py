@@ -73,5 +73,6 @@ async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Move
                 renewed |= tenure.goes_on(unit, latest[number])
         if renewed or latest != first:
             await unit.commit()
-    moved = tuple(latest[number] for number in first if latest[number].status is not first[number].status)
+    there = [number for number in dict.fromkeys(numbers) if number in first]
+    moved = tuple(latest[number] for number in there if latest[number].status is not first[number].status)
     return Moved(moved, tuple(number for number in numbers if number not in first))
