@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mission_adapters.sql.in_hand import in_hand_of
 from mission_adapters.sql.rows import versions_of
-from mission_adapters.sql.source import NUMBERED
+from mission_adapters.sql.source import DEPENDENTS, NUMBERED
 from mission_adapters.sql.statements import DIALECTS, Ids, Statement, Texts, among, value
 from mission_adapters.sql.tables import metadata, tasks
 from mission_adapters.sql.task_rows import DEPENDENCIES
@@ -89,13 +89,32 @@ def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: d
     """
     SQLite reads no table from end to end to find rows by many ids.
     """
+    plan = planned(asked, given_values)
+
+    assert [] == [step for step in plan if step.startswith(("SCAN tasks", "SCAN dependencies"))]
+    assert [step for step in plan if step.startswith(("SEARCH tasks", "SEARCH dependencies"))]
+
+
+def test_those_who_wait_are_found_by_what_they_wait_for() -> None:
+    """
+    And not among all tasks of the organization: each completion asks for them.
+    """
+    plan = planned(DEPENDENTS, {"task": bytes(16)})
+
+    assert [
+        "SEARCH dependencies USING INDEX ix_dependencies_depends_on (depends_on=?)",
+        "SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)",
+    ] == [step.replace("COVERING ", "") for step in plan[:2]]
+
+
+def planned(asked: Statement, given_values: dict[str, Any]) -> list[str]:
+    """
+    How SQLite would run it on tables of which it has no statistics.
+    """
     with closing(sqlite3.connect(":memory:")) as connection:
         for table in metadata.sorted_tables:
             connection.execute(str(CreateTable(table).compile(dialect=DIALECTS["sqlite"])))
             for index in table.indexes:
                 connection.execute(str(CreateIndex(index).compile(dialect=DIALECTS["sqlite"])))
         ask = asked("sqlite", **given_values)
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {ask.text}", ask.values)]
-
-    assert [] == [step for step in plan if step.startswith(("SCAN tasks", "SCAN dependencies"))]
-    assert [step for step in plan if step.startswith(("SEARCH tasks", "SEARCH dependencies"))]
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {ask.text}", ask.values)]
