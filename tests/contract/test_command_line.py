@@ -47,7 +47,7 @@ def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
     first, second = run("migrate", data_dir=tmp_path), run("migrate", data_dir=tmp_path)
 
     assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
-    assert "the database is at revision 0002\n" == first.stdout == second.stdout
+    assert "the database is at revision 0003\n" == first.stdout == second.stdout
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from mission_core.errors import StoreFailed
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The one head of the revisions."""
 CURRENT: Final = "SELECT version_num FROM alembic_version"
 PATIENCE: Final = 60.0

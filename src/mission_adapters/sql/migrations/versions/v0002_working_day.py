@@ -1,19 +1,13 @@
 """
 What a working day needs: comments and all that teams keep beside their tasks, in the scripts of the folder beside
-this file, in the order of their names.
+this file.
 """
 
-from pathlib import Path
-
-from alembic import op
+from mission_adapters.sql.migrations.scripts import run_scripts
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
-    dialect = op.get_context().dialect.name
-    for script in sorted(Path(__file__).with_suffix("").glob(f"*.{dialect}.sql")):
-        for statement in script.read_text(encoding="utf-8").split(";\n"):
-            if statement.strip():
-                op.execute(statement)
+    run_scripts(__file__)
