@@ -14,7 +14,17 @@ from attrs.validators import optional
 
 from mission_core.errors import Denied, NotFound, RoleTooLow
 from mission_core.events.model import Actor, Fact
-from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, OrganizationId, UserId
+from mission_core.ids import (
+    AgentId,
+    ApiKeyId,
+    ApiKeyNumber,
+    BoardId,
+    MemberId,
+    OrganizationId,
+    SessionId,
+    UserId,
+    UserNumber,
+)
 from mission_core.values import aware, text
 
 
@@ -106,14 +116,72 @@ class AgentPrincipal:
         return Actor("agent", self.agent, self.name)
 
 
-Principal = System | AgentPrincipal
+@frozen(kw_only=True)
+class MemberPrincipal:
+    """
+    A person who signed in, as a member of one organization.
+
+    Args:
+        name: The user name, by which the log calls them.
+        reads: The boards they may see; None stands for every board there is and will be.
+        writes: The boards they may write on, each of which they also see; None stands for every board.
+        session: The session they came with, if they came with one.
+    """
+
+    organization: OrganizationId
+    user: UserId
+    number: UserNumber
+    member: MemberId
+    name: str
+    display: str
+    role: Role
+    reads: frozenset[BoardId] | None = None
+    writes: frozenset[BoardId] | None = None
+    session: SessionId | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """
+        How the log names them.
+        """
+        return Actor("user", self.user, self.name)
+
+
+Principal = System | MemberPrincipal | AgentPrincipal
 
 
 def board_of(principal: Principal) -> BoardId | None:
     """
-    The one board the principal is confined to, if it is.
+    The one board on which the principal itself is at work, if it is an agent of one.
     """
     return principal.board if isinstance(principal, AgentPrincipal) else None
+
+
+def boards_seen(principal: Principal) -> frozenset[BoardId] | None:
+    """
+    The boards whose rows the principal may see; None if it sees its whole organization. Whoever does not sees no row
+    that belongs to no board.
+    """
+    if isinstance(principal, MemberPrincipal):
+        return principal.reads
+    own = board_of(principal)
+    return None if own is None else frozenset((own,))
+
+
+def sees(principal: Principal, board: BoardId | None) -> bool:
+    """
+    Whether the principal may see what belongs to this board, or, with None, to no board.
+    """
+    seen = boards_seen(principal)
+    return seen is None or board in seen
+
+
+def writes_on(principal: Principal, board: BoardId | None) -> bool:
+    """
+    Whether the principal may change what belongs to this board, or, with None, to no board.
+    """
+    granted = principal.writes if isinstance(principal, MemberPrincipal) else boards_seen(principal)
+    return granted is None or board in granted
 
 
 def identity_of(principal: Principal) -> str:
