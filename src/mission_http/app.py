@@ -13,6 +13,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from mission_http.fronting import Fronting
 from mission_http.platform.dispatch import Dispatcher
 from mission_http.platform.documents import DOCUMENT_ENDPOINTS, Documents
 from mission_http.platform.endpoints import Dialect
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 Wire = Callable[[], AbstractAsyncContextManager["Ports"]]
 
 
-def create_app(wire: Wire, dialects: Iterable[Dialect], *, security: SecurityHeaders | None = None) -> MissionApp:
+def create_app(
+    wire: Wire,
+    dialects: Iterable[Dialect],
+    *,
+    security: SecurityHeaders | None = None,
+    fronting: Fronting | None = None,
+) -> MissionApp:
     """
     The application that speaks *dialects* over the ports that *wire* yields while it is up.
 
@@ -36,11 +43,8 @@ def create_app(wire: Wire, dialects: Iterable[Dialect], *, security: SecurityHea
     spoken = (first, *others)
     for dialect in spoken:
         dialect.compile_shapes()
-    return MissionApp(
-        wire=wire,
-        documents=Documents(spoken),
-        http=ResponseHeaders.around(Dispatcher.of(spoken), security or SecurityHeaders(), spoken),
-    )
+    http = ResponseHeaders.around(Dispatcher.of(spoken), security or SecurityHeaders(), spoken, fronting or Fronting())
+    return MissionApp(wire=wire, documents=Documents(spoken), http=http)
 
 
 @define(eq=False, kw_only=True)

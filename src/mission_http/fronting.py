@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-from mission_http.settings import SettingsError, flag
+from mission_http.environment import SettingsError, flag, listed
 
 Network = IPv4Network | IPv6Network
 
@@ -53,7 +53,7 @@ class Fronting:
         """
         return cls(
             base_url=_base_url(environment),
-            allowed_hosts=tuple(each.lower() for each in _list(environment, "MC_ALLOWED_HOSTS")),
+            allowed_hosts=tuple(each.lower() for each in listed(environment, "MC_ALLOWED_HOSTS")),
             any_host=flag(environment, "MC_ALLOW_ANY_HOST"),
             trusted_proxies=_networks(environment),
             cookie_secure=_maybe_flag(environment, "MC_COOKIE_SECURE"),
@@ -73,6 +73,18 @@ class Fronting:
         The name that people use for the server.
         """
         return None if self.base_url is None else host_of(urlsplit(self.base_url))
+
+    def trusts(self, address: str) -> bool:
+        """
+        Whether what this peer says of others is believed.
+        """
+        if not self.trusted_proxies:
+            return False
+        try:
+            peer = ip_address(address)
+        except ValueError:
+            return False
+        return any(peer in network for network in self.trusted_proxies)
 
     def allows(self, host: str) -> bool:
         """
@@ -133,10 +145,6 @@ def beyond_loopback(addresses: Iterable[str]) -> bool:
     return any(not ip_address(each.partition("%")[0]).is_loopback for each in addresses)
 
 
-def _list(environment: Mapping[str, str], name: str) -> list[str]:
-    return [each.strip() for each in environment.get(name, "").split(",") if each.strip()]
-
-
 def _either(environment: Mapping[str, str], *names: str) -> str:
     """
     The first of these variables that says something.
@@ -153,7 +161,7 @@ def _base_url(environment: Mapping[str, str]) -> str | None:
 def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
     name = _either(environment, "MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")
     networks = []
-    for each in _list(environment, name):
+    for each in listed(environment, name):
         try:
             networks.append(ip_network(each, strict=False))
         except ValueError as e:

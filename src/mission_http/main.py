@@ -19,7 +19,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from mission_http.fronting import Fronting, beyond_loopback
-from mission_http.settings import Settings, SettingsError, as_far_as_readable, settings_from
+from mission_http.settings import Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:
     from mission_adapters.importing.report import Report
@@ -68,6 +68,7 @@ def application(settings: Settings, wire: Wire | None = None) -> MissionApp:
         wire or (lambda: from_settings(settings)),
         (boards_dialect(settings), fleet_dialect(settings)),
         security=settings.security,
+        fronting=settings.fronting,
     )
 
 
@@ -96,14 +97,13 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_http.wiring import from_settings
 
     sockets = bound(host, port)
-    _warn_of_foreign_names(each.getsockname()[0] for each in sockets)
+    _warn_of_foreign_names(settings.fronting, (each.getsockname()[0] for each in sockets))
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
     async with from_settings(settings) as ports:
         await Server(application(settings, lambda: nullcontext(ports)), settings).serve(sockets)
 
 
-def _warn_of_foreign_names(addresses: Iterable[str]) -> None:
-    fronting, _ = as_far_as_readable(Fronting.of, os.environ)
+def _warn_of_foreign_names(fronting: Fronting, addresses: Iterable[str]) -> None:
     if beyond_loopback(addresses) and not fronting.allowed_hosts and not fronting.any_host:
         told = "other machines can reach this server, and by any name; set it to the names that people use"
         print(f"mission-control: warning: MC_ALLOWED_HOSTS: {told}, or set MC_ALLOW_ANY_HOST=1", file=sys.stderr)

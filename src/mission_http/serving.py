@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app, log_level="warning", access_log=False, lifespan="on", server_header=False, date_header=True,
-                timeout_graceful_shutdown=30,
+                proxy_headers=False, timeout_graceful_shutdown=30,
             )
         )  # fmt: skip
         self.settings = settings

@@ -18,6 +18,10 @@ from attrs import field, fields, frozen
 
 from mission_core.errors import InvalidField
 from mission_core.reports.workload import Thresholds
+from mission_http.environment import SettingsError as SettingsError
+from mission_http.environment import flag as flag
+from mission_http.environment import listed
+from mission_http.fronting import Fronting
 from mission_http.platform.response_headers import SecurityHeaders
 
 PLACEHOLDERS: Final = frozenset(
@@ -43,19 +47,6 @@ SUBSCRIPTION: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_
 NO_SUBSCRIPTION: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
 
 
-class SettingsError(Exception):
-    """
-    A start cannot be made with these settings. The message begins with the variable's name and says what to do.
-    """
-
-    @property
-    def variable(self) -> str:
-        """
-        The variable that the message begins with.
-        """
-        return re.split(r"[ :,]", str(self), maxsplit=1)[0]
-
-
 @frozen
 class Subscription:
     """
@@ -79,6 +70,7 @@ class Settings:
     local_auth_token: str = field(repr=False)
     coordinator: str | None = None
     soul_templates: Path | None = None
+    fronting: Fronting = Fronting()
     security: SecurityHeaders = SecurityHeaders()
     workload: Thresholds = Thresholds()
     subscriptions: Mapping[str, Subscription] = field(factory=dict)
@@ -126,6 +118,7 @@ def settings_from(
         local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
         coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
         soul_templates=_directory(env, "MC_SOUL_TEMPLATES_DIR"),
+        fronting=Fronting.of(env),
         security=_security(env),
         workload=_workload(env),
         subscriptions=_subscriptions(env),
@@ -295,8 +288,7 @@ def _number(variable: str, text: str) -> float:
 
 
 def _subscriptions(env: Mapping[str, str]) -> dict[str, Subscription]:
-    listed = (each.strip().lower() for each in env.get(SUBSCRIBED, "").split(","))
-    found = {provider: Subscription("subscription", SUBSCRIBED) for provider in listed if provider}
+    found = {each.lower(): Subscription("subscription", SUBSCRIBED) for each in listed(env, SUBSCRIBED)}
     for variable in sorted(env):
         named, told = SUBSCRIPTION.fullmatch(variable), env[variable].strip().lower()
         if named is None or not told:
@@ -325,18 +317,3 @@ def _header_value(name: str, value: str) -> str:
     if not all(" " <= character <= "~" for character in value):
         raise SettingsError(f"{name}: a header takes printable ASCII only")
     return value.strip()
-
-
-def flag(env: Mapping[str, str], name: str) -> bool:
-    """
-    A switch in the environment.
-
-    Raises:
-        SettingsError: If it is neither on nor off.
-    """
-    value = env.get(name, "").strip().lower()
-    if value in ("1", "true", "yes", "on"):
-        return True
-    if value in ("", "0", "false", "no", "off"):
-        return False
-    raise SettingsError(f"{name}: expected 1, true, yes or on, or 0, false, no or off, and got {value!r}")

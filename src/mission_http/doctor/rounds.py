@@ -58,17 +58,16 @@ async def look_around(
     base_url = None if url is None else base_url_from("--url", url)
     env = dict(environment) if database_url is None else {**environment, "DATABASE_URL": database_url}
     settings, malformed = as_far_as_readable(lambda env: settings_from(env, data_dir=data_dir, in_use=False), env)
-    fronting, also_malformed = as_far_as_readable(Fronting.of, env)
     directory = Directory.seen(settings.data_dir)
     return Picture(
-        malformed=malformed | also_malformed,
+        malformed=malformed,
         directory=directory,
         credentials=Credentials.seen(
             {name: value for name, value in env.items() if name not in malformed}, directory.secrets or {}
         ),
         database=None if "DATABASE_URL" in malformed else await Database.seen(settings),
         listening=Listening.seen(host, port),
-        fronting=evolve(fronting, base_url=base_url or fronting.base_url),
+        fronting=evolve(settings.fronting, base_url=base_url or settings.fronting.base_url),
     )
 
 

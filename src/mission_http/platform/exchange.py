@@ -23,9 +23,15 @@ UNREAD: Final = object()
 class Exchange:
     """
     One request and its answer.
+
+    Args:
+        client: The address of who calls; that of a trusted proxy is not it.
+        secure: Whether it came to us, or to a trusted proxy, over https.
     """
 
     request_id: str
+    client: str = "unknown"
+    secure: bool = False
     dialect: Dialect | None = None
     endpoint: Endpoint | None = None
     principal: Principal | None = None

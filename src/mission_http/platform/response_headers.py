@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from attrs import frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mission_http.fronting import Fronting
+from mission_http.platform.clients import client_address, is_secure
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.exchange import EXCHANGE, Exchange
 from mission_http.platform.request_ids import sent_or_new_id
@@ -57,14 +59,21 @@ class ResponseHeaders:
 
     app: ASGIApp
     by_dialect: dict[Dialect | None, RawHeaders]
+    fronting: Fronting
 
     @classmethod
-    def around(cls, app: ASGIApp, security: SecurityHeaders, dialects: Iterable[Dialect]) -> ResponseHeaders:
-        return cls(app, {dialect: security.raw(dialect) for dialect in (None, *dialects)})
+    def around(
+        cls, app: ASGIApp, security: SecurityHeaders, dialects: Iterable[Dialect], fronting: Fronting
+    ) -> ResponseHeaders:
+        return cls(app, {dialect: security.raw(dialect) for dialect in (None, *dialects)}, fronting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = sent_or_new_id(scope["headers"])
-        exchange = scope[EXCHANGE] = Exchange(request_id.decode("ascii"))
+        exchange = scope[EXCHANGE] = Exchange(
+            request_id.decode("ascii"),
+            client=client_address(scope, self.fronting),
+            secure=is_secure(scope, self.fronting),
+        )
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -20,12 +20,13 @@ from mission_core.errors import Denied, Exhausted, Invalid, NotFound, VersionMis
 from mission_core.ids import OrganizationId
 from mission_core.values import ABSENT, Absent
 from mission_http.app import MissionApp, create_app
+from mission_http.fronting import Fronting
 from mission_http.platform.bodies import body_of
 from mission_http.platform.converters import converter_of
 from mission_http.platform.documents import own_document
 from mission_http.platform.endpoints import PUBLIC, Access, Dialect, Endpoint, Manners, Paperwork
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
-from mission_http.platform.exchange import ports_of, principal_of, request_id_of
+from mission_http.platform.exchange import exchange_of, ports_of, principal_of, request_id_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
@@ -213,6 +214,14 @@ async def stream(request: Request) -> Response:
     return StreamingResponse(pieces())
 
 
+async def who(request: Request) -> Response:
+    """
+    Tell who asks, and over what.
+    """
+    exchange = exchange_of(request)
+    return json_of({"client": exchange.client, "secure": exchange.secure})
+
+
 async def health(request: Request) -> Response:
     """
     Tell that all is well.
@@ -237,6 +246,7 @@ ENDPOINTS = [
     Endpoint("POST", "/touched", touch, takes=OptionalBody, body_required=False),
     Endpoint("GET", "/broken", break_down),
     Endpoint("GET", "/stream", stream),
+    Endpoint("GET", "/who", who),
 ]  # fmt: skip
 
 
@@ -325,8 +335,8 @@ async def wire() -> AsyncIterator[Any]:
     yield "ports"
 
 
-def sample_app(security: SecurityHeaders | None = None) -> MissionApp:
-    return create_app(wire, (KIND, PLAIN), security=security)
+def sample_app(security: SecurityHeaders | None = None, fronting: Fronting | None = None) -> MissionApp:
+    return create_app(wire, (KIND, PLAIN), security=security, fronting=fronting)
 
 
 @frozen
@@ -355,6 +365,8 @@ async def ask(
     body: bytes | Iterable[bytes] = b"",
     *,
     key: str | None = "sesame",
+    peer: str = "127.0.0.1",
+    scheme: str = "http",
     **headers: str,
 ) -> Answer:
     """
@@ -377,7 +389,7 @@ async def ask(
     path, _, query = path.partition("?")
     scope = {
         "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-        "headers": raw, "root_path": "", "scheme": "http", "client": ("127.0.0.1", 1), "server": ("test", 80),
+        "headers": raw, "root_path": "", "scheme": scheme, "client": (peer, 1), "server": ("test", 80),
         "http_version": "1.1", "asgi": {"version": "3.0"},
     }  # fmt: skip
     await app(scope, receive, send)

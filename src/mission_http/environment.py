@@ -1,0 +1,43 @@
+"""
+How variables of the environment are read, whatever they are for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+
+class SettingsError(Exception):
+    """
+    A start cannot be made with these settings. The message begins with the variable's name and says what to do.
+    """
+
+    @property
+    def variable(self) -> str:
+        """
+        The variable that the message begins with.
+        """
+        return re.split(r"[ :,]", str(self), maxsplit=1)[0]
+
+
+def flag(env: Mapping[str, str], name: str) -> bool:
+    """
+    A switch in the environment.
+
+    Raises:
+        SettingsError: If it is neither on nor off.
+    """
+    value = env.get(name, "").strip().lower()
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("", "0", "false", "no", "off"):
+        return False
+    raise SettingsError(f"{name}: expected 1, true, yes or on, or 0, false, no or off, and got {value!r}")
+
+
+def listed(env: Mapping[str, str], name: str) -> list[str]:
+    """
+    The values between the commas.
+    """
+    return [each.strip() for each in env.get(name, "").split(",") if each.strip()]

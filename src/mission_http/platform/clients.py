@@ -1,0 +1,89 @@
+"""
+Who calls, and whether over https: the socket's peer tells, or a proxy that is trusted to tell of others.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from mission_http.fronting import Fronting
+
+UNKNOWN: Final = "unknown"
+
+
+def client_address(scope: Scope, fronting: Fronting) -> str:
+    """
+    The address of who calls.
+
+    It is the peer's. If that is a trusted proxy, it is the last address in `X-Forwarded-For` that is no trusted
+    proxy's; else the one in `X-Real-IP`. Whoever wrote what stands before that address is not known, so it is not
+    read; a hop that is no address hides the client, and the proxy that told of it counts instead.
+    """
+    peer = _peer(scope)
+    if not fronting.trusts(peer):
+        return peer
+    proxies, beyond = _chain(scope, fronting, peer)
+    told = [beyond] if beyond else _values(scope, b"x-real-ip")[-1:]
+    return (address_in(told[0]) if told else None) or proxies[-1]
+
+
+def is_secure(scope: Scope, fronting: Fronting) -> bool:
+    """
+    Whether the client came over https: to us, or to the trusted proxy that it came to.
+    """
+    peer = _peer(scope)
+    schemes = _values(scope, b"x-forwarded-proto") if fronting.trusts(peer) else []
+    if not schemes:
+        return bool(scope.get("scheme") == "https")
+    proxies, _ = _chain(scope, fronting, peer)
+    # Each proxy appends its entry, or leaves the one there is.
+    return schemes[-min(len(proxies), len(schemes))].lower() == "https"
+
+
+def address_in(text: str) -> str | None:
+    """
+    The address in one entry of a forwarded header, as addresses are compared: no port, no brackets, no zone.
+    """
+    host = text.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    if not client or not client[0]:
+        return UNKNOWN
+    return address_in(client[0]) or str(client[0])
+
+
+def _chain(scope: Scope, fronting: Fronting, peer: str) -> tuple[list[str], str | None]:
+    """
+    The trusted proxies from our peer towards the client, and the entry beyond them, if there is one.
+    """
+    proxies = [peer]
+    for hop in reversed(_values(scope, b"x-forwarded-for")):
+        address = address_in(hop)
+        if address is None or not fronting.trusts(address):
+            return proxies, hop
+        proxies.append(address)
+    return proxies, None
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    """
+    The entries of a list header, over all its lines, in the order in which proxies appended them.
+    """
+    lines = (value.decode("latin-1") for header, value in scope["headers"] if header == name)
+    return [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
