@@ -14,9 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from mission_http.fronting import Fronting
+from mission_http.platform.cors import with_cors
 from mission_http.platform.dispatch import Dispatcher
 from mission_http.platform.documents import DOCUMENT_ENDPOINTS, Documents
 from mission_http.platform.endpoints import Dialect
+from mission_http.platform.hosts import KnownHosts
 from mission_http.platform.pairs import Attendance
 from mission_http.platform.response_headers import ResponseHeaders, SecurityHeaders
 
@@ -43,8 +45,13 @@ def create_app(
     spoken = (first, *others)
     for dialect in spoken:
         dialect.compile_shapes()
-    http = ResponseHeaders.around(Dispatcher.of(spoken), security or SecurityHeaders(), spoken, fronting or Fronting())
-    return MissionApp(wire=wire, documents=Documents(spoken), http=http)
+    fronting = fronting or Fronting()
+    http = KnownHosts(with_cors(Dispatcher.of(spoken), fronting.origins), fronting)
+    return MissionApp(
+        wire=wire,
+        documents=Documents(spoken),
+        http=ResponseHeaders.around(http, security or SecurityHeaders(), spoken, fronting),
+    )
 
 
 @define(eq=False, kw_only=True)

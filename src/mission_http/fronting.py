@@ -21,6 +21,10 @@ LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PATTERN: Final = re.compile(r"(\*\.)?[^\s/:*\[\]]+|[^\s/:*]+\.\*|[0-9a-f]*:[0-9a-f:.]*")
 """Names, `*.` and a name, the beginning of an address and `.*`, IPv6 addresses."""
 
+IN_HEADER: Final = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[\w.~%-]+))(?::\d*)?", re.ASCII)
+ADDRESS: Final = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
+PORTS: Final = {"http": 80, "https": 443}
+
 
 @frozen(kw_only=True)
 class Fronting:
@@ -31,6 +35,7 @@ class Fronting:
         base_url: The address that people and programs use, without a slash at its end.
         allowed_hosts: The names and patterns under which the server may be reached; if empty, any.
         any_host: Whether the names do not matter after all.
+        origins: The other sites whose pages may ask the server, as browsers write them.
         trusted_proxies: From whom a forwarded address, scheme or name is believed.
         cookie_secure: Whether cookies go over https alone; None leaves it to each request.
         hsts: Whether browsers are told to come over https alone from now on.
@@ -39,6 +44,7 @@ class Fronting:
     base_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     any_host: bool = False
+    origins: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     cookie_secure: bool | None = None
     hsts: bool = False
@@ -53,8 +59,9 @@ class Fronting:
         """
         return cls(
             base_url=_base_url(environment),
-            allowed_hosts=tuple(each.lower() for each in listed(environment, "MC_ALLOWED_HOSTS")),
+            allowed_hosts=tuple(map(_pattern, listed(environment, "MC_ALLOWED_HOSTS"))),
             any_host=flag(environment, "MC_ALLOW_ANY_HOST"),
+            origins=_origins(environment),
             trusted_proxies=_networks(environment),
             cookie_secure=_maybe_flag(environment, "MC_COOKIE_SECURE"),
             hsts=flag(environment, "MC_ENABLE_HSTS"),
@@ -86,11 +93,18 @@ class Fronting:
             return False
         return any(peer in network for network in self.trusted_proxies)
 
+    @property
+    def lets_any_host_in(self) -> bool:
+        """
+        Whether a request may call the server by any name.
+        """
+        return self.any_host or not self.allowed_hosts
+
     def allows(self, host: str) -> bool:
         """
         Whether a request may call the server by this name.
         """
-        if self.any_host or not self.allowed_hosts or host in {*LOOPBACK_NAMES, socket.gethostname().lower()}:
+        if self.lets_any_host_in or host in {*LOOPBACK_NAMES, socket.gethostname().lower()}:
             return True
         return any(matches(host, each) for each in self.allowed_hosts)
 
@@ -115,9 +129,46 @@ def base_url_from(name: str, value: str) -> str:
 
 def host_of(split: SplitResult) -> str:
     """
-    The host of a URL as names are compared: small letters, no port, no dot at its end.
+    The host of a URL as names are compared.
     """
-    return (split.hostname or "").rstrip(".")
+    return _compared(split.hostname or "")
+
+
+def host_named(text: str) -> str:
+    """
+    The host in a header as names are compared: small letters, no port, no dot at its end, and addresses in their
+    shortest spelling. Empty if there is none.
+    """
+    text = text.strip()
+    found = IN_HEADER.fullmatch(text)
+    return _compared(found["address"] or found["name"]) if found else ""
+
+
+def _compared(host: str) -> str:
+    host = host.lower().removesuffix(".")
+    if ":" in host:
+        try:
+            return str(ip_address(host))
+        except ValueError:
+            return ""
+    return host
+
+
+def origin_from(text: str) -> str | None:
+    """
+    An origin as browsers write it: scheme, host, and the port if it is not the scheme's own. None if it is none.
+    """
+    try:
+        split = urlsplit(text.strip().rstrip("/"))
+        host, port = host_of(split), split.port
+    except ValueError:
+        return None
+    if not split.scheme or not host or split.path or split.query or split.fragment or "@" in split.netloc:
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return (
+        f"{split.scheme}://{shown}" if port in (None, PORTS.get(split.scheme)) else f"{split.scheme}://{shown}:{port}"
+    )
 
 
 def can_match(pattern: str) -> bool:
@@ -134,7 +185,9 @@ def matches(host: str, pattern: str) -> bool:
     if pattern.startswith("*."):
         return host.endswith(pattern[1:]) and host != pattern[1:]
     if pattern.endswith(".*"):
-        return host.startswith(pattern[:-1])
+        # A name may begin like an address, and be anybody's.
+        numbers = not pattern.strip("0123456789.*")
+        return host.startswith(pattern[:-1]) and (not numbers or ADDRESS.fullmatch(host) is not None)
     return host == pattern
 
 
@@ -156,6 +209,21 @@ def _base_url(environment: Mapping[str, str]) -> str | None:
     name = _either(environment, "MC_BASE_URL", "BASE_URL")
     value = environment.get(name, "")
     return base_url_from(name, value) if value.strip() else None
+
+
+def _pattern(given: str) -> str:
+    return _compared(given) or given.lower()
+
+
+def _origins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    name, origins = "CORS_ORIGINS", []
+    for each in listed(environment, name):
+        origin = origin_from(each)
+        if origin is None or "*" in origin:
+            told = f"{each!r} is no origin; write each as a browser does, such as https://app.example.com"
+            raise SettingsError(f"{name}: {told}")
+        origins.append(origin)
+    return tuple(dict.fromkeys(origins))
 
 
 def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:

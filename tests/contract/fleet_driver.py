@@ -36,13 +36,14 @@ class Fleet:
 
     async def call(
         self, method: str, path: str, body: Any = None, *, key: str | None = KEY, raw: bytes | None = None,
+        peer: str = "127.0.0.1",
         **headers: str,
     ) -> Answer:  # fmt: skip
         """
         Call an operation, with the global key unless another is given.
         """
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
-        answer = await ask(self.app, method, f"/api{path}", sent, key=key, **headers)
+        answer = await ask(self.app, method, f"/api{path}", sent, key=key, peer=peer, **headers)
         return as_documented(self.app, method, f"/api{path}", answer)
 
     async def got(self, method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
@@ -95,7 +96,8 @@ async def fleet_over(ports: Ports, me: System, project: int, **settings: Any) ->
     async def wire() -> AsyncIterator[Ports]:
         yield ports
 
-    app = create_app(wire, (fleet_dialect(a_setting(**settings)),))
+    setting = a_setting(**settings)
+    app = create_app(wire, (fleet_dialect(setting),), fronting=setting.fronting)
     async with living(app):
         yield Fleet(app, ports, project)
 

@@ -7,17 +7,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hmac import compare_digest
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
 from mission_core.values import name_key
-from mission_http.fleet.errors import AuthenticationRequired, Unauthorized
+from mission_http.fleet.errors import AuthenticationRequired, OriginForeign, Unauthorized
 from mission_http.platform.authentication import principal_for
+from mission_http.platform.cross_site import CHANGING, carries_session, foreign_origin
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.pairs import AGENT_INSTANCE, attend
+
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
 
 SCHEMES: Final = ("FleetApiKey", "FleetBearer")
 SECURITY_SCHEMES: Final = {
@@ -48,15 +52,19 @@ _generated: Final = re.compile(r"(?i:mca?_[0-9a-f]{48})|[A-Za-z0-9_-]{43}")
 _scheme: Final = re.compile(r"(?:bearer|apikey|token)\s+(\S+)\s*", re.IGNORECASE)
 
 
-def edge_of(api_key: str) -> Callable[[Request, Access | None], None]:
+def edge_of(settings: Settings) -> Callable[[Request, Access | None], None]:
     """
-    The first look at a request: it needs something that looks like a credential, unless its path is public.
+    The first look at a request: no other site makes a browser send it, and it brings something that looks like a
+    credential, unless its path is public.
     """
-    known = api_key.encode()
+    known = settings.api_key.encode()
 
     def edge(request: Request, access: Access | None) -> None:
-        path = request.scope["path"]
-        if path in PUBLIC_PATHS or path.startswith(PUBLIC_BELOW) or asks_for_health(request):
+        if request.method in CHANGING and not _by_key_alone(request, access):
+            origin = foreign_origin(request, settings.fronting)
+            if origin is not None:
+                raise OriginForeign(origin)
+        if _is_public(request) or asks_for_health(request):
             return
         secret = credential_of(request)
         if secret is None or not (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
@@ -83,6 +91,19 @@ async def authenticate(request: Request, access: Access) -> Principal | None:
     require(principal, Role(access.name))
     await attend(request, principal, agent=label_of(request))
     return principal
+
+
+def _by_key_alone(request: Request, access: Access | None) -> bool:
+    """
+    Whether it is a key in a header that the request stands on, which no browser adds by itself.
+    """
+    needed = not _is_public(request) if access is None else not access.public
+    return needed and credential_of(request) is not None and not carries_session(request)
+
+
+def _is_public(request: Request) -> bool:
+    path: str = request.scope["path"]
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_BELOW)
 
 
 def credential_of(request: Request) -> str | None:

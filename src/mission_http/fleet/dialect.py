@@ -91,7 +91,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         authenticate=authenticate,
         render=render,
         statuses=STATUSES,
-        edge=edge_of(settings.api_key),
+        edge=edge_of(settings),
         manners=Manners(head_follows_get=True, answers_options=True),
         headers=HEADERS,
         paperwork=Paperwork(

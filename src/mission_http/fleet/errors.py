@@ -36,6 +36,22 @@ class Unauthorized(Denied):
         return "Unauthorized"
 
 
+@define
+class OriginForeign(Denied):
+    """
+    A page of another site made a browser ask for a change.
+    """
+
+    origin: str
+
+    def __str__(self) -> str:
+        return "CSRF origin mismatch"
+
+    @property
+    def why(self) -> str:
+        return f"origin {self.origin[:255]} is not this server's own, and not in CORS_ORIGINS"
+
+
 class AuthenticationRequired(Denied):
     """
     The credential is none of ours, ended, or is used under another agent's name.
@@ -192,6 +208,8 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": error.says, "details": error.details}
     if isinstance(error, NoHost):
         return {"error": error.says, "details": [error.why]}
+    if isinstance(error, OriginForeign):
+        return {"error": str(error), "details": [error.why]}
     if isinstance(error, Unsafe):
         injection = [{"rule": each.rule, "description": each.description} for each in error.findings]
         return {"error": error.says, "injection": injection}

@@ -23,11 +23,11 @@ def client_address(scope: Scope, fronting: Fronting) -> str:
     proxy's; else the one in `X-Real-IP`. Whoever wrote what stands before that address is not known, so it is not
     read; a hop that is no address hides the client, and the proxy that told of it counts instead.
     """
-    peer = _peer(scope)
+    peer = peer_of(scope)
     if not fronting.trusts(peer):
         return peer
     proxies, beyond = _chain(scope, fronting, peer)
-    told = [beyond] if beyond else _values(scope, b"x-real-ip")[-1:]
+    told = [beyond] if beyond else entries(scope, b"x-real-ip")[-1:]
     return (address_in(told[0]) if told else None) or proxies[-1]
 
 
@@ -35,8 +35,8 @@ def is_secure(scope: Scope, fronting: Fronting) -> bool:
     """
     Whether the client came over https: to us, or to the trusted proxy that it came to.
     """
-    peer = _peer(scope)
-    schemes = _values(scope, b"x-forwarded-proto") if fronting.trusts(peer) else []
+    peer = peer_of(scope)
+    schemes = entries(scope, b"x-forwarded-proto") if fronting.trusts(peer) else []
     if not schemes:
         return bool(scope.get("scheme") == "https")
     proxies, _ = _chain(scope, fronting, peer)
@@ -61,11 +61,22 @@ def address_in(text: str) -> str | None:
     return str(mapped or found)
 
 
-def _peer(scope: Scope) -> str:
+def peer_of(scope: Scope) -> str:
+    """
+    The address at the other end of the socket.
+    """
     client = scope.get("client")
     if not client or not client[0]:
         return UNKNOWN
     return address_in(client[0]) or str(client[0])
+
+
+def entries(scope: Scope, name: bytes) -> list[str]:
+    """
+    The entries of a list header, over all its lines, in the order in which proxies appended them.
+    """
+    lines = (value.decode("latin-1") for header, value in scope["headers"] if header == name)
+    return [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
 
 
 def _chain(scope: Scope, fronting: Fronting, peer: str) -> tuple[list[str], str | None]:
@@ -73,17 +84,9 @@ def _chain(scope: Scope, fronting: Fronting, peer: str) -> tuple[list[str], str 
     The trusted proxies from our peer towards the client, and the entry beyond them, if there is one.
     """
     proxies = [peer]
-    for hop in reversed(_values(scope, b"x-forwarded-for")):
+    for hop in reversed(entries(scope, b"x-forwarded-for")):
         address = address_in(hop)
         if address is None or not fronting.trusts(address):
             return proxies, hop
         proxies.append(address)
     return proxies, None
-
-
-def _values(scope: Scope, name: bytes) -> list[str]:
-    """
-    The entries of a list header, over all its lines, in the order in which proxies appended them.
-    """
-    lines = (value.decode("latin-1") for header, value in scope["headers"] if header == name)
-    return [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]

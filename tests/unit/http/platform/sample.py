@@ -383,7 +383,7 @@ async def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    raw = [(name.lower().replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     if key is not None:
         raw.append((b"x-api-key", key.encode()))
     path, _, query = path.partition("?")

@@ -1,0 +1,115 @@
+"""
+Pages of other sites cannot make a browser change anything through the Fleet API.
+"""
+
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+
+import pytest
+
+from mission_http.fronting import Fronting
+from tests.contract.conftest import World
+from tests.contract.fleet_driver import KEY, Fleet, fleet_over
+from tests.unit.http.platform.sample import Answer
+
+HOST, ALLOWED, PROXY = "mission.example.com", "https://app.example.com", "10.0.0.1"
+FOREIGN = [
+    "https://evil.example",
+    "null",
+    "https://mission.example.com.evil.example",
+    "file://",
+    "nonsense",
+    "https://[",
+]
+OURS = [
+    f"https://{HOST}",
+    f"http://{HOST}:8000",
+    "https://MISSION.example.com.",
+    ALLOWED,
+    "https://base.example.com",
+    "",
+]
+SESSIONS = ["mc-session=x", "theme=dark; __Host-mc-session=x"]
+CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
+
+
+@pytest.fixture
+async def fronted(world: World) -> AsyncIterator[Fleet]:
+    fronting = Fronting(origins=(ALLOWED,), trusted_proxies=(ip_network(PROXY),), base_url="https://base.example.com")
+    async with fleet_over(world.ports, world.me, world.board.number, fronting=fronting) as fleet:
+        yield fleet
+
+
+def mismatch(answer: Answer) -> bool:
+    return 403 == answer.status and "CSRF origin mismatch" == answer.json["error"]
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+@pytest.mark.parametrize("method", CHANGING)
+async def test_a_foreign_origin_changes_nothing(fronted: Fleet, method: str, origin: str) -> None:
+    """
+    It is refused before anybody asks who calls, and told which origin it was and what would allow it.
+    """
+    for path in ("/tasks", "/auth/login", "/setup", "/nothing"):
+        answer = await fronted.call(method, path, key=None, host=HOST, origin=origin)
+        assert mismatch(answer), (path, answer)
+        (why,) = answer.json["details"]
+        assert origin in why
+        assert "CORS_ORIGINS" in why
+
+
+@pytest.mark.parametrize("origin", OURS)
+@pytest.mark.parametrize("method", CHANGING)
+async def test_ones_own_origin_and_those_named_pass(fronted: Fleet, method: str, origin: str) -> None:
+    """
+    Without a key they get no further than that.
+    """
+    answer = await fronted.call(method, "/tasks", key=None, host=HOST, origin=origin)
+
+    assert (401, "Unauthorized") == (answer.status, answer.json["error"])
+
+
+@pytest.mark.parametrize("header", ["x_api_key", "authorization"])
+async def test_a_key_in_a_header_comes_from_no_browser(fronted: Fleet, header: str) -> None:
+    """
+    Unless a session comes beside it.
+    """
+    key = {"x_api_key": KEY, "authorization": f"Bearer {KEY}"}[header]
+    sent = {header: key, "host": HOST, "origin": FOREIGN[0]}
+
+    made = await fronted.call("POST", "/tasks", {"title": "Ship it"}, key=None, **sent)
+    refused = [await fronted.call("POST", "/tasks", {"title": "No"}, key=None, **sent, cookie=one) for one in SESSIONS]
+
+    assert 201 == made.status
+    assert all(map(mismatch, refused))
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/setup"])
+async def test_a_key_opens_no_way_to_what_needs_none(fronted: Fleet, path: str) -> None:
+    """
+    Login has no credential to stand on, so it is always checked.
+    """
+    assert mismatch(await fronted.call("POST", path, {}, host=HOST, origin=FOREIGN[0], key=KEY))
+
+
+async def test_looking_is_always_allowed(fronted: Fleet) -> None:
+    """
+    The answer is kept from the page by the browser.
+    """
+    for method in ("GET", "HEAD"):
+        answer = await fronted.call(method, "/tasks", host=HOST, origin=FOREIGN[0], cookie=SESSIONS[0])
+        assert 200 == answer.status
+
+
+@pytest.mark.parametrize(("peer", "passes"), [(PROXY, True), ("8.8.8.8", False)])
+async def test_the_name_that_a_proxy_was_called_by_is_ours_if_it_is_trusted(
+    fronted: Fleet, peer: str, passes: bool
+) -> None:
+    """
+    A page cannot choose its own name to be ours.
+    """
+    answer = await fronted.call(
+        "POST", "/tasks", key=None, peer=peer, host="inner", x_forwarded_host="evil.example", origin=FOREIGN[0]
+    )
+
+    assert passes is not mismatch(answer)
