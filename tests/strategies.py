@@ -8,9 +8,12 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from mission_core.accounts.members import Grant, Member
 from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
-from mission_core.accounts.people import Person
+from mission_core.accounts.server_keys import ServerKey
+from mission_core.accounts.sessions import Session
 from mission_core.accounts.settings import Setting, SettingReset, SettingsChanged
+from mission_core.accounts.users import Provider, User
 from mission_core.agents.connections import Connection, ConnectionClosed, ConnectionOpened
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.agents.onboarding import Onboarding, Stage
@@ -383,14 +386,63 @@ def comments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Comment]:
     return st.builds(Comment, **(own | fixed))
 
 
-def people(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Person]:
+def users(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[User]:
     """
-    People that could exist.
+    People of the deployment that could exist.
     """
-    names_told = ("email", "name", "preferred_name", "pronouns", "timezone", "notes", "context")
-    told = {name: maybe(texts()) for name in names_told}
-    own = {"id": ids, "organization": ids, "user": ids, "login": names, "created_at": moments, "updated_at": moments}
-    return st.builds(Person, **(own | told | fixed))
+    names_told = ("subject", "email", "avatar_url", "password", "name", "preferred_name", "pronouns", "timezone")
+    told = {name: maybe(texts(least=1, most=100)) for name in (*names_told, "notes", "context")}
+    own = {
+        "id": ids, "number": numbers, "username": names, "username_key": names,
+        "provider": st.sampled_from(Provider), "approved": st.booleans(), "active": maybe(ids),
+        "last_login_at": maybe(moments), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(User, **(own | told | fixed))
+
+
+def members(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Member]:
+    """
+    Memberships that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "user": ids, "role": st.sampled_from(["owner", "admin", "member", "guest"]),
+        "all_boards_read": st.booleans(), "all_boards_write": st.booleans(), "created_at": moments,
+        "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(Member, **(own | fixed))
+
+
+def grants(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Grant]:
+    """
+    Grants of boards that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "member": ids, "on_board": ids, "can_read": st.booleans(),
+        "can_write": st.booleans(), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(Grant, **(own | fixed))
+
+
+def sessions(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Session]:
+    """
+    Sessions that could exist.
+    """
+    own = {
+        "id": ids, "user": ids, "workspace": ids, "digest": st.binary(min_size=32, max_size=32),
+        "created_at": moments, "expires_at": moments,
+    }  # fmt: skip
+    return st.builds(Session, **(own | fixed))
+
+
+def server_keys(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ServerKey]:
+    """
+    Keys of the server that could exist.
+    """
+    own = {
+        "id": ids, "of": ids, "number": numbers, "digest": st.binary(min_size=32, max_size=32), "masked": names,
+        "created_by": names, "created_at": moments, "expires_at": maybe(moments),
+    }  # fmt: skip
+    return st.builds(ServerKey, **(own | fixed))
 
 
 def onboardings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Onboarding]:
@@ -492,7 +544,8 @@ def settings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Setting]:
 
 
 plain = {
-    Person: people, Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
+    User: users, Member: members, Grant: grants, Session: sessions, ServerKey: server_keys,
+    Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
     Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
 }  # fmt: skip
 """The strategies of plain rows, by their class."""

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mission_core.accounts.people import PEOPLE
+from mission_core.accounts.members import GRANTS, MEMBERS
+from mission_core.accounts.server_keys import SERVER_KEYS
+from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.settings import SETTINGS
+from mission_core.accounts.users import USERS
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
@@ -18,7 +21,8 @@ from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
-    PEOPLE, SETTINGS, CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS,
+    USERS, MEMBERS, GRANTS, SESSIONS, SERVER_KEYS, SETTINGS, CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS,
+    CONNECTIONS, COMMENTS,
 )  # fmt: skip
 """In the order in which flushes lock their rows."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

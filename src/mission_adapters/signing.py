@@ -15,12 +15,16 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from mission_core.ids import RunId
+from mission_core.ids import InviteId, RunId
 
 KEY_LENGTH: Final = 32
 SIGNATURE_LENGTH: Final = 24
 LEASE_LENGTH: Final = 54
 """The characters of a lease: the run's 16 bytes and its signature."""
+INVITE_SIGNATURE: Final = 8
+INVITE_LENGTH: Final = 32
+"""The characters of an invite's token. Its signature is short: it can only be guessed at a server that counts tries,
+and only for an invite whose id is known."""
 
 
 def _long_enough(instance: object, attribute: object, value: bytes) -> None:
@@ -57,6 +61,29 @@ class HmacSecrets:
         """
         return f"mca_{self.random(24).hex()}"
 
+    def server_key(self) -> str:
+        """
+        A fresh key for the whole server: `mc_` and 48 hexadecimal digits.
+        """
+        return f"mc_{self.random(24).hex()}"
+
+    def invitation(self, invite: InviteId) -> str:
+        """
+        The token of an invite: its id, and an HMAC over it.
+        """
+        signature = hmac.digest(self.signing_key, b"invite" + invite.bytes, "sha256")
+        return _text(invite.bytes + signature[:INVITE_SIGNATURE])
+
+    def invited_by(self, token: str) -> InviteId | None:
+        """
+        The invite that a token was made for, if it is one of ours.
+        """
+        parts = _parts(token, INVITE_LENGTH)
+        if parts is None:
+            return None
+        invite = InviteId(UUID(bytes=parts[:16]))
+        return invite if hmac.compare_digest(self.invitation(invite), token) else None
+
     def lease(self, run: RunId, fence: int) -> str:
         """
         The lease of a run: its id, and an HMAC over it and the fence.
@@ -68,14 +95,21 @@ class HmacSecrets:
         """
         The run that a lease names, if it has the form of one.
         """
-        if len(lease) != LEASE_LENGTH or not lease.isascii():
-            return None
-        try:
-            parts = b64decode(f"{lease}==", altchars=b"-_", validate=True)
-        except Error:
-            return None
-        # What decodes to the same bytes in another spelling was not written here.
-        return RunId(UUID(bytes=parts[:16])) if _text(parts) == lease else None
+        parts = _parts(lease, LEASE_LENGTH)
+        return RunId(UUID(bytes=parts[:16])) if parts is not None else None
+
+
+def _parts(written: str, length: int) -> bytes | None:
+    """
+    The bytes of a text of this length. What decodes to the same bytes in another spelling was not written here.
+    """
+    if len(written) != length or not written.isascii():
+        return None
+    try:
+        parts = b64decode(f"{written}==", altchars=b"-_", validate=True)
+    except Error:
+        return None
+    return parts if _text(parts) == written else None
 
 
 def _text(value: bytes) -> str:

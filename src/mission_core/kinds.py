@@ -8,15 +8,19 @@ what a second one is refused with, and with which other entity it goes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from attrs import field, frozen
 
+from mission_core.ids import OrganizationId
+
 if TYPE_CHECKING:
     from mission_core.errors import Conflict, NotFound
-    from mission_core.ids import OrganizationId
     from mission_core.values import Listed, Page
+
+DEPLOYMENT: Final = OrganizationId(UUID(int=0))
+"""Whose the rows are that belong to no organization, and whose numbers count through the deployment."""
 
 
 class Plain(Protocol):
@@ -63,6 +67,8 @@ class Kind(Generic[P]):
         goes_with: Fields that hold the id of another entity, with whose removal the row goes.
         carried: Whether tasks carry its rows by id. A task that takes one up relies on it.
         in_use: The refusal of removing a row that a task carries; without one, tasks drop it.
+        shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`): a unit of any
+            organization finds them, and it is for the use case to say whose they are.
     """
 
     entity: type[P]
@@ -73,6 +79,13 @@ class Kind(Generic[P]):
     goes_with: Mapping[str, type] = field(factory=dict)
     carried: bool = False
     in_use: type[Conflict] | None = None
+    shared: bool = False
+
+    def owner(self, organization: OrganizationId) -> OrganizationId:
+        """
+        Whose rows a principal of this organization finds.
+        """
+        return DEPLOYMENT if self.shared else organization
 
 
 class Rows(Protocol[P]):

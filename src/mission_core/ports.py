@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.accounts.model import Organization, Principal
-    from mission_core.accounts.ports import ApiKeys, Credentials, Secrets
+    from mission_core.accounts.ports import ApiKeys, Credentials, Passwords, Secrets
+    from mission_core.accounts.queries import MemberReads
     from mission_core.agents.ports import Agents
     from mission_core.agents.queries import AgentReads
     from mission_core.boards.ports import Boards
@@ -246,6 +247,12 @@ class Reads(Protocol):
         """
 
     @property
+    def members(self) -> MemberReads:
+        """
+        The people of the organization.
+        """
+
+    @property
     def rows(self) -> RowReads:
         """
         Plain rows of every kind.
@@ -299,6 +306,7 @@ class Ports:
     clock: Clock
     ids: IdFactory
     secrets: Secrets
+    passwords: Passwords
 
 
 async def perform(

@@ -8,20 +8,20 @@ import hmac
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
-from uuid import NAMESPACE_URL, uuid5
+from uuid import UUID
 
 from attrs import evolve, frozen
 
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.store import SqlStore
-from mission_core.accounts.model import Principal, System
-from mission_core.accounts.people import LOCAL_NAME
+from mission_core.accounts.model import SERVER, System
+from mission_core.accounts.people import ensure_local_user
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import digest_of
 from mission_core.errors import StoreFailed
-from mission_core.ids import UserId
 from mission_core.ports import Ports
 from mission_http.settings import SettingsError, own_database
 from mission_http.sweeping import sweeping
@@ -29,9 +29,10 @@ from mission_http.sweeping import sweeping
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mission_core.accounts.model import Organization
+    from mission_core.accounts.members import Member
+    from mission_core.accounts.model import MemberPrincipal, Organization, Principal
     from mission_core.accounts.ports import Credentials
-    from mission_core.ids import OrganizationId
+    from mission_core.ids import OrganizationId, UserId
     from mission_http.settings import Settings
 
 
@@ -39,14 +40,34 @@ if TYPE_CHECKING:
 @frozen
 class KnownKeys:
     """
-    Credentials that also know the operator's own secrets, which no store keeps.
+    Credentials that also know the operator's own secrets, which no store keeps: for whom each of them stands, by its
+    SHA-256. A system's is good for as long as no key was made that replaces it.
     """
 
     credentials: Credentials
-    known: Mapping[bytes, Principal]
+    known: Mapping[bytes, Principal | UserId]
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
-        return self.known.get(digest) or await self.credentials.principal_of(digest, at=at)
+        known = self.known.get(digest)
+        if known is None:
+            return await self.credentials.principal_of(digest, at=at)
+        if isinstance(known, UUID):
+            return await self.credentials.member(known)
+        if isinstance(known, System) and await self.credentials.superseded(known.organization, digest, at=at):
+            return None
+        return known
+
+    async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
+        return await self.credentials.signed_in(digest, at=at)
+
+    async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
+        return await self.credentials.member(user, organization)
+
+    async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
+        return await self.credentials.memberships(user)
+
+    async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
+        return await self.credentials.superseded(organization, digest, at=at)
 
     async def organization(self, slug: str) -> Organization | None:
         return await self.credentials.organization(slug)
@@ -65,8 +86,12 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
     """
     async with store_ports(settings) as ports:
         organization = await found_organization(ports, slug="default")
-        known = KnownKeys(ports.credentials, _known_principals(settings, organization.id))
-        ports = evolve(ports, credentials=known)
+        local = await ensure_local_user(ports, organization.id)
+        known: dict[bytes, Principal | UserId] = {
+            digest_of(settings.local_auth_token): local,
+            digest_of(settings.api_key): evolve(SERVER, organization=organization.id),
+        }
+        ports = evolve(ports, credentials=KnownKeys(ports.credentials, known))
         async with sweeping(ports):
             yield ports
 
@@ -91,6 +116,7 @@ async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
             clock=store.clock,
             ids=TimeOrderedIds(),
             secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
+            passwords=Argon2Passwords.strong(),
         )
 
 
@@ -140,13 +166,3 @@ def derived_key(auth_secret: str, purpose: str) -> bytes:
     A key of 32 bytes for one purpose only: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
     """
     return hmac.digest(auth_secret.encode(), purpose.encode(), "sha256")
-
-
-def _known_principals(settings: Settings, organization: OrganizationId) -> dict[bytes, Principal]:
-    local = UserId(uuid5(NAMESPACE_URL, f"mission-control:local-user:{organization}"))
-    return {
-        digest_of(settings.api_key): System(organization=organization, name="api", display="API Access"),
-        digest_of(settings.local_auth_token): System(
-            organization=organization, name="local", display=LOCAL_NAME, user=local
-        ),
-    }

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
-from mission_core.accounts.model import System
+from mission_core.accounts.model import MemberPrincipal, System
+from mission_core.accounts.people import ensure_local_user
 from mission_core.agents.use_cases import CreateAgent, create_agent, digest_of
-from mission_core.ids import UserId
 from mission_core.ports import Ports
 from mission_http.app import MissionApp, create_app
 from mission_http.boards.dialect import boards_dialect
@@ -23,7 +23,6 @@ from tests.contract.documented import as_documented
 from tests.unit.http.platform.sample import Answer, ask
 
 TOKEN = "a-local-token-of-fifty-characters-or-even-more-0123"
-USER = UserId(UUID("0195a000-0000-7000-8000-00000000aaaa"))
 
 
 @frozen
@@ -34,7 +33,7 @@ class Boards:
 
     app: MissionApp
     ports: Ports
-    me: System
+    me: MemberPrincipal
     board: UUID
 
     @property
@@ -102,8 +101,10 @@ async def boards_over(ports: Ports, me: System, board: UUID) -> AsyncIterator[Bo
     """
     The application with the Boards dialect, up for as long as the context lasts.
     """
-    me = evolve(me, name="local", display="Local User", user=USER)
-    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(TOKEN): me}))
+    local = await ensure_local_user(ports, me.organization, username=f"local-{me.organization}")
+    person = await ports.credentials.member(local)
+    assert person is not None
+    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(TOKEN): local}))
 
     @asynccontextmanager
     async def wire() -> AsyncIterator[Ports]:
@@ -111,7 +112,7 @@ async def boards_over(ports: Ports, me: System, board: UUID) -> AsyncIterator[Bo
 
     app = create_app(wire, (boards_dialect(a_setting()),))
     async with living(app):
-        yield Boards(app, ports, me, board)
+        yield Boards(app, ports, person, board)
 
 
 def a_setting() -> Settings:

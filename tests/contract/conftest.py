@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.memory import MemoryStore
+from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
 from mission_core.accounts.model import AgentPrincipal, Role, System
 from mission_core.agents.founding import found_organization
@@ -81,7 +82,7 @@ def ports(store: Any, clock: ManualClock) -> Ports:
         numbers=store.numbers,
         clock=clock,
         ids=TimeOrderedIds(),
-        secrets=HmacSecrets.seeded(7),
+        secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick(),
     )
 
 

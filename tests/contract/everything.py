@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from mission_core.accounts.people import ensure_local_user
 from mission_core.agents.use_cases import digest_of
 from mission_core.ports import Ports
 from mission_http.app import MissionApp, create_app
@@ -19,7 +20,7 @@ from mission_http.boards.dialect import boards_dialect
 from mission_http.fleet.dialect import fleet_dialect
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.wiring import KnownKeys
-from tests.contract.boards_driver import TOKEN, USER, living
+from tests.contract.boards_driver import TOKEN, living
 from tests.contract.conftest import World
 from tests.contract.documented import as_documented
 from tests.contract.fleet_driver import KEY, a_setting
@@ -108,7 +109,7 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
     The application with both dialects and one of everything, up for as long as the context lasts.
     """
     key = evolve(world.me, name="api", display="API Access")
-    user = evolve(world.me, name="local", display="Local User", user=USER)
+    user = await ensure_local_user(world.ports, world.me.organization, username=f"local-{world.me.organization}")
     ports = evolve(
         world.ports, credentials=KnownKeys(world.ports.credentials, {digest_of(KEY): key, digest_of(TOKEN): user})
     )

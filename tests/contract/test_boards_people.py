@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from mission_core.accounts.people import UpdateProfile, update_profile
 from mission_core.ports import perform
-from tests.contract.boards_driver import USER, refusal
+from tests.contract.boards_driver import refusal
 
 ME = "/api/v1/users/me"
 
@@ -20,7 +20,7 @@ async def test_the_local_user_is_known_from_the_start(boards):
 
     assert me == await boards.got("POST", "/api/v1/auth/bootstrap")
     assert ("local-auth-user", "admin@home.local", "Local User") == (me["clerk_user_id"], me["email"], me["name"])
-    assert str(USER) == me["id"]
+    assert str(boards.me.user) == me["id"]
 
 
 async def test_a_profile_keeps_what_is_named(boards):
@@ -46,9 +46,9 @@ async def test_a_profile_that_changed_meanwhile_is_left_alone(boards):
     """
     `If-Match` names the version that was seen.
     """
-    await boards.got("PATCH", ME, {"notes": "One"}, if_match='"0"')
+    await boards.got("PATCH", ME, {"notes": "One"}, if_match='"1"')
 
-    assert 412 == (await boards.call("PATCH", ME, {"notes": "Two"}, if_match='"0"')).status
+    assert 412 == (await boards.call("PATCH", ME, {"notes": "Two"}, if_match='"1"')).status
     assert "One" == (await boards.got("GET", ME))["notes"]
 
 
@@ -56,7 +56,7 @@ async def test_two_first_changes_at_once_are_both_kept(boards):
     """
     Whoever is slower finds the other's there.
     """
-    me = boards.me.__class__(organization=boards.me.organization, name="local", display="Local User", user=USER)
+    me = boards.me
     await asyncio.gather(
         perform(update_profile, boards.ports, me, UpdateProfile(notes="One")),
         perform(update_profile, boards.ports, me, UpdateProfile(context="Two")),
@@ -73,7 +73,7 @@ async def test_the_log_tells_fields_and_no_values(boards):
     await boards.got("PATCH", ME, {"notes": "A secret of mine"})
     *_, entry = await boards.ports.log.read(boards.me.organization)
 
-    assert "person.updated" == entry.kind
+    assert "user.updated" == entry.kind
     assert "secret" not in entry.payload
 
 

@@ -7,7 +7,7 @@ import pytest
 from mission_core.tasks.model import Status
 from mission_http.boards.payloads import TaskRead
 from mission_http.boards.wire import BEHIND, FOLDS
-from tests.contract.boards_driver import USER, field_refusal, refusal
+from tests.contract.boards_driver import field_refusal, refusal
 from tests.contract.test_boards_boards import names_of
 
 NOWHERE = "0195a000-0000-7000-8000-000000000000"
@@ -27,7 +27,7 @@ async def test_a_new_task_has_the_documented_defaults(boards, clock):
         "depends_on_task_ids": [],
         "tag_ids": [],
         "tags": [],
-        "created_by_user_id": str(USER),
+        "created_by_user_id": str(boards.me.user),
         "in_progress_at": None,
         "created_at": now,
         "updated_at": now,
@@ -70,7 +70,7 @@ async def test_a_task_is_kept_as_it_was_made(boards):
         "depends_on_task_ids": [first["id"], first["id"]],
         "tag_ids": [],
         "custom_field_values": {},
-        "created_by_user_id": str(USER),
+        "created_by_user_id": str(boards.me.user),
         "not_before": 1760000000,
         "max_attempts": "2",
     }

@@ -11,6 +11,7 @@ import pytest
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.store import SqlStore
 from mission_core.ports import Ports, perform
@@ -28,7 +29,7 @@ async def world(fresh_postgres: str) -> AsyncIterator[World]:
     async with SqlStore.open(fresh_postgres, clock=clock) as store:
         ports = Ports(
             unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
-            clock=clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(7),
+            clock=clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick(),
         )  # fmt: skip
         yield await a_world(ports, clock)
 

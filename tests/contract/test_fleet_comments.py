@@ -9,10 +9,13 @@ import pytest
 from attrs import evolve
 
 from mission_adapters.clocks import ManualClock
-from mission_core.accounts.people import PEOPLE, Person
-from mission_core.ids import PersonId, UserId
+from mission_core.accounts.members import MEMBERS, Member
+from mission_core.accounts.users import USERS, User
+from mission_core.ids import MemberId, UserId
+from mission_core.kinds import DEPLOYMENT
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
+from mission_core.values import name_key
 from tests.contract.boards_driver import boards_over
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, Fleet, refusal, wrong_fields
@@ -29,13 +32,32 @@ async def a_person(world: World, login: str, name: str | None = None) -> None:
     A person whom the organization knows.
     """
     now = world.clock.now()
-    person = Person(
-        id=PersonId(world.ports.ids.new()), organization=world.me.organization, user=UserId(world.ports.ids.new()),
-        login=login, name=name, created_at=now, updated_at=now,
+    (number,) = await world.ports.numbers.draw((DEPLOYMENT, "user"))
+    # User names are unique in the deployment, which all tests share.
+    await forget_user(world, login)
+    user = User(
+        id=UserId(world.ports.ids.new()), number=number, username=login, username_key=name_key(login), name=name,
+        created_at=now, updated_at=now,
+    )  # fmt: skip
+    place = Member(
+        id=MemberId(world.ports.ids.new()), organization=world.me.organization, user=user.id, role="member",
+        created_at=now, updated_at=now,
     )  # fmt: skip
     async with world.ports.unit(world.me) as unit:
-        unit.rows(PEOPLE).add(person)
+        unit.rows(USERS).add(user)
+        unit.rows(MEMBERS).add(place)
         await unit.commit()
+
+
+async def forget_user(world: World, login: str) -> None:
+    """
+    Free a user name that another test took.
+    """
+    async with world.ports.unit(world.me) as unit:
+        users = unit.rows(USERS)
+        if taken := await users.find(username_key=name_key(login)):
+            users.save(taken.renamed(f"{login}-{taken.id}"))
+            await unit.commit()
 
 
 def printed(*texts: Any, **meta: Any) -> str:

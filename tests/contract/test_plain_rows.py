@@ -2,6 +2,7 @@
 Plain rows: every store keeps every kind from what the core says about it.
 """
 
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -30,12 +31,15 @@ async def own(world: World, kind: Any, row: Any) -> Any:
     """
     The row as one of the world's organization, with an id, a number and unique words that are free.
     """
-    changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": world.me.organization}
+    owner = kind.owner(world.me.organization)
+    changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": owner}
     if "number" in fields_dict(kind.entity):
-        (changed["number"],) = await world.ports.numbers.draw((world.me.organization, kind.name))
+        (changed["number"],) = await world.ports.numbers.draw((owner, kind.name.removesuffix("s")))
     for name in {name for fields in kind.unique for name in fields}:
-        if isinstance(getattr(row, name), str):
+        if isinstance(getattr(row, name), str) and not isinstance(getattr(row, name), Enum):
             changed[name] = f"{getattr(row, name)} {changed['id']}"
+        if isinstance(getattr(row, name), bytes):
+            changed[name] = getattr(row, name)[:16] + changed["id"].bytes
     return evolve(row, **changed)
 
 

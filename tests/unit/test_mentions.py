@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_core.accounts.members import Colleague
 from mission_core.agents.queries import NameRow
 from mission_core.tasks.mentions import (
     UnknownMentions,
@@ -78,12 +79,13 @@ def test_a_handle_with_a_full_stop_of_its_own_goes_before_one_without():
     assert ["bob."] == [each.recipient for each in found]
 
 
-@given(some.people(login=st.just("Lea"), name=st.just("Lea Person")))
-def test_of_those_who_share_a_handle_the_first_has_it(person):
+@given(some.members(), some.users(username=st.just("Lea"), username_key=st.just("lea"), name=st.just("Lea Person")))
+def test_of_those_who_share_a_handle_the_first_has_it(member, user):
     """
     People go before agents, and both by name.
     """
-    known = handles_of([person], [agent("zoe", openclaw="bob"), BOB, agent("amy", openclaw="zoe"), LEA])
+    lea = Colleague(member, user)
+    known = handles_of([lea], [agent("zoe", openclaw="bob"), BOB, agent("amy", openclaw="zoe"), LEA])
 
     assert ("bob", "amy") == (known["bob"].recipient, known["zoe"].recipient)
     assert ("user", "Lea", "Lea Person") == (known["lea"].kind, known["lea"].recipient, known["lea"].display)

@@ -12,6 +12,7 @@ from attrs import evolve
 from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.memory.store import MemoryStore
+from mission_adapters.passwords import ScryptPasswords
 from mission_adapters.signing import HmacSecrets
 from mission_core.ports import Ports
 
@@ -33,5 +34,6 @@ def memory_ports(**overrides: Any) -> Ports:
         clock=clock,
         ids=TimeOrderedIds(),
         secrets=HmacSecrets(os.urandom(32)),
+        passwords=ScryptPasswords(),
     )
     return evolve(own, **overrides)

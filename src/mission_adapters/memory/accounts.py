@@ -4,12 +4,26 @@ Organizations, API keys and the used idempotency keys in memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
+from mission_adapters.memory.plain import NOBODY
 from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered
-from mission_core.accounts.model import AgentPrincipal, ApiKey, ApiKeyNotFound, Organization, identity_of, role_from
+from mission_core.accounts.members import GRANTS, MEMBERS, Colleague, Granted, Member, acting
+from mission_core.accounts.model import (
+    SERVER,
+    AgentPrincipal,
+    ApiKey,
+    ApiKeyNotFound,
+    Organization,
+    System,
+    identity_of,
+    role_from,
+)
+from mission_core.accounts.server_keys import SERVER_KEYS
+from mission_core.accounts.sessions import SESSIONS
+from mission_core.accounts.users import USERS, UserNotFound
 from mission_core.errors import Conflict, KeyReused
 from mission_core.ports import REMEMBERED, AlreadyDone
 
@@ -18,8 +32,18 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
-    from mission_core.accounts.model import Principal
-    from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, OrganizationId
+    from mission_adapters.memory.plain import PlainTable
+    from mission_core.accounts.model import MemberPrincipal, Principal
+    from mission_core.ids import (
+        AgentId,
+        ApiKeyId,
+        ApiKeyNumber,
+        OrganizationId,
+        SessionId,
+        UserId,
+        UserNumber,
+    )
+    from mission_core.kinds import Kind
     from mission_core.ports import Once
 
 
@@ -70,15 +94,19 @@ class MemoryCredentials:
 
     keys: KeyTable
     agents: AgentTable
+    plain: dict[Kind[Any], PlainTable[Any]]
     by_slug: dict[str, Organization] = field(factory=dict)
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
-        The principal of the key with this SHA-256, if it is live at *at* and its agent exists.
+        The principal of the key with this SHA-256, if it is live at *at*.
         """
         id = self.keys.by_digest.ids.get(digest)
         key = self.keys.rows[id] if id else None
-        if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
+        if key is None:
+            servers = self.plain[SERVER_KEYS].matching(NOBODY, {"digest": digest})
+            return next((evolve(SERVER, organization=each.of) for each in servers if each.lives(at=at)), None)
+        if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
             return None
         agent = self.agents.rows.get(key.agent)
         if agent is None:
@@ -93,6 +121,57 @@ class MemoryCredentials:
             key=key.id,
             seen_at=agent.presence.last_seen_at,
         )
+
+    async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
+        """
+        The member whose session's secret has this SHA-256.
+        """
+        found = self.plain[SESSIONS].matching(NOBODY, {"digest": digest})
+        if not found or found[0].expires_at <= at:
+            return None
+        return self._acting_as(found[0].user, found[0].workspace, session=found[0].id)
+
+    async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
+        """
+        The user as a member of this organization, or of the one they act in.
+        """
+        return self._acting_as(user, organization)
+
+    def _acting_as(
+        self, id: UserId, organization: OrganizationId | None, *, session: SessionId | None = None
+    ) -> MemberPrincipal | None:
+        user = self.plain[USERS].rows.get(id)
+        place = organization or (user.active if user else None)
+        if user is None or not user.approved or place is None:
+            return None
+        there = System(organization=place)
+        members = self.plain[MEMBERS].matching(there, {"user": id})
+        if not members:
+            return None
+        grants = self.plain[GRANTS].matching(there, {"member": members[0].id})
+        return acting(
+            members[0],
+            [Granted(each.on_board, each.can_read, each.can_write) for each in grants],
+            number=user.number,
+            username=user.username,
+            display=user.display,
+            session=session,
+        )
+
+    async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
+        """
+        Where the user is a member, the oldest membership first.
+        """
+        own = [each for each in self.plain[MEMBERS].rows.values() if each.user == user]
+        own.sort(key=lambda each: (each.created_at, each.id))
+        return [(self.by_id(each.organization), each) for each in own]
+
+    async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
+        """
+        Whether the server has keys that were made while it ran, and this is none of them.
+        """
+        keys = self.plain[SERVER_KEYS].matching(NOBODY, {"of": organization})
+        return bool(keys) and not any(each.digest == digest and each.lives(at=at) for each in keys)
 
     async def organization(self, slug: str) -> Organization | None:
         """
@@ -117,6 +196,33 @@ class MemoryCredentials:
         All organizations.
         """
         return [organization.id for organization in self.by_slug.values()]
+
+
+@frozen
+class MemoryMemberReads:
+    """
+    Reads the members of the principal's organization.
+    """
+
+    plain: dict[Kind[Any], PlainTable[Any]]
+
+    async def every(self, principal: Principal) -> list[Colleague]:
+        """
+        All of them, in the order in which the people came to the deployment.
+        """
+        users = self.plain[USERS].rows
+        found = [Colleague(each, users[each.user]) for each in self.plain[MEMBERS].matching(principal, {})]
+        return sorted(found, key=lambda each: each.user.number)
+
+    async def get(self, principal: Principal, user: UserId | UserNumber) -> Colleague:
+        """
+        One of them, by the user's id or number.
+        """
+        found = await self.every(principal)
+        for each in found:
+            if user in (each.user.id, each.user.number):
+                return each
+        raise UserNotFound
 
 
 @define

@@ -5,14 +5,14 @@ Plain rows in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import fields_dict, frozen
 
 from mission_adapters.memory.tables import Groups, Journal, Table, Unique, granted, numbered, scoped
-from mission_core.accounts.model import board_of
+from mission_core.accounts.model import System, board_of
 from mission_core.errors import Conflict
-from mission_core.kinds import Kind, P
+from mission_core.kinds import DEPLOYMENT, Kind, P
 from mission_core.values import Listed
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ids import OrganizationId
     from mission_core.values import Page
+
+
+NOBODY: Final = System(organization=DEPLOYMENT)
+"""Who asks for rows of the deployment, whoever it is."""
 
 
 class PlainTable(Table[P]):
@@ -46,20 +50,22 @@ class PlainTable(Table[P]):
             NotFound: If the principal's organization has none.
             BoardDenied: If its board is not granted to the principal.
         """
-        id = self.by_number.ids.get((principal.organization, key)) if isinstance(key, int) else key
+        owner = self.plain.owner(principal.organization)
+        id = self.by_number.ids.get((owner, key)) if isinstance(key, int) else key
         row = self.rows.get(id) if id else None
         board = getattr(row, "board", None) if self.confined else board_of(principal)
-        return scoped(principal, row, board, self.plain.missing)
+        return scoped(NOBODY if self.plain.shared else principal, row, board, self.plain.missing)
 
     def matching(self, principal: Principal, equal: dict[str, Any]) -> list[P]:
         """
         The rows whose fields have these values, oldest first.
         """
+        owner = self.plain.owner(principal.organization)
         group = self.groups.get(frozenset(equal))
         if group is not None:
-            found = self.each(group.of((principal.organization, *(equal[name] for name in sorted(equal)))))
+            found = self.each(group.of((owner, *(equal[name] for name in sorted(equal)))))
         else:
-            found = self.each(self.groups[frozenset()].of((principal.organization,)))
+            found = self.each(self.groups[frozenset()].of((owner,)))
         rows = [
             row
             for row in found

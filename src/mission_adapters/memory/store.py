@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.kinds import KIND_OF, KINDS
-from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, UsedKeys
+from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, MemoryMemberReads, UsedKeys
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
 from mission_adapters.memory.conduct_reads import MemoryConductReads
@@ -56,6 +56,7 @@ class MemoryReads:
     agents: MemoryAgentReads
     tasks: MemoryTaskReads
     used: UsedKeys
+    members: MemoryMemberReads
     rows: MemoryRowReads
     credentials: MemoryCredentials
     reports: MemoryReportReads
@@ -101,7 +102,7 @@ class MemoryStore:
         }  # fmt: skip
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
-        self.credentials = MemoryCredentials(keys, agents)
+        self.credentials = MemoryCredentials(keys, agents, self.plain)
         board_reads = MemoryBoardReads(boards, tasks, self.numbers)
         task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.plain)
         self.reads = MemoryReads(
@@ -109,6 +110,7 @@ class MemoryStore:
             MemoryAgentReads(agents, keys, self.plain[CONNECTIONS]),
             task_reads,
             self.used,
+            MemoryMemberReads(self.plain),
             MemoryRowReads(self.plain),
             self.credentials,
             MemoryReportReads(boards, agents, tasks, self.pulses),

@@ -7,25 +7,35 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
-from sqlalchemy import select
+from attrs import evolve, frozen
+from sqlalchemy import and_, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mission_adapters.sql.columns import ID, INTEGER, TEXT
 from mission_adapters.sql.mapping import id_from, maybe_id, maybe_moment, trusted
+from mission_adapters.sql.members import acting_as, signed_in
+from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import agents, api_keys, organizations
-from mission_core.accounts.model import AgentPrincipal, Organization, Principal, role_from
+from mission_core.accounts.members import MEMBERS
+from mission_core.accounts.model import SERVER, AgentPrincipal, Organization, Principal, role_from
+from mission_core.accounts.server_keys import SERVER_KEYS
+from mission_core.kinds import DEPLOYMENT
 from mission_core.values import micros, moment
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mission_core.ids import OrganizationId
+    from mission_core.accounts.members import Member
+    from mission_core.accounts.model import MemberPrincipal
+    from mission_core.ids import OrganizationId, UserId
 
 make_principal = trusted(AgentPrincipal)
 
-SHOWN: Final = Statement(
+_server_keys: Final = SHELVES[SERVER_KEYS].table
+_members: Final = SHELVES[MEMBERS].table
+_agents_own: Final = (
     select(
         api_keys.c.organization,
         agents.c.id,
@@ -33,7 +43,7 @@ SHOWN: Final = Statement(
         agents.c.board,
         agents.c.lead,
         api_keys.c.scopes,
-        api_keys.c.id,
+        api_keys.c.id.label("key"),
         agents.c.last_seen_at,
     )
     .join(agents, agents.c.id == api_keys.c.agent)
@@ -42,6 +52,38 @@ SHOWN: Final = Statement(
         api_keys.c.revoked_at.is_(None),
         api_keys.c.expires_at.is_(None) | (api_keys.c.expires_at > value("at", int)),
     )
+)
+_servers: Final = select(
+    _server_keys.c.of,
+    null().cast(ID),
+    literal("", TEXT),
+    null().cast(ID),
+    literal(0, INTEGER),
+    literal("[]", TEXT),
+    _server_keys.c.id,
+    null().cast(INTEGER),
+).where(
+    _server_keys.c.organization == value("deployment"),
+    _server_keys.c.digest == value("digest"),
+    _server_keys.c.expires_at.is_(None) | (_server_keys.c.expires_at > value("at", int)),
+)
+SHOWN: Final = Statement(union_all(_agents_own, _servers))
+SUPERSEDED: Final = Statement(
+    select(
+        func.count(),
+        func.count().filter(
+            and_(
+                _server_keys.c.digest == value("digest"),
+                or_(_server_keys.c.expires_at.is_(None), _server_keys.c.expires_at > value("at", int)),
+            )
+        ),
+    ).where(_server_keys.c.organization == value("deployment"), _server_keys.c.of == value("of"))
+)
+MEMBERSHIPS: Final = Statement(
+    select(*organizations.c, *_members.c)
+    .join(_members, _members.c.organization == organizations.c.id)
+    .where(_members.c.user == value("user"))
+    .order_by(_members.c.created_at, _members.c.id)
 )
 BY_ID: Final = Statement(select(*organizations.c).where(organizations.c.id == value("organization")))
 BY_SLUG: Final = Statement(select(*organizations.c).where(organizations.c.slug == value("slug", str)))
@@ -62,12 +104,14 @@ class SqlCredentials:
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
-        The principal of the key with this SHA-256, if it is live at *at* and its agent exists.
+        The principal of the key with this SHA-256, if it is live at *at*.
         """
-        rows = await self._rows(SHOWN(self.session.dialect, digest=digest, at=micros(at)))
+        rows = await self._rows(SHOWN(self.session.dialect, digest=digest, at=micros(at), deployment=DEPLOYMENT.bytes))
         if not rows:
             return None
         organization, agent, name, board, lead, scopes, key, seen_at = rows[0]
+        if agent is None:
+            return evolve(SERVER, organization=id_from(organization))
         principal: Principal = make_principal(
             organization=id_from(organization),
             agent=id_from(agent),
@@ -79,6 +123,34 @@ class SqlCredentials:
             seen_at=maybe_moment(seen_at),
         )
         return principal
+
+    async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
+        """
+        The member whose session's secret has this SHA-256.
+        """
+        return await self.session.read(lambda: signed_in(self.session.dialect, digest, at=micros(at)))
+
+    async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
+        """
+        The user as a member of this organization, or of the one they act in.
+        """
+        return await self.session.read(lambda: acting_as(self.session.dialect, user, organization))
+
+    async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
+        """
+        Where the user is a member, the oldest membership first.
+        """
+        rows = map(tuple, await self._rows(MEMBERSHIPS(self.session.dialect, user=user.bytes)))
+        own = len(organizations.c)
+        return [(_organization_from(row[:own]), SHELVES[MEMBERS].entity_from(row[own:])) for row in rows]
+
+    async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
+        """
+        Whether the server has keys that were made while it ran, and this is none of them.
+        """
+        given = {"deployment": DEPLOYMENT.bytes, "of": organization.bytes, "digest": digest, "at": micros(at)}
+        ((keys, good),) = await self._rows(SUPERSEDED(self.session.dialect, **given))
+        return bool(keys) and not good
 
     async def organization(self, slug: str) -> Organization | None:
         """

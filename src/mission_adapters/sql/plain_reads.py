@@ -56,7 +56,7 @@ class SqlRowReads:
         if _beyond(principal, kind, equal):
             return None
         equal = _confined(principal, kind, equal)
-        given = SHELVES[kind].given(equal) | {"organization": principal.organization.bytes}
+        given = SHELVES[kind].given(equal) | {"organization": kind.owner(principal.organization).bytes}
         found = await self._rows(kind, first_where(kind, newest, *shape_of(equal))(self.session.dialect, **given))
         return found[0] if found else None
 
@@ -70,7 +70,8 @@ class SqlRowReads:
             return Listed([], 0)
         shelf, dialect = SHELVES[kind], self.session.dialect
         equal = _confined(principal, kind, equal)
-        shape, given = shape_of(equal), shelf.given(equal) | {"organization": principal.organization.bytes}
+        owner = kind.owner(principal.organization)
+        shape, given = shape_of(equal), shelf.given(equal) | {"organization": owner.bytes}
         limits: dict[str, Any] = {"limit": page.limit, "offset": page.offset}
         if page.after is not None:
             limits["after"] = page.after
@@ -87,7 +88,7 @@ class SqlRowReads:
     def _wanted(self, principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> Ask:
         given = SHELVES[kind].given(equal)
         statement = rows_where(kind, *shape_of(equal))
-        return statement(self.session.dialect, organization=principal.organization.bytes, **given)
+        return statement(self.session.dialect, organization=kind.owner(principal.organization).bytes, **given)
 
     async def _rows(self, kind: Kind[P], ask: Ask) -> list[P]:
         def steps() -> Steps[list[Any]]:

@@ -13,6 +13,7 @@ from mission_adapters.sql.accounts import organization_of
 from mission_adapters.sql.agent_reads import SqlAgentReads
 from mission_adapters.sql.board_reads import SqlBoardReads
 from mission_adapters.sql.conduct_reads import SqlConductReads
+from mission_adapters.sql.members import SqlMemberReads
 from mission_adapters.sql.once import used_key
 from mission_adapters.sql.overviews import SqlOverviews
 from mission_adapters.sql.plain_reads import SqlRowReads
@@ -41,6 +42,7 @@ class SqlReads:
     tasks: SqlTaskReads = field(init=False)
     agents: SqlAgentReads = field(init=False)
     boards: SqlBoardReads = field(init=False)
+    members: SqlMemberReads = field(init=False)
     rows: SqlRowReads = field(init=False)
     reports: SqlReportReads = field(init=False)
     conduct: SqlConductReads = field(init=False)
@@ -57,6 +59,10 @@ class SqlReads:
     @boards.default
     def _boards(self) -> SqlBoardReads:
         return SqlBoardReads(self.session)
+
+    @members.default
+    def _members(self) -> SqlMemberReads:
+        return SqlMemberReads(self.session)
 
     @rows.default
     def _rows(self) -> SqlRowReads:

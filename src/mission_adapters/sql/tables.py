@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, t
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, must, table
 from mission_adapters.sql.columns import metadata as metadata
 from mission_adapters.sql.plain import SHELVES as SHELVES
+from mission_core.accounts.members import MEMBERS
 
 # What partial indexes hold, as literal text, so that a query can be seen to imply it.
 UNBLOCKED: Final = "open_dependencies = 0"
@@ -403,3 +404,6 @@ runs = table(
 Index("ix_runs_alive", runs.c.organization, runs.c.expires_at, sqlite_where=text(ALIVE), postgresql_where=text(ALIVE))
 
 alive: ColumnElement[bool] = literal_column(ALIVE.replace("state", "runs.state"))
+
+Index("ix_members_user", SHELVES[MEMBERS].table.c.user)
+"""A person's memberships, in whichever organization."""

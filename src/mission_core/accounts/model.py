@@ -86,6 +86,10 @@ class System:
         return Actor("user" if self.user else "system", self.user, self.name)
 
 
+SERVER: Final = System(organization=OrganizationId(UUID(int=0)), name="api", display="API Access")
+"""Who the server's own key stands for, in whichever organization it does."""
+
+
 @frozen(kw_only=True)
 class AgentPrincipal:
     """

@@ -1,29 +1,27 @@
 """
-People as they describe themselves.
+People as they describe themselves, and the one who needs no signing up: the local user.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid5
+from uuid import NAMESPACE_URL, uuid5
 
-from attrs import asdict, evolve, field, frozen
-from attrs.validators import optional
+from attrs import asdict, evolve, frozen
 
-from mission_core.accounts.model import Principal
-from mission_core.errors import Conflict, Denied, NotFound, VersionMismatch
-from mission_core.events.model import Fact
-from mission_core.ids import OrganizationId, PersonId, UserId
-from mission_core.kinds import Kind
-from mission_core.values import ABSENT, Absent, aware, text
+from mission_core.accounts.members import MEMBERS, OWNER, AlreadyMember, Member
+from mission_core.accounts.model import Principal, System
+from mission_core.accounts.users import USERS, Provider, User, UsernameTaken, UserUpdated
+from mission_core.errors import Conflict, Denied, VersionMismatch
+from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+from mission_core.values import ABSENT, Absent, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mission_core.ports import Ports, UnitOfWork
-
-LONGEST: Final = 20_000
 
 
 class NotAPerson(Denied):
@@ -47,35 +45,6 @@ class LocalUserStays(Conflict):
         )
 
 
-class PersonUnknown(NotFound):
-    """
-    Nothing is kept about this person.
-    """
-
-
-@frozen(kw_only=True)
-class Person:
-    """
-    What an organization keeps about a person. *login* is what whoever vouches for them calls them.
-    """
-
-    id: PersonId
-    organization: OrganizationId
-    user: UserId
-    login: str = field(validator=text(least=1, most=200))
-    email: str | None = field(default=None, validator=optional(text(most=320)))
-    name: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    preferred_name: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    pronouns: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    timezone: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    notes: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    context: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
-    version: int = 0
-
-
-PEOPLE: Final = Kind(entity=Person, name="people", missing=PersonUnknown)
 LOCAL_LOGIN: Final = "local-auth-user"
 LOCAL_NAME: Final = "Local User"
 LOCAL_EMAIL: Final = "admin@home.local"
@@ -98,31 +67,64 @@ class UpdateProfile:
     context: str | Absent | None = ABSENT
 
 
-@frozen(kw_only=True)
-class ProfileUpdated(Fact):
+def local_user_of(organization: OrganizationId) -> UserId:
     """
-    A person changed what is kept about them. The fact names fields, not values.
+    The id of an organization's local user: made of the organization's own, so nobody has to look it up.
     """
-
-    kind = "person.updated"
-    about = "person"
-
-    person: PersonId
-    changed: tuple[str, ...]
+    return UserId(uuid5(NAMESPACE_URL, f"mission-control:local-user:{organization}"))
 
 
-async def own_profile(ports: Ports, principal: Principal) -> Person:
+async def ensure_local_user(
+    ports: Ports, organization: OrganizationId, *, username: str = LOCAL_LOGIN
+) -> UserId:
     """
-    What is kept about the caller; of the local user, who never has to sign up, at least a name and an address.
+    Make the organization's local user, who owns it, where it is missing. Any number of processes may do this at once.
+    """
+    id = local_user_of(organization)
+    try:
+        await _make_local_user(ports, organization, id, username)
+    except (AlreadyMember, UsernameTaken, Conflict):
+        await _make_local_user(ports, organization, id, username)  # somebody else was faster
+    return id
+
+
+async def _make_local_user(ports: Ports, organization: OrganizationId, id: UserId, username: str) -> None:
+    now = ports.clock.now()
+    async with ports.unit(System(organization=organization)) as unit:
+        users, members = unit.rows(USERS), unit.rows(MEMBERS)
+        has_user, has_place = await users.find(id=id) is not None, await members.find(user=id) is not None
+        if has_user and has_place:
+            return
+        if not has_user:
+            (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+            users.add(
+                User(
+                    id=id, number=UserNumber(number), username=username, username_key=name_key(username),
+                    provider=Provider.TOKEN, email=LOCAL_EMAIL, name=LOCAL_NAME, active=organization,
+                    created_at=now, updated_at=now,
+                )
+            )
+        if not has_place:
+            members.add(
+                Member(
+                    id=MemberId(uuid5(organization, str(id))), organization=organization, user=id, role=OWNER,
+                    all_boards_read=True, all_boards_write=True, created_at=now, updated_at=now,
+                )
+            )
+        await unit.commit()
+
+
+async def own_profile(ports: Ports, principal: Principal) -> User:
+    """
+    What is kept about the caller.
 
     Raises:
         NotAPerson: If the caller is a program.
     """
-    kept = await ports.reads.rows.every(principal, PEOPLE, id=_id_of(principal))
-    return _complete(kept[0]) if kept else _unwritten(principal, at=ports.clock.now())
+    return _complete(await ports.reads.rows.get(principal, USERS, user_in(principal)))
 
 
-async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile) -> Person:
+async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile) -> User:
     """
     Change the named fields of the caller's own profile.
 
@@ -132,9 +134,8 @@ async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile)
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        people = unit.rows(PEOPLE)
-        kept = await people.find(id=_id_of(principal))
-        before = kept or _unwritten(principal, at=now)
+        users = unit.rows(USERS)
+        before = await users.get(user_in(principal))
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
         changes: dict[str, Any] = {
@@ -144,59 +145,46 @@ async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile)
         }
         if not changes:
             return _complete(before)
-        after = evolve(before, **changes, updated_at=now)
-        after = people.save(after) if kept else people.add(evolve(after, version=1))
-        unit.record(ProfileUpdated(person=after.id, changed=tuple(sorted(changes)), at=now))
+        after = users.save(evolve(before, **changes, updated_at=now))
+        unit.record(UserUpdated(user=after.id, changed=tuple(sorted(changes)), at=now))
         await unit.commit()
     return _complete(after)
 
 
 async def profile_told(
     unit: UnitOfWork, principal: Principal, told: Mapping[str, Any], *, at: datetime
-) -> list[ProfileUpdated]:
+) -> list[UserUpdated]:
     """
     Remember what was told of the caller, where it is a person, in a unit that does more; the facts of it.
     """
     if getattr(principal, "user", None) is None:
         return []
-    people = unit.rows(PEOPLE)
-    kept = await people.find(id=_id_of(principal))
-    before = kept or _unwritten(principal, at=at)
+    users = unit.rows(USERS)
+    before = await users.get(user_in(principal))
     changes = {name: told[name] for name in TOLD if told.get(name) and told[name] != getattr(before, name)}
     if not changes:
         return []
-    after = evolve(before, **changes, updated_at=at)
-    if kept:
-        people.save(after)
-    else:
-        people.add(evolve(after, version=1))
-    return [ProfileUpdated(person=after.id, changed=tuple(sorted(changes)), at=at)]
+    users.save(evolve(before, **changes, updated_at=at))
+    return [UserUpdated(user=before.id, changed=tuple(sorted(changes)), at=at)]
 
 
-def _user_in(principal: Principal) -> UserId:
+def user_in(principal: Principal) -> UserId:
+    """
+    Which user the caller is.
+
+    Raises:
+        NotAPerson: If the caller is a program.
+    """
     user = getattr(principal, "user", None)
     if user is None:
         raise NotAPerson
     return UserId(user)
 
 
-def _id_of(principal: Principal) -> PersonId:
-    """
-    One for each person and organization, so two who write the first row at once write the same one.
-    """
-    return PersonId(uuid5(principal.organization, str(_user_in(principal))))
-
-
-def _unwritten(principal: Principal, *, at: datetime) -> Person:
-    return Person(
-        id=_id_of(principal), organization=principal.organization, user=_user_in(principal), login=LOCAL_LOGIN,
-        email=LOCAL_EMAIL, name=principal.display, created_at=at, updated_at=at,
-    )  # fmt: skip
-
-
-def _complete(person: Person) -> Person:
+def _complete(user: User) -> User:
     """
     The local user is never without a name: a profile that lost it shows the one it began with.
     """
-    return person if person.name and person.name.strip() else evolve(person, name=LOCAL_NAME)
-
+    if user.provider is not Provider.TOKEN or (user.name and user.name.strip()):
+        return user
+    return evolve(user, name=LOCAL_NAME)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mission_core.accounts.model import ApiKey, Organization, Principal
-    from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, OrganizationId, RunId
+    from mission_core.accounts.members import Member
+    from mission_core.accounts.model import ApiKey, MemberPrincipal, Organization, Principal
+    from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, InviteId, OrganizationId, RunId, UserId
 
 
 class ApiKeys(Protocol):
@@ -54,7 +55,31 @@ class Credentials(Protocol):
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
-        The principal of the key with this SHA-256, if it is live at *at* and its agent exists; one indexed lookup.
+        The principal of the key with this SHA-256, if it is live at *at*: an agent's, which must exist, or one of the
+        server's own that was made while it ran; one indexed lookup.
+        """
+
+    async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
+        """
+        The member whose session's secret has this SHA-256, if it is live at *at*, the user is approved and still a
+        member; one indexed lookup.
+        """
+
+    async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
+        """
+        The user as a member of this organization, or of the one they act in; if they are one, and approved. One
+        indexed lookup.
+        """
+
+    async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
+        """
+        Where the user is a member, the oldest membership first.
+        """
+
+    async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
+        """
+        Whether the server has keys that were made while it ran, and none of those that are live at *at* has this
+        SHA-256; one indexed lookup.
         """
 
     async def organization(self, slug: str) -> Organization | None:
@@ -73,6 +98,27 @@ class Credentials(Protocol):
         """
 
 
+class Passwords(Protocol):
+    """
+    Hashes passwords, slowly.
+    """
+
+    async def hashed(self, password: str) -> str:
+        """
+        A hash to keep.
+        """
+
+    async def fits(self, password: str, kept: str | None) -> bool:
+        """
+        Whether the password has this hash. Where nothing is kept, the answer is no and takes as long.
+        """
+
+    def outdated(self, kept: str) -> bool:
+        """
+        Whether the hash was made by a weaker method than today's, and should be made anew from a password that fits.
+        """
+
+
 class Secrets(Protocol):
     """
     Makes secrets, and signs what must be shown again.
@@ -86,6 +132,22 @@ class Secrets(Protocol):
     def key(self) -> str:
         """
         A fresh agent API key: `mca_` and 48 hexadecimal digits.
+        """
+
+    def server_key(self) -> str:
+        """
+        A fresh key for the whole server: `mc_` and 48 hexadecimal digits.
+        """
+
+    def invitation(self, invite: InviteId) -> str:
+        """
+        The token of an invite: its id and an HMAC over it, so that it can be told again and needs no keeping; 32
+        characters, URL-safe.
+        """
+
+    def invited_by(self, token: str) -> InviteId | None:
+        """
+        The invite that a token was made for, if it is one of ours.
         """
 
     def lease(self, run: RunId, fence: int) -> str:

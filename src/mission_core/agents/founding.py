@@ -6,18 +6,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from mission_core.accounts.model import Organization, System, built_in_gateway
 from mission_core.agents.model import Agent, AgentCreated, AgentNameTaken
 from mission_core.boards.model import GENERAL, Board, BoardCreated, HandleTaken
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, OrganizationId
+from mission_core.kinds import DEPLOYMENT
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
-DEPLOYMENT: Final = UUID(int=0)
-"""Whose numbers organizations have: nobody's, they count through the deployment."""
 MAIN_AGENT: Final = "Gateway Agent"
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from mission_core.accounts.model import Principal, Role, require
-from mission_core.accounts.people import PEOPLE
 from mission_core.ids import TaskId, TaskNumber
 from mission_core.tasks.comments import COMMENTS, LONGEST_COMMENT, Comment
 from mission_core.tasks.facts import TaskBroadcast
@@ -110,7 +109,7 @@ async def _meant(
     reads = ports.reads
     agents = await reads.agents.names(principal)
     if to is None:
-        known = handles_of(await reads.rows.every(principal, PEOPLE), agents)
+        known = handles_of(await reads.members.every(principal), agents)
         to = followers_of(
             task,
             runs=await reads.tasks.runs(principal, task.id),

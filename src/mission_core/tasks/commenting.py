@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
-from mission_core.accounts.people import PEOPLE
 from mission_core.errors import Denied
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, CommentId, CommentNumber, TaskId, TaskNumber
@@ -136,7 +135,7 @@ async def everybody(ports: Ports, principal: Principal) -> dict[str, Callee]:
     All who can be called in the organization, by each of their handles.
     """
     reads = ports.reads
-    return handles_of(await reads.rows.every(principal, PEOPLE), await reads.agents.names(principal))
+    return handles_of(await reads.members.every(principal), await reads.agents.names(principal))
 
 
 async def called_in(

@@ -20,7 +20,7 @@ from mission_core.errors import Invalid
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
-    from mission_core.accounts.people import Person
+    from mission_core.accounts.members import Colleague
     from mission_core.agents.queries import NameRow
 
 HANDLE: Final = re.compile(r"(?<![\w.-])@([^\W_][\w.-]{0,63})")
@@ -62,15 +62,15 @@ class Callee:
     role: str | None
 
 
-def handles_of(people: Iterable[Person], agents: Iterable[NameRow]) -> dict[str, Callee]:
+def handles_of(people: Iterable[Colleague], agents: Iterable[NameRow]) -> dict[str, Callee]:
     """
     Everybody by each of their handles. Of two who would share one the first keeps it: people before agents, and by
     name.
     """
     known: dict[str, Callee] = {}
-    for person in sorted(people, key=lambda each: name_key(each.login)):
-        handle = name_key(person.login)
-        known.setdefault(handle, Callee(handle, person.login, "user", person.name or person.login, None))
+    for user in sorted((each.user for each in people), key=lambda each: each.username_key):
+        callee = Callee(user.username_key, user.username, "user", user.display, None)
+        known.setdefault(user.username_key, callee)
     for agent in sorted(agents, key=lambda each: name_key(each.name)):
         for handle in _own_handles(agent):
             known.setdefault(handle, _callee(agent, handle))

@@ -13,7 +13,7 @@ from uuid import UUID
 from attrs import evolve, frozen
 from starlette.requests import Request
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, System, require
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Refusal, RoleTooLow
 from mission_core.ids import BoardId, TaskId
@@ -58,7 +58,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
         raise Unauthorized
     secret = _bearer_of(request)
     principal = await principal_for(request, secret, touch=access is not BEATING) if secret else None
-    known = isinstance(principal, System) if access is USER else isinstance(principal, AgentPrincipal)
+    known = isinstance(principal, AgentPrincipal) is not (access is USER)
     if principal is None or not (known or access is MIXED):
         raise Unauthorized
     await attend(request, principal)

@@ -12,8 +12,9 @@ from attrs import asdict, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.people import LocalUserStays, NotAPerson, Person, UpdateProfile, own_profile
+from mission_core.accounts.people import LOCAL_LOGIN, LocalUserStays, NotAPerson, UpdateProfile, own_profile
 from mission_core.accounts.people import update_profile as change_profile
+from mission_core.accounts.users import Provider, User
 from mission_core.errors import VersionMismatch
 from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
@@ -112,13 +113,20 @@ OWNER = "owner"
 """What the local user is in its organization, whose every board it may read and write."""
 
 
-def user_from(person: Person) -> dict[str, Any]:
+def user_from(user: User) -> dict[str, Any]:
     return {
-        "clerk_user_id": person.login, "email": person.email, "name": person.name,
-        "preferred_name": person.preferred_name, "pronouns": person.pronouns, "timezone": person.timezone,
-        "notes": person.notes, "context": person.context, "id": person.user, "is_super_admin": False,
-        "version": person.version,
+        "clerk_user_id": _known_as(user), "email": user.email, "name": user.name,
+        "preferred_name": user.preferred_name, "pronouns": user.pronouns, "timezone": user.timezone,
+        "notes": user.notes, "context": user.context, "id": user.id, "is_super_admin": False,
+        "version": user.version,
     }  # fmt: skip
+
+
+def _known_as(user: User) -> str:
+    """
+    What whoever vouches for them calls them.
+    """
+    return LOCAL_LOGIN if user.provider is Provider.TOKEN else user.subject or user.username
 
 
 async def bootstrap(request: Request) -> Response:
@@ -203,10 +211,10 @@ async def get_membership(request: Request) -> Response:
     return json_of(
         {
             "id": person.id, "organization_id": organization["id"],
-            "user_id": person.user, "role": OWNER, "all_boards_read": True, "all_boards_write": True,
+            "user_id": person.id, "role": OWNER, "all_boards_read": True, "all_boards_write": True,
             "created_at": organization["created_at"], "updated_at": organization["updated_at"],
             "user": {
-                "id": person.user, "email": person.email, "name": person.name, "preferred_name": person.preferred_name,
+                "id": person.id, "email": person.email, "name": person.name, "preferred_name": person.preferred_name,
             },
             "board_access": [],
         }

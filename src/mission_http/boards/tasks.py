@@ -10,7 +10,7 @@ from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal, System
+from mission_core.accounts.model import Principal
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
@@ -137,7 +137,7 @@ def _check_creator(principal: Principal, user: UUID | None) -> None:
     Raises:
         UserNotFound: If the organization has no such person.
     """
-    if user is not None and not (isinstance(principal, System) and principal.user == user):
+    if user is not None and getattr(principal, "user", None) != user:
         raise UserNotFound
 
 

@@ -1,0 +1,29 @@
+"""
+Reading who is a member of an organization.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from mission_core.accounts.members import Colleague
+    from mission_core.accounts.model import Principal
+    from mission_core.ids import UserId, UserNumber
+
+
+class MemberReads(Protocol):
+    """
+    Reads the members of the principal's organization.
+    """
+
+    async def every(self, principal: Principal) -> list[Colleague]:
+        """
+        All of them, in the order in which the people came to the deployment; one query.
+        """
+
+    async def get(self, principal: Principal, user: UserId | UserNumber) -> Colleague:
+        """
+        Raises:
+            UserNotFound: If no member of the organization is this user.
+        """
