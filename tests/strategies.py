@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from mission_core.accounts.members import Grant, Member
+from mission_core.accounts.members import Member
 from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
 from mission_core.accounts.server_keys import ServerKey
 from mission_core.accounts.sessions import Session
@@ -18,6 +18,7 @@ from mission_core.agents.connections import Connection, ConnectionClosed, Connec
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.agents.onboarding import Onboarding, Stage
 from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
+from mission_core.boards.grants import Grant
 from mission_core.boards.groups import BoardGroup, GroupCreated, GroupDeleted, GroupUpdated
 from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardStatus, BoardUpdated, GateSet
 from mission_core.boards.staff import AgentAssigned, AgentUnassigned, Assignment

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mission_core.accounts.members import GRANTS, MEMBERS
+from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.settings import SETTINGS
@@ -14,6 +14,7 @@ from mission_core.accounts.users import USERS
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
+from mission_core.boards.grants import GRANTS
 from mission_core.boards.groups import GROUPS
 from mission_core.boards.staff import STAFF
 from mission_core.boards.tags import TAGS

@@ -104,7 +104,8 @@ async def boards_over(ports: Ports, me: System, board: UUID) -> AsyncIterator[Bo
     local = await ensure_local_user(ports, me.organization, username=f"local-{me.organization}")
     person = await ports.credentials.member(local)
     assert person is not None
-    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(TOKEN): local}))
+    known = local if person.role is me.role else evolve(person, role=me.role)
+    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(TOKEN): known}))
 
     @asynccontextmanager
     async def wire() -> AsyncIterator[Ports]:

@@ -10,6 +10,8 @@ from tests.architecture import AREAS, imports_in
 
 SRC = Path(__file__).parents[2] / "src"
 PYPROJECT = SRC.parent / "pyproject.toml"
+CALLED = {"argon2-cffi": "argon2"}
+"""How distributions are imported whose name is another."""
 
 
 def planted(src: Path, modules: dict[str, str]) -> Path:
@@ -55,6 +57,7 @@ def test_what_the_extras_install_is_used():
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     named = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     packages = {re.match(r"[\w-]+", requirement)[0] for requirement in named} - {project["name"], "httptools"}
+    packages = {CALLED.get(each, each) for each in packages}
     imported = {one.of.partition(".")[0] for one in imports_in(SRC)}
 
     assert set() == packages - imported

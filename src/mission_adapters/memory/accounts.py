@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from mission_adapters.memory.plain import NOBODY
 from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered
-from mission_core.accounts.members import GRANTS, MEMBERS, Colleague, Granted, Member, acting
+from mission_core.accounts.members import MEMBERS, Colleague, Granted, Member, acting
 from mission_core.accounts.model import (
     SERVER,
     AgentPrincipal,
@@ -24,6 +24,7 @@ from mission_core.accounts.model import (
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS, UserNotFound
+from mission_core.boards.grants import GRANTS
 from mission_core.errors import Conflict, KeyReused
 from mission_core.ports import REMEMBERED, AlreadyDone
 

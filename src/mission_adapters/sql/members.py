@@ -13,9 +13,10 @@ from mission_adapters.sql.mapping import id_from
 from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement, shaped, value
-from mission_core.accounts.members import GRANTS, MEMBERS, Colleague, Granted, acting
+from mission_core.accounts.members import MEMBERS, Colleague, Granted, acting
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS, UserNotFound
+from mission_core.boards.grants import GRANTS
 from mission_core.ids import BoardId, SessionId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 

@@ -12,9 +12,8 @@ from attrs import field, frozen
 
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.accounts.users import User
-from mission_core.boards.model import Board
 from mission_core.errors import Conflict, NotFound
-from mission_core.ids import BoardId, GrantId, MemberId, OrganizationId, SessionId, UserId, UserNumber
+from mission_core.ids import BoardId, MemberId, OrganizationId, SessionId, UserId, UserNumber
 from mission_core.kinds import Kind
 from mission_core.values import aware, text
 
@@ -72,31 +71,7 @@ class Member:
         return STANDING.get(self.role, 0)
 
 
-@frozen(kw_only=True)
-class Grant:
-    """
-    One board that a member may see, and perhaps write on.
-    """
-
-    id: GrantId
-    organization: OrganizationId
-    member: MemberId
-    on_board: BoardId
-    can_read: bool
-    can_write: bool
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
-    version: int = 1
-
-
 MEMBERS: Final = Kind(entity=Member, name="members", missing=MemberNotFound, unique={("user",): AlreadyMember})
-GRANTS: Final = Kind(
-    entity=Grant,
-    name="grants",
-    missing=MemberNotFound,
-    found_by=(("member",),),
-    goes_with={"member": Member, "on_board": Board},
-)
 
 
 class Granted(NamedTuple):

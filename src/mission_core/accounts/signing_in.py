@@ -1,0 +1,203 @@
+"""
+Signing in and out: from what a person shows to a session, and the end of it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, evolve, field, frozen
+
+from mission_core.accounts.model import MemberPrincipal, Principal, System
+from mission_core.accounts.sessions import LASTS, SESSIONS, Session, SignedIn, SignedOut, SignInFailed
+from mission_core.accounts.users import USERS, Provider, User
+from mission_core.errors import Denied
+from mission_core.ids import OrganizationId, SessionId
+from mission_core.ports import perform
+from mission_core.values import UNSTORABLE, name_key
+
+if TYPE_CHECKING:
+    from mission_core.kinds import Rows
+    from mission_core.ports import Ports, UnitOfWork
+
+HOME: Final = "default"
+"""The slug of the organization that signing in belongs to as long as nobody is known."""
+LONGEST_TOLD: Final = 200
+
+
+@define
+class SignInRefused(Denied):
+    """
+    Nobody is let in by what was shown. *reason* is for the log: whoever tries learns of nobody whether they exist.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return "the user name or the password is wrong, or an admin has yet to approve this user"
+
+
+@frozen(kw_only=True)
+class SignIn:
+    """
+    Sign in with a password.
+    """
+
+    username: str
+    password: str = field(repr=False)
+
+
+@frozen
+class Begun:
+    """
+    A session that has begun: who acts in it, and its secret, which is told this once.
+    """
+
+    user: User
+    principal: MemberPrincipal
+    session: Session
+    token: str = field(repr=False)
+
+
+def digest_of(token: str) -> bytes:
+    """
+    What is kept of a session's secret.
+    """
+    return sha256(token.encode()).digest()
+
+
+async def sign_in(ports: Ports, cmd: SignIn) -> Begun:
+    """
+    Begin a session for whoever knows the password. To find out that there is no such user takes as long as to find out
+    that the password is wrong.
+
+    Raises:
+        SignInRefused: If nobody is let in by it.
+    """
+    desk = await front_desk(ports)
+    user = None
+    if not UNSTORABLE.search(cmd.username):
+        user = next(iter(await ports.reads.rows.every(desk, USERS, username_key=name_key(cmd.username))), None)
+    reason = _in_the_way(user)
+    kept = None if reason or user is None else user.password
+    if not await ports.passwords.fits(cmd.password, kept):
+        reason = reason or "invalid_password"
+    if reason is not None or user is None:
+        await failed_to_sign_in(ports, desk.organization, cmd.username, reason or "user_not_found")
+        raise SignInRefused(reason or "user_not_found")
+    better = await ports.passwords.hashed(cmd.password) if kept and ports.passwords.outdated(kept) else None
+    return await begin_session(ports, user, how=Provider.LOCAL.value, password=better)
+
+
+def _in_the_way(user: User | None) -> str | None:
+    """
+    What keeps a user from signing in with any password.
+    """
+    if user is None:
+        return "user_not_found"
+    if user.provider is not Provider.LOCAL:
+        return "wrong_provider"
+    return None if user.approved else "not_approved"
+
+
+async def front_desk(ports: Ports) -> System:
+    """
+    Who acts for the deployment as long as nobody is known.
+    """
+    home = await ports.credentials.organization(HOME)
+    if home is None:
+        raise SignInRefused("no_organization")
+    return System(organization=home.id, name="sign-in", display="Sign-in")
+
+
+async def failed_to_sign_in(ports: Ports, organization: OrganizationId, username: str, reason: str) -> None:
+    """
+    Tell the log that somebody was not let in.
+    """
+    async with ports.unit(System(organization=organization, name="sign-in", display="Sign-in")) as unit:
+        told = UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", username)[:LONGEST_TOLD]
+        unit.record(SignInFailed(organization=organization, username=told, reason=reason, at=ports.clock.now()))
+        await unit.commit()
+
+
+async def begin_session(ports: Ports, user: User, *, how: str, password: str | None = None) -> Begun:
+    """
+    Begin a session of a user who has shown who they are; sessions of theirs that ran out are cleared away.
+
+    Args:
+        how: Who vouched for them.
+        password: A better hash of the password that was shown, to keep from now on.
+
+    Raises:
+        SignInRefused: If they were shut out meanwhile, or are a member nowhere.
+    """
+    principal = await ports.credentials.member(user.id)
+    if principal is None:
+        raise SignInRefused("not_approved" if not user.approved else "no_membership")
+    return await perform(_begin, ports, principal, _Beginning(how=how, kept=user.password, better=password))
+
+
+@frozen(kw_only=True)
+class _Beginning:
+    how: str
+    kept: str | None = field(repr=False)
+    better: str | None = field(repr=False)
+
+
+async def _begin(ports: Ports, principal: Principal, cmd: _Beginning) -> Begun:
+    assert isinstance(principal, MemberPrincipal)
+    now, token = ports.clock.now(), ports.secrets.token()
+    async with ports.unit(principal) as unit:
+        users, sessions = unit.rows(USERS), unit.rows(SESSIONS)
+        user = await users.get(principal.user)
+        if not user.approved:
+            raise SignInRefused("not_approved")
+        if user.password != cmd.kept:
+            raise SignInRefused("invalid_password")  # it was changed since it was looked at
+        for each in await sessions.every(user=user.id):
+            if each.expires_at <= now:
+                sessions.remove(each)
+        user = users.save(evolve(user, last_login_at=now, password=cmd.better or user.password))
+        session = sessions.add(
+            Session(
+                id=SessionId(ports.ids.new()),
+                user=user.id,
+                workspace=principal.organization,
+                digest=digest_of(token),
+                created_at=now,
+                expires_at=now + LASTS,
+            )
+        )
+        unit.record(SignedIn(user=user.id, session=session.id, how=cmd.how, at=now))
+        await unit.commit()
+    return Begun(user, evolve(principal, session=session.id), session, token)
+
+
+async def sign_out(ports: Ports, principal: MemberPrincipal) -> None:
+    """
+    End the session that the person came with; from this moment on it is refused everywhere.
+    """
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        sessions = unit.rows(SESSIONS)
+        session = await sessions.find(id=principal.session) if principal.session else None
+        if session is None:
+            return
+        sessions.remove(session)
+        unit.record(SignedOut(user=principal.user, session=session.id, at=now))
+        await unit.commit()
+
+
+async def end_sessions(unit: UnitOfWork, user: User, *, but: SessionId | None = None) -> int:
+    """
+    Remember, in a unit that does more, to end all sessions of a user, or all *but* one.
+
+    Returns:
+        How many end.
+    """
+    sessions: Rows[Session] = unit.rows(SESSIONS)
+    ending = [each for each in await sessions.every(user=user.id) if each.id != but]
+    for each in ending:
+        sessions.remove(each)
+    return len(ending)
