@@ -33,8 +33,13 @@ TOKEN_HEADERS: Final = (
     Header("Authorization", "The agent's token as a bearer token, where no X-Agent-Token is sent.", MAYBE_TEXT),
 )
 USER: Final = Access("user", "A person, or a program with the API key.", schemes=("HTTPBearer",))
-MIXED: Final = Access("user or agent", "A person, or an agent of the board.")
-AGENT: Final = Access("agent", "An agent.", headers=TOKEN_HEADERS)
+MIXED: Final = Access(
+    "user or agent", "A person, or an agent of the board.",
+    credentials=("header Authorization: Bearer", "header X-Agent-Token"),
+)  # fmt: skip
+AGENT: Final = Access(
+    "agent", "An agent.", headers=TOKEN_HEADERS, credentials=("header X-Agent-Token", "header Authorization: Bearer")
+)
 BEATING: Final = evolve(AGENT, description="An agent that says it is there.")
 """Its request is a sign of life in itself, so it need not count as one."""
 

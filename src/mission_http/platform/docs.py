@@ -63,6 +63,10 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         f"<td>{'required' if one['required'] else ''}</td><td><code>{_compact(one['schema'])}</code></td></tr>"
         for one in operation.get("parameters", ())
     )
+    access = operation["x-access"]
+    who = " · ".join([access["who"].rstrip("."), *access.get("credentials", ())])
+    limits = operation.get("x-ratelimit")
+    limited = f"<p>Limits: <code>{_compact(limits)}</code></p>" if limits else ""
     shapes = [("takes", operation.get("requestBody", {}))]
     shapes += [(status, response) for status, response in operation["responses"].items()]
     bodies = "".join(
@@ -73,7 +77,8 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     )
     return (
         f"<details><summary><b>{method}</b><code>{escape(path)}</code><span>{escape(operation['summary'])}</span>"
-        f"</summary><p>{escape(operation['description'])}</p><table>{rows}</table><table>{bodies}</table></details>"
+        f"</summary><p>{escape(operation['description'])}</p><p>For: {escape(who)}</p>{limited}"
+        f"<table>{rows}</table><table>{bodies}</table></details>"
     )
 
 

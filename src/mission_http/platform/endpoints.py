@@ -51,7 +51,8 @@ class Header:
 @frozen
 class Access:
     """
-    Who may call an operation. *schemes* name entries of the dialect's `security_schemes`, any one of which will do.
+    Who may call an operation. *schemes* name entries of the dialect's `security_schemes`, any one of which will do;
+    *credentials* tells a person what to send, where the schemes do not.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Access:
     schemes: tuple[str, ...] = ()
     headers: tuple[Header, ...] = ()
     public: bool = False
+    credentials: tuple[str, ...] = ()
 
 
 PUBLIC: Final = Access("public", "Anyone.", public=True)

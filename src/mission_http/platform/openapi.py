@@ -4,6 +4,7 @@ The OpenAPI 3.1 document, read off the endpoint tables of the dialects.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -77,11 +78,26 @@ class Writer:
                 "required": endpoint.body_required,
                 "content": _json(self.schemas.of(endpoint.takes)),
             }
+        described["x-access"] = self._access(endpoint)
         if endpoint.who.schemes:
             described["security"] = [{scheme: []} for scheme in endpoint.who.schemes]
         if not described["parameters"]:
             del described["parameters"]
         return {**described, **endpoint.extra}
+
+    def _access(self, endpoint: Endpoint) -> JsonSchema:
+        """
+        Who may call, and with what, for people and for programs that do not read security schemes.
+        """
+        who = endpoint.who
+        told: JsonSchema = {"role": who.name, "who": who.description}
+        if credentials := who.credentials or self._credentials(who.schemes):
+            told["credentials"] = list(credentials)
+        return told
+
+    def _credentials(self, schemes: Iterable[str]) -> tuple[str, ...]:
+        known = self.dialect.paperwork.security_schemes
+        return tuple(_credential(known[scheme]) for scheme in schemes)
 
     def _default_id(self, endpoint: Endpoint) -> str:
         path = re.sub(r"\W", "_", self.dialect.path_of(endpoint))
@@ -101,24 +117,47 @@ class Writer:
 
     def _responses(self, endpoint: Endpoint) -> JsonSchema:
         shapes = {endpoint.status: endpoint.gives, **endpoint.also}
-        for status in self._error_statuses(endpoint):
+        errors = self._errors(endpoint)
+        for status in sorted(errors):
             shapes.setdefault(status, self.dialect.paperwork.errors.get(status, self.dialect.paperwork.error))
-        return {str(status): self._response(status, shape) for status, shape in shapes.items()}
+        return {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
 
-    def _response(self, status: int, shape: Any) -> JsonSchema:
-        told: JsonSchema = {"description": HTTPStatus(status).phrase}
+    def _response(self, status: int, shape: Any, errors: Iterable[type[Exception]]) -> JsonSchema:
+        phrase, reasons = HTTPStatus(status).phrase, list(dict.fromkeys(map(_reason, errors)))
+        told: JsonSchema = {"description": " ".join([f"{phrase}.", *reasons]) if reasons else phrase}
         if shape is not None:
             told["content"] = _json(self.schemas.of(shape))
         return told
 
-    def _error_statuses(self, endpoint: Endpoint) -> list[int]:
+    def _errors(self, endpoint: Endpoint) -> dict[int, list[type[Exception]]]:
+        """
+        What an endpoint may refuse with, by status.
+        """
         refused: set[type[Exception]] = set(endpoint.refuses)
         if endpoint.takes is not None:
             refused |= {*UNREADABLE, BodyTooLarge}
         if endpoint.query is not None or endpoint.headers or "{" in endpoint.path:
             refused.add(FieldsInvalid)
-        statuses = {self.dialect.status_of(kind) for kind in refused}
-        return sorted(statuses if endpoint.who.public else statuses | {401, 403})
+        errors: dict[int, list[type[Exception]]] = {} if endpoint.who.public else {401: [], 403: []}
+        for kind in sorted(refused, key=lambda each: each.__name__):
+            errors.setdefault(self.dialect.status_of(kind), []).append(kind)
+        return errors
+
+
+def _credential(scheme: Mapping[str, Any]) -> str:
+    """
+    What to send for a security scheme.
+    """
+    if scheme["type"] == "apiKey":
+        return f"{scheme['in']} {scheme['name']}"
+    return f"header Authorization: {str(scheme['scheme']).title()}"
+
+
+def _reason(refusal: type[Exception]) -> str:
+    """
+    When a refusal is made: the first paragraph of what its class says of itself.
+    """
+    return " ".join((inspect.getdoc(refusal) or refusal.__name__).partition("\n\n")[0].split())
 
 
 def _json(schema: JsonSchema) -> JsonSchema:

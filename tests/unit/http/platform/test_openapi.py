@@ -176,3 +176,25 @@ async def test_the_page_shows_all_and_loads_nothing(app):
     assert "text/html; charset=utf-8" == answer.headers["content-type"]
     assert all(path in page for path in ("/api/things/{thing}", "/api/v1/things/{thing}"))
     assert not re.search(r"<script|<link|https?:|src=|url\(", page)
+
+
+def test_every_operation_tells_who_may_call_it_and_with_what():
+    access = DOCUMENT["paths"]["/api/things/{thing}"]["get"]["x-access"]
+
+    assert {"role", "who", "credentials"} == set(access)
+    assert ["header x-api-key"] == access["credentials"]
+
+
+def test_an_error_tells_when_it_is_made():
+    """
+    In the words of the refusals behind it.
+    """
+    missing = DOCUMENT["paths"]["/api/things/{thing}"]["get"]["responses"]["404"]["description"]
+
+    assert missing.startswith("Not Found. ")
+
+
+def test_the_page_tells_who_may_call():
+    page = page_of([("Kind", document_of([KIND]))]).decode()
+
+    assert "header x-api-key" in page
