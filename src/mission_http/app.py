@@ -20,6 +20,7 @@ from mission_http.platform.documents import DOCUMENT_ENDPOINTS, Documents
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.hosts import KnownHosts
 from mission_http.platform.pairs import Attendance
+from mission_http.platform.request_logs import RequestLog
 from mission_http.platform.response_headers import ResponseHeaders, SecurityHeaders
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def create_app(
     *,
     security: SecurityHeaders | None = None,
     fronting: Fronting | None = None,
+    log: RequestLog | None = None,
 ) -> MissionApp:
     """
     The application that speaks *dialects* over the ports that *wire* yields while it is up.
@@ -50,7 +52,7 @@ def create_app(
     return MissionApp(
         wire=wire,
         documents=Documents(spoken),
-        http=ResponseHeaders.around(http, security or SecurityHeaders(), spoken, fronting),
+        http=ResponseHeaders.around(http, security or SecurityHeaders(), spoken, fronting, log),
     )
 
 

@@ -38,7 +38,8 @@ class Fronting:
         origins: The other sites whose pages may ask the server, as browsers write them.
         trusted_proxies: From whom a forwarded address, scheme or name is believed.
         cookie_secure: Whether cookies go over https alone; None leaves it to each request.
-        hsts: Whether browsers are told to come over https alone from now on.
+        hsts: Whether browsers are told to come over https alone from now on: True for with every response, False for
+            never, None for where people come over https and the request did.
     """
 
     base_url: str | None = None
@@ -47,7 +48,7 @@ class Fronting:
     origins: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     cookie_secure: bool | None = None
-    hsts: bool = False
+    hsts: bool | None = None
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
@@ -64,7 +65,7 @@ class Fronting:
             origins=_origins(environment),
             trusted_proxies=_networks(environment),
             cookie_secure=_maybe_flag(environment, "MC_COOKIE_SECURE"),
-            hsts=flag(environment, "MC_ENABLE_HSTS"),
+            hsts=_hsts(environment),
         )
 
     @property
@@ -236,6 +237,13 @@ def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
             told = f"{each!r} is neither an address nor a network; write 10.0.0.7 or 10.0.0.0/8, with commas between"
             raise SettingsError(f"{name}: {told}") from e
     return tuple(networks)
+
+
+def _hsts(environment: Mapping[str, str]) -> bool | None:
+    on, off = flag(environment, "MC_ENABLE_HSTS"), flag(environment, "MC_DISABLE_HSTS")
+    if on and off:
+        raise SettingsError("MC_DISABLE_HSTS: cannot be set together with MC_ENABLE_HSTS; unset one of them")
+    return on or (False if off else None)
 
 
 def _maybe_flag(environment: Mapping[str, str], name: str) -> bool | None:

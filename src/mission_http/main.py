@@ -5,10 +5,11 @@ The command line: environment, settings, application.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from importlib.metadata import version
 from json import dumps
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from mission_http.fronting import Fronting, beyond_loopback
 from mission_http.settings import Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:
     from mission_adapters.importing.report import Report
     from mission_core.ports import Ports
     from mission_http.app import MissionApp, Wire
+    from mission_http.platform.request_logs import RequestLog
 
 app = App(
     name="mission-control", help="A control plane for fleets of AI agents.", version=lambda: version("mission-control")
@@ -33,6 +34,8 @@ audit = App(name="audit", help="Prove the log.")
 app.command(audit)
 imports = App(name="import", help="Take in the data of another system; safe to repeat.")
 app.command(imports)
+
+logger = logging.getLogger("mission_http")
 
 Host = Annotated[str, Parameter(help="The name or address to listen on; 0.0.0.0 for all of this machine.")]
 Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", validator=Number(gte=0, lte=65_535))]
@@ -55,9 +58,12 @@ def main() -> None:
         sys.exit(130)
 
 
-def application(settings: Settings, wire: Wire | None = None) -> MissionApp:
+def application(settings: Settings, wire: Wire | None = None, *, log: RequestLog | None = None) -> MissionApp:
     """
     The ASGI application with both dialects, over the ports that *wire* yields, or else over those of the settings.
+
+    Args:
+        log: What is told of requests; nothing is without.
     """
     from mission_http.app import create_app
     from mission_http.boards.dialect import boards_dialect
@@ -69,6 +75,7 @@ def application(settings: Settings, wire: Wire | None = None) -> MissionApp:
         (boards_dialect(settings), fleet_dialect(settings)),
         security=settings.security,
         fronting=settings.fronting,
+        log=log,
     )
 
 
@@ -93,20 +100,19 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
+    from mission_http.doctor.port import Listening
+    from mission_http.doctor.reaching import warnings_of
+    from mission_http.logs.set_up import set_up
     from mission_http.serving import Server, bound
     from mission_http.wiring import from_settings
 
+    log = set_up(settings.logs, secrets=settings.confidential)
     sockets = bound(host, port)
-    _warn_of_foreign_names(settings.fronting, (each.getsockname()[0] for each in sockets))
+    for warning in warnings_of(settings.fronting, Listening.on(sockets)):
+        logger.warning("%s", warning)
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
     async with from_settings(settings) as ports:
-        await Server(application(settings, lambda: nullcontext(ports)), settings).serve(sockets)
-
-
-def _warn_of_foreign_names(fronting: Fronting, addresses: Iterable[str]) -> None:
-    if beyond_loopback(addresses) and not fronting.allowed_hosts and not fronting.any_host:
-        told = "other machines can reach this server, and by any name; set it to the names that people use"
-        print(f"mission-control: warning: MC_ALLOWED_HOSTS: {told}, or set MC_ALLOW_ANY_HOST=1", file=sys.stderr)
+        await Server(application(settings, lambda: nullcontext(ports), log=log), settings).serve(sockets)
 
 
 @app.command

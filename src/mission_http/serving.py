@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         super().__init__(
             uvicorn.Config(
-                app, log_level="warning", access_log=False, lifespan="on", server_header=False, date_header=True,
+                app, log_config=None, access_log=False, lifespan="on", server_header=False, date_header=True,
                 proxy_headers=False, timeout_graceful_shutdown=30,
             )
         )  # fmt: skip

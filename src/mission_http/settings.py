@@ -12,7 +12,8 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from attrs import field, fields, frozen
 
@@ -22,6 +23,7 @@ from mission_http.environment import SettingsError as SettingsError
 from mission_http.environment import flag as flag
 from mission_http.environment import listed
 from mission_http.fronting import Fronting
+from mission_http.logs.settings import Logs
 from mission_http.platform.response_headers import SecurityHeaders
 
 PLACEHOLDERS: Final = frozenset(
@@ -38,6 +40,7 @@ PLACEHOLDERS: Final = frozenset(
 LEAST_LOCAL_TOKEN: Final = 50
 GENERATED: Final = ".auto-generated"
 SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
+HSTS: Final = "max-age=63072000; includeSubDomains; preload"
 T = TypeVar("T")
 
 
@@ -72,11 +75,23 @@ class Settings:
     soul_templates: Path | None = None
     fronting: Fronting = Fronting()
     security: SecurityHeaders = SecurityHeaders()
+    logs: Logs = Logs()
     workload: Thresholds = Thresholds()
     subscriptions: Mapping[str, Subscription] = field(factory=dict)
     """The plans that providers of models are paid by, by the provider's name."""
     given: frozenset[str] = frozenset()
     """The secrets that the environment gave; the others were generated."""
+
+    @property
+    def confidential(self) -> list[str]:
+        """
+        What nobody may read in the log.
+        """
+        try:
+            password = urlsplit(self.database_url).password or ""
+        except ValueError:  # the store will say what is wrong with it
+            password = ""
+        return [self.api_key, self.auth_secret, self.local_auth_token, password, unquote(password)]
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -110,6 +125,7 @@ def settings_from(
         secrets_kept = _kept_or_made(directory / GENERATED, env)
     else:
         secrets_kept, _ = _secrets(env, {})
+    fronting = Fronting.of(env)
     return Settings(
         data_dir=directory,
         database_url=_checked_url(url) if url else own_database(directory),
@@ -118,8 +134,9 @@ def settings_from(
         local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
         coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
         soul_templates=_directory(env, "MC_SOUL_TEMPLATES_DIR"),
-        fronting=Fronting.of(env),
-        security=_security(env),
+        fronting=fronting,
+        security=_security(env, fronting),
+        logs=Logs.of(env),
         workload=_workload(env),
         subscriptions=_subscriptions(env),
         given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
@@ -301,16 +318,17 @@ def _subscriptions(env: Mapping[str, str]) -> dict[str, Subscription]:
     return dict(sorted(found.items()))
 
 
-def _security(env: Mapping[str, str]) -> SecurityHeaders:
-    fields = ("content_type_options", "frame_options", "referrer_policy", "permissions_policy")
+def _security(env: Mapping[str, str], fronting: Fronting) -> SecurityHeaders:
+    names = ("content_type_options", "frame_options", "referrer_policy", "permissions_policy")
     variables = ("X_CONTENT_TYPE_OPTIONS", "X_FRAME_OPTIONS", "REFERRER_POLICY", "PERMISSIONS_POLICY")
-    given = {
+    given: dict[str, Any] = {
         name: _header_value(f"SECURITY_HEADER_{variable}", env[f"SECURITY_HEADER_{variable}"])
-        for name, variable in zip(fields, variables, strict=True)
+        for name, variable in zip(names, variables, strict=True)
         if f"SECURITY_HEADER_{variable}" in env
     }
-    hsts = "max-age=63072000; includeSubDomains; preload" if flag(env, "MC_ENABLE_HSTS") else None
-    return SecurityHeaders(**given, strict_transport_security=hsts)
+    wanted = fronting.over_https if fronting.hsts is None else fronting.hsts
+    hsts = HSTS if wanted else None
+    return SecurityHeaders(**given, strict_transport_security=hsts, hsts_anywhere=fronting.hsts is True)
 
 
 def _header_value(name: str, value: str) -> str:

@@ -54,8 +54,9 @@ def _validators(document: bytes, path: str, method: str) -> dict[str, Any]:
     """
     whole = _decoded(document)
     return {
-        status: _validator(response["content"]["application/json"]["schema"], whole) if "content" in response else None
+        status: _validator(content["application/json"]["schema"], whole) if "application/json" in content else None
         for status, response in whole["paths"][path][method]["responses"].items()
+        for content in [response.get("content", {})]
     }
 
 

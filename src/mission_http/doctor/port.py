@@ -8,7 +8,7 @@ import errno
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Self
 
 from attrs import frozen
@@ -62,6 +62,14 @@ class Listening:
             why = getattr(error, "strerror", None) or str(error)
             ours = getattr(error, "errno", None) == errno.EADDRINUSE and _is_ours(host, port)
         return cls(host=host, port=port, wide=beyond_loopback(_addresses(host)), why=why, ours=ours)
+
+    @classmethod
+    def on(cls, sockets: Sequence[socket.socket]) -> Self:
+        """
+        The place where these sockets listen.
+        """
+        names = [each.getsockname() for each in sockets]
+        return cls(host=names[0][0], port=names[0][1], wide=beyond_loopback(each[0] for each in names))
 
 
 def _addresses(host: str) -> list[str]:

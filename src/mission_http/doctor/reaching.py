@@ -6,16 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import chain
 from typing import Final
+from urllib.parse import urlsplit
 
-from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.doctor.port import Listening
-from mission_http.fronting import LOOPBACK_NAMES, Fronting, can_match
+from mission_http.fronting import LOOPBACK_NAMES, Fronting, can_match, host_of
 
 NAMES: Final = Check("host names")
 PROXIES: Final = Check("proxies")
 COOKIES: Final = Check("cookies")
 HSTS: Final = Check("https only")
+SITES: Final = Check("other sites")
 
 HOSTS: Final = "MC_ALLOWED_HOSTS"
 TRUSTED: Final = ("MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")
@@ -117,5 +120,43 @@ def check_hsts(fronting: Fronting) -> Iterator[Finding]:
     elif fronting.hsts:
         told = "browsers are told to come over https alone, also to all names below"
         yield HSTS.ok(url or f"{name}=1", told if url else f"{told}; {UNTOLD}")
+    elif fronting.hsts is None and fronting.over_https:
+        yield HSTS.ok(
+            str(url), "browsers that come over https are told to do so from now on; MC_DISABLE_HSTS=1 ends it"
+        )
     else:
         yield HSTS.ok(name, "is off")
+
+
+def check_other_sites(fronting: Fronting) -> Iterator[Finding]:
+    """
+    Pages of other sites may ask with their visitors' sessions only if nobody on the way can change such a page.
+    """
+    plain = [each for each in fronting.origins if each.startswith("http://") and not _is_here(each)]
+    for each in plain:
+        advice = "write its https address, or leave it out of CORS_ORIGINS"
+        found = "comes over plain http, so whoever carries it can change it, and may then ask whatever its reader may"
+        yield SITES.warning(each, found, advice, "CORS_ORIGINS")
+    if not plain:
+        named = ", ".join(fronting.origins)
+        yield SITES.ok(named or "no other site", "may have its pages ask the server")
+
+
+def _is_here(origin: str) -> bool:
+    return host_of(urlsplit(origin)) in LOOPBACK_NAMES
+
+
+def warnings_of(fronting: Fronting, listening: Listening) -> Iterator[str]:
+    """
+    What a server warns of at its start, each in one line that names what to set.
+    """
+    checks = (
+        check_host_names(fronting, listening),
+        check_proxies(fronting, listening),
+        check_cookies(fronting),
+        check_hsts(fronting),
+        check_other_sites(fronting),
+    )
+    for found in chain.from_iterable(checks):
+        if found.level is not Level.OK:
+            yield f"{found.looked_at}: {found.found}; {found.advice}"

@@ -15,7 +15,13 @@ from mission_http.doctor.database import Database, check_clock, check_database, 
 from mission_http.doctor.directory import Directory, check_directory, check_secrets
 from mission_http.doctor.findings import Check, Finding
 from mission_http.doctor.port import Listening, check_port
-from mission_http.doctor.reaching import check_cookies, check_host_names, check_hsts, check_proxies
+from mission_http.doctor.reaching import (
+    check_cookies,
+    check_host_names,
+    check_hsts,
+    check_other_sites,
+    check_proxies,
+)
 from mission_http.fronting import Fronting, base_url_from
 from mission_http.settings import as_far_as_readable, settings_from
 
@@ -88,6 +94,7 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     yield from check_proxies(picture.fronting, picture.listening)
     yield from check_cookies(picture.fronting)
     yield from check_hsts(picture.fronting)
+    yield from check_other_sites(picture.fronting)
 
 
 def check_settings(malformed: Mapping[str, str]) -> Iterator[Finding]:

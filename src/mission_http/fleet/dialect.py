@@ -26,7 +26,7 @@ from mission_http.fleet import (
     staff,
 )
 from mission_http.fleet.access import SECURITY_SCHEMES, authenticate, edge_of
-from mission_http.fleet.errors import STATUSES, render
+from mission_http.fleet.errors import STATUSES, OriginForeign, render
 from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
 from mission_http.fleet.reports import report_endpoints
@@ -92,6 +92,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         render=render,
         statuses=STATUSES,
         edge=edge_of(settings),
+        refuses_changes=(OriginForeign,),
         manners=Manners(head_follows_get=True, answers_options=True),
         headers=HEADERS,
         paperwork=Paperwork(

@@ -23,7 +23,9 @@ summary span { opacity: .7; margin-left: 1rem; } table { border-collapse: collap
 td, th { text-align: left; padding: .15rem 1.2rem .15rem 0; vertical-align: top; }
 """
 STYLE_SOURCE: Final = "sha256-" + base64.b64encode(sha256(STYLE.encode()).digest()).decode()
-POLICY: Final = f"default-src 'none'; style-src '{STYLE_SOURCE}'; base-uri 'none'; frame-ancestors 'none'"
+POLICY: Final = (
+    f"default-src 'none'; style-src '{STYLE_SOURCE}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def page_of(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:

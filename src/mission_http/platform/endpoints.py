@@ -166,6 +166,8 @@ class Dialect:
     also: tuple[str, ...] = ()
     """Further prefixes whose unknown paths are this dialect's to answer."""
     edge: Callable[[Request, Access | None], None] | None = None
+    refuses_changes: tuple[type[Exception], ...] = ()
+    """What *edge* refuses any change with, besides what it asks of the caller."""
     manners: Manners = Manners()
     headers: Mapping[str, str] = field(factory=dict)
     """Response headers that this dialect adds unless the settings or the response have them."""

@@ -4,6 +4,7 @@ What the platform knows of one request while it is answered, and how handlers as
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import define
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mission_http.platform.endpoints import Dialect, Endpoint
 
 EXCHANGE: Final = "mission"
+REQUEST_ID: Final = ContextVar[str | None]("request_id", default=None)
+"""The id of the request that is being answered, for what is logged meanwhile."""
 UNREAD: Final = object()
 
 
@@ -27,6 +30,7 @@ class Exchange:
     Args:
         client: The address of who calls; that of a trusted proxy is not it.
         secure: Whether it came to us, or to a trusted proxy, over https.
+        status: That of the answer, once it began.
     """
 
     request_id: str
@@ -37,7 +41,14 @@ class Exchange:
     principal: Principal | None = None
     body: bytes | None = None
     parsed: Any = UNREAD
-    started: bool = False
+    status: int | None = None
+
+    @property
+    def started(self) -> bool:
+        """
+        Whether the answer began.
+        """
+        return self.status is not None
 
 
 def exchange_of(request: Request) -> Exchange:

@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from attrs import define
 
+from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.endpoints import Dialect, Endpoint, Header
 from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldsInvalid
 from mission_http.platform.schemas import JsonSchema, Schemas
 
+HOST_REFUSED: Final = "The server may not be called by this host; this is told as plain text."
 UNREADABLE: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
 
 
@@ -120,7 +122,9 @@ class Writer:
         errors = self._errors(endpoint)
         for status in sorted(errors):
             shapes.setdefault(status, self.dialect.paperwork.errors.get(status, self.dialect.paperwork.error))
-        return {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
+        told = {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
+        _tell_of_hosts(told.setdefault("403", {"description": "Forbidden"}))
+        return told
 
     def _response(self, status: int, shape: Any, errors: Iterable[type[Exception]]) -> JsonSchema:
         phrase, reasons = HTTPStatus(status).phrase, list(dict.fromkeys(map(_reason, errors)))
@@ -138,10 +142,23 @@ class Writer:
             refused |= {*UNREADABLE, BodyTooLarge}
         if endpoint.query is not None or endpoint.headers or "{" in endpoint.path:
             refused.add(FieldsInvalid)
+        if endpoint.method in CHANGING:
+            refused.update(self.dialect.refuses_changes)
         errors: dict[int, list[type[Exception]]] = {} if endpoint.who.public else {401: [], 403: []}
         for kind in sorted(refused, key=lambda each: each.__name__):
             errors.setdefault(self.dialect.status_of(kind), []).append(kind)
         return errors
+
+
+def _tell_of_hosts(forbidden: JsonSchema) -> None:
+    """
+    Whoever is asked, and whatever for, by a host that is not allowed.
+    """
+    forbidden["description"] = f"{forbidden['description'].removesuffix('.')}. {HOST_REFUSED}"
+    forbidden.setdefault("content", {})["text/plain"] = {
+        "schema": {"type": "string", "pattern": "^Forbidden"},
+        "example": 'Forbidden: host "mission.example.com" is not in MC_ALLOWED_HOSTS',
+    }
 
 
 def _credential(scheme: Mapping[str, Any]) -> str:

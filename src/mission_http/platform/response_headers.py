@@ -1,10 +1,13 @@
 """
-What every response carries: the request's id and the security headers. One wrapper around `send` does both.
+What every response carries: the request's id and the security headers; and what is told of it in the log. One wrapper
+around `send` does it all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import perf_counter
+from typing import Final
 
 from attrs import frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,10 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mission_http.fronting import Fronting
 from mission_http.platform.clients import client_address, is_secure
 from mission_http.platform.endpoints import Dialect
-from mission_http.platform.exchange import EXCHANGE, Exchange
+from mission_http.platform.exchange import EXCHANGE, REQUEST_ID, Exchange
 from mission_http.platform.request_ids import sent_or_new_id
+from mission_http.platform.request_logs import RequestLog
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
+HSTS: Final = b"strict-transport-security"
 
 
 @frozen(kw_only=True)
@@ -29,6 +34,9 @@ class SecurityHeaders:
     referrer_policy: str | None = "strict-origin-when-cross-origin"
     permissions_policy: str | None = None
     strict_transport_security: str | None = None
+    """Sent over https, for browsers heed it there alone."""
+    hsts_anywhere: bool = False
+    """Whether it is sent over http, too, as behind a proxy that does not tell."""
 
     def named(self) -> dict[str, str | None]:
         """
@@ -39,7 +47,6 @@ class SecurityHeaders:
             "x-frame-options": self.frame_options,
             "referrer-policy": self.referrer_policy,
             "permissions-policy": self.permissions_policy,
-            "strict-transport-security": self.strict_transport_security,
         }
 
     def raw(self, dialect: Dialect | None) -> RawHeaders:
@@ -50,24 +57,41 @@ class SecurityHeaders:
         chosen |= {name: value.strip() for name, value in self.named().items() if value is not None}
         return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in chosen.items() if value)
 
+    def hsts(self, *, secure: bool) -> RawHeaders:
+        """
+        The header that tells browsers to come over https alone.
+        """
+        value = self.strict_transport_security
+        return ((HSTS, value.encode("latin-1")),) if value and (secure or self.hsts_anywhere) else ()
+
 
 @frozen(eq=False)
 class ResponseHeaders:
     """
-    ASGI middleware that opens the exchange and adds the headers to its response.
+    ASGI middleware that opens the exchange, adds the headers to its response, and has the log told of it.
     """
 
     app: ASGIApp
     by_dialect: dict[Dialect | None, RawHeaders]
     fronting: Fronting
+    hsts: tuple[RawHeaders, RawHeaders] = ((), ())
+    """Over http and over https."""
+    log: RequestLog | None = None
 
     @classmethod
     def around(
-        cls, app: ASGIApp, security: SecurityHeaders, dialects: Iterable[Dialect], fronting: Fronting
+        cls,
+        app: ASGIApp,
+        security: SecurityHeaders,
+        dialects: Iterable[Dialect],
+        fronting: Fronting,
+        log: RequestLog | None = None,
     ) -> ResponseHeaders:
-        return cls(app, {dialect: security.raw(dialect) for dialect in (None, *dialects)}, fronting)
+        by_dialect = {dialect: security.raw(dialect) for dialect in (None, *dialects)}
+        return cls(app, by_dialect, fronting, (security.hsts(secure=False), security.hsts(secure=True)), log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, answered = perf_counter(), None
         request_id = sent_or_new_id(scope["headers"])
         exchange = scope[EXCHANGE] = Exchange(
             request_id.decode("ascii"),
@@ -76,13 +100,22 @@ class ResponseHeaders:
         )
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
-                exchange.started = True
-                headers = list(message.get("headers", ()))
+                answered = perf_counter()
+                exchange.status = message["status"]
+                headers = [*message.get("headers", ()), *self.hsts[exchange.secure]]
                 present = {name for name, _ in headers}
                 headers += [pair for pair in self.by_dialect[exchange.dialect] if pair[0] not in present]
                 headers.append((b"x-request-id", request_id))
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self.app(scope, receive, send_with_headers)
+        before = REQUEST_ID.set(exchange.request_id)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            REQUEST_ID.reset(before)
+            if self.log is not None:
+                ended = perf_counter()
+                self.log.tell(scope, exchange, waited=(answered or ended) - began, took=ended - began)

@@ -46,6 +46,11 @@ def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
         ("DATABASE_URL", "nonsense"),
         ("LOCAL_AUTH_TOKEN", "short"),
         ("MC_ENABLE_HSTS", "perhaps"),
+        ("MC_DISABLE_HSTS", "perhaps"),
+        ("MC_TRUSTED_PROXIES", "the proxy"),
+        ("CORS_ORIGINS", "*"),
+        ("LOG_LEVEL", "loud"),
+        ("REQUEST_LOG_SLOW_MS", "slow"),
         ("SECURITY_HEADER_X_FRAME_OPTIONS", "DENY\r\nSet-Cookie: x=y"),
         ("MC_WORKLOAD_QUEUE_DEPTH_SHED", "many"),
         ("MC_WORKLOAD_QUEUE_DEPTH_SHED", "99.5"),
@@ -158,3 +163,37 @@ def test_a_place_is_told_without_the_password(url: str, place: str, tmp_path: Pa
     Nor any part of one that breaks its URL.
     """
     assert place == place_of(settings_from({"DATABASE_URL": url}, data_dir=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("env", "over_https", "over_http"),
+    [
+        ({}, False, False),
+        ({"BASE_URL": "http://here"}, False, False),
+        ({"BASE_URL": "https://here"}, True, False),
+        ({"BASE_URL": "https://here", "MC_DISABLE_HSTS": "1"}, False, False),
+        ({"MC_ENABLE_HSTS": "1"}, True, True),
+    ],
+)
+def test_browsers_are_kept_on_https_where_people_come_over_it(
+    env: dict[str, str], over_https: bool, over_http: bool, tmp_path: Path
+) -> None:
+    """
+    With every response if that is asked for, else over https alone; and never if that is asked for.
+    """
+    security = settings_from(env, data_dir=tmp_path).security
+
+    assert (over_https, over_http) == (bool(security.hsts(secure=True)), bool(security.hsts(secure=False)))
+
+
+def test_what_nobody_may_read_in_the_log(tmp_path: Path) -> None:
+    """
+    Every secret, and the password of the database in both spellings.
+    """
+    url = "postgresql://me:open%20sesame@here/db"
+    settings = settings_from({"API_KEY": "s3cret"}, data_dir=tmp_path, database_url=url)
+
+    assert {"s3cret", settings.auth_secret, settings.local_auth_token, "open%20sesame", "open sesame"} == set(
+        settings.confidential
+    )
+    assert settings_from({}, data_dir=tmp_path, database_url="postgresql://[::/db").confidential

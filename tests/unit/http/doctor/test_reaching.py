@@ -2,13 +2,22 @@
 What is said of the ways to the server, by what is seen of them.
 """
 
+import re
+import socket
 from ipaddress import ip_network
 
 import pytest
 
 from mission_http.doctor.findings import Level
 from mission_http.doctor.port import Listening, check_port
-from mission_http.doctor.reaching import check_cookies, check_host_names, check_hsts, check_proxies
+from mission_http.doctor.reaching import (
+    check_cookies,
+    check_host_names,
+    check_hsts,
+    check_other_sites,
+    check_proxies,
+    warnings_of,
+)
 from mission_http.fronting import Fronting
 
 HERE = Listening(host="127.0.0.1", port=8000)
@@ -108,8 +117,11 @@ def test_cookies_that_browsers_throw_away_are_told(secure, url, level):
 
 @pytest.mark.parametrize(
     ("hsts", "url", "level"),
-    [(False, HTTP, OK), (True, None, OK), (True, HTTPS, OK), (True, HTTP, WARNING), (True, LOCAL, WARNING)],
-)
+    [
+        (None, None, OK), (None, HTTP, OK), (None, HTTPS, OK), (False, HTTP, OK), (False, HTTPS, OK), (True, None, OK),
+        (True, HTTPS, OK), (True, HTTP, WARNING), (True, LOCAL, WARNING),
+    ],
+)  # fmt: skip
 def test_https_alone_over_http_is_told(hsts, url, level):
     """
     Where no browser heeds it.
@@ -117,6 +129,51 @@ def test_https_alone_over_http_is_told(hsts, url, level):
     named = () if level is OK else ("MC_ENABLE_HSTS",)
 
     assert (level, *named) == judged(check_hsts(Fronting(hsts=hsts, base_url=url)))
+
+
+@pytest.mark.parametrize(
+    ("origins", "levels"),
+    [
+        ((), [OK]),
+        (("https://app.example.com", "http://localhost:3000", "http://[::1]:3000", "http://127.0.0.1"), [OK]),
+        (("https://app.example.com", "http://app.example.com", "http://10.1.2.3:3000"), [WARNING, WARNING]),
+    ],
+)
+def test_other_sites_that_anybody_on_the_way_can_change_are_told(origins, levels):
+    """
+    Their pages would ask with their visitors' sessions.
+    """
+    assert levels == [each.level for each in check_other_sites(Fronting(origins=origins))]
+
+
+def test_a_start_warns_of_all_that_is_not_well():
+    """
+    Each in a line that names what to set; where all is well, of nothing.
+    """
+    fronting = Fronting(allowed_hosts=("here:80",), base_url=HTTPS, cookie_secure=False, origins=("http://elsewhere",))
+    told = list(warnings_of(fronting, WIDE))
+
+    assert [
+        ["MC_ALLOWED_HOSTS"],
+        ["MC_ALLOWED_HOSTS"],
+        ["MC_TRUSTED_PROXIES"],
+        ["MC_COOKIE_SECURE"],
+        ["CORS_ORIGINS"],
+    ] == [sorted(set(re.findall("MC_[A-Z]+_[A-Z]+|CORS_ORIGINS", each))) for each in told]
+    assert [] == list(warnings_of(Fronting(), HERE))
+
+
+def test_where_sockets_listen_is_seen():
+    """
+    On the port that they got.
+    """
+    with socket.socket() as near, socket.socket() as far:
+        near.bind(("127.0.0.1", 0))
+        far.bind(("0.0.0.0", 0))
+        place = f"127.0.0.1:{near.getsockname()[1]}"
+
+        assert (place, False) == (Listening.on([near]).place, Listening.on([near]).wide)
+        assert (place, True) == (Listening.on([near, far]).place, Listening.on([near, far]).wide)
 
 
 @pytest.mark.parametrize(

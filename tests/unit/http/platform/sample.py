@@ -32,6 +32,7 @@ from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 from mission_http.platform.readings import LAX, STRICT
 from mission_http.platform.refusals import BodyMalformed, BodyMissing, FieldsInvalid
+from mission_http.platform.request_logs import RequestLog
 from mission_http.platform.response_headers import SecurityHeaders
 from mission_http.platform.shapes import Length, Named, Pattern, Range, Rule
 
@@ -335,8 +336,10 @@ async def wire() -> AsyncIterator[Any]:
     yield "ports"
 
 
-def sample_app(security: SecurityHeaders | None = None, fronting: Fronting | None = None) -> MissionApp:
-    return create_app(wire, (KIND, PLAIN), security=security, fronting=fronting)
+def sample_app(
+    security: SecurityHeaders | None = None, fronting: Fronting | None = None, log: RequestLog | None = None
+) -> MissionApp:
+    return create_app(wire, (KIND, PLAIN), security=security, fronting=fronting, log=log)
 
 
 @frozen

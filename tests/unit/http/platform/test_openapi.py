@@ -1,5 +1,7 @@
+import base64
 import json
 import re
+from hashlib import sha256
 from typing import Generic, TypeVar
 
 import pytest
@@ -10,7 +12,7 @@ from mission_http.platform.documents import own_document
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.openapi import document_of
 from mission_http.platform.schemas import Schemas
-from tests.unit.http.platform.sample import KIND, PLAIN, Part, ThingBody, ask
+from tests.unit.http.platform.sample import KIND, PLAIN, Part, ThingBody, ThingNotFound, ask
 
 T = TypeVar("T")
 DOCUMENT = document_of((KIND, PLAIN))
@@ -82,11 +84,34 @@ def test_refusals_are_shown_by_their_statuses():
     ]
 
 
+def test_every_operation_may_be_asked_by_a_wrong_name():
+    """
+    That is told in plain text, beside what the operation itself refuses with that status.
+    """
+    refusals = [operation["responses"]["403"]["content"] for operation in OPERATIONS]
+
+    assert {"text/plain"} == {next(iter(content.keys() - {"application/json"})) for content in refusals}
+    assert {"text/plain", "application/json"} == set(ADD["responses"]["403"]["content"])
+
+
+def test_what_any_change_may_be_refused_with_is_shown_at_each():
+    """
+    Also where anybody may ask.
+    """
+    edged = evolve(PLAIN, refuses_changes=(ThingNotFound,))
+    paths = document_of([edged])["paths"]
+
+    assert [True, True, False] == [
+        "404" in paths[path][method]["responses"]
+        for path, method in (("/api/sealed", "post"), ("/api/things", "post"), ("/api/things", "get"))
+    ]
+
+
 def test_other_good_answers_are_shown_beside_the_first():
     told = evolve(PLAIN, endpoints=[Endpoint("POST", "/parts", own_document, gives=Part, status=201, also={200: Part})])
     responses = document_of([told])["paths"]["/api/parts"]["post"]["responses"]
 
-    assert ["201", "200"] == list(responses)
+    assert ["201", "200", "403"] == list(responses)
     assert responses["201"]["content"] == responses["200"]["content"]
 
 
@@ -198,3 +223,18 @@ def test_the_page_tells_who_may_call():
     page = page_of([("Kind", document_of([KIND]))]).decode()
 
     assert "header x-api-key" in page
+
+
+async def test_the_style_of_the_page_is_the_one_its_policy_allows(app):
+    """
+    And no other, and no script.
+    """
+    answer = await ask(app, "GET", "/docs", key=None)
+    (style,) = re.findall(rb"<style>(.*?)</style>", answer.body, re.DOTALL)
+    digest = base64.b64encode(sha256(style).digest()).decode()
+    policy = dict(each.strip().split(" ", 1) for each in answer.headers["content-security-policy"].split(";"))
+
+    assert f"'sha256-{digest}'" == policy["style-src"]
+    assert ["'none'"] * 4 == [policy[name] for name in ("default-src", "base-uri", "form-action", "frame-ancestors")]
+    assert not {"script-src", "img-src"} & policy.keys()
+    assert not re.search(rb" (?:style|on\w+)=", answer.body)

@@ -61,13 +61,20 @@ async def test_settings_beat_the_dialect_and_blank_switches_off(value, shown):
     assert shown == tuple(answer.headers.get("permissions-policy") for answer in answers)
 
 
-async def test_strict_transport_security_is_sent_only_when_set():
-    answers = [
-        await ask(sample_app(security), "GET", "/healthz")
-        for security in (None, SecurityHeaders(strict_transport_security="max-age=1"))
-    ]
+@pytest.mark.parametrize(
+    ("security", "scheme", "sent"),
+    [
+        (SecurityHeaders(), "https", None),
+        (SecurityHeaders(strict_transport_security="max-age=1"), "https", "max-age=1"),
+        (SecurityHeaders(strict_transport_security="max-age=1"), "http", None),
+        (SecurityHeaders(strict_transport_security="max-age=1", hsts_anywhere=True), "http", "max-age=1"),
+        (SecurityHeaders(strict_transport_security="", hsts_anywhere=True), "http", None),
+    ],
+)
+async def test_strict_transport_security_is_sent_where_it_is_heeded_or_wanted(security, scheme, sent):
+    answer = await ask(sample_app(security), "GET", "/healthz", scheme=scheme)
 
-    assert [None, "max-age=1"] == [answer.headers.get("strict-transport-security") for answer in answers]
+    assert sent == answer.headers.get("strict-transport-security")
 
 
 async def test_a_header_is_never_sent_twice(app):

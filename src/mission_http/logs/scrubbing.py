@@ -1,0 +1,85 @@
+"""
+A net below the rule that secrets are not logged: what looks like one, or is known to be one, is taken out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import frozen
+
+from mission_http.logs.lines import Told
+
+INSTEAD: Final = "[secret]"
+SHORTEST: Final = 8
+"""A known secret that is shorter is not looked for: its letters may be those of any word."""
+
+SHAPES: Final = (
+    r"mca?_[0-9A-Fa-f]{48}",  # the key of an agent
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*",  # a signed token
+    r"[\w-]{43}",  # 32 random bytes in base64
+    r"[0-9a-f]{64}",  # and in hexadecimal digits
+)
+BEFORE: Final = (
+    r"\b(?:__Host-)?mc-session=",
+    r"(?i:\b(?:x-api-key|x-agent-token|authorization|(?:set-)?cookie)\b['\"]?\s*+[:=,]\s*+(?:b?['\"])?+)"
+    r"(?i:(?:bearer|basic|apikey|token) ++)?+",
+    r"(?i:\b(?:bearer|basic|apikey|token) ++(?=[\w.~+/=-]{16}))",
+    r"(?i:[?&](?:token|key|secret|password|code|api_key|access_token)=)",
+    r"\b[a-zA-Z][\w+.-]*://[^/\s:@]*:(?=[^/\s@]+@)",  # the password in a URL
+)
+"""What stands before a secret, which goes on to a space, a quotation mark or another separator."""
+
+_shaped: Final = re.compile(rf"(?<![\w-])(?:{'|'.join(SHAPES)})(?![\w-])", re.ASCII)
+_announced: Final = re.compile(rf"({'|'.join(BEFORE)})(?!{re.escape(INSTEAD)})[^\s'\"&;,@]+")
+
+
+@frozen
+class Scrubber:
+    """
+    Takes secrets out of what is logged.
+    """
+
+    known: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, known: Iterable[str]) -> Scrubber:
+        """
+        One that also takes out these *known* secrets, wherever they stand.
+        """
+        return cls(tuple(sorted({each for each in known if len(each) >= SHORTEST}, key=len, reverse=True)))
+
+    def scrubbed(self, text: str) -> str:
+        """
+        The text without secrets.
+        """
+        return _announced.sub(rf"\1{INSTEAD}", self.without_tokens(text))
+
+    def without_tokens(self, text: str) -> str:
+        """
+        The text without what is a secret by itself, whatever stands before it.
+        """
+        for secret in self.known:
+            text = text.replace(secret, INSTEAD)
+        return _shaped.sub(INSTEAD, text)
+
+    def everywhere(self, _: object, __: str, told: Told) -> Told:
+        """
+        Take secrets out of all that is told: a processor of structlog.
+        """
+        for name, value in told.items():
+            if isinstance(value, str):
+                told[name] = self.scrubbed(value)
+            elif value is not None and not isinstance(value, bool | int | float):
+                told[name] = self.scrubbed(repr(value))
+        return told
+
+    def in_requests(self, _: object, __: str, told: Told) -> Told:
+        """
+        The same for what is told of a request, where all but these is ours.
+        """
+        for name in ("method", "path", "request_id"):
+            told[name] = self.without_tokens(told[name])
+        return told
