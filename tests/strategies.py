@@ -23,6 +23,7 @@ from mission_core.boards.groups import BoardGroup, GroupCreated, GroupDeleted, G
 from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardStatus, BoardUpdated, GateSet
 from mission_core.boards.staff import AgentAssigned, AgentUnassigned, Assignment
 from mission_core.boards.tags import Tag
+from mission_core.conversations.entries import BoardEntry, GroupEntry
 from mission_core.events.model import Actor
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.facts import (
@@ -544,9 +545,35 @@ def settings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Setting]:
     return st.builds(Setting, **(own | fixed))
 
 
+tag_lists = maybe(st.lists(names, max_size=3).map(tuple))
+
+
+def board_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardEntry]:
+    """
+    Entries of a board's memory that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "board": ids, "content": texts().map("x{}".format),
+        "tags": tag_lists, "source": maybe(texts()), "chat": st.booleans(), "created_at": moments,
+    }  # fmt: skip
+    return st.builds(BoardEntry, **(own | fixed))
+
+
+def group_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[GroupEntry]:
+    """
+    Entries of a group's memory that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "group": ids, "content": texts().map("x{}".format),
+        "tags": tag_lists, "source": maybe(texts()), "chat": st.booleans(), "created_at": moments,
+    }  # fmt: skip
+    return st.builds(GroupEntry, **(own | fixed))
+
+
 plain = {
     User: users, Member: members, Grant: grants, Session: sessions, ServerKey: server_keys,
     Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
     Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
+    BoardEntry: board_entries, GroupEntry: group_entries,
 }  # fmt: skip
 """The strategies of plain rows, by their class."""

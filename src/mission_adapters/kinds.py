@@ -18,12 +18,14 @@ from mission_core.boards.grants import GRANTS
 from mission_core.boards.groups import GROUPS
 from mission_core.boards.staff import STAFF
 from mission_core.boards.tags import TAGS
+from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
     USERS, MEMBERS, GRANTS, SESSIONS, SERVER_KEYS, SETTINGS, CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS,
     CONNECTIONS, COMMENTS,
+    BOARD_MEMORY, GROUP_MEMORY,
 )  # fmt: skip
 """In the order in which flushes lock their rows."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

@@ -1,0 +1,186 @@
+"""
+Telling a board, or a group of boards, what to remember.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from attrs import frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.people import NotAPerson, own_profile
+from mission_core.boards.groups import GROUPS
+from mission_core.conversations.entries import (
+    BOARD_MEMORY,
+    GROUP_MEMORY,
+    BoardEntry,
+    GroupEntry,
+    is_chat,
+    is_for_others,
+)
+from mission_core.errors import Invalid
+from mission_core.ids import BoardId, GroupId, MemoryId, MemoryNumber
+from mission_core.values import Listed, Page
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+NAMELESS: Final = "User"
+"""Who speaks, where a person has told no name."""
+
+
+class BoardStandsAlone(Invalid):
+    """
+    The board is in no group, so there is no group to tell anything.
+    """
+
+    def __str__(self) -> str:
+        return "Board is not in a board group"
+
+
+@frozen(kw_only=True)
+class WriteBoardEntry:
+    """
+    Tell a board something. With the tag `chat` it is chat, and then comes from the caller unless *source* says
+    otherwise.
+    """
+
+    board: BoardId
+    content: str
+    tags: tuple[str, ...] | None = None
+    source: str | None = None
+
+
+@frozen
+class GroupOf:
+    """
+    The group that a board is in.
+    """
+
+    board: BoardId
+
+
+@frozen(kw_only=True)
+class WriteGroupEntry:
+    """
+    Tell a group of boards something. What speaks to others comes from the caller unless *source* says otherwise.
+    """
+
+    group: GroupId | GroupOf
+    content: str
+    tags: tuple[str, ...] | None = None
+    source: str | None = None
+
+
+async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardEntry) -> BoardEntry:
+    """
+    Keep what a board is to remember.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        RoleTooLow: If the principal may not write.
+    """
+    require(principal, Role.OPERATOR)
+    now, chat = ports.clock.now(), is_chat(cmd.tags)
+    source = cmd.source or (await speaker(ports, principal) if chat else cmd.source)
+    async with ports.unit(principal) as unit:
+        board = await unit.boards.get(cmd.board)
+        unit.rely_on(board)
+        (number,) = await ports.numbers.draw((principal.organization, "board_memory"))
+        entry = unit.rows(BOARD_MEMORY).add(
+            BoardEntry(
+                id=MemoryId(ports.ids.new()),
+                number=MemoryNumber(number),
+                organization=principal.organization,
+                board=board.id,
+                content=cmd.content.strip(),
+                tags=cmd.tags,
+                source=source,
+                chat=chat,
+                created_at=now,
+            )
+        )
+        unit.record(entry.written())
+        unit.result(entry.id)
+        await unit.commit()
+    return entry
+
+
+async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupEntry) -> GroupEntry:
+    """
+    Keep what the boards of a group are to remember.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        BoardStandsAlone: If the board is in no group.
+        GroupNotFound: If this organization has no such group.
+        RoleTooLow: If the principal may not write.
+    """
+    require(principal, Role.OPERATOR)
+    now, source = ports.clock.now(), cmd.source
+    if not source and is_for_others(cmd.content, cmd.tags):
+        source = await speaker(ports, principal)
+    async with ports.unit(principal) as unit:
+        group = await unit.rows(GROUPS).get(await _group_meant(unit, cmd.group))
+        unit.rely_on(group)
+        (number,) = await ports.numbers.draw((principal.organization, "group_memory"))
+        entry = unit.rows(GROUP_MEMORY).add(
+            GroupEntry(
+                id=MemoryId(ports.ids.new()),
+                number=MemoryNumber(number),
+                organization=principal.organization,
+                group=group.id,
+                content=cmd.content.strip(),
+                tags=cmd.tags,
+                source=source,
+                chat=is_chat(cmd.tags),
+                created_at=now,
+            )
+        )
+        unit.record(entry.written())
+        unit.result(entry.id)
+        await unit.commit()
+    return entry
+
+
+async def group_entries_of(
+    ports: Ports, principal: Principal, board: BoardId, page: Page, *, chat: bool | None = None
+) -> Listed:
+    """
+    A page of what the boards of a board's group are to remember, the newest first; nothing where it is in none.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        BoardDenied: If it is not granted to the principal.
+    """
+    row = await ports.reads.boards.get(principal, board)
+    if row.group is None:
+        return Listed([], 0)
+    equal = {} if chat is None else {"chat": chat}
+    group = GroupId(UUID(bytes=row.group))
+    return await ports.reads.rows.page(principal, GROUP_MEMORY, page, newest=True, group=group, **equal)
+
+
+async def speaker(ports: Ports, principal: Principal) -> str:
+    """
+    Under which name the principal speaks.
+    """
+    if isinstance(principal, AgentPrincipal):
+        return principal.name
+    try:
+        person = await own_profile(ports, principal)
+    except NotAPerson:
+        return principal.display
+    return person.preferred_name or person.name or NAMELESS
+
+
+async def _group_meant(unit: UnitOfWork, meant: GroupId | GroupOf) -> GroupId:
+    if not isinstance(meant, GroupOf):
+        return meant
+    board = await unit.boards.get(meant.board)
+    unit.rely_on(board)
+    if board.group is None:
+        raise BoardStandsAlone
+    return board.group
