@@ -131,6 +131,8 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
         known["group_id"] = await _made(app, "/board-groups", {"name": "One", "slug": "one"})
         known["task_custom_field_definition_id"] = await _made(app, "/organizations/me/custom-fields", field)
         await _made(app, f"/boards/{world.board.id}/onboarding/start", {})
+        await _made(app, f"/boards/{world.board.id}/memory", {"content": "One"})
+        await _made(app, f"/board-groups/{known['group_id']}/memory", {"content": "One"})
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more
         yield Everything(app, world, token, known)

@@ -47,6 +47,24 @@ OPERATIONS = {
     ("post", "/api/v1/agent/boards/{board_id}/tasks/{task_id}/comments"): (
         "create_task_comment_api_v1_agent_boards__board_id__tasks__task_id__comments_post"
     ),
+    ("get", "/api/v1/boards/{board_id}/memory"): "list_board_memory_api_v1_boards__board_id__memory_get",
+    ("post", "/api/v1/boards/{board_id}/memory"): "create_board_memory_api_v1_boards__board_id__memory_post",
+    ("get", "/api/v1/agent/boards/{board_id}/memory"): "list_board_memory_api_v1_agent_boards__board_id__memory_get",
+    ("post", "/api/v1/agent/boards/{board_id}/memory"): (
+        "create_board_memory_api_v1_agent_boards__board_id__memory_post"
+    ),
+    ("get", "/api/v1/board-groups/{group_id}/memory"): (
+        "list_board_group_memory_api_v1_board_groups__group_id__memory_get"
+    ),
+    ("post", "/api/v1/board-groups/{group_id}/memory"): (
+        "create_board_group_memory_api_v1_board_groups__group_id__memory_post"
+    ),
+    ("get", "/api/v1/boards/{board_id}/group-memory"): (
+        "list_board_group_memory_for_board_api_v1_boards__board_id__group_memory_get"
+    ),
+    ("post", "/api/v1/boards/{board_id}/group-memory"): (
+        "create_board_group_memory_for_board_api_v1_boards__board_id__group_memory_post"
+    ),
     ("delete", "/api/v1/boards/{board_id}"): "delete_board_api_v1_boards__board_id__delete",
     ("get", "/api/v1/boards/{board_id}/snapshot"): "get_board_snapshot_api_v1_boards__board_id__snapshot_get",
     ("get", "/api/v1/boards/{board_id}/group-snapshot"): (
@@ -134,7 +152,7 @@ ADDED = {
     ("post", "/{task_id}/complete"), ("post", "/{task_id}/fail"), ("post", "/{task_id}/release"),
     ("post", "/{task_id}/orders"), ("get", "/{task_id}/explain"), ("get", "/{task_id}/runs"),
 }  # fmt: skip
-SHARED = ("/api/v1/boards/{board_id}/group-snapshot",)
+SHARED = ("/api/v1/boards/{board_id}/group-snapshot", "/api/v1/boards/{board_id}/group-memory")
 """What people and agents are both told of."""
 HALVES = ("/api/v1/boards/{board_id}/tasks", "/api/v1/agent/boards/{board_id}/tasks")
 LISTS = (
@@ -145,6 +163,8 @@ COMPONENTS = {
     "BoardSnapshot", "TaskCardRead", "BoardGroupSnapshot", "BoardGroupBoardSnapshot", "BoardGroupTaskSummary",
     "BoardGroupRead", "BoardGroupCreate", "BoardGroupUpdate", "BoardGroupHeartbeatApply",
     "BoardGroupHeartbeatApplyResult", "LimitOffsetPage_TypeVar_Customized_BoardGroupRead_",
+    "BoardMemoryRead", "BoardMemoryCreate", "LimitOffsetPage_TypeVar_Customized_BoardMemoryRead_",
+    "BoardGroupMemoryRead", "BoardGroupMemoryCreate", "LimitOffsetPage_TypeVar_Customized_BoardGroupMemoryRead_",
     "AgentHeartbeat", "AgentHeartbeatCreate", "AgentUpdate",
     "DashboardMetrics", "DashboardKpis", "DashboardSeriesSet", "DashboardRangeSeries", "DashboardSeriesPoint",
     "DashboardWipSeriesSet", "DashboardWipRangeSeries", "DashboardWipPoint", "DashboardPendingApprovals",
@@ -241,6 +261,10 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("post", "/api/v1/agents/heartbeat"),
         ("post", "/api/v1/agents/{agent_id}/heartbeat"),
         ("post", "/api/v1/board-groups/{group_id}/heartbeat"),
+        ("get", "/api/v1/boards/{board_id}/memory"),
+        ("post", "/api/v1/boards/{board_id}/memory"),
+        ("get", "/api/v1/boards/{board_id}/group-memory"),
+        ("post", "/api/v1/boards/{board_id}/group-memory"),
         ("get", "/api/v1/boards/{board_id}/snapshot"),
         ("get", "/api/v1/boards/{board_id}/group-snapshot"),
         ("get", "/api/v1/boards/{board_id}/onboarding"),

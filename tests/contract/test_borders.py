@@ -145,6 +145,9 @@ async def planted_in(side: Everything) -> Planted:
     group = await do("POST", "/api/v1/board-groups", {"name": TEXT, "slug": NAME, "description": TEXT})
     here.ids["group_id"] = group["id"]
     await do("PATCH", on_board, {"board_group_id": group["id"]})
+    marked = {"content": TEXT, "tags": [NAME, "chat"], "source": TEXT}
+    for place in (f"{on_board}/memory", f"{on_board}/group-memory"):
+        await do("POST", place, marked)
     await do("PATCH", "/api/v1/users/me", {"name": TEXT, "preferred_name": TEXT, "notes": TEXT})
     task = await do("POST", f"{on_board}/tasks", {"title": TEXT, "description": TEXT, "assigned_agent_id": made["id"]})
     here.ids["task_id"] = task["id"]

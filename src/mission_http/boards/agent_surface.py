@@ -17,7 +17,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import AgentId, BoardId
 from mission_core.ports import Ports
-from mission_http.boards import comments, leases, tasks
+from mission_http.boards import comments, leases, memory, tasks
 from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
@@ -139,6 +139,7 @@ ENDPOINTS = [
         main=True, gives=BoardRead, refuses=(BoardNotFound, BoardDenied),
     ),
     *comments.AGENT_ENDPOINTS,
+    *memory.AGENT_ENDPOINTS,
     *tasks.AGENT_ENDPOINTS,
     *leases.AGENT_ENDPOINTS,
 ]  # fmt: skip

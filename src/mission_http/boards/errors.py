@@ -9,7 +9,7 @@ from functools import singledispatch
 from http import HTTPStatus
 from typing import Any, Final
 
-from attrs import define
+from attrs import define, evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -42,6 +42,7 @@ from mission_http.platform.refusals import (
     FieldsInvalid,
     MethodRefused,
 )
+from mission_http.platform.shapes import choices, fields_of, wire_name
 
 NAMES: Final = {
     "depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template", "content": "message",
@@ -159,12 +160,25 @@ def render(error: Exception, status: int, request: Request) -> Response:
     """
     The error in this dialect's envelope.
     """
+    if isinstance(error, InvalidField):
+        error = _as_sent(error, request)
     elsewhere = isinstance(error, NotTheMainAgent) and error.of_a_board
     if elsewhere or isinstance(error, BARE) or (isinstance(error, BoardDenied) and _is_agent(request)):
         detail: Any = HTTPStatus(status).phrase
     else:
         detail = detail_of(error)
     return json_of({"detail": detail, "request_id": request_id_of(request)}, status)
+
+
+def _as_sent(error: InvalidField, request: Request) -> InvalidField:
+    """
+    The refusal of a field, by the name that the operation's body has for it.
+    """
+    endpoint = exchange_of(request).endpoint
+    shapes = choices(endpoint.takes) if endpoint is not None and endpoint.takes is not None else ()
+    sent = {wire_name(field) for shape in shapes for field in fields_of(shape)}
+    names = (each for each in (error.field, NAMES.get(error.field)) if each in sent)
+    return evolve(error, field=next(names, NAMES.get(error.field, error.field)))
 
 
 def _is_agent(request: Request) -> bool:
@@ -279,10 +293,9 @@ def _(error: FieldsInvalid) -> list[dict[str, Any]]:
 
 @detail_of.register
 def _(error: InvalidField) -> list[dict[str, Any]]:
-    place = ("body", NAMES.get(error.field, error.field))
     value = error.value if isinstance(error.value, str | int | float | list | dict) else None
-    said = {"error": error.reason}
-    return [_shown(FieldError(place, "value_error", f"Value error, {error.field} {error.reason}", value, said))]
+    told = f"Value error, {error.field} {error.reason}"
+    return [_shown(FieldError(("body", error.field), "value_error", told, value, {"error": error.reason}))]
 
 
 @detail_of.register

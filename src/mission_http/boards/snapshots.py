@@ -14,14 +14,17 @@ from starlette.responses import Response
 
 from mission_core.boards.groups import GroupNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.conversations.entries import BOARD_MEMORY
 from mission_core.ids import BoardId, GroupId
 from mission_core.tasks.overviews import BoardPart, GroupView, Order, group_view, siblings_view
 from mission_core.tasks.queries import TaskRow
+from mission_core.values import Page
 from mission_http.boards.access import MIXED, USER, path_id
 from mission_http.boards.agent_payloads import AgentRead
 from mission_http.boards.cards import Cards, Look
 from mission_http.boards.groups import GROUP, BoardGroupRead, group_from
 from mission_http.boards.intents import told
+from mission_http.boards.memory import BoardMemoryRead, board_memory_from
 from mission_http.boards.payloads import BoardRead, TagRef, TaskRead
 from mission_http.boards.wire import (
     BEHIND,
@@ -42,6 +45,8 @@ from mission_http.platform.shapes import Range
 
 ORDER: Final = tuple(BEHIND[shown] for shown in ("in_progress", "review", "inbox", "done"))
 """In which order the statuses of a summary come; what is done comes last."""
+LATEST: Final = Page(limit=200)
+"""How much of a board's chat comes with it."""
 
 
 @frozen(kw_only=True)
@@ -56,7 +61,7 @@ class BoardSnapshot:
     tasks: list[TaskCardRead]
     agents: list[AgentRead]
     approvals: list[dict[str, Any]]
-    chat_messages: list[dict[str, Any]]
+    chat_messages: list[BoardMemoryRead]
     pending_approvals_count: int = 0
 
 
@@ -110,19 +115,22 @@ def snapshots_through(cards: Cards) -> Handler:
 
     async def get_board_snapshot(request: Request) -> Response:
         """
-        Read a board with all its tasks and agents.
+        Read a board with all its tasks and agents, and the latest of its chat, the oldest first.
         """
         board, principal, ports = BoardId(path_id(request, "board_id")), principal_of(request), ports_of(request)
         look = Look(cards)
         view = await ports.reads.overviews.board(principal, board, look.known)
         agent_from = agents_of(principal.organization, at=ports.clock.now())
+        chat = await ports.reads.rows.page(
+            principal, BOARD_MEMORY, LATEST, newest=True, board=board, chat=True
+        )
         return json_of(
             {
                 "board": board_from(view.board),
                 "tasks": look.all_of(view),
                 "agents": [agent_from(row) for row in view.agents],
                 "approvals": [],
-                "chat_messages": [],
+                "chat_messages": [board_memory_from(entry) for entry in reversed(chat.rows)],
                 "pending_approvals_count": 0,
             }
         )

@@ -1,0 +1,308 @@
+"""
+What boards and groups of boards are to remember: their memory, some of which is chat.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from attrs import evolve, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.boards.groups import GROUPS, GroupNotFound
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.conversations.entries import (
+    BOARD_MEMORY,
+    GROUP_MEMORY,
+    LONGEST_ENTRY,
+    LONGEST_SOURCE,
+    LONGEST_TAG,
+    MOST_TAGS,
+    BoardEntry,
+    GroupEntry,
+)
+from mission_core.conversations.use_cases import (
+    BoardStandsAlone,
+    GroupOf,
+    WriteBoardEntry,
+    WriteGroupEntry,
+    group_entries_of,
+    write_board_entry,
+    write_group_entry,
+)
+from mission_core.ids import GroupId
+from mission_core.ports import Ports
+from mission_http.boards.access import AGENT, MIXED, USER, Place, path_id, there
+from mission_http.boards.answers import page_from, wanted_page
+from mission_http.boards.groups import GROUP, group_in
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, stripped
+from mission_http.boards.wire import naive
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.shapes import Length, Rule
+
+Words = Annotated[str, Rule(stripped), Length(1, LONGEST_ENTRY)]
+Tags = Annotated[tuple[Annotated[str, Length(0, LONGEST_TAG)], ...] | None, Length(0, MOST_TAGS)]
+Source = Annotated[str | None, Length(0, LONGEST_SOURCE)]
+
+
+@frozen(kw_only=True)
+class MemoryQuery(NumberedQuery):
+    is_chat: bool | None = None
+
+    @property
+    def wanted(self) -> dict[str, bool]:
+        """
+        What the entries must be.
+        """
+        return {} if self.is_chat is None else {"chat": self.is_chat}
+
+
+@frozen(kw_only=True)
+class BoardMemoryRead:
+    id: UUID
+    board_id: UUID
+    content: str
+    tags: list[str] | None = None
+    source: str | None = None
+    is_chat: bool = False
+    created_at: datetime
+    number: int
+
+
+@frozen(kw_only=True)
+class BoardMemoryCreate:
+    content: Words
+    tags: Tags = None
+    source: Source = None
+
+
+@frozen(kw_only=True)
+class BoardGroupMemoryRead:
+    id: UUID
+    board_group_id: UUID
+    content: str
+    tags: list[str] | None = None
+    source: str | None = None
+    is_chat: bool = False
+    created_at: datetime
+    number: int
+
+
+@frozen(kw_only=True)
+class BoardGroupMemoryCreate:
+    content: Words
+    tags: Tags = None
+    source: Source = None
+
+
+async def list_board_memory(request: Request) -> Response:
+    """
+    List what a board is to remember, the newest first.
+
+    With `is_chat` only its chat, or only the rest.
+    """
+    async with Place.of(request) as place:
+        query = query_of(request, MemoryQuery)
+        await place.check()
+        reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
+        listed = await reads.rows.page(
+            principal, BOARD_MEMORY, page, newest=True, board=place.board, **query.wanted
+        )
+    return page_from(listed, query, board_memory_from)
+
+
+async def create_board_memory(request: Request) -> Response:
+    """
+    Tell a board what to remember; with the tag `chat` it is chat.
+
+    Chat comes from whoever sends it, unless `source` says otherwise. No live gateway is there to pass it on: whoever
+    it is for reads it here.
+    """
+    async with Place.of(request) as place:
+        body = await body_of(request, BoardMemoryCreate)
+        command = WriteBoardEntry(board=place.board, content=body.content, tags=body.tags, source=body.source)
+        entry = await once(request, write_board_entry, command, _board_entry_again)
+    return json_of(board_memory_from(entry))
+
+
+async def list_board_group_memory(request: Request) -> Response:
+    """
+    List what the boards of a group are to remember, the newest first.
+
+    With `is_chat` only its chat, or only the rest.
+    """
+    id = GroupId(path_id(request, "group_id"))
+    async with there(request, GROUPS, id):
+        query = query_of(request, MemoryQuery)
+        await group_in(request)
+        reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
+        listed = await reads.rows.page(principal, GROUP_MEMORY, page, newest=True, group=id, **query.wanted)
+    return page_from(listed, query, group_memory_from)
+
+
+async def create_board_group_memory(request: Request) -> Response:
+    """
+    Tell the boards of a group what to remember; with the tag `chat` it is chat.
+
+    What speaks to others (chat, the tag `broadcast`, or `@all`) comes from whoever sends it, unless `source` says
+    otherwise.
+    """
+    id = GroupId(path_id(request, "group_id"))
+    async with there(request, GROUPS, id):
+        return await _told_to(request, id)
+
+
+async def list_board_group_memory_for_board(request: Request) -> Response:
+    """
+    List what the boards of a board's group are to remember, the newest first.
+
+    It is empty where the board is in no group. With `is_chat` only its chat, or only the rest.
+    """
+    async with Place.of(request) as place:
+        query = query_of(request, MemoryQuery)
+        listed = await group_entries_of(
+            ports_of(request), principal_of(request), place.board, wanted_page(query), chat=query.is_chat
+        )
+    return page_from(listed, query, group_memory_from)
+
+
+async def create_board_group_memory_for_board(request: Request) -> Response:
+    """
+    Tell the boards of a board's group what to remember; with the tag `chat` it is chat.
+
+    What speaks to others (chat, the tag `broadcast`, or `@all`) comes from whoever sends it, unless `source` says
+    otherwise.
+    """
+    async with Place.of(request) as place:
+        return await _told_to(request, GroupOf(place.board))
+
+
+async def _told_to(request: Request, group: GroupId | GroupOf) -> Response:
+    body = await body_of(request, BoardGroupMemoryCreate)
+    command = WriteGroupEntry(group=group, content=body.content, tags=body.tags, source=body.source)
+    return json_of(group_memory_from(await once(request, write_group_entry, command, _group_entry_again)))
+
+
+def board_memory_from(entry: BoardEntry) -> dict[str, Any]:
+    """
+    An entry as `BoardMemoryRead`.
+    """
+    return {"id": str(entry.id), "board_id": str(entry.board), **_said_in(entry)}
+
+
+def group_memory_from(entry: GroupEntry) -> dict[str, Any]:
+    """
+    An entry as `BoardGroupMemoryRead`.
+    """
+    return {"id": str(entry.id), "board_group_id": str(entry.group), **_said_in(entry)}
+
+
+def _said_in(entry: BoardEntry | GroupEntry) -> dict[str, Any]:
+    return {
+        "content": entry.content,
+        "tags": entry.tags,
+        "source": entry.source,
+        "is_chat": entry.chat,
+        "created_at": naive(entry.created_at),
+        "number": entry.number,
+    }
+
+
+async def _board_entry_again(ports: Ports, principal: Principal, entry: UUID) -> BoardEntry:
+    return await ports.reads.rows.get(principal, BOARD_MEMORY, entry)
+
+
+async def _group_entry_again(ports: Ports, principal: Principal, entry: UUID) -> GroupEntry:
+    return await ports.reads.rows.get(principal, GROUP_MEMORY, entry)
+
+
+MEMORY = "/boards/{board_id}/memory"
+TOGETHER = "/boards/{board_id}/group-memory"
+OPERATIONS = [
+    (
+        Endpoint(
+            "GET", MEMORY, list_board_memory, query=MemoryQuery, gives=LimitOffsetPage[BoardMemoryRead],
+            refuses=(BoardNotFound, BoardDenied),
+        ),
+        told(
+            "agent_board_memory_discovery",
+            ["You want to know what your board was told to remember, or what was said in its chat."],
+            unless=["You want to know what was said about one task: list its comments."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", MEMORY, create_board_memory, takes=BoardMemoryCreate, gives=BoardMemoryRead,
+            headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied),
+        ),
+        told(
+            "agent_board_memory_record",
+            ["You found or decided what everybody on the board should know from now on, or you answer in its chat."],
+            unless=["It is about one task only: comment on it."],
+            effects=["The entry is kept for as long as the board is; it cannot be changed or taken back."],
+        ),
+    ),
+]  # fmt: skip
+GROUP_OPERATIONS = [
+    (
+        Endpoint(
+            "GET", TOGETHER, list_board_group_memory_for_board, query=MemoryQuery,
+            gives=LimitOffsetPage[BoardGroupMemoryRead], refuses=(BoardNotFound, BoardDenied),
+        ),
+        told(
+            "agent_board_group_memory_discovery",
+            ["You want to know what the boards of your group were told to remember together."],
+            unless=["You want what concerns your own board only: read its memory."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", TOGETHER, create_board_group_memory_for_board, takes=BoardGroupMemoryCreate,
+            gives=BoardGroupMemoryRead, headers=(IDEMPOTENCY_KEY,),
+            refuses=(BoardNotFound, BoardDenied, BoardStandsAlone, GroupNotFound),
+        ),
+        told(
+            "agent_board_group_memory_record",
+            ["You have something to tell the agents of all boards of your group."],
+            unless=["It concerns your own board only: write to its memory."],
+            effects=["The entry is kept for as long as the group is; it cannot be changed or taken back."],
+        ),
+    ),
+]  # fmt: skip
+TAGGED = ("board-group-memory", "board-group-memory")
+"""Twice, as clients know it."""
+ENDPOINTS = [
+    *(evolve(endpoint, who=MIXED, tags=("board-memory",)) for endpoint, _ in OPERATIONS),
+    *(
+        evolve(endpoint, who=MIXED, tags=(*TAGGED, "agent-lead", "agent-worker"), extra=extra)
+        for endpoint, extra in GROUP_OPERATIONS
+    ),
+    Endpoint(
+        "GET", GROUP + "/memory", list_board_group_memory, query=MemoryQuery,
+        gives=LimitOffsetPage[BoardGroupMemoryRead], who=USER, tags=TAGGED, refuses=(GroupNotFound,),
+    ),
+    Endpoint(
+        "POST", GROUP + "/memory", create_board_group_memory, takes=BoardGroupMemoryCreate, gives=BoardGroupMemoryRead,
+        who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(GroupNotFound,),
+    ),
+]  # fmt: skip
+AGENT_ENDPOINTS = [
+    evolve(
+        endpoint,
+        path="/agent" + endpoint.path,
+        who=AGENT,
+        tags=("agent", "agent-lead", "agent-worker"),
+        extra=extra,
+    )
+    for endpoint, extra in OPERATIONS
+]
