@@ -517,3 +517,12 @@ def going_with(*entities: type) -> tuple[Kind[Any], ...]:
             if entity in kind.goes_with.values() and entity is not kind.entity:
                 going += [each for each in (*going_with(kind.entity), kind) if each not in going]
     return tuple(going)
+
+
+def forgetting(*entities: type) -> tuple[tuple[Kind[Any], str, type], ...]:
+    """
+    The kinds of plain rows that forget one of these entities, each with the field that names it.
+    """
+    return tuple(
+        (kind, name, entity) for kind in KINDS for name, entity in kind.forgets.items() if entity in entities
+    )

@@ -65,6 +65,7 @@ class Kind(Generic[P]):
             them is None share nothing.
         found_by: Fields by which rows are found.
         goes_with: Fields that hold the id of another entity, with whose removal the row goes.
+        forgets: Fields that hold the id of another entity, and nothing once that is removed.
         carried: Whether tasks carry its rows by id. A task that takes one up relies on it.
         in_use: The refusal of removing a row that a task carries; without one, tasks drop it.
         shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`): a unit of any
@@ -77,6 +78,7 @@ class Kind(Generic[P]):
     unique: Mapping[tuple[str, ...], type[Conflict]] = field(factory=dict)
     found_by: tuple[tuple[str, ...], ...] = ()
     goes_with: Mapping[str, type] = field(factory=dict)
+    forgets: Mapping[str, type] = field(factory=dict)
     carried: bool = False
     in_use: type[Conflict] | None = None
     shared: bool = False

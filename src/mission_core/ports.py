@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.accounts.model import Organization, Principal
-    from mission_core.accounts.ports import ApiKeys, Credentials, Passwords, Secrets
+    from mission_core.accounts.ports import ApiKeys, Credentials, Passwords, Secrets, Vault
     from mission_core.accounts.queries import MemberReads
     from mission_core.agents.ports import Agents
     from mission_core.agents.queries import AgentReads
@@ -307,6 +307,7 @@ class Ports:
     ids: IdFactory
     secrets: Secrets
     passwords: Passwords
+    vault: Vault
 
 
 async def perform(

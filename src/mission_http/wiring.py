@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.passwords import Argon2Passwords
+from mission_adapters.sealing import AesVault
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.store import SqlStore
@@ -117,6 +118,7 @@ async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
             ids=TimeOrderedIds(),
             secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
             passwords=Argon2Passwords.strong(),
+            vault=AesVault(derived_key(settings.auth_secret, "vault")),
         )
 
 

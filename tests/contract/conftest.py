@@ -13,6 +13,7 @@ from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.memory import MemoryStore
 from mission_adapters.passwords import Argon2Passwords
+from mission_adapters.sealing import AesVault
 from mission_adapters.signing import HmacSecrets
 from mission_core.accounts.model import AgentPrincipal, Role, System
 from mission_core.agents.founding import found_organization
@@ -82,7 +83,9 @@ def ports(store: Any, clock: ManualClock) -> Ports:
         numbers=store.numbers,
         clock=clock,
         ids=TimeOrderedIds(),
-        secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick(),
+        secrets=HmacSecrets.seeded(7),
+        passwords=Argon2Passwords.quick(),
+        vault=AesVault(bytes(32)),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.memory.vault import MemoryVault
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.store import SqlStore
@@ -30,6 +31,7 @@ async def world(fresh_postgres: str) -> AsyncIterator[World]:
         ports = Ports(
             unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
             clock=clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick(),
+            vault=MemoryVault(),
         )  # fmt: skip
         yield await a_world(ports, clock)
 

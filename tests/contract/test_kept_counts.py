@@ -16,6 +16,7 @@ from sqlalchemy import LargeBinary, update
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.memory.vault import MemoryVault
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql import migrations
@@ -170,6 +171,7 @@ async def gathered(store: SqlStore) -> Crowd:
     ports = Ports(
         unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
         clock=store.clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(1), passwords=Argon2Passwords.quick(),
+        vault=MemoryVault(),
     )  # fmt: skip
     me = System(organization=(await found_organization(ports, slug="default")).id)
     return Crowd(ports, me, (await create_board(ports, me, CreateBoard(name="Crowded", gates=OPEN))).id)

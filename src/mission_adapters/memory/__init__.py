@@ -12,6 +12,7 @@ from attrs import evolve
 from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.memory.store import MemoryStore
+from mission_adapters.memory.vault import MemoryVault
 from mission_adapters.passwords import ScryptPasswords
 from mission_adapters.signing import HmacSecrets
 from mission_core.ports import Ports
@@ -35,5 +36,6 @@ def memory_ports(**overrides: Any) -> Ports:
         ids=TimeOrderedIds(),
         secrets=HmacSecrets(os.urandom(32)),
         passwords=ScryptPasswords(),
+        vault=MemoryVault(),
     )
     return evolve(own, **overrides)

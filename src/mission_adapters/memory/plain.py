@@ -40,7 +40,8 @@ class PlainTable(Table[P]):
         self.by_number = Unique[P](numbered, Conflict)
         if self.has_number:
             uniques.append(self.by_number)
-        found_by = dict.fromkeys([(), *kind.found_by, *kind.unique, *((name,) for name in kind.goes_with)])
+        others = ((name,) for name in (*kind.goes_with, *kind.forgets))
+        found_by = dict.fromkeys([(), *kind.found_by, *kind.unique, *others])
         self.groups = {frozenset(fields): Groups[P](_keys_of(fields)) for fields in found_by}
         super().__init__(kind.name, journal, tuple(uniques), tuple(self.groups.values()))
 
@@ -80,9 +81,9 @@ class PlainTable(Table[P]):
         """
         return self.groups[frozenset(equal)].count((organization, *(equal[name] for name in sorted(equal))))
 
-    def going_with(self, field: str, gone: Any) -> list[P]:
+    def naming(self, field: str, gone: Any) -> list[P]:
         """
-        The rows that go with a removed entity.
+        The rows that name a removed entity in this field.
         """
         return list(self.each(self.groups[frozenset((field,))].of((gone.organization, gone.id))))
 

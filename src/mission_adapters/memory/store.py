@@ -220,8 +220,11 @@ class MemoryStore:
                 self.keys.drop(key)
         for kind, table in self.plain.items():
             for name in (name for name, entity in kind.goes_with.items() if entity is type(row)):
-                for going in table.going_with(name, row):
+                for going in table.naming(name, row):
                     self.remove(going)
+            for name in (name for name, entity in kind.forgets.items() if entity is type(row)):
+                for left in table.naming(name, row):
+                    table.put(evolve(left, **{name: None}, version=left.version + 1))
         own = KIND_OF.get(type(row))
         if own is not None and own.in_use is not None and self.tasks.carrying.count(row.id):
             raise own.in_use

@@ -20,7 +20,7 @@ from mission_adapters.sql.deciding import Done, offer
 from mission_adapters.sql.loads import TASK, a_task
 from mission_adapters.sql.mapping import id_from
 from mission_adapters.sql.parts import Change, Part
-from mission_adapters.sql.plain import SHELVES, going
+from mission_adapters.sql.plain import SHELVES, forgotten_in, going
 from mission_adapters.sql.pulses import added_up
 from mission_adapters.sql.rows import lock_row
 from mission_adapters.sql.session import Steps
@@ -38,7 +38,7 @@ from mission_adapters.sql.tables import (
     tasks,
 )
 from mission_adapters.sql.tallies import COUNTED
-from mission_adapters.unit import DissolveOf, going_with
+from mission_adapters.unit import DissolveOf, forgetting, going_with
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.ids import TaskId
@@ -57,6 +57,7 @@ _at: Final = value("dissolved_at", int)
 _owner: Final = value("owner")
 _agents: Final = select(agents.c.id).where(agents.c.board == _board)
 _tasks: Final = select(tasks.c.id).where(tasks.c.board == _board)
+_ids: Final[dict[type, Any]] = {Board: _board, Agent: _agents, Task: _tasks}
 
 
 def _held(found: Select[Any], column: Any) -> Statement:
@@ -147,6 +148,8 @@ def dissolve(dialect: str, wish: DissolveOf, done: Done) -> Steps[None]:
         removed, changes = (Board,), HAND_OVERS
     for kind in going_with(*removed):
         yield _with_board(kind, *removed).count(dialect, **given)
+    for kind, name, entity in forgetting(*removed):
+        yield _forgotten(kind, name, entity).count(dialect, **given)
     for change in (*changes, *LAST):
         yield change.count(dialect, **given)
     done.parts += _under_the_head(dialect, handed_over=heir is not None, given=given)
@@ -178,8 +181,12 @@ def _bereaved(
 
 @shaped
 def _with_board(kind: Kind[Any], *entities: type) -> Executable:
-    ids: dict[type, Any] = {Board: _board, Agent: _agents, Task: _tasks}
-    return delete(SHELVES[kind].table).where(going(kind, {entity: ids[entity] for entity in entities}))
+    return delete(SHELVES[kind].table).where(going(kind, {entity: _ids[entity] for entity in entities}))
+
+
+@shaped
+def _forgotten(kind: Kind[Any], name: str, entity: type) -> Executable:
+    return forgotten_in(kind, name, _ids[entity])
 
 
 def _under_the_head(dialect: str, *, handed_over: bool, given: dict[str, Any]) -> Iterable[Part]:

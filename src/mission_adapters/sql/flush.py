@@ -25,7 +25,7 @@ from mission_adapters.sql.once import settle_key, take_key
 from mission_adapters.sql.operations import operate
 from mission_adapters.sql.parts import done_in_turn, done_together
 from mission_adapters.sql.plain import TAKEN as TAKEN_PLAIN
-from mission_adapters.sql.plain import drop_with
+from mission_adapters.sql.plain import drop_with, forget
 from mission_adapters.sql.pulses import pulsed
 from mission_adapters.sql.queue import requeued
 from mission_adapters.sql.renaming import rename_queue, rename_work
@@ -34,7 +34,7 @@ from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, tasks
 from mission_adapters.sql.tallies import tallied
-from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write, going_with
+from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write, forgetting, going_with
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.boards.model import HandleTaken, PrefixTaken
@@ -216,6 +216,8 @@ def _place_of(write: Write) -> tuple[int, UUID]:
 def _remove(dialect: str, row: Any) -> Steps[None]:
     for kind in going_with(type(row)):
         yield drop_with(kind, type(row)).count(dialect, owner=row.organization.bytes, key=row.id.bytes)
+    for kind, name, _ in forgetting(type(row)):
+        yield forget(kind, name).count(dialect, owner=row.organization.bytes, key=row.id.bytes)
     if isinstance(row, Agent):
         yield DELETE_KEYS.count(dialect, agent=row.id.bytes)
     if isinstance(row, Task):

@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    update,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -144,8 +145,8 @@ def _shelf(kind: Kind[Any]) -> Shelf:
     unique: list[UniqueConstraint] = [UniqueConstraint("organization", *names) for names in kind.unique]
     if "number" in spellings:
         unique.append(UniqueConstraint("organization", "number"))
-    # Whatever goes with another entity is looked for by it when that is removed.
-    found_by = dict.fromkeys([*kind.found_by, *((name,) for name in kind.goes_with)])
+    # Whatever goes with another entity, or forgets it, is looked for by it when that is removed.
+    found_by = dict.fromkeys([*kind.found_by, *((name,) for name in (*kind.goes_with, *kind.forgets))])
     last = "number" if "number" in spellings else "id"
     indexes = [Index(None, "organization", *names, last) for names in found_by]
     return Shelf(kind, table(kind.name, *columns, *unique, *indexes), spellings, trusted(kind.entity))
@@ -227,6 +228,30 @@ def drop_with(kind: Kind[Any], entity: type) -> Executable:
     Remove the rows of a kind that go with an entity.
     """
     return delete(SHELVES[kind].table).where(going(kind, {entity: value("key")}))
+
+
+def forgotten_in(kind: Kind[Any], name: str, gone: Any) -> Executable:
+    """
+    Empty a field of the rows of a kind where it names what is removed: *gone* is its id, or the select of the ids.
+    """
+    shelf = SHELVES[kind].table
+    column = shelf.c[name]
+    forgotten: Executable = (
+        update(shelf)
+        .where(
+            shelf.c.organization == value("owner"), column.in_(gone) if isinstance(gone, Select) else column == gone
+        )
+        .values({name: None, "version": shelf.c.version + 1})
+    )
+    return forgotten
+
+
+@shaped
+def forget(kind: Kind[Any], name: str) -> Executable:
+    """
+    Empty a field of the rows of a kind where it names an entity.
+    """
+    return forgotten_in(kind, name, value("key"))
 
 
 def _where(found: Any, shelf: Table, filters: Iterable[tuple[str, bool]]) -> Any:

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from mission_core.errors import Exhausted
+
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import ApiKey, MemberPrincipal, Organization, Principal
@@ -158,4 +161,32 @@ class Secrets(Protocol):
     def run_of(self, lease: str) -> RunId | None:
         """
         The run a lease was made for, if it is one of ours. The fence must still be compared by `lease`.
+        """
+
+
+class SealBroken(Exhausted):
+    """
+    What was sealed cannot be opened: it was sealed under another key, or for something else, or is damaged.
+    """
+
+    def __str__(self) -> str:
+        return "a secret was kept under another key than this server has; set it anew"
+
+
+class Vault(Protocol):
+    """
+    Seals secrets that must be used again, so that whoever reads a store learns none.
+    """
+
+    def seal(self, secret: str, *, about: UUID) -> bytes:
+        """
+        The secret, to be kept with what it is *about*. The same secret is sealed otherwise each time.
+        """
+
+    def open(self, sealed: bytes, *, about: UUID) -> str:
+        """
+        The secret that was sealed.
+
+        Raises:
+            SealBroken: If it cannot be opened, or was sealed for something else.
         """

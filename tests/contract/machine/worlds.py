@@ -12,6 +12,7 @@ from attrs import define, field
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import CountingIds
 from mission_adapters.memory import memory_ports
+from mission_adapters.memory.vault import MemoryVault
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
 from mission_core.ports import Ports
@@ -71,5 +72,5 @@ class World:
         )  # fmt: skip
 
     def _common(self) -> dict[str, Any]:
-        passwords = Argon2Passwords.quick()
-        return {"clock": ManualClock(), "ids": CountingIds(), "secrets": self.secrets, "passwords": passwords}
+        common = {"clock": ManualClock(), "ids": CountingIds(), "secrets": self.secrets}
+        return common | {"passwords": Argon2Passwords.quick(), "vault": MemoryVault()}

@@ -1,0 +1,57 @@
+"""
+Secrets sealed by AES-256-GCM, for stores that others may come to read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mission_core.accounts.ports import SealBroken
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+KEY_LENGTH: Final = 32
+NONCE_LENGTH: Final = 12
+FORM: Final = b"\x01"
+"""What the first byte says: that the nonce follows, and then the text with its tag."""
+
+
+def _long_enough(instance: object, attribute: object, value: bytes) -> None:
+    if len(value) != KEY_LENGTH:
+        raise ValueError(f"a key to seal with has {KEY_LENGTH} bytes, not {len(value)}")
+
+
+@frozen
+class AesVault:
+    """
+    Seals under a key of 32 bytes. What a secret is about is authenticated with it, so none can be moved to another row.
+    """
+
+    key: bytes = field(repr=False, validator=_long_enough)
+    random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+
+    def seal(self, secret: str, *, about: UUID) -> bytes:
+        """
+        The secret under a nonce of its own.
+        """
+        nonce = self.random(NONCE_LENGTH)
+        return FORM + nonce + AESGCM(self.key).encrypt(nonce, secret.encode(), FORM + about.bytes)
+
+    def open(self, sealed: bytes, *, about: UUID) -> str:
+        """
+        The secret, if it was sealed under this key and about this.
+        """
+        form, nonce, text = sealed[:1], sealed[1 : 1 + NONCE_LENGTH], sealed[1 + NONCE_LENGTH :]
+        if form != FORM or len(nonce) != NONCE_LENGTH:
+            raise SealBroken
+        try:
+            return AESGCM(self.key).decrypt(nonce, text, FORM + about.bytes).decode()
+        except InvalidTag:
+            raise SealBroken from None
