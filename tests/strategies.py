@@ -17,6 +17,8 @@ from mission_core.accounts.users import Provider, User
 from mission_core.agents.connections import Connection, ConnectionClosed, ConnectionOpened
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.agents.onboarding import Onboarding, Stage
+from mission_core.automation.board_webhooks import BoardWebhook
+from mission_core.automation.payloads import WebhookPayload
 from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
 from mission_core.boards.grants import Grant
 from mission_core.boards.groups import BoardGroup, GroupCreated, GroupDeleted, GroupUpdated
@@ -570,10 +572,36 @@ def group_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Group
     return st.builds(GroupEntry, **(own | fixed))
 
 
+def board_webhooks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardWebhook]:
+    """
+    Webhooks that could exist; no vault opens their secrets.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "board": ids, "agent": maybe(ids),
+        "description": texts(least=1), "enabled": st.booleans(), "secret": maybe(st.binary(min_size=1, max_size=60)),
+        "signature_header": maybe(st.sampled_from(["X-Signature", "x-hub-signature-256", "~"])),
+        "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(BoardWebhook, **(own | fixed))
+
+
+def webhook_payloads(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[WebhookPayload]:
+    """
+    Payloads that could have come in.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "board": ids, "webhook": ids,
+        "payload": json_values.map(canonical), "headers": maybe(json_objects), "source_ip": maybe(texts(most=40)),
+        "content_type": maybe(texts(most=40)), "received_at": moments,
+    }  # fmt: skip
+    return st.builds(WebhookPayload, **(own | fixed))
+
+
 plain = {
     User: users, Member: members, Grant: grants, Session: sessions, ServerKey: server_keys,
     Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
     Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
-    BoardEntry: board_entries, GroupEntry: group_entries,
+    BoardEntry: board_entries, GroupEntry: group_entries, BoardWebhook: board_webhooks,
+    WebhookPayload: webhook_payloads,
 }  # fmt: skip
 """The strategies of plain rows, by their class."""

@@ -13,6 +13,8 @@ from mission_core.accounts.settings import SETTINGS
 from mission_core.accounts.users import USERS
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.onboarding import ONBOARDINGS
+from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
+from mission_core.automation.payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.grants import GRANTS
 from mission_core.boards.groups import GROUPS
@@ -25,7 +27,7 @@ from mission_core.tasks.comments import COMMENTS
 KINDS: Final[tuple[Kind[Any], ...]] = (
     USERS, MEMBERS, GRANTS, SESSIONS, SERVER_KEYS, SETTINGS, CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS,
     CONNECTIONS, COMMENTS,
-    BOARD_MEMORY, GROUP_MEMORY,
+    BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
 """In the order in which flushes lock their rows."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import MemberPrincipal, Organization, Principal
     from mission_core.accounts.ports import Credentials
-    from mission_core.ids import OrganizationId, UserId
+    from mission_core.ids import BoardId, OrganizationId, UserId
     from mission_http.settings import Settings
 
 
@@ -75,6 +75,9 @@ class KnownKeys:
 
     async def found(self, organization: Organization) -> Organization:
         return await self.credentials.found(organization)
+
+    async def organization_of(self, board: BoardId) -> OrganizationId | None:
+        return await self.credentials.organization_of(board)
 
     async def organizations(self) -> list[OrganizationId]:
         return await self.credentials.organizations()

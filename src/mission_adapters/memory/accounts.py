@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
+    from mission_adapters.memory.boards import BoardTable
     from mission_adapters.memory.plain import PlainTable
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.ids import (
         AgentId,
         ApiKeyId,
         ApiKeyNumber,
+        BoardId,
         OrganizationId,
         SessionId,
         UserId,
@@ -96,6 +98,7 @@ class MemoryCredentials:
     keys: KeyTable
     agents: AgentTable
     plain: dict[Kind[Any], PlainTable[Any]]
+    boards: BoardTable
     by_slug: dict[str, Organization] = field(factory=dict)
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
@@ -191,6 +194,13 @@ class MemoryCredentials:
         Keep the organization if its slug is free; the answer is the one that is kept.
         """
         return self.by_slug.setdefault(organization.slug, organization)
+
+    async def organization_of(self, board: BoardId) -> OrganizationId | None:
+        """
+        The organization that a board belongs to, if there is such a board.
+        """
+        found = self.boards.rows.get(board)
+        return found.organization if found else None
 
     async def organizations(self) -> list[OrganizationId]:
         """

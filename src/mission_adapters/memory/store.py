@@ -102,7 +102,7 @@ class MemoryStore:
         }  # fmt: skip
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
-        self.credentials = MemoryCredentials(keys, agents, self.plain)
+        self.credentials = MemoryCredentials(keys, agents, self.plain, boards)
         board_reads = MemoryBoardReads(boards, tasks, self.numbers)
         task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.plain)
         self.reads = MemoryReads(

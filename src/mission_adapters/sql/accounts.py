@@ -17,7 +17,7 @@ from mission_adapters.sql.members import acting_as, signed_in
 from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_adapters.sql.statements import Statement, value
-from mission_adapters.sql.tables import agents, api_keys, organizations
+from mission_adapters.sql.tables import agents, api_keys, boards, organizations
 from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.model import SERVER, AgentPrincipal, Organization, Principal, role_from
 from mission_core.accounts.server_keys import SERVER_KEYS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import MemberPrincipal
-    from mission_core.ids import OrganizationId, UserId
+    from mission_core.ids import BoardId, OrganizationId, UserId
 
 make_principal = trusted(AgentPrincipal)
 
@@ -87,6 +87,7 @@ MEMBERSHIPS: Final = Statement(
 )
 BY_ID: Final = Statement(select(*organizations.c).where(organizations.c.id == value("organization")))
 BY_SLUG: Final = Statement(select(*organizations.c).where(organizations.c.slug == value("slug", str)))
+OWNER: Final = Statement(select(boards.c.organization).where(boards.c.id == value("board")))
 ALL: Final = Statement(select(organizations.c.id).order_by(organizations.c.number))
 FOUND: Final = {
     dialect: Statement(dialects.insert(organizations).on_conflict_do_nothing(index_elements=["slug"]))
@@ -171,6 +172,13 @@ class SqlCredentials:
             return rows
 
         return _organization_from((await self.session.write(steps))[0])
+
+    async def organization_of(self, board: BoardId) -> OrganizationId | None:
+        """
+        The organization that a board belongs to, if there is such a board.
+        """
+        rows = await self._rows(OWNER(self.session.dialect, board=board.bytes))
+        return id_from(rows[0][0]) if rows else None
 
     async def organizations(self) -> list[OrganizationId]:
         """

@@ -23,6 +23,7 @@ from sqlalchemy import (
     and_,
     delete,
     func,
+    null,
     or_,
     select,
     update,
@@ -241,7 +242,7 @@ def forgotten_in(kind: Kind[Any], name: str, gone: Any) -> Executable:
         .where(
             shelf.c.organization == value("owner"), column.in_(gone) if isinstance(gone, Select) else column == gone
         )
-        .values({name: None, "version": shelf.c.version + 1})
+        .values({name: null(), "version": shelf.c.version + 1})
     )
     return forgotten
 
@@ -256,9 +257,9 @@ def forget(kind: Kind[Any], name: str) -> Executable:
 
 def _where(found: Any, shelf: Table, filters: Iterable[tuple[str, bool]]) -> Any:
     found = found.where(shelf.c.organization == value("organization"))
-    for name, null in filters:
+    for name, empty in filters:
         column = shelf.c[name]
-        found = found.where(column.is_(None) if null else column == value(name, column.type.python_type))
+        found = found.where(column.is_(None) if empty else column == value(name, column.type.python_type))
     return found
 
 

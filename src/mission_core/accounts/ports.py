@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import ApiKey, MemberPrincipal, Organization, Principal
-    from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, InviteId, OrganizationId, RunId, UserId
+    from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, InviteId, OrganizationId, RunId, UserId
 
 
 class ApiKeys(Protocol):
@@ -93,6 +93,11 @@ class Credentials(Protocol):
     async def found(self, organization: Organization) -> Organization:
         """
         Keep the organization if its slug is free; the answer is the one that is kept.
+        """
+
+    async def organization_of(self, board: BoardId) -> OrganizationId | None:
+        """
+        The organization that a board belongs to, if there is such a board; for what comes in without a credential.
         """
 
     async def organizations(self) -> list[OrganizationId]:

@@ -1,0 +1,3 @@
+"""
+What happens by itself when something comes in from outside.
+"""

@@ -1,0 +1,344 @@
+"""
+Webhooks of a board: addresses where others hand in what happened elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import Attribute, asdict, evolve, field, frozen
+from attrs.validators import optional
+
+from mission_core.accounts.model import Principal, Role, require, require_no_agent
+from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.boards.model import Board, BoardDenied
+from mission_core.errors import Denied, Invalid, InvalidField, NotFound, VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
+from mission_core.kinds import Kind
+from mission_core.values import ABSENT, Absent, aware, checked_text, text
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+LONGEST_DESCRIPTION: Final = 20_000
+LONGEST_SECRET: Final = 1000
+HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+
+
+class WebhookNotFound(NotFound):
+    """
+    The board has no such webhook.
+    """
+
+    def __str__(self) -> str:
+        return "Webhook not found"
+
+
+class WebhookDisabled(Denied):
+    """
+    The webhook takes nothing for now.
+    """
+
+    def __str__(self) -> str:
+        return "Webhook is disabled."
+
+
+class WebhookAgentElsewhere(Invalid):
+    """
+    What comes in can only be for an agent of the webhook's own board.
+    """
+
+    def __str__(self) -> str:
+        return "agent_id must reference an agent on this board."
+
+
+def header_name_from(words: str) -> str | None:
+    """
+    The name of a header, or nothing where the words are blank.
+
+    Raises:
+        InvalidField: If no header can be called so.
+    """
+    name = words.strip()
+    if name and not HEADER_NAME.fullmatch(name):
+        raise InvalidField("signature_header", "must be a valid HTTP header name (ASCII token characters only)", words)
+    return name or None
+
+
+def _header_name(instance: object, attribute: Attribute[Any], value: str) -> None:
+    if header_name_from(value) != value:
+        raise InvalidField(attribute.name, "must be the name of a header", value)
+
+
+@frozen(kw_only=True)
+class BoardWebhook:
+    """
+    A webhook of a board. *description* says what is to be done with what comes in, *agent* whose that is; without one
+    it is for the board's lead. Where there is a *secret*, which is sealed, what comes in must be signed with it, in
+    *signature_header* if that is named.
+    """
+
+    id: WebhookId
+    number: WebhookNumber
+    organization: OrganizationId
+    board: BoardId
+    agent: AgentId | None = None
+    description: str = field(validator=text(least=1, most=LONGEST_DESCRIPTION))
+    enabled: bool = True
+    secret: bytes | None = field(default=None, repr=False)
+    signature_header: str | None = field(default=None, validator=optional(_header_name))
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 0
+
+    def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardWebhook, WebhookUpdated] | None:
+        """
+        The webhook with these fields changed; nothing if they are so already.
+
+        Raises:
+            InvalidField: If a value cannot be kept.
+        """
+        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
+        if not changed:
+            return None
+        updated = WebhookUpdated(webhook=self.id, board=self.board, changed=changed, at=at)
+        return evolve(self, **changes, updated_at=at), updated
+
+    def check_enabled(self) -> None:
+        """
+        Raises:
+            WebhookDisabled: If it takes nothing for now.
+        """
+        if not self.enabled:
+            raise WebhookDisabled
+
+
+BOARD_WEBHOOKS: Final = Kind(
+    entity=BoardWebhook,
+    name="board_webhooks",
+    missing=WebhookNotFound,
+    found_by=(("board",),),
+    goes_with={"board": Board},
+    forgets={"agent": Agent},
+)
+
+
+@frozen(kw_only=True)
+class WebhookCreated(Fact):
+    """
+    A board got a webhook.
+    """
+
+    kind = "webhook.created"
+    about = "webhook"
+
+    webhook: WebhookId
+    board: BoardId
+    number: int
+
+
+@frozen(kw_only=True)
+class WebhookUpdated(Fact):
+    """
+    Fields of a webhook changed. The fact names them, and nothing of a secret.
+    """
+
+    kind = "webhook.updated"
+    about = "webhook"
+
+    webhook: WebhookId
+    board: BoardId
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class WebhookDeleted(Fact):
+    """
+    A webhook was removed, and with it all that came in by it.
+    """
+
+    kind = "webhook.deleted"
+    about = "webhook"
+
+    webhook: WebhookId
+    board: BoardId
+    number: int
+
+
+@frozen(kw_only=True)
+class CreateBoardWebhook:
+    """
+    Give a board a webhook. A blank secret or header is none.
+    """
+
+    board: BoardId
+    description: str
+    enabled: bool = True
+    agent: AgentId | None = None
+    secret: str | None = field(default=None, repr=False)
+    signature_header: str | None = None
+
+
+@frozen(kw_only=True)
+class UpdateBoardWebhook:
+    """
+    Change the named fields of a webhook of this board.
+    """
+
+    webhook: WebhookId
+    on: BoardId
+    expects: int | None = None
+    description: str | Absent = ABSENT
+    enabled: bool | Absent = ABSENT
+    agent: AgentId | Absent | None = ABSENT
+    secret: str | Absent | None = field(default=ABSENT, repr=False)
+    signature_header: str | Absent | None = ABSENT
+
+
+@frozen(kw_only=True)
+class DeleteBoardWebhook:
+    """
+    Remove a webhook of this board.
+    """
+
+    webhook: WebhookId
+    on: BoardId
+    expects: int | None = None
+
+
+async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBoardWebhook) -> BoardWebhook:
+    """
+    Give a board a webhook.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        InvalidField: If a value cannot be kept.
+        RoleTooLow: If the principal may not write, or is an agent.
+        WebhookAgentElsewhere: If the agent is not one of the board's.
+    """
+    require(principal, Role.OPERATOR)
+    require_no_agent(principal)
+    now, id = ports.clock.now(), WebhookId(ports.ids.new())
+    async with ports.unit(principal) as unit:
+        board = await unit.boards.get(cmd.board)
+        unit.rely_on(board)
+        await _check_agent(unit, cmd.agent, board.id)
+        (number,) = await ports.numbers.draw((principal.organization, "webhook"))
+        webhook = unit.rows(BOARD_WEBHOOKS).add(
+            BoardWebhook(
+                id=id,
+                number=WebhookNumber(number),
+                organization=principal.organization,
+                board=board.id,
+                agent=cmd.agent,
+                description=cmd.description.strip(),
+                enabled=cmd.enabled,
+                secret=_sealed(ports, cmd.secret, id),
+                signature_header=header_name_from(cmd.signature_header or ""),
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        unit.record(WebhookCreated(webhook=id, board=board.id, number=number, at=now))
+        unit.result(id)
+        await unit.commit()
+    return webhook
+
+
+async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBoardWebhook) -> BoardWebhook:
+    """
+    Change the named fields of a webhook. A change that changes nothing leaves no trace.
+
+    Raises:
+        InvalidField: If a value cannot be kept.
+        RoleTooLow: If the principal may not write, or is an agent.
+        VersionMismatch: If the caller expected another version.
+        WebhookAgentElsewhere: If the agent is not one of the board's.
+        WebhookNotFound: If the board has no such webhook.
+    """
+    require(principal, Role.OPERATOR)
+    require_no_agent(principal)
+    async with ports.unit(principal) as unit:
+        before = await _expected(unit, cmd)
+        edited = before.edit(await _changes(ports, unit, cmd, before), at=ports.clock.now())
+        if edited is None:
+            return before
+        webhook, updated = edited
+        webhook = unit.rows(BOARD_WEBHOOKS).save(webhook)
+        unit.record(updated)
+        unit.result(webhook.id)
+        await unit.commit()
+    return webhook
+
+
+async def delete_board_webhook(ports: Ports, principal: Principal, cmd: DeleteBoardWebhook) -> BoardWebhook:
+    """
+    Remove a webhook with all that came in by it. What the board was told of that, it remembers.
+
+    Raises:
+        RoleTooLow: If the principal may not write, or is an agent.
+        VersionMismatch: If the caller expected another version.
+        WebhookNotFound: If the board has no such webhook.
+    """
+    require(principal, Role.OPERATOR)
+    require_no_agent(principal)
+    async with ports.unit(principal) as unit:
+        webhook = await _expected(unit, cmd)
+        unit.rows(BOARD_WEBHOOKS).remove(webhook)
+        unit.record(
+            WebhookDeleted(webhook=webhook.id, board=webhook.board, number=webhook.number, at=ports.clock.now())
+        )
+        await unit.commit()
+    return webhook
+
+
+async def _expected(unit: UnitOfWork, cmd: UpdateBoardWebhook | DeleteBoardWebhook) -> BoardWebhook:
+    webhook = await unit.rows(BOARD_WEBHOOKS).get(cmd.webhook)
+    if webhook.board != cmd.on:
+        raise WebhookNotFound
+    if cmd.expects is not None and cmd.expects != webhook.version:
+        raise VersionMismatch(cmd.expects, webhook.version)
+    return webhook
+
+
+async def _changes(
+    ports: Ports, unit: UnitOfWork, cmd: UpdateBoardWebhook, before: BoardWebhook
+) -> dict[str, Any]:
+    given = asdict(cmd, recurse=False)
+    changes = {
+        name: given[name]
+        for name in ("description", "enabled", "agent", "secret", "signature_header")
+        if given[name] is not ABSENT
+    }
+    if "description" in changes:
+        changes["description"] = changes["description"].strip()
+    if "signature_header" in changes:
+        changes["signature_header"] = header_name_from(changes["signature_header"] or "")
+    if "secret" in changes:
+        changes["secret"] = _sealed(ports, changes["secret"], before.id)
+    if changes.get("agent") != before.agent:
+        await _check_agent(unit, changes.get("agent"), before.board)
+    return changes
+
+
+async def _check_agent(unit: UnitOfWork, agent: AgentId | None, board: BoardId) -> None:
+    if agent is None:
+        return
+    try:
+        found = await unit.agents.get(agent)
+    except (AgentNotFound, BoardDenied):
+        raise WebhookAgentElsewhere from None
+    if found.board != board:
+        raise WebhookAgentElsewhere
+    unit.rely_on(found)
+
+
+def _sealed(ports: Ports, secret: str | None, webhook: WebhookId) -> bytes | None:
+    plain = (secret or "").strip()
+    if not plain:
+        return None
+    return ports.vault.seal(checked_text("secret", plain, most=LONGEST_SECRET), about=webhook)
