@@ -38,6 +38,7 @@ PLACEHOLDERS: Final = frozenset(
     }
 )
 LEAST_LOCAL_TOKEN: Final = 50
+MEGABYTE: Final = 1024 * 1024
 GENERATED: Final = ".auto-generated"
 SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
 HSTS: Final = "max-age=63072000; includeSubDomains; preload"
@@ -45,6 +46,8 @@ T = TypeVar("T")
 
 
 WORKLOAD: Final = "MC_WORKLOAD_"
+WEBHOOK_LIMIT: Final = "WEBHOOK_MAX_PAYLOAD_BYTES"
+LARGEST_WEBHOOK_LIMIT: Final = 100 * MEGABYTE
 SUBSCRIBED: Final = "MC_SUBSCRIBED_PROVIDERS"
 SUBSCRIPTION: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_SUBSCRIPTION_TYPE")
 NO_SUBSCRIPTION: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
@@ -79,6 +82,8 @@ class Settings:
     workload: Thresholds = Thresholds()
     subscriptions: Mapping[str, Subscription] = field(factory=dict)
     """The plans that providers of models are paid by, by the provider's name."""
+    webhook_max_payload_bytes: int = MEGABYTE
+    """How much is taken in by a webhook at once."""
     given: frozenset[str] = frozenset()
     """The secrets that the environment gave; the others were generated."""
 
@@ -139,6 +144,7 @@ def settings_from(
         logs=Logs.of(env),
         workload=_workload(env),
         subscriptions=_subscriptions(env),
+        webhook_max_payload_bytes=_webhook_limit(env),
         given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
     )
 
@@ -302,6 +308,16 @@ def _number(variable: str, text: str) -> float:
         return int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError:
         raise SettingsError(f"{variable}: expected a number, and got {text!r}") from None
+
+
+def _webhook_limit(env: Mapping[str, str]) -> int:
+    text = env.get(WEBHOOK_LIMIT, "").strip() or str(MEGABYTE)
+    if not (re.fullmatch("[0-9]{1,12}", text) and 1 <= int(text) <= LARGEST_WEBHOOK_LIMIT):
+        raise SettingsError(
+            f"{WEBHOOK_LIMIT}: expected how many bytes a webhook takes at most, from 1 to {LARGEST_WEBHOOK_LIMIT}, "
+            f"and got {text!r}"
+        )
+    return int(text)
 
 
 def _subscriptions(env: Mapping[str, str]) -> dict[str, Subscription]:

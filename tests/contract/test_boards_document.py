@@ -65,6 +65,29 @@ OPERATIONS = {
     ("post", "/api/v1/boards/{board_id}/group-memory"): (
         "create_board_group_memory_for_board_api_v1_boards__board_id__group_memory_post"
     ),
+    ("get", "/api/v1/boards/{board_id}/webhooks"): "list_board_webhooks_api_v1_boards__board_id__webhooks_get",
+    ("post", "/api/v1/boards/{board_id}/webhooks"): "create_board_webhook_api_v1_boards__board_id__webhooks_post",
+    ("get", "/api/v1/boards/{board_id}/webhooks/{webhook_id}"): (
+        "get_board_webhook_api_v1_boards__board_id__webhooks__webhook_id__get"
+    ),
+    ("patch", "/api/v1/boards/{board_id}/webhooks/{webhook_id}"): (
+        "update_board_webhook_api_v1_boards__board_id__webhooks__webhook_id__patch"
+    ),
+    ("delete", "/api/v1/boards/{board_id}/webhooks/{webhook_id}"): (
+        "delete_board_webhook_api_v1_boards__board_id__webhooks__webhook_id__delete"
+    ),
+    ("post", "/api/v1/boards/{board_id}/webhooks/{webhook_id}"): (
+        "ingest_board_webhook_api_v1_boards__board_id__webhooks__webhook_id__post"
+    ),
+    ("get", "/api/v1/boards/{board_id}/webhooks/{webhook_id}/payloads"): (
+        "list_board_webhook_payloads_api_v1_boards__board_id__webhooks__webhook_id__payloads_get"
+    ),
+    ("get", "/api/v1/boards/{board_id}/webhooks/{webhook_id}/payloads/{payload_id}"): (
+        "get_board_webhook_payload_api_v1_boards__board_id__webhooks__webhook_id__payloads__payload_id__get"
+    ),
+    ("get", "/api/v1/agent/boards/{board_id}/webhooks/{webhook_id}/payloads/{payload_id}"): (
+        "get_webhook_payload_api_v1_agent_boards__board_id__webhooks__webhook_id__payloads__payload_id__get"
+    ),
     ("delete", "/api/v1/boards/{board_id}"): "delete_board_api_v1_boards__board_id__delete",
     ("get", "/api/v1/boards/{board_id}/snapshot"): "get_board_snapshot_api_v1_boards__board_id__snapshot_get",
     ("get", "/api/v1/boards/{board_id}/group-snapshot"): (
@@ -163,6 +186,9 @@ COMPONENTS = {
     "BoardSnapshot", "TaskCardRead", "BoardGroupSnapshot", "BoardGroupBoardSnapshot", "BoardGroupTaskSummary",
     "BoardGroupRead", "BoardGroupCreate", "BoardGroupUpdate", "BoardGroupHeartbeatApply",
     "BoardGroupHeartbeatApplyResult", "LimitOffsetPage_TypeVar_Customized_BoardGroupRead_",
+    "BoardWebhookRead", "BoardWebhookCreate", "BoardWebhookUpdate", "BoardWebhookPayloadRead",
+    "BoardWebhookIngestResponse", "LimitOffsetPage_TypeVar_Customized_BoardWebhookRead_",
+    "LimitOffsetPage_TypeVar_Customized_BoardWebhookPayloadRead_",
     "BoardMemoryRead", "BoardMemoryCreate", "LimitOffsetPage_TypeVar_Customized_BoardMemoryRead_",
     "BoardGroupMemoryRead", "BoardGroupMemoryCreate", "LimitOffsetPage_TypeVar_Customized_BoardGroupMemoryRead_",
     "AgentHeartbeat", "AgentHeartbeatCreate", "AgentUpdate",
@@ -261,6 +287,7 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("post", "/api/v1/agents/heartbeat"),
         ("post", "/api/v1/agents/{agent_id}/heartbeat"),
         ("post", "/api/v1/board-groups/{group_id}/heartbeat"),
+        ("post", "/api/v1/boards/{board_id}/webhooks/{webhook_id}"),
         ("get", "/api/v1/boards/{board_id}/memory"),
         ("post", "/api/v1/boards/{board_id}/memory"),
         ("get", "/api/v1/boards/{board_id}/group-memory"),
@@ -290,6 +317,21 @@ def test_path_parameters_are_spelled_as_clients_know_them(operations):
     schemas = {each["name"]: each["schema"] for each in parameters if each["in"] == "path"}
 
     assert {"board_id": {"type": "string"}, "task_id": {"type": "string", "format": "uuid"}} == schemas
+
+
+def test_webhooks_and_payloads_are_uuids_to_clients(operations):
+    payload = operations["get", "/api/v1/boards/{board_id}/webhooks/{webhook_id}/payloads/{payload_id}"]
+    schemas = {each["name"]: each["schema"] for each in payload["parameters"] if each["in"] == "path"}
+    uuid = {"type": "string", "format": "uuid"}
+
+    assert {"board_id": {"type": "string"}, "webhook_id": uuid, "payload_id": uuid} == schemas
+
+
+def test_what_is_sent_to_a_webhook_is_declared_by_nobody(operations):
+    ingest = operations["post", "/api/v1/boards/{board_id}/webhooks/{webhook_id}"]
+
+    assert "requestBody" not in ingest
+    assert {"202"} == {status for status in ingest["responses"] if status.startswith("2")}
 
 
 async def test_the_document_is_served_to_everybody(boards):

@@ -96,6 +96,8 @@ POLLS = {
     "fleet_getOpenApiSpec",
 }
 """What changes as it is read, or is about the machine."""
+OPEN = {"POST /api/v1/boards/{board_id}/webhooks/{webhook_id}"}
+"""What whoever has the whole address may send to, wherever they are from."""
 
 
 def lasting(answer: Answer) -> str:
@@ -148,6 +150,10 @@ async def planted_in(side: Everything) -> Planted:
     marked = {"content": TEXT, "tags": [NAME, "chat"], "source": TEXT}
     for place in (f"{on_board}/memory", f"{on_board}/group-memory"):
         await do("POST", place, marked)
+    webhook = await do("POST", f"{on_board}/webhooks", {"description": TEXT, "agent_id": made["id"]})
+    here.ids["webhook_id"] = webhook["id"]
+    came = await do("POST", webhook["endpoint_path"], {"x": TEXT})
+    here.ids["payload_id"] = came["payload_id"]
     await do("PATCH", "/api/v1/users/me", {"name": TEXT, "preferred_name": TEXT, "notes": TEXT})
     task = await do("POST", f"{on_board}/tasks", {"title": TEXT, "description": TEXT, "assigned_agent_id": made["id"]})
     here.ids["task_id"] = task["id"]
@@ -235,7 +241,8 @@ def tries(operation: Operation, asking: Everything, planted: Planted) -> Iterato
         return {name: f"x-{next(serial):06}" if value == "x" else value for name, value in given.items()}
 
     instead = planted.instead(operation)
-    for names in [[name] for name in instead] + ([list(instead)] if len(instead) > 1 else []):
+    together = [list(instead)] if len(instead) > 1 and named(operation) not in OPEN else []
+    for names in [[name] for name in instead] + together:
         words = [(instead[name], str(NOTHING) if instead[name].isdigit() else NOBODY) for name in names]
         yield Try(asking.path(operation, **{name: instead[name] for name in names}), own(), words)
     path = asking.path(operation)

@@ -28,6 +28,7 @@ from mission_http.boards.access import authenticate
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
 from mission_http.boards.snapshots import snapshot_endpoints
+from mission_http.boards.webhooks import webhook_endpoints
 from mission_http.boards.wire import CONVERTER, JsonObject
 from mission_http.platform.endpoints import Dialect, Manners, Paperwork
 from mission_http.settings import Settings
@@ -37,6 +38,8 @@ TAGS: Final = (
     "board-groups", "board-group-memory", "boards", "board-memory", "board-webhooks", "board-onboarding", "approvals",
     "tasks", "custom-fields", "tags", "users", "agent", "agent-lead", "agent-worker", "agent-main",
 )  # fmt: skip
+UUIDS: Final = ("task_id", "tag_id", "group_id", "webhook_id", "payload_id", custom_fields.KEY)
+"""The parameters of paths that clients know as UUIDs; others are texts to them."""
 UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
 
 
@@ -56,6 +59,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             *tasks.ENDPOINTS,
             *comments.ENDPOINTS,
             *memory.ENDPOINTS,
+            *webhook_endpoints(settings),
             *leases.ENDPOINTS,
             *tags.ENDPOINTS,
             *custom_fields.ENDPOINTS,
@@ -78,7 +82,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             tags=TAGS,
             schema_name=component_of,
             schemas={JsonObject: {"type": "object", "additionalProperties": True}},
-            path_schemas=dict.fromkeys(("task_id", "tag_id", "group_id", custom_fields.KEY), UUID_SCHEMA),
+            path_schemas=dict.fromkeys(UUIDS, UUID_SCHEMA),
             security_schemes={"HTTPBearer": {"type": "http", "scheme": "bearer"}},
             errors={409: BlockedTaskError, 422: HTTPValidationError},
             error=LLMErrorResponse,

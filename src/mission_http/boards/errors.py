@@ -16,6 +16,7 @@ from starlette.responses import Response
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.agents.model import TooManyAgents
 from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
+from mission_core.automation.board_webhooks import WebhookDisabled
 from mission_core.boards.custom_fields import FieldBoardsUnknown
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
@@ -149,6 +150,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     TooManyAgents: 409,
     GatewayUnreachable: 502,
     TooManyOrders: 409,
+    WebhookDisabled: 410,
 }
 BARE: Final = (
     Unauthorized, Forbidden, RoleTooLow, UserNotFound, AssigneeElsewhere, MethodRefused, OnboardingConfirmed,

@@ -25,16 +25,16 @@ _json_type: Final = re.compile(rb"application/(?:json|[^/]*\+json)")
 _decode: Final = msgspec.json.Decoder().decode
 
 
-async def raw_body_of(request: Request) -> bytes:
+async def raw_body_of(request: Request, *, limit: int | None = None) -> bytes:
     """
     The bytes of the body.
 
     Raises:
-        BodyTooLarge: As soon as more came, or was announced, than the dialect reads.
+        BodyTooLarge: As soon as more came, or was announced, than the *limit*, or else than the dialect reads.
     """
     exchange = exchange_of(request)
     if exchange.body is None:
-        exchange.body = await _read(request, dialect_of(request).manners.body_limit)
+        exchange.body = await _read(request, dialect_of(request).manners.body_limit if limit is None else limit)
     return exchange.body
 
 

@@ -58,6 +58,12 @@ def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
         ("MC_WORKLOAD_BUSY_RATIO_SHED", "0.5"),
         ("MC_WORKLOAD_ERROR_RATE_THROTTLE", "nan"),
         ("MC_WORKLOAD_RECENT_WINDOW_SECONDS", "7200"),
+        ("WEBHOOK_MAX_PAYLOAD_BYTES", "0"),
+        ("WEBHOOK_MAX_PAYLOAD_BYTES", "-1"),
+        ("WEBHOOK_MAX_PAYLOAD_BYTES", "1e6"),
+        ("WEBHOOK_MAX_PAYLOAD_BYTES", "1 MB"),
+        ("WEBHOOK_MAX_PAYLOAD_BYTES", "104857601"),
+        ("WEBHOOK_MAX_PAYLOAD_BYTES", "9" * 5000),
         ("MC_SOUL_TEMPLATES_DIR", "/there/is/no/such/directory"),
     ],
 )
@@ -81,6 +87,14 @@ def test_thresholds_of_the_workload_are_the_operators(tmp_path: Path) -> None:
     settings = settings_from(given, data_dir=tmp_path)
 
     assert Thresholds(queue_depth_shed=500, error_rate_shed=1) == settings.workload
+
+
+@pytest.mark.parametrize(("told", "expected"), [("", 1_048_576), (" 10 ", 10), ("104857600", 104_857_600)])
+def test_how_much_a_webhook_takes_is_the_operators(told: str, expected: int, tmp_path: Path) -> None:
+    """
+    A megabyte where nothing is said.
+    """
+    assert expected == settings_from({"WEBHOOK_MAX_PAYLOAD_BYTES": told}, data_dir=tmp_path).webhook_max_payload_bytes
 
 
 def test_subscriptions_are_told_by_their_providers(tmp_path: Path) -> None:

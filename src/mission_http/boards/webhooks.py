@@ -1,0 +1,409 @@
+"""
+Webhooks of a board, and what comes in by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from attrs import define, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.accounts.ports import SealBroken
+from mission_core.automation.board_webhooks import (
+    BOARD_WEBHOOKS,
+    LONGEST_DESCRIPTION,
+    LONGEST_SECRET,
+    BoardWebhook,
+    CreateBoardWebhook,
+    DeleteBoardWebhook,
+    UpdateBoardWebhook,
+    WebhookAgentElsewhere,
+    WebhookDisabled,
+    WebhookNotFound,
+    header_name_from,
+)
+from mission_core.automation.board_webhooks import create_board_webhook as make_webhook
+from mission_core.automation.board_webhooks import delete_board_webhook as remove_webhook
+from mission_core.automation.board_webhooks import update_board_webhook as change_webhook
+from mission_core.automation.payloads import PAYLOADS, PayloadNotFound, WebhookPayload, shortened
+from mission_core.automation.receiving import ReceivePayload, payload_on, receive_payload, sender_to, webhook_on
+from mission_core.automation.signatures import SignatureMissing, SignatureWrong
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.errors import Refusal, RoleTooLow, VersionMismatch
+from mission_core.ids import AgentId, BoardId, PayloadId, WebhookId
+from mission_core.ports import Ports, perform
+from mission_core.values import ABSENT, Absent
+from mission_http.boards.access import AGENT, USER, Place, path_id
+from mission_http.boards.answers import one, page_from, wanted_page
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, OkResponse, named_in, stripped
+from mission_http.boards.wire import naive, raw_json
+from mission_http.platform.bodies import body_of, raw_body_of
+from mission_http.platform.endpoints import PUBLIC, Endpoint, Handler
+from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.exchange import exchange_of, ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of, once
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.refusals import BodyTooLarge
+from mission_http.platform.shapes import Length, Range, Rule, Schema
+from mission_http.settings import Settings
+
+Description = Annotated[str, Rule(stripped), Length(1, LONGEST_DESCRIPTION)]
+Secret = Annotated[str | None, Length(0, LONGEST_SECRET)]
+HeaderName = Annotated[str | None, Rule(header_name_from)]
+KINDS_OF_JSON: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
+AnyJson = Annotated[Any, Schema({"anyOf": [{"type": each} for each in KINDS_OF_JSON]})]
+
+
+@define
+class PayloadTooLarge(BodyTooLarge):
+    """
+    More was sent to a webhook than it takes.
+    """
+
+    def __str__(self) -> str:
+        return f"Payload exceeds maximum size of {self.limit} bytes."
+
+
+@frozen(kw_only=True)
+class BoardWebhookRead:
+    id: UUID
+    board_id: UUID
+    agent_id: UUID | None = None
+    description: str
+    enabled: bool
+    has_secret: bool = False
+    signature_header: str | None = None
+    endpoint_path: str
+    endpoint_url: str | None = None
+    created_at: datetime
+    updated_at: datetime
+    number: int
+    version: int
+
+
+@frozen(kw_only=True)
+class BoardWebhookCreate:
+    description: Description
+    enabled: bool = True
+    agent_id: UUID | None = None
+    secret: Secret = None
+    signature_header: HeaderName = None
+
+    def command(self, board: BoardId) -> CreateBoardWebhook:
+        return CreateBoardWebhook(
+            board=board,
+            description=self.description,
+            enabled=self.enabled,
+            agent=AgentId(self.agent_id) if self.agent_id else None,
+            secret=self.secret,
+            signature_header=self.signature_header,
+        )
+
+
+@frozen(kw_only=True)
+class BoardWebhookUpdate:
+    description: Description | Absent = ABSENT
+    enabled: bool | Absent = ABSENT
+    agent_id: UUID | Absent | None = ABSENT
+    secret: Secret | Absent = ABSENT
+    signature_header: HeaderName | Absent = ABSENT
+
+    def command(self, webhook: WebhookId, *, on: BoardId, expects: int | None) -> UpdateBoardWebhook:
+        named = named_in(self)
+        if "agent_id" in named:
+            named["agent"] = named.pop("agent_id")
+        return UpdateBoardWebhook(webhook=webhook, on=on, expects=expects, **named)
+
+
+@frozen(kw_only=True)
+class BoardWebhookPayloadRead:
+    id: UUID
+    board_id: UUID
+    webhook_id: UUID
+    payload: AnyJson = None
+    headers: dict[str, str] | None = None
+    source_ip: str | None = None
+    content_type: str | None = None
+    received_at: datetime
+    number: int
+
+
+@frozen(kw_only=True)
+class BoardWebhookIngestResponse:
+    ok: bool = True
+    board_id: UUID
+    webhook_id: UUID
+    payload_id: UUID
+
+
+@frozen(kw_only=True)
+class PayloadQuery:
+    max_chars: Annotated[int | None, Range(1, 1_000_000)] = None
+
+
+async def delete_board_webhook(request: Request) -> Response:
+    """
+    Remove a webhook, with all that came in by it.
+
+    What the board was told of that stays in its memory.
+    """
+    async with _at_webhook(request) as (board, webhook):
+        command = DeleteBoardWebhook(webhook=webhook, on=board, expects=expects_of(request))
+        await perform(remove_webhook, ports_of(request), principal_of(request), command)
+    return json_of({"ok": True})
+
+
+async def list_board_webhook_payloads(request: Request) -> Response:
+    """
+    List what came in by a webhook, the newest first.
+    """
+    async with _at_webhook(request) as (board, webhook):
+        query = query_of(request, NumberedQuery)
+        ports, principal = ports_of(request), principal_of(request)
+        await webhook_on(ports, principal, board, webhook)
+        listed = await ports.reads.rows.page(principal, PAYLOADS, wanted_page(query), newest=True, webhook=webhook)
+    return page_from(listed, query, payload_from)
+
+
+async def get_board_webhook_payload(request: Request) -> Response:
+    """
+    Read what came in by a webhook.
+    """
+    return json_of(payload_from(await _payload_in(request)))
+
+
+async def get_webhook_payload(request: Request) -> Response:
+    """
+    Read what came in by a webhook of the board.
+
+    With `max_chars`, of a longer payload only that many characters come, as text that ends with three dots.
+    """
+    payload = await _payload_in(request)
+    query = query_of(request, PayloadQuery)
+    shown = payload_from(payload)
+    if query.max_chars is not None:
+        shown["payload"] = raw_json(shortened(payload.payload, query.max_chars))
+    return json_of(shown)
+
+
+def shown_under(base: str | None) -> list[Endpoint]:
+    """
+    The operations that show webhooks with the addresses they have there.
+    """
+
+    def webhook_from(webhook: BoardWebhook) -> dict[str, Any]:
+        path = f"/api/v1/boards/{webhook.board}/webhooks/{webhook.id}"
+        return {
+            "id": str(webhook.id),
+            "board_id": str(webhook.board),
+            "agent_id": str(webhook.agent) if webhook.agent else None,
+            "description": webhook.description,
+            "enabled": webhook.enabled,
+            "has_secret": webhook.secret is not None,
+            "signature_header": webhook.signature_header,
+            "endpoint_path": path,
+            "endpoint_url": None if base is None else base + path,
+            "created_at": naive(webhook.created_at),
+            "updated_at": naive(webhook.updated_at),
+            "number": webhook.number,
+            "version": webhook.version,
+        }
+
+    async def list_board_webhooks(request: Request) -> Response:
+        """
+        List the webhooks of a board, the newest first.
+        """
+        async with Place.of(request) as place:
+            query = query_of(request, NumberedQuery)
+            await place.check()
+            reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
+            listed = await reads.rows.page(principal, BOARD_WEBHOOKS, page, newest=True, board=place.board)
+        return page_from(listed, query, webhook_from)
+
+    async def create_board_webhook(request: Request) -> Response:
+        """
+        Give a board an address where others can send what happened elsewhere.
+
+        With a secret, it takes only what is signed with it. The secret is never shown again.
+        """
+        async with Place.of(request) as place:
+            body = await body_of(request, BoardWebhookCreate)
+            return one(webhook_from(await once(request, make_webhook, body.command(place.board), _webhook_again)))
+
+    async def get_board_webhook(request: Request) -> Response:
+        """
+        Read a webhook of a board.
+        """
+        async with _at_webhook(request) as (board, webhook):
+            return one(webhook_from(await webhook_on(ports_of(request), principal_of(request), board, webhook)))
+
+    async def update_board_webhook(request: Request) -> Response:
+        """
+        Change the named fields of a webhook.
+
+        Null takes agent, secret or header away.
+        """
+        async with _at_webhook(request) as (board, webhook):
+            body = await body_of(request, BoardWebhookUpdate)
+            command = body.command(webhook, on=board, expects=expects_of(request))
+            return one(
+                webhook_from(await perform(change_webhook, ports_of(request), principal_of(request), command))
+            )
+
+    return [
+        Endpoint(
+            "GET", WEBHOOKS, list_board_webhooks, query=NumberedQuery, gives=LimitOffsetPage[BoardWebhookRead],
+            who=USER, tags=TAGGED, refuses=(BoardNotFound, BoardDenied),
+        ),
+        Endpoint(
+            "POST", WEBHOOKS, create_board_webhook, takes=BoardWebhookCreate, gives=BoardWebhookRead, who=USER,
+            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, WebhookAgentElsewhere),
+        ),
+        Endpoint("GET", WEBHOOK, get_board_webhook, gives=BoardWebhookRead, who=USER, tags=TAGGED, refuses=REFUSES),
+        Endpoint(
+            "PATCH", WEBHOOK, update_board_webhook, takes=BoardWebhookUpdate, gives=BoardWebhookRead, who=USER,
+            tags=TAGGED, headers=(IF_MATCH,), refuses=(*REFUSES, WebhookAgentElsewhere, VersionMismatch),
+        ),
+    ]  # fmt: skip
+
+
+def taking(limit: int) -> Handler:
+    """
+    The handler of what is sent to webhooks, which takes so many bytes at most.
+    """
+
+    async def ingest_board_webhook(request: Request) -> Response:
+        """
+        Take in whatever is sent to a webhook, and tell its board of it.
+
+        It is sent without a credential. Where the webhook has a secret, what is sent must be signed: the HMAC-SHA256
+        of its bytes, in hexadecimal digits, stands in the header that the webhook names, or else in
+        `X-Hub-Signature-256` or `X-Webhook-Signature`.
+        """
+        board, webhook = BoardId(path_id(request, "board_id")), WebhookId(path_id(request, "webhook_id"))
+        ports = ports_of(request)
+        sender = await sender_to(ports, board, webhook)
+        try:
+            body = await raw_body_of(request, limit=limit)
+        except BodyTooLarge:
+            raise PayloadTooLarge(limit) from None
+        command = ReceivePayload(
+            board=board, webhook=webhook, body=body, headers=tuple(request.headers.items()),
+            source_ip=exchange_of(request).client, inspect=inspected_at,
+        )  # fmt: skip
+        payload = await perform(
+            receive_payload, ports, sender, command, once=await idempotency_of(request), again=_payload_again
+        )
+        ids = {"board_id": str(board), "webhook_id": str(webhook), "payload_id": str(payload.id)}
+        return json_of({"ok": True, **ids}, 202)
+
+    return ingest_board_webhook
+
+
+def inspected_at(payload: WebhookPayload) -> str:
+    """
+    Where an agent reads all of a payload.
+    """
+    return f"GET /api/v1/agent/boards/{payload.board}/webhooks/{payload.webhook}/payloads/{payload.id}"
+
+
+def payload_from(payload: WebhookPayload) -> dict[str, Any]:
+    """
+    A payload as `BoardWebhookPayloadRead`.
+    """
+    return {
+        "id": str(payload.id),
+        "board_id": str(payload.board),
+        "webhook_id": str(payload.webhook),
+        "payload": msgspec.Raw(payload.payload.encode()),
+        "headers": raw_json(payload.headers),
+        "source_ip": payload.source_ip,
+        "content_type": payload.content_type,
+        "received_at": naive(payload.received_at),
+        "number": payload.number,
+    }
+
+
+@asynccontextmanager
+async def _at_webhook(request: Request) -> AsyncIterator[tuple[BoardId, WebhookId]]:
+    """
+    The board and webhook that the path names; their own refusals go before all others.
+    """
+    board, webhook = BoardId(path_id(request, "board_id")), WebhookId(path_id(request, "webhook_id"))
+    try:
+        yield board, webhook
+    except Refusal as refusal:
+        await webhook_on(ports_of(request), principal_of(request), board, webhook)
+        if isinstance(refusal, RoleTooLow):
+            raise BoardDenied from None
+        raise
+
+
+async def _payload_in(request: Request) -> WebhookPayload:
+    board, webhook, payload = (path_id(request, name) for name in ("board_id", "webhook_id", "payload_id"))
+    return await payload_on(
+        ports_of(request), principal_of(request), BoardId(board), WebhookId(webhook), PayloadId(payload)
+    )
+
+
+async def _webhook_again(ports: Ports, principal: Principal, webhook: UUID) -> BoardWebhook:
+    return await ports.reads.rows.get(principal, BOARD_WEBHOOKS, webhook)
+
+
+async def _payload_again(ports: Ports, principal: Principal, payload: UUID) -> WebhookPayload:
+    return await ports.reads.rows.get(principal, PAYLOADS, payload)
+
+
+WEBHOOKS: Final = "/boards/{board_id}/webhooks"
+WEBHOOK: Final = WEBHOOKS + "/{webhook_id}"
+PAYLOAD: Final = WEBHOOK + "/payloads/{payload_id}"
+TAGGED: Final = ("board-webhooks",)
+REFUSES: Final = (BoardNotFound, BoardDenied, WebhookNotFound)
+
+
+def webhook_endpoints(settings: Settings) -> list[Endpoint]:
+    """
+    The operations on webhooks, as the settings want them.
+    """
+    return [
+        *shown_under(settings.fronting.base_url),
+        Endpoint(
+            "DELETE", WEBHOOK, delete_board_webhook, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
+            refuses=(*REFUSES, VersionMismatch),
+        ),
+        Endpoint(
+            "POST", WEBHOOK, taking(settings.webhook_max_payload_bytes), gives=BoardWebhookIngestResponse, who=PUBLIC,
+            status=202, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+            refuses=(
+                WebhookNotFound, WebhookDisabled, PayloadTooLarge, SignatureMissing, SignatureWrong, SealBroken,
+            ),
+        ),
+        Endpoint(
+            "GET", WEBHOOK + "/payloads", list_board_webhook_payloads, query=NumberedQuery,
+            gives=LimitOffsetPage[BoardWebhookPayloadRead], who=USER, tags=TAGGED, refuses=REFUSES,
+        ),
+        Endpoint(
+            "GET", PAYLOAD, get_board_webhook_payload, gives=BoardWebhookPayloadRead, who=USER, tags=TAGGED,
+            refuses=(*REFUSES, PayloadNotFound),
+        ),
+        Endpoint(
+            "GET", "/agent" + PAYLOAD, get_webhook_payload, query=PayloadQuery, gives=BoardWebhookPayloadRead,
+            who=AGENT, tags=("agent", "agent-lead", "agent-worker"), refuses=(*REFUSES, PayloadNotFound),
+            extra=told(
+                "agent_board_webhook_payload_read",
+                ["Your board was told that a payload came in, and its preview is not enough."],
+                unless=["You look for payloads: the entries of the board's memory name them."],
+                needs=["Know the ids of webhook and payload, from the board's memory."],
+            ),
+        ),
+    ]  # fmt: skip
