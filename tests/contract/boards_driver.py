@@ -97,9 +97,9 @@ class Boards:
 
 
 @asynccontextmanager
-async def boards_over(ports: Ports, me: System, board: UUID) -> AsyncIterator[Boards]:
+async def boards_over(ports: Ports, me: System, board: UUID, **settings: Any) -> AsyncIterator[Boards]:
     """
-    The application with the Boards dialect, up for as long as the context lasts.
+    The application with the Boards dialect, as these settings want it, up for as long as the context lasts.
     """
     local = await ensure_local_user(ports, me.organization, username=f"local-{me.organization}")
     person = await ports.credentials.member(local)
@@ -111,7 +111,8 @@ async def boards_over(ports: Ports, me: System, board: UUID) -> AsyncIterator[Bo
     async def wire() -> AsyncIterator[Ports]:
         yield ports
 
-    app = create_app(wire, (boards_dialect(a_setting()),))
+    chosen = evolve(a_setting(), **settings)
+    app = create_app(wire, (boards_dialect(chosen),), fronting=chosen.fronting)
     async with living(app):
         yield Boards(app, ports, person, board)
 

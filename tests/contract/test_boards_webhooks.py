@@ -4,8 +4,7 @@ Webhooks of boards in the Boards API, and what is sent to them.
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_network
 from typing import Any
 
@@ -14,13 +13,8 @@ from attrs import evolve
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.sealing import AesVault
-from mission_core.agents.use_cases import digest_of
-from mission_core.ports import Ports
-from mission_http.app import create_app
-from mission_http.boards.dialect import boards_dialect
 from mission_http.fronting import Fronting
-from mission_http.wiring import KnownKeys
-from tests.contract.boards_driver import TOKEN, Boards, a_setting, field_refusal, living, refusal
+from tests.contract.boards_driver import Boards, boards_over, field_refusal, refusal
 from tests.contract.conftest import World
 from tests.unit.http.platform.sample import Answer, ask
 
@@ -56,22 +50,11 @@ async def taken(boards: Boards, webhook: Any, raw: bytes = b'{"n": 1}', **header
     return await boards.got("GET", f"{webhook['endpoint_path']}/payloads/{answer.json['payload_id']}")
 
 
-@asynccontextmanager
-async def set_up(world: World, **settings: Any) -> AsyncIterator[Boards]:
+def set_up(world: World, **settings: Any) -> AbstractAsyncContextManager[Boards]:
     """
     The Boards API as these settings want it.
     """
-    known = {digest_of(TOKEN): evolve(world.me, name="local", display="Local User")}
-    ports = evolve(world.ports, credentials=KnownKeys(world.ports.credentials, known))
-
-    @asynccontextmanager
-    async def wire() -> AsyncIterator[Ports]:
-        yield ports
-
-    chosen = evolve(a_setting(), **settings)
-    app = create_app(wire, (boards_dialect(chosen),), fronting=chosen.fronting)
-    async with living(app):
-        yield Boards(app, ports, world.me, world.board.id)
+    return boards_over(world.ports, world.me, world.board.id, **settings)
 
 
 def signed(raw: bytes, secret: str = "s3cret") -> str:

@@ -5,9 +5,8 @@ What boards and groups are told to remember: who may say it, what is kept of it,
 import json
 
 import pytest
-from attrs import evolve
 
-from mission_core.accounts.people import UpdateProfile, update_profile
+from mission_core.accounts.people import UpdateProfile, ensure_local_user, update_profile
 from mission_core.boards.groups import CreateGroup, DeleteGroup, GroupNotFound, create_group, delete_group
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import UpdateBoard, update_board
@@ -25,7 +24,6 @@ from mission_core.errors import InvalidField, RoleTooLow
 from mission_core.ports import perform
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.values import Page
-from tests.contract.boards_driver import USER
 from tests.contract.conftest import viewer
 from tests.contract.test_write_skew import BOTH_ORDERS, at_once
 
@@ -93,7 +91,8 @@ async def test_a_person_speaks_by_the_name_it_prefers(world):
     """
     As soon as it has told one.
     """
-    person = evolve(world.me, name="local", display="Local User", user=USER)
+    local = await ensure_local_user(world.ports, world.me.organization, username=f"jo-{world.me.organization}")
+    person = await world.ports.credentials.member(local)
     before = await told(world, by=person, tags=("chat",))
     await update_profile(world.ports, person, UpdateProfile(preferred_name="Jo"))
 
