@@ -21,9 +21,12 @@ from mission_adapters.importing.boards import import_boards
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.agents.onboarding import ONBOARDINGS
+from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
+from mission_core.automation.payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.groups import GROUPS
 from mission_core.boards.tags import TAGS
+from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.queries import TaskFilter
 from mission_core.values import Page
@@ -78,6 +81,20 @@ CREATE TABLE board_onboarding_sessions (
   id uuid, board_id uuid, session_key text, status text, messages json, draft_goal json, created_at timestamp,
   updated_at timestamp
 );
+CREATE TABLE board_memory (
+  id uuid, board_id uuid, content text, tags json, is_chat bool, source text, created_at timestamp
+);
+CREATE TABLE board_group_memory (
+  id uuid, board_group_id uuid, content text, tags json, is_chat bool, source text, created_at timestamp
+);
+CREATE TABLE board_webhooks (
+  id uuid, board_id uuid, agent_id uuid, description text, enabled bool, secret text, signature_header text,
+  created_at timestamp, updated_at timestamp
+);
+CREATE TABLE board_webhook_payloads (
+  id uuid, board_id uuid, webhook_id uuid, payload json, headers json, source_ip text, content_type text,
+  received_at timestamp
+);
 CREATE TABLE approvals (id uuid, board_id uuid, created_at timestamp);
 """
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456)
@@ -112,7 +129,8 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
         nonlocal late
         late += 1
         id = ids[called or f"{table}-{late}"] = uuid4()
-        made = {} if table == "users" else {"created_at": AT + timedelta(seconds=late)}
+        called_at = {"users": "", "board_webhook_payloads": "received_at"}.get(table, "created_at")
+        made = {called_at: AT + timedelta(seconds=late)} if called_at else {}
         if table in CHANGING:
             made["updated_at"] = AT + timedelta(days=1)
         row = {"id": id, **made, **fields}
@@ -163,11 +181,35 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
     await put("activity_events", "beat", event_type="agent.heartbeat", agent_id=ada)
     await put("board_onboarding_sessions", "talk", board_id=one, session_key="k", status="active",
               messages='[{"role": "user", "content": "Go", "timestamp": "x"}]')  # fmt: skip
+    await _fill_messages(put, one, group, ada)
     await put("approvals", "approval", board_id=one)
     await connection.close()
 
 
+async def _fill_messages(put: Any, board: UUID, group: UUID, agent: UUID) -> None:
+    """
+    What the board and its group remember, and what came in by webhooks.
+    """
+    said = {"board_id": board, "is_chat": False}
+    await put("board_memory", "policy", content="Fridays", tags='["policy"]', source="handbook", **said)
+    await put("board_memory", "chat", content="Hi", tags='["chat"]', **{**said, "is_chat": True})
+    await put("board_memory", "blank", content="  ", **said)
+    await put("board_memory", "tagged", content="x", tags=json.dumps(["y" * 300]), **said)
+    await put("board_group_memory", "tide", board_group_id=group, content="Six", is_chat=False)
+    await put("board_group_memory", "no group", board_group_id=uuid4(), content="x", is_chat=False)
+    hook = {"board_id": board, "description": "Look", "enabled": True}
+    signed = await put("board_webhooks", "signed", agent_id=agent, secret="s3cret", signature_header="X-Own", **hook)
+    await put("board_webhooks", "orphan", agent_id=uuid4(), **{**hook, "enabled": False})
+    await put("board_webhooks", "odd header", signature_header="no header", **hook)
+    came = {"board_id": board, "webhook_id": signed, "source_ip": "203.0.113.7", "content_type": "text/plain"}
+    headers = {"content-type": "text/plain", "x-event": "push", "x-gitlab-token": "s3cret", "x-own": "s3cret"}
+    await put("board_webhook_payloads", "came", payload='{"z": 1, "a": "\\u0000"}', headers=json.dumps(headers), **came)
+    await put("board_webhook_payloads", "text", payload='"just text"', **came)
+    await put("board_webhook_payloads", "stray", payload="1", **{**came, "webhook_id": uuid4()})
+
+
 CHANGING = {
+    "board_webhooks",
     "organizations", "board_groups", "boards", "agents", "tags", "task_custom_field_definitions", "tasks",
     "task_custom_field_values", "board_onboarding_sessions",
 }  # fmt: skip
@@ -219,6 +261,34 @@ async def test_ids_moments_and_what_hangs_together_stay(ports: Any, there: There
     assert [ids["talk"]] == [each.id for each in await reads.every(me, ONBOARDINGS, board=ids["one"])]
 
 
+async def test_what_boards_remember_and_what_came_in_goes_along(ports: Any, there: There) -> None:
+    """
+    A webhook keeps its address and its secret, which is sealed here; no secret is left in the headers of what came in.
+    """
+    await import_boards(ports, there.url)
+    me, ids, reads = await owner(ports), there.ids, ports.reads.rows
+    memory = {each.id: each for each in await reads.every(me, BOARD_MEMORY, board=ids["one"])}
+    policy, chat, tagged = [memory[ids[name]] for name in ("policy", "chat", "tagged")]
+    (tide,) = await reads.every(me, GROUP_MEMORY, group=ids["group"])
+    signed, orphan = [await reads.get(me, BOARD_WEBHOOKS, ids[name]) for name in ("signed", "orphan")]
+    came, text = await reads.every(me, PAYLOADS, webhook=ids["signed"])
+
+    assert 3 == len(memory)
+    assert ("Fridays", ("policy",), "handbook", False) == (policy.content, policy.tags, policy.source, policy.chat)
+    assert (True, ("chat",), ("y" * 200,)) == (chat.chat, chat.tags, tagged.tags)
+    assert policy.number < chat.number
+    assert (ids["tide"], "Six", None) == (tide.id, tide.content, tide.tags)
+    assert (ids["ada"], True, "X-Own", "s3cret") == (
+        signed.agent, signed.enabled, signed.signature_header, ports.vault.open(signed.secret, about=signed.id),
+    )  # fmt: skip
+    assert b"s3cret" not in signed.secret
+    assert (None, False, None) == (orphan.agent, orphan.enabled, orphan.secret)
+    assert ('{"z":1,"a":"\ufffd"}', {"content-type": "text/plain", "x-event": "push"}, "203.0.113.7") == (
+        came.payload, json.loads(came.headers), came.source_ip,
+    )  # fmt: skip
+    assert ('"just text"', None, ids["one"]) == (text.payload, text.headers, text.board)
+
+
 async def test_an_agent_of_a_gateway_that_no_board_uses_goes_along(ports: Any, there: There) -> None:
     """
     Under another name, since its own is that of the main agent here.
@@ -254,12 +324,17 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
 
     for table, name in (
         ("tags", "bad"), ("tasks", "odd"), ("tasks", "nowhere"), ("agents", "lost agent"), ("comments", "lost"),
-        ("approvals", "approval"), ("users", "person"), ("activity_events", "beat"),
+        ("board_memory", "blank"), ("board_group_memory", "no group"), ("board_webhooks", "odd header"),
+        ("board_webhook_payloads", "stray"), ("approvals", "approval"), ("users", "person"),
+        ("activity_events", "beat"),
     ):  # fmt: skip
         assert skipped.get((table, name)), (table, name)
     assert "gateways" in {each["table"] for each in told["skipped"]}
     assert "itself" in changed["tasks", "round"] or "itself" in changed["tasks", "last"]
     assert "key" in changed["agents", "ada"]
+    assert "tags" in changed["board_memory", "tagged"]
+    assert "agent" in changed["board_webhooks", "orphan"]
+    assert "headers" in changed["board_webhook_payloads", "came"]
 
 
 async def test_importing_again_changes_nothing(ports: Any, there: There) -> None:

@@ -7,17 +7,17 @@ were made. The organization that was made first becomes the default one here, wh
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 from attrs import define, evolve, field
 
+from mission_adapters.importing.boards_messages import MessageSource
+from mission_adapters.importing.boards_values import Row, cut, json_of, maybe_moment, moment_of, object_of
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
 from mission_adapters.importing.taking import Taker, found, in_turn
 from mission_core.accounts.model import System, built_in_gateway
@@ -51,16 +51,18 @@ from mission_core.ports import Ports
 from mission_core.tasks.comments import COMMENTS, LONGEST_COMMENT, Comment
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import Assignee
-from mission_core.values import EMPTY_OBJECT, JsonText, canonical, name_key
+from mission_core.values import canonical, name_key
 
-Row = Mapping[str, Any]
 SOURCE: Final = "boards"
 NEEDED: Final = frozenset({"organizations", "boards", "tasks", "agents"})
 TABLES: Final = (
     "organizations", "users", "board_groups", "tags", "task_custom_field_definitions", "board_task_custom_fields",
     "boards", "agents", "tasks", "task_dependencies", "tag_assignments", "task_custom_field_values",
-    "board_onboarding_sessions", "gateways",
+    "board_onboarding_sessions", "gateways", "board_memory", "board_group_memory", "board_webhooks",
+    "board_webhook_payloads",
 )  # fmt: skip
+ORDER: Final = {"users": "id", "board_webhook_payloads": "received_at, id"}
+"""In which order rows come where nothing tells when they were made."""
 READ_ONLY: Final = {
     "users": "people sign in anew",
     "gateways": "every organization has its own local gateway here",
@@ -133,7 +135,7 @@ NOT_SAID: Final = f"event_type <> '{COMMENT}'"
 
 
 async def _all(connection: Any, table: str) -> list[Row]:
-    order = "id" if table == "users" else "created_at, id"
+    order = ORDER.get(table, "created_at, id")
     return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY {order}")]
 
 
@@ -159,6 +161,14 @@ def _tell_of_strays(tables: Mapping[str, list[Row]], report: Report) -> None:
     for row in tables["agents"]:
         if row["board_id"] not in boards and (row["board_id"] is not None or row.get("gateway_id") not in gateways):
             report.skip("agents", row["id"], "it is on no board, and stands for no gateway")
+    for name in ("board_memory", "board_webhooks", "board_webhook_payloads"):
+        for row in tables[name]:
+            if row["board_id"] not in boards:
+                report.skip(name, row["id"], "it is on no board")
+    groups = {row["id"] for row in tables["board_groups"]}
+    for row in tables["board_group_memory"]:
+        if row["board_group_id"] not in groups:
+            report.skip("board_group_memory", row["id"], "its group is not there any more")
     for row in tables["comments"]:
         if row["task_id"] not in tasks:
             report.skip("comments", row["id"], "its task is not there any more")
@@ -233,6 +243,8 @@ class Source:
         ids = {task["id"] for task in tasks}
         said = [each for each in self.tables["comments"] if each["task_id"] in ids]
         await take("comments", lambda unit: unit.rows(COMMENTS), in_turn(said, self.comment), finish=draw("comment"))
+        messages = MessageSource(self.taker, self.tables)
+        await messages.take(boards=boards, groups={group["id"] for group in groups})
         talks = [row for row in self.tables["board_onboarding_sessions"] if row["board_id"] in boards]
         await take(
             "board_onboarding_sessions", lambda unit: unit.rows(ONBOARDINGS), in_turn(talks, self.onboarding)
@@ -252,7 +264,7 @@ class Source:
         for row in self.tables["tag_assignments"]:
             self.tags[row["task_id"]].append(row["tag_id"])
         for row in self.tables["task_custom_field_values"]:
-            value = _json(row.get("value"))
+            value = json_of(row.get("value"))
             if value is not None:
                 self.values[row["task_id"]][str(row["task_custom_field_definition_id"])] = value
         for row in self.tables["board_task_custom_fields"]:
@@ -331,8 +343,8 @@ class Source:
             name=str(row["name"])[:200],
             slug=str(row["slug"] or row["id"])[:200],
             description=self._cut(row, "board_groups", "description", 5000),
-            created_at=_moment(row["created_at"]),
-            updated_at=_moment(row["updated_at"]),
+            created_at=moment_of(row["created_at"]),
+            updated_at=moment_of(row["updated_at"]),
         )
 
     def board(self, row: Row) -> Board:
@@ -354,13 +366,13 @@ class Source:
             group=group if group in self.taker.here else None,
             board_type=str(row.get("board_type") or "goal")[:100],
             objective=self._cut(row, "boards", "objective", 20_000),
-            success_metrics=_object(row.get("success_metrics")),
-            target_date=_maybe_moment(row.get("target_date")),
+            success_metrics=object_of(row.get("success_metrics")),
+            target_date=maybe_moment(row.get("target_date")),
             goal_confirmed=bool(row.get("goal_confirmed")),
             goal_source=self._cut(row, "boards", "goal_source", 200),
             max_agents=int(row.get("max_agents") or 0),
-            created_at=_moment(row["created_at"]),
-            updated_at=_moment(row["updated_at"]),
+            created_at=moment_of(row["created_at"]),
+            updated_at=moment_of(row["updated_at"]),
         )
 
     def tag(self, row: Row) -> Tag:
@@ -374,15 +386,15 @@ class Source:
             slug=str(row["slug"]),
             color=str(row["color"]),
             description=self._cut(row, "tags", "description", 5000),
-            created_at=_moment(row["created_at"]),
-            updated_at=_moment(row["updated_at"]),
+            created_at=moment_of(row["created_at"]),
+            updated_at=moment_of(row["updated_at"]),
         )
 
     def custom_field(self, row: Row) -> CustomField:
         """
         A custom field, with the boards it is bound to.
         """
-        default = _json(row.get("default_value"))
+        default = json_of(row.get("default_value"))
         return CustomField(
             id=FieldId(row["id"]),
             organization=self.organization,
@@ -395,8 +407,8 @@ class Source:
             required=bool(row.get("required")),
             default_value=None if default is None else canonical(default),
             boards=tuple(self.bound[row["id"]]),
-            created_at=_moment(row["created_at"]),
-            updated_at=_moment(row["updated_at"]),
+            created_at=moment_of(row["created_at"]),
+            updated_at=moment_of(row["updated_at"]),
         )
 
     def agent(self, row: Row) -> Agent:
@@ -406,7 +418,7 @@ class Source:
         if row["board_id"] is not None:
             self.taker.must_be_here("board", row["board_id"])
         presence = Presence(
-            reported=str(row.get("status") or "provisioning")[:100], last_seen_at=_maybe_moment(row.get("last_seen_at"))
+            reported=str(row.get("status") or "provisioning")[:100], last_seen_at=maybe_moment(row.get("last_seen_at"))
         )
         return Agent(
             id=AgentId(row["id"]),
@@ -418,11 +430,11 @@ class Source:
             session_key=self._cut(row, "agents", "openclaw_session_id", 300),
             soul=self._cut(row, "agents", "soul_template", 50_000),
             source=SOURCE,
-            heartbeat_config=_object(row.get("heartbeat_config")),
-            identity_profile=_object(row.get("identity_profile")),
+            heartbeat_config=object_of(row.get("heartbeat_config")),
+            identity_profile=object_of(row.get("identity_profile")),
             identity_template=self._cut(row, "agents", "identity_template", 50_000),
-            created_at=_moment(row["created_at"]),
-            updated_at=_moment(row["updated_at"]),
+            created_at=moment_of(row["created_at"]),
+            updated_at=moment_of(row["updated_at"]),
             presence=presence,
         )
 
@@ -434,7 +446,7 @@ class Source:
         agent = row.get("assigned_agent_id") if row.get("assigned_agent_id") in self.taker.here else None
         status = STATUSES[row["status"]]
         creator = self._creator(row)
-        updated, started = _moment(row["updated_at"]), _maybe_moment(row.get("in_progress_at"))
+        updated, started = moment_of(row["updated_at"]), maybe_moment(row.get("in_progress_at"))
         here, made = self.taker.here, self.made
         task = Task(
             id=TaskId(row["id"]),
@@ -448,16 +460,16 @@ class Source:
             assignee=Assignee(self.names[agent], AgentId(agent)) if agent else None,
             creator=creator,
             creator_name=creator.name[:200],
-            due_at=_maybe_moment(row.get("due_at")),
+            due_at=maybe_moment(row.get("due_at")),
             depends_on=tuple(TaskId(each) for each in dict.fromkeys(self.depends[row["id"]]) if each in made),
             recorded=status is Status.DONE,
             tag_ids=tuple(TagId(each) for each in dict.fromkeys(self.tags[row["id"]]) if each in here),
             field_values=canonical({id: each for id, each in self.values[row["id"]].items() if UUID(id) in here}),
-            created_at=_moment(row["created_at"]),
+            created_at=moment_of(row["created_at"]),
             updated_at=updated,
             moved_at=started or updated,
             started_at=started,
-            begun_at=started or _maybe_moment(row.get("previous_in_progress_at")),
+            begun_at=started or maybe_moment(row.get("previous_in_progress_at")),
             completed_at=updated if status is Status.DONE else None,
         )
         made.add(task.id)
@@ -487,7 +499,7 @@ class Source:
             author_kind="agent" if agent else "user",
             author_id=agent,
             content=self._cut(row, "activity_events", "message", LONGEST_COMMENT) or "",
-            created_at=_moment(row["created_at"]),
+            created_at=moment_of(row["created_at"]),
         )
 
     def onboarding(self, row: Row) -> Onboarding:
@@ -495,29 +507,21 @@ class Source:
         What was said about a board before its goal was clear.
         """
         self.taker.must_be_here("board", row["board_id"])
-        draft = _json(row.get("draft_goal"))
+        draft = json_of(row.get("draft_goal"))
         return Onboarding(
             id=OnboardingId(row["id"]),
             organization=self.organization,
             board=BoardId(row["board_id"]),
             session_key=str(row["session_key"])[:300],
             stage=Stage(row["status"]),
-            messages=canonical(_json(row.get("messages")) or []),
+            messages=canonical(json_of(row.get("messages")) or []),
             draft=canonical(draft) if draft else None,
-            created_at=_moment(row["created_at"]),
-            updated_at=_moment(row["updated_at"]),
+            created_at=moment_of(row["created_at"]),
+            updated_at=moment_of(row["updated_at"]),
         )
 
     def _cut(self, row: Row, table: str, name: str, most: int) -> str | None:
-        """
-        A text, cut where it is too long for us.
-        """
-        value = row.get(name)
-        if value is None:
-            return None
-        if len(value) > most:
-            self.taker.report.change(table, row["id"], f"{name} is cut at {most} characters")
-        return str(value)[:most]
+        return cut(self.taker.report, row, table, name, most)
 
 
 GATES: Final = {
@@ -556,23 +560,3 @@ def _free(wanted: str, taken: set[str], between: str = "-") -> str:
         name, number = f"{wanted}{between}{number}", number + 1
     taken.add(name)
     return name
-
-
-def _moment(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _maybe_moment(value: datetime | None) -> datetime | None:
-    return None if value is None else _moment(value)
-
-
-def _json(value: Any) -> Any:
-    """
-    A JSON value, whether the column's type made the driver leave it as text or not.
-    """
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def _object(value: Any) -> JsonText | None:
-    found = _json(value)
-    return canonical(found) if isinstance(found, dict) and found else (EMPTY_OBJECT if found == {} else None)

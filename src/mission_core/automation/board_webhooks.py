@@ -237,7 +237,7 @@ async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBo
                 agent=cmd.agent,
                 description=cmd.description.strip(),
                 enabled=cmd.enabled,
-                secret=_sealed(ports, cmd.secret, id),
+                secret=sealed(ports, cmd.secret, id),
                 signature_header=header_name_from(cmd.signature_header or ""),
                 created_at=now,
                 updated_at=now,
@@ -319,7 +319,7 @@ async def _changes(
     if "signature_header" in changes:
         changes["signature_header"] = header_name_from(changes["signature_header"] or "")
     if "secret" in changes:
-        changes["secret"] = _sealed(ports, changes["secret"], before.id)
+        changes["secret"] = sealed(ports, changes["secret"], before.id)
     if changes.get("agent") != before.agent:
         await _check_agent(unit, changes.get("agent"), before.board)
     return changes
@@ -337,7 +337,13 @@ async def _check_agent(unit: UnitOfWork, agent: AgentId | None, board: BoardId) 
     unit.rely_on(found)
 
 
-def _sealed(ports: Ports, secret: str | None, webhook: WebhookId) -> bytes | None:
+def sealed(ports: Ports, secret: str | None, webhook: WebhookId) -> bytes | None:
+    """
+    A webhook's secret as it is kept; a blank one is none.
+
+    Raises:
+        InvalidField: If it is too long, or holds what no text can.
+    """
     plain = (secret or "").strip()
     if not plain:
         return None
