@@ -139,12 +139,18 @@ def doctor(
 
 
 @app.command
-def token(*, data_dir: DataDir = None) -> None:
+def token(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
-    Print each credential with its name, as a shell reads it.
+    Print each credential with its name, as a shell reads it. Of an API_KEY that was replaced it is told so.
     """
-    for name, value in settings_from(data_dir=data_dir).credentials.items():
+    from mission_http.doctor.database import Database
+    from mission_http.doctor.server_key import replaced
+
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    for name, value in settings.credentials.items():
         print(f"{name}={shlex.quote(value)}")
+    if told := replaced(asyncio.run(Database.seen(settings)), settings.api_key):
+        print(f"mission-control: warning: API_KEY: {told}", file=sys.stderr)
 
 
 @app.command

@@ -10,15 +10,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mission_adapters.sql.migrations import migrate
+from mission_core.accounts.rotating import RotateServerKey, rotate_server_key
+from mission_core.accounts.signing_in import digest_of
 from mission_http.doctor.findings import Finding, Level, as_json, as_text
 from mission_http.doctor.rounds import findings_of, look_around
-from mission_http.settings import settings_from
+from mission_http.settings import Settings, settings_from
+from mission_http.wiring import from_settings
 
 Findings = dict[tuple[str, str], Finding]
 
@@ -232,6 +236,33 @@ def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
 
     assert Level.PROBLEM is found.level
     assert "9999" in found.found
+
+
+@pytest.mark.parametrize(("overlap", "words"), [(0, "and is refused"), (3600, "and is good until")])
+def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Path) -> None:
+    """
+    By the doctor, and beside what `token` prints; a new one in its place is no fault.
+    """
+    settings = settings_from({}, data_dir=tmp_path / ".data")
+    made = asyncio.run(_rotated(settings, overlap))
+    (told,) = (each for (check, _), each in doctor(tmp_path / ".data").items() if check == "server key")
+    printed = run("token", cwd=tmp_path)
+    replaced = [run("token", cwd=tmp_path, API_KEY=made), run("token", cwd=tmp_path, API_KEY=GOOD)]
+
+    assert (Level.WARNING, ("API_KEY",)) == (told.level, told.settings)
+    assert words in told.found
+    assert printed.stderr.startswith("mission-control: warning: API_KEY: was replaced by api at ")
+    assert words in printed.stderr
+    assert ["", True] == [replaced[0].stderr, "is refused" in replaced[1].stderr]
+    assert Level.OK is doctor(tmp_path / ".data", API_KEY=made)["server key", "API_KEY"].level
+
+
+async def _rotated(settings: Settings, overlap: int) -> str:
+    async with from_settings(settings) as ports:
+        me = await ports.credentials.principal_of(digest_of(settings.api_key), at=ports.clock.now())
+        assert me is not None
+        command = RotateServerKey(given=settings.api_key, overlap=timedelta(seconds=overlap))
+        return str((await rotate_server_key(ports, me, command)).secret)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime, timedelta
 from enum import Enum
@@ -34,6 +35,10 @@ LOGGED: Final = b"\2"
 """What a file with a write-ahead log has in byte 18."""
 NEWEST: Final = "SELECT max(at) FROM heads JOIN events USING (organization, position)"
 TABLES: Final = "SELECT count(*) FROM sqlite_master"
+SERVER_KEYS: Final = """
+SELECT digest, created_by, created_at, expires_at FROM server_keys
+WHERE "of" = (SELECT id FROM organizations WHERE slug = 'default') ORDER BY number
+"""
 FACTS: Final = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
@@ -68,6 +73,23 @@ class Trouble(Enum):
     FAILED = "it cannot be asked"
 
 
+@frozen
+class Replacing:
+    """
+    A key of the server that was made while it ran, as far as it may be told.
+    """
+
+    digest: bytes
+    by: str
+    at: datetime
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Iterable[Any]) -> Replacing:
+        digest, by, at, expires_at = row
+        return cls(bytes(digest), by, moment(at), None if expires_at is None else moment(expires_at))
+
+
 @frozen(kw_only=True)
 class Examination:
     """
@@ -82,6 +104,7 @@ class Examination:
         lacking: The revisions that it still needs. None if its revision is not known here.
         ahead: How far the clock of PostgreSQL's server is ahead of this computer's.
         newest: When the newest entry of any log was made.
+        server_keys: What replaced the environment's key, oldest first.
     """
 
     product: Product
@@ -94,6 +117,7 @@ class Examination:
     lacking: tuple[str, ...] | None = (HEAD,)
     ahead: timedelta | None = None
     newest: datetime | None = None
+    server_keys: tuple[Replacing, ...] = ()
 
     @property
     def too_old(self) -> bool:
@@ -197,7 +221,12 @@ def _read(found: Examination, reader: sqlite3.Connection) -> Examination:
     if found.revision is None or found.lacking is None:
         return found
     ((newest,),) = reader.execute(NEWEST)
-    return evolve(found, newest=None if newest is None else moment(newest))
+    found = evolve(found, newest=None if newest is None else moment(newest))
+    return found if found.lacking else evolve(found, server_keys=_replacing(reader.execute(SERVER_KEYS)))
+
+
+def _replacing(rows: Iterable[Iterable[Any]]) -> tuple[Replacing, ...]:
+    return tuple(map(Replacing.of, rows))
 
 
 def _opened(path: Path, how: str) -> sqlite3.Connection:
@@ -261,4 +290,5 @@ async def _examined_connection(found: Examination, connection: Connection) -> Ex
         made=made,
         writable=not kept_from_writing and (may_make or not found.lacking),
         ahead=clock.ahead,
+        server_keys=() if found.lacking or found.revision is None else _replacing(await connection.fetch(SERVER_KEYS)),
     )

@@ -48,6 +48,13 @@ class Credentials:
     kept: dict[str, str] = field(factory=dict, repr=False)
     placeholders: tuple[str, ...] = ()
 
+    @property
+    def known(self) -> dict[str, str]:
+        """
+        Those that count.
+        """
+        return self.kept | self.given
+
     @classmethod
     def seen(cls, environment: Mapping[str, str], kept: Mapping[str, str]) -> Self:
         """
@@ -80,7 +87,7 @@ def check_credentials(credentials: Credentials) -> Iterator[Finding]:
     """
     Nobody guesses them, and none opens what another should.
     """
-    everything = credentials.kept | credentials.given
+    everything = credentials.known
     for name in credentials.placeholders:
         found = "holds a placeholder, so it is not used"
         yield CREDENTIALS.warning(name, found, f"unset {name} to use a generated one, or set it to one", name)

@@ -22,6 +22,7 @@ from mission_http.doctor.reaching import (
     check_other_sites,
     check_proxies,
 )
+from mission_http.doctor.server_key import check_server_key
 from mission_http.fronting import Fronting, base_url_from
 from mission_http.settings import as_far_as_readable, settings_from
 
@@ -89,6 +90,7 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
         yield from check_database(picture.database)
         yield from check_migrations(picture.database)
         yield from check_clock(picture.database)
+        yield from check_server_key(picture.database, picture.credentials.known.get("API_KEY"))
     yield from check_port(picture.listening)
     yield from check_host_names(picture.fronting, picture.listening)
     yield from check_proxies(picture.fronting, picture.listening)

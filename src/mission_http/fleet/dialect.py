@@ -30,6 +30,7 @@ from mission_http.fleet.errors import STATUSES, OriginForeign, render
 from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
 from mission_http.fleet.reports import report_endpoints
+from mission_http.fleet.server_keys import server_key_endpoints
 from mission_http.fleet.souls import soul_endpoints
 from mission_http.fleet.status import status_endpoints
 from mission_http.fleet.tasks import task_endpoints
@@ -51,7 +52,9 @@ HEADERS: Final = {
 }
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
-TAGS: Final = ("Tasks", "Projects", "Agents", "Connections", "Settings", "Search", "System", "Docs", "Discovery")
+TAGS: Final = (
+    "Tasks", "Projects", "Agents", "Tokens", "Connections", "Settings", "Search", "System", "Docs", "Discovery",
+)  # fmt: skip
 
 
 def fleet_dialect(settings: Settings) -> Dialect:
@@ -63,6 +66,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *heartbeats.ENDPOINTS,
         *connect.ENDPOINTS,
         *keys.ENDPOINTS,
+        *server_key_endpoints(settings),
         *agent_edits.ENDPOINTS,
         *soul_endpoints(settings),
         *memories.ENDPOINTS,

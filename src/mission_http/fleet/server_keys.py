@@ -1,0 +1,123 @@
+"""
+The server's own key: where it comes from, and replacing it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.rotating import (
+    LONGEST_OVERLAP,
+    KeyTooWide,
+    RotateServerKey,
+    rotate_server_key,
+    server_key_again,
+    server_key_state,
+)
+from mission_core.errors import KeyReused
+from mission_http.fleet.access import ADMIN
+from mission_http.fleet.wire import iso_of, seconds_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.shapes import Range
+
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
+
+TAGS: Final = ("Tokens",)
+
+
+@frozen(kw_only=True)
+class RotateKeyBody:
+    overlap_seconds: Annotated[int, Range(0, LONGEST_OVERLAP.total_seconds())] = 0
+    """For how long the key before it stays good."""
+
+
+@frozen(kw_only=True)
+class ServerKeyPayload:
+    masked_key: str | None
+    configured: bool
+    source: Literal["database", "environment", "none"]
+    last_rotated_at: int | None
+    last_rotated_by: str | None
+    old_key_expires_at: int | None
+
+
+@frozen(kw_only=True)
+class RotatedKeyPayload:
+    key: str | UnsetType = UNSET
+    masked_key: str
+    rotated_at: int
+    rotated_by: str
+    old_key_expires_at: int
+    message: str
+
+
+def server_key_endpoints(settings: Settings) -> list[Endpoint]:
+    """
+    The operations on the server's key, of which the settings know the environment's.
+    """
+    given = settings.api_key or None
+
+    async def show_key(request: Request) -> Response:
+        """
+        Tell where the server's key comes from, and when it was replaced.
+
+        A key that was made here cannot be shown again, not even in part.
+        """
+        state = await server_key_state(ports_of(request), principal_of(request), given)
+        old = state.old_good_until
+        return json_of(
+            {
+                "masked_key": state.masked,
+                "configured": state.source != "none",
+                "source": state.source,
+                "last_rotated_at": seconds_of(state.newest.created_at) if state.newest else None,
+                "last_rotated_by": state.newest.created_by if state.newest else None,
+                "old_key_expires_at": seconds_of(old) if old else None,
+            }
+        )
+
+    async def rotate_key(request: Request) -> Response:
+        """
+        Replace the server's key.
+
+        The new key is in the answer, and nowhere else. The old one, also that of the environment, stops at once, or
+        after `overlap_seconds`.
+        """
+        body = await body_of(request, RotateKeyBody)
+        command = RotateServerKey(given=given, overlap=timedelta(seconds=body.overlap_seconds))
+        rotated = await once(request, rotate_server_key, command, server_key_again)
+        key, until = rotated.key, rotated.old_good_until
+        stops = "has stopped working" if until <= key.created_at else f"stops working at {iso_of(until)}"
+        return json_of(
+            RotatedKeyPayload(
+                key=rotated.secret or UNSET,
+                masked_key=key.masked,
+                rotated_at=seconds_of(key.created_at),
+                rotated_by=key.created_by,
+                old_key_expires_at=seconds_of(until),
+                message=f"The API key was replaced. Keep the new one now: it is not shown again. The old one {stops}.",
+            )
+        )
+
+    return [
+        Endpoint(
+            "GET", "/tokens/rotate", show_key, gives=ServerKeyPayload, who=ADMIN,
+            operation_id="fleet_get_api_tokens_rotate", tags=TAGS,
+        ),
+        Endpoint(
+            "POST", "/tokens/rotate", rotate_key, takes=RotateKeyBody, body_required=False, gives=RotatedKeyPayload,
+            who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(KeyTooWide, KeyReused),
+            operation_id="fleet_rotateApiKey", tags=TAGS,
+        ),
+    ]  # fmt: skip
