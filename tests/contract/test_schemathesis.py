@@ -37,7 +37,7 @@ database = "none"
 [parameters]
 """
 PARTS = {
-    "fleet": ("--include-path-regex", "^/api/(?!v1/)"),
+    "fleet": ("--include-path-regex", "^/api/(?!v1/|tokens/rotate)"),
     "boards": ("--include-path-regex", "^/(api/v1/(?!agent/)|health|readyz)"),
     "agents": ("--include-path-regex", "^/api/v1/agent/"),
 }

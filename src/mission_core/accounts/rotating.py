@@ -18,7 +18,7 @@ from mission_core.ids import ServerKeyId
 from mission_core.kinds import DEPLOYMENT
 
 if TYPE_CHECKING:
-    from mission_core.ports import Ports
+    from mission_core.ports import Ports, UnitOfWork
 
 LONGEST_OVERLAP: Final = timedelta(days=1)
 NUMBERS: Final = (DEPLOYMENT, "server_key")
@@ -105,18 +105,12 @@ async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServe
     until, secret = now + cmd.overlap, ports.secrets.server_key()
     given = await _given_for(ports, principal, cmd.given)
     async with ports.unit(principal) as unit:
-        keys = unit.rows(SERVER_KEYS)
-        known = await keys.every(of=principal.organization)
-        before = None if known else await _first(ports, principal, given, at=now, until=until)
-        made = await _key(ports, principal, secret, at=now)
-        for each in known:
-            if not each.lives(at=now):
-                keys.remove(each)
-            elif each.expires_at is None or each.expires_at > until:
-                keys.save(evolve(each, expires_at=until))
-        if before is not None:
-            keys.add(before)
-        keys.add(made)
+        known = await unit.rows(SERVER_KEYS).every(of=principal.organization)
+        if known:
+            _end(unit, known, at=now, until=until)
+        else:
+            await _begin(ports, unit, principal, given, at=now, until=until)
+        made = unit.rows(SERVER_KEYS).add(await _key(ports, principal, secret, at=now))
         old = known[-1].masked if known else masked(given) if given else None
         unit.record(
             ServerKeyRotated(
@@ -131,6 +125,31 @@ async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServe
         except Conflict:
             raise StaleWrite("server key", principal.organization) from None  # somebody else made the first one
     return Rotated(made, secret, until)
+
+
+def _end(unit: UnitOfWork, known: list[ServerKey], *, at: datetime, until: datetime) -> None:
+    """
+    Let every key end that has not ended, and forget those that have.
+    """
+    keys = unit.rows(SERVER_KEYS)
+    for each in known:
+        if not each.lives(at=at):
+            keys.remove(each)
+        elif each.expires_at is None or each.expires_at > until:
+            keys.save(evolve(each, expires_at=until))
+
+
+async def _begin(
+    ports: Ports, unit: UnitOfWork, principal: Principal, given: str | None, *, at: datetime, until: datetime
+) -> None:
+    """
+    Keep what is there before any other: a key that nobody has, of which there can be one only, so that of two who would
+    both be the first the store refuses the second; and the environment's, if it is to be good for a while.
+    """
+    keys = unit.rows(SERVER_KEYS)
+    keys.add(await _key(ports, principal, f"no key of {principal.organization}", at=at, until=at))
+    if given and until > at:
+        keys.add(await _key(ports, principal, given, at=at, until=until))
 
 
 async def server_key_again(ports: Ports, principal: Principal, key: UUID) -> Rotated:
@@ -170,21 +189,11 @@ async def _given_for(ports: Ports, principal: Principal, given: str | None) -> s
     return given if stands_for is not None and stands_for.organization == principal.organization else None
 
 
-async def _key(ports: Ports, principal: Principal, secret: str, *, at: datetime) -> ServerKey:
+async def _key(
+    ports: Ports, principal: Principal, secret: str, *, at: datetime, until: datetime | None = None
+) -> ServerKey:
     (number,) = await ports.numbers.draw(NUMBERS)
     return ServerKey(
         id=ServerKeyId(ports.ids.new()), of=principal.organization, number=number, digest=digest_of(secret),
-        masked=masked(secret), created_by=principal.actor.name, created_at=at,
+        masked=masked(secret), created_by=principal.actor.name, created_at=at, expires_at=until,
     )  # fmt: skip
-
-
-async def _first(
-    ports: Ports, principal: Principal, given: str | None, *, at: datetime, until: datetime
-) -> ServerKey:
-    """
-    The row of what was there before any other: the environment's key, or nothing. There can be one only, so of two who
-    would be the first to replace it the store refuses the second.
-    """
-    shown = given or f"no key of {principal.organization}"
-    row = await _key(ports, principal, shown, at=at)
-    return evolve(row, masked=masked(given) if given else HIDDEN, expires_at=until if given else at)
