@@ -253,7 +253,8 @@ def bench(title: str, database_url: str, tasks: int, folder: Path) -> Figures:
     print(f"\n{title}, {tasks:,} tasks (made in {time.perf_counter() - began:.0f} s)")
     command = [sys.executable, "-m", "mission_http.main", "serve", "--port", str(PORT)]
     command += ["--database-url", database_url, "--data-dir", str(folder)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert server.stdout is not None
         assert "listens" in server.stdout.readline()

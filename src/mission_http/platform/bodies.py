@@ -19,6 +19,8 @@ from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLa
 T = TypeVar("T")
 DEEPEST: Final = 64
 """How deep JSON may nest. What is deeper is refused before anything recursive meets it."""
+MOST_DIGITS: Final = 18
+"""Of a length that is worth reading."""
 TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
 
 _json_type: Final = re.compile(rb"application/(?:json|[^/]*\+json)")
@@ -146,7 +148,7 @@ def parse(body: bytes) -> Any:
 
 async def _read(request: Request, limit: int) -> bytes:
     for name, value in request.scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
+        if name == b"content-length" and value.isdigit() and (len(value) > MOST_DIGITS or int(value) > limit):
             raise BodyTooLarge(limit)
     chunks: list[bytes] = []
     size = 0

@@ -181,12 +181,23 @@ async def test_json_is_json_by_any_of_its_names(app, kind):
     assert 200 == answer.status
 
 
-@pytest.mark.parametrize("path", ["/api/things", "/api/v1/things"])
-async def test_a_body_beyond_the_limit_is_refused_as_it_comes(app, path):
-    pieces = [b" " * 1500] * 3
-    answers = [await ask(app, "POST", path, pieces), await ask(app, "POST", path, b"{}", content_length="99999999")]
+@pytest.mark.parametrize("length", [None, "2", "nonsense", "-1", "99999999", "9" * 5000])
+@pytest.mark.parametrize(("path", "says"), [("/api/things", {"error"}), ("/api/v1/things", {"detail", "request_id"})])
+async def test_a_body_beyond_the_limit_is_refused_as_it_comes(app, path, says, length):
+    """
+    Whatever was announced, in the manner of the dialect.
+    """
+    announced = {} if length is None else {"content_length": length}
+    answer = await ask(app, "POST", path, [b" " * 1500] * 3, **announced)
 
-    assert [413, 413] == [answer.status for answer in answers]
+    assert (413, says) == (answer.status, answer.json.keys())
+
+
+@pytest.mark.parametrize("length", ["99999999", "9" * 5000])
+async def test_a_body_that_is_announced_beyond_the_limit_is_not_waited_for(app, length):
+    answer = await ask(app, "POST", "/api/v1/things", b"{}", content_length=length)
+
+    assert 413 == answer.status
 
 
 async def test_a_body_may_come_in_pieces(app):
