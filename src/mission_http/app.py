@@ -56,7 +56,7 @@ def create_app(
     )
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class MissionApp:
     """
     The ASGI application. *ports* are there between the lifespan's startup and its shutdown.

@@ -1,0 +1,225 @@
+"""
+Two worlds that differ only in what other organizations do: whoever acts in one organization gets the same answers in
+both, to every operation of both dialects, with ids of their own, of the others, and of nothing.
+
+So nobody sees, changes, counts or infers, by a status, a total or a number, what is another's. The operations are read
+off the endpoint tables.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from attrs import define, field
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from mission_adapters.clocks import ManualClock
+from mission_adapters.memory import memory_ports, plain, tasks
+from mission_adapters.memory.numbers import MemoryNumbers
+from mission_adapters.passwords import Argon2Passwords
+from mission_adapters.signing import HmacSecrets
+from mission_core.accounts.model import Principal, Role
+from mission_core.agents.use_cases import MakeKey, make_key
+from mission_core.errors import NotFound
+from mission_core.kinds import DEPLOYMENT
+from mission_core.ports import Ports
+from tests.contract.boards_driver import TOKEN
+from tests.contract.conftest import World, a_world
+from tests.contract.everything import OPERATIONS, Everything, everything_over
+from tests.contract.fleet_driver import KEY
+from tests.contract.requests import Draft, Id, Operation, drafts
+from tests.contract.test_borders import POLLS, lasting
+from tests.examples import examples
+from tests.unit.http.platform.sample import Answer, ask
+
+ORGANIZATIONS = 3
+UUIDS = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+SECRETS = re.compile(r"mca?_[0-9a-f-]{8,48}|\b[A-Za-z0-9_-]{32,54}\b")
+COUNTED_THROUGHOUT = {"fleet_createUser", "fleet_createWorkspace", "create_organization_api_v1_organizations_post"}
+"""What draws a number, or takes a name, of which there is one in the deployment: by design others can notice."""
+ASKED = [each for each in OPERATIONS if each[1].operation_id not in POLLS]
+OTHERS_DO = [each for each in ASKED if each[1].operation_id not in COUNTED_THROUGHOUT]
+
+
+@define(repr=False)
+class Side:
+    """
+    One organization of a world, who may call there, and the ids that its answers have shown, in order.
+    """
+
+    made: Everything
+    callers: list[dict[str, str]]
+    seen: dict[str, int] = field(factory=dict)
+
+    @classmethod
+    async def of(cls, stack: AsyncExitStack, ports: Ports, clock: ManualClock) -> "Side":
+        world = await a_world(ports, clock)
+        made = await stack.enter_async_context(everything_over(world))
+        low = await _token(world, Role.VIEWER)
+        confined = await _token(world, Role.OPERATOR, board=world.board.id)
+        callers = [
+            {"x-api-key": KEY}, {"authorization": f"Bearer {TOKEN}"}, {"x-agent-token": made.lead},
+            {"x-api-key": low}, {"x-api-key": confined}, {"x-agent-token": confined},
+        ]  # fmt: skip
+        side = cls(made, callers)
+        for known in made.known.values():
+            side.learn(known)
+        return side
+
+    def learn(self, text: str) -> None:
+        """
+        Note the ids in a text, in the order in which they appear.
+        """
+        for id in UUIDS.findall(text):
+            self.seen.setdefault(id, len(self.seen))
+
+    def id(self, which: int) -> str:
+        """
+        One of the ids that were seen.
+        """
+        every = list(self.seen)
+        return every[which % len(every)]
+
+    async def call(self, caller: int, method: str, path: str, raw: bytes) -> Answer:
+        headers = self.callers[caller % len(self.callers)]
+        return await ask(self.made.app, method, path, raw, key=None, **headers)
+
+
+async def _token(world: World, role: Role, **place: Any) -> str:
+    agent = await world.agent(f"agent-{role}-{len(place)}", **place)
+    made = await make_key(world.ports, world.me, MakeKey(agent=agent.id, name="key", scopes=(role.value, "agent:self")))
+    return made[1]
+
+
+class Borders(RuleBasedStateMachine):
+    """
+    The two worlds. Only in the first do others act; everybody was there in both from the start.
+    """
+
+    opened: Callable[[ManualClock], Ports] = staticmethod(
+        lambda clock: memory_ports(
+            clock=clock, secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick()
+        )
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()  # a Runner would look at its signal handlers for each request
+        self.stack = AsyncExitStack()
+        self.worlds: list[list[Side]] = []
+
+    @initialize()
+    def found(self) -> None:
+        """
+        As many organizations in either world, founded in the same order.
+        """
+        for _ in range(2):
+            clock = ManualClock()
+            ports = self.opened(clock)
+            self.worlds.append(
+                [self.loop.run_until_complete(Side.of(self.stack, ports, clock)) for _ in range(ORGANIZATIONS)]
+            )
+
+    @rule(data=st.data(), who=st.integers(1, ORGANIZATIONS - 1), caller=st.integers(0, 5))
+    def others_act(self, data: st.DataObject, who: int, caller: int) -> None:
+        """
+        In the first world alone, on what is theirs.
+        """
+        operation = data.draw(st.sampled_from(OTHERS_DO))
+        draft = data.draw(drafts(operation, ("own", "nothing")))
+        side = self.worlds[0][who]
+        path, raw = draft.written({each: self._id(each, side, side) for each in draft.places()})
+        answer = self.loop.run_until_complete(side.call(caller, draft.method, path, raw))
+
+        assert answer.status < 500, (draft, answer.body)
+        side.learn(answer.body.decode())
+
+    @rule(data=st.data(), caller=st.integers(0, 5))
+    def we_ask(self, data: st.DataObject, caller: int) -> None:
+        """
+        In both worlds, for anything: the answers do not differ.
+        """
+        operation = data.draw(st.sampled_from(ASKED))
+        draft = data.draw(drafts(operation, ("own", "own", "theirs", "nothing")))
+        theirs = [self.worlds[0][1], None]
+        answers = [self._ours(world[0], draft, caller, other) for world, other in zip(self.worlds, theirs, strict=True)]
+
+        assert answers[0] == answers[1], f"{named(operation)} {draft.path} {draft.body}"
+
+    def _ours(self, side: Side, draft: Draft, caller: int, theirs: Side | None) -> tuple[int, str]:
+        path, raw = draft.written({each: self._id(each, side, theirs) for each in draft.places()})
+        answer = self.loop.run_until_complete(side.call(caller, draft.method, path, raw))
+        body = lasting(answer)
+        asked = set(UUIDS.findall(path)) | set(UUIDS.findall(raw.decode()))
+        for id in sorted(asked - side.seen.keys()):
+            body = body.replace(id, "what was asked for")
+        side.learn(body)
+        known = UUIDS.sub(lambda found: f"id-{side.seen[found[0]]}", body)
+        return answer.status, SECRETS.sub("secret", known)
+
+    @staticmethod
+    def _id(place: Id, own: Side, theirs: Side | None) -> str:
+        if place.whose == "own":
+            return own.id(place.which)
+        if place.whose == "theirs" and theirs is not None:
+            return theirs.id(place.which)
+        return str(UUID(int=uuid4().int, version=4))
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.stack.aclose())
+        self.loop.close()
+
+
+def named(operation: Operation) -> str:
+    return f"{operation[1].method} {operation[0].path_of(operation[1])}"
+
+
+FEW = settings(
+    max_examples=examples(20), stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False, phases=(Phase.generate,),
+)  # fmt: skip
+UNTIL_FOUND = settings(FEW, max_examples=200, database=None)
+
+
+def test_what_others_do_makes_no_difference() -> None:
+    """
+    To anybody, in any operation.
+    """
+    run_state_machine_as_test(Borders, settings=FEW)
+
+
+def unscoped(principal: Principal, row: Any, board: Any, missing: type[NotFound]) -> Any:
+    """
+    The row itself, whoever's it is.
+    """
+    if row is None:
+        raise missing
+    return row
+
+
+def counting_for_all(numbers: MemoryNumbers, scope: tuple[UUID, str]) -> int:
+    """
+    A number, of which there is one in the deployment.
+    """
+    numbers.drawn[scope] = numbers.drawn[DEPLOYMENT, scope[1]] = numbers.drawn[DEPLOYMENT, scope[1]] + 1
+    return numbers.drawn[scope]
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [(tasks, "scoped", unscoped), (plain, "scoped", unscoped), (MemoryNumbers, "_next", counting_for_all)],
+    ids=["tasks", "plain rows", "numbers"],
+)
+def test_a_leak_that_is_planted_is_found(monkeypatch: pytest.MonkeyPatch, planted: tuple[Any, str, Any]) -> None:
+    """
+    Whether a row can be reached that is another's, or a number tells of it.
+    """
+    monkeypatch.setattr(*planted)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Borders, settings=UNTIL_FOUND)
