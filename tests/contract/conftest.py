@@ -152,11 +152,11 @@ class World:
         return [entry.kind for entry in await self.ports.log.read(self.me.organization, limit=10_000)]
 
 
-async def a_world(ports: Ports, clock: ManualClock) -> World:
+async def a_world(ports: Ports, clock: ManualClock, slug: str | None = None) -> World:
     """
     A fresh organization.
     """
-    organization = await found_organization(ports, slug=f"test-{uuid4()}")
+    organization = await found_organization(ports, slug=slug or f"test-{uuid4()}")
     me = System(organization=organization.id)
     board = await create_board(ports, me, CreateBoard(name="Work", gates=OPEN))
     return World(ports, clock, me, board)
