@@ -7,6 +7,7 @@ and not given is generated on first start and kept in the data directory.
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 import secrets
@@ -39,6 +40,7 @@ PLACEHOLDERS: Final = frozenset(
 )
 LEAST_LOCAL_TOKEN: Final = 50
 MEGABYTE: Final = 1024 * 1024
+SETUP_CODE_LENGTH: Final = 16
 GENERATED: Final = ".auto-generated"
 SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
 HSTS: Final = "max-age=63072000; includeSubDomains; preload"
@@ -105,6 +107,20 @@ class Settings:
         """
         return {"API_KEY": self.api_key, "LOCAL_AUTH_TOKEN": self.local_auth_token}
 
+    def key_for(self, purpose: str) -> bytes:
+        """
+        A key of 32 bytes for one purpose only.
+        """
+        return derived_key(self.auth_secret, purpose)
+
+    @property
+    def setup_code(self) -> str:
+        """
+        What the first admin may be made with from another machine. It is the same in all processes under one
+        `AUTH_SECRET`, and opens nothing once there is an admin.
+        """
+        return self.key_for("setup")[:SETUP_CODE_LENGTH].hex()
+
 
 def settings_from(
     environment: Mapping[str, str] | None = None,
@@ -154,6 +170,13 @@ def own_database(directory: Path) -> str:
     The database in the data directory, which is used where no other is named.
     """
     return f"sqlite:///{directory / 'mission-control.db'}"
+
+
+def derived_key(auth_secret: str, purpose: str) -> bytes:
+    """
+    A key of 32 bytes for one purpose only: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
+    """
+    return hmac.digest(auth_secret.encode(), purpose.encode(), "sha256")
 
 
 def as_far_as_readable(

@@ -4,7 +4,6 @@ The composition root: opens the adapters, yields `Ports`.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import digest_of
 from mission_core.errors import StoreFailed
 from mission_core.ports import Ports
-from mission_http.settings import SettingsError, own_database
+from mission_http.settings import SettingsError, derived_key, own_database
 from mission_http.sweeping import sweeping
 
 if TYPE_CHECKING:
@@ -164,10 +163,3 @@ def _naming_the_setting(settings: Settings) -> Iterator[None]:
     except (StoreFailed, ValueError) as e:
         reason = e.reason if isinstance(e, StoreFailed) else str(e)
         raise SettingsError(f"{variable}: {place_of(settings)} cannot be used ({reason})") from e
-
-
-def derived_key(auth_secret: str, purpose: str) -> bytes:
-    """
-    A key of 32 bytes for one purpose only: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
-    """
-    return hmac.digest(auth_secret.encode(), purpose.encode(), "sha256")

@@ -18,6 +18,8 @@ from mission_core.ports import perform
 from mission_core.values import UNSTORABLE, name_key
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mission_core.kinds import Rows
     from mission_core.ports import Ports, UnitOfWork
 
@@ -87,7 +89,11 @@ async def sign_in(ports: Ports, cmd: SignIn) -> Begun:
         await failed_to_sign_in(ports, desk.organization, cmd.username, reason or "user_not_found")
         raise SignInRefused(reason or "user_not_found")
     better = await ports.passwords.hashed(cmd.password) if kept and ports.passwords.outdated(kept) else None
-    return await begin_session(ports, user, how=Provider.LOCAL.value, password=better)
+    try:
+        return await begin_session(ports, user, how=Provider.LOCAL.value, password=better)
+    except SignInRefused as refusal:
+        await failed_to_sign_in(ports, desk.organization, cmd.username, refusal.reason)
+        raise
 
 
 def _in_the_way(user: User | None) -> str | None:
@@ -159,19 +165,28 @@ async def _begin(ports: Ports, principal: Principal, cmd: _Beginning) -> Begun:
             if each.expires_at <= now:
                 sessions.remove(each)
         user = users.save(evolve(user, last_login_at=now, password=cmd.better or user.password))
-        session = sessions.add(
-            Session(
-                id=SessionId(ports.ids.new()),
-                user=user.id,
-                workspace=principal.organization,
-                digest=digest_of(token),
-                created_at=now,
-                expires_at=now + LASTS,
-            )
-        )
+        session = add_session(ports, unit, principal, token, at=now)
         unit.record(SignedIn(user=user.id, session=session.id, how=cmd.how, at=now))
         await unit.commit()
     return Begun(user, evolve(principal, session=session.id), session, token)
+
+
+def add_session(
+    ports: Ports, unit: UnitOfWork, principal: MemberPrincipal, token: str, *, at: datetime
+) -> Session:
+    """
+    A new session of the person, under this secret, remembered for the commit.
+    """
+    return unit.rows(SESSIONS).add(
+        Session(
+            id=SessionId(ports.ids.new()),
+            user=principal.user,
+            workspace=principal.organization,
+            digest=digest_of(token),
+            created_at=at,
+            expires_at=at + LASTS,
+        )
+    )
 
 
 async def sign_out(ports: Ports, principal: MemberPrincipal) -> None:

@@ -5,7 +5,7 @@ Who may call the Fleet API: keys in headers, roles, and the agent's name beside 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
@@ -13,18 +13,26 @@ from attrs import evolve
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.errors import Denied, RoleTooLow
 from mission_core.values import name_key
-from mission_http.fleet.errors import AuthenticationRequired, OriginForeign, Unauthorized
+from mission_http.fleet.errors import AdminRequired, AuthenticationRequired, OriginForeign, Unauthorized
 from mission_http.platform.authentication import principal_for
-from mission_http.platform.cross_site import CHANGING, carries_session, foreign_origin
+from mission_http.platform.cross_site import CHANGING, SESSION_COOKIES, carries_session, foreign_origin
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.pairs import AGENT_INSTANCE, attend
+from mission_http.platform.sessions import BOUND, PLAIN, SessionCookies
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
 
-SCHEMES: Final = ("FleetApiKey", "FleetBearer")
+SCHEMES: Final = ("FleetSession", "FleetApiKey", "FleetBearer")
 SECURITY_SCHEMES: Final = {
+    "FleetSession": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": PLAIN,
+        "description": f"What `POST /api/auth/login` gives to a browser; over https it is called `{BOUND}`.",
+    },
     "FleetApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "FleetBearer": {"type": "http", "scheme": "bearer"},
 }
@@ -33,9 +41,9 @@ AGENT_NAME: Final = Header(
     "Whose work a person or the global key means. An agent's own key must agree with it.",
 )
 NAMING: Final = (AGENT_NAME, AGENT_INSTANCE)
-VIEWER: Final = Access("viewer", "Everybody with a key.", schemes=SCHEMES, headers=NAMING)
+VIEWER: Final = Access("viewer", "Everybody who signed in, or has a key.", schemes=SCHEMES, headers=NAMING)
 OPERATOR: Final = Access("operator", "Operators and admins.", schemes=SCHEMES, headers=NAMING)
-HEARING: Final = evolve(VIEWER, description="Everybody with a key; an agent's own for itself only.")
+HEARING: Final = evolve(VIEWER, description=f"{VIEWER.description} An agent's own key for itself only.")
 BEATING: Final = evolve(OPERATOR, description="Operators and admins; an agent's own key for itself only.")
 """A request that is a sign of life in itself, so it need not count as one."""
 READING_OWN: Final = evolve(HEARING, description=HEARING.description)
@@ -43,7 +51,12 @@ WRITING_OWN: Final = evolve(BEATING, description=BEATING.description)
 """The same for requests that are no sign of life in themselves."""
 EDGE: Final = Access("edge", "Everybody who brings something like a key.", public=True)
 ADMIN: Final = Access("admin", "Admins.", schemes=SCHEMES, headers=NAMING)
-STATUS: Final = Access("viewer", "Everybody with a key; anyone for `action=health`.", schemes=SCHEMES)
+LISTING_USERS: Final = evolve(ADMIN, description="Admins.")
+CHANGING_USERS: Final = evolve(ADMIN, description="Admins; of nobody else is it told whether they are known.")
+ONESELF: Final = evolve(VIEWER, description="Everybody who signed in, or has a key, for themselves.")
+STATUS: Final = Access(
+    "viewer", "Everybody who signed in, or has a key; anyone for `action=health`.", schemes=SCHEMES
+)
 
 PUBLIC_PATHS: Final = frozenset({"/api/setup", "/api/docs", "/api/health"})
 PUBLIC_BELOW: Final = "/api/auth/"
@@ -67,30 +80,52 @@ def edge_of(settings: Settings) -> Callable[[Request, Access | None], None]:
         if _is_public(request) or asks_for_health(request):
             return
         secret = credential_of(request)
+        if any(request.cookies.get(name) for name in SESSION_COOKIES):
+            return  # whether it is a session is for `authenticate` to find out
         if secret is None or not (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
             raise Unauthorized
 
     return edge
 
 
-async def authenticate(request: Request, access: Access) -> Principal | None:
+def authenticator(cookies: SessionCookies) -> Callable[[Request, Access], Awaitable[Principal | None]]:
     """
-    Who calls, with a role that reaches.
+    Who calls, with a role that reaches: a person by the session in a cookie, else whoever the key stands for.
+    """
 
-    Raises:
-        AuthenticationRequired: If nobody is known by the credential, or an agent's key comes under another name.
-        RoleTooLow: If the role does not reach.
+    async def authenticate(request: Request, access: Access) -> Principal | None:
+        if access is STATUS and asks_for_health(request):
+            return None
+        try:
+            principal = await cookies.member_in(request) or await _keyholder(request, access)
+            if principal is None:
+                raise AuthenticationRequired
+            require(principal, Role(access.name))
+        except (AuthenticationRequired, RoleTooLow) as refusal:
+            raise _in_words_of(access, refusal) from None
+        await attend(request, principal, agent=label_of(request))
+        return principal
+
+    return authenticate
+
+
+async def _keyholder(request: Request, access: Access) -> Principal | None:
     """
-    if access is STATUS and asks_for_health(request):
-        return None
+    Whoever the key in the request stands for, unless it comes under the name of another agent.
+    """
     secret = credential_of(request)
     touch = access is not HEARING and access is not BEATING
     principal = await principal_for(request, secret, touch=touch) if secret else None
-    if principal is None or not _under_its_own_name(request, principal):
-        raise AuthenticationRequired
-    require(principal, Role(access.name))
-    await attend(request, principal, agent=label_of(request))
-    return principal
+    return principal if principal is not None and _under_its_own_name(request, principal) else None
+
+
+def _in_words_of(access: Access, refusal: Denied) -> Denied:
+    """
+    A refusal as operations on users have it.
+    """
+    if access is CHANGING_USERS or (access is LISTING_USERS and isinstance(refusal, RoleTooLow)):
+        return AdminRequired()
+    return refusal
 
 
 def _by_key_alone(request: Request, access: Access | None) -> bool:

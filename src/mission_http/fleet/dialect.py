@@ -24,18 +24,22 @@ from mission_http.fleet import (
     queue,
     search,
     staff,
+    users,
 )
-from mission_http.fleet.access import SECURITY_SCHEMES, authenticate, edge_of
+from mission_http.fleet.access import SECURITY_SCHEMES, authenticator, edge_of
 from mission_http.fleet.errors import STATUSES, OriginForeign, render
 from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
 from mission_http.fleet.reports import report_endpoints
 from mission_http.fleet.server_keys import server_key_endpoints
+from mission_http.fleet.setup import setup_endpoints
+from mission_http.fleet.signing_in import signing_in_endpoints
 from mission_http.fleet.souls import soul_endpoints
 from mission_http.fleet.status import status_endpoints
 from mission_http.fleet.tasks import task_endpoints
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
 from mission_http.platform.endpoints import Dialect, Manners, Paperwork
+from mission_http.platform.sessions import SessionCookies
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -53,7 +57,8 @@ HEADERS: Final = {
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
-    "Tasks", "Projects", "Agents", "Tokens", "Connections", "Settings", "Search", "System", "Docs", "Discovery",
+    "Tasks", "Projects", "Agents", "Tokens", "Connections", "Authentication", "Users", "Settings", "Search", "System",
+    "Docs", "Discovery",
 )  # fmt: skip
 
 
@@ -61,7 +66,11 @@ def fleet_dialect(settings: Settings) -> Dialect:
     """
     The dialect below `/api`.
     """
+    cookies = SessionCookies.under(settings.key_for("sessions"), settings.fronting)
     endpoints = [
+        *signing_in_endpoints(cookies),
+        *users.ENDPOINTS,
+        *setup_endpoints(settings.setup_code, cookies),
         *agents.ENDPOINTS,
         *heartbeats.ENDPOINTS,
         *connect.ENDPOINTS,
@@ -92,7 +101,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         endpoints=endpoints,
         converter=CONVERTER,
         query_converter=QUERY_CONVERTER,
-        authenticate=authenticate,
+        authenticate=authenticator(cookies),
         render=render,
         statuses=STATUSES,
         edge=edge_of(settings),

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
+from mission_core.accounts.passwords import PasswordRefused
+from mission_core.accounts.users import UsernameTaken, UserNotFound
 from mission_core.agents.model import MemoryFull
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralStays, PrefixTaken
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, KeyReused
@@ -59,6 +61,56 @@ class AuthenticationRequired(Denied):
 
     def __str__(self) -> str:
         return "Authentication required"
+
+
+class AdminRequired(Denied):
+    """
+    Users are for admins, whoever else it is that asks.
+    """
+
+    def __str__(self) -> str:
+        return "Admin access required"
+
+
+class InvalidCredentials(Denied):
+    """
+    Nobody is let in by this name and password. It does not tell whether it is the name or the password.
+    """
+
+    def __str__(self) -> str:
+        return "Invalid credentials"
+
+
+@define
+class SetupNeeded(Denied):
+    """
+    Nobody can sign in, for nobody was signed up yet.
+    """
+
+    code: str = "NO_USERS"
+    hint: str = "Make the first admin by POST /api/setup with username and password"
+
+    def __str__(self) -> str:
+        return "No admin account has been created yet"
+
+
+@define
+class CodeNeeded(Denied):
+    """
+    The first admin is to be made from elsewhere than this machine, and nothing tells that it is the operator who does.
+    """
+
+    sent: bool
+
+    def __str__(self) -> str:
+        return "This setup code is wrong" if self.sent else "A setup code is needed"
+
+    @property
+    def why(self) -> str:
+        return (
+            "from another machine, or through a proxy, the first admin is made with the code that the server printed "
+            "on its terminal when it started (start it again to see it); send it as `code`"
+        )
 
 
 @define
@@ -147,6 +199,8 @@ class ProjectExists(Conflict):
 
 STATUSES: Final[Mapping[type[Exception], int]] = {
     Unauthorized: 401,
+    InvalidCredentials: 401,
+    SetupNeeded: 401,
     AuthenticationRequired: 401,
     DependencyNotFound: 400,
     FileTooLarge: 413,
@@ -163,6 +217,8 @@ TEXTS: Final[Mapping[type[Exception], str]] = {
     BoardNotFound: "Project not found",
     BodyMalformed: "Invalid request body",
     BodyMissing: "Invalid request body",
+    UserNotFound: "User not found",
+    UsernameTaken: "Username already exists",
     GeneralStays: "Default project cannot be archived",
     NotYourAgent: "Access denied: agent key may only access its own agent.",
     PathUnknown: "Not found",
@@ -210,6 +266,12 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": error.says, "details": [error.why]}
     if isinstance(error, OriginForeign):
         return {"error": str(error), "details": [error.why]}
+    if isinstance(error, CodeNeeded):
+        return {"error": str(error), "code": "SETUP_CODE", "hint": error.why}
+    if isinstance(error, SetupNeeded):
+        return {"error": str(error), "code": error.code, "hint": error.hint}
+    if isinstance(error, PasswordRefused):
+        return {"error": VALIDATION, "details": [f"password: {error}"]}
     if isinstance(error, Unsafe):
         injection = [{"rule": each.rule, "description": each.description} for each in error.findings]
         return {"error": error.says, "injection": injection}

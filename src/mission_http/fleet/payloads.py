@@ -22,6 +22,8 @@ class ErrorPayload:
     details: list[str] | UnsetType = UNSET
     injection: list[InjectionPayload] | UnsetType = UNSET
     missing_mentions: list[str] | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    hint: str | UnsetType = UNSET
 
 
 @frozen(kw_only=True)

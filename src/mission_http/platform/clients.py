@@ -7,12 +7,19 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
+from mission_http.fronting import LOOPBACK_NAMES, host_named
+
 if TYPE_CHECKING:
     from starlette.types import Scope
 
     from mission_http.fronting import Fronting
 
 UNKNOWN: Final = "unknown"
+OF_PROXIES: Final = (
+    b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-server",
+    b"x-original-host", b"x-real-ip",
+)  # fmt: skip
+"""The headers by which proxies tell of whom they speak for."""
 
 
 def client_address(scope: Scope, fronting: Fronting) -> str:
@@ -42,6 +49,20 @@ def is_secure(scope: Scope, fronting: Fronting) -> bool:
     proxies, _ = _chain(scope, fronting, peer)
     # Each proxy appends its entry, or leaves the one there is.
     return schemes[-min(len(proxies), len(schemes))].lower() == "https"
+
+
+def is_at_this_machine(scope: Scope) -> bool:
+    """
+    Whether whoever calls sits at this machine: the peer is here, speaks for nobody else, and calls the server by a name
+    of the machine itself, as no page does that was loaded under another one.
+    """
+    if any(name in OF_PROXIES for name, _ in scope["headers"]):
+        return False
+    hosts = [host_named(value.decode("latin-1")) for name, value in scope["headers"] if name == b"host"]
+    try:
+        return ip_address(peer_of(scope)).is_loopback and len(hosts) == 1 and hosts[0] in LOOPBACK_NAMES
+    except ValueError:
+        return False
 
 
 def address_in(text: str) -> str | None:

@@ -1,0 +1,101 @@
+"""
+The first person of a deployment, who makes the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import NAMESPACE_URL, uuid5
+
+from attrs import field, frozen
+
+from mission_core.accounts.members import OWNER, Colleague
+from mission_core.accounts.model import SERVER, System
+from mission_core.accounts.signing_in import front_desk
+from mission_core.accounts.user_admin import add_user, checked_username
+from mission_core.accounts.users import USERS, Provider, User, UsernameTaken
+from mission_core.errors import Conflict, Denied
+from mission_core.ids import MemberId, UserId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+from mission_core.values import name_key
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+PEOPLE: Final = (Provider.LOCAL, Provider.GOOGLE, Provider.PROXY)
+"""The providers of people whom somebody signed up. Whoever has the server's token needs no signing up."""
+FIRST: Final = UserId(uuid5(NAMESPACE_URL, "mission-control:first-admin"))
+"""The id of the first admin: always the same, so that of two that are made at once only one can be kept."""
+OWNING: Final = {"role": OWNER, "all_boards_read": True, "all_boards_write": True}
+
+
+class SetupDone(Denied):
+    """
+    There are users already, and they make the others.
+    """
+
+    def __str__(self) -> str:
+        return "Setup has already been completed"
+
+
+class SetupRaced(Conflict):
+    """
+    Somebody else became the first admin in the same moment.
+    """
+
+    def __str__(self) -> str:
+        return "Another admin was created while you were setting up"
+
+
+@frozen(kw_only=True)
+class MakeFirstAdmin:
+    """
+    Make the first user, who owns the organization that signing in belongs to. Whether the password is good enough is
+    for the caller to say.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    name: str | None = None
+
+
+async def needs_setup(ports: Ports) -> bool:
+    """
+    Whether nobody was signed up yet.
+    """
+    async with ports.unit(System(organization=DEPLOYMENT, name=SERVER.name)) as unit:
+        for provider in PEOPLE:
+            if await unit.rows(USERS).find(provider=provider) is not None:
+                return False
+    return True
+
+
+async def make_first_admin(ports: Ports, cmd: MakeFirstAdmin) -> Colleague:
+    """
+    Make the first user. Any number of processes may try at once; one succeeds.
+
+    Raises:
+        SetupDone: If there are users already.
+        SetupRaced: If somebody else is being made in this very moment.
+        UsernameTaken: If the local user has this user name.
+    """
+    if not await needs_setup(ports):
+        raise SetupDone
+    username, name = checked_username(cmd.username), (cmd.name or "").strip()
+    desk, now = await front_desk(ports), ports.clock.now()
+    password = await ports.passwords.hashed(cmd.password)
+    (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+    user = User(
+        id=FIRST, number=UserNumber(number), username=username, username_key=name_key(username),
+        provider=Provider.LOCAL, password=password, name=name or username[:1].upper() + username[1:],
+        active=desk.organization, created_at=now, updated_at=now,
+    )  # fmt: skip
+    try:
+        async with ports.unit(System(organization=desk.organization, name="setup", display="Setup")) as unit:
+            made = add_user(unit, user, MemberId(uuid5(desk.organization, str(FIRST))), desk.organization, OWNING)
+            await unit.commit()
+    except Conflict as clash:
+        if isinstance(clash, UsernameTaken) and await needs_setup(ports):
+            raise
+        raise SetupRaced from clash
+    return made

@@ -1,0 +1,81 @@
+"""
+People's own accounts: how they are called, and the password they sign in with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, field, frozen
+
+from mission_core.accounts.model import MemberPrincipal, Principal
+from mission_core.accounts.passwords import checked_password
+from mission_core.accounts.people import NotAPerson
+from mission_core.accounts.signing_in import Begun, add_session, end_sessions
+from mission_core.accounts.users import USERS, PasswordChanged, User, UserUpdated
+from mission_core.errors import Denied, StaleWrite
+from mission_core.values import ABSENT, Absent
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+
+class WrongPassword(Denied):
+    """
+    Somebody would change their password, and does not know the one they have.
+    """
+
+    def __str__(self) -> str:
+        return "Current password is incorrect"
+
+
+@frozen(kw_only=True)
+class UpdateAccount:
+    """
+    Change the named fields of the caller's own account; for another *password*, show the *current* one.
+    """
+
+    name: str | Absent = ABSENT
+    current: str = field(default="", repr=False)
+    password: str | Absent = field(default=ABSENT, repr=False)
+
+
+async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount) -> User | Begun:
+    """
+    Change the named fields of the caller's own account. With another password all sessions of theirs end, and a new
+    one begins.
+
+    Raises:
+        NotAPerson: If the caller is a program.
+        WrongPassword: If the current password is another one.
+        PasswordRefused: If the new password would protect nothing.
+    """
+    if not isinstance(principal, MemberPrincipal):
+        raise NotAPerson
+    now, kept = ports.clock.now(), None
+    changes: dict[str, Any] = {} if isinstance(cmd.name, Absent) else {"name": cmd.name}
+    if not isinstance(cmd.password, Absent):
+        checked_password(cmd.password)
+        kept = (await ports.reads.rows.get(principal, USERS, principal.user)).password
+        if not await ports.passwords.fits(cmd.current, kept):
+            raise WrongPassword
+        changes["password"] = await ports.passwords.hashed(cmd.password)
+    async with ports.unit(principal) as unit:
+        user = await unit.rows(USERS).get(principal.user)
+        token = None
+        if "password" in changes:
+            if user.password != kept:
+                raise StaleWrite("user", user.id)
+            await end_sessions(unit, user)
+            token = ports.secrets.token()
+            unit.record(PasswordChanged(user=user.id, by_themselves=True, at=now))
+            changes["last_login_at"] = now
+        user = unit.rows(USERS).save(evolve(user, **changes, updated_at=now))
+        if "name" in changes:
+            unit.record(UserUpdated(user=user.id, changed=("name",), at=now))
+        if token is None:
+            await unit.commit()
+            return user
+        session = add_session(ports, unit, principal, token, at=now)
+        await unit.commit()
+    return Begun(user, evolve(principal, session=session.id), session, token)

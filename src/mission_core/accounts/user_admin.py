@@ -1,0 +1,316 @@
+"""
+Users as the admins of an organization keep them: who is let in, as what, and with which password.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, field, frozen
+
+from mission_core.accounts.members import MEMBERS, Colleague, Member
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.passwords import checked_password
+from mission_core.accounts.people import LocalUserStays
+from mission_core.accounts.sessions import SESSIONS
+from mission_core.accounts.signing_in import end_sessions
+from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner
+from mission_core.accounts.users import (
+    USERS,
+    PasswordChanged,
+    Provider,
+    User,
+    UserCreated,
+    UserDeleted,
+    UserNotFound,
+    UserUpdated,
+)
+from mission_core.errors import Denied, Invalid, InvalidField
+from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+from mission_core.values import ABSENT, Absent, name_key
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+PERSONAL: Final = ("name", "email", "avatar_url", "approved")
+"""What belongs to the person, wherever they are a member."""
+
+
+class OwnRole(Invalid):
+    """
+    Somebody would change what they may do themselves, or whether they are let in.
+    """
+
+    def __str__(self) -> str:
+        return "Cannot change your own role"
+
+
+class OwnAccount(Invalid):
+    """
+    Somebody would delete themselves.
+    """
+
+    def __str__(self) -> str:
+        return "Cannot delete your own account"
+
+
+class MemberElsewhere(Denied):
+    """
+    An admin of one organization would change what a person signs in with to another one.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "this person is a member of another organization too, so their password, name, email and approval are "
+            "theirs to change; their role here can be changed"
+        )
+
+
+@frozen(kw_only=True)
+class CreateUser:
+    """
+    Make a user with a place in the caller's organization.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    name: str | None = None
+    role: Role = Role.OPERATOR
+    provider: Provider = Provider.LOCAL
+    email: str | None = None
+
+
+@frozen(kw_only=True)
+class UpdateUser:
+    """
+    Change the named fields of a user of the caller's organization.
+    """
+
+    user: UserId | UserNumber
+    role: Role | Absent = ABSENT
+    password: str | Absent = field(default=ABSENT, repr=False)
+    approved: bool | Absent = ABSENT
+    name: str | Absent = ABSENT
+    email: str | Absent | None = ABSENT
+    avatar_url: str | Absent | None = ABSENT
+
+
+@frozen(kw_only=True)
+class DeleteUser:
+    """
+    End a user's place in the caller's organization.
+    """
+
+    user: UserId | UserNumber
+
+
+def checked_username(username: str) -> str:
+    """
+    A user name without white space around it.
+
+    Raises:
+        InvalidField: If nobody could read it in the log.
+    """
+    username = username.strip()
+    if not username.isprintable():
+        raise InvalidField("username", "must hold printable characters alone", username)
+    return username
+
+
+async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Colleague:
+    """
+    Make a user with a place in the caller's organization.
+
+    Raises:
+        RoleTooLow: If the caller is no admin.
+        UsernameTaken: If somebody in the deployment has the user name.
+        PasswordRefused: If the password would protect nothing.
+    """
+    require(principal, Role.ADMIN)
+    require_no_agent(principal)
+    username, now = checked_username(cmd.username), ports.clock.now()
+    password = await ports.passwords.hashed(checked_password(cmd.password))
+    (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+    async with ports.unit(principal) as unit:
+        made = add_user(
+            unit,
+            User(
+                id=UserId(ports.ids.new()), number=UserNumber(number), username=username,
+                username_key=name_key(username), provider=cmd.provider, email=cmd.email or None, password=password,
+                name=cmd.name or None, active=principal.organization, created_at=now, updated_at=now,
+            ),
+            MemberId(ports.ids.new()), principal.organization, GIVES[cmd.role],
+        )  # fmt: skip
+        await unit.commit()
+    return made
+
+
+def add_user(
+    unit: UnitOfWork, user: User, member: MemberId, organization: OrganizationId, place: dict[str, Any]
+) -> Colleague:
+    """
+    A new user and their place in the organization, remembered for the commit.
+    """
+    made = Colleague(
+        unit.rows(MEMBERS).add(
+            Member(
+                id=member, organization=organization, user=user.id, created_at=user.created_at,
+                updated_at=user.created_at, **place,
+            )
+        ),
+        unit.rows(USERS).add(user),
+    )  # fmt: skip
+    role, provider = str(place["role"]), user.provider.value
+    unit.record(
+        UserCreated(
+            user=user.id, username=user.username, role=role, provider=provider, email=user.email, at=user.created_at
+        )
+    )
+    unit.result(user.id)
+    return made
+
+
+async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Colleague:
+    """
+    Change the named fields of a user. Another password, and not being let in any more, end all their sessions.
+
+    Raises:
+        RoleTooLow: If the caller is no admin.
+        UserNotFound: If no member of the organization is this user.
+        OwnRole: If the caller would change their own role or approval.
+        OwnerAboveAdmin: If the user stands above the caller.
+        LastOwnerStays: If the organization would be left without an owner.
+        LocalUserStays: If it is the user of the server's own token, and not the name that changes.
+        MemberElsewhere: If what changes belongs to a person of another organization too.
+        PasswordRefused: If the password would protect nothing.
+    """
+    require(principal, Role.ADMIN)
+    require_no_agent(principal)
+    now, password = ports.clock.now(), None
+    if not isinstance(cmd.password, Absent):
+        password = await ports.passwords.hashed(checked_password(cmd.password))
+    async with ports.unit(principal) as unit:
+        was = await _colleague(unit, cmd.user)
+        changes, place = _changes(cmd, was, password), _place(cmd, was)
+        if not changes and not place:
+            return was
+        await _check(ports, unit, principal, was, changes, place)
+        if password is not None or changes.get("approved") is False:
+            await end_sessions(unit, was.user)
+        user, member = was.user, was.member
+        if changes:
+            user = unit.rows(USERS).save(evolve(user, **changes, updated_at=now))
+        if place:
+            member = unit.rows(MEMBERS).save(evolve(member, **place, updated_at=now))
+        _record(unit, user, member, {**changes, **place}, at=now)
+        await unit.commit()
+    return Colleague(member, user)
+
+
+async def _colleague(unit: UnitOfWork, user: UserId | UserNumber) -> Colleague:
+    """
+    Raises:
+        UserNotFound: If no member of the organization is this user.
+    """
+    found = await unit.rows(USERS).get(user)
+    member = await unit.rows(MEMBERS).find(user=found.id)
+    if member is None:
+        raise UserNotFound
+    return Colleague(member, found)
+
+
+def _changes(cmd: UpdateUser, was: Colleague, password: str | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        name: value
+        for name in PERSONAL
+        if (value := getattr(cmd, name)) is not ABSENT and value != getattr(was.user, name)
+    }
+    return changes if password is None else {**changes, "password": password}
+
+
+def _place(cmd: UpdateUser, was: Colleague) -> dict[str, Any]:
+    """
+    What changes about the membership. An owner is an admin already.
+    """
+    if isinstance(cmd.role, Absent) or (cmd.role is Role.ADMIN and was.member.standing > 0):
+        return {}
+    return {name: value for name, value in GIVES[cmd.role].items() if value != getattr(was.member, name)}
+
+
+async def _check(
+    ports: Ports, unit: UnitOfWork, principal: Principal, was: Colleague, changes: dict[str, Any], place: dict[str, Any]
+) -> None:
+    shut_out = changes.get("approved") is False
+    if _is(principal, was.user) and (place or shut_out):
+        raise OwnRole
+    if was.user.provider is Provider.TOKEN and (place or changes.keys() & {"approved", "password"}):
+        raise LocalUserStays
+    await check_reach(unit, principal, was.member)
+    if place or shut_out:
+        await leave_an_owner(unit, was.member)
+    if changes and not _is(principal, was.user) and len(await ports.credentials.memberships(was.user.id)) > 1:
+        raise MemberElsewhere
+
+
+def _is(principal: Principal, user: User) -> bool:
+    return isinstance(principal, MemberPrincipal) and principal.user == user.id
+
+
+def _record(unit: UnitOfWork, user: User, member: Member, changed: dict[str, Any], *, at: datetime) -> None:
+    named = tuple(sorted(changed.keys() - {"password"}))
+    if named:
+        unit.record(
+            UserUpdated(
+                user=user.id, changed=named, role=member.role if "role" in changed else None,
+                approved=changed.get("approved"), at=at,
+            )
+        )  # fmt: skip
+    if "password" in changed:
+        unit.record(PasswordChanged(user=user.id, by_themselves=False, at=at))
+
+
+async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> User:
+    """
+    End a user's place in the organization, and their sessions in it. Who is a member nowhere else is gone.
+
+    Raises:
+        RoleTooLow: If the caller is no admin.
+        UserNotFound: If no member of the organization is this user.
+        OwnAccount: If it is the caller.
+        OwnerAboveAdmin: If the user stands above the caller.
+        LastOwnerStays: If the organization would be left without an owner.
+        LocalUserStays: If it is the user of the server's own token.
+    """
+    require(principal, Role.ADMIN)
+    require_no_agent(principal)
+    async with ports.unit(principal) as unit:
+        was = await _colleague(unit, cmd.user)
+        if _is(principal, was.user):
+            raise OwnAccount
+        if was.user.provider is Provider.TOKEN:
+            raise LocalUserStays
+        await check_reach(unit, principal, was.member)
+        await leave_an_owner(unit, was.member)
+        await remove_member(ports, unit, was)
+        await unit.commit()
+    return was.user
+
+
+async def remove_member(ports: Ports, unit: UnitOfWork, was: Colleague) -> None:
+    """
+    Remember, in a unit that does nothing more, that somebody is no member any longer.
+    """
+    user, here, now = was.user, was.member.organization, ports.clock.now()
+    elsewhere = [place.id for place, _ in await ports.credentials.memberships(user.id) if place.id != here]
+    users, sessions = unit.rows(USERS), unit.rows(SESSIONS)
+    ending = [each for each in await sessions.every(user=user.id) if each.workspace == here or not elsewhere]
+    for each in ending:
+        sessions.remove(each)
+    unit.rows(MEMBERS).remove(was.member)
+    if elsewhere:
+        users.save(evolve(user, active=elsewhere[0] if user.active == here else user.active, updated_at=now))
+    else:
+        users.remove(user)
+    unit.record(UserDeleted(user=user.id, username=user.username, at=now))

@@ -1,0 +1,114 @@
+"""
+The first admin, made by whoever runs the server.
+"""
+
+from __future__ import annotations
+
+import re
+from hmac import compare_digest
+from typing import Any, Final
+
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.first_admin import MakeFirstAdmin, SetupDone, SetupRaced, make_first_admin, needs_setup
+from mission_core.accounts.passwords import PasswordRefused, checked_password
+from mission_core.accounts.signing_in import begin_session
+from mission_core.accounts.users import Provider, UsernameTaken
+from mission_core.values import UNSTORABLE
+from mission_http.fleet.errors import CodeNeeded, Unacceptable
+from mission_http.fleet.signing_in import SignInDesk
+from mission_http.fleet.user_payloads import NeedsSetupPayload, SetupBody, SetUpPayload
+from mission_http.platform.bodies import loose_body_of
+from mission_http.platform.clients import is_at_this_machine
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of
+from mission_http.platform.json import json_of
+from mission_http.platform.sessions import SessionCookies
+
+USERNAME: Final = re.compile(r"[a-z0-9._-]+")
+LEAST, MOST, LONGEST_NAME = 2, 64, 500
+
+
+@frozen
+class SetupDesk:
+    """
+    Makes the first admin: for whoever sits at this machine, and for others who know the code.
+    """
+
+    code: str = field(repr=False)
+    desk: SignInDesk
+
+    async def ask(self, request: Request) -> Response:
+        """
+        Tell whether the first admin is still to be made.
+        """
+        return json_of({"needsSetup": await needs_setup(ports_of(request))})
+
+    async def make(self, request: Request) -> Response:
+        """
+        Make the first admin, and sign them in.
+
+        At the machine of the server itself this is free; from elsewhere it takes the `code` that the server printed on
+        its terminal when it started.
+        """
+        ports = ports_of(request)
+        if not await needs_setup(ports):
+            raise SetupDone
+        body = await loose_body_of(request)
+        self._check_code(request, body.get("code"))
+        made = await make_first_admin(ports, _admin_in(body))
+        begun = await begin_session(ports, made.user, how=Provider.LOCAL.value)
+        user = begun.user
+        shown = {"id": user.number, "username": user.username, "display_name": user.display, "role": "admin"}
+        return self.desk.let_in(request, begun, {"user": shown})
+
+    def _check_code(self, request: Request, sent: object) -> None:
+        if isinstance(sent, str) and compare_digest(sent.strip().encode(errors="replace"), self.code.encode()):
+            return
+        if sent or not is_at_this_machine(request.scope):
+            raise CodeNeeded(sent=bool(sent))
+
+
+def _admin_in(body: dict[str, Any]) -> MakeFirstAdmin:
+    """
+    Who is to be made.
+
+    Raises:
+        Unacceptable: If nobody can be called so, or the password would protect nothing.
+    """
+    username, password, name = (body.get(each) for each in ("username", "password", "displayName"))
+    if not isinstance(username, str) or not username:
+        raise Unacceptable("Username is required")
+    username = username.strip().lower()
+    if not LEAST <= len(username) <= MOST:
+        raise Unacceptable(f"Username must be {LEAST}-{MOST} characters")
+    if not USERNAME.fullmatch(username):
+        raise Unacceptable("Username can only contain lowercase letters, numbers, dots, hyphens, and underscores")
+    if not isinstance(password, str) or not password:
+        raise Unacceptable("Password is required")
+    try:
+        checked_password(password)
+    except PasswordRefused as refusal:
+        raise Unacceptable(str(refusal)) from None
+    if name is not None and (not isinstance(name, str) or len(name) > LONGEST_NAME or UNSTORABLE.search(name)):
+        raise Unacceptable("Validation failed", (f"displayName: must be text of at most {LONGEST_NAME} characters",))
+    return MakeFirstAdmin(username=username, password=password, name=name)
+
+
+TAGS = ("Authentication",)
+
+
+def setup_endpoints(code: str, cookies: SessionCookies) -> list[Endpoint]:
+    """
+    The operations by which the first admin is made.
+    """
+    desk = SetupDesk(code, SignInDesk(cookies))
+    return [
+        Endpoint("GET", "/setup", desk.ask, gives=NeedsSetupPayload, operation_id="fleet_getSetup", tags=TAGS),
+        Endpoint(
+            "POST", "/setup", desk.make, takes=SetupBody, gives=SetUpPayload,
+            refuses=(SetupDone, CodeNeeded, SetupRaced, UsernameTaken), operation_id="fleet_setUp", tags=TAGS,
+        ),
+    ]  # fmt: skip

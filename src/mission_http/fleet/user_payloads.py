@@ -1,0 +1,269 @@
+"""
+Users as the Fleet API takes and gives them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+
+from mission_core.accounts.members import Granted, Member, boards_of, role_of
+from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal
+from mission_core.accounts.passwords import LEAST_PASSWORD, LONGEST_PASSWORD
+from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider, User
+from mission_core.boards.grants import GRANTS, Grant
+from mission_core.ports import Ports
+from mission_core.values import ABSENT, MAX_INTEGER, Absent
+from mission_http.fleet.bodies import Switch, trimmed
+from mission_http.fleet.wire import seconds_of
+from mission_http.platform.refusals import wrong
+from mission_http.platform.shapes import Length, Rule, Schema
+
+TENANT: Final = 1
+"""The number of the one tenant there is."""
+SHOWN: Final = {Provider.GOOGLE: "google", Provider.PROXY: "proxy"}
+"""How providers are told, where it is not `local`."""
+RoleName = Literal["viewer", "operator", "admin"]
+DisplayName = Annotated[str, Rule(trimmed), Length(1, 500, says="Display name cannot be empty")]
+Email = Annotated[str, Rule(trimmed), Length(0, LONGEST_EMAIL)]
+
+
+def user_number(value: object) -> int:
+    """
+    The number of a user, also as text; 0, which nobody has, where nothing is meant.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) <= MAX_INTEGER else -1
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        return min(int(value.strip()[:20]), MAX_INTEGER)
+    if value in (None, ""):
+        return 0
+    raise wrong("int_parsing", "must be the number of a user", value)
+
+
+@frozen(kw_only=True)
+class LoginBody:
+    """
+    The document's word on signing in; the handler reads it loosely.
+    """
+
+    username: str
+    password: str
+
+
+@frozen(kw_only=True)
+class UpdateMeBody:
+    """
+    The document's word on one's own account; the handler reads it loosely.
+    """
+
+    current_password: str | Absent = ABSENT
+    new_password: Annotated[str, Length(LEAST_PASSWORD, LONGEST_PASSWORD)] | Absent = ABSENT
+    display_name: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class CreateUserBody:
+    username: Annotated[str, Rule(trimmed), Length(1, LONGEST_NAME, says="Username is required")]
+    password: Annotated[str, Length(LEAST_PASSWORD, LONGEST_PASSWORD, says="Password must be at least 12 characters")]
+    display_name: Annotated[str, Rule(trimmed), Length(0, 500)] | Absent = ABSENT
+    role: RoleName = "operator"
+    provider: Literal["local", "google"] = "local"
+    email: Email | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class UpdateUserBody:
+    id: Annotated[Any, Rule(user_number), Schema({"anyOf": [{"type": "integer"}, {"type": "string"}]})] = 0
+    display_name: DisplayName | Absent = ABSENT
+    role: Annotated[str, Schema({"enum": ["viewer", "operator", "admin"]})] | Absent = ABSENT
+    password: Annotated[str, Length(0, LONGEST_PASSWORD)] | Absent | None = ABSENT
+    is_approved: Switch | Absent = ABSENT
+    email: Email | Absent | None = ABSENT
+    avatar_url: Annotated[str, Rule(trimmed), Length(0, 2000)] | Absent | None = ABSENT
+
+
+@frozen(kw_only=True)
+class DeleteUserBody:
+    """
+    The document's word on deleting a user; the handler reads it loosely.
+    """
+
+    id: Annotated[Any, Schema({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
+
+
+@frozen(kw_only=True)
+class SetupBody:
+    """
+    The document's word on making the first admin; the handler reads it loosely.
+    """
+
+    username: Annotated[str, Length(2, 64)]
+    password: Annotated[str, Length(LEAST_PASSWORD, LONGEST_PASSWORD)]
+    displayName: str | Absent = ABSENT
+    code: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class IdentityPayload:
+    id: int
+    username: str
+    display_name: str
+    role: RoleName
+    provider: Literal["local", "google", "proxy"]
+    email: str | None
+    avatar_url: str | None
+    workspace_id: int
+    tenant_id: int
+
+
+@frozen(kw_only=True)
+class UserPayload(IdentityPayload):
+    is_approved: int
+
+
+@frozen(kw_only=True)
+class ListedUserPayload(UserPayload):
+    created_at: int
+    updated_at: int
+    last_login_at: int | None
+
+
+@frozen(kw_only=True)
+class UserListPayload:
+    users: list[ListedUserPayload]
+
+
+@frozen(kw_only=True)
+class UserAnswerPayload:
+    user: UserPayload
+
+
+@frozen(kw_only=True)
+class MePayload:
+    user: IdentityPayload
+
+
+@frozen(kw_only=True)
+class SignedInPayload:
+    user: IdentityPayload
+    warning: str | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class ChangedMePayload:
+    success: bool
+    user: IdentityPayload
+    warning: str | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class OkPayload:
+    ok: bool
+
+
+@frozen(kw_only=True)
+class NeedsSetupPayload:
+    needsSetup: bool
+
+
+@frozen(kw_only=True)
+class FirstAdminPayload:
+    id: int
+    username: str
+    display_name: str
+    role: Literal["admin"]
+
+
+@frozen(kw_only=True)
+class SetUpPayload:
+    user: FirstAdminPayload
+    warning: str | UnsetType = UNSET
+
+
+def identity_of(user: User, role: str, workspace: int) -> dict[str, Any]:
+    """
+    A user as those who act are shown.
+    """
+    return {
+        "id": user.number,
+        "username": user.username,
+        "display_name": user.display,
+        "role": role,
+        "provider": SHOWN.get(user.provider, "local"),
+        "email": user.email,
+        "avatar_url": user.avatar_url,
+        "workspace_id": workspace,
+        "tenant_id": TENANT,
+    }
+
+
+def user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
+    """
+    A user as admins see them.
+    """
+    return identity_of(user, role, workspace) | {"is_approved": int(user.approved)}
+
+
+def listed_user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
+    """
+    A user in a list.
+    """
+    return user_of(user, role, workspace) | {
+        "created_at": seconds_of(user.created_at),
+        "updated_at": seconds_of(user.updated_at),
+        "last_login_at": seconds_of(user.last_login_at) if user.last_login_at else None,
+    }
+
+
+def role_shown(member: Member, grants: list[Grant]) -> str:
+    """
+    A member's role in the words of the Fleet. *grants* are those of its organization.
+    """
+    own = [Granted(each.on_board, each.can_read, each.can_write) for each in grants if each.member == member.id]
+    _, writes = boards_of(member, own)
+    return role_of(member, writes=writes).value
+
+
+async def workspace_of(ports: Ports, principal: Principal) -> int:
+    """
+    The number of the caller's organization.
+    """
+    return (await ports.reads.organization(principal)).number
+
+
+async def caller_of(ports: Ports, principal: Principal) -> dict[str, Any]:
+    """
+    Whoever calls as a user: a person as themselves, a key as the one it stands for.
+    """
+    workspace = await workspace_of(ports, principal)
+    if isinstance(principal, MemberPrincipal):
+        found = await ports.reads.members.get(principal, principal.user)
+        return identity_of(found.user, principal.role.value, workspace)
+    number, username = 0, principal.name
+    if isinstance(principal, AgentPrincipal):
+        username = f"agent:{principal.name}"
+        if principal.key is not None:
+            async with ports.unit(principal) as unit:
+                number = -(await unit.keys.get(principal.key)).number
+    return {
+        "id": number,
+        "username": username,
+        "display_name": principal.display,
+        "role": principal.role.value,
+        "provider": "local",
+        "email": None,
+        "avatar_url": None,
+        "workspace_id": workspace,
+        "tenant_id": TENANT,
+    }
+
+
+async def user_answer(ports: Ports, principal: Principal, user: User, member: Member) -> dict[str, Any]:
+    """
+    A user of the caller's organization, as admins see them.
+    """
+    grants = await ports.reads.rows.every(principal, GRANTS, member=member.id)
+    return user_of(user, role_shown(member, grants), await workspace_of(ports, principal))
