@@ -100,6 +100,7 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
+    from mission_core.accounts.first_admin import needs_setup
     from mission_http.doctor.port import Listening
     from mission_http.doctor.reaching import warnings_of
     from mission_http.logs.set_up import set_up
@@ -112,7 +113,8 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
         logger.warning("%s", warning)
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
     async with from_settings(settings) as ports:
-        await Server(application(settings, lambda: nullcontext(ports), log=log), settings).serve(sockets)
+        app = application(settings, lambda: nullcontext(ports), log=log)
+        await Server(app, settings, nobody_yet=await needs_setup(ports)).serve(sockets)
 
 
 @app.command

@@ -25,7 +25,7 @@ class Server(uvicorn.Server):
     A server that says where it listens, and for which a signal to stop is a good end.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, *, nobody_yet: bool = False) -> None:
         super().__init__(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="on", server_header=False, date_header=True,
@@ -33,11 +33,12 @@ class Server(uvicorn.Server):
             )
         )  # fmt: skip
         self.settings = settings
+        self.nobody_yet = nobody_yet
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
-            _announce(sockets[0], self.settings)
+            _announce(sockets[0], self.settings, nobody_yet=self.nobody_yet)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -90,7 +91,7 @@ def _bound(made: socket.socket, address: object) -> socket.socket:
     return made
 
 
-def _announce(listening: socket.socket, settings: Settings) -> None:
+def _announce(listening: socket.socket, settings: Settings, *, nobody_yet: bool) -> None:
     host, port = listening.getsockname()[:2]
     base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
@@ -98,6 +99,9 @@ def _announce(listening: socket.socket, settings: Settings) -> None:
         name: "as set in the environment" if name in settings.given else value
         for name, value in settings.credentials.items()
     }
+    if nobody_yet:
+        told["first admin"] = "POST /api/setup with username and password; from another machine, with the code"
+        told["setup code"] = settings.setup_code
     told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
     lines = [f"Mission Control listens on {base}", *(f"  {name:<16} {value}" for name, value in told.items())]
     print("\n".join(lines), flush=True)

@@ -23,6 +23,7 @@ from mission_core.reports.workload import Thresholds
 from mission_http.environment import SettingsError as SettingsError
 from mission_http.environment import flag as flag
 from mission_http.environment import listed
+from mission_http.first_admin import FirstAdmin
 from mission_http.fronting import Fronting
 from mission_http.logs.settings import Logs
 from mission_http.platform.response_headers import SecurityHeaders
@@ -78,6 +79,7 @@ class Settings:
     local_auth_token: str = field(repr=False)
     coordinator: str | None = None
     soul_templates: Path | None = None
+    first_admin: FirstAdmin = FirstAdmin()
     fronting: Fronting = Fronting()
     security: SecurityHeaders = SecurityHeaders()
     logs: Logs = Logs()
@@ -98,7 +100,8 @@ class Settings:
             password = urlsplit(self.database_url).password or ""
         except ValueError:  # the store will say what is wrong with it
             password = ""
-        return [self.api_key, self.auth_secret, self.local_auth_token, password, unquote(password)]
+        kept = [self.api_key, self.auth_secret, self.local_auth_token, self.setup_code, self.first_admin.password]
+        return [*kept, password, unquote(password)]
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -158,6 +161,7 @@ def settings_from(
         fronting=fronting,
         security=_security(env, fronting),
         logs=Logs.of(env),
+        first_admin=FirstAdmin.of(env),
         workload=_workload(env),
         subscriptions=_subscriptions(env),
         webhook_max_payload_bytes=_webhook_limit(env),

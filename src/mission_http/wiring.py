@@ -4,6 +4,7 @@ The composition root: opens the adapters, yields `Ports`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -17,11 +18,14 @@ from mission_adapters.sealing import AesVault
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.store import SqlStore
+from mission_core.accounts.first_admin import MakeFirstAdmin, SetupDone, SetupRaced, make_first_admin, needs_setup
 from mission_core.accounts.model import SERVER, System
+from mission_core.accounts.passwords import LEAST_PASSWORD, is_common
 from mission_core.accounts.people import ensure_local_user
+from mission_core.accounts.users import UsernameTaken
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import digest_of
-from mission_core.errors import StoreFailed
+from mission_core.errors import InvalidField, StoreFailed
 from mission_core.ports import Ports
 from mission_http.settings import SettingsError, derived_key, own_database
 from mission_http.sweeping import sweeping
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from mission_core.ids import BoardId, OrganizationId, UserId
     from mission_http.settings import Settings
 
+logger = logging.getLogger("mission_http")
 
 
 @frozen
@@ -90,6 +95,7 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
     async with store_ports(settings) as ports:
         organization = await found_organization(ports, slug="default")
         local = await ensure_local_user(ports, organization.id)
+        await make_admin_of(settings, ports)
         known: dict[bytes, Principal | UserId] = {
             digest_of(settings.local_auth_token): local,
             digest_of(settings.api_key): evolve(SERVER, organization=organization.id),
@@ -97,6 +103,28 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
         ports = evolve(ports, credentials=KnownKeys(ports.credentials, known))
         async with sweeping(ports):
             yield ports
+
+
+async def make_admin_of(settings: Settings, ports: Ports) -> None:
+    """
+    Make the first admin whom the environment names, if there are no users yet; what keeps it from that is told.
+    """
+    first = settings.first_admin
+    if not (first.variable or first.garbled) or not await needs_setup(ports):
+        return
+    if first.garbled:
+        logger.warning("AUTH_PASS_B64: is no base64, and is not used; AUTH_PASS is, if it is set")
+    if is_common(first.password):
+        logger.warning("%s: everybody tries this password, so no admin was made with it; set another", first.variable)
+    elif first.variable:
+        if len(first.password) < LEAST_PASSWORD:
+            logger.warning("%s: a password should have %d characters", first.variable, LEAST_PASSWORD)
+        try:
+            await make_first_admin(ports, MakeFirstAdmin(username=first.username, password=first.password))
+        except (SetupDone, SetupRaced):
+            return  # by another process that starts
+        except (UsernameTaken, InvalidField) as refusal:
+            logger.warning("AUTH_USER: no admin was made: %s", refusal)
 
 
 @asynccontextmanager

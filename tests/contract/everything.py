@@ -21,6 +21,7 @@ from mission_http.fleet.dialect import fleet_dialect
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.wiring import KnownKeys
 from tests.contract.boards_driver import TOKEN, living
+from tests.contract.browser import a_person
 from tests.contract.conftest import World
 from tests.contract.documented import as_documented
 from tests.contract.fleet_driver import KEY, a_setting
@@ -136,6 +137,7 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
         known["webhook_id"] = await _made(app, f"/boards/{world.board.id}/webhooks", {"description": "One"})
         path = f"/api/v1/boards/{world.board.id}/webhooks/{known['webhook_id']}"
         known["payload_id"] = (await ask(app, "POST", path, b'{"one": 1}', key=None)).json["payload_id"]
+        await a_person(world)
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more
         yield Everything(app, world, token, known)

@@ -4,7 +4,6 @@ The secrets that somebody chose: would somebody else guess them?
 
 from __future__ import annotations
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +13,13 @@ from typing import Final, Self
 
 from attrs import field, frozen
 
+from mission_core.accounts.passwords import LEAST_PASSWORD, is_common
 from mission_http.doctor.findings import Check, Finding
+from mission_http.first_admin import CODED, PLAIN, FirstAdmin
 from mission_http.settings import LEAST_LOCAL_TOKEN, PLACEHOLDERS, SECRETS
 
 CREDENTIALS: Final = Check("credentials")
-PASSWORDS: Final = ("AUTH_PASS", "AUTH_PASS_B64")
-LEAST_PASSWORD: Final = 12
+PASSWORDS: Final = (PLAIN, CODED)
 WEAK_PASSWORD, WEAK, FAIR = 36, 64, 112
 """Bits: a password below the first, a token below the second can be guessed; one below the third is not what a token
 that nobody has to remember should be."""
@@ -42,11 +42,13 @@ class Credentials:
         given: Those that the environment gives.
         kept: Those that the data directory keeps, and the environment does not give.
         placeholders: The variables that hold what an example file says.
+        garbled: Whether the password of the first admin is coded, and cannot be decoded.
     """
 
     given: dict[str, str] = field(factory=dict, repr=False)
     kept: dict[str, str] = field(factory=dict, repr=False)
     placeholders: tuple[str, ...] = ()
+    garbled: bool = False
 
     @property
     def known(self) -> dict[str, str]:
@@ -62,25 +64,13 @@ class Credentials:
         """
         told = {name: environment.get(name, "").strip() for name in SECRETS}
         given = {name: value for name, value in told.items() if value not in PLACEHOLDERS}
+        first = FirstAdmin.of(environment)
         return cls(
-            given=given | _password(environment),
+            given=given | ({first.variable: first.password} if first.variable else {}),
+            garbled=first.garbled,
             kept={name: value for name, value in kept.items() if name in SECRETS and name not in given},
             placeholders=tuple(name for name, value in told.items() if value and name not in given),
         )
-
-
-def _password(environment: Mapping[str, str]) -> dict[str, str]:
-    """
-    The password of the first person, by its variable: what is coded counts before what is plain.
-    """
-    coded, plain = (environment.get(name, "") for name in reversed(PASSWORDS))
-    try:
-        decoded = base64.b64decode(coded, validate=True).decode()
-    except ValueError:
-        decoded = ""
-    if decoded:
-        return {"AUTH_PASS_B64": decoded}
-    return {"AUTH_PASS": plain} if plain else {}
 
 
 def check_credentials(credentials: Credentials) -> Iterator[Finding]:
@@ -91,6 +81,9 @@ def check_credentials(credentials: Credentials) -> Iterator[Finding]:
     for name in credentials.placeholders:
         found = "holds a placeholder, so it is not used"
         yield CREDENTIALS.warning(name, found, f"unset {name} to use a generated one, or set it to one", name)
+    if credentials.garbled:
+        found = f"is no base64, so it is not used; {PLAIN} is, if it is set"
+        yield CREDENTIALS.warning(CODED, found, f"set {CODED} to what `base64 -w0` prints, or unset it", CODED)
     for name, value in everything.items():
         yield from _weakness(name, value)
     for name, value in everything.items():
@@ -104,7 +97,10 @@ def check_credentials(credentials: Credentials) -> Iterator[Finding]:
 def _weakness(name: str, value: str) -> Iterator[Finding]:
     bits, password = strength(value), name in PASSWORDS
     advice = f"set {name} to " + ("another" if password else "what `openssl rand -hex 32` prints, or unset it")
-    if password and len(value) < LEAST_PASSWORD:
+    if password and is_common(value):
+        found = "is among the first that anybody tries, so no admin is made with it"
+        yield CREDENTIALS.problem(name, found, advice, name)
+    elif password and len(value) < LEAST_PASSWORD:
         found = f"has {len(value)} characters, and a password needs {LEAST_PASSWORD}"
         yield CREDENTIALS.problem(name, found, advice, name)
     elif name == "LOCAL_AUTH_TOKEN" and len(value) < LEAST_LOCAL_TOKEN:

@@ -53,10 +53,9 @@ class SetupDesk:
         At the machine of the server itself this is free; from elsewhere it takes the `code` that the server printed on
         its terminal when it started.
         """
-        ports = ports_of(request)
+        ports, body = ports_of(request), await loose_body_of(request)
         if not await needs_setup(ports):
             raise SetupDone
-        body = await loose_body_of(request)
         self._check_code(request, body.get("code"))
         made = await make_first_admin(ports, _admin_in(body))
         begun = await begin_session(ports, made.user, how=Provider.LOCAL.value)
@@ -109,6 +108,7 @@ def setup_endpoints(code: str, cookies: SessionCookies) -> list[Endpoint]:
         Endpoint("GET", "/setup", desk.ask, gives=NeedsSetupPayload, operation_id="fleet_getSetup", tags=TAGS),
         Endpoint(
             "POST", "/setup", desk.make, takes=SetupBody, gives=SetUpPayload,
-            refuses=(SetupDone, CodeNeeded, SetupRaced, UsernameTaken), operation_id="fleet_setUp", tags=TAGS,
+            refuses=(SetupDone, CodeNeeded, SetupRaced, UsernameTaken), operation_id="fleet_setUp",
+            tags=TAGS,
         ),
     ]  # fmt: skip

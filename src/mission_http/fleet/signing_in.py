@@ -169,7 +169,9 @@ def signing_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
             "POST", "/auth/login", desk.log_in, takes=LoginBody, gives=SignedInPayload,
             refuses=(InvalidCredentials, SetupNeeded), operation_id="fleet_login", tags=TAGS,
         ),
-        Endpoint("POST", "/auth/logout", desk.log_out, gives=OkPayload, operation_id="fleet_logout", tags=TAGS),
+        Endpoint(
+            "POST", "/auth/logout", desk.log_out, gives=OkPayload, operation_id="fleet_logout", tags=TAGS,
+        ),
         Endpoint("GET", "/auth/me", tell_me, gives=MePayload, who=VIEWER, operation_id="fleet_getMe", tags=TAGS),
         Endpoint(
             "PATCH", "/auth/me", desk.change_me, takes=UpdateMeBody, gives=ChangedMePayload, who=ONESELF,

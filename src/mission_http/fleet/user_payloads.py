@@ -107,7 +107,7 @@ class SetupBody:
 
 
 @frozen(kw_only=True)
-class IdentityPayload:
+class CallerPayload:
     id: int
     username: str
     display_name: str
@@ -120,7 +120,7 @@ class IdentityPayload:
 
 
 @frozen(kw_only=True)
-class UserPayload(IdentityPayload):
+class UserPayload(CallerPayload):
     is_approved: int
 
 
@@ -143,19 +143,19 @@ class UserAnswerPayload:
 
 @frozen(kw_only=True)
 class MePayload:
-    user: IdentityPayload
+    user: CallerPayload
 
 
 @frozen(kw_only=True)
 class SignedInPayload:
-    user: IdentityPayload
+    user: CallerPayload
     warning: str | UnsetType = UNSET
 
 
 @frozen(kw_only=True)
 class ChangedMePayload:
     success: bool
-    user: IdentityPayload
+    user: CallerPayload
     warning: str | UnsetType = UNSET
 
 

@@ -1,0 +1,55 @@
+"""
+The first admin as the environment names one: `AUTH_USER`, with `AUTH_PASS_B64` or `AUTH_PASS`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Final, Self
+
+from attrs import field, frozen
+
+USER: Final = "AUTH_USER"
+PLAIN: Final = "AUTH_PASS"
+CODED: Final = "AUTH_PASS_B64"
+OTHERWISE: Final = "admin"
+
+
+@frozen(kw_only=True)
+class FirstAdmin:
+    """
+    Who is made at the first start.
+
+    Args:
+        variable: The one that the password is from; empty if there is none.
+        garbled: Whether `AUTH_PASS_B64` says something, and it is no base64.
+    """
+
+    username: str = OTHERWISE
+    password: str = field(default="", repr=False)
+    variable: str = ""
+    garbled: bool = False
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """
+        Read an environment: what is coded counts before what is plain, unless it is no base64.
+        """
+        username = environment.get(USER, "").strip() or OTHERWISE
+        coded, plain = environment.get(CODED, "").strip(), environment.get(PLAIN, "")
+        decoded = _decoded(coded)
+        if decoded:
+            return cls(username=username, password=decoded, variable=CODED)
+        return cls(username=username, password=plain, variable=PLAIN if plain else "", garbled=bool(coded))
+
+
+def _decoded(coded: str) -> str:
+    """
+    What canonical base64 stands for; nothing if it is none.
+    """
+    try:
+        decoded = base64.b64decode(coded, validate=True)
+        return decoded.decode() if base64.b64encode(decoded).decode() == coded else ""
+    except ValueError:
+        return ""
