@@ -6,7 +6,6 @@ import asyncio
 import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,7 @@ import pytest
 from attrs import evolve
 
 from mission_adapters.clocks import ManualClock
-from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.memory import MemoryStore
-from mission_adapters.passwords import Argon2Passwords
-from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.store import SqlStore
 from mission_core.accounts.first_admin import MakeFirstAdmin, SetupRaced, make_first_admin, needs_setup
 from mission_core.accounts.members import OWNER
@@ -27,48 +23,50 @@ from mission_core.accounts.user_admin import CreateUser, create_user
 from mission_core.accounts.users import Provider
 from mission_core.agents.founding import found_organization
 from mission_core.boards.use_cases import CreateBoard, create_board
-from mission_core.ports import Ports
 from mission_http.first_admin import FirstAdmin
 from mission_http.wiring import make_admin_of
 from tests.contract.browser import PASSWORD, Browser
-from tests.contract.conftest import OPEN, STORES, World
+from tests.contract.conftest import OPEN, STORES, World, ports_over
 from tests.contract.fleet_driver import Fleet, a_setting, fleet_over, refusal
 
 HERE = {"host": "127.0.0.1:8000"}
 ADMIN = {"username": "ada", "password": PASSWORD}
 
 
-@asynccontextmanager
-async def nobody_yet(kind: str, place: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+on_every_store = pytest.mark.parametrize("place", STORES, indirect=True)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    Where a store is that nobody has used; in memory, unless a test wants another.
+    """
+    kind = getattr(request, "param", "memory")
+    if kind == "postgres":
+        url: str = request.getfixturevalue("fresh_postgres")
+        return url
+    return "memory://" if kind == "memory" else f"sqlite:///{tmp_path / 'mission.db'}"
+
+
+@pytest.fixture
+async def fresh(place: str) -> AsyncIterator[World]:
     """
     A deployment as it is after the first start, with the local user alone.
     """
     clock = ManualClock()
-    if kind == "memory":
-        async with a_deployment(MemoryStore(clock), clock) as world:
-            yield world
-        return
-    url = f"sqlite:///{place / 'm.db'}" if kind == "sqlite" else request.getfixturevalue("fresh_postgres")
-    async with SqlStore.open(url, clock=clock) as store, a_deployment(store, clock) as world:
-        yield world
+    if place == "memory://":
+        yield await a_deployment(MemoryStore(clock), clock)
+    else:
+        async with SqlStore.open(place, clock=clock) as store:
+            yield await a_deployment(store, clock)
 
 
-@asynccontextmanager
-async def a_deployment(store: Any, clock: ManualClock) -> AsyncIterator[World]:
-    ports = Ports(
-        unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
-        clock=clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick(),
-    )  # fmt: skip
+async def a_deployment(store: Any, clock: ManualClock) -> World:
+    ports = ports_over(store, clock)
     organization = await found_organization(ports, slug="default")
     await ensure_local_user(ports, organization.id)
     me = System(organization=organization.id)
-    yield World(ports, clock, me, await create_board(ports, me, CreateBoard(name="Work", gates=OPEN)))
-
-
-@pytest.fixture(params=STORES)
-async def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    async with nobody_yet(request.param, tmp_path, request) as world:
-        yield world
+    return World(ports, clock, me, await create_board(ports, me, CreateBoard(name="Work", gates=OPEN)))
 
 
 @pytest.fixture
@@ -81,6 +79,7 @@ async def set_up(fleet: Fleet, body: Any = ADMIN, **more: Any) -> Any:
     return await Browser(fleet).call("POST", "/setup", body, **HERE | more)
 
 
+@on_every_store
 async def test_the_first_admin_is_made_and_signed_in(fresh: World, empty: Fleet) -> None:
     """
     An owner, who shows as an admin; and from then on nobody is first any more.
@@ -177,6 +176,7 @@ async def test_a_wrong_code_is_wrong_here_too(empty: Fleet) -> None:
         assert 403 == (await set_up(empty, ADMIN | {"code": code})).status, code
 
 
+@on_every_store
 async def test_of_two_that_are_first_one_is(fresh: World) -> None:
     """
     At once, under any names: the other one is told.
@@ -202,6 +202,7 @@ async def test_who_lost_the_race_is_told_by_the_server(
     assert (409, "Another admin was created while you were setting up") == refusal(await set_up(empty))
 
 
+@on_every_store
 async def test_the_name_of_the_local_user_is_taken(empty: Fleet) -> None:
     answer = await set_up(empty, {"username": LOCAL_LOGIN, "password": PASSWORD})
 
@@ -263,6 +264,7 @@ async def test_no_admin_is_made_in_silence(
     assert all(value not in "".join(caplog.messages) for name, value in environment.items() if name != "AUTH_USER")
 
 
+@on_every_store
 async def test_with_users_the_environment_changes_nothing(fresh: World, caplog: Any) -> None:
     """
     Any number of processes may start with it, at once and later, with whatever password.

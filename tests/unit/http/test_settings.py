@@ -202,12 +202,13 @@ def test_browsers_are_kept_on_https_where_people_come_over_it(
 
 def test_what_nobody_may_read_in_the_log(tmp_path: Path) -> None:
     """
-    Every secret, and the password of the database in both spellings.
+    Every secret, what the first admin is made with, and the password of the database in both spellings.
     """
     url = "postgresql://me:open%20sesame@here/db"
-    settings = settings_from({"API_KEY": "s3cret"}, data_dir=tmp_path, database_url=url)
+    settings = settings_from({"API_KEY": "s3cret", "AUTH_PASS": "hunter2"}, data_dir=tmp_path, database_url=url)
 
-    assert {"s3cret", settings.auth_secret, settings.local_auth_token, "open%20sesame", "open sesame"} == set(
-        settings.confidential
-    )
+    assert {
+        "s3cret", settings.auth_secret, settings.local_auth_token, settings.setup_code, "hunter2", "open%20sesame",
+        "open sesame",
+    } == set(settings.confidential)  # fmt: skip
     assert settings_from({}, data_dir=tmp_path, database_url="postgresql://[::/db").confidential
