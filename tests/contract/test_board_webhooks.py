@@ -35,7 +35,7 @@ from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.values import Page
 from tests.contract.conftest import viewer
-from tests.contract.test_write_skew import BOTH_ORDERS, at_once
+from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
 SECRET = "a secret that both sides have"
 
@@ -336,10 +336,22 @@ async def test_nothing_comes_in_by_what_goes_meanwhile(world, last):
         lambda hook: (delete_board, DeleteBoard(board=hook.board)),
     ):
         webhook = await made(world, board=other.id)
-        await at_once(world, (receive_payload, sending(webhook)), goes(webhook), last=last)
+        await in_turn(world, (receive_payload, sending(webhook)), goes(webhook), last=last)
 
         assert [] == await every(world, PAYLOADS)
     assert [] == await every(world, BOARD_MEMORY)
+
+
+@BOTH_ORDERS
+async def test_no_board_that_goes_meanwhile_gets_a_webhook(world, last):
+    """
+    It would stay behind, and its address would lead nowhere.
+    """
+    other = await world.another_board()
+    making = (create_board_webhook, CreateBoardWebhook(board=other.id, description="x"))
+    await in_turn(world, making, (delete_board, DeleteBoard(board=other.id)), last=last)
+
+    assert [] == await every(world, BOARD_WEBHOOKS)
 
 
 @BOTH_ORDERS
@@ -349,7 +361,7 @@ async def test_no_webhook_is_for_an_agent_that_goes_meanwhile(world, last):
     """
     ada = await world.agent("ada", board=world.board.id)
     making = CreateBoardWebhook(board=world.board.id, description="x", agent=ada.id)
-    await at_once(
+    await in_turn(
         world, (create_board_webhook, making), (delete_agent, DeleteAgent(agent=ada.id)), last=last
     )
 

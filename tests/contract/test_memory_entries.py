@@ -25,7 +25,7 @@ from mission_core.ports import perform
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.values import Page
 from tests.contract.conftest import viewer
-from tests.contract.test_write_skew import BOTH_ORDERS, at_once
+from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
 
 async def told(world, content="Remember", *, board=None, by=None, **more):
@@ -186,7 +186,7 @@ async def test_nothing_is_told_to_a_board_that_goes_meanwhile(world, last):
     """
     other = await world.another_board()
     telling = (write_board_entry, WriteBoardEntry(board=other.id, content="Too late"))
-    await at_once(world, telling, (delete_board, DeleteBoard(board=other.id)), last=last)
+    await in_turn(world, telling, (delete_board, DeleteBoard(board=other.id)), last=last)
 
     assert [] == await kept(world)
 
@@ -200,6 +200,6 @@ async def test_nothing_is_told_to_a_group_that_goes_meanwhile(world, last):
     for meant in (None, GroupOf(other.id)):
         group = await a_group(world, other)
         telling = (write_group_entry, WriteGroupEntry(group=meant or group.id, content="Too late"))
-        await at_once(world, telling, (delete_group, DeleteGroup(group=group.id)), last=last)
+        await in_turn(world, telling, (delete_group, DeleteGroup(group=group.id)), last=last)
 
         assert [] == await kept(world, GROUP_MEMORY, group=group.id)

@@ -17,7 +17,9 @@ from mission_core.agents.use_cases import (
     hear_agent,
     register_agent,
 )
+from mission_core.automation.board_webhooks import CreateBoardWebhook, create_board_webhook
 from mission_core.boards.use_cases import CreateBoard, create_board
+from mission_core.conversations.use_cases import WriteBoardEntry, write_board_entry
 from mission_core.errors import InvalidField, Refusal
 from mission_core.ports import Once, perform
 from mission_core.tasks.beating import Heartbeat, heartbeat
@@ -48,6 +50,11 @@ async def test_text_that_cannot_be_kept_is_refused(world, text):
         (create_task, CreateTask(title="x", board=board, metadata=json)),
         (claim_next, ClaimNext(agent=text)),
         (heartbeat, Heartbeat(task=held.task.id, lease=held.lease, progress=json)),
+        (write_board_entry, WriteBoardEntry(board=board, content=text)),
+        (write_board_entry, WriteBoardEntry(board=board, content="x", tags=(text,))),
+        (write_board_entry, WriteBoardEntry(board=board, content="x", source=text)),
+        (create_board_webhook, CreateBoardWebhook(board=board, description=text)),
+        (create_board_webhook, CreateBoardWebhook(board=board, description="x", secret=text)),
     ):
         with pytest.raises(InvalidField):
             await use_case(ports, me, command)

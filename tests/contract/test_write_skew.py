@@ -104,6 +104,48 @@ async def at_once(world, *calls, me=None, last=False):
     return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
 
 
+@frozen
+class _InTurn(_Late):
+    own: asyncio.Event
+    next: asyncio.Event
+
+    async def commit(self):
+        await self.meeting.arrive()
+        await self.own.wait()
+        try:
+            return await self.unit.commit()
+        finally:
+            self.next.set()
+
+
+async def in_turn(world, *calls, me=None, last=False):
+    """
+    Perform these use cases so that all have read before any commits, and each commits when the one before it has; with
+    *last*, the last one first. Answers and refusals, in the order of calls.
+    """
+    if last:
+        return (await in_turn(world, *calls[::-1], me=me))[::-1]
+    meeting, turns = Meeting(len(calls)), [asyncio.Event() for _ in range(len(calls) + 1)]
+    turns[0].set()
+
+    def ports_at(place):
+        opened = []
+
+        def unit(principal, *, once=None):
+            made = world.ports.unit(principal, once=once)
+            if opened:
+                return made
+            opened.append(made)
+            return _InTurn(made, meeting, turns[place], turns[place + 1])
+
+        return evolve(world.ports, unit=unit)
+
+    performed = (
+        perform(use_case, ports_at(place), me or world.me, command) for place, (use_case, command) in enumerate(calls)
+    )
+    return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
+
+
 def kinds(answers):
     return sorted(type(answer).__name__ for answer in answers)
 

@@ -97,7 +97,7 @@ async def receive_payload(ports: Ports, principal: Principal, cmd: ReceivePayloa
             raise WebhookNotFound
         webhook.check_enabled()
         _check_sender(ports, webhook, cmd)
-        unit.rely_on(board, webhook)
+        unit.rely_on(board, webhook)  # a board that goes takes payloads along before it takes webhooks
         payload, number = await _payload_from(ports, webhook, cmd, at=now)
         entry = BoardEntry(
             id=MemoryId(ports.ids.new()),
