@@ -10,8 +10,10 @@ import json
 import pytest
 from attrs import evolve
 
+from mission_core.accounts.model import System
 from mission_core.accounts.ports import SealBroken
 from mission_core.agents.editing import UpdateAgent, update_agent
+from mission_core.agents.founding import found_organization
 from mission_core.automation.board_webhooks import (
     BOARD_WEBHOOKS,
     CreateBoardWebhook,
@@ -28,12 +30,15 @@ from mission_core.automation.payloads import PAYLOADS, PayloadNotFound
 from mission_core.automation.receiving import ReceivePayload, payload_on, receive_payload, sender_to, webhook_on
 from mission_core.automation.signatures import SignatureMissing, SignatureWrong
 from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.conversations.entries import BOARD_MEMORY
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.ports import perform
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.values import Page
+from mission_http.settings import settings_from
+from mission_http.wiring import store_ports
 from tests.contract.conftest import viewer
 from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
@@ -378,3 +383,26 @@ async def test_a_crowd_of_senders_loses_nothing(world):
     assert {each.id for each in payloads} == {each.id for each in await every(world, PAYLOADS)}
     assert 20 == len({each.number for each in payloads})
     assert 20 == len(await every(world, BOARD_MEMORY))
+
+
+async def test_no_file_of_a_server_has_a_secret(tmp_path):
+    """
+    Another server with the same `AUTH_SECRET` uses it, and one with another cannot.
+    """
+    settings = settings_from({"AUTH_SECRET": "one" * 20}, data_dir=tmp_path)
+    async with store_ports(settings) as ports:
+        me = System(organization=(await found_organization(ports)).id)
+        board = await create_board(ports, me, CreateBoard(name="Work"))
+        webhook = await create_board_webhook(
+            ports, me, CreateBoardWebhook(board=board.id, description="x", secret=SECRET)
+        )
+        kept = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    async with store_ports(settings) as ports:
+        opened = ports.vault.open(webhook.secret, about=webhook.id)
+    async with store_ports(settings_from({"AUTH_SECRET": "two" * 20}, data_dir=tmp_path)) as ports:
+        with pytest.raises(SealBroken):
+            ports.vault.open(webhook.secret, about=webhook.id)
+
+    assert webhook.secret in kept
+    assert SECRET.encode() not in kept
+    assert SECRET == opened
