@@ -29,7 +29,7 @@ from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_http.settings import Settings, settings_from
 from mission_http.wiring import store_ports
 from tests import postgres
-from tests.bench import bare
+from tests.bench import authenticating, bare
 from tests.bench.load import Measured, Step, measure, request_bytes
 
 AGENTS = 2000
@@ -361,8 +361,19 @@ def main() -> None:
                 folder.mkdir()
                 figures |= bench("PostgreSQL", url, size, folder)
             every.append(figures)
+        folder = Path(name) / "authenticating"
+        folder.mkdir()
+        print("\nCPU of reading a task in this process, by who reads it")
+        _tell("SQLite", authenticating.costs(f"sqlite:///{folder / 'bench.db'}", folder))
+        with postgres.empty_database(server) as url:
+            _tell("PostgreSQL", authenticating.costs(url, folder))
     if len(every) > 1:
         _compare(every[0], every[-1], sizes)
+
+
+def _tell(store: str, costs: authenticating.Costs) -> None:
+    for who, cpu_ms in costs.items():
+        print(f"{store:<11}{who:<40}{cpu_ms:>8.3f}")
 
 
 def _compare(few: Figures, many: Figures, sizes: list[int]) -> None:
