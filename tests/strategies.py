@@ -8,8 +8,10 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from mission_core.accounts.invites import Invite
 from mission_core.accounts.members import Member
-from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked, Organization
+from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked
+from mission_core.accounts.organizations import Isolation, Organization
 from mission_core.accounts.server_keys import ServerKey
 from mission_core.accounts.sessions import Session
 from mission_core.accounts.settings import Setting, SettingReset, SettingsChanged
@@ -20,7 +22,7 @@ from mission_core.agents.onboarding import Onboarding, Stage
 from mission_core.automation.board_webhooks import BoardWebhook
 from mission_core.automation.payloads import WebhookPayload
 from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
-from mission_core.boards.grants import Grant
+from mission_core.boards.grants import Grant, InviteGrant
 from mission_core.boards.groups import BoardGroup, GroupCreated, GroupDeleted, GroupUpdated
 from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardStatus, BoardUpdated, GateSet
 from mission_core.boards.staff import AgentAssigned, AgentUnassigned, Assignment
@@ -129,7 +131,10 @@ def organizations(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Organ
     """
     Organizations that could exist.
     """
-    fields = {"id": ids, "number": numbers, "slug": names, "name": names, "gateway": ids, "created_at": moments}
+    fields = {
+        "id": ids, "number": numbers, "slug": names, "name": names, "name_key": maybe(names), "gateway": ids,
+        "brand": maybe(names), "isolation": st.sampled_from(Isolation), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
     return st.builds(Organization, **(fields | fixed))
 
 
@@ -427,6 +432,29 @@ def grants(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Grant]:
     return st.builds(Grant, **(own | fixed))
 
 
+def invites(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Invite]:
+    """
+    Invites that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "email": names, "role": st.sampled_from(["owner", "admin", "member", "guest"]),
+        "all_boards_read": st.booleans(), "all_boards_write": st.booleans(), "created_by": maybe(ids),
+        "accepted_by": maybe(ids), "accepted_at": maybe(moments), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(Invite, **(own | fixed))
+
+
+def invite_grants(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[InviteGrant]:
+    """
+    Boards that could go with an invite.
+    """
+    own = {
+        "id": ids, "organization": ids, "invite": ids, "on_board": ids, "can_read": st.booleans(),
+        "can_write": st.booleans(), "created_at": moments, "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(InviteGrant, **(own | fixed))
+
+
 def sessions(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Session]:
     """
     Sessions that could exist.
@@ -598,7 +626,8 @@ def webhook_payloads(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[We
 
 
 plain = {
-    User: users, Member: members, Grant: grants, Session: sessions, ServerKey: server_keys,
+    Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
+    InviteGrant: invite_grants, Session: sessions, ServerKey: server_keys,
     Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
     Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
     BoardEntry: board_entries, GroupEntry: group_entries, BoardWebhook: board_webhooks,

@@ -4,9 +4,12 @@ Every kind of plain row that the stores keep.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from types import NoneType
+from typing import Any, Final, get_args, get_type_hints
 
+from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
+from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.settings import SETTINGS
@@ -16,18 +19,38 @@ from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
 from mission_core.automation.payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
-from mission_core.boards.grants import GRANTS
+from mission_core.boards.grants import GRANTS, INVITE_GRANTS
 from mission_core.boards.groups import GROUPS
 from mission_core.boards.staff import STAFF
 from mission_core.boards.tags import TAGS
 from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
+from mission_core.ids import OrganizationId
 from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
-    USERS, MEMBERS, GRANTS, SESSIONS, SERVER_KEYS, SETTINGS, CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS,
-    CONNECTIONS, COMMENTS,
-    BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
+    ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, SETTINGS, CUSTOM_FIELDS,
+    TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
 """In the order in which flushes lock their rows."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}
+
+
+def _naming(kind: Kind[Any]) -> dict[str, bool]:
+    """
+    The fields of a shared kind that name an organization, and whether each may be empty.
+    """
+    hints = {name: hint for name, hint in get_type_hints(kind.entity).items() if name not in ("id", "organization")}
+    return {
+        name: NoneType in get_args(hint)
+        for name, hint in hints.items()
+        if OrganizationId in (hint, *get_args(hint))
+    }
+
+
+NAMING: Final[dict[Kind[Any], dict[str, bool]]] = {
+    kind: names for kind in KINDS if kind.shared and (names := _naming(kind))
+}
+"""
+What shared rows name organizations by. With the organization goes a row that must name one; one that may is left empty.
+"""

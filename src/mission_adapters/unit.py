@@ -13,6 +13,7 @@ from attrs import define, evolve, field, frozen
 
 from mission_adapters.kinds import KINDS
 from mission_core.accounts.model import AgentPrincipal, ApiKey, ApiKeyNotFound, Principal
+from mission_core.accounts.organizations import Organization
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardNotFound
 from mission_core.kinds import Kind, P, Plain
@@ -166,7 +167,17 @@ class DissolveOf:
     at: datetime
 
 
-Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf | TakeBackOf | DissolveOf
+@frozen(kw_only=True)
+class EndOf:
+    """
+    Remove an organization with every row that is its own, names it or hangs on one that does.
+    """
+
+    organization: Organization
+    relied_on: tuple[Versioned, ...] = ()
+
+
+Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf | TakeBackOf | DissolveOf | EndOf
 
 
 @define
@@ -302,6 +313,18 @@ class KeptBoards(Kept[Board]):
 
     def dissolve(self, board: Board, end: Ending, *, heir: Board | None = None, at: datetime) -> None:
         self.remembered.operations.append(DissolveOf(board=board, heir=heir, end=end, at=at))
+
+
+@frozen
+class KeptOrganizations:
+    """
+    The end of organizations, in a unit.
+    """
+
+    remembered: Remembered
+
+    def dissolve(self, organization: Organization, *relied_on: Versioned) -> None:
+        self.remembered.operations.append(EndOf(organization=organization, relied_on=relied_on))
 
 
 class KeptAgents(Kept[Agent]):
@@ -457,12 +480,16 @@ class Unit:
     One all-or-nothing change on behalf of one principal.
     """
 
-    __slots__ = ("_done", "_plain", "agents", "boards", "gates", "keys", "remembered", "runs", "store", "tasks")
+    __slots__ = (
+        "_done", "_plain", "agents", "boards", "gates", "keys", "organizations", "remembered", "runs", "store",
+        "tasks",
+    )  # fmt: skip
 
     def __init__(self, store: Store, principal: Principal, once: Once | None = None) -> None:
         self.store = store
         self.remembered = Remembered(principal, once)
         source = store.source
+        self.organizations = KeptOrganizations(self.remembered)
         self.boards = KeptBoards(self.remembered, source, Board, BoardNotFound)
         self.agents = KeptAgents(self.remembered, source, Agent, AgentNotFound)
         self.keys = KeptKeys(self.remembered, source, ApiKey, ApiKeyNotFound)

@@ -4,7 +4,8 @@ The pure domain of Mission Control: standard library and attrs, no I/O.
 What an embedding program needs first is here; each area's own modules have the rest.
 """
 
-from mission_core.accounts.model import AgentPrincipal, Organization, Principal, Role, System
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, System
+from mission_core.accounts.organizations import Organization
 from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import (

@@ -17,7 +17,8 @@ from mission_core.errors import Conflict, StaleWrite
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mission_core.accounts.model import Organization, Principal
+    from mission_core.accounts.model import Principal
+    from mission_core.accounts.organizations import Organization, Organizations
     from mission_core.accounts.ports import ApiKeys, Credentials, Passwords, Secrets, Vault
     from mission_core.accounts.queries import MemberReads
     from mission_core.agents.ports import Agents
@@ -101,11 +102,15 @@ class Versioned(Protocol):
 class Once:
     """
     An idempotency key: whose, for which operation, with which body. The same key with another body is refused.
+
+    Args:
+        whose: Who came with it, where the work is done as somebody else; the unit's principal otherwise.
     """
 
     key: str
     operation: str
     body_digest: bytes
+    whose: Principal | None = None
 
 
 @define
@@ -127,6 +132,12 @@ class UnitOfWork(Protocol):
     Reads see the last committed state. Writes are remembered, and `commit` flushes them as one transaction. After a
     write only `get` is allowed; it answers from the unit's own writes first. Leaving without `commit` undoes all.
     """
+
+    @property
+    def organizations(self) -> Organizations:
+        """
+        The end of the organization.
+        """
 
     @property
     def boards(self) -> Boards:
@@ -331,6 +342,7 @@ async def perform(
     """
     if once is None or again is None:
         return await _repeated(use_case, ports, principal, command)
+    once = evolve(once, whose=once.whose or principal)
     first = await ports.reads.once(principal, once, since=ports.clock.now() - REMEMBERED)
     if first is not None:
         return await again(ports, principal, first)

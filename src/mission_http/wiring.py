@@ -5,8 +5,9 @@ The composition root: opens the adapters, yields `Ports`.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from mission_core.accounts.passwords import LEAST_PASSWORD, is_common
 from mission_core.accounts.people import ensure_local_user
 from mission_core.accounts.users import UsernameTaken
 from mission_core.agents.founding import found_organization
+from mission_core.agents.settling import settle
 from mission_core.agents.use_cases import digest_of
 from mission_core.errors import InvalidField, StoreFailed
 from mission_core.ports import Ports
@@ -33,10 +35,12 @@ from mission_http.sweeping import sweeping
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mission_core.accounts.invites import Invite
     from mission_core.accounts.members import Member
-    from mission_core.accounts.model import MemberPrincipal, Organization, Principal
+    from mission_core.accounts.model import MemberPrincipal, Principal
+    from mission_core.accounts.organizations import Organization
     from mission_core.accounts.ports import Credentials
-    from mission_core.ids import BoardId, OrganizationId, UserId
+    from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
     from mission_http.settings import Settings
 
 logger = logging.getLogger("mission_http")
@@ -51,13 +55,16 @@ class KnownKeys:
 
     credentials: Credentials
     known: Mapping[bytes, Principal | UserId]
+    settle: Callable[[UserId], Awaitable[MemberPrincipal | None]] | None = None
+    """Finds a place for a person who acts nowhere any more."""
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         known = self.known.get(digest)
         if known is None:
             return await self.credentials.principal_of(digest, at=at)
         if isinstance(known, UUID):
-            return await self.credentials.member(known)
+            member = await self.credentials.member(known)
+            return member if member is not None or self.settle is None else await self.settle(known)
         if isinstance(known, System) and await self.credentials.superseded(known.organization, digest, at=at):
             return None
         return known
@@ -80,6 +87,12 @@ class KnownKeys:
     async def found(self, organization: Organization) -> Organization:
         return await self.credentials.found(organization)
 
+    async def invited(self, invite: InviteId) -> Invite | None:
+        return await self.credentials.invited(invite)
+
+    async def invites_for(self, email: str) -> list[Invite]:
+        return await self.credentials.invites_for(email)
+
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
         return await self.credentials.organization_of(board)
 
@@ -100,7 +113,7 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
             digest_of(settings.local_auth_token): local,
             digest_of(settings.api_key): evolve(SERVER, organization=organization.id),
         }
-        ports = evolve(ports, credentials=KnownKeys(ports.credentials, known))
+        ports = evolve(ports, credentials=KnownKeys(ports.credentials, known, partial(settle, ports)))
         async with sweeping(ports):
             yield ports
 

@@ -6,15 +6,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from attrs import evolve, frozen
 
+from mission_core.accounts.members import MEMBERS, Member
 from mission_core.accounts.model import MemberPrincipal, System
 from mission_core.accounts.people import ensure_local_user
+from mission_core.accounts.users import USERS, Provider, User
+from mission_core.agents.settling import settle
 from mission_core.agents.use_cases import CreateAgent, create_agent, digest_of
+from mission_core.ids import MemberId, UserId, UserNumber
+from mission_core.kinds import DEPLOYMENT
 from mission_core.ports import Ports
+from mission_core.values import name_key
 from mission_http.app import MissionApp, create_app
 from mission_http.boards.dialect import boards_dialect
 from mission_http.settings import Settings
@@ -23,6 +30,17 @@ from tests.contract.documented import as_documented
 from tests.unit.http.platform.sample import Answer, ask
 
 TOKEN = "a-local-token-of-fifty-characters-or-even-more-0123"
+
+
+@frozen
+class Person:
+    """
+    A user with a token, and the id of the membership they have if they have one.
+    """
+
+    id: UserId
+    member: MemberId
+    token: str
 
 
 @frozen
@@ -79,6 +97,36 @@ class Boards:
         """
         return await self.got("POST", "/api/v1/agents", {"name": name, "board_id": str(self.board), **fields})
 
+    async def person(
+        self, name: str, *, email: str | None = None, role: str | None = None, boards: bool = True, **more: Any
+    ) -> Person:
+        """
+        Somebody else with a user and a token of their own: a member of the organization if they have a role there.
+        """
+        now, token = self.ports.clock.now(), f"token-of-{name}-{uuid4()}"
+        (number,) = await self.ports.numbers.draw((DEPLOYMENT, "user"))
+        username = f"{name}-{number}"
+        user = User(
+            id=UserId(self.ports.ids.new()), number=UserNumber(number), username=username,
+            username_key=name_key(username), provider=Provider.OIDC, subject=username, email=email, name=name,
+            created_at=now, updated_at=now, **more,
+        )  # fmt: skip
+        member = MemberId(self.ports.ids.new())
+        async with self.ports.unit(System(organization=self.me.organization)) as unit:
+            unit.rows(USERS).add(evolve(user, active=self.me.organization) if role else user)
+            if role:
+                unit.rows(MEMBERS).add(
+                    Member(
+                        id=member, organization=self.me.organization, user=user.id, role=role,
+                        all_boards_read=boards, all_boards_write=boards, created_at=now, updated_at=now,
+                    )
+                )  # fmt: skip
+            await unit.commit()
+        assert isinstance(self.ports.credentials, KnownKeys)
+        assert isinstance(self.ports.credentials.known, dict)
+        self.ports.credentials.known[digest_of(token)] = user.id
+        return Person(user.id, member, token)
+
     async def lead(self, name: str = "lea") -> str:
         """
         The token of a new lead of the board.
@@ -105,7 +153,8 @@ async def boards_over(ports: Ports, me: System, board: UUID, **settings: Any) ->
     person = await ports.credentials.member(local)
     assert person is not None
     known = local if person.role is me.role else evolve(person, role=me.role)
-    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(TOKEN): known}))
+    known_keys = KnownKeys(ports.credentials, {digest_of(TOKEN): known}, partial(settle, ports))
+    ports = evolve(ports, credentials=known_keys)
 
     @asynccontextmanager
     async def wire() -> AsyncIterator[Ports]:

@@ -4,7 +4,7 @@ Agents in the Boards API: as people make them, and as they see themselves.
 
 import pytest
 
-from mission_core.accounts.model import built_in_gateway
+from mission_core.accounts.organizations import built_in_gateway
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from tests.contract.boards_driver import field_refusal, refusal
 from tests.contract.test_boards_boards import OTHER, names_of

@@ -6,7 +6,7 @@ import pytest
 from attrs import fields
 from msgspec import UNSET
 
-from mission_core.accounts.model import built_in_gateway
+from mission_core.accounts.organizations import built_in_gateway
 from mission_http.boards.payloads import BoardRead
 from tests.contract.boards_driver import field_refusal, refusal
 

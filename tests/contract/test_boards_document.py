@@ -20,6 +20,28 @@ OPERATIONS = {
     ("delete", "/api/v1/organizations/me"): "delete_my_org_api_v1_organizations_me_delete",
     ("patch", "/api/v1/users/me"): "update_me_api_v1_users_me_patch",
     ("get", "/api/v1/organizations/me"): "get_my_org_api_v1_organizations_me_get",
+    ("post", "/api/v1/organizations"): "create_organization_api_v1_organizations_post",
+    ("get", "/api/v1/organizations/me/members"): "list_org_members_api_v1_organizations_me_members_get",
+    ("get", "/api/v1/organizations/me/members/{member_id}"): (
+        "get_org_member_api_v1_organizations_me_members__member_id__get"
+    ),
+    ("patch", "/api/v1/organizations/me/members/{member_id}"): (
+        "update_org_member_api_v1_organizations_me_members__member_id__patch"
+    ),
+    ("put", "/api/v1/organizations/me/members/{member_id}/access"): (
+        "update_member_access_api_v1_organizations_me_members__member_id__access_put"
+    ),
+    ("delete", "/api/v1/organizations/me/members/{member_id}"): (
+        "remove_org_member_api_v1_organizations_me_members__member_id__delete"
+    ),
+    ("get", "/api/v1/organizations/me/invites"): "list_org_invites_api_v1_organizations_me_invites_get",
+    ("post", "/api/v1/organizations/me/invites"): "create_org_invite_api_v1_organizations_me_invites_post",
+    ("delete", "/api/v1/organizations/me/invites/{invite_id}"): (
+        "revoke_org_invite_api_v1_organizations_me_invites__invite_id__delete"
+    ),
+    ("post", "/api/v1/organizations/invites/accept"): (
+        "accept_org_invite_api_v1_organizations_invites_accept_post"
+    ),
     ("get", "/api/v1/organizations/me/list"): "list_my_organizations_api_v1_organizations_me_list_get",
     ("patch", "/api/v1/organizations/me/active"): "set_active_org_api_v1_organizations_me_active_patch",
     ("get", "/api/v1/organizations/me/member"): "get_my_membership_api_v1_organizations_me_member_get",

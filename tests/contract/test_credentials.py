@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
-from mission_core.accounts.model import AgentPrincipal, ApiKeyNotFound, Organization, Role, RoleTooLow
+from mission_core.accounts.model import AgentPrincipal, ApiKeyNotFound, Role, RoleTooLow
+from mission_core.accounts.organizations import Organization
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import (
     CreateAgent,

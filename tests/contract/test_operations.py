@@ -28,8 +28,9 @@ UNVERSIONED = {
     "PUT /api/agents/{id}/files": "there is no folder to write to",
     "PUT /api/settings": "many settings at once have many versions",
     "PUT /api/tasks": "many tasks at once have many versions",
-    "DELETE /api/v1/users/me": "the local user stays",
-    "DELETE /api/v1/organizations/me": "its organization stays",
+    "DELETE /api/v1/users/me": "whoever deletes themselves leaves nothing that somebody else could have changed",
+    "DELETE /api/v1/organizations/me": "whatever was changed in it goes with it",
+    "DELETE /api/v1/organizations/me/invites/{invite_id}": "an invite is taken back, once or again",
     "PATCH /api/v1/organizations/me/active": "it chooses, and changes nothing",
 }
 """Changes that no version guards, and why."""
@@ -37,6 +38,8 @@ OTHERWISE = {
     "GET /api/agents/comms": "conversations are not kept yet",
     "GET /api/v1/boards": "in the order of names",
     "GET /api/v1/board-groups": "in the order of names",
+    "GET /api/v1/organizations/me/members": "in the order of addresses",
+    "GET /api/v1/organizations/me/invites": "an invite has no number",
     "GET /api/v1/tags": "in the order of names",
 }
 """Lists that have no place after a number, and why."""

@@ -15,10 +15,10 @@ from mission_core.accounts.model import (
     RoleTooLow,
     System,
     board_of,
-    built_in_gateway,
     require,
     role_from,
 )
+from mission_core.accounts.organizations import built_in_gateway
 from tests import strategies as some
 
 ORDER = [Role.VIEWER, Role.OPERATOR, Role.ADMIN]

@@ -20,7 +20,8 @@ from mission_adapters.importing.boards_messages import MessageSource
 from mission_adapters.importing.boards_values import Row, cut, json_of, maybe_moment, moment_of, object_of
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
 from mission_adapters.importing.taking import Taker, found, in_turn
-from mission_core.accounts.model import System, built_in_gateway
+from mission_core.accounts.model import System
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import Agent, Presence
 from mission_core.agents.onboarding import ONBOARDINGS, Onboarding, Stage

@@ -4,23 +4,17 @@ Organizations, API keys and the used idempotency keys in memory.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
 from mission_adapters.memory.plain import NOBODY
 from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered
+from mission_core.accounts.invites import INVITES, Invite
 from mission_core.accounts.members import MEMBERS, Colleague, Granted, Member, acting
-from mission_core.accounts.model import (
-    SERVER,
-    AgentPrincipal,
-    ApiKey,
-    ApiKeyNotFound,
-    Organization,
-    System,
-    identity_of,
-    role_from,
-)
+from mission_core.accounts.model import SERVER, AgentPrincipal, ApiKey, ApiKeyNotFound, System, identity_of, role_from
+from mission_core.accounts.organizations import ORGANIZATIONS, Organization
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS, UserNotFound
@@ -41,6 +35,7 @@ if TYPE_CHECKING:
         ApiKeyId,
         ApiKeyNumber,
         BoardId,
+        InviteId,
         OrganizationId,
         SessionId,
         UserId,
@@ -99,7 +94,7 @@ class MemoryCredentials:
     agents: AgentTable
     plain: dict[Kind[Any], PlainTable[Any]]
     boards: BoardTable
-    by_slug: dict[str, Organization] = field(factory=dict)
+    journal: Journal
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
@@ -181,19 +176,27 @@ class MemoryCredentials:
         """
         The organization with this slug, if there is one.
         """
-        return self.by_slug.get(slug)
+        return next(iter(self.plain[ORGANIZATIONS].matching(NOBODY, {"slug": slug})), None)
 
     def by_id(self, id: OrganizationId) -> Organization:
         """
-        The organization of this id, which must be there.
+        The organization of this id.
+
+        Raises:
+            OrganizationNotFound: If there is none.
         """
-        return next(organization for organization in self.by_slug.values() if organization.id == id)
+        found: Organization = self.plain[ORGANIZATIONS].find(NOBODY, id)
+        return found
 
     async def found(self, organization: Organization) -> Organization:
         """
         Keep the organization if its slug is free; the answer is the one that is kept.
         """
-        return self.by_slug.setdefault(organization.slug, organization)
+        kept = await self.organization(organization.slug)
+        if kept is None:
+            kept = self.plain[ORGANIZATIONS].add(organization)
+            self.journal.forget()
+        return kept
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
         """
@@ -206,7 +209,20 @@ class MemoryCredentials:
         """
         All organizations.
         """
-        return [organization.id for organization in self.by_slug.values()]
+        return [each.id for each in self.plain[ORGANIZATIONS].matching(NOBODY, {})]
+
+    async def invited(self, invite: InviteId) -> Invite | None:
+        """
+        The invite of this id, in whichever organization.
+        """
+        return self.plain[INVITES].rows.get(invite)
+
+    async def invites_for(self, email: str) -> list[Invite]:
+        """
+        The invites that wait for this e-mail address, the oldest first.
+        """
+        found = [each for each in self.plain[INVITES].rows.values() if each.email == email and each.pending]
+        return sorted(found, key=lambda each: (each.created_at, each.id))
 
 
 @frozen
@@ -278,6 +294,13 @@ class UsedKeys:
         self.journal.note(lambda: self.used.pop(name, None))
         self.used[name] = (once.body_digest, result, at)
 
+    def drop(self, organization: OrganizationId) -> None:
+        """
+        Forget the keys of an organization, and the one it was founded under.
+        """
+        for name in [name for name, kept in self.used.items() if organization in (name[0], kept[1])]:
+            self.journal.note(partial(self.used.__setitem__, name, self.used.pop(name)))
+
     def _forget(self, *, before: datetime) -> None:
         while self.used:
             oldest = next(iter(self.used))
@@ -287,4 +310,5 @@ class UsedKeys:
 
 
 def _name(principal: Principal, once: Once) -> tuple[object, ...]:
-    return principal.organization, identity_of(principal), once.operation, once.key
+    whose = once.whose or principal
+    return whose.organization, identity_of(whose), once.operation, once.key

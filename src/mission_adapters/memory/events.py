@@ -5,6 +5,7 @@ The log in memory: a list of entries for each organization, chained as everywher
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -52,6 +53,21 @@ class MemoryLog:
                 known.append(entry)
             head = Verified(entry.position, entry.digest)
         self.heads[organization] = head
+
+    def drop(self, organization: OrganizationId) -> None:
+        """
+        Forget the log of an organization.
+        """
+        gone = self.entries.pop(organization, None)
+        head = self.heads.pop(organization, None)
+        if gone is None or head is None:
+            return
+        self.journal.note(lambda: self.entries.update({organization: gone}))
+        self.journal.note(lambda: self.heads.update({organization: head}))
+        for agent in {agent for entry in gone for agent in _agents_in(entry)}:
+            known = self.of_agents[agent]
+            self.journal.note(partial(self.of_agents.__setitem__, agent, known))
+            self.of_agents[agent] = [each for each in known if each.organization != organization]
 
     async def read(self, organization: OrganizationId, *, after: int = 0, limit: int = 500) -> list[Entry]:
         """

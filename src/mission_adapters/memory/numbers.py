@@ -5,6 +5,7 @@ The short numbers in memory.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from uuid import UUID
 
 from attrs import define, field
@@ -30,6 +31,13 @@ class MemoryNumbers:
         """
         for owner, kind, number in scopes:
             self.drawn[owner, kind] = max(number, self.drawn[owner, kind])
+
+    def drop(self, owners: Collection[UUID]) -> None:
+        """
+        Forget what was drawn for these: the organization or board is no more.
+        """
+        for scope in [scope for scope in self.drawn if scope[0] in owners]:
+            del self.drawn[scope]
 
     def _next(self, scope: tuple[UUID, str]) -> int:
         self.drawn[scope] += 1

@@ -54,6 +54,13 @@ class MemoryPulses:
             moved = {Cell(heir, slot, what, minute): by for (slot, what), (minute, by) in cells.items()}
             self.count(organization, moved)
 
+    def end(self, organization: OrganizationId) -> None:
+        """
+        Forget the cells of an organization and all its boards.
+        """
+        for place in [place for own, place in self.cells if own == organization]:
+            self.drop(organization, place, heir=None)
+
     def of(self, organization: OrganizationId, place: UUID) -> Mapping[Place, tuple[int, int]]:
         """
         The cells of a board, or of the organization itself.

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from mission_core.accounts.model import Organization, Principal
+    from mission_core.accounts.model import Principal
+    from mission_core.accounts.organizations import Organization
     from mission_core.events.model import Fact
     from mission_core.ports import Clock, Once
 
@@ -102,7 +103,7 @@ class MemoryStore:
         }  # fmt: skip
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
-        self.credentials = MemoryCredentials(keys, agents, self.plain, boards)
+        self.credentials = MemoryCredentials(keys, agents, self.plain, boards, journal)
         board_reads = MemoryBoardReads(boards, tasks, self.numbers)
         task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.plain)
         self.reads = MemoryReads(
@@ -157,6 +158,9 @@ class MemoryStore:
             self.used.keep(principal, once, result, at=now)
         facts = [*(fact for change in desk.made for fact in change.facts), *remembered.facts]
         self._count(remembered, desk, facts, at=now)
+        if not facts:
+            return answers[-1] if answers else None
+        self.credentials.by_id(principal.organization)  # or it is gone, and its log with it
         self.log.record(principal.organization, principal.actor, facts)
         return answers[-1] if answers else None
 

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from mission_adapters.memory.dissolving import dissolve
+from mission_adapters.memory.ending import end
 from mission_adapters.memory.tables import granted
-from mission_adapters.unit import ClaimNextOf, ClaimOf, DissolveOf, ExpireDueOf, HeartbeatOf, Operation, TakeBackOf
+from mission_adapters.unit import (
+    ClaimNextOf,
+    ClaimOf,
+    DissolveOf,
+    EndOf,
+    ExpireDueOf,
+    HeartbeatOf,
+    Operation,
+    TakeBackOf,
+)
 from mission_core.accounts.model import Principal, board_of
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Status, Task
@@ -76,6 +86,9 @@ class Desk:
                 return None
             case DissolveOf():
                 dissolve(self, operation)
+                return None
+            case EndOf():
+                end(self.store, operation)
                 return None
 
     def _heartbeat(self, operation: HeartbeatOf) -> Change | None:

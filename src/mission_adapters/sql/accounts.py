@@ -18,23 +18,27 @@ from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import agents, api_keys, boards, organizations
+from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
-from mission_core.accounts.model import SERVER, AgentPrincipal, Organization, Principal, role_from
+from mission_core.accounts.model import SERVER, AgentPrincipal, Principal, role_from
+from mission_core.accounts.organizations import ORGANIZATIONS, Organization, OrganizationNameTaken, OrganizationNotFound
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.kinds import DEPLOYMENT
-from mission_core.values import micros, moment
+from mission_core.values import micros
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mission_core.accounts.invites import Invite
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import MemberPrincipal
-    from mission_core.ids import BoardId, OrganizationId, UserId
+    from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
 
 make_principal = trusted(AgentPrincipal)
 
 _server_keys: Final = SHELVES[SERVER_KEYS].table
 _members: Final = SHELVES[MEMBERS].table
+_invites: Final = SHELVES[INVITES].table
 _agents_own: Final = (
     select(
         api_keys.c.organization,
@@ -85,12 +89,18 @@ MEMBERSHIPS: Final = Statement(
     .where(_members.c.user == value("user"))
     .order_by(_members.c.created_at, _members.c.id)
 )
+INVITED: Final = Statement(select(*_invites.c).where(_invites.c.id == value("invite")))
+WAITING: Final = Statement(
+    select(*_invites.c)
+    .where(_invites.c.email == value("email", str), _invites.c.accepted_at.is_(None))
+    .order_by(_invites.c.created_at, _invites.c.id)
+)
 BY_ID: Final = Statement(select(*organizations.c).where(organizations.c.id == value("organization")))
 BY_SLUG: Final = Statement(select(*organizations.c).where(organizations.c.slug == value("slug", str)))
 OWNER: Final = Statement(select(boards.c.organization).where(boards.c.id == value("board")))
 ALL: Final = Statement(select(organizations.c.id).order_by(organizations.c.number))
 FOUND: Final = {
-    dialect: Statement(dialects.insert(organizations).on_conflict_do_nothing(index_elements=["slug"]))
+    dialect: Statement(dialects.insert(organizations).on_conflict_do_nothing())
     for dialect, dialects in (("sqlite", sqlite), ("postgresql", postgresql))
 }
 
@@ -164,14 +174,31 @@ class SqlCredentials:
         """
         Keep the organization if its slug is free; the answer is the one that is kept.
         """
-        dialect, row = self.session.dialect, _row_from(organization)
+        dialect, row = self.session.dialect, SHELVES[ORGANIZATIONS].row_from(organization)
 
         def steps() -> Steps[list[Any]]:
             yield FOUND[dialect].count(dialect, **row)
             rows: list[Any] = yield BY_SLUG(dialect, slug=organization.slug)
             return rows
 
-        return _organization_from((await self.session.write(steps))[0])
+        rows = await self.session.write(steps)
+        if not rows:
+            raise OrganizationNameTaken
+        return _organization_from(rows[0])
+
+    async def invited(self, invite: InviteId) -> Invite | None:
+        """
+        The invite of this id, in whichever organization.
+        """
+        rows = await self._rows(INVITED(self.session.dialect, invite=invite.bytes))
+        return SHELVES[INVITES].entity_from(tuple(rows[0])) if rows else None
+
+    async def invites_for(self, email: str) -> list[Invite]:
+        """
+        The invites that wait for this e-mail address, the oldest first.
+        """
+        rows = await self._rows(WAITING(self.session.dialect, email=email))
+        return [SHELVES[INVITES].entity_from(tuple(row)) for row in rows]
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
         """
@@ -199,27 +226,11 @@ def organization_of(dialect: str, principal: Principal) -> Steps[Organization]:
     The principal's own organization.
     """
     rows = yield BY_ID(dialect, organization=principal.organization.bytes)
+    if not rows:
+        raise OrganizationNotFound
     return _organization_from(rows[0])
 
 
-def _row_from(organization: Organization) -> dict[str, Any]:
-    return {
-        "id": organization.id.bytes,
-        "number": organization.number,
-        "slug": organization.slug,
-        "name": organization.name,
-        "gateway": organization.gateway.bytes,
-        "created_at": micros(organization.created_at),
-    }
-
-
 def _organization_from(row: Any) -> Organization:
-    id, number, slug, name, gateway, created_at = row
-    return Organization(
-        id=id_from(id),
-        number=number,
-        slug=slug,
-        name=name,
-        gateway=id_from(gateway),
-        created_at=moment(created_at),
-    )
+    found: Organization = SHELVES[ORGANIZATIONS].entity_from(tuple(row))
+    return found

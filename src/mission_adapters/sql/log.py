@@ -8,14 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
-from sqlalchemy import insert, select, update
+from sqlalchemy import cast, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mission_adapters.sql.columns import ID
 from mission_adapters.sql.mapping import Row, id_from, maybe_bytes, maybe_id
 from mission_adapters.sql.parts import Change, Part
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import DIALECTS, Statement, value
-from mission_adapters.sql.tables import events, heads
+from mission_adapters.sql.tables import events, heads, organizations
+from mission_core.accounts.organizations import OrganizationNotFound
 from mission_core.events.model import GENESIS, Actor, Entry, Fact, Verified
 from mission_core.ids import OrganizationId
 from mission_core.values import micros, moment
@@ -64,8 +66,16 @@ def entry_from(row: Mapping[str, Any]) -> Entry:
 _head: Final = select(heads.c.position, heads.c.digest).where(heads.c.organization == value("organization"))
 HEAD: Final = Statement(_head)
 LOCKED_HEAD: Final = Statement(_head.with_for_update())
+_first: Final = select(organizations.c.id, literal_column("0"), cast(value("genesis"), ID)).where(
+    organizations.c.id == value("organization")
+)
 FIRST: Final = {
-    dialect: Statement((postgresql if dialect == "postgresql" else sqlite).insert(heads).on_conflict_do_nothing())
+    dialect: Statement(
+        (postgresql if dialect == "postgresql" else sqlite)
+        .insert(heads)
+        .from_select(["organization", "position", "digest"], _first)
+        .on_conflict_do_nothing()
+    )
     for dialect in DIALECTS
 }
 READ: Final = Statement(
@@ -79,12 +89,16 @@ READ: Final = Statement(
 def lock_head(dialect: str, organization: OrganizationId) -> Steps[Verified]:
     """
     Hold the organization's head row until the end of the flush.
+
+    Raises:
+        OrganizationNotFound: If there is no such organization any more.
     """
     found = yield LOCKED_HEAD(dialect, organization=organization.bytes)
     if not found:
-        first = {"organization": organization.bytes, "position": 0, "digest": GENESIS}
-        yield FIRST[dialect].count(dialect, **first)
+        yield FIRST[dialect].count(dialect, organization=organization.bytes, genesis=GENESIS)
         found = yield LOCKED_HEAD(dialect, organization=organization.bytes)
+    if not found:
+        raise OrganizationNotFound
     position, digest = found[0]
     return Verified(position, digest)
 

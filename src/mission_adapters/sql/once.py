@@ -66,7 +66,7 @@ def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[Non
     used = remembered.once
     taken = yield TAKE[dialect].count(
         dialect,
-        principal=name_of(remembered.principal),
+        principal=name_of(used.whose or remembered.principal),
         operation=used.operation,
         key=used.key,
         body_digest=used.body_digest,
@@ -132,4 +132,4 @@ def name_of(principal: Principal) -> str:
 
 
 def _named(principal: Principal, used: Once) -> dict[str, str]:
-    return {"whose": name_of(principal), "what": used.operation, "which": used.key}
+    return {"whose": name_of(used.whose or principal), "what": used.operation, "which": used.key}

@@ -15,6 +15,7 @@ from sqlalchemy import Executable, Select, and_, func, select, union_all
 
 from mission_adapters.sql.deciding import LOCKED_RUN, Done, decided, offer
 from mission_adapters.sql.dissolving import dissolve
+from mission_adapters.sql.ending import end
 from mission_adapters.sql.in_hand import read_in_hand
 from mission_adapters.sql.loads import TASK, a_run, a_task, one
 from mission_adapters.sql.queue import NOBODY
@@ -26,6 +27,7 @@ from mission_adapters.unit import (
     ClaimNextOf,
     ClaimOf,
     DissolveOf,
+    EndOf,
     ExpireDueOf,
     HeartbeatOf,
     Operation,
@@ -128,6 +130,8 @@ def operate(dialect: str, principal: Principal, operation: Operation, done: Done
             yield from _take_back(dialect, operation, done)
         case DissolveOf():
             yield from dissolve(dialect, operation, done)
+        case EndOf():
+            yield from end(dialect, operation)
 
 
 def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Done) -> Steps[Change | None]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from mission_core.accounts.model import Organization, Principal
+    from mission_core.accounts.model import Principal
+    from mission_core.accounts.organizations import Organization
     from mission_core.ports import Once
 
 ONE: Final = Statement(select(literal_column("1")))

@@ -15,7 +15,9 @@ from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, t
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, must, table
 from mission_adapters.sql.columns import metadata as metadata
 from mission_adapters.sql.plain import SHELVES as SHELVES
+from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
+from mission_core.accounts.organizations import ORGANIZATIONS
 
 # What partial indexes hold, as literal text, so that a query can be seen to imply it.
 UNBLOCKED: Final = "open_dependencies = 0"
@@ -26,17 +28,7 @@ BY_AGENTS: Final = "actor_kind = 'agent'"
 ABOUT_AGENTS: Final = "kind >= 'agent.' AND kind < 'agent/'"
 ALIVE: Final = "state IN ('leased', 'suspended')"
 
-organizations = table(
-    "organizations",
-    must("id", ID),
-    must("number", INTEGER),
-    must("slug", TEXT),
-    must("name", TEXT),
-    must("gateway", ID),
-    must("created_at", INTEGER),
-    UniqueConstraint("number"),
-    UniqueConstraint("slug"),
-)
+organizations = SHELVES[ORGANIZATIONS].table
 
 heads = table(
     "heads",
@@ -407,3 +399,6 @@ alive: ColumnElement[bool] = literal_column(ALIVE.replace("state", "runs.state")
 
 Index("ix_members_user", SHELVES[MEMBERS].table.c.user)
 """A person's memberships, in whichever organization."""
+
+Index("ix_invites_email", SHELVES[INVITES].table.c.email)
+"""What waits for a person, in whichever organization."""

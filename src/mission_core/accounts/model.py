@@ -1,5 +1,5 @@
 """
-Organizations, principals, roles and API keys.
+Principals, roles and API keys.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from attrs import evolve, field, frozen
 from attrs.validators import optional
@@ -43,27 +43,6 @@ SCOPES: Final = (
     "viewer", "operator", "admin", "agent:self", "agent:diagnostics", "agent:attribution", "agent:heartbeat",
     "agent:messages",
 )  # fmt: skip
-
-
-@frozen(kw_only=True)
-class Organization:
-    """
-    The border no row crosses. *gateway* is the id of its built-in local gateway.
-    """
-
-    id: OrganizationId
-    number: int
-    slug: str
-    name: str
-    gateway: UUID
-    created_at: datetime = field(validator=aware)
-
-
-def built_in_gateway(organization: OrganizationId) -> UUID:
-    """
-    The id of an organization's built-in local gateway: made of the organization's own, so nobody has to look it up.
-    """
-    return uuid5(organization, "gateway")
 
 
 @frozen(kw_only=True)

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from mission_core.accounts.invites import Invite
     from mission_core.accounts.members import Member
-    from mission_core.accounts.model import ApiKey, MemberPrincipal, Organization, Principal
+    from mission_core.accounts.model import ApiKey, MemberPrincipal, Principal
+    from mission_core.accounts.organizations import Organization
     from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, InviteId, OrganizationId, RunId, UserId
 
 
@@ -93,6 +95,19 @@ class Credentials(Protocol):
     async def found(self, organization: Organization) -> Organization:
         """
         Keep the organization if its slug is free; the answer is the one that is kept.
+
+        Raises:
+            OrganizationNameTaken: If the slug is free, and the name is another's.
+        """
+
+    async def invited(self, invite: InviteId) -> Invite | None:
+        """
+        The invite of this id, in whichever organization.
+        """
+
+    async def invites_for(self, email: str) -> list[Invite]:
+        """
+        The invites that wait for this e-mail address, the oldest first.
         """
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, evolve, field, frozen
 
 from mission_core.accounts.model import MemberPrincipal, Principal, System
+from mission_core.accounts.organizations import HOME
 from mission_core.accounts.sessions import LASTS, SESSIONS, Session, SignedIn, SignedOut, SignInFailed
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.errors import Denied
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from mission_core.kinds import Rows
     from mission_core.ports import Ports, UnitOfWork
 
-HOME: Final = "default"
-"""The slug of the organization that signing in belongs to as long as nobody is known."""
 LONGEST_TOLD: Final = 200
 
 

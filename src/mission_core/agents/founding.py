@@ -7,11 +7,29 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from mission_core.accounts.model import Organization, System, built_in_gateway
+from attrs import evolve, frozen
+
+from mission_core.accounts.managing import MemberJoined
+from mission_core.accounts.members import MEMBERS, OWNER, Member
+from mission_core.accounts.model import Principal, System
+from mission_core.accounts.organizations import (
+    HOME,
+    ORGANIZATIONS,
+    Isolation,
+    Organization,
+    OrganizationFounded,
+    OrganizationNameTaken,
+    SlugTaken,
+    built_in_gateway,
+)
+from mission_core.accounts.people import local_user_of, user_in
+from mission_core.accounts.users import USERS, User
 from mission_core.agents.model import Agent, AgentCreated, AgentNameTaken
-from mission_core.boards.model import GENERAL, Board, BoardCreated, HandleTaken
-from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, OrganizationId
+from mission_core.boards.model import GENERAL, Board, BoardCreated, HandleTaken, handle_from
+from mission_core.errors import InvalidField, StaleWrite
+from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, MemberId, OrganizationId, UserId
 from mission_core.kinds import DEPLOYMENT
+from mission_core.values import name_key
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -19,7 +37,26 @@ if TYPE_CHECKING:
 MAIN_AGENT: Final = "Gateway Agent"
 
 
-async def found_organization(ports: Ports, slug: str = "default", *, name: str | None = None) -> Organization:
+@frozen(kw_only=True)
+class CreateOrganization:
+    """
+    Found an organization that the caller owns.
+
+    Args:
+        slug: Made of the name where it is None, and of something else if that is taken.
+        named_alike: Whether it may be called like another one; if not, it is refused.
+        act_there: Whether the caller acts there from now on.
+    """
+
+    name: str
+    slug: str | None = None
+    brand: str | None = None
+    isolation: Isolation = Isolation.SHARED
+    named_alike: bool = False
+    act_there: bool = False
+
+
+async def found_organization(ports: Ports, slug: str = HOME, *, name: str | None = None) -> Organization:
     """
     The organization with this slug, its general board and its main agent; what is missing of them is made. A new one
     is called *name*, or after its slug.
@@ -34,18 +71,109 @@ async def found_organization(ports: Ports, slug: str = "default", *, name: str |
     return organization
 
 
+async def create_organization(ports: Ports, principal: Principal, cmd: CreateOrganization) -> Organization:
+    """
+    Found an organization, whole: with its board, its main agent, and the caller as its owner. For the server's key
+    that is the local user.
+
+    Raises:
+        NotAPerson: If the caller is an agent.
+        SlugTaken: If the slug was named, and is another's.
+        OrganizationNameTaken: If another organization has the name as its own.
+    """
+    user = await ports.reads.rows.get(principal, USERS, _founder(principal))
+    slug = cmd.slug or await _free_slug(ports, cmd.name)
+    wanted = await wanted_organization(ports, slug, cmd.name)
+    wanted = evolve(wanted, brand=cmd.brand, isolation=cmd.isolation)
+    try:
+        return await found_for(ports, user, wanted, act_there=cmd.act_there)
+    except OrganizationNameTaken:
+        if not cmd.named_alike:
+            raise
+        wanted = wanted.renamed(cmd.name, shared=True)
+    except SlugTaken:
+        if cmd.slug is not None:
+            raise
+        wanted = evolve(wanted, slug=f"{slug}-{wanted.id.hex[-12:]}")  # it was free a moment ago
+    return await found_for(ports, user, wanted, act_there=cmd.act_there)
+
+
+async def found_for(ports: Ports, user: User, organization: Organization, *, act_there: bool) -> Organization:
+    """
+    Keep a new organization whole, owned by the user as they were read.
+
+    Raises:
+        SlugTaken: If another organization has the slug.
+        OrganizationNameTaken: If another one has the name.
+        StaleWrite: If the user was changed meanwhile.
+    """
+    now = organization.created_at
+    owner = System(organization=organization.id, name=user.username, display=user.display, user=user.id)
+    async with ports.unit(owner) as unit:
+        users = unit.rows(USERS)
+        if (await users.get(user.id)).version != user.version:
+            raise StaleWrite("users", user.id)
+        unit.rows(ORGANIZATIONS).add(organization)
+        member = unit.rows(MEMBERS).add(
+            Member(
+                id=MemberId(ports.ids.new()), organization=organization.id, user=user.id, role=OWNER,
+                all_boards_read=True, all_boards_write=True, created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+        if act_there:
+            users.save(evolve(user, active=organization.id, updated_at=now))
+        else:
+            unit.rely_on(user)
+        unit.record(
+            OrganizationFounded(
+                organization=organization.id, number=organization.number, slug=organization.slug,
+                name=organization.name, at=now,
+            ),
+            MemberJoined(member=member.id, user=user.id, role=OWNER, at=now),
+        )  # fmt: skip
+        await _add_board(ports, unit, organization, at=now)
+        await _add_agent(ports, unit, organization, at=now)
+        unit.result(organization.id)
+        await unit.commit()
+    return organization
+
+
 async def _found(ports: Ports, slug: str, name: str | None) -> Organization:
+    wanted = await wanted_organization(ports, slug, name or slug.replace("-", " ").title())
+    try:
+        return await ports.credentials.found(wanted)
+    except OrganizationNameTaken:
+        return await ports.credentials.found(evolve(wanted, name_key=None))
+
+
+async def wanted_organization(ports: Ports, slug: str, name: str) -> Organization:
+    """
+    A new organization, as yet in nobody's keeping.
+    """
     (number,) = await ports.numbers.draw((DEPLOYMENT, "organization"))
-    id = OrganizationId(ports.ids.new())
-    wanted = Organization(
-        id=id,
-        number=number,
-        slug=slug,
-        name=name or slug.replace("-", " ").title(),
-        gateway=built_in_gateway(id),
-        created_at=ports.clock.now(),
-    )
-    return await ports.credentials.found(wanted)
+    id, now = OrganizationId(ports.ids.new()), ports.clock.now()
+    return Organization(
+        id=id, number=number, slug=slug, name=name, name_key=name_key(name), gateway=built_in_gateway(id),
+        created_at=now, updated_at=now,
+    )  # fmt: skip
+
+
+async def _free_slug(ports: Ports, name: str) -> str:
+    """
+    The slug a name suggests, or one that nobody has.
+    """
+    fresh = ports.ids.new().hex[-12:]
+    try:
+        slug = handle_from(name)
+    except InvalidField:
+        return f"organization-{fresh}"
+    return slug if await ports.credentials.organization(slug) is None else f"{slug}-{fresh}"
+
+
+def _founder(principal: Principal) -> UserId:
+    if isinstance(principal, System) and principal.user is None:
+        return local_user_of(principal.organization)
+    return user_in(principal)
 
 
 async def _furnish(ports: Ports, organization: Organization) -> None:

@@ -1,5 +1,5 @@
 """
-Which boards are granted to which members.
+Which boards are granted to which members, and by which invites.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from typing import Final
 
 from attrs import field, frozen
 
+from mission_core.accounts.invites import Invite, InviteNotFound
 from mission_core.accounts.members import Member, MemberNotFound
 from mission_core.boards.model import Board
-from mission_core.ids import BoardId, GrantId, MemberId, OrganizationId
+from mission_core.ids import BoardId, GrantId, InviteId, MemberId, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.values import aware
 
@@ -39,4 +40,30 @@ GRANTS: Final = Kind(
     missing=MemberNotFound,
     found_by=(("member",),),
     goes_with={"member": Member, "on_board": Board},
+)
+
+
+@frozen(kw_only=True)
+class InviteGrant:
+    """
+    One board that whoever accepts an invite may see, and perhaps write on.
+    """
+
+    id: GrantId
+    organization: OrganizationId
+    invite: InviteId
+    on_board: BoardId
+    can_read: bool
+    can_write: bool
+    created_at: datetime = field(validator=aware)
+    updated_at: datetime = field(validator=aware)
+    version: int = 1
+
+
+INVITE_GRANTS: Final = Kind(
+    entity=InviteGrant,
+    name="invite_grants",
+    missing=InviteNotFound,
+    found_by=(("invite",),),
+    goes_with={"invite": Invite, "on_board": Board},
 )

@@ -10,7 +10,8 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, Principal, built_in_gateway
+from mission_core.accounts.model import AgentPrincipal, Principal
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.agents.model import Agent
 from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound

@@ -9,7 +9,8 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, built_in_gateway, require
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, TooManyAgents
 from mission_core.agents.queries import AgentFilter
 from mission_core.agents.use_cases import CreateAgent, WithToken

@@ -12,7 +12,8 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal, built_in_gateway
+from mission_core.accounts.model import Principal
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.boards.groups import GroupNotFound
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound, GeneralNotDeleted, GoalIncomplete
 from mission_core.boards.queries import BoardFilter

@@ -16,10 +16,13 @@ from mission_http.boards import (
     custom_fields,
     groups,
     health,
+    invites,
     leases,
+    members,
     memory,
     metrics,
     onboarding,
+    organizations,
     people,
     tags,
     tasks,
@@ -38,7 +41,9 @@ TAGS: Final = (
     "board-groups", "board-group-memory", "boards", "board-memory", "board-webhooks", "board-onboarding", "approvals",
     "tasks", "custom-fields", "tags", "users", "agent", "agent-lead", "agent-worker", "agent-main",
 )  # fmt: skip
-UUIDS: Final = ("task_id", "tag_id", "group_id", "webhook_id", "payload_id", custom_fields.KEY)
+UUIDS: Final = (
+    "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", custom_fields.KEY,
+)  # fmt: skip
 """The parameters of paths that clients know as UUIDs; others are texts to them."""
 UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
 
@@ -53,6 +58,9 @@ def boards_dialect(settings: Settings) -> Dialect:
         endpoints=(
             *health.ENDPOINTS,
             *people.ENDPOINTS,
+            *organizations.ENDPOINTS,
+            *members.ENDPOINTS,
+            *invites.ENDPOINTS,
             *boards.ENDPOINTS,
             *groups.ENDPOINTS,
             *snapshot_endpoints(),

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from mission_core.accounts.model import built_in_gateway
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.agents.model import Presence
 from mission_core.agents.queries import AgentRow
 from mission_core.boards.queries import BoardRow

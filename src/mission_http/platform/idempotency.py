@@ -10,9 +10,11 @@ from hashlib import sha256
 from typing import Final, TypeVar
 from uuid import UUID
 
+from attrs import evolve
 from starlette.requests import Request
 
 from mission_core.accounts.model import Principal
+from mission_core.kinds import DEPLOYMENT
 from mission_core.ports import Once, Ports, perform
 from mission_http.platform.bodies import raw_body_of
 from mission_http.platform.endpoints import Header
@@ -36,13 +38,17 @@ async def once(
     use_case: Callable[[Ports, Principal, C], Awaitable[R]],
     command: C,
     again: Callable[[Ports, Principal, UUID], Awaitable[R]],
+    *,
+    anywhere: bool = False,
 ) -> R:
     """
-    Run a use case under the request's idempotency key. A repeat gets what *again* makes of the first result.
+    Run a use case under the request's idempotency key. A repeat gets what *again* makes of the first result; where the
+    work moves the caller to another organization, from *anywhere*.
     """
-    return await perform(
-        use_case, ports_of(request), principal_of(request), command, once=await idempotency_of(request), again=again
-    )
+    principal, key = principal_of(request), await idempotency_of(request)
+    if anywhere and key is not None:
+        key = evolve(key, whose=evolve(principal, organization=DEPLOYMENT))
+    return await perform(use_case, ports_of(request), principal, command, once=key, again=again)
 
 
 async def idempotency_of(request: Request) -> Once | None:

@@ -17,7 +17,8 @@ from attrs import asdict, define, evolve, field, frozen
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.ids import CountingIds
-from mission_core.accounts.model import AgentPrincipal, Organization, Principal, Role, System, identity_of
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, System, identity_of
+from mission_core.accounts.organizations import Organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
@@ -210,6 +211,7 @@ class Judged:
             Organization(
                 id=OrganizationId(ports.ids.new()), number=ids, slug=f"machine-{uuid4().hex}", name="Machine",
                 gateway=ports.ids.new(), created_at=clock.now(),
+                updated_at=clock.now(),
             )
         )  # fmt: skip
         boss = System(organization=organization.id, name="boss")

@@ -1,0 +1,111 @@
+"""
+The end of an organization: every row that is its own, names it or hangs on one that does, by statements made of the
+tables themselves.
+
+All that may be waited for is locked in the order of flushes, then the head row; what came in the meantime had the
+head row before, and is seen by the statements after. Whoever comes later finds no head, and no organization to begin
+one for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Delete, Table, Update, delete, func, null, or_, select, update
+
+from mission_adapters.kinds import KIND_OF, NAMING
+from mission_adapters.sql.log import lock_head
+from mission_adapters.sql.rows import KEPT, lock_row
+from mission_adapters.sql.session import Steps
+from mission_adapters.sql.statements import Statement, value
+from mission_adapters.sql.tables import (
+    SHELVES,
+    boards,
+    dependencies,
+    marks,
+    metadata,
+    numbers,
+    once,
+    organizations,
+    tasks,
+)
+from mission_adapters.unit import LOCK_ORDER, EndOf
+from mission_core.accounts.organizations import Organization
+
+# Named as nothing else in a flush, for parts of a flush may be asked together.
+_ended: Final = value("ended")
+_tasks: Final = select(tasks.c.id).where(tasks.c.organization == _ended)
+_boards: Final = select(boards.c.id).where(boards.c.organization == _ended)
+_shared: Final = {shelf.table for kind, shelf in SHELVES.items() if kind.shared}
+
+
+def _mine(kind: type) -> ColumnElement[bool] | None:
+    """
+    Which rows of a kind the end of an organization changes, if it can change any.
+    """
+    table, plain = KEPT[kind].table, KIND_OF.get(kind)
+    if plain is None or not plain.shared:
+        return table.c.organization == _ended
+    names = NAMING.get(plain)
+    return or_(*(table.c[name] == _ended for name in names)) if names else None
+
+
+def _held(table: Table, mine: ColumnElement[bool]) -> Statement:
+    found = select(table.c.id).where(mine).order_by(table.c.id).with_for_update()
+    return Statement(select(func.count()).select_from(found.subquery("held")))
+
+
+HOLDS: Final = {kind: _held(KEPT[kind].table, mine) for kind in LOCK_ORDER if (mine := _mine(kind)) is not None}
+
+
+def _naming() -> list[Delete | Update]:
+    """
+    What becomes of shared rows that name the organization.
+    """
+    found: list[Delete | Update] = []
+    for kind, names in NAMING.items():
+        table = SHELVES[kind].table
+        for name, may_be_empty in names.items():
+            left: dict[str, Any] = {name: null(), "version": table.c.version + 1}
+            change = update(table).values(left) if may_be_empty else delete(table)
+            found.append(change.where(table.c[name] == _ended))
+    return found
+
+
+REMOVALS: Final = tuple(
+    Statement(each)
+    for each in (
+        delete(dependencies).where(dependencies.c.task.in_(_tasks)),
+        delete(marks).where(marks.c.task.in_(_tasks)),
+        delete(numbers).where(or_(numbers.c.scope == _ended, numbers.c.scope.in_(_boards))),
+        delete(once).where(or_(once.c.principal.like(value("ended_keys", str)), once.c.result == _ended)),
+        *_naming(),
+        *(
+            delete(table).where(table.c.organization == _ended)
+            for table in metadata.sorted_tables
+            if "organization" in table.c and table not in _shared
+        ),
+        delete(organizations).where(organizations.c.id == _ended),
+    )
+)
+
+
+def end(dialect: str, wish: EndOf) -> Steps[None]:
+    """
+    Remove an organization.
+
+    Raises:
+        StaleWrite: If it, or what is relied on, has another version by now.
+    """
+    organization = wish.organization
+    given = {"ended": organization.id.bytes, "ended_keys": f"{organization.id.hex}:%"}
+    for kind in LOCK_ORDER:
+        if kind is Organization:
+            yield from lock_row(dialect, Organization, organization.id, organization.version, exclusive=True)
+        elif kind in HOLDS:
+            yield HOLDS[kind](dialect, **given)
+    for each in wish.relied_on:
+        yield from lock_row(dialect, type(each), each.id, each.version)
+    yield from lock_head(dialect, organization.id)
+    for removal in REMOVALS:
+        yield removal.count(dialect, **given)

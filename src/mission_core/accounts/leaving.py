@@ -1,0 +1,119 @@
+"""
+Ends: of an organization, and of a person's account.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from mission_core.accounts.invites import INVITES
+from mission_core.accounts.managing import OwnersOnly, check_reach, owner_left, take_leave
+from mission_core.accounts.members import MEMBERS, OWNER
+from mission_core.accounts.model import Principal, System
+from mission_core.accounts.organizations import ORGANIZATIONS, Organization, is_home
+from mission_core.accounts.people import LocalUserStays, local_user_of, user_in
+from mission_core.accounts.users import USERS, Provider, User
+from mission_core.errors import StaleWrite
+from mission_core.ids import OrganizationId
+from mission_core.kinds import DEPLOYMENT
+from mission_core.ports import perform
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+
+async def end_organization(ports: Ports, principal: Principal, cmd: OrganizationId) -> Organization:
+    """
+    Remove the organization that the caller acts in, with all that is its own, in one change.
+
+    Raises:
+        NotAPerson: If the caller is a program.
+        RoleTooLow: If the caller is neither owner nor admin.
+        OwnersOnly: If the caller is an admin.
+        LocalUserStays: If it is the local user's own, or the one the deployment lives in.
+    """
+    user = user_in(principal)
+    async with ports.unit(principal) as unit:
+        own = await unit.rows(MEMBERS).find(user=user)
+        check_reach(own.standing if own else 0)
+        if own is None or own.role != OWNER:
+            raise OwnersOnly("organization owners can delete organizations")
+        organization = await unit.rows(ORGANIZATIONS).get(cmd)
+        if is_home(organization) or await unit.rows(MEMBERS).find(user=local_user_of(organization.id)) is not None:
+            raise LocalUserStays
+        unit.organizations.dissolve(organization, own)
+        await unit.commit()
+    return organization
+
+
+async def delete_account(ports: Ports, principal: Principal) -> None:
+    """
+    Remove the caller's own user. Organizations in which they are alone go with all that is in them; in others their
+    membership ends. The user goes last, so that after a crash half-way they can finish what they began.
+
+    Raises:
+        NotAPerson: If the caller is a program.
+        LocalUserStays: If it is the local user.
+        LastOwner: If an organization of several people would be left without an owner; nothing was changed then.
+    """
+    id = user_in(principal)
+    user = await ports.reads.rows.get(principal, USERS, id)
+    if user.provider is Provider.TOKEN:
+        raise LocalUserStays
+    for organization, member in await ports.credentials.memberships(id):
+        there = _in(organization, user)
+        others = [each for each in await ports.reads.rows.every(there, MEMBERS) if each.user != id]
+        if others or is_home(organization):
+            owner_left(others, without=member)
+    while True:
+        places = await ports.credentials.memberships(id)
+        for organization, _ in places:
+            await perform(_leave, ports, _in(organization, user), organization.id)
+        try:
+            return await perform(_remove, ports, System(organization=DEPLOYMENT, user=id), None)
+        except StaleWrite:
+            if places == await ports.credentials.memberships(id):
+                raise  # nobody lets them in anew; it is something else
+
+
+async def _leave(ports: Ports, principal: Principal, cmd: OrganizationId) -> None:
+    """
+    Leave one organization, or end it where nobody else is there.
+    """
+    now, id = ports.clock.now(), user_in(principal)
+    async with ports.unit(principal) as unit:
+        organization = await unit.rows(ORGANIZATIONS).get(cmd)
+        everybody = await unit.rows(MEMBERS).every()
+        own = next((each for each in everybody if each.user == id), None)
+        if own is None:
+            return
+        made = [each for each in await unit.rows(INVITES).every() if id in (each.created_by, each.accepted_by)]
+        if everybody == [own] and not is_home(organization):
+            unit.organizations.dissolve(organization)
+        else:
+            await take_leave(ports, unit, own, at=now)
+            for each in made:
+                by, accepted = (None if known == id else known for known in (each.created_by, each.accepted_by))
+                unit.rows(INVITES).save(evolve(each, created_by=by, accepted_by=accepted))
+        await unit.commit()
+
+
+async def _remove(ports: Ports, principal: Principal, cmd: None) -> None:
+    """
+    Remove a user who is a member nowhere; their sessions go, too.
+
+    Raises:
+        StaleWrite: If somebody let them in meanwhile.
+    """
+    async with ports.unit(principal) as unit:
+        user = await unit.rows(USERS).get(user_in(principal))
+        if await ports.credentials.memberships(user.id):
+            raise StaleWrite("users", user.id)
+        unit.rows(USERS).remove(user)
+        await unit.commit()
+
+
+def _in(organization: Organization, user: User) -> System:
+    return System(organization=organization.id, name=user.username, display=user.display, user=user.id)

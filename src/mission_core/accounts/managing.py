@@ -1,0 +1,275 @@
+"""
+Members and their roles: who may change whom, and that an organization always has an owner.
+
+Owners may do everything, admins whatever does not touch an owner. So nobody gives more than they have: an admin makes
+no owner, and neither changes nor removes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, evolve, frozen
+
+from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, STANDING, Member
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require
+from mission_core.accounts.people import LocalUserStays, local_user_of
+from mission_core.accounts.sessions import SESSIONS
+from mission_core.accounts.users import USERS
+from mission_core.errors import Denied, Invalid, RoleTooLow, VersionMismatch
+from mission_core.events.model import Fact
+from mission_core.ids import MemberId, UserId
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+LONGEST_ROLE: Final = 64
+
+
+@define
+class OwnersOnly(Denied):
+    """
+    What touches an owner is for owners. *what* says what it is.
+    """
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"Only {self.what}"
+
+
+class RemovesThemselves(Denied):
+    """
+    Nobody removes themselves; who leaves deletes their account, or asks another admin.
+    """
+
+    def __str__(self) -> str:
+        return "You cannot remove yourself from the organization"
+
+
+class LastOwner(Invalid):
+    """
+    The organization would be left without an owner.
+    """
+
+    def __str__(self) -> str:
+        return "Organization must have at least one owner"
+
+
+@frozen(kw_only=True)
+class SetRole:
+    """
+    Give a member another role; None leaves it.
+    """
+
+    member: MemberId
+    role: str | None
+    expects: int | None = None
+
+
+@frozen(kw_only=True)
+class RemoveMember:
+    """
+    End a membership.
+    """
+
+    member: MemberId
+    expects: int | None = None
+
+
+def role_named(role: str) -> str:
+    """
+    A role as it is kept: in lower case, and `member` where none is named.
+    """
+    return role.strip().lower() or MEMBER
+
+
+def as_expected(member: Member, expects: int | None) -> Member:
+    """
+    The member itself.
+
+    Raises:
+        VersionMismatch: If the caller expected another version.
+    """
+    if expects is not None and expects != member.version:
+        raise VersionMismatch(expects, member.version)
+    return member
+
+
+def check_reach(standing: int, *, role: str = MEMBER, of: Member | None = None) -> None:
+    """
+    Let whoever has this *standing* give the *role*, or change what the member has.
+
+    Raises:
+        RoleTooLow: If they are neither owner nor admin.
+        OwnersOnly: If it touches an owner, and they are none.
+    """
+    if standing < STANDING[ADMIN]:
+        raise RoleTooLow(ADMIN, MEMBER)
+    if max(STANDING.get(role, 0), of.standing if of else 0) > standing:
+        raise OwnersOnly("owners can make owners, or change them")
+
+
+def owner_left(members: Iterable[Member], *, without: Member) -> Member | None:
+    """
+    The owner who stays when this member goes, or owns it no more. None if it was none.
+
+    Raises:
+        LastOwner: If nobody stays.
+    """
+    if without.role != OWNER:
+        return None
+    left = next((each for each in members if each.role == OWNER and each.id != without.id), None)
+    if left is None:
+        raise LastOwner
+    return left
+
+
+async def standing_of(unit: UnitOfWork, principal: Principal) -> int:
+    """
+    How far the caller reaches in their organization, as it is on commit, too. The server's key reaches as far as an
+    admin.
+
+    Raises:
+        RoleTooLow: If the caller is neither owner nor admin.
+    """
+    require(principal, Role.ADMIN)
+    if not isinstance(principal, MemberPrincipal):
+        return STANDING[ADMIN]
+    own = await unit.rows(MEMBERS).get(principal.member)
+    check_reach(own.standing)
+    unit.rely_on(own)
+    return own.standing
+
+
+async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
+    """
+    Give a member another role.
+
+    Raises:
+        MemberNotFound: If there is no such member.
+        VersionMismatch: If the caller expected another version.
+        RoleTooLow: If the caller is neither owner nor admin.
+        OwnersOnly: If it would make or change an owner, and the caller is none.
+        LastOwner: If no owner would be left.
+        LocalUserStays: If it is the local user, who owns the organization.
+    """
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        members = unit.rows(MEMBERS)
+        standing = await standing_of(unit, principal)
+        member = as_expected(await members.get(cmd.member), cmd.expects)
+        role = member.role if cmd.role is None else role_named(cmd.role)
+        check_reach(standing, role=role, of=member)
+        if role == member.role:
+            return member
+        if member.user == local_user_of(member.organization):
+            raise LocalUserStays
+        await _leave_an_owner(unit, member)
+        member = members.save(evolve(member, role=role, updated_at=now))
+        unit.record(MemberChanged(member=member.id, user=member.user, role=role, changed=("role",), at=now))
+        await unit.commit()
+    return member
+
+
+async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -> Member:
+    """
+    End a membership: what was granted goes with it, and so do the person's sessions here.
+
+    Raises:
+        MemberNotFound: If there is no such member.
+        VersionMismatch: If the caller expected another version.
+        RoleTooLow: If the caller is neither owner nor admin.
+        RemovesThemselves: If it is the caller.
+        OwnersOnly: If it is an owner, and the caller is none.
+        LastOwner: If no owner would be left.
+        LocalUserStays: If it is the local user, who owns the organization.
+    """
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        standing = await standing_of(unit, principal)
+        member = as_expected(await unit.rows(MEMBERS).get(cmd.member), cmd.expects)
+        if isinstance(principal, MemberPrincipal) and member.user == principal.user:
+            raise RemovesThemselves
+        if member.standing > standing:
+            raise OwnersOnly("owners can remove owners")
+        if member.user == local_user_of(member.organization):
+            raise LocalUserStays
+        await take_leave(ports, unit, member, at=now)
+        await unit.commit()
+    return member
+
+
+async def take_leave(ports: Ports, unit: UnitOfWork, member: Member, *, at: datetime) -> None:
+    """
+    Remember, in a unit that does more, to end a membership. The person acts in the oldest other organization of
+    theirs from now on, or in none.
+
+    Raises:
+        LastOwner: If no owner would be left.
+    """
+    users, sessions = unit.rows(USERS), unit.rows(SESSIONS)
+    user = await users.get(member.user)
+    begun = [each for each in await sessions.every(user=user.id) if each.workspace == member.organization]
+    others = [each.id for each, _ in await ports.credentials.memberships(user.id) if each.id != member.organization]
+    await _leave_an_owner(unit, member)
+    for each in begun:
+        sessions.remove(each)
+    if user.active == member.organization:
+        users.save(evolve(user, active=others[0] if others else None, updated_at=at))
+    unit.rows(MEMBERS).remove(member)
+    unit.record(MemberLeft(member=member.id, user=user.id, username=user.username, at=at))
+
+
+async def _leave_an_owner(unit: UnitOfWork, member: Member) -> None:
+    """
+    Let nobody else who would leave none do so at the same time.
+    """
+    left = owner_left(await unit.rows(MEMBERS).every(), without=member)
+    if left is not None:
+        unit.rely_on(left, bump=True)
+
+
+@frozen(kw_only=True)
+class MemberJoined(Fact):
+    """
+    A person became a member.
+    """
+
+    kind = "member.joined"
+    about = "member"
+
+    member: MemberId
+    user: UserId
+    role: str
+
+
+@frozen(kw_only=True)
+class MemberChanged(Fact):
+    """
+    A member has another role, or other boards. The fact names what changed; of values only the role.
+    """
+
+    kind = "member.changed"
+    about = "member"
+
+    member: MemberId
+    user: UserId
+    role: str
+    changed: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class MemberLeft(Fact):
+    """
+    A person is a member no more.
+    """
+
+    kind = "member.left"
+    about = "member"
+
+    member: MemberId
+    user: UserId
+    username: str

@@ -1,0 +1,104 @@
+"""
+Where people are members, and as whom they act there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.members import OWNER, Member
+from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal, System
+from mission_core.accounts.organizations import Organization, OrganizationNotFound
+from mission_core.accounts.people import local_user_of, user_in
+from mission_core.accounts.users import USERS
+from mission_core.errors import Denied
+from mission_core.ids import OrganizationId
+from mission_core.values import name_key
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+
+
+class NoPlaceThere(Denied):
+    """
+    The caller is no member of the organization, whether or not there is one.
+    """
+
+    def __str__(self) -> str:
+        return "No org access"
+
+
+@frozen(kw_only=True)
+class ActIn:
+    """
+    Choose the organization to act in where a request names none.
+    """
+
+    organization: OrganizationId
+
+
+async def places_of(ports: Ports, principal: Principal) -> list[tuple[Organization, Member | None]]:
+    """
+    The caller's organizations by name, with the caller's own membership where there is one.
+
+    The server's key has the organization it acts in, and those that the local user of that one owns; an agent has the
+    one it works in.
+    """
+    if isinstance(principal, AgentPrincipal):
+        return [(await ports.reads.organization(principal), None)]
+    if isinstance(principal, MemberPrincipal):
+        places: list[tuple[Organization, Member | None]] = [*await ports.credentials.memberships(principal.user)]
+    else:
+        own = await ports.reads.organization(principal)
+        local = await ports.credentials.memberships(local_user_of(principal.organization))
+        places = [(own, None)]
+        places += [(there, None) for there, member in local if member.role == OWNER and there.id != own.id]
+    return sorted(places, key=lambda place: (name_key(place[0].name), place[0].number))
+
+
+async def acting_in(
+    ports: Ports, principal: Principal, organization: OrganizationId | int
+) -> tuple[Organization, Principal]:
+    """
+    One of the caller's organizations, by id or number, and the caller as they act there.
+
+    Raises:
+        OrganizationNotFound: If it is none of the caller's.
+    """
+    for place, _ in await places_of(ports, principal):
+        if organization not in (place.id, place.number):
+            continue
+        if place.id == principal.organization:
+            return place, principal
+        if isinstance(principal, System):
+            return place, evolve(principal, organization=place.id)
+        there = await ports.credentials.member(user_in(principal), place.id)
+        if there is not None:
+            return place, there
+    raise OrganizationNotFound
+
+
+async def act_in(ports: Ports, principal: Principal, cmd: ActIn) -> Organization:
+    """
+    Choose the organization that the caller acts in from now on.
+
+    Raises:
+        NoPlaceThere: If the caller is no member there.
+    """
+    try:
+        organization, _ = await acting_in(ports, principal, cmd.organization)
+    except OrganizationNotFound:
+        raise NoPlaceThere from None
+    if not isinstance(principal, MemberPrincipal):
+        if organization.id != principal.organization:
+            raise NoPlaceThere  # a key stands for one organization
+        return organization
+    async with ports.unit(principal) as unit:
+        users = unit.rows(USERS)
+        user = await users.get(principal.user)
+        if user.active != organization.id:
+            users.save(evolve(user, active=organization.id, updated_at=ports.clock.now()))
+            await unit.commit()
+    return organization

@@ -1,0 +1,185 @@
+"""
+Inviting people to the caller's organization, and accepting an invite.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.invites import (
+    INVITES,
+    Invite,
+    InvitedAlready,
+    InviteForAnother,
+    InviteNotFound,
+)
+from mission_core.accounts.managing import OwnersOnly
+from mission_core.accounts.members import MEMBER, MEMBERS, Member
+from mission_core.accounts.model import Principal, System
+from mission_core.accounts.people import NotAPerson, user_in
+from mission_core.boards.granting import (
+    AcceptInvite,
+    GrantedElsewhere,
+    InvitePerson,
+    WithdrawInvite,
+    accept_invite,
+    invite_person,
+    withdraw_invite,
+)
+from mission_core.errors import KeyReused, RoleTooLow
+from mission_core.ids import InviteId
+from mission_core.ports import Ports, perform
+from mission_http.boards.access import USER, admin_of, path_id, there
+from mission_http.boards.answers import page_of
+from mission_http.boards.members import (
+    OrganizationBoardAccessSpec,
+    OrganizationMemberAccessUpdate,
+    OrganizationMemberRead,
+    one_member,
+)
+from mission_http.boards.payloads import LimitOffsetPage, PageQuery
+from mission_http.boards.wire import naive
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+
+@frozen(kw_only=True)
+class OrganizationInviteRead:
+    id: UUID
+    organization_id: UUID
+    invited_email: str
+    role: str
+    all_boards_read: bool
+    all_boards_write: bool
+    token: str
+    created_by_user_id: UUID | None = None
+    accepted_by_user_id: UUID | None = None
+    accepted_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+@frozen(kw_only=True)
+class OrganizationInviteCreate:
+    invited_email: str
+    role: str = MEMBER
+    all_boards_read: bool = False
+    all_boards_write: bool = False
+    board_access: tuple[OrganizationBoardAccessSpec, ...] = field(factory=tuple)
+
+    def command(self) -> InvitePerson:
+        access = OrganizationMemberAccessUpdate(
+            all_boards_read=self.all_boards_read, all_boards_write=self.all_boards_write,
+            board_access=self.board_access,
+        ).access()  # fmt: skip
+        return InvitePerson(email=self.invited_email, role=self.role, access=access)
+
+
+@frozen(kw_only=True)
+class OrganizationInviteAccept:
+    token: str
+
+
+async def list_invites(request: Request) -> Response:
+    """
+    List the invites that nobody has accepted, newest first.
+    """
+    principal, query = admin_of(request), query_of(request, PageQuery)
+    found = await ports_of(request).reads.rows.every(principal, INVITES, accepted_at=None)
+    found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+    page = found[query.offset : query.offset + query.limit]
+    return page_of(page, len(found), query, lambda each: invite_from(ports_of(request), each))
+
+
+async def create_invite(request: Request) -> Response:
+    """
+    Invite somebody by their e-mail address.
+
+    No mail is sent: pass the token on. It is accepted by whoever signs in with the address, or shows the token.
+    """
+    admin_of(request)
+    body = await body_of(request, OrganizationInviteCreate)
+    invite = await once(request, invite_person, body.command(), _invited)
+    return json_of(invite_from(ports_of(request), invite))
+
+
+async def _invited(ports: Ports, principal: Principal, invite: UUID) -> Invite:
+    return await ports.reads.rows.get(principal, INVITES, invite)
+
+
+async def delete_invite(request: Request) -> Response:
+    """
+    Take an invite back.
+    """
+    principal, id = admin_of(request), InviteId(path_id(request, "invite_id"))
+    async with there(request, INVITES, id):
+        invite = await perform(withdraw_invite, ports_of(request), principal, WithdrawInvite(invite=id))
+    return json_of(invite_from(ports_of(request), invite))
+
+
+async def accept(request: Request) -> Response:
+    """
+    Accept an invite by its token.
+
+    Who is a member already keeps all they have, and gets what the invite adds.
+    """
+    body = await body_of(request, OrganizationInviteAccept)
+    member = await once(request, accept_invite, AcceptInvite(token=body.token), _accepted)
+    return await one_member(request, member)
+
+
+async def _accepted(ports: Ports, principal: Principal, member: UUID) -> Member:
+    places = await ports.credentials.memberships(user_in(principal))
+    there = next((System(organization=place.id) for place, each in places if each.id == member), principal)
+    return await ports.reads.rows.get(there, MEMBERS, member)
+
+
+def invite_from(ports: Ports, invite: Invite) -> dict[str, Any]:
+    """
+    An invite as `OrganizationInviteRead`.
+    """
+    return {
+        "id": invite.id, "organization_id": invite.organization, "invited_email": invite.email, "role": invite.role,
+        "all_boards_read": invite.all_boards_read, "all_boards_write": invite.all_boards_write,
+        "token": ports.secrets.invitation(invite.id), "created_by_user_id": invite.created_by,
+        "accepted_by_user_id": invite.accepted_by,
+        "accepted_at": naive(invite.accepted_at) if invite.accepted_at else None,
+        "created_at": naive(invite.created_at), "updated_at": naive(invite.updated_at),
+    }  # fmt: skip
+
+
+TAGGED = ("organizations",)
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/organizations/me/invites", list_invites, query=PageQuery,
+        gives=LimitOffsetPage[OrganizationInviteRead], who=USER, tags=TAGGED, refuses=(RoleTooLow,),
+        operation_id="list_org_invites_api_v1_organizations_me_invites_get",
+    ),
+    Endpoint(
+        "POST", "/organizations/me/invites", create_invite, takes=OrganizationInviteCreate,
+        gives=OrganizationInviteRead, who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+        refuses=(RoleTooLow, OwnersOnly, InvitedAlready, GrantedElsewhere, KeyReused),
+        operation_id="create_org_invite_api_v1_organizations_me_invites_post",
+    ),
+    Endpoint(
+        "DELETE", "/organizations/me/invites/{invite_id}", delete_invite, gives=OrganizationInviteRead, who=USER,
+        tags=TAGGED, refuses=(InviteNotFound, RoleTooLow, OwnersOnly),
+        operation_id="revoke_org_invite_api_v1_organizations_me_invites__invite_id__delete",
+    ),
+    Endpoint(
+        "POST", "/organizations/invites/accept", accept, takes=OrganizationInviteAccept, gives=OrganizationMemberRead,
+        who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+        refuses=(NotAPerson, InviteNotFound, InviteForAnother, KeyReused),
+        operation_id="accept_org_invite_api_v1_organizations_invites_accept_post",
+    ),
+]  # fmt: skip

@@ -1,0 +1,255 @@
+"""
+Members of the caller's organization: their roles, and which boards they may read and write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.managing import (
+    LastOwner,
+    OwnersOnly,
+    RemoveMember,
+    RemovesThemselves,
+    SetRole,
+    remove_member,
+    set_role,
+)
+from mission_core.accounts.members import MEMBERS, Granted, Member, MemberNotFound
+from mission_core.accounts.model import MemberPrincipal, Role
+from mission_core.accounts.people import LocalUserStays, NotAPerson
+from mission_core.accounts.users import USERS, User
+from mission_core.boards.granting import Access, GrantedElsewhere, SetAccess, administering, set_access
+from mission_core.boards.grants import GRANTS, Grant
+from mission_core.errors import RoleTooLow, VersionMismatch
+from mission_core.ids import BoardId, MemberId
+from mission_core.ports import perform
+from mission_http.boards.access import USER, admin_of, path_id, there
+from mission_http.boards.answers import one, page_of
+from mission_http.boards.errors import Forbidden
+from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery
+from mission_http.boards.wire import naive
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+
+
+@frozen(kw_only=True)
+class OrganizationUserRead:
+    id: UUID
+    email: str | None = None
+    name: str | None = None
+    preferred_name: str | None = None
+
+
+@frozen(kw_only=True)
+class OrganizationBoardAccessRead:
+    id: UUID
+    board_id: UUID
+    can_read: bool
+    can_write: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@frozen(kw_only=True)
+class OrganizationMemberRead:
+    id: UUID
+    organization_id: UUID
+    user_id: UUID
+    role: str
+    all_boards_read: bool
+    all_boards_write: bool
+    created_at: datetime
+    updated_at: datetime
+    user: OrganizationUserRead | None = None
+    board_access: tuple[OrganizationBoardAccessRead, ...] = ()
+    version: int
+
+
+@frozen(kw_only=True)
+class OrganizationMemberUpdate:
+    role: str | None = None
+
+
+@frozen(kw_only=True)
+class OrganizationBoardAccessSpec:
+    board_id: UUID
+    can_read: bool = True
+    can_write: bool = False
+
+
+@frozen(kw_only=True)
+class OrganizationMemberAccessUpdate:
+    all_boards_read: bool = False
+    all_boards_write: bool = False
+    board_access: tuple[OrganizationBoardAccessSpec, ...] = field(factory=tuple)
+
+    def access(self) -> Access:
+        """
+        What the core is to grant.
+        """
+        boards = (Granted(BoardId(each.board_id), each.can_read, each.can_write) for each in self.board_access)
+        return Access(
+            all_boards_read=self.all_boards_read, all_boards_write=self.all_boards_write, boards=tuple(boards)
+        )
+
+
+async def get_membership(request: Request) -> Response:
+    """
+    Read one's own membership: the role, and which boards one may read and write.
+    """
+    principal = principal_of(request)
+    if not isinstance(principal, MemberPrincipal):
+        raise NotAPerson
+    return await _shown(request, principal.member)
+
+
+async def list_members(request: Request) -> Response:
+    """
+    List the members by e-mail address and name.
+
+    Whose boards they are is told of one member at a time.
+    """
+    query = query_of(request, PageQuery)
+    found = await ports_of(request).reads.members.every(principal_of(request))
+    found.sort(key=lambda each: ((each.user.email or "").lower(), each.user.name or "", each.user.number))
+    page = found[query.offset : query.offset + query.limit]
+    return page_of(page, len(found), query, lambda each: member_from(each.member, each.user))
+
+
+async def get_member(request: Request) -> Response:
+    """
+    Read a member, with the boards granted to them.
+
+    Who is no admin may read themselves.
+    """
+    principal, id = principal_of(request), MemberId(path_id(request, "member_id"))
+    await ports_of(request).reads.rows.get(principal, MEMBERS, id)
+    if principal.role is not Role.ADMIN and getattr(principal, "member", None) != id:
+        raise Forbidden
+    return await _shown(request, id)
+
+
+async def update_member(request: Request) -> Response:
+    """
+    Give a member another role.
+
+    Owners and admins administer the organization; any other role is a label. Only owners make owners or change them.
+    """
+    principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
+    async with there(request, MEMBERS, id):
+        body = await body_of(request, OrganizationMemberUpdate)
+        command = SetRole(member=id, role=body.role, expects=expects_of(request))
+        member = await perform(set_role, ports_of(request), principal, command)
+    return await one_member(request, member)
+
+
+async def update_access(request: Request) -> Response:
+    """
+    Say anew which boards a member may read and write.
+
+    It replaces all that was granted before. Who may read or write every board needs none granted.
+    """
+    principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
+    async with there(request, MEMBERS, id):
+        body = await body_of(request, OrganizationMemberAccessUpdate)
+        command = SetAccess(member=id, access=body.access(), expects=expects_of(request))
+        member = await perform(set_access, ports_of(request), principal, command)
+    return await one_member(request, member)
+
+
+async def delete_member(request: Request) -> Response:
+    """
+    End a membership. The person's sessions here are over.
+    """
+    principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
+    async with there(request, MEMBERS, id):
+        command = RemoveMember(member=id, expects=expects_of(request))
+        await perform(remove_member, ports_of(request), principal, command)
+    return json_of({"ok": True})
+
+
+async def one_member(request: Request, member: Member) -> Response:
+    """
+    A member who was just changed.
+    """
+    user = await ports_of(request).reads.rows.get(principal_of(request), USERS, member.user)
+    return one(member_from(member, user))
+
+
+async def _shown(request: Request, id: MemberId) -> Response:
+    reads, principal = ports_of(request).reads.rows, principal_of(request)
+    member = await reads.get(principal, MEMBERS, id)
+    user = await reads.get(principal, USERS, member.user)
+    grants = await reads.every(administering(principal), GRANTS, member=id)
+    return one(member_from(member, user, grants))
+
+
+def member_from(member: Member, user: User, grants: Iterable[Grant] = ()) -> dict[str, Any]:
+    """
+    A member as `OrganizationMemberRead`.
+    """
+    return {
+        "id": member.id, "organization_id": member.organization, "user_id": member.user, "role": member.role,
+        "all_boards_read": member.all_boards_read, "all_boards_write": member.all_boards_write,
+        "created_at": naive(member.created_at), "updated_at": naive(member.updated_at),
+        "user": {"id": user.id, "email": user.email, "name": user.name, "preferred_name": user.preferred_name},
+        "board_access": [
+            {
+                "id": each.id, "board_id": each.on_board, "can_read": each.can_read, "can_write": each.can_write,
+                "created_at": naive(each.created_at), "updated_at": naive(each.updated_at),
+            }
+            for each in grants
+        ],
+        "version": member.version,
+    }  # fmt: skip
+
+
+TAGGED = ("organizations",)
+MEMBER = "/organizations/me/members/{member_id}"
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/organizations/me/member", get_membership, gives=OrganizationMemberRead, who=USER,
+        refuses=(NotAPerson,), tags=TAGGED, operation_id="get_my_membership_api_v1_organizations_me_member_get",
+    ),
+    Endpoint(
+        "GET", "/organizations/me/members", list_members, query=PageQuery,
+        gives=LimitOffsetPage[OrganizationMemberRead], who=USER, tags=TAGGED,
+        operation_id="list_org_members_api_v1_organizations_me_members_get",
+    ),
+    Endpoint(
+        "GET", MEMBER, get_member, gives=OrganizationMemberRead, who=USER, tags=TAGGED,
+        refuses=(MemberNotFound, Forbidden),
+        operation_id="get_org_member_api_v1_organizations_me_members__member_id__get",
+    ),
+    Endpoint(
+        "PATCH", MEMBER, update_member, takes=OrganizationMemberUpdate, gives=OrganizationMemberRead, who=USER,
+        tags=TAGGED, headers=(IF_MATCH,),
+        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, LastOwner, LocalUserStays, VersionMismatch),
+        operation_id="update_org_member_api_v1_organizations_me_members__member_id__patch",
+    ),
+    Endpoint(
+        "PUT", f"{MEMBER}/access", update_access, takes=OrganizationMemberAccessUpdate, gives=OrganizationMemberRead,
+        who=USER, tags=TAGGED, headers=(IF_MATCH,),
+        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, GrantedElsewhere, VersionMismatch),
+        operation_id="update_member_access_api_v1_organizations_me_members__member_id__access_put",
+    ),
+    Endpoint(
+        "DELETE", MEMBER, delete_member, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
+        refuses=(
+            MemberNotFound, RoleTooLow, RemovesThemselves, OwnersOnly, LastOwner, LocalUserStays, VersionMismatch,
+        ),
+        operation_id="remove_org_member_api_v1_organizations_me_members__member_id__delete",
+    ),
+]  # fmt: skip

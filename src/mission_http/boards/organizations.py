@@ -1,0 +1,161 @@
+"""
+The caller's organizations: founding one, choosing one, ending one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.leaving import end_organization
+from mission_core.accounts.managing import OwnersOnly
+from mission_core.accounts.members import ADMIN
+from mission_core.accounts.model import Principal
+from mission_core.accounts.organizations import (
+    ORGANIZATIONS,
+    Organization,
+    OrganizationNameTaken,
+    OrganizationNotFound,
+)
+from mission_core.accounts.people import LocalUserStays, NotAPerson
+from mission_core.accounts.places import ActIn, NoPlaceThere, act_in, places_of
+from mission_core.agents.founding import CreateOrganization
+from mission_core.agents.founding import create_organization as found_organization
+from mission_core.errors import InvalidField, KeyReused, RoleTooLow
+from mission_core.ids import OrganizationId
+from mission_core.ports import Ports, perform
+from mission_http.boards.access import USER, admin_of
+from mission_http.boards.payloads import OkResponse, stripped
+from mission_http.boards.wire import naive
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+
+
+@frozen(kw_only=True)
+class OrganizationRead:
+    id: UUID
+    name: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@frozen(kw_only=True)
+class OrganizationListItem:
+    id: UUID
+    name: str
+    role: str
+    is_active: bool
+
+
+@frozen(kw_only=True)
+class OrganizationCreate:
+    name: str = field(converter=stripped)
+
+
+@frozen(kw_only=True)
+class OrganizationActiveUpdate:
+    organization_id: UUID
+
+
+async def create_organization(request: Request) -> Response:
+    """
+    Found an organization, own it, and act in it from now on.
+    """
+    body = await body_of(request, OrganizationCreate)
+    if not body.name:
+        raise InvalidField("name", "must not be blank", body.name)
+    command = CreateOrganization(name=body.name, act_there=True)
+    return json_of(organization_from(await once(request, found_organization, command, _again, anywhere=True)))
+
+
+async def _again(ports: Ports, principal: Principal, organization: UUID) -> Organization:
+    return await ports.reads.rows.get(principal, ORGANIZATIONS, organization)
+
+
+async def list_organizations(request: Request) -> Response:
+    """
+    List one's organizations by name.
+    """
+    principal = principal_of(request)
+    return json_of(
+        [
+            {
+                "id": place.id, "name": place.name, "role": member.role if member else ADMIN,
+                "is_active": place.id == principal.organization,
+            }
+            for place, member in await places_of(ports_of(request), principal)
+        ]
+    )  # fmt: skip
+
+
+async def activate_organization(request: Request) -> Response:
+    """
+    Choose the organization one acts in.
+    """
+    body = await body_of(request, OrganizationActiveUpdate)
+    command = ActIn(organization=OrganizationId(body.organization_id))
+    return json_of(organization_from(await perform(act_in, ports_of(request), principal_of(request), command)))
+
+
+async def get_organization(request: Request) -> Response:
+    """
+    Read the organization one acts in.
+    """
+    return json_of(organization_from(await ports_of(request).reads.organization(principal_of(request))))
+
+
+async def delete_organization(request: Request) -> Response:
+    """
+    Delete the organization one acts in, with everything in it.
+
+    The local user's own cannot be: it would have none.
+    """
+    principal = admin_of(request)
+    await perform(end_organization, ports_of(request), principal, principal.organization)
+    return json_of({"ok": True})
+
+
+def organization_from(organization: Organization) -> dict[str, Any]:
+    """
+    An organization as `OrganizationRead`.
+    """
+    return {
+        "id": organization.id, "name": organization.name, "created_at": naive(organization.created_at),
+        "updated_at": naive(organization.updated_at),
+    }  # fmt: skip
+
+
+TAGGED = ("organizations",)
+ENDPOINTS = [
+    Endpoint(
+        "POST", "/organizations", create_organization, takes=OrganizationCreate, gives=OrganizationRead, who=USER,
+        tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(NotAPerson, OrganizationNameTaken, KeyReused),
+        operation_id="create_organization_api_v1_organizations_post",
+    ),
+    Endpoint(
+        "GET", "/organizations/me/list", list_organizations, gives=list[OrganizationListItem], who=USER, tags=TAGGED,
+        operation_id="list_my_organizations_api_v1_organizations_me_list_get",
+    ),
+    Endpoint(
+        "PATCH", "/organizations/me/active", activate_organization, takes=OrganizationActiveUpdate,
+        gives=OrganizationRead, who=USER, tags=TAGGED, refuses=(NoPlaceThere,),
+        operation_id="set_active_org_api_v1_organizations_me_active_patch",
+    ),
+    Endpoint(
+        "GET", "/organizations/me", get_organization, gives=OrganizationRead, who=USER, tags=TAGGED,
+        operation_id="get_my_org_api_v1_organizations_me_get",
+    ),
+    Endpoint(
+        "DELETE", "/organizations/me", delete_organization, gives=OkResponse, who=USER, tags=TAGGED,
+        refuses=(NotAPerson, RoleTooLow, OwnersOnly, OrganizationNotFound, LocalUserStays),
+        operation_id="delete_my_org_api_v1_organizations_me_delete",
+    ),
+]  # fmt: skip
