@@ -128,6 +128,8 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
             "tasks/id": str(task.number), "projects/id": str(world.board.number), "agents/id": str(lead.number),
         }  # fmt: skip
         field = {"field_key": "one", "label": "One", "board_ids": [known["board_id"]]}
+        known["invite_id"] = await _made(app, "/organizations/me/invites", {"invited_email": "one@example.org"})
+        known["member_id"] = str((await world.ports.reads.members.get(world.me, user)).member.id)
         known["tag_id"] = await _made(app, "/tags", {"name": "One"})
         known["group_id"] = await _made(app, "/board-groups", {"name": "One", "slug": "one"})
         known["task_custom_field_definition_id"] = await _made(app, "/organizations/me/custom-fields", field)

@@ -139,6 +139,10 @@ async def planted_in(side: Everything) -> Planted:
     here.numbers["projects"] = number
     await do("PATCH", f"/api/projects/{number}", {"github_repo": f"{SAID}/{MARK}"})
     await do("POST", f"/api/projects/{number}/agents", {"agent_name": NAME, "role": TEXT})
+    invited = {"invited_email": f"{NAME}@example.org", "role": NAME, "board_access": [{"board_id": board}]}
+    here.ids["invite_id"] = (await do("POST", "/api/v1/organizations/me/invites", invited))["id"]
+    here.ids["member_id"] = (await do("GET", "/api/v1/organizations/me/member"))["id"]
+    here.ids["organization_id"] = (await do("GET", "/api/v1/organizations/me"))["id"]
     tag = await do("POST", "/api/v1/tags", {"name": TEXT, "description": TEXT})
     here.ids["tag_id"] = tag["id"]
     a_field = {"field_key": "marked", "label": TEXT, "field_type": "text", "board_ids": [board]}

@@ -194,7 +194,7 @@ async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -
     """
     now, email = ports.clock.now(), cmd.email.strip().lower()
     if not email:
-        raise InvalidField("invited_email", "must not be blank", cmd.email)
+        raise InvalidField("email", "must not be blank", cmd.email)
     async with ports.unit(administering(principal)) as unit:
         standing = await standing_of(unit, principal)
         role = role_named(cmd.role)

@@ -47,7 +47,7 @@ from mission_http.platform.shapes import choices, fields_of, wire_name
 
 NAMES: Final = {
     "depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template", "content": "message",
-    "values": "custom_field_values",
+    "values": "custom_field_values", "email": "invited_email",
 }  # fmt: skip
 """Fields of the core that are called otherwise on this wire."""
 
