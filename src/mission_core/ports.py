@@ -4,7 +4,7 @@ What the core asks for: the bundle of ports, the unit of work, and the ports tha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
@@ -19,8 +19,17 @@ if TYPE_CHECKING:
 
     from mission_core.accounts.model import Principal
     from mission_core.accounts.organizations import Organization, Organizations
-    from mission_core.accounts.ports import ApiKeys, Credentials, Passwords, Secrets, Vault
+    from mission_core.accounts.ports import (
+        ApiKeys,
+        CodeExchange,
+        Credentials,
+        Passwords,
+        Secrets,
+        TokenVerifier,
+        Vault,
+    )
     from mission_core.accounts.queries import MemberReads
+    from mission_core.accounts.users import Provider
     from mission_core.agents.ports import Agents
     from mission_core.agents.queries import AgentReads
     from mission_core.boards.ports import Boards
@@ -319,6 +328,9 @@ class Ports:
     secrets: Secrets
     passwords: Passwords
     vault: Vault
+    verifiers: Mapping[Provider, TokenVerifier] = {}
+    """Whose word about people counts besides this server's own, by the provider."""
+    codes: CodeExchange | None = None
 
 
 async def perform(

@@ -63,7 +63,7 @@ class Fronting:
             allowed_hosts=tuple(map(_pattern, listed(environment, "MC_ALLOWED_HOSTS"))),
             any_host=flag(environment, "MC_ALLOW_ANY_HOST"),
             origins=_origins(environment),
-            trusted_proxies=_networks(environment),
+            trusted_proxies=networks(environment, _either(environment, "MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")),
             cookie_secure=_maybe_flag(environment, "MC_COOKIE_SECURE"),
             hsts=_hsts(environment),
         )
@@ -86,13 +86,7 @@ class Fronting:
         """
         Whether what this peer says of others is believed.
         """
-        if not self.trusted_proxies:
-            return False
-        try:
-            peer = ip_address(address)
-        except ValueError:
-            return False
-        return any(peer in network for network in self.trusted_proxies)
+        return within(address, self.trusted_proxies)
 
     @property
     def lets_any_host_in(self) -> bool:
@@ -192,6 +186,19 @@ def matches(host: str, pattern: str) -> bool:
     return host == pattern
 
 
+def within(address: str, trusted: tuple[Network, ...]) -> bool:
+    """
+    Whether an address is in one of these networks. What is no address is in none.
+    """
+    if not trusted:
+        return False
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in trusted)
+
+
 def beyond_loopback(addresses: Iterable[str]) -> bool:
     """
     Whether other machines may reach one of these addresses.
@@ -227,16 +234,21 @@ def _origins(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origins))
 
 
-def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
-    name = _either(environment, "MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")
-    networks = []
+def networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    """
+    The addresses and networks that a variable lists.
+
+    Raises:
+        SettingsError: If one is none.
+    """
+    found = []
     for each in listed(environment, name):
         try:
-            networks.append(ip_network(each, strict=False))
+            found.append(ip_network(each, strict=False))
         except ValueError as e:
             told = f"{each!r} is neither an address nor a network; write 10.0.0.7 or 10.0.0.0/8, with commas between"
             raise SettingsError(f"{name}: {told}") from e
-    return tuple(networks)
+    return tuple(found)
 
 
 def _hsts(environment: Mapping[str, str]) -> bool | None:

@@ -25,6 +25,7 @@ from mission_http.environment import flag as flag
 from mission_http.environment import listed
 from mission_http.first_admin import FirstAdmin
 from mission_http.fronting import Fronting
+from mission_http.identities import Identities
 from mission_http.logs.settings import Logs
 from mission_http.platform.response_headers import SecurityHeaders
 
@@ -81,6 +82,7 @@ class Settings:
     soul_templates: Path | None = None
     first_admin: FirstAdmin = FirstAdmin()
     fronting: Fronting = Fronting()
+    identities: Identities = Identities()
     security: SecurityHeaders = SecurityHeaders()
     logs: Logs = Logs()
     workload: Thresholds = Thresholds()
@@ -101,7 +103,7 @@ class Settings:
         except ValueError:  # the store will say what is wrong with it
             password = ""
         kept = [self.api_key, self.auth_secret, self.local_auth_token, self.setup_code, self.first_admin.password]
-        return [*kept, password, unquote(password)]
+        return [*kept, *self.identities.confidential, password, unquote(password)]
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -159,6 +161,7 @@ def settings_from(
         coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
         soul_templates=_directory(env, "MC_SOUL_TEMPLATES_DIR"),
         fronting=fronting,
+        identities=Identities.of(env),
         security=_security(env, fronting),
         logs=Logs.of(env),
         first_admin=FirstAdmin.of(env),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -14,6 +14,8 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.oidc import OidcVerifier, PublishedKeys, TokenEndpoint
+from mission_adapters.outbound import Outbound
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.sealing import AesVault
 from mission_adapters.signing import HmacSecrets
@@ -23,12 +25,13 @@ from mission_core.accounts.first_admin import MakeFirstAdmin, SetupDone, SetupRa
 from mission_core.accounts.model import SERVER, System
 from mission_core.accounts.passwords import LEAST_PASSWORD, is_common
 from mission_core.accounts.people import ensure_local_user
-from mission_core.accounts.users import UsernameTaken
+from mission_core.accounts.users import Provider, UsernameTaken
 from mission_core.agents.founding import found_organization
 from mission_core.agents.settling import settle
 from mission_core.agents.use_cases import digest_of
 from mission_core.errors import InvalidField, StoreFailed
 from mission_core.ports import Ports
+from mission_http.identities import AuthMode
 from mission_http.settings import SettingsError, derived_key, own_database
 from mission_http.sweeping import sweeping
 
@@ -39,8 +42,10 @@ if TYPE_CHECKING:
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
-    from mission_core.accounts.ports import Credentials
+    from mission_core.accounts.ports import CodeExchange, Credentials, TokenVerifier
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
+    from mission_core.ports import Clock
+    from mission_http.identities import Identities, Issuer
     from mission_http.settings import Settings
 
 logger = logging.getLogger("mission_http")
@@ -110,11 +115,12 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
         local = await ensure_local_user(ports, organization.id)
         await make_admin_of(settings, ports)
         known: dict[bytes, Principal | UserId] = {
-            digest_of(settings.local_auth_token): local,
-            digest_of(settings.api_key): evolve(SERVER, organization=organization.id),
+            digest_of(settings.api_key): evolve(SERVER, organization=organization.id)
         }
+        if settings.identities.mode is AuthMode.LOCAL:
+            known[digest_of(settings.local_auth_token)] = local
         ports = evolve(ports, credentials=KnownKeys(ports.credentials, known, partial(settle, ports)))
-        async with sweeping(ports):
+        async with believing(settings.identities, ports) as ports, sweeping(ports):
             yield ports
 
 
@@ -138,6 +144,46 @@ async def make_admin_of(settings: Settings, ports: Ports) -> None:
             return  # by another process that starts
         except (UsernameTaken, InvalidField) as refusal:
             logger.warning("AUTH_USER: no admin was made: %s", refusal)
+
+
+@asynccontextmanager
+async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports]:
+    """
+    The ports with those whose word about people counts.
+    """
+    async with outbound_for(identities) as outbound:
+        verifiers: dict[Provider, TokenVerifier] = {}
+        codes: CodeExchange | None = None
+        if identities.issuer is not None:
+            verifiers[Provider.OIDC] = issuer_verifier(identities.issuer, outbound, ports.clock)
+        if identities.google is not None:
+            google = identities.google
+            verifiers[Provider.GOOGLE] = OidcVerifier(
+                PublishedKeys(google.issuer, outbound, ports.clock, url=google.keys_url), ports.clock, google.issuers,
+                google.client_id, algorithms=frozenset({"RS256"}),
+            )  # fmt: skip
+            if google.client_secret is not None:
+                codes = TokenEndpoint(google.token_url, google.client_id, google.client_secret, outbound)
+        yield evolve(ports, verifiers=verifiers, codes=codes)
+
+
+def outbound_for(identities: Identities) -> AbstractAsyncContextManager[Outbound]:
+    """
+    What asks other servers: those that the operator named, and others in nobody's own network.
+    """
+    return Outbound.open(identities.urls, anywhere=identities.anywhere)
+
+
+def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVerifier:
+    """
+    What checks the tokens of an issuer.
+    """
+    headers = {"authorization": f"Bearer {issuer.secret}"} if issuer.secret else {}
+    return OidcVerifier(
+        PublishedKeys(issuer.called, outbound, clock, url=issuer.keys_url, headers=headers), clock,
+        (issuer.name,) if issuer.name else (), issuer.audience, algorithms=issuer.algorithms, leeway=issuer.leeway,
+        check_issued=issuer.check_issued,
+    )  # fmt: skip
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import ApiKey, MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
+    from mission_core.accounts.vouching import Claims
     from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, InviteId, OrganizationId, RunId, UserId
 
 
@@ -139,6 +140,37 @@ class Passwords(Protocol):
     def outdated(self, kept: str) -> bool:
         """
         Whether the hash was made by a weaker method than today's, and should be made anew from a password that fits.
+        """
+
+
+class TokenVerifier(Protocol):
+    """
+    Checks tokens in which somebody else vouches for a person. A token is checked here, against the keys of its issuer,
+    and never sent anywhere.
+    """
+
+    async def claims_of(self, token: str) -> Claims:
+        """
+        What the token says, all of which its issuer vouches for, and which is true now.
+
+        Raises:
+            TokenRefused: If it is none, is none of this issuer's, is meant for others, or is not good at this moment.
+            KeysUnavailable: If it cannot be checked.
+        """
+
+
+class CodeExchange(Protocol):
+    """
+    Turns the code that a browser brings back from a provider into a token.
+    """
+
+    async def token_for(self, code: str, *, verifier: str, redirect: str) -> str:
+        """
+        The ID token for a code that was given out for this *redirect* and the challenge made of *verifier*.
+
+        Raises:
+            TokenRefused: If the provider takes the code for none, or for one that was used.
+            KeysUnavailable: If the provider cannot be asked.
         """
 
 

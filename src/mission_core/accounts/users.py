@@ -72,6 +72,8 @@ class User:
     Args:
         username: What they sign in with and how the log calls them; no two differ only in case.
         subject: What the provider calls them, unique for each provider.
+        email_verified: Whether somebody who knows says that the e-mail address is theirs. Nothing may be given to
+            whoever only claims one.
         password: The hash of their password, if they have one.
         approved: Whether they may sign in.
         active: The organization they act in where a request names none.
@@ -85,6 +87,7 @@ class User:
     provider: Provider = Provider.LOCAL
     subject: str | None = field(default=None, validator=optional(text(least=1, most=500)))
     email: str | None = field(default=None, validator=optional(text(most=LONGEST_EMAIL)))
+    email_verified: bool = False
     avatar_url: str | None = field(default=None, validator=optional(text(most=2000)))
     password: str | None = field(default=None, repr=False)
     approved: bool = True

@@ -20,7 +20,7 @@ from mission_core.ids import BoardId, TaskId
 from mission_core.kinds import Kind
 from mission_core.tasks.model import TaskNotFound
 from mission_http.boards.errors import Refused, Unauthorized, within_path
-from mission_http.platform.authentication import principal_for
+from mission_http.platform.authentication import principal_for, vouched_for
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.pairs import attend
@@ -48,21 +48,27 @@ async def authenticate(request: Request, access: Access) -> Principal:
     """
     Who calls.
 
-    A user comes with a bearer token, an agent with `X-Agent-Token` or a bearer token. Where both may call, an
-    `X-Agent-Token` that is there is the only one looked at.
+    A user comes with a bearer token, also one of the issuer that vouches for people, if there is one; an agent with
+    `X-Agent-Token` or a bearer token. Where both may call, an `X-Agent-Token` that is there is the only one looked at.
 
     Raises:
         Unauthorized: If nobody does who may use this operation.
+        NotLetIn: If an issuer vouches for somebody who may not act.
+        KeysUnavailable: If an issuer's token cannot be checked.
     """
     agent_token = request.headers.get("x-agent-token", "").strip()
+    principal: Principal | None = None
     if agent_token and access is not USER:
         principal = await principal_for(request, agent_token, touch=access is not BEATING)
-        if isinstance(principal, AgentPrincipal):
-            await attend(request, principal)
-            return principal
-        raise Unauthorized
+        if not isinstance(principal, AgentPrincipal):
+            raise Unauthorized
+        await attend(request, principal)
+        return principal
     secret = _bearer_of(request)
-    principal = await principal_for(request, secret, touch=access is not BEATING) if secret else None
+    if access is USER or access is MIXED:
+        principal = await vouched_for(request, secret)
+    if principal is None and secret:
+        principal = await principal_for(request, secret, touch=access is not BEATING)
     known = isinstance(principal, AgentPrincipal) is not (access is USER)
     if principal is None or not (known or access is MIXED):
         raise Unauthorized

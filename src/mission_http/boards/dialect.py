@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args, get_origin
 
+from mission_core.accounts.vouching import KeysUnavailable
+from mission_core.agents.welcoming import NotLetIn
 from mission_http.boards import (
     agent_life,
     agent_surface,
@@ -83,6 +85,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         authenticate=authenticate,
         render=render,
         statuses=STATUSES,
+        refuses_callers=() if settings.identities.issuer is None else (KeysUnavailable, NotLetIn),
         manners=Manners(redirects_slash=True, syntax_first=True, any_content_type=False),
         paperwork=Paperwork(
             title="Mission Control API",

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal
+from mission_core.accounts.vouching import TokenRefused
 from mission_core.agents.model import TooManyAgents
 from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
 from mission_core.automation.board_webhooks import WebhookDisabled
@@ -137,6 +138,8 @@ class NameTaken(Conflict):
         return f"An agent with this name already exists {where}."
 
 
+CHALLENGE: Final = 'Bearer error="invalid_token", error_description="{}"'
+"""How RFC 6750 tells what is wrong with a token."""
 CODES: Final[Mapping[type[Denied], str]] = {
     TaskBoardMismatch: "task_board_mismatch",
     TaskAssigneeMismatch: "task_assignee_mismatch",
@@ -146,6 +149,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     Invalid: 422,
     BodyTooLarge: 413,
     Unauthorized: 401,
+    TokenRefused: 401,
     CommentRequired: 422,
     TooManyAgents: 409,
     GatewayUnreachable: 502,
@@ -153,7 +157,8 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     WebhookDisabled: 410,
 }
 BARE: Final = (
-    Unauthorized, Forbidden, RoleTooLow, UserNotFound, AssigneeElsewhere, MethodRefused, OnboardingConfirmed,
+    Unauthorized, TokenRefused, Forbidden, RoleTooLow, UserNotFound, AssigneeElsewhere, MethodRefused,
+    OnboardingConfirmed,
 )  # fmt: skip
 """What says no more than the phrase of its status."""
 
@@ -169,7 +174,8 @@ def render(error: Exception, status: int, request: Request) -> Response:
         detail: Any = HTTPStatus(status).phrase
     else:
         detail = detail_of(error)
-    return json_of({"detail": detail, "request_id": request_id_of(request)}, status)
+    headers = {"www-authenticate": CHALLENGE.format(error)} if isinstance(error, TokenRefused) else None
+    return json_of({"detail": detail, "request_id": request_id_of(request)}, status, headers)
 
 
 def _as_sent(error: InvalidField, request: Request) -> InvalidField:

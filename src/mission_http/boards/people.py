@@ -16,6 +16,7 @@ from mission_core.accounts.managing import LastOwner
 from mission_core.accounts.people import LOCAL_LOGIN, LocalUserStays, NotAPerson, UpdateProfile, own_profile
 from mission_core.accounts.people import update_profile as change_profile
 from mission_core.accounts.users import Provider, User
+from mission_core.accounts.vouching import subject_of
 from mission_core.errors import VersionMismatch
 from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
@@ -68,7 +69,9 @@ def _known_as(user: User) -> str:
     """
     What whoever vouches for them calls them.
     """
-    return LOCAL_LOGIN if user.provider is Provider.TOKEN else user.subject or user.username
+    if user.provider is Provider.TOKEN:
+        return LOCAL_LOGIN
+    return user.username if user.subject is None else subject_of(user.subject)
 
 
 async def bootstrap(request: Request) -> Response:

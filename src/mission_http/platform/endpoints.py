@@ -168,6 +168,8 @@ class Dialect:
     edge: Callable[[Request, Access | None], None] | None = None
     refuses_changes: tuple[type[Exception], ...] = ()
     """What *edge* refuses any change with, besides what it asks of the caller."""
+    refuses_callers: tuple[type[Exception], ...] = ()
+    """What *authenticate* refuses with, besides that nobody is known or may not call."""
     manners: Manners = Manners()
     headers: Mapping[str, str] = field(factory=dict)
     """Response headers that this dialect adds unless the settings or the response have them."""

@@ -144,6 +144,8 @@ class Writer:
             refused.add(FieldsInvalid)
         if endpoint.method in CHANGING:
             refused.update(self.dialect.refuses_changes)
+        if not endpoint.who.public:
+            refused.update(self.dialect.refuses_callers)
         errors: dict[int, list[type[Exception]]] = {} if endpoint.who.public else {401: [], 403: []}
         for kind in sorted(refused, key=lambda each: each.__name__):
             errors.setdefault(self.dialect.status_of(kind), []).append(kind)

@@ -7,6 +7,7 @@ CREATE TABLE users (
     provider TEXT NOT NULL,
     subject TEXT,
     email TEXT,
+    email_verified INTEGER NOT NULL,
     avatar_url TEXT,
     password TEXT,
     approved INTEGER NOT NULL,
@@ -98,11 +99,11 @@ CREATE TABLE server_keys (
 CREATE INDEX ix_server_keys_organization_of_number ON server_keys (organization, "of", number);
 
 INSERT INTO users (
-    id, organization, number, username, username_key, provider, email, approved, active, name, preferred_name,
+    id, organization, number, username, username_key, provider, email, email_verified, approved, active, name, preferred_name,
     pronouns, timezone, notes, context, created_at, updated_at, version
 )
 SELECT
-    user, X'00000000000000000000000000000000', row_number() OVER (ORDER BY created_at, id), login, lower(login), 'token', email, 1, organization,
+    user, X'00000000000000000000000000000000', row_number() OVER (ORDER BY created_at, id), login, lower(login), 'token', email, 0, 1, organization,
     name, preferred_name, pronouns, timezone, notes, context, created_at, updated_at, version
 FROM people;
 

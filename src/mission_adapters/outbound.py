@@ -1,0 +1,146 @@
+"""
+Asking other servers: briefly, without following them anywhere, and never into the operator's own network unless the
+operator named the place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import httpx2
+from attrs import define, frozen
+
+PATIENCE: Final = 5.0
+"""For how many seconds an answer is waited for, to its last byte."""
+LARGEST: Final = 512 * 1024
+Origin = tuple[str, str, int | None]
+
+
+@define
+class OutboundFailed(Exception):
+    """
+    Another server could not be asked, or answered something else. *why* names no secret.
+    """
+
+    why: str
+    status: int | None = None
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@frozen(eq=False)
+class Outbound:
+    """
+    Asks other servers for JSON.
+
+    Args:
+        named: The origins that the operator named, which may be anywhere.
+        anywhere: Whether others may be in private networks, too.
+    """
+
+    client: httpx2.AsyncClient
+    named: frozenset[Origin] = frozenset()
+    anywhere: bool = False
+    patience: float = PATIENCE
+    largest: int = LARGEST
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, named: Iterable[str] = (), *, anywhere: bool = False) -> AsyncIterator[Outbound]:
+        """
+        A client for as long as the context lasts; *named* are the URLs that the operator gave.
+        """
+        headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "mission-control"}
+        async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE, follow_redirects=False) as client:
+            yield cls(client, frozenset(origin_of(urlsplit(url)) for url in named), anywhere)
+
+    async def json(
+        self, url: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+    ) -> Any:
+        """
+        The JSON that is at a URL, or is answered to a form.
+
+        Raises:
+            OutboundFailed: If it cannot be had.
+        """
+        try:
+            async with asyncio.timeout(self.patience):
+                status, body = await self._answer(url, dict(headers or {}), form)
+        except TimeoutError:
+            raise OutboundFailed(f"no answer within {self.patience:g} seconds") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as e:
+            raise OutboundFailed(f"{type(e).__name__}: {e}" if str(e) else type(e).__name__) from e
+        if status != 200:
+            raise OutboundFailed(f"the answer has status {status}", status)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise OutboundFailed("the answer is no JSON") from None
+
+    async def _answer(self, url: str, headers: dict[str, str], form: Mapping[str, str] | None) -> tuple[int, bytes]:
+        url, extensions = await self._target(url, headers)
+        method = "GET" if form is None else "POST"
+        async with self.client.stream(method, url, headers=headers, data=form, extensions=extensions) as answer:
+            body = bytearray()
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                raise OutboundFailed("the answer is packed, which was not asked for")
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > self.largest:
+                    raise OutboundFailed(f"the answer is longer than {self.largest} bytes")
+        return answer.status_code, bytes(body)
+
+    async def _target(self, url: str, headers: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        """
+        Where to connect to for a URL. A host that the operator did not name is looked up once, and that address is the
+        one that is asked: the name could lead elsewhere the next time.
+        """
+        try:
+            split = urlsplit(url)
+            origin = origin_of(split)
+        except ValueError:
+            raise OutboundFailed("this is no URL of a server") from None
+        if split.scheme not in ("http", "https") or not split.hostname:
+            raise OutboundFailed("this is no URL of a server")
+        if self.anywhere or origin in self.named:
+            return url, {}
+        if split.scheme != "https":
+            raise OutboundFailed("it is not https, and not named in the settings")
+        address = await _public_address(split.hostname, origin[2])
+        headers["host"] = split.netloc.rpartition("@")[2]
+        host = f"[{address}]" if address.version == 6 else str(address)
+        at = host if split.port is None else f"{host}:{split.port}"
+        return split._replace(netloc=at).geturl(), {"sni_hostname": split.hostname}
+
+
+def origin_of(split: SplitResult) -> Origin:
+    """
+    Scheme, host and port of a URL.
+    """
+    return split.scheme, (split.hostname or "").lower(), split.port or {"http": 80, "https": 443}.get(split.scheme)
+
+
+async def _public_address(host: str, port: int | None) -> IPv4Address | IPv6Address:
+    """
+    An address of a host, all of whose addresses are everybody's.
+
+    Raises:
+        OutboundFailed: If one is not.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    for address in addresses:
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        if not (mapped or address).is_global or (mapped or address).is_multicast:
+            raise OutboundFailed(
+                f"{host} leads into a private network; name its URL in the settings, or set MC_ALLOW_PRIVATE_OUTBOUND=1"
+            )
+    return addresses[0]

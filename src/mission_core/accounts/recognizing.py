@@ -1,0 +1,113 @@
+"""
+People whom an OpenID Connect issuer vouches for: made when they are first seen, and followed in what changes about
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
+
+from mission_core.accounts.model import Principal, System
+from mission_core.accounts.users import USERS, SubjectTaken, User, UsernameTaken
+from mission_core.accounts.vouching import Vouched
+from mission_core.errors import StaleWrite
+from mission_core.ids import UserId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+from mission_core.ports import perform
+from mission_core.values import name_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mission_core.ports import Ports
+
+NOBODY: Final = System(organization=DEPLOYMENT, name="sign-in", display="Sign-in")
+"""Who looks for people as long as nobody knows where they belong."""
+LONGEST_NAME, LONGEST_BEFORE_NUMBER = 28, 24
+MOST_TRIED: Final = 50
+UNFIT: Final = re.compile(r"[^a-z0-9._-]")
+
+
+def username_from(wish: str | None) -> str:
+    """
+    The user name that an e-mail address or a name suggests.
+    """
+    return UNFIT.sub("", (wish or "").partition("@")[0].lower())[:LONGEST_NAME] or "user"
+
+
+def numbered_names(wish: str) -> Iterator[str]:
+    """
+    The name, then the name with a number behind it.
+    """
+    yield wish
+    yield from (f"{wish[:LONGEST_BEFORE_NUMBER]}-{n}" for n in count(1))
+
+
+async def free_username(ports: Ports, wish: str | None) -> str:
+    """
+    A user name that nobody had a moment ago, like the one that is wished for.
+    """
+    name = username_from(wish)
+    for tried, each in enumerate(numbered_names(name)):
+        if not await ports.reads.rows.every(NOBODY, USERS, username_key=name_key(each)):
+            return each
+        if tried >= MOST_TRIED:
+            break
+    return f"{name[:LONGEST_BEFORE_NUMBER]}-{ports.ids.new().hex[-12:]}"
+
+
+async def known_person(ports: Ports, person: Vouched) -> User:
+    """
+    The user whom an issuer knows as this person, made if there is none; their e-mail address is the one that the issuer
+    tells, their name is too if they have none. Nobody becomes somebody else by having their e-mail address.
+    """
+    return await perform(_known_person, ports, NOBODY, person)
+
+
+async def _known_person(ports: Ports, nobody: Principal, person: Vouched) -> User:
+    found = await ports.reads.rows.every(nobody, USERS, provider=person.provider, subject=person.subject)
+    if not found:
+        return await _welcomed(ports, nobody, person)
+    if not _news(found[0], person):
+        return found[0]
+    async with ports.unit(nobody) as unit:
+        user: User = await unit.rows(USERS).get(found[0].id)
+        user = unit.rows(USERS).save(evolve(user, **_news(user, person), updated_at=ports.clock.now()))
+        await unit.commit()
+    return user
+
+
+def _news(user: User, person: Vouched) -> dict[str, Any]:
+    """
+    What the issuer says otherwise than it is kept.
+    """
+    told: dict[str, Any] = {}
+    if person.email is not None:
+        told = {"email": person.email, "email_verified": person.verified}
+    if person.name is not None and not (user.name and user.name.strip()):
+        told["name"] = person.name
+    return {name: value for name, value in told.items() if value != getattr(user, name)}
+
+
+async def _welcomed(ports: Ports, nobody: Principal, person: Vouched) -> User:
+    now = ports.clock.now()
+    username = await free_username(ports, person.email or person.name)
+    (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+    async with ports.unit(nobody) as unit:
+        user: User = unit.rows(USERS).add(
+            User(
+                id=UserId(ports.ids.new()), number=UserNumber(number), username=username,
+                username_key=name_key(username), provider=person.provider, subject=person.subject, email=person.email,
+                email_verified=person.verified, name=person.name, avatar_url=person.picture, created_at=now,
+                updated_at=now,
+            )
+        )  # fmt: skip
+        try:
+            await unit.commit()
+        except (SubjectTaken, UsernameTaken):
+            raise StaleWrite("user", user.id) from None  # somebody else was faster; look again
+    return user

@@ -1,0 +1,142 @@
+"""
+What others say about people: the claims of a token that was verified, read as far as they can be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import define, frozen
+
+from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider
+from mission_core.errors import Denied, Exhausted
+from mission_core.values import UNSTORABLE
+
+Claims = Mapping[str, Any]
+
+ALGORITHMS: Final = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+)  # fmt: skip
+"""What tokens may be signed with. Each has a private and a public half: what is signed with a shared secret, or with
+nothing, could be made by whoever knows the public one."""
+LONGEST_SUBJECT: Final = 255
+"""What OpenID Connect allows."""
+LONGEST_PICTURE: Final = 2000
+EMAILS: Final = ("email", "email_address", "primary_email_address")
+NAMES: Final = ("name", "full_name")
+FIRST_NAMES: Final = ("given_name", "first_name")
+LAST_NAMES: Final = ("family_name", "last_name")
+
+
+@define
+class TokenRefused(Denied):
+    """
+    A token says nothing that could be believed. *why* names no secret, and may be told.
+    """
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"this token is not accepted: {self.why}"
+
+
+@define
+class KeysUnavailable(Exhausted):
+    """
+    Tokens of an issuer cannot be checked: its keys could not be had, and none are known.
+    """
+
+    issuer: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"tokens of {self.issuer} cannot be checked now ({self.why}); try again soon"
+
+
+@frozen(kw_only=True)
+class Vouched:
+    """
+    A person as a provider knows them.
+
+    Args:
+        subject: What the provider calls them; that of an OpenID Connect issuer begins with the issuer and a space.
+        email: In small letters; *verified* says whether the provider knows that it is theirs.
+    """
+
+    provider: Provider
+    subject: str
+    email: str | None = None
+    verified: bool = False
+    name: str | None = None
+    picture: str | None = None
+
+
+def vouched(claims: Claims, provider: Provider) -> Vouched:
+    """
+    Who a verified token speaks of.
+
+    Raises:
+        TokenRefused: If it names nobody.
+    """
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_SUBJECT or UNSTORABLE.search(subject):
+        raise TokenRefused("its subject is missing or cannot be kept")
+    issuer = claims.get("iss")
+    if provider is Provider.OIDC:
+        subject = f"{issuer} {subject}"
+    email = _email(claims)
+    return Vouched(
+        provider=provider,
+        subject=subject,
+        email=email,
+        verified=email is not None and claims.get("email_verified") in (True, "true"),
+        name=_name(claims),
+        picture=_text(claims.get("picture"), LONGEST_PICTURE),
+    )
+
+
+def subject_of(kept: str) -> str:
+    """
+    What the issuer itself calls the person with this subject.
+    """
+    return kept.partition(" ")[2] or kept
+
+
+def _email(claims: Claims) -> str | None:
+    found = next(filter(None, (_text(claims.get(name), LONGEST_EMAIL) for name in EMAILS)), None)
+    if found is None:
+        found = _listed_email(claims)
+    return found.lower() if found is not None and "@" in found else None
+
+
+def _listed_email(claims: Claims) -> str | None:
+    """
+    The primary one of a list of e-mail addresses, or its first.
+    """
+    listed = claims.get("email_addresses")
+    entries = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    primary = claims.get("primary_email_address_id")
+    entries.sort(key=lambda each: each.get("id") != primary or primary is None)
+    return next(filter(None, (_text(each.get("email_address"), LONGEST_EMAIL) for each in entries)), None)
+
+
+def _name(claims: Claims) -> str | None:
+    whole = next(filter(None, (_text(claims.get(name), LONGEST_NAME) for name in NAMES)), None)
+    if whole is not None:
+        return whole
+    parts = (
+        next(filter(None, (_text(claims.get(name), LONGEST_NAME // 2 - 1) for name in names)), None)
+        for names in (FIRST_NAMES, LAST_NAMES)
+    )
+    return " ".join(filter(None, parts)) or None
+
+
+def _text(value: object, most: int) -> str | None:
+    """
+    A text that says something and can be kept.
+    """
+    if not isinstance(value, str) or UNSTORABLE.search(value):
+        return None
+    value = value.strip()
+    return value if 0 < len(value) <= most else None

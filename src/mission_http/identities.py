@@ -1,0 +1,286 @@
+"""
+Who else may say who somebody is: an OpenID Connect issuer, Google, or a proxy in front of the server.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from mission_core.accounts.model import Role
+from mission_core.accounts.vouching import ALGORITHMS
+from mission_http.environment import SettingsError, flag, listed
+from mission_http.fronting import LOOPBACK_NAMES, Network, host_of, networks, within
+
+LONGEST_LEEWAY: Final = 300.0
+ANYWHERE: Final = "MC_ALLOW_PRIVATE_OUTBOUND"
+PROXY_HEADER, PROXY_TRUSTED, PROXY_ROLE = (
+    "MC_PROXY_AUTH_HEADER", "MC_PROXY_AUTH_TRUSTED_IPS", "MC_PROXY_AUTH_DEFAULT_ROLE",
+)  # fmt: skip
+NOT_FOR_NAMES: Final = frozenset({"authorization", "cookie", "host", "x-api-key", "x-agent-token"})
+HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+CLERK_API: Final = "https://api.clerk.com"
+
+
+class AuthMode(StrEnum):
+    """
+    Whose bearer tokens people bring to the Boards API: the server's own, or those of an issuer.
+    """
+
+    LOCAL = "local"
+    CLERK = "clerk"
+    OIDC = "oidc"
+
+
+@frozen(kw_only=True)
+class Issuer:
+    """
+    An OpenID Connect issuer.
+
+    Args:
+        name: What it calls itself. None if its keys alone tell, which are this installation's own.
+        audience: Whom its tokens must be meant for. None if that does not matter.
+        keys_url: Where its keys are. None if it is asked for that, too.
+        secret: What must be shown to get them.
+    """
+
+    name: str | None
+    audience: str | None
+    keys_url: str | None
+    secret: str | None = field(default=None, repr=False)
+    algorithms: frozenset[str] = frozenset(ALGORITHMS)
+    leeway: timedelta = timedelta(seconds=10)
+    check_issued: bool = True
+
+    @property
+    def called(self) -> str:
+        """
+        How the log calls it.
+        """
+        return self.name or self.keys_url or ""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """
+        What the operator named of it.
+        """
+        return tuple(filter(None, (self.name, self.keys_url)))
+
+
+@frozen(kw_only=True)
+class Google:
+    """
+    Google as an issuer, and where browsers sign in with it.
+    """
+
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    issuer: str = "https://accounts.google.com"
+    keys_url: str = "https://www.googleapis.com/oauth2/v3/certs"
+    authorize_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
+    token_url: str = "https://oauth2.googleapis.com/token"
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """
+        What it calls itself, which is not always a URL.
+        """
+        return self.issuer, self.issuer.partition("://")[2]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """
+        What the operator named of it, or left as it is.
+        """
+        return self.keys_url, self.token_url
+
+
+@frozen(kw_only=True)
+class ProxyAuth:
+    """
+    A proxy that names the person in a header.
+
+    Args:
+        trusted: From whom the header is believed; from nobody if empty.
+        default_role: What whoever is not known yet may do. None if they are not let in.
+    """
+
+    header: str
+    trusted: tuple[Network, ...] = ()
+    default_role: Role | None = None
+
+    def believes(self, peer: str) -> bool:
+        """
+        Whether this peer may say who somebody is.
+        """
+        return within(peer, self.trusted)
+
+
+@frozen(kw_only=True)
+class Identities:
+    """
+    What the environment says about it.
+
+    Args:
+        anywhere: Whether other servers may be asked that are in private networks and that nobody named.
+    """
+
+    mode: AuthMode = AuthMode.LOCAL
+    issuer: Issuer | None = None
+    google: Google | None = None
+    proxy: ProxyAuth | None = None
+    anywhere: bool = False
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """
+        Read an environment.
+
+        Raises:
+            SettingsError: If a value is malformed, or one is missing that the mode needs.
+        """
+        anywhere = flag(environment, ANYWHERE)
+        mode = _mode(environment)
+        return cls(
+            mode=mode,
+            issuer=None if mode is AuthMode.LOCAL else _issuer(environment, mode, anywhere),
+            google=_google(environment, anywhere),
+            proxy=_proxy(environment),
+            anywhere=anywhere,
+        )
+
+    @property
+    def urls(self) -> Iterator[str]:
+        """
+        The servers that may be asked, wherever they are, for the operator named them.
+        """
+        for each in (self.issuer, self.google):
+            if each is not None:
+                yield from each.urls
+
+    @property
+    def confidential(self) -> list[str]:
+        """
+        What nobody may read in the log.
+        """
+        secrets = (self.issuer and self.issuer.secret, self.google and self.google.client_secret)
+        return [each for each in secrets if each]
+
+
+def _said(env: Mapping[str, str], *names: str) -> tuple[str, str]:
+    """
+    The first of these variables that says something, and what it says.
+    """
+    name = next((name for name in names if env.get(name, "").strip()), names[0])
+    return name, env.get(name, "").strip()
+
+
+def _mode(env: Mapping[str, str]) -> AuthMode:
+    name, said = _said(env, "AUTH_MODE")
+    try:
+        return AuthMode(said.lower() or "local")
+    except ValueError:
+        raise SettingsError(f"{name}: expected local, clerk or oidc, and got {said!r}") from None
+
+
+def _url(name: str, value: str, anywhere: bool) -> str:
+    """
+    The address of another server, to which nobody comes in between.
+    """
+    try:
+        split = urlsplit(value)
+        sound = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0 and "@" not in value
+    except ValueError:
+        sound = False
+    if not sound or not value.isprintable() or " " in value:
+        raise SettingsError(f"{name}: expected a URL, such as https://issuer.example.com")
+    if split.scheme == "http" and not anywhere and host_of(split) not in LOOPBACK_NAMES:
+        told = "must be https, for whoever is on the way could say who is let in"
+        raise SettingsError(f"{name}: {told}; set {ANYWHERE}=1 too if it is in your own network")
+    return value
+
+
+def _issuer(env: Mapping[str, str], mode: AuthMode, anywhere: bool) -> Issuer:
+    prefixes = ("OIDC", "CLERK") if mode is AuthMode.OIDC else ("CLERK", "OIDC")
+
+    def said(what: str) -> tuple[str, str]:
+        return _said(env, *(f"{prefix}_{what}" for prefix in prefixes))
+
+    name, issuer = said("ISSUER")
+    (keys_name, keys), (_, audience), (_, secret) = said("JWKS_URL"), said("AUDIENCE"), _said(env, "CLERK_SECRET_KEY")
+    if mode is AuthMode.OIDC and not issuer:
+        raise SettingsError(f"{name}: AUTH_MODE=oidc needs the issuer, as its tokens call it in iss")
+    if mode is AuthMode.OIDC and not audience:
+        raise SettingsError(
+            "OIDC_AUDIENCE: AUTH_MODE=oidc needs whom tokens are meant for, as they call it in aud: else those "
+            "that the issuer made for other services would be accepted"
+        )
+    if not issuer and not keys and not secret:
+        raise SettingsError("CLERK_SECRET_KEY: AUTH_MODE=clerk needs it, or CLERK_ISSUER, to get the keys of tokens")
+    if not issuer and not keys:
+        keys_name, api = _said(env, "CLERK_API_URL")
+        api = (api or CLERK_API).rstrip("/")
+        keys = f"{api if api.endswith('/v1') else f'{api}/v1'}/jwks"
+    else:
+        secret = ""  # it is for Clerk's own API alone
+    return Issuer(
+        name=_url(name, issuer, anywhere) if issuer else None,
+        audience=audience or None,
+        keys_url=_url(keys_name, keys, anywhere) if keys else None,
+        secret=secret or None,
+        algorithms=_algorithms(env),
+        leeway=_leeway(*said("LEEWAY")),
+        check_issued=flag(env, said("VERIFY_IAT")[0]) if said("VERIFY_IAT")[1] else True,
+    )
+
+
+def _algorithms(env: Mapping[str, str]) -> frozenset[str]:
+    name = "OIDC_ALGORITHMS"
+    found = listed(env, name)
+    for each in found:
+        if each not in ALGORITHMS:
+            told = f"{each!r} is none of those that are safe with public keys: {', '.join(ALGORITHMS)}"
+            raise SettingsError(f"{name}: {told}")
+    return frozenset(found or ALGORITHMS)
+
+
+def _leeway(name: str, said: str) -> timedelta:
+    try:
+        seconds = float(said or 10)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= LONGEST_LEEWAY:
+        raise SettingsError(f"{name}: expected seconds from 0 to {LONGEST_LEEWAY:g}, and got {said!r}")
+    return timedelta(seconds=seconds)
+
+
+def _google(env: Mapping[str, str], anywhere: bool) -> Google | None:
+    _, client = _said(env, "GOOGLE_CLIENT_ID", "NEXT_PUBLIC_GOOGLE_CLIENT_ID")
+    if not client:
+        return None
+    urls = {
+        key: _url(name, said, anywhere)
+        for key in ("issuer", "keys_url", "authorize_url", "token_url")
+        for name, said in [_said(env, f"GOOGLE_{'JWKS_URL' if key == 'keys_url' else key.upper()}")]
+        if said
+    }
+    return Google(client_id=client, client_secret=_said(env, "GOOGLE_CLIENT_SECRET")[1] or None, **urls)
+
+
+def _proxy(env: Mapping[str, str]) -> ProxyAuth | None:
+    header, role = env.get(PROXY_HEADER, "").strip(), env.get(PROXY_ROLE, "").strip().lower()
+    trusted = networks(env, PROXY_TRUSTED)
+    if role and role not in set(Role):
+        raise SettingsError(f"{PROXY_ROLE}: expected viewer, operator or admin, and got {role!r}")
+    if not header:
+        return None
+    if not HEADER_NAME.fullmatch(header) or header.lower() in NOT_FOR_NAMES:
+        raise SettingsError(f"{PROXY_HEADER}: {header!r} is no header for the name of a person, such as X-Remote-User")
+    return ProxyAuth(header=header.lower(), trusted=trusted, default_role=Role(role) if role else None)

@@ -1,0 +1,214 @@
+"""
+The Boards API where an OpenID Connect issuer vouches for people.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from attrs import evolve, frozen
+
+from mission_adapters.clocks import ManualClock
+from mission_core.accounts.model import System
+from mission_core.accounts.recognizing import NOBODY, free_username, username_from
+from mission_core.accounts.users import USERS, Provider, User
+from mission_core.accounts.vouching import vouched
+from mission_core.agents.use_cases import digest_of
+from mission_core.agents.welcoming import recognized
+from mission_core.ports import Ports
+from mission_http.app import create_app
+from mission_http.boards.dialect import boards_dialect
+from mission_http.identities import AuthMode, Identities, Issuer
+from mission_http.wiring import KnownKeys, issuer_verifier, outbound_for
+from tests.contract.boards_driver import TOKEN, Boards, a_setting, living, refusal
+from tests.contract.conftest import World
+from tests.issuer import OTHER, LocalIssuer, local_issuer
+
+KEY = "the-operators-own-key"
+AUDIENCE = "mission-control"
+
+
+@frozen
+class Office:
+    """
+    The Boards API, and the issuer that it believes.
+    """
+
+    boards: Boards
+    issuer: LocalIssuer
+    clock: ManualClock
+
+    def token(self, subject: str = "ada", **more: Any) -> str:
+        """
+        What the issuer gives to somebody.
+        """
+        now = int(self.clock.now().timestamp())
+        claims = {"iss": self.issuer.url, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 60, **more}
+        return self.issuer.token(claims)
+
+    async def me(self, **said: Any) -> Any:
+        return await self.boards.got("GET", "/api/v1/users/me", user=self.token(**said))
+
+    async def users(self, **equal: Any) -> list[User]:
+        return await self.boards.ports.reads.rows.every(NOBODY, USERS, **equal)
+
+
+@pytest.fixture
+async def office(world: World) -> AsyncIterator[Office]:
+    """
+    With an issuer of the test's own, so nobody is known yet.
+    """
+    async with local_issuer() as issuer:
+        identities = Identities(
+            mode=AuthMode.OIDC, issuer=Issuer(name=issuer.url, audience=AUDIENCE, keys_url=f"{issuer.url}/keys")
+        )
+        known = KnownKeys(world.ports.credentials, {digest_of(KEY): evolve(world.me, name="api")})
+        async with outbound_for(identities) as outbound:
+            assert identities.issuer is not None
+            verifier = issuer_verifier(identities.issuer, outbound, world.clock)
+            ports = evolve(world.ports, credentials=known, verifiers={Provider.OIDC: verifier})
+
+            @asynccontextmanager
+            async def wire() -> AsyncIterator[Ports]:
+                yield ports
+
+            app = create_app(wire, (boards_dialect(evolve(a_setting(), identities=identities)),))
+            async with living(app):
+                yield Office(Boards(app, ports, world.me, world.board.id), issuer, world.clock)  # type: ignore[arg-type]
+
+
+async def test_whoever_comes_first_is_made_and_gets_an_organization_of_their_own(office: Office) -> None:
+    """
+    Once, however many of their requests come at once.
+    """
+    said = {"email": "Ada@Example.com", "email_verified": True, "name": "Ada L"}
+    answers = await asyncio.gather(*(office.me(**said) for _ in range(5)))
+    organizations = await office.boards.got("GET", "/api/v1/organizations/me", user=office.token())
+
+    assert 1 == len({each["id"] for each in answers})
+    assert ("ada", "ada@example.com", "Ada L") == tuple(answers[0][name] for name in ("clerk_user_id", "email", "name"))
+    assert "Personal" == organizations["name"]
+    (user,) = await office.users(provider=Provider.OIDC, subject=f"{office.issuer.url} ada")
+    assert (True, None) == (user.email_verified, user.password)
+
+
+async def test_people_work_in_their_organization_and_see_no_other(office: Office) -> None:
+    """
+    As owner of the one, and nobody in the other.
+    """
+    mine = await office.boards.got("GET", "/api/v1/boards", user=office.token())
+    board = mine["items"][0]["id"]
+    task = await office.boards.got("POST", f"/api/v1/boards/{board}/tasks", {"title": "x"}, user=office.token())
+
+    assert "x" == task["title"]
+    for subject, path in (("ada", office.boards.tasks), ("bob", f"/api/v1/boards/{board}/tasks")):
+        assert 404 == (await office.boards.call("GET", path, user=office.token(subject))).status
+
+
+async def test_what_the_issuer_says_of_somebody_is_followed(office: Office) -> None:
+    """
+    The address always, the name where they gave none; whether the address is theirs is for the token to say.
+    """
+    one, two = (f"{n}@{uuid4()}.example.com" for n in (1, 2))
+    first = await office.me(email=one, email_verified=True)
+    second = await office.me(email=two, name="Ada")
+    third = await office.me(name="Countess")
+
+    assert [(None, one), ("Ada", two), ("Ada", two)] == [
+        (each["name"], each["email"]) for each in (first, second, third)
+    ]
+    assert not (await office.users(email=two))[0].email_verified
+
+
+async def test_an_equal_address_makes_nobody_somebody_else(office: Office) -> None:
+    """
+    Nor does an equal subject at another issuer, or an equal name.
+    """
+    email = f"ada@{office.issuer.port}.example.com"
+    ada = await office.me(email=email, email_verified=True)
+    mallory = await office.me(subject="mallory", email=email, email_verified=True)
+    other = f"https://{office.issuer.port}.{uuid4()}.example"
+    elsewhere = vouched({"iss": other, "sub": "ada", "email": email}, Provider.OIDC)
+    third = await recognized(office.boards.ports, elsewhere)
+
+    assert 3 == len({ada["id"], mallory["id"], str(third.user)})
+    assert 3 == len({each.username for each in await office.users(email=email)})
+
+
+async def test_whoever_was_shut_out_stays_out(office: Office) -> None:
+    """
+    With a reason, and however good the token.
+    """
+    me = await office.me()
+    (user,) = (each for each in await office.users(provider=Provider.OIDC) if str(each.id) == me["id"])
+    async with office.boards.ports.unit(System(organization=NOBODY.organization)) as unit:
+        unit.rows(USERS).save(evolve(await unit.rows(USERS).get(user.id), approved=False))
+        await unit.commit()
+    answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token())
+
+    assert (403, "an admin has yet to approve this user, or has shut them out") == refusal(answer)
+
+
+async def test_a_token_that_is_not_believed_is_told_why(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    In the header that says so, and in the log; not in the body, which clients know.
+    """
+    with caplog.at_level(logging.WARNING):
+        answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token(exp=0))
+
+    assert (401, "Unauthorized") == refusal(answer)
+    assert "it has expired" in answer.headers["www-authenticate"]
+    assert "it has expired" in caplog.text
+    assert office.token(exp=0) not in caplog.text
+    forged = office.issuer.token({"sub": "ada"}, key=OTHER)
+    assert 401 == (await office.boards.call("GET", "/api/v1/boards", user=forged)).status
+    assert [] == await office.users(provider=Provider.OIDC, subject=f"{office.issuer.url} ada")
+
+
+@pytest.mark.parametrize("subject", [None, "", 7, "x" * 256, "a\0b", ["ada"]])
+async def test_a_token_of_nobody_is_refused(office: Office, subject: Any) -> None:
+    answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token(sub=subject))
+
+    assert (401, "Unauthorized") == refusal(answer)
+
+
+async def test_while_no_keys_are_known_the_answer_says_so(office: Office) -> None:
+    """
+    It is none that would make a client forget whom it belongs to.
+    """
+    office.issuer.status = 500
+    answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token())
+
+    assert 503 == answer.status
+    assert "cannot be checked now" in refusal(answer)[1]
+
+
+async def test_the_operators_key_works_and_the_local_token_does_not(office: Office) -> None:
+    """
+    Agents have their tokens as ever, and a person's is none of theirs.
+    """
+    body = {"name": "ada", "board_id": str(office.boards.board)}
+    made = await office.boards.got("POST", "/api/v1/agents", body, user=KEY)
+
+    assert 200 == (await office.boards.call("GET", "/api/v1/boards", user=KEY)).status
+    assert (401, "Unauthorized") == refusal(await office.boards.call("GET", "/api/v1/boards", user=TOKEN))
+    assert 200 == (await office.boards.call("GET", "/api/v1/agent/boards", agent=made["agent_token"])).status
+    assert 401 == (await office.boards.call("GET", "/api/v1/agent/boards", user=office.token())).status
+    assert 401 == (await office.boards.call("GET", "/api/v1/agent/boards", agent=office.token())).status
+
+
+async def test_user_names_are_made_of_addresses_and_taken_by_nobody_else(world: World) -> None:
+    assert ["ada.l", "user", "user", "a" * 28, "x_y-z"] == [
+        username_from(each) for each in ("Ada.L@example.com", "@", None, "a" * 40, "X_y -z!")
+    ]
+    wish = f"{uuid4().hex[:20]}@example.com"
+    person = vouched({"iss": "https://x.example", "sub": wish, "email": wish}, Provider.OIDC)
+    await recognized(world.ports, person)
+
+    assert f"{wish.partition('@')[0]}-1" == await free_username(world.ports, wish)

@@ -1,0 +1,133 @@
+"""
+What the environment says of those who may say who somebody is.
+"""
+
+from datetime import timedelta
+from ipaddress import ip_network
+
+import pytest
+
+from mission_core.accounts.model import Role
+from mission_http.environment import SettingsError
+from mission_http.identities import AuthMode, Google, Identities, Issuer, ProxyAuth
+
+ISSUER = {"AUTH_MODE": "oidc", "OIDC_ISSUER": "https://issuer.example.com/", "OIDC_AUDIENCE": "us"}
+
+
+def test_nothing_set_is_the_servers_own_word_alone() -> None:
+    """
+    Also where the names of an issuer are there, and the mode is another one.
+    """
+    for environment in ({}, {"AUTH_MODE": "LOCAL"}, {**ISSUER, "AUTH_MODE": " "}):
+        assert Identities() == Identities.of(environment)
+
+
+def test_an_issuer_is_read() -> None:
+    """
+    Its name stays to the letter what its tokens call it.
+    """
+    found = Identities.of(
+        ISSUER | {"OIDC_JWKS_URL": "https://keys.example.com/k", "OIDC_LEEWAY": "2.5", "OIDC_ALGORITHMS": "ES256,RS256"}
+    )
+
+    assert AuthMode.OIDC is found.mode
+    assert found.issuer == Issuer(
+        name="https://issuer.example.com/", audience="us", keys_url="https://keys.example.com/k",
+        algorithms=frozenset({"ES256", "RS256"}), leeway=timedelta(seconds=2.5),
+    )  # fmt: skip
+    assert ["https://issuer.example.com/", "https://keys.example.com/k"] == list(found.urls)
+
+
+@pytest.mark.parametrize(
+    ("environment", "keys", "secret", "name"),
+    [
+        ({"CLERK_SECRET_KEY": "sk"}, "https://api.clerk.com/v1/jwks", "sk", None),
+        ({"CLERK_SECRET_KEY": "sk", "CLERK_API_URL": "https://x.example/v1/"}, "https://x.example/v1/jwks", "sk", None),
+        ({"CLERK_SECRET_KEY": "sk", "CLERK_ISSUER": "https://c.example"}, None, None, "https://c.example"),
+        ({"OIDC_ISSUER": "https://c.example"}, None, None, "https://c.example"),
+        ({"CLERK_JWKS_URL": "https://c.example/k"}, "https://c.example/k", None, None),
+    ],
+)
+def test_clerk_is_an_issuer_that_tells_its_keys_for_a_secret(
+    environment: dict[str, str], keys: str | None, secret: str | None, name: str | None
+) -> None:
+    """
+    Which is shown to Clerk's own API, and to nobody else. Its tokens need be meant for nobody.
+    """
+    found = Identities.of({"AUTH_MODE": "clerk", "CLERK_LEEWAY": "0", "CLERK_VERIFY_IAT": "false", **environment})
+
+    assert found.issuer is not None
+    assert (keys, secret, name, None) == (
+        found.issuer.keys_url, found.issuer.secret, found.issuer.name, found.issuer.audience,
+    )  # fmt: skip
+    assert (timedelta(0), False) == (found.issuer.leeway, found.issuer.check_issued)
+    assert "sk" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("environment", "variable"),
+    [
+        ({"AUTH_MODE": "saml"}, "AUTH_MODE"),
+        ({"AUTH_MODE": "oidc"}, "OIDC_ISSUER"),
+        ({"AUTH_MODE": "oidc", "OIDC_ISSUER": "https://x.example"}, "OIDC_AUDIENCE"),
+        ({"AUTH_MODE": "clerk"}, "CLERK_SECRET_KEY"),
+        (ISSUER | {"OIDC_ISSUER": "issuer.example.com"}, "OIDC_ISSUER"),
+        (ISSUER | {"OIDC_ISSUER": "http://issuer.example.com"}, "OIDC_ISSUER"),
+        (ISSUER | {"OIDC_ISSUER": "https://me:x@issuer.example.com"}, "OIDC_ISSUER"),
+        (ISSUER | {"OIDC_JWKS_URL": "ftp://x.example"}, "OIDC_JWKS_URL"),
+        (ISSUER | {"OIDC_ALGORITHMS": "RS256,HS256"}, "OIDC_ALGORITHMS"),
+        (ISSUER | {"OIDC_ALGORITHMS": "none"}, "OIDC_ALGORITHMS"),
+        (ISSUER | {"OIDC_LEEWAY": "soon"}, "OIDC_LEEWAY"),
+        (ISSUER | {"OIDC_LEEWAY": "nan"}, "OIDC_LEEWAY"),
+        (ISSUER | {"CLERK_LEEWAY": "-1"}, "CLERK_LEEWAY"),
+        (ISSUER | {"CLERK_VERIFY_IAT": "perhaps"}, "CLERK_VERIFY_IAT"),
+        ({"GOOGLE_CLIENT_ID": "x", "GOOGLE_TOKEN_URL": "http://10.0.0.1/"}, "GOOGLE_TOKEN_URL"),
+        ({"MC_PROXY_AUTH_HEADER": "X Remote"}, "MC_PROXY_AUTH_HEADER"),
+        ({"MC_PROXY_AUTH_HEADER": "Cookie"}, "MC_PROXY_AUTH_HEADER"),
+        ({"MC_PROXY_AUTH_TRUSTED_IPS": "proxy"}, "MC_PROXY_AUTH_TRUSTED_IPS"),
+        ({"MC_PROXY_AUTH_DEFAULT_ROLE": "root"}, "MC_PROXY_AUTH_DEFAULT_ROLE"),
+        ({"MC_ALLOW_PRIVATE_OUTBOUND": "perhaps"}, "MC_ALLOW_PRIVATE_OUTBOUND"),
+    ],
+)
+def test_what_is_malformed_is_named(environment: dict[str, str], variable: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Identities.of(environment)
+
+    assert variable == refused.value.variable
+
+
+def test_plain_http_is_for_ones_own_machine_or_network() -> None:
+    for url in ("http://127.0.0.1:8080", "http://localhost", "http://[::1]:1"):
+        assert Identities.of(ISSUER | {"OIDC_ISSUER": url}).issuer
+    assert Identities.of(ISSUER | {"OIDC_ISSUER": "http://idp.internal", "MC_ALLOW_PRIVATE_OUTBOUND": "1"}).anywhere
+
+
+@pytest.mark.parametrize("name", ["GOOGLE_CLIENT_ID", "NEXT_PUBLIC_GOOGLE_CLIENT_ID"])
+def test_google_is_known_by_a_client_id(name: str) -> None:
+    found = Identities.of({name: "us.apps", "GOOGLE_CLIENT_SECRET": "s3cret"})
+
+    assert Google(client_id="us.apps", client_secret="s3cret") == found.google
+    assert ["s3cret"] == found.confidential
+    assert "s3cret" not in repr(found)
+
+
+def test_a_proxy_is_believed_by_its_address() -> None:
+    """
+    And by none if it is not named.
+    """
+    environment = {
+        "MC_PROXY_AUTH_HEADER": "X-Remote-User", "MC_PROXY_AUTH_TRUSTED_IPS": "10.0.0.7, 192.168.0.0/16",
+        "MC_PROXY_AUTH_DEFAULT_ROLE": "Operator",
+    }  # fmt: skip
+    proxy = Identities.of(environment).proxy
+    alone = Identities.of({"MC_PROXY_AUTH_HEADER": "X-Remote-User"}).proxy
+
+    assert proxy == ProxyAuth(
+        header="x-remote-user", trusted=(ip_network("10.0.0.7"), ip_network("192.168.0.0/16")),
+        default_role=Role.OPERATOR,
+    )  # fmt: skip
+    assert [True, True, False, False] == [
+        proxy.believes(each) for each in ("10.0.0.7", "192.168.3.4", "10.0.0.8", "unknown")
+    ]
+    assert alone is not None
+    assert not alone.believes("127.0.0.1")
