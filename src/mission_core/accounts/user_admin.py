@@ -201,7 +201,8 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
             await end_sessions(unit, was.user)
         user, member = was.user, was.member
         if changes:
-            user = unit.rows(USERS).save(evolve(user, **changes, updated_at=now))
+            known = user.email_verified and "email" not in changes
+            user = unit.rows(USERS).save(evolve(user, **changes, email_verified=known, updated_at=now))
         if place:
             member = unit.rows(MEMBERS).save(evolve(member, **place, updated_at=now))
         _record(unit, user, member, {**changes, **place}, at=now)
