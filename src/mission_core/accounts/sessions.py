@@ -83,12 +83,13 @@ class SignedOut(Fact):
 @frozen(kw_only=True)
 class SignInFailed(Fact):
     """
-    Somebody tried to sign in and was not let in. The log knows why, whoever tried is not told.
+    Somebody tried to sign in and was not let in. The log knows why, whoever tried is not told. A name that no user has
+    is not kept: it may be a password in the wrong field.
     """
 
     kind = "user.sign_in_failed"
     about = "organization"
 
     organization: OrganizationId
-    username: str
+    username: str | None
     reason: str

@@ -5,7 +5,7 @@ Signing in and out: from what a person shows to a session, and the end of it.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mission_core.kinds import Rows
     from mission_core.ports import Ports, UnitOfWork
 
-LONGEST_TOLD: Final = 200
 
 
 @define
@@ -34,6 +33,9 @@ class SignInRefused(Denied):
     """
 
     reason: str
+    username: str | None = None
+    """The user that was meant, if there is one. A name that nobody has may be a password in the wrong field: it is kept
+    nowhere."""
 
     def __str__(self) -> str:
         return "the user name or the password is wrong, or an admin has yet to approve this user"
@@ -85,13 +87,15 @@ async def sign_in(ports: Ports, cmd: SignIn) -> Begun:
     if not await ports.passwords.fits(cmd.password, kept):
         reason = reason or "invalid_password"
     if reason is not None or user is None:
-        await failed_to_sign_in(ports, desk.organization, cmd.username, reason or "user_not_found")
-        raise SignInRefused(reason or "user_not_found")
+        refusal = SignInRefused(reason or "user_not_found", user.username if user else None)
+        await failed_to_sign_in(ports, desk.organization, refusal)
+        raise refusal
     better = await ports.passwords.hashed(cmd.password) if kept and ports.passwords.outdated(kept) else None
     try:
         return await begin_session(ports, user, how=Provider.LOCAL.value, password=better)
     except SignInRefused as refusal:
-        await failed_to_sign_in(ports, desk.organization, cmd.username, refusal.reason)
+        refusal.username = user.username
+        await failed_to_sign_in(ports, desk.organization, refusal)
         raise
 
 
@@ -116,13 +120,16 @@ async def front_desk(ports: Ports) -> System:
     return System(organization=home.id, name="sign-in", display="Sign-in")
 
 
-async def failed_to_sign_in(ports: Ports, organization: OrganizationId, username: str, reason: str) -> None:
+async def failed_to_sign_in(ports: Ports, organization: OrganizationId, refusal: SignInRefused) -> None:
     """
     Tell the log that somebody was not let in.
     """
     async with ports.unit(System(organization=organization, name="sign-in", display="Sign-in")) as unit:
-        told = UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", username)[:LONGEST_TOLD]
-        unit.record(SignInFailed(organization=organization, username=told, reason=reason, at=ports.clock.now()))
+        unit.record(
+            SignInFailed(
+                organization=organization, username=refusal.username, reason=refusal.reason, at=ports.clock.now()
+            )
+        )
         await unit.commit()
 
 

@@ -5,7 +5,7 @@ Signing in and out, and one's own account.
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 from attrs import frozen
 from starlette.requests import Request
@@ -40,7 +40,6 @@ from mission_http.platform.json import json_of
 from mission_http.platform.sessions import SessionCookies
 
 logger = logging.getLogger("mission_http")
-MOST_IN_LOG: Final = 200
 
 
 class KeysHaveNoPassword(Denied):
@@ -75,8 +74,8 @@ class SignInDesk:
         try:
             begun = await sign_in(ports, SignIn(username=username, password=password))
         except SignInRefused as refusal:
-            told = (username[:MOST_IN_LOG], exchange_of(request).client, refusal.reason)
-            logger.warning("nobody was signed in as %r from %s: %s", *told)
+            told = (refusal.username or "somebody unknown", exchange_of(request).client, refusal.reason)
+            logger.warning("nobody was signed in as %s from %s: %s", *told)
             raise (SetupNeeded() if await needs_setup(ports) else InvalidCredentials()) from None
         workspace = await workspace_of(ports, begun.principal)
         return self.let_in(
