@@ -5,17 +5,18 @@ in one piece. A store lends it a `Source` to load from and a way to flush.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 from uuid import UUID
 
 from attrs import define, evolve, field, frozen
 
+from mission_adapters.belonging import boards_in, is_confined
 from mission_adapters.kinds import KINDS
-from mission_core.accounts.model import AgentPrincipal, ApiKey, ApiKeyNotFound, Principal
+from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, System, boards_written
 from mission_core.accounts.organizations import Organization
 from mission_core.agents.model import Agent, AgentNotFound
-from mission_core.boards.model import Board, BoardNotFound
+from mission_core.boards.model import Board, BoardNotFound, require_grant
 from mission_core.kinds import Kind, P, Plain
 from mission_core.reports.pulse import places_of
 from mission_core.tasks.model import Task, TaskNotFound
@@ -197,6 +198,21 @@ class Remembered:
     """The boards of the tasks that were looked at."""
     operations: list[Operation] = field(factory=list)
     result: UUID | None = None
+    loaded: dict[UUID, Any] = field(factory=dict)
+    """The rows that were loaded, each as it was first."""
+
+    def row(self, entity: type, id: UUID) -> Any | None:
+        """
+        The row of this id as the unit wrote it, or as it was loaded or removed; if it was any of that.
+        """
+        write = self.writes.get(id)
+        return (write.after or write.before) if write else self.loaded.get(id)
+
+    def boards(self) -> Iterable[Board]:
+        """
+        The boards that were loaded.
+        """
+        return [row for row in self.loaded.values() if isinstance(row, Board)]
 
     def relies(self, kind: type, row: Versioned, *, bump: bool) -> None:
         """
@@ -230,18 +246,32 @@ class Store(Protocol):
 @define
 class Kept(Generic[E]):
     """
-    What every repository does with its kind of row: remember writes, and answer from them first.
+    What every repository does with its kind of row: remember writes that its principal may make, and answer from them
+    first.
     """
 
     remembered: Remembered
     source: Source
+    principal: Principal
     kind: type[E]
     missing: type[NotFound]
-    loaded: dict[UUID, E] = field(factory=dict)
 
     def _seen(self, row: E) -> E:
-        self.loaded.setdefault(row.id, row)
+        self.remembered.loaded.setdefault(row.id, row)
         return row
+
+    def _may_write(self, *rows: Any) -> None:
+        """
+        Every write comes by here, with the row as it was and as it shall be.
+
+        Raises:
+            BoardReadOnly: If the principal may only see what one of the rows belongs to.
+            BoardDenied: If it may not even see it.
+        """
+        if boards_written(self.principal) is not None:
+            for row in rows:
+                if is_confined(type(row)):
+                    require_grant(self.principal, *boards_in(row, self.remembered))
 
     def _written(self, key: UUID | int) -> E | None:
         """
@@ -262,6 +292,7 @@ class Kept(Generic[E]):
         """
         Remember a new row.
         """
+        self._may_write(row)
         self.remembered.writes[row.id] = Write(before=None, after=row)
         return row
 
@@ -270,7 +301,8 @@ class Kept(Generic[E]):
         Remember the change; the answer carries the row's next version.
         """
         known = self.remembered.writes.get(row.id)
-        before = known.before if known else self.loaded[row.id]
+        before = known.before if known else self.remembered.loaded[row.id]
+        self._may_write(*(each for each in (before, row) if each is not None))
         if known and known.before is None:
             self.remembered.writes[row.id] = Write(before=None, after=row)
             return row
@@ -284,7 +316,9 @@ class Kept(Generic[E]):
         if known and known.before is None:  # it was never there
             del self.remembered.writes[row.id]
             return
-        self.remembered.writes[row.id] = Write(before=self.loaded.get(row.id, row), after=None)
+        before = self.remembered.loaded.get(row.id, row)
+        self._may_write(before)
+        self.remembered.writes[row.id] = Write(before=before, after=None)
 
 
 class KeptBoards(Kept[Board]):
@@ -293,25 +327,26 @@ class KeptBoards(Kept[Board]):
     """
 
     async def get(self, board: BoardId | BoardNumber) -> Board:
-        return self._written(board) or self._seen(await self.source.board(self.remembered.principal, board))
+        return self._written(board) or self._seen(await self.source.board(self.principal, board))
 
     async def find_handle(self, handle: str) -> Board | None:
-        found = await self.source.board_by_handle(self.remembered.principal, handle)
+        found = await self.source.board_by_handle(self.principal, handle)
         return self._seen(found) if found else None
 
     async def first_active(self) -> Board | None:
-        found = await self.source.first_active_board(self.remembered.principal)
+        found = await self.source.first_active_board(self.principal)
         return self._seen(found) if found else None
 
     async def taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         return await self.source.names_taken(
-            self.remembered.principal, handle=handle, ticket_prefix=ticket_prefix
+            self.principal, handle=handle, ticket_prefix=ticket_prefix
         )
 
     async def of_group(self, group: GroupId) -> list[Board]:
-        return [self._seen(each) for each in await self.source.boards_of(self.remembered.principal, group)]
+        return [self._seen(each) for each in await self.source.boards_of(self.principal, group)]
 
     def dissolve(self, board: Board, end: Ending, *, heir: Board | None = None, at: datetime) -> None:
+        self._may_write(board, *([heir] if heir else []))
         self.remembered.operations.append(DissolveOf(board=board, heir=heir, end=end, at=at))
 
 
@@ -333,40 +368,39 @@ class KeptAgents(Kept[Agent]):
     """
 
     async def get(self, agent: AgentId | AgentNumber) -> Agent:
-        return self._written(agent) or self._seen(await self.source.agent(self.remembered.principal, agent))
+        return self._written(agent) or self._seen(await self.source.agent(self.principal, agent))
 
     async def anywhere(self, agent: AgentId) -> Agent:
-        principal = self.remembered.principal
-        if isinstance(principal, AgentPrincipal):
-            principal = evolve(principal, board=None)
-        return self._written(agent) or self._seen(await self.source.agent(principal, agent))
+        anybody = System(organization=self.principal.organization)
+        return self._written(agent) or self._seen(await self.source.agent(anybody, agent))
 
     async def find(self, name: str) -> Agent | None:
-        found = await self.source.agent_by_name(self.remembered.principal, name_key(name))
+        found = await self.source.agent_by_name(self.principal, name_key(name))
         return self._seen(found) if found else None
 
     async def unknown(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = await self.source.names_known(self.remembered.principal, tuple(map(name_key, names)))
+        known = await self.source.names_known(self.principal, tuple(map(name_key, names)))
         return tuple(name for name in names if name_key(name) not in known)
 
     async def of_boards(self, boards: tuple[BoardId, ...]) -> list[Agent]:
-        return [self._seen(each) for each in await self.source.agents_of(self.remembered.principal, boards)]
+        return [self._seen(each) for each in await self.source.agents_of(self.principal, boards)]
 
     async def main(self) -> Agent | None:
-        found = await self.source.main_agent(self.remembered.principal)
+        found = await self.source.main_agent(self.principal)
         return self._seen(found) if found else None
 
     async def lead(self, board: BoardId) -> Agent | None:
-        found = await self.source.lead_of(self.remembered.principal, board)
+        found = await self.source.lead_of(self.principal, board)
         return self._seen(found) if found else None
 
     async def count_workers(self, board: BoardId) -> int:
-        return await self.source.workers_of(self.remembered.principal, board)
+        return await self.source.workers_of(self.principal, board)
 
     def remove(self, agent: Agent) -> None:
         self._remove(agent)
 
     def seen(self, agent: Agent) -> None:
+        self._may_write(agent)
         self.remembered.presence[agent.id] = agent
 
 
@@ -376,10 +410,10 @@ class KeptKeys(Kept[ApiKey]):
     """
 
     async def get(self, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
-        return self._written(key) or self._seen(await self.source.key(self.remembered.principal, key))
+        return self._written(key) or self._seen(await self.source.key(self.principal, key))
 
     async def list_of(self, agent: AgentId) -> list[ApiKey]:
-        return [self._seen(key) for key in await self.source.keys_of(self.remembered.principal, agent)]
+        return [self._seen(key) for key in await self.source.keys_of(self.principal, agent)]
 
     def used(self, key: ApiKeyId, *, at: datetime) -> None:
         self.remembered.used[key] = at
@@ -391,16 +425,16 @@ class KeptTasks(Kept[Task]):
     """
 
     async def get(self, task: TaskId | TaskNumber) -> Task:
-        return self._written(task) or self._seen(await self.source.task(self.remembered.principal, task))
+        return self._written(task) or self._seen(await self.source.task(self.principal, task))
 
     async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
-        return await self.source.upstream(self.remembered.principal, tasks)
+        return await self.source.upstream(self.principal, tasks)
 
     async def several(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
-        return [self._seen(each) for each in await self.source.tasks_numbered(self.remembered.principal, tasks)]
+        return [self._seen(each) for each in await self.source.tasks_numbered(self.principal, tasks)]
 
     async def dependents(self, task: TaskId) -> list[Task]:
-        found = await self.source.dependents(self.remembered.principal, task)
+        found = await self.source.dependents(self.principal, task)
         writes = self.remembered.writes
         return [writes[each.id].after if each.id in writes else self._seen(each) for each in found]
 
@@ -417,6 +451,7 @@ class KeptTasks(Kept[Task]):
         self.remembered.operations.append(ExpireDueOf(decide=decide, at=at, limit=limit))
 
     def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
+        self._may_write(agent)
         self.remembered.operations.append(TakeBackOf(agent=agent, decide=decide, limit=limit, last=last))
 
 
@@ -426,10 +461,10 @@ class KeptRuns(Kept[Run]):
     """
 
     async def get(self, run: RunId) -> Run:
-        return self._written(run) or self._seen(await self.source.run(self.remembered.principal, run))
+        return self._written(run) or self._seen(await self.source.run(self.principal, run))
 
     async def last_of(self, task: TaskId, holder: Pair) -> Run | None:
-        found = await self.source.last_run(self.remembered.principal, task, holder)
+        found = await self.source.last_run(self.principal, task, holder)
         return self._seen(found) if found else None
 
     def heartbeat(self, run: RunId, decide: Decide) -> None:
@@ -445,14 +480,14 @@ class KeptPlain(Kept[E]):
     plain: Kind[E] = field(kw_only=True)
 
     async def get(self, key: UUID | int) -> E:
-        return self._written(key) or self._seen(await self.source.row(self.remembered.principal, self.plain, key))
+        return self._written(key) or self._seen(await self.source.row(self.principal, self.plain, key))
 
     async def find(self, *, newest: bool = False, **equal: Any) -> E | None:
-        found = await self.source.row_of(self.remembered.principal, self.plain, equal, newest=newest)
+        found = await self.source.row_of(self.principal, self.plain, equal, newest=newest)
         return self._seen(found) if found else None
 
     async def every(self, **equal: Any) -> list[E]:
-        found = await self.source.rows(self.remembered.principal, self.plain, equal)
+        found = await self.source.rows(self.principal, self.plain, equal)
         return [self._seen(row) for row in found]
 
     def remove(self, row: E) -> None:
@@ -481,27 +516,36 @@ class Unit:
     """
 
     __slots__ = (
-        "_done", "_plain", "agents", "boards", "gates", "keys", "organizations", "remembered", "runs", "store",
+        "_done", "_kept", "_plain", "agents", "boards", "gates", "keys", "organizations", "remembered", "runs", "store",
         "tasks",
     )  # fmt: skip
 
     def __init__(self, store: Store, principal: Principal, once: Once | None = None) -> None:
-        self.store = store
-        self.remembered = Remembered(principal, once)
-        source = store.source
-        self.organizations = KeptOrganizations(self.remembered)
-        self.boards = KeptBoards(self.remembered, source, Board, BoardNotFound)
-        self.agents = KeptAgents(self.remembered, source, Agent, AgentNotFound)
-        self.keys = KeptKeys(self.remembered, source, ApiKey, ApiKeyNotFound)
-        self.tasks = KeptTasks(self.remembered, source, Task, TaskNotFound)
-        self.runs = KeptRuns(self.remembered, source, Run, RunNotFound)
+        self._begin(store, Remembered(principal, once), principal)
+
+    def _begin(self, store: Store, remembered: Remembered, principal: Principal) -> None:
+        self.store, self.remembered = store, remembered
+        self._kept = (remembered, store.source, principal)
+        self.organizations = KeptOrganizations(remembered)
+        self.boards = KeptBoards(*self._kept, Board, BoardNotFound)
+        self.agents = KeptAgents(*self._kept, Agent, AgentNotFound)
+        self.keys = KeptKeys(*self._kept, ApiKey, ApiKeyNotFound)
+        self.tasks = KeptTasks(*self._kept, Task, TaskNotFound)
+        self.runs = KeptRuns(*self._kept, Run, RunNotFound)
         self.gates = BoardGates(self.boards)
         self._plain: dict[Kind[Any], KeptPlain[Any]] = {}
         self._done = False
 
+    @property
+    def everywhere(self) -> Unit:
+        wide = object.__new__(type(self))
+        wide._begin(self.store, self.remembered, System(organization=self.remembered.principal.organization))
+        wide._done = True  # it is the unit itself that commits
+        return wide
+
     def rows(self, kind: Kind[P]) -> KeptPlain[P]:
         if kind not in self._plain:
-            self._plain[kind] = KeptPlain(self.remembered, self.store.source, kind.entity, kind.missing, plain=kind)
+            self._plain[kind] = KeptPlain(*self._kept, kind.entity, kind.missing, plain=kind)
         return self._plain[kind]
 
     def record(self, *facts: Fact) -> None:
@@ -520,7 +564,7 @@ class Unit:
             raise RuntimeError("a unit commits once")
         self._done = True
         if self.remembered.facts:
-            self.remembered.places = places_of((*self.tasks.loaded.values(), *self.runs.loaded.values()))
+            self.remembered.places = places_of(self.remembered.loaded.values())
         return await self.store.flush(self.remembered)
 
     async def __aenter__(self) -> Self:

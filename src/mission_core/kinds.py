@@ -58,7 +58,8 @@ class Kind(Generic[P]):
 
     Args:
         entity: Its class. A field `number` is unique in the organization; a field `board` confines it to whoever may
-            see that board.
+            see that board. Without one, it is confined like the first entity it goes with that belongs to a board, or
+            to a group of boards; and where it goes with none, everybody in the organization may see it.
         name: What it is called in the plural: its table.
         missing: The refusal of a row that is not there.
         unique: Fields that no two rows of an organization share, and the refusal of the second one. Rows where one of

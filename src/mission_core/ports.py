@@ -140,6 +140,10 @@ class UnitOfWork(Protocol):
 
     Reads see the last committed state. Writes are remembered, and `commit` flushes them as one transaction. After a
     write only `get` is allowed; it answers from the unit's own writes first. Leaving without `commit` undoes all.
+
+    What belongs to a board is written only for a principal that may write on it, on the board where it was as on that
+    where it shall be: each `add`, `save` and `remove`, and whatever else changes a row, may raise `BoardReadOnly` or
+    `BoardDenied`.
     """
 
     @property
@@ -187,6 +191,13 @@ class UnitOfWork(Protocol):
     def rows(self, kind: Kind[P]) -> Rows[P]:
         """
         The organization's plain rows of this kind.
+        """
+
+    @property
+    def everywhere(self) -> UnitOfWork:
+        """
+        The same unit over repositories that no grants confine: for what follows of itself from a change that the
+        principal may make, on whatever board that is. It is not committed by itself.
         """
 
     def record(self, *facts: Fact) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from mission_adapters.memory.tables import Groups, Journal, Lines, Table, Unique, granted, numbered, scoped
+from mission_adapters.memory.tables import Groups, Journal, Lines, Table, Unique, numbered, scoped
+from mission_core.accounts.model import sees
 from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, SessionKeyTaken
-from mission_core.agents.queries import AgentRow, ConnectionRow, KeyRow, NameRow
+from mission_core.agents.queries import AgentRow, ConnectionRow, KeyRow, NameRow, boards_named
 from mission_core.errors import Conflict
 from mission_core.ids import AgentId, AgentNumber
 from mission_core.values import Listed, canonical, micros, name_key
@@ -49,6 +50,13 @@ class AgentTable(Table[Agent]):
         id = self.by_number.ids.get((principal.organization, agent)) if isinstance(agent, int) else agent
         found = self.rows.get(id) if id else None
         return scoped(principal, found, found.board if found else None, AgentNotFound)
+
+    def is_seen(self, principal: Principal, agent: AgentId) -> bool:
+        """
+        Whether the principal may see the agent, if there is one.
+        """
+        found = self.rows.get(agent)
+        return found is not None and found.organization == principal.organization and sees(principal, found.board)
 
     def named(self, organization: OrganizationId, name_key: str) -> Agent | None:
         """
@@ -112,25 +120,28 @@ class MemoryAgentReads:
         """
         places = reversed(self.agents.in_order.of(principal.organization))
         agents = self.agents.each(id for _, id in places)
-        found = [agent for agent in agents if granted(principal, agent.board) and _fits(agent, wanted)]
+        found = [agent for agent in agents if sees(principal, agent.board) and _fits(agent, wanted)]
         rest = [agent for agent in found if page.after is None or agent.number < page.after]
         return Listed([agent_row(agent) for agent in rest[page.offset : page.offset + page.limit]], len(found))
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
         """
-        All agents of the organization, or of one board, by number.
+        What the agents are called whom the principal may know by name, of all boards or of one, by number.
         """
+        known = boards_named(principal)
         agents = self.agents.each(id for _, id in self.agents.in_order.of(principal.organization))
         return [
             NameRow(agent.name, agent.role, int(agent.lead), agent.config)
             for agent in agents
-            if board in (None, agent.board)
+            if board in (None, agent.board) and (known is None or agent.board in known)
         ]
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
         """
         The agent's keys, newest first.
         """
+        if not self.agents.is_seen(principal, agent):
+            return []
         return [key_row(key) for key in self.api_keys.list_of(principal, agent)]
 
     async def connections(self, principal: Principal, page: Page) -> Listed:
@@ -138,7 +149,7 @@ class MemoryAgentReads:
         The connections of tools, with their agents, newest first.
         """
         rows = [(row, self.agents.rows[row.agent]) for row in reversed(self.connected.matching(principal, {}))]
-        found = [connection_row(row, agent) for row, agent in rows if granted(principal, agent.board)]
+        found = [connection_row(row, agent) for row, agent in rows if sees(principal, agent.board)]
         rest = [row for row in found if page.after is None or row.number < page.after]
         return Listed(rest[page.offset : page.offset + page.limit], len(found))
 

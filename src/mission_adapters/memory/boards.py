@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_adapters.memory.tables import Groups, Journal, Table, Unique, granted, numbered, scoped
+from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered, scoped
+from mission_core.accounts.model import sees, writes_on
 from mission_core.boards.model import GENERAL, Board, BoardNotFound, BoardStatus, HandleTaken, PrefixTaken
 from mission_core.boards.queries import BoardRow
 from mission_core.errors import Conflict
@@ -55,13 +56,14 @@ class BoardTable(Table[Board]):
         The board with this handle, if the principal may see it.
         """
         id = self.by_handle.ids.get((principal.organization, handle))
-        return self.rows[id] if id and granted(principal, BoardId(id)) else None
+        return self.rows[id] if id and sees(principal, BoardId(id)) else None
 
     def first_active(self, principal: Principal) -> Board | None:
         """
         The general board, else the active one with the lowest number.
         """
-        active = (board for board in self.visible(principal) if board.status is BoardStatus.ACTIVE)
+        boards = (board for board in self.visible(principal) if writes_on(principal, board.id))
+        active = (board for board in boards if board.status is BoardStatus.ACTIVE)
         return min(active, key=lambda board: (board.handle != GENERAL, board.number), default=None)
 
     def of_group(self, organization: OrganizationId, group: GroupId) -> list[Board]:
@@ -83,7 +85,7 @@ class BoardTable(Table[Board]):
         The boards the principal may see.
         """
         boards = self.each(self.of_organization.of(principal.organization))
-        return [board for board in boards if granted(principal, board.id)]
+        return [board for board in boards if sees(principal, board.id)]
 
 
 @frozen

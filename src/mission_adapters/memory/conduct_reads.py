@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_adapters.memory.tables import granted
-from mission_core.reports.conduct import IF_REGISTERED, IN_ITS_NAME, REGISTERED, Amount, Deed, DoneTask, Said, Work
+from mission_core.accounts.model import System, sees
+from mission_core.reports.conduct import (
+    IF_REGISTERED,
+    IN_ITS_NAME,
+    REGISTERED,
+    Amount,
+    Deed,
+    DoneTask,
+    Said,
+    Work,
+    deeds_seen,
+)
 from mission_core.reports.pulse import hour_of
 from mission_core.reports.queries import Standing
 from mission_core.tasks.comments import Comment
@@ -19,6 +29,7 @@ from mission_core.values import canonical, micros, name_key
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.events import MemoryLog
@@ -79,7 +90,7 @@ class MemoryConductReads:
         How the tasks of a name stand, and which were done since then.
         """
         named = self.tasks.each(self.tasks.of_name.of((principal.organization, name_key(name))))
-        tasks = [task for task in named if granted(principal, task.board)]
+        tasks = [task for task in named if sees(principal, task.board)]
         standing = Counter((task.status.value, task.priority) for task in tasks)
         done = [(task.done_at, task) for task in tasks if task.done_at is not None and task.done_at >= since]
         late = sorted((each for each in done if each[0] >= split), key=lambda each: each[0], reverse=True)
@@ -96,7 +107,9 @@ class MemoryConductReads:
         """
         The agent's last comments, and how many it ever made.
         """
-        ever = self.comments.matching(principal, {"author_id": agent})
+        seen = deeds_seen(principal, agent)
+        ever = self.comments.matching(System(organization=principal.organization), {"author_id": agent})
+        ever = [each for each in ever if seen is None or self.tasks.rows[each.task].board in seen]
         last = [self._said(each) for each in reversed(ever) if each.created_at >= since]
         return last[:limit], len(ever)
 
@@ -112,8 +125,22 @@ class MemoryConductReads:
         What is by the agent or about it, the latest first.
         """
         entries = self.log.of_agents.get(agent, [])
-        own = (each for each in entries if each.organization == principal.organization and each.at >= since)
+        seen = deeds_seen(principal, agent)
+        own = (
+            each
+            for each in entries
+            if each.organization == principal.organization
+            and each.at >= since
+            and (seen is None or self._place_of(each) in seen)
+        )
         return iter(sorted(own, key=lambda each: (each.at, each.position), reverse=True))
+
+    def _place_of(self, entry: Entry) -> UUID | None:
+        """
+        The board that an entry concerns: of a task or an agent, or itself.
+        """
+        about = self.tasks.rows.get(entry.subject) or self.agents.rows.get(entry.subject)
+        return entry.subject if about is None else about.board
 
     def _deed(self, entry: Entry) -> Deed:
         task, agent = self.tasks.rows.get(entry.subject), self.agents.rows.get(entry.subject)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from mission_adapters.memory.agents import agent_row
+from mission_core.accounts.model import sees
 from mission_core.tasks.overviews import Around, BoardView, Foremost, Known, Order, in_turn
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class MemoryOverviews:
         """
         wanted = {status for together in order for status in together}
         found = {}
-        for board in boards:
+        for board in (each for each in boards if sees(principal, each)):
             tasks = self._on(principal, board)
             rows = self.tasks.rows_of(principal, [task for task in tasks if task.status in wanted])
             counts = Counter(task.status.value for task in tasks)

@@ -4,13 +4,15 @@ Plain rows in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import fields_dict, frozen
 
-from mission_adapters.memory.tables import Groups, Journal, Table, Unique, granted, numbered, scoped
-from mission_core.accounts.model import System, board_of
+from mission_adapters.belonging import boards_in, is_confined
+from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered
+from mission_core.accounts.model import System, boards_seen, sees
+from mission_core.boards.model import Board, BoardDenied
 from mission_core.errors import Conflict
 from mission_core.kinds import DEPLOYMENT, Kind, P
 from mission_core.values import Listed
@@ -27,15 +29,35 @@ NOBODY: Final = System(organization=DEPLOYMENT)
 """Who asks for rows of the deployment, whoever it is."""
 
 
+@frozen
+class Tables:
+    """
+    The tables in which rows are found that others belong to boards through.
+    """
+
+    tables: Mapping[type, Table[Any]]
+
+    def row(self, entity: type, id: UUID) -> Any | None:
+        """
+        The row of this class and id.
+        """
+        return self.tables[entity].rows.get(id)
+
+    def boards(self) -> Iterable[Board]:
+        """
+        All boards.
+        """
+        return self.tables[Board].rows.values()
+
+
 class PlainTable(Table[P]):
     """
     All rows of one kind.
     """
 
-    def __init__(self, journal: Journal, kind: Kind[P]) -> None:
-        self.plain = kind
-        names = fields_dict(cast(Any, kind.entity))
-        self.confined, self.has_number = "board" in names, "number" in names
+    def __init__(self, journal: Journal, kind: Kind[P], tables: Mapping[type, Table[Any]]) -> None:
+        self.plain, self.tables = kind, tables
+        self.has_number = "number" in fields_dict(cast(Any, kind.entity))
         uniques = [Unique[P](_key_of(fields), refusal) for fields, refusal in kind.unique.items()]
         self.by_number = Unique[P](numbered, Conflict)
         if self.has_number:
@@ -54,8 +76,11 @@ class PlainTable(Table[P]):
         owner = self.plain.owner(principal.organization)
         id = self.by_number.ids.get((owner, key)) if isinstance(key, int) else key
         row = self.rows.get(id) if id else None
-        board = getattr(row, "board", None) if self.confined else board_of(principal)
-        return scoped(NOBODY if self.plain.shared else principal, row, board, self.plain.missing)
+        if row is None or row.organization != owner:
+            raise self.plain.missing
+        if not self._is_seen(principal, row):
+            raise BoardDenied
+        return row
 
     def matching(self, principal: Principal, equal: dict[str, Any]) -> list[P]:
         """
@@ -71,9 +96,14 @@ class PlainTable(Table[P]):
             row
             for row in found
             if all(getattr(row, name) == value for name, value in equal.items())
-            and (not self.confined or granted(principal, getattr(row, "board", None)))
+            and self._is_seen(principal, row)
         ]
         return sorted(rows, key=_line_of if self.has_number else _id_of)
+
+    def _is_seen(self, principal: Principal, row: P) -> bool:
+        if boards_seen(principal) is None or not is_confined(self.plain.entity):
+            return True
+        return any(sees(principal, board) for board in boards_in(row, Tables(self.tables)))
 
     def count(self, organization: OrganizationId, **equal: Any) -> int:
         """

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from mission_adapters.memory.tables import granted
-from mission_core.accounts.model import board_of
+from mission_core.accounts.model import boards_seen, sees
 from mission_core.reports.pulse import cycle_of, hour_of, minute_of
 from mission_core.reports.queries import (
     Counts,
@@ -66,7 +65,7 @@ class MemoryReportReads:
         """
         boards = self._boards(principal, scope)
         standing = Counter((task.status.value, task.priority) for task in self._tasks(principal, boards))
-        whole = scope.whole and board_of(principal) is None
+        whole = scope.whole and boards_seen(principal) is None
         places = {*boards, principal.organization} if whole else boards
         waiting = (task.created_at for task in self._tasks(principal, boards) if task.status in IDLE)
         oldest = min(waiting, default=None) if minutes is not None else None
@@ -105,7 +104,7 @@ class MemoryReportReads:
         The agents that are not built in, by name.
         """
         boards = self._boards(principal, scope)
-        whole = scope.whole and board_of(principal) is None
+        whole = scope.whole and boards_seen(principal) is None
         agents = [
             agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)
         ]
@@ -205,7 +204,7 @@ class MemoryReportReads:
     def _agents(self, principal: Principal) -> Iterator[Agent]:
         places = self.agents.in_order.of(principal.organization)
         agents = self.agents.each(id for _, id in places)
-        return (agent for agent in agents if granted(principal, agent.board))
+        return (agent for agent in agents if sees(principal, agent.board))
 
     def _done(self, principal: Principal, since: datetime) -> Iterator[Task]:
         tasks = self._tasks(principal, self._boards(principal))

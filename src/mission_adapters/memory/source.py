@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
+from mission_core.accounts.model import boards_seen
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
@@ -91,10 +93,13 @@ class MemorySource:
         return sum(not agent.lead for agent in self.agents.on(principal.organization, board))
 
     async def key(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
-        return self.keys.find(principal, key)
+        found = self.keys.find(principal, key)
+        if boards_seen(principal) is not None:
+            self.agents.find(principal, found.agent)
+        return found
 
     async def keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
-        return self.keys.list_of(principal, agent)
+        return self.keys.list_of(principal, agent) if self.agents.is_seen(principal, agent) else []
 
     async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task:
         return self.tasks.find(principal, task)

@@ -96,11 +96,9 @@ class MemoryStore:
         self.pulses = MemoryPulses(journal)
         boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), KeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
-        self.plain = {kind: PlainTable(journal, kind) for kind in KINDS}
-        self.tables: dict[type, Table[Any]] = {
-            Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs,
-            **{kind.entity: table for kind, table in self.plain.items()},
-        }  # fmt: skip
+        self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
+        self.plain = {kind: PlainTable(journal, kind, self.tables) for kind in KINDS}
+        self.tables |= {kind.entity: table for kind, table in self.plain.items()}
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
         self.credentials = MemoryCredentials(keys, agents, self.plain, boards, journal)

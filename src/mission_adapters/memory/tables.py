@@ -14,7 +14,7 @@ from uuid import UUID
 
 from attrs import define, field
 
-from mission_core.accounts.model import Principal, board_of
+from mission_core.accounts.model import Principal, sees
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Conflict, NotFound, StaleWrite
 from mission_core.ids import BoardId, OrganizationId
@@ -242,21 +242,13 @@ def scoped(principal: Principal, row: E | None, board: BoardId | None, missing: 
 
     Raises:
         NotFound: If there is none, or it is another organization's.
-        BoardDenied: If the principal is confined to another board.
+        BoardDenied: If that board is not granted to the principal.
     """
     if row is None or row.organization != principal.organization:
         raise missing
-    if not granted(principal, board):
+    if not sees(principal, board):
         raise BoardDenied
     return row
-
-
-def granted(principal: Principal, board: BoardId | None) -> bool:
-    """
-    Whether the principal may see what belongs to this board.
-    """
-    own = board_of(principal)
-    return own is None or own == board
 
 
 def numbered(row: Any) -> tuple[OrganizationId, int]:

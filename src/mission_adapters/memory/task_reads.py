@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from mission_adapters.memory.tables import granted
 from mission_adapters.memory.work import in_hand
-from mission_core.accounts.model import Principal, board_of
+from mission_core.accounts.model import Principal, boards_seen, sees
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
 from mission_core.boards.model import Board
 from mission_core.boards.tags import TAGS, Tag
@@ -68,7 +67,7 @@ class MemoryTaskReads:
         """
         Task rows, newest first.
         """
-        if wanted == EVERY and board_of(principal) is None:
+        if wanted == EVERY and boards_seen(principal) is None:
             return self._page_of_all(principal, page)
         found = [task for task in self._visible(principal) if self._fits(task, wanted)]
         rest = found if page.after is None else [task for task in found if task.number < page.after]
@@ -118,7 +117,7 @@ class MemoryTaskReads:
         """
         known = self.plain[TAGS].rows
         own = (each for each in tags if each in known and known[each].organization == principal.organization)
-        counted = {each: self.tasks.carrying.count(each) for each in own}
+        counted = {each: self._count_carrying(principal, each) for each in own}
         return {each: count for each, count in counted.items() if count}
 
     async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:
@@ -130,13 +129,18 @@ class MemoryTaskReads:
             Counter((key, task.status.value) for key in keys for task in self._assigned(principal, key))
         )
 
+    def _count_carrying(self, principal: Principal, tag: TagId) -> int:
+        if boards_seen(principal) is None:
+            return self.tasks.carrying.count(tag)
+        return sum(sees(principal, task.board) for task in self.tasks.each(self.tasks.carrying.of(tag)))
+
     def _visible(self, principal: Principal) -> Iterator[Task]:
         places = reversed(self.tasks.in_order.of(principal.organization))
-        return (task for task in self.tasks.each(id for _, id in places) if granted(principal, task.board))
+        return (task for task in self.tasks.each(id for _, id in places) if sees(principal, task.board))
 
     def _assigned(self, principal: Principal, name_key: str) -> Iterator[Task]:
         tasks = self.tasks.each(self.tasks.of_name.of((principal.organization, name_key)))
-        return (task for task in tasks if granted(principal, task.board))
+        return (task for task in tasks if sees(principal, task.board))
 
     def _fits(self, task: Task, wanted: TaskFilter) -> bool:
         name = task.assignee.key if task.assignee else None

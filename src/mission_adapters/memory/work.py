@@ -11,7 +11,6 @@ from attrs import evolve, field, frozen
 
 from mission_adapters.memory.dissolving import dissolve
 from mission_adapters.memory.ending import end
-from mission_adapters.memory.tables import granted
 from mission_adapters.unit import (
     ClaimNextOf,
     ClaimOf,
@@ -22,7 +21,8 @@ from mission_adapters.unit import (
     Operation,
     TakeBackOf,
 )
-from mission_core.accounts.model import Principal, board_of
+from mission_core.accounts.model import Principal, boards_written, sees
+from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Agrees, Candidate, Change, Decide, InHand, MoreInHand, Wanted
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.store import MemoryStore
     from mission_adapters.memory.tasks import TaskTable
+    from mission_core.ids import TaskId, TaskNumber
 
 
 @frozen
@@ -76,7 +77,7 @@ class Desk:
             case ClaimNextOf():
                 return self._claim_next(operation)
             case ClaimOf():
-                return self.offer(self.tasks.find(self.principal, operation.task), operation.decide)
+                return self.offer(self._written(operation.task), operation.decide)
             case ExpireDueOf():
                 return self._expire_due(operation)
             case HeartbeatOf():
@@ -95,9 +96,16 @@ class Desk:
         run = self.runs.rows.get(operation.run)
         if run is None or run.organization != self.principal.organization or run.task not in self.tasks.rows:
             raise RunNotFound
-        return self.offer(self.tasks.find(self.principal, run.task), operation.decide, run)
+        return self.offer(self._written(run.task), operation.decide, run)
+
+    def _written(self, key: TaskId | TaskNumber) -> Task:
+        task = self.tasks.find(self.principal, key)
+        require_grant(self.principal, task.board)
+        return task
 
     def _claim_next(self, operation: ClaimNextOf) -> Change | None:
+        if operation.wanted.board is not None:
+            require_grant(self.principal, operation.wanted.board)
         if operation.agrees is not None:
             self._agreed(operation.wanted.name_key, operation.agrees)
         self.tasks.wake(self.principal.organization, at=operation.at)
@@ -115,11 +123,10 @@ class Desk:
             raise StaleWrite("task", found[0].task)
 
     def _queue(self, wanted: Wanted) -> Iterator[Task]:
-        queue, own = self.tasks.queue, board_of(self.principal)
-        if own is not None and wanted.board not in (None, own):
-            return iter(())
-        board, organization = wanted.board or own, self.principal.organization
-        lines = (queue.of((organization, board, name)) for name in (None, wanted.name_key))
+        queue, organization = self.tasks.queue, self.principal.organization
+        boards = boards_written(self.principal) if wanted.board is None else (wanted.board,)
+        borders = (None,) if boards is None else boards
+        lines = (queue.of((organization, border, name)) for border in borders for name in (None, wanted.name_key))
         return (self.tasks.resolved(self.tasks.rows[place[-1]]) for place in merge(*lines))
 
     def _expire_due(self, operation: ExpireDueOf) -> int:
@@ -171,7 +178,7 @@ def in_hand(principal: Principal, name_key: str, tasks: TaskTable, runs: RunTabl
     found = [
         task
         for task in tasks.each(tasks.of_name.of((principal.organization, name_key)))
-        if task.status is Status.IN_PROGRESS and granted(principal, task.board)
+        if task.status is Status.IN_PROGRESS and sees(principal, task.board)
     ]
     found.sort(key=lambda task: (task.updated_at, task.number), reverse=True)
     return [InHand(task.id, task.updated_at, runs.rows[task.run] if task.run else None) for task in found]

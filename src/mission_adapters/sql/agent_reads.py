@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, case, func, literal, select
+from sqlalchemy import ColumnElement, Executable, case, exists, func, literal, select
 
 from mission_adapters.sql.connection_reads import read_connections
-from mission_adapters.sql.grants import granted
+from mission_adapters.sql.grants import WITHIN, border_of, border_of_boards, granted, within
 from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import agents, api_keys
-from mission_core.accounts.model import board_of
 from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE, AgentNotFound
-from mission_core.agents.queries import AgentRow, KeyRow, NameRow
+from mission_core.agents.queries import AgentRow, KeyRow, NameRow, boards_named
 from mission_core.ids import BoardId
 from mission_core.values import Listed, micros, name_key
 
@@ -32,11 +31,7 @@ Given = dict[str, Any]
 _own: Final = agents.c.organization == value("organization")
 BOARD: Final = AgentRow._fields.index("board")
 ROWS: Final = select(*(agents.c[name] for name in AgentRow._fields)).where(_own)
-KEYS: Final = Statement(
-    select(*(api_keys.c[name] for name in KeyRow._fields))
-    .where(api_keys.c.organization == value("organization"), api_keys.c.agent == value("agent"))
-    .order_by(api_keys.c.number.desc())
-)
+KEY: Final = tuple(api_keys.c[name] for name in KeyRow._fields)
 
 
 def _status(unseen: Any) -> ColumnElement[bool]:
@@ -58,7 +53,8 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "number": lambda: agents.c.number == value("number", int),
     "name": lambda: agents.c.name_key == value("name", str),
     "after": lambda: agents.c.number < value("after", int),
-    "own_board": lambda: agents.c.board == value("own_board"),
+    "own_board": lambda: WITHIN["own_board"](agents.c.board),
+    "own_boards": lambda: WITHIN["own_boards"](agents.c.board),
     "board": lambda: agents.c.board == value("board"),
     "role": lambda: agents.c.role == value("role", str),
     "hidden": lambda: agents.c.hidden == value("hidden", int),
@@ -89,6 +85,19 @@ def _count(*filters: str) -> Executable:
 def _names(*filters: str) -> Executable:
     found = select(*(agents.c[name] for name in NameRow._fields)).where(_own, *(FILTERS[name]() for name in filters))
     return found.order_by(agents.c.number)
+
+
+@shaped
+def keys_of(columns: tuple[ColumnElement[Any], ...], *borders: str) -> Executable:
+    """
+    An agent's keys, newest first, if it is within these borders.
+    """
+    found = select(*columns).where(
+        api_keys.c.organization == value("organization"), api_keys.c.agent == value("agent")
+    )
+    if borders:
+        found = found.where(exists().where(agents.c.id == api_keys.c.agent, *within(agents.c.board, borders)))
+    return found.order_by(api_keys.c.number.desc())
 
 
 @frozen
@@ -142,9 +151,11 @@ class SqlAgentReads:
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
         """
-        All agents of the organization, or of one board, by number.
+        What the agents are called whom the principal may know by name, of all boards or of one, by number.
         """
-        given: Given = {} if board is None else {"board": board.bytes}
+        given = border_of_boards(boards_named(principal))
+        if board is not None:
+            given["board"] = board.bytes
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[NameRow]]:
@@ -157,10 +168,12 @@ class SqlAgentReads:
         """
         The agent's keys, newest first.
         """
-        dialect, own = self.session.dialect, principal.organization.bytes
+        dialect, given = self.session.dialect, border_of(principal)
 
         def steps() -> Steps[list[KeyRow]]:
-            rows = yield KEYS(dialect, organization=own, agent=agent.bytes)
+            rows = yield keys_of(KEY, *given)(
+                dialect, organization=principal.organization.bytes, agent=agent.bytes, **given
+            )
             return [KeyRow._make(row) for row in rows]
 
         return await self.session.read(steps)
@@ -177,10 +190,7 @@ def _asked(principal: Principal, wanted: AgentFilter) -> Given:
     """
     The filters that were given, by the names in `FILTERS`.
     """
-    given: Given = {}
-    own = board_of(principal)
-    if own is not None:
-        given["own_board"] = own.bytes
+    given = border_of(principal)
     if wanted.board is not None:
         given["board"] = wanted.board.bytes
     if wanted.role is not None:

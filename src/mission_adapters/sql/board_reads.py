@@ -12,11 +12,10 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, and_, cast, func, select
 
 from mission_adapters.sql.columns import INTEGER
-from mission_adapters.sql.grants import granted
+from mission_adapters.sql.grants import WITHIN, border_of, granted
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import boards, numbers, tallies
-from mission_core.accounts.model import board_of
 from mission_core.boards.model import BoardNotFound, BoardStatus
 from mission_core.boards.queries import BoardRow
 from mission_core.ids import BoardId
@@ -49,7 +48,8 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "id": lambda: boards.c.id == value("id"),
     "number": lambda: boards.c.number == value("number", int),
     "after": lambda: boards.c.number < value("after", int),
-    "own_board": lambda: boards.c.id == value("own_board"),
+    "own_board": lambda: WITHIN["own_board"](boards.c.id),
+    "own_boards": lambda: WITHIN["own_boards"](boards.c.id),
     "status": lambda: boards.c.status == value("status", str),
     "gateway": lambda: boards.c.gateway == value("gateway"),
     "group": lambda: boards.c.group == value("group"),
@@ -152,10 +152,7 @@ def _asked(principal: Principal, wanted: BoardFilter) -> Given:
     """
     The filters that were given, by the names in `FILTERS`.
     """
-    given: Given = {}
-    own = board_of(principal)
-    if own is not None:
-        given["own_board"] = own.bytes
+    given = border_of(principal)
     if not wanted.archived:
         given["status"] = BoardStatus.ACTIVE.value
     if wanted.gateway is not None:

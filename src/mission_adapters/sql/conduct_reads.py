@@ -4,21 +4,32 @@ Reading what agents did.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Select, and_, case, cast, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Executable, Select, and_, case, cast, exists, func, or_, select, union_all
 
 from mission_adapters.sql.columns import INTEGER
-from mission_adapters.sql.plain import SHELVES
+from mission_adapters.sql.grants import border_of, border_of_boards, within
+from mission_adapters.sql.plain import SHELVES, inside
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement, Texts, among, shaped, value
 from mission_adapters.sql.tables import about_agents, agents, by_agents, done, events, tasks, workloads
-from mission_core.accounts.model import board_of
-from mission_core.reports.conduct import IF_REGISTERED, IN_ITS_NAME, REGISTERED, Amount, Deed, DoneTask, Said, Work
+from mission_core.reports.conduct import (
+    IF_REGISTERED,
+    IN_ITS_NAME,
+    REGISTERED,
+    Amount,
+    Deed,
+    DoneTask,
+    Said,
+    Work,
+    deeds_seen,
+)
 from mission_core.reports.pulse import HOUR
 from mission_core.reports.queries import Standing
-from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.model import Status
 from mission_core.values import micros, name_key
 
@@ -42,16 +53,28 @@ _in_its_name: Final = or_(
 ENTRY: Final = tuple(events.c[name] for name in ("position", "kind", "at", "subject", "payload"))
 
 
-def _entries(*columns: Any) -> tuple[Select[Any], Select[Any]]:
+def _entries(borders: Iterable[str], *columns: Any) -> tuple[Select[Any], Select[Any]]:
     """
-    Entries by the agent, and entries about it by others.
+    Entries by the agent, and entries about it by others, of what is within these borders.
     """
-    return select(*columns).where(*_by), select(*columns).where(*_about, _by_others)
+    seen = _within(borders)
+    return select(*columns).where(*_by, *seen), select(*columns).where(*_about, _by_others, *seen)
+
+
+def _within(borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+    """
+    That an entry is about a task or an agent within these borders, or a board.
+    """
+    if not borders:
+        return []
+    about = (tasks, agents)
+    rows = (exists().where(each.c.id == events.c.subject, *within(each.c.board, borders)) for each in about)
+    return [or_(*rows, *within(events.c.subject, borders))]
 
 
 @shaped
-def _last(told: bool, kinds: bool) -> Executable:
-    own, others = _entries(*ENTRY)
+def _last(told: bool, kinds: bool, *borders: str) -> Executable:
+    own, others = _entries(borders, *ENTRY)
     if told:
         own = own.where(func.substr(events.c.kind, 1, 6) == "agent.")  # a range would look like the other index
     else:
@@ -75,32 +98,27 @@ def _of(table: Any, column: ColumnElement[Any], subject: ColumnElement[Any]) -> 
     return select(column).where(table.c.id == subject).scalar_subquery()
 
 
-def _amounts() -> Executable:
-    own, others = _entries(events.c.at, events.c.kind)
+@shaped
+def _amounts(*borders: str) -> Executable:
+    own, others = _entries(borders, events.c.at, events.c.kind)
     found = union_all(own, others.where(_in_its_name)).subquery("entry")
     late = case((found.c.at >= value("split", int), 1), else_=0).label("late")
     hour: Any = (found.c.at // HOUR).label("hour")
     return select(late, hour, found.c.kind, func.count()).group_by(late, hour, found.c.kind)
 
 
-AMOUNTS: Final = Statement(_amounts())
-
-
-def _confined(found: Select[Any], table: Any, confined: bool) -> Select[Any]:
-    return found.where(table.c.board == value("own_board")) if confined else found
-
-
 @shaped
-def _standing(confined: bool) -> Executable:
+def _standing(*borders: str) -> Executable:
     cell = (workloads.c.status, workloads.c.priority)
     amount = cast(func.sum(workloads.c.amount), INTEGER)
     of_name = (workloads.c.organization == _own, workloads.c.assignee_key == value("name", str))
-    found = select(*cell, amount).where(*of_name)
-    return _confined(found, workloads, confined).group_by(*cell).having(func.sum(workloads.c.amount) > 0)
+    found = select(*cell, amount).where(*of_name, *within(workloads.c.board, borders))
+    return found.group_by(*cell).having(func.sum(workloads.c.amount) > 0)
 
 
-def _done(*columns: Any) -> Select[Any]:
+def _done(borders: Iterable[str], *columns: Any) -> Select[Any]:
     return select(*columns).where(
+        *within(tasks.c.board, borders),
         tasks.c.organization == _own,
         tasks.c.assignee_key == value("name", str),
         done,
@@ -110,30 +128,36 @@ def _done(*columns: Any) -> Select[Any]:
 
 
 @shaped
-def _completed(confined: bool) -> Executable:
+def _completed(*borders: str) -> Executable:
     after = func.coalesce(func.sum(case((tasks.c.done_at >= value("split", int), 1), else_=0)), 0)
-    return _confined(_done(func.count(), cast(after, INTEGER)), tasks, confined)
+    return _done(borders, func.count(), cast(after, INTEGER))
 
 
 @shaped
-def _latest(confined: bool) -> Executable:
-    found = _done(tasks.c.number, tasks.c.title, tasks.c.priority, tasks.c.updated_at)
-    return _confined(found, tasks, confined).order_by(tasks.c.done_at.desc()).limit(value("most", int))
+def _latest(*borders: str) -> Executable:
+    found = _done(borders, tasks.c.number, tasks.c.title, tasks.c.priority, tasks.c.updated_at)
+    return found.order_by(tasks.c.done_at.desc()).limit(value("most", int))
 
 
 _comments: Final = SHELVES[COMMENTS].table
 _of_author: Final = (_comments.c.organization == _own, _comments.c.author_id == _agent)
-SAID: Final = Statement(
-    select(
+
+
+@shaped
+def _said(*borders: str) -> Executable:
+    shown = (
         _comments.c.number, tasks.c.number, tasks.c.title, _comments.c.content, _comments.c.mentions,
         _comments.c.created_at,
-    )
-    .join(tasks, tasks.c.id == _comments.c.task)
-    .where(*_of_author, _comments.c.created_at >= value("since", int))
-    .order_by(_comments.c.number.desc())
-    .limit(value("most", int))
-)  # fmt: skip
-EVER_SAID: Final = Statement(select(func.count()).select_from(_comments).where(*_of_author))
+    )  # fmt: skip
+    found = select(*shown).join(tasks, tasks.c.id == _comments.c.task)
+    found = found.where(*_of_author, _comments.c.created_at >= value("since", int), *within(tasks.c.board, borders))
+    return found.order_by(_comments.c.number.desc()).limit(value("most", int))
+
+
+@shaped
+def _ever_said(*borders: str) -> Executable:
+    found = select(func.count()).select_from(_comments).where(*_of_author)
+    return found.where(*inside(_comments, Comment, borders))
 
 
 @frozen
@@ -156,19 +180,18 @@ class SqlConductReads:
         """
         The last entries that are the agent's.
         """
-        given: Given = {} if kinds is None else {"kinds": kinds}
-        rows = await self._rows(
-            _last(False, kinds is not None), principal, agent=agent.bytes, since=micros(since), most=limit, **given
-        )
+        borders = border_of_boards(deeds_seen(principal, agent))
+        given: Given = borders if kinds is None else borders | {"kinds": kinds}
+        statement = _last(False, kinds is not None, *borders)
+        rows = await self._rows(statement, principal, agent=agent.bytes, since=micros(since), most=limit, **given)
         return [Deed._make(row) for row in rows]
 
     async def told(self, principal: Principal, agent: AgentId, *, since: datetime, limit: int) -> list[Deed]:
         """
         The last entries about the agent, and about other agents by it.
         """
-        rows = await self._rows(
-            _last(True, False), principal, agent=agent.bytes, since=micros(since), most=limit
-        )
+        given, asked = border_of_boards(deeds_seen(principal, agent)), {"since": micros(since), "most": limit}
+        rows = await self._rows(_last(True, False, *given), principal, agent=agent.bytes, **asked, **given)
         return [Deed._make(row) for row in rows]
 
     async def amounts(
@@ -177,7 +200,8 @@ class SqlConductReads:
         """
         How many entries are the agent's, by kind and hour.
         """
-        rows = await self._rows(AMOUNTS, principal, agent=agent.bytes, since=micros(since), split=micros(split))
+        given, asked = border_of_boards(deeds_seen(principal, agent)), {"since": micros(since), "split": micros(split)}
+        rows = await self._rows(_amounts(*given), principal, agent=agent.bytes, **asked, **given)
         return [Amount(bool(late), *rest) for late, *rest in rows]
 
     async def work(
@@ -186,17 +210,14 @@ class SqlConductReads:
         """
         How the tasks of a name stand, and which were done since then.
         """
-        dialect, own = self.session.dialect, board_of(principal)
-        given: Given = {"organization": principal.organization.bytes, "name": name_key(name)}
-        if own is not None:
-            given["own_board"] = own.bytes
-        confined = own is not None
+        dialect, borders = self.session.dialect, border_of(principal)
+        given: Given = {"organization": principal.organization.bytes, "name": name_key(name), **borders}
 
         def steps() -> Steps[Work]:
-            standing = yield _standing(confined)(dialect, **given)
+            standing = yield _standing(*borders)(dialect, **given)
             since_then, split_at = micros(since), micros(split)
-            ((both, after),) = yield _completed(confined)(dialect, **given, since=since_then, split=split_at)
-            last = yield _latest(confined)(dialect, **given, since=split_at, most=latest)
+            ((both, after),) = yield _completed(*borders)(dialect, **given, since=since_then, split=split_at)
+            last = yield _latest(*borders)(dialect, **given, since=split_at, most=latest)
             cells = [Standing._make(row) for row in standing]
             return Work(cells, both - after, after, [DoneTask._make(row) for row in last])
 
@@ -208,11 +229,12 @@ class SqlConductReads:
         """
         The agent's last comments, and how many it ever made.
         """
-        dialect, given = self.session.dialect, {"organization": principal.organization.bytes, "agent": agent.bytes}
+        dialect, borders = self.session.dialect, border_of_boards(deeds_seen(principal, agent))
+        given = {"organization": principal.organization.bytes, "agent": agent.bytes, **borders}
 
         def steps() -> Steps[tuple[list[Said], int]]:
-            rows = yield SAID(dialect, **given, since=micros(since), most=limit)
-            ((ever,),) = yield EVER_SAID(dialect, **given)
+            rows = yield _said(*borders)(dialect, **given, since=micros(since), most=limit)
+            ((ever,),) = yield _ever_said(*borders)(dialect, **given)
             return [Said._make(row) for row in rows], ever
 
         return await self.session.read(steps)

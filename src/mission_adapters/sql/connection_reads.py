@@ -4,14 +4,15 @@ Reading the connections of tools as rows, with their agents.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Executable, case, func, select
 
+from mission_adapters.sql.grants import border_of, within
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import SHELVES, agents
-from mission_core.accounts.model import board_of
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.queries import ConnectionRow
 from mission_core.values import Listed
@@ -30,16 +31,15 @@ _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
 }
 
 
-def _of(found: Any, confined: bool) -> Any:
+def _of(found: Any, borders: Iterable[str]) -> Any:
     found = found.select_from(connections.join(agents, agents.c.id == connections.c.agent))
-    found = found.where(connections.c.organization == value("organization"))
-    return found.where(agents.c.board == value("board")) if confined else found
+    return found.where(connections.c.organization == value("organization"), *within(agents.c.board, borders))
 
 
 @shaped
-def _page(confined: bool, after: bool) -> Executable:
+def _page(after: bool, *borders: str) -> Executable:
     columns = (_elsewhere[name] if name in _elsewhere else connections.c[name] for name in ConnectionRow._fields)
-    found = _of(select(*columns), confined)
+    found = _of(select(*columns), borders)
     if after:
         found = found.where(connections.c.number < value("after", int))
     page = found.order_by(connections.c.number.desc()).limit(value("limit", int)).offset(value("offset", int))
@@ -48,8 +48,8 @@ def _page(confined: bool, after: bool) -> Executable:
 
 
 @shaped
-def _count(confined: bool) -> Executable:
-    counted: Executable = _of(select(func.count()), confined)
+def _count(*borders: str) -> Executable:
+    counted: Executable = _of(select(func.count()), borders)
     return counted
 
 
@@ -57,13 +57,11 @@ def read_connections(dialect: str, principal: Principal, page: Page) -> Steps[Li
     """
     Connections, newest first.
     """
-    own = board_of(principal)
-    given: dict[str, Any] = {"organization": principal.organization.bytes}
-    if own is not None:
-        given["board"] = own.bytes
+    borders = border_of(principal)
+    given: dict[str, Any] = {"organization": principal.organization.bytes, **borders}
     limits: dict[str, Any] = {"limit": page.limit, "offset": page.offset}
     if page.after is not None:
         limits["after"] = page.after
-    rows = yield _page(own is not None, page.after is not None)(dialect, **given, **limits)
-    ((total,),) = yield _count(own is not None)(dialect, **given)
+    rows = yield _page(page.after is not None, *borders)(dialect, **given, **limits)
+    ((total,),) = yield _count(*borders)(dialect, **given)
     return Listed([ConnectionRow._make(row) for row in rows], total)

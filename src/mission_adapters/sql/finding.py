@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Executable, Table, case, func, or_, select
 
+from mission_adapters.sql.grants import WITHIN
 from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import agents, tasks
 from mission_core.reports.queries import FoundAgent, FoundTask
@@ -20,9 +21,8 @@ FIELDS_OF_TASKS: Final = FoundTask._fields
 FIELDS_OF_AGENTS: Final = FoundAgent._fields
 ESCAPE: Final = "!"
 BORDERS: Final = {
-    ("tasks", "own_board"): tasks.c.board == value("own_board"),
+    **{(table.name, name): border(table.c.board) for table in (tasks, agents) for name, border in WITHIN.items()},
     ("tasks", "name"): tasks.c.assignee_key == value("name", str),
-    ("agents", "own_board"): agents.c.board == value("own_board"),
 }
 
 

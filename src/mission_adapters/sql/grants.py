@@ -1,12 +1,19 @@
 """
-What a principal may see of what was found.
+What a principal may see: of what was found, and in a statement.
+
+A statement has three shapes, however many boards are granted: of no border for who sees the whole organization, with
+the one board of who sees one (which every index begins with), or with any number of boards as one value.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mission_core.accounts.model import Principal, board_of
+from sqlalchemy import ColumnElement
+
+from mission_adapters.sql.statements import Ids, among, value
+from mission_core.accounts.model import Principal, boards_seen, sees
 from mission_core.boards.model import BoardDenied
 
 if TYPE_CHECKING:
@@ -14,14 +21,36 @@ if TYPE_CHECKING:
     from mission_core.ids import BoardId
 
 T = TypeVar("T")
+WITHIN: Final[Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[bool]]]] = {
+    "own_board": lambda column: column == value("own_board"),
+    "own_boards": lambda column: among(column, "own_boards", Ids()),
+}
+"""The borders of what is granted, by the names of their values: what a column with a board's id keeps to."""
 
 
-def sees(principal: Principal, board: BoardId | None) -> bool:
+def border_of(principal: Principal) -> dict[str, Any]:
     """
-    Whether the principal may see what belongs to this board.
+    What a statement keeps to so that the principal may see what it finds: the value of one border, or none at all.
     """
-    own = board_of(principal)
-    return own is None or own == board
+    return border_of_boards(boards_seen(principal))
+
+
+def border_of_boards(boards: frozenset[BoardId] | None) -> dict[str, Any]:
+    """
+    What a statement keeps to so that it finds what belongs to these boards.
+    """
+    if boards is None:
+        return {}
+    if len(boards) == 1:
+        return {"own_board": next(iter(boards)).bytes}
+    return {"own_boards": sorted(board.bytes for board in boards)}
+
+
+def within(column: ColumnElement[Any], borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+    """
+    That this column's board is within these borders.
+    """
+    return [WITHIN[name](column) for name in borders]
 
 
 def granted(principal: Principal, found: T | None, board: BoardId | None, missing: type[NotFound]) -> T:
@@ -30,7 +59,7 @@ def granted(principal: Principal, found: T | None, board: BoardId | None, missin
 
     Raises:
         NotFound: If nothing was found.
-        BoardDenied: If the principal is confined to another board.
+        BoardDenied: If the board is not granted to the principal.
     """
     if found is None:
         raise missing

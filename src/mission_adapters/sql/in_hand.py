@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import Executable, select
 
+from mission_adapters.sql.grants import border_of, within
 from mission_adapters.sql.loads import RUN, a_run
 from mission_adapters.sql.mapping import id_from
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import in_progress, runs, tasks
-from mission_core.accounts.model import Principal, board_of
+from mission_core.accounts.model import Principal
 from mission_core.tasks.ports import InHand
 from mission_core.values import moment
 
@@ -21,25 +22,21 @@ TASK: Final = (tasks.c.id, tasks.c.updated_at, tasks.c.number)
 
 
 @shaped
-def in_hand_of(confined: bool) -> Executable:
+def in_hand_of(*borders: str) -> Executable:
     """
     The tasks in progress of one name, each with its live run.
     """
     found = select(*TASK, *RUN).select_from(tasks.outerjoin(runs, runs.c.id == tasks.c.run))
-    found = found.where(
-        tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress
-    )
-    return found.where(tasks.c.board == value("own_board")) if confined else found
+    of_name = (tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress)
+    return found.where(*of_name, *within(tasks.c.board, borders))
 
 
 def read_in_hand(dialect: str, principal: Principal, name_key: str) -> Steps[list[InHand]]:
     """
     The tasks in progress of this name, as far as the principal may see them, the one changed last first.
     """
-    own = board_of(principal)
-    given: dict[str, Any] = {} if own is None else {"own_board": own.bytes}
-    statement = in_hand_of(own is not None)
-    rows = yield statement(dialect, organization=principal.organization.bytes, name=name_key, **given)
+    given = border_of(principal)
+    rows = yield in_hand_of(*given)(dialect, organization=principal.organization.bytes, name=name_key, **given)
     rows.sort(key=lambda row: (row[1], row[2]), reverse=True)
     return [_in_hand(row) for row in rows]
 

@@ -11,11 +11,12 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
-from sqlalchemy import Executable, Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Executable, Select, and_, func, select, union_all
 
 from mission_adapters.sql.deciding import LOCKED_RUN, Done, decided, offer
 from mission_adapters.sql.dissolving import dissolve
 from mission_adapters.sql.ending import end
+from mission_adapters.sql.grants import WITHIN, border_of_boards
 from mission_adapters.sql.in_hand import read_in_hand
 from mission_adapters.sql.loads import TASK, a_run, a_task, one
 from mission_adapters.sql.queue import NOBODY
@@ -33,9 +34,9 @@ from mission_adapters.unit import (
     Operation,
     TakeBackOf,
 )
-from mission_core.accounts.model import Principal, board_of
+from mission_core.accounts.model import Principal, boards_written
 from mission_core.agents.model import Agent
-from mission_core.boards.model import BoardDenied
+from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.ids import BoardId
 from mission_core.tasks.model import IDLE, Task, TaskNotFound
@@ -46,14 +47,20 @@ from mission_core.values import micros
 FIRST: Final = 8
 """How many of the queue's first tasks a claim looks at; where all are taken, eight times as many, and so on."""
 MOST: Final = 4096
+QUEUES: Final[dict[str, ColumnElement[bool]]] = {
+    "": queue.c.organization == value("organization"),
+    "own_board": WITHIN["own_board"](queue.c.board),
+    "own_boards": and_(queue.c.organization == value("organization"), WITHIN["own_boards"](queue.c.board)),
+}
+"""Which part of the queue a claim looks at."""
 
 
-def _line(border: str, name: str, again: bool) -> Select[Any]:
+def _line(name: str, again: bool, border: str) -> Select[Any]:
     """
-    The first ready tasks of one name, in the queue's order.
+    The first ready tasks of one name, in the queue's order, within a border: of all boards, one board or several.
     """
     ready = select(queue.c.task, queue.c.rank, queue.c.due, queue.c.number).where(
-        queue.c[border] == value("border"),
+        QUEUES[border],
         queue.c.assignee_key == value(name, str),
         unblocked,
         queue.c.not_before <= value("at", int),
@@ -65,16 +72,16 @@ def _line(border: str, name: str, again: bool) -> Select[Any]:
 
 
 @shaped
-def _first_ready(border: str, again: bool) -> Executable:
-    lines = union_all(_line(border, "nobody", again), _line(border, "mine", again)).subquery("ready")
+def _first_ready(again: bool, border: str) -> Executable:
+    lines = union_all(_line("nobody", again, border), _line("mine", again, border)).subquery("ready")
     found = select(*TASK).select_from(tasks.join(lines, lines.c.task == tasks.c.id))
     found = found.order_by(lines.c.rank, lines.c.due, lines.c.number).limit(1)
     return found.with_for_update(of=tasks, skip_locked=True)
 
 
 @shaped
-def _count_ready(border: str, again: bool) -> Executable:
-    lines = union_all(_line(border, "nobody", again), _line(border, "mine", again)).subquery("ready")
+def _count_ready(again: bool, border: str) -> Executable:
+    lines = union_all(_line("nobody", again, border), _line("mine", again, border)).subquery("ready")
     return select(func.count()).select_from(lines)
 
 
@@ -113,7 +120,7 @@ def operate(dialect: str, principal: Principal, operation: Operation, done: Done
     Raises:
         TaskNotFound: If the organization has no such task.
         RunNotFound: If it has no such run.
-        BoardDenied: If its board is not granted to the principal.
+        BoardDenied: If the principal may not write on its board.
         MoreInHand: If an agent that is to go has more in hand than may be.
         StaleWrite: If it has another version by now.
     """
@@ -135,25 +142,27 @@ def operate(dialect: str, principal: Principal, operation: Operation, done: Done
 
 
 def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Done) -> Steps[Change | None]:
-    own, wanted = board_of(principal), wish.wanted
-    if own is not None and wanted.board not in (None, own):
-        return None
+    wanted = wish.wanted
+    boards = boards_written(principal) if wanted.board is None else frozenset((wanted.board,))
+    if wanted.board is not None:
+        require_grant(principal, wanted.board)
     if wish.agrees is not None:
         yield from _agreed(dialect, principal, wanted.name_key, wish.agrees)
-    board = wanted.board or own
-    border, first = ("board" if board else "organization"), FIRST
+    border, first = border_of_boards(boards), FIRST
+    where = next(iter(border), "")
     given: dict[str, Any] = {
-        "border": (board or principal.organization).bytes,
+        **border,
+        "organization": principal.organization.bytes,
         "nobody": NOBODY,
         "mine": wanted.name_key,
         "at": micros(wish.at),
     }
     tried: list[bytes] = []
-    freed = _freed(wish, board, done)
+    freed = _freed(wish, boards, done)
     while True:
         again = bool(tried)
         shown = {**given, "tried": tried} if tried else given
-        found = yield _first_ready(border, again)(dialect, first=first, **shown)
+        found = yield _first_ready(again, where)(dialect, first=first, **shown)
         task = a_task(found[0]) if found else None
         if freed and (task is None or _turn(freed[0]) < _turn(task)):
             change = yield from offer(dialect, freed.pop(0), wish.decide, done)
@@ -161,15 +170,15 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
                 return change
             continue
         if task is not None:
-            # What was locked may have left the board since the queue was read.
-            elsewhere = board is not None and task.board != board
+            # What was locked may have left its board since the queue was read.
+            elsewhere = boards is not None and task.board not in boards
             change = None if elsewhere else (yield from offer(dialect, task, wish.decide, done))
             if change is not None:
                 return change
             tried.append(task.id.bytes)
             continue
         # Either nothing is ready, or others are deciding about all that was looked at.
-        (ready,) = (yield _count_ready(border, again)(dialect, first=first, **shown))[0]
+        (ready,) = (yield _count_ready(again, where)(dialect, first=first, **shown))[0]
         if ready < first or first >= MOST:
             return None
         first *= 8
@@ -188,7 +197,7 @@ def _agreed(dialect: str, principal: Principal, name_key: str, agrees: Agrees) -
         raise StaleWrite("task", in_hand[0].task)
 
 
-def _freed(wish: ClaimNextOf, board: BoardId | None, done: Done) -> list[Task]:
+def _freed(wish: ClaimNextOf, boards: frozenset[BoardId] | None, done: Done) -> list[Task]:
     """
     What this flush itself has put back to rest and the claim may take, first come first: the queue learns of it only
     at the end of the flush.
@@ -197,7 +206,7 @@ def _freed(wish: ClaimNextOf, board: BoardId | None, done: Done) -> list[Task]:
         task
         for task in {write.after.id: write.after for write in done.writes}.values()
         if task.status in IDLE
-        and task.board == (board or task.board)
+        and (boards is None or task.board in boards)
         and (task.assignee is None or task.assignee.key == wish.wanted.name_key)
         and (task.not_before is None or task.not_before <= wish.at)
     ]
@@ -216,7 +225,7 @@ def _claim(dialect: str, principal: Principal, wish: ClaimOf, done: Done) -> Ste
     if not found:
         raise TaskNotFound
     task = a_task(found[0])
-    _granted(principal, task.board)
+    require_grant(principal, task.board)
     change = yield from offer(dialect, task, wish.decide, done)
     return change
 
@@ -227,7 +236,7 @@ def _heartbeat(dialect: str, principal: Principal, wish: HeartbeatOf, done: Done
     if not found:
         raise RunNotFound
     task = a_task(found[0])
-    _granted(principal, task.board)
+    require_grant(principal, task.board)
     run = a_run((yield LOCKED_RUN(dialect, run=wish.run.bytes))[0])
     change = yield from decided(dialect, task, run, wish.decide, done)
     return change
@@ -251,9 +260,3 @@ def _take_back(dialect: str, wish: TakeBackOf, done: Done) -> Steps[None]:
         raise MoreInHand
     for row in rows[: wish.limit]:
         yield from offer(dialect, a_task(row), wish.decide, done)
-
-
-def _granted(principal: Principal, board: BoardId) -> None:
-    own = board_of(principal)
-    if own is not None and own != board:
-        raise BoardDenied

@@ -19,6 +19,7 @@ from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
 from mission_adapters.sql.tables import agents, tallies, tasks
 from mission_adapters.sql.task_rows import ROWS, dependencies_of, fields_of, in_order, shown, tags_of
+from mission_core.accounts.model import sees
 from mission_core.agents.queries import AgentRow
 from mission_core.boards.model import BoardNotFound
 from mission_core.boards.queries import BoardRow
@@ -153,6 +154,7 @@ def _foremost(
     dialect: str, principal: Principal, boards: Sequence[BoardId], order: Order, limit: int
 ) -> Steps[Mapping[BoardId, Foremost]]:
     own: Given = {"organization": principal.organization.bytes}
+    boards = [each for each in boards if sees(principal, each)]
     counts: dict[bytes, dict[str, int]] = defaultdict(dict)
     for board, status, amount in (yield COUNTS(dialect, boards=[each.bytes for each in boards], **own)):
         counts[board][status] = amount

@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     delete,
+    exists,
     func,
     null,
     or_,
@@ -30,12 +31,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from mission_adapters.kinds import KINDS
-from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, must, table
+from mission_adapters.belonging import GATHERING, HOMES, has_board
+from mission_adapters.kinds import KIND_OF, KINDS
+from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, metadata, must, table
+from mission_adapters.sql.grants import within
 from mission_adapters.sql.mapping import Row, by_value, id_from, trusted
 from mission_adapters.sql.statements import shaped, value
 from mission_adapters.unit import going_with
+from mission_core.agents.model import Agent
 from mission_core.kinds import Kind
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
 from mission_core.values import canonical, micros, moment
 
 if TYPE_CHECKING:
@@ -153,6 +159,8 @@ def _shelf(kind: Kind[Any]) -> Shelf:
     return Shelf(kind, table(kind.name, *columns, *unique, *indexes), spellings, trusted(kind.entity))
 
 
+BELONGING: Final[dict[type, str]] = {Agent: "agents", Task: "tasks", Run: "runs"}
+"""The tables of entities beside plain rows that belong to a board."""
 SHELVES: Final[dict[Kind[Any], Shelf]] = {kind: _shelf(kind) for kind in KINDS}
 TAKEN: Final[dict[str, type[Conflict]]] = {
     f"uq_{kind.name}_{'_'.join(('organization', *names))}": refusal
@@ -162,34 +170,40 @@ TAKEN: Final[dict[str, type[Conflict]]] = {
 """What each constraint of a plain row says when it refuses."""
 
 
+Filters = tuple[tuple[str, bool], ...]
+"""Columns that are compared, and of each whether with null."""
+
+
 @shaped
-def rows_where(kind: Kind[Any], *filters: tuple[str, bool]) -> Executable:
+def rows_where(kind: Kind[Any], filters: Filters = (), borders: tuple[str, ...] = ()) -> Executable:
     """
-    The organization's rows whose columns have these values; of each column also whether that is null.
+    The organization's rows within these borders whose columns have these values.
     """
     shelf = SHELVES[kind].table
-    found: Executable = _where(select(*shelf.c), shelf, filters).order_by(_line(shelf))
+    found: Executable = _where(select(*shelf.c), kind, filters, borders).order_by(_line(shelf))
     return found
 
 
 @shaped
-def first_where(kind: Kind[Any], newest: bool, *filters: tuple[str, bool]) -> Executable:
+def first_where(kind: Kind[Any], newest: bool, filters: Filters, borders: tuple[str, ...]) -> Executable:
     """
     The oldest of them, or the newest.
     """
     shelf = SHELVES[kind].table
     line = _line(shelf).desc() if newest else _line(shelf)
-    found: Executable = _where(select(*shelf.c), shelf, filters).order_by(line).limit(1)
+    found: Executable = _where(select(*shelf.c), kind, filters, borders).order_by(line).limit(1)
     return found
 
 
 @shaped
-def page_where(kind: Kind[Any], newest: bool, after: bool, *filters: tuple[str, bool]) -> Executable:
+def page_where(
+    kind: Kind[Any], newest: bool, after: bool, filters: Filters, borders: tuple[str, ...]
+) -> Executable:
     """
     A page of them.
     """
     shelf = SHELVES[kind].table
-    found = _where(select(*shelf.c), shelf, filters)
+    found = _where(select(*shelf.c), kind, filters, borders)
     if after:
         found = found.where(shelf.c.number < value("after", int) if newest else shelf.c.number > value("after", int))
     line = shelf.c.number.desc() if newest else shelf.c.number
@@ -198,12 +212,12 @@ def page_where(kind: Kind[Any], newest: bool, after: bool, *filters: tuple[str, 
 
 
 @shaped
-def count_where(kind: Kind[Any], *filters: tuple[str, bool]) -> Executable:
+def count_where(kind: Kind[Any], filters: Filters, borders: tuple[str, ...]) -> Executable:
     """
     How many there are.
     """
     shelf = SHELVES[kind].table
-    counted: Executable = _where(select(func.count()).select_from(shelf), shelf, filters)
+    counted: Executable = _where(select(func.count()).select_from(shelf), kind, filters, borders)
     return counted
 
 
@@ -255,8 +269,28 @@ def forget(kind: Kind[Any], name: str) -> Executable:
     return forgotten_in(kind, name, value("key"))
 
 
-def _where(found: Any, shelf: Table, filters: Iterable[tuple[str, bool]]) -> Any:
-    found = found.where(shelf.c.organization == value("organization"))
+def inside(rows: Table, entity: type, borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+    """
+    That a row of this table is within these borders: its board is, or one of those that it belongs to through others.
+    """
+    if not borders:
+        return []
+    if has_board(entity):
+        return within(rows.c.board, borders)
+    if entity in GATHERING:
+        boards = metadata.tables["boards"]
+        return [exists().where(boards.c[GATHERING[entity]] == rows.c.id, *within(boards.c.id, borders))]
+    home = HOMES.get(entity)
+    if home is None:
+        return []
+    known = KIND_OF.get(home.entity)
+    there = SHELVES[known].table if known else metadata.tables[BELONGING[home.entity]]
+    return [exists().where(there.c.id == rows.c[home.field], *inside(there, home.entity, borders))]
+
+
+def _where(found: Any, kind: Kind[Any], filters: Filters, borders: tuple[str, ...]) -> Any:
+    shelf = SHELVES[kind].table
+    found = found.where(shelf.c.organization == value("organization"), *inside(shelf, kind.entity, borders))
     for name, empty in filters:
         column = shelf.c[name]
         found = found.where(column.is_(None) if empty else column == value(name, column.type.python_type))
@@ -267,7 +301,7 @@ def _line(shelf: Table) -> Any:
     return shelf.c.number if "number" in shelf.c else shelf.c.id
 
 
-def shape_of(equal: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
+def shape_of(equal: Mapping[str, Any]) -> Filters:
     """
     Which columns are compared, in one order, and which of them with null.
     """

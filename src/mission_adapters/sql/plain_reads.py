@@ -10,10 +10,12 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_adapters.sql.grants import granted
+from mission_adapters.belonging import has_board, is_confined
+from mission_adapters.sql.grants import border_of
 from mission_adapters.sql.plain import SHELVES, count_where, first_where, page_where, rows_where, shape_of
 from mission_adapters.sql.session import Ask, Session, Steps
-from mission_core.accounts.model import board_of
+from mission_core.accounts.model import sees
+from mission_core.boards.model import BoardDenied
 from mission_core.values import UNSTORABLE, Listed
 
 if TYPE_CHECKING:
@@ -35,9 +37,18 @@ class SqlRowReads:
         One row, by id or number.
         """
         equal = {"id" if isinstance(key, UUID) else "number": key}
-        found = await self._rows(kind, self._wanted(principal, kind, equal))
-        row = found[0] if found else None
-        return granted(principal, row, getattr(row, "board", board_of(principal)), kind.missing)
+        borders = border_of(principal)
+
+        def steps() -> Steps[P]:
+            found = yield self._wanted(principal, kind, equal, {})
+            row = SHELVES[kind].entity_from(found[0]) if found else None
+            if row is None:
+                raise kind.missing
+            if borders and is_confined(kind.entity) and not (yield self._wanted(principal, kind, equal, borders)):
+                raise BoardDenied
+            return cast("P", row)
+
+        return await self.session.read(steps)
 
     async def every(self, principal: Principal, kind: Kind[P], **equal: Any) -> list[P]:
         """
@@ -45,7 +56,7 @@ class SqlRowReads:
         """
         if _beyond(principal, kind, equal):
             return []
-        return await self._rows(kind, self._wanted(principal, kind, _confined(principal, kind, equal)))
+        return await self._rows(kind, self._wanted(principal, kind, equal, border_of(principal)))
 
     async def first(
         self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
@@ -55,9 +66,9 @@ class SqlRowReads:
         """
         if _beyond(principal, kind, equal):
             return None
-        equal = _confined(principal, kind, equal)
-        given = SHELVES[kind].given(equal) | {"organization": kind.owner(principal.organization).bytes}
-        found = await self._rows(kind, first_where(kind, newest, *shape_of(equal))(self.session.dialect, **given))
+        borders = border_of(principal)
+        statement = first_where(kind, newest, shape_of(equal), tuple(borders))
+        found = await self._rows(kind, statement(self.session.dialect, **_given(principal, kind, equal, borders)))
         return found[0] if found else None
 
     async def page(
@@ -68,10 +79,8 @@ class SqlRowReads:
         """
         if _beyond(principal, kind, equal):
             return Listed([], 0)
-        shelf, dialect = SHELVES[kind], self.session.dialect
-        equal = _confined(principal, kind, equal)
-        owner = kind.owner(principal.organization)
-        shape, given = shape_of(equal), shelf.given(equal) | {"organization": owner.bytes}
+        shelf, dialect, borders = SHELVES[kind], self.session.dialect, border_of(principal)
+        shape, given = (shape_of(equal), tuple(borders)), _given(principal, kind, equal, borders)
         limits: dict[str, Any] = {"limit": page.limit, "offset": page.offset}
         if page.after is not None:
             limits["after"] = page.after
@@ -85,10 +94,11 @@ class SqlRowReads:
 
         return await self.session.read(steps)
 
-    def _wanted(self, principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> Ask:
-        given = SHELVES[kind].given(equal)
-        statement = rows_where(kind, *shape_of(equal))
-        return statement(self.session.dialect, organization=kind.owner(principal.organization).bytes, **given)
+    def _wanted(
+        self, principal: Principal, kind: Kind[Any], equal: Mapping[str, Any], borders: Mapping[str, Any]
+    ) -> Ask:
+        statement = rows_where(kind, shape_of(equal), tuple(borders))
+        return statement(self.session.dialect, **_given(principal, kind, equal, borders))
 
     async def _rows(self, kind: Kind[P], ask: Ask) -> list[P]:
         def steps() -> Steps[list[Any]]:
@@ -105,15 +115,11 @@ def _beyond(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> 
     """
     if any(isinstance(each, str) and UNSTORABLE.search(each) for each in equal.values()):
         return True
-    own = board_of(principal)
-    return own is not None and "board" in SHELVES[kind].spellings and equal.get("board", own) != own
+    return has_board(kind.entity) and "board" in equal and not sees(principal, equal["board"])
 
 
-def _confined(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    The values asked for; whoever is confined to a board sees that board's rows.
-    """
-    own = board_of(principal)
-    if own is None or "board" not in SHELVES[kind].spellings:
-        return dict(equal)
-    return {**equal, "board": own}
+def _given(
+    principal: Principal, kind: Kind[Any], equal: Mapping[str, Any], borders: Mapping[str, Any]
+) -> dict[str, Any]:
+    owner = kind.owner(principal.organization)
+    return {"organization": owner.bytes, **SHELVES[kind].given(equal), **borders}

@@ -26,10 +26,10 @@ from sqlalchemy import (
 
 from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.finding import FIELDS_OF_AGENTS, FIELDS_OF_TASKS, found_agents, found_tasks, pattern
+from mission_adapters.sql.grants import WITHIN, border_of
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, workloads
-from mission_core.accounts.model import board_of
 from mission_core.reports.pulse import RING, hour_of, minute_of
 from mission_core.reports.queries import (
     Counts,
@@ -59,7 +59,7 @@ _own: Final = value("organization")
 _zero: Final[ColumnElement[Any]] = literal_column("0")
 _nothing: Final = literal_column("''", TEXT)
 BORDERS: Final = {
-    "own_board": boards.c.id == value("own_board"),
+    **{name: border(boards.c.id) for name, border in WITHIN.items()},
     "board": boards.c.id == value("board"),
     "group": boards.c.group == value("group"),
 }
@@ -255,7 +255,7 @@ class SqlReportReads:
         """
         The tasks done since then, and their most common error messages.
         """
-        given, dialect = _confined(principal), self.session.dialect
+        given, dialect = border_of(principal), self.session.dialect
         asked = {**given, "organization": principal.organization.bytes, "since": micros(since)}
 
         def steps() -> Steps[FinishedTasks]:
@@ -271,7 +271,7 @@ class SqlReportReads:
         """
         How long the tasks took that were done from *since* up to but not at *until*.
         """
-        given = _confined(principal)
+        given = border_of(principal)
         shape = tuple(given)
         given |= {"since": micros(since), "split": micros(split), "until": micros(until)}
         found = await self._rows(_took(*shape), principal, given)
@@ -289,7 +289,7 @@ class SqlReportReads:
         """
         The tasks whose title, description or assignee holds the text.
         """
-        given = _confined(principal)
+        given = border_of(principal)
         if assignee is not None:
             given["name"] = name_key(assignee)
         statement = found_tasks(self.session.dialect, *given)
@@ -300,7 +300,7 @@ class SqlReportReads:
         """
         The agents whose name, role or last activity holds the text.
         """
-        given = _confined(principal)
+        given = border_of(principal)
         statement = found_agents(self.session.dialect, *given)
         found = await self._rows(statement, principal, {**given, "text": pattern(text), "most": limit})
         return Found([FoundAgent._make(row[: len(FIELDS_OF_AGENTS)]) for row in found], found[0][-1] if found else 0)
@@ -327,16 +327,11 @@ class SqlReportReads:
         return await self.session.read(steps)
 
 
-def _confined(principal: Principal) -> Given:
-    own = board_of(principal)
-    return {} if own is None else {"own_board": own.bytes}
-
-
 def _asked(principal: Principal, scope: Scope) -> Given:
     """
     What narrows the scope, by the names in `BORDERS`.
     """
-    given = _confined(principal)
+    given = border_of(principal)
     if scope.board is not None:
         given["board"] = scope.board.bytes
     if scope.group is not None:

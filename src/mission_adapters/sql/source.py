@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import case, func, select
+from sqlalchemy import Executable, case, func, select
 
-from mission_adapters.sql.grants import granted, sees
+from mission_adapters.sql.agent_reads import keys_of
+from mission_adapters.sql.grants import border_of, border_of_boards, granted, within
 from mission_adapters.sql.loads import a_board, a_key, a_run, a_task, an_agent, one, selected
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.session import Ask, Session, Steps
-from mission_adapters.sql.statements import Ids, Numbers, Statement, Texts, among, value
+from mission_adapters.sql.statements import Ids, Numbers, Statement, Texts, among, shaped, value
 from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, runs, tasks
 from mission_adapters.sql.tasks import link_from
-from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, board_of
+from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, boards_seen, boards_written, sees
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import GENERAL, Board, BoardNotFound, BoardStatus
 from mission_core.tasks.model import Task, TaskNotFound
@@ -44,12 +45,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _own: Final = value("organization")
 
-FIRST_ACTIVE: Final = Statement(
-    selected(Board)[0]
-    .where(boards.c.organization == _own, boards.c.status == BoardStatus.ACTIVE.value)
-    .order_by(case((boards.c.handle == GENERAL, 0), else_=1), boards.c.number)
-    .limit(1)
-)
 TAKEN: Final = Statement(
     select(
         func.max(case((boards.c.handle == value("handle", str), 1), else_=0)),
@@ -76,11 +71,6 @@ MAIN: Final = Statement(
 _on_board: Final = (agents.c.organization == _own, agents.c.board == value("board"))
 LEAD: Final = Statement(selected(Agent)[0].where(*_on_board, agents.c.lead == 1).order_by(agents.c.number).limit(1))
 WORKERS: Final = Statement(select(func.count()).select_from(agents).where(*_on_board, agents.c.lead == 0))
-KEYS: Final = Statement(
-    selected(ApiKey)[0]
-    .where(api_keys.c.organization == _own, api_keys.c.agent == value("agent"))
-    .order_by(api_keys.c.number.desc())
-)
 DEPENDENTS: Final = Statement(
     selected(Task)[0]
     .join(dependencies, dependencies.c.task == tasks.c.id)
@@ -104,6 +94,13 @@ LAST_RUN: Final = Statement(
     .limit(1)
 )
 LINK: Final = (tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version)
+
+
+@shaped
+def _first_active(*borders: str) -> Executable:
+    found = selected(Board)[0].where(boards.c.organization == _own, boards.c.status == BoardStatus.ACTIVE.value)
+    found = found.where(*within(boards.c.id, borders))
+    return found.order_by(case((boards.c.handle == GENERAL, 0), else_=1), boards.c.number).limit(1)
 
 
 def _upstream() -> Statement:
@@ -135,13 +132,9 @@ class SqlSource:
         return found if found and sees(principal, found.id) else None
 
     async def first_active_board(self, principal: Principal) -> Board | None:
-        own = board_of(principal)
-        if own is None:
-            ask = FIRST_ACTIVE(self.session.dialect, organization=principal.organization.bytes)
-        else:
-            ask = self._one(Board, principal, own)
-        found = await self._first(ask, a_board)
-        return found if found and found.status is BoardStatus.ACTIVE else None
+        given = border_of_boards(boards_written(principal))
+        ask = _first_active(*given)(self.session.dialect, organization=principal.organization.bytes, **given)
+        return await self._first(ask, a_board)
 
     async def boards_of(self, principal: Principal, group: GroupId) -> list[Board]:
         ask = IN_GROUP(self.session.dialect, organization=principal.organization.bytes, group=group.bytes)
@@ -183,10 +176,17 @@ class SqlSource:
 
     async def key(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
         found = await self._first(self._one(ApiKey, principal, key), a_key)
-        return granted(principal, found, board_of(principal), ApiKeyNotFound)
+        if found is None:
+            raise ApiKeyNotFound
+        if boards_seen(principal) is not None:
+            await self.agent(principal, found.agent)
+        return found
 
     async def keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
-        ask = KEYS(self.session.dialect, organization=principal.organization.bytes, agent=agent.bytes)
+        given = border_of(principal)
+        ask = keys_of(tuple(api_keys.c), *given)(
+            self.session.dialect, organization=principal.organization.bytes, agent=agent.bytes, **given
+        )
         return [a_key(row) for row in await self._rows(ask)]
 
     async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Table, cast, func, select
+from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, cast, func, select, true
 
 from mission_adapters.sql.columns import INTEGER
-from mission_adapters.sql.grants import sees
+from mission_adapters.sql.grants import WITHIN, border_of, within
 from mission_adapters.sql.in_hand import read_in_hand
 from mission_adapters.sql.mapping import id_from
 from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.statements import Ids, Statement, Texts, among, shaped, value
+from mission_adapters.sql.statements import Ids, Texts, among, shaped, value
 from mission_adapters.sql.tables import agents, boards, marks, tallies, tasks, under_way, workloads
-from mission_adapters.sql.task_rows import BOARD, ROWS, shown
-from mission_core.accounts.model import board_of
+from mission_adapters.sql.task_rows import BOARD, ROWS, ROWS_OF_A_BOARD, shown
+from mission_core.accounts.model import sees
 from mission_core.boards.model import BoardDenied
 from mission_core.boards.tags import TAGS
 from mission_core.ids import BoardId
@@ -39,22 +39,19 @@ if TYPE_CHECKING:
 Given = dict[str, Any]
 tags: Final = SHELVES[TAGS].table
 _own: Final = value("organization")
-COUNT_BY_TAG: Final = Statement(
-    select(marks.c.mark, func.count())
-    .select_from(marks.join(tags, tags.c.id == marks.c.mark))
-    .where(tags.c.organization == _own, among(marks.c.mark, "tags", Ids()))
-    .group_by(marks.c.mark)
-)
 DEEP: Final = 1000
 """From which offset on a page is far down."""
+BY_NAME: Final = frozenset({"name", "agent"})
+"""The filters that tell more than a board does."""
 Filter = Callable[[Table], ColumnElement[bool]]
 COMMON: Final[dict[str, Filter]] = {
     "status": lambda table: table.c.status == value("status", str),
     "statuses": lambda table: among(table.c.status, "statuses", Texts()),
-    "own_board": lambda table: table.c.board == value("own_board"),
     "board": lambda table: table.c.board == value("board"),
     "board_number": lambda table: table.c.board == _board_numbered(),
     "priority": lambda table: table.c.priority == value("priority", str),
+    "own_board": lambda table: WITHIN["own_board"](table.c.board),
+    "own_boards": lambda table: WITHIN["own_boards"](table.c.board),
 }
 """How filters read, by the names of their values, on tasks and on what counts them."""
 OF_TASKS: Final[dict[str, Filter]] = COMMON | {
@@ -92,20 +89,61 @@ def _one(*filters: str) -> Executable:
 
 
 @shaped
-def _page(*filters: str) -> Executable:
-    found = ROWS.where(*_fits(filters)).order_by(tasks.c.number.desc())
+def page_of_tasks(dialect: str, *filters: str) -> Executable:
+    """
+    A page of the tasks that fit, newest first.
+    """
+    if _goes_by_board(filters):
+        return _beside(_newest_of_each(dialect, *filters))
+    on_board = BY_NAME.isdisjoint(filters) and not {"own_board", "board"}.isdisjoint(filters)
+    rows = ROWS_OF_A_BOARD if on_board else ROWS
+    found = rows.where(*_fits(filters)).order_by(tasks.c.number.desc())
     return found.limit(value("limit", int)).offset(value("offset", int))
 
 
 @shaped
-def _deep_page(*filters: str) -> Executable:
+def _deep_page(dialect: str, *filters: str) -> Executable:
     """
     A page far down: what is skipped is skipped in an index.
     """
+    if _goes_by_board(filters):
+        return _beside(_newest_of_each(dialect, *filters))
     skipping = select(tasks.c.number).where(tasks.c.organization == _own, *_fits(filters))
     skipping = skipping.order_by(tasks.c.number.desc()).limit(value("limit", int)).offset(value("offset", int))
-    page = skipping.subquery("page")
+    return _beside(skipping)
+
+
+def _beside(numbers: Select[Any]) -> Executable:
+    page = numbers.subquery("page")
     return ROWS.join(page, page.c.number == tasks.c.number).order_by(tasks.c.number.desc())
+
+
+def _goes_by_board(filters: Iterable[str]) -> bool:
+    """
+    Whether tasks of several boards are found board by board, and not by something that says more.
+    """
+    return "own_boards" in filters and (BY_NAME | {"board", "board_number"}).isdisjoint(filters)
+
+
+def _newest_of_each(dialect: str, *filters: str) -> Select[Any]:
+    """
+    The numbers of a page of several boards: the first of each board, by its own index, make up the first of all. By the
+    index of all tasks it would be a long way to those of boards where little happens.
+    """
+    fits = _fits(name for name in filters if name != "own_boards")
+    first = select(tasks.c.number).where(tasks.c.board == boards.c.id, *fits).order_by(tasks.c.number.desc())
+    first = first.limit(value("reach", int)).correlate(boards)
+    of_each: FromClause
+    if dialect == "postgresql":
+        of_each = first.lateral("of_each")
+        number = of_each.c.number
+    else:  # which has no LATERAL, but gives a function what stands before it
+        together = select(func.json_group_array(first.subquery("first").c.number)).scalar_subquery()
+        of_each = func.json_each(together).table_valued("value", name="of_each")
+        number = of_each.c.value
+    found = select(number.label("number")).select_from(boards.join(of_each, true()))
+    found = found.where(boards.c.organization == _own, WITHIN["own_boards"](boards.c.id)).order_by(number.desc())
+    return found.limit(value("limit", int)).offset(value("offset", int))
 
 
 @shaped
@@ -122,6 +160,16 @@ def _total(*filters: str) -> Executable:
 def _under_way(*filters: str) -> Executable:
     found = ROWS.where(under_way, *_fits(filters))
     return found.order_by(tasks.c.rank, tasks.c.number).limit(value("limit", int))
+
+
+@shaped
+def _count_by_tag(*borders: str) -> Executable:
+    carrying = marks.join(tags, tags.c.id == marks.c.mark)
+    if borders:
+        carrying = carrying.join(tasks, tasks.c.id == marks.c.task)
+    found = select(marks.c.mark, func.count()).select_from(carrying)
+    found = found.where(tags.c.organization == _own, among(marks.c.mark, "tags", Ids()))
+    return found.where(*within(tasks.c.board, borders)).group_by(marks.c.mark)
 
 
 @shaped
@@ -169,12 +217,13 @@ class SqlTaskReads:
         shape = tuple(given)
         given["organization"] = principal.organization.bytes
         dialect, paged = self.session.dialect, shape
-        limits: Given = {"limit": page.limit, "offset": page.offset}
+        family = page_of_tasks if page.offset < DEEP else _deep_page
+        limits: Given = {"limit": page.limit, "offset": page.offset, "reach": page.limit + page.offset}
         if page.after is not None:
             paged, limits["after"] = (*shape, "after"), page.after
 
         def steps() -> Steps[Listed]:
-            found = yield (_page if page.offset < DEEP else _deep_page)(*paged)(dialect, **given, **limits)
+            found = yield family(dialect, *paged)(dialect, **given, **limits)
             rows = yield from shown(dialect, principal.organization, found)
             if page.after is None and 0 < len(rows) < page.limit:
                 return Listed(rows, page.offset + len(rows))  # the last page tells the total itself
@@ -208,7 +257,7 @@ class SqlTaskReads:
         """
         What is assigned to that name or under way, by priority, oldest first.
         """
-        given: Given = {"name": name_key(assignee), **_confined(principal)}
+        given: Given = {"name": name_key(assignee), **border_of(principal)}
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[TaskRow]]:
@@ -223,10 +272,10 @@ class SqlTaskReads:
         How many tasks have each of these tags.
         """
         dialect, own = self.session.dialect, principal.organization.bytes
-        ids = sorted(each.bytes for each in tags)
+        ids, given = sorted(each.bytes for each in tags), border_of(principal)
 
         def steps() -> Steps[dict[TagId, int]]:
-            found = yield COUNT_BY_TAG(dialect, organization=own, tags=ids)
+            found = yield _count_by_tag(*given)(dialect, organization=own, tags=ids, **given)
             return {id_from(tag): count for tag, count in found}
 
         return await self.session.read(steps)
@@ -235,7 +284,7 @@ class SqlTaskReads:
         """
         How many tasks each of these names has in each status.
         """
-        given, dialect = _confined(principal), self.session.dialect
+        given, dialect = border_of(principal), self.session.dialect
         names = list({name_key(each) for each in assignees})
 
         def steps() -> Steps[dict[tuple[str, str], int]]:
@@ -245,16 +294,11 @@ class SqlTaskReads:
         return await self.session.read(steps)
 
 
-def _confined(principal: Principal) -> Given:
-    own = board_of(principal)
-    return {} if own is None else {"own_board": own.bytes}
-
-
 def _asked(principal: Principal, wanted: TaskFilter) -> Given:
     """
     The filters that were given, by the names in `OF_TASKS`.
     """
-    given = _confined(principal)
+    given = border_of(principal)
     if wanted.statuses is not None and len(wanted.statuses) == 1:
         given["status"] = wanted.statuses[0].value
     elif wanted.statuses is not None:

@@ -44,11 +44,13 @@ ID, BOARD, DEPENDS_ON, TAG_IDS = (FIELDS.index(name) for name in ("id", "board",
 ANY_FIELD: Final = len(FIELDS)
 """Whether the organization has custom fields stands behind them."""
 _any_field: Final = exists().where(custom_fields.c.organization == _own).label("any_field")
-ROWS: Final[Select[Any]] = (
-    select(*(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS), _any_field)
-    .select_from(tasks.join(boards, boards.c.id == tasks.c.board))
-    .where(tasks.c.organization == _own)
-)
+_rows: Final = select(
+    *(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS), _any_field
+).select_from(tasks.join(boards, boards.c.id == tasks.c.board))
+ROWS: Final[Select[Any]] = _rows.where(tasks.c.organization == _own)
+ROWS_OF_A_BOARD: Final[Select[Any]] = _rows.where(boards.c.organization == _own)
+"""The same where one board is named: a planner without statistics could take the organization's index of a status for
+as good as the board's."""
 DEPENDENCIES: Final = Statement(
     select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
     .join(tasks, tasks.c.id == dependencies.c.depends_on)

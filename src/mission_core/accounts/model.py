@@ -151,6 +151,13 @@ def boards_seen(principal: Principal) -> frozenset[BoardId] | None:
     return None if own is None else frozenset((own,))
 
 
+def boards_written(principal: Principal) -> frozenset[BoardId] | None:
+    """
+    The boards whose rows the principal may change; None if its grants keep it from none of its organization.
+    """
+    return principal.writes if isinstance(principal, MemberPrincipal) else boards_seen(principal)
+
+
 def sees(principal: Principal, board: BoardId | None) -> bool:
     """
     Whether the principal may see what belongs to this board, or, with None, to no board.
@@ -163,7 +170,7 @@ def writes_on(principal: Principal, board: BoardId | None) -> bool:
     """
     Whether the principal may change what belongs to this board, or, with None, to no board.
     """
-    granted = principal.writes if isinstance(principal, MemberPrincipal) else boards_seen(principal)
+    granted = boards_written(principal)
     return granted is None or board in granted
 
 

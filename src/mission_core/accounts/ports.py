@@ -35,7 +35,7 @@ class ApiKeys(Protocol):
 
     async def list_of(self, agent: AgentId) -> list[ApiKey]:
         """
-        The agent's keys, newest first.
+        The agent's keys, newest first; none of one that the principal may not see.
         """
 
     def used(self, key: ApiKeyId, *, at: datetime) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require, writes_on
 from mission_core.agents.model import Agent
 from mission_core.boards.groups import GROUPS, BoardGroup
-from mission_core.boards.model import BoardDenied
+from mission_core.boards.model import BoardDenied, require_grant
 from mission_core.ids import GroupId
 from mission_core.values import canonical, checked_text
 
@@ -52,7 +52,7 @@ async def set_beats(ports: Ports, principal: Principal, cmd: SetBeats) -> BeatsS
     Raises:
         GroupNotFound: If this organization has none.
         RoleTooLow: If the principal is neither an admin nor an agent.
-        BoardDenied: If it is an agent that leads no board of the group.
+        BoardDenied: If it is an agent that leads no board of the group, or may write on none of them.
         InvalidField: If *every* cannot be kept.
     """
     if not isinstance(principal, AgentPrincipal):
@@ -66,7 +66,7 @@ async def set_beats(ports: Ports, principal: Principal, cmd: SetBeats) -> BeatsS
             config = canonical({**DEFAULT_BEATS, **known, "every": every, "target": "last"})
             after, updated = agent.edit({"heartbeat_config": config}, at=now)
             if updated.changed:
-                agent = unit.agents.save(after)
+                agent = unit.everywhere.agents.save(after)  # a lead's group reaches beyond its board
                 unit.record(updated)
             agents.append(agent)
         unit.result(found.group.id)
@@ -80,11 +80,15 @@ async def beating(unit: UnitOfWork, principal: Principal, cmd: SetBeats) -> Beat
 
     Raises:
         GroupNotFound: If this organization has none.
-        BoardDenied: If the principal is an agent that leads no board of the group.
+        BoardDenied: If the principal is an agent that leads no board of the group, or may write on none of them.
     """
-    group = await unit.rows(GROUPS).get(cmd.group)
+    group = await unit.everywhere.rows(GROUPS).get(cmd.group)
     boards = tuple(board.id for board in await unit.boards.of_group(group.id))
-    if isinstance(principal, AgentPrincipal) and not (principal.lead and principal.board in boards):
-        raise BoardDenied
+    if isinstance(principal, AgentPrincipal):
+        if not (principal.lead and principal.board in boards):
+            raise BoardDenied
+    else:
+        require_grant(principal, *boards)
+        boards = tuple(each for each in boards if writes_on(principal, each))
     agents = await unit.agents.of_boards(boards)
     return BeatsSet(group, tuple(agent for agent in agents if cmd.leads or not agent.lead))

@@ -143,7 +143,7 @@ async def disconnect_tool(ports: Ports, principal: Principal, cmd: DisconnectToo
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        connection = await unit.rows(CONNECTIONS).get(cmd.connection)
+        connection = await unit.everywhere.rows(CONNECTIONS).get(cmd.connection)
         own_agent_only(principal, connection.agent)
         if connection.live_for is None:
             return connection

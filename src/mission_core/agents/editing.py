@@ -64,7 +64,7 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         AgentNotFound: If there is no such agent for this principal.
         AgentNameTaken: If another agent has the new name.
         BoardNotFound: If it moves to a board that there is not for this principal.
-        BoardDenied: If a principal that is confined to one board would move it elsewhere.
+        BoardDenied: If the principal may not have agents on the board it would move to, or on none.
         NotYourAgent: If with *own* an agent's key below admin reaches for another agent.
         RoleTooLow: If an agent makes a lead, or gives a new name.
         SessionKeyTaken: If another agent has the session key.
@@ -141,9 +141,10 @@ async def _carry_assignments(unit: UnitOfWork, before: Agent, after: Agent) -> N
     """
     if after.name == before.name:
         return
-    known = {each.board for each in await unit.rows(STAFF).every(name_key=after.name_key)}
-    for each in await unit.rows(STAFF).every(name_key=before.name_key):
+    staff = unit.everywhere.rows(STAFF)
+    known = {each.board for each in await staff.every(name_key=after.name_key)}
+    for each in await staff.every(name_key=before.name_key):
         if before.name_key != after.name_key and each.board in known:
-            unit.rows(STAFF).remove(each)
+            staff.remove(each)
         else:
-            unit.rows(STAFF).save(evolve(each, agent_name=after.name, name_key=after.name_key))
+            staff.save(evolve(each, agent_name=after.name, name_key=after.name_key))

@@ -371,6 +371,7 @@ async def _lead_for(ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping
 
 
 async def _of_board(unit: UnitOfWork, board: BoardId) -> Onboarding:
+    await unit.boards.get(board)
     return _latest(await unit.rows(ONBOARDINGS).every(board=board))
 
 

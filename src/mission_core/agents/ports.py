@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 class Agents(Protocol):
     """
-    Keeps the agents of the unit's organization, as far as its principal may see them: one confined to a board sees
-    that board's. Names are unique whatever their case; `commit` refuses a second one with `AgentNameTaken`, and a
+    Keeps the agents of the unit's organization, as far as its principal may see them: with grants on some boards,
+    those of these. Names are unique whatever their case; `commit` refuses a second one with `AgentNameTaken`, and a
     second session key with `SessionKeyTaken`.
     """
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attrs import frozen
 
+from mission_core.accounts.model import AgentPrincipal, boards_seen
 from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.values import JsonText
 
@@ -116,9 +117,17 @@ class AgentFilter:
     at: datetime
 
 
+def boards_named(principal: Principal) -> frozenset[BoardId] | None:
+    """
+    The boards whose agents the principal may know by name; None for all. Agents call each other across boards, for
+    names belong to the organization; a person calls whom they may see.
+    """
+    return None if isinstance(principal, AgentPrincipal) else boards_seen(principal)
+
+
 class AgentReads(Protocol):
     """
-    Reads agents as far as a principal may see them: its organization's, and the one board's it is confined to.
+    Reads agents as far as a principal may see them: its organization's, those of the boards that are granted to it.
     """
 
     async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
@@ -137,13 +146,13 @@ class AgentReads(Protocol):
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
         """
-        All agents of the organization, or of one board, by number. Not scoped by grants, since names belong to the
-        organization.
+        What agents are called, all or those of one board, by number: for whom the principal may know by name
+        (`boards_named`).
         """
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
         """
-        The agent's keys, newest first.
+        The agent's keys, newest first; none of one that the principal may not see.
         """
 
     async def connections(self, principal: Principal, page: Page) -> Listed:

@@ -35,7 +35,7 @@ from mission_core.agents.model import (
     Presence,
     TooManyAgents,
 )
-from mission_core.boards.model import BoardDenied
+from mission_core.boards.model import require_grant
 from mission_core.errors import InvalidField, StaleWrite
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId, ConnectionId
 from mission_core.values import EMPTY_OBJECT, JsonText
@@ -159,7 +159,7 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
     Raises:
         AgentNameTaken: If the organization has an agent of this name.
         BoardNotFound: If there is no such board for this principal.
-        BoardDenied: If a principal that is confined to one board would make it elsewhere.
+        BoardDenied: If the principal may not have agents on that board, or on none.
         RoleTooLow: If an agent makes a lead.
         TooManyAgents: If a lead adds one above its board's limit.
     """
@@ -186,11 +186,9 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
 
 def may_stand_on(principal: Principal, board: BoardId | None) -> None:
     """
-    Who is confined to one board makes and moves agents nowhere else, nor out of all boards.
+    Who may write on some boards only makes and moves agents nowhere else, nor out of all boards.
     """
-    own = board_of(principal)
-    if own is not None and board != own:
-        raise BoardDenied
+    require_grant(principal, board)
 
 
 async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:
@@ -201,7 +199,7 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
         NotYourAgent: If an agent's key below admin speaks for another agent.
         AgentNameTaken: If the agent of that name stands on another board than the one given.
         BoardNotFound: If there is no such board for this principal.
-        BoardDenied: If a principal that is confined to one board names another.
+        BoardDenied: If the principal may not have agents on that board, or on none.
         StaleWrite: If somebody else registered the name in the meantime; repeated, it is a sign of life.
     """
     now = ports.clock.now()
@@ -217,10 +215,8 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
                 unit.record(changed)
             await unit.commit()
             return WithToken(agent, None, new=False)
-        own = board_of(principal)
-        if own is not None and cmd.board not in (None, own):
-            raise BoardDenied
-        given = asdict(cmd, recurse=False) | {"board": own or cmd.board}
+        given = asdict(cmd, recurse=False) | {"board": cmd.board or board_of(principal)}
+        may_stand_on(principal, given["board"])
         if given["board"] is not None:
             unit.rely_on(await unit.boards.get(given["board"]))
         made = await add_agent(ports, unit, principal, given, at=now, registered=True)
@@ -323,7 +319,7 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
 
 async def _beat(unit: UnitOfWork, agent: Agent, id: ConnectionId, *, at: datetime) -> None:
     with suppress(ConnectionNotFound):
-        connection = await unit.rows(CONNECTIONS).get(id)
+        connection = await unit.everywhere.rows(CONNECTIONS).get(id)
         if connection.live_for == agent.id:
             unit.rows(CONNECTIONS).save(connection.beaten(at=at))
 

@@ -35,7 +35,8 @@ class GroupNotFound(NotFound):
 @frozen(kw_only=True)
 class BoardGroup:
     """
-    A group of boards. Its version also rises when a board joins it.
+    A group of boards. Its version also rises when a board joins it. It is for whoever may see one of its boards, and
+    for whoever may write on one of them to change.
     """
 
     id: GroupId
@@ -204,7 +205,7 @@ async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> 
         group = await _expected(unit, cmd)
         for board in await unit.boards.of_group(group.id):
             alone, updated = board.edit({"group": None}, at=now)
-            unit.boards.save(alone)
+            unit.everywhere.boards.save(alone)
             unit.record(updated)
         unit.rows(GROUPS).remove(group)
         unit.record(GroupDeleted(group=group.id, number=group.number, name=group.name, at=now))
@@ -221,11 +222,12 @@ async def join_group(unit: UnitOfWork, group: GroupId | Absent | None) -> None:
         GroupNotFound: If this organization has none.
     """
     if group is not None and not isinstance(group, Absent):
-        unit.rely_on(await unit.rows(GROUPS).get(group), bump=True)
+        unit.rely_on(await unit.everywhere.rows(GROUPS).get(group), bump=True)
 
 
 async def _expected(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGroup:
     group = await unit.rows(GROUPS).get(cmd.group)
+    await unit.boards.of_group(group.id)  # by which it is seen whether the principal may write on one
     if cmd.expects is not None and cmd.expects != group.version:
         raise VersionMismatch(cmd.expects, group.version)
     return group

@@ -14,6 +14,7 @@ from uuid import UUID
 from attrs import evolve, field, frozen
 from attrs.validators import optional
 
+from mission_core.accounts.model import Principal, boards_written, sees, writes_on
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
@@ -61,6 +62,25 @@ class BoardDenied(Denied):
 
     def __str__(self) -> str:
         return "Board access denied"
+
+
+class BoardReadOnly(BoardDenied):
+    """
+    The principal may see the board, and change nothing on it.
+    """
+
+
+def require_grant(principal: Principal, *boards: BoardId | None) -> None:
+    """
+    The rule for every change of what belongs to a board, or, with None, to no board. Of what belongs to several, as a
+    group does, a grant on one of them is enough.
+
+    Raises:
+        BoardReadOnly: If the principal may only see the board.
+        BoardDenied: If it may not even see it.
+    """
+    if boards_written(principal) is not None and not any(writes_on(principal, each) for each in boards):
+        raise BoardReadOnly if any(sees(principal, each) for each in boards) else BoardDenied
 
 
 class HandleTaken(Conflict):

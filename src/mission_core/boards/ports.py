@@ -36,7 +36,8 @@ class Boards(Protocol):
 
     async def first_active(self) -> Board | None:
         """
-        The active board where work without a board goes: the general one, else the lowest number.
+        The active board where the principal's work without a board goes, of those it may write on: the general one,
+        else the lowest number.
         """
 
     async def taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict, evolve, field, frozen
 
-from mission_core.accounts.model import Principal, Role, board_of, require, require_no_agent
+from mission_core.accounts.model import Principal, Role, require, require_no_agent
 from mission_core.boards.groups import join_group
 from mission_core.boards.model import (
     Board,
     BoardCreated,
-    BoardDenied,
     BoardStatus,
     GateSet,
     HandleTaken,
     PrefixTaken,
     handle_from,
     prefix_from,
+    require_grant,
 )
 from mission_core.boards.staff import AlreadyAssigned, staff_board
 from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
@@ -99,14 +99,13 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
     Make a board.
 
     Raises:
-        BoardDenied: If the principal is confined to one board.
+        BoardDenied: If the principal may write on some boards only.
         HandleTaken: If the given handle or prefix belongs to another board.
         GroupNotFound: If it joins a group that there is not.
         InvalidField: If no handle or prefix can be made of what was given.
     """
     require(principal, Role.OPERATOR)
-    if board_of(principal) is not None:
-        raise BoardDenied
+    require_grant(principal, None)
     now = ports.clock.now()
     (number,) = await ports.numbers.draw((principal.organization, "board"))
     async with ports.unit(principal) as unit:

@@ -125,6 +125,7 @@ async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupE
     async with ports.unit(principal) as unit:
         group = await unit.rows(GROUPS).get(await _group_meant(unit, cmd.group))
         unit.rely_on(group)
+        await unit.boards.of_group(group.id)  # by which it is seen whether the principal may write on one
         (number,) = await ports.numbers.draw((principal.organization, "group_memory"))
         entry = unit.rows(GROUP_MEMORY).add(
             GroupEntry(

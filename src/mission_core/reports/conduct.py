@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from attrs import frozen
 
+from mission_core.accounts.model import AgentPrincipal, boards_seen
 from mission_core.agents.memories import MemoryCleared, MemoryWritten
 from mission_core.agents.model import AgentCreated, AgentStatusChanged
 from mission_core.reports.queries import Standing
@@ -24,7 +25,7 @@ from mission_core.values import JsonText
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.ids import AgentId
+    from mission_core.ids import AgentId, BoardId
 
 IN_ITS_NAME: Final = (AgentStatusChanged.kind, MemoryCleared.kind, MemoryWritten.kind)
 """Facts about an agent that are its own, whoever noted them."""
@@ -96,9 +97,18 @@ class Work(NamedTuple):
     latest: list[DoneTask]
 
 
+def deeds_seen(principal: Principal, agent: AgentId) -> frozenset[BoardId] | None:
+    """
+    The boards of which an agent's deeds tell the principal, by what each is about: a task or an agent of theirs, or one
+    of them itself; None for all there are. An agent's own deeds are its own to see, wherever they were done.
+    """
+    own = isinstance(principal, AgentPrincipal) and principal.agent == agent
+    return None if own else boards_seen(principal)
+
+
 class ConductReads(Protocol):
     """
-    Reads what agents did. Whoever may see the agent may see that.
+    Reads what agents did, as far as a principal may see it (`deeds_seen`).
     """
 
     async def deeds(

@@ -198,7 +198,7 @@ class Found(NamedTuple):
 
 class ReportReads(Protocol):
     """
-    Reads for reports, as far as a principal may see: its organization's, and the one board's it is confined to.
+    Reads for reports, as far as a principal may see: its organization's, those of the boards that are granted to it.
     """
 
     async def counts(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.model import Principal, Role, require, require_no_agent
+from mission_core.accounts.model import Principal, Role, boards_seen, require, require_no_agent
 from mission_core.boards.defining import unbind_fields
-from mission_core.boards.model import GENERAL, Board, BoardDeleted, BoardNotFound, GeneralNotDeleted
+from mission_core.boards.model import GENERAL, Board, BoardDeleted, BoardDenied, BoardNotFound, GeneralNotDeleted
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber
@@ -41,6 +41,7 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
+        BoardDenied: If it may not write on it, or not on the general one to which it would hand it over.
         GeneralNotDeleted: If it is the general one.
         RoleTooLow: If the principal may not write, or is an agent.
         VersionMismatch: If the caller expected another version.
@@ -58,7 +59,7 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
         if cmd.hand_over:
             heir = await unit.boards.find_handle(GENERAL)
             if heir is None:
-                raise BoardNotFound
+                raise BoardDenied if boards_seen(principal) is not None else BoardNotFound
         await unbind_fields(unit, board.id)
         unit.boards.dissolve(board, BoardEnd(board, heir, at=now), heir=heir, at=now)
         await unit.commit()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from mission_core.accounts.model import Principal, Role, require
+from mission_core.boards.model import require_grant
 from mission_core.ids import TaskId, TaskNumber
 from mission_core.tasks.comments import COMMENTS, LONGEST_COMMENT, Comment
 from mission_core.tasks.facts import TaskBroadcast
@@ -72,11 +73,13 @@ async def broadcast_task(ports: Ports, principal: Principal, cmd: BroadcastTask)
     Raises:
         TaskNotFound: If there is no such task for this principal.
         NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
+        BoardReadOnly: If the principal may not write on its board.
     """
     require(principal, Role.OPERATOR)
     message = checked_text("message", cmd.message, least=1, most=LONGEST_COMMENT)
     async with ports.unit(principal) as unit:
         task = await task_for(unit, principal, cmd.task, own=cmd.own)
+        require_grant(principal, task.board)
         skipped = await _meant(ports, unit, principal, task, cmd.to)
         if skipped:
             unit.rely_on(task)

@@ -147,14 +147,15 @@ async def _dependents_told(
     facts: list[Fact] = []
     if after.status is Status.DONE:
         return tasks, facts
+    everywhere = unit.everywhere
     for each in await unit.tasks.dependents(after.id):
         if each.finished or at_rest(each):
             unit.rely_on(each)  # that nobody takes it up meanwhile
             facts += [] if each.status is Status.DONE else [toggled(each, after, at=at)]
             continue
         rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)
-        rested, revoked = await without_lease(unit, each, rested, at=at)
-        tasks.append(unit.tasks.save(rested))
+        rested, revoked = await without_lease(everywhere, each, rested, at=at)
+        tasks.append(everywhere.tasks.save(rested))
         facts += [*revoked, evolve(moved, reopened=after.title)]
         facts += [_assigned(each, None, at=at)] if each.assignee else []
     return tasks, facts

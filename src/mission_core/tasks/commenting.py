@@ -112,7 +112,7 @@ async def _may_speak(unit: UnitOfWork, principal: Principal, task: Task) -> None
 
 
 async def _parent_on(unit: UnitOfWork, task: Task, key: CommentId | CommentNumber) -> CommentId:
-    parent = await unit.rows(COMMENTS).get(key)
+    parent = await unit.everywhere.rows(COMMENTS).get(key)
     if parent.task != task.id:
         raise CommentNotFound
     return parent.id

@@ -101,8 +101,7 @@ class Overviews(Protocol):
     ) -> Mapping[BoardId, Foremost]:
         """
         The first *limit* tasks of each of the organization's boards that stand in a status of *order*: in that order,
-        then by priority, then the one changed last first. Not scoped by grants: whoever asks knows which boards may
-        be told of.
+        then by priority, then the one changed last first. A board that is not granted to the principal is left out.
         """
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_core.accounts.model import Principal, Role, board_of, require
+from mission_core.accounts.model import Principal, Role, board_of, require, writes_on
 from mission_core.errors import InvalidField, NotFound
 from mission_core.ids import RunId, TaskId
 from mission_core.tasks.pairs import PAIR_TERMS, Worker, renewing, worker_of
@@ -155,7 +155,9 @@ async def renew_pair(ports: Ports, principal: Principal, cmd: RenewPair) -> int:
 async def _renew(
     ports: Ports, principal: Principal, worker: Worker, in_hand: Sequence[InHand], *, at: datetime
 ) -> int:
-    runs = [each.run for each in in_hand if each.run is not None and each.run.lives(at=at)]
+    # What was taken on a board that the principal may not write on any more is left to run out.
+    mine = (each.run for each in in_hand if each.run is not None and writes_on(principal, each.run.board))
+    runs = [run for run in mine if run.lives(at=at)]
     renewed = 0
     for run in runs:
         if not worker.holds(run) or run.renew(at=at) is None:

@@ -214,12 +214,14 @@ class Tasks(Protocol):
         """
         In the flush, first of all: offer idle, unblocked, rested work that fits *wanted* to *decide*, one by one in
         the queue's order (priority, due date with none last, age), on fresh rows that nobody else is deciding about,
-        until it makes a change. `commit` returns that change, or None.
+        until it makes a change. `commit` returns that change, or None. Only work on boards that the principal may
+        write on is offered.
 
         *agrees* is asked first, about all that this name has in hand on the boards that the principal may see. Of
         several who ask so for one name each sees what those before it were handed.
 
         Raises (from `commit`):
+            BoardDenied: If the principal may not write on the board that is wanted.
             StaleWrite: If it does not agree.
         """
 
@@ -229,7 +231,7 @@ class Tasks(Protocol):
 
         Raises (from `commit`):
             TaskNotFound: If this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            BoardDenied: If the principal may not write on its board.
         """
 
     def expire_due(self, decide: Decide, *, at: datetime, limit: int = 16) -> None:
@@ -287,5 +289,5 @@ class Runs(Protocol):
 
         Raises (from `commit`):
             RunNotFound: If this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            BoardDenied: If the principal may not write on its board.
         """

@@ -149,7 +149,8 @@ class Reading(NamedTuple):
 
 class TaskReads(Protocol):
     """
-    Reads tasks as far as a principal may see them: its organization's, and the one board's it is confined to.
+    Reads tasks as far as a principal may see them: its organization's, those of the boards that are granted to it.
+    What such a task waits for is told by id and number wherever that is, for it is the task that waits.
     """
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
@@ -194,7 +195,7 @@ class TaskReads(Protocol):
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """
-        How many tasks have each of these tags; none is told of a tag that no task has.
+        How many of the tasks that the principal may see have each of these tags; none is told of a tag that none has.
         """
 
     async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, evolve, frozen
 
-from mission_core.accounts.model import Principal, Role, require
-from mission_core.boards.model import Board, BoardNotFound, BoardStatus
+from mission_core.accounts.model import Principal, Role, require, writes_on
+from mission_core.boards.model import Board, BoardDenied, BoardNotFound, BoardStatus, require_grant
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
 from mission_core.tasks.actors import check_asked, part_of, place_asked
 from mission_core.tasks.changing import carried_out, updated
@@ -161,6 +161,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
 
     Raises:
         BoardNotFound: If there is no such active board for this principal.
+        BoardDenied: If the principal may not write on it, or on any.
         RecordingDenied: If it is made as done by anybody but an admin.
         DependencyNotFound: If its board lacks a named dependency.
         TagsMissing: If the organization lacks a named tag.
@@ -175,7 +176,8 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         raise RecordingDenied
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        board = await _board_for(unit, cmd)
+        board = await _board_for(unit, principal, cmd)
+        require_grant(principal, board.id)  # before it gives out a ticket
         assignee = await assignee_for(unit, part_of(principal), cmd.assignee, board=board.id)
         callees = await called_in(ports, principal, cmd.description, cmd.calling, on=board.id)
         unit.rely_on(board)  # that it is not removed meanwhile
@@ -229,7 +231,7 @@ def _new_task(
     )
 
 
-async def _board_for(unit: UnitOfWork, cmd: CreateTask) -> Board:
+async def _board_for(unit: UnitOfWork, principal: Principal, cmd: CreateTask) -> Board:
     if cmd.board is not None:
         try:
             board = await unit.boards.get(cmd.board)
@@ -241,7 +243,7 @@ async def _board_for(unit: UnitOfWork, cmd: CreateTask) -> Board:
                 return board
     general = await unit.boards.first_active()
     if general is None:
-        raise BoardNotFound
+        raise BoardNotFound if writes_on(principal, None) else BoardDenied
     return general
 
 
@@ -264,6 +266,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         FieldValueInvalid: If a value is none that its field takes.
         FieldsRequired: If a value is missing that its board requires.
         BoardNotFound: If it moves to a board that does not exist or is archived.
+        BoardDenied: If the principal may not write on its board, or on the one it moves to.
         UnknownMentions: If what is said calls by handle whom nobody knows.
     """
     require(principal, Role.OPERATOR)
@@ -283,7 +286,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         before = await tenure.begin(unit)
         after = evolve(before, **_named(cmd))
         if not isinstance(cmd.board, Absent):
-            after = await _moved_to_board(ports, unit, after, cmd.board)
+            after = await _moved_to_board(ports, unit, principal, after, cmd.board)
         after = await carrying(unit, after, cmd)
         if not isinstance(cmd.depends_on, Absent):
             after = await depending(unit, after, cmd.depends_on)
@@ -312,12 +315,15 @@ def _named(cmd: UpdateTask) -> dict[str, Any]:
     return {name: value for name, value in _given(cmd).items() if name not in BESIDE}
 
 
-async def _moved_to_board(ports: Ports, unit: UnitOfWork, task: Task, to: BoardId | BoardNumber) -> Task:
+async def _moved_to_board(
+    ports: Ports, unit: UnitOfWork, principal: Principal, task: Task, to: BoardId | BoardNumber
+) -> Task:
     board = await unit.boards.get(to)
     if board.id == task.board:
         return task
     if board.status is not BoardStatus.ACTIVE:
         raise BoardNotFound
+    require_grant(principal, board.id)  # before it gives out a ticket
     unit.rely_on(board)
     (ticket,) = await ports.numbers.draw((board.id, "ticket"))
     return evolve(task, board=board.id, ticket=ticket)
@@ -344,7 +350,7 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
                 unit.record(revoked)
         for each in dependents:
             left = tuple(other for other in each.depends_on if other != task.id)
-            unit.tasks.save(evolve(each, depends_on=left, updated_at=now))
+            unit.everywhere.tasks.save(evolve(each, depends_on=left, updated_at=now))
             unit.record(updated(each, "depends_on", at=now))
         unit.tasks.remove(task)
         unit.record(TaskDeleted(task=task.id, number=task.number, title=task.title, at=now))

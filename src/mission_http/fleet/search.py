@@ -11,7 +11,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal, board_of
+from mission_core.accounts.model import Principal, boards_seen
 from mission_core.ports import Ports
 from mission_core.reports.queries import FoundAgent, FoundTask
 from mission_core.reports.search import ELSEWHERE, excerpt, folded
@@ -118,9 +118,9 @@ def _with_excerpt(shown: dict[str, Any], where: str | None, text: str) -> dict[s
 async def find_activities(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
     """
     Activities among the newest entries of the log, which tells of everybody's work on every board: not for those who
-    may see one board only, nor for an agent's own key.
+    may see some boards only, nor for an agent's own key.
     """
-    if board_of(principal) is not None or restricted(principal):
+    if boards_seen(principal) is not None or restricted(principal):
         return [], 0
     organization, wanted = principal.organization, folded(text)
     head = await ports.log.head(organization)

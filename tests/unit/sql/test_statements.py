@@ -14,6 +14,7 @@ from mission_adapters.sql.rows import versions_of
 from mission_adapters.sql.source import DEPENDENTS, NUMBERED
 from mission_adapters.sql.statements import DIALECTS, Ids, Statement, Texts, among, value
 from mission_adapters.sql.tables import metadata, tasks
+from mission_adapters.sql.task_reads import page_of_tasks
 from mission_adapters.sql.task_rows import DEPENDENCIES
 from tests import strategies as some
 
@@ -81,8 +82,9 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
         (versions_of(tasks), {"keys": [bytes(16), bytes(16)]}),
         (DEPENDENCIES, {"tasks": [bytes(16)]}),
         (NUMBERED, {"organization": bytes(16), "numbers": [1, 2]}),
-        (in_hand_of(False), {"organization": bytes(16), "name": "ada"}),
-        (in_hand_of(True), {"organization": bytes(16), "name": "ada", "own_board": bytes(16)}),
+        (in_hand_of(), {"organization": bytes(16), "name": "ada"}),
+        (in_hand_of("own_board"), {"organization": bytes(16), "name": "ada", "own_board": bytes(16)}),
+        (in_hand_of("own_boards"), {"organization": bytes(16), "name": "ada", "own_boards": [bytes(16)] * 3}),
     ],
 )
 def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: dict[str, Any]) -> None:
@@ -105,6 +107,29 @@ def test_those_who_wait_are_found_by_what_they_wait_for() -> None:
         "SEARCH dependencies USING INDEX ix_dependencies_depends_on (depends_on=?)",
         "SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)",
     ] == [step.replace("COVERING ", "") for step in plan[:2]]
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        (("own_board",), "ix_tasks_board_number (board=?)"),
+        (("own_board", "status"), "ix_tasks_board_status_number (board=? AND status=?)"),
+        (("board", "status"), "ix_tasks_board_status_number (board=? AND status=?)"),
+        (("own_boards",), "ix_tasks_board_number (board=?)"),
+        (("own_boards", "status"), "ix_tasks_board_status_number (board=? AND status=?)"),
+        (("status",), "ix_tasks_organization_status_number (organization=? AND status=?)"),
+        (("own_board", "name"), "ix_tasks_organization_assignee_key_number (organization=? AND assignee_key=?)"),
+    ],
+)
+def test_a_page_of_tasks_goes_by_the_index_that_says_most(filters: tuple[str, ...], index: str) -> None:
+    """
+    In its order: of one board or several those of a board, for who sees all that of the organization.
+    """
+    some = {"own_board": bytes(16), "board": bytes(16), "own_boards": [bytes(16)], "status": "inbox", "name": "ada"}
+    limits = {"organization": bytes(16), "limit": 50, "offset": 0, "reach": 50}
+    plan = planned(page_of_tasks("sqlite", *filters), some | limits)
+
+    assert any(index in step for step in plan if step.startswith("SEARCH tasks")), plan
 
 
 def planned(asked: Statement, given_values: dict[str, Any]) -> list[str]:

@@ -1,0 +1,244 @@
+"""
+Every use case that changes something, as it is asked for on one board.
+
+They are found by looking at the core, so a new one joins by being named here: with what it is asked for on a board, or
+among those that concern no board.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+import mission_core
+from mission_core.agents.connecting import ConnectTool, DisconnectTool, connect_tool, disconnect_tool
+from mission_core.agents.connections import CONNECTIONS
+from mission_core.agents.editing import UpdateAgent, update_agent
+from mission_core.agents.memories import ClearMemory, WriteMemory, clear_memory, write_memory
+from mission_core.agents.onboarding import (
+    ONBOARDINGS,
+    AnswerOnboarding,
+    ConfirmOnboarding,
+    Stage,
+    StartOnboarding,
+    answer_onboarding,
+    confirm_onboarding,
+    start_onboarding,
+)
+from mission_core.agents.souls import WriteSoul, write_soul
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    HearAgent,
+    MakeKey,
+    RegisterAgent,
+    RevokeKey,
+    create_agent,
+    hear_agent,
+    make_key,
+    register_agent,
+    revoke_key,
+)
+from mission_core.automation.board_webhooks import (
+    BOARD_WEBHOOKS,
+    CreateBoardWebhook,
+    DeleteBoardWebhook,
+    UpdateBoardWebhook,
+    create_board_webhook,
+    delete_board_webhook,
+    update_board_webhook,
+)
+from mission_core.boards.staff import AssignAgent, UnassignAgent, assign_agent, unassign_agent
+from mission_core.boards.use_cases import UpdateBoard, update_board
+from mission_core.conversations.use_cases import WriteBoardEntry, write_board_entry
+from mission_core.tasks.beating import Heartbeat, heartbeat
+from mission_core.tasks.board_removal import DeleteBoard, delete_board
+from mission_core.tasks.broadcasting import BroadcastTask, broadcast_task
+from mission_core.tasks.commenting import AddComment, add_comment
+from mission_core.tasks.leaving import DeleteAgent, delete_agent
+from mission_core.tasks.model import Status
+from mission_core.tasks.moving import MoveTasks, move_tasks
+from mission_core.tasks.ordering import GiveOrder, give_order
+from mission_core.tasks.runs import Failure, FailureReason, OrderKind
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    UpdateTask,
+    create_task,
+    delete_task,
+    update_task,
+)
+from mission_core.tasks.work import (
+    ClaimNext,
+    ClaimTask,
+    CompleteTask,
+    FailTask,
+    ReleaseTask,
+    claim_next,
+    claim_task,
+    complete_task,
+    fail_task,
+    release_task,
+)
+from mission_core.values import canonical
+from tests.contract.many_boards import WORD, ManyBoards, Place
+
+UseCase = Callable[..., Awaitable[Any]]
+Wish = Callable[[ManyBoards, Place], Awaitable[Any]]
+
+OF_NO_BOARD = {
+    "update_profile", "rotate_server_key", "change_settings", "reset_setting", "create_field", "update_field",
+    "delete_field", "create_tag", "update_tag", "delete_tag", "create_group",
+}  # fmt: skip
+"""What concerns people, or the organization as a whole: who may do it is a matter of roles."""
+OF_GROUPS = {"set_beats", "update_group", "delete_group", "write_group_entry"}
+OF_QUEUES = {"poll_queue", "look_at_queue", "renew_pair"}
+OF_OTHERS = {"report_onboarding", "receive_payload"}
+"""Done by the main agent, and by whoever is outside."""
+ABOUT_ALL = {"create_board"}
+READING = {"broadcast_again"}
+ELSEWHERE = OF_NO_BOARD | OF_GROUPS | OF_QUEUES | OF_OTHERS | ABOUT_ALL | READING
+"""What is asked for on no single board."""
+
+
+def writing_use_cases() -> set[str]:
+    """
+    The use cases of the core that take a command.
+    """
+    found = set()
+    for module in pkgutil.walk_packages(mission_core.__path__, "mission_core."):
+        for name, each in vars(importlib.import_module(module.name)).items():
+            own = inspect.iscoroutinefunction(each) and each.__module__ == module.name and not name.startswith("_")
+            if own and list(inspect.signature(each).parameters) == ["ports", "principal", "cmd"]:
+                found.add(name)
+    return found
+
+
+def _of(make: Callable[[Place], Any]) -> Wish:
+    """
+    A wish that is made of the place alone.
+    """
+
+    async def wish(many: ManyBoards, place: Place) -> Any:
+        return make(place)
+
+    return wish
+
+
+async def _lease(many: ManyBoards, place: Place) -> dict[str, Any]:
+    """
+    A task under a lease of somebody who may.
+    """
+    task = await evolve(many.world, board=place.board).task(f"{WORD} leased")
+    claimed = await claim_task(many.world.ports, many.world.me, ClaimTask(task=task.id, agent="lee"))
+    return {"task": task.id, "lease": claimed.lease}
+
+
+async def _heartbeat(many: ManyBoards, place: Place) -> Heartbeat:
+    return Heartbeat(progress=canonical({"percent": 5}), **await _lease(many, place))
+
+
+async def _complete(many: ManyBoards, place: Place) -> CompleteTask:
+    return CompleteTask(**await _lease(many, place))
+
+
+async def _fail(many: ManyBoards, place: Place) -> FailTask:
+    return FailTask(failure=Failure(reason=FailureReason.CRASHED), **await _lease(many, place))
+
+
+async def _release(many: ManyBoards, place: Place) -> ReleaseTask:
+    return ReleaseTask(**await _lease(many, place))
+
+
+def _order(kind: OrderKind) -> Wish:
+    async def wish(many: ManyBoards, place: Place) -> GiveOrder:
+        return GiveOrder(task=(await _lease(many, place))["task"], kind=kind)
+
+    return wish
+
+
+async def _revoke(many: ManyBoards, place: Place) -> RevokeKey:
+    key, _ = await make_key(many.world.ports, many.world.me, MakeKey(agent=place.worker.id))
+    return RevokeKey(agent=place.worker.id, key=key.number)
+
+
+async def _clear(many: ManyBoards, place: Place) -> ClearMemory:
+    await write_memory(many.world.ports, many.world.me, WriteMemory(agent=place.worker.id, content="new"))
+    return ClearMemory(agent=place.worker.id)
+
+
+async def _disconnect(many: ManyBoards, place: Place) -> DisconnectTool:
+    (row,) = await many.world.ports.reads.rows.every(many.world.me, CONNECTIONS, live_for=place.worker.id)
+    return DisconnectTool(connection=row.id)
+
+
+async def _start(many: ManyBoards, place: Place) -> StartOnboarding:
+    async with many.world.ports.unit(many.world.me) as unit:
+        for each in await unit.rows(ONBOARDINGS).every(board=place.board.id):
+            unit.rows(ONBOARDINGS).save(evolve(each, stage=Stage.CONFIRMED))
+        await unit.commit()
+    return StartOnboarding(board=place.board.id, instruct=lambda board: WORD)
+
+
+async def _update_webhook(many: ManyBoards, place: Place) -> UpdateBoardWebhook:
+    (webhook, *_) = await many.world.ports.reads.rows.every(many.world.me, BOARD_WEBHOOKS, board=place.board.id)
+    return UpdateBoardWebhook(webhook=webhook.id, on=place.board.id, description="Otherwise")
+
+
+async def _delete_webhook(many: ManyBoards, place: Place) -> DeleteBoardWebhook:
+    (webhook, *_) = await many.world.ports.reads.rows.every(many.world.me, BOARD_WEBHOOKS, board=place.board.id)
+    return DeleteBoardWebhook(webhook=webhook.id, on=place.board.id)
+
+
+FIRST, LATER, HELD, DONE, FAILED = range(5)
+"""The tasks of a place."""
+WISHES: list[tuple[UseCase, Wish]] = [
+    (connect_tool, _of(lambda place: ConnectTool(agent=place.worker.name, tool_name="new"))),
+    (disconnect_tool, _disconnect),
+    (update_agent, _of(lambda place: UpdateAgent(agent=place.worker.id, role="new"))),
+    (update_agent, _of(lambda place: UpdateAgent(agent=place.worker.id, status="idle"))),
+    (update_agent, _of(lambda place: UpdateAgent(agent=place.lead.id, name=f"lou {place.board.number}"))),
+    (write_memory, _of(lambda place: WriteMemory(agent=place.worker.id, content=WORD))),
+    (clear_memory, _clear),
+    (write_soul, _of(lambda place: WriteSoul(agent=place.worker.id, content=WORD))),
+    (create_agent, _of(lambda place: CreateAgent(name=f"neo {place.board.number}", board=place.board.id))),
+    (register_agent, _of(lambda place: RegisterAgent(name=f"nea {place.board.number}", board=place.board.id))),
+    (register_agent, _of(lambda place: RegisterAgent(name=place.worker.name, status="busy"))),
+    (hear_agent, _of(lambda place: HearAgent(agent=place.worker.id, activity="new"))),
+    (make_key, _of(lambda place: MakeKey(agent=place.worker.id))),
+    (revoke_key, _revoke),
+    (answer_onboarding, _of(lambda place: AnswerOnboarding(board=place.board.id, answer=WORD))),
+    (confirm_onboarding, _of(lambda place: ConfirmOnboarding(board=place.board.id, board_type="general"))),
+    (start_onboarding, _start),
+    (create_board_webhook, _of(lambda place: CreateBoardWebhook(board=place.board.id, description="new"))),
+    (update_board_webhook, _update_webhook),
+    (delete_board_webhook, _delete_webhook),
+    (assign_agent, _of(lambda place: AssignAgent(board=place.board.id, agent_name="neo"))),
+    (unassign_agent, _of(lambda place: UnassignAgent(board=place.board.id, agent_name=place.worker.name))),
+    (update_board, _of(lambda place: UpdateBoard(board=place.board.id, description="new"))),
+    (update_board, _of(lambda place: UpdateBoard(board=place.board.id, staff=(place.worker.name,)))),
+    (write_board_entry, _of(lambda place: WriteBoardEntry(board=place.board.id, content="new"))),
+    (create_task, _of(lambda place: CreateTask(title="new", board=place.board.id))),
+    (create_task, _of(lambda place: CreateTask(title="new", board=place.board.number))),
+    (update_task, _of(lambda place: UpdateTask(task=place.tasks[LATER].id, title="new"))),
+    (update_task, _of(lambda place: UpdateTask(task=place.tasks[LATER].number, comment="new"))),
+    (update_task, _of(lambda place: UpdateTask(task=place.tasks[HELD].id, status=Status.INBOX))),
+    (move_tasks, _of(lambda place: MoveTasks(moves=((place.tasks[FAILED].number, Status.BACKLOG),)))),
+    (add_comment, _of(lambda place: AddComment(task=place.tasks[FIRST].id, content="new"))),
+    (broadcast_task, _of(lambda place: BroadcastTask(task=place.tasks[FIRST].id, message="new"))),
+    (claim_task, _of(lambda place: ClaimTask(task=place.tasks[FIRST].id, agent="lee"))),
+    (claim_next, _of(lambda place: ClaimNext(agent="lee", board=place.board.id))),
+    (heartbeat, _heartbeat),
+    (complete_task, _complete),
+    (fail_task, _fail),
+    (release_task, _release),
+    (give_order, _order(OrderKind.PAUSE)),
+    (give_order, _order(OrderKind.STEAL)),
+    (delete_task, _of(lambda place: DeleteTask(task=place.tasks[DONE].id))),
+    (delete_agent, _of(lambda place: DeleteAgent(agent=place.worker.id))),
+    (delete_board, _of(lambda place: DeleteBoard(board=place.board.id))),
+]
+"""What is asked for on a board; what takes most away comes last."""
+NAMED: Mapping[str, UseCase] = {use_case.__name__: use_case for use_case, _ in WISHES}
