@@ -4,8 +4,8 @@ The HTTP application: the dialects on one platform, over ports that live as long
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
@@ -20,13 +20,16 @@ from mission_http.platform.documents import DOCUMENT_ENDPOINTS, Documents
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.hosts import KnownHosts
 from mission_http.platform.pairs import Attendance
+from mission_http.platform.rate_limits import QUOTAS, RateLimits, check_limits
 from mission_http.platform.request_logs import RequestLog
 from mission_http.platform.response_headers import ResponseHeaders, SecurityHeaders
 
 if TYPE_CHECKING:
+    from mission_core.limiting import Quota, RateLimiter
     from mission_core.ports import Ports
 
 Wire = Callable[[], AbstractAsyncContextManager["Ports"]]
+OpenLimiter = Callable[[], AbstractAsyncContextManager["RateLimiter | None"]]
 
 
 def create_app(
@@ -36,22 +39,31 @@ def create_app(
     security: SecurityHeaders | None = None,
     fronting: Fronting | None = None,
     log: RequestLog | None = None,
+    limiter: OpenLimiter = nullcontext,
+    quotas: Mapping[str, Quota] = QUOTAS,
 ) -> MissionApp:
     """
     The application that speaks *dialects* over the ports that *wire* yields while it is up.
 
     The first dialect answers where no dialect is at home, and lends the document its title.
+
+    Args:
+        limiter: Opens what counts requests under rate limits; nobody is held back without.
+        quotas: The rate limits in force, by the name of their class.
     """
     first, *others = dialects
     first = evolve(first, endpoints=(*first.endpoints, *DOCUMENT_ENDPOINTS))
     spoken = (first, *others)
     for dialect in spoken:
         dialect.compile_shapes()
+    check_limits(spoken)
     fronting = fronting or Fronting()
     http = KnownHosts(with_cors(Dispatcher.of(spoken), fronting.origins), fronting)
     return MissionApp(
         wire=wire,
-        documents=Documents(spoken),
+        open_limiter=limiter,
+        documents=Documents(spoken, quotas),
+        limits=RateLimits(quotas),
         http=ResponseHeaders.around(http, security or SecurityHeaders(), spoken, fronting, log),
     )
 
@@ -63,8 +75,10 @@ class MissionApp:
     """
 
     documents: Documents
+    limits: RateLimits
     attendance: Attendance = field(factory=Attendance, init=False)
     _wire: Wire
+    _open_limiter: OpenLimiter
     _http: ASGIApp
     _lifespan: Router = field(init=False)
     _ports: Ports | None = field(default=None, init=False)
@@ -89,8 +103,8 @@ class MissionApp:
 
     @asynccontextmanager
     async def _up(self, _: object) -> AsyncIterator[None]:
-        async with self._wire() as self._ports:
+        async with self._wire() as self._ports, self._open_limiter() as self.limits.limiter:
             try:
                 yield
             finally:
-                self._ports = None
+                self._ports = self.limits.limiter = None

@@ -41,3 +41,10 @@ def listed(env: Mapping[str, str], name: str) -> list[str]:
     The values between the commas.
     """
     return [each.strip() for each in env.get(name, "").split(",") if each.strip()]
+
+
+def either(env: Mapping[str, str], *names: str) -> str:
+    """
+    The first of these variables that says something; the first of all if none does.
+    """
+    return next((name for name in names if env.get(name, "").strip()), names[0])

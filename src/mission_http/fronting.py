@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-from mission_http.environment import SettingsError, flag, listed
+from mission_http.environment import SettingsError, either, flag, listed
 
 Network = IPv4Network | IPv6Network
 
@@ -63,7 +63,7 @@ class Fronting:
             allowed_hosts=tuple(map(_pattern, listed(environment, "MC_ALLOWED_HOSTS"))),
             any_host=flag(environment, "MC_ALLOW_ANY_HOST"),
             origins=_origins(environment),
-            trusted_proxies=networks(environment, _either(environment, "MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")),
+            trusted_proxies=networks(environment, either(environment, "MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")),
             cookie_secure=_maybe_flag(environment, "MC_COOKIE_SECURE"),
             hsts=_hsts(environment),
         )
@@ -206,15 +206,8 @@ def beyond_loopback(addresses: Iterable[str]) -> bool:
     return any(not ip_address(each.partition("%")[0]).is_loopback for each in addresses)
 
 
-def _either(environment: Mapping[str, str], *names: str) -> str:
-    """
-    The first of these variables that says something.
-    """
-    return next((name for name in names if environment.get(name, "").strip()), names[0])
-
-
 def _base_url(environment: Mapping[str, str]) -> str | None:
-    name = _either(environment, "MC_BASE_URL", "BASE_URL")
+    name = either(environment, "MC_BASE_URL", "BASE_URL")
     value = environment.get(name, "")
     return base_url_from(name, value) if value.strip() else None
 

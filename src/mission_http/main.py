@@ -24,7 +24,7 @@ from mission_http.settings import Settings, SettingsError, settings_from
 if TYPE_CHECKING:
     from mission_adapters.importing.report import Report
     from mission_core.ports import Ports
-    from mission_http.app import MissionApp, Wire
+    from mission_http.app import MissionApp, OpenLimiter, Wire
     from mission_http.platform.request_logs import RequestLog
 
 app = App(
@@ -58,23 +58,32 @@ def main() -> None:
         sys.exit(130)
 
 
-def application(settings: Settings, wire: Wire | None = None, *, log: RequestLog | None = None) -> MissionApp:
+def application(
+    settings: Settings,
+    wire: Wire | None = None,
+    *,
+    limiter: OpenLimiter | None = None,
+    log: RequestLog | None = None,
+) -> MissionApp:
     """
     The ASGI application with both dialects, over the ports that *wire* yields, or else over those of the settings.
 
     Args:
+        limiter: What counts requests; what the settings say otherwise.
         log: What is told of requests; nothing is without.
     """
     from mission_http.app import create_app
     from mission_http.boards.dialect import boards_dialect
     from mission_http.fleet.dialect import fleet_dialect
-    from mission_http.wiring import from_settings
+    from mission_http.wiring import from_settings, limiter_from
 
     return create_app(
         wire or (lambda: from_settings(settings)),
         (boards_dialect(settings), fleet_dialect(settings)),
         security=settings.security,
         fronting=settings.fronting,
+        limiter=limiter or (lambda: limiter_from(settings)),
+        quotas=settings.limiting.quotas,
         log=log,
     )
 
@@ -105,15 +114,15 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_http.doctor.reaching import warnings_of
     from mission_http.logs.set_up import set_up
     from mission_http.serving import Server, bound
-    from mission_http.wiring import from_settings
+    from mission_http.wiring import from_settings, limiter_from
 
     log = set_up(settings.logs, secrets=settings.confidential)
     sockets = bound(host, port)
     for warning in warnings_of(settings.fronting, Listening.on(sockets)):
         logger.warning("%s", warning)
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
-    async with from_settings(settings) as ports:
-        app = application(settings, lambda: nullcontext(ports), log=log)
+    async with limiter_from(settings) as limiter, from_settings(settings) as ports:
+        app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
         await Server(app, settings, nobody_yet=await needs_setup(ports)).serve(sockets)
 
 

@@ -26,6 +26,7 @@ from mission_http.environment import listed
 from mission_http.first_admin import FirstAdmin
 from mission_http.fronting import Fronting
 from mission_http.identities import Identities
+from mission_http.limiting import Limiting
 from mission_http.logs.settings import Logs
 from mission_http.platform.response_headers import SecurityHeaders
 
@@ -83,6 +84,7 @@ class Settings:
     first_admin: FirstAdmin = FirstAdmin()
     fronting: Fronting = Fronting()
     identities: Identities = Identities()
+    limiting: Limiting = Limiting()
     security: SecurityHeaders = SecurityHeaders()
     logs: Logs = Logs()
     workload: Thresholds = Thresholds()
@@ -98,12 +100,10 @@ class Settings:
         """
         What nobody may read in the log.
         """
-        try:
-            password = urlsplit(self.database_url).password or ""
-        except ValueError:  # the store will say what is wrong with it
-            password = ""
+        urls = [self.database_url, self.limiting.redis.url if self.limiting.redis else ""]
+        passwords = [_password_in(url) for url in urls]
         kept = [self.api_key, self.auth_secret, self.local_auth_token, self.setup_code, self.first_admin.password]
-        return [*kept, *self.identities.confidential, password, unquote(password)]
+        return [*kept, *self.identities.confidential, *passwords, *map(unquote, passwords)]
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -162,6 +162,7 @@ def settings_from(
         soul_templates=_directory(env, "MC_SOUL_TEMPLATES_DIR"),
         fronting=fronting,
         identities=Identities.of(env),
+        limiting=Limiting.of(env),
         security=_security(env, fronting),
         logs=Logs.of(env),
         first_admin=FirstAdmin.of(env),
@@ -170,6 +171,13 @@ def settings_from(
         webhook_max_payload_bytes=_webhook_limit(env),
         given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
     )
+
+
+def _password_in(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:  # whoever opens it will say what is wrong with it
+        return ""
 
 
 def own_database(directory: Path) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.limiting import MemoryLimiter, RedisLimiter
 from mission_adapters.oidc import OidcVerifier, PublishedKeys, TokenEndpoint
 from mission_adapters.outbound import Outbound
 from mission_adapters.passwords import Argon2Passwords
@@ -30,8 +31,10 @@ from mission_core.agents.founding import found_organization
 from mission_core.agents.settling import settle
 from mission_core.agents.use_cases import digest_of
 from mission_core.errors import InvalidField, StoreFailed
+from mission_core.limiting import LimiterFailed
 from mission_core.ports import Ports
 from mission_http.identities import AuthMode
+from mission_http.limiting import BACKEND
 from mission_http.settings import SettingsError, derived_key, own_database
 from mission_http.sweeping import sweeping
 
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.organizations import Organization
     from mission_core.accounts.ports import CodeExchange, Credentials, TokenVerifier
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
+    from mission_core.limiting import RateLimiter
     from mission_core.ports import Clock
     from mission_http.identities import Identities, Issuer
     from mission_http.settings import Settings
@@ -232,11 +236,38 @@ def place_of(settings: Settings) -> str:
     """
     Where the database is, without the password to it.
     """
-    scheme, _, rest = settings.database_url.partition("://")
+    return _without_password(settings.database_url)
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
     place, _, query = rest.partition("?")
     if "@" in query and "@" not in place:  # the question mark may be part of the password
         return f"{scheme}://..."
     return f"{scheme}://{place.rpartition('@')[2]}"
+
+
+@asynccontextmanager
+async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
+    """
+    What counts requests: this process, or the Redis that the settings name.
+
+    Raises:
+        SettingsError: If that cannot be used.
+    """
+    redis = settings.limiting.redis
+    if redis is None:
+        yield MemoryLimiter()
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            limiter = await stack.enter_async_context(RedisLimiter.open(redis.url))
+        except ModuleNotFoundError as e:
+            raise SettingsError(f"{BACKEND}: redis needs the extra: pip install 'mission-control[redis]'") from e
+        except (LimiterFailed, ValueError) as e:
+            reason = e.reason if isinstance(e, LimiterFailed) else str(e)
+            raise SettingsError(f"{redis.variable}: {_without_password(redis.url)} cannot be used ({reason})") from e
+        yield limiter
 
 
 @contextmanager

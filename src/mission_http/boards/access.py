@@ -24,6 +24,7 @@ from mission_http.platform.authentication import principal_for, vouched_for
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.pairs import attend
+from mission_http.platform.rate_limits import hit
 from mission_http.platform.readings import LAX
 from mission_http.platform.refusals import FieldsInvalid
 
@@ -33,13 +34,15 @@ TOKEN_HEADERS: Final = (
     Header("Authorization", "The agent's token as a bearer token, where no X-Agent-Token is sent.", MAYBE_TEXT),
 )
 USER: Final = Access("user", "A person, or a program with the API key.", schemes=("HTTPBearer",))
+AGENT_AUTH: Final = "agent-auth"
 MIXED: Final = Access(
-    "user or agent", "A person, or an agent of the board.",
+    "user or agent", "A person, or an agent of the board.", limits=(AGENT_AUTH,),
     credentials=("header Authorization: Bearer", "header X-Agent-Token"),
 )  # fmt: skip
 AGENT: Final = Access(
-    "agent", "An agent.", headers=TOKEN_HEADERS, credentials=("header X-Agent-Token", "header Authorization: Bearer")
-)
+    "agent", "An agent.", headers=TOKEN_HEADERS, limits=(AGENT_AUTH,),
+    credentials=("header X-Agent-Token", "header Authorization: Bearer"),
+)  # fmt: skip
 BEATING: Final = evolve(AGENT, description="An agent that says it is there.")
 """Its request is a sign of life in itself, so it need not count as one."""
 
@@ -50,14 +53,18 @@ async def authenticate(request: Request, access: Access) -> Principal:
 
     A user comes with a bearer token, also one of the issuer that vouches for people, if there is one; an agent with
     `X-Agent-Token` or a bearer token. Where both may call, an `X-Agent-Token` that is there is the only one looked at.
+    Whoever comes as an agent, or comes where only agents may, is counted once, known or not; a user never.
 
     Raises:
         Unauthorized: If nobody does who may use this operation.
         NotLetIn: If an issuer vouches for somebody who may not act.
         KeysUnavailable: If an issuer's token cannot be checked.
+        TooManyRequests: If too many came as agents from the same address.
     """
     agent_token = request.headers.get("x-agent-token", "").strip()
     principal: Principal | None = None
+    if access is not USER and (agent_token or access is not MIXED):
+        await hit(request, AGENT_AUTH)
     if agent_token and access is not USER:
         principal = await principal_for(request, agent_token, touch=access is not BEATING)
         if not isinstance(principal, AgentPrincipal):
@@ -69,6 +76,8 @@ async def authenticate(request: Request, access: Access) -> Principal:
         principal = await vouched_for(request, secret)
     if principal is None and secret:
         principal = await principal_for(request, secret, touch=access is not BEATING)
+    if access is MIXED and secret and (principal is None or isinstance(principal, AgentPrincipal)):
+        await hit(request, AGENT_AUTH)
     known = isinstance(principal, AgentPrincipal) is not (access is USER)
     if principal is None or not (known or access is MIXED):
         raise Unauthorized

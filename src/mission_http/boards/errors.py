@@ -43,6 +43,7 @@ from mission_http.platform.refusals import (
     FieldError,
     FieldsInvalid,
     MethodRefused,
+    TooManyRequests,
 )
 from mission_http.platform.shapes import choices, fields_of, wire_name
 
@@ -158,7 +159,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
 }
 BARE: Final = (
     Unauthorized, TokenRefused, Forbidden, RoleTooLow, UserNotFound, AssigneeElsewhere, MethodRefused,
-    OnboardingConfirmed,
+    OnboardingConfirmed, TooManyRequests,
 )  # fmt: skip
 """What says no more than the phrase of its status."""
 

@@ -127,7 +127,7 @@ ENDPOINTS = [
     Endpoint(
         "PUT", "/agents", change_named, takes=UpdateNamedAgentBody, gives=SuccessPayload, who=OPERATOR,
         headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, SessionKeyTaken, VersionMismatch),
-        operation_id="fleet_updateAgentByName", tags=("Agents",),
+        limits=("mutation",), operation_id="fleet_updateAgentByName", tags=("Agents",),
     ),
     Endpoint(
         "PUT", "/agents/{id}", change, takes=UpdateAgentBody, body_required=False, gives=UpdatedAgentPayload,

@@ -198,12 +198,13 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/agents", add_agent, takes=CreateAgentBody, gives=MadeAgentPayload, status=201, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(AgentNameTaken, SessionKeyTaken, KeyReused),
-        operation_id="fleet_createAgent", tags=("Agents",),
+        limits=("mutation",), operation_id="fleet_createAgent", tags=("Agents",),
     ),
     Endpoint(
         "POST", "/agents/register", register, takes=RegisterAgentBody, gives=RegistrationPayload, status=201,
         also={200: RegistrationPayload}, who=VIEWER, headers=(IDEMPOTENCY_KEY,),
-        refuses=(AgentNameTaken, NotYourAgent, KeyReused), operation_id="fleet_registerAgent", tags=("Agents",),
+        refuses=(AgentNameTaken, NotYourAgent, KeyReused), limits=("self-register",),
+        operation_id="fleet_registerAgent", tags=("Agents",),
     ),
     Endpoint(
         "GET", "/agents/{id}", get_agent, gives=AgentAnswerPayload, who=VIEWER, refuses=(AgentNotFound,),

@@ -78,6 +78,6 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/tasks/{id}/branch", make_branch, takes=BranchBody, body_required=False, gives=BranchUrlPayload,
         who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, NoHost),
-        operation_id="fleet_post_api_tasks_id_branch", tags=("Tasks",),
+        limits=("mutation",), operation_id="fleet_post_api_tasks_id_branch", tags=("Tasks",),
     ),
 ]  # fmt: skip

@@ -173,7 +173,7 @@ ENDPOINTS = [
         "POST", "/tasks/{id}/comments", say, takes=CommentBody, gives=MadeCommentPayload, status=201, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,),
         refuses=(TaskNotFound, NotYourTask, CommentNotFound, UnknownMentions, KeyReused),
-        operation_id="fleet_addTaskComment", tags=TAGS,
+        limits=("mutation",), operation_id="fleet_addTaskComment", tags=TAGS,
     ),
     Endpoint(
         "GET", "/mentions", list_callees, query=MentionQuery, gives=CalleeListPayload, who=VIEWER,

@@ -26,7 +26,7 @@ from mission_http.fleet import (
     staff,
     users,
 )
-from mission_http.fleet.access import SECURITY_SCHEMES, authenticator, edge_of
+from mission_http.fleet.access import SECURITY_SCHEMES, authenticator, edge_of, label_of
 from mission_http.fleet.errors import STATUSES, OriginForeign, render
 from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
@@ -106,6 +106,8 @@ def fleet_dialect(settings: Settings) -> Dialect:
         statuses=STATUSES,
         edge=edge_of(settings),
         refuses_changes=(OriginForeign,),
+        limit="general",
+        agent_of=label_of,
         manners=Manners(head_follows_get=True, answers_options=True),
         headers=HEADERS,
         paperwork=Paperwork(

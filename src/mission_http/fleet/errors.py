@@ -24,7 +24,14 @@ from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.platform.json import json_of
-from mission_http.platform.refusals import BodyMalformed, BodyMissing, FieldsInvalid, MethodRefused, PathUnknown
+from mission_http.platform.refusals import (
+    BodyMalformed,
+    BodyMissing,
+    FieldsInvalid,
+    MethodRefused,
+    PathUnknown,
+    TooManyRequests,
+)
 
 VALIDATION: Final = "Validation failed"
 
@@ -225,6 +232,28 @@ TEXTS: Final[Mapping[type[Exception], str]] = {
     PrefixTaken: "Ticket prefix already in use",
     StillToCome: "beta_start must not be in the future",
 }
+TOO_MANY: Final = "Too many requests. Please try again later."
+TOO_MANY_OF: Final = {
+    "agent-heartbeat": "Agent heartbeat rate limit exceeded.",
+    "agent-task": "Agent task polling rate limit exceeded.",
+    "backup": "Too many backup changes. Try again in a minute.",
+    "exec-approval": "Too many execution approval changes. Try again in a minute.",
+    "gateway-config": "Too many gateway configuration changes. Try again in a minute.",
+    "gateway-control": "Too many gateway control attempts. Try again in a minute.",
+    "heavy": "Too many requests for this resource. Please try again later.",
+    "host-package": "Too many host package installation attempts. Try again later.",
+    "identity": "Too many identity or credential changes. Try again in a minute.",
+    "login": "Too many login attempts. Try again in a minute.",
+    "openclaw-maintenance": "Too many OpenClaw maintenance attempts. Try again later.",
+    "os-user": "Too many OS user provisioning attempts. Try again later.",
+    "password-change": "Too many password change attempts. Try again in a minute.",
+    "release-update": "Too many release update attempts. Try again later.",
+    "runtime-setup": "Too many runtime setup changes. Try again in a minute.",
+    "security-fix": "Too many security fix attempts. Try again in a minute.",
+    "self-register": "Too many registration attempts. Please try again later.",
+    "skill": "Too many skill changes. Try again in a minute.",
+}
+"""What is said when a rate limit is used up, by its class."""
 FIELD_TEXTS: Final = {"slug": "Invalid project slug", "ticket_prefix": "Invalid ticket prefix"}
 FIELD_NAMES: Final = {
     "activity": "last_activity",
@@ -262,6 +291,8 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": str(error), "missing_mentions": error.missing}
     if isinstance(error, Unacceptable) and error.details:
         return {"error": error.says, "details": error.details}
+    if isinstance(error, TooManyRequests):
+        return {"error": TOO_MANY_OF.get(error.verdict.quota.name, TOO_MANY), "details": [error.when]}
     if isinstance(error, NoHost):
         return {"error": error.says, "details": [error.why]}
     if isinstance(error, OriginForeign):

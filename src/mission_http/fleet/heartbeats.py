@@ -138,6 +138,6 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/agents/{id}/heartbeat", report, takes=AgentHeartbeatBody, body_required=False,
         gives=AgentHeartbeatPayload, who=BEATING, headers=(IDEMPOTENCY_KEY,), refuses=(NotYourAgent, KeyReused),
-        operation_id="fleet_triggerAgentHeartbeat", tags=("Agents",),
+        limits=("agent-heartbeat",), operation_id="fleet_triggerAgentHeartbeat", tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -130,7 +130,7 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/agents/message", send, takes=MessageBody, gives=SuccessPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(RecipientNotFound, Unsafe, NoHost),
-        operation_id="fleet_sendAgentMessage", tags=("Agents",),
+        limits=("mutation",), operation_id="fleet_sendAgentMessage", tags=("Agents",),
     ),
     Endpoint(
         "GET", "/agents/comms", comms, query=CommsQuery, gives=CommsPayload, who=VIEWER,

@@ -230,14 +230,16 @@ ENDPOINTS = [
     ),
     Endpoint(
         "PUT", "/settings", update_settings, takes=ChangeSettingsBody, gives=SettingsChangedPayload, who=ADMIN,
-        operation_id="fleet_updateSettings", tags=TAGS,
+        limits=("mutation",), operation_id="fleet_updateSettings", tags=TAGS,
     ),
     Endpoint(
         "POST", "/settings", update_settings, takes=ChangeSettingsBody, gives=SettingsChangedPayload, who=ADMIN,
-        headers=(IDEMPOTENCY_KEY,), refuses=(KeyReused,), operation_id="fleet_postSettings", tags=TAGS,
+        headers=(IDEMPOTENCY_KEY,), refuses=(KeyReused,), limits=("mutation",),
+        operation_id="fleet_postSettings", tags=TAGS,
     ),
     Endpoint(
         "DELETE", "/settings", set_back, takes=ResetSettingBody, gives=SettingResetPayload, who=ADMIN,
-        headers=(IF_MATCH,), refuses=(SettingNotFound, VersionMismatch), operation_id="fleet_resetSetting", tags=TAGS,
+        headers=(IF_MATCH,), refuses=(SettingNotFound, VersionMismatch), limits=("mutation",),
+        operation_id="fleet_resetSetting", tags=TAGS,
     ),
 ]  # fmt: skip

@@ -133,7 +133,7 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/projects", add_project, takes=CreateProjectBody, gives=ProjectAnswerPayload, status=201,
         who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(ProjectExists, KeyReused),
-        operation_id="fleet_createProject", tags=("Projects",),
+        limits=("mutation",), operation_id="fleet_createProject", tags=("Projects",),
     ),
     Endpoint(
         "GET", "/projects/{id}", get_project, gives=ProjectAnswerPayload, who=VIEWER, refuses=(BoardNotFound,),
@@ -142,11 +142,11 @@ ENDPOINTS = [
     Endpoint(
         "PATCH", "/projects/{id}", change_project, takes=UpdateProjectBody, gives=ProjectAnswerPayload, who=OPERATOR,
         headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralStays, PrefixTaken, VersionMismatch),
-        operation_id="fleet_updateProject", tags=("Projects",),
+        limits=("mutation",), operation_id="fleet_updateProject", tags=("Projects",),
     ),
     Endpoint(
         "DELETE", "/projects/{id}", delete_project, query=DeleteProjectQuery, gives=DeletedProjectPayload, who=ADMIN,
         headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralStays, VersionMismatch),
-        operation_id="fleet_deleteProject", tags=("Projects",),
+        limits=("mutation",), operation_id="fleet_deleteProject", tags=("Projects",),
     ),
 ]  # fmt: skip

@@ -75,6 +75,7 @@ def _untold() -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/tasks/queue", poll, query=QueueQuery, gives=PolledPayload, who=OPERATOR,
-        refuses=(Unacceptable, NotYourQueue), operation_id="fleet_pollTaskQueue", tags=("Tasks",),
+        refuses=(Unacceptable, NotYourQueue), limits=("agent-task",),
+        operation_id="fleet_pollTaskQueue", tags=("Tasks",),
     ),
 ]  # fmt: skip

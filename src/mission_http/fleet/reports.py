@@ -220,7 +220,8 @@ def report_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "GET", "/tasks/regression", regression, query=RegressionQuery, gives=RegressionPayload, who=VIEWER,
-            refuses=(StillToCome,), operation_id="fleet_getTaskRegression", tags=("Tasks",),
+            refuses=(StillToCome,), limits=("read",),
+            operation_id="fleet_getTaskRegression", tags=("Tasks",),
         ),
         Endpoint(
             "GET", "/workload", weighing(settings.workload), gives=WorkloadPayload, who=VIEWER,

@@ -152,7 +152,8 @@ FINDERS: Final[Mapping[str, Callable[[Ports, Principal, str, int], Awaitable[Fin
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/search", search, query=SearchQuery, gives=SearchPayload, who=VIEWER, operation_id="fleet_search",
+        "GET", "/search", search, query=SearchQuery, gives=SearchPayload, who=VIEWER, limits=("heavy",),
+        operation_id="fleet_search",
         tags=("Search",),
     ),
 ]  # fmt: skip

@@ -172,11 +172,12 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/projects/{id}/agents", assign_project_agent, takes=AssignAgentBody, gives=SuccessPayload, status=201,
         who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, KeyReused),
-        operation_id="fleet_assignProjectAgent", tags=TAGS,
+        limits=("mutation",), operation_id="fleet_assignProjectAgent", tags=TAGS,
     ),
     Endpoint(
         "DELETE", "/projects/{id}/agents", unassign_project_agent, query=UnassignAgentQuery, gives=SuccessPayload,
-        who=OPERATOR, refuses=(BoardNotFound,), operation_id="fleet_unassignProjectAgent", tags=TAGS,
+        who=OPERATOR, refuses=(BoardNotFound,), limits=("mutation",),
+        operation_id="fleet_unassignProjectAgent", tags=TAGS,
     ),
     Endpoint(
         "GET", "/projects/{id}/tasks", list_project_tasks, query=ProjectTaskQuery, gives=ProjectTasksPayload,

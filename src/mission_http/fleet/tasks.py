@@ -196,12 +196,12 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
             "POST", "/tasks", creating(settings.coordinator), takes=CreateTaskBody, gives=TaskAnswerPayload,
             status=201, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
             refuses=(RecordingDenied, DependencyNotFound, Blocked, UnknownMentions, KeyReused),
-            operation_id="fleet_createTask", tags=tags,
+            limits=("mutation",), operation_id="fleet_createTask", tags=tags,
         ),
         Endpoint(
             "PUT", "/tasks", move_many, takes=UpdateTasksBody, gives=UpdatedTasksPayload, who=OPERATOR,
             refuses=(NotYourTask, GateClosedFor, HeldByAnother, UseTheLease, NotClaimable),
-            operation_id="fleet_bulkUpdateTasks", tags=tags,
+            limits=("mutation",), operation_id="fleet_bulkUpdateTasks", tags=tags,
         ),
         Endpoint(
             "GET", "/tasks/{id}", get_task, gives=TaskAnswerPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
@@ -214,10 +214,11 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
                 TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions,
                 HeldByAnother, UseTheLease, NotClaimable,
             ),
-            operation_id="fleet_updateTask", tags=tags,
+            limits=("mutation",), operation_id="fleet_updateTask", tags=tags,
         ),
         Endpoint(
             "DELETE", "/tasks/{id}", remove_task, gives=SuccessPayload, who=OPERATOR, headers=(IF_MATCH,),
-            refuses=(TaskNotFound, NotYourTask, VersionMismatch), operation_id="fleet_deleteTask", tags=tags,
+            refuses=(TaskNotFound, NotYourTask, VersionMismatch), limits=("mutation",),
+            operation_id="fleet_deleteTask", tags=tags,
         ),
     ]  # fmt: skip

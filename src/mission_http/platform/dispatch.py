@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from mission_http.platform.bodies import check_syntax
 from mission_http.platform.endpoints import Dialect, log_unexpected
 from mission_http.platform.exchange import EXCHANGE, Exchange
+from mission_http.platform.rate_limits import hit
 from mission_http.platform.refusals import MethodRefused, PathUnknown
 from mission_http.platform.routes import Place, Route, RouteTree
 
@@ -74,6 +75,8 @@ class Dispatcher:
     ) -> Response:
         route = None if place is None else _route_for(request.scope["method"], dialect, place)
         access = None if route is None else route.endpoint.who
+        if dialect.limit is not None:
+            await hit(request, dialect.limit)
         if dialect.edge is not None:
             dialect.edge(request, access)
         if place is None:
@@ -86,6 +89,8 @@ class Dispatcher:
             await check_syntax(request)
         if not endpoint.who.public:
             exchange.principal = await dialect.authenticate(request, endpoint.who)
+        for limit in endpoint.limits:
+            await hit(request, limit)
         return await endpoint.handler(request)
 
     def _nothing_at(self, path: str, dialect: Dialect, request: Request) -> Response:

@@ -4,16 +4,20 @@ The document as it is served: encoded once, when first asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from attrs import define, field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from mission_core.limiting import Quota
 from mission_http.platform.docs import POLICY, page_of
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.exchange import dialect_of
 from mission_http.platform.json import JsonResponse
 from mission_http.platform.openapi import document_of
+from mission_http.platform.rate_limits import QUOTAS
 
 
 @define(eq=False)
@@ -23,6 +27,7 @@ class Documents:
     """
 
     dialects: tuple[Dialect, ...]
+    quotas: Mapping[str, Quota] = QUOTAS
     _encoded: dict[Dialect | None, bytes] = field(factory=dict, init=False)
     _page: bytes = field(default=b"", init=False)
 
@@ -31,7 +36,7 @@ class Documents:
         The bytes of the whole document, or of one dialect's part.
         """
         if only not in self._encoded:
-            self._encoded[only] = msgspec.json.encode(document_of(self.dialects, only))
+            self._encoded[only] = msgspec.json.encode(document_of(self.dialects, only, self.quotas))
         return self._encoded[only]
 
     def page(self) -> bytes:
@@ -39,7 +44,7 @@ class Documents:
         The page that shows every part to a person.
         """
         if not self._page:
-            self._page = page_of([(one.name, document_of(self.dialects, one)) for one in self.dialects])
+            self._page = page_of([(one.name, document_of(self.dialects, one, self.quotas)) for one in self.dialects])
         return self._page
 
 

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, VersionMismatch
 from mission_http.platform.exchange import request_id_of
-from mission_http.platform.refusals import BodyTooLarge, MethodRefused, Unexpected
+from mission_http.platform.refusals import BodyTooLarge, MethodRefused, TooManyRequests, Unexpected
 from mission_http.platform.shapes import choices
 
 logger = logging.getLogger("mission_http")
@@ -33,6 +33,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     Exhausted: 503,
     BodyTooLarge: 413,
     MethodRefused: 405,
+    TooManyRequests: 429,
 }
 """What a dialect's own table is laid over."""
 
@@ -52,7 +53,8 @@ class Header:
 class Access:
     """
     Who may call an operation. *schemes* name entries of the dialect's `security_schemes`, any one of which will do;
-    *credentials* tells a person what to send, where the schemes do not.
+    *credentials* tells a person what to send, where the schemes do not; *limits* are the classes of rate limits that
+    finding out who calls is counted under.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Access:
     headers: tuple[Header, ...] = ()
     public: bool = False
     credentials: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 PUBLIC: Final = Access("public", "Anyone.", public=True)
@@ -82,6 +85,10 @@ class Endpoint:
     who: Access = field(default=PUBLIC, kw_only=True)
     refuses: tuple[type[Exception], ...] = field(default=(), kw_only=True)
     headers: tuple[Header, ...] = field(default=(), kw_only=True)
+    limits: tuple[str, ...] = field(default=(), kw_only=True)
+    """The classes of rate limits that it is counted under once the caller is known, before the body is read."""
+    limits_within: tuple[str, ...] = field(default=(), kw_only=True)
+    """Those that its handler may count it under itself."""
     status: int = field(default=200, kw_only=True)
     also: Mapping[int, Any] = field(factory=dict, kw_only=True)
     """What it gives with other statuses that are no refusals."""
@@ -146,6 +153,12 @@ class Paperwork:
     """The envelope of an error: by status, and of all others."""
 
 
+def no_agent(request: Request) -> None:
+    """
+    No agent is named beside the caller.
+    """
+
+
 @frozen(kw_only=True, eq=False)
 class Dialect:
     """
@@ -170,6 +183,10 @@ class Dialect:
     """What *edge* refuses any change with, besides what it asks of the caller."""
     refuses_callers: tuple[type[Exception], ...] = ()
     """What *authenticate* refuses with, besides that nobody is known or may not call."""
+    limit: str | None = None
+    """The class of rate limits that every request is counted under first; all responses tell how much is left."""
+    agent_of: Callable[[Request], str | None] = no_agent
+    """The agent that a request names beside its caller."""
     manners: Manners = Manners()
     headers: Mapping[str, str] = field(factory=dict)
     """Response headers that this dialect adds unless the settings or the response have them."""
@@ -220,6 +237,8 @@ class Dialect:
             return PlainTextResponse("Internal Server Error", 500)
         if isinstance(error, MethodRefused):
             response.headers["allow"] = ", ".join(error.allow)
+        if isinstance(error, TooManyRequests):
+            response.headers["retry-after"] = str(error.verdict.retry_after)
         return response
 
 

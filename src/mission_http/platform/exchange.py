@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from mission_core.accounts.model import Principal
+    from mission_core.limiting import Verdict
     from mission_core.ports import Ports
     from mission_http.platform.endpoints import Dialect, Endpoint
 
@@ -30,6 +31,7 @@ class Exchange:
     Args:
         client: The address of who calls; that of a trusted proxy is not it.
         secure: Whether it came to us, or to a trusted proxy, over https.
+        verdict: The tightest rate limit that the request was counted under.
         status: That of the answer, once it began.
     """
 
@@ -39,6 +41,7 @@ class Exchange:
     dialect: Dialect | None = None
     endpoint: Endpoint | None = None
     principal: Principal | None = None
+    verdict: Verdict | None = None
     body: bytes | None = None
     parsed: Any = UNREAD
     status: int | None = None

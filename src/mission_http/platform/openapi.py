@@ -12,25 +12,38 @@ from typing import Any, Final
 
 from attrs import define
 
+from mission_core.limiting import Quota
 from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.endpoints import Dialect, Endpoint, Header
-from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldsInvalid
+from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
+from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldsInvalid, TooManyRequests
 from mission_http.platform.schemas import JsonSchema, Schemas
 
 HOST_REFUSED: Final = "The server may not be called by this host; this is told as plain text."
+TOO_MANY: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
+RETRY_AFTER: Final = {"Retry-After": ("In how many seconds the window is over.", 1)}
+TOLD: Final = {
+    "X-RateLimit-Limit": ("How many requests may pass in a window.", 1),
+    "X-RateLimit-Remaining": ("How many more may pass in this one.", 0),
+    "X-RateLimit-Reset": ("When it is over, in Unix seconds.", 0),
+}
+"""Headers of responses, with the least that they hold."""
 UNREADABLE: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
 
 
-def document_of(dialects: Iterable[Dialect], only: Dialect | None = None) -> JsonSchema:
+def document_of(
+    dialects: Iterable[Dialect], only: Dialect | None = None, quotas: Mapping[str, Quota] = QUOTAS
+) -> JsonSchema:
     """
-    The document of all dialects, or of one of them. The first dialect's title and version are the document's.
+    The document of all dialects, or of one of them. The first dialect's title and version are the document's; of rate
+    limits it tells those in *quotas*.
     """
     shown = [only] if only else list(dialects)
     paths: dict[str, JsonSchema] = {}
     schemas: dict[str, JsonSchema] = {}
     schemes: dict[str, Mapping[str, Any]] = {}
     for dialect in shown:
-        writer = Writer(dialect, Schemas(dialect.paperwork.schema_name, dialect.paperwork.schemas))
+        writer = Writer(dialect, Schemas(dialect.paperwork.schema_name, dialect.paperwork.schemas), quotas)
         for endpoint in dialect.endpoints:
             if endpoint.listed:
                 path = paths.setdefault(dialect.path_of(endpoint), {})
@@ -62,6 +75,7 @@ class Writer:
 
     dialect: Dialect
     schemas: Schemas
+    quotas: Mapping[str, Quota]
 
     def operation(self, endpoint: Endpoint) -> JsonSchema:
         """
@@ -83,6 +97,8 @@ class Writer:
         described["x-access"] = self._access(endpoint)
         if endpoint.who.schemes:
             described["security"] = [{scheme: []} for scheme in endpoint.who.schemes]
+        if limits := self._limits(endpoint):
+            described["x-ratelimit"] = limits
         if not described["parameters"]:
             del described["parameters"]
         return {**described, **endpoint.extra}
@@ -104,6 +120,16 @@ class Writer:
     def _default_id(self, endpoint: Endpoint) -> str:
         path = re.sub(r"\W", "_", self.dialect.path_of(endpoint))
         return f"{endpoint.handler.__name__}{path}_{endpoint.method.lower()}"
+
+    def _limits(self, endpoint: Endpoint) -> list[JsonSchema]:
+        """
+        The rate limits that hold for an endpoint.
+        """
+        return [
+            {"class": name, "limit": quota.amount, "seconds": quota.seconds, "per": CLASSES[name].per.name}
+            for name in limits_of(self.dialect, endpoint)
+            if (quota := self.quotas.get(name)) is not None
+        ]
 
     def _parameters(self, endpoint: Endpoint) -> list[JsonSchema]:
         names = re.findall(r"([^/]*)/{(\w+)}", self.dialect.path_of(endpoint))
@@ -131,6 +157,9 @@ class Writer:
         told: JsonSchema = {"description": " ".join([f"{phrase}.", *reasons]) if reasons else phrase}
         if shape is not None:
             told["content"] = _json(self.schemas.of(shape))
+        if status == TOO_MANY:
+            headers = RETRY_AFTER | TOLD if self.dialect.limit else RETRY_AFTER
+            told["headers"] = {name: _response_header(*about) for name, about in headers.items()}
         return told
 
     def _errors(self, endpoint: Endpoint) -> dict[int, list[type[Exception]]]:
@@ -146,6 +175,8 @@ class Writer:
             refused.update(self.dialect.refuses_changes)
         if not endpoint.who.public:
             refused.update(self.dialect.refuses_callers)
+        if self._limits(endpoint):
+            refused.add(TooManyRequests)
         errors: dict[int, list[type[Exception]]] = {} if endpoint.who.public else {401: [], 403: []}
         for kind in sorted(refused, key=lambda each: each.__name__):
             errors.setdefault(self.dialect.status_of(kind), []).append(kind)
@@ -185,6 +216,10 @@ def _json(schema: JsonSchema) -> JsonSchema:
 
 def _parameter(where: str, name: str, schema: JsonSchema, required: bool) -> JsonSchema:
     return {"name": name, "in": where, "required": required, "schema": schema}
+
+
+def _response_header(description: str, least: int) -> JsonSchema:
+    return {"description": description, "schema": {"type": "integer", "minimum": least}}
 
 
 def _header(header: Header) -> JsonSchema:

@@ -8,6 +8,8 @@ What the platform itself refuses, in neutral words; each dialect renders them in
     └── BodyTooLarge         it is longer than the limit
     NotFound
     └── PathUnknown          no endpoint has this path
+    Exhausted
+    └── TooManyRequests      a rate limit is used up
     Refusal
     └── MethodRefused        the path is known, this method is not
     Unexpected               what no one foresaw; the reason is in the server's log only
@@ -20,7 +22,8 @@ from typing import Any, Final
 
 from attrs import define, evolve, frozen
 
-from mission_core.errors import Invalid, NotFound, Refusal
+from mission_core.errors import Exhausted, Invalid, NotFound, Refusal
+from mission_core.limiting import Verdict
 
 NO_CONTEXT: Final[Mapping[str, Any]] = {}
 
@@ -121,6 +124,26 @@ class MethodRefused(Refusal):
 
     def __str__(self) -> str:
         return f"only {', '.join(self.allow)} can be used here"
+
+
+@define
+class TooManyRequests(Exhausted):
+    """
+    Requests came faster than a rate limit lets them.
+    """
+
+    verdict: Verdict
+
+    def __str__(self) -> str:
+        return f"too many requests; {self.when}"
+
+    @property
+    def when(self) -> str:
+        """
+        When to come back.
+        """
+        seconds = self.verdict.retry_after
+        return f"try again in {seconds} second{'' if seconds == 1 else 's'}"
 
 
 class Unexpected(Exception):

@@ -1,6 +1,6 @@
 """
-What every response carries: the request's id and the security headers; and what is told of it in the log. One wrapper
-around `send` does it all.
+What every response carries: the request's id, the security headers, and what is left of the rate limit; and what is
+told of it in the log. One wrapper around `send` does it all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mission_http.fronting import Fronting
 from mission_http.platform.clients import client_address, is_secure
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.exchange import EXCHANGE, REQUEST_ID, Exchange
+from mission_http.platform.rate_limits import headers_of
 from mission_http.platform.request_ids import sent_or_new_id
 from mission_http.platform.request_logs import RequestLog
 
@@ -108,6 +109,8 @@ class ResponseHeaders:
                 present = {name for name, _ in headers}
                 headers += [pair for pair in self.by_dialect[exchange.dialect] if pair[0] not in present]
                 headers.append((b"x-request-id", request_id))
+                if exchange.verdict is not None and exchange.dialect is not None and exchange.dialect.limit is not None:
+                    headers += headers_of(exchange.verdict)
                 message = {**message, "headers": headers}
             await send(message)
 

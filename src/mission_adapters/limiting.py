@@ -1,0 +1,212 @@
+"""
+Limiters: one that counts in this process, and one that counts in a Redis for many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from attrs import define, field
+
+from mission_adapters.clocks import SystemClock
+from mission_core.limiting import LimiterFailed, Quota, Verdict
+
+if TYPE_CHECKING:
+    from limits.aio.storage import RedisStorage
+
+    from mission_core.ports import Clock
+
+MOST_KEYS: Final = 10_000
+"""How many callers are remembered for each quota."""
+PATIENCE: Final = 0.5
+"""For how many seconds a request may wait for Redis."""
+PATIENCE_AT_START: Final = 5.0
+PAUSE: Final = timedelta(seconds=1)
+"""How long a Redis that did not answer is left alone."""
+ROUNDED: Final = timedelta(seconds=0.5)
+"""By how much Redis may be early when it tells in whole seconds how much is left of a window."""
+CONNECTIONS: Final = 32
+PREFIX: Final = "mission-control:limit"
+
+logger = logging.getLogger("mission_adapters")
+
+
+@define(eq=False)
+class Window:
+    """
+    From the first request of somebody until the quota begins anew.
+    """
+
+    began: datetime
+    ends: datetime
+    count: int = 0
+
+    def holds(self, at: datetime) -> bool:
+        """
+        Whether it is open at this moment. One from the future was opened before the clock was set back.
+        """
+        return self.began <= at < self.ends
+
+
+@define(eq=False)
+class Windows:
+    """
+    The windows of many. When there are too many, those that began first are forgotten: with one quota these are those
+    that end first.
+    """
+
+    most: int = MOST_KEYS
+    _windows: OrderedDict[object, Window] = field(factory=OrderedDict, init=False)
+
+    def current(self, whose: object, at: datetime) -> Window | None:
+        """
+        The window that is open now.
+        """
+        window = self._windows.get(whose)
+        return window if window is not None and window.holds(at) else None
+
+    def open(self, whose: object, window: Window) -> Window:
+        """
+        Begin anew.
+        """
+        windows = self._windows
+        windows.pop(whose, None)
+        while windows and (len(windows) >= self.most or next(iter(windows.values())).ends <= window.began):
+            windows.popitem(last=False)
+        windows[whose] = window
+        return window
+
+
+@define(eq=False)
+class MemoryLimiter:
+    """
+    Counts in this process, for this process alone. It waits for nothing.
+    """
+
+    clock: Clock = field(factory=SystemClock)
+    most: int = MOST_KEYS
+    _by_quota: dict[str, Windows] = field(factory=dict, init=False)
+
+    async def hit(self, quota: Quota, *who: str) -> Verdict:
+        """
+        Count one request of somebody.
+        """
+        now = self.clock.now()
+        windows = self._by_quota.get(quota.name)
+        if windows is None:
+            windows = self._by_quota[quota.name] = Windows(self.most)
+        window = windows.current(who, now)
+        if window is None:
+            window = windows.open(who, Window(now, now + timedelta(seconds=quota.seconds)))
+        window.count += 1
+        return Verdict(quota, window.count, now, window.ends)
+
+
+@define(eq=False)
+class RedisLimiter:
+    """
+    Counts in a Redis, through `limits`, for all processes that share it. Windows end by the clock of Redis; how much is
+    left of one is told by the wall clock.
+
+    While Redis does not answer all may pass, and it is asked again by one request after each `PAUSE`. That it went
+    away is logged once, and that it came back.
+    """
+
+    storage: RedisStorage
+    clock: Clock = field(factory=SystemClock)
+    patience: float = PATIENCE
+    _known: Windows = field(factory=Windows, init=False)
+    """What was told of windows that other requests opened, so that Redis is asked for their ends only once."""
+    _left_alone: Window | None = field(default=None, init=False)
+    _turns: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(CONNECTIONS), init=False)
+    """Waiting for others of this process does not count as waiting for Redis."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, clock: Clock | None = None, patience: float = PATIENCE) -> AsyncIterator[Self]:
+        """
+        A limiter over the Redis at *url*, for as long as the context lasts.
+
+        Raises:
+            LimiterFailed: If it cannot be reached, or does not count.
+            ValueError: If the URL cannot be meant.
+            ModuleNotFoundError: If the extra is not installed.
+        """
+        from limits.aio.storage import RedisStorage
+        from redis.asyncio import ConnectionPool
+
+        pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS)
+        options: Any = {"connection_pool": pool}  # it takes one, though its types do not say so
+        storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, **options)
+        limiter = cls(storage, clock or SystemClock(), patience)
+        try:
+            await limiter._begin()
+            yield limiter
+        finally:
+            await pool.aclose()
+
+    async def hit(self, quota: Quota, *who: str) -> Verdict:
+        """
+        Count one request of somebody.
+        """
+        async with self._turns:
+            now = self.clock.now()
+            if self._left_alone is not None:
+                if self._left_alone.holds(now):
+                    return _uncounted(quota, now)
+                self._left_alone = Window(now, now + PAUSE)  # this request asks, and others do not wait with it
+            try:
+                async with asyncio.timeout(self.patience):
+                    verdict = await self._counted(quota, ":".join((quota.name, *who)), now)
+            except self._failures as e:
+                self._lost(e, now)
+                return _uncounted(quota, now)
+        if self._left_alone is not None:
+            self._left_alone = None
+            logger.warning("requests are counted again: Redis answers")
+        return verdict
+
+    async def _counted(self, quota: Quota, key: str, now: datetime) -> Verdict:
+        count = await self.storage.incr(key, quota.seconds)
+        known = self._known.current(key, now)
+        if count == 1:
+            known = self._known.open(key, Window(now, now + timedelta(seconds=quota.seconds)))
+        elif known is None:
+            left = timedelta(seconds=await self.storage.get_expiry(key) - time.time())
+            known = self._known.open(key, Window(now, now + left + ROUNDED))
+        return Verdict(quota, count, now, known.ends)
+
+    async def _begin(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_AT_START):
+                await self.storage.incr("start", 1)
+        except self._failures as e:
+            raise LimiterFailed(_reason(e)) from e
+
+    def _lost(self, error: BaseException, now: datetime) -> None:
+        if self._left_alone is None:
+            logger.warning("requests are not counted, and all may pass, until Redis answers: %s", _reason(error))
+        self._left_alone = Window(now, now + PAUSE)
+
+    @property
+    def _failures(self) -> tuple[type[Exception], ...]:
+        """
+        What Redis fails with; a time-out is an `OSError`.
+        """
+        known = self.storage.base_exceptions
+        return (OSError, *(known if isinstance(known, tuple) else (known,)))
+
+
+def _uncounted(quota: Quota, now: datetime) -> Verdict:
+    return Verdict(quota, 0, now, now + timedelta(seconds=quota.seconds))
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or "it does not answer in time"

@@ -1,0 +1,89 @@
+"""
+How often somebody may ask: quotas, what a limiter says to one request, and the port of limiters.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import ceil
+from typing import Protocol
+
+from attrs import define, field, frozen
+from attrs.validators import ge
+
+from mission_core.errors import Exhausted
+
+
+@frozen(kw_only=True)
+class Quota:
+    """
+    So many requests in a window of so many seconds, which begins with the first of them.
+
+    Args:
+        name: The class of requests that it is for. Quotas of one name count together.
+    """
+
+    name: str
+    amount: int = field(validator=ge(1))
+    seconds: int = field(validator=ge(1))
+
+
+@frozen
+class Verdict:
+    """
+    What a limiter says to one request.
+
+    Args:
+        count: Which one of its window it is; 0 if it could not be counted, and so may pass.
+        at: When it was asked for.
+        resets_at: When its window ends.
+    """
+
+    quota: Quota
+    count: int
+    at: datetime
+    resets_at: datetime
+
+    @property
+    def allowed(self) -> bool:
+        """
+        Whether the request may pass.
+        """
+        return self.count <= self.quota.amount
+
+    @property
+    def remaining(self) -> int:
+        """
+        How many more may pass in this window.
+        """
+        return max(0, self.quota.amount - self.count)
+
+    @property
+    def retry_after(self) -> int:
+        """
+        In how many whole seconds, at least one, the window is over for sure.
+        """
+        return max(1, ceil((self.resets_at - self.at).total_seconds()))
+
+
+@define
+class LimiterFailed(Exhausted):
+    """
+    What keeps the counts cannot be reached, or refuses to count.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"requests cannot be counted: {self.reason}"
+
+
+class RateLimiter(Protocol):
+    """
+    Counts requests. Of those of one window no more than the quota's amount are allowed, however many come at once.
+    """
+
+    async def hit(self, quota: Quota, *who: str) -> Verdict:
+        """
+        Count one request of somebody. What is not allowed counts too, and does not make the window longer.
+        """

@@ -1,0 +1,123 @@
+"""
+Rate limits as the environment sets them: how much of which class, and where requests are counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from mission_core.limiting import Quota
+from mission_http.environment import SettingsError, either, flag
+from mission_http.platform.rate_limits import CLASSES, QUOTAS
+
+PREFIX: Final = "RATE_LIMIT_"
+BACKEND: Final = "RATE_LIMIT_BACKEND"
+URLS: Final = ("RATE_LIMIT_REDIS_URL", "RQ_REDIS_URL")
+DISABLE: Final = "MC_DISABLE_RATE_LIMIT"
+
+_quota: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+
+
+def variable_of(name: str) -> str:
+    """
+    The variable that sets the limit of a class.
+    """
+    return PREFIX + name.upper().replace("-", "_")
+
+
+VARIABLES: Final = {variable_of(name): name for name in CLASSES}
+"""The classes, by the variables that set their limits."""
+
+
+@frozen
+class SharedRedis:
+    """
+    A Redis that counts for many processes, and the variable that names it.
+    """
+
+    url: str = field(repr=False)
+    variable: str
+
+
+@frozen(kw_only=True)
+class Limiting:
+    """
+    What the environment tells of rate limits.
+
+    Args:
+        quotas: Those in force, by their class.
+        redis: Where requests are counted; without, each process counts its own.
+        disabled: Whether those are lifted that may be.
+        unknown: Variables that look as if they set a limit, and name no class.
+    """
+
+    quotas: Mapping[str, Quota] = QUOTAS
+    redis: SharedRedis | None = None
+    disabled: bool = False
+    unknown: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """
+        Read an environment.
+
+        Raises:
+            SettingsError: If a value is malformed, or Redis is to count and none is named.
+        """
+        disabled = flag(environment, DISABLE)
+        found = {name: _quota_of(environment, variable, name) for variable, name in VARIABLES.items()}
+        unknown = (name for name in environment if name.startswith(PREFIX) and name not in {*VARIABLES, BACKEND, *URLS})
+        return cls(
+            quotas={
+                name: quota
+                for name, quota in found.items()
+                if quota is not None and not (disabled and CLASSES[name].bypassable)
+            },
+            redis=_redis(environment),
+            disabled=disabled,
+            unknown=tuple(sorted(unknown)),
+        )
+
+
+def _quota_of(environment: Mapping[str, str], variable: str, name: str) -> Quota | None:
+    text = environment.get(variable, "").strip()
+    if not text:
+        return QUOTAS[name]
+    if text == "0":
+        return None
+    told = _quota.fullmatch(text)
+    amount, seconds = map(int, told.groups()) if told else (0, 0)
+    if not amount or not seconds:
+        raise SettingsError(f"{variable}: expected a count and seconds, such as 100/60, or 0 for none; got {text!r}")
+    return Quota(name=name, amount=amount, seconds=seconds)
+
+
+def _redis(environment: Mapping[str, str]) -> SharedRedis | None:
+    backend = environment.get(BACKEND, "").strip().lower()
+    if backend in ("", "memory"):
+        return None
+    if backend != "redis":
+        raise SettingsError(f"{BACKEND}: expected memory or redis, and got {backend!r}")
+    variable = either(environment, *URLS)
+    url = environment.get(variable, "").strip()
+    if not url:
+        raise SettingsError(f"{variable}: {BACKEND}=redis counts in a Redis; name it here, as redis://host:6379/0")
+    if not _is_redis(url):
+        # The value may hold a password, so it is not shown.
+        raise SettingsError(f"{variable}: expected redis://user:password@host:6379/0, rediss://... or unix:///path")
+    return SharedRedis(url, variable)
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        split = urlsplit(url)
+        sound = split.port != 0 and bool(split.path if split.scheme == "unix" else split.hostname)
+    except ValueError:
+        return False
+    database = split.path.strip("/")
+    return sound and (split.scheme == "unix" or (split.scheme in ("redis", "rediss") and (database + "0").isdecimal()))

@@ -1,0 +1,195 @@
+"""
+Rate limits: the classes of requests there are, and how a request is counted under one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from math import ceil
+from typing import TYPE_CHECKING, Final, cast
+
+from attrs import define, frozen
+from starlette.requests import Request
+
+from mission_core.accounts.model import AgentPrincipal, identity_of
+from mission_core.limiting import Quota, RateLimiter, Verdict
+from mission_core.values import name_key
+from mission_http.platform.exchange import dialect_of, exchange_of
+from mission_http.platform.refusals import TooManyRequests
+
+if TYPE_CHECKING:
+    from mission_http.platform.endpoints import Dialect, Endpoint
+
+LONGEST_NAME: Final = 100
+"""How much of a name counts; no agent has a longer one."""
+logger = logging.getLogger("mission_http")
+
+
+@frozen
+class Per:
+    """
+    Whose requests are counted together: how the document calls it, and how it is found out.
+    """
+
+    name: str
+    key: Callable[[Request], tuple[str, ...]]
+
+
+@frozen
+class RateClass:
+    """
+    A class of requests with its quota, unless the settings give it another.
+
+    Args:
+        bypassable: Whether `MC_DISABLE_RATE_LIMIT` lifts it.
+    """
+
+    quota: Quota
+    per: Per
+    bypassable: bool = True
+
+
+def _address(request: Request) -> tuple[str, ...]:
+    return (exchange_of(request).client,)
+
+
+def _agent(request: Request) -> tuple[str, ...]:
+    principal = exchange_of(request).principal
+    name = principal.name if isinstance(principal, AgentPrincipal) else dialect_of(request).agent_of(request)
+    if principal is None or name is None:
+        return _address(request)
+    return str(principal.organization), name_key(name)[:LONGEST_NAME]
+
+
+def _caller(request: Request) -> tuple[str, ...]:
+    principal = exchange_of(request).principal
+    if principal is None:
+        return _address(request)
+    return str(principal.organization), identity_of(principal)
+
+
+ADDRESS: Final = Per("address", _address)
+AGENT: Final = Per("agent", _agent)
+CALLER: Final = Per("caller", _caller)
+
+
+def _class(name: str, amount: int, per: Per, *, seconds: int = 60, bypassable: bool = True) -> RateClass:
+    return RateClass(Quota(name=name, amount=amount, seconds=seconds), per, bypassable)
+
+
+CLASSES: Final[Mapping[str, RateClass]] = {
+    each.quota.name: each
+    for each in (
+        _class("general", 100, ADDRESS),
+        _class("mutation", 60, ADDRESS),
+        _class("read", 120, ADDRESS),
+        _class("heavy", 10, ADDRESS),
+        _class("login", 5, ADDRESS, bypassable=False),
+        _class("self-register", 5, ADDRESS),
+        _class("agent-auth", 20, ADDRESS),
+        _class("webhook-ingest", 60, ADDRESS),
+        _class("agent-heartbeat", 30, AGENT),
+        _class("agent-task", 20, AGENT),
+        _class("password-change", 5, CALLER, bypassable=False),
+        _class("identity", 20, CALLER, bypassable=False),
+        _class("exec-approval", 30, CALLER, bypassable=False),
+        _class("backup", 10, CALLER, bypassable=False),
+        _class("security-fix", 5, CALLER, bypassable=False),
+        _class("gateway-control", 10, CALLER, bypassable=False),
+        _class("gateway-config", 20, CALLER, bypassable=False),
+        _class("runtime-setup", 20, CALLER, bypassable=False),
+        _class("skill", 20, CALLER, bypassable=False),
+        _class("os-user", 5, CALLER, seconds=600, bypassable=False),
+        _class("host-package", 3, CALLER, seconds=600, bypassable=False),
+        _class("release-update", 3, CALLER, seconds=600, bypassable=False),
+        _class("openclaw-maintenance", 5, CALLER, seconds=600, bypassable=False),
+    )
+}
+"""Every class there is, by its name. An operation names those that it is counted under."""
+QUOTAS: Final[Mapping[str, Quota]] = {name: each.quota for name, each in CLASSES.items()}
+
+
+@define(eq=False)
+class RateLimits:
+    """
+    The quotas in force, by the class they are for, and who counts: nobody if there is no limiter.
+    """
+
+    quotas: Mapping[str, Quota]
+    limiter: RateLimiter | None = None
+
+
+async def hit(request: Request, limit: str) -> None:
+    """
+    Count the request under a class of rate limits, such as `login`; or apart from others of the class, as what follows
+    a colon says: `identity:users`.
+
+    Raises:
+        TooManyRequests: If there were too many.
+    """
+    limits = cast(RateLimits, request.scope["app"].limits)
+    name, _, apart = limit.partition(":")
+    quota = limits.quotas.get(name)
+    if quota is None or limits.limiter is None:
+        return
+    who = CLASSES[name].per.key(request)
+    verdict = await limits.limiter.hit(quota, *who, apart) if apart else await limits.limiter.hit(quota, *who)
+    exchange = exchange_of(request)
+    exchange.verdict = _tighter(exchange.verdict, verdict)
+    if not verdict.allowed:
+        if verdict.count == quota.amount + 1:
+            _log(request, verdict, who)
+        raise TooManyRequests(verdict)
+
+
+def _tighter(known: Verdict | None, new: Verdict) -> Verdict:
+    """
+    Of two verdicts the one to heed: a refusal, else the one that leaves less, else the one that does so for longer.
+    """
+    if known is None or not new.allowed or new.remaining < known.remaining:
+        return new
+    return new if new.remaining == known.remaining and new.resets_at > known.resets_at else known
+
+
+def _log(request: Request, verdict: Verdict, who: tuple[str, ...]) -> None:
+    # Once for each window: whoever asks too often must not fill the log.
+    exchange = exchange_of(request)
+    logger.warning(
+        "request %s: too many of the class %r by %s, from %s; they are refused until %s",
+        exchange.request_id, verdict.quota.name, " ".join(map(repr, who)), exchange.client, verdict.resets_at,
+        extra={"request_id": exchange.request_id},
+    )  # fmt: skip
+
+
+def headers_of(verdict: Verdict) -> tuple[tuple[bytes, bytes], ...]:
+    """
+    What a response tells of the tightest limit that its request was counted under.
+    """
+    return (
+        (b"x-ratelimit-limit", b"%d" % verdict.quota.amount),
+        (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
+        (b"x-ratelimit-reset", b"%d" % ceil(verdict.resets_at.timestamp())),
+    )
+
+
+def limits_of(dialect: Dialect, endpoint: Endpoint) -> list[str]:
+    """
+    The classes that a request to an endpoint may be counted under, wherever it is counted.
+    """
+    named = (dialect.limit, *endpoint.who.limits, *endpoint.limits, *endpoint.limits_within)
+    return [limit.partition(":")[0] for limit in named if limit]
+
+
+def check_limits(dialects: Iterable[Dialect]) -> None:
+    """
+    Find out at the start whether every class that is named is one.
+
+    Raises:
+        ValueError: If not.
+    """
+    for dialect in dialects:
+        for endpoint in dialect.endpoints:
+            for name in limits_of(dialect, endpoint):
+                if name not in CLASSES:
+                    raise ValueError(f"{endpoint.method} {dialect.path_of(endpoint)}: no rate limit is called {name}")
