@@ -28,6 +28,7 @@ MOST_KEYS: Final = 10_000
 PATIENCE: Final = 0.5
 """For how many seconds a request may wait for Redis."""
 PATIENCE_AT_START: Final = 5.0
+TURNS: Final = 10
 PAUSE: Final = timedelta(seconds=1)
 """How long a Redis that did not answer is left alone."""
 ROUNDED: Final = timedelta(seconds=0.5)
@@ -83,6 +84,9 @@ class Windows:
         windows[whose] = window
         return window
 
+    def __len__(self) -> int:
+        return len(self._windows)
+
 
 @define(eq=False)
 class MemoryLimiter:
@@ -107,6 +111,12 @@ class MemoryLimiter:
             window = windows.open(who, Window(now, now + timedelta(seconds=quota.seconds)))
         window.count += 1
         return Verdict(quota, window.count, now, window.ends)
+
+    def remembered(self, quota: Quota) -> int:
+        """
+        How many callers it keeps a count of.
+        """
+        return len(self._by_quota.get(quota.name, ()))
 
 
 @define(eq=False)
@@ -141,8 +151,13 @@ class RedisLimiter:
         """
         from limits.aio.storage import RedisStorage
         from redis.asyncio import ConnectionPool
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError as Disconnected
 
-        pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS)
+        # Once more, at once: the connection may have broken while nobody used it.
+        retry = Retry(NoBackoff(), 1, supported_errors=(Disconnected,))
+        pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS, retry=retry)
         options: Any = {"connection_pool": pool}  # it takes one, though its types do not say so
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, **options)
         limiter = cls(storage, clock or SystemClock(), patience)
@@ -163,7 +178,7 @@ class RedisLimiter:
                     return _uncounted(quota, now)
                 self._left_alone = Window(now, now + PAUSE)  # this request asks, and others do not wait with it
             try:
-                async with asyncio.timeout(self.patience):
+                async with _waiting(self.patience):
                     verdict = await self._counted(quota, ":".join((quota.name, *who)), now)
             except self._failures as e:
                 self._lost(e, now)
@@ -185,7 +200,7 @@ class RedisLimiter:
 
     async def _begin(self) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_AT_START):
+            async with _waiting(PATIENCE_AT_START):
                 await self.storage.incr("start", 1)
         except self._failures as e:
             raise LimiterFailed(_reason(e)) from e
@@ -202,6 +217,33 @@ class RedisLimiter:
         """
         known = self.storage.base_exceptions
         return (OSError, *(known if isinstance(known, tuple) else (known,)))
+
+
+@asynccontextmanager
+async def _waiting(seconds: float) -> AsyncIterator[None]:
+    """
+    A context that is left after so many seconds, and not before the event loop took so many `TURNS`: an answer that
+    came while this process was too busy to listen is no late answer.
+
+    Raises:
+        TimeoutError: If it is left so.
+    """
+    loop = asyncio.get_running_loop()
+    turn: asyncio.TimerHandle
+
+    def wait(turns: int) -> None:
+        nonlocal turn
+        if turns:
+            turn = loop.call_later(seconds / TURNS, wait, turns - 1)
+        else:
+            deadline.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as deadline:
+        wait(TURNS)
+        try:
+            yield
+        finally:
+            turn.cancel()
 
 
 def _uncounted(quota: Quota, now: datetime) -> Verdict:

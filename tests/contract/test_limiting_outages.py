@@ -1,0 +1,177 @@
+"""
+What the limiter over Redis does when Redis is killed, stopped, or was never there.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from attrs import frozen
+
+from mission_adapters.clocks import ManualClock
+from mission_adapters.limiting import PAUSE, RedisLimiter
+from mission_core.limiting import LimiterFailed, Quota, Verdict
+from tests import redis
+
+THREE = Quota(name="three", amount=3, seconds=60)
+WENT = "requests are not counted, and all may pass, until Redis answers"
+CAME = "requests are counted again"
+
+
+@frozen
+class Limited:
+    """
+    A limiter over a Redis of its own.
+    """
+
+    server: redis.Server
+    limiter: RedisLimiter
+    clock: ManualClock
+
+    async def hit(self) -> Verdict:
+        return await self.limiter.hit(THREE, "somebody")
+
+    async def counts(self, hits: int) -> list[int]:
+        return [(await self.hit()).count for _ in range(hits)]
+
+    def later(self) -> None:
+        """
+        It is time to ask a silent Redis again.
+        """
+        self.clock.advance(seconds=PAUSE.total_seconds())
+
+
+@pytest.fixture
+def server() -> Iterator[redis.Server]:
+    """
+    A running Redis.
+    """
+    with redis.a_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def limited(server: redis.Server) -> AsyncIterator[Limited]:
+    """
+    A limiter over it.
+    """
+    clock = ManualClock()
+    async with RedisLimiter.open(server.url, clock=clock, patience=0.3) as limiter:
+        yield Limited(server, limiter, clock)
+
+
+async def test_while_redis_is_away_all_may_pass(limited: Limited) -> None:
+    """
+    Also who was refused before; what is told is that nothing was counted.
+    """
+    before = await limited.counts(4)
+    limited.server.kill()
+    verdicts = [await limited.hit() for _ in range(10)]
+
+    assert [1, 2, 3, 4] == before
+    assert {(True, 0, 3, 60)} == {(each.allowed, each.count, each.remaining, each.retry_after) for each in verdicts}
+
+
+async def test_when_redis_is_back_requests_are_counted(limited: Limited) -> None:
+    """
+    By the first request that comes after a pause, and by all that follow.
+    """
+    limited.server.kill()
+    away = await limited.counts(2)
+    limited.server.start()
+    left_alone = await limited.counts(2)
+    limited.later()
+    back = await limited.counts(4)
+
+    assert ([0, 0], [0, 0], [1, 2, 3, 4]) == (away, left_alone, back)
+
+
+async def test_that_redis_went_and_came_back_is_logged_once(limited: Limited, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    However many requests come in between, one by one or together.
+    """
+    limited.server.kill()
+    await asyncio.gather(*(limited.hit() for _ in range(50)))
+    for _ in range(5):
+        limited.later()
+        await limited.counts(3)
+    limited.server.start()
+    limited.later()
+    await limited.counts(3)
+
+    assert [WENT, CAME] == [each.getMessage().partition(":")[0] for each in caplog.records]
+    assert {"WARNING"} == {each.levelname for each in caplog.records}
+
+
+async def test_a_restart_that_nobody_saw_is_no_outage(limited: Limited, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Connections that broke in the meantime are made anew.
+    """
+    await asyncio.gather(*(limited.hit() for _ in range(5)))
+    limited.server.kill()
+    limited.server.start()
+
+    assert [1, 2] == await limited.counts(2)
+    assert [] == caplog.records
+
+
+async def test_a_redis_that_hangs_holds_up_one_request_and_no_more(limited: Limited) -> None:
+    """
+    And that one for as long as the limiter is patient.
+    """
+    limited.server.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    together = await asyncio.gather(*(limited.hit() for _ in range(200)))
+    one_by_one = await limited.counts(200)
+    took = time.monotonic() - began
+    limited.server.signal(signal.SIGCONT)
+    limited.later()
+
+    assert {0} == {each.count for each in together} | {*one_by_one}
+    assert 0.3 <= took < 3
+    assert 1 <= (await limited.hit()).count
+
+
+async def test_a_crowd_is_not_taken_for_an_outage(limited: Limited) -> None:
+    """
+    Waiting for one another is not waiting for Redis: all are counted, though all of it takes longer than patience.
+    """
+    verdicts = await asyncio.gather(*(limited.hit() for _ in range(5_000)))
+
+    assert 3 == sum(each.allowed for each in verdicts)
+
+
+async def test_a_redis_that_is_not_there_is_told_at_the_start() -> None:
+    """
+    With the reason.
+    """
+    with pytest.raises(LimiterFailed, match="connecting to 127.0.0.1:1"):
+        async with RedisLimiter.open("redis://127.0.0.1:1/0"):
+            pass
+
+
+async def test_a_redis_that_does_not_let_us_in_is_told_without_the_password(server: redis.Server) -> None:
+    """
+    Nor does a log show it.
+    """
+    url = server.url.replace("redis://", "redis://:sesame@")
+    with pytest.raises(LimiterFailed) as failed:
+        async with RedisLimiter.open(url):
+            pass
+
+    assert "password" in str(failed.value)
+    assert "sesame" not in str(failed.value)
+
+
+async def test_a_redis_that_hangs_is_told_at_the_start(server: redis.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    After a while, which is longer than a request would wait.
+    """
+    monkeypatch.setattr("mission_adapters.limiting.PATIENCE_AT_START", 0.1)
+    server.signal(signal.SIGSTOP)
+
+    with pytest.raises(LimiterFailed, match="does not answer in time"):
+        async with RedisLimiter.open(server.url):
+            pass
