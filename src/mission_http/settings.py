@@ -101,7 +101,7 @@ class Settings:
         What nobody may read in the log.
         """
         urls = [self.database_url, self.limiting.redis.url if self.limiting.redis else ""]
-        passwords = [_password_in(url) for url in urls]
+        passwords = [password for url in urls if (password := _password_in(url))]
         kept = [self.api_key, self.auth_secret, self.local_auth_token, self.setup_code, self.first_admin.password]
         return [*kept, *self.identities.confidential, *passwords, *map(unquote, passwords)]
 

@@ -165,6 +165,7 @@ def test_every_malformed_variable_is_told(tmp_path: Path) -> None:
         "MC_TRUSTED_PROXIES": "the proxy",
         "SECURITY_HEADER_X_FRAME_OPTIONS": "DENY\r\nSet-Cookie: x=y",
         "BASE_URL": "mission.example.com",
+        "RATE_LIMIT_GENERAL": "many",
     }
     findings = doctor(tmp_path, **malformed)
 
@@ -201,6 +202,10 @@ def test_every_malformed_variable_is_told(tmp_path: Path) -> None:
         ({"LOG_USE_UTC": "perhaps"}, "settings", "LOG_USE_UTC"),
         ({"REQUEST_LOG_SLOW_MS": "never"}, "settings", "REQUEST_LOG_SLOW_MS"),
         ({"REQUEST_LOG_INCLUDE_HEALTH": "perhaps"}, "settings", "REQUEST_LOG_INCLUDE_HEALTH"),
+        ({"RATE_LIMIT_LOGINS": "5/60"}, "rate limits", "RATE_LIMIT_LOGINS"),
+        ({"RATE_LIMIT_LOGIN": "0"}, "rate limits", "RATE_LIMIT_LOGIN"),
+        ({"MC_DISABLE_RATE_LIMIT": "1", "host": "0.0.0.0"}, "rate limits", "MC_DISABLE_RATE_LIMIT"),
+        ({"RATE_LIMIT_BACKEND": "redis", "RQ_REDIS_URL": "redis://127.0.0.1:1"}, "rate limits", "RQ_REDIS_URL"),
     ],
 )
 def test_a_fault_is_told_with_what_to_change(asked: dict[str, Any], check: str, names: str, tmp_path: Path) -> None:

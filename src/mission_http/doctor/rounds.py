@@ -14,6 +14,7 @@ from mission_http.doctor.credentials import Credentials, check_credentials
 from mission_http.doctor.database import Database, check_clock, check_database, check_migrations
 from mission_http.doctor.directory import Directory, check_directory, check_secrets
 from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.limits import Counting, check_limits
 from mission_http.doctor.port import Listening, check_port
 from mission_http.doctor.reaching import (
     check_cookies,
@@ -45,6 +46,7 @@ class Picture:
     database: Database | None
     listening: Listening
     fronting: Fronting
+    counting: Counting
 
 
 async def look_around(
@@ -75,6 +77,7 @@ async def look_around(
         database=None if "DATABASE_URL" in malformed else await Database.seen(settings),
         listening=Listening.seen(host, port),
         fronting=evolve(settings.fronting, base_url=base_url or settings.fronting.base_url),
+        counting=await Counting.seen(settings),
     )
 
 
@@ -97,6 +100,7 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     yield from check_cookies(picture.fronting)
     yield from check_hsts(picture.fronting)
     yield from check_other_sites(picture.fronting)
+    yield from check_limits(picture.counting, picture.listening)
 
 
 def check_settings(malformed: Mapping[str, str]) -> Iterator[Finding]:

@@ -202,13 +202,15 @@ def test_browsers_are_kept_on_https_where_people_come_over_it(
 
 def test_what_nobody_may_read_in_the_log(tmp_path: Path) -> None:
     """
-    Every secret, what the first admin is made with, and the password of the database in both spellings.
+    Every secret, what the first admin is made with, and the passwords of the database and of Redis in both spellings.
     """
     url = "postgresql://me:open%20sesame@here/db"
-    settings = settings_from({"API_KEY": "s3cret", "AUTH_PASS": "hunter2"}, data_dir=tmp_path, database_url=url)
+    redis = {"RATE_LIMIT_BACKEND": "redis", "RQ_REDIS_URL": "redis://:abra%2Fcadabra@here"}
+    given = {"API_KEY": "s3cret", "AUTH_PASS": "hunter2", **redis}
+    settings = settings_from(given, data_dir=tmp_path, database_url=url)
 
     assert {
         "s3cret", settings.auth_secret, settings.local_auth_token, settings.setup_code, "hunter2", "open%20sesame",
-        "open sesame",
+        "open sesame", "abra%2Fcadabra", "abra/cadabra",
     } == set(settings.confidential)  # fmt: skip
     assert settings_from({}, data_dir=tmp_path, database_url="postgresql://[::/db").confidential

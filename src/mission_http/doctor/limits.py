@@ -1,0 +1,82 @@
+"""
+Rate limits: do they hold whom they should, and can requests be counted?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final, Self
+
+from attrs import frozen
+
+from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.port import Listening
+from mission_http.limiting import BACKEND, DISABLE, PREFIX, VARIABLES, Limiting, variable_of
+from mission_http.platform.rate_limits import CLASSES, QUOTAS
+from mission_http.settings import SettingsError
+from mission_http.wiring import limiter_from
+
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
+
+LIMITS: Final = Check("rate limits")
+
+
+@frozen(kw_only=True)
+class Counting:
+    """
+    What there is to see of rate limits.
+
+    Args:
+        why: What keeps requests from being counted.
+    """
+
+    limiting: Limiting
+    why: str = ""
+
+    @classmethod
+    async def seen(cls, settings: Settings) -> Self:
+        """
+        Look at what counts requests, as a start does: a Redis is asked to count one of nobody, for a second.
+        """
+        try:
+            async with limiter_from(settings):
+                return cls(limiting=settings.limiting)
+        except SettingsError as e:
+            return cls(limiting=settings.limiting, why=str(e).partition(": ")[2])
+
+
+def check_limits(counting: Counting, listening: Listening) -> Iterator[Finding]:
+    """
+    Every variable names a class, what guards credentials is not lifted, and requests can be counted.
+    """
+    limiting = counting.limiting
+    for name in limiting.unknown:
+        yield LIMITS.warning(name, "names no class of requests, so it is ignored", _meant(name), name)
+    for name, each in CLASSES.items():
+        if not each.bypassable and name not in limiting.quotas:
+            variable, quota = variable_of(name), QUOTAS[name]
+            advice = f"unset {variable}, or set it to something like {quota.amount}/{quota.seconds}"
+            yield LIMITS.warning(variable, "lets anybody try as often as they like", advice, variable)
+    if limiting.disabled and listening.wide:
+        found = "other machines can reach the server, and may ask as often as they like"
+        advice = f"unset {DISABLE}, and raise those limits that are too low"
+        yield LIMITS.warning(f"{DISABLE}=1", found, advice, DISABLE)
+    yield _counted(counting)
+
+
+def _meant(name: str) -> str:
+    near = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in VARIABLES], 1)
+    return f"unset {name}, or write {PREFIX}{near[0]} if that is meant" if near else f"unset {name}"
+
+
+def _counted(counting: Counting) -> Finding:
+    redis = counting.limiting.redis
+    if redis is None:
+        return LIMITS.ok("memory", f"each server process counts for itself; {BACKEND}=redis lets them share")
+    place = f"the Redis in {redis.variable}"
+    if counting.why:
+        advice = f"start it, or correct {redis.variable}; or set {BACKEND}=memory"
+        return LIMITS.problem(place, counting.why, advice, redis.variable, BACKEND)
+    return LIMITS.ok(place, "counts for all server processes")
