@@ -75,8 +75,10 @@ def serving(*flags: str, cwd: Path, **environment: str) -> Iterator[tuple[int, s
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout is not None
-        yield int(server.stdout.readline().rpartition(":")[2]), server
-        server.terminate()
+        try:
+            yield int(server.stdout.readline().rpartition(":")[2]), server
+        finally:
+            server.terminate()
 
 
 @pytest.fixture
