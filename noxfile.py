@@ -45,7 +45,7 @@ def types(session: nox.Session) -> None:
     """
     Do the types of src/ hold, strictly?
     """
-    session.install("-e", ".[postgres]", *TYPES)
+    session.install("-e", ".[postgres,redis]", *TYPES)
     session.run("mypy", *session.posargs)
 
 
@@ -54,7 +54,7 @@ def unit(session: nox.Session) -> None:
     """
     Do the fast tests pass on every supported Python?
     """
-    session.install("-e", ".[postgres]", *TESTS)
+    session.install("-e", ".[postgres,redis]", *TESTS)
     session.run("pytest", "tests/unit", *session.posargs)
 
 
@@ -63,7 +63,7 @@ def contract(session: nox.Session) -> None:
     """
     Do all stores, dialects and processes keep their promises? Starts a PostgreSQL.
     """
-    session.install("-e", ".[postgres]", *TESTS)
+    session.install("-e", ".[postgres,redis]", *TESTS)
     session.run("pytest", "tests", "--ignore=tests/unit", *session.posargs)
 
 
@@ -74,7 +74,7 @@ def lowest(session: nox.Session) -> None:
     """
     extras = PYPROJECT["project"]["optional-dependencies"].values()
     allowed = [*PYPROJECT["project"]["dependencies"], *chain(*extras), *TESTS]
-    session.install("-e", ".[postgres]", *(each.replace(">=", "==") for each in allowed if ">=" in each))
+    session.install("-e", ".[postgres,redis]", *(each.replace(">=", "==") for each in allowed if ">=" in each))
     session.run("pytest", "tests/unit", "tests/contract", *session.posargs)
 
 
@@ -83,7 +83,7 @@ def nightly(session: nox.Session) -> None:
     """
     Does a law break among fifty times as many examples, new ones each time? Takes hours.
     """
-    session.install("-e", ".[postgres]", *TESTS)
+    session.install("-e", ".[postgres,redis]", *TESTS)
     session.run("pytest", "--hypothesis-profile=nightly", "--override-ini=faulthandler_timeout=0", *session.posargs)
 
 
@@ -103,5 +103,5 @@ def bench(session: nox.Session) -> None:
     """
     What does each operation cost, beside a bare route and a bare transaction?
     """
-    session.install("-e", ".[postgres]", *TESTS)
+    session.install("-e", ".[postgres,redis]", *TESTS)
     session.run("python", "-m", "tests.bench", *session.posargs)
