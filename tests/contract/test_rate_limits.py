@@ -19,7 +19,7 @@ from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
 from mission_http.platform.refusals import TooManyRequests
 from tests.contract.boards_driver import TOKEN
 from tests.contract.conftest import World
-from tests.contract.everything import OPERATIONS, Everything, everything_over, named
+from tests.contract.everything import NOBODY, OPERATIONS, Everything, everything_over, named
 from tests.unit.http.platform.sample import Answer, ask
 
 Operation = tuple[Dialect, Endpoint]
@@ -170,7 +170,7 @@ async def test_every_refusal_is_documented_and_changes_nothing(everything: Every
     before = await everything.head()
     for operation in OPERATIONS:
         dialect, endpoint = operation
-        for name in {*limits_of(dialect, endpoint)} - {"password-change", "webhook-ingest"}:
+        for name in {*limits_of(dialect, endpoint)} - {"password-change"}:
             everything.app.limits.quotas = {name: QUOTAS[name]}
             as_agent = {"x-agent-token": everything.lead} if dialect.name != "Fleet" else {}
             answer = await everything.call(operation, raw=b"{}" if endpoint.takes else b"", **as_agent)
@@ -251,6 +251,19 @@ async def test_where_both_may_call_whoever_is_no_person_is_counted(everything: E
 
     assert [401, 401, 200] * 6 + [401, 401] + [429] * 4 == [each.status for each in answers]
     assert 200 == (await ask_as(everything, path, authorization=f"Bearer {TOKEN}")).status
+
+
+async def test_what_is_sent_to_webhooks_is_counted_for_each_address(everything: Everything) -> None:
+    """
+    Whichever webhook it is for, for whoever sends has no credential.
+    """
+    ingest = _operation("POST /api/v1/boards/{board_id}/webhooks/{webhook_id}")
+    paths = [everything.path(ingest), everything.path(ingest, webhook_id=NOBODY)]
+    answers = [await everything.call(ingest, path=paths[n % 2], raw=b"{}") for n in range(61)]
+    elsewhere = await ask_as(everything, paths[0], "POST", peer="10.0.0.2")
+
+    assert [202, 404] * 30 + [429] == [each.status for each in answers]
+    assert (202, "60") == (elsewhere.status, answers[-1].headers["retry-after"])
 
 
 async def test_malformed_json_is_refused_before_an_agent_is_counted(everything: Everything) -> None:

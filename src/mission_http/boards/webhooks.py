@@ -383,7 +383,7 @@ def webhook_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "POST", WEBHOOK, taking(settings.webhook_max_payload_bytes), gives=BoardWebhookIngestResponse, who=PUBLIC,
-            status=202, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+            status=202, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), limits=("webhook-ingest",),
             refuses=(
                 WebhookNotFound, WebhookDisabled, PayloadTooLarge, SignatureMissing, SignatureWrong, SealBroken,
             ),
