@@ -118,6 +118,6 @@ def server_key_endpoints(settings: Settings) -> list[Endpoint]:
         Endpoint(
             "POST", "/tokens/rotate", rotate_key, takes=RotateKeyBody, body_required=False, gives=RotatedKeyPayload,
             who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(KeyTooWide, KeyReused),
-            operation_id="fleet_rotateApiKey", tags=TAGS,
+            limits=("identity:api-key",), operation_id="fleet_rotateApiKey", tags=TAGS,
         ),
     ]  # fmt: skip
