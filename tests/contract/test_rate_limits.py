@@ -11,6 +11,7 @@ from attrs import frozen
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.limiting import MemoryLimiter
+from mission_adapters.memory import memory_ports
 from mission_core.limiting import Quota, Verdict
 from mission_http.boards.access import AGENT, MIXED, USER
 from mission_http.fleet.errors import render
@@ -18,7 +19,7 @@ from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
 from mission_http.platform.refusals import TooManyRequests
 from tests.contract.boards_driver import TOKEN
-from tests.contract.conftest import World
+from tests.contract.conftest import a_world
 from tests.contract.everything import NOBODY, OPERATIONS, Everything, everything_over, named
 from tests.unit.http.platform.sample import Answer, ask
 
@@ -153,20 +154,21 @@ class Refusing:
 
 
 @pytest.fixture
-async def everything(world: World) -> AsyncIterator[Everything]:
+async def everything() -> AsyncIterator[Everything]:
     """
-    Both dialects over the store, where requests are counted from now on.
+    Both dialects, where requests are counted from now on. The store has no part in it, so it is in memory.
     """
-    async with everything_over(world) as made:
-        made.app.limits.limiter = MemoryLimiter(world.clock)
+    clock = ManualClock()
+    async with everything_over(await a_world(memory_ports(clock=clock), clock)) as made:
+        made.app.limits.limiter = MemoryLimiter(clock)
         yield made
 
 
-async def test_every_refusal_is_documented_and_changes_nothing(everything: Everything, world: World) -> None:
+async def test_every_refusal_is_documented_and_changes_nothing(everything: Everything) -> None:
     """
     By whichever limit of an operation.
     """
-    everything.app.limits.limiter = Refusing(world.clock)
+    everything.app.limits.limiter = Refusing(everything.world.clock)
     before = await everything.head()
     for operation in OPERATIONS:
         dialect, endpoint = operation
@@ -183,14 +185,14 @@ async def ask_as(everything: Everything, path: str, method: str = "GET", **heade
     return await ask(everything.app, method, path, key=None, **headers)
 
 
-async def test_the_fleet_has_a_hundred_requests_a_minute_for_an_address(everything: Everything, world: World) -> None:
+async def test_the_fleet_has_a_hundred_requests_a_minute_for_an_address(everything: Everything) -> None:
     """
     Of any kind, also such as are refused anyway; other addresses have their own, and the next minute is another.
     """
     statuses = [(await ask_as(everything, path)).status for path in ("/api/tasks", "/api/nothing") for _ in range(50)]
     over = await everything.call(_operation("GET /api/tasks"))
     elsewhere = await ask_as(everything, "/api/health", peer="10.0.0.2")
-    world.clock.advance(seconds=60)
+    everything.world.clock.advance(seconds=60)
     later = await ask_as(everything, "/api/health")
 
     assert 429 not in statuses
