@@ -15,12 +15,15 @@ from mission_adapters.memory import memory_ports
 from mission_core.limiting import Quota, Verdict
 from mission_http.boards.access import AGENT, MIXED, USER
 from mission_http.fleet.errors import render
+from mission_http.limiting import Limiting
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
 from mission_http.platform.refusals import TooManyRequests
 from tests.contract.boards_driver import TOKEN
+from tests.contract.browser import WRONG, Browser, a_person
 from tests.contract.conftest import a_world
 from tests.contract.everything import NOBODY, OPERATIONS, Everything, everything_over, named
+from tests.contract.fleet_driver import Fleet
 from tests.unit.http.platform.sample import Answer, ask
 
 Operation = tuple[Dialect, Endpoint]
@@ -212,6 +215,44 @@ async def test_heartbeats_are_counted_for_each_agent(everything: Everything) -> 
     assert [200] * 30 + [429] == [each.status for each in ada]
     assert {"error": "Agent heartbeat rate limit exceeded.", "details": ["try again in 60 seconds"]} == ada[-1].json
     assert (200, "29") == (bob.status, bob.headers["x-ratelimit-remaining"])
+
+
+@pytest.fixture
+async def browser(everything: Everything) -> tuple[Browser, str]:
+    """
+    The browser of a person, and the name they sign in with.
+    """
+    world = everything.world
+    fleet = Fleet(everything.app, world.ports, int(world.board.number))
+    return Browser(fleet), (await a_person(world)).username
+
+
+async def test_passwords_are_tried_five_times_a_minute(everything: Everything, browser: tuple[Browser, str]) -> None:
+    """
+    Right or wrong, for whichever name; also when other limits are lifted.
+    """
+    everything.app.limits.quotas = Limiting.of({"MC_DISABLE_RATE_LIMIT": "1"}).quotas
+    page, username = browser
+    tries = [await page.log_in(who, WRONG) for who in (username, "nobody", username, "somebody")]
+    right, late = await page.log_in(username), await page.log_in(username)
+
+    assert [401] * 4 + [200, 429] == [each.status for each in (*tries, right, late)]
+    assert "Too many login attempts. Try again in a minute." == late.json["error"]
+
+
+async def test_passwords_are_changed_five_times_a_minute(everything: Everything, browser: tuple[Browser, str]) -> None:
+    """
+    A wrong one, or one too short, is a try, too; another name is none.
+    """
+    page, username = browser
+    await page.log_in(username)
+    named = [await page.call("PATCH", "/auth/me", {"display_name": f"Ada {n}"}) for n in range(7)]
+    wrong = {"current_password": WRONG, "new_password": "correct-horse-battery"}
+    changes = [await page.call("PATCH", "/auth/me", wrong | more) for more in [{}, {"new_password": "x"}] * 3]
+
+    assert {200} == {each.status for each in named}
+    assert [403, 400, 403, 400, 403, 429] == [each.status for each in changes]
+    assert "Too many password change attempts. Try again in a minute." == changes[-1].json["error"]
 
 
 @pytest.mark.parametrize("token", ["its own", "another", None])

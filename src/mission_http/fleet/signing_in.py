@@ -37,6 +37,7 @@ from mission_http.platform.bodies import loose_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
 from mission_http.platform.json import json_of
+from mission_http.platform.rate_limits import hit
 from mission_http.platform.sessions import SessionCookies
 
 logger = logging.getLogger("mission_http")
@@ -114,6 +115,8 @@ class SignInDesk:
             raise UserNotFound
         if not isinstance(principal, MemberPrincipal):
             raise KeysHaveNoPassword
+        if body.get("new_password"):
+            await hit(request, "password-change")
         try:
             changed = await perform(update_account, ports, principal, _account_in(body))
         except PasswordRefused as refusal:
@@ -166,7 +169,7 @@ def signing_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
     return [
         Endpoint(
             "POST", "/auth/login", desk.log_in, takes=LoginBody, gives=SignedInPayload,
-            refuses=(InvalidCredentials, SetupNeeded), operation_id="fleet_login", tags=TAGS,
+            refuses=(InvalidCredentials, SetupNeeded), limits=("login",), operation_id="fleet_login", tags=TAGS,
         ),
         Endpoint(
             "POST", "/auth/logout", desk.log_out, gives=OkPayload, operation_id="fleet_logout", tags=TAGS,
@@ -174,6 +177,7 @@ def signing_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
         Endpoint("GET", "/auth/me", tell_me, gives=MePayload, who=VIEWER, operation_id="fleet_getMe", tags=TAGS),
         Endpoint(
             "PATCH", "/auth/me", desk.change_me, takes=UpdateMeBody, gives=ChangedMePayload, who=ONESELF,
-            refuses=(KeysHaveNoPassword, WrongPassword, UserNotFound), operation_id="fleet_updateMe", tags=TAGS,
+            refuses=(KeysHaveNoPassword, WrongPassword, UserNotFound), limits_within=("password-change",),
+            operation_id="fleet_updateMe", tags=TAGS,
         ),
     ]  # fmt: skip

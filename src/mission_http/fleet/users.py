@@ -143,16 +143,17 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", "/auth/users", add_user, takes=CreateUserBody, gives=UserAnswerPayload, status=201,
-        who=CHANGING_USERS, refuses=(AdminRequired, UsernameTaken), operation_id="fleet_createUser", tags=TAGS,
+        who=CHANGING_USERS, refuses=(AdminRequired, UsernameTaken), limits=("identity:users",),
+        operation_id="fleet_createUser", tags=TAGS,
     ),
     Endpoint(
         "PUT", "/auth/users", change_user, takes=UpdateUserBody, gives=UserAnswerPayload, who=CHANGING_USERS,
         refuses=(UserNotFound, OwnerAboveAdmin, MemberElsewhere, LastOwnerStays, LocalUserStays),
-        operation_id="fleet_updateUser", tags=TAGS,
+        limits=("identity:users",), operation_id="fleet_updateUser", tags=TAGS,
     ),
     Endpoint(
         "DELETE", "/auth/users", remove_user, takes=DeleteUserBody, gives=SuccessPayload, who=CHANGING_USERS,
-        refuses=(UserNotFound, OwnerAboveAdmin, LastOwnerStays, LocalUserStays), operation_id="fleet_deleteUser",
-        tags=TAGS,
+        refuses=(UserNotFound, OwnerAboveAdmin, LastOwnerStays, LocalUserStays), limits=("identity:users",),
+        operation_id="fleet_deleteUser", tags=TAGS,
     ),
 ]  # fmt: skip
