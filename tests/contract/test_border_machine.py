@@ -31,10 +31,10 @@ from mission_core.kinds import DEPLOYMENT
 from mission_core.ports import Ports
 from tests.contract.boards_driver import TOKEN
 from tests.contract.conftest import World, a_world
-from tests.contract.everything import OPERATIONS, Everything, everything_over
+from tests.contract.everything import OPERATIONS, Everything, everything_over, named
 from tests.contract.fleet_driver import KEY
-from tests.contract.requests import Draft, Id, Operation, drafts
-from tests.contract.test_borders import POLLS, lasting
+from tests.contract.requests import Draft, Id, drafts
+from tests.contract.test_borders import OPEN, POLLS, lasting
 from tests.examples import examples
 from tests.unit.http.platform.sample import Answer, ask
 
@@ -43,8 +43,9 @@ UUIDS = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 SECRETS = re.compile(r"mca?_[0-9a-f-]{8,48}|\b[A-Za-z0-9_-]{32,54}\b")
 COUNTED_THROUGHOUT = {"fleet_createUser", "fleet_createWorkspace", "create_organization_api_v1_organizations_post"}
 """What draws a number, or takes a name, of which there is one in the deployment: by design others can notice."""
-ASKED = [each for each in OPERATIONS if each[1].operation_id not in POLLS]
-OTHERS_DO = [each for each in ASKED if each[1].operation_id not in COUNTED_THROUGHOUT]
+UNPOLLED = [each for each in OPERATIONS if each[1].operation_id not in POLLS]
+ASKED = [each for each in UNPOLLED if named(each) not in OPEN]
+OTHERS_DO = [each for each in UNPOLLED if each[1].operation_id not in COUNTED_THROUGHOUT]
 
 
 @define(repr=False)
@@ -173,10 +174,6 @@ class Borders(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.loop.run_until_complete(self.stack.aclose())
         self.loop.close()
-
-
-def named(operation: Operation) -> str:
-    return f"{operation[1].method} {operation[0].path_of(operation[1])}"
 
 
 FEW = settings(
