@@ -139,7 +139,7 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
         known["webhook_id"] = await _made(app, f"/boards/{world.board.id}/webhooks", {"description": "One"})
         path = f"/api/v1/boards/{world.board.id}/webhooks/{known['webhook_id']}"
         known["payload_id"] = (await ask(app, "POST", path, b'{"one": 1}', key=None)).json["payload_id"]
-        await a_person(world)
+        await a_person(world, username=f"one-{world.me.organization}")
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more
         yield Everything(app, world, token, known)

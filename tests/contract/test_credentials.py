@@ -44,7 +44,7 @@ async def test_a_token_stands_for_its_agent(world):
     assert (
         AgentPrincipal(
             organization=world.me.organization, agent=agent.id, name="ada", board=world.board.id, lead=True,
-            role=Role.OPERATOR, key=principal.key,
+            role=Role.OPERATOR, scopes=frozenset({"operator", "agent:self"}), key=principal.key,
         )
         == principal
     )  # fmt: skip

@@ -117,6 +117,7 @@ class MemoryCredentials:
             board=agent.board,
             lead=agent.lead,
             role=role_from(key.scopes),
+            scopes=frozenset(key.scopes),
             key=key.id,
             seen_at=agent.presence.last_seen_at,
         )

@@ -123,13 +123,15 @@ class SqlCredentials:
         organization, agent, name, board, lead, scopes, key, seen_at = rows[0]
         if agent is None:
             return evolve(SERVER, organization=id_from(organization))
+        named = tuple(json.loads(scopes))
         principal: Principal = make_principal(
             organization=id_from(organization),
             agent=id_from(agent),
             name=name,
             board=maybe_id(board),
             lead=bool(lead),
-            role=role_from(tuple(json.loads(scopes))),
+            role=role_from(named),
+            scopes=frozenset(named),
             key=id_from(key),
             seen_at=maybe_moment(seen_at),
         )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Denied, NotFound, RoleTooLow
@@ -39,6 +39,7 @@ class Role(StrEnum):
 
 
 RANK: Final = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+ROLES: Final = frozenset(role.value for role in Role)
 SCOPES: Final = (
     "viewer", "operator", "admin", "agent:self", "agent:diagnostics", "agent:attribution", "agent:heartbeat",
     "agent:messages",
@@ -72,7 +73,8 @@ SERVER: Final = System(organization=OrganizationId(UUID(int=0)), name="api", dis
 @frozen(kw_only=True)
 class AgentPrincipal:
     """
-    An agent that showed its key. With a board it is confined to that board; without, it sees the organization.
+    An agent that showed its key. With a board it is confined to that board; without, it sees the organization. What its
+    *scopes* let it do is told in `scopes.py`.
     """
 
     organization: OrganizationId
@@ -81,8 +83,16 @@ class AgentPrincipal:
     board: BoardId | None = None
     lead: bool = False
     role: Role = Role.OPERATOR
+    scopes: frozenset[str] = field(default=Factory(lambda self: frozenset((self.role.value,)), takes_self=True))
     key: ApiKeyId | None = None
     seen_at: datetime | None = field(default=None, eq=False)
+
+    @property
+    def confined(self) -> bool:
+        """
+        Whether no role is among its scopes, so that it may do what these name and nothing else.
+        """
+        return self.scopes.isdisjoint(ROLES)
 
     @property
     def display(self) -> str:

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.scopes import within_scopes
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Refusal, RoleTooLow
 from mission_core.ids import BoardId, TaskId
@@ -22,7 +23,7 @@ from mission_core.tasks.model import TaskNotFound
 from mission_http.boards.errors import Refused, Unauthorized, within_path
 from mission_http.platform.authentication import principal_for, vouched_for
 from mission_http.platform.endpoints import Access, Header
-from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.exchange import endpoint_of, ports_of, principal_of
 from mission_http.platform.pairs import attend
 from mission_http.platform.rate_limits import hit
 from mission_http.platform.readings import LAX
@@ -60,6 +61,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
         NotLetIn: If an issuer vouches for somebody who may not act.
         KeysUnavailable: If an issuer's token cannot be checked.
         TooManyRequests: If too many came as agents from the same address.
+        ScopeMissing: If an agent does whose key has no role, and not the operation's scope.
     """
     agent_token = request.headers.get("x-agent-token", "").strip()
     principal: Principal | None = None
@@ -69,6 +71,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
         principal = await principal_for(request, agent_token, touch=access is not BEATING)
         if not isinstance(principal, AgentPrincipal):
             raise Unauthorized
+        within_scopes(principal, Role.VIEWER, endpoint_of(request).scope)
         await attend(request, principal)
         return principal
     secret = _bearer_of(request)
@@ -81,6 +84,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
     known = isinstance(principal, AgentPrincipal) is not (access is USER)
     if principal is None or not (known or access is MIXED):
         raise Unauthorized
+    within_scopes(principal, Role.VIEWER, endpoint_of(request).scope)
     await attend(request, principal)
     return principal
 

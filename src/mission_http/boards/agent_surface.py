@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, Principal
 from mission_core.accounts.organizations import built_in_gateway
+from mission_core.accounts.scopes import HEARTBEAT
 from mission_core.agents.model import Agent
 from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
@@ -121,7 +122,7 @@ ENDPOINTS = [
             unless=["You want to extend a lease: that has a heartbeat of its own."],
             effects=["You were last seen now; if you were new or offline, you are online."],
         ),
-        main=True, gives=AgentRead, who=BEATING, headers=(IDEMPOTENCY_KEY,),
+        main=True, gives=AgentRead, who=BEATING, scope=HEARTBEAT, headers=(IDEMPOTENCY_KEY,),
     ),
     _endpoint(
         "GET", "/agent/boards", list_boards,

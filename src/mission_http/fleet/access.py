@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 from starlette.requests import Request
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.model import AgentPrincipal, Principal, Role
+from mission_core.accounts.scopes import ScopeMissing, within_scopes
 from mission_core.errors import Denied, RoleTooLow
 from mission_core.values import name_key
 from mission_http.fleet.errors import AdminRequired, AuthenticationRequired, OriginForeign, Unauthorized
 from mission_http.platform.authentication import principal_for
 from mission_http.platform.cross_site import CHANGING, SESSION_COOKIES, carries_session, foreign_origin
 from mission_http.platform.endpoints import Access, Header
+from mission_http.platform.exchange import endpoint_of
 from mission_http.platform.pairs import AGENT_INSTANCE, attend
 from mission_http.platform.sessions import BOUND, PLAIN, SessionCookies
 
@@ -100,8 +102,8 @@ def authenticator(cookies: SessionCookies) -> Callable[[Request, Access], Awaita
             principal = await cookies.member_in(request) or await _keyholder(request, access)
             if principal is None:
                 raise AuthenticationRequired
-            require(principal, Role(access.name))
-        except (AuthenticationRequired, RoleTooLow) as refusal:
+            principal = within_scopes(principal, Role(access.name), endpoint_of(request).scope)
+        except (AuthenticationRequired, RoleTooLow, ScopeMissing) as refusal:
             raise _in_words_of(access, refusal) from None
         await attend(request, principal, agent=label_of(request))
         return principal
@@ -123,7 +125,7 @@ def _in_words_of(access: Access, refusal: Denied) -> Denied:
     """
     A refusal as operations on users have it.
     """
-    if access is CHANGING_USERS or (access is LISTING_USERS and isinstance(refusal, RoleTooLow)):
+    if access is CHANGING_USERS or (access is LISTING_USERS and isinstance(refusal, RoleTooLow | ScopeMissing)):
         return AdminRequired()
     return refusal
 

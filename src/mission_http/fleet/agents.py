@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import NotYourAgent, Principal
+from mission_core.accounts.scopes import SELF
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyTaken
 from mission_core.agents.queries import AgentFilter
 from mission_core.agents.use_cases import CreateAgent, RegisterAgent, WithToken, create_agent, register_agent
@@ -25,7 +26,7 @@ from mission_core.values import json_text, name_key
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.bodies import AgentQuery, CreateAgentBody, RegisterAgentBody
 from mission_http.fleet.errors import VALIDATION, Unacceptable
-from mission_http.fleet.paths import agent_in
+from mission_http.fleet.own_agents import readable_agent_row
 from mission_http.fleet.payloads import AgentAnswerPayload, AgentListPayload, MadeAgentPayload, RegistrationPayload
 from mission_http.fleet.templates import TEMPLATES, overridden
 from mission_http.fleet.wire import agent_of, page_number, seconds_of, spelled
@@ -186,7 +187,7 @@ async def get_agent(request: Request) -> Response:
     Read an agent, by number or name.
     """
     ports = ports_of(request)
-    row = await ports.reads.agents.get(principal_of(request), agent_in(request))
+    row = await readable_agent_row(request)
     return json_of({"agent": agent_of(row, at=ports.clock.now())}, headers={"etag": etag_of(row.version)})
 
 
@@ -207,7 +208,7 @@ ENDPOINTS = [
         operation_id="fleet_registerAgent", tags=("Agents",),
     ),
     Endpoint(
-        "GET", "/agents/{id}", get_agent, gives=AgentAnswerPayload, who=VIEWER, refuses=(AgentNotFound,),
-        operation_id="fleet_getAgent", tags=("Agents",),
+        "GET", "/agents/{id}", get_agent, gives=AgentAnswerPayload, who=VIEWER, refuses=(AgentNotFound, NotYourAgent),
+        scope=SELF, operation_id="fleet_getAgent", tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
+from mission_core.accounts.scopes import ATTRIBUTION
 from mission_core.agents.model import AgentNotFound
 from mission_core.ports import Ports
 from mission_core.reports.conduct import IF_REGISTERED, Deed, counted
@@ -161,6 +162,7 @@ async def _mutations(ports: Ports, principal: Principal, look: Look) -> dict[str
 ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/attribution", attribute, query=ConductQuery, gives=AttributionPayload, who=VIEWER,
-        refuses=(AgentNotFound, NotYourBusiness), operation_id="fleet_getAgentAttribution", tags=("Agents",),
+        refuses=(AgentNotFound, NotYourBusiness), scope=ATTRIBUTION, operation_id="fleet_getAgentAttribution",
+        tags=("Agents",),
     ),
 ]  # fmt: skip

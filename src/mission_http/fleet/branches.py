@@ -9,6 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.scopes import SELF
 from mission_core.ids import BoardNumber
 from mission_core.tasks.model import NotYourTask, TaskNotFound
 from mission_core.tasks.queries import TaskRow
@@ -73,11 +74,11 @@ async def _tracked(request: Request) -> tuple[TaskRow, str | None]:
 ENDPOINTS = [
     Endpoint(
         "GET", "/tasks/{id}/branch", get_branch, gives=BranchPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
-        operation_id="fleet_get_api_tasks_id_branch", tags=("Tasks",),
+        scope=SELF, operation_id="fleet_get_api_tasks_id_branch", tags=("Tasks",),
     ),
     Endpoint(
         "POST", "/tasks/{id}/branch", make_branch, takes=BranchBody, body_required=False, gives=BranchUrlPayload,
         who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, NoHost),
-        limits=("mutation",), operation_id="fleet_post_api_tasks_id_branch", tags=("Tasks",),
+        limits=("mutation",), scope=SELF, operation_id="fleet_post_api_tasks_id_branch", tags=("Tasks",),
     ),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
+from mission_core.accounts.scopes import MESSAGES, SELF
 from mission_core.errors import KeyReused
 from mission_core.ids import CommentId, CommentNumber, TaskId
 from mission_core.ports import Ports
@@ -167,13 +168,13 @@ TAGS = ("Tasks",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/tasks/{id}/comments", list_comments, gives=CommentListPayload, who=VIEWER,
-        refuses=(TaskNotFound, NotYourTask), operation_id="fleet_listTaskComments", tags=TAGS,
+        refuses=(TaskNotFound, NotYourTask), scope=SELF, operation_id="fleet_listTaskComments", tags=TAGS,
     ),
     Endpoint(
         "POST", "/tasks/{id}/comments", say, takes=CommentBody, gives=MadeCommentPayload, status=201, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,),
         refuses=(TaskNotFound, NotYourTask, CommentNotFound, UnknownMentions, KeyReused),
-        limits=("mutation",), operation_id="fleet_addTaskComment", tags=TAGS,
+        limits=("mutation",), scope=SELF, operation_id="fleet_addTaskComment", tags=TAGS,
     ),
     Endpoint(
         "GET", "/mentions", list_callees, query=MentionQuery, gives=CalleeListPayload, who=VIEWER,
@@ -182,6 +183,6 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/tasks/{id}/broadcast", broadcast, takes=BroadcastBody, gives=BroadcastPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, KeyReused),
-        operation_id="fleet_broadcastTask", tags=TAGS,
+        scope=MESSAGES, operation_id="fleet_broadcastTask", tags=TAGS,
     ),
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.scopes import DIAGNOSTICS
 from mission_core.agents.model import AgentNotFound
 from mission_core.reports import conduct
 from mission_core.reports.conduct import FAILED, Amount, Deed, Period, Work
@@ -173,6 +174,7 @@ SECTIONS: Final[Mapping[str, Callable[[Findings], dict[str, Any]]]] = {
 ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/diagnostics", diagnose, query=ConductQuery, gives=DiagnosticsPayload, who=VIEWER,
-        refuses=(AgentNotFound, NotYourBusiness), operation_id="fleet_getAgentDiagnostics", tags=("Agents",),
+        refuses=(AgentNotFound, NotYourBusiness), scope=DIAGNOSTICS, operation_id="fleet_getAgentDiagnostics",
+        tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import NotYourAgent, Principal
+from mission_core.accounts.scopes import HEARTBEAT
 from mission_core.agents.model import IDLE, Agent, AgentNotFound
 from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.errors import KeyReused
@@ -133,11 +134,12 @@ def _item_of(row: TaskRow) -> dict[str, Any]:
 ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/heartbeat", check_in, gives=AgentHeartbeatPayload, who=HEARING,
-        refuses=(AgentNotFound, NotYourAgent), operation_id="fleet_getAgentHeartbeat", tags=("Agents",),
+        refuses=(AgentNotFound, NotYourAgent), scope=HEARTBEAT, operation_id="fleet_getAgentHeartbeat",
+        tags=("Agents",),
     ),
     Endpoint(
         "POST", "/agents/{id}/heartbeat", report, takes=AgentHeartbeatBody, body_required=False,
         gives=AgentHeartbeatPayload, who=BEATING, headers=(IDEMPOTENCY_KEY,), refuses=(NotYourAgent, KeyReused),
-        limits=("agent-heartbeat",), operation_id="fleet_triggerAgentHeartbeat", tags=("Agents",),
+        limits=("agent-heartbeat",), scope=HEARTBEAT, operation_id="fleet_triggerAgentHeartbeat", tags=("Agents",),
     ),
 ]  # fmt: skip

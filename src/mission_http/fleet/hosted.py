@@ -10,6 +10,7 @@ from typing import Final, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.scopes import MESSAGES
 from mission_core.agents.model import AgentNotFound
 from mission_core.screening import critical
 from mission_core.values import ABSENT, Absent
@@ -130,7 +131,7 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/agents/message", send, takes=MessageBody, gives=SuccessPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(RecipientNotFound, Unsafe, NoHost),
-        limits=("mutation",), operation_id="fleet_sendAgentMessage", tags=("Agents",),
+        limits=("mutation",), scope=MESSAGES, operation_id="fleet_sendAgentMessage", tags=("Agents",),
     ),
     Endpoint(
         "GET", "/agents/comms", comms, query=CommsQuery, gives=CommsPayload, who=VIEWER,

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import NotYourAgent, Principal
+from mission_core.accounts.scopes import SELF
 from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardId, BoardNumber, RunId, TaskId
@@ -189,7 +190,7 @@ async def list_runs(request: Request) -> Response:
 HELD = (TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch, KeyReused)
 WRITES = Endpoint(
     "POST", "", complete, gives=TaskAnswerPayload, who=OPERATOR, headers=(IDEMPOTENCY_KEY, IF_MATCH), refuses=HELD,
-    tags=("Tasks",),
+    scope=SELF, tags=("Tasks",),
 )  # fmt: skip
 READS = evolve(WRITES, method="GET", who=VIEWER, headers=(), refuses=(TaskNotFound, NotYourTask))
 
@@ -214,7 +215,8 @@ ENDPOINTS = [
     evolve(WRITES, path="/tasks/{id}/release", handler=release, takes=ReleaseBody, operation_id="fleet_releaseTask"),
     evolve(
         WRITES, path="/tasks/{id}/orders", handler=order, takes=OrderBody,
-        refuses=(TaskNotFound, NotRunning, NotYourTask, VersionMismatch, KeyReused), operation_id="fleet_orderTask",
+        refuses=(TaskNotFound, NotRunning, NotYourTask, VersionMismatch, KeyReused), scope=None,
+        operation_id="fleet_orderTask",
     ),
     evolve(
         READS, path="/tasks/{id}/explain", handler=explain, gives=ExplanationPayload,

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import NotYourAgent
+from mission_core.accounts.scopes import SELF
 from mission_core.agents.memories import ClearMemory, WriteMemory, clear_memory, write_memory
 from mission_core.agents.model import AgentNotFound, MemoryFull
 from mission_core.errors import VersionMismatch
@@ -87,16 +88,16 @@ async def clear(request: Request) -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/memory", read, gives=MemoryPayload, who=READING_OWN, refuses=(AgentNotFound, NotYourAgent),
-        operation_id="fleet_getAgentMemory", tags=("Agents",),
+        scope=SELF, operation_id="fleet_getAgentMemory", tags=("Agents",),
     ),
     Endpoint(
         "PUT", "/agents/{id}/memory", write, takes=MemoryBody, gives=WrittenMemoryPayload, who=WRITING_OWN,
         headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, MemoryFull, VersionMismatch),
-        operation_id="fleet_updateAgentMemory", tags=("Agents",),
+        scope=SELF, operation_id="fleet_updateAgentMemory", tags=("Agents",),
     ),
     Endpoint(
         "DELETE", "/agents/{id}/memory", clear, gives=WrittenMemoryPayload, who=WRITING_OWN, headers=(IF_MATCH,),
-        refuses=(AgentNotFound, NotYourAgent, VersionMismatch), operation_id="fleet_deleteAgentMemory",
+        refuses=(AgentNotFound, NotYourAgent, VersionMismatch), scope=SELF, operation_id="fleet_deleteAgentMemory",
         tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from mission_core.accounts.model import NotYourAgent, Principal
+from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal
 from mission_core.agents import use_cases
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied
@@ -35,6 +35,20 @@ def own_agent_only(principal: Principal) -> Iterator[None]:
         if restricted(principal):
             raise NotYourAgent from None
         raise
+
+
+async def readable_agent_row(request: Request) -> AgentRow:
+    """
+    The agent in the path, for whoever may read it: a key without a role reads its own agent only.
+
+    Raises:
+        AgentNotFound: If there is none.
+        NotYourAgent: If it is not such a key's own.
+    """
+    principal = principal_of(request)
+    if isinstance(principal, AgentPrincipal) and principal.confined:
+        return await own_agent_row(request)
+    return await ports_of(request).reads.agents.get(principal, agent_in(request))
 
 
 async def own_agent_row(request: Request) -> AgentRow:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, NotYourAgent
+from mission_core.accounts.scopes import SELF
 from mission_core.ports import perform
 from mission_core.tasks.polling import Polled, PollQueue, look_at_queue, poll_queue
 from mission_http.fleet.access import OPERATOR, label_of
@@ -76,6 +77,6 @@ ENDPOINTS = [
     Endpoint(
         "GET", "/tasks/queue", poll, query=QueueQuery, gives=PolledPayload, who=OPERATOR,
         refuses=(Unacceptable, NotYourQueue), limits=("agent-task",),
-        operation_id="fleet_pollTaskQueue", tags=("Tasks",),
+        scope=SELF, operation_id="fleet_pollTaskQueue", tags=("Tasks",),
     ),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from mission_core.accounts.first_admin import needs_setup
 from mission_core.accounts.model import AgentPrincipal, MemberPrincipal
 from mission_core.accounts.own_account import UpdateAccount, WrongPassword, update_account
 from mission_core.accounts.passwords import LEAST_PASSWORD, PasswordRefused
+from mission_core.accounts.scopes import SELF
 from mission_core.accounts.signing_in import Begun, SignIn, SignInRefused, sign_in, sign_out
 from mission_core.accounts.users import User, UserNotFound
 from mission_core.errors import Denied
@@ -171,10 +172,10 @@ def signing_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
             "POST", "/auth/login", desk.log_in, takes=LoginBody, gives=SignedInPayload,
             refuses=(InvalidCredentials, SetupNeeded), limits=("login",), operation_id="fleet_login", tags=TAGS,
         ),
+        Endpoint("POST", "/auth/logout", desk.log_out, gives=OkPayload, operation_id="fleet_logout", tags=TAGS),
         Endpoint(
-            "POST", "/auth/logout", desk.log_out, gives=OkPayload, operation_id="fleet_logout", tags=TAGS,
+            "GET", "/auth/me", tell_me, gives=MePayload, who=VIEWER, scope=SELF, operation_id="fleet_getMe", tags=TAGS
         ),
-        Endpoint("GET", "/auth/me", tell_me, gives=MePayload, who=VIEWER, operation_id="fleet_getMe", tags=TAGS),
         Endpoint(
             "PATCH", "/auth/me", desk.change_me, takes=UpdateMeBody, gives=ChangedMePayload, who=ONESELF,
             refuses=(KeysHaveNoPassword, WrongPassword, UserNotFound), limits_within=("password-change",),

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import NotYourAgent
+from mission_core.accounts.scopes import SELF
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.souls import WriteSoul, write_soul
 from mission_core.errors import VersionMismatch
@@ -20,6 +21,7 @@ from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_bodies import SoulBody, SoulTemplateQuery
 from mission_http.fleet.agent_payloads import SoulPayload, SoulTemplatesPayload, WrittenSoulPayload
 from mission_http.fleet.errors import VALIDATION, Unacceptable
+from mission_http.fleet.own_agents import readable_agent_row
 from mission_http.fleet.paths import agent_in
 from mission_http.fleet.soul_templates import NAME, SoulTemplates, TemplateNotFound, filled
 from mission_http.fleet.wire import SECOND, iso_of, seconds_of
@@ -48,7 +50,7 @@ class SoulDesk:
         """
         Read an agent's soul.
         """
-        row = await ports_of(request).reads.agents.get(principal_of(request), agent_in(request))
+        row = await readable_agent_row(request)
         return json_of(
             {
                 "agent": {"id": row.number, "name": row.name, "role": row.role},
@@ -118,13 +120,13 @@ def soul_endpoints(settings: Settings) -> list[Endpoint]:
     desk = SoulDesk(SoulTemplates(settings.soul_templates))
     return [
         Endpoint(
-            "GET", "/agents/{id}/soul", desk.read, gives=SoulPayload, who=VIEWER, refuses=(AgentNotFound,),
-            operation_id="fleet_getAgentSoul", tags=("Agents",),
+            "GET", "/agents/{id}/soul", desk.read, gives=SoulPayload, who=VIEWER, refuses=(AgentNotFound, NotYourAgent),
+            scope=SELF, operation_id="fleet_getAgentSoul", tags=("Agents",),
         ),
         Endpoint(
             "PUT", "/agents/{id}/soul", desk.write, takes=SoulBody, gives=WrittenSoulPayload, who=OPERATOR,
             headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, TemplateNotFound, VersionMismatch),
-            operation_id="fleet_updateAgentSoul", tags=("Agents",),
+            scope=SELF, operation_id="fleet_updateAgentSoul", tags=("Agents",),
         ),
         Endpoint(
             "PATCH", "/agents/{id}/soul", desk.show_templates, query=SoulTemplateQuery, gives=SoulTemplatesPayload,

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
+from mission_core.accounts.scopes import SELF
 from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardNumber, TaskId, TaskNumber
@@ -190,7 +191,7 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
     return [
         Endpoint(
             "GET", "/tasks", list_tasks, query=TaskQuery, gives=TaskListPayload, who=VIEWER,
-            operation_id="fleet_listTasks", tags=tags,
+            scope=SELF, operation_id="fleet_listTasks", tags=tags,
         ),
         Endpoint(
             "POST", "/tasks", creating(settings.coordinator), takes=CreateTaskBody, gives=TaskAnswerPayload,
@@ -201,11 +202,11 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
         Endpoint(
             "PUT", "/tasks", move_many, takes=UpdateTasksBody, gives=UpdatedTasksPayload, who=OPERATOR,
             refuses=(NotYourTask, GateClosedFor, HeldByAnother, UseTheLease, NotClaimable),
-            limits=("mutation",), operation_id="fleet_bulkUpdateTasks", tags=tags,
+            limits=("mutation",), scope=SELF, operation_id="fleet_bulkUpdateTasks", tags=tags,
         ),
         Endpoint(
             "GET", "/tasks/{id}", get_task, gives=TaskAnswerPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
-            operation_id="fleet_getTask", tags=tags,
+            scope=SELF, operation_id="fleet_getTask", tags=tags,
         ),
         Endpoint(
             "PUT", "/tasks/{id}", change_task, takes=UpdateTaskBody, gives=TaskAnswerPayload, who=OPERATOR,
@@ -214,7 +215,7 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
                 TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions,
                 HeldByAnother, UseTheLease, NotClaimable,
             ),
-            limits=("mutation",), operation_id="fleet_updateTask", tags=tags,
+            limits=("mutation",), scope=SELF, operation_id="fleet_updateTask", tags=tags,
         ),
         Endpoint(
             "DELETE", "/tasks/{id}", remove_task, gives=SuccessPayload, who=OPERATOR, headers=(IF_MATCH,),

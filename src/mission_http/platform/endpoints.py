@@ -83,6 +83,8 @@ class Endpoint:
     gives: Any = field(default=None, kw_only=True)
     query: type | None = field(default=None, kw_only=True)
     who: Access = field(default=PUBLIC, kw_only=True)
+    scope: str | None = field(default=None, kw_only=True)
+    """What an agent's key needs among its scopes, instead of a role, to do this to what is its own."""
     refuses: tuple[type[Exception], ...] = field(default=(), kw_only=True)
     headers: tuple[Header, ...] = field(default=(), kw_only=True)
     limits: tuple[str, ...] = field(default=(), kw_only=True)

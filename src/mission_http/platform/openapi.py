@@ -95,6 +95,8 @@ class Writer:
                 "content": _json(self.schemas.of(endpoint.takes)),
             }
         described["x-access"] = self._access(endpoint)
+        if endpoint.scope is not None:
+            described["x-scope"] = endpoint.scope
         if endpoint.who.schemes:
             described["security"] = [{scheme: []} for scheme in endpoint.who.schemes]
         if limits := self._limits(endpoint):
