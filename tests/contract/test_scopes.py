@@ -30,7 +30,8 @@ BODIES: dict[str, Any] = {
     "fleet_updateAgentSoul": {"soul_content": "x"}, "fleet_updateAgentMemory": {"working_memory": "x"},
     "fleet_addTaskComment": {"content": "x"}, "fleet_broadcastTask": {"message": "x"},
     "fleet_completeTask": {"lease": "x"}, "fleet_failTask": {"lease": "x", "reason": "timeout"},
-    "fleet_releaseTask": {"lease": "x"}, "fleet_updateTask": {"title": "x"}, "fleet_sendAgentMessage": {"to": "lea", "message": "x"},
+    "fleet_releaseTask": {"lease": "x"}, "fleet_updateTask": {"title": "x"},
+    "fleet_sendAgentMessage": {"to": "lea", "message": "x"},
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Invites: places in an organization that wait for whoever has an e-mail address.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 from attrs.validators import optional
@@ -17,6 +17,9 @@ from mission_core.events.model import Fact
 from mission_core.ids import InviteId, MemberId, OrganizationId, UserId
 from mission_core.kinds import Kind
 from mission_core.values import aware, text
+
+if TYPE_CHECKING:
+    from mission_core.ports import UnitOfWork
 
 
 class InviteNotFound(NotFound):
@@ -100,6 +103,18 @@ class Invite:
 
 
 INVITES: Final = Kind(entity=Invite, name="invites", missing=InviteNotFound, found_by=(("accepted_at",),))
+
+
+async def without(unit: UnitOfWork, user: UserId) -> list[Invite]:
+    """
+    The invites that name a user as they are when they do not: for a unit in which the user goes.
+    """
+    found = []
+    for each in await unit.rows(INVITES).every():
+        if user in (each.created_by, each.accepted_by):
+            by, accepted = (None if known == user else known for known in (each.created_by, each.accepted_by))
+            found.append(evolve(each, created_by=by, accepted_by=accepted))
+    return found
 
 
 @frozen(kw_only=True)

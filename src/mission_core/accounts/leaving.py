@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
-from mission_core.accounts.invites import INVITES
+from mission_core.accounts.invites import INVITES, without
 from mission_core.accounts.managing import OwnersOnly, check_reach, owner_left, take_leave
 from mission_core.accounts.members import MEMBERS, OWNER
 from mission_core.accounts.model import Principal, System
@@ -89,14 +87,13 @@ async def _leave(ports: Ports, principal: Principal, cmd: OrganizationId) -> Non
         own = next((each for each in everybody if each.user == id), None)
         if own is None:
             return
-        made = [each for each in await unit.rows(INVITES).every() if id in (each.created_by, each.accepted_by)]
+        invites = await without(unit, id)
         if everybody == [own] and not is_home(organization):
             unit.organizations.dissolve(organization)
         else:
             await take_leave(ports, unit, own, at=now)
-            for each in made:
-                by, accepted = (None if known == id else known for known in (each.created_by, each.accepted_by))
-                unit.rows(INVITES).save(evolve(each, created_by=by, accepted_by=accepted))
+            for each in invites:
+                unit.rows(INVITES).save(each)
         await unit.commit()
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
+from mission_core.accounts.invites import INVITES, without
+from mission_core.accounts.managing import take_leave
 from mission_core.accounts.members import MEMBERS, Colleague, Member
 from mission_core.accounts.model import MemberPrincipal, Principal, Role, require, require_no_agent
 from mission_core.accounts.passwords import checked_password
 from mission_core.accounts.people import LocalUserStays
-from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.signing_in import end_sessions
 from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner
 from mission_core.accounts.users import (
@@ -286,6 +287,7 @@ async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> Us
     """
     require(principal, Role.ADMIN)
     require_no_agent(principal)
+    now = ports.clock.now()
     async with ports.unit(principal) as unit:
         was = await _colleague(unit, cmd.user)
         if _is(principal, was.user):
@@ -294,24 +296,12 @@ async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> Us
             raise LocalUserStays
         await check_reach(unit, principal, was.member)
         await leave_an_owner(unit, was.member)
-        await remove_member(ports, unit, was)
+        invites = await without(unit, was.user.id)
+        await take_leave(ports, unit, was.member, at=now)
+        if len(await ports.credentials.memberships(was.user.id)) == 1:
+            for each in invites:
+                unit.rows(INVITES).save(each)
+            unit.rows(USERS).remove(await unit.rows(USERS).get(was.user.id))
+            unit.record(UserDeleted(user=was.user.id, username=was.user.username, at=now))
         await unit.commit()
     return was.user
-
-
-async def remove_member(ports: Ports, unit: UnitOfWork, was: Colleague) -> None:
-    """
-    Remember, in a unit that does nothing more, that somebody is no member any longer.
-    """
-    user, here, now = was.user, was.member.organization, ports.clock.now()
-    elsewhere = [place.id for place, _ in await ports.credentials.memberships(user.id) if place.id != here]
-    users, sessions = unit.rows(USERS), unit.rows(SESSIONS)
-    ending = [each for each in await sessions.every(user=user.id) if each.workspace == here or not elsewhere]
-    for each in ending:
-        sessions.remove(each)
-    unit.rows(MEMBERS).remove(was.member)
-    if elsewhere:
-        users.save(evolve(user, active=elsewhere[0] if user.active == here else user.active, updated_at=now))
-    else:
-        users.remove(user)
-    unit.record(UserDeleted(user=user.id, username=user.username, at=now))
