@@ -47,7 +47,7 @@ from mission_http.boards.intents import told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, OkResponse, named_in, stripped
 from mission_http.boards.wire import naive, raw_json
 from mission_http.platform.bodies import body_of, raw_body_of
-from mission_http.platform.endpoints import PUBLIC, Endpoint, Handler
+from mission_http.platform.endpoints import PUBLIC, Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of, once
@@ -196,30 +196,17 @@ async def get_webhook_payload(request: Request) -> Response:
     return json_of(shown)
 
 
-def shown_under(base: str | None) -> list[Endpoint]:
+@frozen
+class Doors:
     """
-    The operations that show webhooks with the addresses they have there.
+    The handlers that show webhooks with the addresses they have below *base*, and take in what is sent to them, at most
+    so many bytes at once.
     """
 
-    def webhook_from(webhook: BoardWebhook) -> dict[str, Any]:
-        path = f"/api/v1/boards/{webhook.board}/webhooks/{webhook.id}"
-        return {
-            "id": str(webhook.id),
-            "board_id": str(webhook.board),
-            "agent_id": str(webhook.agent) if webhook.agent else None,
-            "description": webhook.description,
-            "enabled": webhook.enabled,
-            "has_secret": webhook.secret is not None,
-            "signature_header": webhook.signature_header,
-            "endpoint_path": path,
-            "endpoint_url": None if base is None else base + path,
-            "created_at": naive(webhook.created_at),
-            "updated_at": naive(webhook.updated_at),
-            "number": webhook.number,
-            "version": webhook.version,
-        }
+    base: str | None
+    most: int
 
-    async def list_board_webhooks(request: Request) -> Response:
+    async def list_board_webhooks(self, request: Request) -> Response:
         """
         List the webhooks of a board, the newest first.
         """
@@ -228,9 +215,9 @@ def shown_under(base: str | None) -> list[Endpoint]:
             await place.check()
             reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
             listed = await reads.rows.page(principal, BOARD_WEBHOOKS, page, newest=True, board=place.board)
-        return page_from(listed, query, webhook_from)
+        return page_from(listed, query, self.shown)
 
-    async def create_board_webhook(request: Request) -> Response:
+    async def create_board_webhook(self, request: Request) -> Response:
         """
         Give a board an address where others can send what happened elsewhere.
 
@@ -238,16 +225,16 @@ def shown_under(base: str | None) -> list[Endpoint]:
         """
         async with Place.of(request) as place:
             body = await body_of(request, BoardWebhookCreate)
-            return one(webhook_from(await once(request, make_webhook, body.command(place.board), _webhook_again)))
+            return one(self.shown(await once(request, make_webhook, body.command(place.board), _webhook_again)))
 
-    async def get_board_webhook(request: Request) -> Response:
+    async def get_board_webhook(self, request: Request) -> Response:
         """
         Read a webhook of a board.
         """
         async with _at_webhook(request) as (board, webhook):
-            return one(webhook_from(await webhook_on(ports_of(request), principal_of(request), board, webhook)))
+            return one(self.shown(await webhook_on(ports_of(request), principal_of(request), board, webhook)))
 
-    async def update_board_webhook(request: Request) -> Response:
+    async def update_board_webhook(self, request: Request) -> Response:
         """
         Change the named fields of a webhook.
 
@@ -257,32 +244,10 @@ def shown_under(base: str | None) -> list[Endpoint]:
             body = await body_of(request, BoardWebhookUpdate)
             command = body.command(webhook, on=board, expects=expects_of(request))
             return one(
-                webhook_from(await perform(change_webhook, ports_of(request), principal_of(request), command))
+                self.shown(await perform(change_webhook, ports_of(request), principal_of(request), command))
             )
 
-    return [
-        Endpoint(
-            "GET", WEBHOOKS, list_board_webhooks, query=NumberedQuery, gives=LimitOffsetPage[BoardWebhookRead],
-            who=USER, tags=TAGGED, refuses=(BoardNotFound, BoardDenied),
-        ),
-        Endpoint(
-            "POST", WEBHOOKS, create_board_webhook, takes=BoardWebhookCreate, gives=BoardWebhookRead, who=USER,
-            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, WebhookAgentElsewhere),
-        ),
-        Endpoint("GET", WEBHOOK, get_board_webhook, gives=BoardWebhookRead, who=USER, tags=TAGGED, refuses=REFUSES),
-        Endpoint(
-            "PATCH", WEBHOOK, update_board_webhook, takes=BoardWebhookUpdate, gives=BoardWebhookRead, who=USER,
-            tags=TAGGED, headers=(IF_MATCH,), refuses=(*REFUSES, WebhookAgentElsewhere, VersionMismatch),
-        ),
-    ]  # fmt: skip
-
-
-def taking(limit: int) -> Handler:
-    """
-    The handler of what is sent to webhooks, which takes so many bytes at most.
-    """
-
-    async def ingest_board_webhook(request: Request) -> Response:
+    async def ingest_board_webhook(self, request: Request) -> Response:
         """
         Take in whatever is sent to a webhook, and tell its board of it.
 
@@ -294,9 +259,9 @@ def taking(limit: int) -> Handler:
         ports = ports_of(request)
         sender = await sender_to(ports, board, webhook)
         try:
-            body = await raw_body_of(request, limit=limit)
+            body = await raw_body_of(request, limit=self.most)
         except BodyTooLarge:
-            raise PayloadTooLarge(limit) from None
+            raise PayloadTooLarge(self.most) from None
         command = ReceivePayload(
             board=board, webhook=webhook, body=body, headers=tuple(request.headers.items()),
             source_ip=exchange_of(request).client, inspect=inspected_at,
@@ -307,7 +272,26 @@ def taking(limit: int) -> Handler:
         ids = {"board_id": str(board), "webhook_id": str(webhook), "payload_id": str(payload.id)}
         return json_of({"ok": True, **ids}, 202)
 
-    return ingest_board_webhook
+    def shown(self, webhook: BoardWebhook) -> dict[str, Any]:
+        """
+        A webhook as `BoardWebhookRead`.
+        """
+        path = f"/api/v1/boards/{webhook.board}/webhooks/{webhook.id}"
+        return {
+            "id": str(webhook.id),
+            "board_id": str(webhook.board),
+            "agent_id": str(webhook.agent) if webhook.agent else None,
+            "description": webhook.description,
+            "enabled": webhook.enabled,
+            "has_secret": webhook.secret is not None,
+            "signature_header": webhook.signature_header,
+            "endpoint_path": path,
+            "endpoint_url": None if self.base is None else self.base + path,
+            "created_at": naive(webhook.created_at),
+            "updated_at": naive(webhook.updated_at),
+            "number": webhook.number,
+            "version": webhook.version,
+        }
 
 
 def inspected_at(payload: WebhookPayload) -> str:
@@ -369,41 +353,59 @@ WEBHOOK: Final = WEBHOOKS + "/{webhook_id}"
 PAYLOAD: Final = WEBHOOK + "/payloads/{payload_id}"
 TAGGED: Final = ("board-webhooks",)
 REFUSES: Final = (BoardNotFound, BoardDenied, WebhookNotFound)
+ENDPOINTS: Final = (
+    Endpoint(
+        "DELETE", WEBHOOK, delete_board_webhook, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
+        refuses=(*REFUSES, VersionMismatch),
+    ),
+    Endpoint(
+        "GET", WEBHOOK + "/payloads", list_board_webhook_payloads, query=NumberedQuery,
+        gives=LimitOffsetPage[BoardWebhookPayloadRead], who=USER, tags=TAGGED, refuses=REFUSES,
+    ),
+    Endpoint(
+        "GET", PAYLOAD, get_board_webhook_payload, gives=BoardWebhookPayloadRead, who=USER, tags=TAGGED,
+        refuses=(*REFUSES, PayloadNotFound),
+    ),
+    Endpoint(
+        "GET", "/agent" + PAYLOAD, get_webhook_payload, query=PayloadQuery, gives=BoardWebhookPayloadRead,
+        who=AGENT, tags=("agent", "agent-lead", "agent-worker"), refuses=(*REFUSES, PayloadNotFound),
+        extra=told(
+            "agent_board_webhook_payload_read",
+            ["Your board was told that a payload came in, and its preview is not enough."],
+            unless=["You look for payloads: the entries of the board's memory name them."],
+            needs=["Know the ids of webhook and payload, from the board's memory."],
+        ),
+    ),
+)  # fmt: skip
 
 
 def webhook_endpoints(settings: Settings) -> list[Endpoint]:
     """
     The operations on webhooks, as the settings want them.
     """
+    doors = Doors(settings.fronting.base_url, settings.webhook_max_payload_bytes)
     return [
-        *shown_under(settings.fronting.base_url),
         Endpoint(
-            "DELETE", WEBHOOK, delete_board_webhook, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
-            refuses=(*REFUSES, VersionMismatch),
+            "GET", WEBHOOKS, doors.list_board_webhooks, query=NumberedQuery, gives=LimitOffsetPage[BoardWebhookRead],
+            who=USER, tags=TAGGED, refuses=(BoardNotFound, BoardDenied),
         ),
         Endpoint(
-            "POST", WEBHOOK, taking(settings.webhook_max_payload_bytes), gives=BoardWebhookIngestResponse, who=PUBLIC,
-            status=202, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), limits=("webhook-ingest",),
+            "POST", WEBHOOKS, doors.create_board_webhook, takes=BoardWebhookCreate, gives=BoardWebhookRead, who=USER,
+            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, WebhookAgentElsewhere),
+        ),
+        Endpoint(
+            "GET", WEBHOOK, doors.get_board_webhook, gives=BoardWebhookRead, who=USER, tags=TAGGED, refuses=REFUSES
+        ),
+        Endpoint(
+            "PATCH", WEBHOOK, doors.update_board_webhook, takes=BoardWebhookUpdate, gives=BoardWebhookRead, who=USER,
+            tags=TAGGED, headers=(IF_MATCH,), refuses=(*REFUSES, WebhookAgentElsewhere, VersionMismatch),
+        ),
+        Endpoint(
+            "POST", WEBHOOK, doors.ingest_board_webhook, gives=BoardWebhookIngestResponse, who=PUBLIC, status=202,
+            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), limits=("webhook-ingest",),
             refuses=(
                 WebhookNotFound, WebhookDisabled, PayloadTooLarge, SignatureMissing, SignatureWrong, SealBroken,
             ),
         ),
-        Endpoint(
-            "GET", WEBHOOK + "/payloads", list_board_webhook_payloads, query=NumberedQuery,
-            gives=LimitOffsetPage[BoardWebhookPayloadRead], who=USER, tags=TAGGED, refuses=REFUSES,
-        ),
-        Endpoint(
-            "GET", PAYLOAD, get_board_webhook_payload, gives=BoardWebhookPayloadRead, who=USER, tags=TAGGED,
-            refuses=(*REFUSES, PayloadNotFound),
-        ),
-        Endpoint(
-            "GET", "/agent" + PAYLOAD, get_webhook_payload, query=PayloadQuery, gives=BoardWebhookPayloadRead,
-            who=AGENT, tags=("agent", "agent-lead", "agent-worker"), refuses=(*REFUSES, PayloadNotFound),
-            extra=told(
-                "agent_board_webhook_payload_read",
-                ["Your board was told that a payload came in, and its preview is not enough."],
-                unless=["You look for payloads: the entries of the board's memory name them."],
-                needs=["Know the ids of webhook and payload, from the board's memory."],
-            ),
-        ),
+        *ENDPOINTS,
     ]  # fmt: skip
