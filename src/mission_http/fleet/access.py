@@ -22,9 +22,11 @@ from mission_http.platform.cross_site import CHANGING, SESSION_COOKIES, carries_
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.exchange import endpoint_of
 from mission_http.platform.pairs import AGENT_INSTANCE, attend
+from mission_http.platform.proxied import names_somebody, person_named
 from mission_http.platform.sessions import BOUND, PLAIN, SessionCookies
 
 if TYPE_CHECKING:
+    from mission_http.identities import ProxyAuth
     from mission_http.settings import Settings
 
 SCHEMES: Final = ("FleetSession", "FleetApiKey", "FleetBearer")
@@ -75,31 +77,36 @@ def edge_of(settings: Settings) -> Callable[[Request, Access | None], None]:
     known = settings.api_key.encode()
 
     def edge(request: Request, access: Access | None) -> None:
-        if request.method in CHANGING and not _by_key_alone(request, access):
+        proxied = names_somebody(request, settings.identities.proxy)
+        if request.method in CHANGING and (proxied or not _by_key_alone(request, access)):
             origin = foreign_origin(request, settings.fronting)
             if origin is not None:
                 raise OriginForeign(origin)
         if _is_public(request) or asks_for_health(request):
             return
         secret = credential_of(request)
-        if any(request.cookies.get(name) for name in SESSION_COOKIES):
-            return  # whether it is a session is for `authenticate` to find out
+        if proxied or any(request.cookies.get(name) for name in SESSION_COOKIES):
+            return  # whether it is anybody is for `authenticate` to find out
         if secret is None or not (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
             raise Unauthorized
 
     return edge
 
 
-def authenticator(cookies: SessionCookies) -> Callable[[Request, Access], Awaitable[Principal | None]]:
+def authenticator(
+    cookies: SessionCookies, proxy: ProxyAuth | None = None
+) -> Callable[[Request, Access], Awaitable[Principal | None]]:
     """
-    Who calls, with a role that reaches: a person by the session in a cookie, else whoever the key stands for.
+    Who calls, with a role that reaches: a person whom the proxy names, or by the session in a cookie, else whoever the
+    key stands for.
     """
 
     async def authenticate(request: Request, access: Access) -> Principal | None:
         if access is STATUS and asks_for_health(request):
             return None
         try:
-            principal = await cookies.member_in(request) or await _keyholder(request, access)
+            person = await person_named(request, proxy) or await cookies.member_in(request)
+            principal = person or await _keyholder(request, access)
             if principal is None:
                 raise AuthenticationRequired
             principal = within_scopes(principal, Role(access.name), endpoint_of(request).scope)

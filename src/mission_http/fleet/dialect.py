@@ -101,7 +101,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         endpoints=endpoints,
         converter=CONVERTER,
         query_converter=QUERY_CONVERTER,
-        authenticate=authenticator(cookies),
+        authenticate=authenticator(cookies, settings.identities.proxy),
         render=render,
         statuses=STATUSES,
         edge=edge_of(settings),

@@ -30,6 +30,7 @@ class Exchange:
 
     Args:
         client: The address of who calls; that of a trusted proxy is not it.
+        peer: The address at the other end of the socket, whoever that speaks for.
         secure: Whether it came to us, or to a trusted proxy, over https.
         verdict: The tightest rate limit that the request was counted under.
         status: That of the answer, once it began.
@@ -37,6 +38,7 @@ class Exchange:
 
     request_id: str
     client: str = "unknown"
+    peer: str = "unknown"
     secure: bool = False
     dialect: Dialect | None = None
     endpoint: Endpoint | None = None

@@ -13,7 +13,7 @@ from attrs import frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mission_http.fronting import Fronting
-from mission_http.platform.clients import client_address, is_secure
+from mission_http.platform.clients import client_address, is_secure, peer_of
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.exchange import EXCHANGE, REQUEST_ID, Exchange
 from mission_http.platform.rate_limits import headers_of
@@ -97,6 +97,7 @@ class ResponseHeaders:
         exchange = scope[EXCHANGE] = Exchange(
             request_id.decode("ascii"),
             client=client_address(scope, self.fronting),
+            peer=peer_of(scope),
             secure=is_secure(scope, self.fronting),
         )
 

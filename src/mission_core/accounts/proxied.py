@@ -1,0 +1,98 @@
+"""
+People whom a proxy in front of the server names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, frozen
+
+from mission_core.accounts.model import Principal, Role
+from mission_core.accounts.recognizing import NOBODY
+from mission_core.accounts.signing_in import front_desk
+from mission_core.accounts.standing import GIVES
+from mission_core.accounts.user_admin import add_user, checked_username
+from mission_core.accounts.users import LONGEST_NAME, USERS, Provider, User, UsernameTaken
+from mission_core.errors import Denied, InvalidField, StaleWrite
+from mission_core.ids import MemberId, UserId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+from mission_core.ports import perform
+from mission_core.values import checked_text, name_key
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import MemberPrincipal
+    from mission_core.ports import Ports
+
+BY_NAME = frozenset({Provider.LOCAL, Provider.PROXY})
+"""Whose user names somebody chose for them. Those of others are made of what they say of themselves."""
+
+
+@define
+class NamedInVain(Denied):
+    """
+    A proxy names somebody who is not let in. *why* is for the log.
+    """
+
+    username: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"the proxy names {self.username!r}, who is not let in: {self.why}"
+
+
+@frozen(kw_only=True)
+class NamePerson:
+    """
+    Find the person of this user name. With *role* one who is not known yet is made, in the organization that signing in
+    belongs to.
+    """
+
+    username: str
+    role: Role | None = None
+
+
+async def named_by_proxy(ports: Ports, cmd: NamePerson) -> MemberPrincipal:
+    """
+    Who acts when a proxy names somebody. Whether the proxy is to be believed is for the caller to say.
+
+    Raises:
+        NamedInVain: If they are not let in.
+    """
+    try:
+        username = checked_username(checked_text("username", cmd.username, most=LONGEST_NAME))
+        checked_text("username", username, least=1, most=LONGEST_NAME)
+    except InvalidField as refusal:
+        raise NamedInVain(cmd.username[:LONGEST_NAME], str(refusal)) from None
+    user = await perform(_named, ports, NOBODY, NamePerson(username=username, role=cmd.role))
+    if user.provider not in BY_NAME:
+        raise NamedInVain(username, f"the user name belongs to somebody who signs in by {user.provider.value}")
+    found = await ports.credentials.member(user.id)
+    if found is None:
+        raise NamedInVain(username, "they are not approved, or act in no organization")
+    return found
+
+
+async def _named(ports: Ports, nobody: Principal, cmd: NamePerson) -> User:
+    known = await ports.reads.rows.every(nobody, USERS, username_key=name_key(cmd.username))
+    if known:
+        return known[0]
+    if cmd.role is None:
+        raise NamedInVain(cmd.username, "there is no such user, and MC_PROXY_AUTH_DEFAULT_ROLE is not set")
+    desk, now = await front_desk(ports), ports.clock.now()
+    (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+    async with ports.unit(desk) as unit:
+        made = add_user(
+            unit,
+            User(
+                id=UserId(ports.ids.new()), number=UserNumber(number), username=cmd.username,
+                username_key=name_key(cmd.username), provider=Provider.PROXY, active=desk.organization,
+                created_at=now, updated_at=now,
+            ),
+            MemberId(ports.ids.new()), desk.organization, GIVES[cmd.role],
+        )  # fmt: skip
+        try:
+            await unit.commit()
+        except UsernameTaken:
+            raise StaleWrite("user", made.user.id) from None  # another request of theirs was faster
+    return made.user

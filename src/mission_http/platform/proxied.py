@@ -1,0 +1,51 @@
+"""
+A proxy in front of the server that says in a header who calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mission_core.accounts.proxied import NamedInVain, NamePerson, named_by_proxy
+from mission_http.platform.exchange import exchange_of, ports_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mission_core.accounts.model import MemberPrincipal
+    from mission_http.identities import ProxyAuth
+
+logger = logging.getLogger("mission_http")
+
+
+def names_somebody(request: Request, proxy: ProxyAuth | None) -> bool:
+    """
+    Whether the proxy at the other end of the socket says who calls. What anybody else says in its header is nothing.
+    """
+    return proxy is not None and proxy.header in request.headers and proxy.believes(exchange_of(request).peer)
+
+
+async def person_named(request: Request, proxy: ProxyAuth | None) -> MemberPrincipal | None:
+    """
+    Who calls as the proxy says, if it says so and they are let in.
+    """
+    if proxy is None or not names_somebody(request, proxy):
+        return None
+    exchange, said = exchange_of(request), request.headers.getlist(proxy.header)
+    name = _decoded(said[0])
+    try:
+        if len(said) > 1 or "," in name:
+            # A proxy that adds its header to one that a client sent would let the client choose.
+            raise NamedInVain(name[:200], f"{proxy.header} names several people; the proxy must replace the header")
+        return await named_by_proxy(ports_of(request), NamePerson(username=name, role=proxy.default_role))
+    except NamedInVain as refusal:
+        logger.warning("request %s: from %s: %s", exchange.request_id, exchange.peer, refusal)
+        return None
+
+
+def _decoded(value: str) -> str:
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value

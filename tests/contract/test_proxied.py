@@ -1,0 +1,185 @@
+"""
+A proxy in front of the Fleet API that says who calls: believed by its address alone.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from attrs import evolve
+
+from mission_core.accounts.model import Role, System
+from mission_core.accounts.proxied import NamedInVain, NamePerson, named_by_proxy
+from mission_core.accounts.recognizing import NOBODY, known_person
+from mission_core.accounts.users import USERS, Provider, User
+from mission_core.accounts.vouching import Vouched
+from mission_core.agents.founding import found_organization
+from mission_core.ports import Ports
+from mission_http.fronting import Fronting
+from mission_http.identities import Identities, ProxyAuth
+from tests.contract.conftest import World
+from tests.contract.fleet_driver import KEY, Fleet, fleet_over, refusal
+
+PROXY, OTHERS = "10.0.0.7", ("10.0.0.8", "127.0.0.1", "unknown", "203.0.113.9")
+BELIEVED = ProxyAuth(header="x-remote-user", trusted=(ip_network(PROXY),), default_role=Role.OPERATOR)
+
+
+def somebody() -> str:
+    return f"ada-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def home(ports: Ports) -> System:
+    """
+    Who may do everything in the organization that signing in belongs to.
+    """
+    return System(organization=(await found_organization(ports, slug="default")).id)
+
+
+async def over(world: World, home: System, proxy: ProxyAuth = BELIEVED, **settings: Any) -> AsyncIterator[Fleet]:
+    identities = Identities(proxy=proxy)
+    async with fleet_over(world.ports, home, 1, identities=identities, **settings) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+async def fronted(world: World, home: System) -> AsyncIterator[Fleet]:
+    async for fleet in over(world, home):
+        yield fleet
+
+
+async def me(fleet: Fleet, **sent: Any) -> Any:
+    answer = await fleet.call("GET", "/auth/me", key=None, **sent)
+    return answer.json["user"] if answer.status == 200 else answer.status
+
+
+async def users(ports: Ports, name: str) -> list[User]:
+    return [each for each in await ports.reads.rows.every(NOBODY, USERS) if each.username == name]
+
+
+async def test_whom_the_proxy_names_is_let_in_and_made_at_first(fronted: Fleet) -> None:
+    """
+    Once, however many of their requests come at once, with the role that the settings give and no password.
+    """
+    name = somebody()
+    answers = await asyncio.gather(*(me(fronted, peer=PROXY, x_remote_user=name) for _ in range(5)))
+    again = await me(fronted, peer=PROXY, x_remote_user=name.upper())
+
+    assert (name, "operator", "proxy", None) == tuple(
+        answers[0][each] for each in ("username", "role", "provider", "email")
+    )
+    assert [answers[0]] * 5 == answers
+    assert answers[0] == again
+    (user,) = await users(fronted.ports, name)
+    assert (Provider.PROXY, None) == (user.provider, user.password)
+    refused = await fronted.call("POST", "/auth/login", {"username": name, "password": "x" * 12}, key=None)
+    assert (401, "Invalid credentials") == refusal(refused)
+
+
+@pytest.mark.parametrize("peer", OTHERS)
+async def test_what_anybody_else_says_is_nothing(fronted: Fleet, peer: str) -> None:
+    """
+    Whatever address they claim to have.
+    """
+    name = somebody()
+    for forwarded in ({}, {"x_forwarded_for": PROXY}, {"x_real_ip": PROXY}, {"forwarded": f"for={PROXY}"}):
+        assert 401 == await me(fronted, peer=peer, x_remote_user=name, **forwarded)
+        answer = await fronted.call("GET", "/tasks", key=None, peer=peer, x_remote_user=name, **forwarded)
+        assert (401, "Unauthorized") == refusal(answer)
+
+    assert [] == await users(fronted.ports, name)
+
+
+async def test_the_proxy_counts_and_not_whom_it_forwards_for(world: World, home: System) -> None:
+    """
+    A client behind a trusted proxy does not become one by having its address forwarded.
+    """
+    fronting = Fronting(trusted_proxies=(ip_network("10.9.9.9"),))
+    async for fleet in over(world, home, fronting=fronting):
+        name = somebody()
+
+        assert 401 == await me(fleet, peer="10.9.9.9", x_forwarded_for=PROXY, x_remote_user=name)
+        assert name == (await me(fleet, peer=PROXY, x_forwarded_for="203.0.113.9", x_remote_user=name))["username"]
+
+
+async def test_without_trusted_addresses_nobody_is_believed(world: World, home: System) -> None:
+    async for fleet in over(world, home, evolve(BELIEVED, trusted=())):
+        for peer in (PROXY, *OTHERS):
+            assert 401 == await me(fleet, peer=peer, x_remote_user=somebody())
+
+
+async def test_without_a_default_role_only_who_is_known_is_let_in(
+    world: World, home: System, fronted: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    known, unknown = somebody(), somebody()
+    await me(fronted, peer=PROXY, x_remote_user=known)
+    async for fleet in over(world, home, evolve(BELIEVED, default_role=None)):
+        with caplog.at_level(logging.WARNING):
+            assert 401 == await me(fleet, peer=PROXY, x_remote_user=unknown)
+
+        assert known == (await me(fleet, peer=PROXY, x_remote_user=known))["username"]
+    assert "MC_PROXY_AUTH_DEFAULT_ROLE" in caplog.text
+    assert [] == await users(world.ports, unknown)
+
+
+async def test_the_proxy_goes_before_a_key(fronted: Fleet) -> None:
+    """
+    A key still works where the proxy names nobody who is let in; its role is its own.
+    """
+    name = somebody()
+    both = await fronted.call("GET", "/auth/me", key=KEY, peer=PROXY, x_remote_user=name)
+    alone = await fronted.call("GET", "/auth/me", key=KEY, peer=PROXY, x_remote_user="")
+
+    assert [name, "api"] == [answer.json["user"]["username"] for answer in (both, alone)]
+    answer = await fronted.call("GET", "/tokens/rotate", key=KEY, peer=PROXY, x_remote_user=name)
+    assert (403, "Requires admin role or higher") == refusal(answer)
+
+
+async def test_a_foreign_page_makes_nobody_act_through_the_proxy(fronted: Fleet) -> None:
+    """
+    For a browser behind it brings its person along, key or not.
+    """
+    for key in (None, KEY):
+        answer = await fronted.call(
+            "POST", "/projects", {"name": "x"}, key=key, peer=PROXY, x_remote_user=somebody(), host="here",
+            origin="https://evil.example",
+        )
+        assert 403 == answer.status
+        assert "CSRF origin mismatch" == answer.json["error"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 201, "a\tb", "a,b", "\x7f", "\u202e"])
+async def test_what_nobody_can_be_called_is_nobody(
+    fronted: Fleet, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert 401 == await me(fronted, peer=PROXY, x_remote_user=name.encode().decode("latin-1"))
+
+    assert "the proxy names" in caplog.text
+
+
+async def test_names_that_others_made_of_themselves_are_no_ones_own(ports: Ports, home: System) -> None:
+    """
+    Whoever chose their address at an issuer does not become the one whom the proxy calls alike, nor the other way; and
+    nobody is the server's local user.
+    """
+    name = somebody()
+    await known_person(ports, Vouched(provider=Provider.OIDC, subject=f"x {name}", email=f"{name}@example.com"))
+
+    with pytest.raises(NamedInVain, match="oidc"):
+        await named_by_proxy(ports, NamePerson(username=name, role=Role.ADMIN))
+
+
+async def test_whoever_was_shut_out_is_not_let_in_by_the_proxy(fronted: Fleet) -> None:
+    name = somebody()
+    await me(fronted, peer=PROXY, x_remote_user=name)
+    (user,) = await users(fronted.ports, name)
+    async with fronted.ports.unit(NOBODY) as unit:
+        unit.rows(USERS).save(evolve(await unit.rows(USERS).get(user.id), approved=False))
+        await unit.commit()
+
+    assert 401 == await me(fronted, peer=PROXY, x_remote_user=name)
