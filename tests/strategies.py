@@ -8,6 +8,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from mission_core.accounts.access_requests import AccessRequest, RequestStatus
 from mission_core.accounts.invites import Invite
 from mission_core.accounts.members import Member
 from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked
@@ -466,6 +467,19 @@ def sessions(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Session]:
     return st.builds(Session, **(own | fixed))
 
 
+def access_requests(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[AccessRequest]:
+    """
+    Requests for access that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "provider": st.sampled_from(Provider), "email": names, "subject": names,
+        "name": maybe(names), "picture": maybe(names), "status": st.sampled_from(RequestStatus), "attempts": numbers,
+        "requested_at": moments, "last_attempt_at": moments, "reviewed_by": maybe(names),
+        "reviewed_at": maybe(moments), "note": maybe(names), "approved_user": maybe(numbers),
+    }  # fmt: skip
+    return st.builds(AccessRequest, **(own | fixed))
+
+
 def server_keys(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ServerKey]:
     """
     Keys of the server that could exist.
@@ -627,7 +641,7 @@ def webhook_payloads(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[We
 
 plain = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
-    InviteGrant: invite_grants, Session: sessions, ServerKey: server_keys,
+    InviteGrant: invite_grants, Session: sessions, ServerKey: server_keys, AccessRequest: access_requests,
     Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
     Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
     BoardEntry: board_entries, GroupEntry: group_entries, BoardWebhook: board_webhooks,

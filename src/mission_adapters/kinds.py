@@ -7,6 +7,7 @@ from __future__ import annotations
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
+from mission_core.accounts.access_requests import ACCESS_REQUESTS
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.organizations import ORGANIZATIONS
@@ -29,8 +30,9 @@ from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
-    ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, SETTINGS, CUSTOM_FIELDS,
-    TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
+    ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
+    CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS,
+    PAYLOADS,
 )  # fmt: skip
 """In the order in which flushes lock their rows."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

@@ -12,6 +12,9 @@ Operation = tuple[Dialect, Endpoint]
 
 UNREPEATABLE = {
     "POST /api/auth/login": "each time is another session",
+    "POST /api/auth/google": "each time is another session",
+    "POST /api/auth/google/disconnect": "who is disconnected is told so",
+    "POST /api/auth/access-requests": "the last decision counts, once or again",
     "POST /api/auth/logout": "a session is ended, once or again",
     "POST /api/auth/users": "nothing is kept of a password but its hash, and no two users have one name",
     "POST /api/setup": "there is one first admin",

@@ -173,6 +173,7 @@ async def _begin(ports: Ports, principal: Principal, cmd: _Beginning) -> Begun:
         user = users.save(evolve(user, last_login_at=now, password=cmd.better or user.password))
         session = add_session(ports, unit, principal, token, at=now)
         unit.record(SignedIn(user=user.id, session=session.id, how=cmd.how, at=now))
+        unit.result(session.id)
         await unit.commit()
     return Begun(user, evolve(principal, session=session.id), session, token)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mission_http.fleet import (
+    access_requests,
     agent_edits,
     agents,
     attribution,
@@ -28,6 +29,7 @@ from mission_http.fleet import (
 )
 from mission_http.fleet.access import SECURITY_SCHEMES, authenticator, edge_of, label_of
 from mission_http.fleet.errors import STATUSES, OriginForeign, render
+from mission_http.fleet.google import google_endpoints
 from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
 from mission_http.fleet.reports import report_endpoints
@@ -69,6 +71,8 @@ def fleet_dialect(settings: Settings) -> Dialect:
     cookies = SessionCookies.under(settings.key_for("sessions"), settings.fronting)
     endpoints = [
         *signing_in_endpoints(cookies),
+        *google_endpoints(settings, cookies),
+        *access_requests.ENDPOINTS,
         *users.ENDPOINTS,
         *setup_endpoints(settings.setup_code, cookies),
         *agents.ENDPOINTS,

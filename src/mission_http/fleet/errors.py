@@ -11,6 +11,7 @@ from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
 from mission_core.accounts.passwords import PasswordRefused
 from mission_core.accounts.users import UsernameTaken, UserNotFound
@@ -299,6 +300,8 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": str(error), "details": [error.why]}
     if isinstance(error, CodeNeeded):
         return {"error": str(error), "code": "SETUP_CODE", "hint": error.why}
+    if isinstance(error, AccessPending):
+        return {"error": str(error), "code": "PENDING_APPROVAL"}
     if isinstance(error, SetupNeeded):
         return {"error": str(error), "code": error.code, "hint": error.hint}
     if isinstance(error, PasswordRefused):

@@ -1,0 +1,22 @@
+CREATE TABLE access_requests (
+    id BYTEA NOT NULL,
+    organization BYTEA NOT NULL,
+    number BIGINT NOT NULL,
+    provider TEXT COLLATE "C" NOT NULL,
+    email TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C",
+    picture TEXT COLLATE "C",
+    status TEXT COLLATE "C" NOT NULL,
+    attempts BIGINT NOT NULL,
+    requested_at BIGINT NOT NULL,
+    last_attempt_at BIGINT NOT NULL,
+    reviewed_by TEXT COLLATE "C",
+    reviewed_at BIGINT,
+    note TEXT COLLATE "C",
+    approved_user BIGINT,
+    version BIGINT NOT NULL,
+    CONSTRAINT pk_access_requests PRIMARY KEY (id),
+    CONSTRAINT uq_access_requests_organization_email UNIQUE (organization, email),
+    CONSTRAINT uq_access_requests_organization_number UNIQUE (organization, number)
+);

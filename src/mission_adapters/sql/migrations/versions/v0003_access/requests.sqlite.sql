@@ -1,0 +1,22 @@
+CREATE TABLE access_requests (
+    id BLOB NOT NULL,
+    organization BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    provider TEXT NOT NULL,
+    email TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name TEXT,
+    picture TEXT,
+    status TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    requested_at INTEGER NOT NULL,
+    last_attempt_at INTEGER NOT NULL,
+    reviewed_by TEXT,
+    reviewed_at INTEGER,
+    note TEXT,
+    approved_user INTEGER,
+    version INTEGER NOT NULL,
+    CONSTRAINT pk_access_requests PRIMARY KEY (id),
+    CONSTRAINT uq_access_requests_organization_email UNIQUE (organization, email),
+    CONSTRAINT uq_access_requests_organization_number UNIQUE (organization, number)
+) STRICT;

@@ -1,0 +1,299 @@
+"""
+Letting people in by Google: who is known gets a session, and of the others an admin decides.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, evolve, frozen
+
+from mission_core.accounts.access_requests import (
+    ACCESS_REQUESTS,
+    AccessAsked,
+    AccessGiven,
+    AccessPending,
+    AccessRefused,
+    AccessRequest,
+    AccessRequested,
+    RequestsElsewhere,
+    RequestStatus,
+    is_same_person,
+)
+from mission_core.accounts.members import MEMBERS, Member
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.organizations import HOME
+from mission_core.accounts.recognizing import NOBODY, free_username
+from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session, front_desk
+from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner
+from mission_core.accounts.user_admin import add_user
+from mission_core.accounts.users import USERS, Provider, SubjectTaken, User, UsernameTaken, UserUpdated
+from mission_core.errors import Invalid, StaleWrite
+from mission_core.ids import AccessRequestId, MemberId, UserId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+from mission_core.ports import AlreadyDone, Once, perform
+from mission_core.values import name_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.accounts.vouching import Vouched
+    from mission_core.ports import Ports, UnitOfWork
+
+NUMBERS: Final = (DEPLOYMENT, "access_request")
+
+
+class NotConnected(Invalid):
+    """
+    The caller does not sign in by Google.
+    """
+
+    def __str__(self) -> str:
+        return "Account is not connected to Google"
+
+
+class NoPasswordYet(Invalid):
+    """
+    Without Google the caller could not sign in any more.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "Cannot disconnect Google — no password set. Set a password first to avoid being locked out."
+        )
+
+
+@define
+class StateUsed(Invalid):
+    """
+    What a browser brought back from a provider was used before.
+    """
+
+    def __str__(self) -> str:
+        return "this sign-in was completed before; begin again"
+
+
+@frozen(kw_only=True)
+class ReviewAccess:
+    """
+    Decide about a request for access.
+    """
+
+    request: int
+    approve: bool
+    role: Role = Role.VIEWER
+    note: str | None = None
+
+
+async def enter(ports: Ports, person: Vouched, *, state: str | None = None) -> Begun:
+    """
+    Begin a session for whom a provider vouches, if they are let in; else ask the admins to let them in.
+
+    Args:
+        state: What the browser brought back, with which it gets one session only.
+
+    Raises:
+        AccessPending: If they are not let in yet.
+        StateUsed: If there is a session by this state already.
+    """
+    user = await _known(ports, person)
+    if user is None or not user.approved:
+        await perform(_ask, ports, await front_desk(ports), person)
+        raise AccessPending
+    user = await perform(_up_to_date, ports, NOBODY, (user.id, person))
+    if state is not None:
+        once = Once(key=state, operation="sign in", body_digest=sha256(state.encode()).digest())
+        ports = evolve(ports, unit=partial(ports.unit, once=once))
+    try:
+        return await begin_session(ports, user, how=person.provider.value)
+    except AlreadyDone:
+        raise StateUsed from None
+    except SignInRefused:
+        raise AccessPending from None
+
+
+async def _known(ports: Ports, person: Vouched) -> User | None:
+    every = ports.reads.rows.every
+    known = await every(NOBODY, USERS, provider=person.provider, subject=person.subject)
+    if not known:
+        known = await every(NOBODY, USERS, provider=person.provider, email=person.email, subject=None)
+        known = [each for each in known if is_same_person(each, person)]
+    return known[0] if len(known) == 1 else None
+
+
+async def _up_to_date(ports: Ports, nobody: Principal, cmd: tuple[UserId, Vouched]) -> User:
+    """
+    The user as the provider tells of them now.
+    """
+    id, person = cmd
+    async with ports.unit(nobody) as unit:
+        user: User = await unit.rows(USERS).get(id)
+        if not is_same_person(user, person):
+            raise AccessPending
+        told: dict[str, Any] = {"subject": person.subject, "email": person.email, "email_verified": person.verified}
+        if person.picture is not None:
+            told["avatar_url"] = person.picture
+        if all(getattr(user, name) == value for name, value in told.items()):
+            return user
+        user = unit.rows(USERS).save(evolve(user, **told, updated_at=ports.clock.now()))
+        await _commit(unit, user.id)
+    return user
+
+
+async def _ask(ports: Ports, desk: Principal, person: Vouched) -> None:
+    now = ports.clock.now()
+    assert person.email is not None
+    (number,) = await ports.numbers.draw(NUMBERS)
+    async with ports.unit(desk) as unit:
+        requests = unit.rows(ACCESS_REQUESTS)
+        known = await requests.find(email=person.email)
+        if known is not None:
+            request = requests.save(known.again(person, at=now))
+        else:
+            request = requests.add(
+                AccessRequest(
+                    id=AccessRequestId(ports.ids.new()), number=number, provider=person.provider, email=person.email,
+                    subject=person.subject, name=person.name, picture=person.picture, requested_at=now,
+                    last_attempt_at=now,
+                )
+            )  # fmt: skip
+        unit.record(
+            AccessAsked(
+                request=request.id, provider=request.provider.value, email=request.email, attempts=request.attempts,
+                at=now,
+            )
+        )  # fmt: skip
+        await _commit(unit, request.id)
+
+
+async def access_requests(ports: Ports, principal: Principal, status: str | None = None) -> list[AccessRequest]:
+    """
+    The requests for access of this status or all: those that wait first, then the latest first.
+
+    Raises:
+        RoleTooLow: If the caller is no admin.
+        RequestsElsewhere: If the caller is one of another organization.
+    """
+    await _check_decides(ports, principal)
+    found = await ports.reads.rows.every(principal, ACCESS_REQUESTS)
+    found.sort(key=lambda each: (each.last_attempt_at, each.number), reverse=True)
+    found.sort(key=lambda each: each.status is not RequestStatus.PENDING)
+    return [each for each in found if status is None or each.status == status]
+
+
+async def review_access(ports: Ports, principal: Principal, cmd: ReviewAccess) -> tuple[User, Member] | None:
+    """
+    Let somebody in, or not. Who is let in gets a user in the default organization, unless they are one there already.
+
+    Returns:
+        Who was let in.
+
+    Raises:
+        RoleTooLow: If the caller is no admin.
+        RequestsElsewhere: If the caller is one of another organization.
+        AccessRequestNotFound: If there is no such request.
+        OwnerAboveAdmin: If it is of somebody who stands above the caller.
+        LastOwnerStays: If the organization would be left without an owner.
+    """
+    await _check_decides(ports, principal)
+    now = ports.clock.now()
+    request = await ports.reads.rows.get(principal, ACCESS_REQUESTS, cmd.request)
+    known = await _known(ports, request.person) if cmd.approve else None
+    async with ports.unit(principal) as unit:
+        request = await unit.rows(ACCESS_REQUESTS).get(request.id)
+        let_in = await _let_in(ports, unit, principal, request, known, cmd.role, at=now) if cmd.approve else None
+        unit.rows(ACCESS_REQUESTS).save(
+            evolve(
+                request, status=RequestStatus.APPROVED if let_in else RequestStatus.REJECTED,
+                reviewed_by=principal.actor.name, reviewed_at=now, note=cmd.note,
+                approved_user=let_in[0].number if let_in else request.approved_user,
+            )
+        )  # fmt: skip
+        if let_in is None:
+            unit.record(AccessRefused(request=request.id, email=request.email, at=now))
+        else:
+            unit.record(
+                AccessGiven(
+                    request=request.id, user=let_in[0].id, email=request.email, role=cmd.role.value, at=now
+                )
+            )
+        await _commit(unit, request.id)
+    return let_in
+
+
+async def _let_in(
+    ports: Ports, unit: UnitOfWork, principal: Principal, request: AccessRequest, known: User | None, role: Role,
+    *, at: datetime,
+) -> tuple[User, Member]:  # fmt: skip
+    here, person, place = principal.organization, request.person, GIVES[role]
+    if known is None:
+        username = await free_username(ports, person.email)
+        (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+        user = User(
+            id=UserId(ports.ids.new()), number=UserNumber(number), username=username, username_key=name_key(username),
+            provider=person.provider, subject=person.subject, email=person.email, email_verified=True,
+            name=person.name, avatar_url=person.picture, active=here, created_at=at, updated_at=at,
+        )  # fmt: skip
+        made = add_user(unit, user, MemberId(ports.ids.new()), here, place)
+        return made.user, made.member
+    user = await unit.rows(USERS).get(known.id)
+    if not is_same_person(user, person):
+        raise StaleWrite("user", user.id)
+    member = await unit.rows(MEMBERS).find(user=user.id)
+    changes: dict[str, Any] = {"approved": True, "subject": person.subject, "email_verified": True}
+    if member is not None:
+        await check_reach(unit, principal, member)
+        if not (role is Role.ADMIN and member.standing > 0):
+            await leave_an_owner(unit, member)
+            member = unit.rows(MEMBERS).save(evolve(member, **place, updated_at=at))
+    else:
+        member = unit.rows(MEMBERS).add(
+            Member(
+                id=MemberId(ports.ids.new()), organization=here, user=user.id, created_at=at, updated_at=at, **place
+            )
+        )
+    user = unit.rows(USERS).save(evolve(user, **changes, active=user.active or here, updated_at=at))
+    return user, member
+
+
+async def disconnect_google(ports: Ports, principal: Principal) -> User:
+    """
+    Let the caller sign in by their password from now on, and no more by Google.
+
+    Raises:
+        NotConnected: If they do not sign in by Google.
+        NoPasswordYet: If they have no password.
+    """
+    if not isinstance(principal, MemberPrincipal):
+        raise NotConnected
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        user: User = await unit.rows(USERS).get(principal.user)
+        if user.provider is not Provider.GOOGLE:
+            raise NotConnected
+        if user.password is None:
+            raise NoPasswordYet
+        user = unit.rows(USERS).save(evolve(user, provider=Provider.LOCAL, subject=None, updated_at=now))
+        unit.record(UserUpdated(user=user.id, changed=("provider",), at=now))
+        await unit.commit()
+    return user
+
+
+async def _check_decides(ports: Ports, principal: Principal) -> None:
+    require(principal, Role.ADMIN)
+    require_no_agent(principal)
+    home = await ports.credentials.organization(HOME)
+    if home is None or home.id != principal.organization:
+        raise RequestsElsewhere
+
+
+async def _commit(unit: UnitOfWork, about: Any) -> None:
+    """
+    Commit; who comes at the same moment looks again.
+    """
+    try:
+        await unit.commit()
+    except (AccessRequested, SubjectTaken, UsernameTaken):
+        raise StaleWrite("access request", about) from None

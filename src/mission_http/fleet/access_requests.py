@@ -1,0 +1,138 @@
+"""
+Requests for access, for those who decide about them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.access_requests import (
+    LONGEST_NOTE,
+    AccessRequest,
+    AccessRequestNotFound,
+    RequestsElsewhere,
+)
+from mission_core.accounts.letting_in import ReviewAccess, access_requests, review_access
+from mission_core.accounts.model import Role
+from mission_core.accounts.standing import LastOwnerStays, OwnerAboveAdmin
+from mission_core.ports import perform
+from mission_core.values import ABSENT, Absent
+from mission_http.fleet.access import CHANGING_USERS, LISTING_USERS
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.user_payloads import UserPayload, user_answer
+from mission_http.fleet.wire import seconds_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.shapes import Length, Range
+
+TAGS: Final = ("Users",)
+
+
+@frozen(kw_only=True)
+class RequestsQuery:
+    status: str = "all"
+
+
+@frozen(kw_only=True)
+class ReviewBody:
+    request_id: Annotated[int, Range(1)] | Absent = ABSENT
+    id: Annotated[int, Range(1)] | Absent = ABSENT
+    """How the first version of the document calls it."""
+    action: Literal["approve", "reject"]
+    role: Literal["viewer", "operator", "admin"] = "viewer"
+    note: Annotated[str, Length(0, LONGEST_NOTE)] | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class AccessRequestPayload:
+    id: int
+    provider: str
+    email: str
+    provider_user_id: str
+    display_name: str | None
+    avatar_url: str | None
+    status: Literal["pending", "approved", "rejected"]
+    requested_at: int
+    last_attempt_at: int
+    attempt_count: int
+    reviewed_by: str | None
+    reviewed_at: int | None
+    review_note: str | None
+    approved_user_id: int | None
+
+
+@frozen(kw_only=True)
+class AccessRequestListPayload:
+    requests: list[AccessRequestPayload]
+
+
+@frozen(kw_only=True)
+class ReviewedPayload:
+    ok: bool
+    success: bool
+    user: UserPayload | UnsetType = UNSET
+
+
+async def list_requests(request: Request) -> Response:
+    """
+    List the requests for access: those that wait first, then the latest first.
+    """
+    status = query_of(request, RequestsQuery).status
+    found = await access_requests(ports_of(request), principal_of(request), None if status == "all" else status)
+    return json_of({"requests": [_shown(each) for each in found]})
+
+
+async def review(request: Request) -> Response:
+    """
+    Let somebody in who asked for access, or not.
+
+    Who is let in becomes a user of their own, unless they are one already by what Google calls them, or by the e-mail
+    address of an account that was made for Google and that nobody used yet. Nobody gets another's account by having the
+    same e-mail address.
+    """
+    body = await body_of(request, ReviewBody)
+    number = body.id if isinstance(body.request_id, Absent) else body.request_id
+    if isinstance(number, Absent):
+        raise Unacceptable("Validation failed", ("request_id: Field required",))
+    command = ReviewAccess(
+        request=number, approve=body.action == "approve", role=Role(body.role),
+        note=None if isinstance(body.note, Absent) else body.note,
+    )  # fmt: skip
+    ports, principal = ports_of(request), principal_of(request)
+    let_in = await perform(review_access, ports, principal, command)
+    answer: dict[str, Any] = {"ok": True, "success": True}
+    if let_in is not None:
+        answer["user"] = await user_answer(ports, principal, *let_in)
+    return json_of(answer)
+
+
+def _shown(row: AccessRequest) -> AccessRequestPayload:
+    return AccessRequestPayload(
+        id=row.number, provider=row.provider.value, email=row.email, provider_user_id=row.subject,
+        display_name=row.name, avatar_url=row.picture, status=row.status.value,
+        requested_at=seconds_of(row.requested_at), last_attempt_at=seconds_of(row.last_attempt_at),
+        attempt_count=row.attempts, reviewed_by=row.reviewed_by,
+        reviewed_at=seconds_of(row.reviewed_at) if row.reviewed_at else None, review_note=row.note,
+        approved_user_id=row.approved_user,
+    )  # fmt: skip
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/auth/access-requests", list_requests, query=RequestsQuery, gives=AccessRequestListPayload,
+        who=LISTING_USERS, refuses=(RequestsElsewhere,), operation_id="fleet_listAccessRequests", tags=TAGS,
+    ),
+    Endpoint(
+        "POST", "/auth/access-requests", review, takes=ReviewBody, gives=ReviewedPayload, who=CHANGING_USERS,
+        refuses=(AccessRequestNotFound, RequestsElsewhere, OwnerAboveAdmin, LastOwnerStays),
+        operation_id="fleet_handleAccessRequest", tags=TAGS,
+    ),
+]  # fmt: skip

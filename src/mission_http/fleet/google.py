@@ -1,0 +1,259 @@
+"""
+Signing in by Google: with an ID token, or by the way there and back that a browser takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlencode
+
+from attrs import frozen
+from itsdangerous import BadData, URLSafeSerializer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.access_requests import AccessPending
+from mission_core.accounts.letting_in import (
+    NoPasswordYet,
+    NotConnected,
+    StateUsed,
+    disconnect_google,
+    enter,
+)
+from mission_core.accounts.users import Provider
+from mission_core.accounts.vouching import KeysUnavailable, TokenRefused, Vouched, vouched
+from mission_core.values import micros, moment
+from mission_http.fleet.access import ONESELF
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.signing_in import SignInDesk
+from mission_http.fleet.user_payloads import OkPayload, SignedInPayload, identity_of, workspace_of
+from mission_http.platform.bodies import loose_body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import exchange_of, ports_of, principal_of
+from mission_http.platform.json import json_of
+from mission_http.platform.queries import query_of
+from mission_http.platform.shapes import Length
+
+if TYPE_CHECKING:
+    from mission_core.accounts.signing_in import Begun
+    from mission_core.accounts.vouching import Claims
+    from mission_http.platform.sessions import SessionCookies
+    from mission_http.settings import Settings
+
+BACK: Final = "/api/auth/google"
+UNDER_WAY: Final = timedelta(minutes=10)
+"""How long a browser may be away."""
+COOKIES: Final = ("__Host-mc-google", "mc-google")
+NOT_SET: Final = "Google sign-in is not configured"
+NOT_BEGUN: Final = "Google sign-in was not begun in this browser, or too long ago"
+MISSING: Final = "Google token missing required identity fields"
+logger = logging.getLogger("mission_http")
+
+
+@frozen(kw_only=True)
+class GoogleBody:
+    """
+    The document's word on signing in by Google; the handler reads it loosely.
+    """
+
+    credential: str
+
+
+@frozen(kw_only=True)
+class CallbackQuery:
+    code: Annotated[str | None, Length(0, 4000)] = None
+    state: Annotated[str | None, Length(0, 200)] = None
+    error: Annotated[str | None, Length(0, 200)] = None
+
+
+@frozen
+class GoogleDesk:
+    """
+    Lets people in by Google, and sends browsers there.
+    """
+
+    settings: Settings
+    desk: SignInDesk
+    journeys: URLSafeSerializer
+
+    @classmethod
+    def under(cls, settings: Settings, cookies: SessionCookies) -> GoogleDesk:
+        """
+        A desk as the settings want it.
+        """
+        serializer = URLSafeSerializer(
+            settings.key_for("google"), salt="journey",
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )  # fmt: skip
+        return cls(settings, SignInDesk(cookies), serializer)
+
+    async def by_token(self, request: Request) -> Response:
+        """
+        Sign in with an ID token of Google.
+
+        The token is checked here, and sent nowhere. Whoever is not known yet asks by it to be let in, and is told so.
+        """
+        credential = (await loose_body_of(request)).get("credential")
+        if not isinstance(credential, str) or not credential.strip():
+            raise Unacceptable("Missing Google credential")
+        person = _person_in(await self._claims(request, credential.strip()))
+        begun = await self._entered(request, person)
+        workspace = await workspace_of(ports_of(request), begun.principal)
+        shown = identity_of(begun.user, begun.principal.role.value, workspace)
+        return self.desk.let_in(request, begun, {"user": shown})
+
+    async def there_and_back(self, request: Request) -> Response:
+        """
+        Send a browser to Google, and sign it in when it comes back.
+
+        Without `code` it is sent there, with a cookie by which it is known again; with `code` and `state` it came back,
+        and gets the cookie of a session. Each state is good once, in the browser that it was given to.
+        """
+        query = query_of(request, CallbackQuery)
+        if query.error:
+            raise Unacceptable("Google sign-in was not completed", (f"Google says: {query.error}",))
+        if not query.code:
+            return self._sent_there(request)
+        journey = self._journey_in(request)
+        if journey is None or not compare_digest(journey["state"].encode(), (query.state or "").encode()):
+            raise Unacceptable(NOT_BEGUN, (f"begin again at {BACK}",))
+        codes = ports_of(request).codes
+        if codes is None:
+            raise Unacceptable(NOT_SET, ("set GOOGLE_CLIENT_SECRET",))
+        try:
+            token = await codes.token_for(query.code, verifier=journey["verifier"], redirect=self._way_back())
+        except TokenRefused as refusal:
+            raise _told(request, refusal) from None
+        claims = await self._claims(request, token)
+        if not compare_digest(str(claims.get("nonce")).encode(), journey["nonce"].encode()):
+            raise _told(request, TokenRefused("it was made for another sign-in"))
+        begun = await self._entered(request, _person_in(claims), state=journey["state"])
+        response = json_of({"ok": True}, 302, {"location": f"{self.settings.fronting.base_url}/"})
+        self.desk.cookies.give(response, request, begun.token, lasts=begun.session.expires_at)
+        self._set_journey(response, request, "", 0)
+        return response
+
+    def _sent_there(self, request: Request) -> Response:
+        google, ports = self.settings.identities.google, ports_of(request)
+        if google is None or google.client_secret is None:
+            raise Unacceptable(NOT_SET, ("set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET",))
+        state, nonce, verifier = (ports.secrets.token() for _ in range(3))
+        asked = {
+            "client_id": google.client_id, "redirect_uri": self._way_back(), "response_type": "code",
+            "scope": "openid email profile", "state": state, "nonce": nonce, "code_challenge": _challenge(verifier),
+            "code_challenge_method": "S256", "prompt": "select_account",
+        }  # fmt: skip
+        response = json_of({"ok": True}, 302, {"location": f"{google.authorize_url}?{urlencode(asked)}"})
+        until = micros(ports.clock.now() + UNDER_WAY)
+        journey = self.journeys.dumps({"state": state, "nonce": nonce, "verifier": verifier, "until": until})
+        self._set_journey(response, request, str(journey), int(UNDER_WAY.total_seconds()))
+        return response
+
+    def _way_back(self) -> str:
+        base = self.settings.fronting.base_url
+        if base is None:
+            raise Unacceptable(NOT_SET, ("set MC_BASE_URL to the address that browsers come back to",))
+        return f"{base}{BACK}"
+
+    def _journey_in(self, request: Request) -> dict[str, str] | None:
+        """
+        What the browser was given to be known by, if it is still good.
+        """
+        for name in COOKIES:
+            try:
+                found: Any = self.journeys.loads(request.cookies.get(name, ""))
+            except BadData:
+                continue
+            if ports_of(request).clock.now() < moment(found["until"]):
+                return {key: str(value) for key, value in found.items()}
+        return None
+
+    def _set_journey(self, response: Response, request: Request, value: str, seconds: int) -> None:
+        secure = exchange_of(request).secure
+        # Lax, for it must come along when Google sends the browser back.
+        response.set_cookie(
+            COOKIES[0] if secure else COOKIES[1], value, max_age=seconds, path="/", secure=secure, httponly=True,
+            samesite="lax",
+        )  # fmt: skip
+
+    async def _claims(self, request: Request, token: str) -> Claims:
+        verifier = ports_of(request).verifiers.get(Provider.GOOGLE)
+        if verifier is None:
+            raise Unacceptable(NOT_SET, ("set GOOGLE_CLIENT_ID",))
+        try:
+            return await verifier.claims_of(token)
+        except TokenRefused as refusal:
+            raise _told(request, refusal) from None
+
+    async def _entered(self, request: Request, person: Vouched, *, state: str | None = None) -> Begun:
+        try:
+            return await enter(ports_of(request), person, state=state)
+        except AccessPending:
+            came = (person.email, exchange_of(request).client)
+            logger.warning("%s came by Google from %s, and is not let in yet", *came)
+            raise
+
+
+def _person_in(claims: Claims) -> Vouched:
+    """
+    Whom a token of Google speaks of, with an e-mail address that is theirs.
+    """
+    try:
+        person = vouched(claims, Provider.GOOGLE)
+    except TokenRefused as refusal:
+        raise Unacceptable(MISSING, (refusal.why,)) from None
+    if person.email is None:
+        raise Unacceptable(MISSING, ("it has no e-mail address",))
+    if not person.verified:
+        raise Unacceptable("Google email is not verified")
+    return person
+
+
+def _told(request: Request, refusal: TokenRefused) -> Unacceptable:
+    logger.warning("nobody was signed in by Google from %s: %s", exchange_of(request).client, refusal)
+    mismatch = refusal.why == "it is meant for somebody else"
+    return Unacceptable("Google token audience mismatch" if mismatch else "Invalid Google token", (refusal.why,))
+
+
+def _challenge(verifier: str) -> str:
+    """
+    What Google is shown of the verifier, so that nobody who sees it can use the code (RFC 7636).
+    """
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+async def disconnect(request: Request) -> Response:
+    """
+    Sign in by a password from now on, and no more by Google.
+    """
+    await disconnect_google(ports_of(request), principal_of(request))
+    return json_of({"ok": True})
+
+
+TAGS: Final = ("Authentication",)
+
+
+def google_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:
+    """
+    The operations by which people come in by Google.
+    """
+    desk = GoogleDesk.under(settings, cookies)
+    return [
+        Endpoint(
+            "POST", "/auth/google", desk.by_token, takes=GoogleBody, gives=SignedInPayload,
+            refuses=(AccessPending, KeysUnavailable), operation_id="fleet_googleLogin", tags=TAGS,
+        ),
+        Endpoint(
+            "GET", "/auth/google", desk.there_and_back, query=CallbackQuery, gives=OkPayload, status=302,
+            refuses=(AccessPending, KeysUnavailable, StateUsed), operation_id="fleet_googleOAuthCallback", tags=TAGS,
+        ),
+        Endpoint(
+            "POST", "/auth/google/disconnect", disconnect, gives=OkPayload, who=ONESELF,
+            refuses=(NotConnected, NoPasswordYet), operation_id="fleet_disconnectGoogle", tags=TAGS,
+        ),
+    ]  # fmt: skip
