@@ -413,7 +413,8 @@ async def test_who_was_shut_out_asks_again(ports: Ports, entrance: Entrance, per
     async with ports.unit(NOBODY) as unit:
         unit.rows(USERS).save(evolve(await unit.rows(USERS).get(made.id), approved=False))
         await unit.commit()
-    known = Vouched(provider=Provider.GOOGLE, subject=f"subject of {person}", email=f"{person}@example.com", verified=True)
+    subject, email = f"subject of {person}", f"{person}@example.com"
+    known = Vouched(provider=Provider.GOOGLE, subject=subject, email=email, verified=True)
 
     with pytest.raises(AccessPending):
         await enter(ports, known)
