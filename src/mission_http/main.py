@@ -110,6 +110,7 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_core.accounts.first_admin import needs_setup
+    from mission_http.doctor.identity import warnings_of as identity_warnings
     from mission_http.doctor.port import Listening
     from mission_http.doctor.reaching import warnings_of
     from mission_http.logs.set_up import set_up
@@ -118,7 +119,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
 
     log = set_up(settings.logs, secrets=settings.confidential)
     sockets = bound(host, port)
-    for warning in warnings_of(settings.fronting, Listening.on(sockets)):
+    for warning in (*warnings_of(settings.fronting, Listening.on(sockets)), *identity_warnings(settings.identities)):
         logger.warning("%s", warning)
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
     async with limiter_from(settings) as limiter, from_settings(settings) as ports:

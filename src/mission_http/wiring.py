@@ -13,10 +13,11 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
+from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.limiting import MemoryLimiter, RedisLimiter
 from mission_adapters.oidc import OidcVerifier, PublishedKeys, TokenEndpoint
-from mission_adapters.outbound import Outbound
+from mission_adapters.outbound import Outbound, OutboundFailed
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.sealing import AesVault
 from mission_adapters.signing import HmacSecrets
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
     from mission_core.limiting import RateLimiter
     from mission_core.ports import Clock
-    from mission_http.identities import Identities, Issuer
+    from mission_http.identities import Google, Identities, Issuer
     from mission_http.settings import Settings
 
 logger = logging.getLogger("mission_http")
@@ -165,13 +166,40 @@ async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports
             verifiers[Provider.OIDC] = issuer_verifier(identities.issuer, outbound, ports.clock)
         if identities.google is not None:
             google = identities.google
-            verifiers[Provider.GOOGLE] = OidcVerifier(
-                PublishedKeys(google.issuer, outbound, ports.clock, url=google.keys_url), ports.clock, google.issuers,
-                google.client_id, algorithms=frozenset({"RS256"}),
-            )  # fmt: skip
+            verifiers[Provider.GOOGLE] = google_verifier(google, outbound, ports.clock)
             if google.client_secret is not None:
                 codes = TokenEndpoint(google.token_url, google.client_id, google.client_secret, outbound)
         yield evolve(ports, verifiers=verifiers, codes=codes)
+
+
+async def published_keys(identities: Identities) -> dict[str, int | str]:
+    """
+    How many keys each publishes that vouches for people, or what keeps them from being had.
+    """
+    clock, found = SystemClock(), dict[str, int | str]()
+    if identities.issuer is None and identities.google is None:
+        return found
+    async with outbound_for(identities) as outbound:
+        verifiers = [
+            *([issuer_verifier(identities.issuer, outbound, clock)] if identities.issuer else []),
+            *([google_verifier(identities.google, outbound, clock)] if identities.google else []),
+        ]
+        for each in verifiers:
+            try:
+                found[each.keys.issuer] = await each.keys.fetched()
+            except OutboundFailed as e:
+                found[each.keys.issuer] = str(e)
+    return found
+
+
+def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVerifier:
+    """
+    What checks the tokens of Google.
+    """
+    return OidcVerifier(
+        PublishedKeys(google.issuer, outbound, clock, url=google.keys_url), clock, google.issuers, google.client_id,
+        algorithms=frozenset({"RS256"}),
+    )
 
 
 def outbound_for(identities: Identities) -> AbstractAsyncContextManager[Outbound]:

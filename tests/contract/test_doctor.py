@@ -196,6 +196,12 @@ def test_every_malformed_variable_is_told(tmp_path: Path) -> None:
         ({"BASE_URL": "http://here", "MC_COOKIE_SECURE": "1"}, "cookies", "MC_COOKIE_SECURE"),
         ({"BASE_URL": "https://here", "MC_COOKIE_SECURE": "0"}, "cookies", "MC_COOKIE_SECURE"),
         ({"BASE_URL": "http://here", "MC_ENABLE_HSTS": "1"}, "https only", "MC_ENABLE_HSTS"),
+        ({"MC_PROXY_AUTH_HEADER": "X-Remote-User"}, "identity", "MC_PROXY_AUTH_TRUSTED_IPS"),
+        ({"GOOGLE_CLIENT_SECRET": GOOD}, "identity", "GOOGLE_CLIENT_ID"),
+        (
+            {"AUTH_MODE": "oidc", "OIDC_ISSUER": "http://127.0.0.1:1", "OIDC_AUDIENCE": "us"}, "identity",
+            "OIDC_ISSUER",
+        ),
         ({"MC_ENABLE_HSTS": "1", "MC_DISABLE_HSTS": "1"}, "settings", "MC_DISABLE_HSTS"),
         ({"CORS_ORIGINS": "http://elsewhere"}, "other sites", "CORS_ORIGINS"),
         ({"CORS_ORIGINS": "*"}, "settings", "CORS_ORIGINS"),

@@ -379,7 +379,7 @@ async def test_what_google_says_no_to_is_told(entrance: Entrance) -> None:
     unreachable = await Journey.begun(entrance)
     entrance.issuer.status = 500
 
-    assert (400, ["Google says: access_denied"]) == (answer.status, answer.json["details"])
+    assert (400, "Google says: access_denied") == (answer.status, answer.json["hint"])
     assert 503 == (await unreachable.back("x")).status
 
 
@@ -401,7 +401,7 @@ async def test_without_settings_it_says_what_is_missing(world: World) -> None:
         async with fleet_over(world.ports, home, 1, identities=identities) as fleet:
             answer = await fleet.call("GET", "/auth/google", key=None)
             assert 400 == answer.status
-            assert word in str(answer.json["details"])
+            assert word in answer.json["hint"]
             assert 400 == (await fleet.call("POST", "/auth/google", {"credential": "x"}, key=None)).status
 
 

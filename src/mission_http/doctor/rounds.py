@@ -14,6 +14,7 @@ from mission_http.doctor.credentials import Credentials, check_credentials
 from mission_http.doctor.database import Database, check_clock, check_database, check_migrations
 from mission_http.doctor.directory import Directory, check_directory, check_secrets
 from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.identity import Reached, check_identities
 from mission_http.doctor.limits import Counting, check_limits
 from mission_http.doctor.port import Listening, check_port
 from mission_http.doctor.reaching import (
@@ -25,7 +26,9 @@ from mission_http.doctor.reaching import (
 )
 from mission_http.doctor.server_key import check_server_key
 from mission_http.fronting import Fronting, base_url_from
+from mission_http.identities import Identities
 from mission_http.settings import as_far_as_readable, settings_from
+from mission_http.wiring import published_keys
 
 SETTINGS: Final = Check("settings")
 
@@ -47,6 +50,7 @@ class Picture:
     listening: Listening
     fronting: Fronting
     counting: Counting
+    reached: Reached = Reached(identities=Identities(), keys={})
 
 
 async def look_around(
@@ -78,6 +82,11 @@ async def look_around(
         listening=Listening.seen(host, port),
         fronting=evolve(settings.fronting, base_url=base_url or settings.fronting.base_url),
         counting=await Counting.seen(settings),
+        reached=Reached(
+            identities=settings.identities,
+            keys=await published_keys(settings.identities),
+            secret_alone=bool(env.get("GOOGLE_CLIENT_SECRET", "").strip()) and settings.identities.google is None,
+        ),
     )
 
 
@@ -99,6 +108,7 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     yield from check_proxies(picture.fronting, picture.listening)
     yield from check_cookies(picture.fronting)
     yield from check_hsts(picture.fronting)
+    yield from check_identities(picture.reached, picture.fronting)
     yield from check_other_sites(picture.fronting)
     yield from check_limits(picture.counting, picture.listening)
 

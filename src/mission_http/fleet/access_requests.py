@@ -133,6 +133,7 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/auth/access-requests", review, takes=ReviewBody, gives=ReviewedPayload, who=CHANGING_USERS,
         refuses=(AccessRequestNotFound, RequestsElsewhere, OwnerAboveAdmin, LastOwnerStays),
+        limits=("identity:access-requests",),
         operation_id="fleet_handleAccessRequest", tags=TAGS,
     ),
 ]  # fmt: skip

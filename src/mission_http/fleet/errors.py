@@ -135,6 +135,19 @@ class Unacceptable(Invalid):
 
 
 @define
+class Explained(Invalid):
+    """
+    A request that cannot be meant, or not here, in the words its operation has for it, and what to do about it.
+    """
+
+    says: str
+    hint: str
+
+    def __str__(self) -> str:
+        return self.says
+
+
+@define
 class GateClosedFor(Denied):
     """
     A gate keeps one of many tasks, and so all of them, from moving.
@@ -300,6 +313,8 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": str(error), "details": [error.why]}
     if isinstance(error, CodeNeeded):
         return {"error": str(error), "code": "SETUP_CODE", "hint": error.why}
+    if isinstance(error, Explained):
+        return {"error": error.says, "hint": error.hint}
     if isinstance(error, AccessPending):
         return {"error": str(error), "code": "PENDING_APPROVAL"}
     if isinstance(error, SetupNeeded):

@@ -29,7 +29,7 @@ from mission_core.accounts.users import Provider
 from mission_core.accounts.vouching import KeysUnavailable, TokenRefused, Vouched, vouched
 from mission_core.values import micros, moment
 from mission_http.fleet.access import ONESELF
-from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.errors import Explained, Unacceptable
 from mission_http.fleet.signing_in import SignInDesk
 from mission_http.fleet.user_payloads import OkPayload, SignedInPayload, identity_of, workspace_of
 from mission_http.platform.bodies import loose_body_of
@@ -116,15 +116,15 @@ class GoogleDesk:
         """
         query = query_of(request, CallbackQuery)
         if query.error:
-            raise Unacceptable("Google sign-in was not completed", (f"Google says: {query.error}",))
+            raise Explained("Google sign-in was not completed", f"Google says: {query.error}")
         if not query.code:
             return self._sent_there(request)
         journey = self._journey_in(request)
         if journey is None or not compare_digest(journey["state"].encode(), (query.state or "").encode()):
-            raise Unacceptable(NOT_BEGUN, (f"begin again at {BACK}",))
+            raise Explained(NOT_BEGUN, f"begin again at {BACK}")
         codes = ports_of(request).codes
         if codes is None:
-            raise Unacceptable(NOT_SET, ("set GOOGLE_CLIENT_SECRET",))
+            raise Explained(NOT_SET, "set GOOGLE_CLIENT_SECRET")
         try:
             token = await codes.token_for(query.code, verifier=journey["verifier"], redirect=self._way_back())
         except TokenRefused as refusal:
@@ -141,7 +141,7 @@ class GoogleDesk:
     def _sent_there(self, request: Request) -> Response:
         google, ports = self.settings.identities.google, ports_of(request)
         if google is None or google.client_secret is None:
-            raise Unacceptable(NOT_SET, ("set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET",))
+            raise Explained(NOT_SET, "set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET")
         state, nonce, verifier = (ports.secrets.token() for _ in range(3))
         asked = {
             "client_id": google.client_id, "redirect_uri": self._way_back(), "response_type": "code",
@@ -157,7 +157,7 @@ class GoogleDesk:
     def _way_back(self) -> str:
         base = self.settings.fronting.base_url
         if base is None:
-            raise Unacceptable(NOT_SET, ("set MC_BASE_URL to the address that browsers come back to",))
+            raise Explained(NOT_SET, "set MC_BASE_URL to the address that browsers come back to")
         return f"{base}{BACK}"
 
     def _journey_in(self, request: Request) -> dict[str, str] | None:
@@ -184,7 +184,7 @@ class GoogleDesk:
     async def _claims(self, request: Request, token: str) -> Claims:
         verifier = ports_of(request).verifiers.get(Provider.GOOGLE)
         if verifier is None:
-            raise Unacceptable(NOT_SET, ("set GOOGLE_CLIENT_ID",))
+            raise Explained(NOT_SET, "set GOOGLE_CLIENT_ID")
         try:
             return await verifier.claims_of(token)
         except TokenRefused as refusal:
@@ -206,18 +206,18 @@ def _person_in(claims: Claims) -> Vouched:
     try:
         person = vouched(claims, Provider.GOOGLE)
     except TokenRefused as refusal:
-        raise Unacceptable(MISSING, (refusal.why,)) from None
+        raise Explained(MISSING, refusal.why) from None
     if person.email is None:
-        raise Unacceptable(MISSING, ("it has no e-mail address",))
+        raise Explained(MISSING, "it has no e-mail address")
     if not person.verified:
         raise Unacceptable("Google email is not verified")
     return person
 
 
-def _told(request: Request, refusal: TokenRefused) -> Unacceptable:
+def _told(request: Request, refusal: TokenRefused) -> Explained:
     logger.warning("nobody was signed in by Google from %s: %s", exchange_of(request).client, refusal)
     mismatch = refusal.why == "it is meant for somebody else"
-    return Unacceptable("Google token audience mismatch" if mismatch else "Invalid Google token", (refusal.why,))
+    return Explained("Google token audience mismatch" if mismatch else "Invalid Google token", refusal.why)
 
 
 def _challenge(verifier: str) -> str:
@@ -246,11 +246,12 @@ def google_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoi
     return [
         Endpoint(
             "POST", "/auth/google", desk.by_token, takes=GoogleBody, gives=SignedInPayload,
-            refuses=(AccessPending, KeysUnavailable), operation_id="fleet_googleLogin", tags=TAGS,
+            refuses=(AccessPending, KeysUnavailable), limits=("login",), operation_id="fleet_googleLogin", tags=TAGS,
         ),
         Endpoint(
             "GET", "/auth/google", desk.there_and_back, query=CallbackQuery, gives=OkPayload, status=302,
-            refuses=(AccessPending, KeysUnavailable, StateUsed), operation_id="fleet_googleOAuthCallback", tags=TAGS,
+            refuses=(AccessPending, KeysUnavailable, StateUsed), limits=("login",),
+            operation_id="fleet_googleOAuthCallback", tags=TAGS,
         ),
         Endpoint(
             "POST", "/auth/google/disconnect", disconnect, gives=OkPayload, who=ONESELF,
