@@ -59,14 +59,14 @@ def _agent(request: Request) -> tuple[str, ...]:
     name = principal.name if isinstance(principal, AgentPrincipal) else dialect_of(request).agent_of(request)
     if principal is None or name is None:
         return _address(request)
-    return str(principal.organization), name_key(name)[:LONGEST_NAME]
+    return principal.organization.hex, name_key(name)[:LONGEST_NAME]
 
 
 def _caller(request: Request) -> tuple[str, ...]:
     principal = exchange_of(request).principal
     if principal is None:
         return _address(request)
-    return str(principal.organization), identity_of(principal)
+    return principal.organization.hex, identity_of(principal)
 
 
 ADDRESS: Final = Per("address", _address)
