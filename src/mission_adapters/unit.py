@@ -176,6 +176,7 @@ class EndOf:
 
     organization: Organization
     relied_on: tuple[Versioned, ...] = ()
+    since: int | None = None
 
 
 Operation = ClaimNextOf | ClaimOf | ExpireDueOf | HeartbeatOf | TakeBackOf | DissolveOf | EndOf
@@ -358,8 +359,8 @@ class KeptOrganizations:
 
     remembered: Remembered
 
-    def dissolve(self, organization: Organization, *relied_on: Versioned) -> None:
-        self.remembered.operations.append(EndOf(organization=organization, relied_on=relied_on))
+    def dissolve(self, organization: Organization, *relied_on: Versioned, since: int | None = None) -> None:
+        self.remembered.operations.append(EndOf(organization=organization, relied_on=relied_on, since=since))
 
 
 class KeptAgents(Kept[Agent]):

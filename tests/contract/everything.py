@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 from attrs import evolve, field, frozen
 
@@ -130,6 +131,7 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
         field = {"field_key": "one", "label": "One", "board_ids": [known["board_id"]]}
         known["invite_id"] = await _made(app, "/organizations/me/invites", {"invited_email": "one@example.org"})
         known["member_id"] = str((await world.ports.reads.members.get(world.me, user)).member.id)
+        known["workspaces/id"] = str(await _workspace(app))
         known["tag_id"] = await _made(app, "/tags", {"name": "One"})
         known["group_id"] = await _made(app, "/board-groups", {"name": "One", "slug": "one"})
         known["task_custom_field_definition_id"] = await _made(app, "/organizations/me/custom-fields", field)
@@ -151,6 +153,14 @@ async def _made(app: MissionApp, path: str, body: Any) -> str:
     assert 200 == made.status, made.body
     id: str = made.json["id"]
     return id
+
+
+async def _workspace(app: MissionApp) -> int:
+    body = json.dumps({"name": "One", "slug": f"one-{uuid4()}"}).encode()
+    made = await ask(app, "POST", "/api/workspaces", body, key=KEY)
+    assert 201 == made.status, made.body
+    number: int = made.json["workspace"]["id"]
+    return number
 
 
 async def _token_of(app: MissionApp, agent: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 from attrs import field, frozen
@@ -139,6 +140,8 @@ async def planted_in(side: Everything) -> Planted:
     here.numbers["projects"] = number
     await do("PATCH", f"/api/projects/{number}", {"github_repo": f"{SAID}/{MARK}"})
     await do("POST", f"/api/projects/{number}/agents", {"agent_name": NAME, "role": TEXT})
+    space = await do("POST", "/api/workspaces", {"name": TEXT, "slug": f"{NAME}-{uuid4()}", "brand": TEXT})
+    here.numbers["workspaces"] = space["workspace"]["id"]
     invited = {"invited_email": f"{NAME}@example.org", "role": NAME, "board_access": [{"board_id": board}]}
     here.ids["invite_id"] = (await do("POST", "/api/v1/organizations/me/invites", invited))["id"]
     here.ids["member_id"] = (await do("GET", "/api/v1/organizations/me/member"))["id"]

@@ -16,10 +16,11 @@ from mission_adapters.memory import MemoryStore
 from mission_adapters.sql.statements import Statement
 from mission_adapters.sql.tables import metadata
 from mission_core.accounts.leaving import delete_account, end_organization
-from mission_core.accounts.managing import LastOwner, OwnersOnly, SetRole, set_role
+from mission_core.accounts.managing import OwnersOnly, SetRole, set_role
 from mission_core.accounts.members import MEMBERS, Member
 from mission_core.accounts.model import Role
 from mission_core.accounts.organizations import ORGANIZATIONS, OrganizationNotFound
+from mission_core.accounts.standing import LastOwnerStays
 from mission_core.agents.founding import CreateOrganization, create_organization
 from mission_core.agents.settling import settle
 from mission_core.boards.granting import AcceptInvite, InvitePerson, accept_invite, invite_person
@@ -212,7 +213,7 @@ async def test_two_owners_who_step_down_at_once_leave_one(boards: Boards) -> Non
     told = await asyncio.gather(*changes, return_exceptions=True)
     owners = [each for each in await ports.reads.rows.every(boards.me, MEMBERS) if each.role == "owner"]
 
-    assert [LastOwner] == [type(each) for each in told if isinstance(each, BaseException)]
+    assert [LastOwnerStays] == [type(each) for each in told if isinstance(each, BaseException)]
     assert 1 == len(owners)
 
 

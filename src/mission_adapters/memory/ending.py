@@ -10,6 +10,7 @@ from attrs import evolve
 
 from mission_adapters.kinds import NAMING
 from mission_core.accounts.organizations import Organization
+from mission_core.errors import StaleWrite
 
 if TYPE_CHECKING:
     from mission_adapters.memory.store import MemoryStore
@@ -21,11 +22,13 @@ def end(store: MemoryStore, wish: EndOf) -> None:
     Remove an organization.
 
     Raises:
-        StaleWrite: If it, or what is relied on, has another version by now.
+        StaleWrite: If it, or what is relied on, has changed by now.
     """
     own = wish.organization.id
     for each in (wish.organization, *wish.relied_on):
         store.tables[type(each)].expect(each.id, each.version)
+    if wish.since is not None and store.log.position(own) != wish.since:
+        raise StaleWrite("organizations", own)
     boards = [each.id for each in store.boards.rows.values() if each.organization == own]
     for table in reversed(store.tables.values()):
         for id in [id for id, row in table.rows.items() if row.organization == own]:

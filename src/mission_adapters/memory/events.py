@@ -75,6 +75,12 @@ class MemoryLog:
         """
         return self.entries.get(organization, [])[after : after + limit]
 
+    def position(self, organization: OrganizationId) -> int:
+        """
+        The last position.
+        """
+        return self.heads.get(organization, BEGINNING).position
+
     async def head(self, organization: OrganizationId) -> Verified:
         """
         The last position and its digest.

@@ -31,6 +31,7 @@ from mission_adapters.sql.tables import (
 )
 from mission_adapters.unit import LOCK_ORDER, EndOf
 from mission_core.accounts.organizations import Organization
+from mission_core.errors import StaleWrite
 
 # Named as nothing else in a flush, for parts of a flush may be asked together.
 _ended: Final = value("ended")
@@ -95,7 +96,7 @@ def end(dialect: str, wish: EndOf) -> Steps[None]:
     Remove an organization.
 
     Raises:
-        StaleWrite: If it, or what is relied on, has another version by now.
+        StaleWrite: If it, or what is relied on, has changed by now.
     """
     organization = wish.organization
     given = {"ended": organization.id.bytes, "ended_keys": f"{organization.id.hex}:%"}
@@ -106,6 +107,8 @@ def end(dialect: str, wish: EndOf) -> Steps[None]:
             yield HOLDS[kind](dialect, **given)
     for each in wish.relied_on:
         yield from lock_row(dialect, type(each), each.id, each.version)
-    yield from lock_head(dialect, organization.id)
+    head = yield from lock_head(dialect, organization.id)
+    if wish.since is not None and wish.since != head.position:
+        raise StaleWrite("organizations", organization.id)
     for removal in REMOVALS:
         yield removal.count(dialect, **given)

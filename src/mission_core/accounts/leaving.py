@@ -7,11 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mission_core.accounts.invites import INVITES, without
-from mission_core.accounts.managing import OwnersOnly, check_reach, owner_left, take_leave
+from mission_core.accounts.managing import OwnersOnly, check_reach, take_leave
 from mission_core.accounts.members import MEMBERS, OWNER
 from mission_core.accounts.model import Principal, System
 from mission_core.accounts.organizations import ORGANIZATIONS, Organization, is_home
 from mission_core.accounts.people import LocalUserStays, local_user_of, user_in
+from mission_core.accounts.standing import leave_an_owner
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.errors import StaleWrite
 from mission_core.ids import OrganizationId
@@ -54,7 +55,7 @@ async def delete_account(ports: Ports, principal: Principal) -> None:
     Raises:
         NotAPerson: If the caller is a program.
         LocalUserStays: If it is the local user.
-        LastOwner: If an organization of several people would be left without an owner; nothing was changed then.
+        LastOwnerStays: If an organization of several people would be left without an owner; nothing was changed then.
     """
     id = user_in(principal)
     user = await ports.reads.rows.get(principal, USERS, id)
@@ -62,9 +63,9 @@ async def delete_account(ports: Ports, principal: Principal) -> None:
         raise LocalUserStays
     for organization, member in await ports.credentials.memberships(id):
         there = _in(organization, user)
-        others = [each for each in await ports.reads.rows.every(there, MEMBERS) if each.user != id]
-        if others or is_home(organization):
-            owner_left(others, without=member)
+        async with ports.unit(there) as unit:
+            if len(await unit.rows(MEMBERS).every()) > 1 or is_home(organization):
+                await leave_an_owner(unit, member)
     while True:
         places = await ports.credentials.memberships(id)
         for organization, _ in places:

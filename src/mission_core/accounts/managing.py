@@ -7,18 +7,18 @@ no owner, and neither changes nor removes one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve, frozen
 
-from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, STANDING, Member
+from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, STANDING, Member
 from mission_core.accounts.model import MemberPrincipal, Principal, Role, require
 from mission_core.accounts.people import LocalUserStays, local_user_of
 from mission_core.accounts.sessions import SESSIONS
+from mission_core.accounts.standing import leave_an_owner
 from mission_core.accounts.users import USERS
-from mission_core.errors import Denied, Invalid, RoleTooLow, VersionMismatch
+from mission_core.errors import Denied, RoleTooLow, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import MemberId, UserId
 
@@ -47,15 +47,6 @@ class RemovesThemselves(Denied):
 
     def __str__(self) -> str:
         return "You cannot remove yourself from the organization"
-
-
-class LastOwner(Invalid):
-    """
-    The organization would be left without an owner.
-    """
-
-    def __str__(self) -> str:
-        return "Organization must have at least one owner"
 
 
 @frozen(kw_only=True)
@@ -112,21 +103,6 @@ def check_reach(standing: int, *, role: str = MEMBER, of: Member | None = None) 
         raise OwnersOnly("owners can make owners, or change them")
 
 
-def owner_left(members: Iterable[Member], *, without: Member) -> Member | None:
-    """
-    The owner who stays when this member goes, or owns it no more. None if it was none.
-
-    Raises:
-        LastOwner: If nobody stays.
-    """
-    if without.role != OWNER:
-        return None
-    left = next((each for each in members if each.role == OWNER and each.id != without.id), None)
-    if left is None:
-        raise LastOwner
-    return left
-
-
 async def standing_of(unit: UnitOfWork, principal: Principal) -> int:
     """
     How far the caller reaches in their organization, as it is on commit, too. The server's key reaches as far as an
@@ -153,7 +129,7 @@ async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
         VersionMismatch: If the caller expected another version.
         RoleTooLow: If the caller is neither owner nor admin.
         OwnersOnly: If it would make or change an owner, and the caller is none.
-        LastOwner: If no owner would be left.
+        LastOwnerStays: If no owner would be left.
         LocalUserStays: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
@@ -167,7 +143,7 @@ async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
             return member
         if member.user == local_user_of(member.organization):
             raise LocalUserStays
-        await _leave_an_owner(unit, member)
+        await leave_an_owner(unit, member)
         member = members.save(evolve(member, role=role, updated_at=now))
         unit.record(MemberChanged(member=member.id, user=member.user, role=role, changed=("role",), at=now))
         await unit.commit()
@@ -184,7 +160,7 @@ async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -
         RoleTooLow: If the caller is neither owner nor admin.
         RemovesThemselves: If it is the caller.
         OwnersOnly: If it is an owner, and the caller is none.
-        LastOwner: If no owner would be left.
+        LastOwnerStays: If no owner would be left.
         LocalUserStays: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
@@ -208,28 +184,19 @@ async def take_leave(ports: Ports, unit: UnitOfWork, member: Member, *, at: date
     theirs from now on, or in none.
 
     Raises:
-        LastOwner: If no owner would be left.
+        LastOwnerStays: If no owner would be left.
     """
     users, sessions = unit.rows(USERS), unit.rows(SESSIONS)
     user = await users.get(member.user)
     begun = [each for each in await sessions.every(user=user.id) if each.workspace == member.organization]
     others = [each.id for each, _ in await ports.credentials.memberships(user.id) if each.id != member.organization]
-    await _leave_an_owner(unit, member)
+    await leave_an_owner(unit, member)
     for each in begun:
         sessions.remove(each)
     if user.active == member.organization:
         users.save(evolve(user, active=others[0] if others else None, updated_at=at))
     unit.rows(MEMBERS).remove(member)
     unit.record(MemberLeft(member=member.id, user=user.id, username=user.username, at=at))
-
-
-async def _leave_an_owner(unit: UnitOfWork, member: Member) -> None:
-    """
-    Let nobody else who would leave none do so at the same time.
-    """
-    left = owner_left(await unit.rows(MEMBERS).every(), without=member)
-    if left is not None:
-        unit.rely_on(left, bump=True)
 
 
 @frozen(kw_only=True)

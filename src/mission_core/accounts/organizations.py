@@ -118,13 +118,14 @@ class Organizations(Protocol):
     Ends the unit's organization.
     """
 
-    def dissolve(self, organization: Organization, *relied_on: Versioned) -> None:
+    def dissolve(self, organization: Organization, *relied_on: Versioned, since: int | None = None) -> None:
         """
         Remember to remove the organization with every row that is its own, names it or hangs on one that does: its log
-        and counters, too. Users and their rows stay, and act in it no more. The decision may rest on rows that go.
+        and counters, too. Users and their rows stay, and act in it no more. The decision may rest on rows that go, and
+        on it that nothing has happened there *since* a position of its log.
 
         Raises (from the unit's `commit`):
-            StaleWrite: If it, or what is relied on, has another version by now.
+            StaleWrite: If it, or what is relied on, has changed by now.
         """
 
 

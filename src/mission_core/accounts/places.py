@@ -4,21 +4,39 @@ Where people are members, and as whom they act there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from mission_core.accounts.members import OWNER, Member
-from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal, System
-from mission_core.accounts.organizations import Organization, OrganizationNotFound
+from mission_core.accounts.model import (
+    AgentPrincipal,
+    MemberPrincipal,
+    Principal,
+    Role,
+    System,
+    require,
+    require_no_agent,
+)
+from mission_core.accounts.organizations import (
+    ORGANIZATIONS,
+    Isolation,
+    Organization,
+    OrganizationNameTaken,
+    OrganizationNotFound,
+    OrganizationUpdated,
+)
 from mission_core.accounts.people import local_user_of, user_in
 from mission_core.accounts.users import USERS
-from mission_core.errors import Denied
+from mission_core.errors import Denied, VersionMismatch
 from mission_core.ids import OrganizationId
-from mission_core.values import name_key
+from mission_core.values import ABSENT, Absent, name_key, present
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports
+
+
+CHANGEABLE: Final = ("name", "brand", "isolation")
 
 
 class NoPlaceThere(Denied):
@@ -37,6 +55,18 @@ class ActIn:
     """
 
     organization: OrganizationId
+
+
+@frozen(kw_only=True)
+class UpdateOrganization:
+    """
+    Change the named fields of the organization that the caller acts in. Its slug never changes.
+    """
+
+    name: str
+    brand: str | Absent | None = ABSENT
+    isolation: Isolation | Absent = ABSENT
+    expects: int | None = None
 
 
 async def places_of(ports: Ports, principal: Principal) -> list[tuple[Organization, Member | None]]:
@@ -102,3 +132,39 @@ async def act_in(ports: Ports, principal: Principal, cmd: ActIn) -> Organization
             users.save(evolve(user, active=organization.id, updated_at=ports.clock.now()))
             await unit.commit()
     return organization
+
+
+async def update_organization(ports: Ports, principal: Principal, cmd: UpdateOrganization) -> Organization:
+    """
+    Change the named fields of an organization. A name that is another's own may be shared, and is nobody's own here.
+
+    Raises:
+        RoleTooLow: If the caller is no admin there.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.ADMIN)
+    require_no_agent(principal)
+    try:
+        return await _update(ports, principal, cmd, shared=False)
+    except OrganizationNameTaken:
+        return await _update(ports, principal, cmd, shared=True)
+
+
+async def _update(ports: Ports, principal: Principal, cmd: UpdateOrganization, *, shared: bool) -> Organization:
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        organizations = unit.rows(ORGANIZATIONS)
+        before = await organizations.get(principal.organization)
+        if cmd.expects is not None and cmd.expects != before.version:
+            raise VersionMismatch(cmd.expects, before.version)
+        after = before if cmd.name == before.name else before.renamed(cmd.name, shared=shared)
+        after = evolve(
+            after, brand=present(cmd.brand, before.brand), isolation=present(cmd.isolation, before.isolation)
+        )
+        changed = tuple(name for name in CHANGEABLE if getattr(before, name) != getattr(after, name))
+        if not changed:
+            return before
+        after = organizations.save(evolve(after, updated_at=now))
+        unit.record(OrganizationUpdated(organization=after.id, changed=changed, at=now))
+        await unit.commit()
+    return after

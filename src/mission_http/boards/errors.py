@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal
+from mission_core.accounts.standing import LastOwnerStays
 from mission_core.accounts.vouching import TokenRefused
 from mission_core.agents.model import TooManyAgents
 from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
@@ -152,6 +153,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     Unauthorized: 401,
     TokenRefused: 401,
     CommentRequired: 422,
+    LastOwnerStays: 422,
     TooManyAgents: 409,
     GatewayUnreachable: 502,
     TooManyOrders: 409,
@@ -210,6 +212,11 @@ def _(error: NotFound) -> str:
 @detail_of.register
 def _(error: Missing) -> str:
     return str(error)
+
+
+@detail_of.register
+def _(error: LastOwnerStays) -> str:
+    return "Organization must have at least one owner"
 
 
 @detail_of.register

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.managing import (
-    LastOwner,
     OwnersOnly,
     RemoveMember,
     RemovesThemselves,
@@ -25,6 +24,7 @@ from mission_core.accounts.managing import (
 from mission_core.accounts.members import MEMBERS, Granted, Member, MemberNotFound
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.accounts.people import LocalUserStays, NotAPerson
+from mission_core.accounts.standing import LastOwnerStays
 from mission_core.accounts.users import USERS, User
 from mission_core.boards.granting import Access, GrantedElsewhere, SetAccess, administering, set_access
 from mission_core.boards.grants import GRANTS, Grant
@@ -236,7 +236,7 @@ ENDPOINTS = [
     Endpoint(
         "PATCH", MEMBER, update_member, takes=OrganizationMemberUpdate, gives=OrganizationMemberRead, who=USER,
         tags=TAGGED, headers=(IF_MATCH,),
-        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, LastOwner, LocalUserStays, VersionMismatch),
+        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, LastOwnerStays, LocalUserStays, VersionMismatch),
         operation_id="update_org_member_api_v1_organizations_me_members__member_id__patch",
     ),
     Endpoint(
@@ -248,7 +248,7 @@ ENDPOINTS = [
     Endpoint(
         "DELETE", MEMBER, delete_member, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
         refuses=(
-            MemberNotFound, RoleTooLow, RemovesThemselves, OwnersOnly, LastOwner, LocalUserStays, VersionMismatch,
+            MemberNotFound, RoleTooLow, RemovesThemselves, OwnersOnly, LastOwnerStays, LocalUserStays, VersionMismatch,
         ),
         operation_id="remove_org_member_api_v1_organizations_me_members__member_id__delete",
     ),

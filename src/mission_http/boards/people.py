@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.leaving import delete_account
-from mission_core.accounts.managing import LastOwner
 from mission_core.accounts.people import LOCAL_LOGIN, LocalUserStays, NotAPerson, UpdateProfile, own_profile
 from mission_core.accounts.people import update_profile as change_profile
+from mission_core.accounts.standing import LastOwnerStays
 from mission_core.accounts.users import Provider, User
 from mission_core.accounts.vouching import subject_of
 from mission_core.errors import VersionMismatch
@@ -123,7 +123,7 @@ ENDPOINTS = [
         refuses=(NotAPerson, VersionMismatch), tags=("users",),
     ),
     Endpoint(
-        "DELETE", "/users/me", delete_me, gives=OkResponse, who=USER, refuses=(NotAPerson, LastOwner, LocalUserStays),
-        tags=("users",),
+        "DELETE", "/users/me", delete_me, gives=OkResponse, who=USER,
+        refuses=(NotAPerson, LastOwnerStays, LocalUserStays), tags=("users",),
     ),
 ]  # fmt: skip

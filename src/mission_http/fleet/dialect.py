@@ -26,6 +26,7 @@ from mission_http.fleet import (
     search,
     staff,
     users,
+    workspaces,
 )
 from mission_http.fleet.access import SECURITY_SCHEMES, authenticator, edge_of, label_of
 from mission_http.fleet.errors import STATUSES, OriginForeign, render
@@ -59,8 +60,8 @@ HEADERS: Final = {
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
-    "Tasks", "Projects", "Agents", "Tokens", "Connections", "Authentication", "Users", "Settings", "Search", "System",
-    "Docs", "Discovery",
+    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Connections", "Authentication", "Users", "Settings",
+    "Search", "System", "Docs", "Discovery",
 )  # fmt: skip
 
 
@@ -93,6 +94,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *queue.ENDPOINTS,
         *projects.ENDPOINTS,
         *staff.ENDPOINTS,
+        *workspaces.ENDPOINTS,
         *organization_settings.ENDPOINTS,
         *report_endpoints(settings),
         *search.ENDPOINTS,
@@ -120,7 +122,9 @@ def fleet_dialect(settings: Settings) -> Dialect:
             description="Agents, tasks and projects, with integers as ids and Unix seconds as moments.",
             tags=TAGS,
             schema_name=_component,
-            path_schemas={"tasks/id": NUMBER, "projects/id": NUMBER, "agents/id": NUMBER_OR_NAME},
+            path_schemas={
+                **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id"), NUMBER), "agents/id": NUMBER_OR_NAME,
+            },
             security_schemes=SECURITY_SCHEMES,
             error=ErrorPayload,
         ),

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
+from mission_core.accounts.organizations import HomeStays, OrganizationNotFound, SlugTaken
 from mission_core.accounts.passwords import PasswordRefused
 from mission_core.accounts.users import UsernameTaken, UserNotFound
 from mission_core.agents.model import MemoryFull
@@ -226,6 +227,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     DependencyNotFound: 400,
     FileTooLarge: 413,
     GateClosed: 403,
+    HomeStays: 400,
     KeyReused: 422,
     MemoryFull: 413,
     NoHost: 502,
@@ -240,6 +242,9 @@ TEXTS: Final[Mapping[type[Exception], str]] = {
     BodyMissing: "Invalid request body",
     UserNotFound: "User not found",
     UsernameTaken: "Username already exists",
+    HomeStays: "Cannot delete the default workspace",
+    OrganizationNotFound: "Workspace not found",
+    SlugTaken: "Workspace slug already exists",
     GeneralStays: "Default project cannot be archived",
     NotYourAgent: "Access denied: agent key may only access its own agent.",
     PathUnknown: "Not found",

@@ -1,0 +1,131 @@
+"""
+Ending an organization from another one, once there is nothing in it that anybody could miss.
+
+Its rows are numbered, named and logged as its own, and its people were let in there and nowhere else. To carry them
+over to another organization would break the numbers by which they are known, leave their log behind, and let people of
+one organization in on what belongs to another. So whoever ends it first decides about each of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, frozen
+
+from mission_core.accounts.managing import OwnersOnly
+from mission_core.accounts.members import OWNER
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, System, require, require_no_agent
+from mission_core.accounts.organizations import (
+    ORGANIZATIONS,
+    HomeStays,
+    Organization,
+    OrganizationDissolved,
+    is_home,
+)
+from mission_core.accounts.people import local_user_of
+from mission_core.accounts.places import acting_in
+from mission_core.agents.queries import AgentFilter
+from mission_core.boards.model import GENERAL
+from mission_core.boards.queries import BoardFilter
+from mission_core.errors import Conflict, VersionMismatch
+from mission_core.ids import OrganizationId
+from mission_core.values import Page
+
+if TYPE_CHECKING:
+    from mission_core.ids import UserId
+    from mission_core.ports import Ports
+
+BUILT_IN: Final = 1
+"""The main agent, which every organization begins with."""
+
+
+@define
+class OrganizationInUse(Conflict):
+    """
+    There is still something in the organization. *left* says how much of what.
+    """
+
+    left: tuple[tuple[int, str], ...]
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{count} {what}" for count, what in self.left)
+        return (
+            f"there is still something in it: {told}. They are numbered and logged as its own, and cannot become "
+            "another's; delete them first, or take them over by hand"
+        )
+
+
+@frozen(kw_only=True)
+class DissolveOrganization:
+    """
+    End one of the caller's organizations, which has nothing in it but what every one begins with.
+    """
+
+    organization: OrganizationId | int
+    expects: int | None = None
+
+
+async def dissolve_organization(ports: Ports, principal: Principal, cmd: DissolveOrganization) -> Organization:
+    """
+    End one of the caller's organizations.
+
+    Raises:
+        OrganizationNotFound: If it is none of the caller's.
+        RoleTooLow: If the caller is no admin, or an agent.
+        OwnersOnly: If the caller does not own it.
+        HomeStays: If the server itself, or its local user, lives in it.
+        VersionMismatch: If the caller expected another version.
+        OrganizationInUse: If there is still something in it.
+    """
+    require(principal, Role.ADMIN)
+    require_no_agent(principal)
+    organization, _ = await acting_in(ports, principal, cmd.organization)
+    local = local_user_of(organization.id)
+    if is_home(organization) or organization.id in {each.id for each, _ in await ports.credentials.memberships(local)}:
+        raise HomeStays
+    owner = await _owner(ports, principal, organization)
+    since = (await ports.log.head(organization.id)).position
+    async with ports.unit(principal) as unit:
+        organization = await unit.rows(ORGANIZATIONS).get(organization.id)
+        if cmd.expects is not None and cmd.expects != organization.version:
+            raise VersionMismatch(cmd.expects, organization.version)
+        left = await _left_in(ports, System(organization=organization.id), but=owner)
+        if left:
+            raise OrganizationInUse(left)
+        unit.organizations.dissolve(organization, since=since)
+        if organization.id != principal.organization:
+            unit.record(
+                OrganizationDissolved(
+                    organization=organization.id, number=organization.number, slug=organization.slug,
+                    name=organization.name, at=ports.clock.now(),
+                )
+            )  # fmt: skip
+        await unit.commit()
+    return organization
+
+
+async def _owner(ports: Ports, principal: Principal, organization: Organization) -> UserId:
+    """
+    As whom the caller owns the organization.
+    """
+    user = principal.user if isinstance(principal, MemberPrincipal) else local_user_of(principal.organization)
+    for place, member in await ports.credentials.memberships(user):
+        if place.id == organization.id and member.role == OWNER:
+            return user
+    raise OwnersOnly("organization owners can delete organizations")
+
+
+async def _left_in(ports: Ports, there: System, *, but: UserId) -> tuple[tuple[int, str], ...]:
+    """
+    What is in an organization beyond its beginnings, and who besides one person.
+    """
+    boards = (await ports.reads.boards.page(there, BoardFilter(archived=True))).rows
+    agents = await ports.reads.agents.page(there, AgentFilter(hidden=True, at=ports.clock.now()), Page(limit=1))
+    people = [each for each in await ports.reads.members.every(there) if each.user.id != but]
+    counts = (
+        (sum(each.handle != GENERAL for each in boards), "projects"),
+        (sum(each.task_count for each in boards), "tasks"),
+        (agents.total - BUILT_IN, "agents"),
+        (len(people), "other users"),
+    )
+    return tuple((count, what) for count, what in counts if count)

@@ -1,0 +1,254 @@
+"""
+Workspaces: the organizations that the caller is a member of.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.managing import OwnersOnly
+from mission_core.accounts.model import Principal
+from mission_core.accounts.organizations import (
+    HOME,
+    HomeStays,
+    Isolation,
+    Organization,
+    OrganizationNotFound,
+    SlugTaken,
+    is_home,
+)
+from mission_core.accounts.people import NotAPerson
+from mission_core.accounts.places import UpdateOrganization, acting_in, places_of, update_organization
+from mission_core.agents.dissolving import DissolveOrganization, OrganizationInUse, dissolve_organization
+from mission_core.agents.founding import CreateOrganization, create_organization
+from mission_core.agents.queries import AgentFilter
+from mission_core.boards.model import handle_from
+from mission_core.errors import InvalidField, KeyReused, VersionMismatch
+from mission_core.ids import OrganizationId
+from mission_core.ports import Ports, perform
+from mission_core.values import ABSENT, Absent, Page, name_key
+from mission_http.fleet.access import ADMIN, VIEWER
+from mission_http.fleet.bodies import trimmed
+from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.wire import fitting, seconds_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.json import json_of
+from mission_http.platform.readings import UUID_TEXT
+from mission_http.platform.shapes import Length, Rule
+
+TENANT: Final = 1
+"""The one group of workspaces there is; it is only a label."""
+Title = Annotated[str, Rule(trimmed), Length(1, 200, says="Name is required")]
+Brand = Annotated[str, Rule(trimmed), Length(1, 64)]
+
+
+@frozen(kw_only=True)
+class WorkspacePayload:
+    id: int
+    slug: str
+    name: str
+    tenant_id: int
+    brand: str | None
+    isolation: Isolation
+    created_at: int
+    updated_at: int
+    version: int
+    agent_count: int | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class WorkspaceAnswerPayload:
+    workspace: WorkspacePayload
+
+
+@frozen(kw_only=True)
+class WorkspaceListPayload:
+    workspaces: list[WorkspacePayload]
+    active_workspace_id: int
+    tenant_id: int
+
+
+@frozen(kw_only=True)
+class DeletedWorkspacePayload:
+    success: bool
+    deleted: str
+    agents_moved_to: int
+
+
+@frozen(kw_only=True)
+class CreateWorkspaceBody:
+    name: Title
+    slug: Annotated[str, Length(1, 200)] | None = None
+    brand: Brand | None = None
+    isolation: Isolation = Isolation.SHARED
+
+    def command(self) -> CreateOrganization:
+        """
+        Raises:
+            Unacceptable: If no slug can be made of it.
+        """
+        try:
+            slug = handle_from(self.slug or self.name, most=200)
+        except InvalidField:
+            raise Unacceptable("Invalid slug") from None
+        return CreateOrganization(
+            name=self.name, slug=slug, brand=self.brand, isolation=self.isolation, named_alike=True
+        )
+
+
+@frozen(kw_only=True)
+class UpdateWorkspaceBody:
+    name: Title
+    brand: Brand | Absent | None = ABSENT
+    isolation: Isolation | Absent = ABSENT
+
+
+async def list_workspaces(request: Request) -> Response:
+    """
+    List workspaces by name, the default one first.
+
+    They are those of which the caller is a member. The server's own key has its own, and those that the local user
+    owns.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    places = [place for place, _ in await places_of(ports, principal)]
+    places.sort(key=lambda each: (not is_home(each), name_key(each.name), each.number))
+    active = await ports.reads.organization(principal)
+    return json_of(
+        {
+            "workspaces": list(map(workspace_of, places)),
+            "active_workspace_id": active.number,
+            "tenant_id": TENANT,
+        }
+    )
+
+
+async def add_workspace(request: Request) -> Response:
+    """
+    Make a workspace, with a project and its built-in agent, owned by the caller.
+
+    One that the server's own key makes is the local user's.
+    """
+    body = await body_of(request, CreateWorkspaceBody)
+    workspace = await once(request, create_organization, body.command(), _again)
+    return _answer(workspace, status=201)
+
+
+async def _again(ports: Ports, principal: Principal, organization: UUID) -> Organization:
+    return (await acting_in(ports, principal, OrganizationId(organization)))[0]
+
+
+async def get_workspace(request: Request) -> Response:
+    """
+    Read a workspace.
+    """
+    ports = ports_of(request)
+    workspace, there = await acting_in(ports, principal_of(request), workspace_in(request))
+    counted = await ports.reads.agents.page(there, AgentFilter(at=ports.clock.now()), Page(limit=1))
+    return _answer(workspace, agent_count=counted.total)
+
+
+async def change_workspace(request: Request) -> Response:
+    """
+    Change the named fields of a workspace. Null clears the brand.
+
+    It takes an admin of that workspace. Its slug never changes.
+    """
+    ports = ports_of(request)
+    _, there = await acting_in(ports, principal_of(request), workspace_in(request))
+    body = await body_of(request, UpdateWorkspaceBody)
+    command = UpdateOrganization(
+        name=body.name, brand=body.brand, isolation=body.isolation, expects=expects_of(request)
+    )
+    return _answer(await perform(update_organization, ports, there, command))
+
+
+async def delete_workspace(request: Request) -> Response:
+    """
+    Delete a workspace of one's own.
+
+    What is in it is numbered and logged as its own, so it is not carried over to another one: as long as there are
+    projects, tasks, agents or other users, they are told and nothing happens.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    command = DissolveOrganization(organization=workspace_in(request), expects=expects_of(request))
+    gone = await perform(dissolve_organization, ports, principal, command)
+    default = await ports.credentials.organization(HOME)
+    return json_of(
+        {"success": True, "deleted": gone.name, "agents_moved_to": default.number if default else gone.number}
+    )
+
+
+_number: Final = re.compile(r"\d+", re.ASCII)
+
+
+def workspace_in(request: Request) -> OrganizationId | int:
+    """
+    The workspace in the path: its number, or its UUID.
+
+    Raises:
+        OrganizationNotFound: If it is neither.
+    """
+    segment: str = request.path_params["id"]
+    if UUID_TEXT.fullmatch(segment):
+        return OrganizationId(UUID(segment))
+    if not _number.fullmatch(segment):
+        raise OrganizationNotFound
+    return fitting(segment)
+
+
+def workspace_of(organization: Organization) -> dict[str, Any]:
+    """
+    An organization as the Fleet's clients see it.
+    """
+    return {
+        "id": organization.number, "slug": organization.slug, "name": organization.name, "tenant_id": TENANT,
+        "brand": organization.brand, "isolation": organization.isolation.value,
+        "created_at": seconds_of(organization.created_at), "updated_at": seconds_of(organization.updated_at),
+        "version": organization.version,
+    }  # fmt: skip
+
+
+def _answer(organization: Organization, *, status: int = 200, **more: Any) -> Response:
+    shown = workspace_of(organization) | more
+    return json_of({"workspace": shown}, status, {"etag": etag_of(organization.version)})
+
+
+WORKSPACE: Final = "/workspaces/{id}"
+TAGGED: Final = ("Workspaces",)
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/workspaces", list_workspaces, gives=WorkspaceListPayload, who=VIEWER,
+        operation_id="fleet_getApiWorkspaces", tags=TAGGED,
+    ),
+    Endpoint(
+        "POST", "/workspaces", add_workspace, takes=CreateWorkspaceBody, gives=WorkspaceAnswerPayload, status=201,
+        who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(NotAPerson, SlugTaken, KeyReused),
+        operation_id="fleet_postApiWorkspaces", tags=TAGGED,
+    ),
+    Endpoint(
+        "GET", WORKSPACE, get_workspace, gives=WorkspaceAnswerPayload, who=VIEWER, refuses=(OrganizationNotFound,),
+        operation_id="fleet_getApiWorkspacesId", tags=TAGGED,
+    ),
+    Endpoint(
+        "PUT", WORKSPACE, change_workspace, takes=UpdateWorkspaceBody, gives=WorkspaceAnswerPayload, who=ADMIN,
+        headers=(IF_MATCH,), refuses=(OrganizationNotFound, VersionMismatch),
+        operation_id="fleet_putApiWorkspacesId", tags=TAGGED,
+    ),
+    Endpoint(
+        "DELETE", WORKSPACE, delete_workspace, gives=DeletedWorkspacePayload, who=ADMIN, headers=(IF_MATCH,),
+        refuses=(OrganizationNotFound, OwnersOnly, HomeStays, OrganizationInUse, VersionMismatch),
+        operation_id="fleet_deleteApiWorkspacesId", tags=TAGGED,
+    ),
+]  # fmt: skip
