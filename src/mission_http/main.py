@@ -199,7 +199,9 @@ def import_boards(
     except ModuleNotFoundError as e:
         raise SettingsError("import boards needs the extra: pip install 'mission-control[postgres]'") from e
 
-    _import(lambda ports: import_boards(ports, url), settings_from(data_dir=data_dir, database_url=database_url), json)
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    issuer = settings.identities.issuer.name if settings.identities.issuer else None
+    _import(lambda ports: import_boards(ports, url, issuer=issuer), settings, json)
 
 
 def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_json: bool) -> None:

@@ -18,12 +18,14 @@ import pytest
 from attrs import frozen
 
 from mission_adapters.importing.boards import import_boards
+from mission_core.accounts.invites import INVITES
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
 from mission_core.automation.payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
+from mission_core.boards.grants import GRANTS, INVITE_GRANTS
 from mission_core.boards.groups import GROUPS
 from mission_core.boards.tags import TAGS
 from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
@@ -34,7 +36,26 @@ from tests import postgres
 
 TABLES = """
 CREATE TABLE organizations (id uuid, name text, created_at timestamp, updated_at timestamp);
-CREATE TABLE users (id uuid, clerk_user_id text, email text, name text);
+CREATE TABLE users (
+  id uuid, clerk_user_id text, email text, name text, preferred_name text, active_organization_id uuid
+);
+CREATE TABLE organization_members (
+  id uuid, organization_id uuid, user_id uuid, role text, all_boards_read bool, all_boards_write bool,
+  created_at timestamp, updated_at timestamp
+);
+CREATE TABLE organization_board_access (
+  id uuid, organization_member_id uuid, board_id uuid, can_read bool, can_write bool, created_at timestamp,
+  updated_at timestamp
+);
+CREATE TABLE organization_invites (
+  id uuid, organization_id uuid, invited_email text, token text, role text, all_boards_read bool,
+  all_boards_write bool, created_by_user_id uuid, accepted_by_user_id uuid, accepted_at timestamp,
+  created_at timestamp, updated_at timestamp
+);
+CREATE TABLE organization_invite_board_access (
+  id uuid, organization_invite_id uuid, board_id uuid, can_read bool, can_write bool, created_at timestamp,
+  updated_at timestamp
+);
 CREATE TABLE gateways (id uuid, organization_id uuid, name text, created_at timestamp);
 CREATE TABLE board_groups (
   id uuid, organization_id uuid, name text, slug text, description text, created_at timestamp, updated_at timestamp
@@ -141,7 +162,7 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
     await connection.execute(TABLES)
     own = await put("organizations", "first", name="Personal")
     other = await put("organizations", "second", name="Second")
-    person = await put("users", "person", clerk_user_id="local", name="Jo")
+    person = await put("users", "person", clerk_user_id=f"jo-{own}", name="Jo", email="jo@x.io")
     gateway = await put("gateways", "gateway", organization_id=own, name="G")
     group = await put("board_groups", "group", organization_id=own, name="Fleet", slug="fleet")
     plain = {"description": "d", "gateway_id": gateway, "board_type": "goal", "goal_confirmed": False, "max_agents": 3}
@@ -161,6 +182,19 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
     size = await put("task_custom_field_definitions", "size", organization_id=own, field_key="size", label="Size",
                      field_type="integer", ui_visibility="always", required=False)  # fmt: skip
     await put("board_task_custom_fields", board_id=one, task_custom_field_definition_id=size)
+    local = await put("users", "local", clerk_user_id="local-auth-user", email="admin@home.local")
+    twin = await put("users", "twin", clerk_user_id=f"twin-{own}", email="Jo@x.io", active_organization_id=other)
+    for user, role in ((person, "Owner"), (twin, " Guest "), (local, "owner")):
+        called = f"member {role.strip().lower()}" if user != local else "local member"
+        member = await put("organization_members", called, organization_id=own, user_id=user, role=role,
+                           all_boards_read=user == person, all_boards_write=user == person)  # fmt: skip
+        if user == twin:
+            for board in (two, away):
+                await put("organization_board_access", organization_member_id=member, board_id=board, can_read=True,
+                          can_write=board == two)  # fmt: skip
+    invite = await put("organization_invites", "invite", organization_id=own, invited_email="New@x.io", token="t",
+                       role="admin", created_by_user_id=person)  # fmt: skip
+    await put("organization_invite_board_access", organization_invite_id=invite, board_id=one, can_read=True)
     task = {"board_id": one, "priority": "high", "created_by_user_id": person}
     # The first one made depends on the second: what waits comes before what it waits for.
     last = await put("tasks", "last", title="Last", status="inbox", due_at=AT, **task)
@@ -325,7 +359,7 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
     for table, name in (
         ("tags", "bad"), ("tasks", "odd"), ("tasks", "nowhere"), ("agents", "lost agent"), ("comments", "lost"),
         ("board_memory", "blank"), ("board_group_memory", "no group"), ("board_webhooks", "odd header"),
-        ("board_webhook_payloads", "stray"), ("approvals", "approval"), ("users", "person"),
+        ("board_webhook_payloads", "stray"), ("approvals", "approval"), ("users", "local"),
         ("activity_events", "beat"),
     ):  # fmt: skip
         assert skipped.get((table, name)), (table, name)
@@ -395,3 +429,41 @@ def test_the_command_line_reports_what_it_took(there: There, tmp_path: Path) -> 
     assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
     assert "tasks: 5 taken" in first.stdout
     assert 5 == json.loads(second.stdout)["there"]["tasks"]
+
+
+async def test_people_come_with_their_places(ports: Any, there: There) -> None:
+    """
+    Roles, flags and grants; the provider's name for them tells who they are, and nothing merges two of them.
+    """
+    told = (await import_boards(ports, there.url, issuer="https://issuer.example")).plain()
+    me = await owner(ports)
+    people = {each.user.id: each for each in await ports.reads.members.every(me)}
+    person, twin = people[there.ids["person"]], people[there.ids["twin"]]
+    grants = await ports.reads.rows.every(me, GRANTS, member=twin.member.id)
+
+    assert ("owner", True, True) == (
+        person.member.role, person.member.all_boards_read, person.member.all_boards_write,
+    )  # fmt: skip
+    assert ("guest", False, False) == (twin.member.role, twin.member.all_boards_read, twin.member.all_boards_write)
+    assert [(there.ids["two"], True, True)] == [(each.on_board, each.can_read, each.can_write) for each in grants]
+    assert person.user.email == twin.user.email
+    assert person.user.username_key != twin.user.username_key
+    assert not person.user.email_verified
+    assert there.ids["local"] not in people
+    assert told["there"]["users"] + told["taken"].get("users", 0) == 2
+
+
+async def test_invites_wait_under_new_tokens(ports: Any, there: There) -> None:
+    """
+    With their boards; the old token opens nothing.
+    """
+    await import_boards(ports, there.url)
+    me = await owner(ports)
+    invite = await ports.reads.rows.get(me, INVITES, there.ids["invite"])
+    (offer,) = await ports.reads.rows.every(me, INVITE_GRANTS, invite=invite.id)
+
+    assert ("new@x.io", "admin", there.ids["person"], True) == (
+        invite.email, invite.role, invite.created_by, invite.pending,
+    )  # fmt: skip
+    assert (there.ids["one"], True, False) == (offer.on_board, offer.can_read, offer.can_write)
+    assert invite.id == ports.secrets.invited_by(ports.secrets.invitation(invite.id))

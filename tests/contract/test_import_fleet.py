@@ -19,8 +19,10 @@ import pytest
 from mission_adapters.importing.fleet import import_fleet
 from mission_adapters.importing.report import Report
 from mission_adapters.importing.taking import Taker
-from mission_core.accounts.model import System
+from mission_core.accounts.model import Role, System
+from mission_core.accounts.people import ensure_local_user
 from mission_core.accounts.settings import SETTINGS
+from mission_core.accounts.signing_in import SignIn, SignInRefused, sign_in
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.founding import found_organization
 from mission_core.boards.groups import GROUPS, BoardGroup
@@ -34,7 +36,11 @@ from mission_core.values import Page, moment
 
 TABLES = """
 CREATE TABLE workspaces (id INTEGER PRIMARY KEY, slug TEXT, name TEXT, tenant_id INTEGER, created_at INTEGER);
-CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT, password_hash TEXT, workspace_id INTEGER);
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY, username TEXT, display_name TEXT, password_hash TEXT, role TEXT, provider TEXT,
+  provider_user_id TEXT, email TEXT, is_approved INTEGER, created_at INTEGER, updated_at INTEGER, workspace_id INTEGER
+);
+CREATE TABLE user_sessions (id INTEGER PRIMARY KEY, token TEXT, user_id INTEGER);
 CREATE TABLE agents (
   id INTEGER PRIMARY KEY, name TEXT, role TEXT, session_key TEXT, soul_content TEXT, status TEXT, last_seen INTEGER,
   last_activity TEXT, created_at INTEGER, updated_at INTEGER, config TEXT, workspace_id INTEGER, hidden INTEGER,
@@ -61,6 +67,9 @@ CREATE TABLE comments (
 );
 """
 AT = 1_750_000_000
+SALT = "0123456789abcdef" * 2
+HASH = f"{SALT}:{hashlib.scrypt(b'correct horse', salt=SALT.encode(), n=16384, r=8, p=1, dklen=32).hex()}"
+"""How the other system keeps a password."""
 
 
 def put(database: sqlite3.Connection, table: str, **fields: Any) -> None:
@@ -96,8 +105,14 @@ def file(tmp_path: Path, slug: str, key: str) -> Path:
     with closing(sqlite3.connect(path)) as database, database:
         database.executescript(TABLES)
         put(database, "workspaces", id=7, slug=slug, name="Seven", created_at=AT)
-        put(database, "users", id=1, username="admin", password_hash="x", workspace_id=7)
         own = {"workspace_id": 7, "created_at": AT, "updated_at": AT + 5}
+        put(database, "users", id=1, username=f"boss-{slug}", password_hash=HASH, role="admin", is_approved=1, **own)
+        put(database, "users", id=2, username=f"eve-{slug}", password_hash="x", role="viewer", is_approved=0, **own)
+        put(database, "users", id=3, username=f"BOSS-{slug}", email="G@x.io", role="operator", provider="google",
+            provider_user_id=f"g-{slug}", **own)  # fmt: skip
+        put(database, "users", id=4, username="", password_hash="x", role="viewer", **own)
+        put(database, "users", id=5, username=f"odd-{slug}", password_hash=HASH, role="king", **own)
+        put(database, "user_sessions", id=1, token="t", user_id=1)
         put(database, "projects", id=1, name="Base", slug="general", ticket_prefix="BASE", ticket_counter=4, **own)
         put(database, "projects", id=3, name="Old", slug="old", ticket_prefix="OLD", status="archived", **own)
         put(database, "agents", id=1, name="ada", role="coder", status="idle", last_seen=AT, config='{"a": 1}', **own)
@@ -167,14 +182,19 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, slug: str, file
     told = (await import_fleet(ports, file)).plain()
     skipped = {(each["table"], *each["examples"]): each["why"] for each in told["skipped"]}
 
-    assert {"agents": 2, "agent_api_keys": 1, "comments": 2, "projects": 2, "tasks": 3} == told["taken"]
+    taken = {"agents": 2, "agent_api_keys": 1, "comments": 2, "projects": 2, "tasks": 3, "users": 4, "members": 3}
+    assert taken == told["taken"]
+    assert "username" in skipped["users", "4"]
+    assert "king" in skipped["members", "5"]
     assert "name" in skipped["agents", "2"]
     assert "agent" in skipped["agent_api_keys", "5"]
     assert "NUL" in skipped["tasks", "14"]
     assert "tags" in skipped["tasks", "15"]
     assert "task" in skipped["comments", "23"]
-    assert "sign in" in skipped["users", "1"]
-    assert {("tasks", "13")} == {(each["table"], *each["examples"]) for each in told["changed"]}
+    assert "sign in" in skipped["user_sessions", "1"]
+    changes = {each["table"]: each for each in told["changed"]}
+    assert ["13"] == changes["tasks"]["examples"]
+    assert {"tasks", "users"} == changes.keys()
 
 
 async def test_importing_again_changes_nothing(ports: Any, slug: str, file: Path) -> None:
@@ -365,8 +385,8 @@ async def test_tables_that_nobody_knows_are_told_too(ports: Any, file: Path) -> 
     )
     told = (await import_fleet(ports, file)).plain()
 
-    assert {"evals": 2, "users": 1} == {
-        each["table"]: each["count"] for each in told["skipped"] if each["table"] in ("evals", "runs", "users")
+    assert {"evals": 2, "user_sessions": 1} == {
+        each["table"]: each["count"] for each in told["skipped"] if each["table"] in ("evals", "runs", "user_sessions")
     }
 
 
@@ -474,3 +494,54 @@ def test_the_command_line_reports_what_it_took(tmp_path: Path, file: Path) -> No
     assert "tasks: 3 taken" in first.stdout
     assert 3 == json.loads(second.stdout)["there"]["tasks"]
     assert "nothing.db is not there" in wrong.stderr
+
+
+async def test_people_sign_in_with_the_passwords_they_have(ports: Any, slug: str, file: Path) -> None:
+    """
+    As what their role made them; who was not approved is not let in, and no session goes along.
+    """
+    await found_organization(ports)
+    await import_fleet(ports, file)
+    me = await owner(ports, slug)
+    begun = await sign_in(ports, SignIn(username=f"boss-{slug}", password="correct horse"))
+    people = {each.user.username: each.member for each in await ports.reads.members.every(me)}
+
+    assert (me.organization, Role.ADMIN) == (begun.principal.organization, begun.principal.role)
+    assert ("admin", True, True) == _place(people[f"boss-{slug}"])
+    assert ("member", True, False) == _place(people[f"eve-{slug}"])
+    with pytest.raises(SignInRefused):
+        await sign_in(ports, SignIn(username=f"eve-{slug}", password="x"))
+
+
+def _place(member: Any) -> tuple[str, bool, bool]:
+    return member.role, member.all_boards_read, member.all_boards_write
+
+
+async def test_nobody_takes_over_somebody_else(ports: Any, slug: str, file: Path) -> None:
+    """
+    Neither by a user name nor by an e-mail address: they stay two people, and the report tells.
+    """
+    told = (await import_fleet(ports, file)).plain()
+    (third,) = [
+        each.user for each in await ports.reads.members.every(await owner(ports, slug)) if each.user.email == "g@x.io"
+    ]
+    said = [each["why"] for each in told["changed"] if each["table"] == "users" and "3" in each["examples"]]
+
+    assert f"boss-{slug}" != third.username_key.casefold()
+    assert third.username.startswith(f"BOSS-{slug}-")
+    assert (None, False, f"g-{slug}") == (third.password, third.email_verified, third.subject)
+    assert any("user name" in each for each in said)
+
+
+async def test_the_local_user_owns_what_came_without_an_owner(ports: Any, slug: str, file: Path) -> None:
+    """
+    So the server's key reaches every workspace of the file.
+    """
+    home = await found_organization(ports)
+    local = await ensure_local_user(ports, home.id)
+    await import_fleet(ports, file)
+    (member,) = [
+        each.member for each in await ports.reads.members.every(await owner(ports, slug)) if each.user.id == local
+    ]
+
+    assert ("owner", True, True) == _place(member)

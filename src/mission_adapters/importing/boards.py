@@ -17,11 +17,12 @@ import asyncpg
 from attrs import define, evolve, field
 
 from mission_adapters.importing.boards_messages import MessageSource
+from mission_adapters.importing.boards_people import BoardsPeople
 from mission_adapters.importing.boards_values import Row, cut, json_of, maybe_moment, moment_of, object_of
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
 from mission_adapters.importing.taking import Taker, found, in_turn
 from mission_core.accounts.model import System
-from mission_core.accounts.organizations import built_in_gateway
+from mission_core.accounts.organizations import HOME, built_in_gateway
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import Agent, Presence
 from mission_core.agents.onboarding import ONBOARDINGS, Onboarding, Stage
@@ -60,22 +61,15 @@ TABLES: Final = (
     "organizations", "users", "board_groups", "tags", "task_custom_field_definitions", "board_task_custom_fields",
     "boards", "agents", "tasks", "task_dependencies", "tag_assignments", "task_custom_field_values",
     "board_onboarding_sessions", "gateways", "board_memory", "board_group_memory", "board_webhooks",
-    "board_webhook_payloads",
+    "board_webhook_payloads", "organization_members", "organization_board_access", "organization_invites",
+    "organization_invite_board_access",
 )  # fmt: skip
 ORDER: Final = {"users": "id", "board_webhook_payloads": "received_at, id"}
 """In which order rows come where nothing tells when they were made."""
 READ_ONLY: Final = {
-    "users": "people sign in anew",
     "gateways": "every organization has its own local gateway here",
 }
 """Tables that only tell what others need, and why."""
-LATER: Final = {
-    "organization_members": "people sign in anew",
-    "organization_invites": "people are invited anew",
-    "organization_board_access": "people sign in anew",
-    "organization_invite_board_access": "people are invited anew",
-}
-"""Tables that are left behind, and why."""
 OLD_EVENTS: Final = "the log here begins with the import; what was before stays readable in the database"
 OTHERS: Final = "what is in this table is not kept here yet"
 OWN_BUSINESS: Final = frozenset({"alembic_version", "task_fingerprints"})
@@ -84,9 +78,9 @@ COMMENT: Final = "task.comment"
 IS_UUID: Final = re.compile(r"[0-9a-fA-F-]{36}")
 
 
-async def import_boards(ports: Ports, url: str) -> Report:
+async def import_boards(ports: Ports, url: str, *, issuer: str | None = None) -> Report:
     """
-    Take in all organizations of a Boards database.
+    Take in all organizations of a Boards database. *issuer* is who vouches for its people here.
 
     Raises:
         ValueError: If there is no such database.
@@ -105,7 +99,7 @@ async def import_boards(ports: Ports, url: str) -> Report:
             tables = {name: await _all(connection, name) if name in known else [] for name in TABLES}
             said = await connection.fetch(SAID, COMMENT) if "activity_events" in known else []
             for name in sorted(known - {*TABLES, "activity_events"} - OWN_BUSINESS):
-                report.leave(name, LATER.get(name, OTHERS), *await _examples(connection, name))
+                report.leave(name, OTHERS, *await _examples(connection, name))
             if "activity_events" in known:
                 report.leave("activity_events", OLD_EVENTS, *await _examples(connection, "activity_events", NOT_SAID))
     except asyncpg.PostgresError as e:
@@ -117,13 +111,28 @@ async def import_boards(ports: Ports, url: str) -> Report:
     for name, why in READ_ONLY.items():
         for row in tables[name]:
             report.skip(name, row["id"], why)
+    await _take(ports, tables, report, issuer)
+    return report
+
+
+async def _take(ports: Ports, tables: Mapping[str, list[Row]], report: Report, issuer: str | None) -> None:
+    """
+    Take in the organizations, the people once all of these are there, and then what is in each.
+    """
+    takers: dict[UUID, Taker] = {}
     for place, organization in enumerate(sorted(tables["organizations"], key=_made)):
-        slug = "default" if place == 0 else f"imported-{organization['id'].hex[:12]}"
+        slug = HOME if place == 0 else f"imported-{organization['id'].hex[:12]}"
         here = await found_organization(ports, slug=slug, name=str(organization["name"])[:200] or None)
         report.change("organizations", organization["id"], f"it is the organization {slug} here, with an id of its own")
-        taker = Taker(ports, here.id, SOURCE, report)
-        await Source(taker, tables, organization["id"]).take()
-    return report
+        takers[organization["id"]] = Taker(ports, here.id, SOURCE, report)
+    if not takers:
+        return
+    places = {there: taker.organization for there, taker in takers.items()}
+    people = BoardsPeople(next(iter(takers.values())), tables, places, issuer)
+    await people.take_users()
+    for there, taker in takers.items():
+        await Source(taker, tables, there).take()
+        await people.take_places(there, taker)
 
 
 PRESENT: Final = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"

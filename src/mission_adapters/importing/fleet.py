@@ -23,10 +23,13 @@ from mission_adapters.importing.fleet_file import (
     opened,
     text_in,
 )
-from mission_adapters.importing.fleet_rows import SOURCE, Maker
+from mission_adapters.importing.fleet_rows import SCRYPT, SOURCE, Maker
+from mission_adapters.importing.people import Newcomers, give_to_local_user
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
 from mission_adapters.importing.taking import WRONG, Finish, Into, Taker, in_turn, said
+from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.settings import SETTINGS
+from mission_core.accounts.users import USERS
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.founding import found_organization
 from mission_core.boards.model import GENERAL, Board
@@ -45,13 +48,12 @@ from mission_core.values import Page
 TAKEN: Final = frozenset(
     {
         "workspaces", "projects", "project_agent_assignments", "agents", "agent_api_keys", "direct_connections",
-        "tasks", "comments", "settings",
+        "tasks", "comments", "settings", "users",
     }
 )  # fmt: skip
 LOGGED: Final = "the log here begins with the import; what was before stays readable in the file"
-ANEW: Final = "people sign in anew; set up the first admin after the import"
+ANEW: Final = "people sign in anew, with the passwords they have"
 LATER: Final = {
-    "users": ANEW,
     "user_sessions": ANEW,
     "access_requests": "people ask anew",
     "tenants": "workspaces are organizations here, and nothing is above them",
@@ -62,6 +64,7 @@ LATER: Final = {
     "gateways": "every organization has its own local gateway here",
 }
 """Tables that are left behind, and why."""
+NO_PASSWORD: Final = "its password is kept in a way that is not known here; an admin can set another one"
 OTHERS: Final = "what is in this table is not kept here yet"
 OWN_BUSINESS: Final = ("sqlite_", "schema_migrations", "memory_fts")
 """How tables are called that hold nothing but the other system's own bookkeeping."""
@@ -108,9 +111,10 @@ class Workspace:
 
     async def take(self) -> None:
         """
-        Take it in: projects, agents, their keys and tools, tasks and what was said about them, and settings.
+        Take it in: people, projects, agents, their keys and tools, tasks and what was said about them, and settings.
         """
         await self._make_way()
+        await self._take_people()
         await self._take_projects()
         await self._take("agents", lambda unit: unit.agents, self.make.agent, "agent")
         await self._take("agent_api_keys", lambda unit: unit.keys, self.make.key, "key")
@@ -133,6 +137,20 @@ class Workspace:
         rows = in_turn(self.source.rows(table, self.number), make)
         highest = max(self.source.numbers(table, self.number), default=0)
         await self.taker.take(table, into, rows, numbered=numbered, highest=highest, finish=finish)
+
+    async def _take_people(self) -> None:
+        """
+        Take in the users and their places here. Where nobody owns the organization, the local user does.
+        """
+        rows = list(self.source.rows("users", self.number))
+        newcomers = Newcomers(self.taker)
+        made = in_turn(rows, self.make.user)
+        await self.taker.take("users", lambda unit: unit.rows(USERS), made, finish=newcomers.settled)
+        await self.taker.take("members", lambda unit: unit.rows(MEMBERS), in_turn(rows, self.make.member))
+        for row in rows:
+            if not SCRYPT.fullmatch(text_in(row, "password_hash", 500)) and row.get("provider") != "google":
+                self.taker.report.change("users", row["id"], NO_PASSWORD)
+        await give_to_local_user(self.taker.ports, self.taker)
 
     async def _make_way(self) -> None:
         """

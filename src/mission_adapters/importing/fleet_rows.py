@@ -4,6 +4,7 @@ What the rows of a Fleet database become here.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -19,8 +20,11 @@ from mission_adapters.importing.fleet_file import (
     text_in,
 )
 from mission_adapters.importing.taking import Taker
-from mission_core.accounts.model import SCOPES, ApiKey
+from mission_core.accounts.members import Member
+from mission_core.accounts.model import SCOPES, ApiKey, Role
 from mission_core.accounts.settings import LONGEST_VALUE, Setting
+from mission_core.accounts.standing import GIVES
+from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider, User
 from mission_core.agents.connections import Connection
 from mission_core.agents.model import Agent, Presence
 from mission_core.boards.model import GENERAL, Board, BoardStatus, handle_from, prefix_from
@@ -39,10 +43,13 @@ from mission_core.ids import (
     CommentNumber,
     ConnectionId,
     ConnectionNumber,
+    MemberId,
     OrganizationId,
     SettingId,
     TaskId,
     TaskNumber,
+    UserId,
+    UserNumber,
 )
 from mission_core.tasks.comments import LONGEST_COMMENT, Comment
 from mission_core.tasks.model import Status, Task
@@ -51,6 +58,8 @@ from mission_core.tasks.tracking import Tracking
 from mission_core.values import name_key
 
 SOURCE: Final = "fleet"
+SCRYPT: Final = re.compile(r"[0-9a-f]{32}:[0-9a-f]{64}")
+"""How a password's hash looks there: its salt, and the hash."""
 
 
 @define
@@ -73,6 +82,39 @@ class Maker:
         Where it goes.
         """
         return self.taker.organization
+
+    def user(self, row: Row) -> User:
+        """
+        A user, with the password they have: its hash is one of those that fit here.
+        """
+        username = str(row["username"]).strip()
+        hashed = text_in(row, "password_hash", 500)
+        provider = Provider.GOOGLE if row.get("provider") == "google" else Provider.LOCAL
+        made = maybe_moment_in(row, "created_at") or self.taker.ports.clock.now()
+        approved = maybe_whole_in(row, "is_approved")
+        return User(
+            id=UserId(self.id("users", row["id"])), number=UserNumber(int(row["id"])), username=username,
+            username_key=name_key(username), provider=provider, subject=text_in(row, "provider_user_id", 500) or None,
+            email=text_in(row, "email", LONGEST_EMAIL).strip().lower() or None,
+            avatar_url=text_in(row, "avatar_url", 2000) or None,
+            password=hashed if SCRYPT.fullmatch(hashed) else None, approved=approved is None or bool(approved),
+            active=self.organization, name=text_in(row, "display_name", LONGEST_NAME) or None, created_at=made,
+            updated_at=maybe_moment_in(row, "updated_at") or made,
+            last_login_at=maybe_moment_in(row, "last_login_at"),
+        )  # fmt: skip
+
+    def member(self, row: Row) -> Member:
+        """
+        The place of a user in the workspace, which is what the role gave them.
+        """
+        user = self.id("users", row["id"])
+        self.taker.must_be_here("user", user)
+        role = str(row.get("role") or Role.OPERATOR)
+        made = maybe_moment_in(row, "created_at") or self.taker.ports.clock.now()
+        return Member(
+            id=MemberId(self.id("members", row["id"])), organization=self.organization, user=UserId(user),
+            created_at=made, updated_at=made, **GIVES[Role(role)],
+        )  # fmt: skip
 
     def id(self, table: str, key: Any) -> UUID:
         """

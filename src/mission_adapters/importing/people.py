@@ -1,0 +1,78 @@
+"""
+People of another system on their way in: under user names and numbers that are free here, and as nobody else.
+
+Two with one e-mail address stay two. Whoever writes the address of somebody here into another system's database would
+get all that is theirs otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, evolve
+
+from mission_adapters.importing.taking import Taker
+from mission_core.accounts.members import MEMBERS, OWNER, Member
+from mission_core.accounts.model import System
+from mission_core.accounts.organizations import HOME
+from mission_core.accounts.people import local_user_of
+from mission_core.accounts.users import LONGEST_NAME, USERS, User
+from mission_core.ids import MemberId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+from mission_core.ports import Ports
+
+ANOTHERS_NAME: Final = "the user name belongs to somebody else here; it has a longer one"
+ANOTHERS_NUMBER: Final = "the number belongs to somebody else here; it has a new one"
+SAME_ADDRESS: Final = "somebody here has the same e-mail address; they stay two people"
+
+
+@define
+class Newcomers:
+    """
+    Makes room for users.
+    """
+
+    taker: Taker
+
+    async def settled(self, user: User) -> tuple[User, str | None]:
+        """
+        The user under a number and a user name that nobody has, and what had to be changed for that.
+        """
+        told = []
+        if user.number > 0 and not await self._taken(number=user.number):
+            await self.taker.ports.numbers.reach((DEPLOYMENT, "user", user.number))
+        else:
+            told += [ANOTHERS_NUMBER] if user.number > 0 else []
+            (number,) = await self.taker.ports.numbers.draw((DEPLOYMENT, "user"))
+            user = evolve(user, number=UserNumber(number))
+        if await self._taken(username_key=user.username_key):
+            told.append(ANOTHERS_NAME)
+            user = user.renamed(f"{user.username[: LONGEST_NAME - 13]}-{user.id.hex[-12:]}")
+        if user.email and await self._taken(email=user.email):
+            told.append(SAME_ADDRESS)
+        return user, "; ".join(told) or None
+
+    async def _taken(self, **equal: object) -> bool:
+        return bool(await self.taker.ports.reads.rows.every(self.taker.principal, USERS, **equal))
+
+
+async def give_to_local_user(ports: Ports, taker: Taker) -> None:
+    """
+    Let the local user own an organization that came without anybody who does, so that the server's key reaches it.
+    """
+    home = await ports.credentials.organization(HOME)
+    if home is None or home.id == taker.organization:
+        return
+    local, now = local_user_of(home.id), ports.clock.now()
+    async with ports.unit(System(organization=taker.organization)) as unit:
+        members = unit.rows(MEMBERS)
+        known = await unit.rows(USERS).find(id=local) is not None
+        if not known or await members.find(user=local) is not None:
+            return
+        members.add(
+            Member(
+                id=MemberId(ports.ids.new()), organization=taker.organization, user=local, role=OWNER,
+                all_boards_read=True, all_boards_write=True, created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+        await unit.commit()
