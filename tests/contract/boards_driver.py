@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from attrs import evolve, frozen
 
@@ -103,7 +103,7 @@ class Boards:
         """
         Somebody else with a user and a token of their own: a member of the organization if they have a role there.
         """
-        now, token = self.ports.clock.now(), f"token-of-{name}-{uuid4()}"
+        now, token = self.ports.clock.now(), self.ports.secrets.token()
         (number,) = await self.ports.numbers.draw((DEPLOYMENT, "user"))
         username = f"{name}-{number}"
         user = User(

@@ -243,7 +243,8 @@ async def _fill_messages(put: Any, board: UUID, group: UUID, agent: UUID) -> Non
 
 
 CHANGING = {
-    "board_webhooks",
+    "board_webhooks", "organization_members", "organization_board_access", "organization_invites",
+    "organization_invite_board_access",
     "organizations", "board_groups", "boards", "agents", "tags", "task_custom_field_definitions", "tasks",
     "task_custom_field_values", "board_onboarding_sessions",
 }  # fmt: skip

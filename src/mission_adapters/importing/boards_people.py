@@ -113,8 +113,7 @@ class BoardsPeople:
             id=MemberId(row["id"]), organization=self.places[row["organization_id"]],
             user=user or UserId(row["user_id"]),
             role=role_named(str(row.get("role") or "")), all_boards_read=bool(row.get("all_boards_read")),
-            all_boards_write=bool(row.get("all_boards_write")), created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            all_boards_write=bool(row.get("all_boards_write")), **_moments(row),
         )  # fmt: skip
 
     def grant(self, row: Row, taker: Taker) -> Grant:
@@ -135,8 +134,7 @@ class BoardsPeople:
             email=str(row["invited_email"]).strip().lower(), role=role_named(str(row.get("role") or "")),
             all_boards_read=bool(row.get("all_boards_read")), all_boards_write=bool(row.get("all_boards_write")),
             created_by=UserId(by) if by in here else None, accepted_by=UserId(accepted) if accepted in here else None,
-            accepted_at=maybe_moment(row.get("accepted_at")), created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            accepted_at=maybe_moment(row.get("accepted_at")), **_moments(row),
         )  # fmt: skip
 
     def offer(self, row: Row, taker: Taker) -> InviteGrant:
@@ -151,5 +149,10 @@ class BoardsPeople:
         return {
             "id": GrantId(row["id"]), "organization": taker.organization, "on_board": BoardId(row["board_id"]),
             "can_read": bool(row.get("can_read", True)), "can_write": bool(row.get("can_write")),
-            "created_at": moment_of(row["created_at"]), "updated_at": moment_of(row["updated_at"]),
+            **_moments(row),
         }  # fmt: skip
+
+
+def _moments(row: Row) -> dict[str, Any]:
+    made = moment_of(row["created_at"])
+    return {"created_at": made, "updated_at": maybe_moment(row.get("updated_at")) or made}
