@@ -89,7 +89,7 @@ def _trusts_loopback(fronting: Fronting) -> bool:
 
 def check_cookies(fronting: Fronting) -> Iterator[Finding]:
     """
-    Browsers keep the cookies that they are given: a secure one over https, a `__Host-` one if it is secure.
+    Browsers keep the cookies that they are given, a secure one over https alone; and over https they are secure.
     """
     name, url = "MC_COOKIE_SECURE", fronting.base_url
     if fronting.cookie_secure and fronting.over_https is False:
@@ -99,8 +99,8 @@ def check_cookies(fronting: Fronting) -> Iterator[Finding]:
         level = COOKIES.warning if fronting.host in LOOPBACK_NAMES else COOKIES.problem
         yield level(str(url), found, advice, name)
     elif fronting.cookie_secure is False and fronting.over_https:
-        found = f"{name}=0 over https: browsers throw insecure __Host- cookies away, and nobody stays signed in"
-        yield COOKIES.problem(str(url), found, f"unset {name}, or set it to 1", name)
+        found = f"{name}=0 over https: cookies of sessions are not bound to https, and go over http as well"
+        yield COOKIES.warning(str(url), found, f"unset {name}, or set it to 1", name)
     elif fronting.cookie_secure and url is None:
         yield COOKIES.ok(f"{name}=1", f"needs https in front; {UNTOLD}")
     elif fronting.cookie_secure is None:

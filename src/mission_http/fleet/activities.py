@@ -94,7 +94,12 @@ WORDINGS: Final = {
     "board.created": Wording("project_created", "project", _says("Created project: {name}")),
     "board.updated": Wording("project_updated", "project", _says("Project updated: {changed}")),
     "key.made": Wording("agent_key_created", "agent_key", _says("Created agent key: {name}")),
-    "person.updated": Wording("user_updated", "user", _says("User updated: {changed}")),
+    "user.created": Wording("user_created", "user", _says("Created user: {username}")),
+    "user.updated": Wording("user_updated", "user", _says("User updated: {changed}")),
+    "user.deleted": Wording("user_deleted", "user", _says("Deleted user: {username}")),
+    "user.password_changed": Wording("password_change", "user", _says("Password changed")),
+    "user.signed_in": Wording("login", "user", _says("Signed in")),
+    "user.signed_out": Wording("logout", "user", _says("Signed out")),
     "key.revoked": Wording("agent_key_revoked", "agent_key", _says("Revoked agent key")),
 }
 

@@ -103,12 +103,12 @@ def test_a_proxy_that_is_not_believed_is_told(fronting, listening, level):
         (True, LOCAL, WARNING),
         (False, None, OK),
         (False, HTTP, OK),
-        (False, HTTPS, PROBLEM),
+        (False, HTTPS, WARNING),
     ],
 )
 def test_cookies_that_browsers_throw_away_are_told(secure, url, level):
     """
-    Secure ones over http, and insecure ones with the name that https gives them.
+    Secure ones over http; and of insecure ones over https it is told that they are not bound to it.
     """
     named = () if level is OK else ("MC_COOKIE_SECURE",)
 

@@ -1,0 +1,198 @@
+"""
+The first start of a server process, in whatever surroundings: whoever runs it signs in, or is told why not.
+"""
+
+import http.client
+import json
+import os
+import stat
+import subprocess
+from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from tests.contract.browser import PASSWORD, kept
+from tests.contract.test_doctor import NOWHERE, run, serving
+
+ADMIN = {"username": "ada", "password": PASSWORD}
+PROXIED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Host": "mission.example.com"}
+
+
+@define
+class Visitor:
+    """
+    A browser at a server process, perhaps with a proxy in between that ends https.
+    """
+
+    port: int
+    https: bool = False
+    headers: dict[str, str] = field(factory=dict)
+    jar: dict[str, str] = field(factory=dict)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        sent = dict(self.headers)
+        if self.jar:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.jar.items())
+        connection.request(method, path, None if body is None else json.dumps(body), sent)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        for line in response.headers.get_all("set-cookie", []):
+            self.keep(list(SimpleCookie(line).values()))
+        connection.close()
+        return response.status, answer
+
+    def keep(self, cookies: list[Morsel[str]]) -> None:
+        self.jar |= {each.key: each.value for each in cookies if kept(each, https=self.https)}
+
+    def stays_signed_in(self) -> bool:
+        return self.ask("GET", "/api/auth/me")[0] == 200
+
+
+def code_of(server: subprocess.Popen[str]) -> str:
+    """
+    The setup code that a server prints on its terminal.
+    """
+    assert server.stdout is not None
+    for line in server.stdout:
+        if "setup code" in line:
+            return line.split()[-1]
+    raise AssertionError("no code was printed")
+
+
+def log_of(server: subprocess.Popen[str]) -> str:
+    server.terminate()
+    return server.communicate()[1]
+
+
+def doctor(cwd: Path, *flags: str, **environment: str) -> str:
+    """
+    What the doctor finds wrong, in one text.
+    """
+    told = json.loads(run("doctor", "--json", "--port", "0", *flags, cwd=cwd, **environment).stdout)
+    return "\n".join(str(each) for each in told["findings"] if each["level"] != "ok")
+
+
+def test_over_http_on_this_machine(tmp_path: Path) -> None:
+    """
+    Nothing is asked but a name and a password.
+    """
+    with serving(cwd=tmp_path) as (port, _):
+        browser = Visitor(port)
+        status, answer = browser.ask("POST", "/api/setup", ADMIN)
+
+        assert (200, {"user"}) == (status, answer.keys())
+        assert browser.stays_signed_in()
+
+
+def test_over_https_behind_a_trusted_proxy(tmp_path: Path) -> None:
+    """
+    The code that stands on the terminal lets the operator in from wherever they are; the cookie is bound.
+    """
+    with serving(cwd=tmp_path, MC_TRUSTED_PROXIES="127.0.0.1") as (port, server):
+        browser = Visitor(port, https=True, headers=PROXIED)
+        refused, why = browser.ask("POST", "/api/setup", ADMIN)
+        status, answer = browser.ask("POST", "/api/setup", ADMIN | {"code": code_of(server)})
+
+        assert (403, "SETUP_CODE") == (refused, why["code"])
+        assert (200, {"user"}) == (status, answer.keys())
+        assert ["__Host-mc-session"] == list(browser.jar)
+        assert browser.stays_signed_in()
+
+
+def test_over_https_behind_a_proxy_that_is_not_trusted(tmp_path: Path) -> None:
+    """
+    They are signed in, and the answer, the log and the doctor name the variable to set.
+    """
+    with serving(cwd=tmp_path) as (port, server):
+        browser = Visitor(port, https=True, headers=PROXIED)
+        browser.ask("POST", "/api/setup", ADMIN | {"code": code_of(server)})
+        status, answer = browser.ask("POST", "/api/auth/login", ADMIN)
+
+        assert 200 == status
+        assert browser.stays_signed_in()
+        for told in (
+            answer["warning"], log_of(server), doctor(tmp_path, "--url", "https://mission.example.com"),
+        ):  # fmt: skip
+            assert "MC_TRUSTED_PROXIES" in told
+
+
+def test_over_http_with_cookies_for_https_alone(tmp_path: Path) -> None:
+    """
+    Nobody stays signed in, and the answer, the log and the doctor say why.
+    """
+    with serving(cwd=tmp_path, MC_COOKIE_SECURE="1") as (port, server):
+        browser = Visitor(port)
+        status, answer = browser.ask("POST", "/api/setup", ADMIN)
+
+        assert 200 == status
+        assert not browser.stays_signed_in()
+        for told in (
+            answer["warning"], log_of(server),
+            doctor(tmp_path, "--url", f"http://10.0.0.5:{port}", MC_COOKIE_SECURE="1"),
+        ):  # fmt: skip
+            assert "MC_COOKIE_SECURE" in told
+
+
+def test_with_wrong_credentials_it_is_told_and_logged(tmp_path: Path) -> None:
+    """
+    Before there is anybody, and after.
+    """
+    with serving(cwd=tmp_path) as (port, server):
+        browser = Visitor(port)
+        before = browser.ask("POST", "/api/auth/login", ADMIN)
+        browser.ask("POST", "/api/setup", ADMIN)
+        after = browser.ask("POST", "/api/auth/login", ADMIN | {"password": "not this one"})
+
+        assert (401, "NO_USERS") == (before[0], before[1]["code"])
+        assert (401, {"error": "Invalid credentials"}) == after
+        log = log_of(server)
+        assert "invalid_password" in log
+        assert "not this one" not in log
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere", ""])
+def test_without_a_home_that_can_be_written_to(tmp_path: Path, home: str) -> None:
+    """
+    It has no use for one. What it keeps is in the data directory, for the operator's eyes.
+    """
+    with serving(cwd=tmp_path, HOME=home, AUTH_USER="ada", AUTH_PASS=PASSWORD) as (port, _):
+        browser = Visitor(port)
+
+        assert 200 == browser.ask("POST", "/api/auth/login", ADMIN)[0]
+        assert browser.stays_signed_in()
+    assert 0o700 == stat.S_IMODE((tmp_path / ".data").stat().st_mode)
+    assert all(PASSWORD.encode() not in each.read_bytes() for each in (tmp_path / ".data").iterdir())
+
+
+def test_without_a_data_directory_that_can_be_written_to(tmp_path: Path) -> None:
+    """
+    It does not start, and says which variable to set, as the doctor does.
+    """
+    unwritable = NOWHERE
+    if os.geteuid():  # the superuser may write anywhere
+        (tmp_path / "closed").mkdir(mode=0o500)
+        unwritable = str(tmp_path / "closed" / "data")
+    failed = run("serve", "--port", "0", cwd=tmp_path, MISSION_CONTROL_DATA_DIR=unwritable)
+
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+    assert "MISSION_CONTROL_DATA_DIR" in failed.stderr
+    assert "MISSION_CONTROL_DATA_DIR" in doctor(tmp_path, MISSION_CONTROL_DATA_DIR=unwritable)
+
+
+def test_the_first_admin_of_the_environment_is_made_once(tmp_path: Path) -> None:
+    """
+    A weak password is refused aloud; with a good one the setup is over, also after another start with another one.
+    """
+    with serving(cwd=tmp_path, AUTH_PASS="changeme") as (port, server):
+        assert Visitor(port).ask("GET", "/api/setup")[1]["needsSetup"]
+        assert "AUTH_PASS:" in log_of(server)
+    for password in (PASSWORD, "another horse battery"):
+        with serving(cwd=tmp_path, AUTH_PASS=password) as (port, _):
+            signed_in = Visitor(port).ask("POST", "/api/auth/login", {"username": "admin", "password": PASSWORD})
+
+            assert (200, "admin") == (signed_in[0], signed_in[1]["user"]["role"])
+            assert not Visitor(port).ask("GET", "/api/setup")[1]["needsSetup"]
