@@ -25,7 +25,7 @@ from mission_http.environment import flag as flag
 from mission_http.environment import listed
 from mission_http.first_admin import FirstAdmin
 from mission_http.fronting import Fronting
-from mission_http.identities import Identities
+from mission_http.identities import AuthMode, Identities
 from mission_http.limiting import Limiting
 from mission_http.logs.settings import Logs
 from mission_http.platform.response_headers import SecurityHeaders
@@ -110,6 +110,8 @@ class Settings:
         """
         What a person or a program gets in with, by name.
         """
+        if self.identities.mode is not AuthMode.LOCAL:
+            return {"API_KEY": self.api_key}
         return {"API_KEY": self.api_key, "LOCAL_AUTH_TOKEN": self.local_auth_token}
 
     def key_for(self, purpose: str) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +24,8 @@ from mission_core.ports import Ports
 from mission_http.app import create_app
 from mission_http.boards.dialect import boards_dialect
 from mission_http.identities import AuthMode, Identities, Issuer
-from mission_http.wiring import KnownKeys, issuer_verifier, outbound_for
+from mission_http.settings import settings_from
+from mission_http.wiring import KnownKeys, from_settings, issuer_verifier, outbound_for
 from tests.contract.boards_driver import TOKEN, Boards, a_setting, living, refusal
 from tests.contract.conftest import World
 from tests.issuer import OTHER, LocalIssuer, local_issuer
@@ -212,3 +214,23 @@ async def test_user_names_are_made_of_addresses_and_taken_by_nobody_else(world: 
     await recognized(world.ports, person)
 
     assert f"{wish.partition('@')[0]}-1" == await free_username(world.ports, wish)
+
+
+@pytest.mark.parametrize("mode", [{}, {"AUTH_MODE": "oidc"}, {"AUTH_MODE": "clerk"}])
+async def test_the_settings_decide_whose_token_counts(mode: dict[str, str], tmp_path: Path) -> None:
+    """
+    The server's own or an issuer's, never both; and what does not count is nobody's credential.
+    """
+    environment = {"OIDC_ISSUER": "https://issuer.example.com", "OIDC_AUDIENCE": AUDIENCE, **mode}
+    settings = settings_from(environment, data_dir=tmp_path)
+    async with from_settings(settings) as ports:
+        now = ports.clock.now()
+        local, key = [
+            await ports.credentials.principal_of(digest_of(secret), at=now)
+            for secret in (settings.local_auth_token, settings.api_key)
+        ]
+
+    assert bool(mode) is (local is None)
+    assert bool(mode) is (Provider.OIDC in ports.verifiers)
+    assert bool(mode) is ("LOCAL_AUTH_TOKEN" not in settings.credentials)
+    assert key is not None
