@@ -20,6 +20,7 @@ from mission_core.accounts.users import Provider, User
 from mission_core.agents.connections import Connection, ConnectionClosed, ConnectionOpened
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
 from mission_core.agents.onboarding import Onboarding, Stage
+from mission_core.approvals.model import Approval, ApprovalLink, ApprovalStatus, digest_of
 from mission_core.automation.board_webhooks import BoardWebhook
 from mission_core.automation.payloads import WebhookPayload
 from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
@@ -396,6 +397,34 @@ def comments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Comment]:
     return st.builds(Comment, **(own | fixed))
 
 
+def approvals(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Approval]:
+    """
+    Approvals that could exist.
+    """
+    kinds = st.sampled_from(["system", "agent", "user"])
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "board": ids, "action": texts(),
+        "arguments": maybe(json_objects), "confidence": st.floats(0, 100), "scores": maybe(json_objects),
+        "agent": maybe(ids), "digest": st.builds(digest_of, texts(), maybe(json_objects), st.just(())),
+        "status": st.sampled_from(ApprovalStatus), "asker": names, "asker_kind": kinds, "asker_id": maybe(ids),
+        "decider": maybe(names), "decider_kind": maybe(kinds), "decider_id": maybe(ids),
+        "decided_through": maybe(names), "reason": maybe(texts()), "created_at": moments,
+        "resolved_at": maybe(moments),
+    }  # fmt: skip
+    return st.builds(Approval, **(own | fixed))
+
+
+def approval_links(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ApprovalLink]:
+    """
+    Links of approvals to tasks that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "board": ids, "approval": ids, "task": ids, "place": counts, "fence": counts,
+        "status": st.sampled_from(ApprovalStatus), "pending_for": maybe(ids), "used_at": maybe(moments),
+    }  # fmt: skip
+    return st.builds(ApprovalLink, **(own | fixed))
+
+
 def users(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[User]:
     """
     People of the deployment that could exist.
@@ -644,7 +673,7 @@ plain = {
     InviteGrant: invite_grants, Session: sessions, ServerKey: server_keys, AccessRequest: access_requests,
     Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
     Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
-    BoardEntry: board_entries, GroupEntry: group_entries, BoardWebhook: board_webhooks,
-    WebhookPayload: webhook_payloads,
+    Approval: approvals, ApprovalLink: approval_links, BoardEntry: board_entries, GroupEntry: group_entries,
+    BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads,
 }  # fmt: skip
 """The strategies of plain rows, by their class."""

@@ -17,6 +17,7 @@ from mission_core.accounts.settings import SETTINGS
 from mission_core.accounts.users import USERS
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.onboarding import ONBOARDINGS
+from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
 from mission_core.automation.payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
@@ -31,8 +32,8 @@ from mission_core.tasks.comments import COMMENTS
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
     ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
-    CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS,
-    PAYLOADS,
+    CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, APPROVALS, APPROVAL_LINKS, BOARD_MEMORY,
+    GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
 """In the order in which flushes lock their rows."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

@@ -16,11 +16,12 @@ from mission_adapters.kinds import KINDS
 from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, System, boards_written
 from mission_core.accounts.organizations import Organization
 from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.approvals.gates import ApprovalGates
 from mission_core.boards.model import Board, BoardNotFound, require_grant
 from mission_core.kinds import Kind, P, Plain
 from mission_core.reports.pulse import places_of
 from mission_core.tasks.model import Task, TaskNotFound
-from mission_core.tasks.ports import Agrees, Decide, Ending, Link, Passage, Wanted
+from mission_core.tasks.ports import Agrees, Decide, Ending, Link, Wanted
 from mission_core.tasks.runs import Pair, Run, RunNotFound
 from mission_core.values import name_key
 
@@ -495,22 +496,6 @@ class KeptPlain(Kept[E]):
         self._remove(row)
 
 
-@frozen
-class BoardGates:
-    """
-    What gates say while nothing can be approved: the board's own rules, and no approval. Many tasks of a unit ask for
-    each board once.
-    """
-
-    boards: KeptBoards
-    asked: dict[BoardId, Board] = field(factory=dict)
-
-    async def of(self, task: Task) -> Passage:
-        if task.board not in self.asked:
-            self.asked[task.board] = await self.boards.get(task.board)
-        return Passage(board=self.asked[task.board])
-
-
 class Unit:
     """
     One all-or-nothing change on behalf of one principal.
@@ -533,7 +518,7 @@ class Unit:
         self.keys = KeptKeys(*self._kept, ApiKey, ApiKeyNotFound)
         self.tasks = KeptTasks(*self._kept, Task, TaskNotFound)
         self.runs = KeptRuns(*self._kept, Run, RunNotFound)
-        self.gates = BoardGates(self.boards)
+        self.gates = ApprovalGates(self)
         self._plain: dict[Kind[Any], KeptPlain[Any]] = {}
         self._done = False
 

@@ -16,6 +16,7 @@ from mission_core.agents.use_cases import (
     hear_agent,
     register_agent,
 )
+from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StaleWrite
 from mission_core.events.use_cases import verify_log
@@ -62,6 +63,7 @@ __all__ = [
     "CreateAgent",
     "CreateBoard",
     "CreateTask",
+    "DecideApproval",
     "DeleteAgent",
     "DeleteBoard",
     "DeleteTask",
@@ -83,6 +85,7 @@ __all__ = [
     "RegisterAgent",
     "ReleaseTask",
     "RenewPair",
+    "RequestApproval",
     "Role",
     "StaleWrite",
     "System",
@@ -96,6 +99,7 @@ __all__ = [
     "create_agent",
     "create_board",
     "create_task",
+    "decide_approval",
     "delete_agent",
     "delete_board",
     "delete_task",
@@ -111,6 +115,7 @@ __all__ = [
     "register_agent",
     "release_task",
     "renew_pair",
+    "request_approval",
     "sweep",
     "update_agent",
     "update_board",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.users import Provider
     from mission_core.agents.ports import Agents
     from mission_core.agents.queries import AgentReads
+    from mission_core.approvals.queries import ApprovalReads
     from mission_core.boards.ports import Boards
     from mission_core.boards.queries import BoardReads
     from mission_core.events.model import Fact
@@ -299,6 +300,12 @@ class Reads(Protocol):
     def conduct(self) -> ConductReads:
         """
         What agents did.
+        """
+
+    @property
+    def approvals(self) -> ApprovalReads:
+        """
+        What plain rows do not tell of approvals.
         """
 
     async def organization(self, principal: Principal) -> Organization:

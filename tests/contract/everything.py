@@ -135,6 +135,8 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
         known["tag_id"] = await _made(app, "/tags", {"name": "One"})
         known["group_id"] = await _made(app, "/board-groups", {"name": "One", "slug": "one"})
         known["task_custom_field_definition_id"] = await _made(app, "/organizations/me/custom-fields", field)
+        asked = {"action_type": "one", "confidence": 50, "task_id": known["task_id"], "lead_reasoning": "One"}
+        known["approval_id"] = await _made(app, f"/boards/{world.board.id}/approvals", asked)
         await _made(app, f"/boards/{world.board.id}/onboarding/start", {})
         await _made(app, f"/boards/{world.board.id}/memory", {"content": "One"})
         await _made(app, f"/board-groups/{known['group_id']}/memory", {"content": "One"})

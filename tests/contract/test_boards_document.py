@@ -174,6 +174,17 @@ OPERATIONS = {
     ("post", "/api/v1/agent/boards/{board_id}/onboarding"): (
         "update_onboarding_api_v1_agent_boards__board_id__onboarding_post"
     ),
+    ("get", "/api/v1/boards/{board_id}/approvals"): "list_approvals_api_v1_boards__board_id__approvals_get",
+    ("post", "/api/v1/boards/{board_id}/approvals"): "create_approval_api_v1_boards__board_id__approvals_post",
+    ("patch", "/api/v1/boards/{board_id}/approvals/{approval_id}"): (
+        "update_approval_api_v1_boards__board_id__approvals__approval_id__patch"
+    ),
+    ("get", "/api/v1/agent/boards/{board_id}/approvals"): (
+        "list_approvals_api_v1_agent_boards__board_id__approvals_get"
+    ),
+    ("post", "/api/v1/agent/boards/{board_id}/approvals"): (
+        "create_approval_api_v1_agent_boards__board_id__approvals_post"
+    ),
     ("patch", "/api/v1/agents/{agent_id}"): "update_agent_api_v1_agents__agent_id__patch",
     ("delete", "/api/v1/agents/{agent_id}"): "delete_agent_api_v1_agents__agent_id__delete",
     ("delete", "/api/v1/agent/boards/{board_id}/agents/{agent_id}"): "agent_lead_delete_board_agent",
@@ -217,6 +228,7 @@ COMPONENTS = {
     "DashboardMetrics", "DashboardKpis", "DashboardSeriesSet", "DashboardRangeSeries", "DashboardSeriesPoint",
     "DashboardWipSeriesSet", "DashboardWipRangeSeries", "DashboardWipPoint", "DashboardPendingApprovals",
     "DashboardPendingApproval",
+    "ApprovalRead", "ApprovalCreate", "ApprovalUpdate", "LimitOffsetPage_TypeVar_Customized_ApprovalRead_",
     "BoardOnboardingRead", "BoardOnboardingStart", "BoardOnboardingAnswer", "BoardOnboardingConfirm",
     "BoardOnboardingAgentComplete", "BoardOnboardingAgentQuestion", "BoardOnboardingUserProfile",
     "BoardOnboardingLeadAgentDraft", "BoardOnboardingQuestionOption",
@@ -318,6 +330,8 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("get", "/api/v1/boards/{board_id}/group-snapshot"),
         ("get", "/api/v1/boards/{board_id}/onboarding"),
         ("post", "/api/v1/boards/{board_id}/onboarding/agent"),
+        ("get", "/api/v1/boards/{board_id}/approvals"),
+        ("post", "/api/v1/boards/{board_id}/approvals"),
     }
 
     assert users == secured

@@ -170,6 +170,11 @@ async def planted_in(side: Everything) -> Planted:
     here.numbers["tasks"] = max(each["id"] for each in listed)
     here.numbers["comments"] = (await do("GET", f"/api/tasks/{here.numbers['tasks']}/comments"))["comments"][0]["id"]
     await do("PUT", f"/api/tasks/{here.numbers['tasks']}", {"error_message": TEXT, "metadata": {"x": TEXT}})
+    asked = {"action_type": TEXT, "confidence": 1, "payload": {"reason": TEXT}, "task_ids": [task["id"]]}
+    approval = await do("POST", f"{on_board}/approvals", asked)
+    here.ids["approval_id"] = approval["id"]
+    await do("PATCH", f"{on_board}/approvals/{approval['id']}", {"status": "rejected", "reason": TEXT})
+    await do("POST", f"{on_board}/approvals", asked)
     await do("POST", f"{on_board}/onboarding/start", {})
     return here
 
@@ -267,6 +272,7 @@ OWN: dict[str, Any] = {
     "title": "x", "name": "x", "message": "x", "content": "x", "status": "idle", "agent": "x", "agent_name": "x",
     "tool_name": "x", "question": "x", "options": [{"id": "1", "label": "x"}], "answer": "x", "board_type": "general",
     "field_key": "x", "label": "x", "slug": "x", "run": NOBODY, "token": "x", "settings": {"general.site_name": "x"},
+    "action_type": "x", "confidence": 1, "lead_reasoning": "x",
 }  # fmt: skip
 """What operations must have, where they have such a field."""
 

@@ -22,6 +22,8 @@ from mission_core.accounts.invites import INVITES
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.agents.onboarding import ONBOARDINGS
+from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
+from mission_core.approvals.queries import shown
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
 from mission_core.automation.payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
@@ -116,7 +118,12 @@ CREATE TABLE board_webhook_payloads (
   id uuid, board_id uuid, webhook_id uuid, payload json, headers json, source_ip text, content_type text,
   received_at timestamp
 );
-CREATE TABLE approvals (id uuid, board_id uuid, created_at timestamp);
+CREATE TABLE approvals (
+  id uuid, board_id uuid, task_id uuid, agent_id uuid, action_type text, payload json, confidence double precision,
+  rubric_scores json, status text, created_at timestamp, resolved_at timestamp
+);
+CREATE TABLE approval_task_links (id uuid, approval_id uuid, task_id uuid, created_at timestamp);
+CREATE TABLE skill_packs (id uuid, organization_id uuid, created_at timestamp);
 """
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456)
 
@@ -216,7 +223,21 @@ async def _fill(url: str, ids: dict[str, UUID]) -> None:
     await put("board_onboarding_sessions", "talk", board_id=one, session_key="k", status="active",
               messages='[{"role": "user", "content": "Go", "timestamp": "x"}]')  # fmt: skip
     await _fill_messages(put, one, group, ada)
-    await put("approvals", "approval", board_id=one)
+    ask = {"board_id": one, "agent_id": ada, "action_type": "ship", "confidence": 81.5, "status": "pending"}
+    both = await put("approvals", "both", task_id=last, payload='{"reason": "r"}', rubric_scores='{"tests": 9}', **ask)
+    await put("approval_task_links", "link", approval_id=both, task_id=last)
+    await put("approval_task_links", "other link", approval_id=both, task_id=first)
+    given = {**ask, "agent_id": None, "status": "approved", "resolved_at": AT}
+    for name in ("done", "first task"):
+        approval = await put("approvals", f"approved {name}", **given)
+        await put("approval_task_links", f"link {name}", approval_id=approval, task_id=ids[name])
+    await put("approvals", "older", task_id=ids["done"], **given)
+    second = await put("approvals", "twice", **ask)
+    await put("approval_task_links", "twice link", approval_id=second, task_id=last)
+    await put("approvals", "unsure", **{**ask, "confidence": 1000})
+    await put("approvals", "adrift", **{**ask, "board_id": None})
+    await put("approval_task_links", "loose", approval_id=uuid4(), task_id=last)
+    await put("skill_packs", "skills", organization_id=own)
     await connection.close()
 
 
@@ -324,6 +345,29 @@ async def test_what_boards_remember_and_what_came_in_goes_along(ports: Any, ther
     assert ('"just text"', None, ids["one"]) == (text.payload, text.headers, text.board)
 
 
+async def test_approvals_go_along_with_their_tasks(ports: Any, there: There) -> None:
+    """
+    What a done task passed on is used up; of each task one stays pending.
+    """
+    await import_boards(ports, there.url)
+    me, ids = await owner(ports), there.ids
+    names = ("both", "approved done", "approved first task", "older", "twice")
+    rows = [await ports.reads.rows.get(me, APPROVALS, ids[name]) for name in names]
+    both, of_done = rows[:2]
+    told = {each.approval.id: each.tasks for each in await shown(ports, me, *rows)}
+    links = await ports.reads.rows.every(me, APPROVAL_LINKS, approval=both.id)
+
+    assert ("ship", 81.5, '{"reason":"r"}', '{"tests":9}', ids["ada"], "Lead Agent", "pending", ids["one"]) == (
+        both.action, both.confidence, both.arguments, both.scores, both.agent, both.asker, both.status, both.board
+    )  # fmt: skip
+    assert ("approved", AT, "somebody") == (of_done.status, of_done.resolved_at.replace(tzinfo=None), of_done.asker)
+    assert [(ids["last"], False), (ids["first task"], False)] == [(each.task, each.used) for each in told[both.id]]
+    assert {ids["link"], ids["other link"]} == {link.id for link in links}
+    assert [True, False, True] == [told[ids[name]][0].used for name in names[1:4]]
+    assert () == told[ids["twice"]]
+    assert 5 == len({each.number for each in rows})
+
+
 async def test_an_agent_of_a_gateway_that_no_board_uses_goes_along(ports: Any, there: There) -> None:
     """
     Under another name, since its own is that of the main agent here.
@@ -360,8 +404,9 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
     for table, name in (
         ("tags", "bad"), ("tasks", "odd"), ("tasks", "nowhere"), ("agents", "lost agent"), ("comments", "lost"),
         ("board_memory", "blank"), ("board_group_memory", "no group"), ("board_webhooks", "odd header"),
-        ("board_webhook_payloads", "stray"), ("approvals", "approval"), ("users", "local"),
-        ("activity_events", "beat"),
+        ("board_webhook_payloads", "stray"), ("skill_packs", "skills"), ("users", "local"),
+        ("activity_events", "beat"), ("approvals", "unsure"), ("approvals", "adrift"),
+        ("approval_task_links", "loose"), ("approval_task_links", "twice link"),
     ):  # fmt: skip
         assert skipped.get((table, name)), (table, name)
     assert "gateways" in {each["table"] for each in told["skipped"]}

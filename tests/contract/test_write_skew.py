@@ -15,12 +15,15 @@ from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.founding import found_organization
 from mission_core.agents.model import TooManyAgents
 from mission_core.agents.use_cases import CreateAgent, MakeKey, RegisterAgent, create_agent, make_key, register_agent
+from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
+from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
 from mission_core.ports import perform
 from mission_core.tasks.actors import AssigneeElsewhere, OnlyLeadsMove
+from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
@@ -34,7 +37,14 @@ from mission_core.tasks.use_cases import (
     delete_task,
     update_task,
 )
-from mission_core.tasks.work import ClaimTask, CompleteTask, claim_task, complete_task
+from mission_core.tasks.work import (
+    ClaimNext,
+    ClaimTask,
+    CompleteTask,
+    claim_next,
+    claim_task,
+    complete_task,
+)
 
 BOTH_ORDERS = pytest.mark.parametrize("last", [False, True])
 
@@ -529,3 +539,192 @@ async def test_no_key_outlives_its_agent(world, last):
 
     assert kinds(answers) in (["Agent", "tuple"], ["Agent", "AgentNotFound"])
     assert [] == await world.ports.reads.agents.keys(world.me, ada.id)
+
+
+HELD = GateSet(require_approval_for_done=False, block_status_changes_with_pending_approval=True)
+
+
+def asks(world, *tasks, board=None, **fields):
+    ids = tuple(task.id for task in tasks)
+    board = (board or world.board).id
+    return request_approval, RequestApproval(board=board, action="x", confidence=1, tasks=ids, **fields)
+
+
+def decides(approval, status):
+    return decide_approval, DecideApproval(approval=approval.id, status=ApprovalStatus(status))
+
+
+async def done_by(world, call):
+    use_case, command = call
+    return await perform(use_case, world.ports, world.me, command)
+
+
+async def pending_for(world, task):
+    links = await world.ports.reads.rows.every(world.me, APPROVAL_LINKS, task=task.id)
+    return [link.approval for link in links if link.status is ApprovalStatus.PENDING]
+
+
+@BOTH_ORDERS
+async def test_of_two_approvals_for_one_task_one_is_pending(world, last):
+    """
+    The slower one is told of the other.
+    """
+    a, b, c = [await world.task(title) for title in "abc"]
+    answers = await at_once(world, asks(world, a, b), asks(world, b, c), last=last)
+
+    assert ["Approval", "PendingAlready"] == kinds(answers)
+    assert 1 == len(await pending_for(world, b))
+
+
+@BOTH_ORDERS
+async def test_an_approval_does_not_become_pending_again_beside_a_new_one(world, last):
+    """
+    Either is refused, whichever is slower.
+    """
+    task = await world.task()
+    first = await done_by(world, asks(world, task, status=ApprovalStatus.REJECTED))
+    answers = await at_once(world, decides(first, "pending"), asks(world, task), last=last)
+
+    assert ["Approval", "PendingAlready"] == kinds(answers)
+    assert 1 == len(await pending_for(world, task))
+
+
+async def test_of_two_decisions_one_stands(world):
+    """
+    The other one is told which.
+    """
+    approval = await done_by(world, asks(world, await world.task()))
+    answers = await at_once(world, decides(approval, "approved"), decides(approval, "rejected"))
+    (stands,) = await world.ports.reads.rows.every(world.me, APPROVALS)
+    (told,) = [answer for answer in answers if isinstance(answer, Exception)]
+
+    assert ["Approval", "DecidedAlready"] == kinds(answers)
+    assert stands.status is told.status
+
+
+def moves(task):
+    return update_task, UpdateTask(task=task.id, status=Status.REVIEW)
+
+
+def claims(task):
+    return claim_task, ClaimTask(task=task.id, agent="ada")
+
+
+def claims_next(task):
+    return claim_next, ClaimNext(agent="ada")
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize("taking", [moves, claims, claims_next])
+@pytest.mark.parametrize("again", [False, True])
+async def test_nothing_moves_past_an_approval_that_becomes_pending_meanwhile(world, taking, again, last):
+    """
+    Whoever is first: if the task has moved, that came before.
+    """
+    board = await world.another_board(gates=HELD)
+    task = await world.task(board=board.id)
+    ask = asks(world, task, board=board)
+    if again:
+        ask = decides(await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED)), "pending")
+    await at_once(world, taking(task), ask, last=last)
+    facts = [kind for kind in await world.facts() if kind in ("task.moved", "task.claimed", ASKED[again])]
+    moved = (await world.fresh(task)).status is not Status.INBOX
+
+    assert 1 == len(await pending_for(world, task))
+    assert facts[-1] == ASKED[again]
+    assert moved is (len(facts) > 1)
+
+
+ASKED = {False: "approval.requested", True: "approval.reopened"}
+
+
+@BOTH_ORDERS
+async def test_nothing_is_handed_in_past_an_approval_that_becomes_pending_meanwhile(world, last):
+    """
+    The same for a result under a lease.
+    """
+    board = await world.another_board(gates=HELD)
+    claimed = await world.claim(await world.task(board=board.id))
+    complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+    answers = await at_once(world, complete, asks(world, claimed.task, board=board), last=last)
+    facts = [kind for kind in await world.facts() if kind in ("task.moved", "approval.requested")]
+
+    assert kinds(answers) in (["Approval", "GateClosed"], ["Approval", "Task"])
+    assert ("GateClosed" in kinds(answers)) is (facts == ["approval.requested"])
+    assert "approval.requested" == facts[-1]
+
+
+@BOTH_ORDERS
+async def test_a_word_that_is_taken_back_meanwhile_lets_nothing_pass(world, last):
+    """
+    Whoever is first: the task is done on it before, or not at all.
+    """
+    board = await world.another_board(gates=GateSet())
+    task = await world.task(board=board.id)
+    approval = await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED))
+    finish = update_task, UpdateTask(task=task.id, status=Status.DONE)
+    answers = await at_once(world, finish, decides(approval, "pending"), last=last)
+    facts = [kind for kind in await world.facts() if kind in ("approval.used", "approval.reopened")]
+
+    assert not isinstance(answers[1], Exception)
+    assert isinstance(answers[0], GateClosed) is (facts == ["approval.reopened"])
+    assert "approval.reopened" == facts[-1]
+
+
+@BOTH_ORDERS
+async def test_a_word_that_is_given_meanwhile_lets_pass_or_comes_too_late(world, last):
+    """
+    Whoever is first, both are told what is so.
+    """
+    board = await world.another_board(gates=GateSet())
+    claimed = await world.claim(await world.task(board=board.id))
+    approval = await done_by(world, asks(world, claimed.task, board=board))
+    complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+    answers = await at_once(world, complete, decides(approval, "approved"), last=last)
+    (link,) = await world.ports.reads.rows.every(world.me, APPROVAL_LINKS)
+
+    assert ["Approval", "Task"] == kinds(answers)
+    assert (answers[0].status is Status.DONE) is (link.used_at is not None)
+
+
+@BOTH_ORDERS
+async def test_nothing_is_asked_for_a_task_that_goes_meanwhile(world, last):
+    """
+    It goes with the task, or the asker is told that the task is gone.
+    """
+    task = await world.task()
+    answers = await at_once(world, asks(world, task), (delete_task, DeleteTask(task=task.id)), last=last)
+    rows = world.ports.reads.rows
+
+    assert kinds(answers) in (["Approval", "Task"], ["Task", "TasksMissing"])
+    assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
+
+
+async def test_an_approval_goes_with_the_last_of_its_tasks(world):
+    """
+    Also where they go at once.
+    """
+    tasks = [await world.task(title) for title in "ab"]
+    await done_by(world, asks(world, *tasks))
+    answers = await at_once(world, *((delete_task, DeleteTask(task=task.id)) for task in tasks))
+
+    assert ["Task", "Task"] == kinds(answers)
+    assert [] == await world.ports.reads.rows.every(world.me, APPROVALS)
+
+
+@BOTH_ORDERS
+async def test_a_decision_on_a_board_that_goes_meanwhile_leaves_nothing_behind(world, last):
+    """
+    Nor does a request.
+    """
+    board = await world.another_board()
+    task = await world.task(board=board.id)
+    approval = await done_by(world, asks(world, task, board=board))
+    more = await world.task(board=board.id)
+    remove = delete_board, DeleteBoard(board=board.id)
+    calls = (remove, decides(approval, "approved"), asks(world, more, board=board), asks(world, board=board))
+    answers = await at_once(world, *calls, last=last)
+    rows = world.ports.reads.rows
+
+    assert {"Board", "Approval", "ApprovalNotFound", "BoardNotFound"} >= set(kinds(answers))
+    assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))

@@ -149,10 +149,14 @@ def test_a_move_touches_nothing_but_status_and_clocks(task, to, at):
 @given(some.tasks(), passages, some.outcomes, some.moments)
 def test_finished_work_is_done_or_in_review(task, passage, outcome, at):
     """
-    Review where a gate wants somebody to look first.
+    Review where a gate wants somebody to look first; and where it is, where an approval that is pending keeps it.
     """
-    done, _ = task.finish(outcome, passage=passage, at=at)
     rules = passage.rules
+    if rules.block_status_changes_with_pending_approval and passage.pending:
+        with pytest.raises(GateClosed):
+            task.finish(outcome, passage=passage, at=at)
+        return
+    done, _ = task.finish(outcome, passage=passage, at=at)
     gated = rules.require_review_before_done or (rules.require_approval_for_done and not passage.approved)
 
     assert (Status.REVIEW if gated else Status.DONE) is done.status
@@ -160,8 +164,8 @@ def test_finished_work_is_done_or_in_review(task, passage, outcome, at):
     assert done.resolution == (task.resolution if outcome.resolution is None else outcome.resolution)
 
 
-@given(some.tasks(), st.none() | some.runs(), st.integers(0, 3), some.assignees, some.moments)
-def test_explaining_agrees_with_claiming(task, run, open_dependencies, by, at):
+@given(some.tasks(), st.none() | some.runs(), st.integers(0, 3), st.booleans(), some.assignees, some.moments)
+def test_explaining_agrees_with_claiming(task, run, open_dependencies, held, by, at):
     """
     A task is claimable, for its assignee or for anybody, exactly if it is explained so.
     """
@@ -169,19 +173,19 @@ def test_explaining_agrees_with_claiming(task, run, open_dependencies, by, at):
     assume(run is None or run.lives(at=at))
     assume(run is None or task.status not in IDLE)
     who = task.assignee or by
-    why_not = task.claimable(at=at, open_dependencies=open_dependencies, by=who, run=run)
-    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, at=at)
+    why_not = task.claimable(at=at, open_dependencies=open_dependencies, by=who, run=run, held=held)
+    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, held=held, at=at)
 
     assert (told.state is State.CLAIMABLE) is (why_not is None)
 
 
-@given(some.tasks(), st.none() | some.live_runs(), st.integers(0, 2), some.moments)
-def test_every_task_stands_in_exactly_one_state(task, run, open_dependencies, at):
+@given(some.tasks(), st.none() | some.live_runs(), st.integers(0, 2), st.booleans(), some.moments)
+def test_every_task_stands_in_exactly_one_state(task, run, open_dependencies, held, at):
     """
     And the explanation says why, since when, and what happens next. There is no limbo.
     """
     assume(run is None or run.lives(at=at))
-    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, at=at)
+    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, held=held, at=at)
     alive = run is not None
 
     assert told.state in State
@@ -193,7 +197,7 @@ def test_every_task_stands_in_exactly_one_state(task, run, open_dependencies, at
         assert (told.state is State.FINISHED) is task.finished
         assert (told.state is State.PARKED) is (task.status is Status.BACKLOG)
         assert (told.state is State.HELD) is (task.status is Status.IN_PROGRESS)
-        assert (told.state is State.BLOCKED) is (task.status in IDLE and open_dependencies > 0)
+        assert (told.state is State.BLOCKED) is (task.status in IDLE and (open_dependencies > 0 or held))
 
 
 @given(idle_tasks, some.assignees, some.moments, some.terms, some.durations)

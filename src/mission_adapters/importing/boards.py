@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 from attrs import define, evolve, field
 
+from mission_adapters.importing.boards_approvals import ApprovalSource
 from mission_adapters.importing.boards_messages import MessageSource
 from mission_adapters.importing.boards_people import BoardsPeople
 from mission_adapters.importing.boards_values import Row, cut, json_of, maybe_moment, moment_of, object_of
@@ -62,7 +63,7 @@ TABLES: Final = (
     "boards", "agents", "tasks", "task_dependencies", "tag_assignments", "task_custom_field_values",
     "board_onboarding_sessions", "gateways", "board_memory", "board_group_memory", "board_webhooks",
     "board_webhook_payloads", "organization_members", "organization_board_access", "organization_invites",
-    "organization_invite_board_access",
+    "organization_invite_board_access", "approvals", "approval_task_links",
 )  # fmt: skip
 ORDER: Final = {"users": "id", "board_webhook_payloads": "received_at, id"}
 """In which order rows come where nothing tells when they were made."""
@@ -171,7 +172,7 @@ def _tell_of_strays(tables: Mapping[str, list[Row]], report: Report) -> None:
     for row in tables["agents"]:
         if row["board_id"] not in boards and (row["board_id"] is not None or row.get("gateway_id") not in gateways):
             report.skip("agents", row["id"], "it is on no board, and stands for no gateway")
-    for name in ("board_memory", "board_webhooks", "board_webhook_payloads"):
+    for name in ("board_memory", "board_webhooks", "board_webhook_payloads", "approvals"):
         for row in tables[name]:
             if row["board_id"] not in boards:
                 report.skip(name, row["id"], "it is on no board")
@@ -179,6 +180,10 @@ def _tell_of_strays(tables: Mapping[str, list[Row]], report: Report) -> None:
     for row in tables["board_group_memory"]:
         if row["board_group_id"] not in groups:
             report.skip("board_group_memory", row["id"], "its group is not there any more")
+    approvals = {row["id"] for row in tables["approvals"]}
+    for row in tables["approval_task_links"]:
+        if row["approval_id"] not in approvals:
+            report.skip("approval_task_links", row["id"], "its approval is not there any more")
     for row in tables["comments"]:
         if row["task_id"] not in tasks:
             report.skip("comments", row["id"], "its task is not there any more")
@@ -223,7 +228,7 @@ class Source:
 
     async def take(self) -> None:
         """
-        Take it in: groups, boards, tags, fields and agents, then tasks and what was said about them.
+        Take it in: groups, boards, tags, fields and agents, then tasks and what was said about and asked for them.
         """
         own = [board for board in self.tables["boards"] if board["organization_id"] == self.number]
         boards = {board["id"] for board in own}
@@ -253,6 +258,7 @@ class Source:
         ids = {task["id"] for task in tasks}
         said = [each for each in self.tables["comments"] if each["task_id"] in ids]
         await take("comments", lambda unit: unit.rows(COMMENTS), in_turn(said, self.comment), finish=draw("comment"))
+        await ApprovalSource(self.taker, self.tables, self.names).take(boards)
         messages = MessageSource(self.taker, self.tables)
         await messages.take(boards=boards, groups={group["id"] for group in groups})
         talks = [row for row in self.tables["board_onboarding_sessions"] if row["board_id"] in boards]

@@ -111,11 +111,11 @@ class PlainTable(Table[P]):
         """
         return self.groups[frozenset(equal)].count((organization, *(equal[name] for name in sorted(equal))))
 
-    def naming(self, field: str, gone: Any) -> list[P]:
+    def naming(self, field: str, entity: Any) -> list[P]:
         """
-        The rows that name a removed entity in this field.
+        The rows that name an entity in this field, with which they go or which they forget.
         """
-        return list(self.each(self.groups[frozenset((field,))].of((gone.organization, gone.id))))
+        return list(self.each(self.groups[frozenset((field,))].of((entity.organization, entity.id))))
 
 
 def _line_of(row: Any) -> Any:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
 from mission_core.accounts.model import boards_seen, sees
+from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, Approval, ApprovalStatus
 from mission_core.reports.pulse import cycle_of, hour_of, minute_of
 from mission_core.reports.queries import (
     Counts,
@@ -20,6 +21,8 @@ from mission_core.reports.queries import (
     FoundAgent,
     FoundTask,
     Happened,
+    PendingApproval,
+    PendingApprovals,
     Recent,
     Staff,
     Standing,
@@ -31,16 +34,18 @@ from mission_core.tasks.runs import Result
 from mission_core.values import micros, name_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.plain import PlainTable
     from mission_adapters.memory.pulses import MemoryPulses
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
     from mission_core.agents.model import Agent
+    from mission_core.kinds import Kind
     from mission_core.reports.queries import Hours, Minutes, Scope
 
 SECOND: Final = timedelta(seconds=1)
@@ -56,6 +61,7 @@ class MemoryReportReads:
     agents: AgentTable
     tasks: TaskTable
     pulses: MemoryPulses
+    plain: Mapping[Kind[Any], PlainTable[Any]]
 
     async def counts(
         self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
@@ -148,6 +154,29 @@ class MemoryReportReads:
                 amounts[group] += 1
                 needed[group] += _needed_help(task)
         return [Took(*group, amount, needed[group]) for group, amount in amounts.items()]
+
+    async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
+        """
+        The approvals that wait for a decision.
+        """
+        boards = self._boards(principal, scope)
+        waiting = self.plain[APPROVALS].matching(principal, {"status": ApprovalStatus.PENDING})
+        found = [each for each in reversed(waiting) if each.board in boards]
+        return PendingApprovals([self._pending(each) for each in found[:limit]], len(found))
+
+    def _pending(self, approval: Approval) -> PendingApproval:
+        links = sorted(self.plain[APPROVAL_LINKS].naming("approval", approval), key=lambda link: link.place)
+        tasks = [self.tasks.rows[link.task] for link in links if link.task in self.tasks.rows]
+        titles = (task.title for task in tasks if task.board == approval.board)
+        return PendingApproval(
+            approval.id.bytes,
+            approval.board.bytes,
+            self.boards.rows[approval.board].name,
+            approval.action,
+            approval.confidence,
+            micros(approval.created_at),
+            next(titles, None),
+        )
 
     async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
         """

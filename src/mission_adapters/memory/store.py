@@ -12,6 +12,7 @@ from mission_adapters.clocks import SystemClock
 from mission_adapters.kinds import KIND_OF, KINDS
 from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, MemoryMemberReads, UsedKeys
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
+from mission_adapters.memory.approvals import MemoryApprovalReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
 from mission_adapters.memory.conduct_reads import MemoryConductReads
 from mission_adapters.memory.events import MemoryLog
@@ -30,6 +31,7 @@ from mission_adapters.unit import LOCK_ORDER, Remembered, Unit, Write
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.model import Agent
+from mission_core.approvals.model import APPROVAL_LINKS
 from mission_core.boards.model import Board
 from mission_core.errors import StaleWrite
 from mission_core.reports.pulse import counted, places_of
@@ -63,6 +65,7 @@ class MemoryReads:
     reports: MemoryReportReads
     conduct: MemoryConductReads
     overviews: MemoryOverviews
+    approvals: MemoryApprovalReads
 
     async def organization(self, principal: Principal) -> Organization:
         """
@@ -112,9 +115,10 @@ class MemoryStore:
             MemoryMemberReads(self.plain),
             MemoryRowReads(self.plain),
             self.credentials,
-            MemoryReportReads(boards, agents, tasks, self.pulses),
+            MemoryReportReads(boards, agents, tasks, self.pulses, self.plain),
             MemoryConductReads(self.log, agents, tasks, self.plain[COMMENTS]),
-            MemoryOverviews(board_reads, agents, task_reads),
+            MemoryOverviews(board_reads, agents, task_reads, self.plain[APPROVAL_LINKS]),
+            MemoryApprovalReads(tasks, self.plain[APPROVAL_LINKS]),
         )
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from mission_adapters.memory.work import in_hand
+from mission_adapters.memory.work import holds, in_hand
 from mission_core.accounts.model import Principal, boards_seen, sees
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
 from mission_core.boards.model import Board
@@ -93,7 +93,8 @@ class MemoryTaskReads:
         """
         found = self.tasks.find(principal, task)
         run = self.run_table.rows[found.run] if found.run else None
-        return Reading(found, run, tuple(map(self.tasks.resolved, self.tasks.blocking(found))))
+        waits_for = tuple(map(self.tasks.resolved, self.tasks.blocking(found)))
+        return Reading(found, run, waits_for, holds(self.boards, self.plain, found))
 
     async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
         """

@@ -22,6 +22,7 @@ from mission_adapters.unit import (
     TakeBackOf,
 )
 from mission_core.accounts.model import Principal, boards_written, sees
+from mission_core.approvals.model import APPROVAL_LINKS
 from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Status, Task
@@ -29,13 +30,17 @@ from mission_core.tasks.ports import Agrees, Candidate, Change, Decide, InHand, 
 from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from mission_adapters.memory.agents import AgentTable
+    from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.plain import PlainTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.store import MemoryStore
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.ids import TaskId, TaskNumber
+    from mission_core.kinds import Kind
 
 
 @frozen
@@ -112,6 +117,8 @@ class Desk:
         for task in self._queue(operation.wanted):
             if task.not_before is not None and operation.at < task.not_before:
                 continue
+            if holds(self.store.boards, self.store.plain, task):
+                continue
             change = self.offer(task, operation.decide)
             if change is not None:
                 return change
@@ -154,7 +161,8 @@ class Desk:
         """
         if run is None and task.run is not None:
             run = self.runs.rows[task.run]
-        change = decide(Candidate(task=task, run=run, open_dependencies=len(self.tasks.blocking(task))))
+        waits_for, held = len(self.tasks.blocking(task)), holds(self.store.boards, self.store.plain, task)
+        change = decide(Candidate(task=task, run=run, open_dependencies=waits_for, held=held))
         if change is not None:
             change = self._keep(change)
             self.made.append(change)
@@ -169,6 +177,14 @@ class Desk:
         beat = change.beat and self.runs.put(change.beat)
         new_run = change.new_run and self.runs.put(change.new_run)
         return evolve(change, task=task, run=run, beat=beat, new_run=new_run)
+
+
+def holds(boards: BoardTable, plain: Mapping[Kind[Any], PlainTable[Any]], task: Task) -> bool:
+    """
+    Whether an approval that is pending holds the task: its board lets nothing move meanwhile.
+    """
+    pending = plain[APPROVAL_LINKS].count(task.organization, board=task.board, pending_for=task.id)
+    return bool(pending) and boards.rows[task.board].gates.block_status_changes_with_pending_approval
 
 
 def in_hand(principal: Principal, name_key: str, tasks: TaskTable, runs: RunTable) -> list[InHand]:

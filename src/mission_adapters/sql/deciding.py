@@ -10,6 +10,7 @@ from uuid import UUID
 from attrs import define, evolve, field
 from sqlalchemy import select
 
+from mission_adapters.sql.held import HELD
 from mission_adapters.sql.loads import RUN, a_run
 from mission_adapters.sql.parts import Part
 from mission_adapters.sql.queue import COUNT
@@ -42,24 +43,33 @@ class Done:
     answer: Any = None
 
 
-def offer(dialect: str, task: Task, decide: Decide, done: Done) -> Steps[Change | None]:
+def offer(
+    dialect: str, task: Task, decide: Decide, done: Done, *, ruled: bool = False
+) -> Steps[Change | None]:
     """
-    Offer a locked task, with its run on fresh rows, to a decision.
+    Offer a locked task, with its run on fresh rows, to a decision. If *ruled*, its board may have the rule under which
+    an approval holds it, and the decision cares.
     """
     run = None
     if task.run is not None:
         found = yield LOCKED_RUN(dialect, run=task.run.bytes)
         run = a_run(found[0]) if found else None
-    change = yield from decided(dialect, task, run, decide, done)
+    held = False
+    if ruled:
+        where = {"organization": task.organization.bytes, "board": task.board.bytes, "task": task.id.bytes}
+        held = (yield HELD(dialect, **where))[0][0] is not None
+    change = yield from decided(dialect, task, run, decide, done, held=held)
     return change
 
 
-def decided(dialect: str, task: Task, run: Run | None, decide: Decide, done: Done) -> Steps[Change | None]:
+def decided(
+    dialect: str, task: Task, run: Run | None, decide: Decide, done: Done, *, held: bool = False
+) -> Steps[Change | None]:
     """
     Let the decision be made, and keep it at once.
     """
     waits_for = (yield COUNT(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
-    change = decide(Candidate(task=task, run=run, open_dependencies=waits_for))
+    change = decide(Candidate(task=task, run=run, open_dependencies=waits_for, held=held))
     if change is None:
         return None
     if change.task is not None:

@@ -17,6 +17,7 @@ from mission_adapters.sql.deciding import LOCKED_RUN, Done, decided, offer
 from mission_adapters.sql.dissolving import dissolve
 from mission_adapters.sql.ending import end
 from mission_adapters.sql.grants import WITHIN, border_of_boards
+from mission_adapters.sql.held import RULED, holding
 from mission_adapters.sql.in_hand import read_in_hand
 from mission_adapters.sql.loads import TASK, a_run, a_task, one
 from mission_adapters.sql.queue import NOBODY
@@ -64,6 +65,7 @@ def _line(name: str, again: bool, border: str) -> Select[Any]:
         queue.c.assignee_key == value(name, str),
         unblocked,
         queue.c.not_before <= value("at", int),
+        holding(queue.c.organization, queue.c.board, queue.c.task).is_(None),
     )
     if again:
         ready = ready.where(~among(queue.c.task, "tried", Ids()))
@@ -74,7 +76,7 @@ def _line(name: str, again: bool, border: str) -> Select[Any]:
 @shaped
 def _first_ready(again: bool, border: str) -> Executable:
     lines = union_all(_line("nobody", again, border), _line("mine", again, border)).subquery("ready")
-    found = select(*TASK).select_from(tasks.join(lines, lines.c.task == tasks.c.id))
+    found = select(*TASK, RULED).select_from(tasks.join(lines, lines.c.task == tasks.c.id))
     found = found.order_by(lines.c.rank, lines.c.due, lines.c.number).limit(1)
     return found.with_for_update(of=tasks, skip_locked=True)
 
@@ -165,14 +167,14 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
         found = yield _first_ready(again, where)(dialect, first=first, **shown)
         task = a_task(found[0]) if found else None
         if freed and (task is None or _turn(freed[0]) < _turn(task)):
-            change = yield from offer(dialect, freed.pop(0), wish.decide, done)
+            change = yield from offer(dialect, freed.pop(0), wish.decide, done, ruled=True)
             if change is not None:
                 return change
             continue
         if task is not None:
-            # What was locked may have left its board since the queue was read.
-            elsewhere = boards is not None and task.board not in boards
-            change = None if elsewhere else (yield from offer(dialect, task, wish.decide, done))
+            # What was locked may have left its board since the queue was read, or be held by now.
+            elsewhere, ruled = boards is not None and task.board not in boards, bool(found[0][-1])
+            change = None if elsewhere else (yield from offer(dialect, task, wish.decide, done, ruled=ruled))
             if change is not None:
                 return change
             tried.append(task.id.bytes)
@@ -226,7 +228,7 @@ def _claim(dialect: str, principal: Principal, wish: ClaimOf, done: Done) -> Ste
         raise TaskNotFound
     task = a_task(found[0])
     require_grant(principal, task.board)
-    change = yield from offer(dialect, task, wish.decide, done)
+    change = yield from offer(dialect, task, wish.decide, done, ruled=True)
     return change
 
 

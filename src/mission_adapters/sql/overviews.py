@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 from sqlalchemy import Executable, case, cast, func, literal, select, union_all
 
+from mission_adapters.sql.approval_reads import asked_on
 from mission_adapters.sql.board_reads import one_board
 from mission_adapters.sql.columns import INTEGER
 from mission_adapters.sql.grants import granted
@@ -24,7 +25,17 @@ from mission_core.agents.queries import AgentRow
 from mission_core.boards.model import BoardNotFound
 from mission_core.boards.queries import BoardRow
 from mission_core.ids import BoardId
-from mission_core.tasks.overviews import Around, BoardView, Foremost, Known, Order, in_turn, needed, stamps_of
+from mission_core.tasks.overviews import (
+    Around,
+    Asked,
+    BoardView,
+    Foremost,
+    Known,
+    Order,
+    in_turn,
+    needed,
+    stamps_of,
+)
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -106,7 +117,8 @@ def _view(dialect: str, principal: Principal, board: BoardId, known: Known) -> S
     found = yield one_board("id")(dialect, id=board.bytes, **own)
     row = granted(principal, BoardRow._make(found[0]) if found else None, board, BoardNotFound)
     staff = yield AGENTS(dialect, board=board.bytes, **own)
-    order, strange = yield from _looked_over(dialect, principal, board, known)
+    asked = yield from asked_on(dialect, principal.organization.bytes, board.bytes)
+    order, strange = yield from _looked_over(dialect, principal, board, known, asked)
     rows: dict[bytes, TaskRow] = {}
     if strange:
         read = yield from shown(dialect, principal.organization, (yield WHOLE(dialect, tasks=strange, **own)))
@@ -114,11 +126,11 @@ def _view(dialect: str, principal: Principal, board: BoardId, known: Known) -> S
         if len(rows) < len(strange):  # some have gone in the meantime
             gone = {*strange} - rows.keys()
             order = [id for id in order if id not in gone]
-    return BoardView(row, [AgentRow._make(each) for each in staff], order, rows)
+    return BoardView(row, [AgentRow._make(each) for each in staff], order, rows, asked)
 
 
 def _looked_over(
-    dialect: str, principal: Principal, board: BoardId, known: Known
+    dialect: str, principal: Principal, board: BoardId, known: Known, asked: Mapping[bytes, Asked]
 ) -> Steps[tuple[list[bytes], list[bytes]]]:
     """
     The ids of the board's tasks, newest first, and of those that are not known.
@@ -132,8 +144,8 @@ def _looked_over(
         agents_named = yield NAMED(dialect, organization=principal.organization.bytes, names=sorted(names))
     waits_for = yield from dependencies_of(dialect, [row[0] for row in found if row[3]])
     tags = yield from tags_of(dialect, principal.organization, (row[4] for row in found))
-    asked = yield from fields_of(dialect, principal.organization)
-    fields = stamps_of(asked.get(board.bytes, ()))
+    by_board = yield from fields_of(dialect, principal.organization)
+    fields = stamps_of(by_board.get(board.bytes, ()))
     alone = Around(None, (), (), fields)
     by_name = {None: alone} | {name: alone._replace(assignee_agent=id) for name, id in agents_named}
     order, strange = [], []
@@ -144,6 +156,8 @@ def _looked_over(
                 dependencies=in_order(depends_on, waits_for[id]) if depends_on else (),
                 tags=stamps_of(in_order(tag_ids, tags)) if tag_ids else (),
             )
+        if id in asked:
+            around = around._replace(asked=asked[id])
         order.append(id)
         if not known(id, version, around):
             strange.append(id)

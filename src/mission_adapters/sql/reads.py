@@ -11,6 +11,7 @@ from sqlalchemy import literal_column, select
 
 from mission_adapters.sql.accounts import organization_of
 from mission_adapters.sql.agent_reads import SqlAgentReads
+from mission_adapters.sql.approval_reads import SqlApprovalReads
 from mission_adapters.sql.board_reads import SqlBoardReads
 from mission_adapters.sql.conduct_reads import SqlConductReads
 from mission_adapters.sql.members import SqlMemberReads
@@ -48,6 +49,7 @@ class SqlReads:
     reports: SqlReportReads = field(init=False)
     conduct: SqlConductReads = field(init=False)
     overviews: SqlOverviews = field(init=False)
+    approvals: SqlApprovalReads = field(init=False)
 
     @tasks.default
     def _tasks(self) -> SqlTaskReads:
@@ -80,6 +82,10 @@ class SqlReads:
     @overviews.default
     def _overviews(self) -> SqlOverviews:
         return SqlOverviews(self.session)
+
+    @approvals.default
+    def _approvals(self) -> SqlApprovalReads:
+        return SqlApprovalReads(self.session)
 
     async def organization(self, principal: Principal) -> Organization:
         """

@@ -27,9 +27,11 @@ from sqlalchemy import (
 from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.finding import FIELDS_OF_AGENTS, FIELDS_OF_TASKS, found_agents, found_tasks, pattern
 from mission_adapters.sql.grants import WITHIN, border_of
+from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, workloads
+from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
 from mission_core.reports.pulse import RING, hour_of, minute_of
 from mission_core.reports.queries import (
     Counts,
@@ -39,6 +41,8 @@ from mission_core.reports.queries import (
     FoundAgent,
     FoundTask,
     Happened,
+    PendingApproval,
+    PendingApprovals,
     Recent,
     Staff,
     Standing,
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from mission_core.reports.queries import Hours, Minutes, Scope
 
 Given = dict[str, Any]
+approvals: Final = SHELVES[APPROVALS].table
 _own: Final = value("organization")
 _zero: Final[ColumnElement[Any]] = literal_column("0")
 _nothing: Final = literal_column("''", TEXT)
@@ -214,6 +219,34 @@ def _cycles(*borders: str) -> Executable:
     return found.group_by(seconds)
 
 
+@shaped
+def _pending(*borders: str) -> Executable:
+    links, first = SHELVES[APPROVAL_LINKS].table, tasks.alias("first")
+    title = (
+        select(first.c.title)
+        .select_from(links.join(first, and_(first.c.id == links.c.task, first.c.board == links.c.board)))
+        .where(links.c.organization == approvals.c.organization, links.c.approval == approvals.c.id)
+        .order_by(links.c.place)
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = select(
+        approvals.c.id, boards.c.id, boards.c.name, approvals.c.action, approvals.c.confidence,
+        approvals.c.created_at, title,
+    ).join(boards, boards.c.id == approvals.c.board)  # fmt: skip
+    return _waiting(found, *borders).order_by(approvals.c.number.desc()).limit(value("most", int))
+
+
+@shaped
+def _count_pending(*borders: str) -> Executable:
+    return _waiting(select(func.count()).select_from(approvals), *borders)
+
+
+def _waiting(found: Select[Any], *borders: str) -> Select[Any]:
+    waiting = found.where(approvals.c.organization == _own, approvals.c.status == ApprovalStatus.PENDING.value)
+    return waiting.where(approvals.c.board.in_(_boards(*borders))) if borders else waiting
+
+
 SIZES: Final = {
     "sqlite": Statement(
         select(literal_column("page_count * page_size")).select_from(func.pragma_page_count(), func.pragma_page_size())
@@ -276,6 +309,23 @@ class SqlReportReads:
         given |= {"since": micros(since), "split": micros(split), "until": micros(until)}
         found = await self._rows(_took(*shape), principal, given)
         return [Took(bool(late), *rest) for late, *rest in found]
+
+    async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
+        """
+        The approvals that wait for a decision.
+        """
+        given, dialect = _asked(principal, scope), self.session.dialect
+        shape = tuple(given)
+        given["organization"] = principal.organization.bytes
+
+        def steps() -> Steps[PendingApprovals]:
+            rows = yield _pending(*shape)(dialect, most=limit, **given)
+            total = len(rows)
+            if total == limit:
+                ((total,),) = yield _count_pending(*shape)(dialect, **given)
+            return PendingApprovals([PendingApproval._make(row) for row in rows], total)
+
+        return await self.session.read(steps)
 
     async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
         """

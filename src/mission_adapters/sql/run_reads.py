@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Executable, Select, select, union_all
 
 from mission_adapters.sql.grants import granted
+from mission_adapters.sql.held import holding
 from mission_adapters.sql.loads import RUN, TASK, a_run, a_task
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Statement, shaped, value
@@ -48,7 +49,8 @@ def _situation(numbered: bool) -> Executable:
     named = select(dependencies.c.depends_on).join(this, this.c.id == dependencies.c.task)
     every = union_all(select(this.c.id), named).subquery("every")
     found = tasks.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
-    return select(*TASK, *RUN).select_from(found)
+    held = holding(tasks.c.organization, tasks.c.board, tasks.c.id)
+    return select(*TASK, *RUN, held).select_from(found)
 
 
 def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[list[RunRow]]:
@@ -69,7 +71,7 @@ def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) 
 
 def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[Reading]:
     """
-    A task, its live run, and the dependencies that are not done.
+    A task, its live run, the dependencies that are not done, and whether an approval holds it.
 
     Raises:
         TaskNotFound: If the principal's organization has none.
@@ -82,7 +84,8 @@ def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber
     this = granted(principal, this, this.board if this else None, TaskNotFound)
     run = row[len(TASK) :] if row is not None and row[len(TASK)] is not None else None
     others = (found[each][0] for each in this.depends_on if each in found)
-    return Reading(this, a_run(run) if run else None, tuple(each for each in others if each.status is not Status.DONE))
+    waits_for = tuple(each for each in others if each.status is not Status.DONE)
+    return Reading(this, a_run(run) if run else None, waits_for, row is not None and row[-1] is not None)
 
 
 def _plain(task: TaskId | TaskNumber) -> bytes | int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from mission_core.reports.pulse import CYCLE_SECONDS, CYCLES, FAILURES, STANDING, UNBEGUN
-from mission_core.reports.queries import Happened, Hours, Scope, Standing
+from mission_core.reports.queries import Happened, Hours, PendingApprovals, Scope, Standing
 from mission_core.tasks.model import Status
 from mission_core.values import EPOCH, micros
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 SECONDS_IN_AN_HOUR: Final = 3600
+MOST_PENDING: Final = 10
+"""How many of the approvals that wait are told of."""
 
 
 @frozen
@@ -88,7 +90,8 @@ class Series:
 @frozen(kw_only=True)
 class Metrics:
     """
-    How work went over a range, beside the range before it; how tasks stand now; and how many agents were seen.
+    How work went over a range, beside the range before it; how tasks stand now; how many agents were seen; and what
+    waits for a decision.
     """
 
     at: datetime
@@ -98,6 +101,7 @@ class Metrics:
     active_agents: int
     error_rate: float
     median_cycle: float | None
+    pending: PendingApprovals
 
 
 async def board_metrics(ports: Ports, principal: Principal, scope: Scope, range: Range) -> Metrics:
@@ -112,6 +116,7 @@ async def board_metrics(ports: Ports, principal: Principal, scope: Scope, range:
     counts = await reads.counts(principal, scope, Hours(before, start, range.hours))
     cycles = await reads.cycles(principal, scope, since=start)
     staff = await reads.staff(principal, scope)
+    pending = await reads.pending(principal, scope, limit=MOST_PENDING)
     late = [each for each in counts.happened if each.late]
     seen = (each.last_seen_at for each in staff if each.board is not None)
     return Metrics(
@@ -122,6 +127,7 @@ async def board_metrics(ports: Ports, principal: Principal, scope: Scope, range:
         active_agents=sum(at is not None and at >= micros(start) for at in seen),
         error_rate=error_rate_of(late),
         median_cycle=_hours(median(cycles)),
+        pending=pending,
     )
 
 

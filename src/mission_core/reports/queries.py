@@ -160,6 +160,29 @@ class Took(NamedTuple):
     needed: int
 
 
+class PendingApproval(NamedTuple):
+    """
+    An approval that waits for a decision, on a board, and the title of the first task that it is about.
+    """
+
+    id: bytes
+    board: bytes
+    board_name: str
+    action: str
+    confidence: float
+    created_at: int
+    task_title: str | None
+
+
+class PendingApprovals(NamedTuple):
+    """
+    The newest approvals that wait, and how many do.
+    """
+
+    rows: list[PendingApproval]
+    total: int
+
+
 class FoundTask(NamedTuple):
     """
     A task in which a text was found; *relevance* is 2 if it is in the title.
@@ -223,6 +246,11 @@ class ReportReads(Protocol):
         """
         How long the tasks took, from their making, that were done from *since* up to but not at *until*. Linear in
         those.
+        """
+
+    async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
+        """
+        The approvals that wait for a decision, so many of them at the most.
         """
 
     async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:

@@ -86,12 +86,14 @@ async def _moved(
     if status is not before.status:
         handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
         for each in {before.board: before, after.board: after}.values():  # where it leaves, and where it arrives
-            passage = await unit.gates.of(each)
+            passage = await unit.gates.of(each, None if handed else status)
             unit.rely_on(passage.board)
             if passage.rules.comment_required_for_review and MOVES[status].needs_comment:
                 spoken = bool(cmd.comment) or await has_spoken(unit, before, meant.brought_by or before.assignee)
                 passage = evolve(passage, commented=spoken)
             arrived, moved = each.move(status, at=at, passage=None if handed else passage)
+            if status is Status.DONE:
+                unit.gates.passed(arrived, passage, at=at)
         after = arrived if meant.starts else evolve(arrived, started_at=before.started_at)
         after = evolve(after, submitter=submitter_after(principal, before, after))
         facts.append(moved)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_core.tasks.model import IDLE, Status, Task, TaskNotFound
+from mission_core.tasks.model import HELD, IDLE, Status, Task, TaskNotFound
 from mission_core.tasks.runs import ALIVE, Run
 
 if TYPE_CHECKING:
@@ -54,21 +54,26 @@ async def explain_task(
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
     """
-    found, run, blocked_by = await ports.reads.tasks.reading(principal, task)
-    if on is not None and found.board != on:
+    reading = await ports.reads.tasks.reading(principal, task)
+    if on is not None and reading.task.board != on:
         raise TaskNotFound
-    return explain(found, run=run, blocked_by=blocked_by, at=ports.clock.now())
+    return explain(
+        reading.task, run=reading.run, blocked_by=reading.blocked_by, held=reading.held, at=ports.clock.now()
+    )
 
 
-def explain(task: Task, *, run: Run | None, blocked_by: tuple[Task, ...], at: datetime) -> Explanation:
+def explain(
+    task: Task, *, run: Run | None, blocked_by: tuple[Task, ...], held: bool = False, at: datetime
+) -> Explanation:
     """
-    Where *task* stands at that moment, given its live run and the dependencies that are not done.
+    Where *task* stands at that moment, given its live run, the dependencies that are not done, and whether an approval
+    that is pending holds it.
     """
     if run is not None and run.lives(at=at):
         return _of_run(task, run, at=at)
     if run is not None and run.state in ALIVE:
         task = _after_lapse(task, run)
-    state, why, then = _of_task(task, blocked_by, at=at)
+    state, why, then = _of_task(task, blocked_by, held=held, at=at)
     return Explanation(state=state, since=task.moved_at, why=why, next=then)
 
 
@@ -89,7 +94,7 @@ def _of_run(task: Task, run: Run, *, at: datetime) -> Explanation:
     )
 
 
-def _of_task(task: Task, blocked_by: tuple[Task, ...], *, at: datetime) -> tuple[State, str, str]:
+def _of_task(task: Task, blocked_by: tuple[Task, ...], *, held: bool, at: datetime) -> tuple[State, str, str]:
     whom = task.assignee.name if task.assignee else None
     if task.finished:
         return State.FINISHED, f"it is {task.status.value}", "nothing, unless somebody reopens it"
@@ -102,6 +107,8 @@ def _of_task(task: Task, blocked_by: tuple[Task, ...], *, at: datetime) -> tuple
     if blocked_by:
         names = ", ".join(f"#{each.number}" for each in blocked_by[:5])
         return State.BLOCKED, f"it depends on {names}", "it becomes claimable when they are done"
+    if held:
+        return State.BLOCKED, HELD, "it becomes claimable when somebody decides"
     if task.not_before is not None and at < task.not_before:
         until = task.not_before.isoformat()
         return State.WAITING, f"it rests until {until}", "it becomes claimable then"

@@ -131,6 +131,7 @@ GATE_TEXTS: Final = {
     ),
     "comment_required_for_review": "Comment is required.",
 }
+HELD: Final = "an approval that is asked for it is pending, and its board lets nothing move meanwhile"
 
 
 class RecordingDenied(Denied):
@@ -368,7 +369,9 @@ class Task:
         """
         return Status.ASSIGNED if self.assignee else Status.INBOX
 
-    def claimable(self, *, at: datetime, open_dependencies: int, by: Assignee, run: Run | None) -> str | None:
+    def claimable(
+        self, *, at: datetime, open_dependencies: int, by: Assignee, run: Run | None, held: bool = False
+    ) -> str | None:
         """
         Why it cannot be claimed at this moment, or None.
         """
@@ -376,6 +379,8 @@ class Task:
             return f"{run.worker} holds a lease on it until {run.expires_at.isoformat()}"
         if self.status not in IDLE:
             return f"its status is {self.status.value}, and only inbox and assigned work is handed out"
+        if held:
+            return HELD
         return self.unready(at=at, open_dependencies=open_dependencies, by=by)
 
     def unready(self, *, at: datetime, open_dependencies: int, by: Assignee) -> str | None:
@@ -432,9 +437,12 @@ class Task:
 
     def finish(self, outcome: Outcome, *, passage: Passage, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task after its run's result was accepted.
+        The task after its run's result was accepted, which says all that a review needs to be told.
+
+        Raises:
+            GateClosed: If a gate of its board keeps it from moving at all.
         """
-        moved, fact = self.move(self.after_work(passage), at=at)
+        moved, fact = self.move(self.after_work(passage), at=at, passage=evolve(passage, commented=True))
         done = evolve(
             moved,
             submitter=self.assignee.agent if self.assignee and moved.status is Status.REVIEW else self.submitter,

@@ -5,7 +5,7 @@ Overviews: a whole board with its tasks and agents, and the foremost tasks of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from attrs import frozen
@@ -28,6 +28,16 @@ Order = tuple[tuple[Status, ...], ...]
 """Which statuses come first; those that stand together come together."""
 
 
+class Asked(NamedTuple):
+    """
+    How many approvals were asked for a task on its board, and how many of them are pending.
+    """
+
+    all: int = 0
+    pending: int = 0
+
+
+NOT_ASKED: Final = Asked()
 
 
 def stamps_of(entities: Iterable[Versioned]) -> Stamps:
@@ -47,13 +57,14 @@ class Around(NamedTuple):
     dependencies: tuple[Dependency, ...]
     tags: Stamps
     fields: Stamps
+    asked: Asked = NOT_ASKED
 
     @classmethod
-    def of(cls, row: TaskRow) -> Around:
+    def of(cls, row: TaskRow, asked: Asked = NOT_ASKED) -> Around:
         """
-        What is around a task that was read whole.
+        What is around a task that was read whole, and for which so many approvals were asked.
         """
-        return cls(row.assignee_agent, row.dependencies, stamps_of(row.tagged), stamps_of(row.fields))
+        return cls(row.assignee_agent, row.dependencies, stamps_of(row.tagged), stamps_of(row.fields), asked)
 
 
 Known = Callable[[bytes, int, Around], bool]
@@ -64,13 +75,14 @@ thread."""
 class BoardView(NamedTuple):
     """
     A board with its agents (but for what they keep in mind) and the ids of its tasks, newest first. Of those that the
-    caller did not know *rows* has all there is to see.
+    caller did not know *rows* has all there is to see. *asked* tells of those for which approvals were asked.
     """
 
     board: BoardRow
     agents: list[AgentRow]
     tasks: list[bytes]
     rows: Mapping[bytes, TaskRow]
+    asked: Mapping[bytes, Asked]
 
 
 class Foremost(NamedTuple):

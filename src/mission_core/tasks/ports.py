@@ -47,9 +47,19 @@ class Gates(Protocol):
     What the approvals area answers for a task.
     """
 
-    async def of(self, task: Task) -> Passage:
+    async def of(self, task: Task, to: Status | None = None) -> Passage:
         """
-        What the gates of the task's board say to it.
+        What the gates of the task's board say to it when it moves to that status; without one, only the rules.
+        """
+
+    def passed(self, task: Task, passage: Passage, *, at: datetime) -> None:
+        """
+        Remember that the task, asked about before, comes to done on this word. An approval that it needed is used up.
+        """
+
+    async def left(self, task: Task) -> None:
+        """
+        Remember that the task is removed: what was asked for it alone goes with it.
         """
 
 
@@ -75,12 +85,14 @@ class Link:
 @frozen(kw_only=True)
 class Candidate:
     """
-    A task on fresh rows, with its live run if it has one, and how many of its dependencies are not done.
+    A task on fresh rows, with its live run if it has one, and how many of its dependencies are not done. A claim is
+    told too whether an approval *holds* it.
     """
 
     task: Task
     run: Run | None
     open_dependencies: int = 0
+    held: bool = False
 
 
 @frozen(kw_only=True)
@@ -212,7 +224,8 @@ class Tasks(Protocol):
 
     def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
         """
-        In the flush, first of all: offer idle, unblocked, rested work that fits *wanted* to *decide*, one by one in
+        In the flush, first of all: offer idle, unblocked, rested work that nothing holds and that fits *wanted* to
+        *decide*, one by one in
         the queue's order (priority, due date with none last, age), on fresh rows that nobody else is deciding about,
         until it makes a change. `commit` returns that change, or None. Only work on boards that the principal may
         write on is offered.

@@ -139,12 +139,14 @@ class TaskFilter:
 
 class Reading(NamedTuple):
     """
-    What explaining a task needs: it, its live run, and the dependencies that are not done.
+    What explaining a task needs: it, its live run, the dependencies that are not done, and whether an approval that is
+    pending holds it.
     """
 
     task: Task
     run: Run | None
     blocked_by: tuple[Task, ...]
+    held: bool
 
 
 class TaskReads(Protocol):

@@ -158,6 +158,7 @@ class Tenure:
         Raises:
             HeldByAnother: If they return, and somebody else has it.
             NotClaimable: If they return, and it depends on work that is not done.
+            GateClosed: If they return, and a gate of its board keeps it from moving.
         """
         task, run, worker = self.task, self.run, self.writer.worker
         if worker is None or not self.touches:
@@ -171,7 +172,9 @@ class Tenure:
         if task.assignee is not None and worker.is_other_than(task.assignee):
             raise HeldByAnother(task.id, task.assignee.name)
         await _ready(unit, evolve(task, not_before=None), worker, at=self.at)
-        begun, _ = task.move(Status.IN_PROGRESS, at=self.at)
+        passage = await unit.gates.of(task, Status.IN_PROGRESS)
+        unit.rely_on(passage.board)
+        begun, _ = task.move(Status.IN_PROGRESS, at=self.at, passage=passage)
         begun = evolve(begun, started_at=self.lapsed.claimed_at)  # to the writer it never stopped
         taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), was=task.status, at=self.at)
         unit.runs.add(run)

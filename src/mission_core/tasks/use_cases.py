@@ -352,6 +352,7 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
             left = tuple(other for other in each.depends_on if other != task.id)
             unit.everywhere.tasks.save(evolve(each, depends_on=left, updated_at=now))
             unit.record(updated(each, "depends_on", at=now))
+        await unit.gates.left(task)
         unit.tasks.remove(task)
         unit.record(TaskDeleted(task=task.id, number=task.number, title=task.title, at=now))
         await unit.commit()

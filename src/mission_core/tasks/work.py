@@ -17,6 +17,7 @@ from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.dependencies import told_of_finishing
 from mission_core.tasks.model import (
     NotClaimable,
+    Status,
     Task,
     TaskNotFound,
 )
@@ -191,7 +192,7 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
         change = take(candidate)
         if change is None:
             why = candidate.task.claimable(
-                at=now, open_dependencies=candidate.open_dependencies, by=by, run=candidate.run
+                at=now, open_dependencies=candidate.open_dependencies, by=by, run=candidate.run, held=candidate.held
             )
             raise NotClaimable(candidate.task.id, why or "it was taken")
         return evolve(change, run=ended, facts=(*facts, *change.facts))
@@ -212,8 +213,8 @@ def taking(
     """
 
     def decide(candidate: Candidate) -> Change | None:
-        task = candidate.task
-        if task.claimable(at=at, open_dependencies=candidate.open_dependencies, by=by, run=candidate.run):
+        task, waits_for, run = candidate.task, candidate.open_dependencies, candidate.run
+        if task.claimable(at=at, open_dependencies=waits_for, by=by, run=run, held=candidate.held):
             return None
         taken, run, claimed = task.claim(id=id, by=by, actor=principal.actor, holder=holder, terms=terms, at=at)
         return Change(task=taken, new_run=run, facts=(claimed,), result=run.id)
@@ -317,12 +318,13 @@ async def _held(
 
 async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -> Task:
     """
-    Accept the result of a run. On a gated board the task goes to review.
+    Accept the result of a run. On a gated board the task goes to review, unless it was approved.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
         LeaseUnknown: If the lease is none of this task's.
         LeaseLost: If it has ended; a repeat with the same lease and content answers as the first time.
+        GateClosed: If an approval is pending for it, and its board lets nothing move meanwhile.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -332,10 +334,12 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         if run.state is RunState.COMPLETED and run.outcome == cmd.outcome:
             return await unit.tasks.get(task.id)  # what was read above may be older than the run
         expected(task, None, cmd.expects)
-        passage = await unit.gates.of(task)
+        passage = await unit.gates.of(task, Status.DONE)
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
         task, moved = task.finish(cmd.outcome, passage=passage, at=now)
         unit.rely_on(passage.board)
+        if task.status is Status.DONE:
+            unit.gates.passed(task, passage, at=now)
         told = await told_of_finishing(unit, task, at=now)
         return await _ended(unit, run, task, completed, moved, *told)
 

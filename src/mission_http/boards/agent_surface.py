@@ -19,7 +19,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import AgentId, BoardId
 from mission_core.ports import Ports
-from mission_http.boards import comments, leases, memory, tasks
+from mission_http.boards import approvals, comments, leases, memory, tasks
 from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
@@ -144,4 +144,5 @@ ENDPOINTS = [
     *memory.AGENT_ENDPOINTS,
     *tasks.AGENT_ENDPOINTS,
     *leases.AGENT_ENDPOINTS,
+    *approvals.AGENT_ENDPOINTS,
 ]  # fmt: skip

@@ -9,21 +9,20 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from attrs import define, field
 
-from mission_core.tasks.overviews import Around, BoardView
+from mission_core.tasks.overviews import NOT_ASKED, Around, Asked, BoardView
 from mission_core.tasks.queries import TaskRow
 from mission_http.boards.wire import task_from
 
 MEGABYTE: Final = 1024 * 1024
-NO_APPROVALS: Final = {"approvals_count": 0, "approvals_pending_count": 0}
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def card_from(row: TaskRow) -> dict[str, Any]:
+def card_from(row: TaskRow, asked: Asked = NOT_ASKED) -> dict[str, Any]:
     """
     A task as `TaskCardRead`.
     """
-    return task_from(row) | NO_APPROVALS
+    return task_from(row) | {"approvals_count": asked.all, "approvals_pending_count": asked.pending}
 
 
 class Card(NamedTuple):
@@ -97,8 +96,9 @@ class Look:
         for id, card in self.aged:
             self.cards.keep(id, card)
         for id, row in view.rows.items():
-            text = _encode(card_from(row))
-            card = Card(row.version, Around.of(row), msgspec.Raw(text), len(text))
+            asked = view.asked.get(id, NOT_ASKED)
+            text = _encode(card_from(row, asked))
+            card = Card(row.version, Around.of(row, asked), msgspec.Raw(text), len(text))
             self.cards.keep(id, card)
             self.held[id] = card.text
         return [self.held[id] for id in view.tasks]

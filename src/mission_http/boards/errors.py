@@ -18,6 +18,7 @@ from mission_core.accounts.standing import LastOwnerStays
 from mission_core.accounts.vouching import TokenRefused
 from mission_core.agents.model import TooManyAgents
 from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
+from mission_core.approvals.model import DecidedAlready, PendingAlready, TasksMissing
 from mission_core.automation.board_webhooks import WebhookDisabled
 from mission_core.boards.custom_fields import FieldBoardsUnknown
 from mission_core.boards.model import BoardDenied, GoalIncomplete
@@ -35,6 +36,7 @@ from mission_core.tasks.actors import (
 from mission_core.tasks.fields import FieldsRequired, FieldsUnknown, FieldValueInvalid, TagsMissing
 from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
 from mission_core.tasks.runs import TooManyOrders
+from mission_http.boards.wire import naive
 from mission_http.platform.exchange import exchange_of, request_id_of
 from mission_http.platform.json import json_of
 from mission_http.platform.refusals import (
@@ -50,7 +52,8 @@ from mission_http.platform.shapes import choices, fields_of, wire_name
 
 NAMES: Final = {
     "depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template", "content": "message",
-    "values": "custom_field_values", "email": "invited_email",
+    "values": "custom_field_values", "email": "invited_email", "action": "action_type", "arguments": "payload",
+    "scores": "rubric_scores", "tasks": "task_ids",
 }  # fmt: skip
 """Fields of the core that are called otherwise on this wire."""
 
@@ -271,9 +274,22 @@ def _(error: CommentRequired) -> str:
     return str(error)
 
 
-@detail_of.register
-def _(error: DependencyNotFound) -> dict[str, Any]:
+@detail_of.register(DependencyNotFound)
+@detail_of.register(TasksMissing)
+def _(error: DependencyNotFound | TasksMissing) -> dict[str, Any]:
     return {"message": str(error), "missing_task_ids": [str(id) for id in error.missing]}
+
+
+@detail_of.register
+def _(error: PendingAlready) -> dict[str, Any]:
+    conflicts = [{"task_id": str(task), "approval_id": str(approval)} for task, approval in error.conflicts]
+    return {"message": str(error), "conflicts": conflicts}
+
+
+@detail_of.register
+def _(error: DecidedAlready) -> dict[str, Any]:
+    decided = {"status": error.status.value, "resolved_by": error.by, "resolved_at": naive(error.at)}
+    return {"message": str(error), **decided}
 
 
 @detail_of.register

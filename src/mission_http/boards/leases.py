@@ -19,7 +19,7 @@ from mission_core.ids import BoardId, RunId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
-from mission_core.tasks.model import NotClaimable, Task, TaskNotFound
+from mission_core.tasks.model import GateClosed, NotClaimable, Task, TaskNotFound
 from mission_core.tasks.ordering import give_order
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
 from mission_core.tasks.work import (
@@ -112,7 +112,7 @@ async def complete_lease(request: Request) -> Response:
     """
     Hand in the result of a lease.
 
-    On a board with gates the task goes to review.
+    On a board with gates the task goes to review, unless it was approved.
     """
     return await _done(request, TaskComplete, complete_task)
 
@@ -244,7 +244,7 @@ OPERATIONS = [
     (
         Endpoint(
             "POST", TASK + "/complete", complete_lease, takes=TaskComplete, gives=TaskRead, headers=REPEATABLE,
-            refuses=HELD,
+            refuses=(*HELD, GateClosed),
         ),
         told(
             "agent_task_complete", ["The work is done and you hand in its result."],

@@ -13,10 +13,10 @@ from starlette.responses import Response
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import BoardId
 from mission_core.reports.metrics import RANGES, Metrics, Point, Series, board_metrics
-from mission_core.reports.queries import Scope
+from mission_core.reports.queries import PendingApproval, Scope
 from mission_http.boards.access import USER
 from mission_http.boards.metric_payloads import DashboardMetrics, DashboardQuery
-from mission_http.boards.wire import naive
+from mission_http.boards.wire import naive, time_from, uuid_from
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json import json_of
@@ -62,7 +62,21 @@ def _dashboard(found: Metrics, range: str) -> dict[str, Any]:
         "cycle_time": both(lambda point: {"value": point.mean_cycle}),
         "error_rate": both(lambda point: {"value": point.error_rate}),
         "wip": both(lambda point: point.stages),
-        "pending_approvals": {"total": 0, "items": []},
+        "pending_approvals": {
+            "total": found.pending.total, "items": [_waiting_from(row) for row in found.pending.rows]
+        },
+    }
+
+
+def _waiting_from(row: PendingApproval) -> dict[str, Any]:
+    return {
+        "approval_id": uuid_from(row.id),
+        "board_id": uuid_from(row.board),
+        "board_name": row.board_name,
+        "action_type": row.action,
+        "confidence": row.confidence,
+        "created_at": time_from(row.created_at),
+        "task_title": row.task_title,
     }
 
 

@@ -21,6 +21,8 @@ from mission_core.tasks.queries import TaskRow
 from mission_core.values import Page
 from mission_http.boards.access import MIXED, USER, path_id
 from mission_http.boards.agent_payloads import AgentRead
+from mission_http.boards.approval_payloads import ApprovalRead
+from mission_http.boards.approvals import latest_approvals
 from mission_http.boards.cards import Cards, Look
 from mission_http.boards.groups import GROUP, BoardGroupRead, group_from
 from mission_http.boards.intents import told
@@ -60,7 +62,7 @@ class BoardSnapshot:
     board: BoardRead
     tasks: list[TaskCardRead]
     agents: list[AgentRead]
-    approvals: list[dict[str, Any]]
+    approvals: list[ApprovalRead]
     chat_messages: list[BoardMemoryRead]
     pending_approvals_count: int = 0
 
@@ -115,11 +117,13 @@ def snapshots_through(cards: Cards) -> Handler:
 
     async def get_board_snapshot(request: Request) -> Response:
         """
-        Read a board with all its tasks and agents, and the latest of its chat, the oldest first.
+        Read a board with all its tasks and agents, the newest of its approvals, and the latest of its chat, the oldest
+        first.
         """
         board, principal, ports = BoardId(path_id(request, "board_id")), principal_of(request), ports_of(request)
         look = Look(cards)
         view = await ports.reads.overviews.board(principal, board, look.known)
+        approvals, pending = await latest_approvals(ports, principal, board)
         agent_from = agents_of(principal.organization, at=ports.clock.now())
         chat = await ports.reads.rows.page(
             principal, BOARD_MEMORY, LATEST, newest=True, board=board, chat=True
@@ -129,9 +133,9 @@ def snapshots_through(cards: Cards) -> Handler:
                 "board": board_from(view.board),
                 "tasks": look.all_of(view),
                 "agents": [agent_from(row) for row in view.agents],
-                "approvals": [],
+                "approvals": approvals,
                 "chat_messages": [board_memory_from(entry) for entry in reversed(chat.rows)],
-                "pending_approvals_count": 0,
+                "pending_approvals_count": pending,
             }
         )
 

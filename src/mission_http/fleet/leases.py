@@ -18,7 +18,7 @@ from mission_core.ids import BoardId, BoardNumber, RunId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
-from mission_core.tasks.model import NotClaimable, NotYourTask, TaskNotFound
+from mission_core.tasks.model import GateClosed, NotClaimable, NotYourTask, TaskNotFound
 from mission_core.tasks.ordering import give_order
 from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
@@ -127,7 +127,8 @@ async def complete(request: Request) -> Response:
     """
     Hand in the result.
 
-    On a project whose gates ask for it, the task goes to review. A repeat with the same content is answered alike.
+    On a project whose gates ask for it, the task goes to review, unless it was approved. A repeat with the same content
+    is answered alike.
     """
     body = await body_of(request, CompleteBody)
     task = await kept_once(request, complete_task, body.of(task_in(request), expects=expects_of(request)))
@@ -209,7 +210,8 @@ ENDPOINTS = [
         operation_id="fleet_leaseHeartbeat",
     ),
     evolve(
-        WRITES, path="/tasks/{id}/complete", handler=complete, takes=CompleteBody, operation_id="fleet_completeTask"
+        WRITES, path="/tasks/{id}/complete", handler=complete, takes=CompleteBody, refuses=(*HELD, GateClosed),
+        operation_id="fleet_completeTask",
     ),
     evolve(WRITES, path="/tasks/{id}/fail", handler=fail, takes=FailBody, operation_id="fleet_failTask"),
     evolve(WRITES, path="/tasks/{id}/release", handler=release, takes=ReleaseBody, operation_id="fleet_releaseTask"),

@@ -17,7 +17,7 @@ def seen(cards: Cards, *rows: Any) -> list[Raw]:
     """
     The cards of a board with these tasks, read whole.
     """
-    view: Any = BoardView(None, [], [row.id for row in rows], {row.id: row for row in rows})  # type: ignore[arg-type]
+    view: Any = BoardView(None, [], [row.id for row in rows], {row.id: row for row in rows}, {})  # type: ignore[arg-type]
     return Look(cards).all_of(view)
 
 
@@ -27,7 +27,7 @@ def shown_again(cards: Cards, id: bytes) -> bytes:
     """
     look = Look(cards)
     assert look.known(id, 1, ALONE)
-    view: Any = BoardView(None, [], [id], {})  # type: ignore[arg-type]
+    view: Any = BoardView(None, [], [id], {}, {})  # type: ignore[arg-type]
     (card,) = look.all_of(view)
     return bytes(card)
 
@@ -83,7 +83,7 @@ def test_a_card_is_held_through_a_look_whatever_goes_meanwhile() -> None:
     assert look.known(row.id, 1, ALONE)
     for number in range(5):
         cards.keep(bytes([number]), Card(1, ALONE, Raw(b"0"), 1))
-    view: Any = BoardView(None, [], [row.id], {})  # type: ignore[arg-type]
+    view: Any = BoardView(None, [], [row.id], {}, {})  # type: ignore[arg-type]
 
     assert [json.encode(card_from(row))] == [bytes(card) for card in look.all_of(view)]
 

@@ -1,0 +1,47 @@
+"""
+Reading approvals in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mission_core.approvals.queries import Linked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mission_adapters.memory.plain import PlainTable
+    from mission_adapters.memory.tasks import TaskTable
+    from mission_core.accounts.model import Principal
+    from mission_core.approvals.model import ApprovalLink
+    from mission_core.ids import ApprovalId
+
+
+@frozen
+class MemoryApprovalReads:
+    """
+    Reads what plain rows do not tell of approvals.
+    """
+
+    tasks: TaskTable
+    links: PlainTable[ApprovalLink]
+
+    async def linked(
+        self, principal: Principal, approvals: Sequence[ApprovalId]
+    ) -> Mapping[ApprovalId, tuple[Linked, ...]]:
+        """
+        The tasks of each of these approvals.
+        """
+        return {each: tuple(map(self._linked, self._of(principal, each))) for each in approvals}
+
+    def _of(self, principal: Principal, approval: ApprovalId) -> list[ApprovalLink]:
+        found = self.links.matching(principal, {"approval": approval})
+        return sorted(found, key=lambda link: link.place)
+
+    def _linked(self, link: ApprovalLink) -> Linked:
+        task = self.tasks.rows.get(link.task)
+        on_board = task is not None and task.board == link.board
+        return Linked(link.task, task.title if on_board and task else None, link.used_at is not None)

@@ -1,0 +1,73 @@
+"""
+Reading approvals: what plain rows do not tell of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+from sqlalchemy import and_, case, cast, func, select
+
+from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.held import links
+from mission_adapters.sql.mapping import id_from
+from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.statements import Ids, Statement, among, value
+from mission_adapters.sql.tables import tasks
+from mission_core.approvals.queries import Linked
+from mission_core.tasks.overviews import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mission_core.accounts.model import Principal
+    from mission_core.ids import ApprovalId
+
+LINKED: Final = Statement(
+    select(links.c.approval, links.c.task, tasks.c.title, links.c.used_at)
+    .select_from(links.outerjoin(tasks, and_(tasks.c.id == links.c.task, tasks.c.board == links.c.board)))
+    .where(links.c.organization == value("organization"), among(links.c.approval, "approvals", Ids()))
+    .order_by(links.c.place)
+)
+_pending: Final = cast(func.sum(case((links.c.pending_for.is_not(None), 1), else_=0)), INTEGER)
+ASKED: Final = Statement(
+    select(links.c.task, func.count(), _pending)
+    .where(links.c.organization == value("organization"), links.c.board == value("board"))
+    .group_by(links.c.task)
+)
+
+
+def asked_on(dialect: str, organization: bytes, board: bytes) -> Steps[dict[bytes, Asked]]:
+    """
+    How many approvals were asked for each task of a board.
+    """
+    found = yield ASKED(dialect, organization=organization, board=board)
+    return {task: Asked(every, pending) for task, every, pending in found}
+
+
+@frozen
+class SqlApprovalReads:
+    """
+    Reads what plain rows do not tell of approvals.
+    """
+
+    session: Session
+
+    async def linked(
+        self, principal: Principal, approvals: Sequence[ApprovalId]
+    ) -> Mapping[ApprovalId, tuple[Linked, ...]]:
+        """
+        The tasks of each of these approvals.
+        """
+        dialect, own = self.session.dialect, principal.organization.bytes
+        ids = [each.bytes for each in approvals]
+
+        def steps() -> Steps[dict[ApprovalId, tuple[Linked, ...]]]:
+            found: dict[ApprovalId, list[Linked]] = defaultdict(list)
+            for approval, task, title, used_at in (yield LINKED(dialect, organization=own, approvals=ids)):
+                found[id_from(approval)].append(Linked(id_from(task), title, used_at is not None))
+            return {id: tuple(each) for id, each in found.items()}
+
+        return await self.session.read(steps)

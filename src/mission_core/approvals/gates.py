@@ -1,0 +1,83 @@
+"""
+What approvals say to tasks that move: the gates of their board, as the tasks area asks for them.
+
+They are met by whoever writes a status, hands in a result under a lease, or claims. What only takes work back (a
+failure, a release, a lease that runs out, an operator's order, waiting for a person) meets none.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalLink, ApprovalStatus
+from mission_core.boards.model import Board
+from mission_core.ids import BoardId, TaskId
+from mission_core.tasks.model import MOVES, Status, Task
+from mission_core.tasks.ports import Passage
+
+if TYPE_CHECKING:
+    from mission_core.ports import UnitOfWork
+
+
+@frozen
+class ApprovalGates:
+    """
+    The gates of one unit. What it asks for it asks for once, however many tasks move in it.
+
+    The approvals of a board speak for tasks as long as they are on that board. One that becomes pending raises the
+    version of its tasks, so a move that did not see it is not kept; one that lets a task pass is saved with it.
+    """
+
+    unit: UnitOfWork
+    boards: dict[BoardId, Board] = field(factory=dict)
+    links: dict[TaskId, list[ApprovalLink]] = field(factory=dict)
+
+    async def of(self, task: Task, to: Status | None = None) -> Passage:
+        board = self.boards.get(task.board)
+        if board is None:
+            board = self.boards[task.board] = await self.unit.boards.get(task.board)
+        if not _asks(board, to):
+            return Passage(board=board)
+        links = await self._links(task)
+        return Passage(
+            board=board,
+            approved=any(link.good for link in links),
+            pending=any(link.status is ApprovalStatus.PENDING for link in links),
+        )
+
+    def passed(self, task: Task, passage: Passage, *, at: datetime) -> None:
+        if not passage.rules.require_approval_for_done:
+            return
+        links = self.links[task.id]
+        place = next(i for i, link in enumerate(links) if link.good and link.board == passage.board.id)
+        used, fact = links[place].use(at=at)
+        links[place] = self.unit.rows(APPROVAL_LINKS).save(used)
+        self.unit.record(fact)
+
+    async def left(self, task: Task) -> None:
+        everywhere = self.unit.everywhere  # it may have been on other boards before
+        for link in await everywhere.rows(APPROVAL_LINKS).every(task=task.id):
+            approval = await everywhere.rows(APPROVALS).get(link.approval)
+            if len(await everywhere.rows(APPROVAL_LINKS).every(approval=approval.id)) > 1:
+                self.unit.rely_on(approval, bump=True)  # two that are removed at once see each other
+            else:
+                everywhere.rows(APPROVALS).remove(approval)
+
+    async def _links(self, task: Task) -> list[ApprovalLink]:
+        if task.id not in self.links:
+            found = await self.unit.rows(APPROVAL_LINKS).every(task=task.id)
+            self.links[task.id] = sorted(found, key=lambda link: link.approval)
+        return [link for link in self.links[task.id] if link.board == task.board]
+
+
+def _asks(board: Board, to: Status | None) -> bool:
+    """
+    Whether the board's rules ask for approvals when a task moves there.
+    """
+    if to is None:
+        return False
+    needs = MOVES[to].needs_approval and board.gates.require_approval_for_done
+    return needs or board.gates.block_status_changes_with_pending_approval

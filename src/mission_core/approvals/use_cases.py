@@ -1,0 +1,258 @@
+"""
+Asking for approvals, and deciding about them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.approvals.model import (
+    APPROVAL_LINKS,
+    APPROVALS,
+    MOST_TASKS,
+    AgentsDoNotDecide,
+    Approval,
+    ApprovalLink,
+    ApprovalNotFound,
+    ApprovalRequested,
+    ApprovalStatus,
+    PendingAlready,
+    TasksMissing,
+    digest_of,
+)
+from mission_core.boards.model import Board, BoardDenied, require_grant
+from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.events.model import Actor
+from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, TaskId
+from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.values import ABSENT, Absent, JsonText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from mission_core.ports import Ports, UnitOfWork
+
+CORE = "mission_core"
+"""Through what a decision comes that is made by a program which embeds the core."""
+
+
+@frozen(kw_only=True)
+class RequestApproval:
+    """
+    Ask that an action may be done, for tasks of a board. An agent asks for itself, and what it asks for is pending;
+    a person may ask for an *agent*, and tell in *status* what was decided already.
+    """
+
+    board: BoardId
+    action: str
+    confidence: float
+    tasks: tuple[TaskId, ...] = ()
+    arguments: JsonText | None = None
+    scores: JsonText | None = None
+    agent: AgentId | None = None
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    through: str = CORE
+
+
+@frozen(kw_only=True)
+class DecideApproval:
+    """
+    Decide about a request; or with the status pending, take the decision back. Without a *status* nothing happens.
+    """
+
+    approval: ApprovalId
+    on: BoardId | None = None
+    status: ApprovalStatus | Absent = ABSENT
+    reason: str | None = None
+    through: str = CORE
+    expects: int | None = None
+
+
+async def request_approval(ports: Ports, principal: Principal, cmd: RequestApproval) -> Approval:
+    """
+    Ask for an approval. While it is pending, no other one can be for any of its tasks.
+
+    Raises:
+        BoardNotFound: If there is no such board for this principal.
+        BoardReadOnly: If the principal may only see the board.
+        TasksMissing: If the board lacks a named task.
+        AgentNotFound: If there is no such agent, or not any more.
+        PendingAlready: If an approval is pending for one of the tasks.
+        InvalidField: If something of it cannot be kept.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        board = await unit.boards.get(cmd.board)
+        require_grant(principal, board.id)  # before it gives out a number
+        agent = await _agent_asked_for(unit, principal, cmd.agent)
+        tasks = await _tasks_on(unit, board, cmd.tasks)
+        approval, requested = await _requested(ports, principal, cmd, agent, tasks, at=now)
+        unit.record(requested)
+        if cmd.status is not ApprovalStatus.PENDING and not isinstance(principal, AgentPrincipal):
+            approval, decided = approval.decide(cmd.status, by=_shown(principal), through=cmd.through, at=now)
+            unit.record(decided)
+        if approval.pending:
+            await _check_free(unit, approval, tasks)
+        unit.rely_on(board)  # that it is not removed meanwhile
+        unit.rely_on(*tasks, bump=True)  # whoever moves one of them meanwhile is to see it
+        unit.rows(APPROVALS).add(approval)
+        for place, task in enumerate(tasks):
+            id = ApprovalLinkId(ports.ids.new())
+            unit.rows(APPROVAL_LINKS).add(ApprovalLink.of(approval, task.id, id=id, place=place, fence=task.fence))
+        unit.result(approval.id)
+        await unit.commit()
+    return approval
+
+
+async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApproval) -> Approval:
+    """
+    Decide about a request. The same decision again is answered as it stands.
+
+    Raises:
+        AgentsDoNotDecide: If the principal is an agent.
+        ApprovalNotFound: If there is no such approval (on that board) for this principal.
+        BoardReadOnly: If the principal may only see the board.
+        VersionMismatch: If the caller expected another version.
+        DecidedAlready: If the opposite was decided before, and not taken back.
+        PendingAlready: If it would be pending again, and another one is for one of its tasks.
+    """
+    require(principal, Role.OPERATOR)
+    if isinstance(principal, AgentPrincipal):
+        raise AgentsDoNotDecide
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        approval = await unit.rows(APPROVALS).get(cmd.approval)
+        if cmd.on is not None and approval.board != cmd.on:
+            raise ApprovalNotFound
+        require_grant(principal, approval.board)
+        if cmd.expects is not None and cmd.expects != approval.version:
+            raise VersionMismatch(cmd.expects, approval.version)
+        if isinstance(cmd.status, Absent) or cmd.status is approval.status:
+            return approval
+        links = await unit.rows(APPROVAL_LINKS).every(approval=approval.id)
+        unit.rely_on(await unit.boards.get(approval.board))  # whoever removes it waits at its row, not at ours
+        if cmd.status is ApprovalStatus.PENDING:
+            approval, reopened = approval.ask_again(by=_shown(principal), at=now)
+            tasks = await _still_there(unit, links)
+            await _check_free(unit, approval, tasks)
+            unit.rely_on(*tasks, bump=True)
+            unit.record(reopened)
+        else:
+            approval, decided = approval.decide(
+                cmd.status, by=_shown(principal), through=cmd.through, reason=cmd.reason, at=now
+            )
+            unit.record(decided)
+        approval = unit.rows(APPROVALS).save(approval)
+        for link in links:
+            unit.rows(APPROVAL_LINKS).save(link.following(approval))
+        unit.result(approval.id)
+        await unit.commit()
+    return approval
+
+
+def _shown(principal: Principal) -> Actor:
+    """
+    Who it is, as people see them named.
+    """
+    return evolve(principal.actor, name=principal.display)
+
+
+async def _requested(
+    ports: Ports,
+    principal: Principal,
+    cmd: RequestApproval,
+    agent: AgentId | None,
+    tasks: list[Task],
+    *,
+    at: datetime,
+) -> tuple[Approval, ApprovalRequested]:
+    """
+    The approval as it is asked for, and pending.
+    """
+    (number,) = await ports.numbers.draw((principal.organization, "approval"))
+    asker = _shown(principal)
+    approval = Approval(
+        id=ApprovalId(ports.ids.new()),
+        number=ApprovalNumber(number),
+        organization=principal.organization,
+        board=cmd.board,
+        action=cmd.action,
+        arguments=cmd.arguments,
+        confidence=cmd.confidence,
+        scores=cmd.scores,
+        agent=agent,
+        digest=digest_of(cmd.action, cmd.arguments, ((task.id, task.fence) for task in tasks)),
+        asker=asker.name,
+        asker_kind=asker.kind,
+        asker_id=asker.id,
+        created_at=at,
+    )
+    return approval, ApprovalRequested(
+        approval=approval.id, number=number, board=cmd.board, action=cmd.action, confidence=cmd.confidence,
+        tasks=tuple(task.id for task in tasks), digest=approval.digest.hex(), at=at,
+    )  # fmt: skip
+
+
+async def _agent_asked_for(unit: UnitOfWork, principal: Principal, named: AgentId | None) -> AgentId | None:
+    """
+    Who is to do it: an agent asks for itself.
+    """
+    if isinstance(principal, AgentPrincipal):
+        named = principal.agent
+    if named is None:
+        return None
+    agent = await unit.agents.anywhere(named)
+    unit.rely_on(agent)
+    return agent.id
+
+
+async def _tasks_on(unit: UnitOfWork, board: Board, named: tuple[TaskId, ...]) -> list[Task]:
+    """
+    The tasks of these ids, each once.
+
+    Raises:
+        TasksMissing: If the board lacks some.
+        InvalidField: If they are too many.
+    """
+    wanted = tuple(dict.fromkeys(named))
+    if len(wanted) > MOST_TASKS:
+        raise InvalidField("tasks", f"must have at most {MOST_TASKS} entries", len(wanted))
+    found = {id: await _task_on(unit, board.id, id) for id in wanted}
+    if missing := tuple(id for id, task in found.items() if task is None):
+        raise TasksMissing(missing)
+    return [task for task in found.values() if task is not None]
+
+
+async def _task_on(unit: UnitOfWork, board: BoardId, id: TaskId) -> Task | None:
+    try:
+        task = await unit.tasks.get(id)
+    except (TaskNotFound, BoardDenied):  # of what is on another board nothing is told
+        return None
+    return task if task.board == board else None
+
+
+async def _still_there(unit: UnitOfWork, links: Iterable[ApprovalLink]) -> list[Task]:
+    """
+    The linked tasks that are still on the board.
+    """
+    tasks = [await _task_on(unit, link.board, link.task) for link in links]
+    return [task for task in tasks if task is not None]
+
+
+async def _check_free(unit: UnitOfWork, approval: Approval, tasks: Iterable[Task]) -> None:
+    """
+    Raises:
+        PendingAlready: If another approval of the board is pending for one of these tasks.
+    """
+    conflicts = []
+    for task in tasks:
+        link = await unit.rows(APPROVAL_LINKS).find(board=approval.board, pending_for=task.id)
+        if link is not None and link.approval != approval.id:
+            conflicts.append((task.id, link.approval))
+    if conflicts:
+        raise PendingAlready(tuple(sorted(conflicts)))

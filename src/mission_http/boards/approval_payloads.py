@@ -1,0 +1,168 @@
+"""
+What approvals take and give, named as the components of the document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from attrs import field, frozen
+
+from mission_core.approvals.model import ApprovalStatus
+from mission_core.approvals.queries import Shown
+from mission_core.approvals.use_cases import DecideApproval, RequestApproval
+from mission_core.ids import AgentId, ApprovalId, BoardId, TaskId
+from mission_core.values import ABSENT, Absent, canonical
+from mission_http.boards.payloads import MaybeObject, NumberedQuery, nothing_if_blank
+from mission_http.boards.wire import JsonObject, naive, raw_json
+from mission_http.platform.readings import LAX
+from mission_http.platform.refusals import FieldsInvalid
+from mission_http.platform.shapes import Range, Rule
+
+Status = Literal["pending", "approved", "rejected"]
+Confidence = Annotated[float, Range(0, 100)]
+THROUGH: Final = "Boards API"
+TASKS_NAMED: Final = ("task_ids", "taskIds", "taskIDs", "task_id", "taskId", "taskID")
+"""Under which names a payload tells tasks."""
+
+
+@frozen(kw_only=True)
+class ApprovalQuery(NumberedQuery):
+    status: Status | None = None
+
+
+@frozen(kw_only=True)
+class ApprovalRead:
+    action_type: str
+    task_id: UUID | None
+    task_ids: list[UUID]
+    payload: MaybeObject
+    confidence: Confidence
+    rubric_scores: dict[str, int] | None
+    status: Status
+    id: UUID
+    board_id: UUID
+    task_titles: list[str]
+    agent_id: UUID | None
+    created_at: datetime
+    resolved_at: datetime | None
+    number: int
+    digest: str
+    requested_by: str
+    resolved_by: str | None
+    resolved_through: str | None
+    resolution_reason: str | None
+    used_task_ids: list[UUID]
+    version: int
+
+
+@frozen(kw_only=True)
+class ApprovalCreate:
+    action_type: str
+    task_id: UUID | None = None
+    task_ids: list[UUID] = field(factory=list)
+    payload: JsonObject | None = None
+    confidence: Confidence
+    rubric_scores: dict[str, int] | None = None
+    status: Status = "pending"
+    agent_id: UUID | None = None
+    lead_reasoning: Annotated[str | None, Rule(nothing_if_blank)] = None
+
+    def __attrs_post_init__(self) -> None:
+        if not (self.lead_reasoning or _reasoned(self._told())):
+            raise ValueError("lead reasoning is required")
+
+    def command(self, board: BoardId) -> RequestApproval:
+        told = self._told()
+        if not _reasoned(told):
+            told["reason"] = self.lead_reasoning
+        named = [] if self.task_id is None else [self.task_id]
+        return RequestApproval(
+            board=board,
+            action=self.action_type,
+            confidence=self.confidence,
+            tasks=tuple(TaskId(id) for id in (*named, *self.task_ids, *_tasks_in(told))),
+            arguments=canonical(told),
+            scores=None if self.rubric_scores is None else canonical(self.rubric_scores),
+            agent=AgentId(self.agent_id) if self.agent_id else None,
+            status=ApprovalStatus(self.status),
+            through=THROUGH,
+        )
+
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.payload) if self.payload else {}
+        return told
+
+
+@frozen(kw_only=True)
+class ApprovalUpdate:
+    status: Status | Absent | None = ABSENT
+    reason: Annotated[str | None, Rule(nothing_if_blank)] = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.status is None:
+            raise ValueError("status is required")
+
+    def command(self, approval: ApprovalId, *, on: BoardId, expects: int | None) -> DecideApproval:
+        status = ApprovalStatus(self.status) if isinstance(self.status, str) else ABSENT
+        return DecideApproval(
+            approval=approval, on=on, status=status, reason=self.reason, through=THROUGH, expects=expects
+        )
+
+
+def _reasoned(told: dict[str, Any]) -> bool:
+    """
+    Whether a payload tells why.
+    """
+    decision = told.get("decision")
+    reasons = (told.get("reason"), decision.get("reason") if isinstance(decision, dict) else None)
+    return any(isinstance(reason, str) and reason.strip() for reason in reasons)
+
+
+def _tasks_in(told: dict[str, Any]) -> Iterator[UUID]:
+    """
+    The tasks that a payload names, as far as they can be ids.
+    """
+    for name in TASKS_NAMED:
+        named = told.get(name)
+        for each in named if isinstance(named, list) else [named]:
+            if isinstance(each, str):
+                try:
+                    yield LAX.uuid(each)
+                except FieldsInvalid:
+                    continue
+
+
+def approval_from(shown: Shown) -> dict[str, Any]:
+    """
+    An approval as `ApprovalRead`.
+    """
+    approval, tasks = shown
+    ids = [str(each.task) for each in tasks]
+    return {
+        "action_type": approval.action,
+        "task_id": ids[0] if ids else None,
+        "task_ids": ids,
+        "payload": raw_json(approval.arguments),
+        "confidence": approval.confidence,
+        "rubric_scores": raw_json(approval.scores),
+        "status": approval.status.value,
+        "id": str(approval.id),
+        "board_id": str(approval.board),
+        "task_titles": [each.title for each in tasks if each.title is not None],
+        "agent_id": str(approval.agent) if approval.agent else None,
+        "created_at": naive(approval.created_at),
+        "resolved_at": naive(approval.resolved_at),
+        "number": approval.number,
+        "digest": approval.digest.hex(),
+        "requested_by": approval.asker,
+        "resolved_by": approval.decider,
+        "resolved_through": approval.decided_through,
+        "resolution_reason": approval.reason,
+        "used_task_ids": [str(each.task) for each in tasks if each.used],
+        "version": approval.version,
+    }

@@ -1,0 +1,163 @@
+"""
+Approvals, in both halves of the dialect: `/boards/{board_id}/approvals` and `/agent/boards/…`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import evolve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.agents.model import AgentNotFound
+from mission_core.approvals.model import (
+    APPROVALS,
+    Approval,
+    ApprovalNotFound,
+    ApprovalStatus,
+    DecidedAlready,
+    PendingAlready,
+    TasksMissing,
+)
+from mission_core.approvals.queries import page_of_approvals, shown
+from mission_core.approvals.use_cases import decide_approval, request_approval
+from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.errors import VersionMismatch
+from mission_core.ids import ApprovalId, BoardId
+from mission_core.ports import Ports, perform
+from mission_core.values import Page
+from mission_http.boards.access import AGENT, MIXED, USER, Place, path_id
+from mission_http.boards.answers import one, page_from, wanted_page
+from mission_http.boards.approval_payloads import (
+    ApprovalCreate,
+    ApprovalQuery,
+    ApprovalRead,
+    ApprovalUpdate,
+    approval_from,
+)
+from mission_http.boards.intents import told
+from mission_http.boards.payloads import LimitOffsetPage
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.queries import query_of
+
+LATEST: Final = 200
+"""How many approvals a snapshot shows."""
+
+
+async def list_approvals(request: Request) -> Response:
+    """
+    List the approvals that were asked for on a board, newest first.
+    """
+    async with Place.of(request) as place:
+        query = query_of(request, ApprovalQuery)
+        await place.check()
+        status = ApprovalStatus(query.status) if query.status else None
+        listed = await page_of_approvals(
+            ports_of(request), principal_of(request), place.board, wanted_page(query), status=status
+        )
+    return page_from(listed, query, approval_from)
+
+
+async def create_approval(request: Request) -> Response:
+    """
+    Ask a person to allow something.
+
+    The reason is part of it. An agent asks for itself, and what it asks for is pending; of each task one approval at a
+    time is. A board may keep its tasks from done until one of theirs is approved, which is then used up.
+    """
+    async with Place.of(request) as place:
+        body = await body_of(request, ApprovalCreate)
+        approval = await once(request, request_approval, body.command(place.board), _again)
+    return await _answer(request, approval)
+
+
+async def update_approval(request: Request) -> Response:
+    """
+    Decide about an approval, or move it back to pending to have it decided anew.
+
+    The same decision again is answered as it stands; another one is a conflict that names the first.
+    """
+    async with Place.of(request) as place:
+        id, ports, principal = ApprovalId(path_id(request, "approval_id")), ports_of(request), principal_of(request)
+        if (await ports.reads.rows.get(principal, APPROVALS, id)).board != place.board:
+            raise ApprovalNotFound
+        body = await body_of(request, ApprovalUpdate)
+        command = body.command(id, on=place.board, expects=expects_of(request))
+        approval = await perform(decide_approval, ports, principal, command)
+    return await _answer(request, approval)
+
+
+async def latest_approvals(ports: Ports, principal: Principal, board: BoardId) -> tuple[list[dict[str, Any]], int]:
+    """
+    The board's newest approvals, and how many are pending.
+    """
+    listed = await page_of_approvals(ports, principal, board, Page(limit=LATEST))
+    pending = sum(each.approval.pending for each in listed.rows)
+    if listed.total > LATEST:
+        found = await ports.reads.rows.page(
+            principal, APPROVALS, Page(limit=1), board=board, status=ApprovalStatus.PENDING
+        )
+        pending = found.total
+    return [approval_from(each) for each in listed.rows], pending
+
+
+async def _answer(request: Request, approval: Approval) -> Response:
+    (found,) = await shown(ports_of(request), principal_of(request), approval)
+    return one(approval_from(found))
+
+
+async def _again(ports: Ports, principal: Principal, approval: UUID) -> Approval:
+    return await ports.reads.rows.get(principal, APPROVALS, approval)
+
+
+PATH: Final = "/boards/{board_id}/approvals"
+OPERATIONS = [
+    (
+        Endpoint(
+            "GET", PATH, list_approvals, query=ApprovalQuery, gives=LimitOffsetPage[ApprovalRead],
+            refuses=(BoardNotFound, BoardDenied),
+        ),
+        told(
+            "agent_board_approval_discovery", ["You want to know what people said to what was asked on your board."],
+            unless=["You want to know where a task stands: list the tasks, or have it explained."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", PATH, create_approval, takes=ApprovalCreate, gives=ApprovalRead, headers=(IDEMPOTENCY_KEY,),
+            refuses=(BoardNotFound, BoardDenied, AgentNotFound, TasksMissing, PendingAlready),
+        ),
+        told(
+            "agent_board_approval_request",
+            ["What you would do needs a person's word first, or your board lets nothing be done without one."],
+            unless=["You have a question, or something to tell: comment on the task."],
+            effects=["A person is shown what you ask for; until they decide, nothing else can be asked for its tasks."],
+            needs=["Know why: tell it as lead_reasoning, or as reason in the payload."],
+        ),
+    ),
+]  # fmt: skip
+ENDPOINTS = [
+    *(evolve(endpoint, who=MIXED, tags=("approvals",)) for endpoint, _ in OPERATIONS),
+    Endpoint(
+        "PATCH", PATH + "/{approval_id}", update_approval, takes=ApprovalUpdate, gives=ApprovalRead, who=USER,
+        tags=("approvals",), headers=(IF_MATCH,),
+        refuses=(BoardNotFound, BoardDenied, ApprovalNotFound, PendingAlready, DecidedAlready, VersionMismatch),
+    ),
+]  # fmt: skip
+AGENT_ENDPOINTS = [
+    evolve(
+        endpoint,
+        path="/agent" + endpoint.path,
+        who=AGENT,
+        tags=("agent", "agent-lead", "agent-worker"),
+        extra=extra,
+    )
+    for endpoint, extra in OPERATIONS
+]

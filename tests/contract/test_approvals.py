@@ -1,0 +1,437 @@
+"""
+Approvals: asking for them and deciding about them, on every store.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mission_core.accounts.model import MemberPrincipal
+from mission_core.agents.model import AgentNotFound
+from mission_core.approvals.model import (
+    APPROVAL_LINKS,
+    APPROVALS,
+    MOST_TASKS,
+    AgentsDoNotDecide,
+    Approval,
+    ApprovalNotFound,
+    ApprovalStatus,
+    DecidedAlready,
+    PendingAlready,
+    TasksMissing,
+    digest_of,
+)
+from mission_core.approvals.queries import Linked, page_of_approvals, shown
+from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
+from mission_core.boards.model import BoardDenied, BoardNotFound, BoardReadOnly
+from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
+from mission_core.ids import AgentId, ApprovalId, MemberId, TaskId, UserId, UserNumber
+from mission_core.ports import perform
+from mission_core.reports.queries import Scope
+from mission_core.tasks.board_removal import DeleteBoard, delete_board
+from mission_core.tasks.leaving import DeleteAgent, delete_agent
+from mission_core.tasks.model import Status
+from mission_core.tasks.overviews import Around, Asked, BoardView
+from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
+from mission_core.values import Page
+from tests.contract.conftest import World, viewer
+
+PENDING, APPROVED, REJECTED = ApprovalStatus.PENDING, ApprovalStatus.APPROVED, ApprovalStatus.REJECTED
+
+
+async def asked(world: World, *tasks: Any, by: Any = None, **fields: Any) -> Approval:
+    """
+    A new approval for these tasks.
+    """
+    ids = tuple(each.id for each in tasks)
+    plain = {"board": world.board.id, "action": "task.finish", "confidence": 80, "tasks": ids}
+    return await perform(request_approval, world.ports, by or world.me, RequestApproval(**(plain | fields)))
+
+
+async def said(world: World, approval: Approval, status: ApprovalStatus, *, by: Any = None, **fields: Any) -> Approval:
+    """
+    The approval after somebody said so.
+    """
+    command = DecideApproval(approval=approval.id, status=status, **fields)
+    return await perform(decide_approval, world.ports, by or world.me, command)
+
+
+async def kept(world: World, approval: Approval) -> tuple[Approval, tuple[Linked, ...]]:
+    """
+    The approval as it is committed now, with its tasks.
+    """
+    row = await world.ports.reads.rows.get(world.me, APPROVALS, approval.id)
+    return tuple((await shown(world.ports, world.me, row))[0])
+
+
+async def left(world: World) -> tuple[int, int]:
+    """
+    How many approvals there are, and how many links of them.
+    """
+    reads = world.ports.reads.rows
+    return len(await reads.every(world.me, APPROVALS)), len(await reads.every(world.me, APPROVAL_LINKS))
+
+
+async def test_a_request_names_what_is_to_be_done(world: World) -> None:
+    """
+    The action, its arguments and tasks in their order with their fences; the digest is of all that.
+    """
+    claimed = await world.claim(await world.task("first"))
+    assert claimed is not None
+    first, second = claimed.task, await world.task("second")
+    arguments = json.dumps({"reason": "ready"})
+    approval = await asked(world, second, first, second, arguments=arguments, scores='{"tests":90}')
+    links = sorted(await world.ports.reads.rows.every(world.me, APPROVAL_LINKS), key=lambda link: link.place)
+
+    assert (approval, (Linked(second.id, "second", False), Linked(first.id, "first", False))) == await kept(
+        world, approval
+    )
+    assert [(second.id, 0), (first.id, 1)] == [(link.task, link.fence) for link in links]
+    assert digest_of("task.finish", arguments, [(second.id, 0), (first.id, 1)]) == approval.digest
+    assert (PENDING, None, None, "System", "system") == (
+        approval.status, approval.decider, approval.resolved_at, approval.asker, approval.asker_kind
+    )  # fmt: skip
+    assert "approval.requested" == (await world.facts())[-1]
+
+
+async def test_an_agent_asks_for_itself(world: World) -> None:
+    """
+    Whatever it says: it cannot tell what was decided, nor ask in another's name.
+    """
+    other = await world.agent("eve")
+    ada = await world.principal(board=world.board.id)
+    approval = await asked(world, await world.task(), by=ada, status=APPROVED, agent=other.id)
+
+    assert (PENDING, ada.agent, "ada", "agent", ada.agent) == (
+        approval.status, approval.agent, approval.asker, approval.asker_kind, approval.asker_id
+    )  # fmt: skip
+
+
+async def test_a_person_may_tell_what_was_decided_already(world: World) -> None:
+    """
+    That is recorded as their decision.
+    """
+    agent = await world.agent()
+    approval = await asked(world, status=REJECTED, agent=agent.id, through="by hand")
+
+    assert (REJECTED, agent.id, world.me.display, "by hand", approval.created_at) == (
+        approval.status, approval.agent, approval.decider, approval.decided_through, approval.resolved_at
+    )  # fmt: skip
+    assert ["approval.requested", "approval.decided"] == (await world.facts())[-2:]
+
+
+async def test_what_is_not_there_is_not_asked_for(world: World, elsewhere: World) -> None:
+    """
+    Tasks of another board, of another organization or of none; a board or an agent that there is not.
+    """
+    task, nothing = await world.task(), TaskId(world.ports.ids.new())
+    other = await world.task(board=(await world.another_board()).id)
+    theirs = await elsewhere.task()
+    with pytest.raises(TasksMissing) as refused:
+        await asked(world, tasks=(task.id, other.id, theirs.id, nothing))
+    assert (other.id, theirs.id, nothing) == refused.value.missing
+    with pytest.raises(AgentNotFound):
+        await asked(world, agent=AgentId(world.ports.ids.new()))
+    with pytest.raises(BoardNotFound):
+        await asked(world, board=elsewhere.board.id)
+    with pytest.raises(InvalidField):
+        await asked(world, tasks=tuple(TaskId(world.ports.ids.new()) for _ in range(MOST_TASKS + 1)))
+    with pytest.raises(InvalidField):
+        await asked(world, confidence=100.5)
+
+    assert (0, 0) == await left(world)
+
+
+async def test_of_each_task_one_approval_at_a_time_is_pending(world: World) -> None:
+    """
+    The refusal names the tasks with those that are; once it is decided, another one can be asked for.
+    """
+    tasks = [await world.task(title) for title in "abc"]
+    first, second = await asked(world, tasks[1], tasks[0]), await asked(world, tasks[2])
+    with pytest.raises(PendingAlready) as refused:
+        await asked(world, tasks[2], tasks[0], tasks[1])
+    await asked(world, tasks[0], status=APPROVED)
+    await said(world, first, REJECTED)
+    await asked(world, tasks[0], tasks[1])
+
+    pending = {tasks[0].id: first.id, tasks[1].id: first.id, tasks[2].id: second.id}
+    assert tuple(sorted(pending.items())) == refused.value.conflicts
+
+
+async def test_the_same_decision_again_is_answered_as_it_stands(world: World) -> None:
+    """
+    Nothing is written, and nothing is told.
+    """
+    approval = await asked(world, await world.task())
+    world.clock.advance(seconds=5)
+    decided = await said(world, approval, APPROVED, reason="fine")
+    facts = await world.facts()
+    world.clock.advance(seconds=5)
+
+    assert decided == await said(world, approval, APPROVED, reason="still fine") == (await kept(world, approval))[0]
+    assert facts == await world.facts()
+    assert ("fine", world.me.display) == (decided.reason, decided.decider)
+    assert decided == await perform(decide_approval, world.ports, world.me, DecideApproval(approval=approval.id))
+
+
+async def test_another_decision_is_a_conflict_until_the_first_is_taken_back(world: World) -> None:
+    """
+    Then it can be made; the old one is told of until it is.
+    """
+    approval = await asked(world, await world.task())
+    first = await said(world, approval, REJECTED)
+    with pytest.raises(DecidedAlready) as refused:
+        await said(world, approval, APPROVED)
+    pending = await said(world, approval, PENDING)
+    approved = await said(world, approval, APPROVED)
+
+    assert (REJECTED, first.resolved_at) == (refused.value.status, refused.value.at)
+    assert (PENDING, first.resolved_at) == (pending.status, pending.resolved_at)
+    assert (APPROVED, 3) == (approved.status, approved.version)
+    assert ["approval.decided", "approval.reopened", "approval.decided"] == (await world.facts())[-3:]
+
+
+async def test_a_decision_is_not_taken_back_beside_another_request(world: World) -> None:
+    """
+    Or two would be pending.
+    """
+    task = await world.task()
+    first = await asked(world, task)
+    await said(world, first, REJECTED)
+    second = await asked(world, task)
+    with pytest.raises(PendingAlready) as refused:
+        await said(world, first, PENDING)
+
+    assert ((task.id, second.id),) == refused.value.conflicts
+    assert REJECTED is (await kept(world, first))[0].status
+
+
+async def test_agents_do_not_decide(world: World) -> None:
+    """
+    Not even a lead, or an agent with an admin's key.
+    """
+    approval = await asked(world, await world.task())
+    lead = await world.principal(board=world.board.id, lead=True)
+    for agent in (lead, evolve(lead, board=None, role=world.me.role)):
+        for status in ApprovalStatus:
+            with pytest.raises(AgentsDoNotDecide):
+                await said(world, approval, status, by=agent)
+
+    assert PENDING is (await kept(world, approval))[0].status
+
+
+async def test_who_may_not_write_on_the_board_asks_and_decides_nothing(world: World) -> None:
+    """
+    A viewer, an agent of another board, and a person who only sees the board.
+    """
+    approval = await asked(world, await world.task())
+    far = await world.principal("far", board=(await world.another_board()).id)
+    reader = MemberPrincipal(
+        organization=world.me.organization, user=UserId(world.ports.ids.new()), number=UserNumber(1),
+        member=MemberId(world.ports.ids.new()), name="jo", display="Jo", role=world.me.role, writes=frozenset(),
+    )  # fmt: skip
+    for who, refusal in ((viewer(world), RoleTooLow), (far, BoardDenied), (reader, BoardReadOnly)):
+        with pytest.raises(refusal):
+            await asked(world, by=who)
+    for who, refusal in ((viewer(world), RoleTooLow), (reader, BoardReadOnly)):
+        with pytest.raises(refusal):
+            await said(world, approval, APPROVED, by=who)
+
+    assert (1, 1) == await left(world)
+
+
+async def test_an_approval_is_decided_on_its_board_and_at_its_version(world: World, elsewhere: World) -> None:
+    """
+    And by nobody of another organization.
+    """
+    approval = await asked(world, await world.task())
+    other = await world.another_board()
+    for by, on in ((world.me, other.id), (elsewhere.me, None)):
+        with pytest.raises(ApprovalNotFound):
+            await said(world, approval, APPROVED, by=by, on=on)
+    with pytest.raises(ApprovalNotFound):
+        await said(world, evolve(approval, id=ApprovalId(world.ports.ids.new())), APPROVED)
+    with pytest.raises(VersionMismatch):
+        await said(world, approval, APPROVED, expects=7)
+
+    assert APPROVED is (await said(world, approval, APPROVED, on=world.board.id, expects=0)).status
+
+
+async def test_pages_show_the_newest_first_with_their_tasks(world: World) -> None:
+    """
+    Of the board, all or those of one status; what left the board has no title.
+    """
+    tasks = [await world.task(title) for title in "abc"]
+    approvals = [await asked(world, *some) for some in (tasks[:1], tasks[1:], [])]
+    await asked(world, board=(await world.another_board("far")).id)
+    await said(world, approvals[0], APPROVED)
+    await update_task(world.ports, world.me, UpdateTask(task=tasks[2].id, board=(await world.another_board()).id))
+
+    async def page(**wanted: Any) -> Any:
+        found = await page_of_approvals(world.ports, world.me, world.board.id, Page(limit=2), **wanted)
+        return [(each.approval.id, [task.title for task in each.tasks]) for each in found.rows], found.total
+
+    new, middle, old = approvals[2].id, approvals[1].id, approvals[0].id
+    assert ([(new, []), (middle, ["b", None])], 3) == await page()
+    assert ([(new, []), (middle, ["b", None])], 2) == await page(status=PENDING)
+    assert ([(old, ["a"])], 1) == await page(status=APPROVED)
+    assert ([], 0) == await page(status=REJECTED)
+
+
+async def test_a_page_asks_once_for_the_tasks_of_all(world: World) -> None:
+    """
+    However many approvals it shows.
+    """
+    for title in "abcde":
+        await asked(world, await world.task(title))
+    asks: list[int] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.ports.reads, name)
+
+        @property
+        def approvals(self) -> Any:
+            asks.append(1)
+            return world.ports.reads.approvals
+
+    found = await page_of_approvals(evolve(world.ports, reads=Counting()), world.me, world.board.id, Page())
+
+    assert (5, [1]) == (len(found.rows), asks)
+
+
+async def test_a_removed_task_takes_along_what_was_asked_for_it_alone(world: World) -> None:
+    """
+    What was asked for others too stays with those.
+    """
+    one, two = [await world.task(title) for title in ("one", "two")]
+    alone, both = await asked(world, one), await asked(world, one, two, status=APPROVED)
+    without = await asked(world)
+    await delete_task(world.ports, world.me, DeleteTask(task=one.id))
+
+    assert (2, 1) == await left(world)
+    assert (Linked(two.id, "two", False),) == (await kept(world, both))[1]
+    assert () == (await kept(world, without))[1]
+    with pytest.raises(ApprovalNotFound):
+        await kept(world, alone)
+    await delete_task(world.ports, world.me, DeleteTask(task=two.id))
+    assert (1, 0) == await left(world)
+
+
+async def test_a_task_that_has_moved_takes_along_what_was_asked_for_it_before(world: World) -> None:
+    """
+    Whoever removes it need not see the board that it came from.
+    """
+    board, task = await world.another_board(), await world.task()
+    await asked(world, task)
+    await update_task(world.ports, world.me, UpdateTask(task=task.id, board=board.id))
+    lead = await world.principal(board=board.id, lead=True)
+    await delete_task(world.ports, lead, DeleteTask(task=task.id))
+
+    assert (0, 0) == await left(world)
+
+
+@pytest.mark.parametrize("hand_over", [False, True])
+async def test_a_removed_board_takes_its_approvals_along(world: World, hand_over: bool) -> None:
+    """
+    Also where its tasks are handed over: they are the board's own word.
+    """
+    board = await world.another_board()
+    await asked(world, await world.task(board=board.id), board=board.id)
+    stays = await asked(world, await world.task())
+    await delete_board(world.ports, world.me, DeleteBoard(board=board.id, hand_over=hand_over))
+
+    assert (1, 1) == await left(world)
+    assert stays == (await kept(world, stays))[0]
+
+
+async def test_an_approval_forgets_an_agent_that_goes(world: World) -> None:
+    """
+    But not that it asked.
+    """
+    ada = await world.principal(board=world.board.id)
+    approval = await asked(world, await world.task(), by=ada)
+    await delete_agent(world.ports, world.me, DeleteAgent(agent=ada.agent))
+    left_over, _ = await kept(world, approval)
+
+    assert (None, "ada", ada.agent) == (left_over.agent, left_over.asker, left_over.asker_id)
+    assert APPROVED is (await said(world, approval, APPROVED)).status
+    with pytest.raises(AgentNotFound):
+        await asked(world, by=ada)
+
+
+async def view(world: World, known: dict[bytes, Any]) -> BoardView:
+    """
+    The view of the board, when this much of it is known.
+    """
+    return await world.ports.reads.overviews.board(
+        world.me, world.board.id, lambda id, *seen: known.get(id) == tuple(seen)
+    )
+
+
+async def test_a_view_tells_for_which_tasks_something_is_asked(world: World) -> None:
+    """
+    What was asked on another board is not told; a task for which more is asked, or less is pending, looks otherwise.
+    """
+    board = await world.another_board()
+    task, plain = await world.task("asked"), await world.task("plain")
+    await update_task(world.ports, world.me, UpdateTask(task=task.id, board=board.id))
+    await asked(world, task, board=board.id)
+    await update_task(world.ports, world.me, UpdateTask(task=task.id, board=world.board.id))
+    known: dict[bytes, Any] = {}
+
+    async def changed() -> tuple[list[str], Asked | None]:
+        now = await view(world, known)
+        known.update((id, (row.version, Around.of(row, now.asked.get(id, Asked())))) for id, row in now.rows.items())
+        return [row.title for row in now.rows.values()], now.asked.get(task.id.bytes)
+
+    assert ({"asked", "plain"}, None) == (set((first := await changed())[0]), first[1])
+    approval = await asked(world, task)
+    assert (["asked"], Asked(1, 1)) == await changed()
+    await said(world, approval, REJECTED)
+    assert (["asked"], Asked(1, 0)) == await changed()
+    assert ([], Asked(1, 0)) == await changed()
+    assert {task.id.bytes} == (await view(world, {})).asked.keys()
+    assert plain.id.bytes in known
+
+
+async def test_a_report_tells_what_waits_for_a_decision(world: World, elsewhere: World) -> None:
+    """
+    The newest of a scope, with the board and the first task, and how many there are.
+    """
+    await asked(elsewhere, await elsewhere.task())
+    board = await world.another_board("far")
+    far = await asked(world, await world.task("there", board=board.id), board=board.id, action="far.away")
+    decided = await asked(world, await world.task("decided"))
+    await said(world, decided, APPROVED)
+    both = await asked(world, await world.task("first"), await world.task("second"), confidence=12.5)
+    none = await asked(world)
+
+    async def told(scope: Scope, *, limit: int = 10, by: Any = None) -> Any:
+        found = await world.ports.reads.reports.pending(by or world.me, scope, limit=limit)
+        return [(row.id, row.board_name, row.task_title) for row in found.rows], found.total
+
+    there, here = (far.id.bytes, "far", "there"), (both.id.bytes, "Work", "first")
+    bare = (none.id.bytes, "Work", None)
+    assert ([bare, here, there], 3) == await told(Scope())
+    assert ([bare], 3) == await told(Scope(), limit=1)
+    assert ([there], 1) == await told(Scope(board=board.id))
+    assert ([], 0) == await told(Scope(group=world.ports.ids.new()))
+    assert ([there], 1) == await told(Scope(), by=await world.principal(board=board.id))
+    second = (await world.ports.reads.reports.pending(world.me, Scope(), limit=2)).rows[1]
+    assert (12.5, "task.finish") == (second.confidence, second.action)
+
+
+async def test_a_task_that_waits_for_a_decision_can_be_written_to(world: World) -> None:
+    """
+    It is another version by then, so nobody writes without having seen that.
+    """
+    task = await world.task()
+    await asked(world, task)
+    fresh = await world.fresh(task)
+    moved = await update_task(world.ports, world.me, UpdateTask(task=task.id, status=Status.REVIEW))
+
+    assert task.version + 1 == fresh.version
+    assert Status.REVIEW is moved.status
