@@ -7,20 +7,34 @@ there at all.
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
+from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from mission_adapters.belonging import has_board
+from mission_adapters.kinds import KINDS
+from mission_core.accounts.people import local_user_of
+from mission_core.agents.connections import CONNECTIONS
+from mission_core.agents.use_cases import digest_of
+from mission_core.boards.groups import GROUPS
+from mission_core.conversations.entries import GROUP_MEMORY
+from mission_core.ids import AgentId, BoardId, GroupId, TaskId
+from mission_core.tasks.comments import COMMENTS
+from mission_http.app import create_app
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.shapes import fields_of, wire_name
-from tests.contract.boards_driver import TOKEN
+from mission_http.wiring import KnownKeys
+from tests.contract.boards_driver import TOKEN, living
 from tests.contract.conftest import World
-from tests.contract.everything import NOBODY, OPERATIONS, Everything, everything_over, named, parameters_of
+from tests.contract.everything import DIALECTS, NOBODY, OPERATIONS, Everything, everything_over, named, parameters_of
 from tests.contract.fleet_driver import KEY
+from tests.contract.many_boards import nothing_known
 from tests.contract.test_any_request import names_in
 from tests.unit.http.platform.sample import Answer, ask
 
@@ -113,6 +127,27 @@ async def planted_in(side: Everything) -> Planted:
     """
     One of everything, marked, through the operations that make it.
     """
+    here = await planted_on_a_board(side)
+    do, board = here.do, here.ids["board_id"]
+    invited = {"invited_email": f"{NAME}@example.org", "role": NAME, "board_access": [{"board_id": board}]}
+    here.ids["invite_id"] = (await do("POST", "/api/v1/organizations/me/invites", invited))["id"]
+    here.ids["member_id"] = (await do("GET", "/api/v1/organizations/me/member"))["id"]
+    here.ids["organization_id"] = (await do("GET", "/api/v1/organizations/me"))["id"]
+    tag = await do("POST", "/api/v1/tags", {"name": TEXT, "description": TEXT})
+    here.ids["tag_id"] = tag["id"]
+    a_field = {"field_key": "marked", "label": TEXT, "field_type": "text", "board_ids": [board]}
+    kept = await do("POST", "/api/v1/organizations/me/custom-fields", a_field)
+    here.ids["task_custom_field_definition_id"] = kept["id"]
+    await do("PATCH", "/api/v1/users/me", {"name": TEXT, "preferred_name": TEXT, "notes": TEXT})
+    space = await do("POST", "/api/workspaces", {"name": TEXT, "slug": f"{NAME}-{uuid4()}", "brand": TEXT})
+    here.numbers["workspaces"] = space["workspace"]["id"]
+    return here
+
+
+async def planted_on_a_board(side: Everything) -> Planted:
+    """
+    A board, and one of all that belongs to boards on it.
+    """
     here = Planted(side)
     do = here.do
     for turn in range(AHEAD):
@@ -140,17 +175,6 @@ async def planted_in(side: Everything) -> Planted:
     here.numbers["projects"] = number
     await do("PATCH", f"/api/projects/{number}", {"github_repo": f"{SAID}/{MARK}"})
     await do("POST", f"/api/projects/{number}/agents", {"agent_name": NAME, "role": TEXT})
-    space = await do("POST", "/api/workspaces", {"name": TEXT, "slug": f"{NAME}-{uuid4()}", "brand": TEXT})
-    here.numbers["workspaces"] = space["workspace"]["id"]
-    invited = {"invited_email": f"{NAME}@example.org", "role": NAME, "board_access": [{"board_id": board}]}
-    here.ids["invite_id"] = (await do("POST", "/api/v1/organizations/me/invites", invited))["id"]
-    here.ids["member_id"] = (await do("GET", "/api/v1/organizations/me/member"))["id"]
-    here.ids["organization_id"] = (await do("GET", "/api/v1/organizations/me"))["id"]
-    tag = await do("POST", "/api/v1/tags", {"name": TEXT, "description": TEXT})
-    here.ids["tag_id"] = tag["id"]
-    a_field = {"field_key": "marked", "label": TEXT, "field_type": "text", "board_ids": [board]}
-    kept = await do("POST", "/api/v1/organizations/me/custom-fields", a_field)
-    here.ids["task_custom_field_definition_id"] = kept["id"]
     group = await do("POST", "/api/v1/board-groups", {"name": TEXT, "slug": NAME, "description": TEXT})
     here.ids["group_id"] = group["id"]
     await do("PATCH", on_board, {"board_group_id": group["id"]})
@@ -161,7 +185,6 @@ async def planted_in(side: Everything) -> Planted:
     here.ids["webhook_id"] = webhook["id"]
     came = await do("POST", webhook["endpoint_path"], {"x": TEXT})
     here.ids["payload_id"] = came["payload_id"]
-    await do("PATCH", "/api/v1/users/me", {"name": TEXT, "preferred_name": TEXT, "notes": TEXT})
     task = await do("POST", f"{on_board}/tasks", {"title": TEXT, "description": TEXT, "assigned_agent_id": made["id"]})
     here.ids["task_id"] = task["id"]
     told = await do("POST", f"{on_board}/tasks/{task['id']}/comments", {"message": f"@{NAME} {TEXT}"})
@@ -311,3 +334,71 @@ async def test_another_organization_might_as_well_not_be_there(
         check_alike(one, answer, control, reads=operation[1].method == "GET" and operation[1].operation_id not in POLLS)
 
     assert before == await other.picture()
+
+
+@pytest.fixture
+async def hidden(asking: Everything) -> Planted:
+    """
+    Another board of the organization that asks, which is marked.
+    """
+    return await planted_on_a_board(asking)
+
+
+@pytest.fixture
+async def granted(asking: Everything, hidden: Planted) -> AsyncIterator[Everything]:
+    """
+    The side that asks, as an admin who is granted its one board, through either dialect; and as that board's lead.
+    """
+    world = asking.world
+    owner = await world.ports.credentials.member(local_user_of(world.me.organization))
+    assert owner is not None
+    member = evolve(owner, reads=frozenset({world.board.id}), writes=frozenset({world.board.id}))
+    known = {digest_of(KEY): member, digest_of(TOKEN): member}
+    ports = evolve(world.ports, credentials=KnownKeys(world.ports.credentials, known))
+    app = create_app(partial(nullcontext, ports), DIALECTS)
+    async with living(app):
+        yield evolve(asking, app=app)
+
+
+async def looks(planted: Planted) -> list[Any]:
+    """
+    All that belongs to the board of a side, as its organization's owner sees it.
+    """
+    world, board = planted.side.world, BoardId(UUID(planted.ids["board_id"]))
+    reads, me = world.ports.reads, world.me
+    view = await reads.overviews.board(me, board, nothing_known)
+    names = [row.name for row in view.agents]
+    rows = [await reads.rows.every(me, kind, board=board) for kind in KINDS if has_board(kind.entity)]
+    rows += [await reads.rows.every(me, COMMENTS, task=TaskId(UUID(bytes=task))) for task in view.tasks]
+    rows += [await reads.rows.every(me, CONNECTIONS, agent=AgentId(UUID(bytes=row.id))) for row in view.agents]
+    group = GroupId(UUID(planted.ids["group_id"]))
+    return [
+        view, rows, await reads.rows.get(me, GROUPS, group), await reads.rows.every(me, GROUP_MEMORY, group=group),
+        await reads.tasks.count_by_status(me, tuple(names)),
+        [await reads.tasks.runs(me, TaskId(UUID(bytes=each))) for each in view.tasks],
+    ]  # fmt: skip
+
+
+ENDING = {"DELETE /api/v1/organizations/me"}
+"""What ends everything there is in the organization, for whoever owns it."""
+
+
+@pytest.mark.parametrize("store_url", ["memory", "sqlite"], indirect=True)  # PostgreSQL runs SQLite's statements
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if named(each) not in ENDING], ids=named)
+async def test_nothing_of_a_board_comes_to_who_is_granted_another(
+    granted: Everything, hidden: Planted, operation: Operation
+) -> None:
+    """
+    Nor can they change anything of it, whatever names it in paths, queries and bodies.
+    """
+    before, sent = await looks(hidden), False
+    for one in tries(operation, granted, hidden):
+        answer = await granted.call(
+            operation, path=one.path, raw=json.dumps(one.body).encode() if operation[1].takes else b""
+        )
+        sent = sent or NAME in one.path or NAME in str(one.body)  # what was said once may be shown again
+        told = answer.body.decode().replace(NAME, "") if sent else answer.body.decode()
+
+        assert MARK not in told, (one, told)
+
+    assert before == await looks(hidden)

@@ -32,6 +32,7 @@ from mission_core.boards.tags import CreateTag, create_tag
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.conversations.entries import GROUP_MEMORY
 from mission_core.conversations.use_cases import WriteGroupEntry, write_group_entry
+from mission_core.errors import RoleTooLow
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.commenting import AddComment, add_comment
@@ -382,6 +383,26 @@ async def test_a_group_is_changed_by_who_may_write_on_one_of_its_boards(desk: De
     alone = [await desk.world.ports.reads.boards.get(desk.world.me, each.id) for each in (desk.mine, desk.hidden)]
 
     assert [None, None] == [row.group for row in alone]
+
+
+async def test_a_board_joins_a_group_of_boards_that_may_be_written_on(desk: Desk) -> None:
+    """
+    For it is told what the group remembers then. A group without boards is for admins to fill.
+    """
+    for board, refusal in ((desk.shown, BoardReadOnly), (desk.hidden, BoardDenied)):
+        group = await desk.group_of(board)
+        with pytest.raises(BoardDenied) as refused:
+            await desk.do(update_board, UpdateBoard(board=desk.mine.id, group=group.id))
+        assert refusal is refused.type
+    empty, another = await desk.group_of(), await desk.world.another_board("Another")
+    joining = UpdateBoard(board=desk.mine.id, group=empty.id)
+    with pytest.raises(RoleTooLow):
+        await desk.do(update_board, joining, desk.member(desk.mine, role=Role.OPERATOR))
+    both = desk.member(desk.mine, another)
+    commands = [UpdateBoard(board=board.id, group=empty.id) for board in (desk.mine, another)]
+    joined = [await desk.do(update_board, command, both) for command in commands]
+
+    assert [empty.id, empty.id] == [board.group for board in joined]
 
 
 async def test_how_often_agents_are_woken_is_set_on_boards_that_may_be_written_on(desk: Desk) -> None:

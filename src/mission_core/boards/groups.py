@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict, evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, Role, require
-from mission_core.boards.model import handle_from
+from mission_core.accounts.model import Principal, Role, require, writes_on
+from mission_core.boards.model import handle_from, require_grant
 from mission_core.errors import InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import GroupId, GroupNumber, OrganizationId
@@ -213,16 +213,26 @@ async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> 
     return group
 
 
-async def join_group(unit: UnitOfWork, group: GroupId | Absent | None) -> None:
+async def join_group(unit: UnitOfWork, principal: Principal, group: GroupId | Absent | None) -> None:
     """
     Rely on the group that a board joins, if it joins one. The group's version rises, so that whoever removes it at
     the same time sees this board.
 
     Raises:
         GroupNotFound: If this organization has none.
+        BoardDenied: If the principal may write on some boards only, and on none of the group.
+        RoleTooLow: If in that case it has no boards yet, and the principal is no admin.
     """
-    if group is not None and not isinstance(group, Absent):
-        unit.rely_on(await unit.everywhere.rows(GROUPS).get(group), bump=True)
+    if group is None or isinstance(group, Absent):
+        return
+    unit.rely_on(await unit.everywhere.rows(GROUPS).get(group), bump=True)
+    if writes_on(principal, None):
+        return
+    boards = await unit.boards.of_group(group)
+    if boards:
+        require_grant(principal, *(board.id for board in boards))  # what the group remembers is for those in it
+    else:
+        require(principal, Role.ADMIN)
 
 
 async def _expected(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGroup:

@@ -115,7 +115,7 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
             raise HandleTaken
         if prefix_taken and cmd.ticket_prefix:
             raise PrefixTaken
-        await join_group(unit, cmd.group)
+        await join_group(unit, principal, cmd.group)
         own = {a: getattr(cmd, a) for a in _COPIED}
         board = unit.boards.add(
             Board(
@@ -177,6 +177,7 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         RoleTooLow: If an agent changes the rules that its own work meets.
         PrefixTaken: If another board has the ticket prefix.
         GroupNotFound: If it joins a group that there is not.
+        BoardDenied: If the principal may not write on it, or on no board of the group that it joins.
         AgentsUnknown: If agents are assigned that there are not.
         GoalIncomplete: If it becomes a goal board without objective or metrics.
         VersionMismatch: If the caller expected another version.
@@ -199,7 +200,7 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         if cmd.gates:
             changes["gates"] = evolve(board.gates, **cmd.gates)
         if cmd.group != board.group:
-            await join_group(unit, cmd.group)
+            await join_group(unit, principal, cmd.group)
         board, updated = board.edit(changes, at=now)
         if "board_type" in changes:
             board.check_goal()
