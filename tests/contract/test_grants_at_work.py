@@ -33,7 +33,7 @@ from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board
 from mission_core.conversations.entries import GROUP_MEMORY
 from mission_core.conversations.use_cases import WriteGroupEntry, write_group_entry
 from mission_core.errors import RoleTooLow
-from mission_core.ids import MemberId, UserId, UserNumber
+from mission_core.ids import AssignmentId, MemberId, TaskId, UserId, UserNumber
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.facts import DependencyToggled
@@ -424,3 +424,29 @@ def ids(agents: tuple[Agent, ...]) -> list[Any]:
     Which agents.
     """
     return [agent.id for agent in agents]
+
+
+async def test_a_unit_asks_for_the_grant_where_a_row_shall_be(desk: Desk) -> None:
+    """
+    Whatever it is, new or changed; and only the unit itself can be committed.
+    """
+    await assign_agent(desk.world.ports, desk.world.me, AssignAgent(board=desk.mine.id, agent_name="ada"))
+    task, member = await desk.task(desk.mine), desk.member(desk.mine, reads=(desk.shown,))
+    async with desk.world.ports.unit(member) as unit:
+        (place,) = await unit.rows(STAFF).every()
+        await unit.tasks.get(task.id)
+        new = evolve(task, id=TaskId(desk.world.ports.ids.new()))
+        for board, refusal in ((desk.shown, BoardReadOnly), (desk.hidden, BoardDenied)):
+            for write, row in (
+                (unit.tasks.save, task), (unit.tasks.add, new), (unit.rows(STAFF).save, place),
+                (unit.rows(STAFF).add, evolve(place, id=AssignmentId(desk.world.ports.ids.new()))),
+            ):  # fmt: skip
+                with pytest.raises(BoardDenied) as refused:
+                    write(evolve(row, board=board.id))
+                assert refusal is refused.type, row
+        unit.everywhere.tasks.save(evolve(task, board=desk.hidden.id))
+        with pytest.raises(RuntimeError):
+            await unit.everywhere.commit()
+        await unit.commit()
+
+    assert desk.hidden.id == (await desk.world.fresh(task)).board

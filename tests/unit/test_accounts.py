@@ -2,6 +2,8 @@
 The laws of roles and keys.
 """
 
+from uuid import UUID
+
 import pytest
 from attrs import evolve
 from hypothesis import assume, given
@@ -11,15 +13,21 @@ from mission_core.accounts.model import (
     SCOPES,
     AgentPrincipal,
     ApiKeyNotFound,
+    MemberPrincipal,
     Role,
     RoleTooLow,
     System,
     board_of,
     require,
     role_from,
+    sees,
+    writes_on,
 )
 from mission_core.accounts.organizations import built_in_gateway
+from mission_core.boards.model import BoardDenied, BoardReadOnly, require_grant
+from mission_core.ids import AgentId, MemberId, OrganizationId, UserId, UserNumber
 from tests import strategies as some
+from tests.strategies import maybe
 
 ORDER = [Role.VIEWER, Role.OPERATOR, Role.ADMIN]
 
@@ -90,3 +98,43 @@ def test_a_key_does_not_show_its_digest(key):
     Not even in a log line.
     """
     assert repr(key.digest) not in repr(key)
+
+
+boards = st.frozensets(some.ids, max_size=4)
+
+
+@given(boards, boards, st.booleans(), st.booleans(), maybe(some.ids), st.data())
+def test_a_grant_to_write_is_asked_for_where_something_belongs(reads, writes, all_reads, all_writes, stray, data):
+    """
+    Who may write on a board may change what belongs to it; others are told that they may only see it, or not even that.
+    What belongs to no board is for who may see or write on all.
+    """
+    board = data.draw(st.sampled_from([*reads, *writes, stray]))
+    member = MemberPrincipal(
+        organization=OrganizationId(UUID(int=1)), user=UserId(UUID(int=2)), number=UserNumber(3),
+        member=MemberId(UUID(int=4)), name="mia", display="Mia", role=Role.VIEWER,
+        reads=None if all_reads else reads | writes, writes=None if all_writes else writes,
+    )  # fmt: skip
+    may_write, may_see = all_writes or board in writes, all_reads or board in reads | writes
+
+    assert (may_see, may_write) == (sees(member, board), writes_on(member, board))
+    if may_write:
+        require_grant(member, board)
+    else:
+        with pytest.raises(BoardDenied) as refused:
+            require_grant(member, board)
+        assert (BoardReadOnly if may_see else BoardDenied) is refused.type
+
+
+@given(boards, some.ids)
+def test_of_what_belongs_to_several_boards_one_grant_is_enough(writes, other):
+    """
+    And what belongs to nothing that is known is for who may write on all.
+    """
+    organization, ada = OrganizationId(UUID(int=1)), AgentId(UUID(int=2))
+    agent = AgentPrincipal(organization=organization, agent=ada, name="ada", board=other)
+    require_grant(agent, *writes, other)
+    require_grant(System(organization=organization))
+    assume(other not in writes)
+    with pytest.raises(BoardDenied):
+        require_grant(agent, *writes)
