@@ -41,6 +41,8 @@ from mission_core.agents.use_cases import (
     register_agent,
     revoke_key,
 )
+from mission_core.approvals.model import APPROVALS, ApprovalStatus
+from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.automation.board_webhooks import (
     BOARD_WEBHOOKS,
     CreateBoardWebhook,
@@ -89,10 +91,10 @@ UseCase = Callable[..., Awaitable[Any]]
 Wish = Callable[[ManyBoards, Place], Awaitable[Any]]
 
 OF_NO_BOARD = {
-    "update_profile", "rotate_server_key", "change_settings", "reset_setting", "create_field", "update_field",
-    "delete_field", "create_tag", "update_tag", "delete_tag", "create_group",
+    "create_field", "update_field", "delete_field", "create_tag", "update_tag", "delete_tag", "create_group",
+    "set_access", "invite_person", "withdraw_invite", "accept_invite", "create_organization", "dissolve_organization",
 }  # fmt: skip
-"""What concerns people, or the organization as a whole: who may do it is a matter of roles."""
+"""What concerns the organization as a whole, or who is in it: who may do it is a matter of roles."""
 OF_GROUPS = {"set_beats", "update_group", "delete_group", "write_group_entry"}
 OF_QUEUES = {"poll_queue", "look_at_queue", "renew_pair"}
 OF_OTHERS = {"report_onboarding", "receive_payload"}
@@ -105,10 +107,12 @@ ELSEWHERE = OF_NO_BOARD | OF_GROUPS | OF_QUEUES | OF_OTHERS | ABOUT_ALL | READIN
 
 def writing_use_cases() -> set[str]:
     """
-    The use cases of the core that take a command.
+    The use cases of the core that take a command; but for those of accounts, an area that knows no boards.
     """
     found = set()
     for module in pkgutil.walk_packages(mission_core.__path__, "mission_core."):
+        if module.name.startswith("mission_core.accounts."):
+            continue
         for name, each in vars(importlib.import_module(module.name)).items():
             own = inspect.iscoroutinefunction(each) and each.__module__ == module.name and not name.startswith("_")
             if own and list(inspect.signature(each).parameters) == ["ports", "principal", "cmd"]:
@@ -192,6 +196,12 @@ async def _delete_webhook(many: ManyBoards, place: Place) -> DeleteBoardWebhook:
     return DeleteBoardWebhook(webhook=webhook.id, on=place.board.id)
 
 
+async def _decide(many: ManyBoards, place: Place) -> DecideApproval:
+    reads = many.world.ports.reads.rows
+    (asked, *_) = await reads.every(many.world.me, APPROVALS, board=place.board.id, status=ApprovalStatus.PENDING)
+    return DecideApproval(approval=asked.id, status=ApprovalStatus.REJECTED)
+
+
 FIRST, LATER, HELD, DONE, FAILED = range(5)
 """The tasks of a place."""
 WISHES: list[tuple[UseCase, Wish]] = [
@@ -228,6 +238,8 @@ WISHES: list[tuple[UseCase, Wish]] = [
     (move_tasks, _of(lambda place: MoveTasks(moves=((place.tasks[FAILED].number, Status.BACKLOG),)))),
     (add_comment, _of(lambda place: AddComment(task=place.tasks[FIRST].id, content="new"))),
     (broadcast_task, _of(lambda place: BroadcastTask(task=place.tasks[FIRST].id, message="new"))),
+    (decide_approval, _decide),
+    (request_approval, _of(lambda place: RequestApproval(board=place.board.id, action="new", confidence=1))),
     (claim_task, _of(lambda place: ClaimTask(task=place.tasks[FIRST].id, agent="lee"))),
     (claim_next, _of(lambda place: ClaimNext(agent="lee", board=place.board.id))),
     (heartbeat, _heartbeat),

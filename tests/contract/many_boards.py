@@ -25,6 +25,8 @@ from mission_core.agents.model import Agent
 from mission_core.agents.onboarding import StartOnboarding, start_onboarding
 from mission_core.agents.queries import AgentFilter, NameRow
 from mission_core.agents.use_cases import HearAgent, MakeKey, hear_agent, make_key
+from mission_core.approvals.model import APPROVALS, ApprovalStatus
+from mission_core.approvals.use_cases import RequestApproval, request_approval
 from mission_core.automation.board_webhooks import CreateBoardWebhook, create_board_webhook
 from mission_core.automation.receiving import ReceivePayload, receive_payload
 from mission_core.boards.defining import CreateField, create_field
@@ -48,7 +50,7 @@ from mission_core.tasks.work import ClaimTask, CompleteTask, FailTask, claim_tas
 from mission_core.values import Page
 from tests.contract.conftest import World
 
-PORTS = ("tasks", "agents", "boards", "overviews", "rows", "reports", "conduct", "members")
+PORTS = ("tasks", "agents", "boards", "overviews", "rows", "reports", "conduct", "members", "approvals")
 """The read ports, as `mission_core.ports.Reads` has them."""
 SHARED = "Zed"
 """To whom tasks of every board are assigned, and who is no agent."""
@@ -180,6 +182,10 @@ async def a_place(world: World, number: int, tag: Tag) -> Place:
     taken = await claim_task(ports, ada, ClaimTask(task=failed.id, terms=Terms(delay=timedelta(0))))
     lost = Failure(reason=FailureReason.CRASHED, message=WORD)
     await fail_task(ports, ada, FailTask(task=failed.id, lease=taken.lease, failure=lost))
+    for tasks in ((later.id,), (first.id, later.id)):
+        asked = RequestApproval(board=board.id, action=WORD, confidence=1, tasks=tasks)
+        asked = evolve(asked, status=ApprovalStatus.APPROVED if len(tasks) > 1 else asked.status)
+        await request_approval(ports, me, asked)
     for by in (me, ada):
         await add_comment(ports, by, AddComment(task=first.id, content=f"{WORD} @{lead.name.split()[0]}"))
     async with ports.unit(me) as unit:
@@ -267,6 +273,7 @@ VALUES: Mapping[str, Values] = {
     "split": lambda many: [many.since + timedelta(hours=1)],
     "until": lambda many: [many.since + timedelta(days=1)],
     "user": lambda many: [many.user, UserNumber(2**31)],
+    "approvals": lambda many: [[key for key in many.keys[APPROVALS] if not isinstance(key, int)]],
     "text": lambda many: [WORD],
     "kinds": lambda many: [None, ("task.commented",)],
     "newest": lambda many: [False, True],

@@ -35,7 +35,8 @@ class MemoryApprovalReads:
         """
         The tasks of each of these approvals.
         """
-        return {each: tuple(map(self._linked, self._of(principal, each))) for each in approvals}
+        found = {each: tuple(map(self._linked, self._of(principal, each))) for each in approvals}
+        return {each: linked for each, linked in found.items() if linked}
 
     def _of(self, principal: Principal, approval: ApprovalId) -> list[ApprovalLink]:
         found = self.links.matching(principal, {"approval": approval})

@@ -45,8 +45,7 @@ class ApprovalReads(Protocol):
         self, principal: Principal, approvals: Sequence[ApprovalId]
     ) -> Mapping[ApprovalId, tuple[Linked, ...]]:
         """
-        The tasks of each of these approvals of the organization, in one go. Not scoped by grants: whoever asks has
-        seen the approvals.
+        The tasks of each of these approvals that the principal may see, in one go.
         """
 
 
