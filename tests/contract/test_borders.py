@@ -251,8 +251,16 @@ def words_of(planted: Planted) -> Words:
     """
     What the rows of the other side are called.
     """
-    ids = [(id, NOBODY) for id in planted.ids.values()]
+    ids = [(id, nothing_like(id)) for id in planted.ids.values()]
     return [*ids, *((str(number), str(NOTHING)) for number in planted.numbers.values()), (NAME, NOBODYS)]
+
+
+def nothing_like(id: str) -> str:
+    """
+    An id of nothing that begins alike: the Fleet's clients may send words for numbers, which are none at all if they
+    begin with a letter.
+    """
+    return NOBODY if id[0].isdigit() else f"f{NOBODY[1:]}"
 
 
 def asked_by(endpoint: Endpoint) -> list[str]:
@@ -278,7 +286,8 @@ def tries(operation: Operation, asking: Everything, planted: Planted) -> Iterato
     instead = planted.instead(operation)
     together = [list(instead)] if len(instead) > 1 and named(operation) not in OPEN else []
     for names in [[name] for name in instead] + together:
-        words = [(instead[name], str(NOTHING) if instead[name].isdigit() else NOBODY) for name in names]
+        named_there = [instead[name] for name in names]
+        words = [(each, str(NOTHING) if each.isdigit() else nothing_like(each)) for each in named_there]
         yield Try(asking.path(operation, **{name: instead[name] for name in names}), own(), words)
     path = asking.path(operation)
     for name in asked_by(endpoint):
