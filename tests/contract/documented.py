@@ -54,11 +54,24 @@ def _validators(document: bytes, path: str, method: str) -> dict[str, Any]:
     """
     whole = _decoded(document)
     return {
-        status: _validator(content["application/json"]["schema"], whole) if "application/json" in content else None
+        status: _validator(document, msgspec.json.encode(response["content"]["application/json"]["schema"]))
+        if "content" in response
+        else None
         for status, response in whole["paths"][path][method]["responses"].items()
-        for content in [response.get("content", {})]
     }
 
 
-def _validator(schema: dict[str, Any], document: dict[str, Any]) -> Any:
-    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+@cache
+def _validator(document: bytes, schema: bytes) -> Any:
+    """
+    The validator of one schema, which many operations share, with the components that it leads to and no others: each
+    one is compiled.
+    """
+    components = _decoded(document)["components"]["schemas"]
+    needed: dict[str, Any] = {}
+    texts = [schema.decode()]
+    while texts:
+        for name in set(re.findall(r'"#/components/schemas/([^"]+)"', texts.pop())) - needed.keys():
+            needed[name] = components[name]
+            texts.append(msgspec.json.encode(components[name]).decode())
+    return jsonschema_rs.Draft202012Validator({**msgspec.json.decode(schema), "components": {"schemas": needed}})
