@@ -15,6 +15,7 @@ settings.register_profile(
 settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Say which tests belong together where several processes share the work (`-n auto --dist loadgroup`): those over one

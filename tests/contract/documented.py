@@ -54,10 +54,11 @@ def _validators(document: bytes, path: str, method: str) -> dict[str, Any]:
     """
     whole = _decoded(document)
     return {
-        status: _validator(document, msgspec.json.encode(response["content"]["application/json"]["schema"]))
-        if "content" in response
+        status: _validator(document, msgspec.json.encode(content["application/json"]["schema"]))
+        if "application/json" in content
         else None
         for status, response in whole["paths"][path][method]["responses"].items()
+        for content in [response.get("content", {})]
     }
 
 
