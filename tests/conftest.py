@@ -15,18 +15,6 @@ settings.register_profile(
 settings.load_profile("patient")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Say which tests belong together where several processes share the work (`-n auto --dist loadgroup`): those over one
-    store, which is opened once, and those of one file, whose servers are started once.
-    """
-    for item in items:
-        given = getattr(item, "callspec", None)
-        store = given.params.get("store_url") if given else None
-        item.add_marker(pytest.mark.xdist_group(str(store or item.path.name)))
-
-
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """
