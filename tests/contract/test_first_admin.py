@@ -186,8 +186,10 @@ async def test_of_two_that_are_first_one_is(fresh: World) -> None:
         *(make_first_admin(fresh.ports, MakeFirstAdmin(username=name, password=PASSWORD)) for name in names),
         return_exceptions=True,
     )
+    kinds = sorted(type(each).__name__ for each in answers)
 
-    assert ["Colleague", *["SetupRaced"] * 3] == sorted(type(each).__name__ for each in answers)
+    assert "Colleague" == kinds[0]
+    assert {"SetupRaced", "SetupDone"} >= set(kinds[1:])  # who comes late finds it done
     assert 2 == len(await fresh.ports.reads.members.every(fresh.me))
 
 
