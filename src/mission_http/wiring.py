@@ -16,7 +16,6 @@ from attrs import evolve, frozen
 from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.limiting import MemoryLimiter, RedisLimiter
-from mission_adapters.oidc import OidcVerifier, PublishedKeys, TokenEndpoint
 from mission_adapters.outbound import Outbound, OutboundFailed
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.sealing import AesVault
@@ -42,6 +41,7 @@ from mission_http.sweeping import sweeping
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mission_adapters.oidc import OidcVerifier
     from mission_core.accounts.invites import Invite
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import MemberPrincipal, Principal
@@ -168,6 +168,8 @@ async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports
             google = identities.google
             verifiers[Provider.GOOGLE] = google_verifier(google, outbound, ports.clock)
             if google.client_secret is not None:
+                from mission_adapters.oidc import TokenEndpoint
+
                 codes = TokenEndpoint(google.token_url, google.client_id, google.client_secret, outbound)
         yield evolve(ports, verifiers=verifiers, codes=codes)
 
@@ -196,6 +198,8 @@ def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVer
     """
     What checks the tokens of Google.
     """
+    from mission_adapters.oidc import OidcVerifier, PublishedKeys  # most servers ask nobody else who people are
+
     return OidcVerifier(
         PublishedKeys(google.issuer, outbound, clock, url=google.keys_url), clock, google.issuers, google.client_id,
         algorithms=frozenset({"RS256"}),
@@ -213,6 +217,8 @@ def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVer
     """
     What checks the tokens of an issuer.
     """
+    from mission_adapters.oidc import OidcVerifier, PublishedKeys
+
     headers = {"authorization": f"Bearer {issuer.secret}"} if issuer.secret else {}
     return OidcVerifier(
         PublishedKeys(issuer.called, outbound, clock, url=issuer.keys_url, headers=headers), clock,
