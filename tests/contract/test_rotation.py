@@ -205,7 +205,19 @@ async def test_over_http(fleet: Fleet) -> None:
         assert (401, "Authentication required") == refusal(answer)
 
 
-async def test_a_repeat_under_one_idempotency_key_rotates_once_and_shows_no_key(fleet: Fleet) -> None:
+async def forget_environments_key(world: World) -> None:
+    """
+    Free the key that all tests of the Fleet share, where another organization's was kept until its overlap ends.
+    """
+    async with world.ports.unit(world.me) as unit:
+        keys = unit.rows(SERVER_KEYS)
+        if taken := await keys.find(digest=digest_of(KEY)):
+            keys.remove(taken)
+            await unit.commit()
+
+
+async def test_a_repeat_under_one_idempotency_key_rotates_once_and_shows_no_key(world: World, fleet: Fleet) -> None:
+    await forget_environments_key(world)
     body = {"overlap_seconds": 60}
     made = await fleet.got("POST", "/tokens/rotate", body, idempotency_key="once")
     again = await fleet.got("POST", "/tokens/rotate", body, idempotency_key="once")
