@@ -41,7 +41,7 @@ from tests.unit.http.platform.sample import Answer, ask
 
 ORGANIZATIONS = 3
 UUIDS = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-SECRETS = re.compile(r"mca?_[0-9a-f-]{8,48}|\b[A-Za-z0-9_-]{32,54}\b")
+SECRETS = re.compile(r"mca?_[0-9a-f-]{8,48}|\b[A-Za-z0-9_-]{32,64}\b")
 COUNTED_THROUGHOUT = {"fleet_createUser", "fleet_createWorkspace", "create_organization_api_v1_organizations_post"}
 """What draws a number, or takes a name, of which there is one in the deployment: by design others can notice."""
 UNPOLLED = [each for each in OPERATIONS if each[1].operation_id not in POLLS]

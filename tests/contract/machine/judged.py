@@ -553,8 +553,12 @@ class Judged:
             "tasks": {id: self._row_facts(row) for id, row in view["tasks"].items()},
             "runs": {id: [row_facts(row) for row in rows] for id, rows in view["runs"].items()},
             "live": {
-                id: (self._task_facts(task), run and self._run_facts(run), tuple(counted(each.id) for each in blocking))
-                for id, (task, run, blocking) in view["readings"].items()
+                id: (
+                    self._task_facts(reading.task),
+                    reading.run and self._run_facts(reading.run),
+                    tuple(counted(each.id) for each in reading.blocked_by),
+                )
+                for id, reading in view["readings"].items()
             },
             "explained": {id: (each.state.value, micros(each.since)) for id, each in view["explained"].items()},
             "log": [(entry.kind, counted(entry.subject), entry.actor.name) for entry in view["log"]],

@@ -218,7 +218,7 @@ class Model:
             raise Refused("RecordingDenied")
         self.may_see(board)
         if team:
-            self.fit(assignee, board)
+            assignee = self.fit(assignee, board)
         number = self.drawn["task"] = self.drawn.get("task", 0) + 1
         ticket = self.drawn[board] = self.drawn.get(board, 0) + 1
         if assignee and status == "inbox":
@@ -433,17 +433,18 @@ class Model:
             if set(named) - {"status"}:
                 raise Refused("UpdateFieldForbidden")
 
-    def fit(self, assignee: str | None, board: str) -> None:
+    def fit(self, assignee: str | None, board: str) -> str | None:
         """
-        Who is assigned must be of the board or of none, and be no lead if a lead says so.
+        Who is assigned, by their own name: somebody of the board or of none, and no lead if a lead says so.
         """
         agent = REGISTERED.get((assignee or "").casefold())
         if agent is None:
-            return
+            return assignee or None
         if self.part == agent["part"] == "lead":
             raise Refused("LeadsWorkForNobody")
         if agent["board"] not in (None, board):
             raise Refused("AssigneeElsewhere")
+        return str(agent["agent"])
 
     def by_team(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
         """
@@ -459,11 +460,9 @@ class Model:
                 named or to not in ((None,) if self.part == "lead" else (None, "inbox"))
             ):
                 raise Refused("Blocked", task=before["id"], by=blocked)
-        if named:
-            self.fit(changes["assignee"], after["board"])
+        assignee: str | None = self.fit(changes["assignee"], after["board"]) if named else before["assignee"]
         if self.part == "person" and blocked and (to or before["status"] not in (*FINISHED, "backlog")):
             return "inbox", None
-        assignee: str | None = (changes["assignee"] or None) if named else before["assignee"]
         if assignee and not self.nobody(assignee) and assignee.casefold() == (before["assignee"] or "").casefold():
             assignee = before["assignee"]
         if to is None:
