@@ -9,7 +9,6 @@ with SIGKILL.
 import json
 import os
 import random
-import resource
 import signal
 import socket
 import subprocess
@@ -291,19 +290,14 @@ def test_stopping_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) ->
         assert 0 == server.stop(signal.SIGTERM)
 
 
-LITTLE_WORK = 4.5
-"""In seconds, on a machine that does other work too: there the same start counts for half as much again."""
-
-
-def test_serving_with_nothing_set_takes_little_work(tmp_path: Path) -> None:
+def test_serving_with_nothing_set_answers_within_three_seconds(tmp_path: Path) -> None:
     """
     An empty environment and an empty directory are enough, and the terminal says where it listens and how to get in.
-    The work is the processor's, from the start to the end: the clock says more about what else runs on the machine.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    before = _work_of_children()
+    began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "mission_http.main", "serve", "--port", str(port)],
         cwd=tmp_path, env={}, stdout=subprocess.PIPE, text=True,
@@ -313,20 +307,13 @@ def test_serving_with_nothing_set_takes_little_work(tmp_path: Path) -> None:
         told = [process.stdout.readline() for _ in range(5)]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as response:
             answer = json.load(response)
+        took = time.monotonic() - began
         process.send_signal(signal.SIGTERM)
 
     assert {"ok": True} == answer
     assert f"listens on http://127.0.0.1:{port}" in told[0]
     assert any("API_KEY" in line for line in told)
     assert any("LOCAL_AUTH_TOKEN" in line for line in told)
-    assert _work_of_children() - before < LITTLE_WORK
+    assert took < 3.0
     assert 0o700 == os.stat(tmp_path / ".data").st_mode & 0o777
     assert 0o600 == os.stat(tmp_path / ".data" / ".auto-generated").st_mode & 0o777
-
-
-def _work_of_children() -> float:
-    """
-    The seconds that processors spent on the processes that were started here and have ended.
-    """
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
