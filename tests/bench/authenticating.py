@@ -6,7 +6,7 @@ without asking, with few keys and with many.
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any
@@ -29,6 +29,7 @@ from mission_http.app import MissionApp
 from mission_http.main import application
 from mission_http.settings import Settings, settings_from
 from mission_http.wiring import from_settings
+from tests.contract.boards_driver import living
 from tests.unit.http.platform.sample import ask
 
 FEW, MANY = 20, 200_000
@@ -53,7 +54,8 @@ def costs(database_url: str, folder: Path) -> Costs:
     """
     CPU milliseconds of reading a task, by who reads it.
     """
-    return asyncio.run(_costs(settings_from({}, data_dir=folder, database_url=database_url)))
+    unlimited = {"MC_DISABLE_RATE_LIMIT": "1"}
+    return asyncio.run(_costs(settings_from(unlimited, data_dir=folder, database_url=database_url)))
 
 
 async def _costs(settings: Settings) -> Costs:
@@ -84,8 +86,7 @@ async def _served(settings: Settings, ports: Ports) -> AsyncIterator[MissionApp]
         yield ports
 
     app = application(settings, wire)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(app._up(None))
+    async with living(app):
         yield app
 
 
