@@ -34,12 +34,14 @@ def running() -> Iterator[str]:
 
 
 @contextmanager
-def empty_database(server: str) -> Iterator[str]:
+def empty_database(server: str, *, like: str | None = None) -> Iterator[str]:
     """
-    The URL of a new database on this server, dropped after the block even if somebody is still connected.
+    The URL of a new database on this server, dropped after the block even if somebody is still connected; a copy of
+    the one *like* which it shall be, if nobody is connected to that.
     """
     name = f"mission_test_{uuid4().hex}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
+    template = f" TEMPLATE {urlsplit(like).path[1:]}" if like else ""
+    asyncio.run(_execute(server, f"CREATE DATABASE {name}{template}"))
     try:
         yield urlsplit(server)._replace(path=f"/{name}").geturl()
     finally:

@@ -8,8 +8,11 @@ off the endpoint tables.
 
 import asyncio
 import re
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
+from itertools import count
+from pathlib import Path
+from shutil import copy
 from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
@@ -18,18 +21,27 @@ from attrs import define, field
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from sqlalchemy import Executable, select
 
 from mission_adapters.clocks import ManualClock
+from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.memory import memory_ports, tasks
 from mission_adapters.memory.numbers import MemoryNumbers
 from mission_adapters.memory.plain import PlainTable
+from mission_adapters.memory.vault import MemoryVault
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
+from mission_adapters.sql import plain_reads
+from mission_adapters.sql.migrations import migrate
+from mission_adapters.sql.plain import SHELVES
+from mission_adapters.sql.statements import shaped, value
+from mission_adapters.sql.store import SqlStore
 from mission_core.accounts.model import Principal, Role
 from mission_core.agents.use_cases import MakeKey, make_key
 from mission_core.errors import NotFound
-from mission_core.kinds import DEPLOYMENT
+from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.ports import Ports
+from tests import postgres
 from tests.contract.boards_driver import TOKEN
 from tests.contract.conftest import World, a_world
 from tests.contract.everything import OPERATIONS, Everything, everything_over, named
@@ -39,13 +51,19 @@ from tests.contract.test_borders import OPEN, POLLS, lasting
 from tests.examples import examples
 from tests.unit.http.platform.sample import Answer, ask
 
+Databases = Callable[[], AbstractContextManager[str | None]]
+"""Lends an empty database by its URL, or none."""
 ORGANIZATIONS = 3
 UUIDS = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-SECRETS = re.compile(r"mca?_[0-9a-f-]{8,48}|\b[A-Za-z0-9_-]{32,64}\b")
-COUNTED_THROUGHOUT = {"fleet_createUser", "fleet_createWorkspace", "create_organization_api_v1_organizations_post"}
+SECRETS = re.compile(r"mca?_[0-9a-f*-]{8,48}|(?<![\w-])[\w-]{32,64}(?![\w-])", re.ASCII)
+COUNTED_THROUGHOUT = {
+    "fleet_createUser", "fleet_postApiWorkspaces", "fleet_putApiWorkspacesId",
+    "create_organization_api_v1_organizations_post",
+}  # fmt: skip
 """What draws a number, or takes a name, of which there is one in the deployment: by design others can notice."""
 UNPOLLED = [each for each in OPERATIONS if each[1].operation_id not in POLLS]
 ASKED = [each for each in UNPOLLED if named(each) not in OPEN]
+assert {each[1].operation_id for each in UNPOLLED} > COUNTED_THROUGHOUT
 OTHERS_DO = [each for each in UNPOLLED if each[1].operation_id not in COUNTED_THROUGHOUT]
 
 
@@ -102,24 +120,35 @@ async def _token(world: World, role: Role, **place: Any) -> str:
     return made[1]
 
 
+async def _opened(stack: AsyncExitStack, clock: ManualClock, url: str | None) -> Ports:
+    """
+    Ports over the database at a URL, or in memory.
+    """
+    common: dict[str, Any] = {
+        "clock": clock, "secrets": HmacSecrets.seeded(7), "passwords": Argon2Passwords.quick(), "vault": MemoryVault()
+    }  # fmt: skip
+    if url is None:
+        return memory_ports(**common)
+    store = await stack.enter_async_context(SqlStore.open(url, migrated=False, clock=clock))
+    return Ports(
+        unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
+        ids=TimeOrderedIds(), **common,
+    )  # fmt: skip
+
+
 class Borders(RuleBasedStateMachine):
     """
     The two worlds. Only in the first do others act; everybody was there in both from the start.
     """
 
-    opened: Callable[[ManualClock], Ports] = staticmethod(
-        lambda clock: memory_ports(
-            clock=clock, secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick()
-        )
-    )
-
+    databases: ClassVar[Databases] = staticmethod(lambda: nullcontext(None))
     asked: ClassVar[tuple[Operation, ...]] = tuple(ASKED)
     others_do: ClassVar[tuple[Operation, ...]] = tuple(OTHERS_DO)
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()  # a Runner would look at its signal handlers for each request
-        self.stack = AsyncExitStack()
+        self.open, self.kept = AsyncExitStack(), ExitStack()
         self.worlds: list[list[Side]] = []
 
     @initialize()
@@ -128,9 +157,9 @@ class Borders(RuleBasedStateMachine):
         As many organizations in either world, founded in the same order.
         """
         for _ in range(2):
-            clock = ManualClock()
-            ports = self.opened(clock)
-            sides = [Side.of(self.stack, ports, clock, f"side-{n}") for n in range(ORGANIZATIONS)]
+            clock, url = ManualClock(), self.kept.enter_context(self.databases())
+            ports = self.loop.run_until_complete(_opened(self.open, clock, url))
+            sides = [Side.of(self.open, ports, clock, f"side-{n}") for n in range(ORGANIZATIONS)]
             self.worlds.append([self.loop.run_until_complete(each) for each in sides])
 
     @rule(data=st.data(), who=st.integers(1, ORGANIZATIONS - 1), caller=st.integers(0, 11))
@@ -181,12 +210,13 @@ class Borders(RuleBasedStateMachine):
         return str(uuid5(DEPLOYMENT, f"nothing {place}"))
 
     def teardown(self) -> None:
-        self.loop.run_until_complete(self.stack.aclose())
+        self.loop.run_until_complete(self.open.aclose())
         self.loop.close()
+        self.kept.close()
 
 
 FEW = settings(
-    max_examples=examples(20), stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck),
+    max_examples=examples(50), stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False, phases=(Phase.generate,),
 )  # fmt: skip
 UNTIL_FOUND = settings(FEW, max_examples=200, database=None)
@@ -197,6 +227,38 @@ def test_what_others_do_makes_no_difference() -> None:
     To anybody, in any operation.
     """
     run_state_machine_as_test(Borders, settings=FEW)
+
+
+def test_what_others_do_makes_no_difference_in_a_database(databases: Databases) -> None:
+    """
+    There each statement keeps to its organization by itself.
+    """
+    run_state_machine_as_test(_over(databases), settings=settings(FEW, max_examples=examples(15)))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databases]:
+    """
+    Copies of an empty database that has its tables.
+    """
+    if request.param == "sqlite":
+        empty, numbers = tmp_path / "empty.db", count()
+        migrate(f"sqlite:///{empty}")
+
+        @contextmanager
+        def copied() -> Iterator[str]:
+            yield f"sqlite:///{copy(empty, tmp_path / f'{next(numbers)}.db')}"
+
+        yield copied
+    else:
+        server = request.getfixturevalue("postgres_url")
+        with postgres.empty_database(server) as url:
+            migrate(url)
+            yield lambda: postgres.empty_database(server, like=url)
+
+
+def _over(databases: Databases, **more: Any) -> type[Borders]:
+    return type("InDatabases", (Borders,), {"databases": staticmethod(databases), **more})
 
 
 def unscoped(principal: Principal, row: Any, board: Any, missing: type[NotFound]) -> Any:
@@ -249,3 +311,29 @@ def test_a_leak_that_is_planted_is_found(
     monkeypatch.setattr(*planted)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(About, settings=UNTIL_FOUND)
+
+
+@shaped
+def rows_of_all(kind: Kind[Any], filters: Any = (), borders: Any = ()) -> Executable:
+    """
+    The rows whose columns have these values, whoever's they are.
+    """
+    columns = SHELVES[kind].table.c
+    return select(*columns).where(
+        *(
+            columns[name].is_(None) if empty else columns[name] == value(name, columns[name].type.python_type)
+            for name, empty in filters
+        )
+    )
+
+
+def test_a_leak_that_is_planted_in_a_statement_is_found(
+    monkeypatch: pytest.MonkeyPatch, databases: Databases
+) -> None:
+    """
+    One that forgets whose rows it wants.
+    """
+    about = tuple(each for each in ASKED if re.search(r"(tags|board-groups)/\{\w+\}$", each[0].path_of(each[1])))
+    monkeypatch.setattr(plain_reads, "rows_where", rows_of_all)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(_over(databases, asked=about, others_do=about), settings=UNTIL_FOUND)
