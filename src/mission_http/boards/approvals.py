@@ -29,7 +29,7 @@ from mission_core.errors import VersionMismatch
 from mission_core.ids import ApprovalId, BoardId
 from mission_core.ports import Ports, perform
 from mission_core.values import Page
-from mission_http.boards.access import AGENT, MIXED, USER, Place, path_id
+from mission_http.boards.access import MIXED, USER, Place, path_id
 from mission_http.boards.answers import one, page_from, wanted_page
 from mission_http.boards.approval_payloads import (
     ApprovalCreate,
@@ -38,7 +38,7 @@ from mission_http.boards.approval_payloads import (
     ApprovalUpdate,
     approval_from,
 )
-from mission_http.boards.intents import told
+from mission_http.boards.intents import for_agents, told
 from mission_http.boards.payloads import LimitOffsetPage
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
@@ -151,13 +151,4 @@ ENDPOINTS = [
         refuses=(BoardNotFound, BoardDenied, ApprovalNotFound, PendingAlready, DecidedAlready, VersionMismatch),
     ),
 ]  # fmt: skip
-AGENT_ENDPOINTS = [
-    evolve(
-        endpoint,
-        path="/agent" + endpoint.path,
-        who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"),
-        extra=extra,
-    )
-    for endpoint, extra in OPERATIONS
-]
+AGENT_ENDPOINTS = [for_agents(endpoint, extra) for endpoint, extra in OPERATIONS]

@@ -18,9 +18,9 @@ from mission_core.ports import Ports
 from mission_core.tasks.commenting import AddComment, LeadHoldsBack, add_comment
 from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
 from mission_core.tasks.model import TaskNotFound
-from mission_http.boards.access import AGENT, MIXED, Place
+from mission_http.boards.access import MIXED, Place
 from mission_http.boards.answers import page_from, wanted_page
-from mission_http.boards.intents import told
+from mission_http.boards.intents import for_agents, told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, TaskCommentCreate, TaskCommentRead
 from mission_http.boards.tasks import TASKS
 from mission_http.boards.wire import comment_from
@@ -93,13 +93,4 @@ OPERATIONS = [
     ),
 ]  # fmt: skip
 ENDPOINTS = [evolve(endpoint, who=MIXED, tags=("tasks",)) for endpoint, _ in OPERATIONS]
-AGENT_ENDPOINTS = [
-    evolve(
-        endpoint,
-        path="/agent" + endpoint.path,
-        who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"),
-        extra=extra,
-    )
-    for endpoint, extra in OPERATIONS
-]
+AGENT_ENDPOINTS = [for_agents(endpoint, extra) for endpoint, extra in OPERATIONS]

@@ -36,10 +36,10 @@ from mission_core.conversations.use_cases import (
 )
 from mission_core.ids import GroupId
 from mission_core.ports import Ports
-from mission_http.boards.access import AGENT, MIXED, USER, Place, path_id, there
+from mission_http.boards.access import MIXED, USER, Place, path_id, there
 from mission_http.boards.answers import page_from, wanted_page
 from mission_http.boards.groups import GROUP, group_in
-from mission_http.boards.intents import told
+from mission_http.boards.intents import for_agents, told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, stripped
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
@@ -296,13 +296,4 @@ ENDPOINTS = [
         who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(GroupNotFound,),
     ),
 ]  # fmt: skip
-AGENT_ENDPOINTS = [
-    evolve(
-        endpoint,
-        path="/agent" + endpoint.path,
-        who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"),
-        extra=extra,
-    )
-    for endpoint, extra in OPERATIONS
-]
+AGENT_ENDPOINTS = [for_agents(endpoint, extra) for endpoint, extra in OPERATIONS]

@@ -36,7 +36,7 @@ from mission_core.ports import Ports, perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import AGENT, USER, admin_of, board_in, path_id, there
 from mission_http.boards.answers import one, page_of
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, TagRef, named_in, stripped
 from mission_http.boards.wire import naive, tag_ref
 from mission_http.platform.bodies import body_of
@@ -204,7 +204,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/agent/boards/{board_id}/tags", list_board_tags, gives=list[TagRef], who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"), refuses=(BoardNotFound, BoardDenied),
+        tags=TEAM, refuses=(BoardNotFound, BoardDenied),
         operation_id="list_tags_api_v1_agent_boards__board_id__tags_get",
         extra=told(
             "agent_board_tag_discovery", ["You want to know which tags tasks may have, and their ids."],

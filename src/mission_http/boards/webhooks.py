@@ -43,7 +43,7 @@ from mission_core.ports import Ports, perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import AGENT, USER, Place, path_id
 from mission_http.boards.answers import one, page_from, wanted_page
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, OkResponse, named_in, stripped
 from mission_http.boards.wire import naive, raw_json
 from mission_http.platform.bodies import body_of, raw_body_of
@@ -368,7 +368,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/agent" + PAYLOAD, get_webhook_payload, query=PayloadQuery, gives=BoardWebhookPayloadRead,
-        who=AGENT, tags=("agent", "agent-lead", "agent-worker"), refuses=(*REFUSES, PayloadNotFound),
+        who=AGENT, tags=TEAM, refuses=(*REFUSES, PayloadNotFound),
         extra=told(
             "agent_board_webhook_payload_read",
             ["Your board was told that a payload came in, and its preview is not enough."],
