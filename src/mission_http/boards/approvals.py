@@ -5,7 +5,6 @@ Approvals, in both halves of the dialect: `/boards/{board_id}/approvals` and `/a
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import UUID
 
 from attrs import evolve
 from starlette.requests import Request
@@ -44,7 +43,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.queries import query_of
 
 LATEST: Final = 200
@@ -113,10 +112,7 @@ async def _answer(request: Request, approval: Approval) -> Response:
     return one(approval_from(found))
 
 
-async def _again(ports: Ports, principal: Principal, approval: UUID) -> Approval:
-    return await ports.reads.rows.get(principal, APPROVALS, approval)
-
-
+_again = row_again(APPROVALS)
 PATH: Final = "/boards/{board_id}/approvals"
 OPERATIONS = [
     (
