@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
+from mission_core.accounts.leaving import delete_account
+from mission_core.accounts.managing import SetRole, set_role
 from mission_core.accounts.members import ADMIN, MEMBERS, OWNER, Member
 from mission_core.accounts.model import MemberPrincipal, Role, RoleTooLow, System
 from mission_core.accounts.people import LocalUserStays, ensure_local_user
@@ -352,6 +354,23 @@ async def test_the_last_owner_stays(world: World) -> None:
     assert OWNER == demoted.member.role  # an owner is an admin already
     demoted = await update_user(world.ports, world.me, UpdateUser(user=user, role=Role.VIEWER))
     assert "member" == demoted.member.role
+
+
+async def test_an_owner_who_cannot_sign_in_does_not_count(world: World) -> None:
+    """
+    Whichever way the last one goes who can, be it of their own accord.
+    """
+    owner, shut_out = await an_owner(world), await an_owner(world)
+    await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
+    themselves = await acting_as(world, owner)
+    with pytest.raises(LastOwnerStays):
+        await set_role(world.ports, themselves, SetRole(member=themselves.member, role=ADMIN))
+    with pytest.raises(LastOwnerStays):
+        await delete_account(world.ports, themselves)
+    with pytest.raises(LastOwnerStays):
+        await delete_user(world.ports, world.me, DeleteUser(user=themselves.user))
+
+    assert [themselves.member] == [each.id for each in await owners_left(world)]
 
 
 @BOTH_ORDERS
