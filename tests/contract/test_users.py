@@ -412,6 +412,28 @@ async def test_two_that_take_different_owners_away_leave_one(world: World, last:
     assert 1 == len(await owners_left(world))
 
 
+async def test_an_owner_who_stays_is_not_changed_by_one_who_goes(world: World) -> None:
+    """
+    Whoever read them may write to them as they expected.
+    """
+    going, staying = await an_owner(world), await an_owner(world)
+    before = await owners_left(world)
+    await delete_user(world.ports, world.me, DeleteUser(user=going.found.user.id))
+
+    assert [each for each in before if each.user == staying.found.user.id] == await owners_left(world)
+
+
+@BOTH_ORDERS
+async def test_three_owners_who_are_all_taken_away_at_once_leave_one(world: World, last: bool) -> None:
+    owners = [await an_owner(world) for _ in range(3)]
+    answers = await at_once(
+        world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last
+    )
+
+    assert ["LastOwnerStays", "User", "User"] == kinds(answers)
+    assert 1 == len(await owners_left(world))
+
+
 async def owners_left(world: World) -> list[Member]:
     found = await world.ports.reads.members.every(world.me)
     return [each.member for each in found if each.member.role == OWNER and each.user.approved]
