@@ -187,7 +187,7 @@ async def test_no_agent_keeps_users(world: World, fleet: Fleet) -> None:
         (create_user, CreateUser(**named())), (update_user, UpdateUser(user=1)), (delete_user, DeleteUser(user=1)),
     ):  # fmt: skip
         with pytest.raises(RoleTooLow):
-            await use_case(world.ports, principal, command)  # type: ignore[operator]
+            await use_case(world.ports, principal, command)
 
 
 async def test_the_users_of_an_organization_are_listed_in_their_order(
@@ -343,7 +343,7 @@ async def test_the_last_owner_stays(world: World) -> None:
     )  # fmt: skip
     for use_case, command in steps:
         with pytest.raises(LastOwnerStays):
-            await use_case(world.ports, world.me, command)  # type: ignore[operator]
+            await use_case(world.ports, world.me, command)
     shut_out = await an_owner(world)
     await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
     with pytest.raises(LastOwnerStays):
@@ -389,7 +389,7 @@ async def test_two_owners_do_not_remove_each_other(world: World, last: bool, goi
             if going == "deleted":
                 return await delete_user(ports, by, DeleteUser(user=user))
             change = {"role": Role.VIEWER} if going == "demoted" else {"approved": False}
-            return await update_user(ports, by, UpdateUser(user=user, **change))  # type: ignore[arg-type]
+            return await update_user(ports, by, UpdateUser(user=user, **change))
 
         return go, None
 
