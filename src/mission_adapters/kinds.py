@@ -1,5 +1,6 @@
 """
-Every kind of plain row that the stores keep.
+Every kind of plain row that the stores keep, and how they hang together: in which order rows are locked, and which go
+or forget with others.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from typing import Any, Final, get_args, get_type_hints
 from mission_core.accounts.access_requests import ACCESS_REQUESTS
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
+from mission_core.accounts.model import ApiKey
 from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.settings import SETTINGS
 from mission_core.accounts.users import USERS
 from mission_core.agents.connections import CONNECTIONS
+from mission_core.agents.model import Agent
 from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
@@ -23,19 +26,23 @@ from mission_core.automation.payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.grants import GRANTS, INVITE_GRANTS
 from mission_core.boards.groups import GROUPS
+from mission_core.boards.model import Board
 from mission_core.boards.staff import STAFF
 from mission_core.boards.tags import TAGS
 from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.ids import OrganizationId
 from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
     ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
     CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, APPROVALS, APPROVAL_LINKS, BOARD_MEMORY,
     GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
-"""In the order in which flushes lock their rows."""
+LOCK_ORDER: Final[tuple[type, ...]] = (Board, Agent, ApiKey, Task, Run, *(kind.entity for kind in KINDS))
+"""The order in which every flush locks rows: by table in this order, then by id."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}
 
 
@@ -57,3 +64,24 @@ NAMING: Final[dict[Kind[Any], dict[str, bool]]] = {
 """
 What shared rows name organizations by. With the organization goes a row that must name one; one that may is left empty.
 """
+
+
+def going_with(*entities: type) -> tuple[Kind[Any], ...]:
+    """
+    The kinds of plain rows that go with these entities, or with rows that do; each before those it goes with.
+    """
+    going: list[Kind[Any]] = []
+    for entity in entities:
+        for kind in KINDS:
+            if entity in kind.goes_with.values() and entity is not kind.entity:
+                going += [each for each in (*going_with(kind.entity), kind) if each not in going]
+    return tuple(going)
+
+
+def forgetting(*entities: type) -> tuple[tuple[Kind[Any], str, type], ...]:
+    """
+    The kinds of plain rows that forget one of these entities, each with the field that names it.
+    """
+    return tuple(
+        (kind, name, entity) for kind in KINDS for name, entity in kind.forgets.items() if entity in entities
+    )

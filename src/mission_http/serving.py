@@ -10,7 +10,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -78,13 +78,13 @@ def bound(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _bound(made: socket.socket, address: object) -> socket.socket:
+def _bound(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     try:
         if os.name == "posix":  # elsewhere it would let two servers share the port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(address)  # type: ignore[arg-type]
+        made.bind(address)
     except OSError:
         made.close()
         raise

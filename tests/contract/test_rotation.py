@@ -23,6 +23,7 @@ from mission_core.accounts.rotating import (
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.signing_in import digest_of
 from mission_core.errors import InvalidField
+from mission_core.ids import OrganizationId
 from mission_core.ports import Ports
 from mission_http.wiring import KnownKeys
 from tests.contract.conftest import World, viewer
@@ -151,7 +152,8 @@ async def test_the_key_of_one_organization_is_none_of_anothers(there: World, els
 
     assert [True] == await lives(there, given)
     assert [True] == await lives(other, made.secret)
-    assert "none" == (await server_key_state(there.ports, evolve(there.me, organization=uuid4()), given)).source  # type: ignore[arg-type]
+    nobody = evolve(there.me, organization=OrganizationId(uuid4()))
+    assert "none" == (await server_key_state(there.ports, nobody, given)).source
     assert masked(given) == (await server_key_state(there.ports, there.me, given)).masked
 
 

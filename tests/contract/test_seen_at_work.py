@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, field
@@ -99,13 +100,13 @@ class Server:
         ).stdout  # fmt: skip
         return dict(line.split("=", 1) for line in printed.splitlines())[name]
 
-    def call(self, method: str, path: str, body: object = None, **headers: str) -> dict[str, object]:
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> dict[str, Any]:
         request = urllib.request.Request(self.base + path, method=method, headers=headers)
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("content-type", "application/json")
         with urllib.request.urlopen(request, timeout=30) as response:
-            answer: dict[str, object] = json.load(response)
+            answer: dict[str, Any] = json.load(response)
             return answer
 
 

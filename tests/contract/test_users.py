@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
+from mission_core.accounts.leaving import delete_account
+from mission_core.accounts.managing import SetRole, set_role
 from mission_core.accounts.members import ADMIN, MEMBERS, OWNER, Member
 from mission_core.accounts.model import MemberPrincipal, Role, RoleTooLow, System
 from mission_core.accounts.people import LocalUserStays, ensure_local_user
@@ -185,7 +187,7 @@ async def test_no_agent_keeps_users(world: World, fleet: Fleet) -> None:
         (create_user, CreateUser(**named())), (update_user, UpdateUser(user=1)), (delete_user, DeleteUser(user=1)),
     ):  # fmt: skip
         with pytest.raises(RoleTooLow):
-            await use_case(world.ports, principal, command)  # type: ignore[operator]
+            await use_case(world.ports, principal, command)
 
 
 async def test_the_users_of_an_organization_are_listed_in_their_order(
@@ -341,7 +343,7 @@ async def test_the_last_owner_stays(world: World) -> None:
     )  # fmt: skip
     for use_case, command in steps:
         with pytest.raises(LastOwnerStays):
-            await use_case(world.ports, world.me, command)  # type: ignore[operator]
+            await use_case(world.ports, world.me, command)
     shut_out = await an_owner(world)
     await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
     with pytest.raises(LastOwnerStays):
@@ -352,6 +354,23 @@ async def test_the_last_owner_stays(world: World) -> None:
     assert OWNER == demoted.member.role  # an owner is an admin already
     demoted = await update_user(world.ports, world.me, UpdateUser(user=user, role=Role.VIEWER))
     assert "member" == demoted.member.role
+
+
+async def test_an_owner_who_cannot_sign_in_does_not_count(world: World) -> None:
+    """
+    Whichever way the last one goes who can, be it of their own accord.
+    """
+    owner, shut_out = await an_owner(world), await an_owner(world)
+    await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
+    themselves = await acting_as(world, owner)
+    with pytest.raises(LastOwnerStays):
+        await set_role(world.ports, themselves, SetRole(member=themselves.member, role=ADMIN))
+    with pytest.raises(LastOwnerStays):
+        await delete_account(world.ports, themselves)
+    with pytest.raises(LastOwnerStays):
+        await delete_user(world.ports, world.me, DeleteUser(user=themselves.user))
+
+    assert [themselves.member] == [each.id for each in await owners_left(world)]
 
 
 @BOTH_ORDERS
@@ -370,7 +389,7 @@ async def test_two_owners_do_not_remove_each_other(world: World, last: bool, goi
             if going == "deleted":
                 return await delete_user(ports, by, DeleteUser(user=user))
             change = {"role": Role.VIEWER} if going == "demoted" else {"approved": False}
-            return await update_user(ports, by, UpdateUser(user=user, **change))  # type: ignore[arg-type]
+            return await update_user(ports, by, UpdateUser(user=user, **change))
 
         return go, None
 
@@ -390,6 +409,28 @@ async def test_two_that_take_different_owners_away_leave_one(world: World, last:
     )
 
     assert ["LastOwnerStays", "User"] == kinds(answers)
+    assert 1 == len(await owners_left(world))
+
+
+async def test_an_owner_who_stays_is_not_changed_by_one_who_goes(world: World) -> None:
+    """
+    Whoever read them may write to them as they expected.
+    """
+    going, staying = await an_owner(world), await an_owner(world)
+    before = await owners_left(world)
+    await delete_user(world.ports, world.me, DeleteUser(user=going.found.user.id))
+
+    assert [each for each in before if each.user == staying.found.user.id] == await owners_left(world)
+
+
+@BOTH_ORDERS
+async def test_three_owners_who_are_all_taken_away_at_once_leave_one(world: World, last: bool) -> None:
+    owners = [await an_owner(world) for _ in range(3)]
+    answers = await at_once(
+        world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last
+    )
+
+    assert ["LastOwnerStays", "User", "User"] == kinds(answers)
     assert 1 == len(await owners_left(world))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.store import MemoryStore
     from mission_adapters.memory.work import Desk
-    from mission_adapters.unit import DissolveOf
+    from mission_adapters.operations import DissolveOf
 
 
 def dissolve(desk: Desk, wish: DissolveOf) -> None:

@@ -14,7 +14,7 @@ from mission_core.errors import StaleWrite
 
 if TYPE_CHECKING:
     from mission_adapters.memory.store import MemoryStore
-    from mission_adapters.unit import EndOf
+    from mission_adapters.operations import EndOf
 
 
 def end(store: MemoryStore, wish: EndOf) -> None:

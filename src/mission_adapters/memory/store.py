@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from mission_adapters.clocks import SystemClock
-from mission_adapters.kinds import KIND_OF, KINDS
+from mission_adapters.kinds import KIND_OF, KINDS, LOCK_ORDER
 from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, MemoryMemberReads, UsedKeys
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
 from mission_adapters.memory.approvals import MemoryApprovalReads
@@ -27,7 +27,8 @@ from mission_adapters.memory.tables import Journal, Table
 from mission_adapters.memory.task_reads import MemoryTaskReads
 from mission_adapters.memory.tasks import TaskTable
 from mission_adapters.memory.work import Desk
-from mission_adapters.unit import LOCK_ORDER, Remembered, Unit, Write
+from mission_adapters.remembered import Remembered, Write
+from mission_adapters.unit import Unit
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.model import Agent

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from mission_adapters.memory.dissolving import dissolve
 from mission_adapters.memory.ending import end
-from mission_adapters.unit import (
+from mission_adapters.operations import (
     ClaimNextOf,
     ClaimOf,
     DissolveOf,

@@ -10,6 +10,7 @@ from uuid import UUID
 from attrs import define, evolve, field
 from sqlalchemy import select
 
+from mission_adapters.remembered import Write
 from mission_adapters.sql.held import HELD
 from mission_adapters.sql.loads import RUN, a_run
 from mission_adapters.sql.parts import Part
@@ -18,7 +19,6 @@ from mission_adapters.sql.rows import insert_row, update_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import runs
-from mission_adapters.unit import Write
 from mission_core.events.model import Fact
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, Change, Decide

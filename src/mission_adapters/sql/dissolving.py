@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Executable, Select, Table, delete, func, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mission_adapters.kinds import forgetting, going_with
+from mission_adapters.operations import DissolveOf
 from mission_adapters.sql.deciding import Done, offer
 from mission_adapters.sql.loads import TASK, a_task
 from mission_adapters.sql.mapping import id_from
@@ -38,7 +40,6 @@ from mission_adapters.sql.tables import (
     tasks,
 )
 from mission_adapters.sql.tallies import COUNTED
-from mission_adapters.unit import DissolveOf, forgetting, going_with
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.ids import TaskId

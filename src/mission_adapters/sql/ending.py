@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Delete, Table, Update, delete, func, null, or_, select, update
 
-from mission_adapters.kinds import KIND_OF, NAMING
+from mission_adapters.kinds import KIND_OF, LOCK_ORDER, NAMING
+from mission_adapters.operations import EndOf
 from mission_adapters.sql.log import lock_head
 from mission_adapters.sql.rows import KEPT, lock_row
 from mission_adapters.sql.session import Steps
@@ -29,7 +30,6 @@ from mission_adapters.sql.tables import (
     organizations,
     tasks,
 )
-from mission_adapters.unit import LOCK_ORDER, EndOf
 from mission_core.accounts.organizations import Organization
 from mission_core.errors import StaleWrite
 

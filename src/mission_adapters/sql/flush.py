@@ -17,7 +17,8 @@ from uuid import UUID
 from attrs import evolve
 from sqlalchemy import Executable, Table, delete, exists, insert, update
 
-from mission_adapters.kinds import KIND_OF
+from mission_adapters.kinds import KIND_OF, LOCK_ORDER, forgetting, going_with
+from mission_adapters.remembered import Reliance, Remembered, Write
 from mission_adapters.sql.agents import presence_from
 from mission_adapters.sql.deciding import Done
 from mission_adapters.sql.log import appended, lock_head
@@ -34,7 +35,6 @@ from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, shaped, value
 from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, tasks
 from mission_adapters.sql.tallies import tallied
-from mission_adapters.unit import LOCK_ORDER, Reliance, Remembered, Write, forgetting, going_with
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.boards.model import HandleTaken, PrefixTaken

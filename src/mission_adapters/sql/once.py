@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mission_adapters.remembered import Remembered
 from mission_adapters.sql.mapping import maybe_bytes, maybe_id
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import DIALECTS, Statement, value
 from mission_adapters.sql.tables import once
-from mission_adapters.unit import Remembered
 from mission_core.accounts.model import Principal, identity_of
 from mission_core.errors import KeyReused, StaleWrite
 from mission_core.ports import REMEMBERED, AlreadyDone, Once

@@ -13,6 +13,16 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Executable, Select, and_, func, select, union_all
 
+from mission_adapters.operations import (
+    ClaimNextOf,
+    ClaimOf,
+    DissolveOf,
+    EndOf,
+    ExpireDueOf,
+    HeartbeatOf,
+    Operation,
+    TakeBackOf,
+)
 from mission_adapters.sql.deciding import LOCKED_RUN, Done, decided, offer
 from mission_adapters.sql.dissolving import dissolve
 from mission_adapters.sql.ending import end
@@ -25,16 +35,6 @@ from mission_adapters.sql.rows import lock_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
 from mission_adapters.sql.tables import alive, in_progress, queue, runs, tasks, unblocked
-from mission_adapters.unit import (
-    ClaimNextOf,
-    ClaimOf,
-    DissolveOf,
-    EndOf,
-    ExpireDueOf,
-    HeartbeatOf,
-    Operation,
-    TakeBackOf,
-)
 from mission_core.accounts.model import Principal, boards_written
 from mission_core.agents.model import Agent
 from mission_core.boards.model import require_grant

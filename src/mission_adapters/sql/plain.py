@@ -32,12 +32,11 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from mission_adapters.belonging import GATHERING, HOMES, has_board
-from mission_adapters.kinds import KIND_OF, KINDS
+from mission_adapters.kinds import KIND_OF, KINDS, going_with
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, may, metadata, must, table
 from mission_adapters.sql.grants import within
 from mission_adapters.sql.mapping import Row, by_value, id_from, trusted
 from mission_adapters.sql.statements import shaped, value
-from mission_adapters.unit import going_with
 from mission_core.agents.model import Agent
 from mission_core.kinds import Kind
 from mission_core.tasks.model import Task

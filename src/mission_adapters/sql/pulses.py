@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from mission_adapters.unit import Write
+    from mission_adapters.remembered import Write
     from mission_core.events.model import Fact
     from mission_core.ids import OrganizationId
 

@@ -11,11 +11,11 @@ from typing import Final
 
 from sqlalchemy import delete, func, insert, select, update
 
+from mission_adapters.remembered import Write
 from mission_adapters.sql.mapping import Row, maybe_micros
 from mission_adapters.sql.parts import Change, Part
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.tables import dependencies, queue, tasks
-from mission_adapters.unit import Write
 from mission_core.tasks.model import IDLE, Status, Task
 from mission_core.values import MAX_INTEGER
 

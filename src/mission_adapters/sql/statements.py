@@ -27,7 +27,7 @@ from mission_adapters.sql.session import Ask
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
-    "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
+    "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]  # by SQLAlchemy
 }
 Pack = Callable[[Any], Any]
 
@@ -176,7 +176,7 @@ class Statement:
 
 
 def _compiled(core: Executable, dialect: str) -> Prepared:
-    compiled: Any = core.compile(  # type: ignore[attr-defined]
+    compiled: Any = core.compile(  # type: ignore[attr-defined]  # all that is run here has it
         dialect=DIALECTS[dialect], compile_kwargs={"render_postcompile": True}
     )
     names = tuple(compiled.positiontup or ())

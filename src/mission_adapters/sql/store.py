@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
+from mission_adapters.remembered import Remembered
 from mission_adapters.sql.accounts import SqlCredentials
 from mission_adapters.sql.flush import flush
 from mission_adapters.sql.log import SqlLog
@@ -22,7 +23,7 @@ from mission_adapters.sql.reads import SqlReads
 from mission_adapters.sql.session import Session
 from mission_adapters.sql.source import SqlSource
 from mission_adapters.sql.tables import metadata
-from mission_adapters.unit import Remembered, Unit
+from mission_adapters.unit import Unit
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal

@@ -12,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mission_adapters.remembered import Write
 from mission_adapters.sql.parts import Change, Part
 from mission_adapters.sql.statements import value
 from mission_adapters.sql.tables import tallies, workloads
-from mission_adapters.unit import Write
 from mission_core.tasks.model import Task
 
 Cell = tuple[Any, ...]

@@ -1,5 +1,5 @@
 """
-Members and their roles: who may change whom, and that an organization always has an owner.
+Members and their roles: who may change whom.
 
 Owners may do everything, admins whatever does not touch an owner. So nobody gives more than they have: an admin makes
 no owner, and neither changes nor removes one.
@@ -129,7 +129,7 @@ async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
         VersionMismatch: If the caller expected another version.
         RoleTooLow: If the caller is neither owner nor admin.
         OwnersOnly: If it would make or change an owner, and the caller is none.
-        LastOwnerStays: If no owner would be left.
+        LastOwnerStays: If no owner who can sign in would be left.
         LocalUserStays: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
@@ -160,7 +160,7 @@ async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -
         RoleTooLow: If the caller is neither owner nor admin.
         RemovesThemselves: If it is the caller.
         OwnersOnly: If it is an owner, and the caller is none.
-        LastOwnerStays: If no owner would be left.
+        LastOwnerStays: If no owner who can sign in would be left.
         LocalUserStays: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
@@ -184,7 +184,7 @@ async def take_leave(ports: Ports, unit: UnitOfWork, member: Member, *, at: date
     theirs from now on, or in none.
 
     Raises:
-        LastOwnerStays: If no owner would be left.
+        LastOwnerStays: If no owner who can sign in would be left.
     """
     users, sessions = unit.rows(USERS), unit.rows(SESSIONS)
     user = await users.get(member.user)

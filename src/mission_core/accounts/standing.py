@@ -58,7 +58,7 @@ async def check_reach(unit: UnitOfWork, principal: Principal, target: Member) ->
 async def leave_an_owner(unit: UnitOfWork, target: Member) -> None:
     """
     Before an owner ceases to be one, or to be let in: see to it that another one is left. Two owners who step down at
-    once exclude each other.
+    once exclude each other, for each changes what the other relies on.
 
     Raises:
         LastOwnerStays: If there is no other who can sign in.
@@ -70,7 +70,6 @@ async def leave_an_owner(unit: UnitOfWork, target: Member) -> None:
             continue
         user: User = await unit.rows(USERS).get(other.user)
         if user.approved:
-            unit.rely_on(other, bump=True)
-            unit.rely_on(user, bump=True)
+            unit.rely_on(other, user)
             return
     raise LastOwnerStays

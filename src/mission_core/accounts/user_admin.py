@@ -295,7 +295,6 @@ async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> Us
         if was.user.provider is Provider.TOKEN:
             raise LocalUserStays
         await check_reach(unit, principal, was.member)
-        await leave_an_owner(unit, was.member)
         invites = await without(unit, was.user.id)
         await take_leave(ports, unit, was.member, at=now)
         if len(await ports.credentials.memberships(was.user.id)) == 1:

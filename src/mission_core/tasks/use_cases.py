@@ -284,14 +284,7 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         )
         said = await _said(ports, principal, found, cmd, at=now)
         before = await tenure.begin(unit)
-        after = evolve(before, **_named(cmd))
-        if not isinstance(cmd.board, Absent):
-            after = await _moved_to_board(ports, unit, principal, after, cmd.board)
-        after = await carrying(unit, after, cmd)
-        if not isinstance(cmd.depends_on, Absent):
-            after = await depending(unit, after, cmd.depends_on)
-            if before.status is Status.DONE and after.depends_on != before.depends_on:
-                raise DependenciesFrozen
+        after = await _edited(ports, unit, principal, before, cmd)
         changed = await carried_out(unit, tenure, before, after, cmd, said=said, callees=callees, at=now)
         after = changed[0] if changed else found
         if tenure.goes_on(unit, after) or changed:
@@ -305,6 +298,21 @@ async def _said(ports: Ports, principal: Principal, task: Task, cmd: UpdateTask,
         return None
     callees = await called_in(ports, principal, cmd.comment, cmd.calling, on=task.board)
     return await composed(ports, principal, task, cmd.comment, callees, at=at)
+
+
+async def _edited(ports: Ports, unit: UnitOfWork, principal: Principal, before: Task, cmd: UpdateTask) -> Task:
+    """
+    The task with all that is named of it but its status and its assignee.
+    """
+    after = evolve(before, **_named(cmd))
+    if not isinstance(cmd.board, Absent):
+        after = await _moved_to_board(ports, unit, principal, after, cmd.board)
+    after = await carrying(unit, after, cmd)
+    if not isinstance(cmd.depends_on, Absent):
+        after = await depending(unit, after, cmd.depends_on)
+        if before.status is Status.DONE and after.depends_on != before.depends_on:
+            raise DependenciesFrozen
+    return after
 
 
 def _given(cmd: UpdateTask) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from mission_http.boards.answers import one, page_from, wanted_page
 from mission_http.boards.coordination import lead_in
 from mission_http.boards.entities import agent_row
 from mission_http.boards.errors import Forbidden, Missing, NameTaken, Refused, Unacceptable
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, OkResponse, nothing_if_blank, stripped
 from mission_http.boards.wire import JsonObject, agents_of
 from mission_http.platform.bodies import body_of
@@ -311,7 +311,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/agent/agents", roster, query=RosterQuery, gives=LimitOffsetPage[AgentRead], who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker", "agent-main"), refuses=(BoardNotFound, BoardDenied),
+        tags=(*TEAM, "agent-main"), refuses=(BoardNotFound, BoardDenied),
         extra=told(
             "agent_roster_discovery", ["You want to know with whom you work, and who is there now."],
             unless=["You want to know whose a task is: the task says it."],

@@ -24,7 +24,7 @@ from mission_http.boards.access import AGENT, BEATING, path_id
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from mission_http.boards.answers import one, page_from, wanted_page
 from mission_http.boards.entities import agent_row
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import (
     BoardRead,
     LimitOffsetPage,
@@ -101,9 +101,8 @@ async def get_board(request: Request) -> Response:
     return one(board_from(row))
 
 
-def _endpoint(method: str, path: str, handler: Handler, extra: dict[str, Any], *, main: bool, **more: Any) -> Endpoint:
-    tags = ("agent", "agent-lead", "agent-worker", *(("agent-main",) if main else ()))
-    return Endpoint(method, path, handler, tags=tags, extra=extra, **({"who": AGENT} | more))
+def _endpoint(method: str, path: str, handler: Handler, extra: dict[str, Any], **more: Any) -> Endpoint:
+    return Endpoint(method, path, handler, tags=(*TEAM, "agent-main"), extra=extra, **({"who": AGENT} | more))
 
 
 ENDPOINTS = [
@@ -113,7 +112,7 @@ ENDPOINTS = [
             "agent_auth_health", ["You want to know whether your token works, before anything else."],
             unless=["You want to be seen as online: send a heartbeat."],
         ),
-        main=True, gives=AgentHealthStatusResponse,
+        gives=AgentHealthStatusResponse,
     ),
     _endpoint(
         "POST", "/agent/heartbeat", agent_heartbeat,
@@ -122,7 +121,7 @@ ENDPOINTS = [
             unless=["You want to extend a lease: that has a heartbeat of its own."],
             effects=["You were last seen now; if you were new or offline, you are online."],
         ),
-        main=True, gives=AgentRead, who=BEATING, scope=HEARTBEAT, headers=(IDEMPOTENCY_KEY,),
+        gives=AgentRead, who=BEATING, scope=HEARTBEAT, headers=(IDEMPOTENCY_KEY,),
     ),
     _endpoint(
         "GET", "/agent/boards", list_boards,
@@ -130,7 +129,7 @@ ENDPOINTS = [
             "agent_board_discovery", ["You want to know which boards you may work on."],
             unless=["You know the board's id already: read it."],
         ),
-        main=True, query=NumberedQuery, gives=LimitOffsetPage[BoardRead],
+        query=NumberedQuery, gives=LimitOffsetPage[BoardRead],
     ),
     _endpoint(
         "GET", "/agent/boards/{board_id}", get_board,
@@ -138,7 +137,7 @@ ENDPOINTS = [
             "agent_board_lookup", ["You know a board's id and want its goal and rules."],
             unless=["You look for boards: list them."],
         ),
-        main=True, gives=BoardRead, refuses=(BoardNotFound, BoardDenied),
+        gives=BoardRead, refuses=(BoardNotFound, BoardDenied),
     ),
     *comments.AGENT_ENDPOINTS,
     *memory.AGENT_ENDPOINTS,

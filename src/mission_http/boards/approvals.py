@@ -5,7 +5,6 @@ Approvals, in both halves of the dialect: `/boards/{board_id}/approvals` and `/a
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import UUID
 
 from attrs import evolve
 from starlette.requests import Request
@@ -29,7 +28,7 @@ from mission_core.errors import VersionMismatch
 from mission_core.ids import ApprovalId, BoardId
 from mission_core.ports import Ports, perform
 from mission_core.values import Page
-from mission_http.boards.access import AGENT, MIXED, USER, Place, path_id
+from mission_http.boards.access import MIXED, USER, Place, path_id
 from mission_http.boards.answers import one, page_from, wanted_page
 from mission_http.boards.approval_payloads import (
     ApprovalCreate,
@@ -38,13 +37,13 @@ from mission_http.boards.approval_payloads import (
     ApprovalUpdate,
     approval_from,
 )
-from mission_http.boards.intents import told
+from mission_http.boards.intents import for_agents, told
 from mission_http.boards.payloads import LimitOffsetPage
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.queries import query_of
 
 LATEST: Final = 200
@@ -113,10 +112,7 @@ async def _answer(request: Request, approval: Approval) -> Response:
     return one(approval_from(found))
 
 
-async def _again(ports: Ports, principal: Principal, approval: UUID) -> Approval:
-    return await ports.reads.rows.get(principal, APPROVALS, approval)
-
-
+_again = row_again(APPROVALS)
 PATH: Final = "/boards/{board_id}/approvals"
 OPERATIONS = [
     (
@@ -151,13 +147,4 @@ ENDPOINTS = [
         refuses=(BoardNotFound, BoardDenied, ApprovalNotFound, PendingAlready, DecidedAlready, VersionMismatch),
     ),
 ]  # fmt: skip
-AGENT_ENDPOINTS = [
-    evolve(
-        endpoint,
-        path="/agent" + endpoint.path,
-        who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"),
-        extra=extra,
-    )
-    for endpoint, extra in OPERATIONS
-]
+AGENT_ENDPOINTS = [for_agents(endpoint, extra) for endpoint, extra in OPERATIONS]

@@ -5,29 +5,26 @@ What is said about tasks, in both halves of the dialect: `/boards/{board_id}/tas
 from __future__ import annotations
 
 from typing import cast
-from uuid import UUID
 
 from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal
 from mission_core.boards.model import BoardDenied
 from mission_core.ids import CommentId, TaskId
-from mission_core.ports import Ports
 from mission_core.tasks.commenting import AddComment, LeadHoldsBack, add_comment
-from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
+from mission_core.tasks.comments import COMMENTS, CommentNotFound
 from mission_core.tasks.model import TaskNotFound
-from mission_http.boards.access import AGENT, MIXED, Place
+from mission_http.boards.access import MIXED, Place
 from mission_http.boards.answers import page_from, wanted_page
-from mission_http.boards.intents import told
+from mission_http.boards.intents import for_agents, told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, TaskCommentCreate, TaskCommentRead
 from mission_http.boards.tasks import TASKS
 from mission_http.boards.wire import comment_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -64,10 +61,7 @@ async def create_task_comment(request: Request) -> Response:
     return json_of(comment_from(comment))
 
 
-async def _said_again(ports: Ports, principal: Principal, comment: UUID) -> Comment:
-    return await ports.reads.rows.get(principal, COMMENTS, comment)
-
-
+_said_again = row_again(COMMENTS)
 COMMENTS_PATH = TASKS + "/{task_id}/comments"
 OPERATIONS = [
     (
@@ -93,13 +87,4 @@ OPERATIONS = [
     ),
 ]  # fmt: skip
 ENDPOINTS = [evolve(endpoint, who=MIXED, tags=("tasks",)) for endpoint, _ in OPERATIONS]
-AGENT_ENDPOINTS = [
-    evolve(
-        endpoint,
-        path="/agent" + endpoint.path,
-        who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"),
-        extra=extra,
-    )
-    for endpoint, extra in OPERATIONS
-]
+AGENT_ENDPOINTS = [for_agents(endpoint, extra) for endpoint, extra in OPERATIONS]

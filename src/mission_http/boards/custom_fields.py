@@ -12,7 +12,6 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal
 from mission_core.boards.custom_fields import (
     CUSTOM_FIELDS,
     LONGEST_NAME,
@@ -29,7 +28,7 @@ from mission_core.boards.custom_fields import (
 from mission_core.boards.defining import CreateField, DeleteField, UpdateField, create_field, delete_field, update_field
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.ids import BoardId, FieldId
-from mission_core.ports import Ports, perform
+from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent, JsonText, canonical
 from mission_http.boards.access import USER, admin_of, path_id, there
 from mission_http.boards.answers import one
@@ -39,7 +38,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.shapes import Length, Rule, Schema
 
@@ -211,10 +210,7 @@ def field_from(field: CustomField) -> dict[str, Any]:
     }
 
 
-async def _again(ports: Ports, principal: Principal, field: UUID) -> CustomField:
-    return await ports.reads.rows.get(principal, CUSTOM_FIELDS, field)
-
-
+_again = row_again(CUSTOM_FIELDS)
 PLACE: Final = "/organizations/me/custom-fields"
 ENDPOINTS = [
     Endpoint(

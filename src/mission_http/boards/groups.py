@@ -38,7 +38,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -199,10 +199,7 @@ def group_from(group: BoardGroup) -> dict[str, Any]:
     }
 
 
-async def _again(ports: Ports, principal: Principal, group: UUID) -> BoardGroup:
-    return await ports.reads.rows.get(principal, GROUPS, group)
-
-
+_again = row_again(GROUPS)
 GROUP = "/board-groups/{group_id}"
 TAGGED = ("board-groups",)
 ENDPOINTS = [

@@ -1,5 +1,5 @@
 """
-What the document tells agents about their operations: when to use one, when not, and who may.
+The operations of agents, and what the document tells about them: when to use one, when not, and who may.
 """
 
 from __future__ import annotations
@@ -7,6 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from attrs import evolve
+
+from mission_http.boards.access import AGENT
+from mission_http.platform.endpoints import Endpoint
+
+TEAM: Final = ("agent", "agent-lead", "agent-worker")
+"""The tags of what every agent of a board may do."""
 ACTORS: Final = {
     "any_agent": "any agent's token",
     "board_lead": "the token of the board's lead",
@@ -42,3 +49,10 @@ def told(
             {"input": {"intent": when[0], "required_privilege": actor}, "decision": intent},
         ],
     }
+
+
+def for_agents(endpoint: Endpoint, extra: dict[str, Any], *, tags: tuple[str, ...] = TEAM) -> Endpoint:
+    """
+    An operation of people as agents have it: below `/agent`, with what the document tells them.
+    """
+    return evolve(endpoint, path="/agent" + endpoint.path, who=AGENT, tags=tags, extra=extra)

@@ -48,7 +48,7 @@ from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -109,12 +109,11 @@ async def create_invite(request: Request) -> Response:
     """
     admin_of(request)
     body = await body_of(request, OrganizationInviteCreate)
-    invite = await once(request, invite_person, body.command(), _invited)
+    invite = await once(request, invite_person, body.command(), _again)
     return json_of(invite_from(ports_of(request), invite))
 
 
-async def _invited(ports: Ports, principal: Principal, invite: UUID) -> Invite:
-    return await ports.reads.rows.get(principal, INVITES, invite)
+_again = row_again(INVITES)
 
 
 async def delete_invite(request: Request) -> Response:

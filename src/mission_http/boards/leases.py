@@ -31,9 +31,9 @@ from mission_core.tasks.work import (
     fail_task,
     release_task,
 )
-from mission_http.boards.access import AGENT, MIXED, Place
+from mission_http.boards.access import MIXED, Place
 from mission_http.boards.answers import one, page_of, written
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, for_agents, told
 from mission_http.boards.lease_payloads import (
     LeaseBeat,
     LeaseHeartbeat,
@@ -306,12 +306,6 @@ OPERATIONS = [
 ]  # fmt: skip
 ENDPOINTS = [evolve(endpoint, who=MIXED, tags=("tasks",)) for endpoint, _ in OPERATIONS]
 AGENT_ENDPOINTS = [
-    evolve(
-        endpoint,
-        path="/agent" + endpoint.path,
-        who=AGENT,
-        tags=("agent", "agent-lead") if endpoint.handler is order_task else ("agent", "agent-lead", "agent-worker"),
-        extra=extra,
-    )
+    for_agents(endpoint, extra, tags=("agent", "agent-lead") if endpoint.handler is order_task else TEAM)
     for endpoint, extra in OPERATIONS
 ]

@@ -12,7 +12,6 @@ from attrs import evolve, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal
 from mission_core.boards.groups import GROUPS, GroupNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.conversations.entries import (
@@ -35,17 +34,16 @@ from mission_core.conversations.use_cases import (
     write_group_entry,
 )
 from mission_core.ids import GroupId
-from mission_core.ports import Ports
-from mission_http.boards.access import AGENT, MIXED, USER, Place, path_id, there
+from mission_http.boards.access import MIXED, USER, Place, path_id, there
 from mission_http.boards.answers import page_from, wanted_page
 from mission_http.boards.groups import GROUP, group_in
-from mission_http.boards.intents import told
+from mission_http.boards.intents import for_agents, told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, stripped
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 from mission_http.platform.shapes import Length, Rule
@@ -218,14 +216,8 @@ def _said_in(entry: BoardEntry | GroupEntry) -> dict[str, Any]:
     }
 
 
-async def _board_entry_again(ports: Ports, principal: Principal, entry: UUID) -> BoardEntry:
-    return await ports.reads.rows.get(principal, BOARD_MEMORY, entry)
-
-
-async def _group_entry_again(ports: Ports, principal: Principal, entry: UUID) -> GroupEntry:
-    return await ports.reads.rows.get(principal, GROUP_MEMORY, entry)
-
-
+_board_entry_again = row_again(BOARD_MEMORY)
+_group_entry_again = row_again(GROUP_MEMORY)
 MEMORY = "/boards/{board_id}/memory"
 TOGETHER = "/boards/{board_id}/group-memory"
 OPERATIONS = [
@@ -296,13 +288,4 @@ ENDPOINTS = [
         who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(GroupNotFound,),
     ),
 ]  # fmt: skip
-AGENT_ENDPOINTS = [
-    evolve(
-        endpoint,
-        path="/agent" + endpoint.path,
-        who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"),
-        extra=extra,
-    )
-    for endpoint, extra in OPERATIONS
-]
+AGENT_ENDPOINTS = [for_agents(endpoint, extra) for endpoint, extra in OPERATIONS]

@@ -37,7 +37,7 @@ from mission_core.ports import Ports
 from mission_core.values import EMPTY_OBJECT, canonical
 from mission_http.boards.access import AGENT, MIXED, USER, board_in
 from mission_http.boards.answers import one
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import BoardRead, nothing_if_blank, stripped
 from mission_http.boards.wire import JsonObject, board_from, maybe_json, naive
 from mission_http.platform.bodies import body_of, either_body_of
@@ -299,7 +299,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", "/agent" + TALK, report, takes=EITHER, gives=BoardOnboardingRead, who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"), headers=(IDEMPOTENCY_KEY,),
+        tags=TEAM, headers=(IDEMPOTENCY_KEY,),
         extra=told(
             "agent_board_onboarding_update",
             ["You are the main agent, and a person is to tell you what a board is for."],

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from mission_core.accounts.leaving import end_organization
 from mission_core.accounts.managing import OwnersOnly
 from mission_core.accounts.members import ADMIN
-from mission_core.accounts.model import Principal
 from mission_core.accounts.organizations import (
     ORGANIZATIONS,
     Organization,
@@ -28,14 +27,14 @@ from mission_core.agents.founding import CreateOrganization
 from mission_core.agents.founding import create_organization as found_organization
 from mission_core.errors import InvalidField, KeyReused, RoleTooLow
 from mission_core.ids import OrganizationId
-from mission_core.ports import Ports, perform
+from mission_core.ports import perform
 from mission_http.boards.access import USER, admin_of
 from mission_http.boards.payloads import OkResponse, stripped
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 
 
@@ -76,8 +75,7 @@ async def create_organization(request: Request) -> Response:
     return json_of(organization_from(await once(request, found_organization, command, _again, anywhere=True)))
 
 
-async def _again(ports: Ports, principal: Principal, organization: UUID) -> Organization:
-    return await ports.reads.rows.get(principal, ORGANIZATIONS, organization)
+_again = row_again(ORGANIZATIONS)
 
 
 async def list_organizations(request: Request) -> Response:

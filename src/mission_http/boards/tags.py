@@ -12,7 +12,6 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.tags import (
     GREY,
@@ -32,18 +31,18 @@ from mission_core.boards.tags import delete_tag as remove_tag
 from mission_core.boards.tags import update_tag as change_tag
 from mission_core.errors import VersionMismatch
 from mission_core.ids import TagId
-from mission_core.ports import Ports, perform
+from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import AGENT, USER, admin_of, board_in, path_id, there
 from mission_http.boards.answers import one, page_of
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, TagRef, named_in, stripped
 from mission_http.boards.wire import naive, tag_ref
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 from mission_http.platform.shapes import Length, Rule
@@ -181,10 +180,7 @@ async def _counts(request: Request, tags: list[Tag]) -> dict[TagId, int]:
     return await ports_of(request).reads.tasks.count_by_tag(principal_of(request), [tag.id for tag in tags])
 
 
-async def _again(ports: Ports, principal: Principal, tag: UUID) -> Tag:
-    return await ports.reads.rows.get(principal, TAGS, tag)
-
-
+_again = row_again(TAGS)
 ENDPOINTS = [
     Endpoint(
         "GET", "/tags", list_tags, query=PageQuery, gives=LimitOffsetPage[TagRead], who=USER, tags=("tags",)
@@ -204,7 +200,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/agent/boards/{board_id}/tags", list_board_tags, gives=list[TagRef], who=AGENT,
-        tags=("agent", "agent-lead", "agent-worker"), refuses=(BoardNotFound, BoardDenied),
+        tags=TEAM, refuses=(BoardNotFound, BoardDenied),
         operation_id="list_tags_api_v1_agent_boards__board_id__tags_get",
         extra=told(
             "agent_board_tag_discovery", ["You want to know which tags tasks may have, and their ids."],

@@ -36,7 +36,7 @@ from mission_core.tasks.use_cases import update_task as change_task
 from mission_http.boards.access import AGENT, MIXED, USER, Place, board_in, check_leads
 from mission_http.boards.answers import one, page_from, wanted_page, written
 from mission_http.boards.errors import DelegationBlocked, UserNotFound
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, TaskCreate, TaskQuery, TaskRead, TaskUpdate
 from mission_http.boards.wire import StatusFilterUnknown, statuses_behind, task_from
 from mission_http.platform.bodies import body_of
@@ -168,7 +168,6 @@ ENDPOINTS = [
         refuses=REMOVING,
     ),
 ]  # fmt: skip
-TEAM = ("agent", "agent-lead", "agent-worker")
 AGENT_ENDPOINTS = [
     Endpoint(
         "GET", "/agent" + TASKS, list_tasks, query=TaskQuery, gives=LimitOffsetPage[TaskRead], who=AGENT, tags=TEAM,

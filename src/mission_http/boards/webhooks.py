@@ -15,7 +15,6 @@ from attrs import define, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal
 from mission_core.accounts.ports import SealBroken
 from mission_core.automation.board_webhooks import (
     BOARD_WEBHOOKS,
@@ -39,18 +38,18 @@ from mission_core.automation.signatures import SignatureMissing, SignatureWrong
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import Refusal, RoleTooLow, VersionMismatch
 from mission_core.ids import AgentId, BoardId, PayloadId, WebhookId
-from mission_core.ports import Ports, perform
+from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import AGENT, USER, Place, path_id
 from mission_http.boards.answers import one, page_from, wanted_page
-from mission_http.boards.intents import told
+from mission_http.boards.intents import TEAM, told
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, OkResponse, named_in, stripped
 from mission_http.boards.wire import naive, raw_json
 from mission_http.platform.bodies import body_of, raw_body_of
 from mission_http.platform.endpoints import PUBLIC, Endpoint
 from mission_http.platform.etags import IF_MATCH, expects_of
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 from mission_http.platform.refusals import BodyTooLarge
@@ -340,14 +339,8 @@ async def _payload_in(request: Request) -> WebhookPayload:
     )
 
 
-async def _webhook_again(ports: Ports, principal: Principal, webhook: UUID) -> BoardWebhook:
-    return await ports.reads.rows.get(principal, BOARD_WEBHOOKS, webhook)
-
-
-async def _payload_again(ports: Ports, principal: Principal, payload: UUID) -> WebhookPayload:
-    return await ports.reads.rows.get(principal, PAYLOADS, payload)
-
-
+_webhook_again = row_again(BOARD_WEBHOOKS)
+_payload_again = row_again(PAYLOADS)
 WEBHOOKS: Final = "/boards/{board_id}/webhooks"
 WEBHOOK: Final = WEBHOOKS + "/{webhook_id}"
 PAYLOAD: Final = WEBHOOK + "/payloads/{payload_id}"
@@ -368,7 +361,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/agent" + PAYLOAD, get_webhook_payload, query=PayloadQuery, gives=BoardWebhookPayloadRead,
-        who=AGENT, tags=("agent", "agent-lead", "agent-worker"), refuses=(*REFUSES, PayloadNotFound),
+        who=AGENT, tags=TEAM, refuses=(*REFUSES, PayloadNotFound),
         extra=told(
             "agent_board_webhook_payload_read",
             ["Your board was told that a payload came in, and its preview is not enough."],

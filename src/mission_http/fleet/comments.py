@@ -42,7 +42,7 @@ from mission_http.fleet.wire import WORKSPACE, seconds_of
 from mission_http.platform.bodies import body_of, loose_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
 
@@ -123,8 +123,7 @@ async def say(request: Request) -> Response:
     return json_of(answer, 201)
 
 
-async def _said_again(ports: Ports, principal: Principal, comment: UUID) -> Comment:
-    return await ports.reads.rows.get(principal, COMMENTS, comment)
+_said_again = row_again(COMMENTS)
 
 
 async def list_callees(request: Request) -> Response:

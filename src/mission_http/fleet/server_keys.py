@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -62,19 +62,21 @@ class RotatedKeyPayload:
     message: str
 
 
-def server_key_endpoints(settings: Settings) -> list[Endpoint]:
+@frozen
+class ServerKeyDesk:
     """
-    The operations on the server's key, of which the settings know the environment's.
+    Shows and replaces the server's key. *given* is the one of the environment, if there is one.
     """
-    given = settings.api_key or None
 
-    async def show_key(request: Request) -> Response:
+    given: str | None = field(repr=False)
+
+    async def show(self, request: Request) -> Response:
         """
         Tell where the server's key comes from, and when it was replaced.
 
         A key that was made here cannot be shown again, not even in part.
         """
-        state = await server_key_state(ports_of(request), principal_of(request), given)
+        state = await server_key_state(ports_of(request), principal_of(request), self.given)
         old = state.old_good_until
         return json_of(
             {
@@ -87,7 +89,7 @@ def server_key_endpoints(settings: Settings) -> list[Endpoint]:
             }
         )
 
-    async def rotate_key(request: Request) -> Response:
+    async def rotate(self, request: Request) -> Response:
         """
         Replace the server's key.
 
@@ -95,7 +97,7 @@ def server_key_endpoints(settings: Settings) -> list[Endpoint]:
         after `overlap_seconds`.
         """
         body = await body_of(request, RotateKeyBody)
-        command = RotateServerKey(given=given, overlap=timedelta(seconds=body.overlap_seconds))
+        command = RotateServerKey(given=self.given, overlap=timedelta(seconds=body.overlap_seconds))
         rotated = await once(request, rotate_server_key, command, server_key_again)
         key, until = rotated.key, rotated.old_good_until
         stops = "has stopped working" if until <= key.created_at else f"stops working at {iso_of(until)}"
@@ -110,13 +112,19 @@ def server_key_endpoints(settings: Settings) -> list[Endpoint]:
             )
         )
 
+
+def server_key_endpoints(settings: Settings) -> list[Endpoint]:
+    """
+    The operations on the server's key, of which the settings know the environment's.
+    """
+    desk = ServerKeyDesk(settings.api_key or None)
     return [
         Endpoint(
-            "GET", "/tokens/rotate", show_key, gives=ServerKeyPayload, who=ADMIN,
+            "GET", "/tokens/rotate", desk.show, gives=ServerKeyPayload, who=ADMIN,
             operation_id="fleet_get_api_tokens_rotate", tags=TAGS,
         ),
         Endpoint(
-            "POST", "/tokens/rotate", rotate_key, takes=RotateKeyBody, body_required=False, gives=RotatedKeyPayload,
+            "POST", "/tokens/rotate", desk.rotate, takes=RotateKeyBody, body_required=False, gives=RotatedKeyPayload,
             who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(KeyTooWide, KeyReused),
             limits=("identity:api-key",), operation_id="fleet_rotateApiKey", tags=TAGS,
         ),

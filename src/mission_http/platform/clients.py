@@ -4,6 +4,7 @@ Who calls, and whether over https: the socket's peer tells, or a proxy that is t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ OF_PROXIES: Final = (
     b"x-original-host", b"x-real-ip",
 )  # fmt: skip
 """The headers by which proxies tell of whom they speak for."""
+LONGEST_KEPT: Final = 64
+"""How long a text may be that is remembered with its address; whoever sends more does not fill the memory."""
 
 
 def client_address(scope: Scope, fronting: Fronting) -> str:
@@ -69,6 +72,11 @@ def address_in(text: str) -> str | None:
     """
     The address in one entry of a forwarded header, as addresses are compared: no port, no brackets, no zone.
     """
+    return _address_in(text) if len(text) <= LONGEST_KEPT else _address_in.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)  # few ask, and ask again
+def _address_in(text: str) -> str | None:
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]

@@ -14,7 +14,7 @@ from attrs import evolve
 from starlette.requests import Request
 
 from mission_core.accounts.model import Principal
-from mission_core.kinds import DEPLOYMENT
+from mission_core.kinds import DEPLOYMENT, Kind, P
 from mission_core.ports import Once, Ports, perform
 from mission_http.platform.bodies import raw_body_of
 from mission_http.platform.endpoints import Header
@@ -49,6 +49,17 @@ async def once(
     if anywhere and key is not None:
         key = evolve(key, whose=evolve(principal, organization=DEPLOYMENT))
     return await perform(use_case, ports_of(request), principal, command, once=key, again=again)
+
+
+def row_again(kind: Kind[P]) -> Callable[[Ports, Principal, UUID], Awaitable[P]]:
+    """
+    Makes of a first result the row of this kind that it was kept with, as the row is now.
+    """
+
+    async def again(ports: Ports, principal: Principal, id: UUID) -> P:
+        return await ports.reads.rows.get(principal, kind, id)
+
+    return again
 
 
 async def idempotency_of(request: Request) -> Once | None:

@@ -676,11 +676,11 @@ def facts_of(refusal: Refusal) -> dict[str, Any]:
     return {k: plain_fact(v) for k, v in facts.items()}
 
 
-def vars_of(refusal: Refusal) -> dict[str, Any]:
+def vars_of(refusal: Any) -> dict[str, Any]:
     """
     The fields of a refusal, where it has some.
     """
-    return asdict(refusal, recurse=False) if hasattr(refusal, "__attrs_attrs__") else {}  # type: ignore[arg-type]
+    return asdict(refusal, recurse=False) if hasattr(refusal, "__attrs_attrs__") else {}
 
 
 def plain_fact(value: object) -> object:

@@ -2,6 +2,7 @@
 Rows as a store would read them.
 """
 
+from typing import Any
 from uuid import UUID
 
 from mission_core.tasks.queries import TaskRow
@@ -12,10 +13,10 @@ def a_row(number: int, *, version: int) -> TaskRow:
     """
     The row of some task.
     """
-    known = {
+    known: dict[str, Any] = dict.fromkeys(TaskRow._fields) | {
         "id": UUID(int=number).bytes, "number": number, "board": UUID(int=0).bytes, "version": version,
         "title": f"Task {number}", "status": "inbox", "priority": "medium", "creator_kind": "system",
         "field_values": EMPTY_OBJECT, "metadata": EMPTY_OBJECT, "tags": JsonText("[]"), "depends_on": b"",
         "created_at": 0, "updated_at": 0, "moved_at": 0, "dependencies": (), "tagged": (), "fields": (),
     }  # fmt: skip
-    return TaskRow(**(dict.fromkeys(TaskRow._fields) | known))  # type: ignore[arg-type]
+    return TaskRow(**known)

@@ -2,23 +2,32 @@
 Cards are kept as long as they are asked for, and never shown of a task that looks otherwise by now.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Raw, json
 
 from mission_core.tasks.overviews import Around, BoardView
+from mission_core.tasks.queries import TaskRow
 from mission_http.boards.cards import Card, Cards, Look, card_from
 from tests.unit.http.boards.rows import a_row
 
 ALONE = Around(None, (), (), ())
 
 
-def seen(cards: Cards, *rows: Any) -> list[Raw]:
+def a_view(*tasks: bytes, rows: Sequence[TaskRow] = ()) -> BoardView:
+    """
+    What is seen of a board with these tasks, when *rows* were read. Cards are not made of the board itself.
+    """
+    board: Any = None
+    return BoardView(board, [], list(tasks), {row.id: row for row in rows}, {})
+
+
+def seen(cards: Cards, *rows: TaskRow) -> list[Raw]:
     """
     The cards of a board with these tasks, read whole.
     """
-    view: Any = BoardView(None, [], [row.id for row in rows], {row.id: row for row in rows}, {})  # type: ignore[arg-type]
-    return Look(cards).all_of(view)
+    return Look(cards).all_of(a_view(*(row.id for row in rows), rows=rows))
 
 
 def shown_again(cards: Cards, id: bytes) -> bytes:
@@ -27,8 +36,7 @@ def shown_again(cards: Cards, id: bytes) -> bytes:
     """
     look = Look(cards)
     assert look.known(id, 1, ALONE)
-    view: Any = BoardView(None, [], [id], {}, {})  # type: ignore[arg-type]
-    (card,) = look.all_of(view)
+    (card,) = look.all_of(a_view(id))
     return bytes(card)
 
 
@@ -83,9 +91,9 @@ def test_a_card_is_held_through_a_look_whatever_goes_meanwhile() -> None:
     assert look.known(row.id, 1, ALONE)
     for number in range(5):
         cards.keep(bytes([number]), Card(1, ALONE, Raw(b"0"), 1))
-    view: Any = BoardView(None, [], [row.id], {}, {})  # type: ignore[arg-type]
+    shown = look.all_of(a_view(row.id))
 
-    assert [json.encode(card_from(row))] == [bytes(card) for card in look.all_of(view)]
+    assert [json.encode(card_from(row))] == [bytes(card) for card in shown]
 
 
 def test_a_changed_task_counts_once() -> None:

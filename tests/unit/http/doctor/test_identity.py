@@ -3,6 +3,7 @@ Who else may say who somebody is, judged as it was seen.
 """
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ GOOGLE = Google(client_id="us", client_secret="s3cret")
 BASE = Fronting(base_url="https://mission.example.com")
 
 
-def found(identities: Identities, fronting: Fronting = BASE, **seen: object) -> dict[str, Finding]:
-    reached = Reached(identities=identities, **{"keys": {}, **seen})  # type: ignore[arg-type]
+def found(identities: Identities, fronting: Fronting = BASE, **seen: Any) -> dict[str, Finding]:
+    reached = Reached(identities=identities, **{"keys": {}, **seen})
     return {each.looked_at: each for each in check_identities(reached, fronting)}
 
 

@@ -58,6 +58,16 @@ def test_a_client_is_known_whatever_it_wrote_itself(client, made_up, between):
     assert address_in(str(client)) == client_address(scope, BEHIND)
 
 
+@given(address=st.ip_addresses(), zone=st.text("ab", max_size=100))
+def test_an_address_is_the_same_however_long_the_text(address, zone):
+    """
+    Also where the text is asked for again.
+    """
+    texts = [f"{address}%{zone}", f"[{address}%{zone}]:80", f"{address}{' ' * len(zone)}"]
+
+    assert {address_in(str(address))} == {address_in(text) for text in texts * 2}
+
+
 @given(hops=st.lists(st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"])), max_size=4))
 def test_any_hops_have_an_answer(hops):
     """
