@@ -126,6 +126,19 @@ async def test_what_the_issuer_says_of_somebody_is_followed(office: Office) -> N
     assert not (await office.users(email=two))[0].email_verified
 
 
+async def test_a_token_that_does_not_tell_takes_nothing_back(office: Office) -> None:
+    """
+    Whether an address is somebody's stays as it was last told; of another address nothing was told yet.
+    """
+    one, two = (f"{n}@{uuid4()}.example.com" for n in (1, 2))
+    told = []
+    for email, more in ((one, True), (one, None), (one, False), (one, None), (one, True), (two, None)):
+        await office.me(email=email, **({} if more is None else {"email_verified": more}))
+        told.append((await office.users(email=email))[0].email_verified)
+
+    assert [True, True, False, False, True, False] == told
+
+
 async def test_an_equal_address_makes_nobody_somebody_else(office: Office) -> None:
     """
     Nor does an equal subject at another issuer, or an equal name.

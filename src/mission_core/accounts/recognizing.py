@@ -87,7 +87,9 @@ def _news(user: User, person: Vouched) -> dict[str, Any]:
     """
     told: dict[str, Any] = {}
     if person.email is not None:
-        told = {"email": person.email, "email_verified": person.verified}
+        told = {"email": person.email}
+        if person.verified is not None or person.email != user.email:
+            told["email_verified"] = bool(person.verified)
     if person.name is not None and not (user.name and user.name.strip()):
         told["name"] = person.name
     return {name: value for name, value in told.items() if value != getattr(user, name)}
@@ -102,7 +104,7 @@ async def _welcomed(ports: Ports, nobody: Principal, person: Vouched) -> User:
             User(
                 id=UserId(ports.ids.new()), number=UserNumber(number), username=username,
                 username_key=name_key(username), provider=person.provider, subject=person.subject, email=person.email,
-                email_verified=person.verified, name=person.name, avatar_url=person.picture, created_at=now,
+                email_verified=bool(person.verified), name=person.name, avatar_url=person.picture, created_at=now,
                 updated_at=now,
             )
         )  # fmt: skip

@@ -61,13 +61,14 @@ class Vouched:
 
     Args:
         subject: What the provider calls them; that of an OpenID Connect issuer begins with the issuer and a space.
-        email: In small letters; *verified* says whether the provider knows that it is theirs.
+        email: In small letters; *verified* says whether the provider knows that it is theirs, and None that it does not
+            tell.
     """
 
     provider: Provider
     subject: str
     email: str | None = None
-    verified: bool = False
+    verified: bool | None = None
     name: str | None = None
     picture: str | None = None
 
@@ -90,7 +91,7 @@ def vouched(claims: Claims, provider: Provider) -> Vouched:
         provider=provider,
         subject=subject,
         email=email,
-        verified=email is not None and claims.get("email_verified") in (True, "true"),
+        verified=_verified(claims) if email is not None else None,
         name=_name(claims),
         picture=_text(claims.get("picture"), LONGEST_PICTURE),
     )
@@ -101,6 +102,11 @@ def subject_of(kept: str) -> str:
     What the issuer itself calls the person with this subject.
     """
     return kept.partition(" ")[2] or kept
+
+
+def _verified(claims: Claims) -> bool | None:
+    told = claims.get("email_verified")
+    return None if told is None else told in (True, "true")
 
 
 def _email(claims: Claims) -> str | None:
