@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from attrs import define, field
@@ -96,10 +96,10 @@ class LocalIssuer:
                 body = await reader.readexactly(int(shown.get("content-length", 0)))
                 self.asked.append(path)
                 self.shown.append(shown)
+                status, told = self._answer(method, path, body)
                 if self.silent:
                     await reader.read()
                     return
-                status, told = self._answer(method, path, body)
                 status, told = self.status or status, told if self.body is None else self.body
                 head = [f"HTTP/1.1 {status} x", f"content-length: {len(told)}", "content-type: application/json"]
                 head += [f"{name}: {value}" for name, value in self.headers.items()]
@@ -112,12 +112,23 @@ class LocalIssuer:
             writer.close()
 
 
+Local = TypeVar("Local", bound=LocalIssuer)
+
+
 @asynccontextmanager
 async def local_issuer(**settings: Any) -> AsyncIterator[LocalIssuer]:
     """
     An issuer for as long as the context lasts.
     """
-    issuer = LocalIssuer(**settings)
+    async with listening(LocalIssuer(**settings)) as issuer:
+        yield issuer
+
+
+@asynccontextmanager
+async def listening(issuer: Local) -> AsyncIterator[Local]:
+    """
+    One that answers at a port for as long as the context lasts.
+    """
     server = await asyncio.start_server(issuer.serve, "127.0.0.1", issuer.port)
     issuer.port = server.sockets[0].getsockname()[1]
     try:

@@ -39,7 +39,7 @@ class OutboundFailed(Exception):
 @frozen(eq=False)
 class Outbound:
     """
-    Asks other servers for JSON.
+    Asks other servers for JSON, and to delete what they keep.
 
     Args:
         named: The origins that the operator named, which may be anywhere.
@@ -71,13 +71,7 @@ class Outbound:
         Raises:
             OutboundFailed: If it cannot be had.
         """
-        try:
-            async with asyncio.timeout(self.patience):
-                status, body = await self._answer(url, dict(headers or {}), form)
-        except TimeoutError:
-            raise OutboundFailed(f"no answer within {self.patience:g} seconds") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as e:
-            raise OutboundFailed(f"{type(e).__name__}: {e}" if str(e) else type(e).__name__) from e
+        status, body = await self._asked("GET" if form is None else "POST", url, dict(headers or {}), form)
         if status != 200:
             raise OutboundFailed(f"the answer has status {status}", status)
         try:
@@ -85,9 +79,32 @@ class Outbound:
         except (ValueError, RecursionError):
             raise OutboundFailed("the answer is no JSON") from None
 
-    async def _answer(self, url: str, headers: dict[str, str], form: Mapping[str, str] | None) -> tuple[int, bytes]:
+    async def delete(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """
+        Have deleted what is at a URL.
+
+        Raises:
+            OutboundFailed: If that was refused, or nobody knows whether it was done.
+        """
+        status, _ = await self._asked("DELETE", url, dict(headers or {}))
+        if not 200 <= status < 300:
+            raise OutboundFailed(f"the answer has status {status}", status)
+
+    async def _asked(
+        self, method: str, url: str, headers: dict[str, str], form: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        try:
+            async with asyncio.timeout(self.patience):
+                return await self._answer(method, url, headers, form)
+        except TimeoutError:
+            raise OutboundFailed(f"no answer within {self.patience:g} seconds") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as e:
+            raise OutboundFailed(f"{type(e).__name__}: {e}" if str(e) else type(e).__name__) from e
+
+    async def _answer(
+        self, method: str, url: str, headers: dict[str, str], form: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
         url, extensions = await self._target(url, headers)
-        method = "GET" if form is None else "POST"
         async with self.client.stream(method, url, headers=headers, data=form, extensions=extensions) as answer:
             body = bytearray()
             if answer.headers.get("content-encoding", "identity") != "identity":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ApiKeys,
         CodeExchange,
         Credentials,
+        Directory,
         Passwords,
         Secrets,
         TokenVerifier,
@@ -349,6 +350,8 @@ class Ports:
     verifiers: Mapping[Provider, TokenVerifier] = {}
     """Whose word about people counts besides this server's own, by the provider."""
     codes: CodeExchange | None = None
+    directories: Mapping[Provider, Directory] = {}
+    """Who keeps the people it vouches for in a place that can be asked about them."""
 
 
 async def perform(

@@ -75,6 +75,20 @@ class Issuer:
 
 
 @frozen(kw_only=True)
+class ClerkApi:
+    """
+    Clerk's backend, which is asked about the people it vouches for.
+
+    Args:
+        url: Where it is, with its version.
+        secret: What must be shown to it, and to nobody else.
+    """
+
+    url: str
+    secret: str = field(repr=False)
+
+
+@frozen(kw_only=True)
 class Google:
     """
     Google as an issuer, and where browsers sign in with it.
@@ -134,6 +148,7 @@ class Identities:
 
     mode: AuthMode = AuthMode.LOCAL
     issuer: Issuer | None = None
+    clerk: ClerkApi | None = None
     google: Google | None = None
     proxy: ProxyAuth | None = None
     anywhere: bool = False
@@ -148,9 +163,11 @@ class Identities:
         """
         anywhere = flag(environment, ANYWHERE)
         mode = _mode(environment)
+        clerk = _clerk(environment, anywhere) if mode is AuthMode.CLERK else None
         return cls(
             mode=mode,
-            issuer=None if mode is AuthMode.LOCAL else _issuer(environment, mode, anywhere),
+            issuer=None if mode is AuthMode.LOCAL else _issuer(environment, mode, clerk, anywhere),
+            clerk=clerk,
             google=_google(environment, anywhere),
             proxy=_proxy(environment),
             anywhere=anywhere,
@@ -164,13 +181,15 @@ class Identities:
         for each in (self.issuer, self.google):
             if each is not None:
                 yield from each.urls
+        if self.clerk is not None:
+            yield self.clerk.url
 
     @property
     def confidential(self) -> list[str]:
         """
         What nobody may read in the log.
         """
-        secrets = (self.issuer and self.issuer.secret, self.google and self.google.client_secret)
+        secrets = (self.clerk and self.clerk.secret, self.google and self.google.client_secret)
         return [each for each in secrets if each]
 
 
@@ -207,14 +226,26 @@ def _url(name: str, value: str, anywhere: bool) -> str:
     return value
 
 
-def _issuer(env: Mapping[str, str], mode: AuthMode, anywhere: bool) -> Issuer:
+def _clerk(env: Mapping[str, str], anywhere: bool) -> ClerkApi | None:
+    name, secret = _said(env, "CLERK_SECRET_KEY")
+    if not secret:
+        return None
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        raise SettingsError(f"{name}: expected a secret key of Clerk, such as sk_live_..., which is one word")
+    name, api = _said(env, "CLERK_API_URL")
+    api = _url(name, api or CLERK_API, anywhere).rstrip("/")
+    return ClerkApi(url=api if api.endswith("/v1") else f"{api}/v1", secret=secret)
+
+
+def _issuer(env: Mapping[str, str], mode: AuthMode, clerk: ClerkApi | None, anywhere: bool) -> Issuer:
     prefixes = ("OIDC", "CLERK") if mode is AuthMode.OIDC else ("CLERK", "OIDC")
 
     def said(what: str) -> tuple[str, str]:
         return _said(env, *(f"{prefix}_{what}" for prefix in prefixes))
 
     name, issuer = said("ISSUER")
-    (keys_name, keys), (_, audience), (_, secret) = said("JWKS_URL"), said("AUDIENCE"), _said(env, "CLERK_SECRET_KEY")
+    (keys_name, keys), (_, audience) = said("JWKS_URL"), said("AUDIENCE")
+    secret = None  # it is for Clerk's own API alone
     if mode is AuthMode.OIDC and not issuer:
         raise SettingsError(f"{name}: AUTH_MODE=oidc needs the issuer, as its tokens call it in iss")
     if mode is AuthMode.OIDC and not audience:
@@ -222,19 +253,16 @@ def _issuer(env: Mapping[str, str], mode: AuthMode, anywhere: bool) -> Issuer:
             "OIDC_AUDIENCE: AUTH_MODE=oidc needs whom tokens are meant for, as they call it in aud: else those "
             "that the issuer made for other services would be accepted"
         )
-    if not issuer and not keys and not secret:
-        raise SettingsError("CLERK_SECRET_KEY: AUTH_MODE=clerk needs it, or CLERK_ISSUER, to get the keys of tokens")
     if not issuer and not keys:
-        keys_name, api = _said(env, "CLERK_API_URL")
-        api = (api or CLERK_API).rstrip("/")
-        keys = f"{api if api.endswith('/v1') else f'{api}/v1'}/jwks"
-    else:
-        secret = ""  # it is for Clerk's own API alone
+        if clerk is None:
+            told = "AUTH_MODE=clerk needs it, or CLERK_ISSUER, to get the keys of tokens"
+            raise SettingsError(f"CLERK_SECRET_KEY: {told}")
+        keys, secret = f"{clerk.url}/jwks", clerk.secret
     return Issuer(
         name=_url(name, issuer, anywhere) if issuer else None,
         audience=audience or None,
         keys_url=_url(keys_name, keys, anywhere) if keys else None,
-        secret=secret or None,
+        secret=secret,
         algorithms=_algorithms(env),
         leeway=_leeway(*said("LEEWAY")),
         check_issued=flag(env, said("VERIFY_IAT")[0]) if said("VERIFY_IAT")[1] else True,

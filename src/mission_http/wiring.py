@@ -41,16 +41,17 @@ from mission_http.sweeping import sweeping
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mission_adapters.clerk import ClerkDirectory
     from mission_adapters.oidc import OidcVerifier
     from mission_core.accounts.invites import Invite
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
-    from mission_core.accounts.ports import CodeExchange, Credentials, TokenVerifier
+    from mission_core.accounts.ports import CodeExchange, Credentials, Directory, TokenVerifier
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
     from mission_core.limiting import RateLimiter
     from mission_core.ports import Clock
-    from mission_http.identities import Google, Identities, Issuer
+    from mission_http.identities import ClerkApi, Google, Identities, Issuer
     from mission_http.settings import Settings
 
 logger = logging.getLogger("mission_http")
@@ -161,9 +162,12 @@ async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports
         return
     async with outbound_for(identities) as outbound:
         verifiers: dict[Provider, TokenVerifier] = {}
+        directories: dict[Provider, Directory] = {}
         codes: CodeExchange | None = None
         if identities.issuer is not None:
             verifiers[Provider.OIDC] = issuer_verifier(identities.issuer, outbound, ports.clock)
+            if identities.clerk is not None:
+                directories[Provider.OIDC] = clerk_directory(identities.clerk, identities.issuer, outbound, ports.clock)
         if identities.google is not None:
             google = identities.google
             verifiers[Provider.GOOGLE] = google_verifier(google, outbound, ports.clock)
@@ -171,7 +175,7 @@ async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports
                 from mission_adapters.oidc import TokenEndpoint
 
                 codes = TokenEndpoint(google.token_url, google.client_id, google.client_secret, outbound)
-        yield evolve(ports, verifiers=verifiers, codes=codes)
+        yield evolve(ports, verifiers=verifiers, codes=codes, directories=directories)
 
 
 async def published_keys(identities: Identities) -> dict[str, int | str]:
@@ -204,6 +208,15 @@ def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVer
         PublishedKeys(google.issuer, outbound, clock, url=google.keys_url), clock, google.issuers, google.client_id,
         algorithms=frozenset({"RS256"}),
     )
+
+
+def clerk_directory(clerk: ClerkApi, issuer: Issuer, outbound: Outbound, clock: Clock) -> ClerkDirectory:
+    """
+    Where Clerk keeps the people whom its tokens are of.
+    """
+    from mission_adapters.clerk import ClerkDirectory
+
+    return ClerkDirectory(clerk.url, clerk.secret, outbound, clock, issuer.name)
 
 
 def outbound_for(identities: Identities) -> AbstractAsyncContextManager[Outbound]:

@@ -5,58 +5,26 @@ The Boards API where an OpenID Connect issuer vouches for people.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
-from mission_adapters.clocks import ManualClock
 from mission_core.accounts.model import System
 from mission_core.accounts.recognizing import NOBODY, free_username, username_from
-from mission_core.accounts.users import USERS, Provider, User
+from mission_core.accounts.users import USERS, Provider
 from mission_core.accounts.vouching import vouched
 from mission_core.agents.use_cases import digest_of
 from mission_core.agents.welcoming import recognized
-from mission_core.ports import Ports
-from mission_http.app import create_app
-from mission_http.boards.dialect import boards_dialect
 from mission_http.identities import AuthMode, Identities, Issuer
 from mission_http.settings import settings_from
-from mission_http.wiring import KnownKeys, from_settings, issuer_verifier, outbound_for
-from tests.contract.boards_driver import TOKEN, Boards, a_setting, living, refusal
+from mission_http.wiring import from_settings
+from tests.contract.boards_driver import TOKEN, refusal
 from tests.contract.conftest import World
-from tests.issuer import OTHER, LocalIssuer, local_issuer
-
-KEY = "the-operators-own-key"
-AUDIENCE = "mission-control"
-
-
-@frozen
-class Office:
-    """
-    The Boards API, and the issuer that it believes.
-    """
-
-    boards: Boards
-    issuer: LocalIssuer
-    clock: ManualClock
-
-    def token(self, subject: str = "ada", **more: Any) -> str:
-        """
-        What the issuer gives to somebody.
-        """
-        now = int(self.clock.now().timestamp())
-        claims = {"iss": self.issuer.url, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 60, **more}
-        return self.issuer.token(claims)
-
-    async def me(self, **said: Any) -> Any:
-        return await self.boards.got("GET", "/api/v1/users/me", user=self.token(**said))
-
-    async def users(self, **equal: Any) -> list[User]:
-        return await self.boards.ports.reads.rows.every(NOBODY, USERS, **equal)
+from tests.contract.offices import AUDIENCE, KEY, Office, office_over
+from tests.issuer import OTHER, local_issuer
 
 
 @pytest.fixture
@@ -68,20 +36,8 @@ async def office(world: World) -> AsyncIterator[Office]:
         identities = Identities(
             mode=AuthMode.OIDC, issuer=Issuer(name=issuer.url, audience=AUDIENCE, keys_url=f"{issuer.url}/keys")
         )
-        known = KnownKeys(world.ports.credentials, {digest_of(KEY): evolve(world.me, name="api")})
-        async with outbound_for(identities) as outbound:
-            assert identities.issuer is not None
-            verifier = issuer_verifier(identities.issuer, outbound, world.clock)
-            ports = evolve(world.ports, credentials=known, verifiers={Provider.OIDC: verifier})
-
-            @asynccontextmanager
-            async def wire() -> AsyncIterator[Ports]:
-                yield ports
-
-            app = create_app(wire, (boards_dialect(evolve(a_setting(), identities=identities)),))
-            async with living(app):
-                anybody: Any = world.me  # nobody asks who it is
-                yield Office(Boards(app, ports, anybody, world.board.id), issuer, world.clock)
+        async with office_over(world, identities, issuer, issuer.url) as office:
+            yield office
 
 
 async def test_whoever_comes_first_is_made_and_gets_an_organization_of_their_own(office: Office) -> None:
@@ -125,6 +81,19 @@ async def test_what_the_issuer_says_of_somebody_is_followed(office: Office) -> N
         (each["name"], each["email"]) for each in (first, second, third)
     ]
     assert not (await office.users(email=two))[0].email_verified
+
+
+async def test_a_token_that_does_not_tell_takes_nothing_back(office: Office) -> None:
+    """
+    Whether an address is somebody's stays as it was last told; of another address nothing was told yet.
+    """
+    one, two = (f"{n}@{uuid4()}.example.com" for n in (1, 2))
+    told = []
+    for email, more in ((one, True), (one, None), (one, False), (one, None), (one, True), (two, None)):
+        await office.me(email=email, **({} if more is None else {"email_verified": more}))
+        told.append((await office.users(email=email))[0].email_verified)
+
+    assert [True, True, False, False, True, False] == told
 
 
 async def test_an_equal_address_makes_nobody_somebody_else(office: Office) -> None:

@@ -3,8 +3,10 @@ Secrets of every kind, made at a server process: what is kept of them is no secr
 listed.
 """
 
+import asyncio
 import json
 import sqlite3
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
-from tests.contract.test_doctor import serving
+from tests.clerk import SECRET, LocalClerk, local_clerk, person
+from tests.contract.test_doctor import run, serving
 from tests.contract.test_served_edge import ended
 
 API_KEY = "an-api-key-that-only-the-environment-has-0123456789"
@@ -144,3 +147,34 @@ def test_no_secret_is_kept_logged_or_told_again(tmp_path: Path) -> None:
         assert secret.encode() not in log, name
         assert [] == [file for file, content in kept.items() if secret.encode() in content], name
         assert [] == [text[:300] for text in client.answers if secret in text], name
+
+
+async def test_the_secret_of_clerk_is_shown_to_clerk_alone(tmp_path: Path) -> None:
+    """
+    Neither kept, logged nor told, whether Clerk answers or not; `doctor` does not show it either.
+    """
+    async with local_clerk(people={"user_ada": person("ada@x.example")}) as clerk:
+        environment = {"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": SECRET, "CLERK_API_URL": clerk.url}
+        answers, log = await asyncio.to_thread(asked_of_a_server, tmp_path, clerk, environment)
+        doctor = await asyncio.to_thread(run, "doctor", "--json", cwd=tmp_path, **environment)
+
+    assert ["ada@x.example", None] == [json.loads(text)["email"] for text in answers[:2]]
+    assert "Failed to delete account from Clerk" in answers[2]
+    assert log.count("Clerk") == 2, log
+    assert ["GET user_ada", "GET user_bob", "DELETE user_ada"] == clerk.calls
+    for text in (*answers, log, doctor.stdout, doctor.stderr):
+        assert SECRET not in text
+    assert [] == [file for file, content in files_below(tmp_path).items() if SECRET.encode() in content]
+
+
+def asked_of_a_server(folder: Path, clerk: LocalClerk, environment: dict[str, str]) -> tuple[list[str], str]:
+    """
+    What a server answers somebody whom Clerk tells of, somebody when it does not, and somebody who would go; its log.
+    """
+    with serving(cwd=folder, LOG_FORMAT="json", LOG_LEVEL="DEBUG", **environment) as (port, server):
+        client, now = Client(port), int(time.time())
+        for method, name, status in (("GET", "ada", None), ("GET", "bob", 500), ("DELETE", "ada", 500)):
+            clerk.status = status
+            token = clerk.token({"iss": "https://x.example", "sub": f"user_{name}", "iat": now, "exp": now + 600})
+            client.call(method, "/api/v1/users/me", authorization=f"Bearer {token}")
+        return client.answers, json.dumps(ended(server))

@@ -132,7 +132,7 @@ def is_same_person(user: User, person: Vouched) -> bool:
         return False
     if user.subject is not None:
         return user.subject == person.subject
-    return person.verified and person.email is not None and (user.email or "").strip().lower() == person.email
+    return bool(person.verified) and person.email is not None and (user.email or "").strip().lower() == person.email
 
 
 @frozen(kw_only=True)

@@ -50,12 +50,14 @@ async def end_organization(ports: Ports, principal: Principal, cmd: Organization
 async def delete_account(ports: Ports, principal: Principal) -> None:
     """
     Remove the caller's own user. Organizations in which they are alone go with all that is in them; in others their
-    membership ends. The user goes last, so that after a crash half-way they can finish what they began.
+    membership ends. Where the provider keeps an account of theirs, that goes before anything here, and the user last,
+    so that after a crash half-way they can finish what they began.
 
     Raises:
         NotAPerson: If the caller is a program.
         LocalUserStays: If it is the local user.
         LastOwnerStays: If an organization of several people would be left without an owner; nothing was changed then.
+        AccountRemains: If the provider's could not be deleted; nothing was changed here then.
     """
     id = user_in(principal)
     user = await ports.reads.rows.get(principal, USERS, id)
@@ -66,6 +68,9 @@ async def delete_account(ports: Ports, principal: Principal) -> None:
         async with ports.unit(there) as unit:
             if len(await unit.rows(MEMBERS).every()) > 1 or is_home(organization):
                 await leave_an_owner(unit, member)
+    directory = ports.directories.get(user.provider)
+    if directory is not None and user.subject is not None:
+        await directory.delete(user.subject)  # nothing of ours refuses from here on, and a repeat finds it gone
     while True:
         places = await ports.credentials.memberships(id)
         for organization, _ in places:

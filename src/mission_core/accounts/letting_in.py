@@ -132,7 +132,9 @@ async def _up_to_date(ports: Ports, nobody: Principal, cmd: tuple[UserId, Vouche
         user: User = await unit.rows(USERS).get(id)
         if not is_same_person(user, person):
             raise AccessPending
-        told: dict[str, Any] = {"subject": person.subject, "email": person.email, "email_verified": person.verified}
+        told: dict[str, Any] = {
+            "subject": person.subject, "email": person.email, "email_verified": bool(person.verified),
+        }  # fmt: skip
         if person.picture is not None:
             told["avatar_url"] = person.picture
         if all(getattr(user, name) == value for name, value in told.items()):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from attrs import define
+
 from mission_core.errors import Exhausted
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.members import Member
     from mission_core.accounts.model import ApiKey, MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
-    from mission_core.accounts.vouching import Claims
+    from mission_core.accounts.vouching import Claims, Profile
     from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, InviteId, OrganizationId, RunId, UserId
 
 
@@ -156,6 +158,39 @@ class TokenVerifier(Protocol):
         Raises:
             TokenRefused: If it is none, is none of this issuer's, is meant for others, or is not good at this moment.
             KeysUnavailable: If it cannot be checked.
+        """
+
+
+@define
+class AccountRemains(Exhausted):
+    """
+    The account that a provider keeps of a person could not be deleted there. Nothing was deleted here.
+    """
+
+    provider: str
+
+    def __str__(self) -> str:
+        return f"Failed to delete account from {self.provider}"
+
+
+class Directory(Protocol):
+    """
+    The people as a provider keeps them, who can be asked for and deleted there. Each is named by the subject that is
+    kept of a user.
+    """
+
+    async def profile_of(self, subject: str) -> Profile | None:
+        """
+        What the provider tells of a person, now or a few minutes ago; None if it tells nothing. It is asked for the
+        same person once in a few minutes, however it answers, and waited for no longer than seconds.
+        """
+
+    async def delete(self, subject: str) -> None:
+        """
+        Delete the person's account there. It is no mistake if there is none, or it is another provider's.
+
+        Raises:
+            AccountRemains: If that was not done, as far as anybody knows.
         """
 
 

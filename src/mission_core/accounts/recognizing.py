@@ -13,7 +13,7 @@ from attrs import evolve
 
 from mission_core.accounts.model import Principal, System
 from mission_core.accounts.users import USERS, SubjectTaken, User, UsernameTaken
-from mission_core.accounts.vouching import Vouched
+from mission_core.accounts.vouching import Vouched, completed
 from mission_core.errors import StaleWrite
 from mission_core.ids import UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
@@ -64,21 +64,45 @@ async def known_person(ports: Ports, person: Vouched) -> User:
     """
     The user whom an issuer knows as this person, made if there is none; their e-mail address is the one that the issuer
     tells, their name is too if they have none. Nobody becomes somebody else by having their e-mail address.
+
+    What a token leaves out is asked for where the issuer keeps its people, of whoever is new or still lacks it.
     """
+    user, directory = await _kept(ports, person), ports.directories.get(person.provider)
+    if directory is not None and (user is None or _lacks(user, person)):
+        profile = await directory.profile_of(person.subject)
+        person = person if profile is None else completed(person, profile)
+    if user is not None and not _news(user, person):
+        return user
     return await perform(_known_person, ports, NOBODY, person)
 
 
+async def _kept(ports: Ports, person: Vouched) -> User | None:
+    found = await ports.reads.rows.every(NOBODY, USERS, provider=person.provider, subject=person.subject)
+    return found[0] if found else None
+
+
 async def _known_person(ports: Ports, nobody: Principal, person: Vouched) -> User:
-    found = await ports.reads.rows.every(nobody, USERS, provider=person.provider, subject=person.subject)
-    if not found:
+    kept = await _kept(ports, person)
+    if kept is None:
         return await _welcomed(ports, nobody, person)
-    if not _news(found[0], person):
-        return found[0]
+    if not _news(kept, person):
+        return kept
     async with ports.unit(nobody) as unit:
-        user: User = await unit.rows(USERS).get(found[0].id)
+        user: User = await unit.rows(USERS).get(kept.id)
         user = unit.rows(USERS).save(evolve(user, **_news(user, person), updated_at=ports.clock.now()))
         await unit.commit()
     return user
+
+
+def _lacks(user: User, person: Vouched) -> bool:
+    """
+    Whether an e-mail address or a name is missing, also with what the issuer says.
+    """
+    return not (user.email or person.email) or not (_named(user) or person.name)
+
+
+def _named(user: User) -> bool:
+    return bool(user.name and user.name.strip())
 
 
 def _news(user: User, person: Vouched) -> dict[str, Any]:
@@ -87,8 +111,10 @@ def _news(user: User, person: Vouched) -> dict[str, Any]:
     """
     told: dict[str, Any] = {}
     if person.email is not None:
-        told = {"email": person.email, "email_verified": person.verified}
-    if person.name is not None and not (user.name and user.name.strip()):
+        told = {"email": person.email}
+        if person.verified is not None or person.email != user.email:
+            told["email_verified"] = bool(person.verified)
+    if person.name is not None and not _named(user):
         told["name"] = person.name
     return {name: value for name, value in told.items() if value != getattr(user, name)}
 
@@ -102,7 +128,7 @@ async def _welcomed(ports: Ports, nobody: Principal, person: Vouched) -> User:
             User(
                 id=UserId(ports.ids.new()), number=UserNumber(number), username=username,
                 username_key=name_key(username), provider=person.provider, subject=person.subject, email=person.email,
-                email_verified=person.verified, name=person.name, avatar_url=person.picture, created_at=now,
+                email_verified=bool(person.verified), name=person.name, avatar_url=person.picture, created_at=now,
                 updated_at=now,
             )
         )  # fmt: skip

@@ -4,10 +4,10 @@ What others say about people: the claims of a token that was verified, read as f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider
 from mission_core.errors import Denied, Exhausted
@@ -61,15 +61,27 @@ class Vouched:
 
     Args:
         subject: What the provider calls them; that of an OpenID Connect issuer begins with the issuer and a space.
-        email: In small letters; *verified* says whether the provider knows that it is theirs.
+        email: In small letters; *verified* says whether the provider knows that it is theirs, and None that it does not
+            tell.
     """
 
     provider: Provider
     subject: str
     email: str | None = None
-    verified: bool = False
+    verified: bool | None = None
     name: str | None = None
     picture: str | None = None
+
+
+@frozen(kw_only=True)
+class Profile:
+    """
+    What a provider keeps of a person, and tells whoever may ask it.
+    """
+
+    email: str | None = None
+    verified: bool = False
+    name: str | None = None
 
 
 def vouched(claims: Claims, provider: Provider) -> Vouched:
@@ -90,10 +102,34 @@ def vouched(claims: Claims, provider: Provider) -> Vouched:
         provider=provider,
         subject=subject,
         email=email,
-        verified=email is not None and claims.get("email_verified") in (True, "true"),
+        verified=_verified(claims) if email is not None else None,
         name=_name(claims),
         picture=_text(claims.get("picture"), LONGEST_PICTURE),
     )
+
+
+def profile_in(told: Claims) -> Profile:
+    """
+    The profile in what a provider tells of a person: the primary one of their e-mail addresses, or the first, and
+    their name, or what they are called for want of one.
+    """
+    email, entry = next(_listed_emails(told), (None, {}))
+    verification = entry.get("verification")
+    return Profile(
+        email=email,
+        verified=isinstance(verification, Mapping) and verification.get("status") == "verified",
+        name=_name(told) or _text(told.get("username"), LONGEST_NAME),
+    )
+
+
+def completed(person: Vouched, profile: Profile) -> Vouched:
+    """
+    The person with their profile's word where their token says nothing.
+    """
+    email, verified = person.email or profile.email, person.verified
+    if verified is None and email == profile.email:
+        verified = profile.verified
+    return evolve(person, email=email, verified=verified, name=person.name or profile.name)
 
 
 def subject_of(kept: str) -> str:
@@ -103,22 +139,32 @@ def subject_of(kept: str) -> str:
     return kept.partition(" ")[2] or kept
 
 
+def _verified(claims: Claims) -> bool | None:
+    told = claims.get("email_verified")
+    return None if told is None else told in (True, "true")
+
+
 def _email(claims: Claims) -> str | None:
-    found = next(filter(None, (_text(claims.get(name), LONGEST_EMAIL) for name in EMAILS)), None)
-    if found is None:
-        found = _listed_email(claims)
-    return found.lower() if found is not None and "@" in found else None
+    found = next(filter(None, (_address(claims.get(name)) for name in EMAILS)), None)
+    return found or next((address for address, _ in _listed_emails(claims)), None)
 
 
-def _listed_email(claims: Claims) -> str | None:
+def _listed_emails(claims: Claims) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """
-    The primary one of a list of e-mail addresses, or its first.
+    The addresses of a list of them, each with what it says, the primary one first.
     """
     listed = claims.get("email_addresses")
     entries = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
     primary = claims.get("primary_email_address_id")
     entries.sort(key=lambda each: each.get("id") != primary or primary is None)
-    return next(filter(None, (_text(each.get("email_address"), LONGEST_EMAIL) for each in entries)), None)
+    for each in entries:
+        if (address := _address(each.get("email_address"))) is not None:
+            yield address, each
+
+
+def _address(value: object) -> str | None:
+    found = _text(value, LONGEST_EMAIL)
+    return found.lower() if found is not None and "@" in found else None
 
 
 def _name(claims: Claims) -> str | None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal
+from mission_core.accounts.ports import AccountRemains
 from mission_core.accounts.standing import LastOwnerStays
 from mission_core.accounts.vouching import TokenRefused
 from mission_core.agents.model import TooManyAgents
@@ -159,6 +160,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     LastOwnerStays: 422,
     TooManyAgents: 409,
     GatewayUnreachable: 502,
+    AccountRemains: 502,
     TooManyOrders: 409,
     WebhookDisabled: 410,
 }

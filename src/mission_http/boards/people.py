@@ -14,6 +14,7 @@ from starlette.responses import Response
 from mission_core.accounts.leaving import delete_account
 from mission_core.accounts.people import LOCAL_LOGIN, LocalUserStays, NotAPerson, UpdateProfile, own_profile
 from mission_core.accounts.people import update_profile as change_profile
+from mission_core.accounts.ports import AccountRemains
 from mission_core.accounts.standing import LastOwnerStays
 from mission_core.accounts.users import Provider, User
 from mission_core.accounts.vouching import subject_of
@@ -106,7 +107,8 @@ async def delete_me(request: Request) -> Response:
     Delete one's own account.
 
     Organizations in which nobody else is a member go with all that is in them. The local user's cannot be deleted: it
-    stands for the server's own token.
+    stands for the server's own token. Where Clerk vouches for people, the account there is deleted before anything
+    here; after an interruption it may be deleted again.
     """
     await delete_account(ports_of(request), principal_of(request))
     return json_of({"ok": True})
@@ -124,6 +126,6 @@ ENDPOINTS = [
     ),
     Endpoint(
         "DELETE", "/users/me", delete_me, gives=OkResponse, who=USER,
-        refuses=(NotAPerson, LastOwnerStays, LocalUserStays), tags=("users",),
+        refuses=(NotAPerson, LastOwnerStays, LocalUserStays, AccountRemains), tags=("users",),
     ),
 ]  # fmt: skip

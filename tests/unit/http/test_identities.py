@@ -9,7 +9,7 @@ import pytest
 
 from mission_core.accounts.model import Role
 from mission_http.environment import SettingsError
-from mission_http.identities import AuthMode, Google, Identities, Issuer, ProxyAuth
+from mission_http.identities import AuthMode, ClerkApi, Google, Identities, Issuer, ProxyAuth
 
 ISSUER = {"AUTH_MODE": "oidc", "OIDC_ISSUER": "https://issuer.example.com/", "OIDC_AUDIENCE": "us"}
 
@@ -65,12 +65,47 @@ def test_clerk_is_an_issuer_that_tells_its_keys_for_a_secret(
 
 
 @pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "https://api.clerk.com/v1"),
+        ({"CLERK_API_URL": "https://x.example/v1/"}, "https://x.example/v1"),
+        ({"CLERK_API_URL": "https://x.example/"}, "https://x.example/v1"),
+        ({"CLERK_ISSUER": "https://c.example"}, "https://api.clerk.com/v1"),
+        ({"CLERK_JWKS_URL": "https://c.example/k", "CLERK_API_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1/v1"),
+    ],
+)
+def test_clerk_is_asked_about_people_where_its_secret_is_there(environment: dict[str, str], url: str) -> None:
+    """
+    Wherever the keys of its tokens come from. The secret is in no log.
+    """
+    found = Identities.of({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": " sk_test_x ", **environment})
+
+    assert found.clerk == ClerkApi(url=url, secret="sk_test_x")
+    assert url in list(found.urls)
+    assert ["sk_test_x"] == found.confidential
+    assert "sk_test_x" not in repr(found)
+
+
+def test_no_other_issuer_is_asked_as_clerk_is() -> None:
+    """
+    Nor is Clerk without its secret.
+    """
+    without = {"AUTH_MODE": "clerk", "CLERK_ISSUER": "https://c.example"}
+    for environment in (without, ISSUER | {"CLERK_SECRET_KEY": "sk"}, {"CLERK_SECRET_KEY": "sk"}):
+        assert Identities.of(environment).clerk is None
+
+
+@pytest.mark.parametrize(
     ("environment", "variable"),
     [
         ({"AUTH_MODE": "saml"}, "AUTH_MODE"),
         ({"AUTH_MODE": "oidc"}, "OIDC_ISSUER"),
         ({"AUTH_MODE": "oidc", "OIDC_ISSUER": "https://x.example"}, "OIDC_AUDIENCE"),
         ({"AUTH_MODE": "clerk"}, "CLERK_SECRET_KEY"),
+        ({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": "two words"}, "CLERK_SECRET_KEY"),
+        ({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": "sk_\ntest"}, "CLERK_SECRET_KEY"),
+        ({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": "schlüssel"}, "CLERK_SECRET_KEY"),
+        ({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": "sk", "CLERK_API_URL": "http://x.example"}, "CLERK_API_URL"),
         (ISSUER | {"OIDC_ISSUER": "issuer.example.com"}, "OIDC_ISSUER"),
         (ISSUER | {"OIDC_ISSUER": "http://issuer.example.com"}, "OIDC_ISSUER"),
         (ISSUER | {"OIDC_ISSUER": "https://me:x@issuer.example.com"}, "OIDC_ISSUER"),
