@@ -5,7 +5,7 @@ Who calls, and whether over https: the socket's peer tells, or a proxy that is t
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 from mission_http.fronting import LOOPBACK_NAMES, host_named
@@ -88,6 +88,18 @@ def _address_in(text: str) -> str | None:
         return None
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
     return str(mapped or found)
+
+
+@lru_cache(maxsize=1024)
+def network_of(address: str) -> str:
+    """
+    What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address, since whoever has one of its
+    addresses has them all (RFC 6177).
+    """
+    try:
+        return str(IPv6Network((address, 64), strict=False)) if ":" in address else address
+    except ValueError:
+        return address
 
 
 def peer_of(scope: Scope) -> str:

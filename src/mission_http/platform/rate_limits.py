@@ -15,6 +15,7 @@ from starlette.requests import Request
 from mission_core.accounts.model import AgentPrincipal, identity_of
 from mission_core.limiting import Quota, RateLimiter, Verdict
 from mission_core.values import name_key
+from mission_http.platform.clients import network_of
 from mission_http.platform.exchange import dialect_of, exchange_of
 from mission_http.platform.refusals import TooManyRequests
 
@@ -51,7 +52,7 @@ class RateClass:
 
 
 def _address(request: Request) -> tuple[str, ...]:
-    return (exchange_of(request).client,)
+    return (network_of(exchange_of(request).client),)
 
 
 def _agent(request: Request) -> tuple[str, ...]:

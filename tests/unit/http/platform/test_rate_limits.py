@@ -239,6 +239,15 @@ async def test_requests_of_one_address_count_together() -> None:
     assert [0, 0, 1, 2, 1] == await used_by_each("/sealings", "mutation", sent)
 
 
+async def test_requests_of_one_ipv6_network_count_together() -> None:
+    """
+    Whoever has one address of it has them all; another /64 is somebody else's.
+    """
+    peers = ["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:0:1::", "2001:db8:0:1::1", "::ffff:10.0.0.2", "10.0.0.2"]
+
+    assert [0, 1, 2, 0, 0, 1] == await used_by_each("/sealings", "mutation", [{"peer": peer} for peer in peers])
+
+
 async def test_requests_of_one_caller_count_together() -> None:
     """
     Wherever they come from, and not with those of another organization.
