@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from attrs import define, field
 
@@ -20,6 +20,7 @@ from mission_core.limiting import LimiterFailed, Quota, Verdict
 
 if TYPE_CHECKING:
     from limits.aio.storage import RedisStorage
+    from redis.commands.core import AsyncScript
 
     from mission_core.ports import Clock
 
@@ -35,6 +36,33 @@ ROUNDED: Final = timedelta(seconds=0.5)
 """By how much Redis may be early when it tells in whole seconds how much is left of a window."""
 CONNECTIONS: Final = 32
 PREFIX: Final = "mission-control:limit"
+SLIDE: Final = """
+    local requests, refusals, amount, seconds = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
+    local span, time = seconds * 1000000, redis.call('TIME')
+    local now = time[1] * 1000000 + time[2]
+    local function moment(index)
+        return tonumber(redis.call('LINDEX', requests, index))
+    end
+    while moment(0) and moment(0) > now do
+        redis.call('LPOP', requests)
+    end
+    while moment(-1) and moment(-1) <= now - span do
+        redis.call('RPOP', requests)
+    end
+    local count = redis.call('LLEN', requests) + 1
+    if count > amount then
+        local refused = redis.call('INCR', refusals)
+        if refused == 1 then
+            redis.call('EXPIRE', refusals, seconds)
+        end
+        count = amount + refused
+    end
+    redis.call('LPUSH', requests, now)
+    redis.call('LTRIM', requests, 0, amount - 1)
+    redis.call('EXPIRE', requests, seconds)
+    return {count, moment(-1) + span - now}
+"""
+"""What `SlidingWindow.hit` does, in Redis: the count of a request, and in how many microseconds the oldest one goes."""
 
 logger = logging.getLogger("mission_adapters")
 
@@ -49,6 +77,13 @@ class Window:
     ends: datetime
     count: int = 0
 
+    @classmethod
+    def of(cls, quota: Quota, at: datetime) -> Self:
+        """
+        One that begins now.
+        """
+        return cls(at, at + timedelta(seconds=quota.seconds))
+
     def holds(self, at: datetime) -> bool:
         """
         Whether it is open at this moment. One from the future was opened before the clock was set back.
@@ -57,29 +92,74 @@ class Window:
 
 
 @define(eq=False)
-class Windows:
+class SlidingWindow:
     """
-    The windows of many. When there are too many, those that began first are forgotten: with one quota these are those
-    that end first.
+    The moments of somebody's latest requests, no more than may pass, and a window of those that were refused.
+    """
+
+    ends: datetime
+    """When the last of them leaves it."""
+    requests: deque[datetime] = field(factory=deque)
+    refusals: Window | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """
+        Whether something is left of it at this moment.
+        """
+        return at < self.ends
+
+    def hit(self, quota: Quota, at: datetime) -> Verdict:
+        """
+        Count one request. Those from the future were there before the clock was set back.
+        """
+        requests, span = self.requests, timedelta(seconds=quota.seconds)
+        while requests and requests[-1] > at:
+            requests.pop()
+        while requests and requests[0] + span <= at:
+            requests.popleft()
+        count = len(requests) + 1
+        if count > quota.amount:
+            count = quota.amount + self._refused(quota, at)
+        while len(requests) >= quota.amount:
+            requests.popleft()
+        requests.append(at)
+        self.ends = at + span
+        return Verdict(quota, count, at, requests[0] + span)
+
+    def _refused(self, quota: Quota, at: datetime) -> int:
+        if self.refusals is None or not self.refusals.holds(at):
+            self.refusals = Window.of(quota, at)
+        self.refusals.count += 1
+        return self.refusals.count
+
+
+AnyWindow = TypeVar("AnyWindow", Window, SlidingWindow)
+
+
+@define(eq=False)
+class Windows(Generic[AnyWindow]):
+    """
+    The windows of many. When there are too many, those that were kept first are forgotten: with one quota these are
+    those that end first.
     """
 
     most: int = MOST_KEYS
-    _windows: OrderedDict[object, Window] = field(factory=OrderedDict, init=False)
+    _windows: OrderedDict[object, AnyWindow] = field(factory=OrderedDict, init=False)
 
-    def current(self, whose: object, at: datetime) -> Window | None:
+    def current(self, whose: object, at: datetime) -> AnyWindow | None:
         """
         The window that is open now.
         """
         window = self._windows.get(whose)
         return window if window is not None and window.holds(at) else None
 
-    def open(self, whose: object, window: Window) -> Window:
+    def keep(self, whose: object, window: AnyWindow, at: datetime) -> AnyWindow:
         """
-        Begin anew.
+        Remember one that began anew or slid, instead of any other of theirs.
         """
         windows = self._windows
         windows.pop(whose, None)
-        while windows and (len(windows) >= self.most or next(iter(windows.values())).ends <= window.began):
+        while windows and (len(windows) >= self.most or next(iter(windows.values())).ends <= at):
             windows.popitem(last=False)
         windows[whose] = window
         return window
@@ -96,43 +176,52 @@ class MemoryLimiter:
 
     clock: Clock = field(factory=SystemClock)
     most: int = MOST_KEYS
-    _by_quota: dict[str, Windows] = field(factory=dict, init=False)
+    _fixed: dict[str, Windows[Window]] = field(factory=dict, init=False)
+    _sliding: dict[str, Windows[SlidingWindow]] = field(factory=dict, init=False)
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
         Count one request of somebody.
         """
         now = self.clock.now()
-        windows = self._by_quota.get(quota.name)
-        if windows is None:
-            windows = self._by_quota[quota.name] = Windows(self.most)
-        window = windows.current(who, now)
-        if window is None:
-            window = windows.open(who, Window(now, now + timedelta(seconds=quota.seconds)))
+        return self._slid(quota, who, now) if quota.sliding else self._counted(quota, who, now)
+
+    def _counted(self, quota: Quota, who: tuple[str, ...], now: datetime) -> Verdict:
+        windows = _of(quota, self._fixed, self.most)
+        window = windows.current(who, now) or windows.keep(who, Window.of(quota, now), now)
         window.count += 1
         return Verdict(quota, window.count, now, window.ends)
+
+    def _slid(self, quota: Quota, who: tuple[str, ...], now: datetime) -> Verdict:
+        windows = _of(quota, self._sliding, self.most)
+        window = windows.current(who, now) or SlidingWindow(now)
+        verdict = window.hit(quota, now)
+        windows.keep(who, window, now)
+        return verdict
 
     def remembered(self, quota: Quota) -> int:
         """
         How many callers it keeps a count of.
         """
-        return len(self._by_quota.get(quota.name, ()))
+        return len((self._sliding if quota.sliding else self._fixed).get(quota.name, ()))
 
 
 @define(eq=False)
 class RedisLimiter:
     """
     Counts in a Redis, through `limits`, for all processes that share it. Windows end by the clock of Redis; how much is
-    left of one is told by the wall clock.
+    left of one is told by the wall clock. The sliding windows of `limits` forget what was refused, and so ours slide
+    by a script of our own.
 
     While Redis does not answer all may pass, and it is asked again by one request after each `PAUSE`. That it went
     away is logged once, and that it came back.
     """
 
     storage: RedisStorage
+    slide: AsyncScript
     clock: Clock = field(factory=SystemClock)
     patience: float = PATIENCE
-    _known: Windows = field(factory=Windows, init=False)
+    _known: Windows[Window] = field(factory=Windows, init=False)
     """What was told of windows that other requests opened, so that Redis is asked for their ends only once."""
     _left_alone: Window | None = field(default=None, init=False)
     _turns: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(CONNECTIONS), init=False)
@@ -150,7 +239,7 @@ class RedisLimiter:
             ModuleNotFoundError: If the extra is not installed.
         """
         from limits.aio.storage import RedisStorage
-        from redis.asyncio import ConnectionPool
+        from redis.asyncio import ConnectionPool, Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
         from redis.exceptions import ConnectionError as Disconnected
@@ -160,7 +249,8 @@ class RedisLimiter:
         pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS, retry=retry)
         options: Any = {"connection_pool": pool}  # it takes one, though its types do not say so
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, **options)
-        limiter = cls(storage, clock or SystemClock(), patience)
+        slide = Redis(connection_pool=pool).register_script(SLIDE)
+        limiter = cls(storage, slide, clock or SystemClock(), patience)
         try:
             await limiter._begin()
             yield limiter
@@ -179,7 +269,8 @@ class RedisLimiter:
                 self._left_alone = Window(now, now + PAUSE)  # this request asks, and others do not wait with it
             try:
                 async with _waiting(self.patience):
-                    verdict = await self._counted(quota, ":".join((quota.name, *who)), now)
+                    key = ":".join((quota.name, *who))
+                    verdict = await (self._slid(quota, key) if quota.sliding else self._counted(quota, key, now))
             except self._failures as e:
                 self._lost(e, now)
                 return _uncounted(quota, now)
@@ -192,16 +283,23 @@ class RedisLimiter:
         count = await self.storage.incr(key, quota.seconds)
         known = self._known.current(key, now)
         if count == 1:
-            known = self._known.open(key, Window(now, now + timedelta(seconds=quota.seconds)))
+            known = self._known.keep(key, Window.of(quota, now), now)
         elif known is None:
             left = timedelta(seconds=await self.storage.get_expiry(key) - time.time())
-            known = self._known.open(key, Window(now, now + left + ROUNDED))
+            known = self._known.keep(key, Window(now, now + left + ROUNDED), now)
         return Verdict(quota, count, now, known.ends)
+
+    async def _slid(self, quota: Quota, key: str) -> Verdict:
+        keys = f"{PREFIX}:sliding:{key}", f"{PREFIX}:refused:{key}"
+        count, left = await self.slide(keys, (quota.amount, quota.seconds))
+        now = self.clock.now()  # of the answer: by that of the question, the place would seem to be free too early
+        return Verdict(quota, count, now, now + timedelta(microseconds=left))
 
     async def _begin(self) -> None:
         try:
             async with _waiting(PATIENCE_AT_START):
                 await self.storage.incr("start", 1)
+                await self._slid(Quota(name="start", amount=1, seconds=1, sliding=True), "start")
         except self._failures as e:
             raise LimiterFailed(_reason(e)) from e
 
@@ -244,6 +342,13 @@ async def _waiting(seconds: float) -> AsyncIterator[None]:
             yield
         finally:
             turn.cancel()
+
+
+def _of(quota: Quota, all_windows: dict[str, Windows[AnyWindow]], most: int) -> Windows[AnyWindow]:
+    windows = all_windows.get(quota.name)
+    if windows is None:
+        windows = all_windows[quota.name] = Windows(most)
+    return windows
 
 
 def _uncounted(quota: Quota, now: datetime) -> Verdict:

@@ -17,15 +17,17 @@ from mission_core.errors import Exhausted
 @frozen(kw_only=True)
 class Quota:
     """
-    So many requests in a window of so many seconds, which begins with the first of them.
+    So many requests in a window of so many seconds, which begins with the first of them; or in any span of so many
+    seconds, if the window slides.
 
     Args:
-        name: The class of requests that it is for. Quotas of one name count together.
+        name: The class of requests that it is for. Quotas of one name count together, and all of them slide or none.
     """
 
     name: str
     amount: int = field(validator=ge(1))
     seconds: int = field(validator=ge(1))
+    sliding: bool = False
 
 
 @frozen
@@ -34,9 +36,10 @@ class Verdict:
     What a limiter says to one request.
 
     Args:
-        count: Which one of its window it is; 0 if it could not be counted, and so may pass.
+        count: Which one of its window it is; 0 if it could not be counted, and so may pass. Where the window slides,
+            those refused are numbered from the amount on, anew once the quota's seconds are over since the first.
         at: When it was asked for.
-        resets_at: When its window ends.
+        resets_at: When its window ends; one that slides lets go of its oldest request then, and one more may pass.
     """
 
     quota: Quota
@@ -61,7 +64,8 @@ class Verdict:
     @property
     def retry_after(self) -> int:
         """
-        In how many whole seconds, at least one, the window is over for sure.
+        In how many whole seconds, at least one, the window is over for sure, or has slid far enough. Who does not ask
+        before is let in then.
         """
         return max(1, ceil((self.resets_at - self.at).total_seconds()))
 
@@ -85,5 +89,6 @@ class RateLimiter(Protocol):
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
-        Count one request of somebody. What is not allowed counts too, and does not make the window longer.
+        Count one request of somebody. What is not allowed counts too, and does not make the window longer; but in one
+        that slides it takes a place as any other does, so who never ceases to ask too often is never let in again.
         """

@@ -8,7 +8,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
+from redis.asyncio import Redis
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.limiting import PAUSE, RedisLimiter
@@ -16,6 +17,7 @@ from mission_core.limiting import LimiterFailed, Quota, Verdict
 from tests import redis
 
 THREE = Quota(name="three", amount=3, seconds=60)
+SLIDING = evolve(THREE, name="three that slide", sliding=True)
 WENT = "requests are not counted, and all may pass, until Redis answers"
 CAME = "requests are counted again"
 
@@ -29,9 +31,10 @@ class Limited:
     server: redis.Server
     limiter: RedisLimiter
     clock: ManualClock
+    quota: Quota
 
     async def hit(self) -> Verdict:
-        return await self.limiter.hit(THREE, "somebody")
+        return await self.limiter.hit(self.quota, "somebody")
 
     async def counts(self, hits: int) -> list[int]:
         return [(await self.hit()).count for _ in range(hits)]
@@ -52,14 +55,14 @@ def server() -> Iterator[redis.Server]:
         yield server
 
 
-@pytest.fixture
-async def limited(server: redis.Server) -> AsyncIterator[Limited]:
+@pytest.fixture(params=[THREE, SLIDING], ids=lambda quota: quota.name)
+async def limited(request: pytest.FixtureRequest, server: redis.Server) -> AsyncIterator[Limited]:
     """
     A limiter over it.
     """
     clock = ManualClock()
     async with RedisLimiter.open(server.url, clock=clock, patience=0.3) as limiter:
-        yield Limited(server, limiter, clock)
+        yield Limited(server, limiter, clock, request.param)
 
 
 async def test_while_redis_is_away_all_may_pass(limited: Limited) -> None:
@@ -134,6 +137,21 @@ async def test_a_redis_that_hangs_holds_up_one_request_and_no_more(limited: Limi
     assert 1 <= (await limited.hit()).count
 
 
+@pytest.mark.parametrize("limited", [SLIDING], indirect=True)
+async def test_where_a_window_slid_to_is_told_as_of_the_answer(limited: Limited) -> None:
+    """
+    However long that took, nobody is told to come too early.
+    """
+    limited.server.signal(signal.SIGSTOP)
+    asked = asyncio.create_task(limited.hit())
+    await asyncio.sleep(0)
+    answered_at = limited.clock.advance(seconds=0.2)
+    limited.server.signal(signal.SIGCONT)
+    verdict = await asked
+
+    assert (1, answered_at, 60) == (verdict.count, verdict.at, verdict.retry_after)
+
+
 async def test_a_crowd_is_not_taken_for_an_outage(limited: Limited) -> None:
     """
     Waiting for one another is not waiting for Redis: all are counted, though all of it takes longer than patience.
@@ -163,6 +181,19 @@ async def test_a_redis_that_does_not_let_us_in_is_told_without_the_password(serv
 
     assert "password" in str(failed.value)
     assert "sesame" not in str(failed.value)
+
+
+async def test_a_redis_that_lets_no_window_slide_is_told_at_the_start(server: redis.Server) -> None:
+    """
+    Though it counts those that do not.
+    """
+    async with Redis.from_url(server.url) as client:
+        await client.acl_setuser("ada", True, passwords="+sesame", keys=["*"], commands=["+@all", "-lpush"])
+    url = server.url.replace("redis://", "redis://ada:sesame@")
+
+    with pytest.raises(LimiterFailed, match=r"can't run|no permissions"):
+        async with RedisLimiter.open(url):
+            pass
 
 
 async def test_a_redis_that_hangs_is_told_at_the_start(server: redis.Server, monkeypatch: pytest.MonkeyPatch) -> None:
