@@ -271,6 +271,31 @@ async def test_an_agent_is_authenticated_twenty_times_a_minute(everything: Every
     assert "60" == answers[-1].headers["retry-after"]
 
 
+async def test_an_agent_has_twenty_requests_in_any_minute(everything: Everything) -> None:
+    """
+    Wherever it begins; and what is refused takes a place, so who goes on asking is refused on and on.
+    """
+
+    async def passed(count: int) -> int:
+        token = {"x_agent_token": everything.lead}
+        statuses = [(await ask_as(everything, "/api/v1/agent/healthz", **token)).status for _ in range(count)]
+        return statuses.count(200)
+
+    found = []
+    for wait, count in [(0, 10), (50, 15), (10, 10), (30, 3), (30, 25), (59, 1), (59, 1), (59, 20)]:
+        everything.world.clock.advance(seconds=wait)
+        found.append(await passed(count))
+
+    assert [10, 10, 5, 0, 17, 0, 1, 19] == found
+
+
+def test_the_limits_of_the_boards_slide() -> None:
+    """
+    And those of the Fleet do not.
+    """
+    assert {"agent-auth", "webhook-ingest"} == {name for name, quota in QUOTAS.items() if quota.sliding}
+
+
 async def test_a_person_is_never_counted_as_an_agent(everything: Everything) -> None:
     """
     Neither where agents may call, too, nor elsewhere; nor is who brings nothing at all.
