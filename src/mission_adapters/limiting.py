@@ -20,7 +20,6 @@ from mission_core.limiting import LimiterFailed, Quota, Verdict
 
 if TYPE_CHECKING:
     from limits.aio.storage import RedisStorage
-    from redis.commands.core import AsyncScript
 
     from mission_core.ports import Clock
 
@@ -34,35 +33,10 @@ PAUSE: Final = timedelta(seconds=1)
 """How long a Redis that did not answer is left alone."""
 ROUNDED: Final = timedelta(seconds=0.5)
 """By how much Redis may be early when it tells in whole seconds how much is left of a window."""
+CUT: Final = timedelta(milliseconds=0.1)
+"""By how much a moment may be early that Redis tells in fourteen digits, as it does those of sliding windows."""
 CONNECTIONS: Final = 32
 PREFIX: Final = "mission-control:limit"
-SLIDE: Final = """
-    local requests, refusals, amount, seconds = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-    local span, time = seconds * 1000000, redis.call('TIME')
-    local now = time[1] * 1000000 + time[2]
-    local function moment(index)
-        return tonumber(redis.call('LINDEX', requests, index))
-    end
-    while moment(0) and moment(0) > now do
-        redis.call('LPOP', requests)
-    end
-    while moment(-1) and moment(-1) <= now - span do
-        redis.call('RPOP', requests)
-    end
-    local count = redis.call('LLEN', requests) + 1
-    if count > amount then
-        local refused = redis.call('INCR', refusals)
-        if refused == 1 then
-            redis.call('EXPIRE', refusals, seconds)
-        end
-        count = amount + refused
-    end
-    redis.call('LPUSH', requests, now)
-    redis.call('LTRIM', requests, 0, amount - 1)
-    redis.call('EXPIRE', requests, seconds)
-    return {count, moment(-1) + span - now}
-"""
-"""What `SlidingWindow.hit` does, in Redis: the count of a request, and in how many microseconds the oldest one goes."""
 
 logger = logging.getLogger("mission_adapters")
 
@@ -94,13 +68,12 @@ class Window:
 @define(eq=False)
 class SlidingWindow:
     """
-    The moments of somebody's latest requests, no more than may pass, and a window of those that were refused.
+    The moments of somebody's latest requests that were allowed.
     """
 
     ends: datetime
     """When the last of them leaves it."""
-    requests: deque[datetime] = field(factory=deque)
-    refusals: Window | None = None
+    allowed: deque[datetime] = field(factory=deque)
 
     def holds(self, at: datetime) -> bool:
         """
@@ -108,29 +81,27 @@ class SlidingWindow:
         """
         return at < self.ends
 
-    def hit(self, quota: Quota, at: datetime) -> Verdict:
+    def takes(self, quota: Quota, at: datetime) -> bool:
         """
-        Count one request. Those from the future were there before the clock was set back.
+        Allow one more request, unless there are too many. Those from the future were there before the clock was set
+        back.
         """
-        requests, span = self.requests, timedelta(seconds=quota.seconds)
-        while requests and requests[-1] > at:
-            requests.pop()
-        while requests and requests[0] + span <= at:
-            requests.popleft()
-        count = len(requests) + 1
-        if count > quota.amount:
-            count = quota.amount + self._refused(quota, at)
-        while len(requests) >= quota.amount:
-            requests.popleft()
-        requests.append(at)
+        allowed, span = self.allowed, timedelta(seconds=quota.seconds)
+        while allowed and allowed[-1] > at:
+            allowed.pop()
+        while allowed and allowed[0] + span <= at:
+            allowed.popleft()
+        if len(allowed) >= quota.amount:
+            return False
+        allowed.append(at)
         self.ends = at + span
-        return Verdict(quota, count, at, requests[0] + span)
+        return True
 
-    def _refused(self, quota: Quota, at: datetime) -> int:
-        if self.refusals is None or not self.refusals.holds(at):
-            self.refusals = Window.of(quota, at)
-        self.refusals.count += 1
-        return self.refusals.count
+    def has_place_at(self, quota: Quota) -> datetime:
+        """
+        When it takes the next one, now that there are too many.
+        """
+        return self.allowed[-quota.amount] + timedelta(seconds=quota.seconds)
 
 
 AnyWindow = TypeVar("AnyWindow", Window, SlidingWindow)
@@ -177,6 +148,7 @@ class MemoryLimiter:
     clock: Clock = field(factory=SystemClock)
     most: int = MOST_KEYS
     _fixed: dict[str, Windows[Window]] = field(factory=dict, init=False)
+    """Of quotas that slide, they number what is refused."""
     _sliding: dict[str, Windows[SlidingWindow]] = field(factory=dict, init=False)
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
@@ -184,24 +156,29 @@ class MemoryLimiter:
         Count one request of somebody.
         """
         now = self.clock.now()
-        return self._slid(quota, who, now) if quota.sliding else self._counted(quota, who, now)
+        if quota.sliding:
+            return self._slid(quota, who, now)
+        window = self._counted(quota, who, now)
+        return Verdict(quota, window.count, now, window.ends)
 
-    def _counted(self, quota: Quota, who: tuple[str, ...], now: datetime) -> Verdict:
+    def _counted(self, quota: Quota, who: tuple[str, ...], now: datetime) -> Window:
         windows = _of(quota, self._fixed, self.most)
         window = windows.current(who, now) or windows.keep(who, Window.of(quota, now), now)
         window.count += 1
-        return Verdict(quota, window.count, now, window.ends)
+        return window
 
     def _slid(self, quota: Quota, who: tuple[str, ...], now: datetime) -> Verdict:
         windows = _of(quota, self._sliding, self.most)
         window = windows.current(who, now) or SlidingWindow(now)
-        verdict = window.hit(quota, now)
-        windows.keep(who, window, now)
-        return verdict
+        if window.takes(quota, now):
+            windows.keep(who, window, now)
+            return _unnumbered(quota, now)
+        refused = self._counted(quota, who, now).count
+        return Verdict(quota, quota.amount + refused, now, window.has_place_at(quota))
 
     def remembered(self, quota: Quota) -> int:
         """
-        How many callers it keeps a count of.
+        How many callers it remembers what was allowed to.
         """
         return len((self._sliding if quota.sliding else self._fixed).get(quota.name, ()))
 
@@ -210,15 +187,14 @@ class MemoryLimiter:
 class RedisLimiter:
     """
     Counts in a Redis, through `limits`, for all processes that share it. Windows end by the clock of Redis; how much is
-    left of one is told by the wall clock. The sliding windows of `limits` forget what was refused, and so ours slide
-    by a script of our own.
+    left of one is told by the wall clock. Those that slide do so by the wall clocks of the processes, which therefore
+    have to agree; and it is asked where one slid to only for those who are refused.
 
     While Redis does not answer all may pass, and it is asked again by one request after each `PAUSE`. That it went
     away is logged once, and that it came back.
     """
 
     storage: RedisStorage
-    slide: AsyncScript
     clock: Clock = field(factory=SystemClock)
     patience: float = PATIENCE
     _known: Windows[Window] = field(factory=Windows, init=False)
@@ -239,7 +215,7 @@ class RedisLimiter:
             ModuleNotFoundError: If the extra is not installed.
         """
         from limits.aio.storage import RedisStorage
-        from redis.asyncio import ConnectionPool, Redis
+        from redis.asyncio import ConnectionPool
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
         from redis.exceptions import ConnectionError as Disconnected
@@ -249,8 +225,7 @@ class RedisLimiter:
         pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS, retry=retry)
         options: Any = {"connection_pool": pool}  # it takes one, though its types do not say so
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, **options)
-        slide = Redis(connection_pool=pool).register_script(SLIDE)
-        limiter = cls(storage, slide, clock or SystemClock(), patience)
+        limiter = cls(storage, clock or SystemClock(), patience)
         try:
             await limiter._begin()
             yield limiter
@@ -265,7 +240,7 @@ class RedisLimiter:
             now = self.clock.now()
             if self._left_alone is not None:
                 if self._left_alone.holds(now):
-                    return _uncounted(quota, now)
+                    return _unnumbered(quota, now)
                 self._left_alone = Window(now, now + PAUSE)  # this request asks, and others do not wait with it
             try:
                 async with _waiting(self.patience):
@@ -273,7 +248,7 @@ class RedisLimiter:
                     verdict = await (self._slid(quota, key) if quota.sliding else self._counted(quota, key, now))
             except self._failures as e:
                 self._lost(e, now)
-                return _uncounted(quota, now)
+                return _unnumbered(quota, now)
         if self._left_alone is not None:
             self._left_alone = None
             logger.warning("requests are counted again: Redis answers")
@@ -290,16 +265,25 @@ class RedisLimiter:
         return Verdict(quota, count, now, known.ends)
 
     async def _slid(self, quota: Quota, key: str) -> Verdict:
-        keys = f"{PREFIX}:sliding:{key}", f"{PREFIX}:refused:{key}"
-        count, left = await self.slide(keys, (quota.amount, quota.seconds))
+        window = f"sliding:{key}"
+        if await self.storage.acquire_entry(window, quota.amount, quota.seconds):
+            return _unnumbered(quota, self.clock.now())
+        refused = await self.storage.incr(f"refused:{key}", quota.seconds)
+        oldest, count = await self.storage.get_moving_window(window, quota.amount, quota.seconds)
+        if count < quota.amount:  # since it was refused, the oldest went
+            left = timedelta()
+        else:
+            # The clock may have been set back; Redis forgets a window so long after its last request all the same.
+            left = min(timedelta(seconds=oldest + quota.seconds - time.time()) + CUT, timedelta(seconds=quota.seconds))
         now = self.clock.now()  # of the answer: by that of the question, the place would seem to be free too early
-        return Verdict(quota, count, now, now + timedelta(microseconds=left))
+        return Verdict(quota, quota.amount + refused, now, now + left)
 
     async def _begin(self) -> None:
+        sliding = Quota(name="start", amount=1, seconds=1, sliding=True)
         try:
             async with _waiting(PATIENCE_AT_START):
-                await self.storage.incr("start", 1)
-                await self._slid(Quota(name="start", amount=1, seconds=1, sliding=True), "start")
+                for _ in ("allowed", "refused"):
+                    await self._slid(sliding, sliding.name)
         except self._failures as e:
             raise LimiterFailed(_reason(e)) from e
 
@@ -351,7 +335,7 @@ def _of(quota: Quota, all_windows: dict[str, Windows[AnyWindow]], most: int) -> 
     return windows
 
 
-def _uncounted(quota: Quota, now: datetime) -> Verdict:
+def _unnumbered(quota: Quota, now: datetime) -> Verdict:
     return Verdict(quota, 0, now, now + timedelta(seconds=quota.seconds))
 
 

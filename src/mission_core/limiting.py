@@ -37,9 +37,11 @@ class Verdict:
 
     Args:
         count: Which one of its window it is; 0 if it could not be counted, and so may pass. Where the window slides,
-            those refused are numbered from the amount on, anew once the quota's seconds are over since the first.
+            only those refused are numbered, from the amount on, and anew once the quota's seconds are over since the
+            first; those allowed say 0, for how many there are is not found out.
         at: When it was asked for.
-        resets_at: When its window ends; one that slides lets go of its oldest request then, and one more may pass.
+        resets_at: When its window ends. In one that slides: when one more may pass, if this one is refused; or when
+            this one no longer counts.
     """
 
     quota: Quota
@@ -57,15 +59,15 @@ class Verdict:
     @property
     def remaining(self) -> int:
         """
-        How many more may pass in this window.
+        How many more may pass in this window, at most: if this one was not numbered, it may be fewer.
         """
         return max(0, self.quota.amount - self.count)
 
     @property
     def retry_after(self) -> int:
         """
-        In how many whole seconds, at least one, the window is over for sure, or has slid far enough. Who does not ask
-        before is let in then.
+        In how many whole seconds, at least one, the window is over for sure, or has slid far enough: who comes then
+        is let in, unless others were first.
         """
         return max(1, ceil((self.resets_at - self.at).total_seconds()))
 
@@ -89,6 +91,6 @@ class RateLimiter(Protocol):
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
-        Count one request of somebody. What is not allowed counts too, and does not make the window longer; but in one
-        that slides it takes a place as any other does, so who never ceases to ask too often is never let in again.
+        Count one request of somebody. What is not allowed changes nothing for what comes later: it makes no window
+        longer, and takes no place in one that slides.
         """

@@ -39,7 +39,7 @@ def redis_url() -> Iterator[str]:
 @frozen
 class Limited:
     """
-    A limiter, and how to let time pass for it: by its clock, or by what Redis has left of each window. It may go back.
+    A limiter, and how to let time pass for it: by its clock, or by what Redis has left of each window.
     """
 
     limiter: RateLimiter
@@ -55,28 +55,35 @@ class Limited:
 
 @asynccontextmanager
 async def in_memory() -> AsyncIterator[Limited]:
-    limiter = MemoryLimiter(ManualClock())
+    clock = ManualClock()
 
     async def passes(seconds: float) -> None:
-        limiter.clock = ManualClock(limiter.clock.now() + timedelta(seconds=seconds))
+        clock.advance(seconds=seconds)
 
-    yield Limited(limiter, passes, str(uuid4()))
+    yield Limited(MemoryLimiter(clock), passes, str(uuid4()))
 
 
 @asynccontextmanager
 async def in_redis(url: str) -> AsyncIterator[Limited]:
-    somebody = str(uuid4())
+    clock, somebody = ManualClock(), str(uuid4())
 
     async def passes(seconds: float) -> None:
-        limiter.clock = ManualClock(limiter.clock.now() + timedelta(seconds=seconds))
+        clock.advance(seconds=seconds)
         for key in [each async for each in client.scan_iter(f"{PREFIX}:*{somebody}*")]:
-            if await client.type(key) == b"list":
-                for n, moment in enumerate(await client.lrange(key, 0, -1)):
-                    await client.lset(key, n, int(moment) - round(seconds * 1_000_000))
+            await slide(client, key, -seconds)
             await client.pexpire(key, int(await client.pttl(key) - seconds * 1000))
 
-    async with RedisLimiter.open(url, clock=ManualClock()) as limiter, Redis.from_url(url) as client:
+    async with RedisLimiter.open(url, clock=clock) as limiter, Redis.from_url(url) as client:
         yield Limited(limiter, passes, somebody)
+
+
+async def slide(client: Redis, key: bytes, seconds: float) -> None:
+    """
+    All that was allowed was so much later, if a window slides there.
+    """
+    if await client.type(key) == b"list":
+        for n, moment in enumerate(await client.lrange(key, 0, -1)):
+            await client.lset(key, n, repr(float(moment) + seconds))
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -92,13 +99,13 @@ async def limited(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
 @by_either
 async def test_as_many_pass_as_the_quota_says(limited: Limited, quota: Quota) -> None:
     """
-    Each is told how many are left; the others are refused.
+    Each is told how many are left, unless the window slides; the others are refused.
     """
     verdicts = await limited.hits(5, quota)
 
     assert [True, True, True, False, False] == [each.allowed for each in verdicts]
-    assert [2, 1, 0, 0, 0] == [each.remaining for each in verdicts]
-    assert [1, 2, 3, 4, 5] == [each.count for each in verdicts]
+    assert ([3, 3, 3, 0, 0] if quota.sliding else [2, 1, 0, 0, 0]) == [each.remaining for each in verdicts]
+    assert ([0, 0, 0, 4, 5] if quota.sliding else [1, 2, 3, 4, 5]) == [each.count for each in verdicts]
 
 
 @by_either
@@ -109,7 +116,7 @@ async def test_of_many_at_once_no_more_pass(limited: Limited, quota: Quota) -> N
     verdicts = await asyncio.gather(*(limited.hit(evolve(quota, amount=10)) for _ in range(500)))
 
     assert 10 == sum(each.allowed for each in verdicts)
-    assert {*range(1, 501)} == {each.count for each in verdicts}
+    assert {*range(11, 501)} == {each.count for each in verdicts if not each.allowed}
 
 
 async def test_a_window_begins_with_its_first_request_and_then_ends(limited: Limited) -> None:
@@ -171,55 +178,36 @@ async def test_a_window_that_slides_lets_go_of_one_request_after_the_other(limit
     """
     first = await limited.hit(SLIDING)
     await limited.passes(40)
-    later = await limited.hits(2, SLIDING)
-    await limited.passes(21)
-    last = await limited.hit(SLIDING)
-    refused = await limited.hit(SLIDING)
+    later = await limited.hits(3, SLIDING)
+    await limited.passes(20)
+    last = await limited.hits(2, SLIDING)
 
-    assert [2, 1, 0, 0, 0] == [each.remaining for each in (first, *later, last, refused)]
-    assert [True] * 4 + [False] == [each.allowed for each in (first, *later, last, refused)]
-    assert pytest.approx([60, 20, 20, 39, 39], abs=1) == [
-        each.retry_after for each in (first, *later, last, refused)
-    ]
+    assert [True, True, True, False, True, False] == [each.allowed for each in (first, *later, *last)]
+    assert pytest.approx([20, 40], abs=1) == [each.retry_after for each in (later[-1], last[-1])]
 
 
-async def test_in_a_window_that_slides_what_is_refused_takes_a_place(limited: Limited) -> None:
+async def test_in_a_window_that_slides_what_is_refused_takes_no_place(limited: Limited) -> None:
     """
-    Who goes on asking stays refused, and is let in once they pause.
+    Who never ceases to ask is let in as often as who asks only when told.
     """
-    await limited.hits(3, SLIDING)
-    for _ in range(10):
-        await limited.passes(19)
-        went_on = await limited.hit(SLIDING)
-        assert not went_on.allowed
-    await limited.passes(went_on.retry_after)
+    allowed = []
+    for _ in range(12):
+        allowed.append(sum(each.allowed for each in await limited.hits(5, SLIDING)))
+        await limited.passes(20)
 
-    assert (await limited.hit(SLIDING)).allowed
+    assert [3, 0, 0] * 4 == allowed
 
 
 async def test_the_refused_of_a_window_that_slides_are_numbered(limited: Limited) -> None:
     """
-    Anew when the seconds of the quota are over since the first of them, however many go on asking.
+    Anew when the seconds of the quota are over since the first of them, whatever was allowed in between.
     """
-    await limited.hits(3, SLIDING)
     numbered = []
-    for _ in range(6):
-        numbered += [(await limited.hit(SLIDING)).count for _ in range(2)]
-        await limited.passes(25)
+    for wait, hits in [(0, 1), (40, 2), (10, 2), (11, 2), (50, 4)]:
+        await limited.passes(wait)
+        numbered.append([each.count for each in await limited.hits(hits, SLIDING)])
 
-    assert [4, 5, 6, 7, 8, 9] * 2 == numbered
-
-
-async def test_a_clock_that_is_set_back_takes_what_comes_later_out_of_a_window_that_slides(limited: Limited) -> None:
-    """
-    And nothing else.
-    """
-    await limited.hits(2, SLIDING)
-    await limited.passes(30)
-    await limited.hit(SLIDING)
-    await limited.passes(-20)
-
-    assert [3, 4] == [each.count for each in await limited.hits(2, SLIDING)]
+    assert [[0], [0, 0], [4, 5], [0, 6], [0, 0, 4, 5]] == numbered
 
 
 Step = tuple[str, float]
@@ -239,17 +227,17 @@ def by_the_rule(steps: list[Step]) -> list[int]:
 
 
 def by_the_sliding_rule(steps: list[Step]) -> list[int]:
-    now, asked, refused, found = 0.0, list[tuple[str, float]](), list[Step](), list[int]()
+    now, allowed, refused, found = 0.0, list[Step](), list[Step](), list[int]()
     last_refusal = 0.0
     for who, waited in steps:
         now += waited
-        count = 1 + sum(each == who and at > now - SLIDING.seconds for each, at in asked)
-        if count > SLIDING.amount:
+        if sum(each == who and at > now - SLIDING.seconds for each, at in allowed) < SLIDING.amount:
+            allowed.append((who, now))
+            found.append(0)
+        else:
             refused.append((who, now - last_refusal))
             last_refusal = now
-            count = SLIDING.amount + by_the_rule(refused)[-1]  # they have windows that begin with the first of them
-        asked.append((who, now))
-        found.append(count)
+            found.append(SLIDING.amount + by_the_rule(refused)[-1])  # they have windows that begin with the first
     return found
 
 
@@ -280,8 +268,8 @@ def test_a_limiter_counts_as_a_dictionary_does(redis_url: str, quota: Quota, rul
 @given(waits=st.lists(st.integers(0, 3).map(lambda n: 5 * n) | st.integers(0, 14).map(lambda n: 5 * n), max_size=20))
 def test_a_window_that_slides_keeps_its_laws(redis_url: str, store: str, waits: list[int]) -> None:
     """
-    In no span of its seconds are more allowed than may be; who never asks more often is never refused; in no span is
-    more than one told to be the first that is refused; and who then waits as told gets in.
+    In no span of its seconds are more allowed than may be, and nobody else is refused; it is told when the first of
+    them leaves it, and who comes then gets in; and in no span is more than one told to be the first that is refused.
     """
 
     async def told() -> tuple[list[tuple[int, Verdict]], Verdict]:
@@ -296,11 +284,80 @@ def test_a_window_that_slides_keeps_its_laws(redis_url: str, store: str, waits: 
 
     found, in_time = asyncio.run(told())
     for n, (at, verdict) in enumerate(found):
-        span = [each for moment, each in found[: n + 1] if moment > at - SLIDING.seconds]
-        assert sum(each.allowed for each in span) <= SLIDING.amount
-        assert sum(each.count == SLIDING.amount + 1 for each in span) <= 1
-        assert verdict.allowed or len(span) > SLIDING.amount
+        span = [(moment, each) for moment, each in found[:n] if moment > at - SLIDING.seconds]
+        allowed = [moment for moment, each in span if each.allowed]
+        assert verdict.allowed == (len(allowed) < SLIDING.amount)
+        if not verdict.allowed:
+            assert pytest.approx(allowed[0] + SLIDING.seconds - at, abs=1) == verdict.retry_after
+        if verdict.count == SLIDING.amount + 1:
+            assert verdict.count not in {each.count for _, each in span}
     assert in_time.allowed
+
+
+attempts = st.tuples(st.sampled_from("aaabc"), st.sampled_from([0, 0, 10, 25]), st.booleans())
+"""Who asks, after how many seconds, and whether they do so even if they are refused."""
+
+
+@by_either
+@settings(max_examples=examples(100))
+@given(steps=st.lists(attempts, min_size=20, max_size=40))
+def test_what_is_refused_changes_nothing_for_what_comes_later(quota: Quota, steps: list[tuple[str, int, bool]]) -> None:
+    """
+    All others are told the same without it, also where memory is full.
+    """
+
+    async def told(left_out: set[int]) -> dict[int, tuple[bool, datetime]]:
+        clock, found = ManualClock(), {}
+        limiter = MemoryLimiter(clock, most=2)
+        for n, (who, wait, _) in enumerate(steps):
+            clock.advance(seconds=wait)
+            if n not in left_out:
+                verdict = await limiter.hit(quota, who)
+                found[n] = verdict.allowed, verdict.resets_at
+        return found
+
+    found = asyncio.run(told(set()))
+    vain = {n for n, (allowed, _) in found.items() if not allowed and not steps[n][2]}
+
+    assert {n: each for n, each in found.items() if n not in vain} == asyncio.run(told(vain))
+
+
+async def test_a_place_that_is_free_by_the_time_of_the_answer_is_told(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Though it was not when Redis refused.
+    """
+    async with in_redis(redis_url) as limited:
+        assert isinstance(limited.limiter, RedisLimiter)
+        storage = limited.limiter.storage
+        count = storage.incr
+
+        async def incr(key: str, expiry: int) -> int:
+            await limited.passes(60)
+            return await count(key, expiry)
+
+        monkeypatch.setattr(storage, "incr", incr)
+        refused = (await limited.hits(4, SLIDING))[-1]
+
+        assert (False, refused.at) == (refused.allowed, refused.resets_at)
+        assert (await limited.hit(SLIDING)).allowed
+
+
+async def test_by_a_redis_nobody_is_told_to_come_too_early(redis_url: str) -> None:
+    """
+    Though it tells moments in fourteen digits.
+    """
+    one = evolve(SLIDING, amount=1)
+    async with RedisLimiter.open(redis_url) as limiter, Redis.from_url(redis_url) as client:
+        for _ in range(20):
+            who = str(uuid4())
+            await limiter.hit(one, who)
+            refused = await limiter.hit(one, who)
+            [moment] = await client.lrange(f"{PREFIX}:sliding:{one.name}:{who}", 0, -1)
+            early = float(moment) + 60 - refused.resets_at.timestamp()
+
+            assert -0.1 < early <= 0
 
 
 @by_either
@@ -310,11 +367,12 @@ async def test_two_processes_share_what_redis_counts(redis_url: str, quota: Quot
     """
     who = str(uuid4())
     async with RedisLimiter.open(redis_url) as one, RedisLimiter.open(redis_url) as two:
-        verdicts = [await limiter.hit(quota, who) for limiter in (one, two, one, two)]
+        verdicts = [await limiter.hit(quota, who) for limiter in (one, two, one, two, one)]
 
     ends = [each.resets_at for each in verdicts]
 
-    assert [1, 2, 3, 4] == [each.count for each in verdicts]
+    assert [True, True, True, False, False] == [each.allowed for each in verdicts]
+    assert [4, 5] == [each.count for each in verdicts[3:]]
     assert max(ends) - min(ends) <= timedelta(seconds=1)
 
 
@@ -333,16 +391,46 @@ async def test_a_redis_keeps_no_more_of_a_window_that_slides_than_may_pass(redis
     assert {*lasting} <= {59, 60}
 
 
+async def test_a_clock_that_was_set_back_refuses_nobody_for_longer_by_a_redis(redis_url: str) -> None:
+    """
+    It forgets what seems to come as soon as it forgets all else.
+    """
+    async with in_redis(redis_url) as limited, Redis.from_url(redis_url) as client:
+        await limited.hits(3, SLIDING)
+        for key in [each async for each in client.scan_iter(f"{PREFIX}:*{limited.somebody}*")]:
+            await slide(client, key, 3600)
+        refused = await limited.hit(SLIDING)
+        await limited.passes(refused.retry_after)
+
+        assert (False, 60) == (refused.allowed, refused.retry_after)
+        assert (await limited.hit(SLIDING)).allowed
+
+
+async def test_where_fewer_may_pass_from_now_on_they_are_told_when(limited: Limited) -> None:
+    """
+    Not before so many have left.
+    """
+    for _ in range(3):
+        await limited.hit(SLIDING)
+        await limited.passes(10)
+    fewer = evolve(SLIDING, amount=2)
+    refused = await limited.hit(fewer)
+    await limited.passes(refused.retry_after)
+
+    assert pytest.approx(40, abs=1) == refused.retry_after
+    assert [True, False] == [each.allowed for each in await limited.hits(2, fewer)]
+
+
 def test_memory_keeps_no_more_of_a_window_that_slides_than_may_pass() -> None:
     """
-    Also where fewer may pass from now on.
+    However many ask.
     """
     clock = ManualClock()
     window = SlidingWindow(clock.now())
-    for amount in (9, 3):
-        for _ in range(20):
-            window.hit(evolve(SLIDING, amount=amount), clock.advance(seconds=1))
-        assert amount == len(window.requests)
+    for _ in range(200):
+        window.takes(SLIDING, clock.advance(seconds=1))
+
+    assert 3 == len(window.allowed)
 
 
 @by_either
@@ -351,26 +439,26 @@ async def test_a_full_memory_forgets_who_would_be_let_in_first(quota: Quota) -> 
     And holds no more than it may.
     """
     clock = ManualClock()
-    limiter = MemoryLimiter(clock, most=3)
+    limiter, quota = MemoryLimiter(clock, most=3), evolve(quota, amount=1)
     for who in "abcd":
         await limiter.hit(quota, who)
         clock.advance(seconds=1)
 
-    assert [2, 2, 2, 1] == [(await limiter.hit(quota, who)).count for who in "dcba"]
+    assert [False, False, False, True] == [(await limiter.hit(quota, who)).allowed for who in "dcba"]
     assert 3 == limiter.remembered(quota)
 
 
-async def test_a_full_memory_of_windows_that_slide_forgets_who_asked_least_lately() -> None:
+async def test_a_full_memory_of_windows_that_slide_forgets_who_was_let_in_least_lately() -> None:
     """
-    Not who goes on asking, however early they began.
+    However early the others began, and whoever was refused since.
     """
     clock = ManualClock()
-    limiter = MemoryLimiter(clock, most=3)
-    for who in "abcad":
-        await limiter.hit(SLIDING, who)
+    limiter, two = MemoryLimiter(clock, most=3), evolve(SLIDING, amount=2)
+    for who in "abbccbad":
+        await limiter.hit(two, who)
         clock.advance(seconds=1)
 
-    assert [3, 2, 2, 1] == [(await limiter.hit(SLIDING, who)).count for who in "adcb"]
+    assert [False, False, True] == [(await limiter.hit(two, who)).allowed for who in "acb"]
 
 
 @by_either

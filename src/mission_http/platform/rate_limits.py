@@ -138,7 +138,8 @@ async def hit(request: Request, limit: str) -> None:
     who = CLASSES[name].per.key(request)
     verdict = await limits.limiter.hit(quota, *who, apart) if apart else await limits.limiter.hit(quota, *who)
     exchange = exchange_of(request)
-    exchange.verdict = _tighter(exchange.verdict, verdict)
+    if not quota.sliding or not verdict.allowed:  # else it does not tell how much is left
+        exchange.verdict = _tighter(exchange.verdict, verdict)
     if not verdict.allowed:
         if verdict.count == quota.amount + 1:
             _log(request, verdict, who)

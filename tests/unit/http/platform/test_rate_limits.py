@@ -203,6 +203,16 @@ async def test_the_tightest_limit_is_told() -> None:
     assert "30" == answers[-1].headers["retry-after"]
 
 
+async def test_a_window_that_slides_tells_only_what_it_refuses() -> None:
+    """
+    Before that, another limit is told, though it leaves more.
+    """
+    async with limited_to({"general": "100/60", "agent-auth": "2/60"}) as limited:
+        answers = [await limited.ask("/tokens") for _ in range(3)]
+
+    assert [(200, (100, 99)), (200, (100, 98)), (429, (2, 0))] == [(each.status, told(each)) for each in answers]
+
+
 async def test_a_handler_may_count_by_itself() -> None:
     """
     Only those requests that it means.
