@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from attrs import define, field
 
@@ -33,6 +33,8 @@ PAUSE: Final = timedelta(seconds=1)
 """How long a Redis that did not answer is left alone."""
 ROUNDED: Final = timedelta(seconds=0.5)
 """By how much Redis may be early when it tells in whole seconds how much is left of a window."""
+CUT: Final = timedelta(milliseconds=0.1)
+"""By how much a moment may be early that Redis tells in fourteen digits, as it does those of sliding windows."""
 CONNECTIONS: Final = 32
 PREFIX: Final = "mission-control:limit"
 
@@ -49,6 +51,13 @@ class Window:
     ends: datetime
     count: int = 0
 
+    @classmethod
+    def of(cls, quota: Quota, at: datetime) -> Self:
+        """
+        One that begins now.
+        """
+        return cls(at, at + timedelta(seconds=quota.seconds))
+
     def holds(self, at: datetime) -> bool:
         """
         Whether it is open at this moment. One from the future was opened before the clock was set back.
@@ -57,29 +66,71 @@ class Window:
 
 
 @define(eq=False)
-class Windows:
+class SlidingWindow:
     """
-    The windows of many. When there are too many, those that began first are forgotten: with one quota these are those
-    that end first.
+    The moments of somebody's latest requests that were allowed.
+    """
+
+    ends: datetime
+    """When the last of them leaves it."""
+    allowed: deque[datetime] = field(factory=deque)
+
+    def holds(self, at: datetime) -> bool:
+        """
+        Whether something is left of it at this moment.
+        """
+        return at < self.ends
+
+    def takes(self, quota: Quota, at: datetime) -> bool:
+        """
+        Allow one more request, unless there are too many. Those from the future were there before the clock was set
+        back.
+        """
+        allowed, span = self.allowed, timedelta(seconds=quota.seconds)
+        while allowed and allowed[-1] > at:
+            allowed.pop()
+        while allowed and allowed[0] + span <= at:
+            allowed.popleft()
+        if len(allowed) >= quota.amount:
+            return False
+        allowed.append(at)
+        self.ends = at + span
+        return True
+
+    def has_place_at(self, quota: Quota) -> datetime:
+        """
+        When it takes the next one, now that there are too many.
+        """
+        return self.allowed[-quota.amount] + timedelta(seconds=quota.seconds)
+
+
+AnyWindow = TypeVar("AnyWindow", Window, SlidingWindow)
+
+
+@define(eq=False)
+class Windows(Generic[AnyWindow]):
+    """
+    The windows of many. When there are too many, those that were kept first are forgotten: with one quota these are
+    those that end first.
     """
 
     most: int = MOST_KEYS
-    _windows: OrderedDict[object, Window] = field(factory=OrderedDict, init=False)
+    _windows: OrderedDict[object, AnyWindow] = field(factory=OrderedDict, init=False)
 
-    def current(self, whose: object, at: datetime) -> Window | None:
+    def current(self, whose: object, at: datetime) -> AnyWindow | None:
         """
         The window that is open now.
         """
         window = self._windows.get(whose)
         return window if window is not None and window.holds(at) else None
 
-    def open(self, whose: object, window: Window) -> Window:
+    def keep(self, whose: object, window: AnyWindow, at: datetime) -> AnyWindow:
         """
-        Begin anew.
+        Remember one that began anew or slid, instead of any other of theirs.
         """
         windows = self._windows
         windows.pop(whose, None)
-        while windows and (len(windows) >= self.most or next(iter(windows.values())).ends <= window.began):
+        while windows and (len(windows) >= self.most or next(iter(windows.values())).ends <= at):
             windows.popitem(last=False)
         windows[whose] = window
         return window
@@ -96,34 +147,48 @@ class MemoryLimiter:
 
     clock: Clock = field(factory=SystemClock)
     most: int = MOST_KEYS
-    _by_quota: dict[str, Windows] = field(factory=dict, init=False)
+    _fixed: dict[str, Windows[Window]] = field(factory=dict, init=False)
+    """Of quotas that slide, they number what is refused."""
+    _sliding: dict[str, Windows[SlidingWindow]] = field(factory=dict, init=False)
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
         Count one request of somebody.
         """
         now = self.clock.now()
-        windows = self._by_quota.get(quota.name)
-        if windows is None:
-            windows = self._by_quota[quota.name] = Windows(self.most)
-        window = windows.current(who, now)
-        if window is None:
-            window = windows.open(who, Window(now, now + timedelta(seconds=quota.seconds)))
-        window.count += 1
+        if quota.sliding:
+            return self._slid(quota, who, now)
+        window = self._counted(quota, who, now)
         return Verdict(quota, window.count, now, window.ends)
+
+    def _counted(self, quota: Quota, who: tuple[str, ...], now: datetime) -> Window:
+        windows = _of(quota, self._fixed, self.most)
+        window = windows.current(who, now) or windows.keep(who, Window.of(quota, now), now)
+        window.count += 1
+        return window
+
+    def _slid(self, quota: Quota, who: tuple[str, ...], now: datetime) -> Verdict:
+        windows = _of(quota, self._sliding, self.most)
+        window = windows.current(who, now) or SlidingWindow(now)
+        if window.takes(quota, now):
+            windows.keep(who, window, now)
+            return _unnumbered(quota, now)
+        refused = self._counted(quota, who, now).count
+        return Verdict(quota, quota.amount + refused, now, window.has_place_at(quota))
 
     def remembered(self, quota: Quota) -> int:
         """
-        How many callers it keeps a count of.
+        How many callers it remembers what was allowed to.
         """
-        return len(self._by_quota.get(quota.name, ()))
+        return len((self._sliding if quota.sliding else self._fixed).get(quota.name, ()))
 
 
 @define(eq=False)
 class RedisLimiter:
     """
     Counts in a Redis, through `limits`, for all processes that share it. Windows end by the clock of Redis; how much is
-    left of one is told by the wall clock.
+    left of one is told by the wall clock. Those that slide do so by the wall clocks of the processes, which therefore
+    have to agree; and it is asked where one slid to only for those who are refused.
 
     While Redis does not answer all may pass, and it is asked again by one request after each `PAUSE`. That it went
     away is logged once, and that it came back.
@@ -132,7 +197,7 @@ class RedisLimiter:
     storage: RedisStorage
     clock: Clock = field(factory=SystemClock)
     patience: float = PATIENCE
-    _known: Windows = field(factory=Windows, init=False)
+    _known: Windows[Window] = field(factory=Windows, init=False)
     """What was told of windows that other requests opened, so that Redis is asked for their ends only once."""
     _left_alone: Window | None = field(default=None, init=False)
     _turns: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(CONNECTIONS), init=False)
@@ -175,14 +240,15 @@ class RedisLimiter:
             now = self.clock.now()
             if self._left_alone is not None:
                 if self._left_alone.holds(now):
-                    return _uncounted(quota, now)
+                    return _unnumbered(quota, now)
                 self._left_alone = Window(now, now + PAUSE)  # this request asks, and others do not wait with it
             try:
                 async with _waiting(self.patience):
-                    verdict = await self._counted(quota, ":".join((quota.name, *who)), now)
+                    key = ":".join((quota.name, *who))
+                    verdict = await (self._slid(quota, key) if quota.sliding else self._counted(quota, key, now))
             except self._failures as e:
                 self._lost(e, now)
-                return _uncounted(quota, now)
+                return _unnumbered(quota, now)
         if self._left_alone is not None:
             self._left_alone = None
             logger.warning("requests are counted again: Redis answers")
@@ -192,16 +258,32 @@ class RedisLimiter:
         count = await self.storage.incr(key, quota.seconds)
         known = self._known.current(key, now)
         if count == 1:
-            known = self._known.open(key, Window(now, now + timedelta(seconds=quota.seconds)))
+            known = self._known.keep(key, Window.of(quota, now), now)
         elif known is None:
             left = timedelta(seconds=await self.storage.get_expiry(key) - time.time())
-            known = self._known.open(key, Window(now, now + left + ROUNDED))
+            known = self._known.keep(key, Window(now, now + left + ROUNDED), now)
         return Verdict(quota, count, now, known.ends)
 
+    async def _slid(self, quota: Quota, key: str) -> Verdict:
+        window = f"sliding:{key}"
+        if await self.storage.acquire_entry(window, quota.amount, quota.seconds):
+            return _unnumbered(quota, self.clock.now())
+        refused = await self.storage.incr(f"refused:{key}", quota.seconds)
+        oldest, count = await self.storage.get_moving_window(window, quota.amount, quota.seconds)
+        if count < quota.amount:  # since it was refused, the oldest went
+            left = timedelta()
+        else:
+            # The clock may have been set back; Redis forgets a window so long after its last request all the same.
+            left = min(timedelta(seconds=oldest + quota.seconds - time.time()) + CUT, timedelta(seconds=quota.seconds))
+        now = self.clock.now()  # of the answer: by that of the question, the place would seem to be free too early
+        return Verdict(quota, quota.amount + refused, now, now + left)
+
     async def _begin(self) -> None:
+        sliding = Quota(name="start", amount=1, seconds=1, sliding=True)
         try:
             async with _waiting(PATIENCE_AT_START):
-                await self.storage.incr("start", 1)
+                for _ in ("allowed", "refused"):
+                    await self._slid(sliding, sliding.name)
         except self._failures as e:
             raise LimiterFailed(_reason(e)) from e
 
@@ -246,7 +328,14 @@ async def _waiting(seconds: float) -> AsyncIterator[None]:
             turn.cancel()
 
 
-def _uncounted(quota: Quota, now: datetime) -> Verdict:
+def _of(quota: Quota, all_windows: dict[str, Windows[AnyWindow]], most: int) -> Windows[AnyWindow]:
+    windows = all_windows.get(quota.name)
+    if windows is None:
+        windows = all_windows[quota.name] = Windows(most)
+    return windows
+
+
+def _unnumbered(quota: Quota, now: datetime) -> Verdict:
     return Verdict(quota, 0, now, now + timedelta(seconds=quota.seconds))
 
 

@@ -17,15 +17,17 @@ from mission_core.errors import Exhausted
 @frozen(kw_only=True)
 class Quota:
     """
-    So many requests in a window of so many seconds, which begins with the first of them.
+    So many requests in a window of so many seconds, which begins with the first of them; or in any span of so many
+    seconds, if the window slides.
 
     Args:
-        name: The class of requests that it is for. Quotas of one name count together.
+        name: The class of requests that it is for. Quotas of one name count together, and all of them slide or none.
     """
 
     name: str
     amount: int = field(validator=ge(1))
     seconds: int = field(validator=ge(1))
+    sliding: bool = False
 
 
 @frozen
@@ -34,9 +36,12 @@ class Verdict:
     What a limiter says to one request.
 
     Args:
-        count: Which one of its window it is; 0 if it could not be counted, and so may pass.
+        count: Which one of its window it is; 0 if it could not be counted, and so may pass. Where the window slides,
+            only those refused are numbered, from the amount on, and anew once the quota's seconds are over since the
+            first; those allowed say 0, for how many there are is not found out.
         at: When it was asked for.
-        resets_at: When its window ends.
+        resets_at: When its window ends. In one that slides: when one more may pass, if this one is refused; or when
+            this one no longer counts.
     """
 
     quota: Quota
@@ -54,14 +59,15 @@ class Verdict:
     @property
     def remaining(self) -> int:
         """
-        How many more may pass in this window.
+        How many more may pass in this window, at most: if this one was not numbered, it may be fewer.
         """
         return max(0, self.quota.amount - self.count)
 
     @property
     def retry_after(self) -> int:
         """
-        In how many whole seconds, at least one, the window is over for sure.
+        In how many whole seconds, at least one, the window is over for sure, or has slid far enough: who comes then
+        is let in, unless others were first.
         """
         return max(1, ceil((self.resets_at - self.at).total_seconds()))
 
@@ -85,5 +91,6 @@ class RateLimiter(Protocol):
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
-        Count one request of somebody. What is not allowed counts too, and does not make the window longer.
+        Count one request of somebody. What is not allowed changes nothing for what comes later: it makes no window
+        longer, and takes no place in one that slides.
         """

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mission_core.limiting import Quota
 from mission_http.environment import SettingsError, either, flag
@@ -94,7 +94,7 @@ def _quota_of(environment: Mapping[str, str], variable: str, name: str) -> Quota
     amount, seconds = map(int, told.groups()) if told else (0, 0)
     if not amount or not seconds:
         raise SettingsError(f"{variable}: expected a count and seconds, such as 100/60, or 0 for none; got {text!r}")
-    return Quota(name=name, amount=amount, seconds=seconds)
+    return evolve(QUOTAS[name], amount=amount, seconds=seconds)
 
 
 def _redis(environment: Mapping[str, str]) -> SharedRedis | None:

@@ -1,9 +1,12 @@
 """
-What it costs to count a request under a rate limit: in this process, and in a Redis.
+What it costs to count a request under a rate limit: in this process, and in a Redis; in windows that begin with the
+first request, and in such as slide.
 """
 
 import asyncio
 import time
+
+from attrs import evolve
 
 from mission_adapters.limiting import MemoryLimiter, RedisLimiter
 from mission_core.limiting import Quota, RateLimiter
@@ -12,6 +15,7 @@ from tests import redis
 COUNT = 5000
 CALLERS = 50
 QUOTA = Quota(name="bench", amount=1_000_000, seconds=600)
+SLIDING = evolve(QUOTA, name="sliding", sliding=True)
 
 
 def costs() -> dict[str, float]:
@@ -24,12 +28,17 @@ def costs() -> dict[str, float]:
 async def _costs() -> dict[str, float]:
     with redis.running() as url:
         async with RedisLimiter.open(url) as shared:
-            return {"memory": await _cost(MemoryLimiter()), "Redis": await _cost(shared)}
+            counters: dict[str, RateLimiter] = {"memory": MemoryLimiter(), "Redis": shared}
+            return {
+                f"{name}{how}": await _cost(counter, quota)
+                for name, counter in counters.items()
+                for how, quota in (("", QUOTA), (", sliding", SLIDING))
+            }
 
 
-async def _cost(limiter: RateLimiter) -> float:
-    await limiter.hit(QUOTA, "warming up")
+async def _cost(limiter: RateLimiter, quota: Quota) -> float:
+    await limiter.hit(quota, "warming up")
     before = time.process_time()
     for n in range(COUNT):
-        assert (await limiter.hit(QUOTA, f"192.0.2.{n % CALLERS}")).allowed
+        assert (await limiter.hit(quota, f"192.0.2.{n % CALLERS}")).allowed
     return (time.process_time() - before) / COUNT * 1000

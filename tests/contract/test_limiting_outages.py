@@ -8,7 +8,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
+from redis.asyncio import Redis
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.limiting import PAUSE, RedisLimiter
@@ -16,6 +17,7 @@ from mission_core.limiting import LimiterFailed, Quota, Verdict
 from tests import redis
 
 THREE = Quota(name="three", amount=3, seconds=60)
+SLIDING = evolve(THREE, name="three that slide", sliding=True)
 WENT = "requests are not counted, and all may pass, until Redis answers"
 CAME = "requests are counted again"
 
@@ -29,12 +31,20 @@ class Limited:
     server: redis.Server
     limiter: RedisLimiter
     clock: ManualClock
+    quota: Quota
 
     async def hit(self) -> Verdict:
-        return await self.limiter.hit(THREE, "somebody")
+        return await self.limiter.hit(self.quota, "somebody")
 
     async def counts(self, hits: int) -> list[int]:
         return [(await self.hit()).count for _ in range(hits)]
+
+    @property
+    def counted(self) -> list[int]:
+        """
+        What the first four are told that are counted.
+        """
+        return [0, 0, 0, 4] if self.quota.sliding else [1, 2, 3, 4]
 
     def later(self) -> None:
         """
@@ -52,14 +62,14 @@ def server() -> Iterator[redis.Server]:
         yield server
 
 
-@pytest.fixture
-async def limited(server: redis.Server) -> AsyncIterator[Limited]:
+@pytest.fixture(params=[THREE, SLIDING], ids=lambda quota: quota.name)
+async def limited(request: pytest.FixtureRequest, server: redis.Server) -> AsyncIterator[Limited]:
     """
     A limiter over it.
     """
     clock = ManualClock()
     async with RedisLimiter.open(server.url, clock=clock, patience=0.3) as limiter:
-        yield Limited(server, limiter, clock)
+        yield Limited(server, limiter, clock, request.param)
 
 
 async def test_while_redis_is_away_all_may_pass(limited: Limited) -> None:
@@ -70,7 +80,7 @@ async def test_while_redis_is_away_all_may_pass(limited: Limited) -> None:
     limited.server.kill()
     verdicts = [await limited.hit() for _ in range(10)]
 
-    assert [1, 2, 3, 4] == before
+    assert limited.counted == before
     assert {(True, 0, 3, 60)} == {(each.allowed, each.count, each.remaining, each.retry_after) for each in verdicts}
 
 
@@ -85,7 +95,7 @@ async def test_when_redis_is_back_requests_are_counted(limited: Limited) -> None
     limited.later()
     back = await limited.counts(4)
 
-    assert ([0, 0], [0, 0], [1, 2, 3, 4]) == (away, left_alone, back)
+    assert ([0, 0], [0, 0], limited.counted) == (away, left_alone, back)
 
 
 async def test_that_redis_went_and_came_back_is_logged_once(limited: Limited, caplog: pytest.LogCaptureFixture) -> None:
@@ -113,7 +123,7 @@ async def test_a_restart_that_nobody_saw_is_no_outage(limited: Limited, caplog: 
     limited.server.kill()
     limited.server.start()
 
-    assert [1, 2] == await limited.counts(2)
+    assert limited.counted == await limited.counts(4)
     assert [] == caplog.records
 
 
@@ -131,7 +141,23 @@ async def test_a_redis_that_hangs_holds_up_one_request_and_no_more(limited: Limi
 
     assert {0} == {each.count for each in together} | {*one_by_one}
     assert 0.3 <= took < 3
-    assert 1 <= (await limited.hit()).count
+    assert 4 <= (await limited.counts(4))[-1]
+
+
+@pytest.mark.parametrize("limited", [SLIDING], indirect=True)
+async def test_where_a_window_slid_to_is_told_as_of_the_answer(limited: Limited) -> None:
+    """
+    However long that took, nobody is told to come too early.
+    """
+    await limited.counts(3)
+    limited.server.signal(signal.SIGSTOP)
+    asked = asyncio.create_task(limited.hit())
+    await asyncio.sleep(0)
+    answered_at = limited.clock.advance(seconds=0.2)
+    limited.server.signal(signal.SIGCONT)
+    verdict = await asked
+
+    assert (4, answered_at, 60) == (verdict.count, verdict.at, verdict.retry_after)
 
 
 async def test_a_crowd_is_not_taken_for_an_outage(limited: Limited) -> None:
@@ -163,6 +189,20 @@ async def test_a_redis_that_does_not_let_us_in_is_told_without_the_password(serv
 
     assert "password" in str(failed.value)
     assert "sesame" not in str(failed.value)
+
+
+@pytest.mark.parametrize("forbidden", ["lpush", "incrby"])
+async def test_a_redis_that_does_not_count_is_told_at_the_start(server: redis.Server, forbidden: str) -> None:
+    """
+    In windows that slide, or in others.
+    """
+    async with Redis.from_url(server.url) as client:
+        await client.acl_setuser("ada", True, passwords="+sesame", keys=["*"], commands=["+@all", f"-{forbidden}"])
+    url = server.url.replace("redis://", "redis://ada:sesame@")
+
+    with pytest.raises(LimiterFailed, match=r"can't run|no permissions"):
+        async with RedisLimiter.open(url):
+            pass
 
 
 async def test_a_redis_that_hangs_is_told_at_the_start(server: redis.Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,6 +271,33 @@ async def test_an_agent_is_authenticated_twenty_times_a_minute(everything: Every
     assert "60" == answers[-1].headers["retry-after"]
 
 
+async def test_an_agent_has_twenty_requests_in_any_minute(everything: Everything) -> None:
+    """
+    Wherever it begins, and however often it is refused. Nothing is told of what is left.
+    """
+
+    async def answers(count: int) -> list[Answer]:
+        return [
+            await ask_as(everything, "/api/v1/agent/healthz", x_agent_token=everything.lead) for _ in range(count)
+        ]
+
+    found = []
+    for wait, count in [(0, 10), (50, 15), (10, 15), (30, 25), (20, 15), (10, 15)]:
+        everything.world.clock.advance(seconds=wait)
+        found.append(await answers(count))
+
+    assert [10, 10, 10, 0, 10, 10] == [sum(each.status == 200 for each in some) for some in found]
+    assert ["10", "50", "20", "10", "50"] == [some[-1].headers["retry-after"] for some in found[1:]]
+    assert not [name for some in found for each in some for name in each.headers if "ratelimit" in name]
+
+
+def test_the_limits_of_the_boards_slide() -> None:
+    """
+    And those of the Fleet do not.
+    """
+    assert {"agent-auth", "webhook-ingest"} == {name for name, quota in QUOTAS.items() if quota.sliding}
+
+
 async def test_a_person_is_never_counted_as_an_agent(everything: Everything) -> None:
     """
     Neither where agents may call, too, nor elsewhere; nor is who brings nothing at all.

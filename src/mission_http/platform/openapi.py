@@ -21,7 +21,7 @@ from mission_http.platform.schemas import JsonSchema, Schemas
 
 HOST_REFUSED: Final = "The server may not be called by this host; this is told as plain text."
 TOO_MANY: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
-RETRY_AFTER: Final = {"Retry-After": ("In how many seconds the window is over.", 1)}
+RETRY_AFTER: Final = {"Retry-After": ("In how many seconds a request may pass again.", 1)}
 TOLD: Final = {
     "X-RateLimit-Limit": ("How many requests may pass in a window.", 1),
     "X-RateLimit-Remaining": ("How many more may pass in this one.", 0),
@@ -129,6 +129,7 @@ class Writer:
         """
         return [
             {"class": name, "limit": quota.amount, "seconds": quota.seconds, "per": CLASSES[name].per.name}
+            | ({"sliding": True} if quota.sliding else {})
             for name in limits_of(self.dialect, endpoint)
             if (quota := self.quotas.get(name)) is not None
         ]

@@ -75,8 +75,10 @@ AGENT: Final = Per("agent", _agent)
 CALLER: Final = Per("caller", _caller)
 
 
-def _class(name: str, amount: int, per: Per, *, seconds: int = 60, bypassable: bool = True) -> RateClass:
-    return RateClass(Quota(name=name, amount=amount, seconds=seconds), per, bypassable)
+def _class(
+    name: str, amount: int, per: Per, *, seconds: int = 60, sliding: bool = False, bypassable: bool = True
+) -> RateClass:
+    return RateClass(Quota(name=name, amount=amount, seconds=seconds, sliding=sliding), per, bypassable)
 
 
 CLASSES: Final[Mapping[str, RateClass]] = {
@@ -88,8 +90,8 @@ CLASSES: Final[Mapping[str, RateClass]] = {
         _class("heavy", 10, ADDRESS),
         _class("login", 5, ADDRESS, bypassable=False),
         _class("self-register", 5, ADDRESS),
-        _class("agent-auth", 20, ADDRESS),
-        _class("webhook-ingest", 60, ADDRESS),
+        _class("agent-auth", 20, ADDRESS, sliding=True),
+        _class("webhook-ingest", 60, ADDRESS, sliding=True),
         _class("agent-heartbeat", 30, AGENT),
         _class("agent-task", 20, AGENT),
         _class("password-change", 5, CALLER, bypassable=False),
@@ -137,7 +139,8 @@ async def hit(request: Request, limit: str) -> None:
     who = CLASSES[name].per.key(request)
     verdict = await limits.limiter.hit(quota, *who, apart) if apart else await limits.limiter.hit(quota, *who)
     exchange = exchange_of(request)
-    exchange.verdict = _tighter(exchange.verdict, verdict)
+    if not quota.sliding or not verdict.allowed:  # else it does not tell how much is left
+        exchange.verdict = _tighter(exchange.verdict, verdict)
     if not verdict.allowed:
         if verdict.count == quota.amount + 1:
             _log(request, verdict, who)

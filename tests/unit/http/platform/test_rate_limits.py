@@ -80,6 +80,7 @@ LIMITED = evolve(
         *PLAIN.endpoints,
         Endpoint("POST", "/sealings", seal, takes=SealedBody, who=KEYS, limits=("mutation",)),
         Endpoint("POST", "/logins", health, limits=("login",)),
+        Endpoint("POST", "/tokens", health, limits=("agent-auth",)),
         Endpoint("POST", "/beats", health, who=KEYS, limits=("agent-heartbeat",)),
         Endpoint("POST", "/users", health, who=KEYS, limits=("identity:users",)),
         Endpoint("POST", "/keys", health, who=KEYS, limits=("identity:api-key",)),
@@ -110,7 +111,7 @@ async def limited_to(quotas: Mapping[str, str]) -> AsyncIterator[Limited]:
     clock = ManualClock()
     limiter = MemoryLimiter(clock)
     parsed = {name: tuple(map(int, told.split("/"))) for name, told in quotas.items()}
-    made = {name: Quota(name=name, amount=amount, seconds=seconds) for name, (amount, seconds) in parsed.items()}
+    made = {name: evolve(QUOTAS[name], amount=amount, seconds=seconds) for name, (amount, seconds) in parsed.items()}
     app = create_app(wire, (KIND, LIMITED), limiter=lambda: nullcontext(limiter), quotas=made)
     with TestClient(app):
         yield Limited(app, clock)
@@ -200,6 +201,16 @@ async def test_the_tightest_limit_is_told() -> None:
 
     assert [(200, (2, 1)), (200, (2, 0)), (429, (2, 0))] == [(each.status, told(each)) for each in answers]
     assert "30" == answers[-1].headers["retry-after"]
+
+
+async def test_a_window_that_slides_tells_only_what_it_refuses() -> None:
+    """
+    Before that, another limit is told, though it leaves more.
+    """
+    async with limited_to({"general": "100/60", "agent-auth": "2/60"}) as limited:
+        answers = [await limited.ask("/tokens") for _ in range(3)]
+
+    assert [(200, (100, 99)), (200, (100, 98)), (429, (2, 0))] == [(each.status, told(each)) for each in answers]
 
 
 async def test_a_handler_may_count_by_itself() -> None:
@@ -295,18 +306,19 @@ def test_a_class_that_is_none_is_found_at_the_start() -> None:
         create_app(wire, [misspelled])
 
 
-async def test_whoever_asks_too_often_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("path", "name"), [("/logins", "login"), ("/tokens", "agent-auth")])
+async def test_whoever_asks_too_often_is_logged_once(path: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
     """
-    In each window, however often they ask.
+    In each window, however often they ask, and whether it slides or not.
     """
     caplog.set_level(logging.WARNING, "mission_http")
-    async with limited_to({"login": "1/60"}) as limited:
-        for _ in range(2):
-            await limited.statuses("/logins", 20)
-            limited.clock.advance(seconds=60)
+    async with limited_to({name: "5/60"}) as limited:
+        for _ in range(8):
+            await limited.statuses(path, 20)
+            limited.clock.advance(seconds=15)
 
     assert 2 == len(caplog.records)
-    assert all("'login'" in each.getMessage() and "127.0.0.1" in each.getMessage() for each in caplog.records)
+    assert all(f"'{name}'" in each.getMessage() and "127.0.0.1" in each.getMessage() for each in caplog.records)
 
 
 def test_the_document_tells_every_limit_and_its_refusal() -> None:
@@ -324,6 +336,18 @@ def test_the_document_tells_every_limit_and_its_refusal() -> None:
         "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"
     } == operation["responses"]["429"]["headers"].keys()  # fmt: skip
     assert "429" not in paths["/api/v1/things"]["get"]["responses"]
+
+
+def test_the_document_tells_which_windows_slide() -> None:
+    """
+    Of the others nothing is said.
+    """
+    operation = document_of((LIMITED,))["paths"]["/api/tokens"]["post"]
+
+    assert [
+        {"class": "general", "limit": 100, "seconds": 60, "per": "address"},
+        {"class": "agent-auth", "limit": 20, "seconds": 60, "per": "address", "sliding": True},
+    ] == operation["x-ratelimit"]
 
 
 def test_the_document_tells_the_limits_in_force() -> None:
