@@ -345,6 +345,26 @@ async def test_over_https_no_journey_comes_back_that_was_not_begun_there(entranc
     assert [400, 400, 302] == [each.status for each in (given, beside, back)]
 
 
+async def test_a_head_request_begins_and_ends_nothing(entrance: Entrance, person: str) -> None:
+    """
+    Whoever looks at where a link leads leaves the way open to the browser that follows it.
+    """
+    await entrance.made(person, Provider.GOOGLE)
+    journey = await Journey.begun(entrance)
+    code = journey.signed_in(person)
+    heads = [
+        await journey.back(code, method="HEAD"),
+        await entrance.fleet.call("HEAD", "/auth/google", key=None, cookie=journey.cookie),
+    ]
+    forms = list(entrance.issuer.forms)
+    back = await journey.back(code)
+
+    assert [(302, b"", f"{BASE}/")] * 2 == [(each.status, each.body, each.headers["location"]) for each in heads]
+    assert [] == [name for each in heads for name, _ in each.raw_headers if name == b"set-cookie"]
+    assert [] == forms
+    assert (302, f"{BASE}/") == (back.status, back.headers["location"])
+
+
 async def test_what_was_used_is_good_no_more(entrance: Entrance, person: str) -> None:
     """
     Neither the code nor the state, also with a code that is fresh.

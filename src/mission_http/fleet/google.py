@@ -113,11 +113,14 @@ class GoogleDesk:
         Send a browser to Google, and sign it in when it comes back.
 
         Without `code` it is sent there, with a cookie by which it is known again; with `code` and `state` it came back,
-        and gets the cookie of a session. Each state is good once, in the browser that it was given to.
+        and gets the cookie of a session. Each state is good once, in the browser that it was given to. A HEAD request
+        begins and ends nothing.
         """
         query = query_of(request, CallbackQuery)
         if query.error:
             raise Explained("Google sign-in was not completed", f"Google says: {query.error}")
+        if request.method == "HEAD":  # a state is good once, and a browser is on one way at a time
+            return json_of({"ok": True}, 302, {"location": f"{self.settings.fronting.base_url or ''}/"})
         if not query.code:
             return self._sent_there(request)
         journey = self._journey_in(request)
