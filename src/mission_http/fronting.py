@@ -82,6 +82,15 @@ class Fronting:
         """
         return None if self.base_url is None else host_of(urlsplit(self.base_url))
 
+    @property
+    def for_this_machine(self) -> bool:
+        """
+        Whether nothing tells of a way to the server from elsewhere: no proxy that is trusted, and no name but the
+        machine's own.
+        """
+        named = {*self.allowed_hosts, *filter(None, (self.host,))}
+        return not self.trusted_proxies and named <= LOOPBACK_NAMES
+
     def trusts(self, address: str) -> bool:
         """
         Whether what this peer says of others is believed.

@@ -100,7 +100,9 @@ def _announce(listening: socket.socket, settings: Settings, *, nobody_yet: bool)
         for name, value in settings.credentials.items()
     }
     if nobody_yet:
-        told["first admin"] = "POST /api/setup with username and password; from another machine, with the code"
+        free = settings.setup_is_free_here
+        needed = "username and password; from another machine, with the code" if free else "username, password and code"
+        told["first admin"] = f"POST /api/setup with {needed}"
         told["setup code"] = settings.setup_code
     told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
     lines = [f"Mission Control listens on {base}", *(f"  {name:<16} {value}" for name, value in told.items())]

@@ -123,10 +123,18 @@ class Settings:
     @property
     def setup_code(self) -> str:
         """
-        What the first admin may be made with from another machine. It is the same in all processes under one
-        `AUTH_SECRET`, and opens nothing once there is an admin.
+        What the first admin may be made with from anywhere. It is the same in all processes under one `AUTH_SECRET`,
+        and opens nothing once there is an admin.
         """
         return self.key_for("setup")[:SETUP_CODE_LENGTH].hex()
+
+    @property
+    def setup_is_free_here(self) -> bool:
+        """
+        Whether the first admin may be made without the code by who seems to be at this machine: as everybody does who
+        comes through a proxy on it that does not tell, so not if anything set tells of a proxy.
+        """
+        return self.fronting.for_this_machine and self.identities.proxy is None
 
 
 def settings_from(

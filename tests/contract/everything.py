@@ -60,15 +60,16 @@ class Everything:
     known: dict[str, str] = field(factory=dict)
 
     async def call(
-        self, operation: tuple[Dialect, Endpoint], *, path: str | None = None, raw: bytes = b"", **headers: str
-    ) -> Answer:
+        self, operation: tuple[Dialect, Endpoint], *, path: str | None = None, method: str | None = None,
+        raw: bytes = b"", **headers: str,
+    ) -> Answer:  # fmt: skip
         """
         Call an operation as somebody who may; the answer must be as the document tells.
         """
-        endpoint = operation[1]
         path = path if path is not None else self.path(operation)
-        answer = await ask(self.app, endpoint.method, path, raw, key=None, **{**self.caller(operation), **headers})
-        return as_documented(self.app, endpoint.method, path, answer)
+        method = method or operation[1].method
+        answer = await ask(self.app, method, path, raw, key=None, **{**self.caller(operation), **headers})
+        return as_documented(self.app, method, path, answer)
 
     def caller(self, operation: tuple[Dialect, Endpoint]) -> dict[str, str]:
         """

@@ -96,6 +96,24 @@ async def test_every_path_leads_to_something(everything: Everything) -> None:
     assert not [named(each) for each in OPERATIONS if NOBODY in everything.path(each)]
 
 
+async def test_what_changes_something_says_so(everything: Everything) -> None:
+    """
+    By its method or by itself, for pages of other sites may make a browser ask for all the rest. Asking for the head of
+    an answer changes nothing.
+    """
+    changed = set()
+    for operation in [each for each in OPERATIONS if each[1].method == "GET"]:
+        moved = []
+        for method in ("HEAD", "GET"):
+            before = await everything.head()
+            await everything.call(operation, method=method, x_agent_name="ada")
+            moved.append(before != await everything.head())
+        changed |= {named(operation)} if moved[1] else set()
+
+        assert not moved[0], named(operation)
+    assert {named(each) for each in OPERATIONS if each[1].changes} == changed
+
+
 async def understood(everything: Everything, operation: Operation, **sent: Any) -> Any:
     """
     The answer, which must be one that the document tells; a refusal must have changed nothing, and say something.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from mission_core.accounts.users import Provider
 from mission_core.agents.founding import found_organization
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_http.first_admin import FirstAdmin
+from mission_http.fronting import Fronting
+from mission_http.identities import Identities, ProxyAuth
 from mission_http.wiring import make_admin_of
 from tests.contract.browser import PASSWORD, Browser
 from tests.contract.conftest import OPEN, STORES, World, ports_over
@@ -169,6 +172,34 @@ async def test_from_elsewhere_it_takes_the_code(empty: Fleet, way: dict[str, str
         assert (403, "SETUP_CODE") == (refused.status, refused.json["code"])
         assert "terminal" in refused.json["hint"]
     assert 200 == with_code.status
+
+
+OF_OTHERS: list[dict[str, Any]] = [
+    {"fronting": Fronting(base_url="https://mission.example.com")},
+    {"fronting": Fronting(allowed_hosts=("mission.example.com",))},
+    {"fronting": Fronting(trusted_proxies=(ip_network("10.0.0.7"),))},
+    {"identities": Identities(proxy=ProxyAuth(header="x-remote-user", trusted=(ip_network("10.0.0.7"),)))},
+]
+
+
+@pytest.mark.parametrize("settings", OF_OTHERS)
+async def test_where_settings_tell_of_others_it_takes_the_code_here_too(fresh: World, settings: dict[str, Any]) -> None:
+    """
+    Whoever comes through a proxy on this machine that tells nothing seems to sit here.
+    """
+    async with fleet_over(fresh.ports, fresh.me, fresh.board.number, **settings) as fleet:
+        without = await set_up(fleet)
+        with_code = await set_up(fleet, ADMIN | {"code": a_setting().setup_code})
+
+    assert (403, "SETUP_CODE") == (without.status, without.json["code"])
+    assert "terminal" in without.json["hint"]
+    assert 200 == with_code.status
+
+
+async def test_where_settings_name_this_machine_alone_it_is_free_here(fresh: World) -> None:
+    fronting = Fronting(base_url="http://localhost:8000", allowed_hosts=("localhost",))
+    async with fleet_over(fresh.ports, fresh.me, fresh.board.number, fronting=fronting) as fleet:
+        assert 200 == (await set_up(fleet)).status
 
 
 async def test_a_wrong_code_is_wrong_here_too(empty: Fleet) -> None:

@@ -56,11 +56,18 @@ def code_of(server: subprocess.Popen[str]) -> str:
     """
     The setup code that a server prints on its terminal.
     """
+    return told_by(server, "setup code").split()[-1]
+
+
+def told_by(server: subprocess.Popen[str], of: str) -> str:
+    """
+    What a server prints of something on its terminal.
+    """
     assert server.stdout is not None
     for line in server.stdout:
-        if "setup code" in line:
-            return line.split()[-1]
-    raise AssertionError("no code was printed")
+        if of in line:
+            return line
+    raise AssertionError(f"nothing was printed of the {of}")
 
 
 def log_of(server: subprocess.Popen[str]) -> str:
@@ -80,12 +87,29 @@ def test_over_http_on_this_machine(tmp_path: Path) -> None:
     """
     Nothing is asked but a name and a password.
     """
-    with serving(cwd=tmp_path) as (port, _):
+    with serving(cwd=tmp_path) as (port, server):
         browser = Visitor(port)
         status, answer = browser.ask("POST", "/api/setup", ADMIN)
 
+        assert "from another machine, with the code" in told_by(server, "first admin")
         assert (200, {"user"}) == (status, answer.keys())
         assert browser.stays_signed_in()
+
+
+def test_behind_a_proxy_on_this_machine_that_tells_nothing(tmp_path: Path) -> None:
+    """
+    As nginx with no more than `proxy_pass`, where everybody seems to be here: the code is needed, and the terminal says
+    so.
+    """
+    with serving(cwd=tmp_path, BASE_URL="https://mission.example.com") as (port, server):
+        anybody = Visitor(port)
+        refused, why = anybody.ask("POST", "/api/setup", ADMIN)
+        told = told_by(server, "first admin")
+        status, _ = anybody.ask("POST", "/api/setup", ADMIN | {"code": code_of(server)})
+
+        assert (403, "SETUP_CODE") == (refused, why["code"])
+        assert "username, password and code" in told
+        assert 200 == status
 
 
 def test_over_https_behind_a_trusted_proxy(tmp_path: Path) -> None:

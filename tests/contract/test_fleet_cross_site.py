@@ -97,8 +97,33 @@ async def test_looking_is_always_allowed(fronted: Fleet) -> None:
     The answer is kept from the page by the browser.
     """
     for method in ("GET", "HEAD"):
-        answer = await fronted.call(method, "/tasks", host=HOST, origin=FOREIGN[0], cookie=SESSIONS[0])
-        assert 200 == answer.status
+        for sent in ({"origin": FOREIGN[0]}, {"sec_fetch_site": "cross-site"}):
+            answer = await fronted.call(method, "/tasks", host=HOST, cookie=SESSIONS[0], **sent)
+            assert 200 == answer.status
+
+
+@pytest.mark.parametrize("path", ["/tasks/queue?agent=ada", "/agents/ada/heartbeat"])
+async def test_looking_that_changes_something_is_not(fronted: Fleet, path: str) -> None:
+    """
+    As when a page shows what it calls an image, of which a browser tells no origin, but that it is another site's, or a
+    neighbour's. Pages of ours may, and those named, and whatever is typed or comes with a key alone.
+    """
+    await fronted.agent("ada")
+    foreign = [{"origin": FOREIGN[0]}, *({"sec_fetch_site": each} for each in ("cross-site", "same-site"))]
+    ours: list[dict[str, str]] = [
+        {}, *({"sec_fetch_site": each} for each in ("same-origin", "none")), {"origin": OURS[0]},
+        {"origin": ALLOWED, "sec_fetch_site": "cross-site"},
+    ]  # fmt: skip
+    task = await fronted.task()
+    refused = [await fronted.call("GET", path, host=HOST, cookie=one, **each) for one in SESSIONS for each in foreign]
+    untouched = await fronted.got("GET", f"/tasks/{task['id']}")
+    passed = [await fronted.call("GET", path, host=HOST, cookie=SESSIONS[0], **each) for each in ours]
+    by_key = [await fronted.call("GET", path, host=HOST, **each) for each in foreign]
+
+    assert all(map(mismatch, refused))
+    assert "Sec-Fetch-Site: cross-site" in refused[1].json["details"][0]
+    assert {"task": task} == untouched
+    assert {200} == {each.status for each in (*passed, *by_key)}
 
 
 @pytest.mark.parametrize(("peer", "passes"), [(PROXY, True), ("8.8.8.8", False)])

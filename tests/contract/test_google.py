@@ -282,8 +282,8 @@ class Journey:
     asked: dict[str, str]
 
     @classmethod
-    async def begun(cls, entrance: Entrance) -> "Journey":
-        sent = await entrance.fleet.call("GET", "/auth/google", key=None)
+    async def begun(cls, entrance: Entrance, **more: Any) -> "Journey":
+        sent = await entrance.fleet.call("GET", "/auth/google", key=None, **more)
         assert 302 == sent.status, sent.body
         assert sent.headers["location"].startswith(f"{entrance.issuer.url}/authorize?")
         asked = {name: each[0] for name, each in parse_qs(urlsplit(sent.headers["location"]).query).items()}
@@ -297,10 +297,12 @@ class Journey:
         self.entrance.issuer.codes[code] = self.entrance.token(person, **{"nonce": self.asked["nonce"], **said})
         return code
 
-    async def back(self, code: str, state: str | None = None, cookie: str | None = None) -> Answer:
+    async def back(
+        self, code: str, state: str | None = None, cookie: str | None = None, *, method: str = "GET", **more: Any
+    ) -> Answer:
         path = f"/auth/google?code={code}&state={state if state is not None else self.asked['state']}"
         return await self.entrance.fleet.call(
-            "GET", path, key=None, cookie=self.cookie if cookie is None else cookie
+            method, path, key=None, cookie=self.cookie if cookie is None else cookie, **more
         )
 
 
@@ -327,6 +329,40 @@ async def test_a_browser_goes_there_and_comes_back_signed_in(entrance: Entrance,
     )
     assert SECRET not in str(asked)
     assert form["code_verifier"] not in journey.asked.values()
+
+
+async def test_over_https_no_journey_comes_back_that_was_not_begun_there(entrance: Entrance, person: str) -> None:
+    """
+    Anybody on the way can give a browser the plain cookie of a journey of their own, and it stays away from the rest.
+    """
+    await entrance.made(person, Provider.GOOGLE)
+    plain, bound = await Journey.begun(entrance), await Journey.begun(entrance, scheme="https")
+    given = await plain.back(plain.signed_in(person), scheme="https")
+    beside = await plain.back(plain.signed_in(person), cookie=f"{plain.cookie}; {bound.cookie}", scheme="https")
+    back = await bound.back(bound.signed_in(person), cookie=f"{plain.cookie}; {bound.cookie}", scheme="https")
+
+    assert ["mc-google", "__Host-mc-google"] == [each.cookie.partition("=")[0] for each in (plain, bound)]
+    assert [400, 400, 302] == [each.status for each in (given, beside, back)]
+
+
+async def test_a_head_request_begins_and_ends_nothing(entrance: Entrance, person: str) -> None:
+    """
+    Whoever looks at where a link leads leaves the way open to the browser that follows it.
+    """
+    await entrance.made(person, Provider.GOOGLE)
+    journey = await Journey.begun(entrance)
+    code = journey.signed_in(person)
+    heads = [
+        await journey.back(code, method="HEAD"),
+        await entrance.fleet.call("HEAD", "/auth/google", key=None, cookie=journey.cookie),
+    ]
+    forms = list(entrance.issuer.forms)
+    back = await journey.back(code)
+
+    assert [(302, b"", f"{BASE}/")] * 2 == [(each.status, each.body, each.headers["location"]) for each in heads]
+    assert [] == [name for each in heads for name, _ in each.raw_headers if name == b"set-cookie"]
+    assert [] == forms
+    assert (302, f"{BASE}/") == (back.status, back.headers["location"])
 
 
 async def test_what_was_used_is_good_no_more(entrance: Entrance, person: str) -> None:

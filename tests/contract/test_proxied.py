@@ -152,6 +152,20 @@ async def test_a_foreign_page_makes_nobody_act_through_the_proxy(fronted: Fleet)
         assert "CSRF origin mismatch" == answer.json["error"]
 
 
+async def test_nor_does_it_by_what_it_shows_as_an_image(fronted: Fleet) -> None:
+    """
+    Its own pages do.
+    """
+    statuses = [
+        (await fronted.call(
+            "GET", "/tasks/queue?agent=ada", key=key, peer=PROXY, x_remote_user=somebody(), sec_fetch_site=site
+        )).status
+        for key in (None, KEY) for site in ("cross-site", "same-origin")
+    ]  # fmt: skip
+
+    assert [403, 200, 403, 200] == statuses
+
+
 @pytest.mark.parametrize("name", ["", " ", "a" * 201, "a\tb", "a,b", "\x7f", "\u202e"])
 async def test_what_nobody_can_be_called_is_nobody(
     fronted: Fleet, name: str, caplog: pytest.LogCaptureFixture

@@ -227,6 +227,29 @@ async def browser(everything: Everything) -> tuple[Browser, str]:
     return Browser(fleet), (await a_person(world)).username
 
 
+async def test_nobody_uses_up_what_an_agent_has(everything: Everything, browser: tuple[Browser, str]) -> None:
+    """
+    Whoever names it is counted for themselves, and each apart from the others.
+    """
+    everything.app.limits.quotas = {name: QUOTAS[name] for name in ("agent-heartbeat", "agent-task")}
+    page, username = browser
+    await page.log_in(username)
+    queue, beat = _operation("GET /api/tasks/queue"), _operation("POST /api/agents/{id}/heartbeat")
+    theirs = [
+        await page.call(operation[1].method, everything.path(operation).removeprefix("/api"), x_agent_name="LEA")
+        for operation in [queue] * 21 + [beat] * 31
+    ]
+    operators = [await everything.call(operation, x_agent_name="lea") for operation in (queue, beat)]
+    its_own = [
+        await ask_as(everything, everything.path(operation), operation[1].method, x_api_key=everything.lead)
+        for operation in (queue, beat)
+    ]
+
+    assert [20, 51] == [n for n, each in enumerate(theirs) if each.status == 429]
+    for some in (operators, its_own):
+        assert [(200, "19"), (200, "29")] == [(each.status, each.headers["x-ratelimit-remaining"]) for each in some]
+
+
 async def test_passwords_are_tried_five_times_a_minute(everything: Everything, browser: tuple[Browser, str]) -> None:
     """
     Right or wrong, for whichever name; also when other limits are lifted.

@@ -27,6 +27,7 @@ from mission_http.platform.sessions import BOUND, PLAIN, SessionCookies
 
 if TYPE_CHECKING:
     from mission_http.identities import ProxyAuth
+    from mission_http.platform.endpoints import Endpoint
     from mission_http.settings import Settings
 
 SCHEMES: Final = ("FleetSession", "FleetApiKey", "FleetBearer")
@@ -69,16 +70,17 @@ _generated: Final = re.compile(r"(?i:mca?_[0-9a-f]{48})|[A-Za-z0-9_-]{43}")
 _scheme: Final = re.compile(r"(?:bearer|apikey|token)\s+(\S+)\s*", re.IGNORECASE)
 
 
-def edge_of(settings: Settings) -> Callable[[Request, Access | None], None]:
+def edge_of(settings: Settings) -> Callable[[Request, Endpoint | None], None]:
     """
     The first look at a request: no other site makes a browser send it, and it brings something that looks like a
     credential, unless its path is public.
     """
     known = settings.api_key.encode()
 
-    def edge(request: Request, access: Access | None) -> None:
+    def edge(request: Request, endpoint: Endpoint | None) -> None:
         proxied = names_somebody(request, settings.identities.proxy)
-        if request.method in CHANGING and (proxied or not _by_key_alone(request, access)):
+        change = request.method in CHANGING if endpoint is None else endpoint.is_change
+        if change and (proxied or not _by_key_alone(request, endpoint)):
             origin = foreign_origin(request, settings.fronting)
             if origin is not None:
                 raise OriginForeign(origin)
@@ -137,11 +139,11 @@ def _in_words_of(access: Access, refusal: Denied) -> Denied:
     return refusal
 
 
-def _by_key_alone(request: Request, access: Access | None) -> bool:
+def _by_key_alone(request: Request, endpoint: Endpoint | None) -> bool:
     """
     Whether it is a key in a header that the request stands on, which no browser adds by itself.
     """
-    needed = not _is_public(request) if access is None else not access.public
+    needed = not _is_public(request) if endpoint is None else not endpoint.who.public
     return needed and credential_of(request) is not None and not carries_session(request)
 
 

@@ -75,7 +75,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         *google_endpoints(settings, cookies),
         *access_requests.ENDPOINTS,
         *users.ENDPOINTS,
-        *setup_endpoints(settings.setup_code, cookies),
+        *setup_endpoints(settings, cookies),
         *agents.ENDPOINTS,
         *heartbeats.ENDPOINTS,
         *connect.ENDPOINTS,

@@ -106,7 +106,8 @@ class SetupNeeded(Denied):
 @define
 class CodeNeeded(Denied):
     """
-    The first admin is to be made from elsewhere than this machine, and nothing tells that it is the operator who does.
+    The first admin is to be made by who may be elsewhere than at this machine, and nothing tells that it is the
+    operator.
     """
 
     sent: bool
@@ -117,8 +118,9 @@ class CodeNeeded(Denied):
     @property
     def why(self) -> str:
         return (
-            "from another machine, or through a proxy, the first admin is made with the code that the server printed "
-            "on its terminal when it started (start it again to see it); send it as `code`"
+            "from another machine, or where the settings tell of a proxy or of a name that others use, the first admin "
+            "is made with the code that the server printed on its terminal when it started (start it again to see it); "
+            "send it as `code`"
         )
 
 

@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 BACK: Final = "/api/auth/google"
 UNDER_WAY: Final = timedelta(minutes=10)
 """How long a browser may be away."""
-COOKIES: Final = ("__Host-mc-google", "mc-google")
+BOUND, PLAIN = "__Host-mc-google", "mc-google"
+"""The cookie that is read over https alone, and the one for everywhere else."""
 NOT_SET: Final = "Google sign-in is not configured"
 NOT_BEGUN: Final = "Google sign-in was not begun in this browser, or too long ago"
 MISSING: Final = "Google token missing required identity fields"
@@ -112,11 +113,14 @@ class GoogleDesk:
         Send a browser to Google, and sign it in when it comes back.
 
         Without `code` it is sent there, with a cookie by which it is known again; with `code` and `state` it came back,
-        and gets the cookie of a session. Each state is good once, in the browser that it was given to.
+        and gets the cookie of a session. Each state is good once, in the browser that it was given to. A HEAD request
+        begins and ends nothing.
         """
         query = query_of(request, CallbackQuery)
         if query.error:
             raise Explained("Google sign-in was not completed", f"Google says: {query.error}")
+        if request.method == "HEAD":  # a state is good once, and a browser is on one way at a time
+            return json_of({"ok": True}, 302, {"location": f"{self.settings.fronting.base_url or ''}/"})
         if not query.code:
             return self._sent_there(request)
         journey = self._journey_in(request)
@@ -164,20 +168,18 @@ class GoogleDesk:
         """
         What the browser was given to be known by, if it is still good.
         """
-        for name in COOKIES:
-            try:
-                found: Any = self.journeys.loads(request.cookies.get(name, ""))
-            except BadData:
-                continue
-            if ports_of(request).clock.now() < moment(found["until"]):
-                return {key: str(value) for key, value in found.items()}
+        try:
+            found: Any = self.journeys.loads(request.cookies.get(_cookie_for(request), ""))
+        except BadData:
+            return None
+        if ports_of(request).clock.now() < moment(found["until"]):
+            return {key: str(value) for key, value in found.items()}
         return None
 
     def _set_journey(self, response: Response, request: Request, value: str, seconds: int) -> None:
-        secure = exchange_of(request).secure
         # Lax, for it must come along when Google sends the browser back.
         response.set_cookie(
-            COOKIES[0] if secure else COOKIES[1], value, max_age=seconds, path="/", secure=secure, httponly=True,
+            _cookie_for(request), value, max_age=seconds, path="/", secure=exchange_of(request).secure, httponly=True,
             samesite="lax",
         )  # fmt: skip
 
@@ -197,6 +199,14 @@ class GoogleDesk:
             came = (person.email, exchange_of(request).client)
             logger.warning("%s came by Google from %s, and is not let in yet", *came)
             raise
+
+
+def _cookie_for(request: Request) -> str:
+    """
+    The cookie of a journey. Over https it is one that nobody on the way and no neighbouring host can give to a browser,
+    or they could let it come back from a journey of theirs, signed in as them.
+    """
+    return BOUND if exchange_of(request).secure else PLAIN
 
 
 def _person_in(claims: Claims) -> Vouched:

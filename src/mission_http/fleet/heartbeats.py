@@ -133,7 +133,7 @@ def _item_of(row: TaskRow) -> dict[str, Any]:
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/agents/{id}/heartbeat", check_in, gives=AgentHeartbeatPayload, who=HEARING,
+        "GET", "/agents/{id}/heartbeat", check_in, gives=AgentHeartbeatPayload, who=HEARING, changes=True,
         refuses=(AgentNotFound, NotYourAgent), scope=HEARTBEAT, operation_id="fleet_getAgentHeartbeat",
         tags=("Agents",),
     ),

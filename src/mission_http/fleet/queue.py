@@ -75,7 +75,7 @@ def _untold() -> Response:
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/tasks/queue", poll, query=QueueQuery, gives=PolledPayload, who=OPERATOR,
+        "GET", "/tasks/queue", poll, query=QueueQuery, gives=PolledPayload, who=OPERATOR, changes=True,
         refuses=(Unacceptable, NotYourQueue), limits=("agent-task",),
         scope=SELF, operation_id="fleet_pollTaskQueue", tags=("Tasks",),
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from hmac import compare_digest
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 from starlette.requests import Request
@@ -27,6 +27,9 @@ from mission_http.platform.exchange import ports_of
 from mission_http.platform.json import json_of
 from mission_http.platform.sessions import SessionCookies
 
+if TYPE_CHECKING:
+    from mission_http.settings import Settings
+
 USERNAME: Final = re.compile(r"[a-z0-9._-]+")
 LEAST, MOST, LONGEST_NAME = 2, 64, 500
 
@@ -34,10 +37,11 @@ LEAST, MOST, LONGEST_NAME = 2, 64, 500
 @frozen
 class SetupDesk:
     """
-    Makes the first admin: for whoever sits at this machine, and for others who know the code.
+    Makes the first admin: for whoever knows the code, and, if it is *free_here*, for whoever sits at this machine.
     """
 
     code: str = field(repr=False)
+    free_here: bool
     desk: SignInDesk
 
     async def ask(self, request: Request) -> Response:
@@ -50,8 +54,8 @@ class SetupDesk:
         """
         Make the first admin, and sign them in.
 
-        At the machine of the server itself this is free; from elsewhere it takes the `code` that the server printed on
-        its terminal when it started.
+        At the machine of the server itself this is free, unless settings tell of a proxy or of a name that others use;
+        otherwise it takes the `code` that the server printed on its terminal when it started.
         """
         ports, body = ports_of(request), await loose_body_of(request)
         if not await needs_setup(ports):
@@ -66,7 +70,7 @@ class SetupDesk:
     def _check_code(self, request: Request, sent: object) -> None:
         if isinstance(sent, str) and compare_digest(sent.strip().encode(errors="replace"), self.code.encode()):
             return
-        if sent or not is_at_this_machine(request.scope):
+        if sent or not (self.free_here and is_at_this_machine(request.scope)):
             raise CodeNeeded(sent=bool(sent))
 
 
@@ -99,11 +103,11 @@ def _admin_in(body: dict[str, Any]) -> MakeFirstAdmin:
 TAGS = ("Authentication",)
 
 
-def setup_endpoints(code: str, cookies: SessionCookies) -> list[Endpoint]:
+def setup_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:
     """
     The operations by which the first admin is made.
     """
-    desk = SetupDesk(code, SignInDesk(cookies))
+    desk = SetupDesk(settings.setup_code, settings.setup_is_free_here, SignInDesk(cookies))
     return [
         Endpoint("GET", "/setup", desk.ask, gives=NeedsSetupPayload, operation_id="fleet_getSetup", tags=TAGS),
         Endpoint(

@@ -13,6 +13,8 @@ from mission_http.fronting import Fronting, host_of, origin_from
 from mission_http.platform.hosts import hosts_of
 
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
+"""What `Sec-Fetch-Site` says of pages of other hosts; those of a neighbour are foreign, too."""
 SESSION_COOKIES: Final = ("__Host-mc-session", "mc-session")
 """The cookies that a session may come in, the first one first."""
 
@@ -22,10 +24,12 @@ def foreign_origin(request: Request, fronting: Fronting) -> str | None:
     The `Origin` of a request if it is of another site, which the operator did not name either.
 
     A site is known by its host; ports are lost in proxies. What is no origin, such as `null`, is nobody's and foreign.
+    Where a browser does not tell the origin, as when a page only shows an image, it tells that it is another one.
     """
     origins = [each.strip() for each in request.headers.getlist("origin") if each.strip()]
     if not origins:
-        return None
+        told = (each.strip().lower() for each in request.headers.getlist("sec-fetch-site"))
+        return next((f"unknown (Sec-Fetch-Site: {each})" for each in told if each in ELSEWHERE), None)
     own = {*hosts_of(request.scope, fronting), fronting.host} - {"", None}
     return next((each for each in origins if not _is_ours(each, own, fronting)), None)
 

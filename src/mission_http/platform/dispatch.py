@@ -74,11 +74,10 @@ class Dispatcher:
         self, request: Request, exchange: Exchange, dialect: Dialect, place: Place | None, path: str
     ) -> Response:
         route = None if place is None else _route_for(request.scope["method"], dialect, place)
-        access = None if route is None else route.endpoint.who
         if dialect.limit is not None:
             await hit(request, dialect.limit)
         if dialect.edge is not None:
-            dialect.edge(request, access)
+            dialect.edge(request, None if route is None else route.endpoint)
         if place is None:
             return self._nothing_at(path, dialect, request)
         if route is None:

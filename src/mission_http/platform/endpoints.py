@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, VersionMismatch
+from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.exchange import request_id_of
 from mission_http.platform.refusals import BodyTooLarge, MethodRefused, TooManyRequests, Unexpected
 from mission_http.platform.shapes import choices
@@ -83,6 +84,8 @@ class Endpoint:
     gives: Any = field(default=None, kw_only=True)
     query: type | None = field(default=None, kw_only=True)
     who: Access = field(default=PUBLIC, kw_only=True)
+    changes: bool = field(default=False, kw_only=True)
+    """Whether it changes something though its method does not say so. A HEAD request to it must not."""
     scope: str | None = field(default=None, kw_only=True)
     """What an agent's key needs among its scopes, instead of a role, to do this to what is its own."""
     refuses: tuple[type[Exception], ...] = field(default=(), kw_only=True)
@@ -102,6 +105,13 @@ class Endpoint:
     """The path stands as it is, not below the dialect's prefix."""
     listed: bool = field(default=True, kw_only=True)
     """Whether the document shows it."""
+
+    @property
+    def is_change(self) -> bool:
+        """
+        Whether it changes something, as its method or it itself says.
+        """
+        return self.changes or self.method in CHANGING
 
     @property
     def summary(self) -> str:
@@ -167,7 +177,7 @@ class Dialect:
     One way of speaking HTTP to the core.
 
     *authenticate* answers who calls, or raises. *render* writes an error in the dialect's envelope, with the status
-    found for it. *edge* may refuse any request of the dialect before it is matched to an endpoint's rules.
+    found for it. *edge* may refuse any request of the dialect before its endpoint's rules are asked, or if it has none.
     """
 
     name: str
@@ -180,7 +190,7 @@ class Dialect:
     statuses: Mapping[type[Exception], int] = field(factory=dict)
     also: tuple[str, ...] = ()
     """Further prefixes whose unknown paths are this dialect's to answer."""
-    edge: Callable[[Request, Access | None], None] | None = None
+    edge: Callable[[Request, Endpoint | None], None] | None = None
     refuses_changes: tuple[type[Exception], ...] = ()
     """What *edge* refuses any change with, besides what it asks of the caller."""
     refuses_callers: tuple[type[Exception], ...] = ()

@@ -13,7 +13,6 @@ from typing import Any, Final
 from attrs import define
 
 from mission_core.limiting import Quota
-from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.endpoints import Dialect, Endpoint, Header
 from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
 from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldsInvalid, TooManyRequests
@@ -174,7 +173,7 @@ class Writer:
             refused |= {*UNREADABLE, BodyTooLarge}
         if endpoint.query is not None or endpoint.headers or "{" in endpoint.path:
             refused.add(FieldsInvalid)
-        if endpoint.method in CHANGING:
+        if endpoint.is_change:
             refused.update(self.dialect.refuses_changes)
         if not endpoint.who.public:
             refused.update(self.dialect.refuses_callers)

@@ -57,10 +57,13 @@ def _address(request: Request) -> tuple[str, ...]:
 
 def _agent(request: Request) -> tuple[str, ...]:
     principal = exchange_of(request).principal
-    name = principal.name if isinstance(principal, AgentPrincipal) else dialect_of(request).agent_of(request)
+    if isinstance(principal, AgentPrincipal):
+        return principal.organization.hex, name_key(principal.name)
+    name = dialect_of(request).agent_of(request)
     if principal is None or name is None:
         return _address(request)
-    return principal.organization.hex, name_key(name)[:LONGEST_NAME]
+    # Whether they may speak for it is not known yet, so they use up nothing of what it has itself.
+    return principal.organization.hex, identity_of(principal), name_key(name)[:LONGEST_NAME]
 
 
 def _caller(request: Request) -> tuple[str, ...]:

@@ -105,6 +105,26 @@ def test_this_machine_is_always_allowed(host):
 
 
 @pytest.mark.parametrize(
+    ("environment", "is_"),
+    [
+        ({}, True),
+        ({"BASE_URL": "http://localhost:8000", "MC_ALLOWED_HOSTS": "localhost, 127.0.0.1, ::1, LOCALHOST."}, True),
+        ({"MC_COOKIE_SECURE": "1", "MC_ALLOW_ANY_HOST": "1", "CORS_ORIGINS": "https://app.example.com"}, True),
+        ({"BASE_URL": "https://mission.example.com"}, False),
+        ({"BASE_URL": "http://10.0.0.5:8000"}, False),
+        ({"MC_ALLOWED_HOSTS": "localhost,mission.example.com"}, False),
+        ({"MC_ALLOWED_HOSTS": "*.localhost"}, False),
+        ({"MC_TRUSTED_PROXIES": "127.0.0.1"}, False),
+    ],
+)
+def test_a_server_is_for_this_machine_unless_something_tells_of_others(environment, is_):
+    """
+    One word is enough.
+    """
+    assert is_ is Fronting.of(environment).for_this_machine
+
+
+@pytest.mark.parametrize(
     ("addresses", "do"),
     [
         (["127.0.0.1"], False),

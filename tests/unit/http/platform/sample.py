@@ -257,8 +257,8 @@ async def authenticate(request: Request, access: Access) -> System:
     return System(organization=WORLD, name="tester")
 
 
-def edge(request: Request, access: Access | None) -> None:
-    if "x-api-key" not in request.headers and not (access and access.public):
+def edge(request: Request, endpoint: Endpoint | None) -> None:
+    if "x-api-key" not in request.headers and not (endpoint and endpoint.who.public):
         raise Unauthorized
 
 

@@ -56,6 +56,29 @@ def test_every_origin_must_be_ours(origins, found):
     assert found == foreign_origin(requested((b"host", "here:8000"), *headers), FRONTING)
 
 
+@pytest.mark.parametrize(
+    ("told", "origins", "found"),
+    [
+        (["cross-site"], [], "unknown (Sec-Fetch-Site: cross-site)"),
+        ([" Same-Site"], [" "], "unknown (Sec-Fetch-Site: same-site)"),
+        (["none", "cross-site"], [], "unknown (Sec-Fetch-Site: cross-site)"),
+        (["same-origin"], [], None),
+        (["none"], [], None),
+        (["", "nonsense"], [], None),
+        (["cross-site"], ["https://app.example.com"], None),
+        (["same-site"], ["https://here:9000"], None),
+        (["same-origin"], ["https://evil.example"], "https://evil.example"),
+    ],
+)
+def test_where_there_is_no_origin_the_browser_tells_whether_it_is_another(told, origins, found):
+    """
+    Where there is one, it decides.
+    """
+    headers = [(b"sec-fetch-site", each) for each in told] + [(b"origin", each) for each in origins]
+
+    assert found == foreign_origin(requested((b"host", "here:8000"), *headers), FRONTING)
+
+
 def test_no_origin_is_ours_for_having_no_host():
     """
     Neither has a request that names none.

@@ -98,13 +98,16 @@ def test_what_any_change_may_be_refused_with_is_shown_at_each():
     """
     Also where anybody may ask.
     """
-    edged = evolve(PLAIN, refuses_changes=(ThingNotFound,))
+    taking = Endpoint("GET", "/taken", own_document, changes=True)
+    edged = evolve(PLAIN, refuses_changes=(ThingNotFound,), endpoints=[*PLAIN.endpoints, taking])
     paths = document_of([edged])["paths"]
 
-    assert [True, True, False] == [
+    assert [True, True, True, False] == [
         "404" in paths[path][method]["responses"]
-        for path, method in (("/api/sealed", "post"), ("/api/things", "post"), ("/api/things", "get"))
-    ]
+        for path, method in (
+            ("/api/sealed", "post"), ("/api/things", "post"), ("/api/taken", "get"), ("/api/things", "get"),
+        )
+    ]  # fmt: skip
 
 
 def test_other_good_answers_are_shown_beside_the_first():

@@ -273,15 +273,16 @@ async def test_requests_of_one_caller_count_together() -> None:
 
 async def test_requests_of_one_agent_count_together() -> None:
     """
-    Of the one that calls, or is named, whatever the case; else those of one address.
+    Of the one that calls; or is named, whatever the case, by one who need not speak for it; else those of one address.
     """
     sent = [
         {"as": "agent Ada"}, {"x_agent_name": "ADA"}, {"as": "agent Ada", "peer": "10.0.0.2"}, {"as": "agent bob"},
+        {"x_agent_name": "ada", "peer": "10.0.0.2"}, {"as": "ada", "x_agent_name": "Ada"},
         {"as": "system elsewhere", "x_agent_name": "Ada"}, {}, {"peer": "10.0.0.2"}, {"as": "ada"},
         {"x_agent_name": "x" * 5000}, {"x_agent_name": "x" * 5001},
     ]  # fmt: skip
 
-    assert [0, 1, 2, 0, 0, 0, 0, 1, 0, 1] == await used_by_each("/beats", "agent-heartbeat", sent)
+    assert [0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1] == await used_by_each("/beats", "agent-heartbeat", sent)
 
 
 async def test_without_a_limiter_nobody_is_held_back() -> None:
