@@ -244,7 +244,7 @@ class RedisLimiter:
                 self._left_alone = Window(now, now + PAUSE)  # this request asks, and others do not wait with it
             try:
                 async with _waiting(self.patience):
-                    key = ":".join((quota.name, *who))
+                    key = "\0".join((quota.name, *who))  # nothing that is sent has it within
                     verdict = await (self._slid(quota, key) if quota.sliding else self._counted(quota, key, now))
             except self._failures as e:
                 self._lost(e, now)

@@ -163,6 +163,17 @@ async def test_everybody_has_a_window_of_their_own(limited: Limited, quota: Quot
     )])  # fmt: skip
 
 
+@by_either
+async def test_parts_of_a_name_do_not_run_into_each_other(limited: Limited, quota: Quota) -> None:
+    """
+    Nobody uses up what is somebody else's by what they are called.
+    """
+    whole = f"{limited.somebody}:b"
+    verdicts = [await limited.limiter.hit(quota, *who) for who in [(whole, "c")] * 4 + [(limited.somebody, "b:c")]]
+
+    assert [True, True, True, False, True] == [each.allowed for each in verdicts]
+
+
 async def test_the_end_is_the_same_for_all_of_a_window(limited: Limited) -> None:
     """
     A client may plan by it.
@@ -354,7 +365,7 @@ async def test_by_a_redis_nobody_is_told_to_come_too_early(redis_url: str) -> No
             who = str(uuid4())
             await limiter.hit(one, who)
             refused = await limiter.hit(one, who)
-            [moment] = await client.lrange(f"{PREFIX}:sliding:{one.name}:{who}", 0, -1)
+            [moment] = await client.lrange(f"{PREFIX}:sliding:{one.name}\0{who}", 0, -1)
             early = float(moment) + 60 - refused.resets_at.timestamp()
 
             assert -0.1 < early <= 0
