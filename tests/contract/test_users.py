@@ -331,6 +331,36 @@ async def test_an_admin_does_not_touch_an_owner(world: World, fleet: Fleet) -> N
     assert 200 == (await Browser(fleet).log_in(owner.username)).status
 
 
+async def test_an_agents_key_does_not_touch_an_owner(world: World, fleet: Fleet) -> None:
+    """
+    It is an admin's at most, however many owners there are.
+    """
+    owner = await an_owner(world)
+    await an_owner(world)
+    await fleet.agent("ada")
+    key = await fleet.key("ada", "admin")
+    for change in ({"role": "viewer"}, {"password": ANOTHER}, {"display_name": "x"}, {"is_approved": 0}):
+        answer = await fleet.call("PUT", "/auth/users", {"id": owner.number} | change, key=key)
+        assert (403, "only an owner may change an owner") == refusal(answer), change
+    assert 403 == (await fleet.call("DELETE", "/auth/users", {"id": owner.number}, key=key)).status
+    member = await a_person(world, role=Role.ADMIN)
+    changed = await fleet.call("PUT", "/auth/users", {"id": member.number, "password": ANOTHER}, key=key)
+
+    assert 200 == changed.status
+    assert 200 == (await Browser(fleet).log_in(owner.username)).status
+    assert 2 == len(await owners_left(world))
+
+
+async def test_the_servers_key_lets_an_owner_in_again(world: World, fleet: Fleet) -> None:
+    """
+    Whoever has it operates the deployment.
+    """
+    owner = await an_owner(world)
+    await fleet.got("PUT", "/auth/users", {"id": owner.number, "password": ANOTHER})
+
+    assert 200 == (await Browser(fleet).log_in(owner.username, ANOTHER)).status
+
+
 async def test_the_last_owner_stays(world: World) -> None:
     """
     Whoever asks, be it the server's key; with another owner who can sign in, they may go.

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role
+from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, STANDING, Member
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, System
 from mission_core.accounts.users import USERS, User
 from mission_core.errors import Conflict, Denied
 
@@ -24,7 +24,7 @@ GIVES: Final[dict[Role, dict[str, Any]]] = {
 
 class OwnerAboveAdmin(Denied):
     """
-    An admin would change an owner, or what an owner signs in with.
+    An admin, or an agent, would change an owner, or what an owner signs in with.
     """
 
     def __str__(self) -> str:
@@ -42,12 +42,20 @@ class LastOwnerStays(Conflict):
 
 async def check_reach(unit: UnitOfWork, principal: Principal, target: Member) -> None:
     """
-    Let a person change only those who do not stand above them, as both stand now. What decides is relied on.
+    Let nobody change those who stand above them, as both stand now. What decides is relied on. An agent stands no
+    higher than an admin. Whoever has the server's own key operates the deployment, and lets in again an owner who
+    cannot sign in any more, so nobody stands above that.
 
     Raises:
         OwnerAboveAdmin: If the target stands above.
     """
-    if not isinstance(principal, MemberPrincipal) or principal.member == target.id:
+    if isinstance(principal, System):
+        return
+    if isinstance(principal, AgentPrincipal):
+        if target.standing > STANDING[ADMIN]:
+            raise OwnerAboveAdmin
+        return
+    if principal.member == target.id:
         return
     mine = await unit.rows(MEMBERS).find(id=principal.member)
     if mine is None or mine.standing < target.standing:
