@@ -23,7 +23,7 @@ from mission_core.accounts.access_requests import (
     is_same_person,
 )
 from mission_core.accounts.members import MEMBERS, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
 from mission_core.accounts.organizations import HOME
 from mission_core.accounts.recognizing import NOBODY, free_username
 from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session, front_desk
@@ -176,6 +176,7 @@ async def access_requests(ports: Ports, principal: Principal, status: str | None
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         RequestsElsewhere: If the caller is one of another organization.
     """
     await _check_decides(ports, principal)
@@ -194,6 +195,7 @@ async def review_access(ports: Ports, principal: Principal, cmd: ReviewAccess) -
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         RequestsElsewhere: If the caller is one of another organization.
         AccessRequestNotFound: If there is no such request.
         OwnerAboveAdmin: If it is of somebody who stands above the caller.
@@ -284,8 +286,7 @@ async def disconnect_google(ports: Ports, principal: Principal) -> User:
 
 
 async def _check_decides(ports: Ports, principal: Principal) -> None:
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     home = await ports.credentials.organization(HOME)
     if home is None or home.id != principal.organization:
         raise RequestsElsewhere

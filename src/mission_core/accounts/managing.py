@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, evolve, frozen
 
 from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, STANDING, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, require
+from mission_core.accounts.model import MemberPrincipal, Principal, require_over_all
 from mission_core.accounts.people import LocalUserStays, local_user_of
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.standing import leave_an_owner
@@ -105,13 +105,14 @@ def check_reach(standing: int, *, role: str = MEMBER, of: Member | None = None) 
 
 async def standing_of(unit: UnitOfWork, principal: Principal) -> int:
     """
-    How far the caller reaches in their organization, as it is on commit, too. The server's key reaches as far as an
-    admin.
+    How far the caller reaches in their organization, as it is on commit, too. The server's key, and an agent's,
+    reach as far as an admin.
 
     Raises:
         RoleTooLow: If the caller is neither owner nor admin.
+        OneBoardAlone: If the caller is an agent of one board.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     if not isinstance(principal, MemberPrincipal):
         return STANDING[ADMIN]
     own = await unit.rows(MEMBERS).get(principal.member)

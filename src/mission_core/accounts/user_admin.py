@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from mission_core.accounts.invites import INVITES, without
 from mission_core.accounts.managing import take_leave
 from mission_core.accounts.members import MEMBERS, Colleague, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
 from mission_core.accounts.passwords import checked_password
 from mission_core.accounts.people import LocalUserStays
 from mission_core.accounts.signing_in import end_sessions
@@ -120,17 +120,29 @@ def checked_username(username: str) -> str:
     return username
 
 
+async def users_of(ports: Ports, principal: Principal) -> list[Colleague]:
+    """
+    The users of the caller's organization, in the order in which they came.
+
+    Raises:
+        RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
+    """
+    require_over_all(principal)
+    return await ports.reads.members.every(principal)
+
+
 async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Colleague:
     """
     Make a user with a place in the caller's organization.
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         UsernameTaken: If somebody in the deployment has the user name.
         PasswordRefused: If the password would protect nothing.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     username, now = checked_username(cmd.username), ports.clock.now()
     password = await ports.passwords.hashed(checked_password(cmd.password))
     (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
@@ -179,6 +191,7 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
         OwnRole: If the caller would change their own role or approval.
         OwnerAboveAdmin: If the user stands above the caller.
@@ -187,8 +200,7 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
         MemberElsewhere: If what changes belongs to a person of another organization too.
         PasswordRefused: If the password would protect nothing.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     now, password = ports.clock.now(), None
     if not isinstance(cmd.password, Absent):
         password = await ports.passwords.hashed(checked_password(cmd.password))
@@ -279,14 +291,14 @@ async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> Us
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
         OwnAccount: If it is the caller.
         OwnerAboveAdmin: If the user stands above the caller.
         LastOwnerStays: If the organization would be left without an owner.
         LocalUserStays: If it is the user of the server's own token.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         was = await _colleague(unit, cmd.user)

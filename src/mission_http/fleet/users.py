@@ -21,6 +21,7 @@ from mission_core.accounts.user_admin import (
     create_user,
     delete_user,
     update_user,
+    users_of,
 )
 from mission_core.accounts.users import Provider, UsernameTaken, UserNotFound
 from mission_core.boards.grants import GRANTS
@@ -53,17 +54,11 @@ async def list_users(request: Request) -> Response:
     """
     List the users of the organization, in the order in which they came.
     """
-    reads, principal = ports_of(request).reads, principal_of(request)
-    workspace = await workspace_of(ports_of(request), principal)
-    grants = await reads.rows.every(principal, GRANTS)
-    return json_of(
-        {
-            "users": [
-                listed_user_of(each.user, role_shown(each.member, grants), workspace)
-                for each in await reads.members.every(principal)
-            ]
-        }
-    )
+    ports, principal = ports_of(request), principal_of(request)
+    users, workspace = await users_of(ports, principal), await workspace_of(ports, principal)
+    grants = await ports.reads.rows.every(principal, GRANTS)
+    shown = [listed_user_of(each.user, role_shown(each.member, grants), workspace) for each in users]
+    return json_of({"users": shown})
 
 
 async def add_user(request: Request) -> Response:
