@@ -222,6 +222,19 @@ async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -
     return invite
 
 
+async def with_tokens(ports: Ports, principal: Principal, invites: Iterable[Invite]) -> list[tuple[Invite, str]]:
+    """
+    The invites with their tokens. Whoever has a token may take the place, so it is told to those alone who could give
+    that place to somebody; to others it is empty.
+
+    Raises:
+        RoleTooLow: If the caller is neither owner nor admin.
+    """
+    async with ports.unit(principal) as unit:
+        standing = await standing_of(unit, principal)
+    return [(each, ports.secrets.invitation(each.id) if standing >= each.standing else "") for each in invites]
+
+
 async def withdraw_invite(ports: Ports, principal: Principal, cmd: WithdrawInvite) -> Invite:
     """
     Take an invite back.
