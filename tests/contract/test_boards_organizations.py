@@ -296,21 +296,6 @@ async def test_an_invites_token_is_told_to_those_who_could_make_it(boards):
     assert all(told[owner.token].values())
 
 
-async def test_who_was_an_owner_is_told_no_owners_token_again(boards):
-    """
-    Not even by a repeat of the request that made it.
-    """
-    ada = await boards.person("ada", role="owner")
-    body, key = {"invited_email": "a@x.io", "role": "owner"}, str(uuid4())
-    made = await boards.got("POST", INVITES, body, user=ada.token, idempotency_key=key)
-    again = await boards.got("POST", INVITES, body, user=ada.token, idempotency_key=key)
-    await boards.got("PATCH", f"{MEMBERS}/{ada.member}", {"role": "admin"})
-    later = await boards.call("POST", INVITES, body, user=ada.token, idempotency_key=key)
-
-    assert made == again
-    assert made["token"] not in str(later.json)
-
-
 async def test_a_member_is_not_invited(boards):
     """
     Whatever the case of the address; and nobody without one is.

@@ -22,7 +22,8 @@ from mission_core.accounts.access_requests import (
     RequestStatus,
     is_same_person,
 )
-from mission_core.accounts.members import MEMBERS, Member
+from mission_core.accounts.invites import invites_beyond, take_back
+from mission_core.accounts.members import MEMBERS, STANDING, Member
 from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
 from mission_core.accounts.organizations import HOME
 from mission_core.accounts.recognizing import NOBODY, free_username
@@ -251,6 +252,7 @@ async def _let_in(
         await check_reach(unit, principal, member)
         if not (role is Role.ADMIN and member.standing > 0):
             await leave_an_owner(unit, member)
+            take_back(unit, *await invites_beyond(unit, user.id, STANDING.get(place["role"], 0)), at=at)
             member = unit.rows(MEMBERS).save(evolve(member, **place, updated_at=at))
     else:
         member = unit.rows(MEMBERS).add(

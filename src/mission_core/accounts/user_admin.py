@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.invites import INVITES, without
+from mission_core.accounts.invites import INVITES, invites_beyond, take_back, without
 from mission_core.accounts.managing import take_leave
-from mission_core.accounts.members import MEMBERS, Colleague, Member
+from mission_core.accounts.members import MEMBER, MEMBERS, STANDING, Colleague, Member
 from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
 from mission_core.accounts.passwords import checked_password
 from mission_core.accounts.people import LocalUserStays
@@ -187,7 +187,8 @@ def add_user(
 
 async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Colleague:
     """
-    Change the named fields of a user. Another password, and not being let in any more, end all their sessions.
+    Change the named fields of a user. Another password, and not being let in any more, end all their sessions. Invites
+    of theirs that wait, and that they could not make any more, are taken back.
 
     Raises:
         RoleTooLow: If the caller is no admin.
@@ -210,8 +211,12 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
         if not changes and not place:
             return was
         await _check(ports, unit, principal, was, changes, place)
-        if password is not None or changes.get("approved") is False:
+        shut_out = changes.get("approved") is False
+        standing = STANDING[MEMBER] if shut_out else STANDING.get(place.get("role", was.member.role), 0)
+        invites = await invites_beyond(unit, was.user.id, standing) if place or shut_out else []
+        if password is not None or shut_out:
             await end_sessions(unit, was.user)
+        take_back(unit, *invites, at=now)
         user, member = was.user, was.member
         if changes:
             known = user.email_verified and "email" not in changes
