@@ -15,12 +15,15 @@ from attrs import define, evolve, frozen
 from mission_adapters.clocks import ManualClock
 from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.letting_in import enter
+from mission_core.accounts.members import Granted
 from mission_core.accounts.model import Role, System
 from mission_core.accounts.recognizing import NOBODY
-from mission_core.accounts.user_admin import CreateUser, create_user
+from mission_core.accounts.user_admin import CreateUser, UpdateUser, create_user, update_user
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.accounts.vouching import Vouched
 from mission_core.agents.founding import found_organization
+from mission_core.boards.granting import Access, SetAccess, set_access
+from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
 from mission_http.fronting import Fronting
 from mission_http.identities import Google, Identities
@@ -421,3 +424,27 @@ async def test_who_was_shut_out_asks_again(ports: Ports, entrance: Entrance, per
     told = await entrance.decide(person, action="approve", role="viewer")
     assert made.number == told["user"]["id"]
     assert made.id == (await enter(ports, known)).user.id
+
+
+async def test_who_is_let_in_again_as_what_they_were_sees_the_boards_they_saw(
+    entrance: Entrance, person: str
+) -> None:
+    """
+    Another role stands for all boards.
+    """
+    ports, admin = entrance.fleet.ports, entrance.admin
+    board = await create_board(ports, admin, CreateBoard(name=person))
+    made = await entrance.made(person, Provider.GOOGLE, role=Role.VIEWER)
+    place = await ports.credentials.member(made.id)
+    assert place is not None
+    granted = Access(boards=(Granted(board.id, True, False),))
+    await set_access(ports, admin, SetAccess(member=place.member, access=granted))
+    seen = []
+    for role in ("viewer", "operator"):
+        await update_user(ports, admin, UpdateUser(user=made.id, approved=False))
+        await entrance.comes(person)
+        assert role == (await entrance.decide(person, action="approve", role=role))["user"]["role"]
+        again = await ports.credentials.member(made.id)
+        seen.append(again.reads if again else "nothing")
+
+    assert [frozenset({board.id}), None] == seen

@@ -28,7 +28,7 @@ from mission_core.accounts.model import MemberPrincipal, Principal, Role, requir
 from mission_core.accounts.organizations import HOME
 from mission_core.accounts.recognizing import NOBODY, free_username
 from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session, front_desk
-from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner
+from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner, place_for
 from mission_core.accounts.user_admin import add_user
 from mission_core.accounts.users import USERS, Provider, SubjectTaken, User, UsernameTaken, UserUpdated
 from mission_core.errors import Invalid, StaleWrite
@@ -250,9 +250,11 @@ async def _let_in(
     changes: dict[str, Any] = {"approved": True, "subject": person.subject, "email_verified": True}
     if member is not None:
         await check_reach(unit, principal, member)
-        if not (role is Role.ADMIN and member.standing > 0):
+        place = await place_for(ports, member, role)
+        if place:
             await leave_an_owner(unit, member)
-            take_back(unit, *await invites_beyond(unit, user.id, STANDING.get(place["role"], 0)), at=at)
+            standing = STANDING.get(place.get("role", member.role), 0)
+            take_back(unit, *await invites_beyond(unit, user.id, standing), at=at)
             member = unit.rows(MEMBERS).save(evolve(member, **place, updated_at=at))
     else:
         member = unit.rows(MEMBERS).add(

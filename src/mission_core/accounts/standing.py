@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, STANDING, Member
+from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, STANDING, Member, role_shown
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, System
 from mission_core.accounts.users import USERS, User
 from mission_core.errors import Conflict, Denied
 
 if TYPE_CHECKING:
-    from mission_core.ports import UnitOfWork
+    from mission_core.ports import Ports, UnitOfWork
 
 GIVES: Final[dict[Role, dict[str, Any]]] = {
     Role.VIEWER: {"role": MEMBER, "all_boards_read": True, "all_boards_write": False},
@@ -61,6 +61,16 @@ async def check_reach(unit: UnitOfWork, principal: Principal, target: Member) ->
     if mine is None or mine.standing < target.standing:
         raise OwnerAboveAdmin
     unit.rely_on(mine)
+
+
+async def place_for(ports: Ports, member: Member, role: Role) -> dict[str, Any]:
+    """
+    What changes about a membership that is to stand for a role: nothing where it is worth that role already. For a role
+    stands for all boards, and whoever repeats the one they see says nothing about boards.
+    """
+    if role_shown(member, await ports.credentials.granted(member)) is role:
+        return {}
+    return {name: value for name, value in GIVES[role].items() if value != getattr(member, name)}
 
 
 async def leave_an_owner(unit: UnitOfWork, target: Member) -> None:

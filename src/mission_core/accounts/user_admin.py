@@ -16,7 +16,7 @@ from mission_core.accounts.model import MemberPrincipal, Principal, Role, requir
 from mission_core.accounts.passwords import checked_password
 from mission_core.accounts.people import LocalUserStays
 from mission_core.accounts.signing_in import end_sessions
-from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner
+from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner, place_for
 from mission_core.accounts.users import (
     USERS,
     PasswordChanged,
@@ -207,7 +207,9 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
         password = await ports.passwords.hashed(checked_password(cmd.password))
     async with ports.unit(principal) as unit:
         was = await _colleague(unit, cmd.user)
-        changes, place = _changes(cmd, was, password), _place(cmd, was)
+        changes, place = _changes(cmd, was, password), {}
+        if not isinstance(cmd.role, Absent):
+            place = await place_for(ports, was.member, cmd.role)
         if not changes and not place:
             return was
         await _check(ports, unit, principal, was, changes, place)
@@ -247,15 +249,6 @@ def _changes(cmd: UpdateUser, was: Colleague, password: str | None) -> dict[str,
         if (value := getattr(cmd, name)) is not ABSENT and value != getattr(was.user, name)
     }
     return changes if password is None else {**changes, "password": password}
-
-
-def _place(cmd: UpdateUser, was: Colleague) -> dict[str, Any]:
-    """
-    What changes about the membership. An owner is an admin already.
-    """
-    if isinstance(cmd.role, Absent) or (cmd.role is Role.ADMIN and was.member.standing > 0):
-        return {}
-    return {name: value for name, value in GIVES[cmd.role].items() if value != getattr(was.member, name)}
 
 
 async def _check(
