@@ -190,6 +190,24 @@ async def test_an_account_made_for_google_is_ones_own_at_the_first_sign_in(entra
     assert 403 == (await entrance.comes(person, sub=f"another than {person}")).status
 
 
+async def test_an_account_that_another_organization_made_is_nobodys(
+    entrance: Entrance, elsewhere: World, person: str
+) -> None:
+    """
+    Its admins say of nobody who they are: whoever has the address asks for access as anybody does, and becomes another
+    user.
+    """
+    theirs = await evolve(entrance, admin=elsewhere.me).made(person, Provider.GOOGLE, role=Role.ADMIN)
+    asked = await entrance.comes(person)
+    told = await entrance.decide(person, action="approve", role="viewer")
+    came = await entrance.comes(person)
+
+    assert (403, 200) == (asked.status, came.status)
+    assert theirs.number != told["user"]["id"] == came.json["user"]["id"]
+    assert "viewer" == came.json["user"]["role"]
+    assert theirs in await entrance.users(person)
+
+
 @pytest.mark.parametrize(
     ("said", "error"),
     [

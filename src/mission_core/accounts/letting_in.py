@@ -27,7 +27,7 @@ from mission_core.accounts.members import MEMBERS, STANDING, Member
 from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
 from mission_core.accounts.organizations import HOME
 from mission_core.accounts.recognizing import NOBODY, free_username
-from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session, front_desk
+from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session, front_desk, is_at_home
 from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner, place_for
 from mission_core.accounts.user_admin import add_user
 from mission_core.accounts.users import USERS, Provider, SubjectTaken, User, UsernameTaken, UserUpdated
@@ -120,7 +120,7 @@ async def _known(ports: Ports, person: Vouched) -> User | None:
     known = await every(NOBODY, USERS, provider=person.provider, subject=person.subject)
     if not known:
         known = await every(NOBODY, USERS, provider=person.provider, email=person.email, subject=None)
-        known = [each for each in known if is_same_person(each, person)]
+        known = [each for each in known if is_same_person(each, person) and await is_at_home(ports, each)]
     return known[0] if len(known) == 1 else None
 
 
