@@ -270,9 +270,13 @@ async def test_a_request_that_is_not_there_is_not_found(entrance: Entrance) -> N
 
 async def test_google_is_left_by_whoever_has_a_password(entrance: Entrance, person: str) -> None:
     """
-    Nobody locks themselves out.
+    Nobody locks themselves out. The one that was sent when the user was made is none, for whoever sent it knows it.
     """
-    await entrance.made(person, Provider.GOOGLE)
+    made = await entrance.made(person, Provider.GOOGLE)
+    session = cookie_of(await entrance.comes(person), "mc-session")
+    answer = await entrance.fleet.call("POST", "/auth/google/disconnect", key=None, cookie=session)
+    assert (400, True) == (answer.status, "no password set" in answer.json["error"])
+    await entrance.fleet.got("PUT", "/auth/users", {"id": made.number, "password": PASSWORD})
     session = cookie_of(await entrance.comes(person), "mc-session")
     for _ in range(2):
         left = await entrance.fleet.call("POST", "/auth/google/disconnect", key=None, cookie=session)

@@ -87,6 +87,8 @@ async def test_an_admin_makes_a_user_who_signs_in(world: World, fleet: Fleet) ->
     )
     assert 200 == (await Browser(fleet).log_in(sent["username"])).status
     assert PASSWORD not in str(made.json)
+    kept = [await world.ports.reads.members.get(world.me, each["id"]) for each in (user, other)]
+    assert [True, False] == [bool(each.user.password) for each in kept]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,7 @@ async def test_a_user_name_is_taken_once(world: World, elsewhere: World, fleet: 
         ({"username": " "}, "username"),
         ({"username": "a\nb"}, "username"),
         ({"password": "x" * 11}, "password"),
+        ({"password": "x" * 11, "provider": "google"}, "password"),
         ({"password": "x" * 1001}, "password"),
         ({"role": "owner"}, "role"),
         ({"role": None}, "role"),
