@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mission_adapters.clerk import ClerkDirectory
     from mission_adapters.oidc import OidcVerifier
     from mission_core.accounts.invites import Invite
-    from mission_core.accounts.members import Member
+    from mission_core.accounts.members import Granted, Member
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
     from mission_core.accounts.ports import CodeExchange, Credentials, Directory, TokenVerifier
@@ -88,6 +88,9 @@ class KnownKeys:
 
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
         return await self.credentials.memberships(user)
+
+    async def granted(self, member: Member) -> list[Granted]:
+        return await self.credentials.granted(member)
 
     async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         return await self.credentials.superseded(organization, digest, at=at)

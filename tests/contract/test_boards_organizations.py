@@ -281,6 +281,21 @@ async def test_invites_wait_newest_first_until_they_are_taken_back(boards, clock
     assert (404, "Not Found") == refusal(accepted)
 
 
+async def test_an_invites_token_is_told_to_those_who_could_make_it(boards):
+    """
+    So an admin reads no token by which they would be an owner.
+    """
+    admin, owner = await boards.person("ada", role="admin"), await boards.person("own", role="owner")
+    made = [await boards.got("POST", INVITES, {"invited_email": "a@x.io", "role": role}, user=owner.token)
+            for role in ("owner", "admin", "Guest")]  # fmt: skip
+    told = {user: {each["id"]: each["token"] for each in (await boards.got("GET", INVITES, user=user))["items"]}
+            for user in (owner.token, admin.token)}  # fmt: skip
+
+    assert told[owner.token] == {each["id"]: each["token"] for each in made}
+    assert told[admin.token] == told[owner.token] | {made[0]["id"]: ""}
+    assert all(told[owner.token].values())
+
+
 async def test_a_member_is_not_invited(boards):
     """
     Whatever the case of the address; and nobody without one is.

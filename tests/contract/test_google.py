@@ -15,12 +15,15 @@ from attrs import define, evolve, frozen
 from mission_adapters.clocks import ManualClock
 from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.letting_in import enter
+from mission_core.accounts.members import Granted
 from mission_core.accounts.model import Role, System
 from mission_core.accounts.recognizing import NOBODY
-from mission_core.accounts.user_admin import CreateUser, create_user
+from mission_core.accounts.user_admin import CreateUser, UpdateUser, create_user, update_user
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.accounts.vouching import Vouched
 from mission_core.agents.founding import found_organization
+from mission_core.boards.granting import Access, SetAccess, set_access
+from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
 from mission_http.fronting import Fronting
 from mission_http.identities import Google, Identities
@@ -187,6 +190,24 @@ async def test_an_account_made_for_google_is_ones_own_at_the_first_sign_in(entra
     assert 403 == (await entrance.comes(person, sub=f"another than {person}")).status
 
 
+async def test_an_account_that_another_organization_made_is_nobodys(
+    entrance: Entrance, elsewhere: World, person: str
+) -> None:
+    """
+    Its admins say of nobody who they are: whoever has the address asks for access as anybody does, and becomes another
+    user.
+    """
+    theirs = await evolve(entrance, admin=elsewhere.me).made(person, Provider.GOOGLE, role=Role.ADMIN)
+    asked = await entrance.comes(person)
+    told = await entrance.decide(person, action="approve", role="viewer")
+    came = await entrance.comes(person)
+
+    assert (403, 200) == (asked.status, came.status)
+    assert theirs.number != told["user"]["id"] == came.json["user"]["id"]
+    assert "viewer" == came.json["user"]["role"]
+    assert theirs in await entrance.users(person)
+
+
 @pytest.mark.parametrize(
     ("said", "error"),
     [
@@ -249,9 +270,13 @@ async def test_a_request_that_is_not_there_is_not_found(entrance: Entrance) -> N
 
 async def test_google_is_left_by_whoever_has_a_password(entrance: Entrance, person: str) -> None:
     """
-    Nobody locks themselves out.
+    Nobody locks themselves out. The one that was sent when the user was made is none, for whoever sent it knows it.
     """
-    await entrance.made(person, Provider.GOOGLE)
+    made = await entrance.made(person, Provider.GOOGLE)
+    session = cookie_of(await entrance.comes(person), "mc-session")
+    answer = await entrance.fleet.call("POST", "/auth/google/disconnect", key=None, cookie=session)
+    assert (400, True) == (answer.status, "no password set" in answer.json["error"])
+    await entrance.fleet.got("PUT", "/auth/users", {"id": made.number, "password": PASSWORD})
     session = cookie_of(await entrance.comes(person), "mc-session")
     for _ in range(2):
         left = await entrance.fleet.call("POST", "/auth/google/disconnect", key=None, cookie=session)
@@ -457,3 +482,27 @@ async def test_who_was_shut_out_asks_again(ports: Ports, entrance: Entrance, per
     told = await entrance.decide(person, action="approve", role="viewer")
     assert made.number == told["user"]["id"]
     assert made.id == (await enter(ports, known)).user.id
+
+
+async def test_who_is_let_in_again_as_what_they_were_sees_the_boards_they_saw(
+    entrance: Entrance, person: str
+) -> None:
+    """
+    Another role stands for all boards.
+    """
+    ports, admin = entrance.fleet.ports, entrance.admin
+    board = await create_board(ports, admin, CreateBoard(name=person))
+    made = await entrance.made(person, Provider.GOOGLE, role=Role.VIEWER)
+    place = await ports.credentials.member(made.id)
+    assert place is not None
+    granted = Access(boards=(Granted(board.id, True, False),))
+    await set_access(ports, admin, SetAccess(member=place.member, access=granted))
+    seen = []
+    for role in ("viewer", "operator"):
+        await update_user(ports, admin, UpdateUser(user=made.id, approved=False))
+        await entrance.comes(person)
+        assert role == (await entrance.decide(person, action="approve", role=role))["user"]["role"]
+        again = await ports.credentials.member(made.id)
+        seen.append(again.reads if again else "nothing")
+
+    assert [frozenset({board.id}), None] == seen

@@ -15,14 +15,17 @@ from attrs import evolve
 from mission_core.accounts.model import Role, System
 from mission_core.accounts.proxied import NamedInVain, NamePerson, named_by_proxy
 from mission_core.accounts.recognizing import NOBODY, known_person
+from mission_core.accounts.user_admin import CreateUser, create_user
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.accounts.vouching import Vouched
 from mission_core.agents.founding import found_organization
 from mission_core.ports import Ports
 from mission_http.fronting import Fronting
 from mission_http.identities import Identities, ProxyAuth
+from tests.contract.browser import Person
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, Fleet, fleet_over, refusal
+from tests.contract.test_users import also_in
 
 PROXY, OTHERS = "10.0.0.7", ("10.0.0.8", "127.0.0.1", "unknown", "203.0.113.9")
 BELIEVED = ProxyAuth(header="x-remote-user", trusted=(ip_network(PROXY),), default_role=Role.OPERATOR)
@@ -186,6 +189,44 @@ async def test_names_that_others_made_of_themselves_are_no_ones_own(ports: Ports
 
     with pytest.raises(NamedInVain, match="oidc"):
         await named_by_proxy(ports, NamePerson(username=name, role=Role.ADMIN))
+
+
+async def test_a_name_that_another_organization_gave_is_nobodys(
+    fronted: Fleet, elsewhere: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    For whoever made the user knows the password.
+    """
+    theirs = await create_user(elsewhere.ports, elsewhere.me, CreateUser(username=somebody(), password="x" * 16))
+    with caplog.at_level(logging.WARNING):
+        assert 401 == await me(fronted, peer=PROXY, x_remote_user=theirs.user.username)
+
+    assert "another organization" in caplog.text
+
+
+async def test_a_user_of_the_default_organization_is_the_one_whom_the_proxy_calls_so(
+    fronted: Fleet, home: System
+) -> None:
+    known = await create_user(fronted.ports, home, CreateUser(username=somebody(), password="x" * 16))
+
+    assert known.user.number == (await me(fronted, peer=PROXY, x_remote_user=known.user.username))["id"]
+
+
+async def test_whom_the_proxy_named_first_it_names_wherever_they_are(
+    fronted: Fleet, home: System, elsewhere: World
+) -> None:
+    """
+    Also once they are a member of another organization alone.
+    """
+    name = somebody()
+    first = await me(fronted, peer=PROXY, x_remote_user=name)
+    found = await fronted.ports.reads.members.get(home, first["id"])
+    await also_in(elsewhere, Person(name, found))
+    await fronted.got("DELETE", "/auth/users", {"id": first["id"]})
+    again = await me(fronted, peer=PROXY, x_remote_user=name)
+
+    assert (first["id"], name) == (again["id"], again["username"])
+    assert first["workspace_id"] != again["workspace_id"]
 
 
 async def test_whoever_was_shut_out_is_not_let_in_by_the_proxy(fronted: Fleet) -> None:

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mission_core.accounts.leaving import delete_account
 from mission_core.accounts.managing import SetRole, set_role
-from mission_core.accounts.members import ADMIN, MEMBERS, OWNER, Member
+from mission_core.accounts.members import ADMIN, MEMBERS, OWNER, Granted, Member
 from mission_core.accounts.model import MemberPrincipal, Role, RoleTooLow, System
 from mission_core.accounts.people import LocalUserStays, ensure_local_user
 from mission_core.accounts.standing import LastOwnerStays, OwnerAboveAdmin
@@ -27,6 +27,7 @@ from mission_core.accounts.user_admin import (
     update_user,
 )
 from mission_core.accounts.users import USERS, UserNotFound
+from mission_core.boards.granting import Access, SetAccess, set_access
 from mission_core.errors import InvalidField
 from mission_core.ids import MemberId
 from tests.contract.browser import PASSWORD, WRONG, Browser, Person, a_person, front_desk
@@ -86,6 +87,8 @@ async def test_an_admin_makes_a_user_who_signs_in(world: World, fleet: Fleet) ->
     )
     assert 200 == (await Browser(fleet).log_in(sent["username"])).status
     assert PASSWORD not in str(made.json)
+    kept = [await world.ports.reads.members.get(world.me, each["id"]) for each in (user, other)]
+    assert [True, False] == [bool(each.user.password) for each in kept]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,7 @@ async def test_a_user_name_is_taken_once(world: World, elsewhere: World, fleet: 
         ({"username": " "}, "username"),
         ({"username": "a\nb"}, "username"),
         ({"password": "x" * 11}, "password"),
+        ({"password": "x" * 11, "provider": "google"}, "password"),
         ({"password": "x" * 1001}, "password"),
         ({"role": "owner"}, "role"),
         ({"role": None}, "role"),
@@ -329,6 +333,68 @@ async def test_an_admin_does_not_touch_an_owner(world: World, fleet: Fleet) -> N
 
     assert "admin" == listed[owner.number]
     assert 200 == (await Browser(fleet).log_in(owner.username)).status
+
+
+async def test_an_agents_key_does_not_touch_an_owner(world: World, fleet: Fleet) -> None:
+    """
+    It is an admin's at most, however many owners there are.
+    """
+    owner = await an_owner(world)
+    await an_owner(world)
+    await fleet.agent("ada")
+    key = await fleet.key("ada", "admin")
+    for change in ({"role": "viewer"}, {"password": ANOTHER}, {"display_name": "x"}, {"is_approved": 0}):
+        answer = await fleet.call("PUT", "/auth/users", {"id": owner.number} | change, key=key)
+        assert (403, "only an owner may change an owner") == refusal(answer), change
+    assert 403 == (await fleet.call("DELETE", "/auth/users", {"id": owner.number}, key=key)).status
+    member = await a_person(world, role=Role.ADMIN)
+    changed = await fleet.call("PUT", "/auth/users", {"id": member.number, "password": ANOTHER}, key=key)
+
+    assert 200 == changed.status
+    assert 200 == (await Browser(fleet).log_in(owner.username)).status
+    assert 2 == len(await owners_left(world))
+
+
+async def test_the_servers_key_lets_an_owner_in_again(world: World, fleet: Fleet) -> None:
+    """
+    Whoever has it operates the deployment.
+    """
+    owner = await an_owner(world)
+    await fleet.got("PUT", "/auth/users", {"id": owner.number, "password": ANOTHER})
+
+    assert 200 == (await Browser(fleet).log_in(owner.username, ANOTHER)).status
+
+
+@pytest.mark.parametrize("can_write", [False, True])
+@pytest.mark.parametrize("approved", [True, False])
+async def test_the_role_that_shows_says_nothing_about_boards(
+    world: World, fleet: Fleet, can_write: bool, approved: bool
+) -> None:
+    """
+    Whoever sends it back with another change leaves the boards as they are granted one by one; another role stands for
+    all of them.
+    """
+    person = await a_person(world, role=Role.VIEWER)
+    member, granted = person.found.member.id, (Granted(world.board.id, True, can_write),)
+    await set_access(world.ports, world.me, SetAccess(member=member, access=Access(boards=granted)))
+    await update_user(world.ports, world.me, UpdateUser(user=person.found.user.id, approved=approved))
+    shown = next(each for each in (await fleet.got("GET", "/auth/users"))["users"] if each["id"] == person.number)
+    sent = {"id": person.number, "display_name": "Ada", "is_approved": 1, "role": shown["role"]}
+    answer = (await fleet.got("PUT", "/auth/users", sent))["user"]
+    kept = await acting_as(world, person)
+    await fleet.got("PUT", "/auth/users", {"id": person.number, "role": "viewer" if can_write else "operator"})
+
+    assert ("operator" if can_write else "viewer") == shown["role"] == answer["role"]
+    assert frozenset({world.board.id}) == kept.reads
+    assert (await acting_as(world, person)).reads is None
+
+
+async def test_a_label_is_kept_where_the_role_stays(world: World) -> None:
+    person = await a_person(world)
+    await set_role(world.ports, world.me, SetRole(member=person.found.member.id, role="captain"))
+    same = await update_user(world.ports, world.me, UpdateUser(user=person.found.user.id, role=Role.OPERATOR))
+
+    assert "captain" == same.member.role
 
 
 async def test_the_last_owner_stays(world: World) -> None:

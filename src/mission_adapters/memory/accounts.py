@@ -148,10 +148,9 @@ class MemoryCredentials:
         members = self.plain[MEMBERS].matching(there, {"user": id})
         if not members:
             return None
-        grants = self.plain[GRANTS].matching(there, {"member": members[0].id})
         return acting(
             members[0],
-            [Granted(each.on_board, each.can_read, each.can_write) for each in grants],
+            self._granted(members[0]),
             number=user.number,
             username=user.username,
             display=user.display,
@@ -165,6 +164,16 @@ class MemoryCredentials:
         own = [each for each in self.plain[MEMBERS].rows.values() if each.user == user]
         own.sort(key=lambda each: (each.created_at, each.id))
         return [(self.by_id(each.organization), each) for each in own]
+
+    async def granted(self, member: Member) -> list[Granted]:
+        """
+        What a member may do on boards that are granted to them one by one.
+        """
+        return self._granted(member)
+
+    def _granted(self, member: Member) -> list[Granted]:
+        grants = self.plain[GRANTS].matching(System(organization=member.organization), {"member": member.id})
+        return [Granted(each.on_board, each.can_read, each.can_write) for each in grants]
 
     async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """

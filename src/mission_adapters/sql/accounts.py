@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.columns import ID, INTEGER, TEXT
 from mission_adapters.sql.mapping import id_from, maybe_id, maybe_moment, trusted
-from mission_adapters.sql.members import acting_as, signed_in
+from mission_adapters.sql.members import acting_as, granted_to, signed_in
 from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.session import Ask, Session, Steps
 from mission_adapters.sql.statements import Statement, value
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.accounts.invites import Invite
-    from mission_core.accounts.members import Member
+    from mission_core.accounts.members import Granted, Member
     from mission_core.accounts.model import MemberPrincipal
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
 
@@ -156,6 +156,12 @@ class SqlCredentials:
         rows = map(tuple, await self._rows(MEMBERSHIPS(self.session.dialect, user=user.bytes)))
         own = len(organizations.c)
         return [(_organization_from(row[:own]), SHELVES[MEMBERS].entity_from(row[own:])) for row in rows]
+
+    async def granted(self, member: Member) -> list[Granted]:
+        """
+        What a member may do on boards that are granted to them one by one.
+        """
+        return await self.session.read(lambda: granted_to(self.session.dialect, member))
 
     async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """

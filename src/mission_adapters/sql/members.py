@@ -13,7 +13,7 @@ from mission_adapters.sql.mapping import id_from
 from mission_adapters.sql.plain import SHELVES
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import Statement, shaped, value
-from mission_core.accounts.members import MEMBERS, Colleague, Granted, acting
+from mission_core.accounts.members import MEMBERS, Colleague, Granted, Member, acting
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS, UserNotFound
 from mission_core.boards.grants import GRANTS
@@ -21,6 +21,8 @@ from mission_core.ids import BoardId, SessionId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mission_adapters.sql.session import Ask
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.ids import OrganizationId, UserId
@@ -49,6 +51,12 @@ SIGNED_IN: Final = Statement(
         _sessions.c.digest == value("digest"),
         _sessions.c.expires_at > value("at", int),
         _users.c.approved == 1,
+    )
+)
+
+GRANTED: Final = Statement(
+    select(_grants.c.on_board, _grants.c.can_read, _grants.c.can_write).where(
+        _grants.c.organization == value("organization"), _grants.c.member == value("member")
     )
 )
 
@@ -99,6 +107,18 @@ def acting_as(dialect: str, user: UserId, organization: OrganizationId | None) -
     return _principal_from(rows, session=False)
 
 
+def granted_to(dialect: str, member: Member) -> Steps[list[Granted]]:
+    """
+    What a member may do on boards that are granted to them one by one.
+    """
+    rows = yield GRANTED(dialect, organization=member.organization.bytes, member=member.id.bytes)
+    return _grants_from(map(tuple, rows))
+
+
+def _grants_from(rows: Iterable[tuple[Any, ...]]) -> list[Granted]:
+    return [Granted(BoardId(id_from(on)), bool(read), bool(write)) for on, read, write in rows if on is not None]
+
+
 def _principal_from(rows: list[Any], *, session: bool) -> MemberPrincipal | None:
     """
     The principal of rows that differ only in the grant.
@@ -107,10 +127,10 @@ def _principal_from(rows: list[Any], *, session: bool) -> MemberPrincipal | None
         return None
     first = tuple(rows[0])
     number, username, name = first[_member : _member + 3]
-    grants = (tuple(row[_member + 3 : _member + 6]) for row in rows)
+    grants = _grants_from(tuple(row[_member + 3 : _member + 6]) for row in rows)
     return acting(
         SHELVES[MEMBERS].entity_from(first[:_member]),
-        [Granted(BoardId(id_from(on)), bool(read), bool(write)) for on, read, write in grants if on is not None],
+        grants,
         number=UserNumber(number),
         username=username,
         display=name if name and name.strip() else username,

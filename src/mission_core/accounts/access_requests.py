@@ -126,7 +126,8 @@ def is_same_person(user: User, person: Vouched) -> bool:
     Whether a user is the one whom a provider vouches for. It is the provider's own name for them that tells.
 
     An e-mail address tells only of an account that an admin made for it and that nobody has used yet. Otherwise whoever
-    gets hold of an address, or is given one that was somebody else's, would get their account, too.
+    gets hold of an address, or is given one that was somebody else's, would get their account, too. Which admins may do
+    so is for those to say who look for one (`signing_in.is_at_home()`).
     """
     if user.provider is not person.provider:
         return False

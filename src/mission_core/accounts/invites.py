@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.members import MEMBER, STANDING
+from mission_core.accounts.members import ADMIN, MEMBER, STANDING
 from mission_core.accounts.users import LONGEST_EMAIL, User
 from mission_core.errors import Conflict, Denied, NotFound
 from mission_core.events.model import Fact
@@ -107,14 +107,33 @@ INVITES: Final = Kind(entity=Invite, name="invites", missing=InviteNotFound, fou
 
 async def without(unit: UnitOfWork, user: UserId) -> list[Invite]:
     """
-    The invites that name a user as they are when they do not: for a unit in which the user goes.
+    The invites that name a user as they are when they do not: for a unit in which the user goes, and with them those of
+    theirs that wait.
     """
     found = []
     for each in await unit.rows(INVITES).every():
-        if user in (each.created_by, each.accepted_by):
+        if not each.pending and user in (each.created_by, each.accepted_by):
             by, accepted = (None if known == user else known for known in (each.created_by, each.accepted_by))
             found.append(evolve(each, created_by=by, accepted_by=accepted))
     return found
+
+
+async def invites_beyond(unit: UnitOfWork, user: UserId, standing: int) -> list[Invite]:
+    """
+    The invites that a user made, that wait, and that they could not make with this *standing*: for a unit in which they
+    come down to it, and take these back. Otherwise they came in again by an invite of their own.
+    """
+    waiting = await unit.rows(INVITES).every(accepted_at=None)
+    return [each for each in waiting if each.created_by == user and standing < max(each.standing, STANDING[ADMIN])]
+
+
+def take_back(unit: UnitOfWork, *invites: Invite, at: datetime) -> None:
+    """
+    Remember that invites are good no more.
+    """
+    for each in invites:
+        unit.rows(INVITES).remove(each)
+        unit.record(InviteWithdrawn(invite=each.id, at=at))
 
 
 @frozen(kw_only=True)

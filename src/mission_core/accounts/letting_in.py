@@ -22,12 +22,13 @@ from mission_core.accounts.access_requests import (
     RequestStatus,
     is_same_person,
 )
-from mission_core.accounts.members import MEMBERS, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.invites import invites_beyond, take_back
+from mission_core.accounts.members import MEMBERS, STANDING, Member
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
 from mission_core.accounts.organizations import HOME
 from mission_core.accounts.recognizing import NOBODY, free_username
-from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session, front_desk
-from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner
+from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session, front_desk, is_at_home
+from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner, place_for
 from mission_core.accounts.user_admin import add_user
 from mission_core.accounts.users import USERS, Provider, SubjectTaken, User, UsernameTaken, UserUpdated
 from mission_core.errors import Invalid, StaleWrite
@@ -119,7 +120,7 @@ async def _known(ports: Ports, person: Vouched) -> User | None:
     known = await every(NOBODY, USERS, provider=person.provider, subject=person.subject)
     if not known:
         known = await every(NOBODY, USERS, provider=person.provider, email=person.email, subject=None)
-        known = [each for each in known if is_same_person(each, person)]
+        known = [each for each in known if is_same_person(each, person) and await is_at_home(ports, each)]
     return known[0] if len(known) == 1 else None
 
 
@@ -176,6 +177,7 @@ async def access_requests(ports: Ports, principal: Principal, status: str | None
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         RequestsElsewhere: If the caller is one of another organization.
     """
     await _check_decides(ports, principal)
@@ -194,6 +196,7 @@ async def review_access(ports: Ports, principal: Principal, cmd: ReviewAccess) -
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         RequestsElsewhere: If the caller is one of another organization.
         AccessRequestNotFound: If there is no such request.
         OwnerAboveAdmin: If it is of somebody who stands above the caller.
@@ -247,8 +250,11 @@ async def _let_in(
     changes: dict[str, Any] = {"approved": True, "subject": person.subject, "email_verified": True}
     if member is not None:
         await check_reach(unit, principal, member)
-        if not (role is Role.ADMIN and member.standing > 0):
+        place = await place_for(ports, member, role)
+        if place:
             await leave_an_owner(unit, member)
+            standing = STANDING.get(place.get("role", member.role), 0)
+            take_back(unit, *await invites_beyond(unit, user.id, standing), at=at)
             member = unit.rows(MEMBERS).save(evolve(member, **place, updated_at=at))
     else:
         member = unit.rows(MEMBERS).add(
@@ -284,8 +290,7 @@ async def disconnect_google(ports: Ports, principal: Principal) -> User:
 
 
 async def _check_decides(ports: Ports, principal: Principal) -> None:
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     home = await ports.credentials.organization(HOME)
     if home is None or home.id != principal.organization:
         raise RequestsElsewhere

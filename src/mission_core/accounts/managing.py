@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve, frozen
 
+from mission_core.accounts.invites import invites_beyond, take_back
 from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, STANDING, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, require
+from mission_core.accounts.model import MemberPrincipal, Principal, require_over_all
 from mission_core.accounts.people import LocalUserStays, local_user_of
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.standing import leave_an_owner
@@ -103,26 +104,27 @@ def check_reach(standing: int, *, role: str = MEMBER, of: Member | None = None) 
         raise OwnersOnly("owners can make owners, or change them")
 
 
-async def standing_of(unit: UnitOfWork, principal: Principal) -> int:
+async def standing_of(unit: UnitOfWork, principal: Principal, *, bump: bool = False) -> int:
     """
-    How far the caller reaches in their organization, as it is on commit, too. The server's key reaches as far as an
-    admin.
+    How far the caller reaches in their organization, as it is on commit, too. The server's key, and an agent's,
+    reach as far as an admin. With *bump* two such decisions exclude each other, and any change of the standing.
 
     Raises:
         RoleTooLow: If the caller is neither owner nor admin.
+        OneBoardAlone: If the caller is an agent of one board.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     if not isinstance(principal, MemberPrincipal):
         return STANDING[ADMIN]
     own = await unit.rows(MEMBERS).get(principal.member)
     check_reach(own.standing)
-    unit.rely_on(own)
+    unit.rely_on(own, bump=bump)
     return own.standing
 
 
 async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
     """
-    Give a member another role.
+    Give a member another role. Invites of theirs that wait, and that they could not make in it, are taken back.
 
     Raises:
         MemberNotFound: If there is no such member.
@@ -144,6 +146,7 @@ async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
         if member.user == local_user_of(member.organization):
             raise LocalUserStays
         await leave_an_owner(unit, member)
+        take_back(unit, *await invites_beyond(unit, member.user, STANDING.get(role, 0)), at=now)
         member = members.save(evolve(member, role=role, updated_at=now))
         unit.record(MemberChanged(member=member.id, user=member.user, role=role, changed=("role",), at=now))
         await unit.commit()
@@ -180,8 +183,8 @@ async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -
 
 async def take_leave(ports: Ports, unit: UnitOfWork, member: Member, *, at: datetime) -> None:
     """
-    Remember, in a unit that does more, to end a membership. The person acts in the oldest other organization of
-    theirs from now on, or in none.
+    Remember, in a unit that does more, to end a membership, and to take back the invites of theirs that wait. The
+    person acts in the oldest other organization of theirs from now on, or in none.
 
     Raises:
         LastOwnerStays: If no owner who can sign in would be left.
@@ -190,7 +193,9 @@ async def take_leave(ports: Ports, unit: UnitOfWork, member: Member, *, at: date
     user = await users.get(member.user)
     begun = [each for each in await sessions.every(user=user.id) if each.workspace == member.organization]
     others = [each.id for each, _ in await ports.credentials.memberships(user.id) if each.id != member.organization]
+    invites = await invites_beyond(unit, user.id, STANDING[MEMBER])
     await leave_an_owner(unit, member)
+    take_back(unit, *invites, at=at)
     for each in begun:
         sessions.remove(each)
     if user.active == member.organization:

@@ -104,6 +104,13 @@ def role_of(member: Member, *, writes: frozenset[BoardId] | None) -> Role:
     return Role.VIEWER if writes is not None and not writes else Role.OPERATOR
 
 
+def role_shown(member: Member, grants: Iterable[Granted]) -> Role:
+    """
+    The role that a member's place is worth, with the boards that are granted to them.
+    """
+    return role_of(member, writes=boards_of(member, grants)[1])
+
+
 def acting(
     member: Member,
     grants: Iterable[Granted],

@@ -212,11 +212,34 @@ def require_no_agent(principal: Principal) -> None:
         require(principal, Role.ADMIN)
 
 
+def require_over_all(principal: Principal) -> None:
+    """
+    Keep what is the whole organization's for its admins: users, settings, what all boards share. An agent of one board
+    is none of them, whatever the role of its key, for by these it would reach beyond its board.
+
+    Raises:
+        RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If it is an agent of one board.
+    """
+    require(principal, Role.ADMIN)
+    if board_of(principal) is not None:
+        raise OneBoardAlone
+
+
 def role_from(scopes: tuple[str, ...]) -> Role:
     """
     The highest role among a key's scopes; viewer where none is named.
     """
     return next((role for role in (Role.ADMIN, Role.OPERATOR) if role.value in scopes), Role.VIEWER)
+
+
+class OneBoardAlone(Denied):
+    """
+    An agent of one board would see or change what is the whole organization's.
+    """
+
+    def __str__(self) -> str:
+        return "this agent's key reaches its own board alone, and this is the whole organization's"
 
 
 class ApiKeyNotFound(NotFound):

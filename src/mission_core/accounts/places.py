@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, frozen
 
 from mission_core.accounts.members import OWNER, Member
-from mission_core.accounts.model import (
-    AgentPrincipal,
-    MemberPrincipal,
-    Principal,
-    Role,
-    System,
-    require,
-    require_no_agent,
-)
+from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal, System, require_over_all
 from mission_core.accounts.organizations import (
     ORGANIZATIONS,
     Isolation,
@@ -140,10 +132,10 @@ async def update_organization(ports: Ports, principal: Principal, cmd: UpdateOrg
 
     Raises:
         RoleTooLow: If the caller is no admin there.
+        OneBoardAlone: If the caller is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     try:
         return await _update(ports, principal, cmd, shared=False)
     except OrganizationNameTaken:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_core.accounts.invites import Invite
-    from mission_core.accounts.members import Member
+    from mission_core.accounts.members import Granted, Member
     from mission_core.accounts.model import ApiKey, MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
     from mission_core.accounts.vouching import Claims, Profile
@@ -82,6 +82,11 @@ class Credentials(Protocol):
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
         """
         Where the user is a member, the oldest membership first.
+        """
+
+    async def granted(self, member: Member) -> list[Granted]:
+        """
+        What a member may do on boards that are granted to them one by one.
         """
 
     async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:

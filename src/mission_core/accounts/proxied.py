@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from mission_core.accounts.model import Principal, Role
 from mission_core.accounts.recognizing import NOBODY
-from mission_core.accounts.signing_in import front_desk
+from mission_core.accounts.signing_in import front_desk, is_at_home
 from mission_core.accounts.standing import GIVES
 from mission_core.accounts.user_admin import add_user, checked_username
 from mission_core.accounts.users import LONGEST_NAME, USERS, Provider, User, UsernameTaken
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 BY_NAME = frozenset({Provider.LOCAL, Provider.PROXY})
-"""Whose user names somebody chose for them. Those of others are made of what they say of themselves."""
+"""Whose user names somebody chose for them: the proxy, or an admin. Those of others are made of what they say of
+themselves."""
 
 
 @define
@@ -67,6 +68,8 @@ async def named_by_proxy(ports: Ports, cmd: NamePerson) -> MemberPrincipal:
     user = await perform(_named, ports, NOBODY, NamePerson(username=username, role=cmd.role))
     if user.provider not in BY_NAME:
         raise NamedInVain(username, f"the user name belongs to somebody who signs in by {user.provider.value}")
+    if user.provider is not Provider.PROXY and not await is_at_home(ports, user):
+        raise NamedInVain(username, "the user name belongs to somebody of another organization than the default one")
     found = await ports.credentials.member(user.id)
     if found is None:
         raise NamedInVain(username, "they are not approved, or act in no organization")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.model import Principal, Role, boards_seen, require
+from mission_core.accounts.model import Principal, Role, boards_seen, require, require_over_all
 from mission_core.accounts.server_keys import SERVER_KEYS, ServerKey, ServerKeyRotated
 from mission_core.accounts.signing_in import digest_of
 from mission_core.errors import Conflict, Denied, InvalidField, StaleWrite
@@ -168,8 +168,9 @@ async def server_key_state(ports: Ports, principal: Principal, given: str | None
 
     Raises:
         RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If the principal is an agent of one board.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     now = ports.clock.now()
     known = await ports.reads.rows.every(principal, SERVER_KEYS, of=principal.organization)
     if known:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.model import Principal, Role, require
+from mission_core.accounts.model import Principal, require_over_all
 from mission_core.errors import Conflict, NotFound, StaleWrite, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import OrganizationId, SettingId
@@ -108,6 +108,18 @@ class ResetSetting:
     expects: int | None = None
 
 
+async def settings_of(ports: Ports, principal: Principal) -> list[Setting]:
+    """
+    What is set.
+
+    Raises:
+        RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If the principal is an agent of one board.
+    """
+    require_over_all(principal)
+    return await ports.reads.rows.every(principal, SETTINGS)
+
+
 async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSettings) -> tuple[str, ...]:
     """
     Set values under their keys.
@@ -117,9 +129,10 @@ async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSetting
 
     Raises:
         RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If the principal is an agent of one board.
         InvalidField: If a key or value cannot be kept.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     now, keys = ports.clock.now(), tuple(cmd.values)
     async with ports.unit(principal) as unit:
         rows = unit.rows(SETTINGS)
@@ -153,10 +166,11 @@ async def reset_setting(ports: Ports, principal: Principal, cmd: ResetSetting) -
 
     Raises:
         RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If the principal is an agent of one board.
         SettingNotFound: If nothing was.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     async with ports.unit(principal) as unit:
         rows = unit.rows(SETTINGS)
         found = await rows.find(key=cmd.key)

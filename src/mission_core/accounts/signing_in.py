@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field, frozen
 
 from mission_core.accounts.model import MemberPrincipal, Principal, System
-from mission_core.accounts.organizations import HOME
+from mission_core.accounts.organizations import HOME, is_home
 from mission_core.accounts.sessions import LASTS, SESSIONS, Session, SignedIn, SignedOut, SignInFailed
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.errors import Denied
@@ -118,6 +118,15 @@ async def front_desk(ports: Ports) -> System:
     if home is None:
         raise SignInRefused("no_organization")
     return System(organization=home.id, name="sign-in", display="Sign-in")
+
+
+async def is_at_home(ports: Ports, user: User) -> bool:
+    """
+    Whether a user is a member of the organization that signing in belongs to. What an admin says of a person of whom
+    nobody knows anything else is believed of its admins alone: others would make a user for somebody, and know by which
+    password they get in, too.
+    """
+    return any(is_home(place) for place, _ in await ports.credentials.memberships(user.id))
 
 
 async def failed_to_sign_in(ports: Ports, organization: OrganizationId, refusal: SignInRefused) -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role
+from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, OWNER, STANDING, Member, role_shown
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, System
 from mission_core.accounts.users import USERS, User
 from mission_core.errors import Conflict, Denied
 
 if TYPE_CHECKING:
-    from mission_core.ports import UnitOfWork
+    from mission_core.ports import Ports, UnitOfWork
 
 GIVES: Final[dict[Role, dict[str, Any]]] = {
     Role.VIEWER: {"role": MEMBER, "all_boards_read": True, "all_boards_write": False},
@@ -24,7 +24,7 @@ GIVES: Final[dict[Role, dict[str, Any]]] = {
 
 class OwnerAboveAdmin(Denied):
     """
-    An admin would change an owner, or what an owner signs in with.
+    An admin, or an agent, would change an owner, or what an owner signs in with.
     """
 
     def __str__(self) -> str:
@@ -42,17 +42,35 @@ class LastOwnerStays(Conflict):
 
 async def check_reach(unit: UnitOfWork, principal: Principal, target: Member) -> None:
     """
-    Let a person change only those who do not stand above them, as both stand now. What decides is relied on.
+    Let nobody change those who stand above them, as both stand now. What decides is relied on. An agent stands no
+    higher than an admin. Whoever has the server's own key operates the deployment, and lets in again an owner who
+    cannot sign in any more, so nobody stands above that.
 
     Raises:
         OwnerAboveAdmin: If the target stands above.
     """
-    if not isinstance(principal, MemberPrincipal) or principal.member == target.id:
+    if isinstance(principal, System):
+        return
+    if isinstance(principal, AgentPrincipal):
+        if target.standing > STANDING[ADMIN]:
+            raise OwnerAboveAdmin
+        return
+    if principal.member == target.id:
         return
     mine = await unit.rows(MEMBERS).find(id=principal.member)
     if mine is None or mine.standing < target.standing:
         raise OwnerAboveAdmin
     unit.rely_on(mine)
+
+
+async def place_for(ports: Ports, member: Member, role: Role) -> dict[str, Any]:
+    """
+    What changes about a membership that is to stand for a role: nothing where it is worth that role already. For a role
+    stands for all boards, and whoever repeats the one they see says nothing about boards.
+    """
+    if role_shown(member, await ports.credentials.granted(member)) is role:
+        return {}
+    return {name: value for name, value in GIVES[role].items() if value != getattr(member, name)}
 
 
 async def leave_an_owner(unit: UnitOfWork, target: Member) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.invites import INVITES, without
+from mission_core.accounts.invites import INVITES, invites_beyond, take_back, without
 from mission_core.accounts.managing import take_leave
-from mission_core.accounts.members import MEMBERS, Colleague, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.members import MEMBER, MEMBERS, STANDING, Colleague, Member
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
 from mission_core.accounts.passwords import checked_password
 from mission_core.accounts.people import LocalUserStays
 from mission_core.accounts.signing_in import end_sessions
-from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner
+from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner, place_for
 from mission_core.accounts.users import (
     USERS,
     PasswordChanged,
@@ -120,19 +120,33 @@ def checked_username(username: str) -> str:
     return username
 
 
-async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Colleague:
+async def users_of(ports: Ports, principal: Principal) -> list[Colleague]:
     """
-    Make a user with a place in the caller's organization.
+    The users of the caller's organization, in the order in which they came.
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
+    """
+    require_over_all(principal)
+    return await ports.reads.members.every(principal)
+
+
+async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Colleague:
+    """
+    Make a user with a place in the caller's organization. No password is kept of whoever signs in otherwise: it would
+    be one that whoever made them knows.
+
+    Raises:
+        RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         UsernameTaken: If somebody in the deployment has the user name.
         PasswordRefused: If the password would protect nothing.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     username, now = checked_username(cmd.username), ports.clock.now()
-    password = await ports.passwords.hashed(checked_password(cmd.password))
+    told = checked_password(cmd.password)
+    password = await ports.passwords.hashed(told) if cmd.provider is Provider.LOCAL else None
     (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
     async with ports.unit(principal) as unit:
         made = add_user(
@@ -175,10 +189,12 @@ def add_user(
 
 async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Colleague:
     """
-    Change the named fields of a user. Another password, and not being let in any more, end all their sessions.
+    Change the named fields of a user. Another password, and not being let in any more, end all their sessions. Invites
+    of theirs that wait, and that they could not make any more, are taken back.
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
         OwnRole: If the caller would change their own role or approval.
         OwnerAboveAdmin: If the user stands above the caller.
@@ -187,19 +203,24 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
         MemberElsewhere: If what changes belongs to a person of another organization too.
         PasswordRefused: If the password would protect nothing.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     now, password = ports.clock.now(), None
     if not isinstance(cmd.password, Absent):
         password = await ports.passwords.hashed(checked_password(cmd.password))
     async with ports.unit(principal) as unit:
         was = await _colleague(unit, cmd.user)
-        changes, place = _changes(cmd, was, password), _place(cmd, was)
+        changes, place = _changes(cmd, was, password), {}
+        if not isinstance(cmd.role, Absent):
+            place = await place_for(ports, was.member, cmd.role)
         if not changes and not place:
             return was
         await _check(ports, unit, principal, was, changes, place)
-        if password is not None or changes.get("approved") is False:
+        shut_out = changes.get("approved") is False
+        standing = STANDING[MEMBER] if shut_out else STANDING.get(place.get("role", was.member.role), 0)
+        invites = await invites_beyond(unit, was.user.id, standing) if place or shut_out else []
+        if password is not None or shut_out:
             await end_sessions(unit, was.user)
+        take_back(unit, *invites, at=now)
         user, member = was.user, was.member
         if changes:
             known = user.email_verified and "email" not in changes
@@ -230,15 +251,6 @@ def _changes(cmd: UpdateUser, was: Colleague, password: str | None) -> dict[str,
         if (value := getattr(cmd, name)) is not ABSENT and value != getattr(was.user, name)
     }
     return changes if password is None else {**changes, "password": password}
-
-
-def _place(cmd: UpdateUser, was: Colleague) -> dict[str, Any]:
-    """
-    What changes about the membership. An owner is an admin already.
-    """
-    if isinstance(cmd.role, Absent) or (cmd.role is Role.ADMIN and was.member.standing > 0):
-        return {}
-    return {name: value for name, value in GIVES[cmd.role].items() if value != getattr(was.member, name)}
 
 
 async def _check(
@@ -279,14 +291,14 @@ async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> Us
 
     Raises:
         RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
         OwnAccount: If it is the caller.
         OwnerAboveAdmin: If the user stands above the caller.
         LastOwnerStays: If the organization would be left without an owner.
         LocalUserStays: If it is the user of the server's own token.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         was = await _colleague(unit, cmd.user)

@@ -14,7 +14,7 @@ from attrs import define, frozen
 
 from mission_core.accounts.managing import OwnersOnly
 from mission_core.accounts.members import OWNER
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, System, require, require_no_agent
+from mission_core.accounts.model import MemberPrincipal, Principal, System, require_over_all
 from mission_core.accounts.organizations import (
     ORGANIZATIONS,
     HomeStays,
@@ -71,14 +71,14 @@ async def dissolve_organization(ports: Ports, principal: Principal, cmd: Dissolv
 
     Raises:
         OrganizationNotFound: If it is none of the caller's.
-        RoleTooLow: If the caller is no admin, or an agent.
+        RoleTooLow: If the caller is no admin.
+        OneBoardAlone: If the caller is an agent of one board.
         OwnersOnly: If the caller does not own it.
         HomeStays: If the server itself, or its local user, lives in it.
         VersionMismatch: If the caller expected another version.
         OrganizationInUse: If there is still something in it.
     """
-    require(principal, Role.ADMIN)
-    require_no_agent(principal)
+    require_over_all(principal)
     organization, _ = await acting_in(ports, principal, cmd.organization)
     local = local_user_of(organization.id)
     if is_home(organization) or organization.id in {each.id for each, _ in await ports.credentials.memberships(local)}:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, evolve, frozen
 
-from mission_core.accounts.model import Principal, Role, require
+from mission_core.accounts.model import Principal, require_over_all
 from mission_core.boards.custom_fields import (
     CUSTOM_FIELDS,
     CustomField,
@@ -83,7 +83,7 @@ async def create_field(ports: Ports, principal: Principal, cmd: CreateField) -> 
         DefaultInvalid: If the default is none of its values.
         InvalidField: If it has no key or no board, or its regular expression cannot be kept.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     now = ports.clock.now()
     key = cmd.field_key.strip()
     async with ports.unit(principal) as unit:
@@ -124,7 +124,7 @@ async def update_field(ports: Ports, principal: Principal, cmd: UpdateField) -> 
         InvalidField: If its regular expression cannot be kept.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     async with ports.unit(principal) as unit:
         before = await _field_for(unit, cmd)
         named: dict[str, Any] = {
@@ -158,7 +158,7 @@ async def delete_field(ports: Ports, principal: Principal, cmd: DeleteField) -> 
         FieldInUse: If some task has a value of it.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     async with ports.unit(principal) as unit:
         gone = await _field_for(unit, cmd)
         unit.rows(CUSTOM_FIELDS).remove(gone)

@@ -19,7 +19,7 @@ from mission_core.accounts.invites import (
     InvitedAlready,
     InviteMade,
     InviteNotFound,
-    InviteWithdrawn,
+    take_back,
 )
 from mission_core.accounts.managing import (
     MemberChanged,
@@ -196,7 +196,7 @@ async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -
     if not email:
         raise InvalidField("email", "must not be blank", cmd.email)
     async with ports.unit(administering(principal)) as unit:
-        standing = await standing_of(unit, principal)
+        standing = await standing_of(unit, principal, bump=True)  # who comes down from it sees this invite
         role = role_named(cmd.role)
         check_reach(standing, role=role)
         if any((each.user.email or "").lower() == email for each in await ports.reads.members.every(principal)):
@@ -222,6 +222,19 @@ async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -
     return invite
 
 
+async def with_tokens(ports: Ports, principal: Principal, invites: Iterable[Invite]) -> list[tuple[Invite, str]]:
+    """
+    The invites with their tokens. Whoever has a token may take the place, so it is told to those alone who could give
+    that place to somebody; to others it is empty.
+
+    Raises:
+        RoleTooLow: If the caller is neither owner nor admin.
+    """
+    async with ports.unit(principal) as unit:
+        standing = await standing_of(unit, principal)
+    return [(each, ports.secrets.invitation(each.id) if standing >= each.standing else "") for each in invites]
+
+
 async def withdraw_invite(ports: Ports, principal: Principal, cmd: WithdrawInvite) -> Invite:
     """
     Take an invite back.
@@ -237,8 +250,7 @@ async def withdraw_invite(ports: Ports, principal: Principal, cmd: WithdrawInvit
         if not invite.pending:
             raise InviteNotFound
         check_reach(standing, role=invite.role)
-        unit.rows(INVITES).remove(invite)
-        unit.record(InviteWithdrawn(invite=invite.id, at=ports.clock.now()))
+        take_back(unit, invite, at=ports.clock.now())
         await unit.commit()
     return invite
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict, evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, Role, require, writes_on
+from mission_core.accounts.model import Principal, Role, require, require_over_all, writes_on
 from mission_core.boards.model import handle_from, require_grant
 from mission_core.errors import InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
@@ -144,8 +144,9 @@ async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> 
 
     Raises:
         RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If the principal is an agent of one board.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     now, id = ports.clock.now(), GroupId(ports.ids.new())
     (number,) = await ports.numbers.draw((principal.organization, "group"))
     async with ports.unit(principal) as unit:
@@ -174,9 +175,10 @@ async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> 
     Raises:
         GroupNotFound: If this organization has none.
         RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If the principal is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     async with ports.unit(principal) as unit:
         group = await _expected(unit, cmd)
         given = asdict(cmd, recurse=False)
@@ -197,9 +199,10 @@ async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> 
     Raises:
         GroupNotFound: If this organization has none.
         RoleTooLow: If the principal is no admin.
+        OneBoardAlone: If the principal is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         group = await _expected(unit, cmd)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, Role, require
+from mission_core.accounts.model import Principal, require_over_all
 from mission_core.errors import Conflict, InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import OrganizationId, TagId
@@ -188,7 +188,7 @@ async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
         TagSlugTaken: If another tag has its slug.
         InvalidField: If name, slug or colour cannot be kept.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         tag = unit.rows(TAGS).add(
@@ -219,7 +219,7 @@ async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
         VersionMismatch: If the caller expected another version.
         InvalidField: If name, slug or colour cannot be kept.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     async with ports.unit(principal) as unit:
         before = await _tag_for(unit, cmd)
         name = present(cmd.name, before.name).strip()
@@ -251,7 +251,7 @@ async def delete_tag(ports: Ports, principal: Principal, cmd: DeleteTag) -> Tag:
         TagNotFound: If there is no such tag.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.ADMIN)
+    require_over_all(principal)
     async with ports.unit(principal) as unit:
         tag = await _tag_for(unit, cmd)
         unit.rows(TAGS).remove(tag)

@@ -30,6 +30,7 @@ from mission_core.boards.granting import (
     WithdrawInvite,
     accept_invite,
     invite_person,
+    with_tokens,
     withdraw_invite,
 )
 from mission_core.errors import KeyReused, RoleTooLow
@@ -47,7 +48,7 @@ from mission_http.boards.payloads import LimitOffsetPage, PageQuery
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.exchange import ports_of
+from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
@@ -93,12 +94,14 @@ class OrganizationInviteAccept:
 async def list_invites(request: Request) -> Response:
     """
     List the invites that nobody has accepted, newest first.
+
+    The token of an owner's place is told to owners alone, and empty for others.
     """
     principal, query = admin_of(request), query_of(request, PageQuery)
     found = await ports_of(request).reads.rows.every(principal, INVITES, accepted_at=None)
     found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
-    page = found[query.offset : query.offset + query.limit]
-    return page_of(page, len(found), query, lambda each: invite_from(ports_of(request), each))
+    page = await with_tokens(ports_of(request), principal, found[query.offset : query.offset + query.limit])
+    return page_of(page, len(found), query, invite_from)
 
 
 async def create_invite(request: Request) -> Response:
@@ -110,10 +113,15 @@ async def create_invite(request: Request) -> Response:
     admin_of(request)
     body = await body_of(request, OrganizationInviteCreate)
     invite = await once(request, invite_person, body.command(), _again)
-    return json_of(invite_from(ports_of(request), invite))
+    return await _one(request, invite)
 
 
 _again = row_again(INVITES)
+
+
+async def _one(request: Request, invite: Invite) -> Response:
+    (told,) = await with_tokens(ports_of(request), principal_of(request), [invite])
+    return json_of(invite_from(told))
 
 
 async def delete_invite(request: Request) -> Response:
@@ -123,7 +131,7 @@ async def delete_invite(request: Request) -> Response:
     principal, id = admin_of(request), InviteId(path_id(request, "invite_id"))
     async with there(request, INVITES, id):
         invite = await perform(withdraw_invite, ports_of(request), principal, WithdrawInvite(invite=id))
-    return json_of(invite_from(ports_of(request), invite))
+    return await _one(request, invite)
 
 
 async def accept(request: Request) -> Response:
@@ -143,14 +151,15 @@ async def _accepted(ports: Ports, principal: Principal, member: UUID) -> Member:
     return await ports.reads.rows.get(there, MEMBERS, member)
 
 
-def invite_from(ports: Ports, invite: Invite) -> dict[str, Any]:
+def invite_from(told: tuple[Invite, str]) -> dict[str, Any]:
     """
-    An invite as `OrganizationInviteRead`.
+    An invite and its token as `OrganizationInviteRead`.
     """
+    invite, token = told
     return {
         "id": invite.id, "organization_id": invite.organization, "invited_email": invite.email, "role": invite.role,
         "all_boards_read": invite.all_boards_read, "all_boards_write": invite.all_boards_write,
-        "token": ports.secrets.invitation(invite.id), "created_by_user_id": invite.created_by,
+        "token": token, "created_by_user_id": invite.created_by,
         "accepted_by_user_id": invite.accepted_by,
         "accepted_at": naive(invite.accepted_at) if invite.accepted_at else None,
         "created_at": naive(invite.created_at), "updated_at": naive(invite.updated_at),

@@ -18,13 +18,13 @@ from mission_core.accounts.model import Principal
 from mission_core.accounts.settings import (
     LONGEST_KEY,
     LONGEST_VALUE,
-    SETTINGS,
     ChangeSettings,
     ResetSetting,
     Setting,
     SettingNotFound,
     change_settings,
     reset_setting,
+    settings_of,
 )
 from mission_core.errors import InvalidField, KeyReused, VersionMismatch
 from mission_core.ports import Ports, perform
@@ -155,8 +155,7 @@ async def list_settings(request: Request) -> Response:
     """
     List what is set, and what holds of what is not.
     """
-    rows = await ports_of(request).reads.rows.every(principal_of(request), SETTINGS)
-    stored = {row.key: row for row in rows}
+    stored = {row.key: row for row in await settings_of(ports_of(request), principal_of(request))}
     shown = [shown_as(key, stored.pop(key, None)) for key in KNOWN]
     shown += [shown_as(key, stored[key]) for key in sorted(stored)]
     grouped = defaultdict(list)

@@ -9,11 +9,10 @@ from typing import Annotated, Any, Final, Literal
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
-from mission_core.accounts.members import Granted, Member, boards_of, role_of
+from mission_core.accounts.members import Member, role_shown
 from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal
 from mission_core.accounts.passwords import LEAST_PASSWORD, LONGEST_PASSWORD
 from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider, User
-from mission_core.boards.grants import GRANTS, Grant
 from mission_core.ports import Ports
 from mission_core.values import ABSENT, MAX_INTEGER, Absent
 from mission_http.fleet.bodies import Switch, trimmed
@@ -218,15 +217,6 @@ def listed_user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
     }
 
 
-def role_shown(member: Member, grants: list[Grant]) -> str:
-    """
-    A member's role in the words of the Fleet. *grants* are those of its organization.
-    """
-    own = [Granted(each.on_board, each.can_read, each.can_write) for each in grants if each.member == member.id]
-    _, writes = boards_of(member, own)
-    return role_of(member, writes=writes).value
-
-
 async def workspace_of(ports: Ports, principal: Principal) -> int:
     """
     The number of the caller's organization.
@@ -265,5 +255,5 @@ async def user_answer(ports: Ports, principal: Principal, user: User, member: Me
     """
     A user of the caller's organization, as admins see them.
     """
-    grants = await ports.reads.rows.every(principal, GRANTS, member=member.id)
-    return user_of(user, role_shown(member, grants), await workspace_of(ports, principal))
+    role = role_shown(member, await ports.credentials.granted(member))
+    return user_of(user, role.value, await workspace_of(ports, principal))

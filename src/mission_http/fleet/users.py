@@ -4,12 +4,14 @@ The users of an organization, for its admins.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.members import Granted, role_shown
 from mission_core.accounts.model import Role
 from mission_core.accounts.people import LocalUserStays
 from mission_core.accounts.standing import LastOwnerStays, OwnerAboveAdmin
@@ -21,6 +23,7 @@ from mission_core.accounts.user_admin import (
     create_user,
     delete_user,
     update_user,
+    users_of,
 )
 from mission_core.accounts.users import Provider, UsernameTaken, UserNotFound
 from mission_core.boards.grants import GRANTS
@@ -37,7 +40,6 @@ from mission_http.fleet.user_payloads import (
     UserAnswerPayload,
     UserListPayload,
     listed_user_of,
-    role_shown,
     user_answer,
     user_number,
     workspace_of,
@@ -53,14 +55,16 @@ async def list_users(request: Request) -> Response:
     """
     List the users of the organization, in the order in which they came.
     """
-    reads, principal = ports_of(request).reads, principal_of(request)
-    workspace = await workspace_of(ports_of(request), principal)
-    grants = await reads.rows.every(principal, GRANTS)
+    ports, principal = ports_of(request), principal_of(request)
+    users, workspace = await users_of(ports, principal), await workspace_of(ports, principal)
+    granted = defaultdict(list)
+    for grant in await ports.reads.rows.every(principal, GRANTS):
+        granted[grant.member].append(Granted(grant.on_board, grant.can_read, grant.can_write))
     return json_of(
         {
             "users": [
-                listed_user_of(each.user, role_shown(each.member, grants), workspace)
-                for each in await reads.members.every(principal)
+                listed_user_of(each.user, role_shown(each.member, granted[each.member.id]).value, workspace)
+                for each in users
             ]
         }
     )
