@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
-from mission_core.accounts.model import AgentPrincipal, Role, RoleTooLow
+from mission_core.accounts.members import ADMIN, OWNER
+from mission_core.accounts.model import Role, RoleTooLow
 from mission_core.accounts.rotating import (
     KeyTooWide,
     Rotated,
@@ -28,6 +29,7 @@ from mission_core.ports import Ports
 from mission_http.wiring import KnownKeys
 from tests.contract.conftest import World, viewer
 from tests.contract.fleet_driver import KEY, Fleet, refusal, wrong_fields
+from tests.contract.test_invites_waiting import standing_as
 from tests.contract.test_write_skew import at_once
 
 HOUR = timedelta(hours=1)
@@ -159,18 +161,27 @@ async def test_the_key_of_one_organization_is_none_of_anothers(there: World, els
 
 async def test_who_may_not_replace_it(there: World, given: str) -> None:
     """
-    Nobody below admin, and no agent of one board, whose view would widen.
+    Nobody below admin, and no admin, person or agent, who is no owner: the new key could change owners.
     """
-    agent = await there.principal("ada", role=Role.ADMIN, board=there.board.id)
+    confined = await there.principal("ada", role=Role.ADMIN, board=there.board.id)
+    agent = await there.principal("bob", role=Role.ADMIN)
+    admin = await standing_as(there, ADMIN)
 
-    assert isinstance(agent, AgentPrincipal)
-    for principal, expected in ((viewer(there), RoleTooLow), (agent, KeyTooWide)):
+    for principal, expected in (
+        (viewer(there), RoleTooLow), (confined, KeyTooWide), (agent, KeyTooWide), (admin, KeyTooWide),
+    ):  # fmt: skip
         with pytest.raises(expected):
             await rotate_server_key(there.ports, principal, RotateServerKey(given=given))
     for overlap in (timedelta(seconds=-1), timedelta(days=1, seconds=1)):
         with pytest.raises(InvalidField):
             await rotated(there, given, overlap)
     assert [True] == await lives(there, given)
+
+
+async def test_an_owner_may_replace_it(there: World, given: str) -> None:
+    made = await rotate_server_key(there.ports, await standing_as(there, OWNER), RotateServerKey(given=given))
+
+    assert [False, True] == await lives(there, given, made.secret)
 
 
 async def test_the_log_tells_who_replaced_it_and_shows_no_key(there: World, given: str) -> None:

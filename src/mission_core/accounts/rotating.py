@@ -10,7 +10,8 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.model import Principal, Role, boards_seen, require, require_over_all
+from mission_core.accounts.members import MEMBERS, OWNER
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, System, require, require_over_all
 from mission_core.accounts.server_keys import SERVER_KEYS, ServerKey, ServerKeyRotated
 from mission_core.accounts.signing_in import digest_of
 from mission_core.errors import Conflict, Denied, InvalidField, StaleWrite
@@ -27,11 +28,11 @@ SHOWN_FIRST, SHOWN_LAST, HIDDEN = 4, 5, "****"
 
 class KeyTooWide(Denied):
     """
-    The server's key sees the whole organization, and the caller does not.
+    The server's key may do what the caller may not: change owners.
     """
 
     def __str__(self) -> str:
-        return "the server's key sees the whole organization; only who does so too may replace it"
+        return "the server's key may do all that an owner may; only an owner, or whoever has that key, may replace it"
 
 
 @frozen(kw_only=True)
@@ -93,18 +94,17 @@ async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServe
 
     Raises:
         RoleTooLow: If the principal is no admin.
-        KeyTooWide: If it does not see its whole organization.
+        KeyTooWide: If it is neither an owner nor the server's key.
         InvalidField: If the overlap is longer than a day.
     """
     require(principal, Role.ADMIN)
-    if boards_seen(principal) is not None:
-        raise KeyTooWide
     if not timedelta(0) <= cmd.overlap <= LONGEST_OVERLAP:
         raise InvalidField("overlap", f"must be from 0 to {LONGEST_OVERLAP.total_seconds():.0f} seconds", cmd.overlap)
     now = ports.clock.now()
     until, secret = now + cmd.overlap, ports.secrets.server_key()
     given = await _given_for(ports, principal, cmd.given)
     async with ports.unit(principal) as unit:
+        await _check_reach(unit, principal)
         known = await unit.rows(SERVER_KEYS).every(of=principal.organization)
         if known:
             _end(unit, known, at=now, until=until)
@@ -125,6 +125,15 @@ async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServe
         except Conflict:
             raise StaleWrite("server key", principal.organization) from None  # somebody else made the first one
     return Rotated(made, secret, until)
+
+
+async def _check_reach(unit: UnitOfWork, principal: Principal) -> None:
+    if isinstance(principal, System):
+        return
+    own = await unit.rows(MEMBERS).find(id=principal.member) if isinstance(principal, MemberPrincipal) else None
+    if own is None or own.role != OWNER:
+        raise KeyTooWide
+    unit.rely_on(own)
 
 
 def _end(unit: UnitOfWork, known: list[ServerKey], *, at: datetime, until: datetime) -> None:
