@@ -25,7 +25,7 @@ from tests.contract.boards_driver import TOKEN, living
 from tests.contract.browser import a_person
 from tests.contract.conftest import World
 from tests.contract.documented import as_documented
-from tests.contract.fleet_driver import KEY, a_setting
+from tests.contract.fleet_driver import a_setting
 from tests.unit.http.platform.sample import Answer, ask
 
 SETTINGS = a_setting(local_auth_token=TOKEN)
@@ -33,6 +33,8 @@ DIALECTS = (fleet_dialect(SETTINGS), boards_dialect(SETTINGS))
 OPERATIONS: list[tuple[Dialect, Endpoint]] = [
     (dialect, endpoint) for dialect in DIALECTS for endpoint in dialect.endpoints
 ]
+KEY = "the-key-of-everything-looks-like-a-made-one"
+"""An organization's. It is not the environment's, of which a store keeps one when it is replaced."""
 NOBODY = "0195a000-0000-7000-8000-00000000dead"
 """A well-formed id of nothing."""
 ON_THE_BOARD = "/api/v1/boards/{board_id}"

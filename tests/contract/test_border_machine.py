@@ -44,8 +44,7 @@ from mission_core.ports import Ports
 from tests import postgres
 from tests.contract.boards_driver import TOKEN
 from tests.contract.conftest import World, a_world
-from tests.contract.everything import OPERATIONS, Everything, everything_over, named
-from tests.contract.fleet_driver import KEY
+from tests.contract.everything import KEY, OPERATIONS, Everything, everything_over, named
 from tests.contract.requests import Draft, Id, Operation, drafts
 from tests.contract.test_borders import OPEN, POLLS, lasting
 from tests.examples import examples

@@ -32,8 +32,16 @@ from mission_http.platform.shapes import fields_of, wire_name
 from mission_http.wiring import KnownKeys
 from tests.contract.boards_driver import TOKEN, living
 from tests.contract.conftest import World
-from tests.contract.everything import DIALECTS, NOBODY, OPERATIONS, Everything, everything_over, named, parameters_of
-from tests.contract.fleet_driver import KEY
+from tests.contract.everything import (
+    DIALECTS,
+    KEY,
+    NOBODY,
+    OPERATIONS,
+    Everything,
+    everything_over,
+    named,
+    parameters_of,
+)
 from tests.contract.many_boards import nothing_known
 from tests.contract.test_any_request import names_in
 from tests.unit.http.platform.sample import Answer, ask
