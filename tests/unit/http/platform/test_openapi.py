@@ -203,6 +203,15 @@ async def test_the_page_shows_all_and_loads_nothing(app):
     assert not re.search(r"<script|<link|https?:|src=|url\(", page)
 
 
+async def test_the_front_leads_to_the_page(app):
+    """
+    Whoever opens the address of the server in a browser finds something.
+    """
+    answer = await ask(app, "GET", "/", key=None)
+
+    assert (307, "/docs") == (answer.status, answer.headers["location"])
+
+
 def test_every_operation_tells_who_may_call_it_and_with_what():
     access = DOCUMENT["paths"]["/api/things/{thing}"]["get"]["x-access"]
 
