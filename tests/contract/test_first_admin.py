@@ -79,6 +79,16 @@ async def set_up(fleet: Fleet, body: Any = ADMIN, **more: Any) -> Any:
     return await Browser(fleet).call("POST", "/setup", body, **HERE | more)
 
 
+@pytest.mark.parametrize("spelled", ["displayName", "display_name"])
+async def test_the_first_admin_is_called_what_they_say(empty: Fleet, spelled: str) -> None:
+    """
+    By the name that the body has for it, and by that of the answer.
+    """
+    made = await set_up(empty, ADMIN | {spelled: "Ada Lovelace"})
+
+    assert "Ada Lovelace" == made.json["user"]["display_name"]
+
+
 @on_every_store
 async def test_the_first_admin_is_made_and_signed_in(fresh: World, empty: Fleet) -> None:
     """
