@@ -5,6 +5,7 @@ The first admin as the environment names one: `AUTH_USER`, with `AUTH_PASS_B64` 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Final, Self
 
@@ -14,6 +15,8 @@ USER: Final = "AUTH_USER"
 PLAIN: Final = "AUTH_PASS"
 CODED: Final = "AUTH_PASS_B64"
 OTHERWISE: Final = "admin"
+USUAL_NAME: Final = re.compile(r"[a-z0-9._-]{2,64}")
+"""What `POST /api/setup` takes, in lower case."""
 
 
 @frozen(kw_only=True)
@@ -30,6 +33,10 @@ class FirstAdmin:
     password: str = field(default="", repr=False)
     variable: str = ""
     garbled: bool = False
+
+    @property
+    def unusually_named(self) -> bool:
+        return USUAL_NAME.fullmatch(self.username.lower()) is None
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:

@@ -10,8 +10,8 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from json import dumps
 from pathlib import Path
@@ -43,6 +43,14 @@ Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", valida
 DataDir = Annotated[Path | None, Parameter(help="Where data and generated secrets live.", env_var=[])]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
 Url = Annotated[str | None, Parameter(help="The address that people use, such as https://mission.example.com.")]
+FleetFile = Annotated[
+    Path,
+    Parameter(help="The database of the Fleet installation, such as /srv/fleet/.data/mission-control.db."),
+]
+BoardsUrl = Annotated[
+    str,
+    Parameter(help="The database of the Boards installation: postgresql://user:password@host:5432/name."),
+]
 DatabaseUrl = Annotated[str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.")]
 
 
@@ -182,28 +190,32 @@ def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
 
 @imports.command(name="fleet")
 def import_fleet(
-    file: Path, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
+    file: FleetFile, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
 ) -> None:
     """
     Take in the SQLite file of a Fleet installation, which is only read, and report what was skipped and why.
     """
-    from mission_adapters.importing.fleet import import_fleet
+    from mission_adapters.importing.fleet import check_fleet, import_fleet
 
+    with _refusals_told():  # before anything is made here
+        check_fleet(file)
     _import(lambda ports: import_fleet(ports, file), settings_from(data_dir=data_dir, database_url=database_url), json)
 
 
 @imports.command(name="boards")
 def import_boards(
-    url: str, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
+    url: BoardsUrl, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
 ) -> None:
     """
     Take in the PostgreSQL of a Boards installation, which is only read, and report what was skipped and why.
     """
     try:
-        from mission_adapters.importing.boards import import_boards
+        from mission_adapters.importing.boards import check_boards, import_boards
     except ModuleNotFoundError as e:
         raise SettingsError("import boards needs the extra: pip install 'mission-control[postgres]'") from e
 
+    with _refusals_told():
+        asyncio.run(check_boards(url))
     settings = settings_from(data_dir=data_dir, database_url=database_url)
     issuer = settings.identities.issuer.name if settings.identities.issuer else None
     _import(lambda ports: import_boards(ports, url, issuer=issuer), settings, json)
@@ -216,11 +228,17 @@ def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_j
         async with store_ports(settings) as ports:
             return await take(ports)
 
-    try:
+    with _refusals_told():
         report = asyncio.run(taken())
+    print(dumps(report.plain(), indent=2) if as_json else "\n".join(report.lines()))
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
     except ValueError as e:
         raise SettingsError(str(e)) from e
-    print(dumps(report.plain(), indent=2) if as_json else "\n".join(report.lines()))
 
 
 @audit.command
@@ -228,7 +246,7 @@ def verify(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> Non
     """
     Follow the chain of every organization's log; names the first entry that does not fit, and then exits with 1.
     """
-    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
     if not asyncio.run(_verify(settings)):
         sys.exit(1)
 
@@ -236,13 +254,17 @@ def verify(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> Non
 async def _verify(settings: Settings) -> bool:
     from mission_core.events.model import Misfit
     from mission_core.events.use_cases import verify_log
+    from mission_http.doctor.database import Database
     from mission_http.wiring import place_of, store_ports
 
     sound = True
+    never_served = f"nothing to verify: {place_of(settings)} was never served; check --data-dir or --database-url"
+    if (await Database.seen(settings)).to_be_made:
+        raise SettingsError(never_served)
     async with store_ports(settings) as ports:
         organizations = await ports.credentials.organizations()
         if not organizations:
-            raise SettingsError(f"nothing to verify: {place_of(settings)} was never served; check --data-dir")
+            raise SettingsError(never_served)
         for organization in organizations:
             found = await verify_log(ports.log, organization)
             if isinstance(found, Misfit):

@@ -147,6 +147,8 @@ async def make_admin_of(settings: Settings, ports: Ports) -> None:
     elif first.variable:
         if len(first.password) < LEAST_PASSWORD:
             logger.warning("%s: a password should have %d characters", first.variable, LEAST_PASSWORD)
+        if first.unusually_named:
+            logger.warning("AUTH_USER: a name should have 2 to 64 letters, digits, dots, hyphens and underscores")
         try:
             await make_first_admin(ports, MakeFirstAdmin(username=first.username, password=first.password))
         except (SetupDone, SetupRaced):

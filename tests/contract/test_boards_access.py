@@ -46,6 +46,22 @@ async def test_no_token_is_refused(boards):
     assert (401, "Unauthorized") == refusal(await boards.call("GET", "/api/v1/boards", user=None))
 
 
+@pytest.mark.parametrize(
+    ("path", "header"), [("/api/v1/boards", "Authorization: Bearer"), ("/api/v1/agent/boards", "X-Agent-Token")]
+)
+async def test_who_is_refused_is_told_what_is_read(boards, path, header):
+    """
+    And whether it was that which came.
+    """
+    missing = await boards.call("GET", path, user=None, **{"x-api-key": TOKEN})
+    wrong = await boards.call("GET", path, user=None, authorization="Bearer wrong")
+
+    assert header in missing.json["hint"]
+    assert header in wrong.json["hint"]
+    assert missing.json["hint"].startswith("no header that is read here")
+    assert wrong.json["hint"].startswith("the credential that came")
+
+
 @pytest.mark.parametrize("authorization", [f"bearer {TOKEN}", f"  BEARER   {TOKEN}  "])
 async def test_the_scheme_may_be_spelled_and_spaced_at_will(boards, authorization):
     assert 200 == (await boards.call("GET", "/api/v1/boards", authorization=authorization)).status
@@ -122,6 +138,14 @@ async def test_another_content_type_is_taken_for_text(boards):
     answer = await boards.call("POST", boards.tasks, {"title": "T"}, **{"content-type": "text/plain"})
 
     assert "model_attributes_type" == field_refusal(answer)[0]
+    assert "Content-Type: application/json" in answer.json["hint"]
+
+
+async def test_what_is_wrong_with_a_field_needs_no_hint(boards):
+    """
+    The detail tells it.
+    """
+    assert {"detail", "request_id"} == (await boards.call("POST", boards.tasks, {"title": 1})).json.keys()
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "application/x+json", ""])

@@ -133,6 +133,52 @@ def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [("audit", "verify"), ("import", "fleet", "nothing.db"), ("import", "boards", "postgresql://nobody@127.0.0.1:1/none")],
+)
+@pytest.mark.parametrize("elsewhere", [{}, {"DATABASE_URL": "sqlite:///here.db"}])
+def test_what_has_nothing_to_work_on_makes_nothing(
+    command: tuple[str, ...], elsewhere: dict[str, str], tmp_path: Path
+) -> None:
+    """
+    Neither a data directory with secrets in it nor a database.
+    """
+    failed = subprocess.run(
+        [sys.executable, "-m", "mission_http.main", *command], capture_output=True, text=True, cwd=tmp_path,
+        env=elsewhere, timeout=60,
+    )  # fmt: skip
+
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_database_of_its_own_is_not_imported(tmp_path: Path) -> None:
+    """
+    Whoever tries is told how to serve it.
+    """
+    run("migrate", data_dir=tmp_path)
+    refused = run("import", "fleet", "mission-control.db", data_dir=tmp_path)
+
+    assert 2 == refused.returncode
+    assert f"mission-control serve --database-url sqlite:///{tmp_path / 'mission-control.db'}" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["sesame", "mysql://me:sesame@here/db", "postgresql://me:s/sesame@here/db", "postgresql://me:s@here:sesame/db"]
+)
+def test_what_is_no_address_of_a_database_is_told_with_one_that_is(url: str, tmp_path: Path) -> None:
+    """
+    And never shown, for a password may be in it.
+    """
+    failed = run("import", "boards", url, data_dir=tmp_path)
+
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+    assert "URL: " in failed.stderr
+    assert "postgresql://user:password@host" in failed.stderr
+    assert "sesame" not in failed.stderr
+
+
+@pytest.mark.parametrize(
     ("tampering", "position"),
     [
         ("UPDATE events SET payload = '{}' WHERE position = 2", 2),

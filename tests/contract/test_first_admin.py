@@ -82,6 +82,16 @@ async def set_up(fleet: Fleet, body: Any = ADMIN, **more: Any) -> Any:
     return await Browser(fleet).call("POST", "/setup", body, **HERE | more)
 
 
+@pytest.mark.parametrize("spelled", ["displayName", "display_name"])
+async def test_the_first_admin_is_called_what_they_say(empty: Fleet, spelled: str) -> None:
+    """
+    By the name that the body has for it, and by that of the answer.
+    """
+    made = await set_up(empty, ADMIN | {spelled: "Ada Lovelace"})
+
+    assert "Ada Lovelace" == made.json["user"]["display_name"]
+
+
 @on_every_store
 async def test_the_first_admin_is_made_and_signed_in(fresh: World, empty: Fleet) -> None:
     """
@@ -295,6 +305,34 @@ async def test_no_admin_is_made_in_silence(
     assert await needs_setup(fresh.ports)
     assert caplog.messages[-1].startswith(variable)
     assert all(value not in "".join(caplog.messages) for name, value in environment.items() if name != "AUTH_USER")
+
+
+@pytest.mark.parametrize(
+    ("environment", "variable"),
+    [({"AUTH_PASS": "short"}, "AUTH_PASS:"), ({"AUTH_PASS": PASSWORD, "AUTH_USER": "Bad Name!"}, "AUTH_USER:")],
+)
+async def test_what_setup_would_refuse_is_taken_from_the_environment_with_a_warning(
+    fresh: World, environment: dict[str, str], variable: str, caplog: Any
+) -> None:
+    """
+    The operator's word counts, and is not repeated.
+    """
+    with caplog.at_level(logging.WARNING, "mission_http"):
+        await make_admin_of(given(**environment), fresh.ports)
+
+    assert not await needs_setup(fresh.ports)
+    (said,) = caplog.messages
+    assert said.startswith(variable)
+    assert environment["AUTH_PASS"] not in said
+
+
+@pytest.mark.parametrize("name", ["admin", "Ada", "a.b-c_1"])
+async def test_a_usual_name_and_a_good_password_are_taken_in_silence(fresh: World, name: str, caplog: Any) -> None:
+    with caplog.at_level(logging.WARNING, "mission_http"):
+        await make_admin_of(given(AUTH_PASS=PASSWORD, AUTH_USER=name), fresh.ports)
+
+    assert not await needs_setup(fresh.ports)
+    assert [] == caplog.messages
 
 
 @on_every_store

@@ -102,7 +102,8 @@ async def test_revoking_needs_the_number_of_a_key(fleet: Fleet) -> None:
     for body in ({}, {"key_id": 0}, {"key_id": "1"}, {"key_id": True}, {"key_id": 2**70}, []):
         answer = await fleet.call("DELETE", "/agents/ada/keys", body)
         assert (400, "key_id must be a positive integer") == refusal(answer)
-    assert (400, "Invalid request body") == refusal(await fleet.call("DELETE", "/agents/ada/keys", raw=b"{"))
+    malformed = await fleet.call("DELETE", "/agents/ada/keys", raw=b"{")
+    assert (400, "Invalid request body") == (malformed.status, malformed.json["error"])
 
 
 async def test_only_a_path_of_digits_is_a_number(fleet: Fleet) -> None:

@@ -125,9 +125,26 @@ async def test_every_wrong_field_is_named(fleet: Fleet) -> None:
 
 
 async def test_a_body_that_is_no_json_is_refused(fleet: Fleet) -> None:
-    for raw in (b"", b"{", b"\xff", b"[" * 100):
-        assert (400, "Invalid request body") == refusal(await fleet.call("POST", "/tasks", raw=raw))
-    assert [""] == wrong_fields(await fleet.call("POST", "/tasks", []))
+    """
+    It is told where it stops being JSON.
+    """
+    wrong = {b"": "required", b'{"a" 1}': "(character 5)", b"\xff": "(character 0)", b"[" * 99 + b"]" * 99: "nested"}
+    answers = {said: await fleet.call("POST", "/tasks", raw=raw) for raw, said in wrong.items()}
+
+    assert {(400, "Invalid request body")} == {(each.status, each.json["error"]) for each in answers.values()}
+    for said, answer in answers.items():
+        (detail,) = answer.json["details"]
+        assert said in detail
+
+
+async def test_a_body_that_is_no_object_is_refused(fleet: Fleet) -> None:
+    """
+    Its place is empty, as no field is wrong, so a hint tells what is.
+    """
+    answer = await fleet.call("POST", "/tasks", [])
+
+    assert [""] == wrong_fields(answer)
+    assert "send a JSON object as the body" == answer.json["hint"]
 
 
 async def test_unknown_fields_are_dropped(fleet: Fleet) -> None:

@@ -290,7 +290,8 @@ async def test_an_agent_is_authenticated_twenty_times_a_minute(everything: Every
     answers = [await ask_as(everything, paths[n % 4], **sent) for n in range(21)]
 
     assert [200 if token == "its own" else 401] * 20 + [429] == [each.status for each in answers]
-    assert {"detail": "Too Many Requests", "request_id": answers[-1].headers["x-request-id"]} == answers[-1].json
+    told = {"request_id": answers[-1].headers["x-request-id"], "hint": "try again in 60 seconds"}
+    assert {"detail": "Too Many Requests", **told} == answers[-1].json
     assert "60" == answers[-1].headers["retry-after"]
 
 

@@ -125,6 +125,18 @@ def test_a_lease_is_lost_at_its_end(run, later, outcome):
             run.heartbeat(at=now)
 
 
+@given(some.runs(state=st.sampled_from(ENDED)), some.outcomes, st.integers(0, 3))
+def test_a_lost_lease_tells_of_newer_ones_where_there_are_any(run, outcome, newer):
+    """
+    And of claiming only for a task that is still open, which the run cannot know.
+    """
+    with pytest.raises(LeaseLost) as lost:
+        run.complete(outcome, at=run.expires_at, current=run.fence + newer)
+
+    assert bool(newer) == (f"fences reached {run.fence + newer}" in str(lost.value))
+    assert "if the task is still open" in str(lost.value)
+
+
 @given(living(state=st.just(RunState.LEASED)))
 def test_a_heartbeat_extends_by_a_term_and_nothing_else(pair):
     """

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -75,6 +76,9 @@ OLD_EVENTS: Final = "the log here begins with the import; what was before stays 
 OTHERS: Final = "what is in this table is not kept here yet"
 OWN_BUSINESS: Final = frozenset({"alembic_version", "task_fingerprints"})
 """Tables that hold nothing but the other system's own bookkeeping."""
+EXPECTED: Final = (
+    "expected an address such as postgresql://user:password@host:5432/mission_control, with %40 for @ in a password"
+)
 COMMENT: Final = "task.comment"
 IS_UUID: Final = re.compile(r"[0-9a-fA-F-]{36}")
 
@@ -87,26 +91,13 @@ async def import_boards(ports: Ports, url: str, *, issuer: str | None = None) ->
         ValueError: If there is no such database.
     """
     report = Report()
-    try:
-        connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as e:
-        raise ValueError(f"the database cannot be opened ({e or type(e).__name__})") from e
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            known = {row[0] for row in await connection.fetch(PRESENT)}
-            if not known >= NEEDED:
-                lacks = ", ".join(sorted(NEEDED - known))
-                raise ValueError(f"the database has no tables {lacks}; is it the right one?")
-            tables = {name: await _all(connection, name) if name in known else [] for name in TABLES}
-            said = await connection.fetch(SAID, COMMENT) if "activity_events" in known else []
-            for name in sorted(known - {*TABLES, "activity_events"} - OWN_BUSINESS):
-                report.leave(name, OTHERS, *await _examples(connection, name))
-            if "activity_events" in known:
-                report.leave("activity_events", OLD_EVENTS, *await _examples(connection, "activity_events", NOT_SAID))
-    except asyncpg.PostgresError as e:
-        raise ValueError(f"the database cannot be read ({e})") from e
-    finally:
-        await connection.close()
+    async with _opened(url) as (connection, known):
+        tables = {name: await _all(connection, name) if name in known else [] for name in TABLES}
+        said = await connection.fetch(SAID, COMMENT) if "activity_events" in known else []
+        for name in sorted(known - {*TABLES, "activity_events"} - OWN_BUSINESS):
+            report.leave(name, OTHERS, *await _examples(connection, name))
+        if "activity_events" in known:
+            report.leave("activity_events", OLD_EVENTS, *await _examples(connection, "activity_events", NOT_SAID))
     tables["comments"] = [dict(row) for row in said]
     _tell_of_strays(tables, report)
     for name, why in READ_ONLY.items():
@@ -114,6 +105,41 @@ async def import_boards(ports: Ports, url: str, *, issuer: str | None = None) ->
             report.skip(name, row["id"], why)
     await _take(ports, tables, report, issuer)
     return report
+
+
+async def check_boards(url: str) -> None:
+    """
+    Look whether there is something to take in.
+
+    Raises:
+        ValueError: If there is no such database.
+    """
+    async with _opened(url):
+        pass
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
+    """
+    A connection to the database, as it is now, and which tables it has.
+    """
+    try:
+        connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1))
+    except (asyncpg.ClientConfigurationError, OverflowError, ValueError):  # its words may quote a part of the password
+        raise ValueError(f"URL: the database cannot be opened; {EXPECTED}") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        raise ValueError(f"URL: the database cannot be opened ({e or type(e).__name__})") from e
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            known = {row[0] for row in await connection.fetch(PRESENT)}
+            if not known >= NEEDED:
+                lacks = ", ".join(sorted(NEEDED - known))
+                raise ValueError(f"URL: the database has no tables {lacks}; is it that of a Boards installation?")
+            yield connection, known
+    except asyncpg.PostgresError as e:
+        raise ValueError(f"URL: the database cannot be read ({e})") from e
+    finally:
+        await connection.close()
 
 
 async def _take(ports: Ports, tables: Mapping[str, list[Row]], report: Report, issuer: str | None) -> None:

@@ -97,6 +97,17 @@ async def import_fleet(ports: Ports, file: Path) -> Report:
     return report
 
 
+def check_fleet(file: Path) -> None:
+    """
+    Look whether there is something to take in.
+
+    Raises:
+        ValueError: If the file is no such database.
+    """
+    with opened(file):
+        pass
+
+
 @define
 class Workspace:
     """

@@ -6,6 +6,7 @@ it was when it was opened.
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from mission_core.values import EMPTY_OBJECT, JsonText, canonical
 
 Row = Mapping[str, Any]
 NEEDED: Final = frozenset({"tasks", "agents", "projects"})
+OURS: Final = frozenset({"alembic_version", "organizations", "runs"})
 FIRST_WORKSPACE: Final = 1
 """Whose rows are that name none, as older files do."""
 
@@ -92,8 +94,12 @@ def opened(file: Path) -> Iterator[FleetFile]:
             database.row_factory = sqlite3.Row
             database.text_factory = lambda text: text.decode(errors="replace")
             tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            if set(tables) >= OURS:
+                serve = f"mission-control serve --database-url sqlite:///{shlex.quote(str(file.absolute()))}"
+                raise ValueError(f"{file} is a database of this Mission Control, so it is served as it is: {serve}")
             if not set(tables) >= NEEDED:
-                raise ValueError(f"{file} has no tables tasks, agents and projects; is it a mission-control.db?")
+                lacks = ", ".join(sorted(NEEDED.difference(tables)))
+                raise ValueError(f"{file} has no tables {lacks}; is it the database of a Fleet installation?")
             told = "SELECT name FROM pragma_table_info(?)"
             columns = {table: frozenset(name for (name,) in database.execute(told, (table,))) for table in tables}
             yield FleetFile(database, columns)

@@ -125,7 +125,8 @@ class LeaseLost(Conflict):
     current: int
 
     def __str__(self) -> str:
-        return f"lease {self.fence} of this task has ended (its fences reached {self.current}); claim the task again"
+        newer = f" (its fences reached {self.current})" if self.current != self.fence else ""
+        return f"lease {self.fence} of this task has ended{newer}; if the task is still open, claim it again"
 
 
 class LeaseUnknown(Denied):

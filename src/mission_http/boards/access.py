@@ -44,6 +44,12 @@ AGENT: Final = Access(
     "agent", "An agent.", headers=TOKEN_HEADERS, limits=(AGENT_AUTH,),
     credentials=("header X-Agent-Token", "header Authorization: Bearer"),
 )  # fmt: skip
+EXPECTED: Final = {
+    USER.name: "a person's token or the API key as Authorization: Bearer",
+    MIXED.name: "a person's token or the API key as Authorization: Bearer, or an agent's token as X-Agent-Token",
+    AGENT.name: "an agent's token as X-Agent-Token",
+}
+"""What should come, by the name of the access."""
 BEATING: Final = evolve(AGENT, description="An agent that says it is there.")
 """Its request is a sign of life in itself, so it need not count as one."""
 
@@ -70,7 +76,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
     if agent_token and access is not USER:
         principal = await principal_for(request, agent_token, touch=access is not BEATING)
         if not isinstance(principal, AgentPrincipal):
-            raise Unauthorized
+            raise _unauthorized(request, access)
         within_scopes(principal, Role.VIEWER, endpoint_of(request).scope)
         await attend(request, principal)
         return principal
@@ -83,10 +89,16 @@ async def authenticate(request: Request, access: Access) -> Principal:
         await hit(request, AGENT_AUTH)
     known = isinstance(principal, AgentPrincipal) is not (access is USER)
     if principal is None or not (known or access is MIXED):
-        raise Unauthorized
+        raise _unauthorized(request, access)
     within_scopes(principal, Role.VIEWER, endpoint_of(request).scope)
     await attend(request, principal)
     return principal
+
+
+def _unauthorized(request: Request, access: Access) -> Unauthorized:
+    came = any(name in request.headers for name in ("authorization", "x-agent-token"))
+    said = "the credential that came is not known, or not for this" if came else "no header that is read here came"
+    return Unauthorized(f"{said}; send {EXPECTED[access.name]}")
 
 
 def _bearer_of(request: Request) -> str:

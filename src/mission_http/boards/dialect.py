@@ -92,6 +92,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         paperwork=Paperwork(
             title="Mission Control API",
             version="0.1.0",
+            description="Boards, tasks and agents, with UUIDs as ids and ISO times in UTC as moments.",
             tags=TAGS,
             schema_name=component_of,
             schemas={JsonObject: {"type": "object", "additionalProperties": True}},

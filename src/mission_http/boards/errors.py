@@ -1,5 +1,5 @@
 """
-How the Boards dialect refuses: `{"detail": text, object or list of field errors, "request_id": …}`.
+How the Boards dialect refuses: `{"detail": text, object or list of field errors, "request_id": …, "hint"?: text}`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from mission_core.tasks.fields import FieldsRequired, FieldsUnknown, FieldValueI
 from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.boards.wire import naive
+from mission_http.platform.bodies import is_json
 from mission_http.platform.exchange import exchange_of, request_id_of
 from mission_http.platform.json import json_of
 from mission_http.platform.refusals import (
@@ -59,10 +60,13 @@ NAMES: Final = {
 """Fields of the core that are called otherwise on this wire."""
 
 
+@define
 class Unauthorized(Denied):
     """
     Nobody known to this operation calls.
     """
+
+    hint: str
 
 
 class Forbidden(Denied):
@@ -183,7 +187,26 @@ def render(error: Exception, status: int, request: Request) -> Response:
     else:
         detail = detail_of(error)
     headers = {"www-authenticate": CHALLENGE.format(error)} if isinstance(error, TokenRefused) else None
-    return json_of({"detail": detail, "request_id": request_id_of(request)}, status, headers)
+    told = {"detail": detail, "request_id": request_id_of(request)}
+    if hint := _hint_of(error, request):
+        told["hint"] = hint
+    return json_of(told, status, headers)
+
+
+def _hint_of(error: Exception, request: Request) -> str | None:
+    """
+    What to do about it, where the detail does not tell.
+    """
+    match error:
+        case Unauthorized():
+            return error.hint
+        case TokenRefused():
+            return str(error)
+        case TooManyRequests():
+            return error.when
+        case FieldsInvalid() if any(each.loc[:1] == ("body",) for each in error.errors) and not is_json(request):
+            return "the body was taken for text; send it with Content-Type: application/json"
+    return None
 
 
 def _as_sent(error: InvalidField, request: Request) -> InvalidField:

@@ -236,7 +236,7 @@ OPERATIONS = [
         ),
         told(
             "agent_lease_heartbeat", ["You go on working: send one every heartbeat_seconds."],
-            unless=["The lease has ended: claim the task again."],
+            unless=["The lease has ended: claim the task again, if it is still open."],
             effects=["The lease is extended; an acknowledged order takes effect."],
             needs=["Hold the lease that claiming returned."],
         ),

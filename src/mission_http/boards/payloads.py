@@ -355,6 +355,7 @@ class ValidationError:
 class HTTPValidationError:
     detail: list[ValidationError] | str | dict[str, Any]
     request_id: str
+    hint: str | UnsetType = UNSET
 
 
 @frozen(kw_only=True)
@@ -376,5 +377,6 @@ class LLMErrorResponse:
 
     detail: str | dict[str, Any] | list[Any]
     request_id: str
+    hint: str | UnsetType = UNSET
     code: str | UnsetType | None = UNSET
     retryable: bool | UnsetType | None = UNSET

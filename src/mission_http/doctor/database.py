@@ -57,6 +57,14 @@ class Database:
         return cls(place=place_of(settings), own=own, examined=examined, at=datetime.now(UTC))
 
     @property
+    def to_be_made(self) -> bool:
+        """
+        Whether the first start will make it.
+        """
+        found = self.examined
+        return (found.trouble is None and not found.made) or (self.own and found.trouble is Trouble.NO_FOLDER)
+
+    @property
     def variable(self) -> str:
         return "MISSION_CONTROL_DATA_DIR (or --data-dir)" if self.own else "DATABASE_URL (or --database-url)"
 

@@ -300,11 +300,13 @@ def render(error: Exception, status: int, request: Request) -> Response:
 def _payload(error: Exception) -> dict[str, Any]:
     if isinstance(error, FieldsInvalid):
         details = [f"{each.dotted}: {each.message.removeprefix('Value error, ')}" for each in error.errors]
-        return {"error": VALIDATION, "details": details}
+        told: dict[str, Any] = {"error": VALIDATION, "details": details}
+        if any(each.loc == ("body",) and each.kind == "model_attributes_type" for each in error.errors):
+            told["hint"] = "send a JSON object as the body"
+        return told
     if isinstance(error, InvalidField):
-        told = FIELD_TEXTS.get(error.field)
-        if told is not None:
-            return {"error": told}
+        if error.field in FIELD_TEXTS:
+            return {"error": FIELD_TEXTS[error.field]}
         return {"error": VALIDATION, "details": [f"{FIELD_NAMES.get(error.field, error.field)}: {error.reason}"]}
     if isinstance(error, DependencyNotFound | DependsOnItself):
         return {"error": VALIDATION, "details": [f"depends_on: {error}"]}
@@ -312,6 +314,8 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": str(error), "missing_mentions": error.missing}
     if isinstance(error, Unacceptable) and error.details:
         return {"error": error.says, "details": error.details}
+    if isinstance(error, BodyMalformed | BodyMissing):
+        return {"error": TEXTS[type(error)], "details": [str(error)]}
     if isinstance(error, TooManyRequests):
         return {"error": TOO_MANY_OF.get(error.verdict.quota.name, TOO_MANY), "details": [error.when]}
     if isinstance(error, NoHost):

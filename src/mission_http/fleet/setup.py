@@ -81,7 +81,8 @@ def _admin_in(body: dict[str, Any]) -> MakeFirstAdmin:
     Raises:
         Unacceptable: If nobody can be called so, or the password would protect nothing.
     """
-    username, password, name = (body.get(each) for each in ("username", "password", "displayName"))
+    username, password = body.get("username"), body.get("password")
+    name = body.get("displayName", body.get("display_name"))  # as it is called in the answer
     if not isinstance(username, str) or not username:
         raise Unacceptable("Username is required")
     username = username.strip().lower()

@@ -102,6 +102,7 @@ class SetupBody:
     username: Annotated[str, Length(2, 64)]
     password: Annotated[str, Length(LEAST_PASSWORD, LONGEST_PASSWORD)]
     displayName: str | Absent = ABSENT
+    display_name: str | Absent = ABSENT
     code: str | Absent = ABSENT
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from html import escape
@@ -26,6 +27,13 @@ STYLE_SOURCE: Final = "sha256-" + base64.b64encode(sha256(STYLE.encode()).digest
 POLICY: Final = (
     f"default-src 'none'; style-src '{STYLE_SOURCE}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+BOUNDS: Final = (
+    ("minimum", "maximum", ""), ("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"),
+)  # fmt: skip
+NOTHING: Final = (None, "")
+MARKED: Final = re.compile(r"`([^`]+)`")
+EMPHASIS: Final = re.compile(r"(?<![\w*])\*(\w[^*]*)\*(?![\w*])")
 
 
 def page_of(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
@@ -55,31 +63,32 @@ def _part(name: str, document: Mapping[str, Any]) -> str:
         f"<pre>{_pretty(schema)}</pre></details>"
         for component, schema in document["components"]["schemas"].items()
     )
-    version = escape(document["info"].get("version", ""))
-    return f'<h2 id="{_anchor(name)}">{escape(name)} <small>{version}</small></h2>{listed}<h3>Schemas</h3>{schemas}'
+    version, about = escape(document["info"].get("version", "")), _rich(document["info"].get("description", ""))
+    heading = f'<h2 id="{_anchor(name)}">{escape(name)} <small>{version}</small></h2>'
+    return f"{heading}{f'<p>{about}</p>' if about else ''}{listed}<h3>Schemas</h3>{schemas}"
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(one['in'])}</td>"
-        f"<td>{'required' if one['required'] else ''}</td><td><code>{_compact(one['schema'])}</code></td></tr>"
+        f"<td>{'required' if one['required'] else ''}</td><td>{escape(_words(one['schema']))}</td></tr>"
         for one in operation.get("parameters", ())
     )
     access = operation["x-access"]
     who = " · ".join([access["who"].rstrip("."), *access.get("credentials", ())])
     limits = operation.get("x-ratelimit")
-    limited = f"<p>Limits: <code>{_compact(limits)}</code></p>" if limits else ""
+    limited = f"<p>Limits: {escape(' · '.join(map(_limit, limits)))}</p>" if limits else ""
     shapes = [("takes", operation.get("requestBody", {}))]
     shapes += [(status, response) for status, response in operation["responses"].items()]
     bodies = "".join(
-        f"<tr><th>{escape(label)}</th><td>{escape(shape.get('description', ''))}</td>"
-        f"<td><code>{_compact(_schema(shape))}</code></td></tr>"
+        f"<tr><th>{escape(label)}</th><td>{_rich(shape.get('description', ''))}</td>"
+        f"<td>{escape(_words(_schema(shape)))}</td></tr>"
         for label, shape in shapes
         if shape
     )
     return (
-        f"<details><summary><b>{method}</b><code>{escape(path)}</code><span>{escape(operation['summary'])}</span>"
-        f"</summary><p>{escape(operation['description'])}</p><p>For: {escape(who)}</p>{limited}"
+        f"<details><summary><b>{method}</b><code>{escape(path)}</code><span>{_rich(operation['summary'])}</span>"
+        f"</summary><p>{_rich(operation['description'])}</p><p>For: {escape(who)}</p>{limited}"
         f"<table>{rows}</table><table>{bodies}</table></details>"
     )
 
@@ -92,9 +101,51 @@ def _schema(shape: Mapping[str, Any]) -> Any:
     return shape.get("content", {}).get("application/json", {}).get("schema", {})
 
 
-def _compact(schema: Any) -> str:
-    reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-    return escape(reference.rpartition("/")[2] if reference else json.dumps(schema)) if schema else ""
+def _limit(limit: Mapping[str, Any]) -> str:
+    window = f"in any {limit['seconds']} s" if limit.get("sliding") else f"in {limit['seconds']} s"
+    return f"{limit['class']}: {limit['limit']} {window} per {limit['per']}"
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    """
+    What a schema asks for, as a person says it: no more than its kind and its bounds.
+    """
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        said = " or ".join(dict.fromkeys(map(_words, choices)))
+    elif "enum" in schema:
+        said = ", ".join(map(str, schema["enum"]))
+    elif schema.get("type") == "array":
+        said = f"list of {_words(schema.get('items', {})) or 'anything'}"
+    else:
+        said = str(schema.get("format") or schema.get("type", ""))
+    bounds = [_bounds(schema.get(least), schema.get(most), unit) for least, most, unit in BOUNDS]
+    default = schema.get("default")
+    unsent = "" if default in NOTHING else f"{default if isinstance(default, str) else json.dumps(default)} unless sent"
+    return ", ".join(filter(None, [said, *bounds, unsent]))
+
+
+def _bounds(least: object, most: object, unit: str) -> str:
+    match least, most:
+        case None, None:
+            return ""
+        case _, None:
+            return f"at least {least}{unit.removesuffix('s') if least == 1 else unit}"
+        case None, _:
+            return f"at most {most}{unit}"
+    return f"{least} to {most}{unit}"
+
+
+def _rich(text: str) -> str:
+    """
+    Text as HTML, with `code` and *emphasis* as they are meant.
+    """
+    parts = MARKED.split(escape(text))  # every other one is marked as code
+    parts[::2] = [EMPHASIS.sub(r"<em>\1</em>", part) for part in parts[::2]]
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    return "".join(parts)
 
 
 def _pretty(schema: Any) -> str:

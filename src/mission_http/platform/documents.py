@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 from attrs import define, field
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mission_core.limiting import Quota
 from mission_http.platform.docs import POLICY, page_of
@@ -72,7 +72,15 @@ async def docs_page(request: Request) -> Response:
     return HTMLResponse(documents.page(), headers={"content-security-policy": POLICY})
 
 
+async def front(_request: Request) -> Response:
+    """
+    Send whoever comes with a browser to the page, for there is none at the front.
+    """
+    return RedirectResponse("/docs")
+
+
 DOCUMENT_ENDPOINTS = (
+    Endpoint("GET", "/", front, rooted=True, listed=False),
     Endpoint("GET", "/openapi.json", whole_document, rooted=True, listed=False),
     Endpoint("GET", "/docs", docs_page, rooted=True, listed=False),
 )

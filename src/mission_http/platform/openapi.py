@@ -50,7 +50,9 @@ def document_of(
         _merge(schemas, writer.schemas.components)
         _merge(schemes, dialect.paperwork.security_schemes)
     info = shown[0].paperwork
-    about = {"title": info.title, "version": info.version, "description": info.description}
+    told = [(one.prefix, one.paperwork.description) for one in shown if one.paperwork.description]
+    description = info.description if only else "\n\n".join(f"`{prefix}`: {text}" for prefix, text in told)
+    about = {"title": info.title, "version": info.version, "description": description}
     return {
         "openapi": "3.1.0",
         "info": {name: text for name, text in about.items() if text},

@@ -206,6 +206,15 @@ async def test_the_page_shows_all_and_loads_nothing(app):
     assert not re.search(r"<script|<link|https?:|src=|url\(", page)
 
 
+async def test_the_front_leads_to_the_page(app):
+    """
+    Whoever opens the address of the server in a browser finds something.
+    """
+    answer = await ask(app, "GET", "/", key=None)
+
+    assert (307, "/docs") == (answer.status, answer.headers["location"])
+
+
 def test_every_operation_tells_who_may_call_it_and_with_what():
     access = DOCUMENT["paths"]["/api/things/{thing}"]["get"]["x-access"]
 
@@ -226,6 +235,67 @@ def test_the_page_tells_who_may_call():
     page = page_of([("Kind", document_of([KIND]))]).decode()
 
     assert "header x-api-key" in page
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "string or null"),
+        ({"$ref": "#/components/schemas/Thing"}, "Thing"),
+        ({"type": "array", "items": {"$ref": "#/components/schemas/Thing"}}, "list of Thing"),
+        ({"type": "integer", "minimum": 1, "maximum": 200, "default": 25}, "integer, 1 to 200, 25 unless sent"),
+        ({"type": "integer", "minimum": 0, "default": 0}, "integer, at least 0, 0 unless sent"),
+        ({"anyOf": [{"type": "string", "maxLength": 9}, {"type": "null"}]}, "string, at most 9 characters or null"),
+        ({"type": "string", "enum": ["a", "b"], "default": "a"}, "a, b, a unless sent"),
+        ({"type": "string", "format": "uuid"}, "uuid"),
+        ({"type": "string", "minLength": 1}, "string, at least 1 character"),
+        ({"type": "boolean", "default": False}, "boolean, false unless sent"),
+    ],
+)
+def test_the_page_says_what_a_value_is_in_words(schema, words):
+    document = document_of([KIND])
+    operation = document["paths"]["/api/v1/things/{thing}"]["get"]
+    operation["parameters"] = [{"name": "it", "in": "query", "required": False, "schema": schema}]
+    page = page_of([("Kind", document)]).decode()
+
+    assert f"<td><code>it</code></td><td>query</td><td></td><td>{words}</td>" in page
+
+
+def test_the_page_says_limits_in_words():
+    document = document_of([KIND])
+    agent = {"class": "agent-auth", "limit": 20, "seconds": 60, "per": "address", "sliding": True}
+    general = {"class": "general", "limit": 100, "seconds": 60, "per": "address"}
+    document["paths"]["/api/v1/things/{thing}"]["get"]["x-ratelimit"] = [agent, general]
+    page = page_of([("Kind", document)]).decode()
+
+    assert "agent-auth: 20 in any 60 s per address · general: 100 in 60 s per address" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the *of_a_board* of `a <b>`", "the <em>of_a_board</em> of <code>a &lt;b&gt;</code>"),
+        ("`*.example.com`, 2 * 3 * 4", "<code>*.example.com</code>, 2 * 3 * 4"),
+        ("one ` alone", "one ` alone"),
+    ],
+)
+def test_the_page_shows_text_as_it_is_meant(text, shown):
+    """
+    Of the whole part, and of each operation.
+    """
+    document = document_of([KIND])
+    document["info"]["description"] = document["paths"]["/api/v1/things/{thing}"]["get"]["description"] = text
+    page = page_of([("Kind", document)]).decode()
+
+    assert 2 == page.count(f"<p>{shown}</p>")
+
+
+def test_the_whole_document_is_described_by_its_parts():
+    parts = [evolve(one, paperwork=evolve(one.paperwork, description=f"{one.name}.")) for one in (KIND, PLAIN)]
+    whole, part = document_of(parts)["info"], document_of(parts, parts[1])["info"]
+
+    assert ["`/api/v1`: Kind.", "`/api`: Plain."] == whole["description"].split("\n\n")
+    assert "Plain." == part["description"]
 
 
 async def test_the_style_of_the_page_is_the_one_its_policy_allows(app):

@@ -8,7 +8,7 @@ from tests.unit.http.platform.sample import ask, sample_app
 EVERYWHERE = [
     ("GET", "/api/things/5"), ("GET", "/api/v1/things/5"), ("GET", "/nowhere"), ("GET", "/api/broken"),
     ("GET", "/api/v1/things/"), ("DELETE", "/api/things"), ("OPTIONS", "/api/things"), ("POST", "/api/things"),
-    ("GET", "/docs"), ("GET", "/openapi.json"),
+    ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/"),
 ]  # fmt: skip
 
 
