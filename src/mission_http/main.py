@@ -239,7 +239,7 @@ async def _verify(settings: Settings) -> bool:
     from mission_http.wiring import place_of, store_ports
 
     sound = True
-    async with store_ports(settings) as ports:
+    async with store_ports(settings, read_only=True) as ports:
         organizations = await ports.credentials.organizations()
         if not organizations:
             raise SettingsError(f"nothing to verify: {place_of(settings)} was never served; check --data-dir")

@@ -241,16 +241,21 @@ def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVer
 
 
 @asynccontextmanager
-async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
+async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Ports]:
     """
     The ports over the database the settings name, as it is once its migrations are run.
 
+    Args:
+        read_only: Whether it is enough if it can be read.
+
     Raises:
-        SettingsError: If it cannot be opened.
+        SettingsError: If it cannot be opened, or takes no changes.
     """
     async with AsyncExitStack() as stack:
         with _naming_the_setting(settings):
             store = await stack.enter_async_context(SqlStore.open(settings.database_url))
+            if not read_only:
+                await store.must_take_changes()
         yield Ports(
             unit=store.unit,
             reads=store.reads,

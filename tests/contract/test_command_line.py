@@ -2,14 +2,20 @@
 The command line, as processes.
 """
 
+import asyncio
 import socket
 import sqlite3
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
+
+NOBODY = 65534
 
 
 def run(*command: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -86,6 +92,54 @@ def test_a_spoilt_database_of_its_own_is_told_by_its_directory(tmp_path: Path) -
 
     assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines()))
     assert failed.stderr.startswith("mission-control: MISSION_CONTROL_DATA_DIR (or --data-dir): ")
+
+
+def test_a_database_that_may_only_be_read_is_not_served() -> None:
+    """
+    A start says so, instead of every change later; its log can be proved all the same. Asked as somebody who is not
+    root, for whom nothing is forbidden.
+    """
+    with TemporaryDirectory() as folder:  # not pytest's own, which others may not enter
+        Path(folder).chmod(0o777)
+        found = subprocess.run([sys.executable, "-c", FOUND, folder], capture_output=True, text=True, timeout=60)
+        assert "" == found.stderr
+        for each in Path(folder).iterdir():
+            each.chmod(0o444)
+        served, verified = (
+            subprocess.run(
+                [sys.executable, "-c", AS_NOBODY, *command, "--data-dir", folder], capture_output=True, text=True,
+                cwd=folder, env={}, timeout=60,
+            )
+            for command in (("serve", "--port", "0"), ("audit", "verify"))
+        )  # fmt: skip
+
+    assert (2, "", 1) == (served.returncode, served.stdout, len(served.stderr.splitlines())), served.stderr
+    assert served.stderr.startswith("mission-control: MISSION_CONTROL_DATA_DIR (or --data-dir): ")
+    assert "readonly" in served.stderr
+    assert (0, True) == (verified.returncode, "sound" in verified.stdout), verified.stderr
+
+
+def test_a_postgresql_that_takes_no_changes_is_not_served(fresh_postgres: str, tmp_path: Path) -> None:
+    """
+    As a standby server does not.
+    """
+    migrated = run("migrate", data_dir=tmp_path, DATABASE_URL=fresh_postgres)
+    asyncio.run(read_only(fresh_postgres))
+    served = run("serve", "--port", "0", data_dir=tmp_path, DATABASE_URL=fresh_postgres)
+
+    assert 0 == migrated.returncode, migrated.stderr
+    assert (2, "", 1) == (served.returncode, served.stdout, len(served.stderr.splitlines())), served.stderr
+    assert served.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
+    assert "read-only" in served.stderr
+
+
+async def read_only(url: str) -> None:
+    """
+    Have a PostgreSQL database refuse all changes from now on.
+    """
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET default_transaction_read_only = on")
+    await connection.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "nowhere.invalid"])
@@ -170,3 +224,25 @@ async def main():
 asyncio.run(main())
 """
 """Opens the store and founds the default organization: two facts."""
+
+AS_NOBODY = f"""
+import asyncio, os, sys, tempfile
+from pathlib import Path
+from mission_http import main
+from mission_http.settings import settings_from
+from mission_http.wiring import from_settings
+
+async def started(folder):  # so that all modules are loaded, which nobody may not be allowed to read
+    settings = settings_from({{}}, data_dir=Path(folder))
+    async with from_settings(settings) as ports:
+        main.application(settings)
+
+with tempfile.TemporaryDirectory() as folder:
+    asyncio.run(started(folder))
+import encodings.idna, mission_core.events.use_cases, mission_http.doctor.rounds, mission_http.logs.set_up, uvloop
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
+main.main()
+"""
