@@ -115,6 +115,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_http.doctor.identity import warnings_of as identity_warnings
     from mission_http.doctor.port import Listening
     from mission_http.doctor.reaching import warnings_of
+    from mission_http.doctor.server_key import replaced_in
     from mission_http.logs.set_up import set_up
     from mission_http.serving import Server, bound
     from mission_http.wiring import from_settings, limiter_from
@@ -126,7 +127,9 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
     async with limiter_from(settings) as limiter, from_settings(settings) as ports:
         app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
-        server = Server(app, settings, nobody_yet=await needs_setup(ports))
+        server = Server(
+            app, settings, nobody_yet=await needs_setup(ports), replaced=await replaced_in(ports, settings.api_key)
+        )
         gc.freeze()
         gc.enable()
         await server.serve(sockets)

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 class Server(uvicorn.Server):
     """
     A server that says where it listens, and for which a signal to stop is a good end.
+
+    Args:
+        nobody_yet: Whether the first admin is still to be made.
+        replaced: What became of the API_KEY of the settings, if another one was made in its place.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, *, nobody_yet: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, *, nobody_yet: bool = False, replaced: str | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="on", server_header=False, date_header=True,
@@ -34,11 +40,12 @@ class Server(uvicorn.Server):
         )  # fmt: skip
         self.settings = settings
         self.nobody_yet = nobody_yet
+        self.replaced = replaced
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
-            _announce(sockets[0], self.settings, nobody_yet=self.nobody_yet)
+            _announce(sockets[0], self.settings, nobody_yet=self.nobody_yet, replaced=self.replaced)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -91,7 +98,9 @@ def _bound(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-def _announce(listening: socket.socket, settings: Settings, *, nobody_yet: bool) -> None:
+def _announce(
+    listening: socket.socket, settings: Settings, *, nobody_yet: bool, replaced: str | None
+) -> None:
     host, port = listening.getsockname()[:2]
     base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
@@ -102,6 +111,9 @@ def _announce(listening: socket.socket, settings: Settings, *, nobody_yet: bool)
     if nobody_yet:
         told["first admin"] = "POST /api/setup with username and password; from another machine, with the code"
         told["setup code"] = settings.setup_code
-    told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
+    if replaced is None:
+        told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
+    else:
+        told["API_KEY"] = replaced
     lines = [f"Mission Control listens on {base}", *(f"  {name:<16} {value}" for name, value in told.items())]
     print("\n".join(lines), flush=True)

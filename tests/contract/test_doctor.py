@@ -254,7 +254,7 @@ def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("overlap", "words"), [(0, "and is refused"), (3600, "and is good until")])
 def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Path) -> None:
     """
-    By the doctor, and beside what `token` prints; a new one in its place is no fault.
+    By the doctor, beside what `token` prints and where `serve` would print it; a new one in its place is no fault.
     """
     settings = settings_from({}, data_dir=tmp_path / ".data")
     made = asyncio.run(_rotated(settings, overlap))
@@ -262,11 +262,19 @@ def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Pat
     printed = run("token", cwd=tmp_path)
     replaced = [run("token", cwd=tmp_path, API_KEY=made), run("token", cwd=tmp_path, API_KEY=GOOD)]
 
+    with serving(cwd=tmp_path) as (_, server):
+        assert server.stdout is not None
+        server.terminate()
+        greeted = server.stdout.read()
+    (line,) = (each for each in greeted.splitlines() if "API_KEY" in each)
+
     assert (Level.WARNING, ("API_KEY",)) == (told.level, told.settings)
     assert words in told.found
     assert printed.stderr.startswith("mission-control: warning: API_KEY: was replaced by api at ")
     assert words in printed.stderr
     assert ["", True] == [replaced[0].stderr, "is refused" in replaced[1].stderr]
+    assert ["API_KEY", told.found] == line.split(maxsplit=1)
+    assert settings.api_key not in greeted
     assert Level.OK is doctor(tmp_path / ".data", API_KEY=made)["server key", "API_KEY"].level
 
 

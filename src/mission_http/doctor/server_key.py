@@ -4,12 +4,19 @@ The server's key: was the one in the environment replaced while the server ran?
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mission_http.doctor.database import Database
+from mission_core.accounts.model import System
+from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_http.doctor.findings import Check, Finding
+
+if TYPE_CHECKING:
+    from mission_adapters.sql.examining import Replacing
+    from mission_core.ports import Ports
+    from mission_http.doctor.database import Database
 
 SERVER_KEY: Final = Check("server key")
 VARIABLE: Final = "API_KEY"
@@ -33,7 +40,26 @@ def replaced(database: Database, api_key: str) -> str | None:
     """
     By whom and when the key was replaced, and whether it is still good; None if it was not.
     """
-    keys = database.examined.server_keys
+    return _replaced(database.examined.server_keys, api_key, at=database.at)
+
+
+async def replaced_in(ports: Ports, api_key: str) -> str | None:
+    """
+    The same, told by a database that is open.
+    """
+    default = await ports.credentials.organization("default")
+    if default is None:
+        return None
+    keys = await ports.reads.rows.every(System(organization=default.id), SERVER_KEYS, of=default.id)
+    if not keys:
+        return None
+    from mission_adapters.sql.examining import Replacing  # most starts do without
+
+    made = [Replacing(each.digest, each.created_by, each.created_at, each.expires_at) for each in keys]
+    return _replaced(made, api_key, at=ports.clock.now())
+
+
+def _replaced(keys: Sequence[Replacing], api_key: str, *, at: datetime) -> str | None:
     if not keys:
         return None
     digest, newest = sha256(api_key.encode()).digest(), keys[-1]
@@ -41,6 +67,6 @@ def replaced(database: Database, api_key: str) -> str | None:
     if own is not None and own.expires_at is None:
         return None
     was = f"was replaced by {newest.by} at {newest.at:%Y-%m-%d %H:%M} UTC"
-    if own is not None and own.expires_at is not None and database.at < own.expires_at:
+    if own is not None and own.expires_at is not None and at < own.expires_at:
         return f"{was}, and is good until {own.expires_at:%Y-%m-%d %H:%M} UTC"
     return f"{was}, and is refused"
