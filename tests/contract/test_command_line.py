@@ -176,6 +176,17 @@ def test_the_version_is_that_of_the_distribution(tmp_path: Path) -> None:
     assert version("mission-control") == subprocess.check_output(command, text=True, timeout=60).strip()
 
 
+def test_the_command_without_its_extra_names_it() -> None:
+    """
+    In one line, like whatever else keeps it from starting.
+    """
+    without = "import sys; sys.modules['cyclopts'] = None; from mission_http.command import main; main()"
+    failed = subprocess.run([sys.executable, "-c", without, "serve"], capture_output=True, text=True, timeout=60)
+
+    assert (2, "", 1) == (failed.returncode, failed.stdout, len(failed.stderr.splitlines())), failed.stderr
+    assert "pip install 'mission-control[server]'" in failed.stderr
+
+
 def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
     """
     A wrong directory must not pass for a log that was proved.
