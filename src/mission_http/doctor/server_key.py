@@ -7,19 +7,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mission_core.accounts.model import System
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_http.doctor.findings import Check, Finding
 
 if TYPE_CHECKING:
-    from mission_adapters.sql.examining import Replacing
     from mission_core.ports import Ports
     from mission_http.doctor.database import Database
 
 SERVER_KEY: Final = Check("server key")
 VARIABLE: Final = "API_KEY"
+
+
+class Made(NamedTuple):
+    """
+    A key that was made while the server ran, by whom and when.
+    """
+
+    digest: bytes
+    by: str
+    at: datetime
+    expires_at: datetime | None
 
 
 def check_server_key(database: Database, api_key: str | None) -> Iterator[Finding]:
@@ -40,7 +50,8 @@ def replaced(database: Database, api_key: str) -> str | None:
     """
     By whom and when the key was replaced, and whether it is still good; None if it was not.
     """
-    return _replaced(database.examined.server_keys, api_key, at=database.at)
+    made = [Made(each.digest, each.by, each.at, each.expires_at) for each in database.examined.server_keys]
+    return _replaced(made, api_key, at=database.at)
 
 
 async def replaced_in(ports: Ports, api_key: str) -> str | None:
@@ -51,15 +62,11 @@ async def replaced_in(ports: Ports, api_key: str) -> str | None:
     if default is None:
         return None
     keys = await ports.reads.rows.every(System(organization=default.id), SERVER_KEYS, of=default.id)
-    if not keys:
-        return None
-    from mission_adapters.sql.examining import Replacing  # most starts do without
-
-    made = [Replacing(each.digest, each.created_by, each.created_at, each.expires_at) for each in keys]
+    made = [Made(each.digest, each.created_by, each.created_at, each.expires_at) for each in keys]
     return _replaced(made, api_key, at=ports.clock.now())
 
 
-def _replaced(keys: Sequence[Replacing], api_key: str, *, at: datetime) -> str | None:
+def _replaced(keys: Sequence[Made], api_key: str, *, at: datetime) -> str | None:
     if not keys:
         return None
     digest, newest = sha256(api_key.encode()).digest(), keys[-1]
