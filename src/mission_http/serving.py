@@ -10,7 +10,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -18,6 +18,9 @@ from mission_http.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where this machine reaches itself, by what stands for all of its addresses."""
 
 
 class Server(uvicorn.Server):
@@ -102,7 +105,7 @@ def _announce(
     listening: socket.socket, settings: Settings, *, nobody_yet: bool, replaced: str | None
 ) -> None:
     host, port = listening.getsockname()[:2]
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    base = settings.fronting.base_url or _url(HERE.get(host, host), port)
     told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
     told |= {
         name: "as set in the environment" if name in settings.given else value
@@ -115,5 +118,9 @@ def _announce(
         told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
     else:
         told["API_KEY"] = replaced
-    lines = [f"Mission Control listens on {base}", *(f"  {name:<16} {value}" for name, value in told.items())]
-    print("\n".join(lines), flush=True)
+    lines = (f"  {name:<16} {value}" for name, value in told.items())
+    print("\n".join([f"Mission Control listens on {_url(host, port)}", *lines]), flush=True)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -63,6 +63,15 @@ def code_of(server: subprocess.Popen[str]) -> str:
     raise AssertionError("no code was printed")
 
 
+def greeting_of(server: subprocess.Popen[str]) -> dict[str, str]:
+    """
+    What a server prints on its terminal below the line that says where it listens, by name.
+    """
+    assert server.stdout is not None
+    server.terminate()
+    return {line[2:18].strip(): line[19:] for line in server.stdout.read().splitlines()}
+
+
 def log_of(server: subprocess.Popen[str]) -> str:
     server.terminate()
     return server.communicate()[1]
@@ -118,6 +127,26 @@ def test_over_https_behind_a_proxy_that_is_not_trusted(tmp_path: Path) -> None:
             answer["warning"], log_of(server), doctor(tmp_path, "--url", "https://mission.example.com"),
         ):  # fmt: skip
             assert "MC_TRUSTED_PROXIES" in told
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "base"),
+    [
+        ("127.0.0.1", {}, "http://127.0.0.1:{port}"),
+        ("0.0.0.0", {}, "http://127.0.0.1:{port}"),
+        ("0.0.0.0", {"BASE_URL": "https://mission.example.com/"}, "https://mission.example.com"),
+    ],
+)
+def test_the_terminal_says_where_to_go(host: str, environment: dict[str, str], base: str, tmp_path: Path) -> None:
+    """
+    The address that people use, if it is known; else one that this machine can call.
+    """
+    with serving("--host", host, cwd=tmp_path, **environment) as (port, server):
+        told = greeting_of(server)
+    base = base.format(port=port)
+
+    assert f"{base}/docs" == told["documentation"]
+    assert f"{base}/api/tasks" == told["try"].split()[-1]
 
 
 def test_over_http_with_cookies_for_https_alone(tmp_path: Path) -> None:
