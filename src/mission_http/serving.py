@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -107,10 +108,7 @@ def _announce(
     host, port = listening.getsockname()[:2]
     base = settings.fronting.base_url or _url(HERE.get(host, host), port)
     told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
-    told |= {
-        name: "as set in the environment" if name in settings.given else value
-        for name, value in settings.credentials.items()
-    }
+    told |= {name: _shown(name, value, settings) for name, value in settings.credentials.items()}
     if nobody_yet:
         told["first admin"] = "POST /api/setup with username and password; from another machine, with the code"
         told["setup code"] = settings.setup_code
@@ -120,6 +118,13 @@ def _announce(
         told["API_KEY"] = replaced
     lines = (f"  {name:<16} {value}" for name, value in told.items())
     print("\n".join([f"Mission Control listens on {_url(host, port)}", *lines]), flush=True)
+
+
+def _shown(name: str, secret: str, settings: Settings) -> str:
+    if name in settings.given:
+        return "as set in the environment"
+    # What is no terminal may be kept by whoever collects logs, so it is told no more than it must be.
+    return secret if name in settings.fresh or sys.stdout.isatty() else "mission-control token shows it"
 
 
 def _url(host: str, port: int) -> str:

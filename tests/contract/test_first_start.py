@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,38 @@ def test_the_terminal_says_where_to_go(host: str, environment: dict[str, str], b
 
     assert f"{base}/docs" == told["documentation"]
     assert f"{base}/api/tasks" == told["try"].split()[-1]
+
+
+def test_secrets_are_shown_by_the_start_that_makes_them_and_on_a_terminal(tmp_path: Path) -> None:
+    """
+    What collects the output of later starts has none of them, and is told what shows them.
+    """
+    with serving(cwd=tmp_path) as (_, server):
+        made = greeting_of(server)
+    with serving(cwd=tmp_path) as (_, server):
+        collected = greeting_of(server)
+    seen = on_a_terminal(tmp_path)
+
+    for name in ("API_KEY", "LOCAL_AUTH_TOKEN"):
+        assert 64 == len(made[name])
+        assert "mission-control token shows it" == collected[name]
+        assert made[name] in seen
+        assert made[name] not in str(collected)
+
+
+def on_a_terminal(cwd: Path) -> str:
+    """
+    What a server prints there until it says what to try.
+    """
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "mission_http.main", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=cwd, env={}, stdout=theirs) as server, open(ours, closefd=True) as terminal:
+        os.close(theirs)
+        told = ""
+        while " try " not in told:
+            told += terminal.readline()
+        server.terminate()
+    return told
 
 
 def test_over_http_with_cookies_for_https_alone(tmp_path: Path) -> None:
