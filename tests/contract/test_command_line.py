@@ -57,21 +57,21 @@ def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "reason"),
+    ("url", "reason", "advice"),
     [
-        ("oracle://here", "expected postgresql://"),
-        ("sqlite:////nowhere/at/all.db", "unable to open database file"),
-        ("sqlite:///", "no such database"),
-        ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection"),
-        ("postgresql://me:sesame@here:there/db", "'there'"),
+        ("oracle://here", "expected postgresql://", ""),
+        ("sqlite:////nowhere/at/all.db", "unable to open database file", "; make the folder, or correct"),
+        ("sqlite:///", "no such database", "; write sqlite:///path"),
+        ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection", "; start the server, open the way"),
+        ("postgresql://me:sesame@here:there/db", "'there'", "; write sqlite:///path or postgresql://user:password@"),
     ],
 )
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("migrate",), ("audit", "verify")])
 def test_a_database_that_cannot_be_used_is_told_in_one_line(
-    command: tuple[str, ...], url: str, reason: str, tmp_path: Path
+    command: tuple[str, ...], url: str, reason: str, advice: str, tmp_path: Path
 ) -> None:
     """
-    With the variable to change, without a traceback, and without the password.
+    With the variable to change and what to do, without a traceback, and without the password.
     """
     failed = run(*command, data_dir=tmp_path, DATABASE_URL=url)
 
@@ -79,6 +79,7 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
     assert 1 == len(failed.stderr.splitlines()), failed.stderr
     assert failed.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
     assert reason in failed.stderr
+    assert advice in failed.stderr
     assert "sesame" not in failed.stderr
 
 
@@ -116,6 +117,7 @@ def test_a_database_that_may_only_be_read_is_not_served() -> None:
     assert (2, "", 1) == (served.returncode, served.stdout, len(served.stderr.splitlines())), served.stderr
     assert served.stderr.startswith("mission-control: MISSION_CONTROL_DATA_DIR (or --data-dir): ")
     assert "readonly" in served.stderr
+    assert "; let this user write to it" in served.stderr
     assert (0, True) == (verified.returncode, "sound" in verified.stdout), verified.stderr
 
 
@@ -131,6 +133,7 @@ def test_a_postgresql_that_takes_no_changes_is_not_served(fresh_postgres: str, t
     assert (2, "", 1) == (served.returncode, served.stdout, len(served.stderr.splitlines())), served.stderr
     assert served.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
     assert "read-only" in served.stderr
+    assert "; let this user write to it" in served.stderr
 
 
 async def read_only(url: str) -> None:
@@ -155,6 +158,19 @@ def test_where_it_cannot_listen_it_says_so_in_one_line(host: str, tmp_path: Path
 
     assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
     assert failed.stderr.startswith(f"mission-control: --host, --port: cannot listen on {host}:{port} ")
+
+
+def test_a_redis_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """
+    In one line, without the password.
+    """
+    redis = {"RATE_LIMIT_BACKEND": "redis", "RQ_REDIS_URL": "redis://me:sesame@127.0.0.1:1"}
+    failed = run("serve", "--port", "0", data_dir=tmp_path, **redis)
+
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+    assert failed.stderr.startswith("mission-control: RQ_REDIS_URL: redis://127.0.0.1:1 cannot be used (")
+    assert failed.stderr.endswith("; start it, or correct RQ_REDIS_URL; or set RATE_LIMIT_BACKEND=memory\n")
+    assert "sesame" not in failed.stderr
 
 
 def test_a_port_that_there_cannot_be_is_refused(tmp_path: Path) -> None:
