@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from importlib.metadata import version
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -45,16 +45,25 @@ AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
 Url = Annotated[str | None, Parameter(help="The address that people use, such as https://mission.example.com.")]
 DatabaseUrl = Annotated[str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.")]
 
+CUT_SHORT: Final = 141
+"""What a shell says of a program that SIGPIPE ended."""
+
 
 def main() -> None:
     """
     Run the command line; what cannot be started says why and exits with 2.
     """
     try:
-        app()
+        try:
+            app()
+        finally:
+            print(end="", flush=True)
     except SettingsError as e:
         print(f"mission-control: {e}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read what is printed has read enough, and the interpreter would flush it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CUT_SHORT)
     except KeyboardInterrupt:
         sys.exit(130)
 

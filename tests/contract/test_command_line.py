@@ -3,6 +3,7 @@ The command line, as processes.
 """
 
 import asyncio
+import os
 import socket
 import sqlite3
 import subprocess
@@ -201,6 +202,22 @@ def test_the_command_without_its_extra_names_it() -> None:
 
     assert (2, "", 1) == (failed.returncode, failed.stdout, len(failed.stderr.splitlines())), failed.stderr
     assert "pip install 'mission-control[server]'" in failed.stderr
+
+
+@pytest.mark.parametrize("command", ["doctor", "token"])
+def test_whoever_has_read_enough_is_left_alone(command: str, tmp_path: Path) -> None:
+    """
+    A pipe that is closed is told to nobody.
+    """
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "mission_http.main", command], stdout=writer, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    os.close(writer)
+
+    assert (141, "") == (done.returncode, done.stderr)
 
 
 def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
