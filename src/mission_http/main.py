@@ -10,14 +10,14 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
 from mission_http.settings import Settings, SettingsError, settings_from
@@ -38,12 +38,34 @@ app.command(imports)
 
 logger = logging.getLogger("mission_http")
 
+
+def _directory(_: Any, tokens: Sequence[Token]) -> Path:
+    return Path(_said(tokens, "a directory, such as .data"))
+
+
+def _database(_: Any, tokens: Sequence[Token]) -> str:
+    return _said(tokens, "sqlite:///path or postgresql://user:password@host/name")
+
+
+def _said(tokens: Sequence[Token], expected: str) -> str:
+    """
+    What a flag says. A script whose variable is not set says nothing, and means something else.
+    """
+    if not tokens[0].value.strip():
+        raise SettingsError(f"{tokens[0].keyword}: is empty; give it {expected}, or leave it out")
+    return tokens[0].value
+
+
 Host = Annotated[str, Parameter(help="The name or address to listen on; 0.0.0.0 for all of this machine.")]
 Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", validator=Number(gte=0, lte=65_535))]
-DataDir = Annotated[Path | None, Parameter(help="Where data and generated secrets live.", env_var=[])]
+DataDir = Annotated[
+    Path | None, Parameter(help="Where data and generated secrets live.", env_var=[], converter=_directory)
+]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
 Url = Annotated[str | None, Parameter(help="The address that people use, such as https://mission.example.com.")]
-DatabaseUrl = Annotated[str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.")]
+DatabaseUrl = Annotated[
+    str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.", converter=_database)
+]
 
 CUT_SHORT: Final = 141
 """What a shell says of a program that SIGPIPE ended."""

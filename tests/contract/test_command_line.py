@@ -220,6 +220,19 @@ def test_whoever_has_read_enough_is_left_alone(command: str, tmp_path: Path) -> 
     assert (141, "") == (done.returncode, done.stderr)
 
 
+@pytest.mark.parametrize("flag", ["--data-dir", "--database-url"])
+def test_a_flag_that_says_nothing_is_refused(flag: str, tmp_path: Path) -> None:
+    """
+    As a script writes it whose variable is not set; nothing is made where it happens to run.
+    """
+    command = [sys.executable, "-m", "mission_http.main", "token", flag, ""]
+    failed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={}, timeout=60)
+
+    assert (2, "", 1) == (failed.returncode, failed.stdout, len(failed.stderr.splitlines())), failed.stderr
+    assert failed.stderr.startswith(f"mission-control: {flag}: is empty; give it ")
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
     """
     A wrong directory must not pass for a log that was proved.
