@@ -141,6 +141,66 @@ def test_beside_a_server_that_is_up_all_is_well(tmp_path: Path) -> None:
     assert "listens there already" in findings["port", f"127.0.0.1:{port}"].found
 
 
+def test_beside_a_server_over_another_database_it_is_told(tmp_path: Path) -> None:
+    """
+    Whether this one has none yet, or one that nobody has open.
+    """
+    with serving(cwd=tmp_path) as (port, _):
+        fresh = doctor(tmp_path / "fresh", port=port)
+        migrate(f"sqlite:///{tmp_path / 'mission-control.db'}")
+        at_rest = doctor(tmp_path, port=port)
+
+    for findings in (fresh, at_rest):
+        found = findings["port", f"127.0.0.1:{port}"]
+        assert Level.WARNING is found.level
+        assert "another database" in found.found
+        assert {"--port", "--data-dir"} < set(found.settings)
+
+
+def test_of_a_directory_that_cannot_be_used_nothing_is_called_well() -> None:
+    """
+    Nor what is in it.
+    """
+    findings = doctor(Path(NOWHERE))
+
+    assert Level.PROBLEM is worst(findings, "data directory").level
+    assert {"database", "migrations"}.isdisjoint(check for check, _ in findings)
+
+
+def test_a_malformed_secret_is_judged_once(tmp_path: Path) -> None:
+    """
+    And not by the one that was kept, which does not count while it is set.
+    """
+    settings_from({}, data_dir=tmp_path)
+    checks = [check for check, name in doctor(tmp_path, LOCAL_AUTH_TOKEN="sesame") if name == "LOCAL_AUTH_TOKEN"]
+
+    assert ["settings"] == checks
+
+
+def test_a_weak_key_is_not_called_good(tmp_path: Path) -> None:
+    """
+    Where all that is known is that it was not replaced.
+    """
+    migrate(f"sqlite:///{tmp_path / 'mission-control.db'}")
+    findings = doctor(tmp_path, API_KEY="hunter2")
+
+    assert Level.PROBLEM is findings["credentials", "API_KEY"].level
+    assert (Level.OK, "was not replaced") == (
+        findings["server key", "API_KEY"].level, findings["server key", "API_KEY"].found,
+    )  # fmt: skip
+
+
+def test_the_extra_that_redis_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Not that a Redis should be started.
+    """
+    monkeypatch.setitem(sys.modules, "limits.aio.storage", None)
+    found = worst(doctor(tmp_path, RATE_LIMIT_BACKEND="redis", RQ_REDIS_URL="redis://127.0.0.1:1"), "rate limits")
+
+    assert (Level.PROBLEM, "redis needs the extra") == (found.level, found.found)
+    assert "pip install 'mission-control[redis]'" in found.advice
+
+
 def test_a_port_that_another_program_has_is_a_problem(tmp_path: Path) -> None:
     """
     Also when it never answers; and so is an address of another machine, and a name that nobody has.

@@ -5,6 +5,7 @@ The doctor's rounds: look at everything once, then judge what was seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from attrs import evolve, frozen
 from mission_http.doctor.credentials import Credentials, check_credentials
 from mission_http.doctor.database import Database, check_clock, check_database, check_migrations
 from mission_http.doctor.directory import Directory, check_directory, check_secrets
-from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.doctor.identity import Reached, check_identities
 from mission_http.doctor.limits import Counting, check_limits
 from mission_http.doctor.port import Listening, check_port
@@ -76,7 +77,10 @@ async def look_around(
         malformed=malformed,
         directory=directory,
         credentials=Credentials.seen(
-            {name: value for name, value in env.items() if name not in malformed}, directory.secrets or {}
+            *(
+                {name: value for name, value in given.items() if name not in malformed}
+                for given in (env, directory.secrets or {})
+            )
         ),
         database=None if "DATABASE_URL" in malformed else await Database.seen(settings),
         listening=Listening.seen(host, port),
@@ -98,12 +102,18 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     yield from check_directory(picture.directory)
     yield from check_secrets(picture.directory)
     yield from check_credentials(picture.credentials)
-    if picture.database is not None:
-        yield from check_database(picture.database)
-        yield from check_migrations(picture.database)
-        yield from check_clock(picture.database)
-        yield from check_server_key(picture.database, picture.credentials.known.get("API_KEY"))
-    yield from check_port(picture.listening)
+    database = picture.database
+    if database is not None:
+        # In a directory that cannot be used nothing is well, however sound it is by itself.
+        hidden = {Level.OK} if database.own and not picture.directory.usable else set[Level]()
+        found = chain(
+            check_database(database),
+            check_migrations(database),
+            check_clock(database),
+            check_server_key(database, picture.credentials.known.get("API_KEY")),
+        )
+        yield from (each for each in found if each.level not in hidden)
+    yield from check_port(picture.listening, at_rest=database is not None and database.examined.at_rest)
     yield from check_host_names(picture.fronting, picture.listening)
     yield from check_proxies(picture.fronting, picture.listening)
     yield from check_cookies(picture.fronting)

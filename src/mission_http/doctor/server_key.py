@@ -34,13 +34,13 @@ class Made(NamedTuple):
 
 def check_server_key(database: Database, api_key: str | None) -> Iterator[Finding]:
     """
-    The key that the environment gives, or the data directory keeps, still opens the server.
+    The key that the environment gives, or the data directory keeps, is still the one that opens the server.
     """
     if api_key is None or database.examined.trouble is not None:
         return
     told = replaced(database, api_key)
     if told is None:
-        yield SERVER_KEY.ok(VARIABLE, "is good")
+        yield SERVER_KEY.ok(VARIABLE, "was not replaced")
     else:
         advice = f"set {VARIABLE} to the key that /api/tokens/rotate answered with, wherever this one is used"
         yield SERVER_KEY.warning(VARIABLE, told, advice, VARIABLE)
