@@ -244,6 +244,7 @@ def test_every_malformed_variable_is_told(tmp_path: Path) -> None:
         ({"DATABASE_URL": "postgresql://me:x@127.0.0.1:1/db"}, "database", "DATABASE_URL"),
         ({"database_url": "sqlite:////dev"}, "database", "--database-url"),
         ({"database_url": "sqlite:////nowhere/at/all"}, "database", "--database-url"),
+        ({"MC_ALOWED_HOSTS": "here", "MC_ALLOW_ANY_HOST": "1"}, "settings", "MC_ALLOWED_HOSTS"),
         ({"API_KEY": "hunter2"}, "credentials", "API_KEY"),
         ({"API_KEY": "changeme"}, "credentials", "API_KEY"),
         ({"AUTH_SECRET": "a" * 64}, "credentials", "AUTH_SECRET"),

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from mission_http.doctor.credentials import Credentials, check_credentials
 from mission_http.doctor.database import Database, check_clock, check_database, check_migrations
@@ -17,6 +17,7 @@ from mission_http.doctor.directory import Directory, check_directory, check_secr
 from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.doctor.identity import Reached, check_identities
 from mission_http.doctor.limits import Counting, check_limits
+from mission_http.doctor.misspelled import misspelled
 from mission_http.doctor.port import Listening, check_port
 from mission_http.doctor.reaching import (
     check_cookies,
@@ -41,6 +42,7 @@ class Picture:
 
     Args:
         malformed: What is wrong with each variable that cannot be read.
+        misspelled: The variables that nobody reads, with those that they may be meant for.
         database: None if nobody can tell which one is meant.
     """
 
@@ -51,6 +53,7 @@ class Picture:
     listening: Listening
     fronting: Fronting
     counting: Counting
+    misspelled: Mapping[str, str] = field(factory=dict)
     reached: Reached = Reached(identities=Identities(), keys={})
 
 
@@ -75,6 +78,7 @@ async def look_around(
     directory = Directory.seen(settings.data_dir)
     return Picture(
         malformed=malformed,
+        misspelled=dict(misspelled(env)),
         directory=directory,
         credentials=Credentials.seen(
             *(
@@ -98,7 +102,7 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     """
     What every check says of it.
     """
-    yield from check_settings(picture.malformed)
+    yield from check_settings(picture.malformed, picture.misspelled)
     yield from check_directory(picture.directory)
     yield from check_secrets(picture.directory)
     yield from check_credentials(picture.credentials)
@@ -123,12 +127,15 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     yield from check_limits(picture.counting, picture.listening)
 
 
-def check_settings(malformed: Mapping[str, str]) -> Iterator[Finding]:
+def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) -> Iterator[Finding]:
     """
-    Every variable can be read.
+    Every variable can be read, and is.
     """
     for name, message in malformed.items():
         found = message.partition(": ")[2] if message.startswith(name) else message
         yield SETTINGS.problem(name, found, f"correct {name}, or unset it", name)
-    if not malformed:
+    for name, meant in misspelled.items():
+        advice = f"unset {name}, or write {meant} if that is meant"
+        yield SETTINGS.warning(name, "is no variable that is read, and looks like one", advice, name, meant)
+    if not malformed and not misspelled:
         yield SETTINGS.ok("the environment", "every variable can be read")
