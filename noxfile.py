@@ -90,12 +90,13 @@ def nightly(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """
-    Is the wheel with no extra enough to embed the core in memory?
+    Is the wheel with no extra enough to embed the core in memory, and does its command say what it needs?
     """
     built = Path(session.create_tmp())
     session.run("pip", "wheel", "-q", "--no-deps", "-w", str(built), ".")
     session.install(*map(str, built.glob("mission_control-*.whl")))
     session.run("python", "-I", "-c", IMPORT_ALONE)
+    session.run("mission-control", "serve", success_codes=[2])
 
 
 @nox.session

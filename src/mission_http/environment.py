@@ -11,7 +11,16 @@ from collections.abc import Mapping
 class SettingsError(Exception):
     """
     A start cannot be made with these settings. The message begins with the variable's name and says what to do.
+
+    Args:
+        told: What is wrong.
+        advice: What to do, if *told* does not say it.
     """
+
+    def __init__(self, told: str, advice: str = "") -> None:
+        super().__init__(f"{told}; {advice}" if advice else told)
+        self.told = told
+        self.advice = advice
 
     @property
     def variable(self) -> str:

@@ -10,14 +10,14 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
 from mission_http.settings import Settings, SettingsError, settings_from
@@ -38,9 +38,29 @@ app.command(imports)
 
 logger = logging.getLogger("mission_http")
 
+
+def _directory(_: Any, tokens: Sequence[Token]) -> Path:
+    return Path(_said(tokens, "a directory, such as .data"))
+
+
+def _database(_: Any, tokens: Sequence[Token]) -> str:
+    return _said(tokens, "sqlite:///path or postgresql://user:password@host/name")
+
+
+def _said(tokens: Sequence[Token], expected: str) -> str:
+    """
+    What a flag says. A script whose variable is not set says nothing, and means something else.
+    """
+    if not tokens[0].value.strip():
+        raise SettingsError(f"{tokens[0].keyword}: is empty; give it {expected}, or leave it out")
+    return tokens[0].value
+
+
 Host = Annotated[str, Parameter(help="The name or address to listen on; 0.0.0.0 for all of this machine.")]
 Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", validator=Number(gte=0, lte=65_535))]
-DataDir = Annotated[Path | None, Parameter(help="Where data and generated secrets live.", env_var=[])]
+DataDir = Annotated[
+    Path | None, Parameter(help="Where data and generated secrets live.", env_var=[], converter=_directory)
+]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
 Url = Annotated[str | None, Parameter(help="The address that people use, such as https://mission.example.com.")]
 FleetFile = Annotated[
@@ -51,7 +71,12 @@ BoardsUrl = Annotated[
     str,
     Parameter(help="The database of the Boards installation: postgresql://user:password@host:5432/name."),
 ]
-DatabaseUrl = Annotated[str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.")]
+DatabaseUrl = Annotated[
+    str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.", converter=_database)
+]
+
+CUT_SHORT: Final = 141
+"""What a shell says of a program that SIGPIPE ended."""
 
 
 def main() -> None:
@@ -59,10 +84,16 @@ def main() -> None:
     Run the command line; what cannot be started says why and exits with 2.
     """
     try:
-        app()
+        try:
+            app()
+        finally:
+            print(end="", flush=True)
     except SettingsError as e:
         print(f"mission-control: {e}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read what is printed has read enough, and the interpreter would flush it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CUT_SHORT)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -123,6 +154,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_http.doctor.identity import warnings_of as identity_warnings
     from mission_http.doctor.port import Listening
     from mission_http.doctor.reaching import warnings_of
+    from mission_http.doctor.server_key import replaced_in
     from mission_http.logs.set_up import set_up
     from mission_http.serving import Server, bound
     from mission_http.wiring import from_settings, limiter_from
@@ -134,7 +166,9 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
     async with limiter_from(settings) as limiter, from_settings(settings) as ports:
         app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
-        server = Server(app, settings, nobody_yet=await needs_setup(ports))
+        server = Server(
+            app, settings, nobody_yet=await needs_setup(ports), replaced=await replaced_in(ports, settings.api_key)
+        )
         gc.freeze()
         gc.enable()
         await server.serve(sockets)
@@ -261,7 +295,7 @@ async def _verify(settings: Settings) -> bool:
     never_served = f"nothing to verify: {place_of(settings)} was never served; check --data-dir or --database-url"
     if (await Database.seen(settings)).to_be_made:
         raise SettingsError(never_served)
-    async with store_ports(settings) as ports:
+    async with store_ports(settings, read_only=True) as ports:
         organizations = await ports.credentials.organizations()
         if not organizations:
             raise SettingsError(never_served)

@@ -8,9 +8,10 @@ import errno
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -19,13 +20,22 @@ from mission_http.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where this machine reaches itself, by what stands for all of its addresses."""
+
 
 class Server(uvicorn.Server):
     """
     A server that says where it listens, and for which a signal to stop is a good end.
+
+    Args:
+        nobody_yet: Whether the first admin is still to be made.
+        replaced: What became of the API_KEY of the settings, if another one was made in its place.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, *, nobody_yet: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, *, nobody_yet: bool = False, replaced: str | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="on", server_header=False, date_header=True,
@@ -34,11 +44,12 @@ class Server(uvicorn.Server):
         )  # fmt: skip
         self.settings = settings
         self.nobody_yet = nobody_yet
+        self.replaced = replaced
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
-            _announce(sockets[0], self.settings, nobody_yet=self.nobody_yet)
+            _announce(sockets[0], self.settings, nobody_yet=self.nobody_yet, replaced=self.replaced)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -91,19 +102,32 @@ def _bound(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-def _announce(listening: socket.socket, settings: Settings, *, nobody_yet: bool) -> None:
+def _announce(
+    listening: socket.socket, settings: Settings, *, nobody_yet: bool, replaced: str | None
+) -> None:
     host, port = listening.getsockname()[:2]
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    base = settings.fronting.base_url or _url(HERE.get(host, host), port)
     told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
-    told |= {
-        name: "as set in the environment" if name in settings.given else value
-        for name, value in settings.credentials.items()
-    }
+    told |= {name: _shown(name, value, settings) for name, value in settings.credentials.items()}
     if nobody_yet:
         free = settings.setup_is_free_here
         needed = "username and password; from another machine, with the code" if free else "username, password and code"
         told["first admin"] = f"POST /api/setup with {needed}"
         told["setup code"] = settings.setup_code
-    told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
-    lines = [f"Mission Control listens on {base}", *(f"  {name:<16} {value}" for name, value in told.items())]
-    print("\n".join(lines), flush=True)
+    if replaced is None:
+        told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
+    else:
+        told["API_KEY"] = replaced
+    lines = (f"  {name:<16} {value}" for name, value in told.items())
+    print("\n".join([f"Mission Control listens on {_url(host, port)}", *lines]), flush=True)
+
+
+def _shown(name: str, secret: str, settings: Settings) -> str:
+    if name in settings.given:
+        return "as set in the environment"
+    # What is no terminal may be kept by whoever collects logs, so it is told no more than it must be.
+    return secret if name in settings.fresh or sys.stdout.isatty() else "mission-control token shows it"
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -94,6 +94,8 @@ class Settings:
     """How much is taken in by a webhook at once."""
     given: frozenset[str] = frozenset()
     """The secrets that the environment gave; the others were generated."""
+    fresh: frozenset[str] = field(default=frozenset(), eq=False)
+    """The secrets that were generated just now; the next start has the same settings, and none."""
 
     @property
     def confidential(self) -> list[str]:
@@ -158,9 +160,9 @@ def settings_from(
     url = database_url or env.get("DATABASE_URL") or ""
     if in_use:
         _make_usable(directory)
-        secrets_kept = _kept_or_made(directory / GENERATED, env)
+        secrets_kept, fresh = _kept_or_made(directory / GENERATED, env)
     else:
-        secrets_kept, _ = _secrets(env, {})
+        secrets_kept, fresh = _secrets(env, {})
     fronting = Fronting.of(env)
     return Settings(
         data_dir=directory,
@@ -179,6 +181,7 @@ def settings_from(
         workload=_workload(env),
         subscriptions=_subscriptions(env),
         webhook_max_payload_bytes=_webhook_limit(env),
+        fresh=frozenset(fresh),
         given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
     )
 
@@ -274,15 +277,15 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _kept_or_made(path: Path, env: Mapping[str, str]) -> dict[str, str]:
+def _kept_or_made(path: Path, env: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """
-    The secrets, of which those that are fresh are kept.
+    The secrets, of which those that are fresh are kept; and the fresh ones alone.
     """
     kept = kept_secrets(path)
     found, fresh = _secrets(env, kept)
     if fresh:
         _keep(path, kept | fresh)
-    return found
+    return found, fresh
 
 
 def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -4,9 +4,10 @@ The composition root: opens the adapters, yields `Ports`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -246,16 +247,21 @@ def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVer
 
 
 @asynccontextmanager
-async def store_ports(settings: Settings) -> AsyncIterator[Ports]:
+async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Ports]:
     """
     The ports over the database the settings name, as it is once its migrations are run.
 
+    Args:
+        read_only: Whether it is enough if it can be read.
+
     Raises:
-        SettingsError: If it cannot be opened.
+        SettingsError: If it cannot be opened, or takes no changes.
     """
     async with AsyncExitStack() as stack:
-        with _naming_the_setting(settings):
+        async with _naming_the_setting(settings):
             store = await stack.enter_async_context(SqlStore.open(settings.database_url))
+            if not read_only:
+                await store.must_take_changes()
         yield Ports(
             unit=store.unit,
             reads=store.reads,
@@ -280,8 +286,12 @@ def migrated(settings: Settings) -> str:
     Raises:
         SettingsError: If it cannot be opened.
     """
-    with _naming_the_setting(settings):
-        return migrate(settings.database_url)
+
+    async def run() -> str:
+        async with _naming_the_setting(settings):
+            return await asyncio.to_thread(migrate, settings.database_url)
+
+    return asyncio.run(run())
 
 
 def place_of(settings: Settings) -> str:
@@ -315,17 +325,20 @@ async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
         try:
             limiter = await stack.enter_async_context(RedisLimiter.open(redis.url))
         except ModuleNotFoundError as e:
-            raise SettingsError(f"{BACKEND}: redis needs the extra: pip install 'mission-control[redis]'") from e
+            advice = f"pip install 'mission-control[redis]', or set {BACKEND}=memory"
+            raise SettingsError(f"{BACKEND}: redis needs the extra", advice) from e
         except (LimiterFailed, ValueError) as e:
             reason = e.reason if isinstance(e, LimiterFailed) else str(e)
-            raise SettingsError(f"{redis.variable}: {_without_password(redis.url)} cannot be used ({reason})") from e
+            told = f"{redis.variable}: {_without_password(redis.url)} cannot be used ({reason})"
+            advice = f"start it, or correct {redis.variable}; or set {BACKEND}=memory"
+            raise SettingsError(told, advice) from e
         yield limiter
 
 
-@contextmanager
-def _naming_the_setting(settings: Settings) -> Iterator[None]:
+@asynccontextmanager
+async def _naming_the_setting(settings: Settings) -> AsyncIterator[None]:
     """
-    What keeps a database from being opened, with the variable to change.
+    What keeps a database from being opened, with the variable to change and the doctor's advice.
     """
     own = settings.database_url == own_database(settings.data_dir)
     variable = "MISSION_CONTROL_DATA_DIR (or --data-dir)" if own else "DATABASE_URL (or --database-url)"
@@ -335,4 +348,11 @@ def _naming_the_setting(settings: Settings) -> Iterator[None]:
         raise SettingsError(f"{variable}: PostgreSQL needs the extra: pip install 'mission-control[postgres]'") from e
     except (StoreFailed, ValueError) as e:
         reason = e.reason if isinstance(e, StoreFailed) else str(e)
-        raise SettingsError(f"{variable}: {place_of(settings)} cannot be used ({reason})") from e
+        told = f"{variable}: {place_of(settings)} cannot be used ({reason})"
+        raise SettingsError(told, await _advice(settings)) from e
+
+
+async def _advice(settings: Settings) -> str:
+    from mission_http.doctor.database import Database, advice_about  # it knows this module
+
+    return advice_about(await Database.seen(settings))

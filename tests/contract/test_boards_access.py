@@ -18,7 +18,10 @@ async def test_health_needs_no_credentials(boards, path):
     assert {"ok": True} == await boards.got("GET", path, user=None)
 
 
-async def test_readiness_asks_the_store(boards):
+async def test_readiness_asks_the_store(boards, caplog):
+    """
+    What keeps it from working is told to whoever asks, and to the log.
+    """
     class Gone:
         async def ping(self):
             raise StoreFailed("the disk is full")
@@ -29,6 +32,7 @@ async def test_readiness_asks_the_store(boards):
 
     assert 503 == status
     assert "the disk is full" in detail
+    assert [("ERROR", True)] == [(each.levelname, "the disk is full" in each.message) for each in caplog.records]
     assert 200 == (await boards.call("GET", "/healthz")).status
 
 

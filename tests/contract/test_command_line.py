@@ -2,14 +2,21 @@
 The command line, as processes.
 """
 
+import asyncio
+import os
 import socket
 import sqlite3
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
+
+NOBODY = 65534
 
 
 def run(*command: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -51,21 +58,21 @@ def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "reason"),
+    ("url", "reason", "advice"),
     [
-        ("oracle://here", "expected postgresql://"),
-        ("sqlite:////nowhere/at/all.db", "unable to open database file"),
-        ("sqlite:///", "no such database"),
-        ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection"),
-        ("postgresql://me:sesame@here:there/db", "'there'"),
+        ("oracle://here", "expected postgresql://", ""),
+        ("sqlite:////nowhere/at/all.db", "unable to open database file", "; make the folder, or correct"),
+        ("sqlite:///", "no such database", "; write sqlite:///path"),
+        ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection", "; start the server, open the way"),
+        ("postgresql://me:sesame@here:there/db", "'there'", "; write sqlite:///path or postgresql://user:password@"),
     ],
 )
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("migrate",), ("audit", "verify")])
 def test_a_database_that_cannot_be_used_is_told_in_one_line(
-    command: tuple[str, ...], url: str, reason: str, tmp_path: Path
+    command: tuple[str, ...], url: str, reason: str, advice: str, tmp_path: Path
 ) -> None:
     """
-    With the variable to change, without a traceback, and without the password.
+    With the variable to change and what to do, without a traceback, and without the password.
     """
     failed = run(*command, data_dir=tmp_path, DATABASE_URL=url)
 
@@ -73,6 +80,7 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
     assert 1 == len(failed.stderr.splitlines()), failed.stderr
     assert failed.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
     assert reason in failed.stderr
+    assert advice in failed.stderr
     assert "sesame" not in failed.stderr
 
 
@@ -88,6 +96,56 @@ def test_a_spoilt_database_of_its_own_is_told_by_its_directory(tmp_path: Path) -
     assert failed.stderr.startswith("mission-control: MISSION_CONTROL_DATA_DIR (or --data-dir): ")
 
 
+def test_a_database_that_may_only_be_read_is_not_served() -> None:
+    """
+    A start says so, instead of every change later; its log can be proved all the same. Asked as somebody who is not
+    root, for whom nothing is forbidden.
+    """
+    with TemporaryDirectory() as folder:  # not pytest's own, which others may not enter
+        Path(folder).chmod(0o777)
+        found = subprocess.run([sys.executable, "-c", FOUND, folder], capture_output=True, text=True, timeout=60)
+        assert "" == found.stderr
+        for each in Path(folder).iterdir():
+            each.chmod(0o444)
+        served, verified = (
+            subprocess.run(
+                [sys.executable, "-c", AS_NOBODY, *command, "--data-dir", folder], capture_output=True, text=True,
+                cwd=folder, env={}, timeout=60,
+            )
+            for command in (("serve", "--port", "0"), ("audit", "verify"))
+        )  # fmt: skip
+
+    assert (2, "", 1) == (served.returncode, served.stdout, len(served.stderr.splitlines())), served.stderr
+    assert served.stderr.startswith("mission-control: MISSION_CONTROL_DATA_DIR (or --data-dir): ")
+    assert "readonly" in served.stderr
+    assert "; let this user write to it" in served.stderr
+    assert (0, True) == (verified.returncode, "sound" in verified.stdout), verified.stderr
+
+
+def test_a_postgresql_that_takes_no_changes_is_not_served(fresh_postgres: str, tmp_path: Path) -> None:
+    """
+    As a standby server does not.
+    """
+    migrated = run("migrate", data_dir=tmp_path, DATABASE_URL=fresh_postgres)
+    asyncio.run(read_only(fresh_postgres))
+    served = run("serve", "--port", "0", data_dir=tmp_path, DATABASE_URL=fresh_postgres)
+
+    assert 0 == migrated.returncode, migrated.stderr
+    assert (2, "", 1) == (served.returncode, served.stdout, len(served.stderr.splitlines())), served.stderr
+    assert served.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
+    assert "read-only" in served.stderr
+    assert "; let this user write to it" in served.stderr
+
+
+async def read_only(url: str) -> None:
+    """
+    Have a PostgreSQL database refuse all changes from now on.
+    """
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET default_transaction_read_only = on")
+    await connection.close()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "nowhere.invalid"])
 def test_where_it_cannot_listen_it_says_so_in_one_line(host: str, tmp_path: Path) -> None:
     """
@@ -101,6 +159,19 @@ def test_where_it_cannot_listen_it_says_so_in_one_line(host: str, tmp_path: Path
 
     assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
     assert failed.stderr.startswith(f"mission-control: --host, --port: cannot listen on {host}:{port} ")
+
+
+def test_a_redis_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """
+    In one line, without the password.
+    """
+    redis = {"RATE_LIMIT_BACKEND": "redis", "RQ_REDIS_URL": "redis://me:sesame@127.0.0.1:1"}
+    failed = run("serve", "--port", "0", data_dir=tmp_path, **redis)
+
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+    assert failed.stderr.startswith("mission-control: RQ_REDIS_URL: redis://127.0.0.1:1 cannot be used (")
+    assert failed.stderr.endswith("; start it, or correct RQ_REDIS_URL; or set RATE_LIMIT_BACKEND=memory\n")
+    assert "sesame" not in failed.stderr
 
 
 def test_a_port_that_there_cannot_be_is_refused(tmp_path: Path) -> None:
@@ -120,6 +191,46 @@ def test_the_version_is_that_of_the_distribution(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mission_http.main", "--version"]
 
     assert version("mission-control") == subprocess.check_output(command, text=True, timeout=60).strip()
+
+
+def test_the_command_without_its_extra_names_it() -> None:
+    """
+    In one line, like whatever else keeps it from starting.
+    """
+    without = "import sys; sys.modules['cyclopts'] = None; from mission_http.command import main; main()"
+    failed = subprocess.run([sys.executable, "-c", without, "serve"], capture_output=True, text=True, timeout=60)
+
+    assert (2, "", 1) == (failed.returncode, failed.stdout, len(failed.stderr.splitlines())), failed.stderr
+    assert "pip install 'mission-control[server]'" in failed.stderr
+
+
+@pytest.mark.parametrize("command", ["doctor", "token"])
+def test_whoever_has_read_enough_is_left_alone(command: str, tmp_path: Path) -> None:
+    """
+    A pipe that is closed is told to nobody.
+    """
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "mission_http.main", command], stdout=writer, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    os.close(writer)
+
+    assert (141, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("flag", ["--data-dir", "--database-url"])
+def test_a_flag_that_says_nothing_is_refused(flag: str, tmp_path: Path) -> None:
+    """
+    As a script writes it whose variable is not set; nothing is made where it happens to run.
+    """
+    command = [sys.executable, "-m", "mission_http.main", "token", flag, ""]
+    failed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={}, timeout=60)
+
+    assert (2, "", 1) == (failed.returncode, failed.stdout, len(failed.stderr.splitlines())), failed.stderr
+    assert failed.stderr.startswith(f"mission-control: {flag}: is empty; give it ")
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
@@ -216,3 +327,25 @@ async def main():
 asyncio.run(main())
 """
 """Opens the store and founds the default organization: two facts."""
+
+AS_NOBODY = f"""
+import asyncio, os, sys, tempfile
+from pathlib import Path
+from mission_http import main
+from mission_http.settings import settings_from
+from mission_http.wiring import from_settings
+
+async def started(folder):  # so that all modules are loaded, which nobody may not be allowed to read
+    settings = settings_from({{}}, data_dir=Path(folder))
+    async with from_settings(settings) as ports:
+        main.application(settings)
+
+with tempfile.TemporaryDirectory() as folder:
+    asyncio.run(started(folder))
+import encodings.idna, mission_core.events.use_cases, mission_http.doctor.rounds, mission_http.logs.set_up, uvloop
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
+main.main()
+"""

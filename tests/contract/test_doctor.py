@@ -141,6 +141,66 @@ def test_beside_a_server_that_is_up_all_is_well(tmp_path: Path) -> None:
     assert "listens there already" in findings["port", f"127.0.0.1:{port}"].found
 
 
+def test_beside_a_server_over_another_database_it_is_told(tmp_path: Path) -> None:
+    """
+    Whether this one has none yet, or one that nobody has open.
+    """
+    with serving(cwd=tmp_path) as (port, _):
+        fresh = doctor(tmp_path / "fresh", port=port)
+        migrate(f"sqlite:///{tmp_path / 'mission-control.db'}")
+        at_rest = doctor(tmp_path, port=port)
+
+    for findings in (fresh, at_rest):
+        found = findings["port", f"127.0.0.1:{port}"]
+        assert Level.WARNING is found.level
+        assert "another database" in found.found
+        assert {"--port", "--data-dir"} < set(found.settings)
+
+
+def test_of_a_directory_that_cannot_be_used_nothing_is_called_well() -> None:
+    """
+    Nor what is in it.
+    """
+    findings = doctor(Path(NOWHERE))
+
+    assert Level.PROBLEM is worst(findings, "data directory").level
+    assert {"database", "migrations"}.isdisjoint(check for check, _ in findings)
+
+
+def test_a_malformed_secret_is_judged_once(tmp_path: Path) -> None:
+    """
+    And not by the one that was kept, which does not count while it is set.
+    """
+    settings_from({}, data_dir=tmp_path)
+    checks = [check for check, name in doctor(tmp_path, LOCAL_AUTH_TOKEN="sesame") if name == "LOCAL_AUTH_TOKEN"]
+
+    assert ["settings"] == checks
+
+
+def test_a_weak_key_is_not_called_good(tmp_path: Path) -> None:
+    """
+    Where all that is known is that it was not replaced.
+    """
+    migrate(f"sqlite:///{tmp_path / 'mission-control.db'}")
+    findings = doctor(tmp_path, API_KEY="hunter2")
+
+    assert Level.PROBLEM is findings["credentials", "API_KEY"].level
+    assert (Level.OK, "was not replaced") == (
+        findings["server key", "API_KEY"].level, findings["server key", "API_KEY"].found,
+    )  # fmt: skip
+
+
+def test_the_extra_that_redis_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Not that a Redis should be started.
+    """
+    monkeypatch.setitem(sys.modules, "limits.aio.storage", None)
+    found = worst(doctor(tmp_path, RATE_LIMIT_BACKEND="redis", RQ_REDIS_URL="redis://127.0.0.1:1"), "rate limits")
+
+    assert (Level.PROBLEM, "redis needs the extra") == (found.level, found.found)
+    assert "pip install 'mission-control[redis]'" in found.advice
+
+
 def test_a_port_that_another_program_has_is_a_problem(tmp_path: Path) -> None:
     """
     Also when it never answers; and so is an address of another machine, and a name that nobody has.
@@ -184,6 +244,7 @@ def test_every_malformed_variable_is_told(tmp_path: Path) -> None:
         ({"DATABASE_URL": "postgresql://me:x@127.0.0.1:1/db"}, "database", "DATABASE_URL"),
         ({"database_url": "sqlite:////dev"}, "database", "--database-url"),
         ({"database_url": "sqlite:////nowhere/at/all"}, "database", "--database-url"),
+        ({"MC_ALOWED_HOSTS": "here", "MC_ALLOW_ANY_HOST": "1"}, "settings", "MC_ALLOWED_HOSTS"),
         ({"API_KEY": "hunter2"}, "credentials", "API_KEY"),
         ({"API_KEY": "changeme"}, "credentials", "API_KEY"),
         ({"AUTH_SECRET": "a" * 64}, "credentials", "AUTH_SECRET"),
@@ -254,7 +315,7 @@ def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("overlap", "words"), [(0, "and is refused"), (3600, "and is good until")])
 def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Path) -> None:
     """
-    By the doctor, and beside what `token` prints; a new one in its place is no fault.
+    By the doctor, beside what `token` prints and where `serve` would print it; a new one in its place is no fault.
     """
     settings = settings_from({}, data_dir=tmp_path / ".data")
     made = asyncio.run(_rotated(settings, overlap))
@@ -262,11 +323,19 @@ def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Pat
     printed = run("token", cwd=tmp_path)
     replaced = [run("token", cwd=tmp_path, API_KEY=made), run("token", cwd=tmp_path, API_KEY=GOOD)]
 
+    with serving(cwd=tmp_path) as (_, server):
+        assert server.stdout is not None
+        server.terminate()
+        greeted = server.stdout.read()
+    (line,) = (each for each in greeted.splitlines() if "API_KEY" in each)
+
     assert (Level.WARNING, ("API_KEY",)) == (told.level, told.settings)
     assert words in told.found
     assert printed.stderr.startswith("mission-control: warning: API_KEY: was replaced by api at ")
     assert words in printed.stderr
     assert ["", True] == [replaced[0].stderr, "is refused" in replaced[1].stderr]
+    assert ["API_KEY", told.found] == line.split(maxsplit=1)
+    assert settings.api_key not in greeted
     assert Level.OK is doctor(tmp_path / ".data", API_KEY=made)["server key", "API_KEY"].level
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,15 @@ def told_by(server: subprocess.Popen[str], of: str) -> str:
         if of in line:
             return line
     raise AssertionError(f"nothing was printed of the {of}")
+
+
+def greeting_of(server: subprocess.Popen[str]) -> dict[str, str]:
+    """
+    What a server prints on its terminal below the line that says where it listens, by name.
+    """
+    assert server.stdout is not None
+    server.terminate()
+    return {line[2:18].strip(): line[19:] for line in server.stdout.read().splitlines()}
 
 
 def log_of(server: subprocess.Popen[str]) -> str:
@@ -142,6 +152,58 @@ def test_over_https_behind_a_proxy_that_is_not_trusted(tmp_path: Path) -> None:
             answer["warning"], log_of(server), doctor(tmp_path, "--url", "https://mission.example.com"),
         ):  # fmt: skip
             assert "MC_TRUSTED_PROXIES" in told
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "base"),
+    [
+        ("127.0.0.1", {}, "http://127.0.0.1:{port}"),
+        ("0.0.0.0", {}, "http://127.0.0.1:{port}"),
+        ("0.0.0.0", {"BASE_URL": "https://mission.example.com/"}, "https://mission.example.com"),
+    ],
+)
+def test_the_terminal_says_where_to_go(host: str, environment: dict[str, str], base: str, tmp_path: Path) -> None:
+    """
+    The address that people use, if it is known; else one that this machine can call.
+    """
+    with serving("--host", host, cwd=tmp_path, **environment) as (port, server):
+        told = greeting_of(server)
+    base = base.format(port=port)
+
+    assert f"{base}/docs" == told["documentation"]
+    assert f"{base}/api/tasks" == told["try"].split()[-1]
+
+
+def test_secrets_are_shown_by_the_start_that_makes_them_and_on_a_terminal(tmp_path: Path) -> None:
+    """
+    What collects the output of later starts has none of them, and is told what shows them.
+    """
+    with serving(cwd=tmp_path) as (_, server):
+        made = greeting_of(server)
+    with serving(cwd=tmp_path) as (_, server):
+        collected = greeting_of(server)
+    seen = on_a_terminal(tmp_path)
+
+    for name in ("API_KEY", "LOCAL_AUTH_TOKEN"):
+        assert 64 == len(made[name])
+        assert "mission-control token shows it" == collected[name]
+        assert made[name] in seen
+        assert made[name] not in str(collected)
+
+
+def on_a_terminal(cwd: Path) -> str:
+    """
+    What a server prints there until it says what to try.
+    """
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "mission_http.main", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=cwd, env={}, stdout=theirs) as server, open(ours, closefd=True) as terminal:
+        os.close(theirs)
+        told = ""
+        while " try " not in told:
+            told += terminal.readline()
+        server.terminate()
+    return told
 
 
 def test_over_http_with_cookies_for_https_alone(tmp_path: Path) -> None:

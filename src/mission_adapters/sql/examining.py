@@ -99,6 +99,7 @@ class Examination:
         version: That of PostgreSQL's server, or of the library that reads SQLite's files.
         reason: The driver's own words about the trouble; never part of a URL.
         made: Whether there are tables in it, anybody's.
+        at_rest: Whether it is certain that no server has it open: a file of SQLite has a log beside it then.
         writable: Whether this user may write to it, or make it if there is none yet.
         revision: The one it is at, if it has any.
         lacking: The revisions that it still needs. None if its revision is not known here.
@@ -112,6 +113,7 @@ class Examination:
     trouble: Trouble | None = None
     reason: str = ""
     made: bool = False
+    at_rest: bool = False
     writable: bool = True
     revision: str | None = None
     lacking: tuple[str, ...] | None = (HEAD,)
@@ -158,14 +160,14 @@ def _examined_file(name: str) -> Examination:
     if found.too_old:
         return found
     if not os.path.isdir(path.parent):
-        return evolve(found, trouble=Trouble.NO_FOLDER)
+        return evolve(found, trouble=Trouble.NO_FOLDER, at_rest=True)
     if not os.path.exists(path):
-        return _at(found, None)
+        return evolve(_at(found, None), at_rest=True)
     try:
         with path.open("rb") as file:
             header = file.read(100)
         if not header:
-            return _at(found, None)
+            return evolve(_at(found, None), at_rest=True)
         if not header.startswith(MAGIC):
             return evolve(found, trouble=Trouble.NO_DATABASE)
         return _examined_contents(found, path, logged=header[18:19] == LOGGED)
@@ -206,7 +208,7 @@ def _examined_contents(found: Examination, path: Path, *, logged: bool) -> Exami
     if logged and not at_rest and "-shm" not in beside:
         return evolve(found, trouble=Trouble.UNSETTLED)
     with closing(_opened(path, "immutable=1" if at_rest else "mode=ro")) as reader:
-        found = _read(found, reader)
+        found = evolve(_read(found, reader), at_rest="-wal" not in beside)
         if found.writable and not at_rest and "-journal" not in beside:
             # The reader stays open meanwhile: the last to leave would write the log into the file.
             with closing(_opened(path, "mode=rw")) as writer:

@@ -75,6 +75,7 @@ GAVE_UP: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.LockNotAvailableError,
 )
 """What is the database's fault and not the statement's."""

@@ -20,7 +20,7 @@ from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.numbers import SqlNumbers
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.reads import SqlReads
-from mission_adapters.sql.session import Session
+from mission_adapters.sql.session import Ask, Session, Steps
 from mission_adapters.sql.source import SqlSource
 from mission_adapters.sql.tables import metadata
 from mission_adapters.unit import Unit
@@ -83,6 +83,15 @@ class SqlStore:
             async with PostgresSession.open(url) as session:
                 yield cls(session, clock or await CorrectedClock.agreeing(SystemClock(), session.moment))
 
+    async def must_take_changes(self) -> None:
+        """
+        Return if changes can be made; none is.
+
+        Raises:
+            StoreFailed: If it may only be read.
+        """
+        await self.session.write(_change_nothing)
+
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
         """
         A unit of work for this principal.
@@ -96,3 +105,7 @@ class SqlStore:
         wakes = remembered.principal.organization if remembered.facts or remembered.operations else None
         dialect, at = self.session.dialect, self.clock.now()
         return await self.session.write(lambda: flush(remembered, dialect, at=at), wakes=wakes)
+
+
+def _change_nothing() -> Steps[None]:
+    yield Ask("UPDATE heads SET position = position WHERE 1 = 0", rows=False)

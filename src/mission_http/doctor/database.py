@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
 from attrs import frozen
 
 from mission_adapters.sql.examining import OLDEST_POSTGRES, OLDEST_SQLITE, Examination, Product, Trouble, examine
-from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.settings import own_database
 from mission_http.wiring import place_of
 
@@ -167,6 +168,14 @@ def check_migrations(database: Database) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield MIGRATIONS.ok(place, "will get its tables at the first start")
+
+
+def advice_about(database: Database) -> str:
+    """
+    What to do about a database that a start cannot use; empty if nothing is wrong with it any more.
+    """
+    found = chain(check_database(database), check_migrations(database))
+    return next((each.advice for each in found if each.level is Level.PROBLEM), "")
 
 
 def check_clock(database: Database) -> Iterator[Finding]:

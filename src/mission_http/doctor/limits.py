@@ -30,10 +30,12 @@ class Counting:
 
     Args:
         why: What keeps requests from being counted.
+        advice: What to do about it.
     """
 
     limiting: Limiting
     why: str = ""
+    advice: str = ""
 
     @classmethod
     async def seen(cls, settings: Settings) -> Self:
@@ -44,7 +46,7 @@ class Counting:
             async with limiter_from(settings):
                 return cls(limiting=settings.limiting)
         except SettingsError as e:
-            return cls(limiting=settings.limiting, why=str(e).partition(": ")[2])
+            return cls(limiting=settings.limiting, why=e.told.partition(": ")[2], advice=e.advice)
 
 
 def check_limits(counting: Counting, listening: Listening) -> Iterator[Finding]:
@@ -77,6 +79,5 @@ def _counted(counting: Counting) -> Finding:
         return LIMITS.ok("memory", f"each server process counts for itself; {BACKEND}=redis lets them share")
     place = f"the Redis in {redis.variable}"
     if counting.why:
-        advice = f"start it, or correct {redis.variable}; or set {BACKEND}=memory"
-        return LIMITS.problem(place, counting.why, advice, redis.variable, BACKEND)
+        return LIMITS.problem(place, counting.why, counting.advice, redis.variable, BACKEND)
     return LIMITS.ok(place, "counts for all server processes")

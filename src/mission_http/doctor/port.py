@@ -96,11 +96,15 @@ def _is_ours(host: str, port: int) -> bool:
         connection.close()
 
 
-def check_port(listening: Listening) -> Iterator[Finding]:
+def check_port(listening: Listening, *, at_rest: bool = False) -> Iterator[Finding]:
     """
-    A server can listen there.
+    A server can listen there, or the one over this database does. It does not if that is *at_rest*.
     """
-    if listening.ours:
+    if listening.ours and at_rest:
+        found = "Mission Control listens there already, over another database than this one"
+        advice = "choose another --port for this one, or name the other with --data-dir or --database-url"
+        yield PORT.warning(listening.place, found, advice, "--port", "--data-dir", "--database-url")
+    elif listening.ours:
         yield PORT.ok(listening.place, "Mission Control listens there already; a second server needs another --port")
     elif listening.why:
         advice = "choose another --port (or --host), or end the program that has it"

@@ -5,17 +5,19 @@ The doctor's rounds: look at everything once, then judge what was seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from mission_http.doctor.credentials import Credentials, check_credentials
 from mission_http.doctor.database import Database, check_clock, check_database, check_migrations
 from mission_http.doctor.directory import Directory, check_directory, check_secrets
-from mission_http.doctor.findings import Check, Finding
+from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.doctor.identity import Reached, check_identities
 from mission_http.doctor.limits import Counting, check_limits
+from mission_http.doctor.misspelled import misspelled
 from mission_http.doctor.port import Listening, check_port
 from mission_http.doctor.reaching import (
     check_cookies,
@@ -40,6 +42,7 @@ class Picture:
 
     Args:
         malformed: What is wrong with each variable that cannot be read.
+        misspelled: The variables that nobody reads, with those that they may be meant for.
         database: None if nobody can tell which one is meant.
     """
 
@@ -50,6 +53,7 @@ class Picture:
     listening: Listening
     fronting: Fronting
     counting: Counting
+    misspelled: Mapping[str, str] = field(factory=dict)
     reached: Reached = Reached(identities=Identities(), keys={})
 
 
@@ -74,9 +78,13 @@ async def look_around(
     directory = Directory.seen(settings.data_dir)
     return Picture(
         malformed=malformed,
+        misspelled=dict(misspelled(env)),
         directory=directory,
         credentials=Credentials.seen(
-            {name: value for name, value in env.items() if name not in malformed}, directory.secrets or {}
+            *(
+                {name: value for name, value in given.items() if name not in malformed}
+                for given in (env, directory.secrets or {})
+            )
         ),
         database=None if "DATABASE_URL" in malformed else await Database.seen(settings),
         listening=Listening.seen(host, port),
@@ -94,16 +102,22 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     """
     What every check says of it.
     """
-    yield from check_settings(picture.malformed)
+    yield from check_settings(picture.malformed, picture.misspelled)
     yield from check_directory(picture.directory)
     yield from check_secrets(picture.directory)
     yield from check_credentials(picture.credentials)
-    if picture.database is not None:
-        yield from check_database(picture.database)
-        yield from check_migrations(picture.database)
-        yield from check_clock(picture.database)
-        yield from check_server_key(picture.database, picture.credentials.known.get("API_KEY"))
-    yield from check_port(picture.listening)
+    database = picture.database
+    if database is not None:
+        # In a directory that cannot be used nothing is well, however sound it is by itself.
+        hidden = {Level.OK} if database.own and not picture.directory.usable else set[Level]()
+        found = chain(
+            check_database(database),
+            check_migrations(database),
+            check_clock(database),
+            check_server_key(database, picture.credentials.known.get("API_KEY")),
+        )
+        yield from (each for each in found if each.level not in hidden)
+    yield from check_port(picture.listening, at_rest=database is not None and database.examined.at_rest)
     yield from check_host_names(picture.fronting, picture.listening)
     yield from check_proxies(picture.fronting, picture.listening)
     yield from check_cookies(picture.fronting)
@@ -113,12 +127,15 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     yield from check_limits(picture.counting, picture.listening)
 
 
-def check_settings(malformed: Mapping[str, str]) -> Iterator[Finding]:
+def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) -> Iterator[Finding]:
     """
-    Every variable can be read.
+    Every variable can be read, and is.
     """
     for name, message in malformed.items():
         found = message.partition(": ")[2] if message.startswith(name) else message
         yield SETTINGS.problem(name, found, f"correct {name}, or unset it", name)
-    if not malformed:
+    for name, meant in misspelled.items():
+        advice = f"unset {name}, or write {meant} if that is meant"
+        yield SETTINGS.warning(name, "is no variable that is read, and looks like one", advice, name, meant)
+    if not malformed and not misspelled:
         yield SETTINGS.ok("the environment", "every variable can be read")

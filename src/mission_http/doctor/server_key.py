@@ -4,26 +4,43 @@ The server's key: was the one in the environment replaced while the server ran?
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mission_http.doctor.database import Database
+from mission_core.accounts.model import System
+from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_http.doctor.findings import Check, Finding
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports
+    from mission_http.doctor.database import Database
 
 SERVER_KEY: Final = Check("server key")
 VARIABLE: Final = "API_KEY"
 
 
+class Made(NamedTuple):
+    """
+    A key that was made while the server ran, by whom and when.
+    """
+
+    digest: bytes
+    by: str
+    at: datetime
+    expires_at: datetime | None
+
+
 def check_server_key(database: Database, api_key: str | None) -> Iterator[Finding]:
     """
-    The key that the environment gives, or the data directory keeps, still opens the server.
+    The key that the environment gives, or the data directory keeps, is still the one that opens the server.
     """
     if api_key is None or database.examined.trouble is not None:
         return
     told = replaced(database, api_key)
     if told is None:
-        yield SERVER_KEY.ok(VARIABLE, "is good")
+        yield SERVER_KEY.ok(VARIABLE, "was not replaced")
     else:
         advice = f"set {VARIABLE} to the key that /api/tokens/rotate answered with, wherever this one is used"
         yield SERVER_KEY.warning(VARIABLE, told, advice, VARIABLE)
@@ -33,7 +50,23 @@ def replaced(database: Database, api_key: str) -> str | None:
     """
     By whom and when the key was replaced, and whether it is still good; None if it was not.
     """
-    keys = database.examined.server_keys
+    made = [Made(each.digest, each.by, each.at, each.expires_at) for each in database.examined.server_keys]
+    return _replaced(made, api_key, at=database.at)
+
+
+async def replaced_in(ports: Ports, api_key: str) -> str | None:
+    """
+    The same, told by a database that is open.
+    """
+    default = await ports.credentials.organization("default")
+    if default is None:
+        return None
+    keys = await ports.reads.rows.every(System(organization=default.id), SERVER_KEYS, of=default.id)
+    made = [Made(each.digest, each.created_by, each.created_at, each.expires_at) for each in keys]
+    return _replaced(made, api_key, at=ports.clock.now())
+
+
+def _replaced(keys: Sequence[Made], api_key: str, *, at: datetime) -> str | None:
     if not keys:
         return None
     digest, newest = sha256(api_key.encode()).digest(), keys[-1]
@@ -41,6 +74,6 @@ def replaced(database: Database, api_key: str) -> str | None:
     if own is not None and own.expires_at is None:
         return None
     was = f"was replaced by {newest.by} at {newest.at:%Y-%m-%d %H:%M} UTC"
-    if own is not None and own.expires_at is not None and database.at < own.expires_at:
+    if own is not None and own.expires_at is not None and at < own.expires_at:
         return f"{was}, and is good until {own.expires_at:%Y-%m-%d %H:%M} UTC"
     return f"{was}, and is refused"

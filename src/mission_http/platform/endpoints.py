@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from mission_core.accounts.model import Principal
-from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, VersionMismatch
+from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StoreFailed, VersionMismatch
 from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.exchange import request_id_of
 from mission_http.platform.refusals import BodyTooLarge, MethodRefused, TooManyRequests, Unexpected
@@ -236,12 +236,15 @@ class Dialect:
 
     def refuse(self, error: Exception, request: Request) -> Response:
         """
-        The response to an error. What is no refusal is logged with its traceback, and told as `Unexpected`.
+        The response to an error. What is no refusal is logged with its traceback, and told as `Unexpected`; that the
+        store failed is logged, too.
         """
         status = self.status_of(type(error))
         if status == 500 and not isinstance(error, Refusal):
             log_unexpected(error, request)
             error = Unexpected()
+        elif isinstance(error, StoreFailed):
+            log_failure(error, request)
         try:
             response = self.render(error, status, request)
         except Exception as mistake:
@@ -252,6 +255,20 @@ class Dialect:
         if isinstance(error, TooManyRequests):
             response.headers["retry-after"] = str(error.verdict.retry_after)
         return response
+
+
+def log_failure(failed: StoreFailed, request: Request) -> None:
+    """
+    Write to the log what the store could not do, under the request's id.
+    """
+    logger.error(
+        "request %s: %s %r: the store failed: %s",
+        request_id_of(request),
+        request.method,
+        request.scope["path"],
+        failed.reason,
+        extra={"request_id": request_id_of(request)},
+    )
 
 
 def log_unexpected(error: Exception, request: Request) -> None:

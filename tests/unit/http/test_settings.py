@@ -22,6 +22,7 @@ def test_nothing_set_is_enough(tmp_path: Path) -> None:
     assert first.database_url == f"sqlite:///{tmp_path}/data/mission-control.db"
     assert {"API_KEY", "LOCAL_AUTH_TOKEN"} == set(first.credentials)
     assert frozenset() == first.given
+    assert (frozenset({"API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN"}), frozenset()) == (first.fresh, again.fresh)
     assert 0o700 == (tmp_path / "data").stat().st_mode & 0o777
     assert 0o600 == (tmp_path / "data" / ".auto-generated").stat().st_mode & 0o777
 

@@ -1,0 +1,70 @@
+"""
+Variables that nobody reads, and that look like one that is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from attrs import fields
+
+from mission_core.reports.workload import Thresholds
+from mission_http.limiting import BACKEND, DISABLE, PREFIX, URLS, VARIABLES
+from mission_http.settings import SECRETS, SUBSCRIBED, SUBSCRIPTION, WEBHOOK_LIMIT, WORKLOAD
+
+OURS: Final = ("MC_", "MISSION_CONTROL_", "SECURITY_HEADER_", "REQUEST_LOG_")
+"""What only variables for Mission Control begin with."""
+NEAR, NEARER = 0.85, 0.92
+"""How alike names must be, from 0 to 1: one that is ours, and one that may be another program's."""
+LONG: Final = 10
+"""From how many letters on a name that may be another program's is not like ours by chance."""
+
+PLAIN: Final = """
+MISSION_CONTROL_DATA_DIR DATABASE_URL AUTH_MODE AUTH_USER AUTH_PASS AUTH_PASS_B64
+CLERK_SECRET_KEY CLERK_API_URL OIDC_ALGORITHMS
+GOOGLE_CLIENT_ID NEXT_PUBLIC_GOOGLE_CLIENT_ID GOOGLE_CLIENT_SECRET
+GOOGLE_ISSUER GOOGLE_JWKS_URL GOOGLE_AUTHORIZE_URL GOOGLE_TOKEN_URL
+MC_PROXY_AUTH_HEADER MC_PROXY_AUTH_TRUSTED_IPS MC_PROXY_AUTH_DEFAULT_ROLE MC_ALLOW_PRIVATE_OUTBOUND
+MC_COORDINATOR_AGENT MC_SOUL_TEMPLATES_DIR
+MC_BASE_URL BASE_URL MC_ALLOWED_HOSTS MC_ALLOW_ANY_HOST MC_TRUSTED_PROXIES TRUSTED_PROXIES CORS_ORIGINS
+MC_COOKIE_SECURE MC_ENABLE_HSTS MC_DISABLE_HSTS
+SECURITY_HEADER_X_CONTENT_TYPE_OPTIONS SECURITY_HEADER_X_FRAME_OPTIONS
+SECURITY_HEADER_REFERRER_POLICY SECURITY_HEADER_PERMISSIONS_POLICY
+LOG_LEVEL LOG_FORMAT LOG_USE_UTC REQUEST_LOG_SLOW_MS REQUEST_LOG_INCLUDE_HEALTH
+"""
+KNOWN: Final = frozenset(
+    {
+        *PLAIN.split(), *SECRETS, *VARIABLES, *URLS, BACKEND, DISABLE, SUBSCRIBED, WEBHOOK_LIMIT,
+        *(f"{WORKLOAD}{each.name.upper()}" for each in fields(Thresholds)),
+        *(
+            f"{issuer}_{what}"
+            for issuer in ("OIDC", "CLERK")
+            for what in ("ISSUER", "JWKS_URL", "AUDIENCE", "LEEWAY", "VERIFY_IAT")
+        ),
+    }
+)  # fmt: skip
+"""Every variable that is read, but for those that are named after a provider of models."""
+
+
+def misspelled(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """
+    Each variable that says something to nobody, with the one that it may be meant for.
+    """
+    for name in sorted(environment):
+        if environment[name].strip() and not _read(name) and (near := _nearest(name.upper())):
+            yield name, near
+
+
+def _read(name: str) -> bool:
+    # What looks like a rate limit is told with them.
+    return name in KNOWN or SUBSCRIPTION.fullmatch(name) is not None or name.startswith(PREFIX)
+
+
+def _nearest(name: str) -> str | None:
+    ours = name.startswith(OURS)
+    if not ours and len(name) < LONG:
+        return None
+    near = get_close_matches(name, sorted(KNOWN), 1, NEAR if ours else NEARER)
+    return near[0] if near else None
