@@ -244,7 +244,8 @@ def import_boards(
     Take in the PostgreSQL of a Boards installation, which is only read, and report what was skipped and why.
     """
     try:
-        from mission_adapters.importing.boards import check_boards, import_boards
+        from mission_adapters.importing.boards import import_boards
+        from mission_adapters.importing.boards_database import check_boards
     except ModuleNotFoundError as e:
         raise SettingsError("import boards needs the extra: pip install 'mission-control[postgres]'") from e
 

@@ -1,0 +1,143 @@
+"""
+The database of a Boards installation: a PostgreSQL, read as it is at one moment, and never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from mission_adapters.importing.boards_values import Row
+from mission_adapters.importing.report import MOST_EXAMPLES, Report
+
+Tables = dict[str, list[Row]]
+"""The rows of each table; what was said about tasks is in `comments`."""
+NEEDED: Final = frozenset({"organizations", "boards", "tasks", "agents"})
+TABLES: Final = (
+    "organizations", "users", "board_groups", "tags", "task_custom_field_definitions", "board_task_custom_fields",
+    "boards", "agents", "tasks", "task_dependencies", "tag_assignments", "task_custom_field_values",
+    "board_onboarding_sessions", "gateways", "board_memory", "board_group_memory", "board_webhooks",
+    "board_webhook_payloads", "organization_members", "organization_board_access", "organization_invites",
+    "organization_invite_board_access", "approvals", "approval_task_links",
+)  # fmt: skip
+ORDER: Final = {"users": "id", "board_webhook_payloads": "received_at, id"}
+"""In which order rows come where nothing tells when they were made."""
+READ_ONLY: Final = {"gateways": "every organization has its own local gateway here"}
+"""Tables that only tell what others need, and why."""
+OLD_EVENTS: Final = "the log here begins with the import; what was before stays readable in the database"
+OTHERS: Final = "what is in this table is not kept here yet"
+OWN_BUSINESS: Final = frozenset({"alembic_version", "task_fingerprints"})
+"""Tables that hold nothing but the other system's own bookkeeping."""
+EXPECTED: Final = (
+    "expected an address such as postgresql://user:password@host:5432/mission_control, with %40 for @ in a password"
+)
+COMMENT: Final = "task.comment"
+PRESENT: Final = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+SAID: Final = """
+    SELECT id, message, agent_id, task_id, created_at FROM activity_events WHERE event_type = $1 ORDER BY created_at, id
+"""
+NOT_SAID: Final = f"event_type <> '{COMMENT}'"
+
+
+async def tables_at(url: str, report: Report) -> Tables:
+    """
+    Everything that is taken in. What is not, and why, is told to the report.
+
+    Raises:
+        ValueError: If there is no such database.
+    """
+    async with _opened(url) as (connection, known):
+        tables = {name: await _all(connection, name) if name in known else [] for name in TABLES}
+        said = await connection.fetch(SAID, COMMENT) if "activity_events" in known else []
+        for name in sorted(known - {*TABLES, "activity_events"} - OWN_BUSINESS):
+            report.leave(name, OTHERS, *await _examples(connection, name))
+        if "activity_events" in known:
+            report.leave("activity_events", OLD_EVENTS, *await _examples(connection, "activity_events", NOT_SAID))
+    tables["comments"] = [dict(row) for row in said]
+    _tell_of_strays(tables, report)
+    for name, why in READ_ONLY.items():
+        for row in tables[name]:
+            report.skip(name, row["id"], why)
+    return tables
+
+
+async def check_boards(url: str) -> None:
+    """
+    Look whether there is something to take in.
+
+    Raises:
+        ValueError: If there is no such database.
+    """
+    async with _opened(url):
+        pass
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
+    """
+    A connection to the database, as it is now, and which tables it has.
+    """
+    try:
+        connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1))
+    except (asyncpg.ClientConfigurationError, OverflowError, ValueError):  # its words may quote a part of the password
+        raise ValueError(f"URL: the database cannot be opened; {EXPECTED}") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        raise ValueError(f"URL: the database cannot be opened ({e or type(e).__name__})") from e
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            known = {row[0] for row in await connection.fetch(PRESENT)}
+            if not known >= NEEDED:
+                lacks = ", ".join(sorted(NEEDED - known))
+                raise ValueError(f"URL: the database has no tables {lacks}; is it that of a Boards installation?")
+            yield connection, known
+    except asyncpg.PostgresError as e:
+        raise ValueError(f"URL: the database cannot be read ({e})") from e
+    finally:
+        await connection.close()
+
+
+async def _all(connection: Any, table: str) -> list[Row]:
+    order = ORDER.get(table, "created_at, id")
+    return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY {order}")]
+
+
+async def _examples(connection: Any, table: str, where: str = "true") -> tuple[int, list[object]]:
+    """
+    How many rows a table has, and what the first of them are called.
+    """
+    count = await connection.fetchval(f'SELECT count(*) FROM "{table}" WHERE {where}')
+    rows = await connection.fetch(f'SELECT * FROM "{table}" WHERE {where} LIMIT {MOST_EXAMPLES}')
+    return count, [row.get("id", "?") for row in rows]
+
+
+def _tell_of_strays(tables: Tables, report: Report) -> None:
+    """
+    Report what hangs on nothing, and so goes nowhere.
+    """
+    tasks = {row["id"] for row in tables["tasks"]}
+    boards = {row["id"] for row in tables["boards"]}
+    gateways = {row["id"] for row in tables["gateways"]}
+    for row in tables["tasks"]:
+        if row["board_id"] not in boards:
+            report.skip("tasks", row["id"], "it is on no board")
+    for row in tables["agents"]:
+        if row["board_id"] not in boards and (row["board_id"] is not None or row.get("gateway_id") not in gateways):
+            report.skip("agents", row["id"], "it is on no board, and stands for no gateway")
+    for name in ("board_memory", "board_webhooks", "board_webhook_payloads", "approvals"):
+        for row in tables[name]:
+            if row["board_id"] not in boards:
+                report.skip(name, row["id"], "it is on no board")
+    groups = {row["id"] for row in tables["board_groups"]}
+    for row in tables["board_group_memory"]:
+        if row["board_group_id"] not in groups:
+            report.skip("board_group_memory", row["id"], "its group is not there any more")
+    approvals = {row["id"] for row in tables["approvals"]}
+    for row in tables["approval_task_links"]:
+        if row["approval_id"] not in approvals:
+            report.skip("approval_task_links", row["id"], "its approval is not there any more")
+    for row in tables["comments"]:
+        if row["task_id"] not in tasks:
+            report.skip("comments", row["id"], "its task is not there any more")
