@@ -7,6 +7,7 @@ off the endpoint tables.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
@@ -43,6 +44,7 @@ from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.ports import Ports
 from tests import postgres
 from tests.contract.boards_driver import TOKEN
+from tests.contract.browser import PASSWORD, a_person, cookies_of
 from tests.contract.conftest import World, a_world
 from tests.contract.everything import KEY, OPERATIONS, Everything, everything_over, named
 from tests.contract.requests import Draft, Id, Operation, drafts
@@ -85,6 +87,9 @@ class Side:
         callers = [
             {"x-api-key": KEY}, {"authorization": f"Bearer {TOKEN}"}, {"x-agent-token": made.lead},
             {"x-api-key": low}, {"x-api-key": confined}, {"x-agent-token": confined},
+            await _signed_in(made, f"viewer-{name}", Role.VIEWER),
+            await _signed_in(made, f"operator-{name}", Role.OPERATOR),
+            await _signed_in(made, f"confined-{name}", Role.OPERATOR, alone=True),
         ]  # fmt: skip
         side = cls(made, callers)
         for known in made.known.values():
@@ -117,6 +122,23 @@ async def _token(world: World, role: Role, **place: Any) -> str:
     agent = await world.agent(f"agent-{role}-{len(place)}", **place)
     made = await make_key(world.ports, world.me, MakeKey(agent=agent.id, name="key", scopes=(role.value, "agent:self")))
     return made[1]
+
+
+async def _signed_in(made: Everything, username: str, role: Role, *, alone: bool = False) -> dict[str, str]:
+    """
+    A person's session in a browser; of somebody who is granted the one board *alone*, or all that their role gives.
+    """
+    person = await a_person(made.world, username=username, role=role)
+    if alone:
+        grants = [{"board_id": str(made.world.board.id), "can_read": True, "can_write": True}]
+        access = {"all_boards_read": False, "all_boards_write": False, "board_access": grants}
+        path, owner = f"/api/v1/organizations/me/members/{person.found.member.id}/access", f"Bearer {TOKEN}"
+        given = await ask(made.app, "PUT", path, json.dumps(access).encode(), key=None, authorization=owner)
+        assert 200 == given.status, given.body
+    said = json.dumps({"username": username, "password": PASSWORD}).encode()
+    answer = await ask(made.app, "POST", "/api/auth/login", said, key=None)
+    (session,) = cookies_of(answer)
+    return {"cookie": f"{session.key}={session.value}"}
 
 
 async def _opened(stack: AsyncExitStack, clock: ManualClock, url: str | None) -> Ports:
@@ -161,7 +183,7 @@ class Borders(RuleBasedStateMachine):
             sides = [Side.of(self.open, ports, clock, f"side-{n}") for n in range(ORGANIZATIONS)]
             self.worlds.append([self.loop.run_until_complete(each) for each in sides])
 
-    @rule(data=st.data(), who=st.integers(1, ORGANIZATIONS - 1), caller=st.integers(0, 11))
+    @rule(data=st.data(), who=st.integers(1, ORGANIZATIONS - 1), caller=st.integers(0, 14))
     def others_act(self, data: st.DataObject, who: int, caller: int) -> None:
         """
         In the first world alone, on what is theirs.
@@ -175,7 +197,7 @@ class Borders(RuleBasedStateMachine):
         assert 500 != answer.status, (draft, answer.body)
         side.learn(answer.body.decode())
 
-    @rule(data=st.data(), caller=st.integers(0, 11))
+    @rule(data=st.data(), caller=st.integers(0, 14))
     def we_ask(self, data: st.DataObject, caller: int) -> None:
         """
         In both worlds, for anything: the answers do not differ.
