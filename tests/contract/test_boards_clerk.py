@@ -18,7 +18,6 @@ from mission_core.accounts.people import LocalUserStays, ensure_local_user
 from mission_core.accounts.recognizing import NOBODY
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.boards.granting import InvitePerson, invite_person
-from mission_core.ids import OrganizationId
 from mission_core.ports import perform
 from mission_http.identities import Identities
 from tests.clerk import SECRET, LocalClerk, local_clerk, person
@@ -333,7 +332,8 @@ async def test_whom_somebody_else_vouches_for_is_nothing_to_clerk(branch: Branch
     id = branch.keeps()
     user = await branch.named(id)
     place = await branch.acts_in(id)
-    acting = System(organization=OrganizationId(user.active), user=user.id)  # type: ignore[arg-type]
+    assert user.active is not None
+    acting = System(organization=user.active, user=user.id)
     async with branch.office.boards.ports.unit(acting) as unit:
         unit.rows(USERS).save(evolve(await unit.rows(USERS).get(user.id), provider=Provider.GOOGLE))
         await unit.commit()

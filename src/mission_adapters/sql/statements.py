@@ -27,7 +27,7 @@ from mission_adapters.sql.session import Ask
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
-    "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]  # by SQLAlchemy
+    "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]  # it has no types
 }
 Pack = Callable[[Any], Any]
 

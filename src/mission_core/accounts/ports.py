@@ -175,7 +175,7 @@ class AccountRemains(Exhausted):
     provider: str
 
     def __str__(self) -> str:
-        return f"Failed to delete account from {self.provider}"
+        return f"the account at {self.provider} could not be deleted, so nothing was deleted here; try again soon"
 
 
 class Directory(Protocol):

@@ -200,7 +200,7 @@ def _hint_of(error: Exception, request: Request) -> str | None:
     match error:
         case Unauthorized():
             return error.hint
-        case TokenRefused():
+        case TokenRefused() | AccountRemains():
             return str(error)
         case TooManyRequests():
             return error.when
@@ -230,6 +230,11 @@ def detail_of(error: Exception) -> Any:
     What the envelope says about an error: its own words, unless registered otherwise.
     """
     return str(error)
+
+
+@detail_of.register
+def _(error: AccountRemains) -> str:
+    return f"Failed to delete account from {error.provider}"
 
 
 @detail_of.register

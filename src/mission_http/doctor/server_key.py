@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mission_core.accounts.model import System
+from mission_core.accounts.organizations import HOME
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_http.doctor.findings import Check, Finding
 
@@ -58,7 +59,7 @@ async def replaced_in(ports: Ports, api_key: str) -> str | None:
     """
     The same, told by a database that is open.
     """
-    default = await ports.credentials.organization("default")
+    default = await ports.credentials.organization(HOME)
     if default is None:
         return None
     keys = await ports.reads.rows.every(System(organization=default.id), SERVER_KEYS, of=default.id)
