@@ -183,7 +183,7 @@ class Borders(RuleBasedStateMachine):
             sides = [Side.of(self.open, ports, clock, f"side-{n}") for n in range(ORGANIZATIONS)]
             self.worlds.append([self.loop.run_until_complete(each) for each in sides])
 
-    @rule(data=st.data(), who=st.integers(1, ORGANIZATIONS - 1), caller=st.integers(0, 14))
+    @rule(data=st.data(), who=st.integers(1, ORGANIZATIONS - 1), caller=st.integers(0, 17))
     def others_act(self, data: st.DataObject, who: int, caller: int) -> None:
         """
         In the first world alone, on what is theirs.
@@ -197,7 +197,7 @@ class Borders(RuleBasedStateMachine):
         assert 500 != answer.status, (draft, answer.body)
         side.learn(answer.body.decode())
 
-    @rule(data=st.data(), caller=st.integers(0, 14))
+    @rule(data=st.data(), caller=st.integers(0, 17))
     def we_ask(self, data: st.DataObject, caller: int) -> None:
         """
         In both worlds, for anything: the answers do not differ.
@@ -240,7 +240,7 @@ FEW = settings(
     max_examples=examples(50), stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False, phases=(Phase.generate,),
 )  # fmt: skip
-UNTIL_FOUND = settings(FEW, max_examples=200, database=None)
+UNTIL_FOUND = settings(FEW, max_examples=2000, database=None)
 
 
 def test_what_others_do_makes_no_difference() -> None:
