@@ -12,7 +12,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 TESTS, LINT, TYPES = (nox.project.dependency_groups(PYPROJECT, group) for group in ("tests", "lint", "types"))
 
 # All that may be installed when no extra was asked for: typing-extensions belongs to cattrs, the rest to the venv.
-ALONE = {"attrs", "cattrs", "mission-control", "typing-extensions", "pip", "setuptools"}
+ALONE = {"attrs", "cattrs", "mission-control-plane", "typing-extensions", "pip", "setuptools"}
 IMPORT_ALONE = f"""
 import importlib, pkgutil
 from importlib.metadata import distributions
@@ -94,7 +94,7 @@ def wheel(session: nox.Session) -> None:
     """
     built = Path(session.create_tmp())
     session.run("pip", "wheel", "-q", "--no-deps", "-w", str(built), ".")
-    session.install(*map(str, built.glob("mission_control-*.whl")))
+    session.install(*map(str, built.glob("mission_control_plane-*.whl")))
     session.run("python", "-I", "-c", IMPORT_ALONE)
     session.run("mission-control", "serve", success_codes=[2])
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import sys
 
+from mission_http.distribution import install
+
 
 def main() -> None:
     """
@@ -16,6 +18,6 @@ def main() -> None:
     except ModuleNotFoundError as e:
         if e.name is None or e.name.startswith("mission_"):
             raise
-        print("mission-control: serving needs the extra: pip install 'mission-control[server]'", file=sys.stderr)
+        print(f"mission-control: serving needs the extra: {install('server')}", file=sys.stderr)
         sys.exit(2)
     run()

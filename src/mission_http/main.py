@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from importlib.metadata import version
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
+from mission_http.distribution import install, own_version
 from mission_http.settings import Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mission_http.platform.request_logs import RequestLog
 
 app = App(
-    name="mission-control", help="A control plane for fleets of AI agents.", version=lambda: version("mission-control")
+    name="mission-control", help="A control plane for fleets of AI agents.", version=own_version
 )
 audit = App(name="audit", help="Prove the log.")
 app.command(audit)
@@ -247,7 +247,7 @@ def import_boards(
         from mission_adapters.importing.boards import import_boards
         from mission_adapters.importing.boards_database import check_boards
     except ModuleNotFoundError as e:
-        raise SettingsError("import boards needs the extra: pip install 'mission-control[postgres]'") from e
+        raise SettingsError(f"import boards needs the extra: {install('postgres')}") from e
 
     with _refusals_told():
         asyncio.run(check_boards(url))

@@ -34,6 +34,7 @@ from mission_core.agents.use_cases import digest_of
 from mission_core.errors import InvalidField, StoreFailed
 from mission_core.limiting import LimiterFailed
 from mission_core.ports import Ports
+from mission_http.distribution import install
 from mission_http.identities import AuthMode
 from mission_http.limiting import BACKEND
 from mission_http.settings import SettingsError, derived_key, own_database
@@ -325,7 +326,7 @@ async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
         try:
             limiter = await stack.enter_async_context(RedisLimiter.open(redis.url))
         except ModuleNotFoundError as e:
-            advice = f"pip install 'mission-control[redis]', or set {BACKEND}=memory"
+            advice = f"{install('redis')}, or set {BACKEND}=memory"
             raise SettingsError(f"{BACKEND}: redis needs the extra", advice) from e
         except (LimiterFailed, ValueError) as e:
             reason = e.reason if isinstance(e, LimiterFailed) else str(e)
@@ -345,7 +346,7 @@ async def _naming_the_setting(settings: Settings) -> AsyncIterator[None]:
     try:
         yield
     except ModuleNotFoundError as e:
-        raise SettingsError(f"{variable}: PostgreSQL needs the extra: pip install 'mission-control[postgres]'") from e
+        raise SettingsError(f"{variable}: PostgreSQL needs the extra: {install('postgres')}") from e
     except (StoreFailed, ValueError) as e:
         reason = e.reason if isinstance(e, StoreFailed) else str(e)
         told = f"{variable}: {place_of(settings)} cannot be used ({reason})"

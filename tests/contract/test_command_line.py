@@ -190,7 +190,7 @@ def test_the_version_is_that_of_the_distribution(tmp_path: Path) -> None:
     """
     command = [sys.executable, "-m", "mission_http.main", "--version"]
 
-    assert version("mission-control") == subprocess.check_output(command, text=True, timeout=60).strip()
+    assert version("mission-control-plane") == subprocess.check_output(command, text=True, timeout=60).strip()
 
 
 def test_the_command_without_its_extra_names_it() -> None:
@@ -201,7 +201,7 @@ def test_the_command_without_its_extra_names_it() -> None:
     failed = subprocess.run([sys.executable, "-c", without, "serve"], capture_output=True, text=True, timeout=60)
 
     assert (2, "", 1) == (failed.returncode, failed.stdout, len(failed.stderr.splitlines())), failed.stderr
-    assert "pip install 'mission-control[server]'" in failed.stderr
+    assert "pip install 'mission-control-plane[server]'" in failed.stderr
 
 
 @pytest.mark.parametrize("command", ["doctor", "token"])

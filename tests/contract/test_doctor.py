@@ -198,7 +198,7 @@ def test_the_extra_that_redis_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     found = worst(doctor(tmp_path, RATE_LIMIT_BACKEND="redis", RQ_REDIS_URL="redis://127.0.0.1:1"), "rate limits")
 
     assert (Level.PROBLEM, "redis needs the extra") == (found.level, found.found)
-    assert "pip install 'mission-control[redis]'" in found.advice
+    assert "pip install 'mission-control-plane[redis]'" in found.advice
 
 
 def test_a_port_that_another_program_has_is_a_problem(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from attrs import frozen
 
 from mission_adapters.sql.examining import OLDEST_POSTGRES, OLDEST_SQLITE, Examination, Product, Trouble, examine
+from mission_http.distribution import install
 from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.settings import own_database
 from mission_http.wiring import place_of
@@ -125,7 +126,7 @@ def _advice(database: Database, trouble: Trouble) -> str:
         case Trouble.MALFORMED:
             return f"write sqlite:///path or postgresql://user:password@host/name, @ as %40 in a password: {variable}"
         case Trouble.NO_DRIVER:
-            return f"pip install 'mission-control[postgres]', or name a SQLite file with {variable}"
+            return f"{install('postgres')}, or name a SQLite file with {variable}"
         case Trouble.UNREACHABLE:
             return f"start the server, open the way to it, or correct host and port in {variable}"
         case Trouble.DENIED:

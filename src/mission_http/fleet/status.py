@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from starlette.responses import Response
 
 from mission_core.reports.overview import overview
 from mission_core.values import micros
+from mission_http.distribution import own_version
 from mission_http.fleet import machine
 from mission_http.fleet.access import STATUS
 from mission_http.fleet.catalogue import MODELS
@@ -252,16 +252,6 @@ def _milliseconds(ports: Ports) -> int:
 
 def _gigabytes(size: int) -> str:
     return f"{size / 1024 / MIB:.1f}G"
-
-
-def own_version() -> str:
-    """
-    The version of this distribution.
-    """
-    try:
-        return version("mission-control")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def status_endpoints(settings: Settings) -> list[Endpoint]:
