@@ -26,6 +26,7 @@ from mission_core.tasks.runs import (
     Outcome,
     Result,
     RetryClass,
+    RunNotFound,
     RunState,
     Terms,
     TooManyOrders,
@@ -543,15 +544,20 @@ async def test_a_saver_that_sets_the_lease_record_wins(world, held):
 
 async def test_deleting_ends_the_lease(world, held):
     """
-    The worker finds neither task nor lease.
+    The worker finds neither task nor lease, and no run stays behind, neither that one nor an earlier one.
     """
+    await release_task(world.ports, world.me, ReleaseTask(task=held.task.id, lease=held.lease))
+    again = await world.claim(held.task)
     await delete_task(world.ports, world.me, DeleteTask(task=held.task.id))
     with pytest.raises(NotFound):
         await beat(world, held)
     with pytest.raises(TaskNotFound):
         await complete(world, held)
 
-    assert RunState.REVOKED is (await run_of(world, held)).state
+    for each in (held, again):
+        with pytest.raises(RunNotFound):
+            await run_of(world, each)
+    assert "run.revoked" in await world.facts()
 
 
 async def test_deleting_tells_of_those_who_waited(world, held):

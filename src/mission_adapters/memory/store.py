@@ -225,6 +225,9 @@ class MemoryStore:
         if isinstance(row, Agent):
             for key in self.keys.of_agent.of(row.id):
                 self.keys.drop(key)
+        if isinstance(row, Task):
+            for run in self.runs.of_task.of(row.id):
+                self.runs.drop(run)
         for kind, table in self.plain.items():
             for name in (name for name, entity in kind.goes_with.items() if entity is type(row)):
                 for going in table.naming(name, row):

@@ -33,7 +33,7 @@ from mission_adapters.sql.renaming import rename_queue, rename_work
 from mission_adapters.sql.rows import KEPT, bump_row, delete_of, insert_row, lock_row, share_rows, update_row
 from mission_adapters.sql.session import Ask, Steps, Violated
 from mission_adapters.sql.statements import Statement, shaped, value
-from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, tasks
+from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, runs, tasks
 from mission_adapters.sql.tallies import tallied
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
@@ -80,6 +80,7 @@ DROP: Final = Statement(delete(marks).where(marks.c.task == value("task"), marks
 CARRY: Final = Statement(insert(marks))
 DROP_EVERYWHERE: Final = Statement(delete(marks).where(marks.c.mark == value("key")))
 DELETE_KEYS: Final = Statement(delete(api_keys).where(api_keys.c.agent == value("agent")))
+DELETE_RUNS: Final = Statement(delete(runs).where(runs.c.task == value("task")))
 DELETE_TASK: Final = Statement(
     delete(tasks).where(tasks.c.id == value("key"), ~exists().where(dependencies.c.depends_on == value("key")))
 )
@@ -221,6 +222,7 @@ def _remove(dialect: str, row: Any) -> Steps[None]:
     if isinstance(row, Agent):
         yield DELETE_KEYS.count(dialect, agent=row.id.bytes)
     if isinstance(row, Task):
+        yield DELETE_RUNS.count(dialect, task=row.id.bytes)
         # Its row is locked since a moment ago, so whoever came to depend on it before has committed and is seen here.
         if not (yield DELETE_TASK.count(dialect, key=row.id.bytes)):
             raise StaleWrite("task", row.id)

@@ -339,7 +339,7 @@ async def _moved_to_board(
 
 async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Task:
     """
-    Remove a task; its live lease ends, and what depended on it no longer does.
+    Remove a task with its runs; its live lease ends, and what depended on it no longer does.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
@@ -353,8 +353,7 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
         if task.run is not None:
             run = await unit.runs.get(task.run)
             if run.state in ALIVE:
-                run, revoked = run.revoke("the task was deleted", at=now)
-                unit.runs.save(run)
+                _, revoked = run.revoke("the task was deleted", at=now)
                 unit.record(revoked)
         for each in dependents:
             left = tuple(other for other in each.depends_on if other != task.id)
