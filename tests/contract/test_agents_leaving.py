@@ -15,12 +15,13 @@ from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.ports import perform
 from mission_core.tasks import leaving
 from mission_core.tasks.beating import Heartbeat, heartbeat
+from mission_core.tasks.explaining import State, explain_task
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.queries import TaskFilter
-from mission_core.tasks.runs import Assignee, LeaseLost, OrderKind
-from mission_core.tasks.work import CompleteTask, complete_task
+from mission_core.tasks.runs import LeaseLost, OrderKind
+from mission_core.tasks.work import ClaimNext, CompleteTask, claim_next, complete_task
 from mission_core.values import Page
 
 
@@ -221,23 +222,58 @@ async def test_cancelled_work_of_a_deleted_agent_is_parked(world):
     assert Status.BACKLOG is (await world.fresh(claimed.task)).status
 
 
-async def test_other_tasks_keep_the_name_of_a_deleted_agent(world):
+async def test_what_waited_for_a_deleted_agent_is_freed(world):
     """
-    As if nobody had registered it; whoever does, has them again.
+    Wherever it stands, on whatever board; finished work keeps the name, and who is called so next is somebody else.
     """
     await world.agent("ada")
-    tasks = [
-        await world.task(assignee="ada", status=status)
-        for status in (Status.INBOX, Status.BACKLOG, Status.REVIEW, Status.DONE)
-    ]
+    other = await world.another_board()
+    waiting = await world.task(assignee="ada", board=other.id)
+    tasks = [await world.task(assignee="ada", status=status) for status in Status if status is not Status.IN_PROGRESS]
     gone = await deleted(world)
     left = [await world.fresh(task) for task in tasks]
+    told = await explain_task(world.ports, world.me, waiting.id)
     again = await world.agent("Ada")
 
-    assert [evolve(task, assignee=Assignee("ada")) for task in tasks] == left
-    assert {None} == {task.assignee.agent for task in left}
-    assert again.id == (await world.fresh(tasks[0])).assignee.agent
+    assert {Status.DONE, Status.FAILED} == {task.status for task in left if task.assignee is not None}
+    assert [Status.INBOX if task.status is Status.ASSIGNED else task.status for task in tasks] == [
+        task.status for task in left
+    ]
+    assert State.CLAIMABLE is told.state
+    assert {waiting.id, *(task.id for task in left if task.status is Status.INBOX)} == {
+        (await world.claim(agent="bob")).task.id for _ in range(3)
+    }
     assert again.number > gone.number
+
+
+async def test_assigned_work_whose_lease_had_run_out_is_freed_with_its_agent(world):
+    """
+    It would go back to the assignee else, who is gone.
+    """
+    await world.agent("ada")
+    claimed = await world.claim(await world.task(assignee="ada"))
+    world.clock.advance(minutes=6)
+    await deleted(world)
+    task = await world.fresh(claimed.task)
+
+    assert (Status.INBOX, None, 1) == (task.status, task.assignee, task.attempts)
+
+
+async def test_an_agent_of_another_board_is_no_way_to_get_work_done(world):
+    """
+    The explanation says so; and a name that an agent takes is known from then on.
+    """
+    other = await world.another_board()
+    lost, waits = await world.task(assignee="ada"), await world.task(assignee="bob")
+    before = await explain_task(world.ports, world.me, waits.id)
+    ada = await world.principal("ada", board=other.id)
+    bob = await world.principal("bob", board=world.board.id)
+    told, after = [await explain_task(world.ports, world.me, task.id) for task in (lost, waits)]
+
+    assert await claim_next(world.ports, ada, ClaimNext()) is None
+    assert (State.BLOCKED, True) == (told.state, "ada, which works on another board" in told.why)
+    assert (State.BLOCKED, State.CLAIMABLE) == (before.state, after.state)
+    assert waits.id == (await claim_next(world.ports, bob, ClaimNext())).task.id
 
 
 async def test_the_work_of_others_is_left_alone(world, elsewhere):

@@ -139,12 +139,15 @@ async def test_a_status_that_the_task_shows_already_leaves_the_core_status_alone
     assert (str(made.id), status.value, "New") == (saved["id"], saved["core_status"], saved["title"])
 
 
-async def test_unassigning_says_nothing_about_a_name_that_is_not_shown(boards, world):
-    claimed = await world.claim(await world.task(), agent="ghost")
+async def test_null_clears_an_assignee_that_no_agent_is(boards, world):
+    made = await world.task(assignee="ghost")
+    before = await boards.got("GET", f"{boards.tasks}/{made.id}/explain")
     (shown,) = (await boards.got("GET", boards.tasks))["items"]
-    saved = await patched(boards, shown, {"title": "New", "assigned_agent_id": None})
+    saved = await patched(boards, shown, {"assigned_agent_id": None})
+    after = await boards.got("GET", f"{boards.tasks}/{made.id}/explain")
 
-    assert ("ghost", claimed.task.fence) == (saved["assignee"], saved["fence"])
+    assert ("blocked", True) == (before["state"], "ghost, which is not registered" in before["why"])
+    assert (None, "inbox", "claimable") == (saved["assignee"], saved["core_status"], after["state"])
 
 
 async def test_the_same_assignee_is_no_change_however_its_name_was_written(boards, world):

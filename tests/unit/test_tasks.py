@@ -14,7 +14,8 @@ from mission_core.events.model import Actor
 from mission_core.tasks.explaining import State, explain
 from mission_core.tasks.model import IDLE, MOVES, CommentRequired, GateClosed, Status
 from mission_core.tasks.ports import Passage
-from mission_core.tasks.runs import ALIVE, RetryClass, RunState, Secret, Terms
+from mission_core.tasks.queries import Reading
+from mission_core.tasks.runs import ALIVE, Assignee, RetryClass, RunState, Secret, Terms
 from tests import strategies as some
 
 ME = Actor("system", None, "me")
@@ -164,8 +165,11 @@ def test_finished_work_is_done_or_in_review(task, passage, outcome, at):
     assert done.resolution == (task.resolution if outcome.resolution is None else outcome.resolution)
 
 
-@given(some.tasks(), st.none() | some.runs(), st.integers(0, 3), st.booleans(), some.assignees, some.moments)
-def test_explaining_agrees_with_claiming(task, run, open_dependencies, held, by, at):
+@given(
+    some.tasks(), st.none() | some.runs(), st.integers(0, 3), st.booleans(), some.assignees, st.none() | some.ids,
+    some.moments,
+)  # fmt: skip
+def test_explaining_agrees_with_claiming(task, run, open_dependencies, held, by, confined_to, at):
     """
     A task is claimable, for its assignee or for anybody, exactly if it is explained so.
     """
@@ -174,9 +178,26 @@ def test_explaining_agrees_with_claiming(task, run, open_dependencies, held, by,
     assume(run is None or task.status not in IDLE)
     who = task.assignee or by
     why_not = task.claimable(at=at, open_dependencies=open_dependencies, by=who, run=run, held=held)
-    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, held=held, at=at)
+    told = explain(Reading(task, run, (task,) * open_dependencies, held, confined_to), at=at)
+    somebody = task.assignee is None or (task.assignee.agent is not None and confined_to in (None, task.board))
 
-    assert (told.state is State.CLAIMABLE) is (why_not is None)
+    assert (told.state is State.CLAIMABLE) is (told.why == "nothing stands in its way")
+    assert (told.state is State.CLAIMABLE) is (why_not is None and somebody)
+
+
+@given(idle_tasks, some.names, some.moments)
+def test_what_does_not_resolve_by_itself_is_named_so(task, name, at):
+    """
+    Beside whatever else keeps the task.
+    """
+    task = evolve(task, assignee=Assignee(name))
+    gone, due = evolve(task, number=7, status=Status.FAILED), evolve(task, number=8, status=Status.INBOX)
+    told = explain(Reading(task, None, (due, gone), False, None), at=at)
+
+    assert State.BLOCKED is told.state
+    assert "it depends on #7, which failed; it depends on #8" in told.why
+    assert f"it is assigned to {name}, which is not registered" in told.why
+    assert 2 == told.next.count("does not resolve by itself")
 
 
 @given(some.tasks(), st.none() | some.live_runs(), st.integers(0, 2), st.booleans(), some.moments)
@@ -185,8 +206,8 @@ def test_every_task_stands_in_exactly_one_state(task, run, open_dependencies, he
     And the explanation says why, since when, and what happens next. There is no limbo.
     """
     assume(run is None or run.lives(at=at))
-    told = explain(task, run=run, blocked_by=(task,) * open_dependencies, held=held, at=at)
-    alive = run is not None
+    told = explain(Reading(task, run, (task,) * open_dependencies, held, None), at=at)
+    alive, stranger = run is not None, task.assignee is not None and task.assignee.agent is None
 
     assert told.state in State
     assert told.why
@@ -197,7 +218,7 @@ def test_every_task_stands_in_exactly_one_state(task, run, open_dependencies, he
         assert (told.state is State.FINISHED) is task.finished
         assert (told.state is State.PARKED) is (task.status is Status.BACKLOG)
         assert (told.state is State.HELD) is (task.status is Status.IN_PROGRESS)
-        assert (told.state is State.BLOCKED) is (task.status in IDLE and (open_dependencies > 0 or held))
+        assert (told.state is State.BLOCKED) is (task.status in IDLE and (open_dependencies > 0 or held or stranger))
 
 
 @given(idle_tasks, some.assignees, some.moments, some.terms, some.durations)
@@ -209,8 +230,8 @@ def test_a_lapsed_lease_is_explained_as_what_will_be_noticed(task, by, at, terms
     now = run.expires_at + later
     ended, _ = run.expire(at=now)
     noticed, _ = taken.lose(ended, ended.failure, since=run.expires_at, at=now)
-    before = explain(taken, run=run, blocked_by=(), at=now)
-    after = explain(noticed, run=None, blocked_by=(), at=now)
+    before = explain(Reading(taken, run, (), False, None), at=now)
+    after = explain(Reading(noticed, None, (), False, None), at=now)
 
     assert before.state is after.state
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.ids import TaskId
-from mission_core.tasks.model import Status, Task
+from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Bereft, Candidate, Change
 from mission_core.tasks.runs import Run
 
@@ -59,14 +59,14 @@ def _bereft(
     store: MemoryStore, staff: list[Agent], work: list[Task]
 ) -> Iterator[tuple[Task, frozenset[TaskId], bool]]:
     """
-    The tasks of other boards that lose by it: what they depend on, or whoever has them in hand.
+    The tasks of other boards that lose by it: what they depend on, or their assignee.
     """
     going = {task.id for task in work}
     waiting = {id for each in going for id in store.tasks.dependents.of(each)}
     named = (id for agent in staff for id in store.tasks.of_name.of((agent.organization, agent.name_key)))
-    in_hand = {task.id for task in store.tasks.each(named) if task.status is Status.IN_PROGRESS or task.run}
-    for task in list(store.tasks.each(sorted((waiting | in_hand) - going))):
-        yield store.tasks.resolved(task), frozenset(going.intersection(task.depends_on)), task.id in in_hand
+    unmanned = {task.id for task in store.tasks.each(named) if not task.finished}
+    for task in list(store.tasks.each(sorted((waiting | unmanned) - going))):
+        yield store.tasks.resolved(task), frozenset(going.intersection(task.depends_on)), task.id in unmanned
 
 
 def _go_over(store: MemoryStore, wish: DissolveOf, heir: Board, rows: list[Any]) -> None:

@@ -94,7 +94,10 @@ class MemoryTaskReads:
         found = self.tasks.find(principal, task)
         run = self.run_table.rows[found.run] if found.run else None
         waits_for = tuple(map(self.tasks.resolved, self.tasks.blocking(found)))
-        return Reading(found, run, waits_for, holds(self.boards, self.plain, found))
+        assignee = found.assignee
+        agent = self.agents.rows[assignee.agent] if assignee and assignee.agent else None
+        held = holds(self.boards, self.plain, found)
+        return Reading(found, run, waits_for, held, agent.board if agent else None)
 
     async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
         """

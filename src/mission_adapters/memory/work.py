@@ -149,10 +149,10 @@ class Desk:
         agent = operation.agent
         self.agents.expect(agent.id, agent.version)
         named = self.tasks.each(self.tasks.of_name.of((agent.organization, agent.name_key)))
-        in_hand = [task for task in named if task.status is Status.IN_PROGRESS or task.run is not None]
-        if operation.last and len(in_hand) > operation.limit:
+        unfinished = [task for task in named if not task.finished]
+        if operation.last and len(unfinished) > operation.limit:
             raise MoreInHand
-        for task in in_hand[: operation.limit]:
+        for task in unfinished[: operation.limit]:
             self.offer(self.tasks.resolved(task), operation.decide)
 
     def offer(self, task: Task, decide: Decide, run: Run | None = None) -> Change | None:

@@ -38,12 +38,13 @@ from mission_adapters.sql.tables import (
     queue,
     runs,
     tasks,
+    unfinished,
 )
 from mission_adapters.sql.tallies import COUNTED
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.ids import TaskId
-from mission_core.tasks.model import Status, Task
+from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Bereft, Candidate
 from mission_core.tasks.ports import Change as Decided
 from mission_core.values import micros
@@ -80,12 +81,12 @@ WAITED_FOR: Final = Statement(
     )
     .where(_gone.c.board == _board, tasks.c.board != _board)
 )
-IN_HAND: Final = Statement(
+UNMANNED: Final = Statement(
     select(tasks.c.id).where(
         tasks.c.organization == _owner,
         tasks.c.assignee_key.in_(select(agents.c.name_key).where(agents.c.board == _board)),
         tasks.c.board != _board,
-        tasks.c.run.is_not(None) | (tasks.c.status == Status.IN_PROGRESS.value),
+        unfinished,
     )
 )
 BEREFT: Final = Statement(
@@ -159,18 +160,18 @@ def dissolve(dialect: str, wish: DissolveOf, done: Done) -> Steps[None]:
 
 def _bereave(dialect: str, wish: DissolveOf, given: dict[str, Any], done: Done) -> Steps[None]:
     """
-    Offer the tasks of other boards that lose by it: what they depend on, or whoever has them in hand.
+    Offer the tasks of other boards that lose by it: what they depend on, or their assignee.
     """
     waited_for: dict[bytes, set[TaskId]] = defaultdict(set)
     for task, depends_on in (yield WAITED_FOR(dialect, **given)):
         waited_for[task].add(id_from(depends_on))
-    in_hand = {row[0] for row in (yield IN_HAND(dialect, **given))}
-    if not (waited_for or in_hand):
+    unmanned = {row[0] for row in (yield UNMANNED(dialect, **given))}
+    if not (waited_for or unmanned):
         return
-    for row in (yield BEREFT(dialect, **given, bereft=[*waited_for.keys() | in_hand])):
+    for row in (yield BEREFT(dialect, **given, bereft=[*waited_for.keys() | unmanned])):
         task = a_task(row)
         depends_on = frozenset(waited_for[task.id.bytes])
-        decide = partial(_bereaved, wish, depends_on, task.id.bytes in in_hand)
+        decide = partial(_bereaved, wish, depends_on, task.id.bytes in unmanned)
         yield from offer(dialect, task, decide, done)
 
 

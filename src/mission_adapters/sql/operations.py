@@ -34,7 +34,7 @@ from mission_adapters.sql.queue import NOBODY
 from mission_adapters.sql.rows import lock_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
-from mission_adapters.sql.tables import alive, in_progress, queue, runs, tasks, unblocked
+from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked, unfinished
 from mission_core.accounts.model import Principal, boards_written
 from mission_core.agents.model import Agent
 from mission_core.boards.model import require_grant
@@ -101,13 +101,11 @@ TASK_OF_RUN: Final = Statement(
     .where(runs.c.id == value("run"), runs.c.organization == value("organization"))
     .with_for_update(of=tasks)
 )
-_under_lease: Final = select(runs.c.task).where(runs.c.organization == value("organization"), alive)
-_in_progress: Final = select(tasks.c.id).where(
-    tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress
-)
-IN_HAND: Final = Statement(
+UNFINISHED: Final = Statement(
     select(*TASK)
-    .where(tasks.c.id.in_(union_all(_under_lease, _in_progress)), tasks.c.assignee_key == value("name", str))
+    .where(
+        tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), unfinished
+    )
     .order_by(tasks.c.id)
     .limit(value("most", int))
     .with_for_update(of=tasks)
@@ -257,7 +255,7 @@ def _take_back(dialect: str, wish: TakeBackOf, done: Done) -> Steps[None]:
     agent = wish.agent
     yield from lock_row(dialect, Agent, agent.id, agent.version, exclusive=True)
     given = {"organization": agent.organization.bytes, "name": agent.name_key, "most": wish.limit + 1}
-    rows = yield IN_HAND(dialect, **given)
+    rows = yield UNFINISHED(dialect, **given)
     if wish.last and len(rows) > wish.limit:
         raise MoreInHand
     for row in rows[: wish.limit]:

@@ -12,9 +12,10 @@ from sqlalchemy import Executable, Select, select, union_all
 from mission_adapters.sql.grants import granted
 from mission_adapters.sql.held import holding
 from mission_adapters.sql.loads import RUN, TASK, a_run, a_task
+from mission_adapters.sql.mapping import maybe_id
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Statement, shaped, value
-from mission_adapters.sql.tables import dependencies, runs, tasks
+from mission_adapters.sql.tables import agents, dependencies, runs, tasks
 from mission_core.ids import BoardId
 from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.queries import Reading, RunRow
@@ -27,6 +28,11 @@ HISTORY: Final = Statement(
     select(*(runs.c[name] for name in RunRow._fields))
     .where(runs.c.task == value("task"), runs.c.organization == value("organization"))
     .order_by(runs.c.fence.desc())
+)
+CONFINED_TO: Final = (
+    select(agents.c.board)
+    .where(agents.c.organization == tasks.c.organization, agents.c.name_key == tasks.c.assignee_key)
+    .scalar_subquery()
 )
 
 
@@ -50,7 +56,7 @@ def _situation(numbered: bool) -> Executable:
     every = union_all(select(this.c.id), named).subquery("every")
     found = tasks.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
     held = holding(tasks.c.organization, tasks.c.board, tasks.c.id)
-    return select(*TASK, *RUN, held).select_from(found)
+    return select(*TASK, *RUN, held, CONFINED_TO).select_from(found)
 
 
 def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[list[RunRow]]:
@@ -85,7 +91,8 @@ def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber
     run = row[len(TASK) :] if row is not None and row[len(TASK)] is not None else None
     others = (found[each][0] for each in this.depends_on if each in found)
     waits_for = tuple(each for each in others if each.status is not Status.DONE)
-    return Reading(this, a_run(run) if run else None, waits_for, row is not None and row[-1] is not None)
+    held, confined_to = row[-2:] if row is not None else (None, None)
+    return Reading(this, a_run(run) if run else None, waits_for, held is not None, maybe_id(confined_to))
 
 
 def _plain(task: TaskId | TaskNumber) -> bytes | int:

@@ -23,6 +23,7 @@ from mission_core.accounts.organizations import ORGANIZATIONS
 UNBLOCKED: Final = "open_dependencies = 0"
 IN_PROGRESS: Final = "status = 'in_progress'"
 UNDER_WAY: Final = "status IN ('assigned', 'in_progress')"
+UNFINISHED: Final = "status NOT IN ('done', 'failed')"
 DONE: Final = "done_at IS NOT NULL"
 BY_AGENTS: Final = "actor_kind = 'agent'"
 ABOUT_AGENTS: Final = "kind >= 'agent.' AND kind < 'agent/'"
@@ -277,6 +278,7 @@ Index(
 done: ColumnElement[bool] = literal_column(DONE.replace("done_at", "tasks.done_at"))
 in_progress: ColumnElement[bool] = literal_column(IN_PROGRESS.replace("status", "tasks.status"))
 under_way: ColumnElement[bool] = literal_column(UNDER_WAY.replace("status", "tasks.status"))
+unfinished: ColumnElement[bool] = literal_column(UNFINISHED.replace("status", "tasks.status"))
 
 dependencies = table(
     "dependencies",

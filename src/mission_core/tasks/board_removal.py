@@ -69,8 +69,8 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
 @frozen
 class BoardEnd:
     """
-    What follows from a board's end: nobody waits for what is gone, and what its agents have in hand elsewhere goes
-    back to the queue.
+    What follows from a board's end: nobody waits for what is gone, and the unfinished tasks of its agents elsewhere
+    are freed.
     """
 
     board: Board

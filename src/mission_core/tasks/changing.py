@@ -16,10 +16,9 @@ from mission_core.tasks.actors import part_of, submitter_after
 from mission_core.tasks.commenting import has_spoken
 from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.dependencies import at_rest, toggled, told_of_finishing
-from mission_core.tasks.facts import TaskAssigned, TaskClaimed, TaskMoved, TaskUpdated
+from mission_core.tasks.facts import TaskClaimed, TaskMoved, TaskUpdated
 from mission_core.tasks.mentions import Callee
 from mission_core.tasks.model import IDLE, MOVES, Status, Task
-from mission_core.tasks.runs import Assignee
 from mission_core.tasks.teamwork import Meant, as_team, assignee_for, check_mover
 from mission_core.tasks.tenure import Tenure, without_lease
 from mission_core.values import Absent, present
@@ -98,7 +97,7 @@ async def _moved(
         after = evolve(after, submitter=submitter_after(principal, before, after))
         facts.append(moved)
     if assignee != before.assignee:
-        facts.append(_assigned(before, assignee, at=at))
+        facts.append(before.assigned_to(assignee, at=at))
     return evolve(after, assignee=assignee), tuple(facts)
 
 
@@ -124,18 +123,6 @@ def updated(task: Task, *changed: str, at: datetime, mentions: tuple[str, ...] =
     return TaskUpdated(task=task.id, board=task.board, title=task.title, changed=changed, mentions=mentions, at=at)
 
 
-def _assigned(before: Task, assignee: Assignee | None, *, at: datetime) -> TaskAssigned:
-    was = before.assignee
-    return TaskAssigned(
-        task=before.id,
-        was=was.name if was else None,
-        was_agent=was.agent if was else None,
-        assignee=assignee.name if assignee else None,
-        agent=assignee.agent if assignee else None,
-        at=at,
-    )
-
-
 async def _dependents_told(
     unit: UnitOfWork, before: Task, after: Task, *, at: datetime
 ) -> tuple[list[Task], list[Fact]]:
@@ -159,5 +146,5 @@ async def _dependents_told(
         rested, revoked = await without_lease(everywhere, each, rested, at=at)
         tasks.append(everywhere.tasks.save(rested))
         facts += [*revoked, evolve(moved, reopened=after.title)]
-        facts += [_assigned(each, None, at=at)] if each.assignee else []
+        facts += [each.assigned_to(None, at=at)] if each.assignee else []
     return tasks, facts

@@ -4,9 +4,10 @@ Telling where a task stands: every unfinished one is in exactly one state.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ids import BoardId, TaskId, TaskNumber
     from mission_core.ports import Ports
+    from mission_core.tasks.queries import Reading
+
+
+STRANGER: Final = "which is not registered"
+MOST_NAMED: Final = 5
+"""How many dependencies an explanation names."""
 
 
 class State(StrEnum):
@@ -31,6 +38,10 @@ class State(StrEnum):
     WAITING = "waiting"
     BLOCKED = "blocked"
     FINISHED = "finished"
+
+
+Stand = tuple[State, str, str]
+"""A state, why, and what happens next."""
 
 
 @frozen(kw_only=True)
@@ -57,24 +68,22 @@ async def explain_task(
     reading = await ports.reads.tasks.reading(principal, task)
     if on is not None and reading.task.board != on:
         raise TaskNotFound
-    return explain(
-        reading.task, run=reading.run, blocked_by=reading.blocked_by, held=reading.held, at=ports.clock.now()
-    )
+    return explain(reading, at=ports.clock.now())
 
 
-def explain(
-    task: Task, *, run: Run | None, blocked_by: tuple[Task, ...], held: bool = False, at: datetime
-) -> Explanation:
+def explain(reading: Reading, *, at: datetime) -> Explanation:
     """
-    Where *task* stands at that moment, given its live run, the dependencies that are not done, and whether an approval
-    that is pending holds it.
+    The state of the task that was read, at that moment.
     """
+    run = reading.run
     if run is not None and run.lives(at=at):
-        return _of_run(task, run, at=at)
+        return _of_run(reading.task, run, at=at)
     if run is not None and run.state in ALIVE:
-        task = _after_lapse(task, run)
-    state, why, then = _of_task(task, blocked_by, held=held, at=at)
-    return Explanation(state=state, since=task.moved_at, why=why, next=then)
+        reading = reading._replace(task=_after_lapse(reading.task, run))
+    task = reading.task
+    state, why, then = _of_task(task) or _of_idle(reading, at=at)
+    rested = task.not_before if state is State.CLAIMABLE else None
+    return Explanation(state=state, since=max(task.moved_at, rested or task.moved_at), why=why, next=then)
 
 
 def _of_run(task: Task, run: Run, *, at: datetime) -> Explanation:
@@ -94,25 +103,70 @@ def _of_run(task: Task, run: Run, *, at: datetime) -> Explanation:
     )
 
 
-def _of_task(task: Task, blocked_by: tuple[Task, ...], *, held: bool, at: datetime) -> tuple[State, str, str]:
-    whom = task.assignee.name if task.assignee else None
+def _of_task(task: Task) -> Stand | None:
+    """
+    The state of a task that no lease holds, unless it waits in the queue.
+    """
     if task.finished:
         return State.FINISHED, f"it is {task.status.value}", "nothing, unless somebody reopens it"
     if task.status is Status.IN_PROGRESS:
-        return State.HELD, f"{whom or 'somebody'} works on it without a lease", "whoever holds it moves it on"
+        whom = task.assignee.name if task.assignee else "somebody"
+        stranger = f" ({STRANGER})" if _is_stranger(task) else ""
+        why = f"{whom}{stranger} works on it without a lease"
+        return State.HELD, why, "whoever holds it moves it on; a person may put it back into the inbox"
     if task.status is Status.BACKLOG:
         return State.PARKED, "it is in the backlog", "somebody moves it to the inbox"
     if task.status not in IDLE:
         return State.WAITING, f"it is in {task.status.value}", "a person decides and moves it"
-    if blocked_by:
-        names = ", ".join(f"#{each.number}" for each in blocked_by[:5])
-        return State.BLOCKED, f"it depends on {names}", "it becomes claimable when they are done"
-    if held:
-        return State.BLOCKED, HELD, "it becomes claimable when somebody decides"
+    return None
+
+
+def _of_idle(reading: Reading, *, at: datetime) -> Stand:
+    """
+    The state of a task in the queue: claimable, or kept from it by all of these.
+    """
+    found = [*_obstacles(reading, at=at)]
+    if found:
+        return found[0][0], "; ".join(why for _, why, _ in found), "; ".join(then for _, _, then in found)
+    assignee = reading.task.assignee
+    whose = f" of {assignee.name}" if assignee else ""
+    return State.CLAIMABLE, "nothing stands in its way", f"the next claim{whose} may take it"
+
+
+def _obstacles(reading: Reading, *, at: datetime) -> Iterator[Stand]:
+    task = reading.task
+    failed = [each for each in reading.blocked_by if each.status is Status.FAILED]
+    others = [each for each in reading.blocked_by if each.status is not Status.FAILED]
+    if failed:
+        names = _names_of(failed)
+        then = f"it does not resolve by itself: reopen {names}, or remove the dependency"
+        yield State.BLOCKED, f"it depends on {names}, which failed", then
+    if others:
+        yield State.BLOCKED, f"it depends on {_names_of(others)}", "it becomes claimable when they are done"
+    if reading.held:
+        yield State.BLOCKED, HELD, "it becomes claimable when somebody decides"
+    if task.assignee is not None and _is_stranger(task):
+        then = (
+            f"it does not resolve by itself: register {task.assignee.name}, assign it to somebody else, or let an "
+            "operator claim it in that name"
+        )
+        yield State.BLOCKED, f"it is assigned to {task.assignee.name}, {STRANGER}", then
+    if task.assignee is not None and reading.confined_to not in (None, task.board):
+        then = f"it does not resolve by itself: move {task.assignee.name} or the task, or assign it to somebody else"
+        yield State.BLOCKED, f"it is assigned to {task.assignee.name}, which works on another board", then
     if task.not_before is not None and at < task.not_before:
-        until = task.not_before.isoformat()
-        return State.WAITING, f"it rests until {until}", "it becomes claimable then"
-    return State.CLAIMABLE, "nothing stands in its way", f"the next claim{f' of {whom}' if whom else ''} may take it"
+        yield State.WAITING, f"it rests until {task.not_before.isoformat()}", "it becomes claimable then"
+
+
+def _names_of(tasks: list[Task]) -> str:
+    return ", ".join(f"#{each.number}" for each in tasks[:MOST_NAMED])
+
+
+def _is_stranger(task: Task) -> bool:
+    """
+    Whether it is assigned to a name that no agent has.
+    """
+    return task.assignee is not None and task.assignee.agent is None
 
 
 def _after_lapse(task: Task, run: Run) -> Task:

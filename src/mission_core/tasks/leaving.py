@@ -1,5 +1,5 @@
 """
-Deleting an agent: what it has in hand goes back to the queue before it is gone.
+Deleting an agent: its unfinished tasks are freed before it is gone.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
 from mission_core.agents.model import Agent, AgentDeleted, MainAgentStays
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 AT_ONCE: Final = 64
-"""How many tasks go back to the queue in one unit."""
+"""How many tasks are freed in one unit."""
 
 
 @frozen(kw_only=True)
@@ -38,11 +38,11 @@ class DeleteAgent:
 
 async def delete_agent(ports: Ports, principal: Principal, cmd: DeleteAgent) -> Agent:
     """
-    Remove an agent with its keys. Its leases end, and what it has in hand goes back to the queue for everybody; other
-    tasks that were assigned to it keep its name, as if nobody had registered it.
+    Remove an agent with its keys. Its leases end, and every unfinished task that is assigned to it is freed for
+    everybody. Finished tasks keep its name.
 
-    All of it is one change. Only where an agent has more than `AT_ONCE` tasks in hand, that many at a time go back
-    before; should that be interrupted, the agent is still there, without them.
+    All of it is one change. Only where an agent has more than `AT_ONCE` unfinished tasks, that many at a time are
+    freed before; should that be interrupted, the agent is still there, without them.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
@@ -97,7 +97,7 @@ def _leads(principal: Principal, agent: Agent) -> bool:
 
 def giving_back(agent: Agent, *, at: datetime) -> Decide:
     """
-    The decision to give back what the agent has in hand.
+    The decision to free a task of the agent.
     """
 
     def decide(candidate: Candidate) -> Change | None:
@@ -109,18 +109,20 @@ def giving_back(agent: Agent, *, at: datetime) -> Decide:
 
 def given_back(candidate: Candidate, *, at: datetime) -> Change | None:
     """
-    A task put back into the queue, open to everybody, with the attempt given back, if the agent that is to go has it
-    in hand. A lease that ran out before counts as that.
+    An unfinished task freed of its assignee, who is deleted: out of its hands it goes back into the queue with the
+    attempt given back (a lease that ran out before has spent it), and elsewhere it only loses the assignee.
     """
     task, run = candidate.task, candidate.run
-    lapsed = noticing_expiry(at)(candidate)
-    if lapsed is not None:
-        return lapsed
-    if run is None and task.status is not Status.IN_PROGRESS:
-        return None
-    facts: tuple[Fact, ...] = ()
-    if run is not None:
-        run, revoked = run.revoke("its agent was deleted", at=at)
-        facts = (revoked,)
-    task, moved = task.given_up(run, at=at)
-    return Change(task=task, run=run, facts=(*facts, moved))
+    change = noticing_expiry(at)(candidate) or Change()
+    if change.task is None and (run is not None or task.status is Status.IN_PROGRESS):
+        facts: tuple[Fact, ...] = ()
+        if run is not None:
+            run, revoked = run.revoke("its agent was deleted", at=at)
+            facts = (revoked,)
+        task, moved = task.given_up(run, at=at)
+        return Change(task=task, run=run, facts=(*facts, moved))
+    left = change.task or task
+    if left.finished or left.assignee is None:
+        return change if change.task else None
+    freed, told = left.unassigned(at=at)
+    return evolve(change, task=freed, facts=(*change.facts, *told))

@@ -14,9 +14,9 @@ from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
-from mission_core.events.model import Actor
+from mission_core.events.model import Actor, Fact
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
-from mission_core.tasks.facts import TaskClaimed, TaskMoved
+from mission_core.tasks.facts import TaskAssigned, TaskClaimed, TaskMoved
 from mission_core.tasks.runs import (
     Assignee,
     Failure,
@@ -496,6 +496,30 @@ class Task:
         to = Status.BACKLOG if run is not None and run.cancelled else Status.INBOX
         moved, fact = evolve(self, run=None, assignee=None, fence=self.fence + 1).move(to, at=at)
         return evolve(moved, attempts=max(self.attempts - (run is not None), 0)), fact
+
+    def unassigned(self, *, at: datetime) -> tuple[Task, tuple[Fact, ...]]:
+        """
+        The task without its assignee; what waited in the queue for that one is open to everybody.
+        """
+        freed, facts = evolve(self, assignee=None, updated_at=at), [self.assigned_to(None, at=at)]
+        if self.status is not Status.ASSIGNED:
+            return freed, tuple(facts)
+        moved, fact = freed.move(Status.INBOX, at=at)
+        return moved, (fact, *facts)
+
+    def assigned_to(self, assignee: Assignee | None, *, at: datetime) -> TaskAssigned:
+        """
+        The event that the task passes from its assignee to that one.
+        """
+        was = self.assignee
+        return TaskAssigned(
+            task=self.id,
+            was=was.name if was else None,
+            was_agent=was.agent if was else None,
+            assignee=assignee.name if assignee else None,
+            agent=assignee.agent if assignee else None,
+            at=at,
+        )
 
     def freed(self, run: Run) -> Task:
         """

@@ -65,7 +65,7 @@ class Gates(Protocol):
 
 class MoreInHand(Conflict):
     """
-    An agent that is to go has more tasks in hand than one unit takes back.
+    An agent that is to go has more unfinished tasks than one unit takes back.
     """
 
 
@@ -117,8 +117,8 @@ Decide = Callable[[Candidate], Change | None]
 @frozen(kw_only=True)
 class Bereft:
     """
-    A task of another board that loses by a board's end, on fresh rows: tasks it depends on, and with *unmanned* the
-    agent that has it in hand.
+    A task of another board that loses by a board's end, on fresh rows: tasks it depends on, and with *unmanned* its
+    assignee.
     """
 
     candidate: Candidate
@@ -219,7 +219,7 @@ class Tasks(Protocol):
 
     def remove(self, task: Task) -> None:
         """
-        Remember to remove the task, at the version it has here. Its runs stay.
+        Remember to remove the task with its runs, at the version it has here.
         """
 
     def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
@@ -256,9 +256,8 @@ class Tasks(Protocol):
 
     def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
         """
-        In the flush: offer up to *limit* tasks that the agent has in hand (in progress, or under a live run) to
-        *decide*, whatever their board, while the agent is held at the version it has here. With *last* there may not
-        be more.
+        In the flush: offer up to *limit* unfinished tasks that are assigned to the agent's name to *decide*, whatever
+        their board, while the agent is held at the version it has here. With *last* there may not be more.
 
         Raises (from `commit`):
             StaleWrite: If the agent has another version by now.

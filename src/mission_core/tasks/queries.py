@@ -139,14 +139,15 @@ class TaskFilter:
 
 class Reading(NamedTuple):
     """
-    What explaining a task needs: it, its live run, the dependencies that are not done, and whether an approval that is
-    pending holds it.
+    What explaining a task needs: it, its live run, the dependencies that are not done, whether an approval that is
+    pending holds it, and the board to which its assignee's agent is confined.
     """
 
     task: Task
     run: Run | None
     blocked_by: tuple[Task, ...]
     held: bool
+    confined_to: BoardId | None
 
 
 class TaskReads(Protocol):

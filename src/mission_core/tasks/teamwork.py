@@ -24,7 +24,7 @@ from mission_core.tasks.actors import (
 from mission_core.tasks.dependencies import open_dependencies
 from mission_core.tasks.model import FINISHED, IDLE, Blocked, Status, Task
 from mission_core.tasks.runs import Assignee
-from mission_core.values import ABSENT, Absent
+from mission_core.values import Absent
 
 if TYPE_CHECKING:
     from mission_core.ids import AgentId, BoardId
@@ -69,12 +69,10 @@ async def as_team(
     """
     part = part_of(principal)
     to = place_asked(part, before, status)
-    unseen = before.assignee is not None and before.assignee.agent is None
-    asked = ABSENT if assignee is None and unseen else assignee  # a team is not shown names that no agent has
-    named = not isinstance(asked, Absent)
+    named = not isinstance(assignee, Absent)
     if part is not Part.PERSON:
         await _check_agent(unit, principal, before, after, to=to, assigns=named)
-    chosen = None if isinstance(asked, Absent) else await assignee_for(unit, part, asked, board=after.board)
+    chosen = None if isinstance(assignee, Absent) else await assignee_for(unit, part, assignee, board=after.board)
     if chosen is not None and chosen.agent is not None and before.assignee and chosen.key == before.assignee.key:
         chosen = before.assignee  # the same agent, however its name was written before
     owner = chosen if named else before.assignee
