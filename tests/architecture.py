@@ -117,6 +117,45 @@ def foreign_to_the_core(imports: list[Import]) -> list[str]:
     return [str(found) for found in imports if _within(found.by, CORE) and found.of.partition(".")[0] not in allowed]
 
 
+def not_repeated(src: Path) -> list[str]:
+    """
+    Functions of the core that open a unit and commit it, and are no use case: neither they nor all that call them in
+    their module run again when somebody else was faster.
+    """
+    return [
+        f"{name}.{function}"
+        for name, file in modules_in(src).items()
+        if _within(name, CORE)
+        for function in _committing_once(ast.parse(file.read_text()))
+    ]
+
+
+def _committing_once(module: ast.Module) -> list[str]:
+    functions = {each.name: each for each in module.body if isinstance(each, ast.AsyncFunctionDef)}
+    repeated = {
+        name
+        for name, each in functions.items()
+        if any(isinstance(mark, ast.Name) and mark.id == "use_case" for mark in each.decorator_list)
+    }
+    calls = {
+        name: {call.func.id for call in ast.walk(each) if isinstance(call, ast.Call) and hasattr(call.func, "id")}
+        for name, each in functions.items()
+    }
+    attributes = {
+        name: {node.attr for node in ast.walk(each) if isinstance(node, ast.Attribute)}
+        for name, each in functions.items()
+    }
+    opening = {name for name, used in attributes.items() if "unit" in used}
+    commits = {name for name, used in attributes.items() if "commit" in used}
+    commits |= {name for name, called in calls.items() if called & (commits - opening)}
+
+    def is_repeated(name: str) -> bool:
+        callers = [caller for caller, called in calls.items() if name in called and caller != name]
+        return name in repeated or (bool(callers) and all(map(is_repeated, callers)))
+
+    return [name for name in functions if name in opening & commits and not is_repeated(name)]
+
+
 def loaded_by_the_core(src: Path) -> list[str]:
     """
     What a fresh interpreter has loaded after all of the core, beyond the core, the standard library and attrs.

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from attrs import define, evolve, frozen
 
-from mission_core.errors import Conflict, StaleWrite
+from mission_core.errors import Conflict
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from mission_core.tasks.overviews import Overviews
     from mission_core.tasks.ports import Gates, Runs, Tasks
     from mission_core.tasks.queries import TaskReads
+    from mission_core.use_case import Backoff
 
 C = TypeVar("C")
 R = TypeVar("R")
-TRIES: Final = 3
 REMEMBERED: Final = timedelta(hours=24)
 """How long an idempotency key is kept."""
 
@@ -352,6 +352,8 @@ class Ports:
     codes: CodeExchange | None = None
     directories: Mapping[Provider, Directory] = {}
     """Who keeps the people it vouches for in a place that can be asked about them."""
+    backoff: Backoff | None = None
+    """The wait between two tries of a use case; none by default."""
 
 
 async def perform(
@@ -360,37 +362,23 @@ async def perform(
     principal: Principal,
     command: C,
     *,
-    once: Once | None = None,
-    again: Callable[[Ports, Principal, UUID], Awaitable[R]] | None = None,
+    once: Once | None,
+    again: Callable[[Ports, Principal, UUID], Awaitable[R]],
 ) -> R:
     """
-    Run a use case, and once more from its reads when somebody else was faster; three times at most.
-
-    With *once*, the work of an idempotency key is done a single time: a repeat, or the loser of a race, gets what
-    *again* makes of the first result.
+    Run a use case under an idempotency key, if there is one: its work is done a single time, and a repeat, or the loser
+    of a race, gets what *again* makes of the first result.
 
     Raises:
-        StaleWrite: If it lost every time.
         KeyReused: If the key was used for another body.
     """
-    if once is None or again is None:
-        return await _repeated(use_case, ports, principal, command)
+    if once is None:
+        return await use_case(ports, principal, command)
     once = evolve(once, whose=once.whose or principal)
     first = await ports.reads.once(principal, once, since=ports.clock.now() - REMEMBERED)
     if first is not None:
         return await again(ports, principal, first)
     try:
-        return await _repeated(use_case, evolve(ports, unit=partial(ports.unit, once=once)), principal, command)
+        return await use_case(evolve(ports, unit=partial(ports.unit, once=once)), principal, command)
     except AlreadyDone as done:
         return await again(ports, principal, done.result)
-
-
-async def _repeated(
-    use_case: Callable[[Ports, Principal, C], Awaitable[R]], ports: Ports, principal: Principal, command: C
-) -> R:
-    for _ in range(TRIES - 1):
-        try:
-            return await use_case(ports, principal, command)
-        except StaleWrite:
-            continue
-    return await use_case(ports, principal, command)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
+from mission_adapters.backoff import JitteredBackoff
 from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.limiting import MemoryLimiter, RedisLimiter
@@ -274,6 +275,7 @@ async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIt
             secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
             passwords=Argon2Passwords.strong(),
             vault=AesVault(derived_key(settings.auth_secret, "vault")),
+            backoff=JitteredBackoff(),
         )
 
 

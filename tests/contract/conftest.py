@@ -32,6 +32,8 @@ from tests.contract.fleet_driver import Fleet, fleet_over
 
 OPEN = GateSet(require_approval_for_done=False)
 STORES = ("memory", "sqlite", "postgres")
+INTERLEAVED = "interleaved"
+"""The memory store with pauses, for suites that race; they ask for it themselves."""
 
 
 @pytest.fixture(scope="session", params=STORES)
@@ -39,8 +41,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """
     Where a store keeps its rows: nowhere, in a file, or on a server.
     """
-    if request.param == "memory":
-        yield "memory://"
+    if request.param in ("memory", INTERLEAVED):
+        yield f"{request.param}://"
     elif request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'mission.db'}"
     else:
@@ -63,6 +65,8 @@ async def store(store_url: str, clock: ManualClock) -> AsyncIterator[Any]:
     """
     if store_url == "memory://":
         yield MemoryStore(clock)
+    elif store_url == "interleaved://":
+        yield MemoryStore(clock, interleave=9)
     else:
         from mission_adapters.sql.store import SqlStore
 

@@ -14,12 +14,11 @@ from mission_core.agents.use_cases import CreateAgent, HearAgent, RevokeKey, cre
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import RoleTooLow, VersionMismatch
-from mission_core.ports import perform
 from mission_core.values import micros
 
 
 async def edited(world, agent, **fields):
-    return await perform(update_agent, world.ports, world.me, UpdateAgent(agent=agent.id, **fields))
+    return await update_agent(world.ports, world.me, UpdateAgent(agent=agent.id, **fields))
 
 
 async def test_an_update_changes_the_fields_it_names_and_no_other(world):
@@ -96,7 +95,7 @@ async def test_an_edit_and_a_heartbeat_do_not_meet(world):
     agent = await world.agent()
     await asyncio.gather(
         edited(world, agent, role="tester"),
-        perform(hear_agent, world.ports, world.me, HearAgent(agent=agent.id, status="busy")),
+        hear_agent(world.ports, world.me, HearAgent(agent=agent.id, status="busy")),
     )
     async with world.ports.unit(world.me) as unit:
         after = await unit.agents.get(agent.id)
@@ -110,12 +109,12 @@ async def test_an_agent_that_falls_silent_is_offline_and_comes_back(world):
     """
     agent = await world.agent()
     for _ in range(3):
-        await perform(hear_agent, world.ports, world.me, HearAgent(agent=agent.id))
+        await hear_agent(world.ports, world.me, HearAgent(agent=agent.id))
         world.clock.advance(minutes=1)
     world.clock.advance(minutes=11)
     async with world.ports.unit(world.me) as unit:
         silent = await unit.agents.get(agent.id)
-    back = await perform(hear_agent, world.ports, world.me, HearAgent(agent=agent.id))
+    back = await hear_agent(world.ports, world.me, HearAgent(agent=agent.id))
 
     assert ("offline", "online") == (silent.status(at=world.clock.now()), back.status(at=world.clock.now()))
     assert 2 == (await world.facts()).count("agent.status_changed")
@@ -165,12 +164,12 @@ async def test_a_key_tells_when_it_was_used(world):
     async with world.ports.unit(world.me) as unit:
         (key,) = await unit.keys.list_of(agent.id)
     shown = AgentPrincipal(organization=agent.organization, agent=agent.id, name=agent.name, key=key.id)
-    await perform(hear_agent, world.ports, shown, HearAgent(agent=agent.id))
+    await hear_agent(world.ports, shown, HearAgent(agent=agent.id))
     used = micros(world.clock.now())
     world.clock.advance(seconds=5)
     again = evolve(shown, seen_at=world.clock.now())
-    await perform(hear_agent, world.ports, again, HearAgent(agent=agent.id))
-    await perform(revoke_key, world.ports, world.me, RevokeKey(agent=agent.id, key=key.number))
+    await hear_agent(world.ports, again, HearAgent(agent=agent.id))
+    await revoke_key(world.ports, world.me, RevokeKey(agent=agent.id, key=key.number))
     (after,) = await world.ports.reads.agents.keys(world.me, agent.id)
 
     assert (None, used) == (row.last_used_at, after.last_used_at)

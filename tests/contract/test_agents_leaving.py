@@ -12,7 +12,6 @@ from mission_core.agents.use_cases import MakeKey, digest_of, make_key
 from mission_core.boards.model import BoardDenied
 from mission_core.boards.staff import STAFF, AssignAgent, assign_agent
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
-from mission_core.ports import perform
 from mission_core.tasks import leaving
 from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import State, explain_task
@@ -26,11 +25,11 @@ from mission_core.values import Page
 
 
 async def renamed(world, agent, name, *, by=None):
-    return await perform(update_agent, world.ports, by or world.me, UpdateAgent(agent=agent.id, name=name))
+    return await update_agent(world.ports, by or world.me, UpdateAgent(agent=agent.id, name=name))
 
 
 async def deleted(world, agent="ada", *, by=None, **fields):
-    return await perform(delete_agent, world.ports, by or world.me, DeleteAgent(agent=agent, **fields))
+    return await delete_agent(world.ports, by or world.me, DeleteAgent(agent=agent, **fields))
 
 
 async def numbers_of(world, name):
@@ -80,14 +79,13 @@ async def test_work_under_way_goes_on_under_the_new_name(world):
     ada = await world.agent("ada")
     claimed = await world.claim(await world.task())
     await renamed(world, ada, "grace")
-    await perform(heartbeat, world.ports, world.me, Heartbeat(task=claimed.task.id, lease=claimed.lease))
+    await heartbeat(world.ports, world.me, Heartbeat(task=claimed.task.id, lease=claimed.lease))
     async with world.ports.unit(world.me) as unit:
         run = await unit.runs.get(claimed.run.id)
     grace = await world.principal("other")
     grace = evolve(grace, agent=ada.id, name="grace")
-    await perform(give_order, world.ports, grace, GiveOrder(task=claimed.task.id, kind=OrderKind.PAUSE))
-    done = await perform(
-        complete_task, world.ports, world.me, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+    await give_order(world.ports, grace, GiveOrder(task=claimed.task.id, kind=OrderKind.PAUSE))
+    done = await complete_task(world.ports, world.me, CompleteTask(task=claimed.task.id, lease=claimed.lease)
     )
 
     assert "grace" == run.by.name
@@ -188,7 +186,7 @@ async def test_what_a_deleted_agent_waited_for_a_person_with_is_open_too(world):
     await world.agent("ada")
     claimed = await world.claim(await world.task())
     wait = Heartbeat(task=claimed.task.id, lease=claimed.lease, waiting_for="a word")
-    await perform(heartbeat, world.ports, world.me, wait)
+    await heartbeat(world.ports, world.me, wait)
     await deleted(world)
     task = await world.fresh(claimed.task)
 
@@ -216,7 +214,7 @@ async def test_cancelled_work_of_a_deleted_agent_is_parked(world):
     """
     await world.agent("ada")
     claimed = await world.claim(await world.task())
-    await perform(give_order, world.ports, world.me, GiveOrder(task=claimed.task.id, kind=OrderKind.CANCEL))
+    await give_order(world.ports, world.me, GiveOrder(task=claimed.task.id, kind=OrderKind.CANCEL))
     await deleted(world)
 
     assert Status.BACKLOG is (await world.fresh(claimed.task)).status

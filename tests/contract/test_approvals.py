@@ -28,7 +28,6 @@ from mission_core.approvals.use_cases import DecideApproval, RequestApproval, de
 from mission_core.boards.model import BoardDenied, BoardNotFound, BoardReadOnly
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.ids import AgentId, ApprovalId, MemberId, TaskId, UserId, UserNumber
-from mission_core.ports import perform
 from mission_core.reports.queries import Scope
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
@@ -47,7 +46,7 @@ async def asked(world: World, *tasks: Any, by: Any = None, **fields: Any) -> App
     """
     ids = tuple(each.id for each in tasks)
     plain = {"board": world.board.id, "action": "task.finish", "confidence": 80, "tasks": ids}
-    return await perform(request_approval, world.ports, by or world.me, RequestApproval(**(plain | fields)))
+    return await request_approval(world.ports, by or world.me, RequestApproval(**(plain | fields)))
 
 
 async def said(world: World, approval: Approval, status: ApprovalStatus, *, by: Any = None, **fields: Any) -> Approval:
@@ -55,7 +54,7 @@ async def said(world: World, approval: Approval, status: ApprovalStatus, *, by: 
     The approval after somebody said so.
     """
     command = DecideApproval(approval=approval.id, status=status, **fields)
-    return await perform(decide_approval, world.ports, by or world.me, command)
+    return await decide_approval(world.ports, by or world.me, command)
 
 
 async def kept(world: World, approval: Approval) -> tuple[Approval, tuple[Linked, ...]]:
@@ -173,7 +172,7 @@ async def test_the_same_decision_again_is_answered_as_it_stands(world: World) ->
     assert decided == await said(world, approval, APPROVED, reason="still fine") == (await kept(world, approval))[0]
     assert facts == await world.facts()
     assert ("fine", world.me.display) == (decided.reason, decided.decider)
-    assert decided == await perform(decide_approval, world.ports, world.me, DecideApproval(approval=approval.id))
+    assert decided == await decide_approval(world.ports, world.me, DecideApproval(approval=approval.id))
 
 
 async def test_another_decision_is_a_conflict_until_the_first_is_taken_back(world: World) -> None:

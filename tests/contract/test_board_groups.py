@@ -20,7 +20,6 @@ from mission_core.boards.groups import (
 from mission_core.boards.model import Board
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import RoleTooLow, StaleWrite, VersionMismatch
-from mission_core.ports import perform
 from tests.contract.conftest import World
 
 
@@ -151,6 +150,6 @@ async def test_no_board_stays_in_a_group_that_is_removed_meanwhile(world: World,
         with pytest.raises(StaleWrite):
             await unit.commit()
     if first == "join":
-        await perform(delete_group, world.ports, world.me, DeleteGroup(group=group.id))
+        await delete_group(world.ports, world.me, DeleteGroup(group=group.id))
 
     assert (await fresh(world, world.board)).group is None

@@ -21,7 +21,6 @@ from mission_core.boards.staff import STAFF, AssignAgent, assign_agent
 from mission_core.errors import Refusal, RoleTooLow, StaleWrite, VersionMismatch
 from mission_core.events.model import Verified
 from mission_core.events.use_cases import verify_log
-from mission_core.ports import perform
 from mission_core.reports.queries import Hours, Minutes, Scope
 from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.board_removal import BoardEnd, DeleteBoard, delete_board
@@ -43,7 +42,7 @@ async def removed(world: World, board: Board, **how: Any) -> Board:
     """
     The board that was removed.
     """
-    return await perform(delete_board, world.ports, world.me, DeleteBoard(board=board.id, **how))
+    return await delete_board(world.ports, world.me, DeleteBoard(board=board.id, **how))
 
 
 async def total(world: World, **wanted: Any) -> int:
@@ -426,7 +425,7 @@ async def test_no_task_is_made_on_a_board_that_goes_meanwhile(world: World, hand
             await unit.commit()
 
     with pytest.raises(BoardNotFound):
-        await perform(create_task, world.ports, world.me, CreateTask(title="late", board=board.id))
+        await create_task(world.ports, world.me, CreateTask(title="late", board=board.id))
     assert int(hand_over) == await total(world)
 
 
@@ -441,7 +440,7 @@ async def test_work_goes_on_around_a_board_that_goes(world: World, hand_over: bo
 
     async def tried(use_case: Any, command: Any) -> Any:
         try:
-            return await perform(use_case, world.ports, world.me, command)
+            return await use_case(world.ports, world.me, command)
         except (Refusal, asyncio.CancelledError) as refusal:
             return refusal
 

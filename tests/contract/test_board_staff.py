@@ -17,7 +17,6 @@ from mission_core.boards.staff import (
     unassign_agent,
 )
 from mission_core.boards.use_cases import UpdateBoard, update_board
-from mission_core.ports import perform
 from tests.contract.conftest import World
 
 
@@ -33,8 +32,7 @@ async def assign(world: World, name: str, role: str = "member", *, by: System | 
     """
     Assign somebody to the board.
     """
-    await perform(
-        assign_agent, world.ports, by or world.me, AssignAgent(board=world.board.id, agent_name=name, role=role)
+    await assign_agent(world.ports, by or world.me, AssignAgent(board=world.board.id, agent_name=name, role=role)
     )
 
 

@@ -33,7 +33,6 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.conversations.entries import BOARD_MEMORY
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
-from mission_core.ports import perform
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.values import Page
@@ -47,12 +46,12 @@ SECRET = "a secret that both sides have"
 
 async def made(world, description="Look at it", *, board=None, by=None, **more):
     command = CreateBoardWebhook(board=board or world.board.id, description=description, **more)
-    return await perform(create_board_webhook, world.ports, by or world.me, command)
+    return await create_board_webhook(world.ports, by or world.me, command)
 
 
 async def changed(world, webhook, *, by=None, on=None, **changes):
     command = UpdateBoardWebhook(webhook=webhook.id, on=on or webhook.board, **changes)
-    return await perform(update_board_webhook, world.ports, by or world.me, command)
+    return await update_board_webhook(world.ports, by or world.me, command)
 
 
 def sending(webhook, body=b'{"n": 1}', *, board=None, headers=(), **more):
@@ -64,7 +63,7 @@ def sending(webhook, body=b'{"n": 1}', *, board=None, headers=(), **more):
 
 async def sent(world, webhook, body=b'{"n": 1}', *, board=None, **more):
     sender = await sender_to(world.ports, board or webhook.board, webhook.id)
-    return await perform(receive_payload, world.ports, sender, sending(webhook, body, board=board, **more))
+    return await receive_payload(world.ports, sender, sending(webhook, body, board=board, **more))
 
 
 async def fresh(world, webhook):
@@ -254,7 +253,7 @@ async def test_what_takes_nothing_keeps_nothing(world, elsewhere):
         (WebhookNotFound, sending(theirs, board=world.board.id)), (BoardNotFound, sending(theirs)),
     ):  # fmt: skip
         with pytest.raises(refusal):
-            await perform(receive_payload, world.ports, sender, command)
+            await receive_payload(world.ports, sender, command)
 
     assert [] == await every(world, PAYLOADS)
 
@@ -302,8 +301,8 @@ async def test_a_webhook_takes_along_what_came_in_by_it(world):
     gone = DeleteBoardWebhook(webhook=first.id, on=first.board)
     for wrong in (evolve(gone, on=other.id), evolve(gone, expects=3)):
         with pytest.raises((WebhookNotFound, VersionMismatch)):
-            await perform(delete_board_webhook, world.ports, world.me, wrong)
-    await perform(delete_board_webhook, world.ports, world.me, evolve(gone, expects=0))
+            await delete_board_webhook(world.ports, world.me, wrong)
+    await delete_board_webhook(world.ports, world.me, evolve(gone, expects=0))
     with pytest.raises(WebhookNotFound):
         await sender_to(world.ports, first.board, first.id)
 

@@ -18,7 +18,6 @@ from mission_core.accounts.people import LocalUserStays, ensure_local_user
 from mission_core.accounts.recognizing import NOBODY
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.boards.granting import InvitePerson, invite_person
-from mission_core.ports import perform
 from mission_http.identities import Identities
 from tests.clerk import SECRET, LocalClerk, local_clerk, person
 from tests.contract.boards_driver import refusal
@@ -115,7 +114,7 @@ async def test_an_invite_opens_for_an_address_that_clerk_has_verified(
     boards = branch.office.boards
     for said in (False, True):
         email = an_address()
-        await perform(invite_person, boards.ports, boards.me, InvitePerson(email=email, role="member"))
+        await invite_person(boards.ports, boards.me, InvitePerson(email=email, role="member"))
         id = branch.keeps(email, status=status)
         user = await branch.comes(id, **({"email": email} if said else {}))
 
@@ -207,7 +206,7 @@ async def test_first_requests_at_once_wait_for_one_answer(branch: Branch) -> Non
     email = an_address()
     id = branch.keeps(email)
     boards = branch.office.boards
-    await perform(invite_person, boards.ports, boards.me, InvitePerson(email=email, role="member"))
+    await invite_person(boards.ports, boards.me, InvitePerson(email=email, role="member"))
     users = await asyncio.gather(*(branch.comes(id) for _ in range(5)))
 
     assert {(email, True)} == {(each.email, each.email_verified) for each in users}
@@ -313,7 +312,7 @@ async def test_who_may_not_go_is_not_deleted_at_clerk(branch: Branch) -> None:
     owner = await branch.named(id)
     acting = await boards.ports.credentials.member(owner.id)
     assert acting is not None
-    await perform(invite_person, boards.ports, acting, InvitePerson(email=email, role="member"))
+    await invite_person(boards.ports, acting, InvitePerson(email=email, role="member"))
     member = branch.keeps(email)
     await branch.comes(member)
 

@@ -9,7 +9,6 @@ import pytest
 
 from mission_core.agents.onboarding import StartOnboarding, fully_autonomous, start_onboarding
 from mission_core.agents.use_cases import MakeKey, make_key
-from mission_core.ports import perform
 from tests.contract.boards_driver import refusal
 
 DRAFT = {
@@ -90,7 +89,7 @@ async def test_starting_again_goes_on_with_what_is_there(boards):
     Also when two do it at once.
     """
     start = StartOnboarding(board=boards.board, instruct=lambda board: "Go")
-    both = await asyncio.gather(*(perform(start_onboarding, boards.ports, boards.me, start) for _ in range(2)))
+    both = await asyncio.gather(*(start_onboarding(boards.ports, boards.me, start) for _ in range(2)))
     third = await boards.got("POST", talk(boards, "/start"), {})
 
     assert {str(both[0].id)} == {str(each.id) for each in both} | {third["id"]}

@@ -6,7 +6,6 @@ import asyncio
 from uuid import uuid4
 
 from mission_core.accounts.people import UpdateProfile, update_profile
-from mission_core.ports import perform
 from tests.contract.boards_driver import refusal
 
 ME = "/api/v1/users/me"
@@ -58,8 +57,8 @@ async def test_two_first_changes_at_once_are_both_kept(boards):
     """
     me = boards.me
     await asyncio.gather(
-        perform(update_profile, boards.ports, me, UpdateProfile(notes="One")),
-        perform(update_profile, boards.ports, me, UpdateProfile(context="Two")),
+        update_profile(boards.ports, me, UpdateProfile(notes="One")),
+        update_profile(boards.ports, me, UpdateProfile(context="Two")),
     )
     kept = await boards.got("GET", ME)
 

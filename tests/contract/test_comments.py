@@ -10,7 +10,6 @@ from attrs import evolve
 
 from mission_core.boards.model import GateSet
 from mission_core.errors import RoleTooLow
-from mission_core.ports import perform
 from mission_core.tasks.commenting import AddComment, LeadHoldsBack, add_comment
 from mission_core.tasks.comments import COMMENTS, CommentNotFound
 from mission_core.tasks.mentions import Calling, UnknownMentions
@@ -30,12 +29,12 @@ TALKATIVE = GateSet(require_approval_for_done=False, comment_required_for_review
 
 
 async def said(world, task, content="Hello", *, by=None, **more):
-    return await perform(add_comment, world.ports, by or world.me, AddComment(task=task.id, content=content, **more))
+    return await add_comment(world.ports, by or world.me, AddComment(task=task.id, content=content, **more))
 
 
 async def moved(world, task, status, *, by=None, **more):
     command = UpdateTask(task=task.id, status=status, **more)
-    return await perform(update_task, world.ports, by or world.me, command)
+    return await update_task(world.ports, by or world.me, command)
 
 
 async def comments(world):
@@ -113,7 +112,7 @@ async def test_whom_nobody_knows_cannot_be_called_by_handle(world):
         await said(world, task, "@eve and @mallory", calling=Calling.HANDLES)
     command = CreateTask(title="x", description="@eve", calling=Calling.HANDLES)
     with pytest.raises(UnknownMentions):
-        await perform(create_task, world.ports, world.me, command)
+        await create_task(world.ports, world.me, command)
     with pytest.raises(UnknownMentions):
         await moved(world, task, Status.REVIEW, description="@eve", calling=Calling.HANDLES)
 
@@ -127,7 +126,7 @@ async def test_the_log_tells_whom_a_description_calls_anew(world):
     await world.agent("Bob Ross", config='{"openclawId":"br-1"}')
     task = await world.task(description="@ada begins", calling=Calling.HANDLES)
     command = UpdateTask(task=task.id, description="@ada begins, @br-1 ends", calling=Calling.HANDLES)
-    await perform(update_task, world.ports, world.me, command)
+    await update_task(world.ports, world.me, command)
 
     assert [[ada]] == [fact["mentions"] for fact in await payloads(world, "task.created")]
     assert [["Bob Ross"]] == [fact["mentions"] for fact in await payloads(world, "task.updated")]
@@ -256,7 +255,7 @@ async def test_comments_and_a_deletion_at_once_leave_nothing_behind(world):
     Whoever comes late is told that the task is gone.
     """
     task = await world.task()
-    deletion = perform(delete_task, world.ports, world.me, DeleteTask(task=task.id))
+    deletion = delete_task(world.ports, world.me, DeleteTask(task=task.id))
     answers = await asyncio.gather(*[said(world, task) for _ in range(4)], deletion, return_exceptions=True)
 
     assert {TaskNotFound} >= {type(each) for each in answers if isinstance(each, Exception)}

@@ -14,7 +14,6 @@ from mission_core.agents.connections import CONNECTIONS, Connection, ConnectionN
 from mission_core.agents.model import Agent
 from mission_core.agents.use_cases import HearAgent, digest_of, hear_agent
 from mission_core.errors import RoleTooLow
-from mission_core.ports import perform
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.values import Page, micros
 from tests.contract.conftest import World, viewer
@@ -25,7 +24,7 @@ async def connected(world: World, agent: str = "ada", *, by: Any = None, **field
     A new connection.
     """
     command = ConnectTool(agent=agent, tool_name="shell", **fields)
-    return await perform(connect_tool, world.ports, by or world.me, command)
+    return await connect_tool(world.ports, by or world.me, command)
 
 
 async def agent_of(world: World, made: Connected) -> Agent:

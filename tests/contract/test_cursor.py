@@ -15,7 +15,7 @@ from mission_adapters.memory.vault import MemoryVault
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.signing import HmacSecrets
 from mission_adapters.sql.store import SqlStore
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.values import micros
 from tests.contract.conftest import World, a_world
@@ -56,7 +56,7 @@ async def commit_out_of_order(world: World, beside: asyncpg.Connection, look: Ca
     await lock.start()
     await beside.execute("SELECT 1 FROM tasks WHERE id = $1 FOR UPDATE", slow.id.bytes)
     change = UpdateTask(task=slow.id, title="slower")
-    waiting = asyncio.create_task(perform(update_task, world.ports, world.me, change))
+    waiting = asyncio.create_task(update_task(world.ports, world.me, change))
     await somebody_waits(beside)
     world.clock.advance(seconds=1)
     await world.task("quick")
@@ -135,7 +135,7 @@ async def test_followers_see_all_that_a_crowd_writes(world):
                 await world.task(f"{writer} wrote {n}")
             else:
                 change = UpdateTask(task=dice.choice(tasks).id, title=f"{writer} changed it to {n}")
-                await perform(update_task, world.ports, world.me, change)
+                await update_task(world.ports, world.me, change)
 
     async def follow() -> list[int]:
         seen = [start]

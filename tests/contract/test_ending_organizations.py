@@ -25,7 +25,6 @@ from mission_core.agents.founding import CreateOrganization, create_organization
 from mission_core.agents.settling import settle
 from mission_core.boards.granting import AcceptInvite, InvitePerson, accept_invite, invite_person
 from mission_core.errors import NotFound, Refusal, StaleWrite
-from mission_core.ports import perform
 from mission_core.tasks.use_cases import CreateTask, create_task
 from tests.contract.boards_driver import Boards
 from tests.contract.conftest import World
@@ -183,10 +182,10 @@ async def test_who_joins_while_the_only_member_leaves_finds_it_or_not(boards: Bo
         newcomer = await settle(ports, new.id)
         assert acting is not None
         assert newcomer is not None
-        invite = await perform(invite_person, ports, acting, InvitePerson(email="new@x.io", role="owner"))
+        invite = await invite_person(ports, acting, InvitePerson(email="new@x.io", role="owner"))
         accept = AcceptInvite(token=ports.secrets.invitation(invite.id))
         told = await asyncio.gather(
-            perform(accept_invite, ports, newcomer, accept), delete_account(ports, acting), return_exceptions=True
+            accept_invite(ports, newcomer, accept), delete_account(ports, acting), return_exceptions=True
         )
         places = {place.id for place, _ in await ports.credentials.memberships(new.id)}
         left = {each.id for each in await ports.reads.rows.every(boards.me, ORGANIZATIONS)}
@@ -208,7 +207,7 @@ async def test_two_owners_who_step_down_at_once_leave_one(boards: Boards) -> Non
         await unit.commit()
     acting = [await ports.credentials.member(each.id) for each in (one, two)]
     changes = [
-        perform(set_role, ports, who, SetRole(member=who.member, role="member")) for who in acting if who is not None
+        set_role(ports, who, SetRole(member=who.member, role="member")) for who in acting if who is not None
     ]
     told = await asyncio.gather(*changes, return_exceptions=True)
     owners = [each for each in await ports.reads.rows.every(boards.me, MEMBERS) if each.role == "owner"]
@@ -232,7 +231,7 @@ async def test_an_owner_who_was_just_demoted_ends_nothing(boards: Boards) -> Non
         await unit.commit()
 
     with pytest.raises(OwnersOnly):
-        await perform(end_organization, ports, acting, acting.organization)
+        await end_organization(ports, acting, acting.organization)
 
 
 async def test_whoever_acts_nowhere_is_settled_once(boards: Boards) -> None:
@@ -252,7 +251,7 @@ async def test_an_address_that_nobody_vouches_for_opens_no_invite(boards: Boards
     """
     ports, me = boards.ports, boards.me
     invite = InvitePerson(email="new@x.io", role="admin")
-    await perform(invite_person, ports, me, invite)
+    await invite_person(ports, me, invite)
     claims, has = await boards.person("claims", email="new@x.io"), await boards.person("has", email="New@x.io")
     alone, inside = await settle(ports, claims.id), await settle(ports, has.id, verified=True)
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mission_core.ports import perform
 from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.tracking import Tracking
 from tests.contract.conftest import World
@@ -188,7 +187,7 @@ async def test_tasks_are_listed_newest_first_in_pages(fleet: Fleet) -> None:
 async def test_a_list_tells_how_many_comments_each_task_has(fleet: Fleet, world: World) -> None:
     one, two, _ = [await world.task() for _ in range(3)]
     for task in (one, two, one):
-        await perform(add_comment, world.ports, world.me, AddComment(task=task.id, content="Hello"))
+        await add_comment(world.ports, world.me, AddComment(task=task.id, content="Hello"))
     page = await fleet.got("GET", "/tasks")
 
     assert [0, 1, 2] == [task["comment_count"] for task in page["tasks"]]

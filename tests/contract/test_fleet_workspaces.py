@@ -17,7 +17,6 @@ from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import StaleWrite
 from mission_core.ids import OrganizationId
-from mission_core.ports import perform
 from mission_core.tasks.use_cases import CreateTask, create_task
 from tests.contract.boards_driver import Boards
 from tests.contract.conftest import World
@@ -208,6 +207,6 @@ async def test_a_person_sees_the_workspaces_of_which_they_are_a_member(boards: B
 
     assert str(owner.organization) == space["id"]
     with pytest.raises(OrganizationInUse, match="1 other users"):
-        await perform(dissolve_organization, ports, owner, end)
+        await dissolve_organization(ports, owner, end)
     with pytest.raises(Exception, match="Only organization owners can delete organizations"):
-        await perform(dissolve_organization, ports, colleague, end)
+        await dissolve_organization(ports, colleague, end)

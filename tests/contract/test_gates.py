@@ -8,7 +8,6 @@ from mission_core.approvals.model import APPROVAL_LINKS, ApprovalStatus
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import UpdateBoard, update_board
-from mission_core.ports import perform
 from mission_core.tasks.explaining import State, explain_task
 from mission_core.tasks.model import CommentRequired, GateClosed, NotClaimable, Status
 from mission_core.tasks.moving import MoveTasks, move_tasks
@@ -24,7 +23,7 @@ APPROVED, PENDING, REJECTED = ApprovalStatus.APPROVED, ApprovalStatus.PENDING, A
 
 
 async def moved(world, task, **fields):
-    return await perform(update_task, world.ports, world.me, UpdateTask(task=task.id, **fields))
+    return await update_task(world.ports, world.me, UpdateTask(task=task.id, **fields))
 
 
 async def asked(world, board, *tasks, status=APPROVED):
@@ -33,11 +32,11 @@ async def asked(world, board, *tasks, status=APPROVED):
     """
     ids = tuple(task.id for task in tasks)
     command = RequestApproval(board=board.id, action="task.finish", confidence=90, tasks=ids, status=status)
-    return await perform(request_approval, world.ports, world.me, command)
+    return await request_approval(world.ports, world.me, command)
 
 
 async def decided(world, approval, status):
-    return await perform(decide_approval, world.ports, world.me, DecideApproval(approval=approval.id, status=status))
+    return await decide_approval(world.ports, world.me, DecideApproval(approval=approval.id, status=status))
 
 
 async def used(world):
@@ -353,12 +352,12 @@ async def test_who_comes_back_to_what_is_held_does_not_begin_it(world):
     board = await world.another_board(gates=HELD)
     task, ada = await world.task(board=board.id), await world.principal(board=board.id)
     begin = UpdateTask(task=task.id, status=Status.IN_PROGRESS)
-    await perform(update_task, world.ports, ada, begin)
+    await update_task(world.ports, ada, begin)
     approval = await asked(world, board, task, status=PENDING)
     world.clock.advance(hours=1)
     await sweep(world.ports, world.me)
     with pytest.raises(GateClosed):
-        await perform(update_task, world.ports, ada, begin)
+        await update_task(world.ports, ada, begin)
     await decided(world, approval, APPROVED)
 
-    assert Status.IN_PROGRESS is (await perform(update_task, world.ports, ada, begin)).status
+    assert Status.IN_PROGRESS is (await update_task(world.ports, ada, begin)).status

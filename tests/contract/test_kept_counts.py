@@ -35,7 +35,7 @@ from mission_core.errors import Refusal
 from mission_core.events.model import Verified
 from mission_core.events.use_cases import verify_log
 from mission_core.ids import BoardId, TaskId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
@@ -162,7 +162,7 @@ class Crowd:
             await self.do(delete_agent, DeleteAgent(agent=mind.choice("abc")))
 
     async def do(self, use_case: Any, command: Any) -> Any:
-        return await perform(use_case, self.ports, self.me, command)
+        return await use_case(self.ports, self.me, command)
 
 
 async def gathered(store: SqlStore) -> Crowd:

@@ -11,7 +11,6 @@ from attrs import asdict, evolve
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import InvalidField, NotFound
-from mission_core.ports import perform
 from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
@@ -290,7 +289,7 @@ async def test_completes_at_once_are_accepted_once(world, held):
     All callers hear the same, and one completion is recorded.
     """
     command = CompleteTask(task=held.task.id, lease=held.lease)
-    answers = await asyncio.gather(*(perform(complete_task, world.ports, world.me, command) for _ in range(6)))
+    answers = await asyncio.gather(*(complete_task(world.ports, world.me, command) for _ in range(6)))
 
     assert {Status.DONE} == {answer.status for answer in answers}
     assert 1 == (await world.facts()).count("run.completed")
@@ -603,10 +602,9 @@ async def test_cancelling_ends_a_wait(world):
     """
     task = await world.task()
     claimed = await world.claim(task)
-    await perform(
-        heartbeat, world.ports, world.me, Heartbeat(task=task.id, lease=claimed.lease, waiting_for="a decision")
+    await heartbeat(world.ports, world.me, Heartbeat(task=task.id, lease=claimed.lease, waiting_for="a decision")
     )
-    await perform(give_order, world.ports, world.me, GiveOrder(task=task.id, kind=OrderKind.CANCEL))
+    await give_order(world.ports, world.me, GiveOrder(task=task.id, kind=OrderKind.CANCEL))
     world.clock.advance(minutes=6)
     await sweep(world.ports, world.me)
 
@@ -620,9 +618,9 @@ async def test_what_failed_for_good_and_is_taken_up_again_has_all_its_attempts(w
     task = await world.task(max_attempts=1)
     claimed = await world.claim(task)
     failure = Failure(reason=FailureReason.TRANSIENT)
-    await perform(fail_task, world.ports, world.me, FailTask(task=task.id, lease=claimed.lease, failure=failure))
+    await fail_task(world.ports, world.me, FailTask(task=task.id, lease=claimed.lease, failure=failure))
     failed = await world.fresh(task)
-    await perform(update_task, world.ports, world.me, UpdateTask(task=task.id, status=Status.INBOX))
+    await update_task(world.ports, world.me, UpdateTask(task=task.id, status=Status.INBOX))
 
     assert (Status.FAILED, 1) == (failed.status, failed.attempts)
     assert 0 == (await world.fresh(task)).attempts

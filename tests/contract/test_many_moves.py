@@ -8,7 +8,6 @@ import pytest
 from attrs import evolve
 
 from mission_core.boards.model import GateSet
-from mission_core.ports import perform
 from mission_core.tasks.model import GateClosed, NotYourTask, Status
 from mission_core.tasks.moving import MoveTasks, move_tasks
 from mission_core.tasks.use_cases import UpdateTask, update_task
@@ -17,7 +16,7 @@ from tests.contract.conftest import viewer
 
 async def moved(world, *moves, by=None, own=False):
     named = tuple((getattr(task, "number", task), status) for task, status in moves)
-    return await perform(move_tasks, world.ports, by or world.me, MoveTasks(moves=named, own=own))
+    return await move_tasks(world.ports, by or world.me, MoveTasks(moves=named, own=own))
 
 
 def shape(task):
@@ -30,7 +29,7 @@ async def a_story(world):
     """
     done = await world.task(status=Status.DONE)
     waiting = await world.task(depends_on=(done.id,))
-    await perform(update_task, world.ports, world.me, UpdateTask(task=waiting.id, status=Status.IN_PROGRESS))
+    await update_task(world.ports, world.me, UpdateTask(task=waiting.id, status=Status.IN_PROGRESS))
     leased = await world.task()
     await world.claim(leased)
     return done, waiting, leased, await world.task()
@@ -44,7 +43,7 @@ async def test_many_moves_are_as_one_after_the_other(world):
     one, many = await a_story(world), await a_story(world)
     before = len(await world.facts())
     for task, status in zip(one, plan, strict=True):
-        await perform(update_task, world.ports, world.me, UpdateTask(task=task.id, status=status))
+        await update_task(world.ports, world.me, UpdateTask(task=task.id, status=status))
     apart = (await world.facts())[before:]
     before += len(apart)
     answer = await moved(world, *zip(many, plan, strict=True))

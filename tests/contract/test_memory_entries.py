@@ -21,7 +21,6 @@ from mission_core.conversations.use_cases import (
     write_group_entry,
 )
 from mission_core.errors import InvalidField, RoleTooLow
-from mission_core.ports import perform
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.values import Page
 from tests.contract.conftest import viewer
@@ -30,12 +29,12 @@ from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
 async def told(world, content="Remember", *, board=None, by=None, **more):
     command = WriteBoardEntry(board=board or world.board.id, content=content, **more)
-    return await perform(write_board_entry, world.ports, by or world.me, command)
+    return await write_board_entry(world.ports, by or world.me, command)
 
 
 async def told_group(world, group, content="Remember", *, by=None, **more):
     command = WriteGroupEntry(group=group, content=content, **more)
-    return await perform(write_group_entry, world.ports, by or world.me, command)
+    return await write_group_entry(world.ports, by or world.me, command)
 
 
 async def a_group(world, *boards):

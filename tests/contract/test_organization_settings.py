@@ -17,7 +17,6 @@ from mission_core.accounts.settings import (
     reset_setting,
 )
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
-from mission_core.ports import perform
 from tests.contract.conftest import World
 
 
@@ -25,7 +24,7 @@ async def change(world: World, **values: str) -> tuple[str, ...]:
     """
     Set these values.
     """
-    return await perform(change_settings, world.ports, world.me, ChangeSettings(values=values))
+    return await change_settings(world.ports, world.me, ChangeSettings(values=values))
 
 
 async def values(world: World) -> dict[str, str]:

@@ -11,7 +11,6 @@ from attrs import evolve
 from mission_core.accounts.model import NotYourAgent, Role
 from mission_core.boards.model import GateSet
 from mission_core.errors import InvalidField, VersionMismatch
-from mission_core.ports import perform
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import GateClosed, NotClaimable, NotYourTask, Status
 from mission_core.tasks.moving import MoveTasks, move_tasks
@@ -37,11 +36,11 @@ async def ada(request, world):
 
 
 async def poll(world, who=None, agent=None, **more):
-    return await perform(poll_queue, world.ports, who or world.me, PollQueue(agent=agent, **more))
+    return await poll_queue(world.ports, who or world.me, PollQueue(agent=agent, **more))
 
 
 async def write(world, task, who=None, agent=None, **fields):
-    return await perform(update_task, world.ports, who or world.me, UpdateTask(task=task.id, agent=agent, **fields))
+    return await update_task(world.ports, who or world.me, UpdateTask(task=task.id, agent=agent, **fields))
 
 
 async def runs_of(world, task):
@@ -528,7 +527,7 @@ async def test_moves_of_many_tasks_are_the_holders_too(world, ada):
     """
     first = await taken(world, ada)
     moves = MoveTasks(moves=((first.number, Status.DONE),), own=True, agent=ada[1])
-    moved = await perform(move_tasks, world.ports, ada[0], moves)
+    moved = await move_tasks(world.ports, ada[0], moves)
 
     assert [Status.DONE] == [task.status for task in moved.tasks]
     assert [("completed", 1)] == await runs_of(world, first)

@@ -21,7 +21,6 @@ from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
-from mission_core.ports import perform
 from mission_core.tasks.actors import AssigneeElsewhere, OnlyLeadsMove
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.commenting import AddComment, add_comment
@@ -45,7 +44,9 @@ from mission_core.tasks.work import (
     claim_task,
     complete_task,
 )
+from tests.contract.conftest import INTERLEAVED, STORES
 
+pytestmark = pytest.mark.parametrize("store_url", [*STORES, INTERLEAVED], indirect=True, scope="session")
 BOTH_ORDERS = pytest.mark.parametrize("last", [False, True])
 
 
@@ -109,7 +110,7 @@ async def at_once(world, *calls, me=None, last=False):
         return (await at_once(world, *calls[::-1], me=me))[::-1]
     meeting = Meeting(len(calls))
     performed = (
-        perform(use_case, meeting.ports(world.ports), me or world.me, command) for use_case, command in calls
+        use_case(meeting.ports(world.ports), me or world.me, command) for use_case, command in calls
     )
     return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
 
@@ -151,7 +152,7 @@ async def in_turn(world, *calls, me=None, last=False):
         return evolve(world.ports, unit=unit)
 
     performed = (
-        perform(use_case, ports_at(place), me or world.me, command) for place, (use_case, command) in enumerate(calls)
+        use_case(ports_at(place), me or world.me, command) for place, (use_case, command) in enumerate(calls)
     )
     return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
 
@@ -556,7 +557,7 @@ def decides(approval, status):
 
 async def done_by(world, call):
     use_case, command = call
-    return await perform(use_case, world.ports, world.me, command)
+    return await use_case(world.ports, world.me, command)
 
 
 async def pending_for(world, task):

@@ -171,3 +171,27 @@ def test_a_foreign_library_that_the_core_loads_is_reported(tmp_path):
     }
 
     assert {"cattrs", "mission_adapters"} <= set(architecture.loaded_by_the_core(planted(tmp_path, modules)))
+
+
+def test_whatever_commits_in_the_core_runs_again_after_a_lost_race():
+    """
+    No use case depends on its caller for that.
+    """
+    assert [] == architecture.not_repeated(SRC)
+
+
+def test_a_use_case_that_is_not_repeated_is_reported(tmp_path):
+    """
+    Also where it commits through a helper; a step of one that is repeated is none.
+    """
+    source = """
+async def _kept(unit): await unit.commit()
+async def bare(ports):
+    async with ports.unit(ME) as unit: await _kept(unit)
+async def _step(ports):
+    async with ports.unit(ME) as unit: await unit.commit()
+@use_case
+async def whole(ports): await _step(ports)
+"""
+
+    assert ["mission_core.a.bare"] == architecture.not_repeated(planted(tmp_path, {"mission_core/a.py": source}))

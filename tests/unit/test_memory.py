@@ -2,6 +2,7 @@
 The memory store by itself: embedding it, and that its indexes always say what its rows say.
 """
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,9 +21,10 @@ from mission_adapters.signing import HmacSecrets
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
 from mission_core.errors import Conflict
-from mission_core.tasks.model import Status
+from mission_core.ports import Ports
+from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import Assignee
-from mission_core.tasks.use_cases import CreateTask, create_task
+from mission_core.tasks.use_cases import CreateTask, UpdateTask, create_task, update_task
 from mission_core.tasks.work import ClaimNext, CompleteTask, claim_next, complete_task
 from tests import strategies as some
 
@@ -63,6 +65,49 @@ async def test_two_stores_share_nothing():
 
     assert await other.credentials.organization("one") is None
     assert isinstance(other.unit.__self__, MemoryStore)
+
+
+async def rivals(ports: Ports) -> list[Task]:
+    """
+    The answers to eight changes of one task at once.
+    """
+    me = System(organization=(await found_organization(ports)).id)
+    task = await create_task(ports, me, CreateTask(title="Say hello"))
+    changes = (update_task(ports, me, UpdateTask(task=task.id, title=f"title {n}")) for n in range(8))
+    return await asyncio.gather(*changes, return_exceptions=True)
+
+
+async def test_a_store_that_interleaves_shows_lost_races_the_same_for_the_same_seed():
+    """
+    Without pauses nobody ever loses; with them each loser says so, when its tries are over.
+    """
+    calm = await rivals(memory_ports())
+    once, again, other = [
+        [getattr(each, "title", None) for each in await rivals(memory_ports(interleave=seed, ids=CountingIds()))]
+        for seed in (1, 1, 2)
+    ]
+
+    assert all(isinstance(each, Task) for each in calm)
+    assert once == again
+    assert None in once + other
+
+
+async def test_a_use_case_reads_again_after_a_lost_race():
+    """
+    A direct call of two, on a store that interleaves, changes what both meant to, whatever the seed.
+    """
+    for seed in range(20):
+        ports = memory_ports(interleave=seed)
+        me = System(organization=(await found_organization(ports)).id)
+        task = await create_task(ports, me, CreateTask(title="Say hello"))
+        await asyncio.gather(
+            update_task(ports, me, UpdateTask(task=task.id, title="Say it")),
+            update_task(ports, me, UpdateTask(task=task.id, description="aloud")),
+        )
+        async with ports.unit(me) as unit:
+            kept = await unit.tasks.get(task.id)
+
+        assert ("Say it", "aloud") == (kept.title, kept.description)
 
 
 ORGANIZATION = CountingIds().new()

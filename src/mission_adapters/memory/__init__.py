@@ -20,12 +20,15 @@ from mission_core.ports import Ports
 __all__ = ["MemoryStore", "memory_ports"]
 
 
-def memory_ports(**overrides: Any) -> Ports:
+def memory_ports(*, interleave: int | None = None, **overrides: Any) -> Ports:
     """
     Ports over a fresh memory store; any of them can be given instead.
+
+    Args:
+        interleave: A seed, to let other tasks run where a database would.
     """
     clock = overrides.get("clock") or SystemClock()
-    store = MemoryStore(clock)
+    store = MemoryStore(clock, interleave=interleave)
     own = Ports(
         unit=store.unit,
         reads=store.reads,
@@ -37,5 +40,6 @@ def memory_ports(**overrides: Any) -> Ports:
         secrets=HmacSecrets(os.urandom(32)),
         passwords=ScryptPasswords(),
         vault=MemoryVault(),
+        backoff=store.interleaving.backoff if store.interleaving else None,
     )
     return evolve(own, **overrides)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.kinds import KIND_OF, KINDS, LOCK_ORDER
@@ -16,6 +16,7 @@ from mission_adapters.memory.approvals import MemoryApprovalReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
 from mission_adapters.memory.conduct_reads import MemoryConductReads
 from mission_adapters.memory.events import MemoryLog
+from mission_adapters.memory.interleaving import Interleaving
 from mission_adapters.memory.numbers import MemoryNumbers
 from mission_adapters.memory.overviews import MemoryOverviews
 from mission_adapters.memory.plain import MemoryRowReads, PlainTable
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from mission_adapters.source import Source
     from mission_core.accounts.model import Principal
     from mission_core.accounts.organizations import Organization
     from mission_core.events.model import Fact
@@ -89,10 +91,15 @@ class MemoryReads:
 class MemoryStore:
     """
     Keeps everything for as long as the process lives.
+
+    Args:
+        interleave: A seed, to let other tasks run where a database would: at each read of a unit, and before its
+            commit. So a lost race shows here, too.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, interleave: int | None = None) -> None:
         self.clock = clock or SystemClock()
+        self.interleaving = None if interleave is None else Interleaving(interleave)
         self.journal = journal = Journal()
         self.log = MemoryLog(journal)
         self.numbers = MemoryNumbers()
@@ -104,7 +111,7 @@ class MemoryStore:
         self.plain = {kind: PlainTable(journal, kind, self.tables) for kind in KINDS}
         self.tables |= {kind.entity: table for kind, table in self.plain.items()}
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
-        self.source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
+        self.source: Source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
         self.credentials = MemoryCredentials(keys, agents, self.plain, boards, journal)
         board_reads = MemoryBoardReads(boards, tasks, self.numbers)
         task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.plain)
@@ -121,6 +128,10 @@ class MemoryStore:
             MemoryOverviews(board_reads, agents, task_reads, self.plain[APPROVAL_LINKS]),
             MemoryApprovalReads(tasks, self.plain[APPROVAL_LINKS]),
         )
+        if self.interleaving is not None:
+            over = self.interleaving.over
+            self.source, self.credentials, self.numbers = over(self.source), over(self.credentials), over(self.numbers)
+            self.reads = MemoryReads(*(over(getattr(self.reads, each.name)) for each in fields(MemoryReads)))
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
         """
@@ -132,6 +143,8 @@ class MemoryStore:
         """
         Make all that a unit remembered so, or nothing; as `UnitOfWork.commit` promises.
         """
+        if self.interleaving is not None:
+            await self.interleaving.pause()
         try:
             answer = self._made(remembered)
         except BaseException:

@@ -17,6 +17,7 @@ from mission_core.accounts.users import USERS, Provider, User, UsernameTaken
 from mission_core.errors import Conflict, Denied
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.use_case import use_case
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ async def needs_setup(ports: Ports) -> bool:
     return True
 
 
+@use_case
 async def make_first_admin(ports: Ports, cmd: MakeFirstAdmin) -> Colleague:
     """
     Make the first user. Any number of processes may try at once; one succeeds.

@@ -17,12 +17,13 @@ from mission_core.accounts.users import USERS, Provider, User
 from mission_core.errors import StaleWrite
 from mission_core.ids import OrganizationId
 from mission_core.kinds import DEPLOYMENT
-from mission_core.ports import perform
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 
+@use_case
 async def end_organization(ports: Ports, principal: Principal, cmd: OrganizationId) -> Organization:
     """
     Remove the organization that the caller acts in, with all that is its own, in one change.
@@ -74,14 +75,15 @@ async def delete_account(ports: Ports, principal: Principal) -> None:
     while True:
         places = await ports.credentials.memberships(id)
         for organization, _ in places:
-            await perform(_leave, ports, _in(organization, user), organization.id)
+            await _leave(ports, _in(organization, user), organization.id)
         try:
-            return await perform(_remove, ports, System(organization=DEPLOYMENT, user=id), None)
+            return await _remove(ports, System(organization=DEPLOYMENT, user=id), None)
         except StaleWrite:
             if places == await ports.credentials.memberships(id):
                 raise  # nobody lets them in anew; it is something else
 
 
+@use_case
 async def _leave(ports: Ports, principal: Principal, cmd: OrganizationId) -> None:
     """
     Leave one organization, or end it where nobody else is there.
@@ -103,6 +105,7 @@ async def _leave(ports: Ports, principal: Principal, cmd: OrganizationId) -> Non
         await unit.commit()
 
 
+@use_case
 async def _remove(ports: Ports, principal: Principal, cmd: None) -> None:
     """
     Remove a user who is a member nowhere; their sessions go, too.

@@ -34,7 +34,8 @@ from mission_core.accounts.users import USERS, Provider, SubjectTaken, User, Use
 from mission_core.errors import Invalid, StaleWrite
 from mission_core.ids import AccessRequestId, MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
-from mission_core.ports import AlreadyDone, Once, perform
+from mission_core.ports import AlreadyDone, Once
+from mission_core.use_case import use_case
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ async def enter(ports: Ports, person: Vouched, *, state: str | None = None) -> B
     """
     user = await _known(ports, person)
     if user is None or not user.approved:
-        await perform(_ask, ports, await front_desk(ports), person)
+        await _ask(ports, await front_desk(ports), person)
         raise AccessPending
-    user = await perform(_up_to_date, ports, NOBODY, (user.id, person))
+    user = await _up_to_date(ports, NOBODY, (user.id, person))
     if state is not None:
         once = Once(key=state, operation="sign in", body_digest=sha256(state.encode()).digest())
         ports = evolve(ports, unit=partial(ports.unit, once=once))
@@ -124,6 +125,7 @@ async def _known(ports: Ports, person: Vouched) -> User | None:
     return known[0] if len(known) == 1 else None
 
 
+@use_case
 async def _up_to_date(ports: Ports, nobody: Principal, cmd: tuple[UserId, Vouched]) -> User:
     """
     The user as the provider tells of them now.
@@ -145,6 +147,7 @@ async def _up_to_date(ports: Ports, nobody: Principal, cmd: tuple[UserId, Vouche
     return user
 
 
+@use_case
 async def _ask(ports: Ports, desk: Principal, person: Vouched) -> None:
     now = ports.clock.now()
     assert person.email is not None
@@ -187,6 +190,7 @@ async def access_requests(ports: Ports, principal: Principal, status: str | None
     return [each for each in found if status is None or each.status == status]
 
 
+@use_case
 async def review_access(ports: Ports, principal: Principal, cmd: ReviewAccess) -> tuple[User, Member] | None:
     """
     Let somebody in, or not. Who is let in gets a user in the default organization, unless they are one there already.
@@ -266,6 +270,7 @@ async def _let_in(
     return user, member
 
 
+@use_case
 async def disconnect_google(ports: Ports, principal: Principal) -> User:
     """
     Let the caller sign in by their password from now on, and no more by Google.

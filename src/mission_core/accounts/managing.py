@@ -22,6 +22,7 @@ from mission_core.accounts.users import USERS
 from mission_core.errors import Denied, RoleTooLow, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import MemberId, UserId
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -122,6 +123,7 @@ async def standing_of(unit: UnitOfWork, principal: Principal, *, bump: bool = Fa
     return own.standing
 
 
+@use_case
 async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
     """
     Give a member another role. Invites of theirs that wait, and that they could not make in it, are taken back.
@@ -153,6 +155,7 @@ async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
     return member
 
 
+@use_case
 async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -> Member:
     """
     End a membership: what was granted goes with it, and so do the person's sessions here.

@@ -14,6 +14,7 @@ from mission_core.accounts.people import NotAPerson
 from mission_core.accounts.signing_in import Begun, add_session, end_sessions
 from mission_core.accounts.users import USERS, PasswordChanged, User, UserUpdated
 from mission_core.errors import Denied, StaleWrite
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class UpdateAccount:
     password: str | Absent = field(default=ABSENT, repr=False)
 
 
+@use_case
 async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount) -> User | Begun:
     """
     Change the named fields of the caller's own account. With another password all sessions of theirs end, and a new

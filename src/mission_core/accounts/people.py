@@ -16,6 +16,7 @@ from mission_core.accounts.users import USERS, Provider, User, UsernameTaken, Us
 from mission_core.errors import Conflict, Denied, VersionMismatch
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ async def ensure_local_user(
     return id
 
 
+@use_case
 async def _make_local_user(ports: Ports, organization: OrganizationId, id: UserId, username: str) -> None:
     now = ports.clock.now()
     async with ports.unit(System(organization=organization)) as unit:
@@ -124,6 +126,7 @@ async def own_profile(ports: Ports, principal: Principal) -> User:
     return _complete(await ports.reads.rows.get(principal, USERS, user_in(principal)))
 
 
+@use_case
 async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile) -> User:
     """
     Change the named fields of the caller's own profile.

@@ -22,6 +22,7 @@ from mission_core.accounts.people import local_user_of, user_in
 from mission_core.accounts.users import USERS
 from mission_core.errors import Denied, VersionMismatch
 from mission_core.ids import OrganizationId
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key, present
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ async def acting_in(
     raise OrganizationNotFound
 
 
+@use_case
 async def act_in(ports: Ports, principal: Principal, cmd: ActIn) -> Organization:
     """
     Choose the organization that the caller acts in from now on.
@@ -142,6 +144,7 @@ async def update_organization(ports: Ports, principal: Principal, cmd: UpdateOrg
         return await _update(ports, principal, cmd, shared=True)
 
 
+@use_case
 async def _update(ports: Ports, principal: Principal, cmd: UpdateOrganization, *, shared: bool) -> Organization:
     now = ports.clock.now()
     async with ports.unit(principal) as unit:

@@ -17,7 +17,7 @@ from mission_core.accounts.users import LONGEST_NAME, USERS, Provider, User, Use
 from mission_core.errors import Denied, InvalidField, StaleWrite
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
-from mission_core.ports import perform
+from mission_core.use_case import use_case
 from mission_core.values import checked_text, name_key
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ async def named_by_proxy(ports: Ports, cmd: NamePerson) -> MemberPrincipal:
         checked_text("username", username, least=1, most=LONGEST_NAME)
     except InvalidField as refusal:
         raise NamedInVain(cmd.username[:LONGEST_NAME], str(refusal)) from None
-    user = await perform(_named, ports, NOBODY, NamePerson(username=username, role=cmd.role))
+    user = await _named(ports, NOBODY, NamePerson(username=username, role=cmd.role))
     if user.provider not in BY_NAME:
         raise NamedInVain(username, f"the user name belongs to somebody who signs in by {user.provider.value}")
     if user.provider is not Provider.PROXY and not await is_at_home(ports, user):
@@ -76,6 +76,7 @@ async def named_by_proxy(ports: Ports, cmd: NamePerson) -> MemberPrincipal:
     return found
 
 
+@use_case
 async def _named(ports: Ports, nobody: Principal, cmd: NamePerson) -> User:
     known = await ports.reads.rows.every(nobody, USERS, username_key=name_key(cmd.username))
     if known:

@@ -17,7 +17,7 @@ from mission_core.accounts.vouching import Vouched, completed
 from mission_core.errors import StaleWrite
 from mission_core.ids import UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
-from mission_core.ports import perform
+from mission_core.use_case import use_case
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def known_person(ports: Ports, person: Vouched) -> User:
         person = person if profile is None else completed(person, profile)
     if user is not None and not _news(user, person):
         return user
-    return await perform(_known_person, ports, NOBODY, person)
+    return await _known_person(ports, NOBODY, person)
 
 
 async def _kept(ports: Ports, person: Vouched) -> User | None:
@@ -81,6 +81,7 @@ async def _kept(ports: Ports, person: Vouched) -> User | None:
     return found[0] if found else None
 
 
+@use_case
 async def _known_person(ports: Ports, nobody: Principal, person: Vouched) -> User:
     kept = await _kept(ports, person)
     if kept is None:

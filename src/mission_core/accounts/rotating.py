@@ -17,6 +17,7 @@ from mission_core.accounts.signing_in import digest_of
 from mission_core.errors import Conflict, Denied, InvalidField, StaleWrite
 from mission_core.ids import ServerKeyId
 from mission_core.kinds import DEPLOYMENT
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -87,6 +88,7 @@ def masked(key: str) -> str:
     return f"{key[:SHOWN_FIRST]}-{HIDDEN}-{HIDDEN}-{key[-SHOWN_LAST:]}"
 
 
+@use_case
 async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServerKey) -> Rotated:
     """
     Replace the server's key. The new one works at once in every process; of two who rotate at the same moment, one

@@ -16,6 +16,7 @@ from mission_core.errors import Conflict, NotFound, StaleWrite, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import OrganizationId, SettingId
 from mission_core.kinds import Kind
+from mission_core.use_case import use_case
 from mission_core.values import aware, text
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ async def settings_of(ports: Ports, principal: Principal) -> list[Setting]:
     return await ports.reads.rows.every(principal, SETTINGS)
 
 
+@use_case
 async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSettings) -> tuple[str, ...]:
     """
     Set values under their keys.
@@ -157,6 +159,7 @@ async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSetting
     return keys
 
 
+@use_case
 async def reset_setting(ports: Ports, principal: Principal, cmd: ResetSetting) -> Setting:
     """
     Set nothing under a key any more.

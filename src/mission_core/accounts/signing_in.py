@@ -15,7 +15,7 @@ from mission_core.accounts.sessions import LASTS, SESSIONS, Session, SignedIn, S
 from mission_core.accounts.users import USERS, Provider, User
 from mission_core.errors import Denied
 from mission_core.ids import OrganizationId, SessionId
-from mission_core.ports import perform
+from mission_core.use_case import use_case
 from mission_core.values import UNSTORABLE, name_key
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ async def is_at_home(ports: Ports, user: User) -> bool:
     return any(is_home(place) for place, _ in await ports.credentials.memberships(user.id))
 
 
+@use_case
 async def failed_to_sign_in(ports: Ports, organization: OrganizationId, refusal: SignInRefused) -> None:
     """
     Tell the log that somebody was not let in.
@@ -156,7 +157,7 @@ async def begin_session(ports: Ports, user: User, *, how: str, password: str | N
     principal = await ports.credentials.member(user.id)
     if principal is None:
         raise SignInRefused("not_approved" if not user.approved else "no_membership")
-    return await perform(_begin, ports, principal, _Beginning(how=how, kept=user.password, better=password))
+    return await _begin(ports, principal, _Beginning(how=how, kept=user.password, better=password))
 
 
 @frozen(kw_only=True)
@@ -166,6 +167,7 @@ class _Beginning:
     better: str | None = field(repr=False)
 
 
+@use_case
 async def _begin(ports: Ports, principal: Principal, cmd: _Beginning) -> Begun:
     assert isinstance(principal, MemberPrincipal)
     now, token = ports.clock.now(), ports.secrets.token()
@@ -205,6 +207,7 @@ def add_session(
     )
 
 
+@use_case
 async def sign_out(ports: Ports, principal: MemberPrincipal) -> None:
     """
     End the session that the person came with; from this moment on it is refused everywhere.

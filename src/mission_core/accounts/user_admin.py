@@ -30,6 +30,7 @@ from mission_core.accounts.users import (
 from mission_core.errors import Denied, Invalid, InvalidField
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ async def users_of(ports: Ports, principal: Principal) -> list[Colleague]:
     return await ports.reads.members.every(principal)
 
 
+@use_case
 async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Colleague:
     """
     Make a user with a place in the caller's organization. No password is kept of whoever signs in otherwise: it would
@@ -187,6 +189,7 @@ def add_user(
     return made
 
 
+@use_case
 async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Colleague:
     """
     Change the named fields of a user. Another password, and not being let in any more, end all their sessions. Invites
@@ -285,6 +288,7 @@ def _record(unit: UnitOfWork, user: User, member: Member, changed: dict[str, Any
         unit.record(PasswordChanged(user=user.id, by_themselves=False, at=at))
 
 
+@use_case
 async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> User:
     """
     End a user's place in the organization, and their sessions in it. Who is a member nowhere else is gone.

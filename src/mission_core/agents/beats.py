@@ -14,6 +14,7 @@ from mission_core.agents.model import Agent
 from mission_core.boards.groups import GROUPS, BoardGroup
 from mission_core.boards.model import BoardDenied, require_grant
 from mission_core.ids import GroupId
+from mission_core.use_case import use_case
 from mission_core.values import canonical, checked_text
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class BeatsSet:
     agents: tuple[Agent, ...]
 
 
+@use_case
 async def set_beats(ports: Ports, principal: Principal, cmd: SetBeats) -> BeatsSet:
     """
     Set how often a group's agents are woken. What else their configuration says stays, but that they answer where

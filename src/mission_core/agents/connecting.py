@@ -20,6 +20,7 @@ from mission_core.agents.model import ONLINE, Agent, AgentNameTaken
 from mission_core.agents.use_cases import add_agent, own_agent_only
 from mission_core.errors import StaleWrite
 from mission_core.ids import ConnectionId, ConnectionNumber
+from mission_core.use_case import use_case
 from mission_core.values import JsonText
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Connected:
     token: str | None = None
 
 
+@use_case
 async def connect_tool(ports: Ports, principal: Principal, cmd: ConnectTool) -> Connected:
     """
     Connect a tool, which is a sign of life of its agent: that is online from now on. A connection that the agent had
@@ -131,6 +133,7 @@ async def _online(
     return made.agent, made.token
 
 
+@use_case
 async def disconnect_tool(ports: Ports, principal: Principal, cmd: DisconnectTool) -> Connection:
     """
     End a connection. Its agent is offline, unless it is connected through another tool by now. One that has ended

@@ -29,6 +29,7 @@ from mission_core.boards.model import GENERAL
 from mission_core.boards.queries import BoardFilter
 from mission_core.errors import Conflict, VersionMismatch
 from mission_core.ids import OrganizationId
+from mission_core.use_case import use_case
 from mission_core.values import Page
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class DissolveOrganization:
     expects: int | None = None
 
 
+@use_case
 async def dissolve_organization(ports: Ports, principal: Principal, cmd: DissolveOrganization) -> Organization:
     """
     End one of the caller's organizations.

@@ -15,6 +15,7 @@ from mission_core.agents.use_cases import agent_named, may_stand_on, own_agent_o
 from mission_core.boards.staff import STAFF, AlreadyAssigned
 from mission_core.errors import StaleWrite, VersionMismatch
 from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText, canonical
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ BESIDE: Final = frozenset({"agent", "own", "expects", "status", "activity", "ove
 """Fields of an update that are more than a value to keep."""
 
 
+@use_case
 async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> Agent:
     """
     Change the named fields of an agent.

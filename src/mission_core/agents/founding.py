@@ -29,6 +29,7 @@ from mission_core.boards.model import GENERAL, Board, BoardCreated, HandleTaken,
 from mission_core.errors import InvalidField, StaleWrite
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, MemberId, OrganizationId, UserId
 from mission_core.kinds import DEPLOYMENT
+from mission_core.use_case import use_case
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ async def found_organization(ports: Ports, slug: str = HOME, *, name: str | None
     return organization
 
 
+@use_case
 async def create_organization(ports: Ports, principal: Principal, cmd: CreateOrganization) -> Organization:
     """
     Found an organization, whole: with its board, its main agent, and the caller as its owner. For the server's key
@@ -176,6 +178,7 @@ def _founder(principal: Principal) -> UserId:
     return user_in(principal)
 
 
+@use_case
 async def _furnish(ports: Ports, organization: Organization) -> None:
     now = ports.clock.now()
     async with ports.unit(System(organization=organization.id)) as unit:

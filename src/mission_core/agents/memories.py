@@ -15,6 +15,7 @@ from mission_core.agents.use_cases import agent_named, own_agent_only
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -110,6 +111,7 @@ async def clear_memory(ports: Ports, principal: Principal, cmd: ClearMemory) -> 
     )
 
 
+@use_case
 async def _remembering(
     ports: Ports,
     principal: Principal,

@@ -23,6 +23,7 @@ from mission_core.errors import Conflict, Denied, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId, OnboardingId, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.use_case import use_case
 from mission_core.values import JsonText, aware, canonical, checked_text, json_kept, text
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ async def latest_onboarding(ports: Ports, principal: Principal, board: BoardId) 
     return _latest(await ports.reads.rows.every(principal, ONBOARDINGS, board=board))
 
 
+@use_case
 async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboarding) -> Onboarding:
     """
     Begin to talk about a board, unless it is being talked about already.
@@ -236,6 +238,7 @@ async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboard
     return made
 
 
+@use_case
 async def answer_onboarding(ports: Ports, principal: Principal, cmd: AnswerOnboarding) -> Onboarding:
     """
     Keep what a person answers.
@@ -256,6 +259,7 @@ async def answer_onboarding(ports: Ports, principal: Principal, cmd: AnswerOnboa
     return talk
 
 
+@use_case
 async def report_onboarding(ports: Ports, principal: Principal, cmd: ReportOnboarding) -> Onboarding:
     """
     Keep what the main agent asks or drafts.
@@ -279,6 +283,7 @@ async def report_onboarding(ports: Ports, principal: Principal, cmd: ReportOnboa
     return after
 
 
+@use_case
 async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnboarding) -> Board:
     """
     Make the goal the board's, keep what the draft says of the person, and see that the board has a lead; all at once.

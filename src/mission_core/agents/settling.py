@@ -16,7 +16,7 @@ from mission_core.agents.founding import found_for, wanted_organization
 from mission_core.boards.granting import join
 from mission_core.errors import StaleWrite
 from mission_core.kinds import DEPLOYMENT
-from mission_core.ports import TRIES
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import MemberPrincipal
@@ -39,21 +39,28 @@ async def settle(ports: Ports, id: UserId, *, verified: bool = False) -> MemberP
     Returns:
         None if they are no more, or not approved, or are the local user: it gets no organization but its own.
     """
-    for _ in range(TRIES):
-        user = next(iter(await ports.reads.rows.every(System(organization=DEPLOYMENT), USERS, id=id)), None)
-        if user is None or not user.approved:
-            return None
-        try:
-            if not (await _back(ports, user) or (verified and await _invited(ports, user))):
-                if user.provider is Provider.TOKEN:
-                    return None
-                await _begin(ports, user)
-        except (StaleWrite, SlugTaken, OrganizationNameTaken):
-            pass  # another request of theirs was faster
-        found = await ports.credentials.member(id)
-        if found is not None:
-            return found
-    return None
+    try:
+        return await _settled(ports, id, verified=verified)
+    except StaleWrite:
+        return None
+
+
+@use_case
+async def _settled(ports: Ports, id: UserId, *, verified: bool) -> MemberPrincipal | None:
+    user = next(iter(await ports.reads.rows.every(System(organization=DEPLOYMENT), USERS, id=id)), None)
+    if user is None or not user.approved:
+        return None
+    try:
+        if not (await _back(ports, user) or (verified and await _invited(ports, user))):
+            if user.provider is Provider.TOKEN:
+                return None
+            await _begin(ports, user)
+    except (StaleWrite, SlugTaken, OrganizationNameTaken):
+        pass  # another request of theirs was faster
+    found = await ports.credentials.member(id)
+    if found is None:
+        raise StaleWrite("user", id)
+    return found
 
 
 async def _back(ports: Ports, user: User) -> bool:

@@ -15,6 +15,7 @@ from mission_core.agents.use_cases import agent_named, own_agent_only
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.use_case import use_case
 from mission_core.values import text
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class SoulWritten(Fact):
     source: str | None = field(default=None, validator=optional(text(most=2000)))
 
 
+@use_case
 async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agent:
     """
     Keep the agent's soul.

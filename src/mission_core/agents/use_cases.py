@@ -38,6 +38,7 @@ from mission_core.agents.model import (
 from mission_core.boards.model import require_grant
 from mission_core.errors import InvalidField, StaleWrite
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId, ConnectionId
+from mission_core.use_case import use_case
 from mission_core.values import EMPTY_OBJECT, JsonText
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def own_agent_only(principal: Principal, agent: AgentId) -> None:
         raise NotYourAgent
 
 
+@use_case
 async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> WithToken:
     """
     Make an agent.
@@ -191,6 +193,7 @@ def may_stand_on(principal: Principal, board: BoardId | None) -> None:
     require_grant(principal, board)
 
 
+@use_case
 async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:
     """
     Make the agent if its name is new; otherwise take it as a sign of life.
@@ -291,6 +294,7 @@ def digest_of(secret: str) -> bytes:
     return sha256(secret.encode(errors="surrogatepass")).digest()
 
 
+@use_case
 async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agent:
     """
     Take a sign of life. An agent's own key may only speak for itself, unless it is an admin's; that it was used is
@@ -333,6 +337,7 @@ def due_for_touch(principal: Principal, *, at: datetime) -> bool:
     return principal.seen_at is None or at - principal.seen_at >= TOUCH_EVERY
 
 
+@use_case
 async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[ApiKey, str]:
     """
     Give an agent another key. The answer carries its secret, which is shown nowhere else.
@@ -359,6 +364,7 @@ async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[Ap
     return key, secret
 
 
+@use_case
 async def revoke_key(ports: Ports, principal: Principal, cmd: RevokeKey) -> ApiKey:
     """
     End one of an agent's keys; what is revoked is refused from that moment on.

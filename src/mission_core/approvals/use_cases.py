@@ -28,6 +28,7 @@ from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.events.model import Actor
 from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, TaskId
 from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class DecideApproval:
     expects: int | None = None
 
 
+@use_case
 async def request_approval(ports: Ports, principal: Principal, cmd: RequestApproval) -> Approval:
     """
     Ask for an approval. While it is pending, no other one can be for any of its tasks.
@@ -109,6 +111,7 @@ async def request_approval(ports: Ports, principal: Principal, cmd: RequestAppro
     return approval
 
 
+@use_case
 async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApproval) -> Approval:
     """
     Decide about a request. The same decision again is answered as it stands.

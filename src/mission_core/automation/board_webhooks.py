@@ -19,6 +19,7 @@ from mission_core.errors import Denied, Invalid, InvalidField, NotFound, Version
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
 from mission_core.kinds import Kind
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, aware, checked_text, text
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ class DeleteBoardWebhook:
     expects: int | None = None
 
 
+@use_case
 async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBoardWebhook) -> BoardWebhook:
     """
     Give a board a webhook.
@@ -249,6 +251,7 @@ async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBo
     return webhook
 
 
+@use_case
 async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBoardWebhook) -> BoardWebhook:
     """
     Change the named fields of a webhook. A change that changes nothing leaves no trace.
@@ -275,6 +278,7 @@ async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBo
     return webhook
 
 
+@use_case
 async def delete_board_webhook(ports: Ports, principal: Principal, cmd: DeleteBoardWebhook) -> BoardWebhook:
     """
     Remove a webhook with all that came in by it. What the board was told of that, it remembers.

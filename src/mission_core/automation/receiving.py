@@ -27,6 +27,7 @@ from mission_core.automation.signatures import check_signature, signature_in
 from mission_core.boards.model import BoardDenied
 from mission_core.conversations.entries import BOARD_MEMORY, BoardEntry
 from mission_core.ids import BoardId, MemoryId, MemoryNumber, PayloadId, PayloadNumber, WebhookId
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -78,6 +79,7 @@ async def sender_to(ports: Ports, board: BoardId, webhook: WebhookId) -> System:
     return sender
 
 
+@use_case
 async def receive_payload(ports: Ports, principal: Principal, cmd: ReceivePayload) -> WebhookPayload:
     """
     Keep what was sent, and let the board remember that it came; all at once.

@@ -22,6 +22,7 @@ from mission_core.boards.custom_fields import (
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.ids import BoardId, FieldId
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class DeleteField:
     expects: int | None = None
 
 
+@use_case
 async def create_field(ports: Ports, principal: Principal, cmd: CreateField) -> CustomField:
     """
     Make a custom field.
@@ -113,6 +115,7 @@ async def create_field(ports: Ports, principal: Principal, cmd: CreateField) -> 
     return made
 
 
+@use_case
 async def update_field(ports: Ports, principal: Principal, cmd: UpdateField) -> CustomField:
     """
     Change what is named of a custom field. Values that tasks have already are not held against it again.
@@ -149,6 +152,7 @@ async def update_field(ports: Ports, principal: Principal, cmd: UpdateField) -> 
     return after
 
 
+@use_case
 async def delete_field(ports: Ports, principal: Principal, cmd: DeleteField) -> CustomField:
     """
     Remove a custom field.

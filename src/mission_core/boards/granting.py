@@ -38,7 +38,7 @@ from mission_core.boards.grants import GRANTS, INVITE_GRANTS, Grant, InviteGrant
 from mission_core.boards.model import Board, BoardNotFound
 from mission_core.errors import Invalid, InvalidField
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId
-from mission_core.ports import perform
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -148,6 +148,7 @@ def administering(principal: Principal) -> Principal:
     return evolve(principal, reads=None, writes=None) if isinstance(principal, MemberPrincipal) else principal
 
 
+@use_case
 async def set_access(ports: Ports, principal: Principal, cmd: SetAccess) -> Member:
     """
     Say anew what a member may do with boards; all that was granted before is replaced at once.
@@ -182,6 +183,7 @@ async def set_access(ports: Ports, principal: Principal, cmd: SetAccess) -> Memb
     return member
 
 
+@use_case
 async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -> Invite:
     """
     Keep a place for whoever has the e-mail address.
@@ -235,6 +237,7 @@ async def with_tokens(ports: Ports, principal: Principal, invites: Iterable[Invi
     return [(each, ports.secrets.invitation(each.id) if standing >= each.standing else "") for each in invites]
 
 
+@use_case
 async def withdraw_invite(ports: Ports, principal: Principal, cmd: WithdrawInvite) -> Invite:
     """
     Take an invite back.
@@ -281,9 +284,10 @@ async def join(ports: Ports, user: User, invite: Invite) -> Member:
         InviteForAnother: If it names another e-mail address than theirs.
     """
     them = System(organization=invite.organization, name=user.username, display=user.display, user=user.id)
-    return await perform(_join, ports, them, invite.id)
+    return await _join(ports, them, invite.id)
 
 
+@use_case
 async def _join(ports: Ports, principal: Principal, cmd: InviteId) -> Member:
     now = ports.clock.now()
     async with ports.unit(principal) as unit:

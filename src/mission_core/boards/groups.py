@@ -17,6 +17,7 @@ from mission_core.errors import InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import GroupId, GroupNumber, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, aware, text
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class DeleteGroup:
     expects: int | None = None
 
 
+@use_case
 async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> BoardGroup:
     """
     Make a group.
@@ -168,6 +170,7 @@ async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> 
     return group
 
 
+@use_case
 async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> BoardGroup:
     """
     Change the named fields of a group.
@@ -192,6 +195,7 @@ async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> 
     return group
 
 
+@use_case
 async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> BoardGroup:
     """
     Remove a group. Its boards stay, each for itself.

@@ -15,6 +15,7 @@ from mission_core.errors import Conflict, Invalid, NotFound, StaleWrite
 from mission_core.events.model import Fact
 from mission_core.ids import AssignmentId, AssignmentNumber, BoardId, BoardNumber, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.use_case import use_case
 from mission_core.values import aware, name_key, text
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class UnassignAgent:
     agent_name: str
 
 
+@use_case
 async def assign_agent(ports: Ports, principal: Principal, cmd: AssignAgent) -> Board:
     """
     Assign an agent to a board.
@@ -149,6 +151,7 @@ async def assign_agent(ports: Ports, principal: Principal, cmd: AssignAgent) -> 
     return board
 
 
+@use_case
 async def unassign_agent(ports: Ports, principal: Principal, cmd: UnassignAgent) -> Board:
     """
     Assign an agent to a board no longer.

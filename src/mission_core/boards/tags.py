@@ -17,6 +17,7 @@ from mission_core.errors import Conflict, InvalidField, NotFound, VersionMismatc
 from mission_core.events.model import Fact
 from mission_core.ids import OrganizationId, TagId
 from mission_core.kinds import Kind
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, aware, name_key, present, text
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class DeleteTag:
     expects: int | None = None
 
 
+@use_case
 async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
     """
     Make a tag.
@@ -209,6 +211,7 @@ async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
     return tag
 
 
+@use_case
 async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
     """
     Change the named fields of a tag. Tasks carry its id only, so every one shows the change at once.
@@ -243,6 +246,7 @@ async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
     return after
 
 
+@use_case
 async def delete_tag(ports: Ports, principal: Principal, cmd: DeleteTag) -> Tag:
     """
     Remove a tag; the tasks that carry it drop it.

@@ -28,6 +28,7 @@ from mission_core.boards.model import (
 from mission_core.boards.staff import AlreadyAssigned, staff_board
 from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
 from mission_core.ids import BoardId, BoardNumber, GroupId
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ BESIDE = frozenset({"board", "expects", "gates", "staff"})
 """Fields of an update that are more than a value to keep."""
 
 
+@use_case
 async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> Board:
     """
     Make a board.
@@ -168,6 +170,7 @@ def _suggested(make: Callable[[str], str], *names: str | None) -> str | None:
     return None
 
 
+@use_case
 async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> Board:
     """
     Change the named fields of a board.

@@ -22,6 +22,7 @@ from mission_core.conversations.entries import (
 )
 from mission_core.errors import Invalid
 from mission_core.ids import BoardId, GroupId, MemoryId, MemoryNumber
+from mission_core.use_case import use_case
 from mission_core.values import Listed, Page
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class WriteGroupEntry:
     source: str | None = None
 
 
+@use_case
 async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardEntry) -> BoardEntry:
     """
     Keep what a board is to remember.
@@ -108,6 +110,7 @@ async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardE
     return entry
 
 
+@use_case
 async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupEntry) -> GroupEntry:
     """
     Keep what the boards of a group are to remember.

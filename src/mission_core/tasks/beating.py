@@ -17,6 +17,7 @@ from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Candidate, Change
 from mission_core.tasks.runs import ALIVE, LeaseLost, LeaseUnknown, Order, OrderKind, Run, RunState
 from mission_core.tasks.work import LONGEST_WAIT, check_lease, expected, run_named
+from mission_core.use_case import use_case
 from mission_core.values import JsonText
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Beat:
         return "pause" if self.run.paused else "continue"
 
 
+@use_case
 async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
     """
     Extend the lease.

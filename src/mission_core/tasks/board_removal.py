@@ -18,6 +18,7 @@ from mission_core.ids import BoardId, BoardNumber
 from mission_core.tasks.facts import TaskUpdated
 from mission_core.tasks.leaving import given_back
 from mission_core.tasks.ports import Bereft, Change
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports
@@ -34,6 +35,7 @@ class DeleteBoard:
     hand_over: bool = False
 
 
+@use_case
 async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> Board:
     """
     Remove a board. Its leases end with its tasks, and what depended on these from other boards no longer does. What

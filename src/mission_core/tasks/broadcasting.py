@@ -17,6 +17,7 @@ from mission_core.tasks.facts import TaskBroadcast
 from mission_core.tasks.mentions import Callee, called_by_handle, handles_of
 from mission_core.tasks.model import Task
 from mission_core.tasks.reach import task_for
+from mission_core.use_case import use_case
 from mission_core.values import checked_text, name_key
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def followers_of(
     return tuple(found.values())
 
 
+@use_case
 async def broadcast_task(ports: Ports, principal: Principal, cmd: BroadcastTask) -> Broadcast:
     """
     Tell the log that a message was meant for those who follow a task. No agent is in reach of this server, so it

@@ -28,6 +28,7 @@ from mission_core.tasks.mentions import (
 from mission_core.tasks.model import IN_REVIEW, Status, Task
 from mission_core.tasks.reach import task_for
 from mission_core.tasks.runs import Assignee
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +64,7 @@ class AddComment:
     assigns: bool = False
 
 
+@use_case
 async def add_comment(ports: Ports, principal: Principal, cmd: AddComment) -> Comment:
     """
     Keep what is said about a task.

@@ -17,6 +17,7 @@ from mission_core.events.model import Fact
 from mission_core.tasks.model import Status
 from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand
 from mission_core.tasks.work import noticing_expiry
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ids import AgentId, AgentNumber
@@ -57,6 +58,7 @@ async def delete_agent(ports: Ports, principal: Principal, cmd: DeleteAgent) -> 
             await _give_back(ports, principal, cmd)
 
 
+@use_case
 async def _remove(ports: Ports, principal: Principal, cmd: DeleteAgent) -> Agent:
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -68,6 +70,7 @@ async def _remove(ports: Ports, principal: Principal, cmd: DeleteAgent) -> Agent
     return agent
 
 
+@use_case
 async def _give_back(ports: Ports, principal: Principal, cmd: DeleteAgent) -> None:
     async with ports.unit(principal) as unit:
         agent = await _leaving(unit, principal, cmd)

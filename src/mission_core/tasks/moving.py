@@ -15,6 +15,7 @@ from mission_core.tasks.model import Status, Task
 from mission_core.tasks.reach import may_write
 from mission_core.tasks.tenure import tenure_of, writer_of
 from mission_core.tasks.use_cases import UpdateTask
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports
@@ -43,6 +44,7 @@ class Moved:
     missing: tuple[TaskNumber, ...]
 
 
+@use_case
 async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Moved:
     """
     Move many tasks, each as an update of its own would, all of them or none. Numbers that no task has are passed over.

@@ -15,6 +15,7 @@ from mission_core.tasks.model import Status, Task
 from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.runs import Assignee, NotRunning, Order, OrderKind, Run, RunState
 from mission_core.tasks.work import expected
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -34,6 +35,7 @@ class GiveOrder:
     expects: int | None = None
 
 
+@use_case
 async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task:
     """
     Order something of whoever works on the task. Stealing ends the run at once, resuming and cancelling end a wait at

@@ -16,6 +16,7 @@ from mission_core.ids import RunId, TaskId
 from mission_core.tasks.pairs import PAIR_TERMS, Worker, renewing, worker_of
 from mission_core.tasks.ports import Agrees, InHand, Wanted
 from mission_core.tasks.work import noticing_expiry, taking
+from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,7 @@ class Polled:
     task: TaskId | None = None
 
 
+@use_case
 async def poll_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Polled:
     """
     The task the pair works on already, else the next one, taken under an implicit lease of the pair. The order is that
@@ -134,6 +136,7 @@ def _still_free(worker: Worker, most: int | None, *, at: datetime) -> Agrees:
     return lambda in_hand: _answered(worker, most, in_hand, at=at) is None
 
 
+@use_case
 async def renew_pair(ports: Ports, principal: Principal, cmd: RenewPair) -> int:
     """
     Extend the implicit leases of a pair by a term from now, each in a unit of its own; those renewed within the last

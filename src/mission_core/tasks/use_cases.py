@@ -27,6 +27,7 @@ from mission_core.tasks.reach import may_write, task_for, task_on
 from mission_core.tasks.runs import ALIVE, Assignee, Result
 from mission_core.tasks.teamwork import assignee_for
 from mission_core.tasks.tenure import tenure_of, writer_of
+from mission_core.use_case import use_case
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, present
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ BESIDE = ABOUT | {"status", "board", "assignee", "depends_on", "tags", "tag_ids"
 """Fields of an update that are more than a value to keep."""
 
 
+@use_case
 async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Task:
     """
     Make a task. Inbox work with an assignee is assigned.
@@ -247,6 +249,7 @@ async def _board_for(unit: UnitOfWork, principal: Principal, cmd: CreateTask) ->
     return general
 
 
+@use_case
 async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Task:
     """
     Change the named fields of a task. What a change of status or assignee does to a lease is told in `tenure`.
@@ -337,6 +340,7 @@ async def _moved_to_board(
     return evolve(task, board=board.id, ticket=ticket)
 
 
+@use_case
 async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Task:
     """
     Remove a task with its runs; its live lease ends, and what depended on it no longer does.

@@ -34,6 +34,7 @@ from mission_core.tasks.runs import (
     Secret,
     Terms,
 )
+from mission_core.use_case import use_case
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def checked(terms: Terms) -> Terms:
     return terms
 
 
+@use_case
 async def claim_next(ports: Ports, principal: Principal, cmd: ClaimNext) -> Claimed | None:
     """
     Take the next work: by priority, then due date (none last), then age. Never what is blocked, resting or taken.
@@ -167,6 +169,7 @@ async def claim_next(ports: Ports, principal: Principal, cmd: ClaimNext) -> Clai
     return _claimed(ports, taken)
 
 
+@use_case
 async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Claimed:
     """
     Take this very task.
@@ -258,6 +261,7 @@ async def claimed_again(ports: Ports, principal: Principal, run: RunId) -> Claim
     return Claimed(task, found, ports.secrets.lease(found.id, found.fence))
 
 
+@use_case
 async def sweep(ports: Ports, principal: Principal, *, limit: int = 64) -> int:
     """
     Notice leases that ran out.
@@ -316,6 +320,7 @@ async def _held(
     return found, run
 
 
+@use_case
 async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -> Task:
     """
     Accept the result of a run. On a gated board the task goes to review, unless it was approved.
@@ -344,6 +349,7 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         return await _ended(unit, run, task, completed, moved, *told)
 
 
+@use_case
 async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
     """
     Accept that a run failed. What follows is the retry class of the reason.
@@ -366,6 +372,7 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
         return await _ended(unit, run, task, failed, moved)
 
 
+@use_case
 async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> Task:
     """
     Take the work back unfinished; it is claimable at once and the attempt does not count.

@@ -22,7 +22,7 @@ from mission_core.agents.use_cases import HearAgent, RegisterAgent, WithToken, h
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, BoardId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.tasks.leaving import DeleteAgent
 from mission_core.tasks.leaving import delete_agent as remove_agent
 from mission_core.values import ABSENT, Absent, JsonText, json_text
@@ -124,7 +124,7 @@ async def update_agent(request: Request) -> Response:
         soul=body.soul_template,
     )
     try:
-        agent = await perform(change_agent, ports, principal, command)
+        agent = await change_agent(ports, principal, command)
     except AgentNameTaken as taken:
         raise NameTaken(here=taken.board is not None and taken.board.bytes == row.board) from None
     except BoardNotFound:
@@ -195,7 +195,7 @@ async def delete_board_agent(request: Request) -> Response:
 async def _removed(request: Request, agent: AgentId) -> Response:
     command = DeleteAgent(agent=agent, expects=expects_of(request))
     with suppress(AgentNotFound):
-        await perform(remove_agent, ports_of(request), principal_of(request), command)
+        await remove_agent(ports_of(request), principal_of(request), command)
     return json_of({"ok": True})
 
 

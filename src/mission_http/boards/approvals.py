@@ -26,7 +26,7 @@ from mission_core.approvals.use_cases import decide_approval, request_approval
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import ApprovalId, BoardId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import Page
 from mission_http.boards.access import MIXED, USER, Place, path_id
 from mission_http.boards.answers import one, page_from, wanted_page
@@ -89,7 +89,7 @@ async def update_approval(request: Request) -> Response:
             raise ApprovalNotFound
         body = await body_of(request, ApprovalUpdate)
         command = body.command(id, on=place.board, expects=expects_of(request))
-        approval = await perform(decide_approval, ports, principal, command)
+        approval = await decide_approval(ports, principal, command)
     return await _answer(request, approval)
 
 

@@ -21,7 +21,7 @@ from mission_core.boards.use_cases import create_board as make_board
 from mission_core.boards.use_cases import update_board as change_board
 from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.tasks.board_removal import DeleteBoard
 from mission_core.tasks.board_removal import delete_board as remove_board
 from mission_core.values import Absent
@@ -87,7 +87,7 @@ async def update_board(request: Request) -> Response:
         _check_gateway(principal, body.gateway_id)
         command = body.command(place.board, expects=expects_of(request))
         with _group_named():
-            await perform(change_board, ports_of(request), principal, command)
+            await change_board(ports_of(request), principal, command)
     return one(await _as_read(request, place.board))
 
 
@@ -99,7 +99,7 @@ async def delete_board(request: Request) -> Response:
     """
     async with Place.of(request) as place:
         command = DeleteBoard(board=place.board, expects=expects_of(request))
-        await perform(remove_board, ports_of(request), principal_of(request), command)
+        await remove_board(ports_of(request), principal_of(request), command)
     return json_of({"ok": True})
 
 

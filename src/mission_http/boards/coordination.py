@@ -22,7 +22,6 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, BoardId
-from mission_core.ports import perform
 from mission_http.boards.access import AGENT, board_in, check_leads, path_id
 from mission_http.boards.errors import Forbidden, GatewayUnreachable, Missing, Refused, Unacceptable
 from mission_http.boards.intents import told
@@ -196,7 +195,7 @@ async def put_soul(request: Request) -> Response:
         agent=AgentId(path_id(request, "agent_id")), on=board, content=body.content, reason=body.reason,
         source=body.source_url, expects=expects_of(request),
     )  # fmt: skip
-    agent = await perform(write_soul, ports_of(request), principal_of(request), command)
+    agent = await write_soul(ports_of(request), principal_of(request), command)
     return json_of({"ok": True}, headers={"etag": etag_of(agent.version)})
 
 

@@ -28,7 +28,6 @@ from mission_core.boards.custom_fields import (
 from mission_core.boards.defining import CreateField, DeleteField, UpdateField, create_field, delete_field, update_field
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.ids import BoardId, FieldId
-from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent, JsonText, canonical
 from mission_http.boards.access import USER, admin_of, path_id, there
 from mission_http.boards.answers import one
@@ -174,7 +173,7 @@ async def update_org_custom_field(request: Request) -> Response:
     async with there(request, CUSTOM_FIELDS, id):
         body = await body_of(request, TaskCustomFieldDefinitionUpdate)
         command = body.command(id, expects=expects_of(request))
-        field = await perform(update_field, ports_of(request), principal, command)
+        field = await update_field(ports_of(request), principal, command)
     return one(field_from(field))
 
 
@@ -184,7 +183,7 @@ async def delete_org_custom_field(request: Request) -> Response:
     """
     principal, id = admin_of(request), FieldId(path_id(request, KEY))
     async with there(request, CUSTOM_FIELDS, id):
-        await perform(delete_field, ports_of(request), principal, DeleteField(field=id, expects=expects_of(request)))
+        await delete_field(ports_of(request), principal, DeleteField(field=id, expects=expects_of(request)))
     return json_of({"ok": True})
 
 

@@ -28,7 +28,7 @@ from mission_core.boards.groups import update_group as change_group
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import VersionMismatch
 from mission_core.ids import GroupId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import ABSENT, Absent, name_key
 from mission_http.boards.access import MIXED, USER, admin_of, path_id, there
 from mission_http.boards.answers import one, page_of
@@ -131,7 +131,7 @@ async def update_board_group(request: Request) -> Response:
     async with there(request, GROUPS, id):
         body = await body_of(request, BoardGroupUpdate)
         command = body.command(id, expects=expects_of(request))
-        group = await perform(change_group, ports_of(request), principal, command)
+        group = await change_group(ports_of(request), principal, command)
     return one(group_from(group))
 
 
@@ -141,7 +141,7 @@ async def delete_board_group(request: Request) -> Response:
     """
     principal, id = admin_of(request), GroupId(path_id(request, "group_id"))
     async with there(request, GROUPS, id):
-        await perform(remove_group, ports_of(request), principal, DeleteGroup(group=id, expects=expects_of(request)))
+        await remove_group(ports_of(request), principal, DeleteGroup(group=id, expects=expects_of(request)))
     return json_of({"ok": True})
 
 

@@ -35,7 +35,7 @@ from mission_core.boards.granting import (
 )
 from mission_core.errors import KeyReused, RoleTooLow
 from mission_core.ids import InviteId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_http.boards.access import USER, admin_of, path_id, there
 from mission_http.boards.answers import page_of
 from mission_http.boards.members import (
@@ -130,7 +130,7 @@ async def delete_invite(request: Request) -> Response:
     """
     principal, id = admin_of(request), InviteId(path_id(request, "invite_id"))
     async with there(request, INVITES, id):
-        invite = await perform(withdraw_invite, ports_of(request), principal, WithdrawInvite(invite=id))
+        invite = await withdraw_invite(ports_of(request), principal, WithdrawInvite(invite=id))
     return await _one(request, invite)
 
 

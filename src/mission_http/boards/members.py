@@ -30,7 +30,6 @@ from mission_core.boards.granting import Access, GrantedElsewhere, SetAccess, ad
 from mission_core.boards.grants import GRANTS, Grant
 from mission_core.errors import RoleTooLow, VersionMismatch
 from mission_core.ids import BoardId, MemberId
-from mission_core.ports import perform
 from mission_http.boards.access import USER, admin_of, path_id, there
 from mission_http.boards.answers import one, page_of
 from mission_http.boards.errors import Forbidden
@@ -151,7 +150,7 @@ async def update_member(request: Request) -> Response:
     async with there(request, MEMBERS, id):
         body = await body_of(request, OrganizationMemberUpdate)
         command = SetRole(member=id, role=body.role, expects=expects_of(request))
-        member = await perform(set_role, ports_of(request), principal, command)
+        member = await set_role(ports_of(request), principal, command)
     return await one_member(request, member)
 
 
@@ -165,7 +164,7 @@ async def update_access(request: Request) -> Response:
     async with there(request, MEMBERS, id):
         body = await body_of(request, OrganizationMemberAccessUpdate)
         command = SetAccess(member=id, access=body.access(), expects=expects_of(request))
-        member = await perform(set_access, ports_of(request), principal, command)
+        member = await set_access(ports_of(request), principal, command)
     return await one_member(request, member)
 
 
@@ -176,7 +175,7 @@ async def delete_member(request: Request) -> Response:
     principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
     async with there(request, MEMBERS, id):
         command = RemoveMember(member=id, expects=expects_of(request))
-        await perform(remove_member, ports_of(request), principal, command)
+        await remove_member(ports_of(request), principal, command)
     return json_of({"ok": True})
 
 

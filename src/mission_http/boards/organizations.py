@@ -27,7 +27,6 @@ from mission_core.agents.founding import CreateOrganization
 from mission_core.agents.founding import create_organization as found_organization
 from mission_core.errors import InvalidField, KeyReused, RoleTooLow
 from mission_core.ids import OrganizationId
-from mission_core.ports import perform
 from mission_http.boards.access import USER, admin_of
 from mission_http.boards.payloads import OkResponse, stripped
 from mission_http.boards.wire import naive
@@ -100,7 +99,7 @@ async def activate_organization(request: Request) -> Response:
     """
     body = await body_of(request, OrganizationActiveUpdate)
     command = ActIn(organization=OrganizationId(body.organization_id))
-    return json_of(organization_from(await perform(act_in, ports_of(request), principal_of(request), command)))
+    return json_of(organization_from(await act_in(ports_of(request), principal_of(request), command)))
 
 
 async def get_organization(request: Request) -> Response:
@@ -117,7 +116,7 @@ async def delete_organization(request: Request) -> Response:
     The local user's own cannot be: it would have none.
     """
     principal = admin_of(request)
-    await perform(end_organization, ports_of(request), principal, principal.organization)
+    await end_organization(ports_of(request), principal, principal.organization)
     return json_of({"ok": True})
 
 

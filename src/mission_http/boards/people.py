@@ -19,7 +19,6 @@ from mission_core.accounts.standing import LastOwnerStays
 from mission_core.accounts.users import Provider, User
 from mission_core.accounts.vouching import subject_of
 from mission_core.errors import VersionMismatch
-from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import USER
 from mission_http.boards.answers import one
@@ -98,7 +97,7 @@ async def update_me(request: Request) -> Response:
     """
     body = await body_of(request, UserUpdate)
     command = UpdateProfile(expects=expects_of(request), **asdict(body, recurse=False))
-    person = await perform(change_profile, ports_of(request), principal_of(request), command)
+    person = await change_profile(ports_of(request), principal_of(request), command)
     return one(user_from(person))
 
 

@@ -31,7 +31,6 @@ from mission_core.boards.tags import delete_tag as remove_tag
 from mission_core.boards.tags import update_tag as change_tag
 from mission_core.errors import VersionMismatch
 from mission_core.ids import TagId
-from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import AGENT, USER, admin_of, board_in, path_id, there
 from mission_http.boards.answers import one, page_of
@@ -131,7 +130,7 @@ async def update_tag(request: Request) -> Response:
     async with there(request, TAGS, id):
         body = await body_of(request, TagUpdate)
         command = body.command(id, expects=expects_of(request))
-        tag = await perform(change_tag, ports_of(request), principal, command)
+        tag = await change_tag(ports_of(request), principal, command)
     return await _answer(request, tag)
 
 
@@ -141,7 +140,7 @@ async def delete_tag(request: Request) -> Response:
     """
     principal, id = admin_of(request), TagId(path_id(request, "tag_id"))
     async with there(request, TAGS, id):
-        await perform(remove_tag, ports_of(request), principal, DeleteTag(tag=id, expects=expects_of(request)))
+        await remove_tag(ports_of(request), principal, DeleteTag(tag=id, expects=expects_of(request)))
     return json_of({"ok": True})
 
 

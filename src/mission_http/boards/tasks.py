@@ -15,7 +15,7 @@ from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, TaskId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.tasks.actors import AssigneeElsewhere
 from mission_core.tasks.model import (
     Blocked,
@@ -108,7 +108,7 @@ async def update_task(request: Request) -> Response:
         body = await body_of(request, TaskUpdate)
         command = body.command(place.task, on=place.board, expects=expects_of(request))
         command = evolve(command, instance=instance_of(request))
-        task = await perform(change_task, ports_of(request), principal_of(request), command)
+        task = await change_task(ports_of(request), principal_of(request), command)
         return one(await written(request, task))
 
 
@@ -120,7 +120,7 @@ async def delete_task(request: Request) -> Response:
         assert place.task is not None
         check_leads(request)
         command = DeleteTask(task=place.task, on=place.board, expects=expects_of(request))
-        await perform(remove_task, ports_of(request), principal_of(request), command)
+        await remove_task(ports_of(request), principal_of(request), command)
     return json_of({"ok": True})
 
 

@@ -158,7 +158,7 @@ async def delete_board_webhook(request: Request) -> Response:
     """
     async with _at_webhook(request) as (board, webhook):
         command = DeleteBoardWebhook(webhook=webhook, on=board, expects=expects_of(request))
-        await perform(remove_webhook, ports_of(request), principal_of(request), command)
+        await remove_webhook(ports_of(request), principal_of(request), command)
     return json_of({"ok": True})
 
 
@@ -243,7 +243,7 @@ class Doors:
             body = await body_of(request, BoardWebhookUpdate)
             command = body.command(webhook, on=board, expects=expects_of(request))
             return one(
-                self.shown(await perform(change_webhook, ports_of(request), principal_of(request), command))
+                self.shown(await change_webhook(ports_of(request), principal_of(request), command))
             )
 
     async def ingest_board_webhook(self, request: Request) -> Response:

@@ -20,7 +20,6 @@ from mission_core.accounts.access_requests import (
 from mission_core.accounts.letting_in import ReviewAccess, access_requests, review_access
 from mission_core.accounts.model import Role
 from mission_core.accounts.standing import LastOwnerStays, OwnerAboveAdmin
-from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import CHANGING_USERS, LISTING_USERS
 from mission_http.fleet.errors import Unacceptable
@@ -107,7 +106,7 @@ async def review(request: Request) -> Response:
         note=None if isinstance(body.note, Absent) else body.note,
     )  # fmt: skip
     ports, principal = ports_of(request), principal_of(request)
-    let_in = await perform(review_access, ports, principal, command)
+    let_in = await review_access(ports, principal, command)
     answer: dict[str, Any] = {"ok": True, "success": True}
     if let_in is not None:
         answer["user"] = await user_answer(ports, principal, *let_in)

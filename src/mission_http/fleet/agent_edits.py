@@ -15,7 +15,6 @@ from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.model import AgentNotFound, MainAgentStays, SessionKeyTaken
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import AgentId
-from mission_core.ports import perform
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.values import ABSENT, UNSTORABLE
 from mission_http.fleet.access import ADMIN, OPERATOR
@@ -56,7 +55,7 @@ async def change_named(request: Request) -> Response:
     if not changes:
         raise Unacceptable("No fields to update")
     command = UpdateAgent(agent=AgentId(UUID(bytes=row.id)), own=True, expects=expects_of(request), **changes)
-    agent = await perform(update_agent, ports, principal, command)
+    agent = await update_agent(ports, principal, command)
     return json_of({"success": True}, headers={"etag": etag_of(agent.version)})
 
 
@@ -76,7 +75,7 @@ async def change(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     changes = spelled(body, GATEWAY_NAMES, frozenset())
     command = UpdateAgent(agent=agent_in(request), own=True, expects=expects_of(request), **changes)
-    agent = await perform(update_agent, ports, principal, command)
+    agent = await update_agent(ports, principal, command)
     row = await ports.reads.agents.get(principal, agent.id)
     answer: dict[str, Any] = {"success": True, "agent": agent_of(row, at=ports.clock.now())}
     if body.write_to_gateway:
@@ -96,7 +95,7 @@ async def remove(request: Request) -> Response:
     if body.remove_workspace:
         row = await ports.reads.agents.get(principal, named)
         raise NoHost(f"Failed to remove OpenClaw workspace for {row.name}: no host tool", NO_WORKSPACES)
-    agent = await perform(delete_agent, ports, principal, DeleteAgent(agent=named, expects=expects_of(request)))
+    agent = await delete_agent(ports, principal, DeleteAgent(agent=named, expects=expects_of(request)))
     return json_of({"success": True, "deleted": agent.name, "remove_workspace": False})
 
 
@@ -113,7 +112,7 @@ async def unhide(request: Request) -> Response:
     List an agent again.
     """
     command = UpdateAgent(agent=agent_in(request), own=True, expects=expects_of(request), hidden=False)
-    agent = await perform(update_agent, ports_of(request), principal_of(request), command)
+    agent = await update_agent(ports_of(request), principal_of(request), command)
     return await _shown(request, agent.id)
 
 

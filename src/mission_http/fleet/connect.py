@@ -19,7 +19,7 @@ from mission_core.agents.connections import CONNECTIONS, ConnectionNotFound
 from mission_core.agents.queries import ConnectionRow
 from mission_core.errors import KeyReused
 from mission_core.ids import ConnectionId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import MAX_INTEGER, Page, json_text
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.bodies import Object
@@ -192,7 +192,7 @@ async def disconnect(request: Request) -> Response:
     if not UUID_TEXT.fullmatch(id):
         raise ConnectionNotFound
     command = DisconnectTool(connection=ConnectionId(UUID(id)))
-    ended = await perform(disconnect_tool, ports_of(request), principal_of(request), command)
+    ended = await disconnect_tool(ports_of(request), principal_of(request), command)
     return json_of({"status": "disconnected", "connection_id": str(ended.id)})
 
 

@@ -20,7 +20,7 @@ from mission_core.agents.model import IDLE, Agent, AgentNotFound
 from mission_core.agents.use_cases import HearAgent, hear_agent
 from mission_core.errors import KeyReused
 from mission_core.ids import AgentId, ConnectionId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import BEATING, HEARING
 from mission_http.fleet.bodies import AgentHeartbeatBody
@@ -58,7 +58,7 @@ async def check_in(request: Request) -> Response:
         if request.method == "HEAD":  # it changes nothing
             name = (await own_agent_row(request)).name
         else:
-            name = (await perform(hear_agent, ports, principal, _sign_of_life(request))).name
+            name = (await hear_agent(ports, principal, _sign_of_life(request))).name
             await attend(request, principal, agent=name)
     return json_of(await _work_of(ports, principal, name, at=ports.clock.now()))
 

@@ -18,7 +18,7 @@ from mission_core.agents.model import AgentNotFound
 from mission_core.agents.use_cases import MakeKey, RevokeKey, make_key, revoke_key
 from mission_core.errors import InvalidField, KeyReused
 from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import MAX_INTEGER
 from mission_http.fleet.access import ADMIN
 from mission_http.fleet.bodies import MakeKeyBody, RevokeKeyBody
@@ -127,7 +127,7 @@ async def end_key(request: Request) -> Response:
     if type(number) is not int or not 0 < number <= MAX_INTEGER:
         raise Unacceptable("key_id must be a positive integer")
     command = RevokeKey(agent=keyholder_in(request), key=ApiKeyNumber(number))
-    key = await perform(revoke_key, ports_of(request), principal_of(request), command)
+    key = await revoke_key(ports_of(request), principal_of(request), command)
     revoked_at = seconds_of(key.revoked_at) if key.revoked_at else None
     return json_of({"success": True, "key_id": key.number, "revoked_at": revoked_at})
 

@@ -12,7 +12,6 @@ from mission_core.accounts.scopes import SELF
 from mission_core.agents.memories import ClearMemory, WriteMemory, clear_memory, write_memory
 from mission_core.agents.model import AgentNotFound, MemoryFull
 from mission_core.errors import VersionMismatch
-from mission_core.ports import perform
 from mission_http.fleet.access import READING_OWN, WRITING_OWN
 from mission_http.fleet.agent_bodies import MemoryBody
 from mission_http.fleet.agent_payloads import MemoryPayload, WrittenMemoryPayload
@@ -52,7 +51,7 @@ async def write(request: Request) -> Response:
     entry = f"## {iso_of(ports.clock.now())}\n{body.working_memory}" if body.append else body.working_memory
     command = WriteMemory(agent=agent_in(request), content=entry, append=body.append, expects=expects_of(request))
     with own_agent_only(principal):
-        agent = await perform(write_memory, ports, principal, command)
+        agent = await write_memory(ports, principal, command)
     return json_of(
         {
             "success": True,
@@ -73,7 +72,7 @@ async def clear(request: Request) -> Response:
     principal = principal_of(request)
     command = ClearMemory(agent=agent_in(request), expects=expects_of(request))
     with own_agent_only(principal):
-        agent = await perform(clear_memory, ports_of(request), principal, command)
+        agent = await clear_memory(ports_of(request), principal, command)
     return json_of(
         {
             "success": True,

@@ -27,7 +27,7 @@ from mission_core.accounts.settings import (
     settings_of,
 )
 from mission_core.errors import InvalidField, KeyReused, VersionMismatch
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import canonical, checked_text
 from mission_http.fleet.access import ADMIN
 from mission_http.fleet.errors import Unacceptable
@@ -214,8 +214,7 @@ async def set_back(request: Request) -> Response:
     key = body.get("key")
     if not isinstance(key, str) or not key:
         raise Unacceptable("key parameter required")
-    await perform(
-        reset_setting, ports_of(request), principal_of(request), ResetSetting(key=key, expects=expects_of(request))
+    await reset_setting(ports_of(request), principal_of(request), ResetSetting(key=key, expects=expects_of(request))
     )
     known = KNOWN.get(key)
     return json_of({"reset": key, "default_value": known.default if known else None})

@@ -15,7 +15,6 @@ from mission_core.boards.staff import STAFF, AgentsUnknown
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardId
-from mission_core.ports import perform
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import ADMIN, OPERATOR, VIEWER
@@ -99,7 +98,7 @@ async def change_project(request: Request) -> Response:
         changes["gates"] = body.gates.named()
     command = UpdateBoard(board=project, expects=expects_of(request), **changes)
     try:
-        await perform(update_board, ports, principal, command)
+        await update_board(ports, principal, command)
     except AgentsUnknown as refusal:
         raise Unacceptable("Unknown project agents", refusal.names) from None
     return await project_answer(request, project, staffed=True)
@@ -116,10 +115,10 @@ async def delete_project(request: Request) -> Response:
     try:
         if handed_over:
             command = DeleteBoard(board=project, expects=expects_of(request), hand_over=True)
-            await perform(delete_board, ports, principal, command)
+            await delete_board(ports, principal, command)
         else:
             archived = UpdateBoard(board=project, expects=expects_of(request), status=BoardStatus.ARCHIVED)
-            await perform(update_board, ports, principal, archived)
+            await update_board(ports, principal, archived)
     except GeneralStays:
         raise Unacceptable("Default project cannot be deleted") from None
     return json_of({"success": True, "mode": "delete" if handed_over else "archive"})

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, NotYourAgent
 from mission_core.accounts.scopes import SELF
-from mission_core.ports import perform
 from mission_core.tasks.polling import Polled, PollQueue, look_at_queue, poll_queue
 from mission_http.fleet.access import OPERATOR, label_of
 from mission_http.fleet.answers import task_row
@@ -44,7 +43,7 @@ async def poll(request: Request) -> Response:
         if request.method == "HEAD":
             polled = await look_at_queue(ports, principal, command)
         else:
-            polled = await perform(poll_queue, ports, principal, command)
+            polled = await poll_queue(ports, principal, command)
     except NotYourAgent:
         raise NotYourQueue from None
     return await _answer(request, agent, polled)

@@ -19,7 +19,6 @@ from mission_core.accounts.scopes import SELF
 from mission_core.accounts.signing_in import Begun, SignIn, SignInRefused, sign_in, sign_out
 from mission_core.accounts.users import User, UserNotFound
 from mission_core.errors import Denied
-from mission_core.ports import perform
 from mission_core.values import ABSENT, UNSTORABLE
 from mission_http.fleet.access import ONESELF, VIEWER
 from mission_http.fleet.errors import InvalidCredentials, SetupNeeded, Unacceptable
@@ -119,7 +118,7 @@ class SignInDesk:
         if body.get("new_password"):
             await hit(request, "password-change")
         try:
-            changed = await perform(update_account, ports, principal, _account_in(body))
+            changed = await update_account(ports, principal, _account_in(body))
         except PasswordRefused as refusal:
             raise Unacceptable(str(refusal)) from None
         user = changed if isinstance(changed, User) else changed.user

@@ -15,7 +15,6 @@ from mission_core.accounts.scopes import SELF
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.souls import WriteSoul, write_soul
 from mission_core.errors import VersionMismatch
-from mission_core.ports import perform
 from mission_core.values import Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_bodies import SoulBody, SoulTemplateQuery
@@ -77,7 +76,7 @@ class SoulDesk:
             raise Unacceptable(VALIDATION, ("soul_content: send it, or the name of a template",))
         expects, principal = expects_of(request), principal_of(request)
         command = WriteSoul(agent=named, own=True, content=content, template=template, expects=expects)
-        agent = await perform(write_soul, ports_of(request), principal, command)
+        agent = await write_soul(ports_of(request), principal, command)
         return json_of(
             {
                 "success": True,

@@ -16,7 +16,6 @@ from mission_core.boards.model import BoardNotFound
 from mission_core.boards.staff import MEMBER, STAFF, AssignAgent, UnassignAgent, assign_agent, unassign_agent
 from mission_core.errors import KeyReused
 from mission_core.ids import BoardId
-from mission_core.ports import perform
 from mission_core.tasks.queries import TaskFilter
 from mission_core.values import MAX_INTEGER, Page
 from mission_http.fleet.access import OPERATOR, VIEWER
@@ -140,7 +139,7 @@ async def unassign_project_agent(request: Request) -> Response:
     if not name:
         raise Unacceptable("agent_name query parameter is required")
     command = UnassignAgent(board=project_in(request), agent_name=name)
-    await perform(unassign_agent, ports_of(request), principal_of(request), command)
+    await unassign_agent(ports_of(request), principal_of(request), command)
     return json_of({"success": True})
 
 

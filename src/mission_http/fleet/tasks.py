@@ -14,7 +14,6 @@ from mission_core.accounts.scopes import SELF
 from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardNumber, TaskId, TaskNumber
-from mission_core.ports import perform
 from mission_core.tasks.mentions import Calling, UnknownMentions
 from mission_core.tasks.model import (
     Blocked,
@@ -145,7 +144,7 @@ async def change_task(request: Request) -> Response:
         agent=label_of(request), instance=instance_of(request), **named,
     )  # fmt: skip
     try:
-        task = await perform(update_task, ports_of(request), principal_of(request), command)
+        task = await update_task(ports_of(request), principal_of(request), command)
     except BoardNotFound:
         raise Unacceptable("Project not found or archived") from None
     if not body.empty:
@@ -165,7 +164,7 @@ async def move_many(request: Request) -> Response:
     moves = tuple((TaskNumber(each.id), each.status) for each in body.tasks)
     command = MoveTasks(moves=moves, own=True, agent=label_of(request), instance=instance_of(request))
     try:
-        moved = await perform(move_tasks, ports, principal, command)
+        moved = await move_tasks(ports, principal, command)
     except GateClosed as closed:
         row = await ports.reads.tasks.get(principal, closed.task)
         raise GateClosedFor(TaskNumber(row.number), closed) from None
@@ -179,7 +178,7 @@ async def remove_task(request: Request) -> Response:
     Delete a task.
     """
     command = DeleteTask(task=task_in(request), own=True, expects=expects_of(request))
-    await perform(delete_task, ports_of(request), principal_of(request), command)
+    await delete_task(ports_of(request), principal_of(request), command)
     return json_of({"success": True})
 
 

@@ -28,7 +28,6 @@ from mission_core.accounts.user_admin import (
 from mission_core.accounts.users import Provider, UsernameTaken, UserNotFound
 from mission_core.boards.grants import GRANTS
 from mission_core.ids import UserNumber
-from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import CHANGING_USERS, LISTING_USERS
 from mission_http.fleet.errors import AdminRequired, Unacceptable
@@ -85,7 +84,7 @@ async def add_user(request: Request) -> Response:
         email=email.lower() if email and provider is Provider.GOOGLE else email,
     )
     ports, principal = ports_of(request), principal_of(request)
-    made = await perform(create_user, ports, principal, command)
+    made = await create_user(ports, principal, command)
     return json_of({"user": await user_answer(ports, principal, made.user, made.member)}, 201)
 
 
@@ -108,7 +107,7 @@ async def change_user(request: Request) -> Response:
         avatar_url=_cleared(body.avatar_url),
     )
     ports, principal = ports_of(request), principal_of(request)
-    now = await perform(update_user, ports, principal, command)
+    now = await update_user(ports, principal, command)
     return json_of({"user": await user_answer(ports, principal, now.user, now.member)})
 
 
@@ -127,7 +126,7 @@ async def remove_user(request: Request) -> Response:
         number = 0
     if not number:
         raise Unacceptable("User ID is required")
-    await perform(delete_user, ports_of(request), principal_of(request), DeleteUser(user=UserNumber(number)))
+    await delete_user(ports_of(request), principal_of(request), DeleteUser(user=UserNumber(number)))
     return json_of({"success": True})
 
 

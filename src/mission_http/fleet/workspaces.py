@@ -32,7 +32,7 @@ from mission_core.agents.queries import AgentFilter
 from mission_core.boards.model import handle_from
 from mission_core.errors import InvalidField, KeyReused, VersionMismatch
 from mission_core.ids import OrganizationId
-from mission_core.ports import Ports, perform
+from mission_core.ports import Ports
 from mission_core.values import ABSENT, Absent, Page, name_key
 from mission_http.fleet.access import ADMIN, VIEWER
 from mission_http.fleet.bodies import trimmed
@@ -171,7 +171,7 @@ async def change_workspace(request: Request) -> Response:
     command = UpdateOrganization(
         name=body.name, brand=body.brand, isolation=body.isolation, expects=expects_of(request)
     )
-    return _answer(await perform(update_organization, ports, there, command))
+    return _answer(await update_organization(ports, there, command))
 
 
 async def delete_workspace(request: Request) -> Response:
@@ -183,7 +183,7 @@ async def delete_workspace(request: Request) -> Response:
     """
     ports, principal = ports_of(request), principal_of(request)
     command = DissolveOrganization(organization=workspace_in(request), expects=expects_of(request))
-    gone = await perform(dissolve_organization, ports, principal, command)
+    gone = await dissolve_organization(ports, principal, command)
     default = await ports.credentials.organization(HOME)
     return json_of(
         {"success": True, "deleted": gone.name, "agents_moved_to": default.number if default else gone.number}

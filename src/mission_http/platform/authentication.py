@@ -12,7 +12,6 @@ from mission_core.accounts.users import Provider
 from mission_core.accounts.vouching import KeysUnavailable, TokenRefused, vouched
 from mission_core.agents.use_cases import HearAgent, digest_of, due_for_touch, hear_agent
 from mission_core.agents.welcoming import NotLetIn, recognized
-from mission_core.ports import perform
 from mission_http.platform.exchange import exchange_of, ports_of
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ async def principal_for(request: Request, secret: str, *, touch: bool = True) ->
     now = ports.clock.now()
     principal = await ports.credentials.principal_of(digest_of(secret), at=now)
     if touch and isinstance(principal, AgentPrincipal) and due_for_touch(principal, at=now):
-        await perform(hear_agent, ports, principal, HearAgent(agent=principal.agent))
+        await hear_agent(ports, principal, HearAgent(agent=principal.agent))
     return principal
 
 

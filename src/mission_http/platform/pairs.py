@@ -14,7 +14,6 @@ from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, identity_of
 from mission_core.errors import Invalid, Refusal
-from mission_core.ports import perform
 from mission_core.tasks.polling import RenewPair, renew_pair
 from mission_core.tasks.runs import LONGEST_INSTANCE, PAIR_RENEWAL
 from mission_core.values import name_key
@@ -98,7 +97,7 @@ async def attend(request: Request, principal: Principal, *, agent: str | None = 
     if not attendance.due(pair, at=ports.clock.now()):
         return
     try:
-        await perform(renew_pair, ports, principal, RenewPair(agent=agent, instance=instance))
+        await renew_pair(ports, principal, RenewPair(agent=agent, instance=instance))
     except Invalid:
         return  # nobody can have that name
     except Refusal as refusal:

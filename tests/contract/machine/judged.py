@@ -25,7 +25,7 @@ from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board
 from mission_core.errors import Refusal
 from mission_core.events.model import Entry, Verified, verify
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId, TaskNumber
-from mission_core.ports import Once, OpenUnit, Ports, UnitOfWork, perform
+from mission_core.ports import Once, OpenUnit, Ports, UnitOfWork
 from mission_core.tasks.beating import Beat, Heartbeat, heartbeat
 from mission_core.tasks.explaining import Explanation, explain_task
 from mission_core.tasks.model import Status, Task
@@ -339,7 +339,7 @@ class Judged:
         if facts.pop("team", False):
             facts["assignee"] = self._teammate(facts.get("assignee"))
         command = CreateTask(board=board, depends_on=named, status=status, **facts)
-        return await perform(create_task, ports, principal, command)
+        return await create_task(ports, principal, command)
 
     async def _edit(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         changes = dict(facts["changes"])
@@ -365,35 +365,35 @@ class Judged:
             **self._on(facts),
             **changes,
         )
-        return await perform(update_task, ports, principal, command)
+        return await update_task(ports, principal, command)
 
     async def _delete(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         command = DeleteTask(task=self._task(facts["task"]), own=facts.get("own", False), **self._on(facts))
-        return await perform(delete_task, ports, principal, command)
+        return await delete_task(ports, principal, command)
 
     async def _gates(self, ports: Ports, principal: Principal, **facts: Any) -> Board:
         gates = asdict(gate_set(facts))
         command = UpdateBoard(board=self.boards[facts["board"]], gates=gates)
-        return await perform(update_board, ports, principal, command)
+        return await update_board(ports, principal, command)
 
     async def _claim_next(self, ports: Ports, principal: Principal, **facts: Any) -> Claimed | None:
         board = facts.get("board")
         command = ClaimNext(
             agent=facts["agent"], board=self.boards[board] if board else None, terms=terms_of(facts)
         )
-        return await perform(claim_next, ports, principal, command)
+        return await claim_next(ports, principal, command)
 
     async def _claim(self, ports: Ports, principal: Principal, **facts: Any) -> Claimed:
         command = ClaimTask(
             task=self._task(facts["task"]), agent=facts["agent"], terms=terms_of(facts), **self._on(facts)
         )
-        return await perform(claim_task, ports, principal, command)
+        return await claim_task(ports, principal, command)
 
     async def _poll(self, ports: Ports, principal: Principal, **facts: Any) -> Polled:
-        return await perform(poll_queue, ports, principal, PollQueue(**facts))
+        return await poll_queue(ports, principal, PollQueue(**facts))
 
     async def _renew(self, ports: Ports, principal: Principal, **facts: Any) -> int:
-        return await perform(renew_pair, ports, principal, RenewPair(**facts))
+        return await renew_pair(ports, principal, RenewPair(**facts))
 
     async def _sweep(self, ports: Ports, principal: Principal) -> int:
         return await sweep(ports, principal)
@@ -409,7 +409,7 @@ class Judged:
             wait=timedelta(microseconds=facts.get("wait", 86_400_000_000)),
             **self._on(facts),
         )
-        return await perform(heartbeat, ports, principal, command)
+        return await heartbeat(ports, principal, command)
 
     async def _complete(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         outcome = Outcome(
@@ -420,20 +420,20 @@ class Judged:
         command = CompleteTask(
             task=self._task(facts["task"]), lease=self._lease(facts["lease"]), outcome=outcome, **self._on(facts)
         )
-        return await perform(complete_task, ports, principal, command)
+        return await complete_task(ports, principal, command)
 
     async def _fail(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         failure = Failure(reason=FAILURE_BY_CODE[facts["reason"]], message=facts.get("message"))
         command = FailTask(
             task=self._task(facts["task"]), lease=self._lease(facts["lease"]), failure=failure, **self._on(facts)
         )
-        return await perform(fail_task, ports, principal, command)
+        return await fail_task(ports, principal, command)
 
     async def _release(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         command = ReleaseTask(
             task=self._task(facts["task"]), lease=self._lease(facts["lease"]), note=facts.get("note"), **self._on(facts)
         )
-        return await perform(release_task, ports, principal, command)
+        return await release_task(ports, principal, command)
 
     async def _order(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
         command = GiveOrder(
@@ -443,7 +443,7 @@ class Judged:
             to=facts.get("to"),
             **self._on(facts),
         )
-        return await perform(give_order, ports, principal, command)
+        return await give_order(ports, principal, command)
 
     # How the core's answers are said in the words of the model.
 
