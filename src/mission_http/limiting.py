@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from mission_core.limiting import Quota
+from mission_core.urls import is_readable
 from mission_http.environment import SettingsError, either, flag
 from mission_http.platform.rate_limits import CLASSES, QUOTAS
 
@@ -114,6 +115,8 @@ def _redis(environment: Mapping[str, str]) -> SharedRedis | None:
 
 
 def _is_redis(url: str) -> bool:
+    if not is_readable(url):
+        return False
     try:
         split = urlsplit(url)
         sound = split.port != 0 and bool(split.path if split.scheme == "unix" else split.hostname)

@@ -14,12 +14,13 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from attrs import field, fields, frozen
 
 from mission_core.errors import InvalidField
 from mission_core.reports.workload import Thresholds
+from mission_core.urls import url_of
 from mission_http.environment import SettingsError as SettingsError
 from mission_http.environment import flag as flag
 from mission_http.environment import listed
@@ -188,7 +189,8 @@ def settings_from(
 
 def _password_in(url: str) -> str:
     try:
-        return urlsplit(url).password or ""
+        split = urlsplit(url)
+        return split.password or dict(parse_qsl(split.query)).get("password", "")
     except ValueError:  # whoever opens it will say what is wrong with it
         return ""
 
@@ -197,7 +199,7 @@ def own_database(directory: Path) -> str:
     """
     The database in the data directory, which is used where no other is named.
     """
-    return f"sqlite:///{directory / 'mission-control.db'}"
+    return url_of(str(directory / "mission-control.db"))
 
 
 def derived_key(auth_secret: str, purpose: str) -> bytes:

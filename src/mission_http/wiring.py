@@ -35,6 +35,7 @@ from mission_core.agents.use_cases import digest_of
 from mission_core.errors import InvalidField, StoreFailed
 from mission_core.limiting import LimiterFailed
 from mission_core.ports import Ports
+from mission_core.urls import UNREADABLE, without_credentials
 from mission_http.distribution import install
 from mission_http.identities import AuthMode
 from mission_http.limiting import BACKEND
@@ -301,15 +302,7 @@ def place_of(settings: Settings) -> str:
     """
     Where the database is, without the password to it.
     """
-    return _without_password(settings.database_url)
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    place, _, query = rest.partition("?")
-    if "@" in query and "@" not in place:  # the question mark may be part of the password
-        return f"{scheme}://..."
-    return f"{scheme}://{place.rpartition('@')[2]}"
+    return without_credentials(settings.database_url)
 
 
 @asynccontextmanager
@@ -331,8 +324,8 @@ async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
             advice = f"{install('redis')}, or set {BACKEND}=memory"
             raise SettingsError(f"{BACKEND}: redis needs the extra", advice) from e
         except (LimiterFailed, ValueError) as e:
-            reason = e.reason if isinstance(e, LimiterFailed) else str(e)
-            told = f"{redis.variable}: {_without_password(redis.url)} cannot be used ({reason})"
+            reason = e.reason if isinstance(e, LimiterFailed) else UNREADABLE
+            told = f"{redis.variable}: {without_credentials(redis.url)} cannot be used ({reason})"
             advice = f"start it, or correct {redis.variable}; or set {BACKEND}=memory"
             raise SettingsError(told, advice) from e
         yield limiter

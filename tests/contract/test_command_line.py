@@ -4,6 +4,7 @@ The command line, as processes.
 
 import asyncio
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -64,7 +65,10 @@ def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
         ("sqlite:////nowhere/at/all.db", "unable to open database file", "; make the folder, or correct"),
         ("sqlite:///", "no such database", "; write sqlite:///path"),
         ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection", "; start the server, open the way"),
-        ("postgresql://me:sesame@here:there/db", "'there'", "; write sqlite:///path or postgresql://user:password@"),
+        ("postgresql://me:12/sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
+        ("postgresql://me:12?sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
+        ("postgresql://me:12#sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
+        ("postgresql://me:sesame@here:there/db", "its URL cannot be read", "; write sqlite:///path or postgresql://user:password@"),
     ],
 )
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("migrate",), ("audit", "verify")])
@@ -81,7 +85,22 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
     assert failed.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
     assert reason in failed.stderr
     assert advice in failed.stderr
-    assert "sesame" not in failed.stderr
+    assert not {"sesame", "me:", "12"} & {*re.split(r"[^\w:]|(?<=:)", failed.stderr)}
+
+
+@pytest.mark.parametrize("name", ["why?", "a#b", "100%", "%41", "two words", "größe", "me@work"])
+def test_the_database_is_in_its_directory(name: str, tmp_path: Path) -> None:
+    """
+    Whatever that is called.
+    """
+    home = tmp_path / name
+    home.mkdir()
+    migrated, seen = run("migrate", data_dir=home), run("doctor", "--port", "0", data_dir=home)
+
+    assert (0, 0) == (migrated.returncode, seen.returncode), migrated.stderr + seen.stdout
+    assert (home / "mission-control.db").stat().st_size > 0
+    assert f"sqlite:///{home}/mission-control.db: is at revision" in seen.stdout
+    assert [home] == [*tmp_path.iterdir()]
 
 
 def test_a_spoilt_database_of_its_own_is_told_by_its_directory(tmp_path: Path) -> None:

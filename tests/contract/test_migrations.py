@@ -148,6 +148,19 @@ def test_migrating_again_changes_nothing(empty_url: str) -> None:
     assert [(HEAD,)] == asked(empty_url, f"SELECT version_num FROM {VERSIONS}")
 
 
+def test_a_file_is_found_again_by_the_name_that_its_url_had(tmp_path: Path) -> None:
+    """
+    An earlier version took it literally; what it made stands as long as there is no file with the decoded name.
+    """
+    literal, decoded = tmp_path / "a%20b.db", tmp_path / "a b.db"
+    url = f"sqlite:///{literal}"
+    literal.touch()
+    first = path_in(url)
+    decoded.touch()
+
+    assert (str(literal), str(decoded)) == (first, path_in(url))
+
+
 def test_two_processes_that_start_at_once_migrate_once(empty_url: str) -> None:
     """
     One of them waits for the other.

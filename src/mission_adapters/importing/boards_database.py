@@ -12,6 +12,7 @@ import asyncpg
 
 from mission_adapters.importing.boards_values import Row
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
+from mission_core.urls import is_readable
 
 Tables = dict[str, list[Row]]
 """The rows of each table; what was said about tasks is in `comments`."""
@@ -81,6 +82,8 @@ async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
     A connection to the database, as it is now, and which tables it has.
     """
     try:
+        if not is_readable(url):
+            raise ValueError(url)
         connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1))
     except (asyncpg.ClientConfigurationError, OverflowError, ValueError):  # its words may quote a part of the password
         raise ValueError(f"URL: the database cannot be opened; {EXPECTED}") from None

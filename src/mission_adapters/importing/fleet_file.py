@@ -18,6 +18,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from mission_core.errors import Invalid
+from mission_core.urls import url_of
 from mission_core.values import EMPTY_OBJECT, JsonText, canonical
 
 Row = Mapping[str, Any]
@@ -95,7 +96,7 @@ def opened(file: Path) -> Iterator[FleetFile]:
             database.text_factory = lambda text: text.decode(errors="replace")
             tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             if set(tables) >= OURS:
-                serve = f"mission-control serve --database-url sqlite:///{shlex.quote(str(file.absolute()))}"
+                serve = f"mission-control serve --database-url {shlex.quote(url_of(str(file.absolute())))}"
                 raise ValueError(f"{file} is a database of this Mission Control, so it is served as it is: {serve}")
             if not set(tables) >= NEEDED:
                 lacks = ", ".join(sorted(NEEDED.difference(tables)))

@@ -23,6 +23,7 @@ from mission_adapters.sql.session import Ask, Steps, Violated, refuse, unkeepabl
 from mission_adapters.sql.waking import Waking
 from mission_core.errors import StoreFailed
 from mission_core.ids import OrganizationId
+from mission_core.urls import NO_DATABASE, UNREADABLE, is_readable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -97,7 +98,9 @@ def dsn_from(url: str) -> str:
     """
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError(f"not the URL of a PostgreSQL database: it begins with {scheme!r}")
+        raise ValueError(NO_DATABASE)
+    if not is_readable(url):
+        raise ValueError(UNREADABLE)
     place, _, query = rest.partition("?")
     options = [
         ("sslmode" if name == "ssl" else name, value) for name, value in parse_qsl(query) if name not in NOT_OURS
@@ -111,6 +114,7 @@ async def connected(dsn: str, settings: dict[str, str] | None = None) -> Connect
 
     Raises:
         StoreFailed: If the server cannot be reached, or does not let us in.
+        ValueError: If the URL cannot be read.
     """
     try:
         return await asyncpg.connect(
@@ -121,8 +125,8 @@ async def connected(dsn: str, settings: dict[str, str] | None = None) -> Connect
             max_cached_statement_lifetime=0,
             server_settings={**PLANS, **(settings or {})},
         )
-    except asyncpg.ClientConfigurationError:
-        raise
+    except (ValueError, OverflowError):  # the driver's words may quote a part of the password
+        raise ValueError(UNREADABLE) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StoreFailed(f"PostgreSQL: no connection: {error}") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from mission_core.errors import StoreFailed
+from mission_core.urls import paths_in
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -32,18 +34,18 @@ _alembic: Final = Lock()  # its environment is global to the process
 
 def path_in(url: str) -> str | None:
     """
-    The file that a URL of SQLite names; None for PostgreSQL.
+    The file that a URL of SQLite names; None for PostgreSQL. `%3F` stands for a question mark in it, as each `%XX` does
+    for its byte.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If it is the URL of neither.
     """
-    scheme, _, rest = url.partition("://")
-    match scheme.partition("+")[0]:
-        case "sqlite" if rest.startswith("/") and len(rest) > 1:
-            return rest[1:].partition("?")[0]
-        case "postgresql" | "postgres":
-            return None
-    raise ValueError(f"no such database: a URL is sqlite:///path or postgresql://..., this one begins with {scheme!r}")
+    paths = paths_in(url)
+    if paths is None:
+        return None
+    path, written = paths
+    # Versions up to 0.1 took every name as it was written, and a file that they made must be found again.
+    return written if path != written and os.path.exists(written) and not os.path.exists(path) else path
 
 
 def migrate(url: str) -> str:
