@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, Final
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 PATIENCE: Final = 5.0
 """For how many seconds an answer is waited for, to its last byte."""
 LARGEST: Final = 512 * 1024
+NAT64, COMPATIBLE = IPv6Network("64:ff9b::/96"), IPv6Network("::/96")
 Origin = tuple[str, str, int | None]
+T = TypeVar("T")
 
 
 @define
@@ -51,6 +53,7 @@ class Outbound:
     anywhere: bool = False
     patience: float = PATIENCE
     largest: int = LARGEST
+    _beside: set[asyncio.Task[Any]] = field(factory=set, init=False)
 
     @classmethod
     @asynccontextmanager
@@ -60,7 +63,25 @@ class Outbound:
         """
         headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "mission-control"}
         async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE, follow_redirects=False) as client:
-            yield cls(client, frozenset(origin_of(urlsplit(url)) for url in named), anywhere)
+            outbound = cls(client, frozenset(origin_of(urlsplit(url)) for url in named), anywhere)
+            try:
+                yield outbound
+            finally:
+                await outbound._end()
+
+    def beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """
+        A task that asks while others go on. It is cancelled when the client is closed.
+        """
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    async def _end(self) -> None:
+        for task in (tasks := tuple(self._beside)):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def json(
         self, url: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
@@ -155,9 +176,18 @@ async def _public_address(host: str, port: int | None) -> IPv4Address | IPv6Addr
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
     for address in addresses:
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        if not (mapped or address).is_global or (mapped or address).is_multicast:
+        reached = _within(address) if isinstance(address, IPv6Address) else address
+        if not reached.is_global or reached.is_multicast:
             raise OutboundFailed(
                 f"{host} leads into a private network; name its URL in the settings, or set MC_ALLOW_PRIVATE_OUTBOUND=1"
             )
     return addresses[0]
+
+
+def _within(address: IPv6Address) -> IPv4Address | IPv6Address:
+    """
+    The IPv4 address that an IPv6 address leads to: mapped, compatible, by 6to4 or by NAT64; else itself.
+    """
+    if address in NAT64 or (address in COMPATIBLE and int(address) > 1):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address

@@ -9,18 +9,19 @@ import hashlib
 import hmac
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from attrs import define
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from mission_adapters.clocks import ManualClock
 from mission_adapters.oidc import LONGEST_TOKEN, OidcVerifier, PublishedKeys
 from mission_adapters.outbound import Outbound, OutboundFailed
-from mission_core.accounts.vouching import ALGORITHMS, KeysUnavailable, TokenRefused
+from mission_core.accounts.vouching import ALGORITHMS, KeysUnavailable, TokenFault, TokenRefused
 from tests.issuer import EC, ED, OTHER, RSA, LocalIssuer, local_issuer
 
 AUDIENCE = "mission-control"
@@ -47,6 +48,14 @@ class Checking:
 
     def token(self, *, key: Any = RSA, header: dict[str, Any] | None = None, **more: Any) -> str:
         return self.issuer.token(self.claims(**more), key=key, header=header)
+
+    async def unavailable(self, token: str) -> KeysUnavailable:
+        """
+        What is said of a token that cannot be checked now.
+        """
+        with pytest.raises(KeysUnavailable) as unavailable:
+            await self.verifier.claims_of(token)
+        return unavailable.value
 
     async def why(self, token: str) -> str:
         """
@@ -159,6 +168,7 @@ async def test_a_key_in_the_token_itself_counts_for_nothing(checking: Checking) 
         ({"aud": "another"}, "somebody else"), ({"aud": None}, "somebody else"), ({"aud": []}, "somebody else"),
         ({"aud": ["another"]}, "somebody else"), ({"aud": {AUDIENCE: 1}}, "somebody else"),
         ({"exp": None}, "exp"), ({"exp": "2099-01-01"}, "exp"), ({"exp": True}, "exp"), ({"exp": 0}, "expired"),
+        ({"exp": 10**400}, "exp"), ({"nbf": 10**400}, "nbf"),
         ({"exp": float("nan")}, "exp"), ({"exp": float("inf")}, "exp"),
         ({"nbf": 4_000_000_000}, "not good yet"), ({"nbf": "soon"}, "nbf"),
         ({"iat": 4_000_000_000}, "future"), ({"iat": None}, "iat"), ({"iat": "x"}, "iat"),
@@ -236,7 +246,8 @@ async def test_the_keys_are_asked_for_once_in_a_while(checking: Checking) -> Non
 
 async def test_a_new_key_is_found_when_a_token_names_it(checking: Checking) -> None:
     """
-    And the old one is none from then on; whoever invents names makes nobody ask more than twice a minute.
+    And the old one is none from then on. While the issuer may not be asked again, nobody knows whether a name is
+    invented, so its token is not refused for good.
     """
     await checking.verifier.claims_of(checking.token())
     checking.issuer.keys = [OTHER]
@@ -246,11 +257,132 @@ async def test_a_new_key_is_found_when_a_token_names_it(checking: Checking) -> N
 
     assert "no key" in await checking.why(checking.token())
     for n in range(50):
-        assert "no key" in await checking.why(checking.token(header={"kid": f"invented-{n}"}))
+        assert 5 == (await checking.unavailable(checking.token(header={"kid": f"invented-{n}"}))).retry_after
     assert 2 == checking.issuer.asked_for_keys()
     checking.clock.advance(seconds=30)
     await asyncio.gather(*(checking.why(checking.token(header={"kid": f"{n}"})) for n in range(20)))
     assert 3 == checking.issuer.asked_for_keys()
+
+
+async def test_invented_key_ids_do_not_delay_a_new_key(checking: Checking) -> None:
+    """
+    Whatever else comes, the issuer is asked again after seconds, and not more often than that.
+    """
+    await checking.verifier.claims_of(checking.token())
+    for second in range(32):
+        checking.clock.advance(seconds=1)
+        for n in range(3):
+            with pytest.raises((TokenRefused, KeysUnavailable)):
+                await checking.verifier.claims_of(checking.token(header={"kid": f"{second}-{n}"}))
+    assert 7 == checking.issuer.asked_for_keys()
+    checking.issuer.keys = [RSA, OTHER]
+    soon = (await checking.unavailable(checking.token(key=OTHER))).retry_after
+    assert soon <= 5
+    checking.clock.advance(seconds=soon)
+    with pytest.raises(TokenRefused):
+        await checking.verifier.claims_of(checking.token(header={"kid": "invented"}))
+
+    assert await checking.verifier.claims_of(checking.token(key=OTHER))
+
+
+async def test_a_silent_issuer_keeps_nobody_waiting_while_keys_are_known(checking: Checking) -> None:
+    """
+    Not even in the second in which it is asked again, and it is asked by one request only; a key that is not known is
+    waited for briefly.
+    """
+    checking.keys.wait = timedelta(milliseconds=300)
+    await checking.verifier.claims_of(checking.token())
+    checking.issuer.silent = True
+    checking.clock.advance(hours=2)
+    began = time.monotonic()
+    for _ in range(3):
+        await asyncio.gather(*(checking.verifier.claims_of(checking.token()) for _ in range(20)))
+        checking.clock.advance(seconds=30)
+    unknown = await checking.unavailable(checking.token(key=OTHER))
+
+    assert time.monotonic() - began < 1
+    assert unknown.retry_after <= 5
+    assert 2 == checking.issuer.asked.count("/.well-known/openid-configuration")
+
+
+async def test_at_first_a_silent_issuer_is_waited_for_briefly(checking: Checking) -> None:
+    """
+    By all who come meanwhile together; then they are told when to come again.
+    """
+    checking.keys.wait = timedelta(milliseconds=200)
+    checking.issuer.silent = True
+    began = time.monotonic()
+    told = await asyncio.gather(*(checking.unavailable(checking.token()) for _ in range(20)))
+    late = await checking.unavailable(checking.token())
+
+    assert time.monotonic() - began < 1
+    assert {5} == {each.retry_after for each in (*told, late)}
+    assert "does not answer" in str(late)
+
+
+async def test_an_expired_token_makes_nobody_ask(checking: Checking) -> None:
+    """
+    Its key may be gone for long.
+    """
+    await checking.verifier.claims_of(checking.token())
+    checking.clock.advance(minutes=1)
+
+    assert "it has expired" == await checking.why(checking.token(key=OTHER, exp=0))
+    assert 1 == checking.issuer.asked_for_keys()
+
+
+async def test_a_key_that_is_for_no_signatures_fits_no_token(checking: Checking) -> None:
+    """
+    A key for agreements, or one whose id is no text, is published among the others.
+    """
+    agreement = OKPKey.generate_key("X25519", {"kid": "x"})
+    listed = [agreement.as_dict(private=False), {**RSA.as_dict(private=False), "kid": ["rsa"]}]
+    checking.issuer.body = json.dumps({"keys": [*listed, EC.as_dict(private=False)]}).encode()
+    keys = PublishedKeys("x", checking.keys.outbound, checking.clock, url=f"{checking.issuer.url}/keys")
+
+    assert 1 == await keys.fetched()
+    assert ["ES256"] == keys.algorithms()
+    token = by_hand({"alg": "EdDSA", "kid": "x"}, checking.claims(), b"")
+    assert [] == await keys.fitting("x", "EdDSA")
+    with pytest.raises(TokenRefused, match="no key"):
+        await OidcVerifier(keys, checking.clock, (), None).claims_of(token)
+
+
+async def test_a_refusal_names_what_came_and_what_was_expected(checking: Checking) -> None:
+    """
+    With the variable to set; the log has both, and they are those of a verified token.
+    """
+    called = f"{checking.issuer.url}/"
+    with pytest.raises(TokenRefused) as refused:
+        await checking.verifier.claims_of(checking.token(iss=called))
+    assert TokenFault.ISSUER is refused.value.fault
+    for told in (f"its iss is '{called}'", f"'{checking.issuer.url}' was expected", f"set OIDC_ISSUER to {called}"):
+        assert told in refused.value.why
+    with pytest.raises(TokenRefused) as refused:
+        await checking.verifier.claims_of(checking.token(aud=["a", "b\nc"]))
+    assert TokenFault.AUDIENCE is refused.value.fault
+    assert f"ask {checking.issuer.url} for a token for {AUDIENCE}" in refused.value.why
+    for told in ("aud=", "b\\\\nc", f"expected_aud='{AUDIENCE}'", f"expected_iss='{checking.issuer.url}'"):
+        assert told in refused.value.logged
+
+    assert "iss=" not in TokenRefused("it is forged").logged
+
+
+async def test_what_is_no_jwt_is_told_what_to_ask_for(checking: Checking) -> None:
+    for token in ("opaque", "a.b.c", "x" * 43):
+        with pytest.raises(TokenRefused) as refused:
+            await checking.verifier.claims_of(token)
+        assert TokenFault.NOT_A_JWT is refused.value.fault
+        assert f"this is no JWT; ask {checking.issuer.url} for an access token for {AUDIENCE}" == refused.value.why
+
+
+async def test_any_of_several_audiences_will_do(checking: Checking) -> None:
+    verifier = OidcVerifier(checking.keys, checking.clock, (), ("web", "cli"))
+    for audience in ("web", "cli", ["other", "cli"]):
+        assert await verifier.claims_of(checking.token(aud=audience))
+    for audience in ("other", "web,cli", "we", ["other"], []):
+        with pytest.raises(TokenRefused, match="web or cli was expected"):
+            await verifier.claims_of(checking.token(aud=audience))
 
 
 @pytest.mark.parametrize(
@@ -315,10 +447,13 @@ async def test_an_issuer_that_was_never_reached_lets_nobody_in(checking: Checkin
 @pytest.mark.parametrize(
     ("configuration", "why"),
     [
-        ({"issuer": "https://evil.example"}, "another issuer"), ({"jwks_uri": None}, "no keys"),
+        ({"issuer": "https://evil.example"}, "another issuer.* set OIDC_ISSUER to https://evil.example"),
+        ({"issuer": None}, "names no issuer"), ({"jwks_uri": None}, "no keys"),
         ({"jwks_uri": "http://localhost:1/keys"}, "https"), ({"jwks_uri": "https://127.0.0.1:1/keys"}, "private"),
         ({"jwks_uri": "https://[::ffff:10.0.0.1]/keys"}, "private"), ({"jwks_uri": "https://169.254.169.254/"}, "priv"),
         ({"jwks_uri": "https://localhost:1/keys"}, "private"), ({"jwks_uri": "file:///etc/passwd"}, "no URL"),
+        ({"jwks_uri": "https://[64:ff9b::a00:1]/"}, "private"), ({"jwks_uri": "https://[::a00:1]/"}, "private"),
+        ({"jwks_uri": "https://[2002:7f00:1::]/"}, "private"),
         ({"jwks_uri": "https://[broken"}, "no URL"), ({"jwks_uri": "https://2130706433/"}, "private"),
     ],
 )  # fmt: skip

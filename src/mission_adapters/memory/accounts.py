@@ -122,6 +122,12 @@ class MemoryCredentials:
             seen_at=agent.presence.last_seen_at,
         )
 
+    def is_operators(self, digest: bytes) -> bool:
+        """
+        Whether the operator's own secrets include this one: they are kept elsewhere.
+        """
+        return False
+
     async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
         The member whose session's secret has this SHA-256.

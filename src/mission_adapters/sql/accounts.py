@@ -137,6 +137,12 @@ class SqlCredentials:
         )
         return principal
 
+    def is_operators(self, digest: bytes) -> bool:
+        """
+        Whether the operator's own secrets include this one: they are kept elsewhere.
+        """
+        return False
+
     async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
         The member whose session's secret has this SHA-256.

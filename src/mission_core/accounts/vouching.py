@@ -5,9 +5,10 @@ What others say about people: the claims of a token that was verified, read as f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any, Final
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider
 from mission_core.errors import Denied, Exhausted
@@ -23,35 +24,65 @@ nothing, could be made by whoever knows the public one."""
 LONGEST_SUBJECT: Final = 255
 """What OpenID Connect allows."""
 LONGEST_PICTURE: Final = 2000
+LONGEST_LOGGED: Final = 500
 EMAILS: Final = ("email", "email_address", "primary_email_address")
 NAMES: Final = ("name", "full_name")
 FIRST_NAMES: Final = ("given_name", "first_name")
 LAST_NAMES: Final = ("family_name", "last_name")
 
 
+class TokenFault(StrEnum):
+    """
+    The kinds of fault that a token is refused for.
+    """
+
+    NOT_A_JWT = "not_a_jwt"
+    ISSUER = "wrong_issuer"
+    AUDIENCE = "wrong_audience"
+    INVALID = "invalid_token"
+
+
 @define
 class TokenRefused(Denied):
     """
     A token says nothing that could be believed. *why* names no secret, and may be told.
+
+    Args:
+        verified: The token's own `iss` and `aud` beside the expected ones, for the log; empty if its signature was not
+            verified, for then anybody could have written them.
     """
 
     why: str
+    fault: TokenFault = TokenFault.INVALID
+    verified: Mapping[str, object] = field(factory=dict)
 
     def __str__(self) -> str:
         return f"this token is not accepted: {self.why}"
+
+    @property
+    def logged(self) -> str:
+        """
+        The fault with its facts, as keys and values of a line of the log.
+        """
+        facts = {"fault": self.fault.value, **self.verified, "reason": self.why}
+        return " ".join(f"{name}={str(value)[:LONGEST_LOGGED]!r}" for name, value in facts.items())
 
 
 @define
 class KeysUnavailable(Exhausted):
     """
-    Tokens of an issuer cannot be checked: its keys could not be had, and none are known.
+    Tokens of an issuer cannot be checked now: its keys could not be had, or the key of a token is not known yet.
+
+    Args:
+        retry_after: In how many seconds a request may pass.
     """
 
     issuer: str
     why: str
+    retry_after: int = 5
 
     def __str__(self) -> str:
-        return f"tokens of {self.issuer} cannot be checked now ({self.why}); try again soon"
+        return f"tokens of {self.issuer} cannot be checked now ({self.why}); try again in {self.retry_after} s"
 
 
 @frozen(kw_only=True)
