@@ -84,6 +84,9 @@ class KnownKeys:
             return None
         return known
 
+    def is_operators(self, digest: bytes) -> bool:
+        return digest in self.known
+
     async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         return await self.credentials.signed_in(digest, at=at)
 
@@ -214,8 +217,8 @@ def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVer
     from mission_adapters.oidc import OidcVerifier, PublishedKeys  # most servers ask nobody else who people are
 
     return OidcVerifier(
-        PublishedKeys(google.issuer, outbound, clock, url=google.keys_url), clock, google.issuers, google.client_id,
-        algorithms=frozenset({"RS256"}),
+        PublishedKeys(google.issuer, outbound, clock, url=google.keys_url, setting="GOOGLE_ISSUER"), clock,
+        google.issuers, google.client_id, algorithms=frozenset({"RS256"}),
     )
 
 

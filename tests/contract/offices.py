@@ -22,6 +22,8 @@ from tests.contract.conftest import World
 from tests.issuer import LocalIssuer
 
 KEY = "the-operators-own-key"
+DOTTED, SHAPED = "the.operators.key", "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vYm9keSJ9.e30.AAAA"
+"""Other keys of the operator's, that look like a JWT from afar, and from near."""
 AUDIENCE = "mission-control"
 
 
@@ -36,13 +38,18 @@ class Office:
     called: str
     clock: ManualClock
 
+    def claims(self, subject: str = "ada", **more: Any) -> dict[str, Any]:
+        """
+        What a token of somebody says.
+        """
+        now = int(self.clock.now().timestamp())
+        return {"iss": self.called, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 60, **more}
+
     def token(self, subject: str = "ada", **more: Any) -> str:
         """
         What the issuer gives to somebody.
         """
-        now = int(self.clock.now().timestamp())
-        claims = {"iss": self.called, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 60, **more}
-        return self.issuer.token(claims)
+        return self.issuer.token(self.claims(subject, **more))
 
     async def me(self, **said: Any) -> Any:
         return await self.boards.got("GET", "/api/v1/users/me", user=self.token(**said))
@@ -56,7 +63,8 @@ async def office_over(world: World, identities: Identities, issuer: LocalIssuer,
     """
     The application with the ports that a server with these identities has.
     """
-    known = KnownKeys(world.ports.credentials, {digest_of(KEY): evolve(world.me, name="api")})
+    operator = evolve(world.me, name="api")
+    known = KnownKeys(world.ports.credentials, {digest_of(key): operator for key in (KEY, DOTTED, SHAPED)})
     async with believing(identities, evolve(world.ports, credentials=known)) as ports:
 
         @asynccontextmanager

@@ -47,7 +47,15 @@ async def test_a_wrong_token_is_refused(boards, authorization):
 
 
 async def test_no_token_is_refused(boards):
-    assert (401, "Unauthorized") == refusal(await boards.call("GET", "/api/v1/boards", user=None))
+    """
+    The challenge names an error only where a credential came.
+    """
+    for path, agent, wrong in (("boards", None, False), ("agent/boards", None, False), ("agent/boards", "x", True)):
+        answer = await boards.call("GET", f"/api/v1/{path}", user=None, agent=agent)
+
+        assert (401, "Unauthorized") == refusal(answer)
+        assert answer.headers["www-authenticate"].startswith('Bearer realm="Mission Control"')
+        assert wrong is ('error="invalid_token"' in answer.headers["www-authenticate"])
 
 
 @pytest.mark.parametrize(

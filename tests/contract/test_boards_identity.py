@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from attrs import evolve
@@ -18,12 +18,13 @@ from mission_core.accounts.users import USERS, Provider
 from mission_core.accounts.vouching import vouched
 from mission_core.agents.use_cases import digest_of
 from mission_core.agents.welcoming import recognized
+from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber
 from mission_http.identities import AuthMode, Identities, Issuer
 from mission_http.settings import settings_from
-from mission_http.wiring import from_settings
+from mission_http.wiring import KnownKeys, from_settings
 from tests.contract.boards_driver import TOKEN, refusal
 from tests.contract.conftest import World
-from tests.contract.offices import AUDIENCE, KEY, Office, office_over
+from tests.contract.offices import AUDIENCE, DOTTED, KEY, SHAPED, Office, office_over
 from tests.issuer import OTHER, local_issuer
 
 
@@ -135,6 +136,7 @@ async def test_a_token_that_is_not_believed_is_told_why(
         answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token(exp=0))
 
     assert (401, "Unauthorized") == refusal(answer)
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     assert "it has expired" in answer.headers["www-authenticate"]
     assert "it has expired" in caplog.text
     assert office.token(exp=0) not in caplog.text
@@ -152,13 +154,100 @@ async def test_a_token_of_nobody_is_refused(office: Office, subject: Any) -> Non
 
 async def test_while_no_keys_are_known_the_answer_says_so(office: Office) -> None:
     """
-    It is none that would make a client forget whom it belongs to.
+    It is none that would make a client forget whom it belongs to, and it says when to come again.
     """
     office.issuer.status = 500
     answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token())
 
-    assert 503 == answer.status
+    assert (503, "5") == (answer.status, answer.headers["retry-after"])
     assert "cannot be checked now" in refusal(answer)[1]
+    operations = (await office.boards.got("GET", "/openapi.json", user=None))["paths"]
+    assert "Retry-After" in operations["/api/v1/users/me"]["get"]["responses"]["503"]["headers"]
+
+
+async def test_a_new_key_of_the_issuer_is_waited_for(office: Office) -> None:
+    """
+    Its token is not refused while the issuer was asked a moment ago; it is let in a few seconds later.
+    """
+    assert 200 == (await office.boards.call("GET", "/api/v1/users/me", user=office.token())).status
+    office.issuer.keys = [OTHER]
+    new = office.issuer.token(office.claims(), key=OTHER)
+    answer = await office.boards.call("GET", "/api/v1/users/me", user=new)
+
+    assert (503, True) == (answer.status, 1 <= int(answer.headers["retry-after"]) <= 5)
+    office.clock.advance(seconds=int(answer.headers["retry-after"]))
+    assert 200 == (await office.boards.call("GET", "/api/v1/users/me", user=new)).status
+
+
+@pytest.mark.parametrize("key", [DOTTED, SHAPED])
+async def test_a_credential_that_looks_like_a_token_is_known_first(office: Office, key: str) -> None:
+    """
+    The operator's, or an agent's; though the issuer is silent.
+    """
+    office.issuer.silent = True
+    body = {"name": f"ada-{len(key)}", "board_id": str(office.boards.board)}
+    made = await office.boards.got("POST", "/api/v1/agents", body, user=key)
+    secret = f"an.agents.{uuid4()}"
+    async with office.boards.ports.unit(office.boards.me) as unit:
+        (kept,) = await unit.keys.list_of(AgentId(UUID(made["id"])))
+        (number,) = await office.boards.ports.numbers.draw((office.boards.me.organization, "key"))
+        id = ApiKeyId(office.boards.ports.ids.new())
+        unit.keys.add(evolve(kept, id=id, number=ApiKeyNumber(number), digest=digest_of(secret)))
+        await unit.commit()
+
+    for said in ({"agent": secret, "user": None}, {"user": secret}):
+        assert 200 == (await office.boards.call("GET", office.boards.tasks, **said)).status
+    assert [] == office.issuer.asked
+
+
+async def test_a_token_costs_no_lookup_of_other_credentials(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up, principal_of = list[bytes](), KnownKeys.principal_of
+
+    async def counted(self: KnownKeys, digest: bytes, *, at: Any) -> Any:
+        looked_up.append(digest)
+        return await principal_of(self, digest, at=at)
+
+    monkeypatch.setattr(KnownKeys, "principal_of", counted)
+    await office.me()
+    assert [] == looked_up
+    assert 200 == (await office.boards.call("GET", "/api/v1/boards", user=KEY)).status
+    assert [digest_of(KEY)] == looked_up
+
+
+async def test_what_is_no_jwt_is_told_what_to_ask_the_issuer_for(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Where a person's token is read. Nothing that is told breaks the header.
+    """
+    told = f"this is no JWT; ask {office.called} for an access token for {AUDIENCE}"
+    for path in ("/api/v1/boards", office.boards.tasks):
+        with caplog.at_level(logging.WARNING):
+            answer = await office.boards.call("GET", path, user="an-opaque-token")
+        assert (401, "Unauthorized") == refusal(answer)
+        assert told in answer.headers["www-authenticate"]
+        assert told in answer.json["hint"]
+    assert "fault='not_a_jwt'" in caplog.text
+    assert "an-opaque-token" not in caplog.text
+    odd = await office.boards.call("GET", "/api/v1/boards", user=office.token(aud='a"b\\\r\n\u2028é'))
+    assert (401, 1) == (odd.status, odd.headers["www-authenticate"].count('error_description="'))
+
+
+async def test_a_token_of_another_issuer_is_logged_beside_what_was_expected(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A slash at its end makes it another one.
+    """
+    called = f"{office.called}/"
+    with caplog.at_level(logging.WARNING):
+        answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token(iss=called))
+
+    assert f"set OIDC_ISSUER to {called}" in answer.json["hint"]
+    for told in (f"iss='{called}'", f"expected_iss='{office.called}'", f"aud='{AUDIENCE}'", "expected_aud="):
+        assert told in caplog.text
 
 
 async def test_the_operators_key_works_and_the_local_token_does_not(office: Office) -> None:

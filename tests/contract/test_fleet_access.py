@@ -7,18 +7,33 @@ import pytest
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, Fleet, refusal
 
+BEARER = 'Bearer realm="Mission Control"'
 SHAPED = ("mc_" + "a" * 48, "MCA_" + "F" * 48, "x" * 43, "mca_" + "0" * 48)
 
 
 @pytest.mark.parametrize("key", [None, "", "  ", "short", "mc_" + "g" * 48, "x" * 44, "x" * 600])
 async def test_what_does_not_look_like_a_key_is_unauthorized(fleet: Fleet, key: str | None) -> None:
     for method, path in (("GET", "/tasks"), ("GET", "/nothing"), ("POST", "/agents"), ("GET", "/status")):
-        assert (401, "Unauthorized") == refusal(await fleet.call(method, path, key=key)), path
+        answer = await fleet.call(method, path, key=key)
+        assert (401, "Unauthorized") == refusal(answer), path
+        assert BEARER == answer.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("key", SHAPED)
 async def test_a_key_that_nobody_has_needs_authentication(fleet: Fleet, key: str) -> None:
-    assert (401, "Authentication required") == refusal(await fleet.call("GET", "/tasks", key=key))
+    answer = await fleet.call("GET", "/tasks", key=key)
+
+    assert (401, "Authentication required") == refusal(answer)
+    assert BEARER == answer.headers["www-authenticate"]
+
+
+async def test_a_refused_sign_in_has_a_challenge_that_makes_no_browser_ask(fleet: Fleet) -> None:
+    """
+    It is none of the schemes for which a browser opens a window of its own.
+    """
+    answer = await fleet.call("POST", "/auth/login", {"username": "nobody", "password": "x"}, key=None)
+
+    assert (401, BEARER) == (answer.status, answer.headers["www-authenticate"])
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "ApiKey", "TOKEN"])

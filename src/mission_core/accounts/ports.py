@@ -67,6 +67,11 @@ class Credentials(Protocol):
         server's own that was made while it ran; one indexed lookup.
         """
 
+    def is_operators(self, digest: bytes) -> bool:
+        """
+        Whether this is the SHA-256 of a secret of the operator's own, which no store keeps; nothing is asked for it.
+        """
+
     async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
         The member whose session's secret has this SHA-256, if it is live at *at*, the user is approved and still a
@@ -155,6 +160,12 @@ class TokenVerifier(Protocol):
     Checks tokens in which somebody else vouches for a person. A token is checked here, against the keys of its issuer,
     and never sent anywhere.
     """
+
+    @property
+    def clients(self) -> bool:
+        """
+        Whether a client of the issuer that comes by itself, for no person, may become a user.
+        """
 
     async def claims_of(self, token: str) -> Claims:
         """

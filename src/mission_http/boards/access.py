@@ -21,7 +21,7 @@ from mission_core.ids import BoardId, TaskId
 from mission_core.kinds import Kind
 from mission_core.tasks.model import TaskNotFound
 from mission_http.boards.errors import Refused, Unauthorized, within_path
-from mission_http.platform.authentication import principal_for, vouched_for
+from mission_http.platform.authentication import caller_of, check_token, principal_for
 from mission_http.platform.endpoints import Access, Header
 from mission_http.platform.exchange import endpoint_of, ports_of, principal_of
 from mission_http.platform.pairs import attend
@@ -64,6 +64,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
 
     Raises:
         Unauthorized: If nobody does who may use this operation.
+        TokenRefused: If a token is not one that the issuer vouches by.
         NotLetIn: If an issuer vouches for somebody who may not act.
         KeysUnavailable: If an issuer's token cannot be checked.
         TooManyRequests: If too many came as agents from the same address.
@@ -81,13 +82,16 @@ async def authenticate(request: Request, access: Access) -> Principal:
         await attend(request, principal)
         return principal
     secret = _bearer_of(request)
-    if access is USER or access is MIXED:
-        principal = await vouched_for(request, secret)
-    if principal is None and secret:
-        principal = await principal_for(request, secret, touch=access is not BEATING)
+    touch = access is not BEATING
+    if secret and (access is USER or access is MIXED):
+        principal = await caller_of(request, secret, touch=touch)
+    elif secret:
+        principal = await principal_for(request, secret, touch=touch)
     if access is MIXED and secret and (principal is None or isinstance(principal, AgentPrincipal)):
         await hit(request, AGENT_AUTH)
     known = isinstance(principal, AgentPrincipal) is not (access is USER)
+    if principal is None and (access is USER or access is MIXED):
+        await check_token(request, secret)
     if principal is None or not (known or access is MIXED):
         raise _unauthorized(request, access)
     within_scopes(principal, Role.VIEWER, endpoint_of(request).scope)
@@ -98,7 +102,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
 def _unauthorized(request: Request, access: Access) -> Unauthorized:
     came = any(name in request.headers for name in ("authorization", "x-agent-token"))
     said = "the credential that came is not known, or not for this" if came else "no header that is read here came"
-    return Unauthorized(f"{said}; send {EXPECTED[access.name]}")
+    return Unauthorized(f"{said}; send {EXPECTED[access.name]}", came)
 
 
 def _bearer_of(request: Request) -> str:

@@ -49,6 +49,7 @@ from mission_http.platform.refusals import (
     FieldsInvalid,
     MethodRefused,
     TooManyRequests,
+    challenge,
 )
 from mission_http.platform.shapes import choices, fields_of, wire_name
 
@@ -63,10 +64,11 @@ NAMES: Final = {
 @define
 class Unauthorized(Denied):
     """
-    Nobody known to this operation calls.
+    Nobody known to this operation calls. *came* says whether a credential did.
     """
 
     hint: str
+    came: bool = False
 
 
 class Forbidden(Denied):
@@ -148,8 +150,6 @@ class NameTaken(Conflict):
         return f"An agent with this name already exists {where}."
 
 
-CHALLENGE: Final = 'Bearer error="invalid_token", error_description="{}"'
-"""How RFC 6750 tells what is wrong with a token."""
 CODES: Final[Mapping[type[Denied], str]] = {
     TaskBoardMismatch: "task_board_mismatch",
     TaskAssigneeMismatch: "task_assignee_mismatch",
@@ -186,11 +186,20 @@ def render(error: Exception, status: int, request: Request) -> Response:
         detail: Any = HTTPStatus(status).phrase
     else:
         detail = detail_of(error)
-    headers = {"www-authenticate": CHALLENGE.format(error)} if isinstance(error, TokenRefused) else None
-    told = {"detail": detail, "request_id": request_id_of(request)}
+    headers = {"www-authenticate": challenge(told)} if (told := _fault_of(error)) else None
+    body = {"detail": detail, "request_id": request_id_of(request)}
     if hint := _hint_of(error, request):
-        told["hint"] = hint
-    return json_of(told, status, headers)
+        body["hint"] = hint
+    return json_of(body, status, headers)
+
+
+def _fault_of(error: Exception) -> str | None:
+    """
+    The fault of a credential that came and was not accepted.
+    """
+    if isinstance(error, Unauthorized):
+        return error.hint if error.came else None
+    return str(error) if isinstance(error, TokenRefused) else None
 
 
 def _hint_of(error: Exception, request: Request) -> str | None:

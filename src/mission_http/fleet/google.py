@@ -26,7 +26,7 @@ from mission_core.accounts.letting_in import (
     enter,
 )
 from mission_core.accounts.users import Provider
-from mission_core.accounts.vouching import KeysUnavailable, TokenRefused, Vouched, vouched
+from mission_core.accounts.vouching import KeysUnavailable, TokenFault, TokenRefused, Vouched, vouched
 from mission_core.values import micros, moment
 from mission_http.fleet.access import ONESELF
 from mission_http.fleet.errors import Explained, Unacceptable
@@ -225,8 +225,9 @@ def _person_in(claims: Claims) -> Vouched:
 
 
 def _told(request: Request, refusal: TokenRefused) -> Explained:
-    logger.warning("nobody was signed in by Google from %s: %s", exchange_of(request).client, refusal)
-    mismatch = refusal.why == "it is meant for somebody else"
+    exchange = exchange_of(request)
+    logger.warning("google_token_refused request=%s client=%s %s", exchange.request_id, exchange.client, refusal.logged)
+    mismatch = refusal.fault is TokenFault.AUDIENCE
     return Explained("Google token audience mismatch" if mismatch else "Invalid Google token", refusal.why)
 
 

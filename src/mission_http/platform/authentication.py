@@ -17,7 +17,7 @@ from mission_http.platform.exchange import exchange_of, ports_of
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from mission_core.accounts.model import MemberPrincipal, Principal
+    from mission_core.accounts.model import Principal
 
 logger = logging.getLogger("mission_http")
 
@@ -35,21 +35,56 @@ async def principal_for(request: Request, secret: str, *, touch: bool = True) ->
     return principal
 
 
-async def vouched_for(request: Request, secret: str) -> MemberPrincipal | None:
+async def caller_of(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
     """
-    For whom an issuer vouches by this token; None if there is no issuer, or this is no token of one.
+    Who a bearer token stands for: a credential of this server, or a JWT of an issuer, if there is one.
+
+    A credential that is known goes before a token. Only a stored one that looks like a JWT is looked up after it, so
+    that people with tokens cost no query more.
 
     Raises:
-        TokenRefused: If the token says nothing that could be believed.
+        TokenRefused: If it is a JWT that says nothing that could be believed.
         NotLetIn: If it speaks of somebody who may not act.
         KeysUnavailable: If it cannot be checked.
     """
-    ports, exchange = ports_of(request), exchange_of(request)
+    ports = ports_of(request)
     verifier = ports.verifiers.get(Provider.OIDC)
     if verifier is None or secret.count(".") != 2:
-        return None
+        return await principal_for(request, secret, touch=touch)
+    if ports.credentials.is_operators(digest_of(secret)):
+        found = await principal_for(request, secret, touch=touch)
+        if found is not None:
+            return found
     try:
         return await recognized(ports, vouched(await verifier.claims_of(secret), Provider.OIDC))
-    except (TokenRefused, NotLetIn, KeysUnavailable) as refusal:
-        logger.warning("request %s: a token from %s: %s", exchange.request_id, exchange.client, refusal)
+    except (TokenRefused, KeysUnavailable) as refusal:
+        found = await principal_for(request, secret, touch=touch)
+        if found is None:
+            _log(request, refusal)
+            raise
+        return found
+    except NotLetIn as refusal:
+        _log(request, refusal)
         raise
+
+
+async def check_token(request: Request, secret: str) -> None:
+    """
+    Say what is wrong with a bearer token that nobody knows, where an issuer vouches for people.
+
+    Raises:
+        TokenRefused: With the reason.
+    """
+    verifier = ports_of(request).verifiers.get(Provider.OIDC)
+    if verifier is not None and secret:
+        try:
+            await verifier.claims_of(secret)
+        except TokenRefused as refusal:
+            _log(request, refusal)
+            raise
+
+
+def _log(request: Request, refusal: TokenRefused | NotLetIn | KeysUnavailable) -> None:
+    told = refusal.logged if isinstance(refusal, TokenRefused) else f"reason={str(refusal)!r}"
+    exchange = exchange_of(request)
+    logger.warning("token_refused request=%s client=%s %s", exchange.request_id, exchange.client, told)

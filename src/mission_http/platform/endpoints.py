@@ -18,7 +18,7 @@ from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StoreFailed, VersionMismatch
 from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.exchange import request_id_of
-from mission_http.platform.refusals import BodyTooLarge, MethodRefused, TooManyRequests, Unexpected
+from mission_http.platform.refusals import BodyTooLarge, MethodRefused, TooManyRequests, Unexpected, challenge
 from mission_http.platform.shapes import choices
 
 logger = logging.getLogger("mission_http")
@@ -252,8 +252,10 @@ class Dialect:
             return PlainTextResponse("Internal Server Error", 500)
         if isinstance(error, MethodRefused):
             response.headers["allow"] = ", ".join(error.allow)
-        if isinstance(error, TooManyRequests):
-            response.headers["retry-after"] = str(error.verdict.retry_after)
+        if (seconds := getattr(error, "retry_after", None)) is not None:
+            response.headers["retry-after"] = str(seconds)
+        if status == 401:
+            response.headers.setdefault("www-authenticate", challenge())
         return response
 
 

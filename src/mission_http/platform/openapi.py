@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from mission_http.platform.schemas import JsonSchema, Schemas
 HOST_REFUSED: Final = "The server may not be called by this host; this is told as plain text."
 TOO_MANY: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
 RETRY_AFTER: Final = {"Retry-After": ("In how many seconds a request may pass again.", 1)}
+CHALLENGE: Final = "`Bearer`, with `error` and `error_description` if a token came that is not accepted (RFC 6750)."
 TOLD: Final = {
     "X-RateLimit-Limit": ("How many requests may pass in a window.", 1),
     "X-RateLimit-Remaining": ("How many more may pass in this one.", 0),
@@ -156,14 +157,20 @@ class Writer:
         _tell_of_hosts(told.setdefault("403", {"description": "Forbidden"}))
         return told
 
-    def _response(self, status: int, shape: Any, errors: Iterable[type[Exception]]) -> JsonSchema:
+    def _response(self, status: int, shape: Any, errors: Collection[type[Exception]]) -> JsonSchema:
         phrase, reasons = HTTPStatus(status).phrase, list(dict.fromkeys(map(_reason, errors)))
         told: JsonSchema = {"description": " ".join([f"{phrase}.", *reasons]) if reasons else phrase}
         if shape is not None:
             told["content"] = _json(self.schemas.of(shape))
-        if status == TOO_MANY:
-            headers = RETRY_AFTER | TOLD if self.dialect.limit else RETRY_AFTER
-            told["headers"] = {name: _response_header(*about) for name, about in headers.items()}
+        headers: JsonSchema = {}
+        if any(hasattr(kind, "retry_after") for kind in errors):
+            headers |= {name: _response_header(*about) for name, about in RETRY_AFTER.items()}
+        if status == TOO_MANY and self.dialect.limit:
+            headers |= {name: _response_header(*about) for name, about in TOLD.items()}
+        if status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = {"description": CHALLENGE, "schema": {"type": "string"}}
+        if headers:
+            told["headers"] = headers
         return told
 
     def _errors(self, endpoint: Endpoint) -> dict[int, list[type[Exception]]]:

@@ -17,6 +17,7 @@ What the platform itself refuses, in neutral words; each dialect renders them in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,6 +27,10 @@ from mission_core.errors import Exhausted, Invalid, NotFound, Refusal
 from mission_core.limiting import Verdict
 
 NO_CONTEXT: Final[Mapping[str, Any]] = {}
+REALM: Final = "Mission Control"
+LONGEST_DESCRIPTION: Final = 500
+UNFIT: Final = re.compile(r"[^ !#-\[\]-~]")
+"""What RFC 6750 allows in no description of an error."""
 
 
 @frozen
@@ -138,11 +143,18 @@ class TooManyRequests(Exhausted):
         return f"too many requests; {self.when}"
 
     @property
+    def retry_after(self) -> int:
+        """
+        In how many seconds a request may pass.
+        """
+        return self.verdict.retry_after
+
+    @property
     def when(self) -> str:
         """
         When to come back.
         """
-        seconds = self.verdict.retry_after
+        seconds = self.retry_after
         return f"try again in {seconds} second{'' if seconds == 1 else 's'}"
 
 
@@ -160,3 +172,14 @@ def wrong(kind: str, message: str, value: object, ctx: Mapping[str, Any] = NO_CO
     The refusal of a single value; whoever holds the value adds where it stands.
     """
     return FieldsInvalid((FieldError((), kind, message, value, ctx),))
+
+
+def challenge(why: str | None = None) -> str:
+    """
+    The `WWW-Authenticate` header of a 401 as RFC 6750 has it, with *why* if a credential came. A browser asks for no
+    password on seeing it, as it would for `Basic`.
+    """
+    if why is None:
+        return f'Bearer realm="{REALM}"'
+    described = UNFIT.sub("'", why)[:LONGEST_DESCRIPTION]
+    return f'Bearer realm="{REALM}", error="invalid_token", error_description="{described}"'
