@@ -5,17 +5,22 @@ of itself on boards that they may not write on, and what belongs to groups.
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from attrs import evolve, frozen
 
+from mission_core.accounts.members import Granted
 from mission_core.accounts.model import MemberPrincipal, Role
+from mission_core.accounts.user_admin import CreateUser, create_user
 from mission_core.agents.beats import SetBeats, set_beats
 from mission_core.agents.editing import UpdateAgent, update_agent
+from mission_core.agents.founding import MAIN_AGENT
 from mission_core.agents.model import Agent
 from mission_core.agents.use_cases import CreateAgent, RegisterAgent, create_agent, register_agent
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.defining import CreateField, create_field
+from mission_core.boards.granting import Access, SetAccess, set_access
 from mission_core.boards.groups import (
     GROUPS,
     BoardGroup,
@@ -35,7 +40,7 @@ from mission_core.conversations.use_cases import WriteGroupEntry, write_group_en
 from mission_core.errors import RoleTooLow
 from mission_core.ids import AssignmentId, MemberId, TaskId, UserId, UserNumber
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.tasks.commenting import AddComment, add_comment
+from mission_core.tasks.commenting import AddComment, add_comment, everybody
 from mission_core.tasks.facts import DependencyToggled
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.mentions import Calling, UnknownMentions
@@ -343,6 +348,29 @@ async def test_only_who_may_be_seen_is_called(desk: Desk) -> None:
     for name in ("hal", "olga"):
         with pytest.raises(UnknownMentions):
             await desk.do(add_comment, AddComment(task=task.id, content=f"@{name}", calling=Calling.HANDLES))
+
+
+async def test_who_can_be_called_is_who_may_read_the_boards_that_the_caller_sees(desk: Desk) -> None:
+    """
+    An agent of one board learns of nobody else; an agent of no board learns of everybody.
+    """
+    world, people = desk.world, {}
+    for name, board in (("ada", desk.mine.id), ("hal", desk.hidden.id), ("olga", None)):
+        await world.agent(name, board=board)
+    for name, every, granted in (("i", True, ()), ("b", False, (desk.mine,)), ("e", False, (desk.hidden,))):
+        people[name] = f"{name}-{uuid4()}"
+        made = await create_user(world.ports, world.me, CreateUser(username=people[name], password="correct horse 9"))
+        access = Access(
+            all_boards_read=every, boards=tuple(Granted(board.id, True, False) for board in granted)
+        )
+        await set_access(world.ports, world.me, SetAccess(member=made.member.id, access=access))
+    callers = await world.principal("bob", board=desk.mine.id), await world.principal("eva")
+    known, all_known = [
+        {each.recipient for each in (await everybody(world.ports, caller)).values()} for caller in callers
+    ]
+
+    assert {"ada", "bob", "olga", "eva", people["i"], people["b"]} == known - {MAIN_AGENT}
+    assert {"hal", people["e"]} == all_known - known
 
 
 async def test_a_group_is_for_who_may_see_one_of_its_boards(desk: Desk) -> None:

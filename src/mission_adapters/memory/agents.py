@@ -131,7 +131,7 @@ class MemoryAgentReads:
         known = boards_named(principal)
         agents = self.agents.each(id for _, id in self.agents.in_order.of(principal.organization))
         return [
-            NameRow(agent.name, agent.role, int(agent.lead), agent.config)
+            NameRow(agent.name, agent.role, int(agent.lead), agent.config, agent.board)
             for agent in agents
             if board in (None, agent.board) and (known is None or agent.board in known)
         ]

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Executable, case, exists, func, literal, s
 
 from mission_adapters.sql.connection_reads import read_connections
 from mission_adapters.sql.grants import WITHIN, border_of, border_of_boards, granted, within
+from mission_adapters.sql.mapping import maybe_id
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import shaped, value
 from mission_adapters.sql.tables import agents, api_keys
@@ -160,7 +161,7 @@ class SqlAgentReads:
 
         def steps() -> Steps[list[NameRow]]:
             rows = yield _names(*given)(dialect, organization=own, **given)
-            return [NameRow._make(row) for row in rows]
+            return [NameRow._make((*row[:4], maybe_id(row[4]))) for row in rows]
 
         return await self.session.read(steps)
 

@@ -54,13 +54,14 @@ class AgentRow(NamedTuple):
 
 class NameRow(NamedTuple):
     """
-    What an agent may be called by.
+    What an agent may be called by, and its board, if it is at work on one alone.
     """
 
     name: str
     role: str
     lead: int
     config: JsonText
+    board: BoardId | None = None
 
 
 class KeyRow(NamedTuple):

@@ -4,11 +4,14 @@ Saying something about a task, and who hears of it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.members import Granted, boards_of
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, System, boards_seen, require
+from mission_core.boards.grants import GRANTS
 from mission_core.errors import Denied
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, CommentId, CommentNumber, TaskId, TaskNumber
@@ -134,10 +137,18 @@ def _given_to(task: Task, name: str, *, at: datetime) -> tuple[Task, tuple[Fact,
 
 async def everybody(ports: Ports, principal: Principal) -> dict[str, Callee]:
     """
-    All who can be called in the organization, by each of their handles.
+    All who can be called by the principal, by each of their handles: who may read one of the boards that it sees.
     """
-    reads = ports.reads
-    return handles_of(await reads.members.every(principal), await reads.agents.names(principal))
+    reads, seen = ports.reads, boards_seen(principal)
+    people, agents = await reads.members.every(principal), await reads.agents.names(principal)
+    if seen is not None:
+        given = defaultdict(list)
+        for each in await reads.rows.every(System(organization=principal.organization), GRANTS):
+            given[each.member].append(Granted(each.on_board, each.can_read, each.can_write))
+        readable = {each.member.id: boards_of(each.member, given[each.member.id])[0] for each in people}
+        people = [each for each in people if (boards := readable[each.member.id]) is None or boards & seen]
+        agents = [each for each in agents if each.board is None or each.board in seen]
+    return handles_of(people, agents)
 
 
 async def called_in(
