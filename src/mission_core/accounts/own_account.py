@@ -13,6 +13,7 @@ from mission_core.accounts.passwords import checked_password
 from mission_core.accounts.people import NotAPerson
 from mission_core.accounts.signing_in import Begun, add_session, end_sessions
 from mission_core.accounts.users import USERS, PasswordChanged, User, UserUpdated
+from mission_core.changes import edited
 from mission_core.errors import Denied, StaleWrite
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent
@@ -72,8 +73,11 @@ async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount)
             token = ports.secrets.token()
             unit.record(PasswordChanged(user=user.id, by_themselves=True, at=now))
             changes["last_login_at"] = now
-        user = unit.rows(USERS).save(evolve(user, **changes, updated_at=now))
-        if "name" in changes:
+        user, changed = edited(user, changes, at=now)
+        if not changed:
+            return user
+        user = unit.rows(USERS).save(user)
+        if "name" in changed:
             unit.record(UserUpdated(user=user.id, changed=("name",), at=now))
         if token is None:
             await unit.commit()

@@ -13,6 +13,7 @@ from attrs import asdict, evolve, frozen
 from mission_core.accounts.members import MEMBERS, OWNER, AlreadyMember, Member
 from mission_core.accounts.model import Principal, System
 from mission_core.accounts.users import USERS, Provider, User, UsernameTaken, UserUpdated
+from mission_core.changes import edited
 from mission_core.errors import Conflict, Denied, VersionMismatch
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
@@ -144,12 +145,13 @@ async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile)
         changes: dict[str, Any] = {
             name: value
             for name, value in asdict(cmd, recurse=False).items()
-            if name != "expects" and value is not ABSENT and value != getattr(before, name)
+            if name != "expects" and value is not ABSENT
         }
-        if not changes:
+        after, changed = edited(before, changes, at=now)
+        if not changed:
             return _complete(before)
-        after = users.save(evolve(before, **changes, updated_at=now))
-        unit.record(UserUpdated(user=after.id, changed=tuple(sorted(changes)), at=now))
+        after = users.save(after)
+        unit.record(UserUpdated(user=after.id, changed=changed, at=now))
         await unit.commit()
     return _complete(after)
 
@@ -164,11 +166,11 @@ async def profile_told(
         return []
     users = unit.rows(USERS)
     before = await users.get(user_in(principal))
-    changes = {name: told[name] for name in TOLD if told.get(name) and told[name] != getattr(before, name)}
-    if not changes:
+    after, changed = edited(before, {name: told[name] for name in TOLD if told.get(name)}, at=at)
+    if not changed:
         return []
-    users.save(evolve(before, **changes, updated_at=at))
-    return [UserUpdated(user=before.id, changed=tuple(sorted(changes)), at=at)]
+    users.save(after)
+    return [UserUpdated(user=before.id, changed=changed, at=at)]
 
 
 def user_in(principal: Principal) -> UserId:

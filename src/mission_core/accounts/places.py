@@ -20,6 +20,7 @@ from mission_core.accounts.organizations import (
 )
 from mission_core.accounts.people import local_user_of, user_in
 from mission_core.accounts.users import USERS
+from mission_core.changes import differing
 from mission_core.errors import Denied, VersionMismatch
 from mission_core.ids import OrganizationId
 from mission_core.use_case import use_case
@@ -152,11 +153,11 @@ async def _update(ports: Ports, principal: Principal, cmd: UpdateOrganization, *
         before = await organizations.get(principal.organization)
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
-        after = before if cmd.name == before.name else before.renamed(cmd.name, shared=shared)
+        renamed = before if cmd.name == before.name else before.renamed(cmd.name, shared=shared)
         after = evolve(
-            after, brand=present(cmd.brand, before.brand), isolation=present(cmd.isolation, before.isolation)
+            renamed, brand=present(cmd.brand, before.brand), isolation=present(cmd.isolation, before.isolation)
         )
-        changed = tuple(name for name in CHANGEABLE if getattr(before, name) != getattr(after, name))
+        changed = tuple(name for name in differing(before, after) if name in CHANGEABLE)
         if not changed:
             return before
         after = organizations.save(evolve(after, updated_at=now))

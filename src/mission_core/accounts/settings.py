@@ -124,7 +124,7 @@ async def settings_of(ports: Ports, principal: Principal) -> list[Setting]:
 @use_case
 async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSettings) -> tuple[str, ...]:
     """
-    Set values under their keys.
+    Set values under their keys. A value that is set already leaves no trace.
 
     Returns:
         The keys.
@@ -139,7 +139,8 @@ async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSetting
     async with ports.unit(principal) as unit:
         rows = unit.rows(SETTINGS)
         known = {each.key: each for each in await rows.every()}
-        for key, value in cmd.values.items():
+        new = {key: value for key, value in cmd.values.items() if key not in known or known[key].value != value}
+        for key, value in new.items():
             if key in known:
                 rows.save(evolve(known[key], value=value, updated_by=principal.actor.name, updated_at=now))
             else:
@@ -149,8 +150,9 @@ async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSetting
                         updated_by=principal.actor.name, updated_at=now,
                     )
                 )  # fmt: skip
-        if keys:
-            unit.record(SettingsChanged(organization=principal.organization, keys=keys, at=now))
+        if not new:
+            return keys
+        unit.record(SettingsChanged(organization=principal.organization, keys=tuple(new), at=now))
         unit.result(principal.organization)
         try:
             await unit.commit()

@@ -27,6 +27,7 @@ from mission_core.accounts.users import (
     UserNotFound,
     UserUpdated,
 )
+from mission_core.changes import differing
 from mission_core.errors import Denied, Invalid, InvalidField
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
@@ -248,11 +249,8 @@ async def _colleague(unit: UnitOfWork, user: UserId | UserNumber) -> Colleague:
 
 
 def _changes(cmd: UpdateUser, was: Colleague, password: str | None) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        name: value
-        for name in PERSONAL
-        if (value := getattr(cmd, name)) is not ABSENT and value != getattr(was.user, name)
-    }
+    given = {name: value for name in PERSONAL if (value := getattr(cmd, name)) is not ABSENT}
+    changes = {name: given[name] for name in differing(was.user, evolve(was.user, **given))}
     return changes if password is None else {**changes, "password": password}
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
+from mission_core.changes import edited
 from mission_core.errors import Conflict, Exhausted, Invalid, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
@@ -174,13 +175,12 @@ class Agent:
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[Agent, AgentUpdated]:
         """
-        The agent with these fields changed.
+        The agent with these fields changed, and which did.
 
         Raises:
             InvalidField: If a value cannot be kept.
         """
-        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
-        after = evolve(self, **changes, updated_at=at)
+        after, changed = edited(self, changes, at=at)
         return after, AgentUpdated(agent=self.id, changed=changed, at=at)
 
     def heard(

@@ -61,7 +61,7 @@ class SoulWritten(Fact):
 @use_case
 async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agent:
     """
-    Keep the agent's soul.
+    Keep the agent's soul. The soul that it has already leaves no trace.
 
     Raises:
         AgentNotFound: If there is no such agent (on that board) for this principal.
@@ -79,7 +79,9 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
             own_agent_only(principal, before.id)
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
-        agent, _ = before.edit({"soul": cmd.content}, at=now)
+        agent, updated = before.edit({"soul": cmd.content}, at=now)
+        if not updated.changed:
+            return before
         agent = unit.agents.save(agent)
         unit.record(
             SoulWritten(

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Attribute, asdict, evolve, field, frozen
+from attrs import Attribute, asdict, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require, require_no_agent
+from mission_core.accounts.ports import SealBroken
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardDenied
+from mission_core.changes import edited
 from mission_core.errors import Denied, Invalid, InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
@@ -96,18 +99,15 @@ class BoardWebhook:
     updated_at: datetime = field(validator=aware)
     version: int = 0
 
-    def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardWebhook, WebhookUpdated] | None:
+    def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardWebhook, WebhookUpdated]:
         """
-        The webhook with these fields changed; nothing if they are so already.
+        The webhook with these fields changed, and which did.
 
         Raises:
             InvalidField: If a value cannot be kept.
         """
-        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
-        if not changed:
-            return None
-        updated = WebhookUpdated(webhook=self.id, board=self.board, changed=changed, at=at)
-        return evolve(self, **changes, updated_at=at), updated
+        after, changed = edited(self, changes, at=at)
+        return after, WebhookUpdated(webhook=self.id, board=self.board, changed=changed, at=at)
 
     def check_enabled(self) -> None:
         """
@@ -267,10 +267,9 @@ async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBo
     require_no_agent(principal)
     async with ports.unit(principal) as unit:
         before = await _expected(unit, cmd)
-        edited = before.edit(await _changes(ports, unit, cmd, before), at=ports.clock.now())
-        if edited is None:
+        webhook, updated = before.edit(await _changes(ports, unit, cmd, before), at=ports.clock.now())
+        if not updated.changed:
             return before
-        webhook, updated = edited
         webhook = unit.rows(BOARD_WEBHOOKS).save(webhook)
         unit.record(updated)
         unit.result(webhook.id)
@@ -323,7 +322,7 @@ async def _changes(
     if "signature_header" in changes:
         changes["signature_header"] = header_name_from(changes["signature_header"] or "")
     if "secret" in changes:
-        changes["secret"] = sealed(ports, changes["secret"], before.id)
+        changes["secret"] = sealed(ports, changes["secret"], before.id, before=before.secret)
     if changes.get("agent") != before.agent:
         await _check_agent(unit, changes.get("agent"), before.board)
     return changes
@@ -341,9 +340,9 @@ async def _check_agent(unit: UnitOfWork, agent: AgentId | None, board: BoardId) 
     unit.rely_on(found)
 
 
-def sealed(ports: Ports, secret: str | None, webhook: WebhookId) -> bytes | None:
+def sealed(ports: Ports, secret: str | None, webhook: WebhookId, *, before: bytes | None = None) -> bytes | None:
     """
-    A webhook's secret as it is kept; a blank one is none.
+    A webhook's secret as it is kept, or as it was kept *before* if it is the same; a blank one is none.
 
     Raises:
         InvalidField: If it is too long, or holds what no text can.
@@ -351,4 +350,9 @@ def sealed(ports: Ports, secret: str | None, webhook: WebhookId) -> bytes | None
     plain = (secret or "").strip()
     if not plain:
         return None
-    return ports.vault.seal(checked_text("secret", plain, most=LONGEST_SECRET), about=webhook)
+    checked_text("secret", plain, most=LONGEST_SECRET)
+    if before is not None:
+        with suppress(SealBroken):  # by another key; it is sealed anew under the present one
+            if ports.vault.open(before, about=webhook) == plain:
+                return before
+    return ports.vault.seal(plain, about=webhook)

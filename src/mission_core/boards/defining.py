@@ -20,6 +20,7 @@ from mission_core.boards.custom_fields import (
     Visibility,
 )
 from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.changes import edited
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.ids import BoardId, FieldId
 from mission_core.use_case import use_case
@@ -141,11 +142,11 @@ async def update_field(ports: Ports, principal: Principal, cmd: UpdateField) -> 
             named["validation_regex"] = named["validation_regex"].strip() or None
         if "boards" in named:
             named["boards"] = await _bound(unit, named["boards"], before.boards)
-        changed = tuple(sorted(name for name, value in named.items() if getattr(before, name) != value))
+        now = ports.clock.now()
+        after, changed = edited(before, named, at=now)
         if not changed:
             return before
-        now = ports.clock.now()
-        after = unit.rows(CUSTOM_FIELDS).save(evolve(before, **named, updated_at=now))
+        after = unit.rows(CUSTOM_FIELDS).save(after)
         unit.record(FieldUpdated(custom_field=after.id, field_key=after.field_key, changed=changed, at=now))
         unit.result(after.id)
         await unit.commit()

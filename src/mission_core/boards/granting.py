@@ -36,6 +36,7 @@ from mission_core.accounts.people import user_in
 from mission_core.accounts.users import USERS, User
 from mission_core.boards.grants import GRANTS, INVITE_GRANTS, Grant, InviteGrant
 from mission_core.boards.model import Board, BoardNotFound
+from mission_core.changes import edited
 from mission_core.errors import Invalid, InvalidField
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId
 from mission_core.use_case import use_case
@@ -151,7 +152,8 @@ def administering(principal: Principal) -> Principal:
 @use_case
 async def set_access(ports: Ports, principal: Principal, cmd: SetAccess) -> Member:
     """
-    Say anew what a member may do with boards; all that was granted before is replaced at once.
+    Say anew what a member may do with boards; all that was granted before is replaced at once. What
+    is so already leaves no trace.
 
     Raises:
         MemberNotFound: If there is no such member.
@@ -168,11 +170,12 @@ async def set_access(ports: Ports, principal: Principal, cmd: SetAccess) -> Memb
         check_reach(standing, of=member)
         before = await grants.every(member=member.id)
         await _rely_on_boards(unit, access.named)
-        member = members.save(
-            evolve(
-                member, all_boards_read=access.all_boards_read, all_boards_write=access.all_boards_write, updated_at=now
-            )
-        )
+        overall = {"all_boards_read": access.all_boards_read, "all_boards_write": access.all_boards_write}
+        after, changed = edited(member, overall, at=now)
+        granted_already = {Granted(each.on_board, each.can_read, each.can_write) for each in before}
+        if not changed and set(access.named) == granted_already:
+            return member
+        member = members.save(evolve(after, updated_at=now))
         for each in before:
             grants.remove(each)
         for granted in access.named:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require, require_over_all, writes_on
 from mission_core.boards.model import handle_from, require_grant
+from mission_core.changes import edited
 from mission_core.errors import InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import GroupId, GroupNumber, OrganizationId
@@ -52,13 +53,13 @@ class BoardGroup:
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardGroup, GroupUpdated]:
         """
-        The group with these fields changed.
+        The group with these fields changed, and which did.
 
         Raises:
             InvalidField: If a value cannot be kept.
         """
-        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
-        return evolve(self, **changes, updated_at=at), GroupUpdated(group=self.id, changed=changed, at=at)
+        after, changed = edited(self, changes, at=at)
+        return after, GroupUpdated(group=self.id, changed=changed, at=at)
 
 
 GROUPS: Final = Kind(entity=BoardGroup, name="board_groups", missing=GroupNotFound)
@@ -173,7 +174,7 @@ async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> 
 @use_case
 async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> BoardGroup:
     """
-    Change the named fields of a group.
+    Change the named fields of a group. A change that changes nothing leaves no trace.
 
     Raises:
         GroupNotFound: If this organization has none.
@@ -189,6 +190,8 @@ async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> 
         if "slug" in changes:
             changes["slug"] = _slug(changes["slug"], changes.get("name", group.name), group.id)
         group, updated = group.edit(changes, at=ports.clock.now())
+        if not updated.changed:
+            return group
         group = unit.rows(GROUPS).save(group)
         unit.record(updated)
         await unit.commit()

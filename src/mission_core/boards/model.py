@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, boards_written, sees, writes_on
+from mission_core.changes import edited
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
@@ -165,7 +166,7 @@ class Board:
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[Board, BoardUpdated]:
         """
-        The board with these fields changed.
+        The board with these fields changed, and which did.
 
         Raises:
             GeneralStays: If it is the general board and would be archived.
@@ -173,8 +174,8 @@ class Board:
         """
         if self.handle == GENERAL and changes.get("status") is BoardStatus.ARCHIVED:
             raise GeneralStays
-        changed = tuple(sorted(name for name, value in changes.items() if getattr(self, name) != value))
-        return evolve(self, **changes, updated_at=at), BoardUpdated(board=self.id, changed=changed, at=at)
+        after, changed = edited(self, changes, at=at)
+        return after, BoardUpdated(board=self.id, changed=changed, at=at)
 
     def check_goal(self) -> None:
         """

@@ -169,9 +169,9 @@ async def unassign_agent(ports: Ports, principal: Principal, cmd: UnassignAgent)
     return board
 
 
-async def staff_board(ports: Ports, unit: UnitOfWork, board: Board, names: tuple[str, ...], *, at: datetime) -> None:
+async def staff_board(ports: Ports, unit: UnitOfWork, board: Board, names: tuple[str, ...], *, at: datetime) -> bool:
     """
-    Assign these agents to a board and nobody else. Who stays keeps its role.
+    Assign these agents to a board and nobody else, and tell whether that changed anything. Who stays keeps its role.
 
     Raises:
         AgentsUnknown: If there are no agents of these names.
@@ -181,10 +181,12 @@ async def staff_board(ports: Ports, unit: UnitOfWork, board: Board, names: tuple
         raise AgentsUnknown(unknown)
     present = {each.name_key: each for each in await unit.rows(STAFF).every(board=board.id)}
     wanted = {name_key(name): name for name in names}
-    for key, assignment in present.items():
-        if key not in wanted:
-            _leave(unit, assignment, at=at)
-    await _join(ports, unit, board, [name for key, name in wanted.items() if key not in present], role=MEMBER, at=at)
+    leaving = [assignment for key, assignment in present.items() if key not in wanted]
+    joining = [name for key, name in wanted.items() if key not in present]
+    for assignment in leaving:
+        _leave(unit, assignment, at=at)
+    await _join(ports, unit, board, joining, role=MEMBER, at=at)
+    return bool(leaving or joining)
 
 
 async def _join(

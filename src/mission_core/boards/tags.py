@@ -9,10 +9,11 @@ from datetime import datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, require_over_all
+from mission_core.changes import edited
 from mission_core.errors import Conflict, InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import OrganizationId, TagId
@@ -226,20 +227,17 @@ async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
     async with ports.unit(principal) as unit:
         before = await _tag_for(unit, cmd)
         name = present(cmd.name, before.name).strip()
-        after = evolve(
-            before,
-            name=name,
-            slug=before.slug if isinstance(cmd.slug, Absent) else await _slug(unit, cmd.slug, name, own=before),
-            color=before.color if isinstance(cmd.color, Absent) else color_from(cmd.color),
-            description=present(cmd.description, before.description),
-        )
-        changed = tuple(
-            each for each in ("name", "slug", "color", "description") if getattr(before, each) != getattr(after, each)
-        )
+        given = {
+            "name": name,
+            "slug": before.slug if isinstance(cmd.slug, Absent) else await _slug(unit, cmd.slug, name, own=before),
+            "color": before.color if isinstance(cmd.color, Absent) else color_from(cmd.color),
+            "description": present(cmd.description, before.description),
+        }
+        now = ports.clock.now()
+        after, changed = edited(before, given, at=now)
         if not changed:
             return before
-        now = ports.clock.now()
-        after = unit.rows(TAGS).save(evolve(after, updated_at=now))
+        after = unit.rows(TAGS).save(after)
         unit.record(TagUpdated(tag=after.id, name=after.name, changed=changed, at=now))
         unit.result(after.id)
         await unit.commit()

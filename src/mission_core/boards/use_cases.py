@@ -173,7 +173,7 @@ def _suggested(make: Callable[[str], str], *names: str | None) -> str | None:
 @use_case
 async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> Board:
     """
-    Change the named fields of a board.
+    Change the named fields of a board. A change that changes nothing leaves no trace.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
@@ -207,10 +207,15 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         board, updated = board.edit(changes, at=now)
         if "board_type" in changes:
             board.check_goal()
-        if not isinstance(cmd.staff, Absent):
-            await staff_board(ports, unit, board, cmd.staff, at=now)
-        board = unit.boards.save(board)
-        unit.record(updated)
+        restaffed = not isinstance(cmd.staff, Absent) and await staff_board(ports, unit, board, cmd.staff, at=now)
+        if not updated.changed and not restaffed:
+            require_grant(principal, board.id)
+            return board
+        if updated.changed:
+            board = unit.boards.save(board)
+            unit.record(updated)
+        else:
+            unit.rely_on(board)
         unit.result(board.id)
         try:
             await unit.commit()

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import asdict, evolve
+from attrs import evolve
 
 from mission_core.accounts.model import Principal
+from mission_core.changes import differing
 from mission_core.events.model import Fact
 from mission_core.tasks.actors import part_of, submitter_after
 from mission_core.tasks.commenting import has_spoken
@@ -47,7 +48,7 @@ async def carried_out(
         Every task that changed, this one first; none if nothing did.
     """
     after, facts = await _moved(unit, tenure.writer.principal, before, after, cmd, at=at)
-    changed = _changed(tenure.task, after)
+    changed = differing(tenure.task, after)
     if not changed and said is None:
         return []
     if said is not None:
@@ -63,11 +64,6 @@ async def carried_out(
     if said is not None:
         unit.rows(COMMENTS).add(said)
     return [after, *others]
-
-
-def _changed(before: Task, after: Task) -> tuple[str, ...]:
-    old, new = asdict(before, recurse=False), asdict(after, recurse=False)
-    return tuple(sorted(name for name in old if old[name] != new[name]))
 
 
 async def _moved(
