@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
@@ -25,6 +26,7 @@ from mission_http.platform.request_logs import RequestLog
 from mission_http.platform.response_headers import ResponseHeaders, SecurityHeaders
 
 if TYPE_CHECKING:
+    from mission_core.errors import Refusal
     from mission_core.limiting import Quota, RateLimiter
     from mission_core.ports import Ports
 
@@ -58,12 +60,14 @@ def create_app(
         dialect.compile_shapes()
     check_limits(spoken)
     fronting = fronting or Fronting()
-    http = KnownHosts(with_cors(Dispatcher.of(spoken), fronting.origins), fronting)
+    dispatcher = Dispatcher.of(spoken)
+    http = KnownHosts(with_cors(dispatcher, fronting.origins), fronting)
     return MissionApp(
         wire=wire,
         open_limiter=limiter,
         documents=Documents(spoken, quotas),
         limits=RateLimits(quotas),
+        dispatcher=dispatcher,
         http=ResponseHeaders.around(http, security or SecurityHeaders(), spoken, fronting, log),
     )
 
@@ -79,7 +83,8 @@ class MissionApp:
     attendance: Attendance = field(factory=Attendance, init=False)
     _wire: Wire
     _open_limiter: OpenLimiter
-    _http: ASGIApp
+    _dispatcher: Dispatcher
+    _http: ResponseHeaders
     _lifespan: Router = field(init=False)
     _ports: Ports | None = field(default=None, init=False)
 
@@ -100,6 +105,18 @@ class MissionApp:
             await self._lifespan.lifespan(scope, receive, send)
         else:
             await WebSocketClose()(scope, receive, send)
+
+    def refusing(self, error: Refusal) -> ASGIApp:
+        """
+        What answers any request with an error, for a server that could not read it.
+        """
+        refuse = evolve(self._http, app=partial(self._dispatcher.refuse, error))
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["app"] = self
+            await refuse(scope, receive, send)
+
+        return app
 
     @asynccontextmanager
     async def _up(self, _: object) -> AsyncIterator[None]:

@@ -137,11 +137,11 @@ def serve(
     """
     gc.disable()  # what a start makes stays: looking through it again and again takes a tenth of the start
     settings = settings_from(data_dir=data_dir, database_url=database_url)
-    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+    with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(_serve(settings, host, port))
 
 
-def _event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+def event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop
     except ModuleNotFoundError:  # there is none for Windows

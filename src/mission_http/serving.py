@@ -4,6 +4,7 @@ Serving an application until a signal asks to stop.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -11,17 +12,27 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from mission_http.connection_limits import raise_file_limit
+from mission_http.connections import ConnectionSupervisor, HttpConnection
 from mission_http.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from mission_http.app import MissionApp
 
 HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where this machine reaches itself, by what stands for all of its addresses."""
+BACKLOG: Final = 2048
+"""How many connections the system keeps until they are accepted."""
+ACCEPTED_AT_ONCE: Final = 8
+"""How many of them asyncio accepts before it looks whether there are too many; it takes the backlog for it."""
+TICKS: Final = 10
+"""How many of uvicorn's ticks make a second."""
 
 
 class Server(uvicorn.Server):
@@ -34,12 +45,15 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, *, nobody_yet: bool = False, replaced: str | None = None
+        self, app: MissionApp, settings: Settings, *, nobody_yet: bool = False, replaced: str | None = None
     ) -> None:
+        limits = settings.connections
+        self.supervisor = ConnectionSupervisor(limits, app.refusing, files=raise_file_limit())
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="on", server_header=False, date_header=True,
-                proxy_headers=False, timeout_graceful_shutdown=30,
+                app, http=partial(HttpConnection, supervisor=self.supervisor),  # type: ignore[arg-type]
+                ws="none", log_config=None, access_log=False, lifespan="on", server_header=False, date_header=True,
+                proxy_headers=False, timeout_graceful_shutdown=ceil(limits.stop) + 1, backlog=ACCEPTED_AT_ONCE,
             )
         )  # fmt: skip
         self.settings = settings
@@ -48,8 +62,20 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(BACKLOG)
         if self.started and sockets:
             _announce(sockets[0], self.settings, nobody_yet=self.nobody_yet, replaced=self.replaced)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            self.supervisor.sweep(self.server_state.connections)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop, connections = asyncio.get_running_loop(), self.server_state.connections
+        loop.call_later(self.settings.connections.stop, self.supervisor.abort, connections)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from attrs import field, fields, frozen
 from mission_core.errors import InvalidField
 from mission_core.reports.workload import Thresholds
 from mission_core.urls import url_of
+from mission_http.connection_limits import ConnectionLimits
 from mission_http.environment import SettingsError as SettingsError
 from mission_http.environment import flag as flag
 from mission_http.environment import listed
@@ -86,6 +87,7 @@ class Settings:
     fronting: Fronting = Fronting()
     identities: Identities = Identities()
     limiting: Limiting = Limiting()
+    connections: ConnectionLimits = ConnectionLimits()
     security: SecurityHeaders = SecurityHeaders()
     logs: Logs = Logs()
     workload: Thresholds = Thresholds()
@@ -176,6 +178,7 @@ def settings_from(
         fronting=fronting,
         identities=Identities.of(env),
         limiting=Limiting.of(env),
+        connections=ConnectionLimits.of(env),
         security=_security(env, fronting),
         logs=Logs.of(env),
         first_admin=FirstAdmin.of(env),

@@ -147,6 +147,7 @@ def test_a_server_whose_log_nobody_reads_goes_on(tmp_path: Path) -> None:
     [
         ("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml"), ("REQUEST_LOG_SLOW_MS", "-1"), ("LOG_USE_UTC", "perhaps"),
         ("CORS_ORIGINS", "*"), ("MC_TRUSTED_PROXIES", "proxy"), ("BASE_URL", "here"), ("MC_ALLOW_ANY_HOST", "perhaps"),
+        ("MC_MAX_CONNECTIONS", "many"),
     ],
 )  # fmt: skip
 def test_a_malformed_value_stops_the_start_in_one_line(variable: str, value: str, tmp_path: Path) -> None:

@@ -52,11 +52,11 @@ def test_every_package_of_the_core_has_its_place_in_the_order():
 
 def test_what_the_extras_install_is_used():
     """
-    Nobody downloads what no module imports. uvicorn finds httptools by itself.
+    Nobody downloads what no module imports.
     """
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     named = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    packages = {re.match(r"[\w-]+", requirement)[0] for requirement in named} - {project["name"], "httptools"}
+    packages = {re.match(r"[\w-]+", requirement)[0] for requirement in named} - {project["name"]}
     packages = {CALLED.get(each, each) for each in packages}
     imported = {one.of.partition(".")[0] for one in imports_in(SRC)}
 

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mission_core.errors import Refusal
 from mission_http.platform.bodies import check_syntax
 from mission_http.platform.endpoints import Dialect, log_unexpected
 from mission_http.platform.exchange import EXCHANGE, Exchange
@@ -63,6 +64,14 @@ class Dispatcher:
                 log_unexpected(error, request)
                 raise
             await dialect.refuse(error, request)(scope, receive, send)
+
+    async def refuse(self, error: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Answer a request that could not be read with an error, in the dialect at home where it went.
+        """
+        request, exchange = Request(scope, receive, send), scope[EXCHANGE]
+        exchange.dialect = self._at_home(scope["path"])
+        await exchange.dialect.refuse(error, request)(scope, receive, send)
 
     def _at_home(self, path: str) -> Dialect:
         for prefix, dialect in self.homes:

@@ -18,7 +18,17 @@ from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StoreFailed, VersionMismatch
 from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.exchange import request_id_of
-from mission_http.platform.refusals import BodyTooLarge, MethodRefused, TooManyRequests, Unexpected, challenge
+from mission_http.platform.refusals import (
+    BodyTooLarge,
+    HeadersTooLarge,
+    MethodRefused,
+    RequestMalformed,
+    RequestTimedOut,
+    ServerBusy,
+    TooManyRequests,
+    Unexpected,
+    challenge,
+)
 from mission_http.platform.shapes import choices
 
 logger = logging.getLogger("mission_http")
@@ -35,6 +45,10 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     BodyTooLarge: 413,
     MethodRefused: 405,
     TooManyRequests: 429,
+    RequestMalformed: 400,
+    HeadersTooLarge: 431,
+    RequestTimedOut: 408,
+    ServerBusy: 503,
 }
 """What a dialect's own table is laid over."""
 

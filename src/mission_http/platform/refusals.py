@@ -5,13 +5,17 @@ What the platform itself refuses, in neutral words; each dialect renders them in
     ├── FieldsInvalid        values of the body, query, path or headers that cannot be read
     ├── BodyMalformed        the body is not JSON
     ├── BodyMissing          there is no body, and there must be one
-    └── BodyTooLarge         it is longer than the limit
+    ├── BodyTooLarge         it is longer than the limit
+    ├── RequestMalformed     what came is no HTTP
+    └── HeadersTooLarge      the headers are longer than the limit
     NotFound
     └── PathUnknown          no endpoint has this path
     Exhausted
-    └── TooManyRequests      a rate limit is used up
+    ├── TooManyRequests      a rate limit is used up
+    └── ServerBusy           there are more connections than the server takes
     Refusal
-    └── MethodRefused        the path is known, this method is not
+    ├── MethodRefused        the path is known, this method is not
+    └── RequestTimedOut      the rest of the request did not come in time
     Unexpected               what no one foresaw; the reason is in the server's log only
 """
 
@@ -104,6 +108,50 @@ class BodyTooLarge(Invalid):
 
     def __str__(self) -> str:
         return f"the body is longer than {self.limit} bytes"
+
+
+@define
+class RequestMalformed(Invalid):
+    """
+    The bytes of a request are not HTTP, or are not framed as it wants it.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the request is not HTTP: {self.reason}"
+
+
+@define
+class HeadersTooLarge(Invalid):
+    """
+    The headers of a request are longer than the server reads.
+    """
+
+    limit: int
+
+    def __str__(self) -> str:
+        return f"the headers are longer than {self.limit} bytes"
+
+
+class RequestTimedOut(Refusal):
+    """
+    The rest of a request did not come in time.
+    """
+
+    def __str__(self) -> str:
+        return "the request did not come in time; send it again, and faster"
+
+
+class ServerBusy(Exhausted):
+    """
+    There are more connections than the server takes.
+    """
+
+    retry_after: Final = 1
+
+    def __str__(self) -> str:
+        return "the server has too many connections; try again in a second"
 
 
 @define

@@ -1,0 +1,284 @@
+"""
+HTTP connections of a server process: deadlines for clients, and a limit on how many there are.
+
+One sweep a second looks at all connections, so that a request costs no timer of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import define, field
+from httptools import HttpParserCallbackError
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from mission_core.errors import Refusal
+from mission_http.connection_limits import VARIABLE, ConnectionLimits
+from mission_http.platform.refusals import HeadersTooLarge, RequestMalformed, RequestTimedOut, ServerBusy
+
+logger = logging.getLogger("mission_http")
+
+MOST_HEADER_BYTES: Final = 65_536
+FILES_FOR_OTHERS: Final = 64
+"""The file descriptors that are left to the database, the log and outbound calls."""
+STALLED: Final = 3.0
+"""After how many seconds without a byte a body that is sent makes room for another connection."""
+BETWEEN_LOGS: Final = 30.0
+
+
+class HttpConnection(HttpToolsProtocol):
+    """
+    An HTTP connection whose client is held to deadlines, and is refused in the shape of the dialect it speaks.
+    """
+
+    def __init__(self, *args: Any, supervisor: ConnectionSupervisor, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.supervisor = supervisor
+        self.waiting_since = self.loop.time()
+        """When the headers of the next request began to be waited for."""
+        self.header_bytes = 0
+        self.body_bytes = 0
+        self.refused = self.overloaded = False
+        self.malformed: Refusal | None = None
+        self.url = b""
+        self.answered: RequestResponseCycle | None = None
+        """The request that is being answered; `cycle` is the last one that was read."""
+        self.unsent, self.unsent_since = 0, self.waiting_since
+        self.measured: RequestResponseCycle | None = None
+        self.measured_from = (0.0, 0)
+        """When the window of the measured body began, and how many bytes had come."""
+
+    @property
+    def under_way(self) -> bool:
+        """
+        Whether a request is being read or answered.
+        """
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.supervisor.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.pipeline.clear()
+        if self.answered is not None and not self.answered.response_complete:
+            self.answered.disconnected = True
+            self.answered.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        self.answered = cycle
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
+        if self.timeout_keep_alive_task is not None:
+            self.waiting_since = self.loop.time()
+        self.header_bytes += len(data)
+        super().data_received(data)
+        if self.malformed is not None:
+            if not self.url:  # what is no target is not told of by the parser
+                self.url = b"".join(data.split(b" ", 2)[1:2])
+            self.refuse(self.malformed)
+        elif self.header_bytes > MOST_HEADER_BYTES:
+            self.refuse(HeadersTooLarge(MOST_HEADER_BYTES))
+
+    def on_headers_complete(self) -> None:
+        if self.header_bytes > MOST_HEADER_BYTES:  # with what follows them, perhaps
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > MOST_HEADER_BYTES:
+                raise HeadersTooLarge(MOST_HEADER_BYTES)
+        self.header_bytes = 0
+        if self.overloaded:
+            self.app = self.supervisor.refusing(ServerBusy())
+        super().on_headers_complete()
+        if self.overloaded:
+            self.cycle.keep_alive = False
+        # Trailers of a chunked body are no headers: whoever stands before the server has not seen them.
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        self.header_bytes = 0
+        self.body_bytes += len(body)
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        error = sys.exception()
+        if isinstance(error, HttpParserCallbackError):  # raised by one of the callbacks here
+            cause = error.__context__
+            self.malformed = cause if isinstance(cause, Refusal) else RequestMalformed("its target cannot be read")
+        else:
+            self.malformed = RequestMalformed(str(error or msg))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """
+        Tell nobody: the request is answered as if it asked for no other protocol.
+        """
+
+    def refuse(self, error: Refusal) -> None:
+        """
+        Answer with an error instead of what is under way, and close.
+        """
+        if self.refused:
+            return
+        self.refused = True
+        if self.under_way and not self.cycle.more_body:
+            self.cycle.keep_alive = False  # a whole request is answered, whatever came after it
+            return
+        if self.under_way:
+            if self.cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        elif self.cycle is not None and self.cycle.more_body:  # it was answered before it was read
+            self.transport.close()
+            return
+        self.flow.pause_reading()
+        self.cycle = RequestResponseCycle(
+            scope=self._scope_so_far(), transport=self.transport, flow=self.flow, logger=self.logger,
+            access_logger=self.access_logger, access_log=self.access_log,
+            default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
+            expect_100_continue=False, keep_alive=False, on_response=lambda: None,
+        )  # fmt: skip
+        self._start_asgi_task(self.cycle, self.supervisor.refusing(error))
+
+    def _scope_so_far(self) -> Any:
+        if self.scope is None:
+            self.on_message_begin()
+        scope: dict[str, Any] = dict(self.scope)
+        if "path" not in scope:
+            path, _, query = self.url.partition(b"?")
+            method = self.parser.get_method().decode("ascii") if self.url else "-"
+            scope |= {"method": method, "path": path.decode("latin-1"), "raw_path": path, "query_string": query}
+        return scope
+
+    def check(self, now: float, limits: ConnectionLimits) -> None:
+        """
+        Hold the client to its deadlines.
+        """
+        if self._leaves_unread(now, limits):
+            self.transport.abort()
+        elif self.refused or self.transport.is_closing():
+            return
+        elif self.under_way:
+            if self._sends_too_slowly(now, limits):
+                self.refuse(RequestTimedOut())
+        elif self.timeout_keep_alive_task is None and now - self.waiting_since > limits.headers:
+            if self.header_bytes:
+                self.refuse(RequestTimedOut())
+            else:
+                self.transport.close()
+
+    def _leaves_unread(self, now: float, limits: ConnectionLimits) -> bool:
+        before, self.unsent = self.unsent, self.transport.get_write_buffer_size()
+        waits = self.flow.write_paused or self.transport.is_closing()
+        if not waits or not self.unsent or self.unsent < before:
+            self.unsent_since = now
+        return now - self.unsent_since > limits.unread
+
+    def _sends_too_slowly(self, now: float, limits: ConnectionLimits) -> bool:
+        cycle = self.cycle
+        reads = not self.flow.read_paused and not cycle.waiting_for_100_continue
+        if not cycle.more_body or cycle.response_started or not reads:
+            self.measured = None
+            return False
+        began, bytes_then = self.measured_from
+        if self.measured is cycle:
+            if now - began < limits.window:
+                return False
+            if self.body_bytes - bytes_then < limits.rate * (now - began):
+                return True
+        self.measured, self.measured_from = cycle, (now, self.body_bytes)
+        return False
+
+    def dispensable(self, now: float) -> tuple[int, float] | None:
+        """
+        How well the server can do without this connection, the least first: idle, silent, stalled in a body. None if
+        it is at work.
+        """
+        if self.refused:
+            return None
+        if not self.under_way:
+            idle = self.timeout_keep_alive_task
+            return (1, self.waiting_since) if idle is None else (0, idle.when() - self.timeout_keep_alive)
+        began, bytes_then = self.measured_from
+        stalled = self.measured is self.cycle and self.body_bytes == bytes_then and now - began > STALLED
+        return (2, began) if stalled else None
+
+
+@define(eq=False)
+class ConnectionSupervisor:
+    """
+    Keeps the connections of a server below their limit and within their deadlines.
+
+    Args:
+        refusing: The application that answers any request with an error.
+        files: The file descriptors that the process may have, if that is known.
+    """
+
+    limits: ConnectionLimits
+    refusing: Callable[[Refusal], ASGIApp]
+    files: int | None = None
+    maximum: int = field(init=False)
+    _swept_at: float = field(default=0.0, init=False)
+    _told_at: float = field(default=-BETWEEN_LOGS, init=False)
+    _closed: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.maximum = self.limits.maximum
+        if self.files is not None:
+            self.maximum = min(self.maximum, max(self.files - FILES_FOR_OTHERS, self.files // 2))
+
+    def admit(self, newcomer: HttpConnection) -> None:
+        """
+        Let a connection in: beyond the limit in the place of the one that can best be spared, or else to be refused.
+        """
+        if len(newcomer.connections) <= self.maximum:
+            return
+        others = [each for each in newcomer.connections if isinstance(each, HttpConnection) and each is not newcomer]
+        living = [each for each in others if not each.transport.is_closing()]
+        if len(living) < self.maximum:
+            return
+        now = newcomer.loop.time()
+        ranks = {each: rank for each in living if (rank := each.dispensable(now)) is not None}
+        if ranks:
+            min(ranks, key=ranks.__getitem__).transport.abort()
+            self._closed += 1
+        else:
+            newcomer.overloaded = True
+            self._refused += 1
+        self._tell(now)
+
+    def sweep(self, connections: set[Any]) -> None:
+        """
+        Hold all clients to their deadlines, and tell if the limit was reached.
+        """
+        now = asyncio.get_running_loop().time()
+        asleep, self._swept_at = now - self._swept_at > STALLED, now
+        if not asleep:  # else their bytes may lie here unread
+            for each in list(connections):
+                each.check(now, self.limits)
+        self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        if not (self._closed or self._refused) or now - self._told_at < BETWEEN_LOGS:
+            return
+        told = {"limit": self.maximum, "idle_closed": self._closed, "refused": self._refused}
+        advice = f"raise {VARIABLE}" if self.maximum == self.limits.maximum else "raise the limit of open files"
+        logger.warning("connection_limit_reached", extra={**told, "advice": advice})
+        self._told_at, self._closed, self._refused = now, 0, 0
+
+    def abort(self, connections: set[Any]) -> None:
+        """
+        End all connections, whatever they are at.
+        """
+        for each in list(connections):
+            each.transport.abort()
