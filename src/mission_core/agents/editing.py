@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict, evolve, frozen
 
 from mission_core.accounts.model import Principal, Role, require, require_no_agent
-from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentStays
+from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentStays, checked_agent_name
 from mission_core.agents.use_cases import agent_named, may_stand_on, own_agent_only
 from mission_core.boards.staff import STAFF, AlreadyAssigned
 from mission_core.errors import StaleWrite, VersionMismatch
@@ -128,6 +128,7 @@ async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, aft
     if (after.lead and not before.lead) or after.name != before.name:
         require_no_agent(principal)
     if after.name_key != before.name_key:
+        checked_agent_name(after.name)
         namesake = await unit.agents.find(after.name)
         if namesake is not None:
             raise AgentNameTaken(namesake.board)

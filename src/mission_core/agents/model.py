@@ -12,10 +12,10 @@ from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.changes import edited
-from mission_core.errors import Conflict, Exhausted, Invalid, NotFound
+from mission_core.errors import Conflict, Exhausted, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_kept, name_key, text
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, checked_text, json_kept, name_key, text
 
 PROVISIONING: Final = "provisioning"
 ONLINE: Final = "online"
@@ -24,6 +24,8 @@ IDLE: Final = "idle"
 LIFECYCLE: Final = frozenset({"updating", "deleting"})
 LONGEST_SOUL: Final = 1_000_000
 LONGEST_MEMORY: Final = 524_288
+PATH_WORDS: Final = frozenset({".", "..", "comms", "evals", "message", "optimize", "register", "sync"})
+"""Names that cannot be an agent's, since a path that ends with an agent's name would mean something else."""
 SILENCE: Final = timedelta(minutes=10)
 """An agent that was not heard of for this long is offline."""
 TOUCH_EVERY: Final = timedelta(seconds=30)
@@ -69,6 +71,18 @@ class MainAgentStays(Conflict):
         return (
             "the built-in agent stands for the organization's own gateway: it cannot be deleted or put on a board; "
             "hide it instead"
+        )
+
+
+class TokenMinted(Conflict):
+    """
+    The agent has a key, so no first token is made for it.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "this agent was given a token already, which is shown only once; an admin makes it another key "
+            "with POST /api/agents/{id}/keys"
         )
 
 
@@ -207,6 +221,21 @@ class Agent:
         The agent with another word on what it does, which is no sign of life.
         """
         return evolve(self, presence=evolve(self.presence, activity=activity))
+
+
+def checked_agent_name(name: str) -> str:
+    """
+    The name of an agent that is made or renamed: paths name agents, so it is one segment of a path and no other's.
+
+    Raises:
+        InvalidField: If it cannot be.
+    """
+    checked_text("name", name, least=1, most=100)
+    if "/" in name:
+        raise InvalidField("name", "must not hold a slash, which separates the parts of a path", name)
+    if name_key(name) in PATH_WORDS:
+        raise InvalidField("name", f"must be another: {name!r} is a part of the API's own paths", name)
+    return name
 
 
 @frozen(kw_only=True)

@@ -202,6 +202,8 @@ class Dialect:
     authenticate: Callable[[Request, Access], Awaitable[Principal | None]]
     render: Callable[[Exception, int, Request], Response]
     statuses: Mapping[type[Exception], int] = field(factory=dict)
+    reserved: tuple[str, ...] = ()
+    """Paths below the prefix that nothing is served at: unknown, even where a sibling takes a parameter instead."""
     also: tuple[str, ...] = ()
     """Further prefixes whose unknown paths are this dialect's to answer."""
     edge: Callable[[Request, Endpoint | None], None] | None = None

@@ -31,6 +31,7 @@ class Node:
     literals: dict[str, Node] = Factory(dict)
     parameter: Node | None = None
     routes: dict[str, Route] = Factory(dict)
+    reserved: bool = False
 
 
 @frozen(eq=False)
@@ -61,7 +62,8 @@ class Place:
 @frozen(eq=False)
 class RouteTree:
     """
-    All endpoints of all dialects. A literal segment wins over a parameter wherever both lead to a known path.
+    All endpoints of all dialects. A literal segment wins over a parameter wherever both lead to a known path, and a
+    reserved path is unknown wherever a parameter would lead.
     """
 
     root: Node
@@ -73,11 +75,24 @@ class RouteTree:
         for dialect in dialects:
             for endpoint in dialect.endpoints:
                 tree._add(dialect, endpoint)
+            for path in dialect.reserved:
+                tree._node(dialect.prefix + path)[0].reserved = True
         return tree
 
     def _add(self, dialect: Dialect, endpoint: Endpoint) -> None:
         path = dialect.path_of(endpoint)
-        node, names = self.root, []
+        node, names = self._node(path)
+        if endpoint.method in node.routes:
+            raise ValueError(f"{endpoint.method} {path} is declared twice")
+        node.routes[endpoint.method] = Route(dialect, endpoint, tuple(names))
+        if not names:
+            self.fixed[path] = Place(node.routes, ())
+
+    def _node(self, path: str) -> tuple[Node, list[str]]:
+        """
+        The place of a path, made if need be, and the names of its parameters.
+        """
+        node, names = self.root, list[str]()
         for segment in path.split("/")[1:]:
             if segment.startswith("{"):
                 names.append(segment[1:-1])
@@ -85,11 +100,7 @@ class RouteTree:
                 node = node.parameter
             else:
                 node = node.literals.setdefault(segment, Node())
-        if endpoint.method in node.routes:
-            raise ValueError(f"{endpoint.method} {path} is declared twice")
-        node.routes[endpoint.method] = Route(dialect, endpoint, tuple(names))
-        if not names:
-            self.fixed[path] = Place(node.routes, ())
+        return node, names
 
     def find(self, path: str) -> Place | None:
         """
@@ -100,12 +111,12 @@ class RouteTree:
             return place
         values: list[str] = []
         node = _walk(self.root, path.split("/"), 1, values)
-        return None if node is None else Place(node.routes, tuple(values))
+        return None if node is None or not node.routes else Place(node.routes, tuple(values))
 
 
 def _walk(node: Node, segments: list[str], depth: int, values: list[str]) -> Node | None:
     if depth == len(segments):
-        return node if node.routes else None
+        return node if node.routes or node.reserved else None
     segment = segments[depth]
     literal = node.literals.get(segment)
     if literal is not None:

@@ -1,0 +1,62 @@
+"""
+Paths that the two APIs are known to have and nothing is served at, beside others that take a parameter in that place.
+"""
+
+import re
+
+import pytest
+
+from mission_core.agents.model import PATH_WORDS
+from mission_http.platform.routes import RouteTree
+from tests.contract.everything import DIALECTS
+from tests.contract.fleet_driver import KEY, wrong_fields
+from tests.unit.http.platform.sample import ask
+
+pytestmark = pytest.mark.parametrize("store_url", ["memory"], indirect=True)  # no store knows of paths
+SERVED = {dialect.path_of(endpoint) for dialect in DIALECTS for endpoint in dialect.endpoints}
+RESERVED = [dialect.prefix + path for dialect in DIALECTS for path in dialect.reserved]
+
+
+@pytest.mark.parametrize("path", RESERVED)
+async def test_a_reserved_path_is_unknown_for_every_method(boards, fleet, path):
+    """
+    It is not taken for one of the agents, tasks or gateways beside it.
+    """
+    path = re.sub(r"{\w+}", str(boards.board), path)
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        if path.startswith("/api/v1"):
+            answer = await ask(boards.app, method, path)
+            assert (404, "Not Found") == (answer.status, answer.json["detail"])
+        else:
+            answer = await ask(fleet.app, method, path, key=KEY)
+            assert (404, "Not found") == (answer.status, answer.json["error"])
+
+
+def test_a_reserved_path_is_not_served_and_would_be_taken_for_another(store_url):
+    """
+    So whoever serves one takes it off the list.
+    """
+    unreserved = RouteTree.of(DIALECTS)
+    for path in RESERVED:
+        segments = path.split("/")[1:]
+        node = unreserved.root
+        for segment in segments[:-1]:
+            node = node.parameter if segment.startswith("{") else node.literals[segment]
+        assert node.parameter is not None
+    assert SERVED.isdisjoint(RESERVED)
+
+
+@pytest.mark.parametrize("name", [*sorted(PATH_WORDS), "Sync", "team/ada"])
+async def test_no_new_agent_gets_a_name_that_its_path_cannot_have(fleet, name):
+    answer = await fleet.call("POST", "/agents", {"name": name, "role": "coder"})
+    await fleet.agent("ada")
+    renamed = await fleet.call("POST", "/agents/register", {"name": name, "role": "coder"})
+
+    assert ["name"] == wrong_fields(answer)
+    assert 400 == renamed.status
+
+
+def test_the_names_that_no_agent_gets_are_the_words_of_paths(store_url):
+    below = {path.split("/")[3] for path in (*SERVED, *RESERVED) if path.startswith("/api/agents/")}
+
+    assert {word for word in below if not word.startswith("{")} == PATH_WORDS - {".", ".."}
