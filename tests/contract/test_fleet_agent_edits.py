@@ -122,7 +122,7 @@ async def test_a_session_key_of_another_agent_cannot_be_had(fleet: Fleet) -> Non
 
 async def test_a_gateway_configuration_is_laid_over_the_configuration(fleet: Fleet) -> None:
     """
-    Other fields than it and the role do not count.
+    Other fields than it and the role do not count, and the answer says which these were.
     """
     made, _ = await fleet.agent(config={"a": 1, "b": {"c": 1}})
     body = {"gateway_config": {"b": {"d": 2}}, "role": "tester", "name": "eve", "write_to_gateway": True}
@@ -133,6 +133,7 @@ async def test_a_gateway_configuration_is_laid_over_the_configuration(fleet: Fle
     assert ("ada", "tester", True) == (agent["name"], agent["role"], answer["success"])
     assert agent == answer["agent"]
     assert "no gateway" in answer["warning"]
+    assert ["name"] == answer["ignored"]
 
 
 async def test_a_change_of_nothing_succeeds(fleet: Fleet) -> None:

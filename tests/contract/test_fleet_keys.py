@@ -57,11 +57,19 @@ async def test_a_key_ends_when_it_was_said_to(fleet: Fleet, clock: ManualClock) 
         assert (401, "Authentication required") == refusal(answer)
 
 
+async def test_a_key_that_expired_before_it_was_made_opens_nothing(fleet: Fleet) -> None:
+    await fleet.agent("ada")
+    made = await fleet.got("POST", "/agents/ada/keys", {"expires_at": 5}, 201)
+    answer = await fleet.call("GET", "/tasks", key=made["api_key"])
+
+    assert (5, 401) == (made["key"]["expires_at"], answer.status)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         ({"name": " "}, "name is required"), ({"name": 5}, "name is required"),
-        ({"expires_at": 5}, "expires_at must be a future unix timestamp"),
+        ({"expires_at": 0}, "expires_at must be a future unix timestamp"),
         ({"expires_at": "x"}, "expires_at must be a future unix timestamp"),
         ({"expires_at": 10**15}, "expires_at must be a future unix timestamp"),
         ({"expires_in_days": 0}, "expires_in_days must be between 1 and 3650"),

@@ -138,6 +138,9 @@ async def test_the_index_lists_every_operation(fleet: Fleet) -> None:
     assert ("1.3.0", len(answer.json["endpoints"])) == (answer.json["version"], answer.json["total_endpoints"])
     assert "public, s-maxage=300, stale-while-revalidate=600" == answer.headers["cache-control"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answer.json["generated_at"])
+    assert {"Auth", "Tasks", "Projects", "Agents", "Tokens", "Search", "Settings"} <= {
+        each["tag"] for each in answer.json["endpoints"]
+    }
     assert {"/api/docs", "/api/events"} <= {answer.json["docs"]["openapi"], answer.json["event_stream"]["path"]}
 
 

@@ -99,6 +99,7 @@ async def test_only_the_title_of_a_task_is_required(fleet: Fleet) -> None:
         ("title", None), ("title", "x" * 501), ("title", 5), ("description", "x" * 5001), ("description", "\0"),
         ("status", "doing"), ("status", None), ("priority", "urgent"), ("priority", None), ("project_id", 0),
         ("project_id", "1"), ("project_id", None), ("assigned_to", "x" * 101), ("due_date", -1), ("due_date", "5"),
+        ("due_date", "2200-01-01"), ("due_date", "0001-01-01T00:00:00+23:00"), ("due_date", True),
         ("due_date", 4_102_444_801), ("due_date", 1.5), ("estimated_hours", 10_001), ("actual_hours", "1"),
         ("outcome", "fine"), ("feedback_rating", 6), ("feedback_rating", True), ("retry_count", -1),
         ("retry_count", None), ("retry_count", 2**63), ("tags", None), ("tags", "a"), ("tags", ["x"] * 51),
@@ -112,6 +113,19 @@ async def test_a_wrong_value_is_refused_by_the_name_of_its_field(fleet: Fleet, f
     (also,) = wrong_fields(await fleet.call("POST", "/tasks", {"title": "x", field: value}))
 
     assert field == said.partition(".")[0] == also.partition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("due", "seconds"),
+    [
+        ("2030-01-02", 1_893_542_400), ("2030-01-02T03:04:05Z", 1_893_553_445),
+        ("2030-01-02T03:04:05.9+01:00", 1_893_549_845), (7, 7),
+    ],
+)  # fmt: skip
+async def test_a_task_is_due_at_seconds_or_at_an_iso_time(fleet: Fleet, due: Any, seconds: int) -> None:
+    made = await fleet.task(due_date=due)
+
+    assert seconds == made["due_date"]
 
 
 async def test_every_wrong_field_is_named(fleet: Fleet) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from attrs import fields
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +27,7 @@ from mission_http.fleet.errors import NoHost, Unacceptable
 from mission_http.fleet.paths import agent_in
 from mission_http.fleet.payloads import SuccessPayload
 from mission_http.fleet.wire import agent_of, spelled
-from mission_http.platform.bodies import body_of
+from mission_http.platform.bodies import body_of, parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
 from mission_http.platform.exchange import ports_of, principal_of
@@ -35,6 +36,7 @@ from mission_http.platform.json import json_of
 
 NAMES: Final = {"name": "", "runtime_type": "", "last_activity": "activity", "soul_content": "soul"}
 GATEWAY_NAMES: Final = {"gateway_config": "over_config", "write_to_gateway": ""}
+TAKEN: Final = frozenset(one.name for one in fields(UpdateAgentBody))
 NO_WORKSPACES: Final = "this server has no tool that removes workspaces; delete the agent without remove_workspace"
 
 
@@ -70,6 +72,8 @@ def _runtime(value: object) -> str | None:
 async def change(request: Request) -> Response:
     """
     Change an agent's role, and lay a gateway configuration over its configuration.
+
+    Other fields are not changed here, and the answer names them as `ignored`; `PUT /api/agents` changes them by name.
     """
     body = await body_of(request, UpdateAgentBody)
     ports, principal = ports_of(request), principal_of(request)
@@ -80,6 +84,9 @@ async def change(request: Request) -> Response:
     answer: dict[str, Any] = {"success": True, "agent": agent_of(row, at=ports.clock.now())}
     if body.write_to_gateway:
         answer["warning"] = NO_GATEWAY
+    sent = await parsed_body_of(request) if await raw_body_of(request) else {}
+    if ignored := sorted(sent.keys() - TAKEN):
+        answer["ignored"] = ignored
     return json_of(answer, headers={"etag": etag_of(row.version)})
 
 

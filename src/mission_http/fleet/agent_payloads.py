@@ -19,6 +19,7 @@ class UpdatedAgentPayload:
     success: bool
     agent: AgentPayload
     warning: str | UnsetType = UNSET
+    ignored: list[str] | UnsetType = UNSET
 
 
 @frozen(kw_only=True)

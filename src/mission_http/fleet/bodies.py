@@ -5,6 +5,7 @@ What the Fleet API takes: bodies and query strings of agents, tasks and projects
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from attrs import field, fields, frozen
@@ -15,7 +16,7 @@ from mission_core.tasks.model import MOST_DEPENDENCIES, MOST_TAGS, Status
 from mission_core.tasks.runs import Result
 from mission_core.values import ABSENT, Absent, JsonText, Page, canonical
 from mission_http.fleet.errors import Unacceptable
-from mission_http.fleet.wire import LAST_MOMENT
+from mission_http.fleet.wire import LAST_MOMENT, seconds_of
 from mission_http.platform.refusals import FieldError, FieldsInvalid, wrong
 from mission_http.platform.shapes import Length, Named, Pattern, Range, Rule, Schema
 
@@ -81,6 +82,28 @@ def switch(value: object) -> bool:
     raise wrong("bool_type", "Input should be a valid boolean, 0 or 1", value)
 
 
+def moment(value: object) -> int:
+    """
+    A moment in Unix seconds, also where it comes as an ISO 8601 date or time; one without a zone is in UTC.
+    """
+    if isinstance(value, str):
+        try:
+            told = datetime.fromisoformat(value)
+            value = seconds_of(told if told.tzinfo else told.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            raise wrong("datetime_parsing", NO_MOMENT, value) from None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MOMENT:
+        raise wrong("datetime_type", NO_MOMENT, value)
+    return value
+
+
+NO_MOMENT: Final = f"must be Unix seconds from 0 to {LAST_MOMENT}, or an ISO 8601 date or time between these"
+DueDate = Annotated[
+    Any,
+    Rule(moment),
+    Schema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": LAST_MOMENT}, {"type": "string"}]}),
+]
+"""The published 1.2.0 document says a text, its server took seconds."""
 OBJECT: Final = Schema({"type": "object", "additionalProperties": True})
 Object = Annotated[dict[str, Any], Rule(storable), OBJECT]
 """A JSON object, read as its canonical text."""
@@ -162,7 +185,7 @@ class TaskFields:
     project_id: Number | Absent = ABSENT
     assigned_to: Annotated[str, Rule(trimmed), Length(0, 100)] | Absent | None = ABSENT
     created_by: Name | Absent = ABSENT
-    due_date: Moment | Absent | None = ABSENT
+    due_date: DueDate | Absent | None = ABSENT
     estimated_hours: Hours | Absent | None = ABSENT
     actual_hours: Hours | Absent | None = ABSENT
     outcome: Result | Absent | None = ABSENT

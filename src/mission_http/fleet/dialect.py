@@ -60,7 +60,7 @@ HEADERS: Final = {
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
-    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Connections", "Authentication", "Users", "Settings",
+    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Connections", "Auth", "Users", "Settings",
     "Search", "System", "Docs", "Discovery",
 )  # fmt: skip
 
@@ -109,6 +109,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         query_converter=QUERY_CONVERTER,
         authenticate=authenticator(cookies, settings.identities.proxy),
         render=render,
+        reserved=tuple(f"/agents/{name}" for name in ("evals", "optimize", "sync")),
         statuses=STATUSES,
         edge=edge_of(settings),
         refuses_changes=(OriginForeign,),

@@ -246,7 +246,7 @@ async def disconnect(request: Request) -> Response:
     return json_of({"ok": True})
 
 
-TAGS: Final = ("Authentication",)
+TAGS: Final = ("Auth",)
 
 
 def google_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from mission_core.accounts.model import SCOPES, ApiKey, ApiKeyNotFound, Principal
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.use_cases import MakeKey, RevokeKey, make_key, revoke_key
-from mission_core.errors import InvalidField, KeyReused
+from mission_core.errors import KeyReused
 from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber
 from mission_core.ports import Ports
 from mission_core.values import MAX_INTEGER
@@ -67,12 +67,7 @@ async def add_key(request: Request) -> Response:
     """
     agent = await ports_of(request).reads.agents.get(principal_of(request), keyholder_in(request))
     command = _command(AgentId(UUID(bytes=agent.id)), await loose_body_of(request))
-    try:
-        made = await once(request, _make, command, _made_again)
-    except InvalidField as refusal:
-        if refusal.field != "expires_at":
-            raise
-        raise Unacceptable(BAD_EXPIRY) from None
+    made = await once(request, _make, command, _made_again)
     key = made.key
     answer: dict[str, Any] = {
         "key": {

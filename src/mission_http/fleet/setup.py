@@ -101,7 +101,7 @@ def _admin_in(body: dict[str, Any]) -> MakeFirstAdmin:
     return MakeFirstAdmin(username=username, password=password, name=name)
 
 
-TAGS = ("Authentication",)
+TAGS = ("Auth",)
 
 
 def setup_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:

@@ -158,7 +158,7 @@ async def tell_me(request: Request) -> Response:
     return json_of({"user": await caller_of(ports_of(request), principal_of(request))})
 
 
-TAGS = ("Authentication",)
+TAGS = ("Auth",)
 
 
 def signing_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
