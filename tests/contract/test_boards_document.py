@@ -45,6 +45,9 @@ OPERATIONS = {
     ("get", "/api/v1/organizations/me/list"): "list_my_organizations_api_v1_organizations_me_list_get",
     ("patch", "/api/v1/organizations/me/active"): "set_active_org_api_v1_organizations_me_active_patch",
     ("get", "/api/v1/organizations/me/member"): "get_my_membership_api_v1_organizations_me_member_get",
+    ("get", "/api/v1/gateways"): "list_gateways_api_v1_gateways_get",
+    ("get", "/api/v1/gateways/status"): "gateways_status_api_v1_gateways_status_get",
+    ("get", "/api/v1/gateways/{gateway_id}"): "get_gateway_api_v1_gateways__gateway_id__get",
     ("get", "/api/v1/boards"): "list_boards_api_v1_boards_get",
     ("post", "/api/v1/boards"): "create_board_api_v1_boards_post",
     ("get", "/api/v1/boards/{board_id}"): "get_board_api_v1_boards__board_id__get",
@@ -208,6 +211,7 @@ ADDED = {
     ("post", "/{task_id}/complete"), ("post", "/{task_id}/fail"), ("post", "/{task_id}/release"),
     ("post", "/{task_id}/orders"), ("get", "/{task_id}/explain"), ("get", "/{task_id}/runs"),
 }  # fmt: skip
+MINTED = ("post", "/api/v1/agents/{agent_id}/token")
 SHARED = ("/api/v1/boards/{board_id}/group-snapshot", "/api/v1/boards/{board_id}/group-memory")
 """What people and agents are both told of."""
 HALVES = ("/api/v1/boards/{board_id}/tasks", "/api/v1/agent/boards/{board_id}/tasks")
@@ -219,6 +223,7 @@ COMPONENTS = {
     "BoardSnapshot", "TaskCardRead", "BoardGroupSnapshot", "BoardGroupBoardSnapshot", "BoardGroupTaskSummary",
     "BoardGroupRead", "BoardGroupCreate", "BoardGroupUpdate", "BoardGroupHeartbeatApply",
     "BoardGroupHeartbeatApplyResult", "LimitOffsetPage_TypeVar_Customized_BoardGroupRead_",
+    "GatewayRead", "GatewaysStatusResponse", "LimitOffsetPage_TypeVar_Customized_GatewayRead_",
     "BoardWebhookRead", "BoardWebhookCreate", "BoardWebhookUpdate", "BoardWebhookPayloadRead",
     "BoardWebhookIngestResponse", "LimitOffsetPage_TypeVar_Customized_BoardWebhookRead_",
     "LimitOffsetPage_TypeVar_Customized_BoardWebhookPayloadRead_",
@@ -263,7 +268,7 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], Any]:
 
 
 def test_operations_have_the_ids_that_clients_know(operations):
-    added = {(method, half + path) for half in HALVES for method, path in ADDED}
+    added = {(method, half + path) for half in HALVES for method, path in ADDED} | {MINTED}
 
     assert OPERATIONS.keys() | added == operations.keys()
     assert {place: operations[place]["operationId"] for place in OPERATIONS} == OPERATIONS
@@ -311,7 +316,9 @@ def test_agents_find_their_operations_by_role(operations):
 def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
     secured = {place for place, operation in operations.items() if "security" in operation}
     users = {
-        place for place in OPERATIONS if place[1].startswith("/api/v1/") and not place[1].startswith("/api/v1/agent/")
+        place
+        for place in (*OPERATIONS, MINTED)
+        if place[1].startswith("/api/v1/") and not place[1].startswith("/api/v1/agent/")
     } - {
         ("get", "/api/v1/boards/{board_id}/tasks"),
         ("patch", "/api/v1/boards/{board_id}/tasks/{task_id}"),

@@ -45,6 +45,8 @@ async def test_a_board_is_talked_about_from_start_to_goal(boards, main):
     """
     begun = await boards.got("POST", talk(boards, "/start"), {})
     assert ("active", "user") == (begun["status"], begun["messages"][0]["role"])
+    board = await boards.got("GET", f"/api/v1/boards/{boards.board}")
+    assert f"agent:mc-gateway-{board['gateway_id']}:main" == begun["session_key"]
     for part in (str(boards.board), "/onboarding", "X-Agent-Token"):
         assert part in begun["messages"][0]["content"]
 
@@ -71,6 +73,22 @@ async def test_a_board_is_talked_about_from_start_to_goal(boards, main):
         lead["name"], lead["identity_profile"]["role"], lead["identity_profile"]["style"],
         lead["identity_profile"]["verbosity"],
     )  # fmt: skip
+
+
+async def test_the_lead_that_was_made_gets_its_token_once(boards):
+    """
+    When an admin asks for it; also when two do at once.
+    """
+    await boards.got("POST", talk(boards, "/start"), {})
+    await boards.got("POST", talk(boards, "/confirm"), {"board_type": "general"})
+    (lead,) = [each for each in (await boards.got("GET", "/api/v1/agents"))["items"] if each["is_board_lead"]]
+    path, member = f"/api/v1/agents/{lead['id']}/token", await boards.person("mel", role="member")
+    assert 403 == (await boards.call("POST", path, user=member.token)).status
+
+    answers = await asyncio.gather(*(boards.call("POST", path) for _ in range(2)))
+    assert [200, 409] == sorted(answer.status for answer in answers)
+    (token,) = [answer.json["agent_token"] for answer in answers if answer.status == 200]
+    assert lead["id"] == (await boards.got("GET", "/api/v1/agent/healthz", agent=token))["agent_id"]
 
 
 async def test_what_nobody_started_is_not_found(boards, main):

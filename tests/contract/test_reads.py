@@ -10,11 +10,13 @@ import pytest
 from mission_core.agents.queries import AgentFilter
 from mission_core.agents.use_cases import HearAgent, MakeKey, RevokeKey, hear_agent, make_key, revoke_key
 from mission_core.boards.groups import CreateGroup, create_group
-from mission_core.boards.model import BoardStatus
+from mission_core.boards.model import GENERAL, BoardStatus
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
+from mission_core.ids import BoardId
 from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import State, explain_task
+from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import Dependency, TaskFilter
 from mission_core.tasks.runs import Failure, FailureReason, Outcome, Terms
@@ -243,6 +245,26 @@ async def test_boards_are_listed_by_name_or_newest_first(world):
     assert (["zebra", "Work"], 5) == await names(BoardFilter(by_name=False), Page(limit=2, after=again.number))
     assert ([], 0) == await names(BoardFilter(group=world.ports.ids.new()))
     assert (zebra.number, again.number) < (again.number, umlaut.number)
+
+
+async def test_the_general_board_is_left_out_while_it_is_empty(world):
+    """
+    It is empty without tasks and agents.
+    """
+    reads, wanted = world.ports.reads.boards, BoardFilter(empty_general=False)
+    (general,) = [row for row in (await reads.page(world.me, BoardFilter())).rows if row.handle == GENERAL]
+
+    async def names():
+        rows, total = await reads.page(world.me, wanted, Page())
+        return [row.name for row in rows], total
+
+    assert (["Work"], 1) == await names()
+    agent = await world.agent("ada", board=BoardId(UUID(bytes=general.id)))
+    assert (["General", "Work"], 2) == await names()
+    await delete_agent(world.ports, world.me, DeleteAgent(agent=agent.id))
+    assert (["Work"], 1) == await names()
+    await world.task(board=BoardId(UUID(bytes=general.id)))
+    assert (["General", "Work"], 2) == await names()
 
 
 async def test_boards_are_found_by_group_and_gateway(world):

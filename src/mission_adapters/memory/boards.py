@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.numbers import MemoryNumbers
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
@@ -96,6 +97,7 @@ class MemoryBoardReads:
 
     boards: BoardTable
     tasks: TaskTable
+    agents: AgentTable
     numbers: MemoryNumbers
 
     async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
@@ -115,6 +117,8 @@ class MemoryBoardReads:
         Board rows; all of them without a page.
         """
         found = [board for board in self.boards.visible(principal) if _fits(board, wanted)]
+        if not wanted.empty_general:
+            found = [board for board in found if board.handle != GENERAL or self._used(board)]
         found.sort(key=lambda board: board.number, reverse=True)
         if wanted.by_name:
             found.sort(key=lambda board: name_key(board.name))
@@ -124,6 +128,9 @@ class MemoryBoardReads:
                 found = [board for board in found if board.number < page.after]
             found = found[page.offset : page.offset + page.limit]
         return Listed([self._row(board) for board in found], total)
+
+    def _used(self, board: Board) -> bool:
+        return bool(self.tasks.on_board.count(board.id) or self.agents.on_board.count(board.id))
 
     def _row(self, board: Board) -> BoardRow:
         gates = board.gates

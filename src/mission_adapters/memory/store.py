@@ -113,7 +113,7 @@ class MemoryStore:
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.source: Source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
         self.credentials = MemoryCredentials(keys, agents, self.plain, boards, journal)
-        board_reads = MemoryBoardReads(boards, tasks, self.numbers)
+        board_reads = MemoryBoardReads(boards, tasks, agents, self.numbers)
         task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.plain)
         self.reads = MemoryReads(
             board_reads,

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, and_, cast, func, select
+from sqlalchemy import ColumnElement, Executable, Table, and_, cast, exists, func, or_, select
 
 from mission_adapters.sql.columns import INTEGER
 from mission_adapters.sql.grants import WITHIN, border_of, granted
 from mission_adapters.sql.session import Session, Steps
 from mission_adapters.sql.statements import shaped, value
-from mission_adapters.sql.tables import boards, numbers, tallies
-from mission_core.boards.model import BoardNotFound, BoardStatus
+from mission_adapters.sql.tables import agents, boards, numbers, tallies, tasks
+from mission_core.boards.model import GENERAL, BoardNotFound, BoardStatus
 from mission_core.boards.queries import BoardRow
 from mission_core.ids import BoardId
 from mission_core.values import Listed
@@ -53,8 +53,13 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "status": lambda: boards.c.status == value("status", str),
     "gateway": lambda: boards.c.gateway == value("gateway"),
     "group": lambda: boards.c.group == value("group"),
+    "general": lambda: or_(boards.c.handle != value("general", str), _used(tasks), _used(agents)),
 }
 """How each filter reads, by the name of its value."""
+
+
+def _used(table: Table) -> ColumnElement[bool]:
+    return exists().where(table.c.board == boards.c.id).correlate(boards)
 
 
 @shaped
@@ -159,4 +164,6 @@ def _asked(principal: Principal, wanted: BoardFilter) -> Given:
         given["gateway"] = wanted.gateway.bytes
     if wanted.group is not None:
         given["group"] = wanted.group.bytes
+    if not wanted.empty_general:
+        given["general"] = GENERAL
     return given

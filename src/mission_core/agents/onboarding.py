@@ -16,15 +16,16 @@ from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.accounts.people import profile_told
-from mission_core.agents.model import Agent, AgentCreated
+from mission_core.agents.model import PATH_WORDS, Agent, AgentCreated
 from mission_core.boards.model import Board
 from mission_core.errors import Conflict, Denied, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber, BoardId, OnboardingId, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
-from mission_core.values import JsonText, aware, canonical, checked_text, json_kept, text
+from mission_core.values import JsonText, aware, canonical, checked_text, json_kept, name_key, text
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -225,7 +226,7 @@ async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboard
             id=OnboardingId(ports.ids.new()),
             organization=principal.organization,
             board=board.id,
-            session_key=f"agent:mc-gateway-{board.gateway or principal.organization}:main",
+            session_key=f"agent:mc-gateway-{board.gateway or built_in_gateway(principal.organization)}:main",
             messages=canonical([_message("user", cmd.instruct(board), now)]),
             created_at=now,
             updated_at=now,
@@ -353,10 +354,10 @@ async def _lead_for(ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping
     """
     A lead as drafted, under a name that nobody in the organization has.
     """
-    wanted = str(draft.get("name") or LEAD_NAME).strip()[:100] or LEAD_NAME
+    wanted = str(draft.get("name") or LEAD_NAME).replace("/", "-").strip()[:100] or LEAD_NAME
     (number,) = await ports.numbers.draw((board.organization, "agent"))
     name = wanted
-    if await unit.agents.find(name) is not None:
+    if name_key(name) in PATH_WORDS or await unit.agents.find(name) is not None:
         name = f"{wanted[:60]} ({board.name[:25]}, {number})"
     profile = LEAD_PROFILE | dict(draft.get("identity_profile") or {})
     profile |= {key: draft[key] for key in PREFERENCES if draft.get(key)}

@@ -33,10 +33,12 @@ from mission_core.agents.model import (
     AgentNameTaken,
     AgentNotFound,
     Presence,
+    TokenMinted,
     TooManyAgents,
+    checked_agent_name,
 )
 from mission_core.boards.model import require_grant
-from mission_core.errors import InvalidField, StaleWrite
+from mission_core.errors import StaleWrite
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId, ConnectionId
 from mission_core.use_case import use_case
 from mission_core.values import EMPTY_OBJECT, JsonText
@@ -112,6 +114,15 @@ class RevokeKey:
 
     agent: AgentId | AgentNumber | str
     key: ApiKeyNumber
+
+
+@frozen(kw_only=True)
+class MintToken:
+    """
+    Give an agent that has no key its first one.
+    """
+
+    agent: AgentId | AgentNumber | str
 
 
 @frozen
@@ -235,7 +246,11 @@ async def add_agent(
 ) -> WithToken:
     """
     A new agent with a key, remembered for the commit. One that *registered* itself was seen by that.
+
+    Raises:
+        InvalidField: If no agent can have the name.
     """
+    checked_agent_name(given["name"])
     number, key_number = await ports.numbers.draw((principal.organization, "agent"), (principal.organization, "key"))
     presence = Presence(reported=str(given.pop("status")), last_seen_at=at if registered else None)
     agent = unit.agents.add(
@@ -249,23 +264,47 @@ async def add_agent(
             **given,
         )
     )
-    role = principal.role if RANK[principal.role] < RANK[Role.OPERATOR] else Role.OPERATOR
-    token = ports.secrets.token()
-    key = unit.keys.add(
-        _key_for(
-            agent, token, principal, ApiKeyId(ports.ids.new()), ApiKeyNumber(key_number),
-            MakeKey(agent=agent.id, name="agent token", scopes=(role.value, "agent:self")), at,
-        )
-    )
     unit.record(
         AgentCreated(
             agent=agent.id, number=number, name=agent.name, role=agent.role, board=agent.board,
             registered=registered, at=at,
-        ),
-        KeyMade(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=at),
+        )
     )  # fmt: skip
+    return _with_token(ports, unit, principal, agent, ApiKeyNumber(key_number), at=at)
+
+
+def _with_token(
+    ports: Ports, unit: UnitOfWork, principal: Principal, agent: Agent, number: ApiKeyNumber, *, at: datetime
+) -> WithToken:
+    role = principal.role if RANK[principal.role] < RANK[Role.OPERATOR] else Role.OPERATOR
+    token = ports.secrets.token()
+    wanted = MakeKey(agent=agent.id, name="agent token", scopes=(role.value, "agent:self"))
+    key = unit.keys.add(_key_for(agent, token, principal, ApiKeyId(ports.ids.new()), number, wanted, at))
+    unit.record(KeyMade(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=at))
     unit.result(agent.id)
     return WithToken(agent, token)
+
+
+@use_case
+async def mint_token(ports: Ports, principal: Principal, cmd: MintToken) -> WithToken:
+    """
+    Give an agent that has no key its first one, as agents have that onboarding or an import made.
+
+    Raises:
+        AgentNotFound: If there is no such agent for this principal.
+        TokenMinted: If it had a key before.
+    """
+    require(principal, Role.ADMIN)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        agent = await agent_named(unit, cmd.agent)
+        if await unit.keys.list_of(agent.id):
+            raise TokenMinted
+        unit.rely_on(agent, bump=True)  # of two admins who ask at once, one is told that there is a token
+        (number,) = await ports.numbers.draw((principal.organization, "key"))
+        made = _with_token(ports, unit, principal, agent, ApiKeyNumber(number), at=now)
+        await unit.commit()
+    return made
 
 
 def _key_for(
@@ -340,16 +379,14 @@ def due_for_touch(principal: Principal, *, at: datetime) -> bool:
 @use_case
 async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[ApiKey, str]:
     """
-    Give an agent another key. The answer carries its secret, which is shown nowhere else.
+    Give an agent another key. The answer carries its secret, which is shown nowhere else. A key that has expired
+    already opens nothing.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        InvalidField: If it would have ended already.
     """
     require(principal, Role.ADMIN)
     now = ports.clock.now()
-    if cmd.expires_at is not None and cmd.expires_at <= now:
-        raise InvalidField("expires_at", "must be a future moment", cmd.expires_at)
     async with ports.unit(principal) as unit:
         agent = await agent_named(unit, cmd.agent)
         unit.rely_on(agent)

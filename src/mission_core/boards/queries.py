@@ -71,6 +71,8 @@ class BoardFilter:
     gateway: UUID | None = None
     group: UUID | None = None
     by_name: bool = True
+    empty_general: bool = True
+    """Whether the general board is among them while it has neither tasks nor agents."""
 
 
 class BoardReads(Protocol):

@@ -16,9 +16,25 @@ from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal,
 from mission_core.agents.beats import DEFAULT_BEATS
 from mission_core.agents.editing import UpdateAgent
 from mission_core.agents.editing import update_agent as change_agent
-from mission_core.agents.model import ONLINE, Agent, AgentNameTaken, AgentNotFound, MainAgentStays, TooManyAgents
+from mission_core.agents.model import (
+    ONLINE,
+    Agent,
+    AgentNameTaken,
+    AgentNotFound,
+    MainAgentStays,
+    TokenMinted,
+    TooManyAgents,
+)
 from mission_core.agents.queries import AgentFilter, AgentRow
-from mission_core.agents.use_cases import HearAgent, RegisterAgent, WithToken, hear_agent, register_agent
+from mission_core.agents.use_cases import (
+    HearAgent,
+    MintToken,
+    RegisterAgent,
+    WithToken,
+    hear_agent,
+    mint_token,
+    register_agent,
+)
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, BoardId
@@ -162,6 +178,21 @@ def _json_or_none(value: Any) -> JsonText | Absent | None:
     return json_text(value) if value else None
 
 
+async def mint_agent_token(request: Request) -> Response:
+    """
+    Mint the token of an agent that has none yet, such as a lead that onboarding made.
+
+    The token is in this answer and nowhere else.
+    """
+    principal, ports = admin_of(request), ports_of(request)
+    made = await once(
+        request, mint_token, MintToken(agent=AgentId(path_id(request, "agent_id"))), _registered_again
+    )
+    row = await ports.reads.agents.get(principal, made.agent.id)
+    shown = agents_of(principal.organization, at=ports.clock.now())(row)
+    return one(shown | {"agent_token": made.token})
+
+
 async def delete_agent(request: Request) -> Response:
     """
     Remove an agent. What it has in hand goes back to the queue.
@@ -289,6 +320,10 @@ ENDPOINTS = [
         "PATCH", AN_AGENT, update_agent, takes=AgentUpdate, query=UpdateQuery, gives=AgentRead, who=USER,
         tags=("agents",), headers=(IF_MATCH,),
         refuses=(AgentNotFound, BoardNotFound, BoardDenied, NameTaken, MainAgentStays, VersionMismatch),
+    ),
+    Endpoint(
+        "POST", AN_AGENT + "/token", mint_agent_token, gives=AgentRead, who=USER, tags=("agents",),
+        headers=(IDEMPOTENCY_KEY,), refuses=(AgentNotFound, BoardDenied, TokenMinted),
     ),
     Endpoint(
         "DELETE", AN_AGENT, delete_agent, gives=OkResponse, who=USER, tags=("agents",), headers=(IF_MATCH,),

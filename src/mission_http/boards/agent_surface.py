@@ -88,7 +88,7 @@ async def list_boards(request: Request) -> Response:
     An agent of a board sees that board; one without a board sees all of its organization.
     """
     query = query_of(request, NumberedQuery)
-    wanted = BoardFilter(by_name=False)
+    wanted = BoardFilter(by_name=False, empty_general=False)
     listed = await ports_of(request).reads.boards.page(principal_of(request), wanted, wanted_page(query))
     return page_from(listed, query, board_from)
 

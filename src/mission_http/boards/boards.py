@@ -43,13 +43,15 @@ async def list_boards(request: Request) -> Response:
     """
     List the boards of the organization.
 
-    They come by name; boards of one name come newest first.
+    They come by name; boards of one name come newest first. The general board, where work goes that names no board, is
+    among them once it has tasks or agents.
     """
     query = query_of(request, BoardQuery)
     principal = principal_of(request)
     own = query.gateway_id == built_in_gateway(principal.organization)
     # The rows of boards on the built-in gateway do not name it.
-    wanted = BoardFilter(gateway=None if own else query.gateway_id, group=query.board_group_id)
+    gateway = None if own else query.gateway_id
+    wanted = BoardFilter(gateway=gateway, group=query.board_group_id, empty_general=False)
     listed = await ports_of(request).reads.boards.page(principal, wanted, wanted_page(query))
     return page_from(listed, query, board_from)
 

@@ -17,6 +17,7 @@ from mission_http.boards import (
     comments,
     coordination,
     custom_fields,
+    gateways,
     groups,
     health,
     invites,
@@ -45,9 +46,14 @@ TAGS: Final = (
     "tasks", "custom-fields", "tags", "users", "agent", "agent-lead", "agent-worker", "agent-main",
 )  # fmt: skip
 UUIDS: Final = (
-    "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", custom_fields.KEY,
+    "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id",
+    custom_fields.KEY,
 )  # fmt: skip
 """The parameters of paths that clients know as UUIDs; others are texts to them."""
+RESERVED: Final = (
+    "/agents/stream", "/boards/{board_id}/approvals/stream", "/boards/{board_id}/tasks/stream", "/gateways/commands",
+    "/gateways/sessions",
+)  # fmt: skip
 UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
 
 
@@ -74,6 +80,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             *leases.ENDPOINTS,
             *tags.ENDPOINTS,
             *custom_fields.ENDPOINTS,
+            *gateways.ENDPOINTS,
             *agents.ENDPOINTS,
             *agent_life.ENDPOINTS,
             *agent_surface.ENDPOINTS,
@@ -86,6 +93,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         query_converter=CONVERTER,
         authenticate=authenticate,
         render=render,
+        reserved=RESERVED,
         statuses=STATUSES,
         refuses_callers=() if settings.identities.issuer is None else (KeysUnavailable, NotLetIn),
         manners=Manners(redirects_slash=True, syntax_first=True, any_content_type=False),
