@@ -26,11 +26,21 @@ if TYPE_CHECKING:
 class Write:
     """
     What a unit made of one row: *before* as it was loaded (None for a new one), *after* as it shall be (None for a
-    removed one).
+    removed one). A task's write with *onto_edits* is made of what others have edited meanwhile.
     """
 
     before: Any
     after: Any
+    onto_edits: bool = False
+
+    def onto(self, fresh: Any) -> Write:
+        """
+        The same write of the row as it is by now.
+
+        Raises:
+            StaleWrite: If it was changed so that it cannot be.
+        """
+        return Write(before=fresh, after=self.after.onto(self.before, fresh))
 
 
 @frozen
@@ -54,7 +64,7 @@ class Remembered:
     principal: Principal
     once: Once | None = None
     writes: dict[UUID, Write] = field(factory=dict)
-    reliances: dict[UUID, Reliance] = field(factory=dict)
+    reliances: dict[tuple[type, UUID], Reliance] = field(factory=dict)
     presence: dict[UUID, Agent] = field(factory=dict)
     used: dict[UUID, datetime] = field(factory=dict)
     facts: list[Fact] = field(factory=list)
@@ -85,6 +95,6 @@ class Remembered:
         """
         if row.id in self.writes:
             return
-        known = self.reliances.get(row.id)
+        known = self.reliances.get((kind, row.id))
         version = known.version if known else row.version
-        self.reliances[row.id] = Reliance(kind, row.id, version, bump or (known.bump if known else False))
+        self.reliances[kind, row.id] = Reliance(kind, row.id, version, bump or (known.bump if known else False))

@@ -109,7 +109,10 @@ class Kept(Generic[E]):
             self.remembered.writes[row.id] = Write(before=None, after=row)
             return row
         again = known is not None and known.after.version == row.version
-        after = row if again else cast("E", evolve(cast(Any, row), version=row.version + 1))
+        if isinstance(row, Board | Task):
+            after = cast("E", row.next_version(before))
+        else:
+            after = row if again else cast("E", evolve(cast(Any, row), version=row.version + 1))
         self.remembered.writes[row.id] = Write(before=before, after=after)
         return after
 
@@ -239,6 +242,13 @@ class KeptTasks(Kept[Task]):
         found = await self.source.dependents(self.principal, task)
         writes = self.remembered.writes
         return [writes[each.id].after if each.id in writes else self._seen(each) for each in found]
+
+    def save(self, row: Task, *, onto_edits: bool = False) -> Task:
+        after = super().save(row)
+        written = self.remembered.writes[row.id]
+        if written.before is not None:
+            self.remembered.writes[row.id] = evolve(written, onto_edits=onto_edits)
+        return after
 
     def remove(self, task: Task) -> None:
         self._remove(task)

@@ -27,6 +27,7 @@ from mission_core.tasks.commenting import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Blocked, DependencyCycle, GateClosed, Status, Task
+from mission_core.tasks.runs import Failure, FailureReason, Outcome
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
@@ -40,9 +41,13 @@ from mission_core.tasks.work import (
     ClaimNext,
     ClaimTask,
     CompleteTask,
+    FailTask,
+    ReleaseTask,
     claim_next,
     claim_task,
     complete_task,
+    fail_task,
+    release_task,
 )
 from tests.contract.conftest import INTERLEAVED, STORES
 
@@ -729,3 +734,69 @@ async def test_a_decision_on_a_board_that_goes_meanwhile_leaves_nothing_behind(w
 
     assert {"Board", "Approval", "ApprovalNotFound", "BoardNotFound"} >= set(kinds(answers))
     assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
+
+
+def ending(how, claimed, **more):
+    """
+    The end of a run, tried once: a lost race is told.
+    """
+    task, lease = claimed.task.id, claimed.lease
+    command = {
+        "complete": lambda: CompleteTask(task=task, lease=lease, outcome=Outcome(resolution="said"), **more),
+        "fail": lambda: FailTask(task=task, lease=lease, failure=Failure(reason=FailureReason.TRANSIENT), **more),
+        "release": lambda: ReleaseTask(task=task, lease=lease, note="later", **more),
+    }[how]()
+    use_case = {"complete": complete_task, "fail": fail_task, "release": release_task}[how]
+    return use_case.__wrapped__, command
+
+
+def edits_of(task):
+    """
+    Edits of the task and of its board on which nothing rests that becomes of the task.
+    """
+    return (
+        (update_task, UpdateTask(task=task.id, title="Say it", priority="high", tags=("loud",))),
+        (update_board, UpdateBoard(board=task.board, description="Where things are said")),
+    )
+
+
+@pytest.mark.parametrize("how", ["complete", "fail", "release"])
+async def test_the_end_of_a_run_is_not_refused_for_edits_of_other_fields(world, how):
+    """
+    Not even its only try: it is kept with them, and answers with what is kept.
+    """
+    claimed = await world.claim(await world.task("Say hello"))
+    answers = await in_turn(world, *edits_of(claimed.task), ending(how, claimed))
+    fresh = await world.fresh(claimed.task)
+
+    assert ["Board", "Task", "Task"] == kinds(answers)
+    assert ("Say it", "high", ("loud",)) == (fresh.title, fresh.priority, fresh.tags)
+    assert fresh == answers[-1]
+    assert fresh.status is not Status.IN_PROGRESS
+    assert (2 + claimed.task.version, 1) == (fresh.version, fresh.edits)
+
+
+@pytest.mark.parametrize("how", ["complete", "fail", "release"])
+async def test_who_expects_a_version_is_refused_for_any_edit(world, how):
+    """
+    `If-Match` means all of the task.
+    """
+    claimed = await world.claim(await world.task("Say hello"))
+    edit, _ = edits_of(claimed.task)
+    answers = await in_turn(world, edit, ending(how, claimed, expects=claimed.task.version))
+
+    assert ["StaleWrite", "Task"] == kinds(answers)
+
+
+async def test_a_completion_is_decided_anew_when_its_gates_or_its_approvals_change(world):
+    """
+    Its only try is refused for them.
+    """
+    first, second = [await world.claim(await world.task(title)) for title in "ab"]
+    gated = UpdateBoard(board=world.board.id, description="Guarded", gates={"require_approval_for_done": True})
+    by_gates = await in_turn(world, (update_board, gated), ending("complete", first))
+    asked = RequestApproval(board=world.board.id, action="finish", confidence=0.5, tasks=(second.task.id,))
+    by_approval = await in_turn(world, (request_approval, asked), ending("complete", second))
+
+    assert ["Board", "StaleWrite"] == kinds(by_gates)
+    assert "StaleWrite" == type(by_approval[-1]).__name__

@@ -34,7 +34,7 @@ from mission_core.accounts.model import ApiKey
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.model import Agent
 from mission_core.approvals.model import APPROVAL_LINKS
-from mission_core.boards.model import Board
+from mission_core.boards.model import Board, BoardGates
 from mission_core.errors import StaleWrite
 from mission_core.reports.pulse import counted, places_of
 from mission_core.tasks.comments import COMMENTS
@@ -192,12 +192,20 @@ class MemoryStore:
         Raises:
             StaleWrite: If a row that is written or relied on has another version by now.
         """
-        for write in remembered.writes.values():
-            if write.before is not None:
+        for id, write in remembered.writes.items():
+            fresh = self.tasks.rows.get(id) if write.onto_edits else None
+            if fresh is not None and fresh.version != write.before.version:
+                remembered.writes[id] = write.onto(self.tasks.resolved(fresh))
+            elif write.before is not None:
                 self.tables[type(write.before)].expect(write.before.id, write.before.version)
         for reliance in remembered.reliances.values():
             written = remembered.writes.get(reliance.id)
             if written is not None and written.before is None:
+                continue
+            if reliance.kind is BoardGates:
+                board = self.boards.rows.get(reliance.id)
+                if board is None or board.gates_as_read.version != reliance.version:
+                    raise StaleWrite("board", reliance.id)
                 continue
             row = self.tables[reliance.kind].expect(reliance.id, reliance.version)
             if reliance.bump and written is None:

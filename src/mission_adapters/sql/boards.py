@@ -64,6 +64,7 @@ def row_from(board: Board) -> Row:
         "created_at": micros(board.created_at),
         "updated_at": micros(board.updated_at),
         "version": board.version,
+        "gates_version": board.gates_version,
     }
 
 
@@ -106,4 +107,5 @@ def board_from(row: Mapping[str, Any]) -> Board:
         created_at=moment(row["created_at"]),
         updated_at=moment(row["updated_at"]),
         version=row["version"],
+        gates_version=row["gates_version"],
     )

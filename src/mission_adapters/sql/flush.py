@@ -21,6 +21,7 @@ from mission_adapters.kinds import KIND_OF, LOCK_ORDER, forgetting, going_with
 from mission_adapters.remembered import Reliance, Remembered, Write
 from mission_adapters.sql.agents import presence_from
 from mission_adapters.sql.deciding import Done
+from mission_adapters.sql.loads import a_task, one
 from mission_adapters.sql.log import appended, lock_head
 from mission_adapters.sql.once import settle_key, take_key
 from mission_adapters.sql.operations import operate
@@ -37,7 +38,7 @@ from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, r
 from mission_adapters.sql.tallies import tallied
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
-from mission_core.boards.model import HandleTaken, PrefixTaken
+from mission_core.boards.model import Board, BoardGates, HandleTaken, PrefixTaken
 from mission_core.errors import Conflict, StaleWrite
 from mission_core.reports.pulse import places_of
 from mission_core.tasks.model import Task
@@ -51,7 +52,7 @@ TAKEN: Final[dict[str, Callable[[], Conflict]]] = {
     **TAKEN_PLAIN,
 }
 """What each constraint says when it refuses."""
-PLACE: Final = {kind: place for place, kind in enumerate(LOCK_ORDER)}
+PLACE: Final = {kind: place for place, kind in enumerate(LOCK_ORDER)} | {BoardGates: LOCK_ORDER.index(Board)}
 
 HEARD: Final = Statement(
     update(agents)
@@ -144,10 +145,26 @@ def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
                     yield from bump_row(dialect, what.kind, id, what.version)
                 case Write(before=before, after=None):
                     yield from lock_row(dialect, type(before), id, before.version, exclusive=True)
+                case Write(before=before, after=after, onto_edits=True):
+                    yield from _update_edited(dialect, remembered, what)
                 case Write(before=before, after=after):
                     yield from update_row(dialect, before, after)
                     if isinstance(after, Agent) and before.name != after.name:
                         yield from rename_work(dialect, before, after)
+
+
+def _update_edited(dialect: str, remembered: Remembered, write: Write) -> Steps[None]:
+    """
+    Change a task as it was read, or else, locked and read again, as others have edited it meanwhile.
+    """
+    try:
+        yield from update_row(dialect, write.before, write.after)
+    except StaleWrite:
+        found = yield one(Task, dialect, write.before.organization, write.before.id, locked=True)
+        if not found:
+            raise
+        write = remembered.writes[write.before.id] = write.onto(a_task(found[0]))
+        yield from update_row(dialect, write.before, write.after)
 
 
 def _shared(what: Any) -> type | None:
@@ -171,10 +188,12 @@ def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
             yield PLACE[Agent], id, agent
     for id, at in remembered.used.items():
         yield PLACE[ApiKey], id, at
-    for id, reliance in remembered.reliances.items():
+    for (_, id), reliance in remembered.reliances.items():
         if id not in writes:
             yield PLACE[reliance.kind], id, reliance
-        elif writes[id].before is not None and writes[id].before.version != reliance.version:
+            continue
+        before, kept = writes[id].before, KEPT[reliance.kind]
+        if before is not None and getattr(before, kept.version) != reliance.version:
             raise StaleWrite(KEPT[reliance.kind].name, id)
 
 

@@ -17,7 +17,7 @@ from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Ids, Statement, among, shaped, value
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, Presence
-from mission_core.boards.model import Board
+from mission_core.boards.model import Board, BoardGates
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
@@ -27,16 +27,19 @@ from mission_core.tasks.runs import Run
 class Keeping:
     """
     How entities of one class are kept. *beside* are columns that a save leaves alone: a record beside the entity.
+    *version* is the column that is compared where they are relied on.
     """
 
     name: str
     table: Table
     row_from: Callable[[Any], Row]
     beside: frozenset[str] = frozenset()
+    version: str = "version"
 
 
 KEPT: Final[Mapping[type, Keeping]] = {
     Board: Keeping("board", tables.boards, boards.row_from),
+    BoardGates: Keeping("board", tables.boards, boards.row_from, version="gates_version"),
     Agent: Keeping("agent", tables.agents, agents.row_from, frozenset(agents.presence_from(Presence()))),
     ApiKey: Keeping("key", tables.api_keys, api_keys.row_from, frozenset({"last_used_at"})),
     Task: Keeping("task", tables.tasks, tasks.row_from),
@@ -59,19 +62,19 @@ def update_of(table: Table, columns: tuple[str, ...]) -> Executable:
 
 
 @shaped
-def version_of(table: Table, exclusive: bool) -> Executable:
+def version_of(table: Table, exclusive: bool, column: str = "version") -> Executable:
     """
     The version of one row, which stays locked: shared with those who only rely on it, or not at all.
     """
-    return select(table.c.version).where(table.c.id == value("key")).with_for_update(read=not exclusive)
+    return select(table.c[column]).where(table.c.id == value("key")).with_for_update(read=not exclusive)
 
 
 @shaped
-def versions_of(table: Table) -> Executable:
+def versions_of(table: Table, column: str = "version") -> Executable:
     """
     The versions of many rows, locked in the order of their ids, shared with those who only rely on them.
     """
-    found = select(table.c.id, table.c.version).where(among(table.c.id, "keys", Ids()))
+    found = select(table.c.id, table.c[column]).where(among(table.c.id, "keys", Ids()))
     return found.order_by(table.c.id).with_for_update(read=True)
 
 
@@ -126,7 +129,7 @@ def lock_row(dialect: str, kind: type, id: UUID, version: int, *, exclusive: boo
     Raises:
         StaleWrite: If the row has another version.
     """
-    found = yield version_of(KEPT[kind].table, exclusive)(dialect, key=id.bytes)
+    found = yield version_of(KEPT[kind].table, exclusive, KEPT[kind].version)(dialect, key=id.bytes)
     if not found or found[0][0] != version:
         raise StaleWrite(KEPT[kind].name, id)
 
@@ -141,7 +144,7 @@ def share_rows(dialect: str, kind: type, versions: Sequence[tuple[UUID, int]]) -
     if len(versions) == 1:
         yield from lock_row(dialect, kind, *versions[0])
         return
-    rows = yield versions_of(KEPT[kind].table)(dialect, keys=[id.bytes for id, _ in versions])
+    rows = yield versions_of(KEPT[kind].table, KEPT[kind].version)(dialect, keys=[id.bytes for id, _ in versions])
     found = {bytes(row[0]): row[1] for row in rows}
     for id, version in versions:
         if found.get(id.bytes) != version:

@@ -84,6 +84,7 @@ def row_from(task: Task) -> Row:
         "done_at": maybe_micros(task.done_at),
         "submitter": maybe_bytes(task.submitter),
         **(NOT_TRACKED if task.tracking == UNTRACKED else _tracking_from(task.tracking)),
+        "edits": task.edits,
     }
 
 
@@ -158,6 +159,7 @@ def task_from(row: Mapping[str, Any]) -> Task:
         submitter=maybe_id(row["submitter"]),
         tracking=_tracked(row),
         version=row["version"],
+        edits=row["edits"],
         tag_ids=split(row["tag_ids"]) if row["tag_ids"] else (),
         field_values=row["field_values"],
     )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, boards_written, sees, writes_on
@@ -45,6 +45,16 @@ class GateSet:
     comment_required_for_review: bool = False
     block_status_changes_with_pending_approval: bool = False
     only_lead_can_change_status: bool = False
+
+
+@frozen
+class BoardGates:
+    """
+    The gate set of a board as it was read, to be relied on alone: *version* is the board's `gates_version`.
+    """
+
+    id: BoardId
+    version: int
 
 
 class BoardNotFound(NotFound):
@@ -133,6 +143,8 @@ class GoalIncomplete(Invalid):
 class Board:
     """
     A board: *handle* is unique in the organization and stands in tickets' lists, *slug* is free text.
+
+    *gates_version* is raised with *version*, but only where its gate set changes.
     """
 
     id: BoardId
@@ -163,6 +175,21 @@ class Board:
     created_at: datetime = field(validator=aware)
     updated_at: datetime = field(validator=aware)
     version: int = 0
+    gates_version: int = 0
+
+    @property
+    def gates_as_read(self) -> BoardGates:
+        """
+        What a decision under its gates relies on.
+        """
+        return BoardGates(self.id, self.gates_version)
+
+    def next_version(self, before: Board) -> Board:
+        """
+        The board as it is saved, where it was read as *before*.
+        """
+        changed = self.gates != before.gates
+        return evolve(self, version=before.version + 1, gates_version=before.gates_version + changed)
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[Board, BoardUpdated]:
         """

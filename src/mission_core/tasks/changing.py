@@ -82,7 +82,7 @@ async def _moved(
         handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
         for each in {before.board: before, after.board: after}.values():  # where it leaves, and where it arrives
             passage = await unit.gates.of(each, None if handed else status)
-            unit.rely_on(passage.board)
+            unit.rely_on(passage.board.gates_as_read)
             if passage.rules.comment_required_for_review and MOVES[status].needs_comment:
                 spoken = bool(cmd.comment) or await has_spoken(unit, before, meant.brought_by or before.assignee)
                 passage = evolve(passage, commented=spoken)

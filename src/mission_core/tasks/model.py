@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field, fields, frozen
 from attrs.validators import optional
 
-from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
+from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, StaleWrite
 from mission_core.events.model import Actor, Fact
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
 from mission_core.tasks.facts import TaskAssigned, TaskClaimed, TaskMoved
@@ -230,6 +230,13 @@ def tags_of(instance: object, attribute: Attribute[tuple[str, ...]], value: tupl
         checked_text(f"{attribute.name}.{i}", tag, least=1, most=100)
 
 
+DETAILS: Final = (
+    "title", "description", "priority", "due_at", "estimated_hours", "actual_hours", "tags", "tag_ids", "metadata",
+    "field_values", "feedback_rating", "feedback_notes", "tracking",
+)  # fmt: skip
+"""The fields of a task on which nothing rests that becomes of it: its status, its assignee, its runs."""
+
+
 @frozen(kw_only=True)
 class Task:
     """
@@ -238,6 +245,8 @@ class Task:
     *fence* is the last one given out, *attempts* how many runs have been spent, *run* the live one if there is any.
     *started_at* is when the work under way began, *begun_at* when any work on it first did.
     *submitter* is the worker that brought it to review last.
+
+    *edits* counts those of its versions that changed nothing but `DETAILS`.
 
     *tags* are words that are no tags of the organization; those it carries by id, in the order in which it got them.
     *field_values* holds the values of its custom fields by their ids.
@@ -286,6 +295,29 @@ class Task:
     submitter: AgentId | None = None
     tracking: Tracking = UNTRACKED
     version: int = 0
+    edits: int = 0
+
+    def next_version(self, before: Task) -> Task:
+        """
+        The task as it is saved, where it was read as *before*.
+        """
+        edited = all(getattr(self, name) == getattr(before, name) for name in _WORK)
+        return evolve(self, version=before.version + 1, edits=before.edits + edited)
+
+    def onto(self, before: Task, fresh: Task) -> Task:
+        """
+        The task as it is saved, where it was read as *before* and is *fresh* by now: with all details that somebody
+        else has edited meanwhile.
+
+        Raises:
+            StaleWrite: If more than details were changed meanwhile, or both changed the same detail.
+        """
+        edited = {name for name in DETAILS if getattr(before, name) != getattr(fresh, name)}
+        ours = {name for name in DETAILS if getattr(before, name) != getattr(self, name)}
+        if fresh.version - fresh.edits != before.version - before.edits or edited & ours:
+            raise StaleWrite("task", self.id)
+        merged = evolve(self, **{name: getattr(fresh, name) for name in edited})
+        return evolve(merged, updated_at=max(self.updated_at, fresh.updated_at)).next_version(fresh)
 
     @property
     def rank(self) -> int:
@@ -526,3 +558,9 @@ class Task:
         The task without its run; whoever took it from the open queue no longer owns it.
         """
         return evolve(self, run=None, assignee=None if run.from_queue else self.assignee)
+
+
+_WORK: Final = tuple(
+    each.name for each in fields(Task) if each.name not in (*DETAILS, "version", "edits", "updated_at")
+)
+"""The fields of a task that are no details."""

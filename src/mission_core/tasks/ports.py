@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Passage:
     """
     What a board's gates say to one task: the rules, whether an approval stands or is pending, and whether the move
-    comes with a comment, or the work has one already. A decision that rests on it relies on its board.
+    comes with a comment, or the work has one already. A decision that rests on it relies on `board.gates_as_read`.
     """
 
     board: Board
@@ -212,9 +212,12 @@ class Tasks(Protocol):
         Remember a new task for the commit.
         """
 
-    def save(self, task: Task) -> Task:
+    def save(self, task: Task, *, onto_edits: bool = False) -> Task:
         """
         Remember the change for the commit; the answer carries its next version.
+
+        With *onto_edits* the commit does not refuse it because somebody else has edited other details meanwhile: it
+        locks the row and makes the change of what it is by then (`Task.onto`). `get` answers with that afterwards.
         """
 
     def remove(self, task: Task) -> None:

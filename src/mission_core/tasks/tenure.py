@@ -173,7 +173,7 @@ class Tenure:
             raise HeldByAnother(task.id, task.assignee.name)
         await _ready(unit, evolve(task, not_before=None), worker, at=self.at)
         passage = await unit.gates.of(task, Status.IN_PROGRESS)
-        unit.rely_on(passage.board)
+        unit.rely_on(passage.board.gates_as_read)
         begun, _ = task.move(Status.IN_PROGRESS, at=self.at, passage=passage)
         begun = evolve(begun, started_at=self.lapsed.claimed_at)  # to the writer it never stopped
         taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), was=task.status, at=self.at)

@@ -342,11 +342,11 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         passage = await unit.gates.of(task, Status.DONE)
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
         task, moved = task.finish(cmd.outcome, passage=passage, at=now)
-        unit.rely_on(passage.board)
+        unit.rely_on(passage.board.gates_as_read)
         if task.status is Status.DONE:
             unit.gates.passed(task, passage, at=now)
         told = await told_of_finishing(unit, task, at=now)
-        return await _ended(unit, run, task, completed, moved, *told)
+        return await _ended(unit, run, task, completed, moved, *told, onto_edits=cmd.expects is None)
 
 
 @use_case
@@ -369,7 +369,7 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
         expected(task, None, cmd.expects)
         run, failed = run.fail(cmd.failure, at=now, current=task.fence)
         task, moved = task.lose(run, cmd.failure, since=now, at=now)
-        return await _ended(unit, run, task, failed, moved)
+        return await _ended(unit, run, task, failed, moved, onto_edits=cmd.expects is None)
 
 
 @use_case
@@ -392,13 +392,13 @@ async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> 
         expected(task, None, cmd.expects)
         run, released = run.release(cmd.note, at=now, current=task.fence)
         task, moved = task.put_back(run, note=cmd.note, at=now)
-        return await _ended(unit, run, task, released, moved)
+        return await _ended(unit, run, task, released, moved, onto_edits=cmd.expects is None)
 
 
-async def _ended(unit: UnitOfWork, run: Run, task: Task, *facts: Fact) -> Task:
+async def _ended(unit: UnitOfWork, run: Run, task: Task, *facts: Fact, onto_edits: bool) -> Task:
     unit.runs.save(run)
-    task = unit.tasks.save(task)
+    unit.tasks.save(task, onto_edits=onto_edits)
     unit.record(*facts)
     unit.result(task.id)
     await unit.commit()
-    return task
+    return await unit.tasks.get(task.id)
