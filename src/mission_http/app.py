@@ -60,13 +60,14 @@ def create_app(
         dialect.compile_shapes()
     check_limits(spoken)
     fronting = fronting or Fronting()
-    dispatcher = Dispatcher.of(spoken)
+    dispatcher = Dispatcher.of(spoken, fronting.base_path)
     http = KnownHosts(with_cors(dispatcher, fronting.origins), fronting)
     return MissionApp(
         wire=wire,
         open_limiter=limiter,
         documents=Documents(spoken, quotas),
         limits=RateLimits(quotas),
+        fronting=fronting,
         dispatcher=dispatcher,
         http=ResponseHeaders.around(http, security or SecurityHeaders(), spoken, fronting, log),
     )
@@ -80,6 +81,7 @@ class MissionApp:
 
     documents: Documents
     limits: RateLimits
+    fronting: Fronting
     attendance: Attendance = field(factory=Attendance, init=False)
     _wire: Wire
     _open_limiter: OpenLimiter
@@ -89,7 +91,7 @@ class MissionApp:
     _ports: Ports | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._lifespan = Router(lifespan=self._up)
+        self._lifespan = Router(lifespan=self.lifespan)
 
     @property
     def ports(self) -> Ports:
@@ -119,7 +121,10 @@ class MissionApp:
         return app
 
     @asynccontextmanager
-    async def _up(self, _: object) -> AsyncIterator[None]:
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """
+        Keep the ports open: `Starlette(routes=[Mount("/mission", app)], lifespan=app.lifespan)` mounts the application.
+        """
         async with self._wire() as self._ports, self._open_limiter() as self.limits.limiter:
             try:
                 yield

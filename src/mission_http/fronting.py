@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from attrs import frozen
 
@@ -81,6 +81,13 @@ class Fronting:
         The name that people use for the server.
         """
         return None if self.base_url is None else host_of(urlsplit(self.base_url))
+
+    @property
+    def base_path(self) -> str:
+        """
+        The path below which people use the server; empty if it is the root.
+        """
+        return "" if self.base_url is None else unquote(urlsplit(self.base_url).path)
 
     @property
     def for_this_machine(self) -> bool:

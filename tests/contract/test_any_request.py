@@ -103,14 +103,16 @@ async def test_what_changes_something_says_so(everything: Everything) -> None:
     """
     changed = set()
     for operation in [each for each in OPERATIONS if each[1].method == "GET"]:
-        moved = []
+        moved, statuses = [], []
         for method in ("HEAD", "GET"):
             before = await everything.head()
-            await everything.call(operation, method=method, x_agent_name="ada")
+            answer = await everything.call(operation, method=method, x_agent_name="ada")
             moved.append(before != await everything.head())
+            statuses.append(answer.status)
         changed |= {named(operation)} if moved[1] else set()
 
         assert not moved[0], named(operation)
+        assert statuses[0] == statuses[1], named(operation)
     assert {named(each) for each in OPERATIONS if each[1].changes} == changed
 
 

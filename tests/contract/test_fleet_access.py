@@ -114,7 +114,7 @@ async def _board_agent(world: World) -> str:
 
 
 async def test_an_unknown_path_is_not_found(fleet: Fleet) -> None:
-    for path in ("/nothing", "/tasks/1/nothing", "/tasks/"):
+    for path in ("/nothing", "/tasks/1/nothing", "/nothing/"):
         assert (404, "Not found") == refusal(await fleet.call("GET", path)), path
 
 

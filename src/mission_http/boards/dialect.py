@@ -96,7 +96,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         reserved=RESERVED,
         statuses=STATUSES,
         refuses_callers=() if settings.identities.issuer is None else (KeysUnavailable, NotLetIn),
-        manners=Manners(redirects_slash=True, syntax_first=True, any_content_type=False),
+        manners=Manners(syntax_first=True, any_content_type=False),
         paperwork=Paperwork(
             title="Mission Control API",
             version="0.1.0",

@@ -42,7 +42,7 @@ from mission_http.boards.payloads import BoardRead, nothing_if_blank, stripped
 from mission_http.boards.wire import JsonObject, board_from, maybe_json, naive
 from mission_http.platform.bodies import body_of, either_body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.exchange import address_of, ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.shapes import Length, Rule
 
@@ -200,7 +200,7 @@ async def start(request: Request) -> Response:
     """
     board = await board_in(request)
     await body_of(request, BoardOnboardingStart)
-    base = str(request.base_url).rstrip("/")
+    base = address_of(request)
     command = StartOnboarding(board=board, instruct=lambda found: instruction(base, found))
     return one(onboarding_from(await once(request, start_onboarding, command, _talk_again)))
 

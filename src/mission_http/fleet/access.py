@@ -20,7 +20,7 @@ from mission_http.fleet.errors import AdminRequired, AuthenticationRequired, Ori
 from mission_http.platform.authentication import principal_for
 from mission_http.platform.cross_site import CHANGING, SESSION_COOKIES, carries_session, foreign_origin
 from mission_http.platform.endpoints import Access, Header
-from mission_http.platform.exchange import endpoint_of
+from mission_http.platform.exchange import endpoint_of, exchange_of
 from mission_http.platform.pairs import AGENT_INSTANCE, attend
 from mission_http.platform.proxied import names_somebody, person_named
 from mission_http.platform.sessions import BOUND, PLAIN, SessionCookies
@@ -148,7 +148,7 @@ def _by_key_alone(request: Request, endpoint: Endpoint | None) -> bool:
 
 
 def _is_public(request: Request) -> bool:
-    path: str = request.scope["path"]
+    path = exchange_of(request).path
     return path in PUBLIC_PATHS or path.startswith(PUBLIC_BELOW)
 
 
@@ -168,7 +168,7 @@ def asks_for_health(request: Request) -> bool:
     """
     Whether the request is for the status that everybody may know.
     """
-    return request.scope["path"] == "/api/status" and request.query_params.get("action") == "health"
+    return exchange_of(request).path == "/api/status" and request.query_params.get("action") == "health"
 
 
 def label_of(request: Request) -> str | None:

@@ -115,7 +115,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         refuses_changes=(OriginForeign,),
         limit="general",
         agent_of=label_of,
-        manners=Manners(head_follows_get=True, answers_options=True),
+        manners=Manners(answers_options=True),
         headers=HEADERS,
         paperwork=Paperwork(
             title="Mission Control API",

@@ -42,6 +42,7 @@ from mission_http.platform.shapes import Length
 if TYPE_CHECKING:
     from mission_core.accounts.signing_in import Begun
     from mission_core.accounts.vouching import Claims
+    from mission_http.identities import Google
     from mission_http.platform.sessions import SessionCookies
     from mission_http.settings import Settings
 
@@ -120,7 +121,9 @@ class GoogleDesk:
         if query.error:
             raise Explained("Google sign-in was not completed", f"Google says: {query.error}")
         if request.method == "HEAD":  # a state is good once, and a browser is on one way at a time
-            return json_of({"ok": True}, 302, {"location": f"{self.settings.fronting.base_url or ''}/"})
+            self._set_up()
+            front = self.settings.fronting.base_url or exchange_of(request).mount
+            return json_of({"ok": True}, 302, {"location": f"{front}/"})
         if not query.code:
             return self._sent_there(request)
         journey = self._journey_in(request)
@@ -143,9 +146,7 @@ class GoogleDesk:
         return response
 
     def _sent_there(self, request: Request) -> Response:
-        google, ports = self.settings.identities.google, ports_of(request)
-        if google is None or google.client_secret is None:
-            raise Explained(NOT_SET, "set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET")
+        google, ports = self._set_up(), ports_of(request)
         state, nonce, verifier = (ports.secrets.token() for _ in range(3))
         asked = {
             "client_id": google.client_id, "redirect_uri": self._way_back(), "response_type": "code",
@@ -157,6 +158,12 @@ class GoogleDesk:
         journey = self.journeys.dumps({"state": state, "nonce": nonce, "verifier": verifier, "until": until})
         self._set_journey(response, request, str(journey), int(UNDER_WAY.total_seconds()))
         return response
+
+    def _set_up(self) -> Google:
+        google = self.settings.identities.google
+        if google is None or google.client_secret is None:
+            raise Explained(NOT_SET, "set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET")
+        return google
 
     def _way_back(self) -> str:
         base = self.settings.fronting.base_url

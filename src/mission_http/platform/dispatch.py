@@ -30,25 +30,29 @@ class Dispatcher:
     dialects: tuple[Dialect, ...]
     tree: RouteTree
     homes: tuple[tuple[str, Dialect], ...]
+    base_path: str = ""
+    """The path below which people and programs reach the application, if there is one."""
 
     @classmethod
-    def of(cls, dialects: Iterable[Dialect]) -> Dispatcher:
+    def of(cls, dialects: Iterable[Dialect], base_path: str = "") -> Dispatcher:
         dialects = tuple(dialects)
         homes = [(prefix, dialect) for dialect in dialects for prefix in (dialect.prefix, *dialect.also)]
         homes.sort(key=lambda home: len(home[0]), reverse=True)
-        return cls(dialects, RouteTree.of(dialects), tuple(homes))
+        return cls(dialects, RouteTree.of(dialects), tuple(homes), base_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         exchange: Exchange = scope[EXCHANGE]
-        path = scope["path"]
-        root = scope.get("root_path")
-        if root and path.startswith(root):
-            path = path[len(root) :]
+        root = scope.get("root_path", "")
+        path = _below(root, scope["path"]) if root else scope["path"]
         place = self.tree.find(path)
+        if place is None and self.base_path:  # there are proxies that take it away, and others
+            path = _below(self.base_path, path)
+            place = self.tree.find(path)
+        exchange.path, exchange.mount = path, self.base_path or root
         dialect = exchange.dialect = self._at_home(path) if place is None else place.dialect
         try:
-            response = await self._answer(request, exchange, dialect, place, path)
+            response = await self._answer(request, exchange, dialect, place)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -80,15 +84,17 @@ class Dispatcher:
         return self.dialects[0]
 
     async def _answer(
-        self, request: Request, exchange: Exchange, dialect: Dialect, place: Place | None, path: str
+        self, request: Request, exchange: Exchange, dialect: Dialect, place: Place | None
     ) -> Response:
-        route = None if place is None else _route_for(request.scope["method"], dialect, place)
+        route = None if place is None else _route_for(request.scope["method"], place)
         if dialect.limit is not None:
             await hit(request, dialect.limit)
+        if place is None and self.tree.find(exchange.path.rstrip("/")) is not None:
+            return _redirect_to_bare(request, exchange)
         if dialect.edge is not None:
             dialect.edge(request, None if route is None else route.endpoint)
         if place is None:
-            return self._nothing_at(path, dialect, request)
+            raise PathUnknown(exchange.path)
         if route is None:
             return _wrong_method(request.scope["method"], dialect, place)
         endpoint = exchange.endpoint = route.endpoint
@@ -101,18 +107,16 @@ class Dispatcher:
             await hit(request, limit)
         return await endpoint.handler(request)
 
-    def _nothing_at(self, path: str, dialect: Dialect, request: Request) -> Response:
-        bare = path.rstrip("/")
-        if dialect.manners.redirects_slash and bare != path and self.tree.find(bare) is not None:
-            return _redirect_to_bare(request)
-        raise PathUnknown(path)
+
+def _below(mount: str, path: str) -> str:
+    """
+    A path as it is below the mount, or as it is if it is not below it.
+    """
+    return path[len(mount) :] or "/" if path == mount or path.startswith(f"{mount}/") else path
 
 
-def _route_for(method: str, dialect: Dialect, place: Place) -> Route | None:
-    route = place.routes.get(method)
-    if route is None and method == "HEAD" and dialect.manners.head_follows_get:
-        return place.routes.get("GET")
-    return route
+def _route_for(method: str, place: Place) -> Route | None:
+    return place.routes.get("GET" if method == "HEAD" else method)
 
 
 def _wrong_method(method: str, dialect: Dialect, place: Place) -> Response:
@@ -122,12 +126,10 @@ def _wrong_method(method: str, dialect: Dialect, place: Place) -> Response:
     raise MethodRefused(method, allow)
 
 
-def _redirect_to_bare(request: Request) -> Response:
-    raw = request.scope.get("raw_path")
-    target = quote(request.scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
-    target = target.rstrip("/")
+def _redirect_to_bare(request: Request, exchange: Exchange) -> Response:
+    target = quote(exchange.mount + exchange.path.rstrip("/"))
     query = request.scope["query_string"].decode("latin-1")
-    return Response(status_code=307, headers={"location": f"{target}?{query}" if query else target})
+    return Response(status_code=308, headers={"location": f"{target}?{query}" if query else target})
 
 
 def _without_body(response: Response) -> Response:

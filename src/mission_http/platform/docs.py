@@ -47,7 +47,7 @@ def page_of(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
-        f'<body><h1>{escape(title)}</h1><p>{links} · <a href="/openapi.json">openapi.json</a></p>{body}</body></html>'
+        f'<body><h1>{escape(title)}</h1><p>{links} · <a href="openapi.json">openapi.json</a></p>{body}</body></html>'
     ).encode()
 
 

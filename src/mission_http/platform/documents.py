@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from mission_core.limiting import Quota
 from mission_http.platform.docs import POLICY, page_of
 from mission_http.platform.endpoints import Dialect, Endpoint
-from mission_http.platform.exchange import dialect_of
+from mission_http.platform.exchange import dialect_of, exchange_of
 from mission_http.platform.json import JsonResponse
 from mission_http.platform.openapi import document_of
 from mission_http.platform.rate_limits import QUOTAS
@@ -28,16 +28,17 @@ class Documents:
 
     dialects: tuple[Dialect, ...]
     quotas: Mapping[str, Quota] = QUOTAS
-    _encoded: dict[Dialect | None, bytes] = field(factory=dict, init=False)
+    _encoded: dict[tuple[Dialect | None, str], bytes] = field(factory=dict, init=False)
     _page: bytes = field(default=b"", init=False)
 
-    def encoded(self, only: Dialect | None = None) -> bytes:
+    def encoded(self, only: Dialect | None = None, *, server: str = "/") -> bytes:
         """
-        The bytes of the whole document, or of one dialect's part.
+        The bytes of the whole document, or of one dialect's part, for clients that come to this *server*.
         """
-        if only not in self._encoded:
-            self._encoded[only] = msgspec.json.encode(document_of(self.dialects, only, self.quotas))
-        return self._encoded[only]
+        if (only, server) not in self._encoded:
+            document = document_of(self.dialects, only, self.quotas, server=server)
+            self._encoded[only, server] = msgspec.json.encode(document)
+        return self._encoded[only, server]
 
     def page(self) -> bytes:
         """
@@ -53,7 +54,7 @@ async def whole_document(request: Request) -> Response:
     Describe everything, as OpenAPI 3.1.
     """
     documents: Documents = request.scope["app"].documents
-    return JsonResponse(documents.encoded())
+    return JsonResponse(documents.encoded(server=_server_of(request)))
 
 
 async def own_document(request: Request) -> Response:
@@ -61,7 +62,11 @@ async def own_document(request: Request) -> Response:
     Describe this part of the API, as OpenAPI 3.1.
     """
     documents: Documents = request.scope["app"].documents
-    return JsonResponse(documents.encoded(dialect_of(request)))
+    return JsonResponse(documents.encoded(dialect_of(request), server=_server_of(request)))
+
+
+def _server_of(request: Request) -> str:
+    return request.scope["app"].fronting.base_url or exchange_of(request).mount or "/"
 
 
 async def docs_page(request: Request) -> Response:
@@ -72,11 +77,11 @@ async def docs_page(request: Request) -> Response:
     return HTMLResponse(documents.page(), headers={"content-security-policy": POLICY})
 
 
-async def front(_request: Request) -> Response:
+async def front(request: Request) -> Response:
     """
     Send whoever comes with a browser to the page, for there is none at the front.
     """
-    return RedirectResponse("/docs")
+    return RedirectResponse(f"{exchange_of(request).mount}/docs")
 
 
 DOCUMENT_ENDPOINTS = (

@@ -148,9 +148,7 @@ class Manners:
     How a dialect behaves where HTTP leaves the choice.
     """
 
-    head_follows_get: bool = False
     answers_options: bool = False
-    redirects_slash: bool = False
     syntax_first: bool = False
     """Malformed JSON is refused before the caller is known."""
     any_content_type: bool = True

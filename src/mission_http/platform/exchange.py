@@ -30,6 +30,8 @@ class Exchange:
 
     Args:
         client: The address of who calls; that of a trusted proxy is not it.
+        path: The path below the place where the application is mounted.
+        mount: That place, as those who call know it; empty if it is the root.
         peer: The address at the other end of the socket, whoever that speaks for.
         secure: Whether it came to us, or to a trusted proxy, over https.
         verdict: The tightest rate limit that the request was counted under.
@@ -39,6 +41,8 @@ class Exchange:
     request_id: str
     client: str = "unknown"
     peer: str = "unknown"
+    path: str = ""
+    mount: str = ""
     secure: bool = False
     dialect: Dialect | None = None
     endpoint: Endpoint | None = None
@@ -85,6 +89,14 @@ def endpoint_of(request: Request) -> Endpoint:
     if endpoint is None:
         raise RuntimeError("the request is not matched to an endpoint")
     return endpoint
+
+
+def address_of(request: Request) -> str:
+    """
+    The address of the application, without a slash at its end: as the operator named it, else as it was called.
+    """
+    named: str | None = request.scope["app"].fronting.base_url
+    return named or str(request.base_url).rstrip("/")
 
 
 def principal_of(request: Request) -> Principal:

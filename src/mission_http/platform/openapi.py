@@ -32,11 +32,12 @@ UNREADABLE: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
 
 
 def document_of(
-    dialects: Iterable[Dialect], only: Dialect | None = None, quotas: Mapping[str, Quota] = QUOTAS
+    dialects: Iterable[Dialect], only: Dialect | None = None, quotas: Mapping[str, Quota] = QUOTAS, *,
+    server: str = "/",
 ) -> JsonSchema:
     """
     The document of all dialects, or of one of them. The first dialect's title and version are the document's; of rate
-    limits it tells those in *quotas*.
+    limits it tells those in *quotas*; its paths are below *server*.
     """
     shown = [only] if only else list(dialects)
     paths: dict[str, JsonSchema] = {}
@@ -57,6 +58,7 @@ def document_of(
     return {
         "openapi": "3.1.0",
         "info": {name: text for name, text in about.items() if text},
+        "servers": [{"url": server}],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": schemes},
         "tags": [{"name": tag} for tag in dict.fromkeys(tag for one in shown for tag in one.paperwork.tags)],

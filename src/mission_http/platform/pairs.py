@@ -82,9 +82,9 @@ async def attend(request: Request, principal: Principal, *, agent: str | None = 
     """
     Take a request as a sign that the principal's pair is at work: under the name of *agent*, or an agent's own. What
     it holds under an implicit lease is renewed, in a unit of its own; that this could not be done fails no request, nor
-    does an instance that cannot be meant, for most operations have no use for it.
+    does an instance that cannot be meant, for most operations have no use for it. A HEAD request renews nothing.
     """
-    if agent is None and not isinstance(principal, AgentPrincipal):
+    if request.method == "HEAD" or (agent is None and not isinstance(principal, AgentPrincipal)):
         return
     try:
         instance = instance_of(request)

@@ -51,7 +51,7 @@ class RequestLog:
         """
         slow = 0 < self.slow <= waited
         path: str = scope["path"]
-        if not slow and not self.health and path in HEALTH:
+        if not slow and not self.health and (exchange.path or path) in HEALTH:
             return
         (self.lines.warning if slow else self.lines.info)(
             "slow request" if slow else "request",

@@ -52,7 +52,7 @@ class Place:
         The methods that can be used here, in order.
         """
         methods = set(self.routes)
-        if dialect.manners.head_follows_get and "GET" in methods:
+        if "GET" in methods:
             methods.add("HEAD")
         if dialect.manners.answers_options:
             methods.add("OPTIONS")

@@ -313,7 +313,7 @@ PLAIN = Dialect(
     edge=edge,
     render=render_plain,
     statuses={Unauthorized: 401, Exhausted: 507},
-    manners=Manners(head_follows_get=True, answers_options=True, body_limit=2000),
+    manners=Manners(answers_options=True, body_limit=2000),
     headers={"Permissions-Policy": "camera=()", "Content-Security-Policy": "default-src 'self'"},
     paperwork=paperwork("Plain"),
 )
@@ -326,7 +326,7 @@ KIND = Dialect(
     authenticate=authenticate,
     render=render_kind,
     statuses={Invalid: 422, Unauthorized: 401},
-    manners=Manners(redirects_slash=True, syntax_first=True, any_content_type=False, body_limit=2000),
+    manners=Manners(syntax_first=True, any_content_type=False, body_limit=2000),
     paperwork=paperwork("Kind"),
 )
 

@@ -2,10 +2,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from attrs import evolve, frozen
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mission_http.app import create_app
+from mission_http.fronting import Fronting
 from mission_http.platform.endpoints import Endpoint
 from tests.unit.http.platform.sample import KIND, PLAIN, ask, health, sample_app, wire
 
@@ -51,11 +54,39 @@ def test_websockets_are_closed():
         pass
 
 
-def test_it_can_be_mounted_below_another_path(app):
-    with TestClient(app, root_path="/mission") as client:
-        bodies = [client.get(path).json() for path in ("/mission/healthz", "/healthz")]
+def test_it_can_be_mounted_below_another_path():
+    """
+    All that leads anywhere leads below it, and so does a server that is told of a path.
+    """
+    inner = sample_app()
+    outer = Starlette(routes=[Mount("/mission", inner)], lifespan=inner.lifespan)
+    with TestClient(outer, follow_redirects=False) as client:
+        _check_below("/mission", "/mission", client)
+    with TestClient(sample_app(), root_path="/mission", follow_redirects=False) as client:
+        _check_below("/mission", "/mission", client)
 
-    assert [{"ok": True}, {"ok": True}] == bodies
+
+@pytest.mark.parametrize("kept", ["", "/mission"])
+def test_it_can_be_served_below_another_path(kept):
+    """
+    Whether the proxy in front takes the path away or not.
+    """
+    fronting = Fronting(base_url="https://example.org/mission")
+    with TestClient(sample_app(fronting=fronting), follow_redirects=False) as client:
+        _check_below(kept, "https://example.org/mission", client)
+
+
+def _check_below(prefix, server, client):
+    key = {"x-api-key": "sesame"}
+
+    assert {"ok": True} == client.get(f"{prefix}/healthz").json()
+    assert "special" == client.get(f"{prefix}/api/v1/things/special!", headers=key).json()["thing"].strip("!")
+    assert "/mission/docs" == client.get(f"{prefix}/").headers["location"]
+    assert "/mission/api/things?a=1" == client.post(f"{prefix}/api/things/?a=1").headers["location"]
+    for path in ("/openapi.json", "/api/docs"):
+        assert [{"url": server}] == client.get(f"{prefix}{path}", headers=key).json()["servers"]
+    assert 'href="openapi.json"' in client.get(f"{prefix}/docs").text
+    assert 404 == client.get("/missionary/healthz").status_code
 
 
 def test_a_body_class_that_cannot_be_read_stops_the_start():

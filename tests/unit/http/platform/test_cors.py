@@ -13,7 +13,7 @@ ANSWERS = [
     ("GET", "/api/things/5", 200), ("GET", "/api/v1/things/5", 200), ("GET", "/api/things/none", 404),
     ("GET", "/api/v1/nowhere", 404), ("POST", "/api/v1/sealed", 422), ("POST", "/api/sealed", 400),
     ("GET", "/api/broken", 500), ("GET", "/api/v1/broken", 500), ("DELETE", "/api/v1/things", 405),
-    ("GET", "/api/v1/things/", 307), ("GET", "/healthz", 200),
+    ("GET", "/api/v1/things/", 308), ("GET", "/healthz", 200),
 ]  # fmt: skip
 
 

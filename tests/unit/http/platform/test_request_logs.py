@@ -79,7 +79,7 @@ def test_a_path_is_told_up_to_a_length():
     ("method", "path", "status"),
     [
         ("GET", "/api/things/special", 200), ("GET", "/api/v1/nowhere", 404), ("DELETE", "/api/things", 405),
-        ("GET", "/api/broken", 500), ("GET", "/api/v1/things/", 307), ("HEAD", "/api/things/special", 200),
+        ("GET", "/api/broken", 500), ("GET", "/api/v1/things/", 308), ("HEAD", "/api/things/special", 200),
     ],
 )  # fmt: skip
 async def test_every_request_is_told_once_however_it_ends(method, path, status):
