@@ -275,6 +275,8 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "begun_at": maybe(moments),
         "completed_at": maybe(moments),
         "submitter": maybe(ids),
+        "authors": st.lists(ids, max_size=3, unique=True).map(tuple),
+        "passed": st.lists(ids, max_size=3, unique=True).map(tuple),
         "tracking": st.just(UNTRACKED) | trackings,
     }
     return st.builds(Task, **(fields | fixed))

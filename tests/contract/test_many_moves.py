@@ -20,7 +20,7 @@ async def moved(world, *moves, by=None, own=False):
 
 
 def shape(task):
-    return evolve(task, id=None, number=0, ticket=None, title="", depends_on=(), version=0)
+    return evolve(task, id=None, number=0, ticket=None, title="", depends_on=(), version=0, edits=0)
 
 
 async def a_story(world):

@@ -4,37 +4,19 @@ The laws of tasks.
 
 from datetime import timedelta
 
-import pytest
 from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mission_core.boards.model import GateSet
 from mission_core.events.model import Actor
 from mission_core.tasks.explaining import State, explain
-from mission_core.tasks.model import IDLE, MOVES, CommentRequired, GateClosed, Status
-from mission_core.tasks.ports import Passage
+from mission_core.tasks.model import IDLE, Status
 from mission_core.tasks.queries import Reading
 from mission_core.tasks.runs import ALIVE, Assignee, RetryClass, RunState, Secret, Terms
 from tests import strategies as some
 
 ME = Actor("system", None, "me")
 idle_tasks = some.tasks(status=st.sampled_from(sorted(IDLE)))
-gates = st.builds(
-    GateSet,
-    require_approval_for_done=st.booleans(),
-    require_review_before_done=st.booleans(),
-    comment_required_for_review=st.booleans(),
-    block_status_changes_with_pending_approval=st.booleans(),
-    only_lead_can_change_status=st.booleans(),
-)
-passages = st.builds(
-    Passage,
-    board=some.boards(gates=gates),
-    approved=st.booleans(),
-    pending=st.booleans(),
-    commented=st.booleans(),
-)
 
 
 def claimed(task, by, at, terms=None):
@@ -107,38 +89,13 @@ def test_what_follows_a_failure_is_the_retry_class_of_its_reason(task, by, at, f
     assert (moved.was, moved.status) == (Status.IN_PROGRESS, lost.status)
 
 
-@given(some.tasks(), st.sampled_from(Status), passages, some.moments)
-def test_a_move_meets_the_gates_or_is_refused(task, to, passage, at):
-    """
-    The five rules of a board, and nothing else, keep a task from moving.
-    """
-    rules, move = passage.rules, MOVES[to]
-    closed = (
-        (rules.block_status_changes_with_pending_approval and passage.pending)
-        or (move.needs_review and rules.require_review_before_done and task.status not in MOVES_IN_REVIEW)
-        or (move.needs_approval and rules.require_approval_for_done and not passage.approved)
-        or (move.needs_comment and rules.comment_required_for_review and not passage.commented)
-    )
-    if closed:
-        with pytest.raises(GateClosed) as refused:
-            task.move(to, at=at, passage=passage)
-        assert str(refused.value)
-        assert isinstance(refused.value, CommentRequired) is (refused.value.rule == "comment_required_for_review")
-    else:
-        moved, fact = task.move(to, at=at, passage=passage)
-        assert (to, at, task.status) == (moved.status, moved.moved_at, fact.was)
-
-
-MOVES_IN_REVIEW = {Status.REVIEW, Status.QUALITY_REVIEW}
-
-
 @given(some.tasks(), st.sampled_from(Status), some.moments)
 def test_a_move_touches_nothing_but_status_and_clocks(task, to, at):
     """
-    Every other field is as it was; only what had failed for good gets its attempts back.
+    Every other field is as it was; only what had failed for good gets its attempts back, and no gate is passed.
     """
     moved, _ = task.move(to, at=at)
-    clocks = ("status", "moved_at", "updated_at", "started_at", "completed_at", "begun_at")
+    clocks = ("status", "moved_at", "updated_at", "started_at", "completed_at", "begun_at", "passed")
     again = task.status is Status.FAILED and to is not Status.FAILED
 
     assert evolve(task, attempts=0 if again else task.attempts) == evolve(
@@ -147,21 +104,14 @@ def test_a_move_touches_nothing_but_status_and_clocks(task, to, at):
     assert (moved.completed_at is not None) >= (to is Status.DONE)
 
 
-@given(some.tasks(), passages, some.outcomes, some.moments)
-def test_finished_work_is_done_or_in_review(task, passage, outcome, at):
+@given(some.tasks(), some.outcomes, st.sampled_from([Status.DONE, Status.REVIEW]), some.moments)
+def test_finished_work_brings_its_outcome(task, outcome, status, at):
     """
-    Review where a gate wants somebody to look first; and where it is, where an approval that is pending keeps it.
+    And is under no run any more.
     """
-    rules = passage.rules
-    if rules.block_status_changes_with_pending_approval and passage.pending:
-        with pytest.raises(GateClosed):
-            task.finish(outcome, passage=passage, at=at)
-        return
-    done, _ = task.finish(outcome, passage=passage, at=at)
-    gated = rules.require_review_before_done or (rules.require_approval_for_done and not passage.approved)
+    done, _ = task.finish(outcome, status, at=at)
 
-    assert (Status.REVIEW if gated else Status.DONE) is done.status
-    assert (None, None, outcome.result) == (done.run, done.error_message, done.result)
+    assert (status, None, None, outcome.result) == (done.status, done.run, done.error_message, done.result)
     assert done.resolution == (task.resolution if outcome.resolution is None else outcome.resolution)
 
 

@@ -119,6 +119,8 @@ class Desk:
                 continue
             if holds(self.store.boards, self.store.plain, task):
                 continue
+            if operation.wanted.worker and self._lead_only(task):
+                continue
             change = self.offer(task, operation.decide)
             if change is not None:
                 return change
@@ -162,11 +164,17 @@ class Desk:
         if run is None and task.run is not None:
             run = self.runs.rows[task.run]
         waits_for, held = len(self.tasks.blocking(task)), holds(self.store.boards, self.store.plain, task)
-        change = decide(Candidate(task=task, run=run, open_dependencies=waits_for, held=held))
+        lead_only = self._lead_only(task)
+        change = decide(
+            Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only)
+        )
         if change is not None:
             change = self._keep(change)
             self.made.append(change)
         return change
+
+    def _lead_only(self, task: Task) -> bool:
+        return self.store.boards.rows[task.board].gates.only_lead_can_change_status
 
     def _keep(self, change: Change) -> Change:
         """

@@ -47,29 +47,38 @@ def offer(
     dialect: str, task: Task, decide: Decide, done: Done, *, ruled: bool = False
 ) -> Steps[Change | None]:
     """
-    Offer a locked task, with its run on fresh rows, to a decision. If *ruled*, its board may have the rule under which
-    an approval holds it, and the decision cares.
+    Offer a locked task, with its run on fresh rows, to a decision. If *ruled*, its board may have rules that a claim
+    meets, and the decision cares.
     """
     run = None
     if task.run is not None:
         found = yield LOCKED_RUN(dialect, run=task.run.bytes)
         run = a_run(found[0]) if found else None
-    held = False
+    held = lead_only = False
     if ruled:
         where = {"organization": task.organization.bytes, "board": task.board.bytes, "task": task.id.bytes}
-        held = (yield HELD(dialect, **where))[0][0] is not None
-    change = yield from decided(dialect, task, run, decide, done, held=held)
+        holder, led = (yield HELD(dialect, **where))[0]
+        held, lead_only = holder is not None, bool(led)
+    change = yield from decided(dialect, task, run, decide, done, held=held, lead_only=lead_only)
     return change
 
 
 def decided(
-    dialect: str, task: Task, run: Run | None, decide: Decide, done: Done, *, held: bool = False
+    dialect: str,
+    task: Task,
+    run: Run | None,
+    decide: Decide,
+    done: Done,
+    *,
+    held: bool = False,
+    lead_only: bool = False,
 ) -> Steps[Change | None]:
     """
     Let the decision be made, and keep it at once.
     """
     waits_for = (yield COUNT(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
-    change = decide(Candidate(task=task, run=run, open_dependencies=waits_for, held=held))
+    candidate = Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only)
+    change = decide(candidate)
     if change is None:
         return None
     if change.task is not None:

@@ -1,5 +1,6 @@
 """
-Whether an approval that is pending holds a task: its board lets nothing move meanwhile.
+Gates that a claim meets: whether an approval that is pending holds a task, for its board lets nothing move meanwhile,
+and whether the board leaves moving tasks to its lead.
 """
 
 from __future__ import annotations
@@ -14,13 +15,23 @@ from mission_adapters.sql.tables import boards, tasks
 from mission_core.approvals.model import APPROVAL_LINKS
 
 links: Final = SHELVES[APPROVAL_LINKS].table
-RULED: Final = (
-    select(boards.c.block_status_changes_with_pending_approval)
-    .where(boards.c.id == tasks.c.board)
-    .scalar_subquery()
-    .label("ruled")
-)
-"""Whether the board of a task has that rule."""
+
+
+def _rule(found: Any, board: Any) -> Any:
+    return select(found).where(boards.c.id == board).scalar_subquery()
+
+
+RULED: Final = _rule(
+    boards.c.block_status_changes_with_pending_approval + boards.c.only_lead_can_change_status, tasks.c.board
+).label("ruled")
+"""Whether the board of a task has one of the two rules."""
+
+
+def lead_only(board: Any) -> Any:
+    """
+    One for a board that leaves moving tasks to its lead, else zero.
+    """
+    return _rule(boards.c.only_lead_can_change_status, board)
 
 
 def holding(organization: Any, board: Any, task: Any) -> Any:
@@ -38,4 +49,6 @@ def holding(organization: Any, board: Any, task: Any) -> Any:
     return found.limit(1).scalar_subquery()
 
 
-HELD: Final = Statement(select(holding(value("organization"), value("board"), value("task"))))
+HELD: Final = Statement(
+    select(holding(value("organization"), value("board"), value("task")), lead_only(value("board")))
+)

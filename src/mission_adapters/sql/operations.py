@@ -27,7 +27,7 @@ from mission_adapters.sql.deciding import LOCKED_RUN, Done, decided, offer
 from mission_adapters.sql.dissolving import dissolve
 from mission_adapters.sql.ending import end
 from mission_adapters.sql.grants import WITHIN, border_of_boards
-from mission_adapters.sql.held import RULED, holding
+from mission_adapters.sql.held import RULED, holding, lead_only
 from mission_adapters.sql.in_hand import read_in_hand
 from mission_adapters.sql.loads import TASK, a_run, a_task, one
 from mission_adapters.sql.queue import NOBODY
@@ -56,9 +56,10 @@ QUEUES: Final[dict[str, ColumnElement[bool]]] = {
 """Which part of the queue a claim looks at."""
 
 
-def _line(name: str, again: bool, border: str) -> Select[Any]:
+def _line(name: str, again: bool, border: str, worker: bool) -> Select[Any]:
     """
-    The first ready tasks of one name, in the queue's order, within a border: of all boards, one board or several.
+    The first ready tasks of one name, in the queue's order, within a border: of all boards, one board or several. A
+    worker's are those that not only a lead moves.
     """
     ready = select(queue.c.task, queue.c.rank, queue.c.due, queue.c.number).where(
         QUEUES[border],
@@ -67,6 +68,8 @@ def _line(name: str, again: bool, border: str) -> Select[Any]:
         queue.c.not_before <= value("at", int),
         holding(queue.c.organization, queue.c.board, queue.c.task).is_(None),
     )
+    if worker:
+        ready = ready.where(lead_only(queue.c.board) == 0)
     if again:
         ready = ready.where(~among(queue.c.task, "tried", Ids()))
     ready = ready.order_by(queue.c.rank, queue.c.due, queue.c.number).limit(value("first", int))
@@ -74,16 +77,16 @@ def _line(name: str, again: bool, border: str) -> Select[Any]:
 
 
 @shaped
-def _first_ready(again: bool, border: str) -> Executable:
-    lines = union_all(_line("nobody", again, border), _line("mine", again, border)).subquery("ready")
+def _first_ready(again: bool, border: str, worker: bool) -> Executable:
+    lines = union_all(*(_line(name, again, border, worker) for name in ("nobody", "mine"))).subquery("ready")
     found = select(*TASK, RULED).select_from(tasks.join(lines, lines.c.task == tasks.c.id))
     found = found.order_by(lines.c.rank, lines.c.due, lines.c.number).limit(1)
     return found.with_for_update(of=tasks, skip_locked=True)
 
 
 @shaped
-def _count_ready(again: bool, border: str) -> Executable:
-    lines = union_all(_line("nobody", again, border), _line("mine", again, border)).subquery("ready")
+def _count_ready(again: bool, border: str, worker: bool) -> Executable:
+    lines = union_all(*(_line(name, again, border, worker) for name in ("nobody", "mine"))).subquery("ready")
     return select(func.count()).select_from(lines)
 
 
@@ -162,7 +165,7 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
     while True:
         again = bool(tried)
         shown = {**given, "tried": tried} if tried else given
-        found = yield _first_ready(again, where)(dialect, first=first, **shown)
+        found = yield _first_ready(again, where, wanted.worker)(dialect, first=first, **shown)
         task = a_task(found[0]) if found else None
         if freed and (task is None or _turn(freed[0]) < _turn(task)):
             change = yield from offer(dialect, freed.pop(0), wish.decide, done, ruled=True)
@@ -178,7 +181,7 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
             tried.append(task.id.bytes)
             continue
         # Either nothing is ready, or others are deciding about all that was looked at.
-        (ready,) = (yield _count_ready(again, where)(dialect, first=first, **shown))[0]
+        (ready,) = (yield _count_ready(again, where, wanted.worker)(dialect, first=first, **shown))[0]
         if ready < first or first >= MOST:
             return None
         first *= 8

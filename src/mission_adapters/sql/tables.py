@@ -247,6 +247,8 @@ tasks = table(
     may("github_pull_request_state", TEXT),
     may("github_synced_at", INTEGER),
     must("edits", INTEGER, at_first="0"),
+    may("authors", ID),
+    may("passed", ID),
     UniqueConstraint("organization", "number"),
     Index(None, "board", "number"),
     Index(None, "board", "status", "number"),

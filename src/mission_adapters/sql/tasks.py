@@ -85,6 +85,8 @@ def row_from(task: Task) -> Row:
         "submitter": maybe_bytes(task.submitter),
         **(NOT_TRACKED if task.tracking == UNTRACKED else _tracking_from(task.tracking)),
         "edits": task.edits,
+        "authors": joined(task.authors) if task.authors else None,
+        "passed": joined(task.passed) if task.passed else None,
     }
 
 
@@ -157,6 +159,8 @@ def task_from(row: Mapping[str, Any]) -> Task:
         completed_at=maybe_moment(row["completed_at"]),
         begun_at=maybe_moment(row["begun_at"]),
         submitter=maybe_id(row["submitter"]),
+        authors=split(row["authors"]) if row["authors"] else (),
+        passed=split(row["passed"]) if row["passed"] else (),
         tracking=_tracked(row),
         version=row["version"],
         edits=row["edits"],

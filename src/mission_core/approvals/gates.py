@@ -1,8 +1,5 @@
 """
-What approvals say to tasks that move: the gates of their board, as the tasks area asks for them.
-
-They are met by whoever writes a status, hands in a result under a lease, or claims. What only takes work back (a
-failure, a release, a lease that runs out, an operator's order, waiting for a person) meets none.
+The gates of boards and the approvals of tasks, as the decision about gates (`tasks/gates.py`) asks for them.
 """
 
 from __future__ import annotations
@@ -39,20 +36,21 @@ class ApprovalGates:
         board = self.boards.get(task.board)
         if board is None:
             board = self.boards[task.board] = await self.unit.boards.get(task.board)
+        self.unit.rely_on(board.gates_as_read)
         if not _asks(board, to):
-            return Passage(board=board)
+            return Passage(rules=board.gates)
         links = await self._links(task)
         return Passage(
-            board=board,
+            rules=board.gates,
             approved=any(link.good for link in links),
             pending=any(link.status is ApprovalStatus.PENDING for link in links),
         )
 
-    def passed(self, task: Task, passage: Passage, *, at: datetime) -> None:
-        if not passage.rules.require_approval_for_done:
+    def passed(self, task: Task, *, at: datetime) -> None:
+        if not self.boards[task.board].gates.require_approval_for_done:
             return
         links = self.links[task.id]
-        place = next(i for i, link in enumerate(links) if link.good and link.board == passage.board.id)
+        place = next(i for i, link in enumerate(links) if link.good and link.board == task.board)
         used, fact = links[place].use(at=at)
         links[place] = self.unit.rows(APPROVAL_LINKS).save(used)
         self.unit.record(fact)

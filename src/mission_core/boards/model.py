@@ -11,10 +11,10 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, boards_written, sees, writes_on
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, boards_written, sees, writes_on
 from mission_core.changes import edited
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
@@ -45,6 +45,25 @@ class GateSet:
     comment_required_for_review: bool = False
     block_status_changes_with_pending_approval: bool = False
     only_lead_can_change_status: bool = False
+
+    def lacks(self, other: GateSet) -> bool:
+        """
+        Whether it leaves out a rule of the other set, and so is weaker than that.
+        """
+        own, others = asdict(self), asdict(other)
+        return any(others[rule] and not own[rule] for rule in others)
+
+
+class WeakerGates(Denied):
+    """
+    An agent below admin would lead work around the gates: onto a board with weaker ones, or onto one made for that.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "an agent's key below admin neither moves work to a board with weaker gates, nor makes a board with gates "
+            "weaker than the default; ask an admin"
+        )
 
 
 @frozen
@@ -92,6 +111,17 @@ def require_grant(principal: Principal, *boards: BoardId | None) -> None:
     """
     if boards_written(principal) is not None and not any(writes_on(principal, each) for each in boards):
         raise BoardReadOnly if any(sees(principal, each) for each in boards) else BoardDenied
+
+
+def check_gates_kept(principal: Principal, gates: GateSet, least: GateSet) -> None:
+    """
+    Keep agents below admin from weakening the gates that their work meets.
+
+    Raises:
+        WeakerGates: If the principal is one, and *gates* lack a rule of *least*.
+    """
+    if isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN and gates.lacks(least):
+        raise WeakerGates
 
 
 class HandleTaken(Conflict):

@@ -21,6 +21,7 @@ from mission_core.boards.model import (
     GateSet,
     HandleTaken,
     PrefixTaken,
+    check_gates_kept,
     handle_from,
     prefix_from,
     require_grant,
@@ -102,12 +103,14 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
 
     Raises:
         BoardDenied: If the principal may write on some boards only.
+        WeakerGates: If an agent below admin makes one with gates weaker than the default.
         HandleTaken: If the given handle or prefix belongs to another board.
         GroupNotFound: If it joins a group that there is not.
         InvalidField: If no handle or prefix can be made of what was given.
     """
     require(principal, Role.OPERATOR)
     require_grant(principal, None)
+    check_gates_kept(principal, cmd.gates, GateSet())
     now = ports.clock.now()
     (number,) = await ports.numbers.draw((principal.organization, "board"))
     async with ports.unit(principal) as unit:

@@ -14,12 +14,12 @@ from mission_core.accounts.model import Principal
 from mission_core.changes import differing
 from mission_core.events.model import Fact
 from mission_core.tasks.actors import part_of, submitter_after
-from mission_core.tasks.commenting import has_spoken
 from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.dependencies import at_rest, toggled, told_of_finishing
 from mission_core.tasks.facts import TaskClaimed, TaskMoved, TaskUpdated
+from mission_core.tasks.gates import HANDED_IN, authored, pass_gates
 from mission_core.tasks.mentions import Callee
-from mission_core.tasks.model import IDLE, MOVES, Status, Task
+from mission_core.tasks.model import Status, Task
 from mission_core.tasks.teamwork import Meant, as_team, assignee_for, check_mover
 from mission_core.tasks.tenure import Tenure, without_lease
 from mission_core.values import Absent, present
@@ -79,22 +79,20 @@ async def _moved(
     status, assignee = meant.status, meant.assignee
     facts: list[Fact] = []
     if status is not before.status:
-        handed = {before.status, status} <= IDLE  # changing hands in the queue meets no gate
-        for each in {before.board: before, after.board: after}.values():  # where it leaves, and where it arrives
-            passage = await unit.gates.of(each, None if handed else status)
-            unit.rely_on(passage.board.gates_as_read)
-            if passage.rules.comment_required_for_review and MOVES[status].needs_comment:
-                spoken = bool(cmd.comment) or await has_spoken(unit, before, meant.brought_by or before.assignee)
-                passage = evolve(passage, commented=spoken)
-            arrived, moved = each.move(status, at=at, passage=None if handed else passage)
-            if status is Status.DONE:
-                unit.gates.passed(arrived, passage, at=at)
+        arrived, moved = after.move(status, at=at)
         after = arrived if meant.starts else evolve(arrived, started_at=before.started_at)
         after = evolve(after, submitter=submitter_after(principal, before, after))
         facts.append(moved)
     if assignee != before.assignee:
         facts.append(before.assigned_to(assignee, at=at))
-    return evolve(after, assignee=assignee), tuple(facts)
+        after = evolve(after, assignee=assignee)
+    if (status, assignee, after.board) != (before.status, before.assignee, before.board):
+        worker = before.assignee or (meant.brought_by if meant.brought_by != assignee or not cmd.by_team else None)
+        speaks = meant.brought_by or before.assignee
+        after = authored(before, after, asker=principal, more=[worker] if status in HANDED_IN else [])
+        after, cleared = await pass_gates(unit, principal, before, after, says=bool(cmd.comment), by=speaks, at=at)
+        facts += cleared
+    return after, tuple(facts)
 
 
 async def _as_said(unit: UnitOfWork, principal: Principal, before: Task, after: Task, cmd: UpdateTask) -> Meant:

@@ -74,6 +74,20 @@ class TaskMoved(Fact):
 
 
 @frozen(kw_only=True)
+class TaskSelfReviewed(Fact):
+    """
+    An owner closed the review of work that they did or handed in, for nobody else may review it.
+    """
+
+    kind = "task.self_reviewed"
+    about = "task"
+
+    task: TaskId
+    board: BoardId
+    title: str
+
+
+@frozen(kw_only=True)
 class DependencyToggled(Fact):
     """
     What a task waits for was done, or taken up again; *title* is the title of that.

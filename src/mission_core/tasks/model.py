@@ -16,6 +16,7 @@ from attrs.validators import optional
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, StaleWrite
 from mission_core.events.model import Actor, Fact
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
+from mission_core.tasks.authors import author_acting, author_named
 from mission_core.tasks.facts import TaskAssigned, TaskClaimed, TaskMoved
 from mission_core.tasks.runs import (
     Assignee,
@@ -33,8 +34,6 @@ from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, checked_
 
 if TYPE_CHECKING:
     from attrs import Attribute
-
-    from mission_core.tasks.ports import Passage
 
 
 class Status(StrEnum):
@@ -244,7 +243,8 @@ class Task:
 
     *fence* is the last one given out, *attempts* how many runs have been spent, *run* the live one if there is any.
     *started_at* is when the work under way began, *begun_at* when any work on it first did.
-    *submitter* is the worker that brought it to review last.
+    *submitter* is the worker that brought it to review last. *authors* are all who worked on it or handed it in.
+    *passed* are other boards on which it stood in its present status: coming back, it meets no gate there again.
 
     *edits* counts those of its versions that changed nothing but `DETAILS`.
 
@@ -293,6 +293,8 @@ class Task:
     completed_at: datetime | None = field(default=None, validator=optional(aware))
     begun_at: datetime | None = field(default=None, validator=optional(aware))
     submitter: AgentId | None = None
+    authors: tuple[UUID, ...] = ()
+    passed: tuple[BoardId, ...] = ()
     tracking: Tracking = UNTRACKED
     version: int = 0
     edits: int = 0
@@ -348,19 +350,12 @@ class Task:
         """
         return (self.completed_at or self.moved_at) if self.status is Status.DONE else None
 
-    def move(self, to: Status, *, at: datetime, passage: Passage | None = None) -> tuple[Task, TaskMoved]:
+    def move(self, to: Status, *, at: datetime) -> tuple[Task, TaskMoved]:
         """
         The task at another status, its clocks set as the table of moves says. What had failed for good and is taken
-        up again has all its attempts before it.
-
-        *passage* is what its board's gates say; without one the move meets no gate.
-
-        Raises:
-            GateClosed: If a gate of its board keeps it.
+        up again has all its attempts before it. Whether its board lets it pass is asked in `gates.py`.
         """
         move = MOVES[to]
-        if passage is not None:
-            self._meet(move, passage)
         moved = evolve(
             self,
             status=to,
@@ -370,30 +365,11 @@ class Task:
             started_at=at if move.starts else None if move.stops_clock else self.started_at,
             completed_at=(self.completed_at or at) if move.completes else self.completed_at,
             begun_at=(self.begun_at or at) if move.starts else self.begun_at,
+            passed=(),
         )
         return moved, TaskMoved(
             task=self.id, board=self.board, title=self.title, was=self.status, status=to, at=at
         )
-
-    def _meet(self, move: Move, passage: Passage) -> None:
-        rules = passage.rules
-        if rules.block_status_changes_with_pending_approval and passage.pending:
-            raise GateClosed("block_status_changes_with_pending_approval", self.id)
-        if move.needs_review and rules.require_review_before_done and self.status not in IN_REVIEW:
-            raise GateClosed("require_review_before_done", self.id)
-        if move.needs_approval and rules.require_approval_for_done and not passage.approved:
-            raise GateClosed("require_approval_for_done", self.id)
-        if move.needs_comment and rules.comment_required_for_review and not passage.commented:
-            raise CommentRequired("comment_required_for_review", self.id)
-
-    def after_work(self, passage: Passage) -> Status:
-        """
-        Where finished work goes: done, or review where a gate wants somebody to look first.
-        """
-        gated = passage.rules.require_review_before_done or (
-            passage.rules.require_approval_for_done and not passage.approved
-        )
-        return Status.REVIEW if gated else Status.DONE
 
     def at_rest(self) -> Status:
         """
@@ -460,21 +436,22 @@ class Task:
             heartbeat_at=at,
             from_queue=self.assignee is None,
         )
-        taken = evolve(self, assignee=by, fence=fence, attempts=attempt, run=id, not_before=None)
+        workers = (author_named(by), *([author_acting(actor)] if actor.kind == "agent" else []))
+        taken = evolve(
+            self, assignee=by, fence=fence, attempts=attempt, run=id, not_before=None,
+            authors=tuple(dict.fromkeys((*self.authors, *workers))),
+        )  # fmt: skip
         claimed = TaskClaimed(
             task=self.id, board=self.board, title=self.title, was=was, run=id, fence=fence, attempt=attempt,
             by=by.name, at=at,
         )  # fmt: skip
         return taken, run, claimed
 
-    def finish(self, outcome: Outcome, *, passage: Passage, at: datetime) -> tuple[Task, TaskMoved]:
+    def finish(self, outcome: Outcome, status: Status, *, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task after its run's result was accepted, which says all that a review needs to be told.
-
-        Raises:
-            GateClosed: If a gate of its board keeps it from moving at all.
+        The task at this status after its run's result was accepted.
         """
-        moved, fact = self.move(self.after_work(passage), at=at, passage=evolve(passage, commented=True))
+        moved, fact = self.move(status, at=at)
         done = evolve(
             moved,
             submitter=self.assignee.agent if self.assignee and moved.status is Status.REVIEW else self.submitter,

@@ -13,6 +13,7 @@ from attrs import frozen
 from mission_core.accounts.model import Principal, Role, board_of, require, writes_on
 from mission_core.errors import InvalidField, NotFound
 from mission_core.ids import RunId, TaskId
+from mission_core.tasks.actors import Part, part_of
 from mission_core.tasks.pairs import PAIR_TERMS, Worker, renewing, worker_of
 from mission_core.tasks.ports import Agrees, InHand, Wanted
 from mission_core.tasks.work import noticing_expiry, taking
@@ -91,7 +92,8 @@ async def poll_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Poll
     take = taking(worker.by, principal, id=id, terms=PAIR_TERMS, at=now, holder=worker.pair)
     async with ports.unit(principal) as unit:
         unit.tasks.expire_due(noticing_expiry(now), at=now)
-        wanted = Wanted(name_key=worker.by.key, board=board_of(principal))
+        at_work = part_of(principal) is Part.WORKER
+        wanted = Wanted(name_key=worker.by.key, board=board_of(principal), worker=at_work)
         unit.tasks.claim_next(wanted, take, at=now, agrees=_still_free(worker, cmd.most, at=now))
         taken = await unit.commit()
     return Polled(Reason.ASSIGNED, taken.task.id) if taken else Polled(Reason.NOTHING)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_core.boards.model import Board, GateSet
+from mission_core.boards.model import GateSet
 from mission_core.errors import Conflict
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.model import Status, Task
@@ -25,21 +25,16 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class Passage:
     """
-    What a board's gates say to one task: the rules, whether an approval stands or is pending, and whether the move
-    comes with a comment, or the work has one already. A decision that rests on it relies on `board.gates_as_read`.
+    The gates of a board, and what happened there of all that they may ask for: whether an approval stands or is
+    pending, whether the move comes with a comment, or the work has one already, and whether whoever moves it is an
+    owner and nobody else may review it.
     """
 
-    board: Board
+    rules: GateSet
     approved: bool = False
     pending: bool = False
     commented: bool = False
-
-    @property
-    def rules(self) -> GateSet:
-        """
-        The board's gate set.
-        """
-        return self.board.gates
+    alone: bool = False
 
 
 class Gates(Protocol):
@@ -49,12 +44,14 @@ class Gates(Protocol):
 
     async def of(self, task: Task, to: Status | None = None) -> Passage:
         """
-        What the gates of the task's board say to it when it moves to that status; without one, only the rules.
+        What the gates of the task's board say to it when it moves to that status; without one, only the rules. The
+        unit relies on them.
         """
 
-    def passed(self, task: Task, passage: Passage, *, at: datetime) -> None:
+    def passed(self, task: Task, *, at: datetime) -> None:
         """
-        Remember that the task, asked about before, comes to done on this word. An approval that it needed is used up.
+        Remember that the task, asked about before, comes to done on its board. An approval that this needed is used
+        up.
         """
 
     async def left(self, task: Task) -> None:
@@ -86,13 +83,14 @@ class Link:
 class Candidate:
     """
     A task on fresh rows, with its live run if it has one, and how many of its dependencies are not done. A claim is
-    told too whether an approval *holds* it.
+    told too whether an approval *holds* it, and whether its board leaves moving tasks to its lead.
     """
 
     task: Task
     run: Run | None
     open_dependencies: int = 0
     held: bool = False
+    lead_only: bool = False
 
 
 @frozen(kw_only=True)
@@ -145,11 +143,13 @@ class Ending(Protocol):
 @frozen(kw_only=True)
 class Wanted:
     """
-    Which work a claim looks for: open to everyone or assigned to this name, on one board or on all.
+    Which work a claim looks for: open to everyone or assigned to this name, on one board or on all. A *worker* is not
+    offered work of boards that leave moving tasks to their lead.
     """
 
     name_key: str
     board: BoardId | None = None
+    worker: bool = False
 
 
 class InHand(NamedTuple):

@@ -115,7 +115,6 @@ async def check_mover(unit: UnitOfWork, principal: Principal, task: Task) -> Non
     if part_of(principal) is not Part.WORKER:
         return
     passage = await unit.gates.of(task)
-    unit.rely_on(passage.board.gates_as_read)
     if passage.rules.only_lead_can_change_status:
         raise OnlyLeadsMove
 

@@ -28,6 +28,7 @@ from mission_core.errors import Conflict
 from mission_core.ids import RunId, TaskId
 from mission_core.tasks.actors import PLACES, part_of, place_asked
 from mission_core.tasks.dependencies import open_dependencies
+from mission_core.tasks.gates import pass_gates
 from mission_core.tasks.model import IDLE, NotClaimable, Status, Task
 from mission_core.tasks.pairs import Worker, renewing, worker_of
 from mission_core.tasks.runs import (
@@ -158,6 +159,7 @@ class Tenure:
         Raises:
             HeldByAnother: If they return, and somebody else has it.
             NotClaimable: If they return, and it depends on work that is not done.
+            OnlyLeadsMove: If they return, and only leads move tasks on its board.
             GateClosed: If they return, and a gate of its board keeps it from moving.
         """
         task, run, worker = self.task, self.run, self.writer.worker
@@ -172,10 +174,9 @@ class Tenure:
         if task.assignee is not None and worker.is_other_than(task.assignee):
             raise HeldByAnother(task.id, task.assignee.name)
         await _ready(unit, evolve(task, not_before=None), worker, at=self.at)
-        passage = await unit.gates.of(task, Status.IN_PROGRESS)
-        unit.rely_on(passage.board.gates_as_read)
-        begun, _ = task.move(Status.IN_PROGRESS, at=self.at, passage=passage)
+        begun, _ = task.move(Status.IN_PROGRESS, at=self.at)
         begun = evolve(begun, started_at=self.lapsed.claimed_at)  # to the writer it never stopped
+        begun, _ = await pass_gates(unit, self.writer.principal, task, begun, at=self.at)
         taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), was=task.status, at=self.at)
         unit.runs.add(run)
         unit.record(claimed)

@@ -21,8 +21,9 @@ from mission_core.tasks.comments import Comment
 from mission_core.tasks.dependencies import depending, open_dependencies
 from mission_core.tasks.facts import TaskCreated, TaskDeleted
 from mission_core.tasks.fields import carrying
+from mission_core.tasks.gates import HANDED_IN, authored, pass_gates
 from mission_core.tasks.mentions import Calling
-from mission_core.tasks.model import FINISHED, Blocked, DependenciesFrozen, RecordingDenied, Status, Task
+from mission_core.tasks.model import FINISHED, IN_REVIEW, Blocked, DependenciesFrozen, RecordingDenied, Status, Task
 from mission_core.tasks.reach import may_write, task_for, task_on
 from mission_core.tasks.runs import ALIVE, Assignee, Result
 from mission_core.tasks.teamwork import assignee_for
@@ -31,6 +32,7 @@ from mission_core.use_case import use_case
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, present
 
 if TYPE_CHECKING:
+    from mission_core.events.model import Fact
     from mission_core.ports import Ports, UnitOfWork
 
 
@@ -165,6 +167,8 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         BoardNotFound: If there is no such active board for this principal.
         BoardDenied: If the principal may not write on it, or on any.
         RecordingDenied: If it is made as done by anybody but an admin.
+        OnlyLeadsMove: If a worker makes it as begun, or further, where only leads move tasks.
+        GateClosed: If a gate of its board keeps it from the status it is made with.
         DependencyNotFound: If its board lacks a named dependency.
         TagsMissing: If the organization lacks a named tag.
         FieldsUnknown: If its board asks for no such value.
@@ -191,6 +195,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
             open_ones = await open_dependencies(unit, task)
             if open_ones and (task.assignee or task.status is not Status.INBOX) and task.status is not Status.BACKLOG:
                 raise Blocked(task.id, open_ones)
+        task, cleared = await _admitted(unit, principal, task, at=now)
         task = unit.tasks.add(task)
         unit.record(
             TaskCreated(
@@ -198,7 +203,8 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
                 priority=task.priority, assignee=assignee.name if assignee else None,
                 agent=assignee.agent if assignee else None, recorded=task.recorded,
                 mentions=tuple(each.recipient for each in callees), at=now,
-            )
+            ),
+            *cleared,
         )  # fmt: skip
         unit.result(task.id)
         await unit.commit()
@@ -233,6 +239,21 @@ def _new_task(
     )
 
 
+async def _admitted(
+    unit: UnitOfWork, principal: Principal, task: Task, *, at: datetime
+) -> tuple[Task, tuple[Fact, ...]]:
+    """
+    A new task past the gates of its board. What is recorded as done elsewhere meets none. One that is made in review
+    is its assignee's work, unless that is the lead who is to look at it.
+    """
+    worker = task.assignee
+    if task.status in IN_REVIEW and worker is not None:
+        lead = await unit.agents.lead(task.board)
+        worker = None if lead and lead.name_key == worker.key else worker
+    task = authored(None, task, asker=principal, more=[worker] if task.status in HANDED_IN else [])
+    return (task, ()) if task.recorded else await pass_gates(unit, principal, None, task, at=at)
+
+
 async def _board_for(unit: UnitOfWork, principal: Principal, cmd: CreateTask) -> Board:
     if cmd.board is not None:
         try:
@@ -262,7 +283,9 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         HeldByAnother: If somebody else has the task, and the caller does not decide.
         UseTheLease: If the caller holds it under a secret lease.
         NotClaimable: If an agent would begin what is blocked or rests.
-        GateClosed: If a gate of its board keeps it from moving.
+        OnlyLeadsMove: If a worker moves it where only leads may.
+        GateClosed: If a gate of its board keeps it from moving, or one of the board it moves to from arriving.
+        WeakerGates: If an agent below admin moves it to a board with weaker gates.
         DependencyCycle: If it would wait for itself.
         TagsMissing: If the organization lacks a named tag.
         FieldsUnknown: If its board asks for no such value.

@@ -14,8 +14,11 @@ from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal,
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
+from mission_core.tasks.actors import OnlyLeadsMove, Part, part_of
 from mission_core.tasks.dependencies import told_of_finishing
+from mission_core.tasks.gates import authored, decide_claim, pass_gates, status_after_work
 from mission_core.tasks.model import (
+    GateClosed,
     NotClaimable,
     Status,
     Task,
@@ -164,7 +167,8 @@ async def claim_next(ports: Ports, principal: Principal, cmd: ClaimNext) -> Clai
         if cmd.board is not None:
             await unit.boards.get(cmd.board)
         unit.tasks.expire_due(noticing_expiry(now), at=now)
-        unit.tasks.claim_next(Wanted(name_key=by.key, board=board), take, at=now)
+        wanted = Wanted(name_key=by.key, board=board, worker=part_of(principal) is Part.WORKER)
+        unit.tasks.claim_next(wanted, take, at=now)
         taken = await unit.commit()
     return _claimed(ports, taken)
 
@@ -177,6 +181,7 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
     Raises:
         TaskNotFound: If there is no such task for this principal.
         NotClaimable: If it is blocked, resting, taken, or in no state to be worked on.
+        OnlyLeadsMove: If a worker takes it where only leads move tasks.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -197,6 +202,8 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
             why = candidate.task.claimable(
                 at=now, open_dependencies=candidate.open_dependencies, by=by, run=candidate.run, held=candidate.held
             )
+            if why is None:
+                decide_claim(candidate, asker=principal)
             raise NotClaimable(candidate.task.id, why or "it was taken")
         return evolve(change, run=ended, facts=(*facts, *change.facts))
 
@@ -218,6 +225,10 @@ def taking(
     def decide(candidate: Candidate) -> Change | None:
         task, waits_for, run = candidate.task, candidate.open_dependencies, candidate.run
         if task.claimable(at=at, open_dependencies=waits_for, by=by, run=run, held=candidate.held):
+            return None
+        try:
+            decide_claim(candidate, asker=principal)
+        except (OnlyLeadsMove, GateClosed):
             return None
         taken, run, claimed = task.claim(id=id, by=by, actor=principal.actor, holder=holder, terms=terms, at=at)
         return Change(task=taken, new_run=run, facts=(claimed,), result=run.id)
@@ -323,13 +334,16 @@ async def _held(
 @use_case
 async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -> Task:
     """
-    Accept the result of a run. On a gated board the task goes to review, unless it was approved.
+    Accept the result of a run. On a gated board the task goes to review, unless it was approved, and so to the
+    board's lead.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
         LeaseUnknown: If the lease is none of this task's.
         LeaseLost: If it has ended; a repeat with the same lease and content answers as the first time.
+        OnlyLeadsMove: If a worker hands it in where only leads move tasks.
         GateClosed: If an approval is pending for it, and its board lets nothing move meanwhile.
+        CommentRequired: If its board asks for a comment in review, and there is neither one nor a resolution.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -339,14 +353,34 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         if run.state is RunState.COMPLETED and run.outcome == cmd.outcome:
             return await unit.tasks.get(task.id)  # what was read above may be older than the run
         expected(task, None, cmd.expects)
-        passage = await unit.gates.of(task, Status.DONE)
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
-        task, moved = task.finish(cmd.outcome, passage=passage, at=now)
-        unit.rely_on(passage.board.gates_as_read)
-        if task.status is Status.DONE:
-            unit.gates.passed(task, passage, at=now)
-        told = await told_of_finishing(unit, task, at=now)
-        return await _ended(unit, run, task, completed, moved, *told, onto_edits=cmd.expects is None)
+        task, facts = await handed_in(unit, principal, task, cmd.outcome, by=run.by, at=now)
+        return await _ended(unit, run, task, completed, *facts, onto_edits=cmd.expects is None)
+
+
+async def handed_in(
+    unit: UnitOfWork, principal: Principal, task: Task, outcome: Outcome, *, by: Assignee, at: datetime
+) -> tuple[Task, tuple[Fact, ...]]:
+    """
+    A task whose result is accepted, by whomever the work is: done, or in review with the board's lead if it has one.
+    A resolution is all that a review needs to be told.
+
+    Raises:
+        OnlyLeadsMove: If a worker hands it in where only leads move tasks.
+        GateClosed: If a gate of its board keeps it from moving at all.
+    """
+    status = status_after_work(await unit.gates.of(task, Status.DONE))
+    done, moved = task.finish(outcome, status, at=at)
+    facts: list[Fact] = [moved]
+    lead = await unit.agents.lead(task.board) if status is Status.REVIEW else None
+    if lead is not None:
+        unit.rely_on(lead)
+        done = evolve(done, assignee=Assignee(lead.name, lead.id))
+        facts += [] if done.assignee == task.assignee else [task.assigned_to(done.assignee, at=at)]
+    done = authored(task, done, asker=principal, more=[by])
+    says = bool(outcome.resolution and outcome.resolution.strip())
+    done, cleared = await pass_gates(unit, principal, task, done, says=says, by=task.assignee, at=at)
+    return done, (*facts, *cleared, *await told_of_finishing(unit, done, at=at))
 
 
 @use_case

@@ -29,6 +29,9 @@ NOBODY = 1 << 60
 RANKS = ("critical", "high", "medium", "low")
 IDLE = ("inbox", "assigned")
 FINISHED = ("done", "failed")
+REVIEW = ("review", "quality_review")
+HANDED_IN = (*REVIEW, "done")
+RULES = ("approval", "review", "comment", "leads")
 ROLES = ("viewer", "operator", "admin")
 WHO: dict[str, Row] = {
     "boss": {"role": "admin", "agent": None, "board": None, "part": "person"},
@@ -97,6 +100,8 @@ class Model:
         self.drawn: dict[str, int] = {}
         self.log: list[tuple[str, int, str]] = []
         self.spoken: dict[tuple[int, str], int] = {}
+        self.authors: dict[int, frozenset[str]] = {}
+        self.passed: dict[int, frozenset[str]] = {}
         self.ids: Iterator[int] = iter(())
         self.who = ""
         self.begun = 0
@@ -109,7 +114,7 @@ class Model:
         other.tasks = {id: dict(task) for id, task in self.tasks.items()}
         other.runs = {id: dict(run) for id, run in self.runs.items()}
         other.born, other.drawn, other.log = dict(self.born), dict(self.drawn), list(self.log)
-        other.spoken = dict(self.spoken)
+        other.spoken, other.authors, other.passed = dict(self.spoken), dict(self.authors), dict(self.passed)
         return other
 
     def become(self, other: Model) -> None:
@@ -118,7 +123,7 @@ class Model:
         """
         self.now, self.boards, self.tasks, self.runs = other.now, other.boards, other.tasks, other.runs
         self.born, self.drawn, self.log = other.born, other.drawn, other.log
-        self.spoken = other.spoken
+        self.spoken, self.authors, self.passed = other.spoken, other.authors, other.passed
 
     def answer(self, name: str, who: str, facts: dict[str, Any], *, ids: int) -> Answer:
         """
@@ -179,6 +184,8 @@ class Model:
         if task["status"] == "failed" and to != "failed":
             task["attempts"] = 0
         task.update(status=to, moved_at=at, updated_at=at)
+        if self.tasks.get(task["id"]) is task:  # not where it is only told how the task will stand
+            self.passed.pop(task["id"], None)
         if to == "in_progress":
             task["started_at"] = at
         elif to not in ("awaiting_owner", "done"):
@@ -237,6 +244,10 @@ class Model:
             late = self.open_of(task)
             if late and status != "backlog" and (assignee or status != "inbox"):
                 raise Refused("Blocked", task=task["id"], by=late)
+        if status != "done":
+            self.meet(None, task, board, status, spoke=False)
+        lead = board == "open" and status in REVIEW and (assignee or "").casefold() == "lea"
+        self.work(None, task, None if lead else assignee)
         self.tasks[task["id"]] = task
         self.born[number] = task["id"]
         self.note("task.created", task["id"])
@@ -315,8 +326,6 @@ class Model:
         status, assignee = (self.by_team if team else self.meant)(before, found, changes)
         begins = pair is not None and self.begins(before, status, assignee, pair)
         if status != before["status"]:
-            for board in dict.fromkeys((before["board"], found["board"])):
-                self.pass_gates(found, board, status, bool(comment) or self.spoke(before, changes))
             self.move(found, status, note=not begins)
             if team and self.part == "lead" and status == "in_progress":
                 found["started_at"] = before["started_at"]
@@ -326,6 +335,11 @@ class Model:
         if assignee != before["assignee"]:
             found["assignee"] = assignee
             self.note("task.assigned", found["id"])
+        brought = changes.get("assignee") or None
+        brought = self.fit(brought, found["board"]) if team else brought
+        if any(before[name] != found[name] for name in ("status", "assignee", "board")):
+            self.pass_gates(before, found, spoke=bool(comment) or self.spoke(before, changes))
+            self.work(before, found, before["assignee"] or (None if team and brought == assignee else brought))
         if found == stored and not comment:
             self.go_on(found, run, pair, instance, asked)
             return "Task", stored
@@ -404,7 +418,7 @@ class Model:
 
     def as_seen(self, task: Row, changes: dict[str, Any]) -> dict[str, Any]:
         """
-        What is wished of a task, as a team sees it: not a place where it is, nor to take it from who is unknown.
+        What is wished of a task, as a team sees it: not a place where it is.
         """
         seen = dict(changes)
         if "status" in seen:
@@ -412,8 +426,6 @@ class Model:
             takes = self.part == "worker" and task["assignee"] is None and seen["status"] == "in_progress"
             if task["status"] in PLACES[seen["status"]] and not takes:
                 del seen["status"]
-        if seen.get("assignee", "") is None and self.nobody(task["assignee"]):
-            del seen["assignee"]
         return seen
 
     def may_ask(self, task: Row, named: Iterable[str], comment: str | None, *, moves: bool) -> None:
@@ -492,14 +504,62 @@ class Model:
         agent = REGISTERED.get((before["submitter"] or "").casefold())
         return before["submitter"] if agent and agent["board"] == after["board"] and agent["part"] != "lead" else None
 
-    def pass_gates(self, task: Row, board: str, to: str, commented: bool) -> None:
-        rules = self.boards[board]
-        if to == "done" and rules["review"] and task["status"] not in ("review", "quality_review"):
+    def pass_gates(self, before: Row, found: Row, *, spoke: bool) -> None:
+        """
+        Refuse what the gates of the board refuse where a task is, or of the one where it shall be.
+        """
+        here, there = before["board"], found["board"]
+        weaker = any(self.boards[here][rule] and not self.boards[there][rule] for rule in RULES)
+        if weaker and WHO[self.who]["agent"] is not None and WHO[self.who]["role"] != "admin":
+            raise Refused("WeakerGates")
+        places = [here] if here != there and before["status"] != found["status"] else []
+        alone = [self.meet(before, found, each, found["status"], spoke=spoke) for each in (*places, there)]
+        if here != there:
+            self.passed[found["id"]] = self.passed.get(found["id"], frozenset()) | {here}
+        if any(alone):
+            self.note("task.self_reviewed", found["id"])
+
+    def meet(self, before: Row | None, task: Row, board: str, to: str, *, spoke: bool) -> bool:
+        """
+        Meet the gates of one board.
+
+        Returns:
+            Whether somebody closes the review of their own work.
+        """
+        rules, was = self.boards[board], before["status"] if before else None
+        arrives = before is None or before["board"] != board
+        if was == to and (not arrives or board in self.passed.get(task["id"], ())):
+            return False
+        if not arrives and {was, to} <= set(IDLE):
+            return False
+        if self.part == "worker" and rules["leads"] and not (arrives and to in (*IDLE, "backlog")):
+            raise Refused("OnlyLeadsMove")
+        if to == "done" and rules["review"] and was not in REVIEW:
             raise Refused("GateClosed", rule="require_review_before_done", task=task["id"])
         if to == "done" and rules["approval"]:
             raise Refused("GateClosed", rule="require_approval_for_done", task=task["id"])
-        if to in ("review", "quality_review") and rules["comment"] and not commented:
+        if to in REVIEW and rules["comment"] and not spoke:
             raise Refused("CommentRequired", rule="comment_required_for_review", task=task["id"])
+        own = to == "done" and rules["review"] and self.author in self.authors.get(task["id"], ())
+        if own and (WHO[self.who]["agent"] is not None or WHO[self.who]["role"] != "admin"):
+            raise Refused("OwnReview", rule="require_review_before_done", task=task["id"])
+        return bool(own)
+
+    @property
+    def author(self) -> str:
+        """
+        As whom an author is known who asks.
+        """
+        return (WHO[self.who]["agent"] or f"by {self.who}").casefold()
+
+    def work(self, before: Row | None, task: Row, worker: str | None) -> None:
+        """
+        Remember who works on a task, and who hands it in.
+        """
+        enters = task["status"] in HANDED_IN and (before is None or before["status"] not in HANDED_IN)
+        working = task["assignee"] if task["status"] == "in_progress" else None
+        who = [working, *((self.author, worker) if enters else ())]
+        self.authors[task["id"]] = self.authors.get(task["id"], frozenset()) | {each.casefold() for each in who if each}
 
     def by_hand(self, before: Row, after: Row) -> None:
         """
@@ -590,6 +650,7 @@ class Model:
             raise Refused("HeldByAnother", task=task["id"], by=task["assignee"], until=None)
         if self.open_of(task):
             raise Refused("NotClaimable", task=task["id"], why="blocked")
+        self.may_move(task)
         self.begun = next(self.ids)
         self.take(task, pair[3], self.begun, PAIR_TERM, pair[:3])
         own = [r for r in self.runs.values() if r["task"] == task["id"] and r["holder"] == pair[:3]]
@@ -714,6 +775,7 @@ class Model:
             each.update(depends_on=left, updated_at=self.now, version=each["version"] + 1)
             self.note("task.updated", each["id"])
         del self.tasks[found["id"]]
+        self.runs = {id: run for id, run in self.runs.items() if run["task"] != found["id"]}
         self.note("task.deleted", found["id"])
         return "Task", found
 
@@ -722,9 +784,10 @@ class Model:
         if WHO[self.who]["agent"] is not None:
             self.at_least("admin")
         self.may_see(board)
-        kept = self.boards[board]
-        kept.update(approval=approval, review=review, comment=comment, leads=leads, version=kept["version"] + 1)
-        self.note("board.updated", kept["id"])
+        kept, rules = self.boards[board], {"approval": approval, "review": review, "comment": comment, "leads": leads}
+        if any(kept[rule] != asked for rule, asked in rules.items()):
+            kept.update(rules, version=kept["version"] + 1)
+            self.note("board.updated", kept["id"])
         return "Board", dict(kept)
 
     # Taking work.
@@ -750,7 +813,9 @@ class Model:
 
     def first_for(self, by: str, board: str | None) -> Row | None:
         self.notice_all()
-        queue = [t for t in self.tasks.values() if board in (None, t["board"]) and not self.in_the_way(t, by)]
+        closed = [name for name, rules in self.boards.items() if rules["leads"] and self.part == "worker"]
+        queue = [t for t in self.tasks.values() if board in (None, t["board"]) and t["board"] not in closed]
+        queue = [t for t in queue if not self.in_the_way(t, by)]
         return min(queue, key=self.turn, default=None)
 
     def turn(self, task: Row) -> tuple[Any, ...]:
@@ -769,6 +834,8 @@ class Model:
         why = self.in_the_way(found, by)
         if why:
             raise Refused("NotClaimable", task=found["id"], why=why)
+        if self.part == "worker":
+            self.may_move(found)
         found["version"] = version
         return self.take(found, by, run, term)
 
@@ -801,6 +868,8 @@ class Model:
             "result": None, "resolution": None, "output": None, "failure": None, "message": None, "note": None,
             "holder": holder, "version": 0,
         }  # fmt: skip
+        workers = {by.casefold(), (WHO[self.who]["agent"] or by).casefold()}
+        self.authors[task["id"]] = self.authors.get(task["id"], frozenset()) | workers
         task.update(assignee=by, fence=run["fence"], attempts=run["attempt"], run=id, not_before=None)
         task["version"] += 1
         self.note("task.claimed", task["id"])
@@ -945,12 +1014,19 @@ class Model:
         self.expected(found, None, expects)
         self.alive(run, found)
         self.end(run, "completed", "run.completed", **content)
-        rules = self.boards[found["board"]]
+        rules, before = self.boards[found["board"]], dict(found)
         self.move(found, "review" if rules["approval"] or rules["review"] else "done")
         found.update(run=None, hand_over=None, error_message=None, result=result)
         found.update({k: v for k, v in content.items() if v is not None})
         if found["status"] == "review" and not self.nobody(found["assignee"]):
             found["submitter"] = REGISTERED[found["assignee"].casefold()]["agent"]
+        if found["status"] == "review" and found["board"] == "open" and found["assignee"] != "Lea":
+            found["assignee"] = "Lea"
+            self.note("task.assigned", found["id"])
+        spoke = bool((resolution or "").strip()) or self.spoke(before, {})
+        self.meet(before, found, found["board"], found["status"], spoke=spoke)
+        for each in (run["by"], before["assignee"]):
+            self.work(before, found, each)
         found["version"] += 1
         self.tell_dependents(found)
         return "Task", dict(found)
@@ -1046,7 +1122,16 @@ class Model:
         if lapsed is not None:
             task, end = dict(task), lapsed["expires_at"]
             self.lose(task, lapsed, "lease_expired", None, since=end, at=end, note=False)
-        return self.state_of(task), task["moved_at"]
+        state = self.state_of(task)
+        rested = task["not_before"] if state == "claimable" else None
+        return state, max(task["moved_at"], rested or 0)
+
+    def out_of_reach(self, task: Row) -> bool:
+        """
+        Whether it is assigned to nobody who is registered, or to an agent of another board.
+        """
+        agent = REGISTERED.get((task["assignee"] or "").casefold())
+        return self.nobody(task["assignee"]) or (agent is not None and agent["board"] not in (None, task["board"]))
 
     def state_of(self, task: Row) -> str:
         status = task["status"]
@@ -1058,7 +1143,7 @@ class Model:
             return "parked"
         if status not in IDLE:
             return "waiting"
-        if self.open_of(task):
+        if self.open_of(task) or self.out_of_reach(task):
             return "blocked"
         if task["not_before"] is not None and self.now < task["not_before"]:
             return "waiting"

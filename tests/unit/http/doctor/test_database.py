@@ -99,7 +99,7 @@ def test_a_database_that_is_too_old_is_a_problem(product, version, level):
         ({"revision": None, "lacking": ("0001", "0002"), "made": False}, OK, "will get its tables"),
         ({"revision": None, "lacking": ("0001", "0002"), "made": True}, WARNING, "none that Mission Control made"),
         ({"revision": "0001", "lacking": ("0002", "0003"), "made": True}, WARNING, "lacks 0002, 0003"),
-        ({"revision": "0004", "lacking": (), "made": True}, OK, "the newest"),
+        ({"revision": "0005", "lacking": (), "made": True}, OK, "the newest"),
         ({"revision": "9999", "lacking": None, "made": True}, PROBLEM, "a newer version of Mission Control"),
     ],
 )

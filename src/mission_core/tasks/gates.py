@@ -1,0 +1,239 @@
+"""
+The gates of boards: the one decision whether a write may put a task where it shall be.
+
+Every write asks it: create, update, bulk update, move between boards, claim, queue poll and completion. What only
+takes work back (a failure, a release, an expired lease, an operator's order, waiting for a person) asks nothing, nor
+does work of the queue that changes hands.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from attrs import evolve, frozen
+
+from mission_core.accounts.members import MEMBERS, OWNER, Granted, Member, boards_of, role_of
+from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal, Role
+from mission_core.accounts.users import USERS
+from mission_core.boards.grants import GRANTS
+from mission_core.boards.model import GateSet, check_gates_kept
+from mission_core.events.model import Fact
+from mission_core.tasks.actors import OnlyLeadsMove, Part, part_of
+from mission_core.tasks.authors import author_acting, author_named, authors_of
+from mission_core.tasks.commenting import has_spoken
+from mission_core.tasks.facts import TaskSelfReviewed
+from mission_core.tasks.model import IDLE, IN_REVIEW, MOVES, CommentRequired, GateClosed, Status, Task
+from mission_core.tasks.ports import Candidate, Passage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mission_core.ids import BoardId, TaskId
+    from mission_core.ports import UnitOfWork
+    from mission_core.tasks.runs import Assignee
+
+WAITING: Final = IDLE | {Status.BACKLOG}
+"""Where new work may arrive on any board."""
+HANDED_IN: Final = IN_REVIEW | {Status.DONE}
+
+
+class OwnReview(GateClosed):
+    """
+    The author of some work would close its review.
+    """
+
+    def __init__(self, task: TaskId) -> None:
+        super().__init__("require_review_before_done", task)
+
+    def __str__(self) -> str:
+        return "Nobody closes the review of work that they did or handed in; somebody else who may review it must."
+
+
+@frozen
+class Cleared:
+    """
+    A write that the gates let pass. *meets_done* says that it came to done past them, *self_reviewed* that an owner
+    closed the review of their own work, for there was nobody else.
+    """
+
+    meets_done: bool = False
+    self_reviewed: bool = False
+
+
+def decide(was: Task | None, to: Task, passage: Passage, *, asker: Principal) -> Cleared:
+    """
+    Whether the asker may put a task, as it was (None if it is new), where it shall be; *passage* is of the board on
+    which that is.
+
+    Raises:
+        OnlyLeadsMove: If a worker moves it where only leads may.
+        GateClosed: If a gate keeps it.
+    """
+    arrives, moves = was is None or was.board != to.board, was is None or was.status is not to.status
+    if not moves and (not arrives or (was is not None and to.board in was.passed)):
+        return Cleared()
+    if was is not None and not arrives and {was.status, to.status} <= IDLE:
+        return Cleared()
+    rules, move = passage.rules, MOVES[to.status]
+    rests = arrives and to.status in WAITING
+    if rules.only_lead_can_change_status and part_of(asker) is Part.WORKER and not rests:
+        raise OnlyLeadsMove
+    if rules.block_status_changes_with_pending_approval and passage.pending:
+        raise GateClosed("block_status_changes_with_pending_approval", to.id)
+    if move.needs_review and rules.require_review_before_done and (was is None or was.status not in IN_REVIEW):
+        raise GateClosed("require_review_before_done", to.id)
+    if move.needs_approval and rules.require_approval_for_done and not passage.approved:
+        raise GateClosed("require_approval_for_done", to.id)
+    if move.needs_comment and rules.comment_required_for_review and not passage.commented:
+        raise CommentRequired("comment_required_for_review", to.id)
+    own = was is not None and _reviews_own(was, to, rules, asker)
+    if own and (isinstance(asker, AgentPrincipal) or not passage.alone):
+        raise OwnReview(to.id)
+    return Cleared(meets_done=to.status is Status.DONE, self_reviewed=own)
+
+
+def decide_departure(was: Task, left: Passage, arrival: GateSet, *, asker: Principal) -> None:
+    """
+    Whether the asker may move a task off its board to one with the *arrival* gates.
+
+    Raises:
+        GateClosed: If an approval for it is pending, and the board it leaves lets nothing move meanwhile.
+        WeakerGates: If an agent below admin moves it to weaker gates.
+    """
+    if left.rules.block_status_changes_with_pending_approval and left.pending:
+        raise GateClosed("block_status_changes_with_pending_approval", was.id)
+    check_gates_kept(asker, arrival, left.rules)
+
+
+def decide_claim(candidate: Candidate, *, asker: Principal) -> None:
+    """
+    Whether the asker may take a candidate, on fresh rows.
+
+    Raises:
+        OnlyLeadsMove: If a worker takes it where only leads move tasks.
+        GateClosed: If an approval for it is pending, and its board lets nothing move meanwhile.
+    """
+    rules = GateSet(
+        only_lead_can_change_status=candidate.lead_only, block_status_changes_with_pending_approval=candidate.held
+    )
+    taken = evolve(candidate.task, status=Status.IN_PROGRESS)
+    decide(candidate.task, taken, Passage(rules=rules, pending=candidate.held), asker=asker)
+
+
+def status_after_work(passage: Passage) -> Status:
+    """
+    Where finished work goes: done, or review where a gate wants somebody to look first.
+    """
+    rules = passage.rules
+    gated = rules.require_review_before_done or (rules.require_approval_for_done and not passage.approved)
+    return Status.REVIEW if gated else Status.DONE
+
+
+def authored(was: Task | None, to: Task, *, asker: Principal, more: Iterable[Assignee | None] = ()) -> Task:
+    """
+    The task with all its authors: those it had, *more*, who has it in progress, and whoever hands it in.
+    """
+    assignees = [*more, to.assignee if to.status is Status.IN_PROGRESS else None]
+    acting: list[UUID] = []
+    if to.status in HANDED_IN and (was is None or was.status not in HANDED_IN):
+        assignees.append(was.assignee if was else None)
+        acting.append(author_acting(asker.actor))
+    found = (*to.authors, *(author_named(each) for each in assignees if each is not None), *acting)
+    return evolve(to, authors=tuple(dict.fromkeys(found)))
+
+
+async def pass_gates(
+    unit: UnitOfWork,
+    asker: Principal,
+    was: Task | None,
+    to: Task,
+    *,
+    says: bool = False,
+    by: Assignee | None = None,
+    at: datetime,
+) -> tuple[Task, tuple[Fact, ...]]:
+    """
+    Ask the gates of the board where the task is, and of the one where it shall be, and use up what lets it pass.
+
+    Args:
+        says: Whether the write comes with a comment.
+        by: Whose comment counts, if it was made since the work started.
+
+    Returns:
+        The task as the write keeps it, and what is to be logged.
+
+    Raises:
+        OnlyLeadsMove: If a worker moves it where only leads may.
+        GateClosed: If a gate keeps it.
+        WeakerGates: If an agent below admin moves it to weaker gates.
+    """
+    if was is None and to.status in WAITING:
+        return to, ()
+    if was is not None and was.board == to.board and (was.status is to.status or {was.status, to.status} <= IDLE):
+        return to, ()
+    cleared = []
+    if was is not None and was.board != to.board:
+        left, arrival = await unit.gates.of(was, to.status), await unit.gates.of(to, to.status)
+        decide_departure(was, left, arrival.rules, asker=asker)
+        if was.status is not to.status:
+            cleared.append(await _asked(unit, asker, was, evolve(to, board=was.board), says, by, at=at))
+        to = evolve(to, passed=tuple(dict.fromkeys((*to.passed, was.board))))
+    cleared.append(await _asked(unit, asker, was, to, says, by, at=at))
+    if any(each.self_reviewed for each in cleared):
+        return to, (TaskSelfReviewed(task=to.id, board=to.board, title=to.title, at=at),)
+    return to, ()
+
+
+async def _asked(
+    unit: UnitOfWork, asker: Principal, was: Task | None, to: Task, says: bool, by: Assignee | None, *, at: datetime
+) -> Cleared:
+    passage = await unit.gates.of(to, to.status)
+    rules = passage.rules
+    if MOVES[to.status].needs_comment and rules.comment_required_for_review:
+        says = says or (was is not None and await has_spoken(unit, was, by))
+        passage = evolve(passage, commented=says)
+    if was is not None and _reviews_own(was, to, rules, asker):
+        passage = evolve(passage, alone=await _reviews_alone(unit, asker, to))
+    cleared = decide(was, to, passage, asker=asker)
+    if cleared.meets_done:
+        unit.gates.passed(to, at=at)
+    return cleared
+
+
+def _reviews_own(was: Task, to: Task, rules: GateSet, asker: Principal) -> bool:
+    """
+    Whether an author closes a review that the rules ask for.
+    """
+    reviews = MOVES[to.status].needs_review and rules.require_review_before_done
+    return reviews and not authors_of(asker).isdisjoint(was.authors)
+
+
+async def _reviews_alone(unit: UnitOfWork, asker: Principal, task: Task) -> bool:
+    """
+    Whether the asker is an owner, and no other member may review the task. The server's key is its only member's, if
+    there is one, and as good as an owner's.
+    """
+    if isinstance(asker, AgentPrincipal) or asker.role is not Role.ADMIN:
+        return False
+    every = await unit.everywhere.rows(MEMBERS).every()
+    others = [each for each in every if not isinstance(asker, MemberPrincipal) or each.id != asker.member]
+    if isinstance(asker, MemberPrincipal):
+        own = next((each for each in every if each.id == asker.member), None)
+        if own is None or own.role != OWNER:
+            return False
+        unit.rely_on(own)
+    reviewers = [each.user for each in others if await _may_review(unit, each, task.board)]
+    if not isinstance(asker, MemberPrincipal) and len(reviewers) == 1:
+        return True
+    return all(each in task.authors for each in reviewers)
+
+
+async def _may_review(unit: UnitOfWork, member: Member, board: BoardId) -> bool:
+    user = await unit.rows(USERS).get(member.user)
+    grants = await unit.everywhere.rows(GRANTS).every(member=member.id)
+    granted = [Granted(each.on_board, each.can_read, each.can_write) for each in grants]
+    _, writes = boards_of(member, granted)
+    allowed = writes is None or board in writes
+    return user.approved and allowed and role_of(member, writes=writes) is not Role.VIEWER
