@@ -36,7 +36,7 @@ OUTWARD = (
     (f"{HTTP}.fleet", f"{HTTP}.boards"),
     (f"{HTTP}.boards", f"{HTTP}.fleet"),
 )
-KNOW_EVERYBODY = {f"{HTTP}.wiring", f"{HTTP}.main", f"{HTTP}.doctor.database"}
+KNOW_EVERYBODY = {f"{HTTP}.wiring", f"{HTTP}.main", f"{HTTP}.maintenance", f"{HTTP}.doctor.database"}
 
 
 @frozen

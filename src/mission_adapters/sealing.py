@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mission_core.accounts.ports import SealBroken
+from mission_core.values import Sealed
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -37,12 +38,12 @@ class AesVault:
     key: bytes = field(repr=False, validator=_long_enough)
     random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
 
-    def seal(self, secret: str, *, about: UUID) -> bytes:
+    def seal(self, secret: str, *, about: UUID) -> Sealed:
         """
         The secret under a nonce of its own.
         """
         nonce = self.random(NONCE_LENGTH)
-        return FORM + nonce + AESGCM(self.key).encrypt(nonce, secret.encode(), FORM + about.bytes)
+        return Sealed(FORM + nonce + AESGCM(self.key).encrypt(nonce, secret.encode(), FORM + about.bytes))
 
     def open(self, sealed: bytes, *, about: UUID) -> str:
         """

@@ -24,6 +24,8 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 JsonText = NewType("JsonText", str)
 """A JSON value as its canonical text: sorted keys, no spaces."""
+Sealed = NewType("Sealed", bytes)
+"""A secret as a vault sealed it. Fields of this type are sealed anew when the vault's key changes."""
 
 EMPTY_OBJECT: Final = JsonText("{}")
 CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -20,7 +20,7 @@ from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
 from mission_http.distribution import install, own_version
-from mission_http.settings import Settings, SettingsError, settings_from
+from mission_http.settings import GENERATED, Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:
     from mission_adapters.importing.report import Report
@@ -35,6 +35,9 @@ audit = App(name="audit", help="Prove the log.")
 app.command(audit)
 imports = App(name="import", help="Take in the data of another system; safe to repeat.")
 app.command(imports)
+
+secret = App(name="secret", help="The secret that everything else is signed and sealed under.")
+app.command(secret)
 
 logger = logging.getLogger("mission_http")
 
@@ -62,6 +65,12 @@ DataDir = Annotated[
     Path | None, Parameter(help="Where data and generated secrets live.", env_var=[], converter=_directory)
 ]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
+Lost = Annotated[
+    bool,
+    Parameter(
+        help="The secret of the database is lost: take the present one; sealed values stay closed.", negative=()
+    ),
+]
 Url = Annotated[str | None, Parameter(help="The address that people use, such as https://mission.example.com.")]
 FleetFile = Annotated[
     Path,
@@ -96,6 +105,18 @@ def main() -> None:
         sys.exit(CUT_SHORT)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _settings(data_dir: Path | None, database_url: str | None) -> Settings:
+    """
+    The settings of a process that uses the data directory.
+    """
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    if settings.next_auth_secret is None:
+        return settings
+    from mission_http.wiring import with_secret_in_force
+
+    return asyncio.run(with_secret_in_force(settings))
 
 
 def application(
@@ -136,7 +157,7 @@ def serve(
     Serve the Fleet API and the Boards API.
     """
     gc.disable()  # what a start makes stays: looking through it again and again takes a tenth of the start
-    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    settings = _settings(data_dir, database_url)
     with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(_serve(settings, host, port))
 
@@ -202,14 +223,20 @@ def token(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None
     """
     Print each credential with its name, as a shell reads it. Of an API_KEY that was replaced it is told so.
     """
-    from mission_http.doctor.database import Database
+    from mission_http.doctor.database import Database, check_fingerprint
+    from mission_http.doctor.findings import Level
     from mission_http.doctor.server_key import replaced
 
-    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    settings = _settings(data_dir, database_url)
     for name, value in settings.credentials.items():
         print(f"{name}={shlex.quote(value)}")
-    if told := replaced(asyncio.run(Database.seen(settings)), settings.api_key):
+    database = asyncio.run(Database.seen(settings))
+    if told := replaced(database, settings.api_key):
         print(f"mission-control: warning: API_KEY: {told}", file=sys.stderr)
+    kept_in = None if "AUTH_SECRET" in settings.given else settings.data_dir / GENERATED
+    for each in check_fingerprint(database, [settings.auth_secret], kept_in=kept_in):
+        if each.level is Level.PROBLEM:
+            print(f"mission-control: warning: AUTH_SECRET: {each.found}; {each.advice}", file=sys.stderr)
 
 
 @app.command
@@ -220,6 +247,17 @@ def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
     from mission_http.wiring import migrated
 
     print(f"the database is at revision {migrated(settings_from(data_dir=data_dir, database_url=database_url))}")
+
+
+@secret.command
+def rotate(*, lost: Lost = False, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """
+    Seal everything anew under a new AUTH_SECRET: a generated one, or AUTH_SECRET_NEXT. No server may run meanwhile.
+    """
+    from mission_http.maintenance import rotate
+
+    settings = _settings(data_dir, database_url)
+    print("\n".join(asyncio.run(rotate(settings, lost=lost))))
 
 
 @imports.command(name="fleet")
@@ -233,7 +271,7 @@ def import_fleet(
 
     with _refusals_told():  # before anything is made here
         check_fleet(file)
-    _import(lambda ports: import_fleet(ports, file), settings_from(data_dir=data_dir, database_url=database_url), json)
+    _import(lambda ports: import_fleet(ports, file), _settings(data_dir, database_url), json)
 
 
 @imports.command(name="boards")
@@ -251,7 +289,7 @@ def import_boards(
 
     with _refusals_told():
         asyncio.run(check_boards(url))
-    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    settings = _settings(data_dir, database_url)
     issuer = settings.identities.issuer.name if settings.identities.issuer else None
     _import(lambda ports: import_boards(ports, url, issuer=issuer), settings, json)
 

@@ -47,6 +47,7 @@ LEAST_LOCAL_TOKEN: Final = 50
 MEGABYTE: Final = 1024 * 1024
 SETUP_CODE_LENGTH: Final = 16
 GENERATED: Final = ".auto-generated"
+NEXT_SECRET: Final = "AUTH_SECRET_NEXT"
 SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
 HSTS: Final = "max-age=63072000; includeSubDomains; preload"
 T = TypeVar("T")
@@ -81,6 +82,8 @@ class Settings:
     api_key: str = field(repr=False)
     auth_secret: str = field(repr=False)
     local_auth_token: str = field(repr=False)
+    next_auth_secret: str | None = field(default=None, repr=False)
+    """The secret that a rotation puts in the place of `auth_secret`, as long as it is not known to have ended."""
     coordinator: str | None = None
     soul_templates: Path | None = None
     first_admin: FirstAdmin = FirstAdmin()
@@ -108,7 +111,8 @@ class Settings:
         urls = [self.database_url, self.limiting.redis.url if self.limiting.redis else ""]
         passwords = [password for url in urls if (password := _password_in(url))]
         kept = [self.api_key, self.auth_secret, self.local_auth_token, self.setup_code, self.first_admin.password]
-        return [*kept, *self.identities.confidential, *passwords, *map(unquote, passwords)]
+        following = [self.next_auth_secret] if self.next_auth_secret else []
+        return [*kept, *following, *self.identities.confidential, *passwords, *map(unquote, passwords)]
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -173,6 +177,7 @@ def settings_from(
         api_key=secrets_kept["API_KEY"],
         auth_secret=secrets_kept["AUTH_SECRET"],
         local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
+        next_auth_secret=secrets_kept.get(NEXT_SECRET),
         coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
         soul_templates=_directory(env, "MC_SOUL_TEMPLATES_DIR"),
         fronting=fronting,
@@ -186,7 +191,7 @@ def settings_from(
         subscriptions=_subscriptions(env),
         webhook_max_payload_bytes=_webhook_limit(env),
         fresh=frozenset(fresh),
-        given=frozenset(name for name in secrets_kept if env.get(name, "").strip() not in PLACEHOLDERS),
+        given=frozenset(name for name in SECRETS if env.get(name, "").strip() not in PLACEHOLDERS),
     )
 
 
@@ -289,7 +294,7 @@ def _kept_or_made(path: Path, env: Mapping[str, str]) -> tuple[dict[str, str], d
     kept = kept_secrets(path)
     found, fresh = _secrets(env, kept)
     if fresh:
-        _keep(path, kept | fresh)
+        keep_secrets(path, kept | fresh)
     return found, fresh
 
 
@@ -306,6 +311,10 @@ def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str,
             found[name] = kept[name]
         else:
             found[name] = fresh[name] = secrets.token_hex(32)
+    # A rotation that did not end kept the next secret beside the present one, and it may be in force already.
+    pending = kept.get(NEXT_SECRET) if env.get("AUTH_SECRET", "").strip() in PLACEHOLDERS else None
+    if following := pending or env.get(NEXT_SECRET, "").strip():
+        found[NEXT_SECRET] = following
     if len(found["LOCAL_AUTH_TOKEN"]) < LEAST_LOCAL_TOKEN:
         raise SettingsError(
             f"LOCAL_AUTH_TOKEN: must have at least {LEAST_LOCAL_TOKEN} characters, and has "
@@ -334,7 +343,16 @@ def kept_secrets(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-def _keep(path: Path, values: Mapping[str, str]) -> None:
+def keep_secret(settings: Settings, auth_secret: str, *, following: str | None = None) -> None:
+    """
+    Keep another `AUTH_SECRET` among the generated secrets, and the one that a rotation shall put in its place.
+    """
+    path = settings.data_dir / GENERATED
+    kept = {name: value for name, value in kept_secrets(path).items() if name != NEXT_SECRET}
+    keep_secrets(path, kept | {"AUTH_SECRET": auth_secret} | ({NEXT_SECRET: following} if following else {}))
+
+
+def keep_secrets(path: Path, values: Mapping[str, str]) -> None:
     """
     Write the secrets so that a reader sees all of them or none, and nobody else sees any.
     """
@@ -345,6 +363,12 @@ def _keep(path: Path, values: Mapping[str, str]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+    if os.name == "posix":  # elsewhere a directory cannot be opened
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def _workload(env: Mapping[str, str]) -> Thresholds:

@@ -22,6 +22,8 @@ from mission_adapters.outbound import Outbound, OutboundFailed
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.sealing import AesVault
 from mission_adapters.signing import HmacSecrets
+from mission_adapters.sql.examining import examine
+from mission_adapters.sql.fingerprint import SecretKeys, SecretMismatch, ensure_fingerprint
 from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.store import SqlStore
 from mission_core.accounts.first_admin import MakeFirstAdmin, SetupDone, SetupRaced, make_first_admin, needs_setup
@@ -39,11 +41,12 @@ from mission_core.urls import UNREADABLE, without_credentials
 from mission_http.distribution import install
 from mission_http.identities import AuthMode
 from mission_http.limiting import BACKEND
-from mission_http.settings import SettingsError, derived_key, own_database
+from mission_http.settings import GENERATED, SettingsError, derived_key, keep_secret, own_database
 from mission_http.sweeping import sweeping
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from mission_adapters.clerk import ClerkDirectory
     from mission_adapters.oidc import OidcVerifier
@@ -261,13 +264,14 @@ async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIt
         read_only: Whether it is enough if it can be read.
 
     Raises:
-        SettingsError: If it cannot be opened, or takes no changes.
+        SettingsError: If it cannot be opened, takes no changes, or is served with another secret.
     """
     async with AsyncExitStack() as stack:
-        async with _naming_the_setting(settings):
+        async with naming_the_setting(settings):
             store = await stack.enter_async_context(SqlStore.open(settings.database_url))
             if not read_only:
                 await store.must_take_changes()
+                await ensure_fingerprint(store.session, secret_keys(settings.auth_secret))
         yield Ports(
             unit=store.unit,
             reads=store.reads,
@@ -278,9 +282,31 @@ async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIt
             ids=TimeOrderedIds(),
             secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
             passwords=Argon2Passwords.strong(),
-            vault=AesVault(derived_key(settings.auth_secret, "vault")),
+            vault=secret_keys(settings.auth_secret).vault,
             backoff=JitteredBackoff(),
         )
+
+
+def secret_keys(auth_secret: str) -> SecretKeys:
+    """
+    The keys that are derived from `AUTH_SECRET`, but for those that only recognize what it signed.
+    """
+    return SecretKeys(derived_key(auth_secret, "fingerprint"), AesVault(derived_key(auth_secret, "vault")))
+
+
+async def with_secret_in_force(settings: Settings) -> Settings:
+    """
+    The settings with the next secret as the secret, if a rotation put it in force and was ended before it could say so.
+    """
+    following = settings.next_auth_secret
+    if following is None:
+        return settings
+    found = await examine(settings.database_url)
+    if not secret_keys(following).is_known_as(found.fingerprint):
+        return settings
+    if "AUTH_SECRET" not in settings.given:
+        keep_secret(settings, following)
+    return evolve(settings, auth_secret=following, next_auth_secret=None)
 
 
 def migrated(settings: Settings) -> str:
@@ -295,7 +321,7 @@ def migrated(settings: Settings) -> str:
     """
 
     async def run() -> str:
-        async with _naming_the_setting(settings):
+        async with naming_the_setting(settings):
             return await asyncio.to_thread(migrate, settings.database_url)
 
     return asyncio.run(run())
@@ -335,7 +361,7 @@ async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
 
 
 @asynccontextmanager
-async def _naming_the_setting(settings: Settings) -> AsyncIterator[None]:
+async def naming_the_setting(settings: Settings) -> AsyncIterator[None]:
     """
     What keeps a database from being opened, with the variable to change and the doctor's advice.
     """
@@ -345,10 +371,24 @@ async def _naming_the_setting(settings: Settings) -> AsyncIterator[None]:
         yield
     except ModuleNotFoundError as e:
         raise SettingsError(f"{variable}: PostgreSQL needs the extra: {install('postgres')}") from e
+    except SecretMismatch as e:
+        kept_in = None if "AUTH_SECRET" in settings.given else settings.data_dir / GENERATED
+        raise SettingsError(*mismatch_told(e, place_of(settings), kept_in=kept_in)) from e
     except (StoreFailed, ValueError) as e:
         reason = e.reason if isinstance(e, StoreFailed) else str(e)
         told = f"{variable}: {place_of(settings)} cannot be used ({reason})"
         raise SettingsError(told, await _advice(settings)) from e
+
+
+def mismatch_told(mismatch: SecretMismatch, place: str, *, kept_in: Path | None) -> tuple[str, str]:
+    """
+    Which secret is not that of the database, and what to do about it. It comes from the environment, or is *kept_in* a
+    file.
+    """
+    source = f" in {kept_in}" if kept_in else ""
+    told = f"AUTH_SECRET{source}: is not the secret of {place}: {mismatch}"
+    restored = f"restore {kept_in}, or set AUTH_SECRET to what stood in it" if kept_in else "set AUTH_SECRET to that"
+    return told, f"{restored}; if it is lost, run mission-control secret rotate --lost"
 
 
 async def _advice(settings: Settings) -> str:

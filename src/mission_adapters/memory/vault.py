@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from mission_core.accounts.ports import SealBroken
+from mission_core.values import Sealed
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,11 +24,11 @@ class MemoryVault:
 
     kept: dict[tuple[bytes, UUID], str] = field(factory=dict, repr=False)
 
-    def seal(self, secret: str, *, about: UUID) -> bytes:
+    def seal(self, secret: str, *, about: UUID) -> Sealed:
         """
         A ticket for the secret.
         """
-        ticket = os.urandom(16)
+        ticket = Sealed(os.urandom(16))
         self.kept[ticket, about] = secret
         return ticket
 

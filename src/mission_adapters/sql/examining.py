@@ -14,9 +14,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
+from mission_adapters.sql.fingerprint import ALL_SEALED, FINGERPRINT
 from mission_adapters.sql.migrations import HEAD, lacking, path_in, revision_in, revision_of
 from mission_core.errors import StoreFailed
 from mission_core.values import moment
@@ -106,6 +107,8 @@ class Examination:
         ahead: How far the clock of PostgreSQL's server is ahead of this computer's.
         newest: When the newest entry of any log was made.
         server_keys: What replaced the environment's key, oldest first.
+        fingerprint: That of the secret it is served with; None before the first start that keeps it.
+        sealed: What is sealed under that secret, each with the id of its row; asked only without a fingerprint.
     """
 
     product: Product
@@ -120,6 +123,8 @@ class Examination:
     ahead: timedelta | None = None
     newest: datetime | None = None
     server_keys: tuple[Replacing, ...] = ()
+    fingerprint: bytes | None = None
+    sealed: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
     @property
     def too_old(self) -> bool:
@@ -224,7 +229,12 @@ def _read(found: Examination, reader: sqlite3.Connection) -> Examination:
         return found
     ((newest,),) = reader.execute(NEWEST)
     found = evolve(found, newest=None if newest is None else moment(newest))
-    return found if found.lacking else evolve(found, server_keys=_replacing(reader.execute(SERVER_KEYS)))
+    if found.lacking:
+        return found
+    found = evolve(found, server_keys=_replacing(reader.execute(SERVER_KEYS)))
+    if fingerprint := reader.execute(FINGERPRINT).fetchone():
+        return evolve(found, fingerprint=fingerprint[0])
+    return evolve(found, sealed=tuple(row for each in ALL_SEALED for row in reader.execute(each)))
 
 
 def _replacing(rows: Iterable[Iterable[Any]]) -> tuple[Replacing, ...]:
@@ -287,10 +297,17 @@ async def _examined_connection(found: Examination, connection: Connection) -> Ex
         return await connection.fetchval(MOMENT)
 
     clock = await CorrectedClock.agreeing(SystemClock(), told)
-    return evolve(
+    found = evolve(
         found,
         made=made,
         writable=not kept_from_writing and (may_make or not found.lacking),
         ahead=clock.ahead,
-        server_keys=() if found.lacking or found.revision is None else _replacing(await connection.fetch(SERVER_KEYS)),
+    )
+    if found.lacking != () or found.revision is None:
+        return found
+    return evolve(
+        found,
+        server_keys=_replacing(await connection.fetch(SERVER_KEYS)),
+        fingerprint=await connection.fetchval(FINGERPRINT),
+        sealed=tuple([tuple(row) for each in ALL_SEALED for row in await connection.fetch(each)]),
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
@@ -14,6 +14,7 @@ from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.remembered import Remembered
 from mission_adapters.sql.accounts import SqlCredentials
+from mission_adapters.sql.database_lock import shared_lock
 from mission_adapters.sql.flush import flush
 from mission_adapters.sql.log import SqlLog
 from mission_adapters.sql.migrations import migrate, path_in
@@ -69,18 +70,20 @@ class SqlStore:
             ValueError: If the URL names no such database.
             StoreFailed: If it cannot be opened.
         """
-        if migrated:
-            await asyncio.to_thread(migrate, url)
         path = path_in(url)
-        if path is not None:
-            from mission_adapters.sql.sqlite import SqliteSession
+        async with AsyncExitStack() as stack:
+            if path is not None:
+                await asyncio.to_thread(stack.enter_context, shared_lock(path))
+            if migrated:
+                await asyncio.to_thread(migrate, url)
+            if path is not None:
+                from mission_adapters.sql.sqlite import SqliteSession
 
-            async with SqliteSession.open(path, constraints=UNIQUE) as session:
-                yield cls(session, clock)
-        else:
-            from mission_adapters.sql.postgres import PostgresSession
+                yield cls(await stack.enter_async_context(SqliteSession.open(path, constraints=UNIQUE)), clock)
+            else:
+                from mission_adapters.sql.postgres import PostgresSession
 
-            async with PostgresSession.open(url) as session:
+                session = await stack.enter_async_context(PostgresSession.open(url))
                 yield cls(session, clock or await CorrectedClock.agreeing(SystemClock(), session.moment))
 
     async def must_take_changes(self) -> None:

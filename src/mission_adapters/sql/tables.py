@@ -72,6 +72,14 @@ Index(
 by_agents: ColumnElement[bool] = literal_column(BY_AGENTS.replace("actor_kind", "events.actor_kind"))
 about_agents: ColumnElement[bool] = literal_column(ABOUT_AGENTS.replace("kind", "events.kind"))
 
+secret_fingerprints = table(
+    "secret_fingerprints",
+    must("name", TEXT),
+    must("digest", ID),
+    key=("name",),
+    narrow=True,
+)
+
 numbers = table(
     "numbers",
     must("scope", ID),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.organizations import Organization
     from mission_core.accounts.vouching import Claims, Profile
     from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, InviteId, OrganizationId, RunId, UserId
+    from mission_core.values import Sealed
 
 
 class ApiKeys(Protocol):
@@ -281,9 +282,10 @@ class Vault(Protocol):
     Seals secrets that must be used again, so that whoever reads a store learns none.
     """
 
-    def seal(self, secret: str, *, about: UUID) -> bytes:
+    def seal(self, secret: str, *, about: UUID) -> Sealed:
         """
-        The secret, to be kept with what it is *about*. The same secret is sealed otherwise each time.
+        The secret, to be kept with what it is *about*, a row, by
+        whose id it is opened when it must be sealed anew. The same secret is sealed otherwise each time.
         """
 
     def open(self, sealed: bytes, *, about: UUID) -> str:

@@ -23,7 +23,7 @@ from mission_core.events.model import Fact
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
-from mission_core.values import ABSENT, Absent, aware, checked_text, text
+from mission_core.values import ABSENT, Absent, Sealed, aware, checked_text, text
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -93,7 +93,7 @@ class BoardWebhook:
     agent: AgentId | None = None
     description: str = field(validator=text(least=1, most=LONGEST_DESCRIPTION))
     enabled: bool = True
-    secret: bytes | None = field(default=None, repr=False)
+    secret: Sealed | None = field(default=None, repr=False)
     signature_header: str | None = field(default=None, validator=optional(_header_name))
     created_at: datetime = field(validator=aware)
     updated_at: datetime = field(validator=aware)
@@ -340,7 +340,7 @@ async def _check_agent(unit: UnitOfWork, agent: AgentId | None, board: BoardId) 
     unit.rely_on(found)
 
 
-def sealed(ports: Ports, secret: str | None, webhook: WebhookId, *, before: bytes | None = None) -> bytes | None:
+def sealed(ports: Ports, secret: str | None, webhook: WebhookId, *, before: Sealed | None = None) -> Sealed | None:
     """
     A webhook's secret as it is kept, or as it was kept *before* if it is the same; a blank one is none.
 

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from mission_core.accounts.passwords import LEAST_PASSWORD, is_common
 from mission_http.doctor.findings import Check, Finding
 from mission_http.first_admin import CODED, PLAIN, FirstAdmin
-from mission_http.settings import LEAST_LOCAL_TOKEN, PLACEHOLDERS, SECRETS
+from mission_http.settings import LEAST_LOCAL_TOKEN, NEXT_SECRET, PLACEHOLDERS, SECRETS
 
 CREDENTIALS: Final = Check("credentials")
 PASSWORDS: Final = (PLAIN, CODED)
@@ -42,6 +42,7 @@ class Credentials:
         given: Those that the environment gives.
         kept: Those that the data directory keeps, and the environment does not give.
         placeholders: The variables that hold what an example file says.
+        following: The secret that a rotation puts in the place of `AUTH_SECRET`.
         garbled: Whether the password of the first admin is coded, and cannot be decoded.
     """
 
@@ -49,6 +50,7 @@ class Credentials:
     kept: dict[str, str] = field(factory=dict, repr=False)
     placeholders: tuple[str, ...] = ()
     garbled: bool = False
+    following: str = field(default="", repr=False)
 
     @property
     def known(self) -> dict[str, str]:
@@ -56,6 +58,13 @@ class Credentials:
         Those that count.
         """
         return self.kept | self.given
+
+    @property
+    def auth_secrets(self) -> list[str]:
+        """
+        The `AUTH_SECRET`, and the one that may be in its place already.
+        """
+        return [each for each in (self.known.get("AUTH_SECRET"), self.following) if each]
 
     @classmethod
     def seen(cls, environment: Mapping[str, str], kept: Mapping[str, str]) -> Self:
@@ -68,6 +77,7 @@ class Credentials:
         return cls(
             given=given | ({first.variable: first.password} if first.variable else {}),
             garbled=first.garbled,
+            following=kept.get(NEXT_SECRET, "") or environment.get(NEXT_SECRET, "").strip(),
             kept={name: value for name, value in kept.items() if name in SECRETS and name not in given},
             placeholders=tuple(name for name, value in told.items() if value and name not in given),
         )

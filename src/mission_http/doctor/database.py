@@ -4,7 +4,7 @@ The database: can it be used, is it at the newest schema, and does its clock agr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Final, Self
 from attrs import frozen
 
 from mission_adapters.sql.examining import OLDEST_POSTGRES, OLDEST_SQLITE, Examination, Product, Trouble, examine
+from mission_adapters.sql.fingerprint import SecretMismatch
 from mission_http.distribution import install
 from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.settings import own_database
-from mission_http.wiring import place_of
+from mission_http.wiring import mismatch_told, place_of, secret_keys
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mission_http.settings import Settings
 
 DATABASE: Final = Check("database")
 MIGRATIONS: Final = Check("migrations")
 CLOCK: Final = Check("clock")
+SECRET: Final = Check("secret")
 ELSEWHERE: Final = ("DATABASE_URL", "--database-url")
 OWN: Final = ("MISSION_CONTROL_DATA_DIR", "--data-dir")
 
@@ -169,6 +173,29 @@ def check_migrations(database: Database) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield MIGRATIONS.ok(place, "will get its tables at the first start")
+
+
+def check_fingerprint(database: Database, secrets: Sequence[str], *, kept_in: Path | None) -> Iterator[Finding]:
+    """
+    `AUTH_SECRET` is the one that the database is served with, or the next one is, for a rotation was ended.
+    """
+    found = database.examined
+    if found.trouble is not None or found.too_old or found.revision is None or found.lacking != ():
+        return
+    mismatch = SecretMismatch(len(found.sealed), len(found.sealed)) if found.fingerprint or found.sealed else None
+    for secret in secrets:
+        try:
+            secret_keys(secret).check(found.fingerprint, found.sealed)
+        except SecretMismatch as e:
+            mismatch = e
+        else:
+            mismatch = None
+            break
+    if mismatch is not None:
+        told, advice = mismatch_told(mismatch, database.place, kept_in=kept_in)
+        yield SECRET.problem("AUTH_SECRET", told.partition(": ")[2], advice, "AUTH_SECRET")
+    elif secrets:
+        yield SECRET.ok("AUTH_SECRET", f"is the secret of {database.place}")
 
 
 def advice_about(database: Database) -> str:

@@ -13,7 +13,7 @@ from attrs import fields
 from mission_core.reports.workload import Thresholds
 from mission_http.connection_limits import VARIABLE as MAX_CONNECTIONS
 from mission_http.limiting import BACKEND, DISABLE, PREFIX, URLS, VARIABLES
-from mission_http.settings import SECRETS, SUBSCRIBED, SUBSCRIPTION, WEBHOOK_LIMIT, WORKLOAD
+from mission_http.settings import NEXT_SECRET, SECRETS, SUBSCRIBED, SUBSCRIPTION, WEBHOOK_LIMIT, WORKLOAD
 
 OURS: Final = ("MC_", "MISSION_CONTROL_", "SECURITY_HEADER_", "REQUEST_LOG_")
 """What only variables for Mission Control begin with."""
@@ -37,7 +37,8 @@ LOG_LEVEL LOG_FORMAT LOG_USE_UTC REQUEST_LOG_SLOW_MS REQUEST_LOG_INCLUDE_HEALTH
 """
 KNOWN: Final = frozenset(
     {
-        *PLAIN.split(), *SECRETS, *VARIABLES, *URLS, BACKEND, DISABLE, SUBSCRIBED, WEBHOOK_LIMIT, MAX_CONNECTIONS,
+        *PLAIN.split(), *SECRETS, NEXT_SECRET, *VARIABLES, *URLS, BACKEND, DISABLE, SUBSCRIBED, WEBHOOK_LIMIT,
+        MAX_CONNECTIONS,
         *(f"{WORKLOAD}{each.name.upper()}" for each in fields(Thresholds)),
         *(
             f"{issuer}_{what}"

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from mission_http.doctor.credentials import Credentials, check_credentials
-from mission_http.doctor.database import Database, check_clock, check_database, check_migrations
+from mission_http.doctor.database import Database, check_clock, check_database, check_fingerprint, check_migrations
 from mission_http.doctor.directory import Directory, check_directory, check_secrets
 from mission_http.doctor.findings import Check, Finding, Level
 from mission_http.doctor.identity import Reached, check_identities
@@ -115,6 +115,10 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
             check_migrations(database),
             check_clock(database),
             check_server_key(database, picture.credentials.known.get("API_KEY")),
+            check_fingerprint(
+                database, picture.credentials.auth_secrets,
+                kept_in=None if "AUTH_SECRET" in picture.credentials.given else picture.directory.file,
+            ),
         )
         yield from (each for each in found if each.level not in hidden)
     yield from check_port(picture.listening, at_rest=database is not None and database.examined.at_rest)

@@ -16,13 +16,14 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from mission_adapters.sql.database_lock import shared_lock
 from mission_core.errors import StoreFailed
 from mission_core.urls import paths_in
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The one head of the revisions."""
 CURRENT: Final = "SELECT version_num FROM alembic_version"
 PATIENCE: Final = 60.0
@@ -64,7 +65,8 @@ def migrate(url: str) -> str:
         asyncio.run(_migrate_postgres(url))
         return HEAD
     try:
-        _migrate_sqlite(path)
+        with shared_lock(path):
+            _migrate_sqlite(path)
     except sqlite3.Error as error:
         raise StoreFailed(f"SQLite: {error}") from error
     return HEAD

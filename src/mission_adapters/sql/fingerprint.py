@@ -1,0 +1,210 @@
+"""
+The fingerprint of the secret that a database is served with, and the rotation of that secret.
+
+The fingerprint is a key that is derived from the secret, so it reveals nothing of it. It is kept at the first start;
+from then on another secret is refused, for it could neither open what is sealed nor recognize leases and sessions.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+from uuid import UUID
+
+from attrs import define, field, frozen
+from sqlalchemy import Executable, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mission_adapters.sql.plain import SHELVES
+from mission_adapters.sql.session import Ask, Session, Steps
+from mission_adapters.sql.statements import Statement, value
+from mission_adapters.sql.tables import secret_fingerprints
+from mission_core.accounts.ports import SealBroken, Vault
+from mission_core.values import Sealed
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+SECRET: Final = "AUTH_SECRET"
+FINGERPRINT: Final = f"SELECT digest FROM secret_fingerprints WHERE name = '{SECRET}'"
+LOCK: Final = "LOCK TABLE secret_fingerprints IN ACCESS EXCLUSIVE MODE"
+OTHERS: Final = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+def _sealed_columns() -> list[tuple[Table, str]]:
+    return [
+        (shelf.table, name)
+        for kind, shelf in SHELVES.items()
+        for name, hint in get_type_hints(kind.entity).items()
+        if hint is Sealed or Sealed in get_args(hint)
+    ]
+
+
+SEALED: Final = tuple(_sealed_columns())
+"""The columns of secrets that are sealed under a key derived from the secret, each about the id of its row."""
+ALL_SEALED: Final = tuple(
+    f'SELECT id, "{name}" FROM {table.name} WHERE "{name}" IS NOT NULL' for table, name in SEALED
+)
+_inserts: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def _kept(dialect: str, *, instead: bool) -> Statement:
+    insert: Any = _inserts[dialect](secret_fingerprints).values(name=SECRET, digest=value("digest"))
+    changed: Executable = (
+        insert.on_conflict_do_update(index_elements=["name"], set_={"digest": insert.excluded.digest})
+        if instead
+        else insert.on_conflict_do_nothing()
+    )
+    return Statement(changed)
+
+
+@define
+class SecretMismatch(Exception):
+    """
+    The secret is not the one of the database. Without a fingerprint it was judged by *sealed* values, *broken* of which
+    it does not open.
+    """
+
+    sealed: int = 0
+    broken: int = 0
+
+    def __str__(self) -> str:
+        if not self.broken:
+            return "the database is served with another secret"
+        return f"it does not open {self.broken} of the {self.sealed} secrets that are sealed in the database"
+
+
+@define
+class OthersConnected(Exception):
+    """
+    Other clients are connected to the database.
+    """
+
+    count: int
+
+
+@frozen
+class SecretKeys:
+    """
+    The keys that are derived from one secret: what it is known by, and what seals under it.
+    """
+
+    fingerprint: bytes = field(repr=False)
+    vault: Vault
+
+    def is_known_as(self, fingerprint: bytes | None) -> bool:
+        """
+        Whether this is the fingerprint of the secret.
+        """
+        return fingerprint is not None and hmac.compare_digest(self.fingerprint, fingerprint)
+
+    def opens(self, about: bytes, sealed: bytes) -> bool:
+        """
+        Whether a sealed value was sealed under the secret.
+        """
+        try:
+            self.vault.open(sealed, about=UUID(bytes=about))
+        except SealBroken:
+            return False
+        return True
+
+    def check(self, fingerprint: bytes | None, sealed: Iterable[tuple[bytes, bytes]]) -> None:
+        """
+        Return if the secret is that of a database with this fingerprint, or with none and these sealed values.
+
+        Raises:
+            SecretMismatch: If it is not.
+        """
+        if fingerprint is not None:
+            if not self.is_known_as(fingerprint):
+                raise SecretMismatch
+            return
+        opened = [self.opens(bytes(about), bytes(each)) for about, each in sealed]
+        if not all(opened):
+            raise SecretMismatch(len(opened), opened.count(False))
+
+
+@frozen
+class Rotation:
+    """
+    How many values were sealed anew, and how many could not be opened and stay closed.
+    """
+
+    resealed: int
+    closed: int
+
+
+async def ensure_fingerprint(session: Session, keys: SecretKeys) -> None:
+    """
+    Check the secret against the fingerprint of the database, which is kept first if there is none and what is sealed
+    opens under the secret. Two processes that do so at once agree on one secret.
+
+    Raises:
+        SecretMismatch: If the database has another secret.
+    """
+    if not keys.is_known_as(await session.read(_fingerprint)):
+        await session.write(lambda: _adopt(session.dialect, keys))
+
+
+async def rotate_secret(session: Session, old: SecretKeys | None, new: SecretKeys) -> Rotation:
+    """
+    Seal everything anew and change the fingerprint, in one transaction. Without the *old* secret, which is lost, what
+    does not open under the new one stays as it is.
+
+    Raises:
+        SecretMismatch: If the database has another secret than the old one.
+        OthersConnected: If other clients are connected to PostgreSQL.
+    """
+    return await session.write(lambda: _rotate(session.dialect, old, new))
+
+
+def _fingerprint() -> Steps[bytes | None]:
+    rows = yield Ask(FINGERPRINT)
+    return bytes(rows[0][0]) if rows else None
+
+
+def _all_sealed() -> Steps[list[tuple[bytes, bytes]]]:
+    found: list[Any] = []
+    for each in ALL_SEALED:
+        found += yield Ask(each)
+    return [(bytes(about), bytes(sealed)) for about, sealed in found]
+
+
+def _adopt(dialect: str, keys: SecretKeys) -> Steps[None]:
+    fingerprint = yield from _fingerprint()
+    if fingerprint is None:
+        keys.check(None, (yield from _all_sealed()))
+        yield _kept(dialect, instead=False).count(dialect, digest=keys.fingerprint)
+        fingerprint = yield from _fingerprint()
+    keys.check(fingerprint, ())
+
+
+def _rotate(dialect: str, old: SecretKeys | None, new: SecretKeys) -> Steps[Rotation]:
+    if dialect == "postgresql":
+        # First the lock, on which a server that starts meanwhile waits: it is refused when it sees the new fingerprint.
+        yield Ask(LOCK, rows=False)
+        ((others,),) = yield Ask(OTHERS)
+        if others:
+            raise OthersConnected(others)
+    if old is not None:
+        fingerprint = yield from _fingerprint()
+        if new.is_known_as(fingerprint):
+            return Rotation(0, 0)  # an earlier try was ended when it was done
+        old.check(fingerprint, (yield from _all_sealed()))
+    resealed = closed = 0
+    for (table, name), text in zip(SEALED, ALL_SEALED, strict=True):
+        change = Statement(update(table).where(table.c.id == value("id")).values({name: value("sealed")}))
+        for about, sealed in (yield Ask(text)):
+            if old is None:
+                closed += not new.opens(bytes(about), bytes(sealed))
+                continue
+            row = UUID(bytes=bytes(about))
+            anew = new.vault.seal(old.vault.open(bytes(sealed), about=row), about=row)
+            yield change.count(dialect, id=row.bytes, sealed=anew)
+            resealed += 1
+    yield _kept(dialect, instead=True).count(dialect, digest=new.fingerprint)
+    return Rotation(resealed, closed)
