@@ -10,6 +10,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from mission_core.errors import StaleWrite
+from mission_core.field_types import check_fields
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports
@@ -40,7 +41,10 @@ def use_case(function: Callable[Concatenate[Ports, P], Coroutine[Any, Any, R]]) 
     It belongs on every function that opens a unit of work and commits it. A use case that calls another repeats as a
     whole, so that tries do not multiply: it commits one unit only, or what it repeats is harmless.
 
+    A command whose values are not of its fields' types, or that no store can keep, is refused before.
+
     Raises (from the function):
+        InvalidField: If the command has such a value.
         StaleWrite: If it lost every time.
     """
 
@@ -48,6 +52,8 @@ def use_case(function: Callable[Concatenate[Ports, P], Coroutine[Any, Any, R]]) 
     async def repeating(ports: Ports, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if _repeated.get():
             return await function(ports, *args, **kwargs)
+        for each in (*args, *kwargs.values()):
+            check_fields(each)
         token = _repeated.set(True)
         try:
             for attempt in range(1, TRIES):

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NewType, TypeVar
 
 from attrs import frozen
@@ -30,6 +31,14 @@ Sealed = NewType("Sealed", bytes)
 EMPTY_OBJECT: Final = JsonText("{}")
 CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 MAX_INTEGER: Final = 2**63 - 1
+DEEPEST: Final = 64
+"""How deep JSON may nest. What is deeper is refused before anything recursive meets it."""
+LONGEST_JSON: Final = 4 * 2**20
+REMEMBERED_JSON: Final = 10_000
+"""Of which length JSON may be that is known to be sound without being read again."""
+UNSTORABLE_TEXT: Final = "must not hold NUL or lone surrogates"
+TOO_DEEP: Final = f"must not nest deeper than {DEEPEST} levels"
+HUGE_NUMBER: Final = re.compile(r"[0-9]{300}|[eE]\+?[0-9]{3}")
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -79,8 +88,16 @@ def aware(instance: object, attribute: Attribute[Any], value: datetime) -> None:
     """
     Refuse a moment without UTC.
     """
+    checked_moment(attribute.name, value)
+
+
+def checked_moment(field: str, value: object) -> None:
+    """
+    Raises:
+        InvalidField: If it is no datetime, or has another offset than UTC, or none.
+    """
     if not isinstance(value, datetime) or value.utcoffset() != timedelta(0):
-        raise InvalidField(attribute.name, "must be a datetime in UTC", value)
+        raise InvalidField(field, "must be a datetime in UTC", value)
 
 
 def text(*, least: int = 0, most: int) -> Validator:
@@ -108,7 +125,7 @@ def checked_text(field: str, value: object, *, least: int = 0, most: int) -> str
     if len(value) > most:
         raise InvalidField(field, f"must have at most {most} characters", value)
     if UNSTORABLE.search(value):
-        raise InvalidField(field, "must not hold NUL or lone surrogates", value)
+        raise InvalidField(field, UNSTORABLE_TEXT, value)
     return value
 
 
@@ -138,12 +155,86 @@ def whole(least: int, most: int = MAX_INTEGER) -> Validator:
 
 def json_kept(instance: object, attribute: Attribute[Any], value: JsonText) -> None:
     """
-    Refuse JSON that some store cannot hold. That it is JSON, and canonical, is for `canonical` to see to.
+    Refuse what is no JSON, or JSON that some store or dialect cannot hold.
     """
+    checked_json(attribute.name, value)
+
+
+def json_object(instance: object, attribute: Attribute[Any], value: JsonText) -> None:
+    """
+    Refuse what is no JSON object.
+    """
+    checked_object(attribute.name, value)
+
+
+def checked_object(field: str, value: JsonText) -> JsonText:
+    """
+    The text itself.
+
+    Raises:
+        InvalidField: If it is no JSON object.
+    """
+    checked_json(field, value)
+    if not value.lstrip().startswith("{"):
+        raise InvalidField(field, "must be a JSON object as text", value)
+    return value
+
+
+def checked_json(field: str, value: object) -> None:
+    """
+    Raises:
+        InvalidField: If it is no JSON as text, nests too deeply, is too long, or holds what a store cannot.
+    """
+    if value == EMPTY_OBJECT:
+        return
     if not isinstance(value, str):
-        raise InvalidField(attribute.name, "must be JSON as text", value)
-    if UNSTORABLE.search(value):
-        raise InvalidField(attribute.name, "must not hold NUL or lone surrogates")
+        raise InvalidField(field, "must be JSON as text", value)
+    if len(value) > LONGEST_JSON:
+        raise InvalidField(field, f"must have at most {LONGEST_JSON} characters")
+    fault = _fault_of(value) if len(value) <= REMEMBERED_JSON else _fault_of.__wrapped__(value)
+    if fault is not None:
+        raise InvalidField(field, fault)
+
+
+@lru_cache(maxsize=1024)  # an entity is checked anew whenever one of its fields changes
+def _fault_of(text: str) -> str | None:
+    """
+    What keeps a text from being JSON that every store and dialect can hold.
+    """
+    if UNSTORABLE.search(text):
+        return UNSTORABLE_TEXT
+    try:
+        value = json.loads(text, parse_constant=_no_number) if "N" in text or "I" in text else json.loads(text)
+        if HUGE_NUMBER.search(text) or "\\u" in text:
+            canonical(value)
+    except RecursionError:
+        return TOO_DEEP
+    except InvalidField as refusal:
+        return refusal.reason
+    except ValueError as e:
+        return f"must be JSON: {e}"
+    return TOO_DEEP if text.count("{") + text.count("[") > DEEPEST and nests_too_deeply(value) else None
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def nests_too_deeply(value: object) -> bool:
+    """
+    Whether a JSON value nests deeper than `DEEPEST` levels.
+    """
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            child
+            for outer in level
+            for child in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def json_text(value: JsonText | Mapping[str, object]) -> JsonText:
@@ -167,10 +258,12 @@ def canonical(value: object) -> JsonText:
     """
     try:
         encoded = CANONICAL.encode(value)
-    except (TypeError, ValueError, RecursionError) as e:
+    except RecursionError:
+        raise InvalidField("value", TOO_DEEP) from None
+    except (TypeError, ValueError) as e:
         raise InvalidField("value", f"is not JSON: {e}") from e
     if UNSTORABLE.search(encoded) or ESCAPED_NUL.search(encoded):
-        raise InvalidField("value", "must not hold NUL or lone surrogates")
+        raise InvalidField("value", UNSTORABLE_TEXT)
     return JsonText(encoded)
 
 

@@ -15,6 +15,7 @@ from mission_core.accounts.users import LONGEST_EMAIL, Provider, User
 from mission_core.accounts.vouching import Vouched
 from mission_core.errors import Conflict, Denied, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import AccessRequestId, OrganizationId, UserId
 from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.values import aware, text
@@ -65,7 +66,7 @@ class AccessPending(Denied):
         return "Access request pending admin approval"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class AccessRequest:
     """
     A person who came by a provider, as they came the last time.

@@ -14,6 +14,7 @@ from mission_core.accounts.members import ADMIN, MEMBER, STANDING
 from mission_core.accounts.users import LONGEST_EMAIL, User
 from mission_core.errors import Conflict, Denied, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import InviteId, MemberId, OrganizationId, UserId
 from mission_core.kinds import Kind
 from mission_core.values import aware, text
@@ -49,7 +50,7 @@ class InviteForAnother(Denied):
         return "this invite is for another e-mail address"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Invite:
     """
     A place in the organization for whoever has the e-mail address. Its token is made of its id, so none is kept.

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.accounts.users import User
 from mission_core.errors import Conflict, NotFound
+from mission_core.field_types import typed
 from mission_core.ids import BoardId, MemberId, OrganizationId, SessionId, UserId, UserNumber
 from mission_core.kinds import Kind
 from mission_core.values import aware, text
@@ -42,7 +43,7 @@ class AlreadyMember(Conflict):
         return "this person is a member of the organization already"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Member:
     """
     A person's place in an organization.

@@ -14,6 +14,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Denied, NotFound, RoleTooLow
 from mission_core.events.model import Actor, Fact
+from mission_core.field_types import typed
 from mission_core.ids import (
     AgentId,
     ApiKeyId,
@@ -260,7 +261,7 @@ class NotYourAgent(Denied):
         return "an agent's key may only be used for its own agent"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class ApiKey:
     """
     A secret that stands for a principal, kept as its SHA-256 only. *prefix* is what people recognise it by.

@@ -14,6 +14,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import OrganizationId
 from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.values import aware, name_key, text
@@ -73,7 +74,7 @@ class HomeStays(Conflict):
         return "this is the organization that the server itself lives in; it cannot be deleted"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Organization:
     """
     The border no row crosses.

@@ -13,6 +13,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import OrganizationId, ServerKeyId
 from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.values import aware
@@ -24,7 +25,7 @@ class ServerKeyNotFound(NotFound):
     """
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class ServerKey:
     """
     A key that stands for the server's operator in the organization it is *of*, kept as its SHA-256 only; with

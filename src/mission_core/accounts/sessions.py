@@ -12,6 +12,7 @@ from attrs import field, frozen
 from mission_core.accounts.users import User
 from mission_core.errors import Conflict, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import OrganizationId, SessionId, UserId
 from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.values import aware
@@ -26,7 +27,7 @@ class SessionNotFound(NotFound):
     """
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Session:
     """
     A session of a user in the organization they signed in to. Its secret is kept as a SHA-256 only.

@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from mission_core.accounts.model import Principal, require_over_all
 from mission_core.errors import Conflict, NotFound, StaleWrite, VersionMismatch
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import OrganizationId, SettingId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
@@ -44,7 +45,7 @@ class SettingTaken(Conflict):
         return "this setting was made by somebody else"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Setting:
     """
     What is set under a key, and by whom. Its value may be a secret, and shows in no fact.

@@ -15,6 +15,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.values import aware, name_key, text
@@ -64,7 +65,7 @@ class SubjectTaken(Conflict):
         return "another user is already known by this sign-in"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class User:
     """
     A person of the deployment.

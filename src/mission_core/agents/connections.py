@@ -13,6 +13,7 @@ from attrs.validators import optional
 from mission_core.agents.model import Agent
 from mission_core.errors import Conflict, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import AgentId, ConnectionId, ConnectionNumber, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.values import JsonText, aware, json_kept, text
@@ -36,7 +37,7 @@ class AlreadyConnected(Conflict):
         return "this agent is connected through another tool"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Connection:
     """
     A tool's connection for an agent. As long as it lives, *live_for* names the agent too, and no other's does.

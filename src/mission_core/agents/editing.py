@@ -16,7 +16,7 @@ from mission_core.boards.staff import STAFF, AlreadyAssigned
 from mission_core.errors import StaleWrite, VersionMismatch
 from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.use_case import use_case
-from mission_core.values import ABSENT, Absent, JsonText, canonical
+from mission_core.values import ABSENT, Absent, JsonText, canonical, checked_object
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -111,8 +111,8 @@ def _changes_of(agent: Agent, cmd: UpdateAgent) -> dict[str, Any]:
     given = asdict(cmd, recurse=False)
     changes = {name: value for name, value in given.items() if name not in BESIDE and value is not ABSENT}
     if not isinstance(cmd.over_config, Absent):
-        beneath = changes.get("config", agent.config)
-        changes["config"] = canonical(json.loads(beneath) | json.loads(cmd.over_config))
+        beneath, over = changes.get("config", agent.config), checked_object("over_config", cmd.over_config)
+        changes["config"] = canonical(json.loads(beneath) | json.loads(over))
     return changes
 
 

@@ -14,8 +14,9 @@ from attrs.validators import optional
 from mission_core.changes import edited
 from mission_core.errors import Conflict, Exhausted, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, checked_text, json_kept, name_key, text
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, checked_text, json_object, name_key, text
 
 PROVISIONING: Final = "provisioning"
 ONLINE: Final = "online"
@@ -114,7 +115,7 @@ class TooManyAgents(Exhausted):
         )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Presence:
     """
     When an agent was last heard of and what it said: a record beside the agent, without a version.
@@ -144,7 +145,7 @@ class Presence:
         return Presence(reported=reported, last_seen_at=at, activity=activity or self.activity)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Agent:
     """
     A worker, a board's lead, or (without a board) one that serves the whole organization.
@@ -158,7 +159,7 @@ class Agent:
     board: BoardId | None = None
     lead: bool = False
     main: bool = False
-    config: JsonText = field(default=EMPTY_OBJECT, validator=json_kept)
+    config: JsonText = field(default=EMPTY_OBJECT, validator=json_object)
     session_key: str | None = field(default=None, validator=optional(text(most=300)))
     soul: str | None = field(default=None, validator=optional(text(most=LONGEST_SOUL)))
     working_memory: str = field(default="", validator=text(most=LONGEST_MEMORY))
@@ -166,8 +167,8 @@ class Agent:
     source: str = field(default="manual", validator=text(most=100))
     workspace_path: str | None = field(default=None, validator=optional(text(most=500)))
     hidden: bool = False
-    heartbeat_config: JsonText | None = field(default=None, validator=optional(json_kept))
-    identity_profile: JsonText | None = field(default=None, validator=optional(json_kept))
+    heartbeat_config: JsonText | None = field(default=None, validator=optional(json_object))
+    identity_profile: JsonText | None = field(default=None, validator=optional(json_object))
     identity_template: str | None = field(default=None, validator=optional(text(most=50_000)))
     created_at: datetime = field(validator=aware)
     updated_at: datetime = field(validator=aware)

@@ -22,6 +22,7 @@ from mission_core.agents.model import PATH_WORDS, Agent, AgentCreated
 from mission_core.boards.model import Board
 from mission_core.errors import Conflict, Denied, InvalidField, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import AgentId, AgentNumber, BoardId, OnboardingId, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
@@ -78,7 +79,7 @@ class NotTheMainAgent(Denied):
         return "Only the dedicated gateway agent may call this endpoint."
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Onboarding:
     """
     One onboarding of a board: what was said (a JSON list of role, content and moment), and the draft that came of it.

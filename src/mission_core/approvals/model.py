@@ -23,10 +23,11 @@ from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.errors import Conflict, Denied, NotFound
 from mission_core.events.model import Actor, Fact
+from mission_core.field_types import typed
 from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, OrganizationId, TaskId
 from mission_core.kinds import Kind
 from mission_core.tasks.model import Task
-from mission_core.values import JsonText, aware, between, canonical, json_kept, text, whole
+from mission_core.values import JsonText, aware, between, canonical, json_object, text, whole
 
 MOST_TASKS: Final = 50
 LONGEST_ACTION: Final = 500
@@ -116,7 +117,7 @@ class DecidedAlready(Conflict):
         return f"{self.by} {self.status.value} this{when}; move it back to pending to decide it anew"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Approval:
     """
     A request for approval, and the decision about it. The last decision stays on what is asked for again.
@@ -129,9 +130,9 @@ class Approval:
     organization: OrganizationId
     board: BoardId
     action: str = field(validator=text(most=LONGEST_ACTION))
-    arguments: JsonText | None = field(default=None, validator=optional(json_kept))
+    arguments: JsonText | None = field(default=None, validator=optional(json_object))
     confidence: float = field(validator=between(0, 100))
-    scores: JsonText | None = field(default=None, validator=optional(json_kept))
+    scores: JsonText | None = field(default=None, validator=optional(json_object))
     agent: AgentId | None = None
     digest: bytes
     status: ApprovalStatus = ApprovalStatus.PENDING
@@ -192,7 +193,7 @@ class Approval:
         return evolve(self, status=ApprovalStatus.PENDING), reopened
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class ApprovalLink:
     """
     That an approval is about a task, which had this *fence* when it was asked for. *place* tells its tasks' order.

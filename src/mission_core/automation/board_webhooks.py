@@ -20,6 +20,7 @@ from mission_core.boards.model import Board, BoardDenied
 from mission_core.changes import edited
 from mission_core.errors import Denied, Invalid, InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
@@ -78,7 +79,7 @@ def _header_name(instance: object, attribute: Attribute[Any], value: str) -> Non
         raise InvalidField(attribute.name, "must be the name of a header", value)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class BoardWebhook:
     """
     A webhook of a board. *description* says what is to be done with what comes in, *agent* whose that is; without one

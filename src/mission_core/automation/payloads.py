@@ -17,6 +17,7 @@ from mission_core.automation.board_webhooks import BoardWebhook
 from mission_core.automation.signatures import USUAL
 from mission_core.errors import NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import BoardId, OrganizationId, PayloadId, PayloadNumber, WebhookId
 from mission_core.kinds import Kind
 from mission_core.values import UNSTORABLE, JsonText, aware, canonical, json_kept, text
@@ -46,7 +47,7 @@ class PayloadNotFound(NotFound):
         return "Payload not found"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class WebhookPayload:
     """
     What came in: *payload* as JSON, its fields in the order of the sender, and of the *headers* (a JSON object) those

@@ -18,6 +18,7 @@ from attrs.validators import optional
 from mission_core.boards.patterns import LONGEST, OutOfSteps, Pattern
 from mission_core.errors import Conflict, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import BoardId, FieldId, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.values import JsonText, aware, canonical, json_kept, text
@@ -224,7 +225,7 @@ def pattern_kept(instance: object, attribute: Any, value: str) -> None:
         raise InvalidField(attribute.name, str(e), value) from None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class CustomField:
     """
     What is asked of the tasks of *boards*. Its key is unique in the organization and stays.

@@ -12,12 +12,13 @@ from attrs import field, frozen
 from mission_core.accounts.invites import Invite, InviteNotFound
 from mission_core.accounts.members import Member, MemberNotFound
 from mission_core.boards.model import Board
+from mission_core.field_types import typed
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.values import aware
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Grant:
     """
     One board that a member may see, and perhaps write on.
@@ -43,7 +44,7 @@ GRANTS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class InviteGrant:
     """
     One board that whoever accepts an invite may see, and perhaps write on.

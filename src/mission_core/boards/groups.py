@@ -16,6 +16,7 @@ from mission_core.boards.model import handle_from, require_grant
 from mission_core.changes import edited
 from mission_core.errors import InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import GroupId, GroupNumber, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
@@ -34,7 +35,7 @@ class GroupNotFound(NotFound):
         return "Board group not found"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class BoardGroup:
     """
     A group of boards. Its version also rises when a board joins it. It is for whoever may see one of its boards, and

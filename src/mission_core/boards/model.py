@@ -18,8 +18,9 @@ from mission_core.accounts.model import AgentPrincipal, Principal, Role, boards_
 from mission_core.changes import edited
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_kept, text, whole
+from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_object, text, whole
 
 GENERAL: Final = "general"
 """The handle of the board every organization starts with."""
@@ -34,7 +35,7 @@ class BoardStatus(StrEnum):
     ARCHIVED = "archived"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class GateSet:
     """
     The five rules a board's work meets, whoever made the board and through whichever dialect it is written.
@@ -169,7 +170,7 @@ class GoalIncomplete(Invalid):
         return "a confirmed goal board needs an objective and success metrics"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Board:
     """
     A board: *handle* is unique in the organization and stands in tickets' lists, *slug* is free text.
@@ -191,7 +192,7 @@ class Board:
     group: GroupId | None = None
     board_type: str = field(default="goal", validator=text(most=100))
     objective: str | None = field(default=None, validator=optional(text(most=20_000)))
-    success_metrics: JsonText | None = field(default=None, validator=optional(json_kept))
+    success_metrics: JsonText | None = field(default=None, validator=optional(json_object))
     target_date: datetime | None = field(default=None, validator=optional(aware))
     goal_confirmed: bool = False
     goal_source: str | None = field(default=None, validator=optional(text(most=200)))

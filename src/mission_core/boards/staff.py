@@ -13,6 +13,7 @@ from mission_core.accounts.model import Principal, Role, require
 from mission_core.boards.model import Board
 from mission_core.errors import Conflict, Invalid, NotFound, StaleWrite
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import AssignmentId, AssignmentNumber, BoardId, BoardNumber, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
@@ -54,7 +55,7 @@ class AgentsUnknown(Invalid):
         return f"there are no agents named {', '.join(self.names)}"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Assignment:
     """
     An agent's place on a board, and its role there. Of one name, whatever its case, a board has one.

@@ -16,6 +16,7 @@ from mission_core.accounts.model import Principal, require_over_all
 from mission_core.changes import edited
 from mission_core.errors import Conflict, InvalidField, NotFound, VersionMismatch
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import OrganizationId, TagId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
@@ -48,7 +49,7 @@ class TagSlugTaken(Conflict):
         return "Tag slug already exists in this organization."
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Tag:
     """
     A tag. Its slug is unique in the organization, its name need not be.

@@ -17,6 +17,7 @@ from mission_core.boards.groups import BoardGroup
 from mission_core.boards.model import Board
 from mission_core.errors import InvalidField, NotFound
 from mission_core.events.model import Fact
+from mission_core.field_types import typed
 from mission_core.ids import BoardId, GroupId, MemoryId, MemoryNumber, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.tasks.mentions import names_in
@@ -55,7 +56,7 @@ def _says_something(instance: object, attribute: Attribute[Any], value: str) -> 
         raise InvalidField(attribute.name, "must have at least 1 character", value)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class BoardEntry:
     """
     What a board is to remember. *source* is from whom or where it comes, in the words of whoever wrote it.
@@ -82,7 +83,7 @@ class BoardEntry:
         )  # fmt: skip
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class GroupEntry:
     """
     What all boards of a group are to remember.

@@ -96,6 +96,7 @@ async def broadcast_task(ports: Ports, principal: Principal, cmd: BroadcastTask)
     return Broadcast((), skipped)
 
 
+@use_case
 async def broadcast_again(ports: Ports, principal: Principal, cmd: BroadcastTask) -> Broadcast:
     """
     What a broadcast answers to a repeat of it: whom it means, without telling them again.

@@ -11,6 +11,7 @@ from uuid import UUID
 from attrs import field, frozen
 
 from mission_core.errors import NotFound
+from mission_core.field_types import typed
 from mission_core.ids import CommentId, CommentNumber, OrganizationId, TaskId
 from mission_core.kinds import Kind
 from mission_core.tasks.facts import TaskCommented
@@ -29,7 +30,7 @@ class CommentNotFound(NotFound):
         return "Parent comment not found"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Comment:
     """
     A comment, or with *parent* a reply to one. *author* is the name its author had, *mentions* the names it calls,

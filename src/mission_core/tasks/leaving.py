@@ -14,13 +14,13 @@ from mission_core.agents.model import Agent, AgentDeleted, MainAgentStays
 from mission_core.agents.use_cases import agent_named
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
+from mission_core.ids import AgentId, AgentNumber
 from mission_core.tasks.model import Status
 from mission_core.tasks.ports import Candidate, Change, Decide, MoreInHand
 from mission_core.tasks.work import noticing_expiry
 from mission_core.use_case import use_case
 
 if TYPE_CHECKING:
-    from mission_core.ids import AgentId, AgentNumber
     from mission_core.ports import Ports, UnitOfWork
 
 AT_ONCE: Final = 64

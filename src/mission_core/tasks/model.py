@@ -15,6 +15,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, StaleWrite
 from mission_core.events.model import Actor, Fact
+from mission_core.field_types import typed
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
 from mission_core.tasks.authors import author_acting, author_named
 from mission_core.tasks.facts import TaskAssigned, TaskClaimed, TaskMoved
@@ -30,7 +31,17 @@ from mission_core.tasks.runs import (
     Terms,
 )
 from mission_core.tasks.tracking import UNTRACKED, Tracking
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, between, checked_text, json_kept, text, whole
+from mission_core.values import (
+    EMPTY_OBJECT,
+    JsonText,
+    aware,
+    between,
+    checked_text,
+    json_kept,
+    json_object,
+    text,
+    whole,
+)
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -236,7 +247,7 @@ DETAILS: Final = (
 """The fields of a task on which nothing rests that becomes of it: its status, its assignee, its runs."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Task:
     """
     A piece of work on a board.
@@ -269,7 +280,7 @@ class Task:
     estimated_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
     actual_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
     tags: tuple[str, ...] = field(default=(), validator=tags_of)
-    metadata: JsonText = field(default=EMPTY_OBJECT, validator=json_kept)
+    metadata: JsonText = field(default=EMPTY_OBJECT, validator=json_object)
     depends_on: tuple[TaskId, ...] = ()
     result: Result | None = None
     error_message: str | None = field(default=None, validator=optional(text(most=5000)))
@@ -284,7 +295,7 @@ class Task:
     max_attempts: int = field(default=5, validator=whole(1, 1000))
     run: RunId | None = None
     tag_ids: tuple[TagId, ...] = ()
-    field_values: JsonText = field(default=EMPTY_OBJECT, validator=json_kept)
+    field_values: JsonText = field(default=EMPTY_OBJECT, validator=json_object)
     hand_over: str | None = field(default=None, validator=optional(text(most=5000)))
     created_at: datetime = field(validator=aware)
     updated_at: datetime = field(validator=aware)

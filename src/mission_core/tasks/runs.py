@@ -16,6 +16,7 @@ from attrs.validators import optional
 
 from mission_core.errors import Conflict, Denied, Exhausted, InvalidField, NotFound
 from mission_core.events.model import Actor, Fact
+from mission_core.field_types import typed
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId
 from mission_core.tasks.facts import (
     OrderAcknowledged,
@@ -181,7 +182,7 @@ class TooManyOrders(Exhausted):
         return f"{MOST_ORDERS} orders wait for the worker's next heartbeat already; cancel or steal the run instead"
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Assignee:
     """
     Whose work it is: a name, and the agent of that name once one is registered.
@@ -205,7 +206,7 @@ class Secret:
     """
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Pair:
     """
     An implicit lease, held by a principal working under an agent's name (and instance, where it tells one). *name* is
@@ -217,7 +218,7 @@ class Pair:
     instance: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_INSTANCE)))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Terms:
     """
     How long leases last and how failed attempts are spaced.
@@ -235,7 +236,7 @@ class Terms:
         return self.longest_delay if self.delay > self.longest_delay // times else self.delay * times
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Outcome:
     """
     What came of the work.
@@ -246,7 +247,7 @@ class Outcome:
     output: JsonText | None = field(default=None, validator=optional(json_kept))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Failure:
     """
     What went wrong.
@@ -256,7 +257,7 @@ class Failure:
     message: str | None = field(default=None, validator=optional(text(most=5000)))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Order:
     """
     An operator's order, repeated in every heartbeat's answer until its id is acknowledged.
@@ -269,7 +270,7 @@ class Order:
     at: datetime = field(validator=aware)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Run:
     """
     One attempt at a task. Strict: a run that ended stays ended.

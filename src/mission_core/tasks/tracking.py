@@ -10,10 +10,11 @@ from typing import Final
 from attrs import field, frozen
 from attrs.validators import optional
 
+from mission_core.field_types import typed
 from mission_core.values import aware, text, whole
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class Tracking:
     """
     The issue a task mirrors, the branch its work is on and the pull request of that, as far as they are known.

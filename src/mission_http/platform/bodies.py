@@ -13,12 +13,11 @@ import attrs
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from mission_core.values import DEEPEST, nests_too_deeply
 from mission_http.platform.exchange import UNREAD, dialect_of, exchange_of
 from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldError, FieldsInvalid
 
 T = TypeVar("T")
-DEEPEST: Final = 64
-"""How deep JSON may nest. What is deeper is refused before anything recursive meets it."""
 MOST_DIGITS: Final = 18
 """Of a length that is worth reading."""
 TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
@@ -141,8 +140,8 @@ def parse(body: bytes) -> Any:
         value = _decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
         raise _malformed(body, reason) from None
-    if body.count(b"[") + body.count(b"{") > DEEPEST:
-        _refuse_depth(value)
+    if body.count(b"[") + body.count(b"{") > DEEPEST and nests_too_deeply(value):
+        raise BodyMalformed(0, TOO_DEEP)
     return value
 
 
@@ -177,17 +176,3 @@ def _malformed(body: bytes, reason: Exception) -> BodyMalformed:
         pass
     where = re.search(r"\(byte (\d+)\)", str(reason))
     return BodyMalformed(int(where[1]) if where else 0, str(reason))
-
-
-def _refuse_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            child
-            for outer in level
-            for child in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return
-    raise BodyMalformed(0, TOO_DEEP)

@@ -1,0 +1,241 @@
+"""
+Checks of values against the types of the fields they are for: of every field of an entity that has no validator of its
+own, and of every field of a command, whoever sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from attrs import NOTHING, Attribute, fields, frozen, has
+
+from mission_core.errors import InvalidField
+from mission_core.values import (
+    ABSENT,
+    MAX_INTEGER,
+    UNSTORABLE,
+    UNSTORABLE_TEXT,
+    Absent,
+    JsonText,
+    canonical,
+    checked_json,
+    checked_moment,
+)
+
+Check = Callable[[str, Any], None]
+COMMANDS: Final[dict[type, tuple[tuple[str, Any, Check], ...]]] = {}
+"""The checks of the commands that came, made when the first of a class does."""
+
+
+@frozen
+class Shape:
+    """
+    One kind of value that a field takes: its classes, its name in an error, and what else it must be.
+    """
+
+    of: type | tuple[type, ...]
+    called: str
+    check: Check | None = None
+
+
+def typed(cls: type, attributes: list[Attribute[Any]]) -> list[Attribute[Any]]:
+    """
+    A field transformer for entities: each field without a validator takes values of its type alone.
+    """
+    return [
+        each if each.validator is not None else each.evolve(validator=_of_its_type(each.name, each.default))
+        for each in attributes
+    ]
+
+
+def check_fields(thing: Any) -> None:
+    """
+    Raises:
+        InvalidField: If a field of a command has a value that its type does not, or that no store can keep.
+    """
+    kind = type(thing)
+    if kind not in COMMANDS:
+        COMMANDS[kind] = _command_checks(kind)
+    for name, default, check in COMMANDS[kind]:
+        value = getattr(thing, name)
+        if value is not default:
+            check(name, value)
+
+
+def _of_its_type(name: str, default: object) -> Callable[[object, Any, object], None]:
+    check: Check | None = None  # made when the first value comes: before, the types that it names may not be there
+
+    def validate(instance: object, attribute: Any, value: object) -> None:
+        nonlocal check
+        if value is not default:
+            if check is None:
+                check = _check_of(get_type_hints(type(instance))[name], bounded=True) or _anything
+            check(name, value)
+
+    return validate
+
+
+def _anything(name: str, value: Any) -> None:
+    pass
+
+
+def _command_checks(cls: Any) -> tuple[tuple[str, Any, Check], ...]:
+    if not has(cls) or not cls.__module__.startswith("mission_core."):
+        return ()
+    kinds = get_type_hints(cls)
+    checks = ((each, _check_of(kinds[each.name])) for each in fields(cls))
+    return tuple(
+        (each.name, each.default if each.default is not NOTHING else checks, check if each.repr else _unquoted(check))
+        for each, check in checks
+        if check is not None
+    )
+
+
+def _unquoted(check: Check) -> Check:
+    def checked(name: str, value: Any) -> None:
+        try:
+            check(name, value)
+        except InvalidField as refusal:
+            raise InvalidField(refusal.field, refusal.reason) from None  # without the value, which may be a secret
+
+    return checked
+
+
+def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
+    """
+    The check of values of a type, if there is anything to check. Numbers by which rows are looked for need not be
+    *bounded*: what no store can hold is not found.
+    """
+    shapes = _shapes_of(kind, bounded)
+    if shapes is None:
+        return None
+    called = " or ".join(dict.fromkeys(shape.called for shape in shapes if shape.of is not Absent))
+
+    enough = {shape.of for shape in shapes if shape.check is None and isinstance(shape.of, type)}
+
+    def check(name: str, value: Any) -> None:
+        if value.__class__ in enough:
+            return
+        if value is not None and value is not ABSENT:
+            truth = value.__class__ is bool  # which is a whole number to Python alone
+            for shape in shapes:
+                if isinstance(value, shape.of) and (not truth or shape.of is bool):
+                    if shape.check is not None:
+                        shape.check(name, value)
+                    return
+        raise InvalidField(name, f"must be {called}", value)
+
+    return check
+
+
+def _shapes_of(kind: Any, bounded: bool) -> tuple[Shape, ...] | None:
+    """
+    The shapes of a type's values; None if anything goes.
+    """
+    if isinstance(kind, NewType):
+        if kind is JsonText:
+            return (Shape(str, "JSON as text", checked_json),)
+        known = _shapes_of(kind.__supertype__, bounded)
+        return known if bounded or kind.__supertype__ is not int else (Shape(int, WORDS[int]),)
+    if kind in PLAIN:
+        return (PLAIN[kind],)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _shapes_of(inner[0], bounded)
+    if origin in (Union, UnionType):
+        parts = [_shapes_of(each, bounded) for each in inner]
+        return None if None in parts else tuple(shape for part in parts if part for shape in part)
+    if origin is Literal:
+        return (Shape(tuple({type(each) for each in inner}), f"one of {_list(inner)}", _one_of(inner)),)
+    if origin in (tuple, frozenset):
+        return (Shape(origin, "a list", _each(origin, inner, bounded)),)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return (Shape(Mapping, "an object", _entries(*inner)),)
+    if origin is Callable:
+        return (Shape(origin, "a function"),)
+    if not isinstance(kind, type) or kind in (Any, object) or getattr(kind, "_is_protocol", False):
+        return None
+    if issubclass(kind, Enum):
+        return (Shape(kind, f"one of {_list(each.value for each in kind)}" if kind is not Absent else "absent"),)
+    return (Shape(kind, f"a {kind.__name__}", _nested(kind)),)
+
+
+def _list(values: Any) -> str:
+    return ", ".join(str(each) for each in values)
+
+
+def _nested(kind: type) -> Check | None:
+    return (lambda name, value: check_fields(value)) if has(kind) else None
+
+
+def _one_of(values: tuple[Any, ...]) -> Check:
+    def check(name: str, value: Any) -> None:
+        if value not in values:
+            raise InvalidField(name, f"must be one of {_list(values)}", value)
+
+    return check
+
+
+def _each(origin: type, kinds: tuple[Any, ...], bounded: bool) -> Check:
+    alike = origin is frozenset or kinds[-1] is Ellipsis
+    checks = [_check_of(each, bounded=bounded) for each in kinds if each is not Ellipsis]
+
+    def check(name: str, value: Any) -> None:
+        if not alike and len(value) != len(checks):
+            raise InvalidField(name, f"must have {len(checks)} entries", value)
+        for i, each in enumerate(value):
+            checked = checks[0 if alike else i]
+            if checked is not None:
+                checked(f"{name}.{i}", each)
+
+    return check
+
+
+def _entries(key: Any, kind: Any) -> Check:
+    keys, values = _check_of(key), _check_of(kind)
+
+    def check(name: str, value: Any) -> None:
+        for each, one in value.items():
+            if keys is not None:
+                keys(name, each)
+            if values is not None:
+                values(f"{name}.{each}", one)
+            else:
+                try:
+                    canonical(one)
+                except InvalidField as refusal:
+                    raise InvalidField(f"{name}.{each}", refusal.reason) from None
+
+    return check
+
+
+def _storable(name: str, value: str) -> None:
+    if UNSTORABLE.search(value):
+        raise InvalidField(name, UNSTORABLE_TEXT, value)
+
+
+def _in_64_bits(name: str, value: int) -> None:
+    if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+        raise InvalidField(name, "must be a whole number within 64 bits")
+
+
+def _finite(name: str, value: float) -> None:
+    if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:  # which NaN and infinity are not, either
+        raise InvalidField(name, "must be a finite number within 64 bits")
+
+
+WORDS: Final = {
+    str: "text", int: "a whole number", float: "a number", bool: "true or false", bytes: "bytes", UUID: "a UUID",
+    datetime: "a datetime in UTC", timedelta: "a timedelta", NoneType: "null",
+}  # fmt: skip
+CHECKS: Final[Mapping[type, Check]] = {
+    str: _storable, int: _in_64_bits, float: _finite, datetime: checked_moment
+}  # fmt: skip
+PLAIN: Final = {
+    kind: Shape((int, float) if kind is float else kind, words, CHECKS.get(kind)) for kind, words in WORDS.items()
+} | {None: Shape(NoneType, WORDS[NoneType])}
