@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, NewType, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from attrs import NOTHING, Attribute, fields, frozen, has
@@ -157,7 +157,7 @@ def _shapes_of(kind: Any, bounded: bool) -> tuple[Shape, ...] | None:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return (Shape(Mapping, "an object", _entries(*inner)),)
     if origin is Callable:
-        return (Shape(origin, "a function"),)
+        return (Shape(cast("type", origin), "a function"),)
     if not isinstance(kind, type) or kind in (Any, object) or getattr(kind, "_is_protocol", False):
         return None
     if issubclass(kind, Enum):

@@ -4,6 +4,7 @@ The laws of runs.
 
 from datetime import timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 from attrs import evolve
@@ -166,7 +167,7 @@ def test_an_order_is_repeated_until_it_is_acknowledged(pair, kind):
     However many heartbeats come in between, and another's id acknowledges nothing.
     """
     run, now = pair
-    order = Order(id="order", kind=kind, by="me", at=now)
+    order = Order(id=UUID(int=1), kind=kind, by="me", at=now)
     run, _ = evolve(run, orders=()).order(order)
     for acknowledged in (None, run.task):
         run, facts = run.heartbeat(at=now, acknowledges=acknowledged)
@@ -203,8 +204,8 @@ def test_of_pause_and_resume_the_last_one_stands(pair, kinds):
     run, now = pair
     run = evolve(run, orders=(), paused=False)
     for i, kind in enumerate(kinds):
-        run, _ = run.order(Order(id=i, kind=kind, by="me", at=now))
-    followed, _ = run.heartbeat(at=now, acknowledges=len(kinds) - 1)
+        run, _ = run.order(Order(id=UUID(int=i), kind=kind, by="me", at=now))
+    followed, _ = run.heartbeat(at=now, acknowledges=UUID(int=len(kinds) - 1))
 
     assert [kinds[-1]] == [order.kind for order in run.orders]
     assert followed.paused is (kinds[-1] is OrderKind.PAUSE)
@@ -218,9 +219,9 @@ def test_only_so_many_orders_wait(pair):
     run, now = pair
     run = evolve(run, orders=())
     for i in range(MOST_ORDERS):
-        run, _ = run.order(Order(id=i, kind=OrderKind.STEER, message="x", by="me", at=now))
+        run, _ = run.order(Order(id=UUID(int=i), kind=OrderKind.STEER, message="x", by="me", at=now))
     with pytest.raises(TooManyOrders):
-        run.order(Order(id=99, kind=OrderKind.STEER, message="x", by="me", at=now))
+        run.order(Order(id=UUID(int=99), kind=OrderKind.STEER, message="x", by="me", at=now))
     run, _ = run.order(Order(id=100, kind=OrderKind.CANCEL, by="me", at=now))
 
     assert run.cancelled
