@@ -222,7 +222,7 @@ def test_only_so_many_orders_wait(pair):
         run, _ = run.order(Order(id=UUID(int=i), kind=OrderKind.STEER, message="x", by="me", at=now))
     with pytest.raises(TooManyOrders):
         run.order(Order(id=UUID(int=99), kind=OrderKind.STEER, message="x", by="me", at=now))
-    run, _ = run.order(Order(id=100, kind=OrderKind.CANCEL, by="me", at=now))
+    run, _ = run.order(Order(id=UUID(int=100), kind=OrderKind.CANCEL, by="me", at=now))
 
     assert run.cancelled
 
