@@ -49,7 +49,14 @@ def listed(env: Mapping[str, str], name: str) -> list[str]:
     """
     The values between the commas.
     """
-    return [each.strip() for each in env.get(name, "").split(",") if each.strip()]
+    return between_commas(env.get(name, ""))
+
+
+def between_commas(text: str) -> list[str]:
+    """
+    The values that are no blanks.
+    """
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def either(env: Mapping[str, str], *names: str) -> str:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from mission_core.accounts.model import Role
 from mission_core.accounts.vouching import ALGORITHMS
-from mission_http.environment import SettingsError, flag, listed
+from mission_http.environment import SettingsError, between_commas, flag, listed
 from mission_http.fronting import LOOPBACK_NAMES, Network, host_of, networks, within
 
 LONGEST_LEEWAY: Final = 300.0
@@ -46,9 +46,11 @@ class Issuer:
 
     Args:
         name: What it calls itself. None if its keys alone tell, which are this installation's own.
-        audience: Whom its tokens must be meant for. None if that does not matter.
+        audience: Whom its tokens must be meant for, one or several with commas. None if that does not matter.
         keys_url: Where its keys are. None if it is asked for that, too.
         secret: What must be shown to get them.
+        clients: Whether a client of its that comes by itself (client credentials) may become a user.
+        setting: The variable that says what it calls itself.
     """
 
     name: str | None
@@ -58,6 +60,15 @@ class Issuer:
     algorithms: frozenset[str] = frozenset(ALGORITHMS)
     leeway: timedelta = timedelta(seconds=10)
     check_issued: bool = True
+    clients: bool = False
+    setting: str = "OIDC_ISSUER"
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """
+        Whom its tokens must be meant for, one of these; none if that does not matter.
+        """
+        return tuple(between_commas(self.audience or ""))
 
     @property
     def called(self) -> str:
@@ -72,6 +83,22 @@ class Issuer:
         What the operator named of it.
         """
         return tuple(filter(None, (self.name, self.keys_url)))
+
+
+@frozen(kw_only=True)
+class IssuersSeen:
+    """
+    What there is to see of issuers, by their names.
+
+    Args:
+        keys: How many keys each publishes, or what keeps them from being had.
+        misnamed: What it calls itself, and what to set, where the settings call it otherwise.
+        unfit: Why none of its keys fits an algorithm that is allowed, where that is so.
+    """
+
+    keys: dict[str, int | str] = field(factory=dict)
+    misnamed: dict[str, str] = field(factory=dict)
+    unfit: dict[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -244,10 +271,14 @@ def _issuer(env: Mapping[str, str], mode: AuthMode, clerk: ClerkApi | None, anyw
         return _said(env, *(f"{prefix}_{what}" for prefix in prefixes))
 
     name, issuer = said("ISSUER")
-    (keys_name, keys), (_, audience) = said("JWKS_URL"), said("AUDIENCE")
+    (keys_name, keys), (audience_name, audience) = said("JWKS_URL"), said("AUDIENCE")
     secret = None  # it is for Clerk's own API alone
     if mode is AuthMode.OIDC and not issuer:
-        raise SettingsError(f"{name}: AUTH_MODE=oidc needs the issuer, as its tokens call it in iss")
+        raise SettingsError(
+            f"{name}: AUTH_MODE=oidc needs the issuer, as its tokens call it in iss, such as https://issuer.example.com"
+        )
+    if audience and not between_commas(audience):
+        raise SettingsError(f"{audience_name}: names nobody between its commas; write one, or several such as web,cli")
     if mode is AuthMode.OIDC and not audience:
         raise SettingsError(
             "OIDC_AUDIENCE: AUTH_MODE=oidc needs whom tokens are meant for, as they call it in aud: else those "
@@ -266,6 +297,8 @@ def _issuer(env: Mapping[str, str], mode: AuthMode, clerk: ClerkApi | None, anyw
         algorithms=_algorithms(env),
         leeway=_leeway(*said("LEEWAY")),
         check_issued=flag(env, said("VERIFY_IAT")[0]) if said("VERIFY_IAT")[1] else True,
+        clients=flag(env, said("ALLOW_CLIENT_CREDENTIALS")[0]),
+        setting=name if issuer else f"{prefixes[0]}_ISSUER",
     )
 
 

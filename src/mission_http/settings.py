@@ -229,7 +229,7 @@ def as_far_as_readable(
         try:
             return read(env), malformed
         except SettingsError as e:
-            blamed = e.variable if e.variable in env else _blamed(read, env, e)
+            blamed = e.variable if env.get(e.variable, "").strip() else _blamed(read, env, e)
             malformed[blamed] = str(e)
             del env[blamed]
 

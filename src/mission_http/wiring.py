@@ -39,7 +39,7 @@ from mission_core.limiting import LimiterFailed
 from mission_core.ports import Ports
 from mission_core.urls import UNREADABLE, without_credentials
 from mission_http.distribution import install
-from mission_http.identities import AuthMode
+from mission_http.identities import AuthMode, IssuersSeen
 from mission_http.limiting import BACKEND
 from mission_http.settings import GENERATED, SettingsError, derived_key, keep_secret, own_database
 from mission_http.sweeping import sweeping
@@ -193,24 +193,44 @@ async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports
         yield evolve(ports, verifiers=verifiers, codes=codes, directories=directories)
 
 
-async def published_keys(identities: Identities) -> dict[str, int | str]:
+async def issuers_seen(identities: Identities) -> IssuersSeen:
     """
-    How many keys each publishes that vouches for people, or what keeps them from being had.
+    What there is to see of each issuer that vouches for people.
     """
-    clock, found = SystemClock(), dict[str, int | str]()
+    clock, seen = SystemClock(), IssuersSeen()
     if identities.issuer is None and identities.google is None:
-        return found
+        return seen
     async with outbound_for(identities) as outbound:
-        verifiers = [
-            *([issuer_verifier(identities.issuer, outbound, clock)] if identities.issuer else []),
-            *([google_verifier(identities.google, outbound, clock)] if identities.google else []),
-        ]
-        for each in verifiers:
-            try:
-                found[each.keys.issuer] = await each.keys.fetched()
-            except OutboundFailed as e:
-                found[each.keys.issuer] = str(e)
-    return found
+        if identities.issuer is not None:
+            verifier = issuer_verifier(identities.issuer, outbound, clock)
+            await _see_keys(verifier, seen)
+            await _see_name(verifier, seen)
+        if identities.google is not None:
+            await _see_keys(google_verifier(identities.google, outbound, clock), seen)
+    return seen
+
+
+async def _see_keys(verifier: OidcVerifier, seen: IssuersSeen) -> None:
+    name = verifier.keys.issuer
+    try:
+        seen.keys[name] = await verifier.keys.fetched()
+    except OutboundFailed as e:
+        seen.keys[name] = str(e)
+        return
+    fitting = verifier.keys.algorithms()
+    if verifier.algorithms.isdisjoint(fitting):
+        allowed = ", ".join(sorted(verifier.algorithms))
+        seen.unfit[name] = f"its keys are for {', '.join(fitting)}, and allowed is {allowed}"
+
+
+async def _see_name(verifier: OidcVerifier, seen: IssuersSeen) -> None:
+    if verifier.issuers:
+        try:
+            itself = (await verifier.keys.configuration())["issuer"]
+        except OutboundFailed:
+            return  # not every issuer tells
+        if itself not in verifier.issuers:
+            seen.misnamed[verifier.keys.issuer] = verifier.keys.misnamed(itself)
 
 
 def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVerifier:
@@ -249,9 +269,11 @@ def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVer
 
     headers = {"authorization": f"Bearer {issuer.secret}"} if issuer.secret else {}
     return OidcVerifier(
-        PublishedKeys(issuer.called, outbound, clock, url=issuer.keys_url, headers=headers), clock,
-        (issuer.name,) if issuer.name else (), issuer.audience, algorithms=issuer.algorithms, leeway=issuer.leeway,
-        check_issued=issuer.check_issued,
+        PublishedKeys(
+            issuer.called, outbound, clock, url=issuer.keys_url, headers=headers, setting=issuer.setting
+        ),
+        clock, (issuer.name,) if issuer.name else (), issuer.audiences, algorithms=issuer.algorithms,
+        leeway=issuer.leeway, check_issued=issuer.check_issued, clients=issuer.clients,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from mission_http.doctor.findings import Finding, Level, as_json, as_text
 from mission_http.doctor.rounds import findings_of, look_around
 from mission_http.settings import Settings, settings_from
 from mission_http.wiring import from_settings
+from tests.issuer import EC, RSA, local_issuer
 
 Findings = dict[tuple[str, str], Finding]
 
@@ -286,6 +287,64 @@ def test_a_fault_is_told_with_what_to_change(asked: dict[str, Any], check: str, 
     assert Level.OK is not found.level
     assert names in found.settings
     assert names in found.advice
+
+
+@pytest.mark.parametrize(
+    ("environment", "needed"),
+    [
+        ({"AUTH_MODE": "oidc"}, "OIDC_ISSUER"),
+        ({"AUTH_MODE": "oidc", "OIDC_ISSUER": " "}, "OIDC_ISSUER"),
+        ({"AUTH_MODE": "oidc", "OIDC_ISSUER": "https://issuer.invalid"}, "OIDC_AUDIENCE"),
+        ({"AUTH_MODE": "clerk"}, "CLERK_SECRET_KEY"),
+        ({"AUTH_MODE": "oidc", "OIDC_ISSUER": "issuer", "OIDC_AUDIENCE": "us"}, "OIDC_ISSUER"),
+    ],
+)
+def test_of_settings_of_an_issuer_that_are_refused_it_is_told_what_to_set(
+    environment: dict[str, str], needed: str, tmp_path: Path
+) -> None:
+    """
+    And not that people come in another way: the server does not start.
+    """
+    findings = doctor(tmp_path, **environment)
+    (found,) = (each for each in findings.values() if each.check == "settings")
+
+    assert (Level.PROBLEM, (needed,)) == (found.level, found.settings)
+    assert "unset AUTH_MODE" not in found.advice
+    assert [] == [each.found for each in findings.values() if "LOCAL_AUTH_TOKEN" in each.found]
+
+
+@pytest.mark.parametrize(
+    ("slash", "more", "settings", "told"),
+    [
+        ("", {}, (), "publishes 2 keys"),
+        ("/", {}, ("OIDC_ISSUER",), "it calls itself 'HERE', and 'HERE/' was expected"),
+        ("/", {"OIDC_JWKS_URL": "HERE/keys"}, ("OIDC_ISSUER",), "it calls itself 'HERE', and 'HERE/' was expected"),
+        ("", {"OIDC_ALGORITHMS": "PS256,ES256"}, (), "publishes 2 keys"),
+        ("", {"OIDC_ALGORITHMS": "ES384,EdDSA"}, ("OIDC_ALGORITHMS",), "allowed is ES384, EdDSA"),
+        ("", {"OIDC_JWKS_URL": "HERE/nothing"}, ("OIDC_ISSUER", "OIDC_JWKS_URL"), "status 404"),
+    ],
+)
+def test_what_keeps_an_issuers_tokens_out_is_a_problem(
+    slash: str, more: dict[str, str], settings: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    """
+    With the variable to set; the issuer is a real server.
+    """
+
+    async def judged() -> tuple[str, Finding]:
+        async with local_issuer(keys=[RSA, EC]) as issuer:
+            environment = {"AUTH_MODE": "oidc", "OIDC_ISSUER": f"{issuer.url}{slash}", "OIDC_AUDIENCE": "us"}
+            environment |= {name: value.replace("HERE", issuer.url) for name, value in more.items()}
+            picture = await look_around(environment, host="127.0.0.1", port=0, data_dir=tmp_path)
+            named = (each for each in findings_of(picture) if each.looked_at == environment["OIDC_ISSUER"])
+            return issuer.url, next(named)
+
+    here, found = asyncio.run(judged())
+
+    assert (Level.PROBLEM if settings else Level.OK, settings) == (found.level, found.settings)
+    assert told.replace("HERE", here) in found.found
+    if "itself" in told:
+        assert f"set OIDC_ISSUER to {here}" == found.advice
 
 
 @pytest.mark.parametrize("secret", ["API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN"])

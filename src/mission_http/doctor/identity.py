@@ -7,15 +7,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mission_http.doctor.findings import Check, Finding
 from mission_http.fronting import Fronting
-from mission_http.identities import ANYWHERE, PROXY_HEADER, PROXY_ROLE, PROXY_TRUSTED, AuthMode, Identities
+from mission_http.identities import (
+    ANYWHERE,
+    PROXY_HEADER,
+    PROXY_ROLE,
+    PROXY_TRUSTED,
+    AuthMode,
+    Identities,
+)
 
 IDENTITY: Final = Check("identity")
 CLIENT: Final = ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET")
 ISSUER: Final = ("OIDC_ISSUER", "OIDC_JWKS_URL")
+ALGORITHMS: Final = "OIDC_ALGORITHMS"
 
 
 @frozen(kw_only=True)
@@ -24,13 +32,19 @@ class Reached:
     What there is to see of those who vouch for people.
 
     Args:
-        keys: How many keys each publishes, or what keeps them from being had, by its name.
+        keys: How many keys each issuer publishes, or what keeps them from being had, by its name.
+        misnamed: What an issuer calls itself, and what to set, where the settings call it otherwise.
+        unfit: Why none of an issuer's keys fits an algorithm that is allowed, where that is so.
         secret_alone: Whether Google's client secret is there without the client id.
+        mode_refused: Whether `AUTH_MODE` cannot be used as it is set, so that nobody knows who comes how.
     """
 
     identities: Identities
     keys: Mapping[str, int | str]
+    misnamed: Mapping[str, str] = field(factory=dict)
+    unfit: Mapping[str, str] = field(factory=dict)
     secret_alone: bool = False
+    mode_refused: bool = False
 
 
 def check_identities(reached: Reached, fronting: Fronting) -> Iterator[Finding]:
@@ -39,19 +53,29 @@ def check_identities(reached: Reached, fronting: Fronting) -> Iterator[Finding]:
     its address.
     """
     identities = reached.identities
-    yield from _check_issuer(identities)
-    for name, found in reached.keys.items():
-        if isinstance(found, str):
-            told = f"its keys cannot be had ({found}), so nobody is let in by its word"
-            advice = f"open the way to it, or correct {ISSUER[0]} or {ISSUER[1]} (GOOGLE_JWKS_URL, CLERK_*)"
-            yield IDENTITY.warning(name, told, advice, *ISSUER)
-        else:
-            yield IDENTITY.ok(name, f"publishes {found} key{'s' if found > 1 else ''}")
+    if not reached.mode_refused:
+        yield from _check_mode(identities)
+    for name, seen in reached.keys.items():
+        yield _check_issuer(name, seen, reached.misnamed.get(name), reached.unfit.get(name))
     yield from _check_google(reached, fronting)
     yield from check_proxy_auth(identities)
 
 
-def _check_issuer(identities: Identities) -> Iterator[Finding]:
+def _check_issuer(name: str, keys: int | str, misnamed: str | None, unfit: str | None) -> Finding:
+    if misnamed is not None:
+        found, _, advice = misnamed.partition("; ")
+        return IDENTITY.problem(name, f"{found}, so each of its tokens is refused", advice, ISSUER[0])
+    if isinstance(keys, str):
+        told = f"its keys cannot be had ({keys}), so nobody is let in by its word"
+        advice = f"open the way to it, or correct {ISSUER[0]} or {ISSUER[1]} (GOOGLE_JWKS_URL, CLERK_*)"
+        return IDENTITY.problem(name, told, advice, *ISSUER)
+    if unfit is not None:
+        found = f"no key that it publishes fits {ALGORITHMS}, so each of its tokens is refused: {unfit}"
+        return IDENTITY.problem(name, found, f"correct {ALGORITHMS}, or unset it", ALGORITHMS)
+    return IDENTITY.ok(name, f"publishes {keys} key{'s' if keys > 1 else ''}")
+
+
+def _check_mode(identities: Identities) -> Iterator[Finding]:
     if identities.mode is AuthMode.LOCAL:
         yield IDENTITY.ok("AUTH_MODE", "people come to the Boards API with LOCAL_AUTH_TOKEN")
     elif identities.issuer is not None and identities.issuer.audience is None and identities.issuer.secret is None:

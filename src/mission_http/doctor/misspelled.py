@@ -43,7 +43,7 @@ KNOWN: Final = frozenset(
         *(
             f"{issuer}_{what}"
             for issuer in ("OIDC", "CLERK")
-            for what in ("ISSUER", "JWKS_URL", "AUDIENCE", "LEEWAY", "VERIFY_IAT")
+            for what in ("ISSUER", "JWKS_URL", "AUDIENCE", "LEEWAY", "VERIFY_IAT", "ALLOW_CLIENT_CREDENTIALS")
         ),
     }
 )  # fmt: skip

@@ -29,8 +29,8 @@ from mission_http.doctor.reaching import (
 from mission_http.doctor.server_key import check_server_key
 from mission_http.fronting import Fronting, base_url_from
 from mission_http.identities import Identities
-from mission_http.settings import as_far_as_readable, settings_from
-from mission_http.wiring import published_keys
+from mission_http.settings import SettingsError, as_far_as_readable, settings_from
+from mission_http.wiring import issuers_seen
 
 SETTINGS: Final = Check("settings")
 
@@ -75,7 +75,7 @@ async def look_around(
     base_url = None if url is None else base_url_from("--url", url)
     env = dict(environment) if database_url is None else {**environment, "DATABASE_URL": database_url}
     settings, malformed = as_far_as_readable(lambda env: settings_from(env, data_dir=data_dir, in_use=False), env)
-    directory = Directory.seen(settings.data_dir)
+    directory, issuers = Directory.seen(settings.data_dir), await issuers_seen(settings.identities)
     return Picture(
         malformed=malformed,
         misspelled=dict(misspelled(env)),
@@ -92,7 +92,10 @@ async def look_around(
         counting=await Counting.seen(settings),
         reached=Reached(
             identities=settings.identities,
-            keys=await published_keys(settings.identities),
+            keys=issuers.keys,
+            misnamed=issuers.misnamed,
+            unfit=issuers.unfit,
+            mode_refused="AUTH_MODE" in malformed,
             secret_alone=bool(env.get("GOOGLE_CLIENT_SECRET", "").strip()) and settings.identities.google is None,
         ),
     )
@@ -136,8 +139,11 @@ def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) 
     Every variable can be read, and is.
     """
     for name, message in malformed.items():
-        found = message.partition(": ")[2] if message.startswith(name) else message
-        yield SETTINGS.problem(name, found, f"correct {name}, or unset it", name)
+        needed = SettingsError(message).variable
+        if message.startswith(name):
+            yield SETTINGS.problem(name, message.partition(": ")[2], f"correct {name}, or unset it", name)
+        elif needed not in malformed:
+            yield SETTINGS.problem(name, message, f"set {needed}", needed)
     for name, meant in misspelled.items():
         advice = f"unset {name}, or write {meant} if that is meant"
         yield SETTINGS.warning(name, "is no variable that is read, and looks like one", advice, name, meant)

@@ -86,6 +86,13 @@ def test_clerk_is_asked_about_people_where_its_secret_is_there(environment: dict
     assert "sk_test_x" not in repr(found)
 
 
+def test_an_issuer_may_mean_several_audiences() -> None:
+    found = Identities.of(ISSUER | {"OIDC_AUDIENCE": "web, cli ,"}).issuer
+
+    assert found is not None
+    assert ("web", "cli") == found.audiences
+
+
 def test_no_other_issuer_is_asked_as_clerk_is() -> None:
     """
     Nor is Clerk without its secret.
@@ -101,6 +108,8 @@ def test_no_other_issuer_is_asked_as_clerk_is() -> None:
         ({"AUTH_MODE": "saml"}, "AUTH_MODE"),
         ({"AUTH_MODE": "oidc"}, "OIDC_ISSUER"),
         ({"AUTH_MODE": "oidc", "OIDC_ISSUER": "https://x.example"}, "OIDC_AUDIENCE"),
+        (ISSUER | {"OIDC_AUDIENCE": " , "}, "OIDC_AUDIENCE"),
+        (ISSUER | {"OIDC_ALLOW_CLIENT_CREDENTIALS": "perhaps"}, "OIDC_ALLOW_CLIENT_CREDENTIALS"),
         ({"AUTH_MODE": "clerk"}, "CLERK_SECRET_KEY"),
         ({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": "two words"}, "CLERK_SECRET_KEY"),
         ({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": "sk_\ntest"}, "CLERK_SECRET_KEY"),

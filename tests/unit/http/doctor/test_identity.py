@@ -41,7 +41,7 @@ def test_what_is_well_set_is_well(identities: Identities) -> None:
     [
         ("x-remote-user", Level.WARNING, "MC_PROXY_AUTH_TRUSTED_IPS", found(proxy())),
         ("x-remote-user", Level.PROBLEM, "MC_PROXY_AUTH_TRUSTED_IPS", found(proxy("0.0.0.0/0"))),
-        ("https://x", Level.WARNING, "OIDC_ISSUER", found(OIDC, keys={"https://x": "no answer within 5 seconds"})),
+        ("https://x", Level.PROBLEM, "OIDC_ISSUER", found(OIDC, keys={"https://x": "no answer within 5 seconds"})),
         ("GOOGLE_CLIENT_SECRET", Level.PROBLEM, "GOOGLE_CLIENT_ID", found(Identities(), secret_alone=True)),
         ("GOOGLE_CLIENT_SECRET", Level.WARNING, "MC_BASE_URL", found(Identities(google=GOOGLE), Fronting())),
     ],
