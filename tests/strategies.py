@@ -437,6 +437,7 @@ def users(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[User]:
         "id": ids, "number": numbers, "username": names, "username_key": names,
         "provider": st.sampled_from(Provider), "approved": st.booleans(), "active": maybe(ids),
         "last_login_at": maybe(moments), "created_at": moments, "updated_at": moments,
+        "email_issued_at": maybe(moments),
     }  # fmt: skip
     return st.builds(User, **(own | told | fixed))
 

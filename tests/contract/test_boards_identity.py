@@ -97,6 +97,41 @@ async def test_a_token_that_does_not_tell_takes_nothing_back(office: Office) -> 
     assert [True, True, False, False, True, False] == told
 
 
+async def test_an_older_token_takes_no_address_back(office: Office) -> None:
+    """
+    However often the two come by turns; nothing is written for it.
+    """
+    one, two = (f"{n}@{uuid4()}.example.com" for n in (1, 2))
+    now = int(office.clock.now().timestamp())
+    old, new = {"email": one, "iat": now - 60}, {"email": two, "iat": now - 30}
+    for said in (old, new):
+        await office.me(**said)
+    (before,) = await office.users(email=two)
+    told = [(await office.me(**said))["email"] for said in (old, new, old, new)]
+
+    assert [two] * 4 == told
+    assert [before] == await office.users(email=two)
+    assert one == (await office.me(email=one, iat=now))["email"]
+
+
+async def test_a_client_by_itself_becomes_no_person(office: Office, world: World) -> None:
+    """
+    Nor does it get an organization of its own, unless the operator lets clients in.
+    """
+    before = len(await world.ports.credentials.organizations())
+    said = {"client_id": "build", "scope": "read"}
+    answer = await office.boards.call("GET", "/api/v1/boards", user=office.token("build", **said))
+
+    assert 403 == answer.status
+    assert "OIDC_ALLOW_CLIENT_CREDENTIALS=1" in refusal(answer)[1]
+    assert [] == await office.users(provider=Provider.OIDC, subject=f"{office.called} build")
+    assert before == len(await world.ports.credentials.organizations())
+    issuer = Issuer(name=office.called, audience=AUDIENCE, keys_url=f"{office.called}/keys", clients=True)
+    async with office_over(world, Identities(mode=AuthMode.OIDC, issuer=issuer), office.issuer, office.called) as open_:
+        assert "build" == (await open_.me(subject="build", preferred_username="build", **said))["name"]
+    assert 200 == (await office.boards.call("GET", "/api/v1/boards", user=office.token("build", **said))).status
+
+
 async def test_an_equal_address_makes_nobody_somebody_else(office: Office) -> None:
     """
     Nor does an equal subject at another issuer, or an equal name.

@@ -2,14 +2,18 @@
 What others say about people, as far as it can be believed.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from mission_core.accounts.users import LONGEST_EMAIL, Provider
-from mission_core.accounts.vouching import Profile, Vouched, completed, profile_in, vouched
+from mission_core.accounts.users import LONGEST_EMAIL, Provider, User
+from mission_core.accounts.vouching import Profile, Vouched, completed, is_client, profile_in, told_address, vouched
+from mission_core.ids import UserId, UserNumber
 
 NOTHING = Profile()
+MOMENT, SECOND = datetime(2030, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 
 
 def listed(*addresses: Any, verified: bool = True) -> list[dict[str, Any]]:
@@ -63,6 +67,63 @@ def test_an_address_without_a_sound_verification_is_not_verified() -> None:
         told = {"email_addresses": [{"email_address": "a@x.io", "verification": verification}]}
 
         assert Profile(email="a@x.io") == profile_in(told)
+
+
+@pytest.mark.parametrize(
+    ("claims", "client"),
+    [
+        ({"sub": "web", "client_id": "web"}, True), ({"sub": "web", "azp": "web"}, True),
+        ({"sub": "web", "cid": "web"}, True), ({"sub": "x", "azp": "x", "gty": "client-credentials"}, True),
+        ({"sub": "web@clients", "azp": "web"}, True), ({"sub": "7", "gty": "client_credentials"}, True),
+        ({"sub": "7", "azp": "Web", "preferred_username": "service-account-web"}, True),
+        ({"sub": "7", "oid": "7", "appid": "web"}, True), ({"sub": "7", "idtyp": "app"}, True),
+        ({"sub": "ada", "client_id": "web", "azp": "web"}, False), ({"sub": "ada", "idtyp": "user"}, False),
+        ({"sub": "7", "oid": "8", "scp": "user"}, False), ({"sub": "7", "oid": "7", "scp": "user"}, False),
+        ({"sub": "7", "azp": "web", "preferred_username": "service-account-desk"}, False),
+        ({"sub": "", "azp": ""}, False), ({"sub": "7", "azp": ["7"], "gty": ["client-credentials"]}, False),
+    ],
+)  # fmt: skip
+def test_a_client_by_itself_is_no_person(claims: dict[str, Any], client: bool) -> None:
+    """
+    As the common providers tell it: RFC 9068, Auth0, Keycloak, Okta and Entra.
+    """
+    assert client is is_client(claims)
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"preferred_username": "ada"}, "ada"), ({"preferred_username": "ada", "name": "Ada L"}, "Ada L"),
+        ({"preferred_username": "ada", "given_name": "Ada"}, "Ada"), ({"preferred_username": ["ada"]}, None),
+    ],
+)  # fmt: skip
+def test_a_preferred_user_name_serves_where_there_is_no_name(claims: dict[str, Any], name: str | None) -> None:
+    assert name == vouched({"sub": "7", **claims}, Provider.GOOGLE).name
+
+
+@pytest.mark.parametrize(
+    ("issued", "told_at", "changes"),
+    [
+        (None, None, True), (None, MOMENT, False), (MOMENT, None, True), (MOMENT, MOMENT, True),
+        (MOMENT, MOMENT + SECOND, False), (MOMENT + SECOND, MOMENT, True),
+    ],
+)  # fmt: skip
+def test_an_older_token_changes_no_address(issued: Any, told_at: Any, changes: bool) -> None:
+    user = User(
+        id=UserId(UUID(int=1)), number=UserNumber(1), username="ada", username_key="ada", email="new@x.io",
+        email_verified=True, email_issued_at=told_at, created_at=MOMENT, updated_at=MOMENT,
+    )  # fmt: skip
+    told = told_address(
+        user, Vouched(provider=Provider.OIDC, subject="x ada", email="old@x.io", verified=True, issued_at=issued)
+    )
+
+    assert ({"email": "old@x.io", "email_verified": True, "email_issued_at": issued} if changes else {}) == told
+
+
+def test_when_a_token_was_issued_is_a_moment_or_unknown() -> None:
+    for iat in (None, True, "now", float("nan"), float("inf"), -1, 10**400, 253_402_300_800):
+        assert vouched({"sub": "7", "iat": iat}, Provider.GOOGLE).issued_at is None
+    assert MOMENT == vouched({"sub": "7", "iat": MOMENT.timestamp()}, Provider.GOOGLE).issued_at
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from mission_core.accounts.signing_in import Begun, SignInRefused, begin_session
 from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner, place_for
 from mission_core.accounts.user_admin import add_user
 from mission_core.accounts.users import USERS, Provider, SubjectTaken, User, UsernameTaken, UserUpdated
+from mission_core.accounts.vouching import told_address
 from mission_core.errors import Invalid, StaleWrite
 from mission_core.ids import AccessRequestId, MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
@@ -135,10 +136,8 @@ async def _up_to_date(ports: Ports, nobody: Principal, cmd: tuple[UserId, Vouche
         user: User = await unit.rows(USERS).get(id)
         if not is_same_person(user, person):
             raise AccessPending
-        told: dict[str, Any] = {
-            "subject": person.subject, "email": person.email, "email_verified": bool(person.verified),
-        }  # fmt: skip
-        if person.picture is not None:
+        told: dict[str, Any] = {"subject": person.subject, **told_address(user, person)}
+        if person.picture is not None and not person.is_older(user):
             told["avatar_url"] = person.picture
         if all(getattr(user, name) == value for name, value in told.items()):
             return user

@@ -13,8 +13,8 @@ from attrs import evolve
 
 from mission_core.accounts.model import Principal, System
 from mission_core.accounts.users import USERS, SubjectTaken, User, UsernameTaken
-from mission_core.accounts.vouching import Vouched, completed
-from mission_core.errors import StaleWrite
+from mission_core.accounts.vouching import Vouched, completed, told_address
+from mission_core.errors import Denied, StaleWrite
 from mission_core.ids import UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 from mission_core.use_case import use_case
@@ -30,6 +30,18 @@ NOBODY: Final = System(organization=DEPLOYMENT, name="sign-in", display="Sign-in
 LONGEST_NAME, LONGEST_BEFORE_NUMBER = 28, 24
 MOST_TRIED: Final = 50
 UNFIT: Final = re.compile(r"[^a-z0-9._-]")
+
+
+class ClientNotLetIn(Denied):
+    """
+    A token stands for a client of the issuer by itself (client credentials), and for no person.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "this token stands for a client of the issuer (client credentials) and for no person; let the program come "
+            "with an agent's key or API_KEY, or set OIDC_ALLOW_CLIENT_CREDENTIALS=1 to let such clients in as users"
+        )
 
 
 def username_from(wish: str | None) -> str:
@@ -60,14 +72,22 @@ async def free_username(ports: Ports, wish: str | None) -> str:
     return f"{name[:LONGEST_BEFORE_NUMBER]}-{ports.ids.new().hex[-12:]}"
 
 
-async def known_person(ports: Ports, person: Vouched) -> User:
+async def known_person(ports: Ports, person: Vouched, *, clients: bool = False) -> User:
     """
     The user whom an issuer knows as this person, made if there is none; their e-mail address is the one that the issuer
     tells, their name is too if they have none. Nobody becomes somebody else by having their e-mail address.
 
     What a token leaves out is asked for where the issuer keeps its people, of whoever is new or still lacks it.
+
+    Args:
+        clients: Whether a client of the issuer, by itself, becomes a user like a person.
+
+    Raises:
+        ClientNotLetIn: If it does not, and is none yet.
     """
     user, directory = await _kept(ports, person), ports.directories.get(person.provider)
+    if user is None and person.client and not clients:
+        raise ClientNotLetIn
     if directory is not None and (user is None or _lacks(user, person)):
         profile = await directory.profile_of(person.subject)
         person = person if profile is None else completed(person, profile)
@@ -110,14 +130,10 @@ def _news(user: User, person: Vouched) -> dict[str, Any]:
     """
     What the issuer says otherwise than it is kept.
     """
-    told: dict[str, Any] = {}
-    if person.email is not None:
-        told = {"email": person.email}
-        if person.verified is not None or person.email != user.email:
-            told["email_verified"] = bool(person.verified)
+    told = told_address(user, person)
     if person.name is not None and not _named(user):
         told["name"] = person.name
-    return {name: value for name, value in told.items() if value != getattr(user, name)}
+    return told
 
 
 async def _welcomed(ports: Ports, nobody: Principal, person: Vouched) -> User:
@@ -129,8 +145,8 @@ async def _welcomed(ports: Ports, nobody: Principal, person: Vouched) -> User:
             User(
                 id=UserId(ports.ids.new()), number=UserNumber(number), username=username,
                 username_key=name_key(username), provider=person.provider, subject=person.subject, email=person.email,
-                email_verified=bool(person.verified), name=person.name, avatar_url=person.picture, created_at=now,
-                updated_at=now,
+                email_verified=bool(person.verified), email_issued_at=person.issued_at, name=person.name,
+                avatar_url=person.picture, created_at=now, updated_at=now,
             )
         )  # fmt: skip
         try:

@@ -23,6 +23,7 @@ from mission_core.values import aware, name_key, text
 LONGEST: Final = 20_000
 LONGEST_NAME: Final = 200
 LONGEST_EMAIL: Final = 320
+LONGEST_SUBJECT: Final = 500
 
 
 class Provider(StrEnum):
@@ -75,6 +76,7 @@ class User:
         subject: What the provider calls them, unique for each provider.
         email_verified: Whether somebody who knows says that the e-mail address is theirs. Nothing may be given to
             whoever only claims one.
+        email_issued_at: When the token was issued that told the e-mail address, if one did.
         password: The hash of their password, if they have one.
         approved: Whether they may sign in.
         active: The organization they act in where a request names none.
@@ -86,7 +88,7 @@ class User:
     username: str = field(validator=text(least=1, most=LONGEST_NAME))
     username_key: str
     provider: Provider = Provider.LOCAL
-    subject: str | None = field(default=None, validator=optional(text(least=1, most=500)))
+    subject: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_SUBJECT)))
     email: str | None = field(default=None, validator=optional(text(most=LONGEST_EMAIL)))
     email_verified: bool = False
     avatar_url: str | None = field(default=None, validator=optional(text(most=2000)))
@@ -103,6 +105,7 @@ class User:
     updated_at: datetime = field(validator=aware)
     last_login_at: datetime | None = field(default=None, validator=optional(aware))
     version: int = 1
+    email_issued_at: datetime | None = field(default=None, validator=optional(aware))
 
     @property
     def display(self) -> str:

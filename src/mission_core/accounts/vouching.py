@@ -5,12 +5,14 @@ What others say about people: the claims of a token that was verified, read as f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
-from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider
+from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider, User
+from mission_core.accounts.users import LONGEST_SUBJECT as LONGEST_KEPT
 from mission_core.errors import Denied, Exhausted
 from mission_core.values import UNSTORABLE
 
@@ -27,6 +29,10 @@ LONGEST_PICTURE: Final = 2000
 LONGEST_LOGGED: Final = 500
 EMAILS: Final = ("email", "email_address", "primary_email_address")
 NAMES: Final = ("name", "full_name")
+GRANTS: Final = ("client-credentials", "client_credentials")
+CLIENTS: Final = ("client_id", "azp", "cid", "appid")
+LATEST: Final = 253_402_300_800
+"""The Unix second after the last moment that there is."""
 FIRST_NAMES: Final = ("given_name", "first_name")
 LAST_NAMES: Final = ("family_name", "last_name")
 
@@ -94,6 +100,8 @@ class Vouched:
         subject: What the provider calls them; that of an OpenID Connect issuer begins with the issuer and a space.
         email: In small letters; *verified* says whether the provider knows that it is theirs, and None that it does not
             tell.
+        issued_at: When the provider said so.
+        client: Whether it is no person but a client of the provider, by itself.
     """
 
     provider: Provider
@@ -102,6 +110,15 @@ class Vouched:
     verified: bool | None = None
     name: str | None = None
     picture: str | None = None
+    issued_at: datetime | None = None
+    client: bool = False
+
+    def is_older(self, user: User) -> bool:
+        """
+        Whether the user's e-mail address was told by a token that was issued later than this one.
+        """
+        told_at = user.email_issued_at
+        return told_at is not None and (self.issued_at is None or self.issued_at < told_at)
 
 
 @frozen(kw_only=True)
@@ -128,6 +145,8 @@ def vouched(claims: Claims, provider: Provider) -> Vouched:
     issuer = claims.get("iss")
     if provider is Provider.OIDC:
         subject = f"{issuer} {subject}"
+        if len(subject) > LONGEST_KEPT or UNSTORABLE.search(subject):
+            raise TokenRefused("its issuer and subject are too long, or cannot be kept")
     email = _email(claims)
     return Vouched(
         provider=provider,
@@ -136,7 +155,38 @@ def vouched(claims: Claims, provider: Provider) -> Vouched:
         verified=_verified(claims) if email is not None else None,
         name=_name(claims),
         picture=_text(claims.get("picture"), LONGEST_PICTURE),
+        issued_at=_issued_at(claims),
+        client=is_client(claims),
     )
+
+
+def is_client(claims: Claims) -> bool:
+    """
+    Whether a token was given to a client for itself (client credentials) and stands for no person. It says so (`gty` of
+    Auth0, `idtyp` of Entra), its subject is the client (`client_id`, `azp`, `cid` or `appid`; RFC 9068, section 2.2),
+    or it is the account that the provider made for the client (Auth0, Keycloak, Entra).
+    """
+    if claims.get("gty") in GRANTS or claims.get("idtyp") == "app":
+        return True
+    subject, name = claims.get("sub"), claims.get("preferred_username")
+    clients = [each for each in map(claims.get, CLIENTS) if isinstance(each, str) and each]
+    own = any(subject in (each, f"{each}@clients") or name == f"service-account-{each.lower()}" for each in clients)
+    return own or ("oid" in claims and claims["oid"] == subject and "scp" not in claims)
+
+
+def told_address(user: User, person: Vouched) -> dict[str, Any]:
+    """
+    The changes to what is kept of a user's e-mail address that a provider's word makes. An older token makes none, or
+    two tokens of one person would take it from each other with every request.
+    """
+    if person.email is None or person.is_older(user):
+        return {}
+    told: dict[str, Any] = {"email": person.email}
+    if person.verified is not None or person.email != user.email:
+        told["email_verified"] = bool(person.verified)
+    if all(value == getattr(user, name) for name, value in told.items()):
+        return {}
+    return told | {"email_issued_at": person.issued_at}
 
 
 def profile_in(told: Claims) -> Profile:
@@ -168,6 +218,13 @@ def subject_of(kept: str) -> str:
     What the issuer itself calls the person with this subject.
     """
     return kept.partition(" ")[2] or kept
+
+
+def _issued_at(claims: Claims) -> datetime | None:
+    told = claims.get("iat")
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < LATEST:
+        return None
+    return datetime.fromtimestamp(told, UTC)
 
 
 def _verified(claims: Claims) -> bool | None:
@@ -206,7 +263,7 @@ def _name(claims: Claims) -> str | None:
         next(filter(None, (_text(claims.get(name), LONGEST_NAME // 2 - 1) for name in names)), None)
         for names in (FIRST_NAMES, LAST_NAMES)
     )
-    return " ".join(filter(None, parts)) or None
+    return " ".join(filter(None, parts)) or _text(claims.get("preferred_username"), LONGEST_NAME)
 
 
 def _text(value: object, most: int) -> str | None:

@@ -30,14 +30,18 @@ class NotLetIn(Denied):
         return "an admin has yet to approve this user, or has shut them out"
 
 
-async def recognized(ports: Ports, person: Vouched) -> MemberPrincipal:
+async def recognized(ports: Ports, person: Vouched, *, clients: bool = False) -> MemberPrincipal:
     """
     Who acts when an issuer vouches for a person: the user they are, in the organization they act in.
 
+    Args:
+        clients: Whether a client of the issuer, by itself, becomes a user like a person.
+
     Raises:
         NotLetIn: If they are known and may not act.
+        ClientNotLetIn: If it is a client and may become no user.
     """
-    user = await known_person(ports, person)
+    user = await known_person(ports, person, clients=clients)
     found = await ports.credentials.member(user.id) or await settle(ports, user.id, verified=user.email_verified)
     if found is None:
         raise NotLetIn(user.username)

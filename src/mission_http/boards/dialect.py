@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args, get_origin
 
+from mission_core.accounts.recognizing import ClientNotLetIn
 from mission_core.accounts.vouching import KeysUnavailable
 from mission_core.agents.welcoming import NotLetIn
 from mission_http.boards import (
@@ -95,7 +96,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         render=render,
         reserved=RESERVED,
         statuses=STATUSES,
-        refuses_callers=() if settings.identities.issuer is None else (KeysUnavailable, NotLetIn),
+        refuses_callers=() if settings.identities.issuer is None else (ClientNotLetIn, KeysUnavailable, NotLetIn),
         manners=Manners(syntax_first=True, any_content_type=False),
         paperwork=Paperwork(
             title="Mission Control API",

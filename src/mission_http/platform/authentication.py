@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mission_core.accounts.model import AgentPrincipal
+from mission_core.accounts.recognizing import ClientNotLetIn
 from mission_core.accounts.users import Provider
 from mission_core.accounts.vouching import KeysUnavailable, TokenRefused, vouched
 from mission_core.agents.use_cases import HearAgent, digest_of, due_for_touch, hear_agent
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from mission_core.accounts.model import Principal
+    from mission_core.errors import Denied
 
 logger = logging.getLogger("mission_http")
 
@@ -45,6 +47,7 @@ async def caller_of(request: Request, secret: str, *, touch: bool = True) -> Pri
     Raises:
         TokenRefused: If it is a JWT that says nothing that could be believed.
         NotLetIn: If it speaks of somebody who may not act.
+        ClientNotLetIn: If it speaks of nobody, but of a client.
         KeysUnavailable: If it cannot be checked.
     """
     ports = ports_of(request)
@@ -56,14 +59,15 @@ async def caller_of(request: Request, secret: str, *, touch: bool = True) -> Pri
         if found is not None:
             return found
     try:
-        return await recognized(ports, vouched(await verifier.claims_of(secret), Provider.OIDC))
+        person = vouched(await verifier.claims_of(secret), Provider.OIDC)
+        return await recognized(ports, person, clients=verifier.clients)
     except (TokenRefused, KeysUnavailable) as refusal:
         found = await principal_for(request, secret, touch=touch)
         if found is None:
             _log(request, refusal)
             raise
         return found
-    except NotLetIn as refusal:
+    except (NotLetIn, ClientNotLetIn) as refusal:
         _log(request, refusal)
         raise
 
@@ -84,7 +88,7 @@ async def check_token(request: Request, secret: str) -> None:
             raise
 
 
-def _log(request: Request, refusal: TokenRefused | NotLetIn | KeysUnavailable) -> None:
+def _log(request: Request, refusal: Denied | KeysUnavailable) -> None:
     told = refusal.logged if isinstance(refusal, TokenRefused) else f"reason={str(refusal)!r}"
     exchange = exchange_of(request)
     logger.warning("token_refused request=%s client=%s %s", exchange.request_id, exchange.client, told)
