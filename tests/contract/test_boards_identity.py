@@ -60,8 +60,9 @@ async def test_people_work_in_their_organization_and_see_no_other(office: Office
     """
     As owner of the one, and nobody in the other.
     """
-    mine = await office.boards.got("GET", "/api/v1/boards", user=office.token())
-    board = mine["items"][0]["id"]
+    assert [] == (await office.boards.got("GET", "/api/v1/boards", user=office.token()))["items"]
+    made = {"name": "Mine", "slug": "mine", "description": "x"}
+    board = (await office.boards.got("POST", "/api/v1/boards", made, user=office.token()))["id"]
     task = await office.boards.got("POST", f"/api/v1/boards/{board}/tasks", {"title": "x"}, user=office.token())
 
     assert "x" == task["title"]
