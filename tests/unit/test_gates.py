@@ -120,6 +120,14 @@ def test_who_hands_work_in_is_its_author_beside_who_had_it(was, status, asker):
     assert handed_in.authors == decided.authors
 
 
+@given(some.tasks(status=st.sampled_from([Status.REVIEW, Status.DONE])), some.assignees, askers)
+def test_who_gets_work_to_review_is_no_author(was, reviewer, asker):
+    """
+    Nor who hands it to them.
+    """
+    assert was.authors == authored(was, evolve(was, assignee=reviewer), asker=asker, workers=[was.assignee]).authors
+
+
 @given(agents)
 def test_an_agent_is_known_by_its_name_from_before_it_was_registered(agent):
     """

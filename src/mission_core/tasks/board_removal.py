@@ -45,7 +45,8 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
         BoardNotFound: If there is no such board for this principal.
         BoardDenied: If it may not write on it, or not on the general one to which it would hand it over.
         GeneralNotDeleted: If it is the general one.
-        RoleTooLow: If the principal may not write, or is an agent.
+        RoleTooLow: If the principal may not write, or is an agent, or no admin and would hand work over to a board with
+            gates that it never met.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -62,6 +63,8 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
             heir = await unit.boards.find_handle(GENERAL)
             if heir is None:
                 raise BoardDenied if boards_seen(principal) is not None else BoardNotFound
+            if board.gates.lacks(heir.gates):  # what stands on it never met those
+                require(principal, Role.ADMIN)
         await unbind_fields(unit, board.id)
         unit.boards.dissolve(board, BoardEnd(board, heir, at=now), heir=heir, at=now)
         await unit.commit()

@@ -17,7 +17,7 @@ from mission_core.tasks.actors import part_of, submitter_after
 from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.dependencies import at_rest, toggled, told_of_finishing
 from mission_core.tasks.facts import TaskClaimed, TaskMoved, TaskUpdated
-from mission_core.tasks.gates import HANDED_IN, authored, pass_gates
+from mission_core.tasks.gates import authored, pass_gates
 from mission_core.tasks.mentions import Callee
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.teamwork import Meant, as_team, assignee_for, check_mover
@@ -89,7 +89,7 @@ async def _moved(
     if (status, assignee, after.board) != (before.status, before.assignee, before.board):
         worker = before.assignee or (meant.brought_by if meant.brought_by != assignee or not cmd.by_team else None)
         speaks = meant.brought_by or before.assignee
-        after = authored(before, after, asker=principal, more=[worker] if status in HANDED_IN else [])
+        after = authored(before, after, asker=principal, workers=[worker])
         after, cleared = await pass_gates(unit, principal, before, after, says=bool(cmd.comment), by=speaks, at=at)
         facts += cleared
     return after, tuple(facts)

@@ -131,14 +131,15 @@ def status_after_work(passage: Passage) -> Status:
     return Status.REVIEW if gated else Status.DONE
 
 
-def authored(was: Task | None, to: Task, *, asker: Principal, more: Iterable[Assignee | None] = ()) -> Task:
+def authored(was: Task | None, to: Task, *, asker: Principal, workers: Iterable[Assignee | None] = ()) -> Task:
     """
-    The task with all its authors: those it had, *more*, who has it in progress, and whoever hands it in.
+    The task with all its authors: those it had, whoever has it in progress, and, where it is handed in, whoever does
+    that, whoever had it, and the *workers* beside.
     """
-    assignees = [*more, to.assignee if to.status is Status.IN_PROGRESS else None]
+    assignees = [to.assignee if to.status is Status.IN_PROGRESS else None]
     acting: list[UUID] = []
     if to.status in HANDED_IN and (was is None or was.status not in HANDED_IN):
-        assignees.append(was.assignee if was else None)
+        assignees += [*workers, was.assignee if was else None]
         acting.append(author_acting(asker.actor))
     found = (*to.authors, *(author_named(each) for each in assignees if each is not None), *acting)
     return evolve(to, authors=tuple(dict.fromkeys(found)))

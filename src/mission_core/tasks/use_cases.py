@@ -21,7 +21,7 @@ from mission_core.tasks.comments import Comment
 from mission_core.tasks.dependencies import depending, open_dependencies
 from mission_core.tasks.facts import TaskCreated, TaskDeleted
 from mission_core.tasks.fields import carrying
-from mission_core.tasks.gates import HANDED_IN, authored, pass_gates
+from mission_core.tasks.gates import authored, pass_gates
 from mission_core.tasks.mentions import Calling
 from mission_core.tasks.model import FINISHED, IN_REVIEW, Blocked, DependenciesFrozen, RecordingDenied, Status, Task
 from mission_core.tasks.reach import may_write, task_for, task_on
@@ -250,7 +250,7 @@ async def _admitted(
     if task.status in IN_REVIEW and worker is not None:
         lead = await unit.agents.lead(task.board)
         worker = None if lead and lead.name_key == worker.key else worker
-    task = authored(None, task, asker=principal, more=[worker] if task.status in HANDED_IN else [])
+    task = authored(None, task, asker=principal, workers=[worker])
     return (task, ()) if task.recorded else await pass_gates(unit, principal, None, task, at=at)
 
 

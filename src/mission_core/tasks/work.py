@@ -377,7 +377,7 @@ async def handed_in(
         unit.rely_on(lead)
         done = evolve(done, assignee=Assignee(lead.name, lead.id))
         facts += [] if done.assignee == task.assignee else [task.assigned_to(done.assignee, at=at)]
-    done = authored(task, done, asker=principal, more=[by])
+    done = authored(task, done, asker=principal, workers=[by])
     says = bool(outcome.resolution and outcome.resolution.strip())
     done, cleared = await pass_gates(unit, principal, task, done, says=says, by=task.assignee, at=at)
     return done, (*facts, *cleared, *await told_of_finishing(unit, done, at=at))
