@@ -304,6 +304,8 @@ def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_j
     with _refusals_told():
         report = asyncio.run(taken())
     print(dumps(report.plain(), indent=2) if as_json else "\n".join(report.lines()))
+    if report.behind:
+        sys.exit(3)
 
 
 @contextmanager

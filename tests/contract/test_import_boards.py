@@ -17,7 +17,9 @@ import asyncpg
 import pytest
 from attrs import frozen
 
+from mission_adapters.clocks import ManualClock
 from mission_adapters.importing.boards import import_boards
+from mission_adapters.memory import MemoryStore
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.model import System
 from mission_core.agents.founding import found_organization
@@ -35,6 +37,7 @@ from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.queries import TaskFilter
 from mission_core.values import Page
 from tests import postgres
+from tests.contract.conftest import ports_over
 
 TABLES = """
 CREATE TABLE organizations (id uuid, name text, created_at timestamp, updated_at timestamp);
@@ -402,8 +405,8 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
     changed = {(each["table"], ids[id]): each["why"] for each in told["changed"] for id in each["examples"]}
 
     for table, name in (
-        ("tags", "bad"), ("tasks", "odd"), ("tasks", "nowhere"), ("agents", "lost agent"), ("comments", "lost"),
-        ("board_memory", "blank"), ("board_group_memory", "no group"), ("board_webhooks", "odd header"),
+        ("tasks", "nowhere"), ("agents", "lost agent"), ("comments", "lost"),
+        ("board_memory", "blank"), ("board_group_memory", "no group"),
         ("board_webhook_payloads", "stray"), ("skill_packs", "skills"), ("users", "local"),
         ("activity_events", "beat"), ("approvals", "unsure"), ("approvals", "adrift"),
         ("approval_task_links", "loose"), ("approval_task_links", "twice link"),
@@ -413,6 +416,9 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
     assert "itself" in changed["tasks", "round"] or "itself" in changed["tasks", "last"]
     assert "key" in changed["agents", "ada"]
     assert "tags" in changed["board_memory", "tagged"]
+    assert changed["tags", "bad"]
+    assert "status" in changed["tasks", "odd"]
+    assert "signature_header" in changed["board_webhooks", "odd header"]
     assert "agent" in changed["board_webhooks", "orphan"]
     assert "headers" in changed["board_webhook_payloads", "came"]
 
@@ -428,7 +434,7 @@ async def test_importing_again_changes_nothing(ports: Any, there: There) -> None
     told = (await import_boards(ports, there.url)).plain()
 
     assert {} == {table: count for table, count in told["taken"].items() if count}
-    assert 5 == told["there"]["tasks"]
+    assert 6 == told["there"]["tasks"]
     assert (before, total) == (
         (await ports.log.head(me.organization)).position,
         (await ports.reads.tasks.page(me, TaskFilter(), Page())).total,
@@ -472,9 +478,9 @@ def test_the_command_line_reports_what_it_took(there: There, tmp_path: Path) -> 
     run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True)
     first, second = run(command), run([*command, "--json"])
 
-    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
-    assert "tasks: 5 taken" in first.stdout
-    assert 5 == json.loads(second.stdout)["there"]["tasks"]
+    assert (3, 3) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert "tasks: 6 taken" in first.stdout
+    assert 6 == json.loads(second.stdout)["there"]["tasks"]
 
 
 async def test_people_come_with_their_places(ports: Any, there: There) -> None:
@@ -513,3 +519,35 @@ async def test_invites_wait_under_new_tokens(ports: Any, there: There) -> None:
     )  # fmt: skip
     assert (there.ids["one"], True, False) == (offer.on_board, offer.can_read, offer.can_write)
     assert invite.id == ports.secrets.invited_by(ports.secrets.invitation(invite.id))
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "4000-01-01 BC"])
+async def test_moments_that_no_calendar_holds_cost_no_row(there: There, clock: ManualClock, moment: str) -> None:
+    """
+    They are left out, or others stand for them, and that is told.
+    """
+    whole = (await import_boards(ports_over(MemoryStore(clock), clock), there.url)).plain()
+    columns = (("tasks", "due_at"), ("tasks", "created_at"), ("boards", "target_date"), ("agents", "last_seen_at"),
+               ("organizations", "created_at"), ("activity_events", "created_at"))  # fmt: skip
+    for table, column in columns:
+        keep = f"CREATE TABLE kept_rows AS TABLE {table}; UPDATE {table} SET {column} = '{moment}'"
+        await run_in(there.url, keep)
+        try:
+            told = (await import_boards(ports_over(MemoryStore(clock), clock), there.url)).plain()
+        finally:
+            await run_in(there.url, f"DELETE FROM {table}; INSERT INTO {table} TABLE kept_rows; DROP TABLE kept_rows")
+
+        assert whole["taken"] == told["taken"], (table, column)
+        if table != "organizations":
+            assert any(each["why"].startswith(f"{column} is no moment") for each in told["changed"]), (table, column)
+
+
+async def run_in(url: str, statements: str) -> None:
+    """
+    Run statements in the other database.
+    """
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +20,8 @@ from mission_adapters.importing.boards_approvals import ApprovalSource
 from mission_adapters.importing.boards_database import Tables, tables_at
 from mission_adapters.importing.boards_messages import MessageSource
 from mission_adapters.importing.boards_people import BoardsPeople
-from mission_adapters.importing.boards_values import Row, cut, json_of, maybe_moment, moment_of, object_of
+from mission_adapters.importing.boards_values import Row, cut, json_of, maybe_moment, object_of
+from mission_adapters.importing.repairs import Unfit, moment_from
 from mission_adapters.importing.report import Report
 from mission_adapters.importing.taking import Taker, found, in_turn
 from mission_core.accounts.model import System
@@ -31,7 +33,7 @@ from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, FieldT
 from mission_core.boards.groups import GROUPS, BoardGroup
 from mission_core.boards.model import Board, GateSet, handle_from, prefix_from
 from mission_core.boards.queries import BoardFilter
-from mission_core.boards.tags import TAGS, Tag
+from mission_core.boards.tags import GREY, TAGS, Tag, color_from
 from mission_core.errors import InvalidField
 from mission_core.events.model import Actor
 from mission_core.ids import (
@@ -93,7 +95,8 @@ async def _take(ports: Ports, tables: Tables, report: Report, issuer: str | None
 
 
 def _made(row: Row) -> tuple[Any, ...]:
-    return row.get("created_at"), row["id"]
+    made = row.get("created_at")
+    return (made if isinstance(made, datetime) else datetime.max).replace(tzinfo=None), row["id"]
 
 
 @define
@@ -107,6 +110,7 @@ class Source:
     number: UUID
     handles: set[str] = field(factory=set)
     prefixes: set[str] = field(factory=set)
+    chosen: dict[UUID, tuple[str, str]] = field(factory=dict)
     names: dict[UUID, str] = field(factory=dict)
     people: dict[UUID, str] = field(factory=dict)
     depends: dict[UUID, list[UUID]] = field(factory=lambda: defaultdict(list))
@@ -183,9 +187,15 @@ class Source:
         for row in self.tables["tag_assignments"]:
             self.tags[row["task_id"]].append(row["tag_id"])
         for row in self.tables["task_custom_field_values"]:
-            value = json_of(row.get("value"))
+            custom = row["task_custom_field_definition_id"]
+            try:
+                value = json_of(row.get("value"))
+                canonical(value)
+            except (Unfit, InvalidField):
+                self.taker.report.change("tasks", row["task_id"], f"its value of the field {custom} is left out")
+                continue
             if value is not None:
-                self.values[row["task_id"]][str(row["task_custom_field_definition_id"])] = value
+                self.values[row["task_id"]][str(custom)] = value
         for row in self.tables["board_task_custom_fields"]:
             self.bound[row["task_custom_field_definition_id"]].append(BoardId(row["board_id"]))
 
@@ -262,8 +272,8 @@ class Source:
             name=str(row["name"])[:200],
             slug=str(row["slug"] or row["id"])[:200],
             description=self._cut(row, "board_groups", "description", 5000),
-            created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            created_at=moment_from(row["created_at"]),
+            updated_at=moment_from(row["updated_at"]),
         )
 
     def board(self, row: Row) -> Board:
@@ -271,14 +281,19 @@ class Source:
         A board.
         """
         group = row.get("board_group_id")
+        if row["id"] not in self.chosen:
+            handle = _free(_suggested(handle_from, row["slug"], row["name"]) or "board", self.handles)
+            prefix = _free(_suggested(_prefix, row["name"], row["slug"]) or "B", self.prefixes, "")
+            self.chosen[row["id"]] = handle, prefix
+        handle, prefix = self.chosen[row["id"]]
         return Board(
             id=BoardId(row["id"]),
             number=BoardNumber(0),
             organization=self.organization,
             name=str(row["name"])[:200],
             slug=str(row["slug"])[:200],
-            handle=_free(_suggested(handle_from, row["slug"], row["name"]) or "board", self.handles),
-            ticket_prefix=_free(_suggested(_prefix, row["name"], row["slug"]) or "B", self.prefixes, ""),
+            handle=handle,
+            ticket_prefix=prefix,
             description=self._cut(row, "boards", "description", 5000) or None,
             gates=GateSet(**{name: _either(row.get(name), default) for name, default in GATES.items()}),
             gateway=built_in_gateway(self.organization) if row.get("gateway_id") else None,
@@ -290,8 +305,8 @@ class Source:
             goal_confirmed=bool(row.get("goal_confirmed")),
             goal_source=self._cut(row, "boards", "goal_source", 200),
             max_agents=int(row.get("max_agents") or 0),
-            created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            created_at=moment_from(row["created_at"]),
+            updated_at=moment_from(row["updated_at"]),
         )
 
     def tag(self, row: Row) -> Tag:
@@ -301,12 +316,12 @@ class Source:
         return Tag(
             id=TagId(row["id"]),
             organization=self.organization,
-            name=str(row["name"]),
-            slug=str(row["slug"]),
-            color=str(row["color"]),
+            name=(self._cut(row, "tags", "name", 100) or "tag").strip() or "tag",
+            slug=str(row["slug"])[:100],
+            color=GREY if row["color"] is None else color_from(str(row["color"])),
             description=self._cut(row, "tags", "description", 5000),
-            created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            created_at=moment_from(row["created_at"]),
+            updated_at=moment_from(row["updated_at"]),
         )
 
     def custom_field(self, row: Row) -> CustomField:
@@ -318,16 +333,16 @@ class Source:
             id=FieldId(row["id"]),
             organization=self.organization,
             field_key=str(row["field_key"]),
-            label=str(row["label"]),
-            field_type=FieldType(row["field_type"]),
-            ui_visibility=Visibility(row["ui_visibility"]),
+            label=self._cut(row, "task_custom_field_definitions", "label", 200) or str(row["field_key"]),
+            field_type=FieldType(row["field_type"] or FieldType.TEXT),
+            ui_visibility=Visibility(row["ui_visibility"] or Visibility.ALWAYS),
             validation_regex=row.get("validation_regex"),
             description=self._cut(row, "task_custom_field_definitions", "description", 5000),
             required=bool(row.get("required")),
             default_value=None if default is None else canonical(default),
             boards=tuple(self.bound[row["id"]]),
-            created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            created_at=moment_from(row["created_at"]),
+            updated_at=moment_from(row["updated_at"]),
         )
 
     def agent(self, row: Row) -> Agent:
@@ -352,8 +367,8 @@ class Source:
             heartbeat_config=object_of(row.get("heartbeat_config")),
             identity_profile=object_of(row.get("identity_profile")),
             identity_template=self._cut(row, "agents", "identity_template", 50_000),
-            created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            created_at=moment_from(row["created_at"]),
+            updated_at=moment_from(row["updated_at"]),
             presence=presence,
         )
 
@@ -363,9 +378,9 @@ class Source:
         """
         self.taker.must_be_here("board", row["board_id"])
         agent = row.get("assigned_agent_id") if row.get("assigned_agent_id") in self.taker.here else None
-        status = STATUSES[row["status"]]
+        status = self._status(row)
         creator = self._creator(row)
-        updated, started = moment_of(row["updated_at"]), maybe_moment(row.get("in_progress_at"))
+        updated, started = moment_from(row["updated_at"]), maybe_moment(row.get("in_progress_at"))
         here, made = self.taker.here, self.made
         task = Task(
             id=TaskId(row["id"]),
@@ -384,7 +399,7 @@ class Source:
             recorded=status is Status.DONE,
             tag_ids=tuple(TagId(each) for each in dict.fromkeys(self.tags[row["id"]]) if each in here),
             field_values=canonical({id: each for id, each in self.values[row["id"]].items() if UUID(id) in here}),
-            created_at=moment_of(row["created_at"]),
+            created_at=moment_from(row["created_at"]),
             updated_at=updated,
             moved_at=started or updated,
             started_at=started,
@@ -393,6 +408,12 @@ class Source:
         )
         made.add(task.id)
         return task
+
+    def _status(self, row: Row) -> Status:
+        found = STATUSES.get(row["status"])
+        if found is None:
+            self.taker.report.change("tasks", row["id"], f"its status {row['status']!r} is unknown; it is in the inbox")
+        return found or Status.INBOX
 
     def _creator(self, row: Row) -> Actor:
         reason = str(row.get("auto_reason") or "")
@@ -418,7 +439,7 @@ class Source:
             author_kind="agent" if agent else "user",
             author_id=agent,
             content=self._cut(row, "activity_events", "message", LONGEST_COMMENT) or "",
-            created_at=moment_of(row["created_at"]),
+            created_at=moment_from(row["created_at"]),
         )
 
     def onboarding(self, row: Row) -> Onboarding:
@@ -431,12 +452,12 @@ class Source:
             id=OnboardingId(row["id"]),
             organization=self.organization,
             board=BoardId(row["board_id"]),
-            session_key=str(row["session_key"])[:300],
-            stage=Stage(row["status"]),
+            session_key=str(row.get("session_key") or "")[:300],
+            stage=Stage(row["status"] or Stage.ACTIVE),
             messages=canonical(json_of(row.get("messages")) or []),
             draft=canonical(draft) if draft else None,
-            created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            created_at=moment_from(row["created_at"]),
+            updated_at=moment_from(row["updated_at"]),
         )
 
     def _cut(self, row: Row, table: str, name: str, most: int) -> str | None:

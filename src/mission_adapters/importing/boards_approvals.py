@@ -11,7 +11,8 @@ from uuid import UUID, uuid5
 
 from attrs import define, field
 
-from mission_adapters.importing.boards_values import Row, cut, maybe_moment, moment_of, object_of
+from mission_adapters.importing.boards_values import Row, cut, maybe_moment, object_of
+from mission_adapters.importing.repairs import moment_from
 from mission_adapters.importing.taking import Taker, in_turn
 from mission_core.approvals.model import (
     APPROVAL_LINKS,
@@ -90,7 +91,7 @@ class ApprovalSource:
             board=BoardId(row["board_id"]),
             action=action,
             arguments=arguments,
-            confidence=float(row["confidence"]),
+            confidence=float(row.get("confidence") or 0),
             scores=object_of(row.get("rubric_scores")),
             agent=AgentId(agent) if agent else None,
             digest=digest_of(action, arguments, ((TaskId(link["task"]), 0) for link in self.links[row["id"]])),
@@ -98,7 +99,7 @@ class ApprovalSource:
             asker=self.names[agent] if agent else SOMEBODY,
             asker_kind="agent" if agent else "user",
             asker_id=agent,
-            created_at=moment_of(row["created_at"]),
+            created_at=moment_from(row["created_at"]),
             resolved_at=maybe_moment(row.get("resolved_at")),
         )
         return approval

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -61,7 +62,7 @@ async def tables_at(url: str, report: Report) -> Tables:
     _tell_of_strays(tables, report)
     for name, why in READ_ONLY.items():
         for row in tables[name]:
-            report.skip(name, row["id"], why)
+            report.skip(name, row["id"], why, meant=True)
     return tables
 
 
@@ -90,6 +91,10 @@ async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
         raise ValueError(f"URL: the database cannot be opened ({e or type(e).__name__})") from e
     try:
+        for kind in ("timestamp", "timestamptz"):
+            await connection.set_type_codec(
+                kind, schema="pg_catalog", encoder=lambda value: value, decoder=_moment, format="tuple"
+            )
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             known = {row[0] for row in await connection.fetch(PRESENT)}
             if not known >= NEEDED:
@@ -100,6 +105,16 @@ async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
         raise ValueError(f"URL: the database cannot be read ({e})") from e
     finally:
         await connection.close()
+
+
+def _moment(sent: tuple[int]) -> datetime | str:
+    """
+    A moment, or the word for one that no calendar of Python's holds, such as infinity or a year before Christ.
+    """
+    try:
+        return datetime(2000, 1, 1) + timedelta(microseconds=sent[0])
+    except OverflowError:
+        return "out of range"
 
 
 async def _all(connection: Any, table: str) -> list[Row]:

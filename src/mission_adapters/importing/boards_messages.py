@@ -10,7 +10,8 @@ from uuid import UUID
 
 from attrs import define
 
-from mission_adapters.importing.boards_values import Row, cut, json_of, moment_of
+from mission_adapters.importing.boards_values import Row, cut, json_of
+from mission_adapters.importing.repairs import moment_from
 from mission_adapters.importing.taking import Taker, in_turn
 from mission_core.automation.board_webhooks import (
     BOARD_WEBHOOKS,
@@ -109,12 +110,12 @@ class MessageSource:
             organization=self.taker.organization,
             board=BoardId(row["board_id"]),
             agent=AgentId(agent) if agent else None,
-            description=cut(report, row, "board_webhooks", "description", LONGEST_DESCRIPTION) or "",
+            description=cut(report, row, "board_webhooks", "description", LONGEST_DESCRIPTION) or "webhook",
             enabled=bool(row["enabled"]),
             secret=sealed(self.taker.ports, row.get("secret"), id),
-            signature_header=header_name_from(row.get("signature_header") or ""),
-            created_at=moment_of(row["created_at"]),
-            updated_at=moment_of(row["updated_at"]),
+            signature_header=header_name_from(str(row.get("signature_header") or "")),
+            created_at=moment_from(row["created_at"]),
+            updated_at=moment_from(row["updated_at"]),
         )
 
     def payload(self, row: Row) -> WebhookPayload:
@@ -134,7 +135,7 @@ class MessageSource:
             headers=self._headers(row),
             source_ip=cut(report, row, table, "source_ip", 200),
             content_type=cut(report, row, table, "content_type", LONGEST_HEADER),
-            received_at=moment_of(row["received_at"]),
+            received_at=moment_from(row["received_at"]),
         )
 
     def _said_in(self, table: str, row: Row) -> dict[str, Any]:
@@ -151,7 +152,7 @@ class MessageSource:
             "tags": tags,
             "source": cut(report, row, table, "source", LONGEST_SOURCE),
             "chat": bool(row["is_chat"]),
-            "created_at": moment_of(row["created_at"]),
+            "created_at": moment_from(row["created_at"]),
         }
 
     def _headers(self, row: Row) -> JsonText | None:

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from mission_adapters.importing.boards_values import maybe_moment, moment_of
+from mission_adapters.importing.boards_values import maybe_moment
 from mission_adapters.importing.people import Newcomers
+from mission_adapters.importing.repairs import moment_from
 from mission_adapters.importing.taking import Taker, in_turn
 from mission_core.accounts.invites import INVITES, Invite
 from mission_core.accounts.managing import role_named
@@ -48,7 +49,7 @@ class BoardsPeople:
         rows = []
         for row in self.tables["users"]:
             if row.get("clerk_user_id") == LOCAL_LOGIN:
-                self.taker.report.skip("users", row["id"], STANDS)
+                self.taker.report.skip("users", row["id"], STANDS, meant=True)
                 local = local_user_of(self.taker.organization)
                 if await self.taker.ports.reads.rows.every(self.taker.principal, USERS, id=local):
                     self.locals[row["id"]] = local
@@ -154,5 +155,5 @@ class BoardsPeople:
 
 
 def _moments(row: Row) -> dict[str, Any]:
-    made = moment_of(row["created_at"])
+    made = moment_from(row["created_at"])
     return {"created_at": made, "updated_at": maybe_moment(row.get("updated_at")) or made}

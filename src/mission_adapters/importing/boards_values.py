@@ -6,42 +6,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from mission_adapters.importing.repairs import Unfit, moment_from
 from mission_adapters.importing.report import Report
-from mission_core.values import EMPTY_OBJECT, JsonText, canonical
+from mission_core.values import JsonText, canonical
 
 Row = Mapping[str, Any]
-
-
-def moment_of(value: datetime) -> datetime:
-    """
-    A moment, which the database keeps without a zone.
-    """
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def maybe_moment(value: datetime | None) -> datetime | None:
     """
     A moment, if there is one.
     """
-    return None if value is None else moment_of(value)
+    return None if value is None else moment_from(value)
 
 
 def json_of(value: Any) -> Any:
     """
     A JSON value, whether the column's type made the driver leave it as text or not.
+
+    Raises:
+        Unfit: If it is none.
     """
-    return json.loads(value) if isinstance(value, str) else value
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        raise Unfit("it is no JSON") from None
 
 
 def object_of(value: Any) -> JsonText | None:
     """
     A JSON object, if there is one.
+
+    Raises:
+        Unfit: If there is something else.
     """
     found = json_of(value)
-    return canonical(found) if isinstance(found, dict) and found else (EMPTY_OBJECT if found == {} else None)
+    if found is not None and not isinstance(found, dict):
+        raise Unfit("it is no JSON object")
+    return None if found is None else canonical(found)
 
 
 def cut(report: Report, row: Row, table: str, name: str, most: int) -> str | None:
@@ -51,6 +56,6 @@ def cut(report: Report, row: Row, table: str, name: str, most: int) -> str | Non
     value = row.get(name)
     if value is None:
         return None
-    if len(value) > most:
+    if len(str(value)) > most:
         report.change(table, row["id"], f"{name} is cut at {most} characters")
     return str(value)[:most]

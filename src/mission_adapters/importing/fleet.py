@@ -19,22 +19,23 @@ from mission_adapters.importing.fleet_file import (
     FIRST_WORKSPACE,
     FleetFile,
     Row,
-    maybe_whole_in,
     opened,
     text_in,
 )
-from mission_adapters.importing.fleet_rows import SCRYPT, SOURCE, Maker
+from mission_adapters.importing.fleet_rows import HIGHEST, SCRYPT, SOURCE, Maker
 from mission_adapters.importing.people import Newcomers, give_to_local_user
+from mission_adapters.importing.repairs import WRONG, made_of, said
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
-from mission_adapters.importing.taking import WRONG, Finish, Into, Taker, in_turn, said
+from mission_adapters.importing.taking import Finish, Into, Taker, in_turn
 from mission_core.accounts.members import MEMBERS
+from mission_core.accounts.organizations import Organization
 from mission_core.accounts.settings import SETTINGS
 from mission_core.accounts.users import USERS
 from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.founding import found_organization
 from mission_core.boards.model import GENERAL, Board
 from mission_core.boards.staff import STAFF
-from mission_core.errors import Conflict
+from mission_core.errors import Conflict, Invalid
 from mission_core.ids import (
     AgentNumber,
     BoardId,
@@ -87,14 +88,25 @@ async def import_fleet(ports: Ports, file: Path) -> Report:
     with opened(file) as source:
         spaces = list(source.rows("workspaces")) or [{"id": FIRST_WORKSPACE, "slug": "default"}]
         for space in spaces:
-            slug = str(space["slug"])
-            organization = await found_organization(ports, slug=slug, name=text_in(space, "name", 200) or None)
+            organization = await _organization(ports, space, report)
             taker = Taker(ports, organization.id, SOURCE, report)
             await Workspace(taker, source, int(space["id"]), Maker(taker)).take()
         for table in sorted(source.columns):
             if table not in TAKEN and not table.startswith(OWN_BUSINESS):
                 report.leave(table, LATER.get(table, OTHERS), *source.examples(table, MOST_EXAMPLES))
     return report
+
+
+async def _organization(ports: Ports, space: Row, report: Report) -> Organization:
+    """
+    The organization that a workspace becomes; where its slug or name cannot be kept, under others.
+    """
+    try:
+        return await found_organization(ports, slug=str(space["slug"]), name=text_in(space, "name", 200) or None)
+    except Invalid as refusal:
+        slug = f"workspace-{space['id']}"
+        report.change("workspaces", space["id"], f"{refusal}; it is the organization {slug} here")
+        return await found_organization(ports, slug=slug)
 
 
 def check_fleet(file: Path) -> None:
@@ -139,7 +151,7 @@ class Workspace:
         await self._see_tickets()
         await self._take("tasks", lambda unit: unit.tasks, self.make.task, "task", finish=self._ticketed)
         await self._take("comments", lambda unit: unit.rows(COMMENTS), self.make.comment, "comment")
-        settings = ((row["key"], partial(self.make.setting, row)) for row in self.source.rows("settings"))
+        settings = ((row["key"], row, self.make.setting) for row in self.source.rows("settings"))
         await self.taker.take("settings", lambda unit: unit.rows(SETTINGS), settings)
 
     async def _take(
@@ -185,9 +197,9 @@ class Workspace:
             general = await unit.boards.find_handle(GENERAL)
         self.make.general = general.id if general else None
         others = []
-        boards: dict[int, tuple[BoardId, int]] = {}
+        boards: dict[int, tuple[BoardId, Any]] = {}
         for row in self.source.rows("projects", self.number):
-            number, drawn = int(row["id"]), maybe_whole_in(row, "ticket_counter") or 0
+            number, drawn = int(row["id"]), row.get("ticket_counter")
             if row["slug"] == GENERAL and general is not None:
                 boards[number] = general.id, drawn
                 await self._become_general(general, row)
@@ -200,13 +212,16 @@ class Workspace:
         for number, (board, drawn) in boards.items():
             if board in self.taker.here:
                 self.make.boards[number] = board
-                await self.taker.ports.numbers.reach((board, "ticket", drawn))
+                if isinstance(drawn, int) and 0 < drawn < HIGHEST:
+                    await self.taker.ports.numbers.reach((board, "ticket", drawn))
 
     async def _become_general(self, general: Board, row: Row) -> None:
         report = self.taker.report
         self.taker.here.add(general.id)
         try:
-            made = self.make.board(row)
+            made = made_of(
+                row, self.make.board, partial(report.change, "projects", row["id"]), at=self.taker.ports.clock.now()
+            )
             kept = {name: getattr(made, name) for name in BECOMES}
             async with self.taker.ports.unit(self.taker.principal) as unit:
                 general = await unit.boards.get(general.id)
@@ -226,7 +241,7 @@ class Workspace:
         highest: dict[int, int] = {}
         for row in self.source.rows("tasks", self.number):
             project, ticket = row.get("project_id"), row.get("project_ticket_no")
-            if isinstance(project, int) and isinstance(ticket, int):
+            if isinstance(project, int) and isinstance(ticket, int) and 0 < ticket < HIGHEST:
                 highest[project] = max(ticket, highest.get(project, 0))
         for project, ticket in highest.items():
             if project in self.make.boards:

@@ -10,14 +10,14 @@ import shlex
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from attrs import field, frozen
 
-from mission_core.errors import Invalid
+from mission_adapters.importing.repairs import Unfit, moment_from
 from mission_core.urls import url_of
 from mission_core.values import EMPTY_OBJECT, JsonText, canonical
 
@@ -120,11 +120,11 @@ def text_in(row: Row, name: str, most: int) -> str:
 def moment_in(row: Row, name: str) -> datetime:
     """
     Raises:
-        ValueError: If the row has no such moment.
+        Unfit: If the row has no such moment.
     """
     found = maybe_moment_in(row, name)
     if found is None:
-        raise ValueError(f"it has no {name}")
+        raise Unfit(f"it has no {name}")
     return found
 
 
@@ -133,7 +133,7 @@ def maybe_moment_in(row: Row, name: str) -> datetime | None:
     A moment that was kept as seconds.
     """
     value = row.get(name)
-    return None if value is None else datetime.fromtimestamp(float(value), UTC)
+    return None if value is None else moment_from(value)
 
 
 def maybe_whole_in(row: Row, name: str) -> int | None:
@@ -141,30 +141,40 @@ def maybe_whole_in(row: Row, name: str) -> int | None:
     A whole number; SQLite keeps anything in any column.
     """
     value = row.get(name)
-    return None if value is None else int(value)
+    try:
+        return None if value is None else int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Unfit(f"{name} is no whole number") from None
 
 
 def object_in(row: Row, name: str) -> JsonText:
     """
-    A JSON object; empty if it is something else.
+    A JSON object; empty if there is none.
+
+    Raises:
+        Unfit: If there is something else.
     """
-    found = _json(row, name)
-    return canonical(found) if isinstance(found, dict) else EMPTY_OBJECT
+    return canonical(_json(row, name, dict)) if row.get(name) else EMPTY_OBJECT
 
 
 def list_in(row: Row, name: str) -> list[Any]:
     """
-    A JSON list; empty if it is something else.
+    A JSON list; empty if there is none.
+
+    Raises:
+        Unfit: If there is something else.
     """
-    found = _json(row, name)
-    return found if isinstance(found, list) else []
+    found: list[Any] = _json(row, name, list) if row.get(name) else []
+    return found
 
 
-def _json(row: Row, name: str) -> Any:
-    value = row.get(name)
-    if not isinstance(value, str) or not value:
-        return None
+def _json(row: Row, name: str, kind: type) -> Any:
     try:
-        return json.loads(value)
+        found = json.loads(str(row[name]))
+        if found is not None and not isinstance(found, kind):
+            raise Unfit(f"it is no JSON {'object' if kind is dict else 'list'}")
+        return kind() if found is None else found
+    except Unfit:
+        raise
     except (ValueError, RecursionError):
-        raise Invalid(f"{name} is no JSON") from None
+        raise Unfit("it is no JSON") from None

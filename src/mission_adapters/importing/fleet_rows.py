@@ -19,6 +19,7 @@ from mission_adapters.importing.fleet_file import (
     object_in,
     text_in,
 )
+from mission_adapters.importing.repairs import Unfit
 from mission_adapters.importing.taking import Taker
 from mission_core.accounts.members import Member
 from mission_core.accounts.model import SCOPES, ApiKey, Role
@@ -58,6 +59,8 @@ from mission_core.tasks.tracking import Tracking
 from mission_core.values import name_key
 
 SOURCE: Final = "fleet"
+HIGHEST: Final = 2**53
+"""Beyond which no number of a ticket is meant."""
 SCRYPT: Final = re.compile(r"[0-9a-f]{32}:[0-9a-f]{64}")
 """How a password's hash looks there: its salt, and the hash."""
 
@@ -110,6 +113,8 @@ class Maker:
         user = self.id("users", row["id"])
         self.taker.must_be_here("user", user)
         role = str(row.get("role") or Role.OPERATOR)
+        if role not in set(Role):
+            raise Unfit(f"its role {role!r} is unknown")
         made = maybe_moment_in(row, "created_at") or self.taker.ports.clock.now()
         return Member(
             id=MemberId(self.id("members", row["id"])), organization=self.organization, user=UserId(user),
@@ -187,7 +192,7 @@ class Maker:
         scopes = tuple(scope for scope in list_in(row, "scopes") if scope in SCOPES)
         digest = bytes.fromhex(str(row["key_hash"]))
         if len(digest) != 32:
-            raise ValueError("its digest is not a SHA-256")
+            raise Unfit("its digest is not a SHA-256")
         return ApiKey(
             id=ApiKeyId(self.id("agent_api_keys", row["id"])),
             number=ApiKeyNumber(int(row["id"])),
@@ -242,7 +247,7 @@ class Maker:
             number=TaskNumber(int(row["id"])),
             organization=self.organization,
             board=board or self._general(row),
-            ticket=maybe_whole_in(row, "project_ticket_no") if board is not None else None,
+            ticket=_ticket_in(row) if board is not None else None,
             title=self._maybe(row, "tasks", "title", 500) or "",
             description=self._maybe(row, "tasks", "description", 20_000),
             status=status,
@@ -346,7 +351,7 @@ class Maker:
             why = f"its project {row['project_id']} is not there; it is in the general one"
             self.taker.report.change("tasks", row["id"], why)
         if self.general is None:
-            raise ValueError("there is no project it could belong to")
+            raise Unfit("there is no project it could belong to")
         return self.general
 
     def _maybe(self, row: Row, table: str, name: str, most: int) -> str | None:
@@ -359,3 +364,16 @@ class Maker:
         if len(str(value)) > most:
             self.taker.report.change(table, row["id"], f"{name} is cut at {most} characters")
         return str(value)[:most]
+
+
+def _ticket_in(row: Row) -> int | None:
+    """
+    The ticket's number, if there is one that others can follow.
+
+    Raises:
+        Unfit: If there is something else.
+    """
+    found = maybe_whole_in(row, "project_ticket_no")
+    if found is not None and not 0 < found < HIGHEST:
+        raise Unfit("it is no number of a ticket")
+    return found

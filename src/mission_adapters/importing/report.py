@@ -34,13 +34,15 @@ class Report:
     What became of the rows of each table.
 
     *taken* are new here, *there* were here already, *changed* were taken but not as they were, *skipped* were not
-    taken. The last two tell the reason, with examples.
+    taken. The last two tell the reason, with examples. *behind* counts the rows that were meant to be taken, and could
+    not.
     """
 
     taken: Counter[str] = field(factory=Counter)
     there: Counter[str] = field(factory=Counter)
     changed: dict[tuple[str, str], Told] = field(factory=dict)
     skipped: dict[tuple[str, str], Told] = field(factory=dict)
+    behind: int = 0
 
     def change(self, table: str, id: object, why: str) -> None:
         """
@@ -48,10 +50,19 @@ class Report:
         """
         self.changed.setdefault((table, why), Told()).of(id)
 
-    def skip(self, table: str, id: object, why: str) -> None:
+    def changed_by(self, other: Report) -> None:
         """
-        A row was not taken.
+        Rows were taken otherwise as another report says.
         """
+        for (table, why), told in other.changed.items():
+            for id in told.examples:
+                self.change(table, id, why)
+
+    def skip(self, table: str, id: object, why: str, *, meant: bool = False) -> None:
+        """
+        A row was not taken: it could not be, or was not *meant* to be.
+        """
+        self.behind += not meant
         self.skipped.setdefault((table, why), Told()).of(id)
 
     def leave(self, table: str, why: str, count: int, examples: list[object]) -> None:

@@ -5,26 +5,24 @@ Taking entities in, a hundred at a time, so that it can be done again: what is t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from functools import partial
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
 from attrs import define, evolve, field
 
+from mission_adapters.importing.repairs import WRONG, Row, Unfit, made_of, said
 from mission_adapters.importing.report import Report
 from mission_core.accounts.importing import RowsImported
 from mission_core.accounts.model import System
-from mission_core.errors import Conflict, Invalid, NotFound, Refusal, StaleWrite
+from mission_core.errors import Conflict, NotFound, StaleWrite
 from mission_core.ids import OrganizationId
 from mission_core.ports import Ports, UnitOfWork
 
 BATCH: Final = 100
-Make = Callable[[], Any]
+Make = Callable[[Row], Any]
 Into = Callable[[UnitOfWork], Any]
 Finish = Callable[[Any], Awaitable[tuple[Any, str | None]]]
-WRONG: Final = (Invalid, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError)
-"""What is raised where something cannot be made of a row."""
 
 
 @define
@@ -49,7 +47,7 @@ class Taker:
         return System(organization=self.organization, name="import", display="Import")
 
     async def take(
-        self, table: str, into: Into, rows: Iterable[tuple[object, Make]], *, numbered: str | None = None,
+        self, table: str, into: Into, rows: Iterable[tuple[object, Row, Make]], *, numbered: str | None = None,
         highest: int = 0,
         finish: Finish | None = None,
     ) -> None:
@@ -58,7 +56,7 @@ class Taker:
 
         Args:
             into: The repository of a unit.
-            rows: The id of each row in its own system, and what makes its entity.
+            rows: Each row with its id in its own system, and what makes its entity.
             numbered: The kind of number the entities have. One whose number is taken gets a new one.
             highest: The highest number there; new ones are given out beyond it.
             finish: What else an entity needs once it is known to be new, such as numbers it never had; and what the
@@ -94,17 +92,32 @@ class Taker:
     def must_be_here(self, what: str, id: UUID) -> None:
         """
         Raises:
-            ValueError: If it was not taken.
+            Unfit: If it was not taken.
         """
         if id not in self.here:
-            raise ValueError(f"its {what} is not here")
+            raise Unfit(f"its {what} is not here")
 
-    def _made(self, table: str, id: object, make: Make) -> tuple[object, Any] | None:
+    def _made(self, table: str, id: object, row: Row, make: Make) -> tuple[object, Any] | None:
+        whole, kept = self.report, Report()
+        told: list[str] = []
+
+        def tried(row: Row) -> Any:
+            nonlocal kept
+            self.report = Report()
+            entity = make(row)
+            kept = self.report  # what is told of a try that fails, or is not the last one, is told to nobody
+            return entity
+
         try:
-            entity = make()
+            entity = made_of(row, tried, told.append, at=self.ports.clock.now())
         except WRONG as reason:
-            self.report.skip(table, id, said(reason))
+            whole.skip(table, id, said(reason))
             return None
+        finally:
+            self.report = whole
+        whole.changed_by(kept)
+        for why in told:
+            whole.change(table, id, why)
         return None if entity is None else (id, entity)
 
     async def _keep(
@@ -144,12 +157,12 @@ class Taker:
             self.report.change(table, id, why)
 
 
-def in_turn(rows: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[object, Make]]:
+def in_turn(rows: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[object, Row, Make]]:
     """
     Rows with what makes their entities, as `Taker.take` wants them.
     """
     for row in rows:
-        yield row["id"], partial(make, row)
+        yield row["id"], row, make
 
 
 async def found(repository: Any, key: UUID | int) -> Any:
@@ -160,12 +173,3 @@ async def found(repository: Any, key: UUID | int) -> Any:
         return await repository.get(key)
     except NotFound:
         return None
-
-
-def said(reason: BaseException) -> str:
-    """
-    A reason, as a report tells it.
-    """
-    if isinstance(reason, Refusal):
-        return str(reason)
-    return f"{type(reason).__name__}: {reason}" if isinstance(reason, KeyError) else str(reason)
