@@ -56,6 +56,7 @@ HEADERS = {
     "idempotency-key": ("", "x" * 256, "\x01", "é"),
     "x-request-id": ("x" * 500, "\x7f", ""),
     "content-type": ("text/plain", "application/x-www-form-urlencoded", "\xff", ""),
+    "content-encoding": ("gzip", "identity", "\xff"),
     "content-length": ("-1", "x", "99999999999999999999"),
     "x-agent-name": ("\xff", " ", "x" * 500),
     "x-agent-instance": ("\xff", "", "x" * 500),

@@ -101,6 +101,7 @@ def test_other_text_is_kept_as_text(words):
         (b"7", "application/vnd.x+json", "7"),
         (b" {}", None, " {}"),
         (b" {}", "application/json", {}),
+        (b'\xef\xbb\xbf{"a": 1}', "application/json", {"a": 1}),
         (b"{nope", "application/json", "{nope"),
         (b"[NaN]", None, "[NaN]"),
         (b"[1e999]", None, "[1e999]"),

@@ -96,7 +96,7 @@ def stored_form(body: bytes, content_type: str | None) -> JsonText:
 
     What no store can hold is replaced in it, so whatever comes in can be kept.
     """
-    words = body.decode("utf-8", "replace")
+    words = body.decode("utf-8-sig", "replace")
     if not words:
         return JsonText("{}")
     if _looks_like_json(words, content_type):

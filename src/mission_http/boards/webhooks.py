@@ -52,7 +52,7 @@ from mission_http.platform.exchange import exchange_of, ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of, once, row_again
 from mission_http.platform.json import json_of
 from mission_http.platform.queries import query_of
-from mission_http.platform.refusals import BodyTooLarge
+from mission_http.platform.refusals import BodyTooLarge, EncodingUnsupported
 from mission_http.platform.shapes import Length, Range, Rule, Schema
 from mission_http.settings import Settings
 
@@ -397,7 +397,8 @@ def webhook_endpoints(settings: Settings) -> list[Endpoint]:
             "POST", WEBHOOK, doors.ingest_board_webhook, gives=BoardWebhookIngestResponse, who=PUBLIC, status=202,
             tags=TAGGED, headers=(IDEMPOTENCY_KEY,), limits=("webhook-ingest",),
             refuses=(
-                WebhookNotFound, WebhookDisabled, PayloadTooLarge, SignatureMissing, SignatureWrong, SealBroken,
+                WebhookNotFound, WebhookDisabled, PayloadTooLarge, EncodingUnsupported, SignatureMissing,
+                SignatureWrong, SealBroken,
             ),
         ),
         *ENDPOINTS,

@@ -35,7 +35,7 @@ from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
 from mission_http.platform.json import json_of
 from mission_http.platform.pairs import attend
 from mission_http.platform.readings import UUID_TEXT
-from mission_http.platform.refusals import BodyMalformed, BodyMissing
+from mission_http.platform.refusals import BodyMalformed, BodyMissing, FieldsInvalid
 
 if TYPE_CHECKING:
     from mission_core.tasks.queries import TaskRow
@@ -90,7 +90,7 @@ async def _connection_in(request: Request) -> ConnectionId | None:
     """
     The connection that the body names; whatever else it is, no body is wrong here.
     """
-    with suppress(BodyMissing, BodyMalformed):
+    with suppress(BodyMissing, BodyMalformed, FieldsInvalid):
         body = await parsed_body_of(request)
         named = body.get("connection_id") if isinstance(body, dict) else None
         if isinstance(named, str) and UUID_TEXT.fullmatch(named):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -15,12 +16,25 @@ from starlette.requests import ClientDisconnect, Request
 
 from mission_core.values import DEEPEST, nests_too_deeply
 from mission_http.platform.exchange import UNREAD, dialect_of, exchange_of
-from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldError, FieldsInvalid
+from mission_http.platform.refusals import (
+    BodyMalformed,
+    BodyMissing,
+    BodyTooLarge,
+    EncodingUnsupported,
+    FieldError,
+    FieldsInvalid,
+)
 
 T = TypeVar("T")
 MOST_DIGITS: Final = 18
 """Of a length that is worth reading."""
 TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
+
+LONGEST_CODING: Final = 40
+"""How much of an encoding's name is repeated to whoever used it."""
+PLAIN_CODINGS: Final = {b"content-encoding": (b"", b"identity"), b"transfer-encoding": (b"chunked",)}
+"""The encodings of a body that are read, by the header that tells of them."""
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _json_type: Final = re.compile(rb"application/(?:json|[^/]*\+json)")
 _decode: Final = msgspec.json.Decoder().decode
@@ -32,6 +46,7 @@ async def raw_body_of(request: Request, *, limit: int | None = None) -> bytes:
 
     Raises:
         BodyTooLarge: As soon as more came, or was announced, than the *limit*, or else than the dialect reads.
+        EncodingUnsupported: If the bytes are compressed, or encoded in any other way.
     """
     exchange = exchange_of(request)
     if exchange.body is None:
@@ -135,7 +150,9 @@ def parse(body: bytes) -> Any:
 
     Raises:
         BodyMalformed: If they stand for none.
+        FieldsInvalid: If a text in it holds half of a character.
     """
+    body = body.removeprefix(BOM_UTF8)
     try:
         value = _decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
@@ -149,6 +166,8 @@ async def _read(request: Request, limit: int) -> bytes:
     for name, value in request.scope["headers"]:
         if name == b"content-length" and value.isdigit() and (len(value) > MOST_DIGITS or int(value) > limit):
             raise BodyTooLarge(limit)
+        if name in PLAIN_CODINGS and value.strip().lower() not in PLAIN_CODINGS[name]:
+            raise EncodingUnsupported(value.decode("latin-1")[:LONGEST_CODING])
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -164,15 +183,40 @@ async def _read(request: Request, limit: int) -> bytes:
         chunks.append(chunk)
 
 
-def _malformed(body: bytes, reason: Exception) -> BodyMalformed:
+def _malformed(body: bytes, reason: Exception) -> BodyMalformed | FieldsInvalid:
     # The standard library tells where and why; it forgives some things (NaN, lone surrogates) that msgspec does not.
     try:
-        json.loads(body)
+        value = json.loads(body)
     except json.JSONDecodeError as error:
         return BodyMalformed(error.pos, error.msg)
     except RecursionError:
         return BodyMalformed(0, TOO_DEEP)
     except ValueError:
         pass
+    else:
+        if lone := _lone_surrogate(value):
+            return FieldsInvalid((lone,))
     where = re.search(r"\(byte (\d+)\)", str(reason))
     return BodyMalformed(int(where[1]) if where else 0, str(reason))
+
+
+def _lone_surrogate(value: Any) -> FieldError | None:
+    """
+    The first text with half of a character that is written as two (UTF-16), with its place.
+    """
+    within: list[tuple[tuple[str | int, ...], Any]] = [(("body",), value)]
+    while within:
+        place, found = within.pop()
+        if isinstance(found, dict):
+            within += [((*place, _printable(name)), part) for name, part in reversed(found.items())]
+            within += [((*place, _printable(name)), name) for name in found if SURROGATE.search(name)]
+        elif isinstance(found, list):
+            within += [((*place, index), part) for index, part in reversed(list(enumerate(found)))]
+        elif isinstance(found, str) and (lone := SURROGATE.search(found)):
+            said = f"must not hold U+{ord(lone[0]):04X} (character {lone.start()}), a surrogate without its other half"
+            return FieldError(place, "value_error", f"Value error, {said}", _printable(found), {"error": said})
+    return None
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

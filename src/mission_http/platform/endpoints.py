@@ -20,6 +20,7 @@ from mission_http.platform.cross_site import CHANGING
 from mission_http.platform.exchange import request_id_of
 from mission_http.platform.refusals import (
     BodyTooLarge,
+    EncodingUnsupported,
     HeadersTooLarge,
     MethodRefused,
     RequestMalformed,
@@ -43,6 +44,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     VersionMismatch: 412,
     Exhausted: 503,
     BodyTooLarge: 413,
+    EncodingUnsupported: 415,
     MethodRefused: 405,
     TooManyRequests: 429,
     RequestMalformed: 400,
@@ -266,6 +268,8 @@ class Dialect:
             return PlainTextResponse("Internal Server Error", 500)
         if isinstance(error, MethodRefused):
             response.headers["allow"] = ", ".join(error.allow)
+        if isinstance(error, EncodingUnsupported):
+            response.headers["accept-encoding"] = "identity"
         if (seconds := getattr(error, "retry_after", None)) is not None:
             response.headers["retry-after"] = str(seconds)
         if status == 401:

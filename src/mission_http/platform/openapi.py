@@ -15,7 +15,14 @@ from attrs import define
 from mission_core.limiting import Quota
 from mission_http.platform.endpoints import Dialect, Endpoint, Header
 from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
-from mission_http.platform.refusals import BodyMalformed, BodyMissing, BodyTooLarge, FieldsInvalid, TooManyRequests
+from mission_http.platform.refusals import (
+    BodyMalformed,
+    BodyMissing,
+    BodyTooLarge,
+    EncodingUnsupported,
+    FieldsInvalid,
+    TooManyRequests,
+)
 from mission_http.platform.schemas import JsonSchema, Schemas
 
 HOST_REFUSED: Final = "The server may not be called by this host; this is told as plain text."
@@ -181,7 +188,7 @@ class Writer:
         """
         refused: set[type[Exception]] = set(endpoint.refuses)
         if endpoint.takes is not None:
-            refused |= {*UNREADABLE, BodyTooLarge}
+            refused |= {*UNREADABLE, BodyTooLarge, EncodingUnsupported}
         if endpoint.query is not None or endpoint.headers or "{" in endpoint.path:
             refused.add(FieldsInvalid)
         if endpoint.is_change:

@@ -6,6 +6,7 @@ What the platform itself refuses, in neutral words; each dialect renders them in
     ├── BodyMalformed        the body is not JSON
     ├── BodyMissing          there is no body, and there must be one
     ├── BodyTooLarge         it is longer than the limit
+    ├── EncodingUnsupported  it is compressed
     ├── RequestMalformed     what came is no HTTP
     └── HeadersTooLarge      the headers are longer than the limit
     NotFound
@@ -108,6 +109,18 @@ class BodyTooLarge(Invalid):
 
     def __str__(self) -> str:
         return f"the body is longer than {self.limit} bytes"
+
+
+@define
+class EncodingUnsupported(Invalid):
+    """
+    The body is compressed, or encoded in another way that is not read.
+    """
+
+    encoding: str
+
+    def __str__(self) -> str:
+        return f"the body is encoded as {self.encoding!r}, which is not read; send it without an encoding"
 
 
 @define

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -110,8 +111,8 @@ async def test_only_an_object_is_a_body(app, sent):
 @pytest.mark.parametrize(
     ("sent", "offset"),
     [
-        (b"{", 1), (b'{"a":1} x', 8), (b"{'a':1}", 1), (b'{"a":NaN}', 5), (b'{"a":"\\ud800"}', 0), (b'{"a":1e999}', 0),
-        (b'"\xff"', 0), (b"1" * 1000 + b"x", 1000), (b"\xef\xbb\xbf{}", 0), (b"[" * 1500, 0),
+        (b"{", 1), (b'{"a":1} x', 8), (b"{'a':1}", 1), (b'{"a":NaN}', 5), (b'{"a":1e999}', 0),
+        (b'"\xff"', 0), (b"1" * 1000 + b"x", 1000), (b"\xef\xbb\xbf{", 1), (b"\xef\xbb\xbf" * 600, 0), (b"[" * 1500, 0),
     ],
 )  # fmt: skip
 async def test_what_is_no_json_is_malformed_with_its_place(app, sent, offset):
@@ -211,6 +212,53 @@ async def test_a_wild_number_is_a_wrong_field(app):
     answer = await ask(app, "POST", "/api/v1/things", body(either=2**63, ratio=10**400))
 
     assert ["finite_number", "less_than_equal"] == [one["type"] for one in answer.json["detail"]]
+
+
+@pytest.mark.parametrize("path", ["/api/things", "/api/v1/things"])
+async def test_a_byte_order_mark_is_no_part_of_the_json(app, path):
+    answer = await ask(app, "POST", path, b"\xef\xbb\xbf" + body(title="marked"))
+
+    assert "marked" == answer.json["title"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br, gzip", "x" * 500])
+async def test_an_encoded_body_is_refused_and_told_as_such(app, encoding):
+    """
+    Before it is read.
+    """
+    plain, kind = [
+        await ask(app, "POST", path, gzip.compress(body()), content_encoding=encoding)
+        for path in ("/api/things", "/api/v1/things")
+    ]
+
+    assert [(415, "identity")] * 2 == [(each.status, each.headers["accept-encoding"]) for each in (plain, kind)]
+    assert plain.json["error"] == kind.json["detail"]
+    assert f"the body is encoded as '{encoding[:40]}'" in plain.json["error"]
+
+
+async def test_a_body_may_say_that_it_is_not_encoded(app):
+    answer = await ask(app, "POST", "/api/things", body(), content_encoding="Identity", transfer_encoding="chunked")
+
+    assert 200 == answer.status
+
+
+@pytest.mark.parametrize(
+    ("sent", "place"),
+    [
+        (b'{"title": "ab\\ud800c", "note": "\\ud801"}', ["title"]),
+        (b'{"parts": [{}, {"name": "ab\\udfff"}]}', ["parts", 1, "name"]),
+        (b'{"ab\\udfff": 1}', ["ab\\udfff"]), (b'{"title": "ab\xed\xa0\x80"}', ["title"]),
+    ],
+)  # fmt: skip
+async def test_half_a_character_is_told_with_its_field(app, sent, place):
+    plain, kind = [await ask(app, "POST", path, sent) for path in ("/api/things", "/api/v1/things")]
+    said = plain.json["details"][0]
+
+    assert [400, 422] == [plain.status, kind.status]
+    assert ["body", *place] == kind.json["detail"][0]["loc"]
+    assert said.startswith(f"{'.'.join(map(str, place))}: ")
+    assert "must not hold U+D" in said
+    assert "(character 2)" in said
 
 
 async def test_text_that_no_store_can_hold_is_a_wrong_field(app):

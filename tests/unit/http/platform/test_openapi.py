@@ -78,7 +78,7 @@ def test_parameters_are_those_of_path_query_and_headers():
 
 
 def test_refusals_are_shown_by_their_statuses():
-    assert ["200", "401", "403", "413", "422"] == list(ADD["responses"])
+    assert ["200", "401", "403", "413", "415", "422"] == list(ADD["responses"])
     assert {"$ref": "#/components/schemas/KindErrorPayload"} == ADD["responses"]["422"]["content"]["application/json"][
         "schema"
     ]
