@@ -91,6 +91,19 @@ async def test_the_lead_that_was_made_gets_its_token_once(boards):
     assert lead["id"] == (await boards.got("GET", "/api/v1/agent/healthz", agent=token))["agent_id"]
 
 
+async def test_a_made_lead_has_a_name_that_a_path_can_have(boards):
+    """
+    Also where its board's name, which is put into it if another agent has the usual one, has none.
+    """
+    await boards.got("PATCH", f"/api/v1/boards/{boards.board}", {"name": "sea/ships"})
+    await boards.agent("Lead Agent")
+    await boards.got("POST", talk(boards, "/start"), {})
+    await boards.got("POST", talk(boards, "/confirm"), {"board_type": "general"})
+    (lead,) = [each for each in (await boards.got("GET", "/api/v1/agents"))["items"] if each["is_board_lead"]]
+
+    assert lead["name"].startswith("Lead Agent (sea-ships, ")
+
+
 async def test_what_nobody_started_is_not_found(boards, main):
     """
     To read, to answer, to report or to confirm.

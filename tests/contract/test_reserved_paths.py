@@ -5,6 +5,7 @@ Paths that the two APIs are known to have and nothing is served at, beside other
 import re
 
 import pytest
+from attrs import evolve
 
 from mission_core.agents.model import PATH_WORDS
 from mission_http.platform.routes import RouteTree
@@ -54,6 +55,24 @@ async def test_no_new_agent_gets_a_name_that_its_path_cannot_have(fleet, name):
 
     assert ["name"] == wrong_fields(answer)
     assert 400 == renamed.status
+
+
+async def test_an_agent_that_has_such_a_name_already_is_reached_by_its_ids(world, boards, fleet):
+    """
+    And can be changed, for as long as its name stays as it is, or becomes one that it may have.
+    """
+    ada = await world.agent("ada")
+    async with world.ports.unit(world.me) as unit:
+        unit.agents.save(evolve(await unit.agents.get(ada.id), name="team/ada"))
+        await unit.commit()
+
+    for id in (ada.number, ada.id):
+        assert "team/ada" == (await fleet.got("GET", f"/agents/{id}"))["agent"]["name"]
+        await fleet.got("PUT", f"/agents/{id}", {"role": "tester"})
+    path = f"/api/v1/agents/{ada.id}"
+    assert "team/ada" == (await boards.got("PATCH", path, {"name": "team/ada"}))["name"]
+    assert 422 == (await boards.call("PATCH", path, {"name": "team/bob"})).status
+    assert "ada" == (await boards.got("PATCH", path, {"name": "ada"}))["name"]
 
 
 def test_the_names_that_no_agent_gets_are_the_words_of_paths(store_url):

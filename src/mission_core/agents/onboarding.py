@@ -359,7 +359,7 @@ async def _lead_for(ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping
     (number,) = await ports.numbers.draw((board.organization, "agent"))
     name = wanted
     if name_key(name) in PATH_WORDS or await unit.agents.find(name) is not None:
-        name = f"{wanted[:60]} ({board.name[:25]}, {number})"
+        name = f"{wanted[:60]} ({board.name[:25]}, {number})".replace("/", "-")
     profile = LEAD_PROFILE | dict(draft.get("identity_profile") or {})
     profile |= {key: draft[key] for key in PREFERENCES if draft.get(key)}
     return Agent(
