@@ -23,6 +23,8 @@ PATTERN: Final = re.compile(r"(\*\.)?[^\s/:*\[\]]+|[^\s/:*]+\.\*|[0-9a-f]*:[0-9a
 
 IN_HEADER: Final = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[\w.~%-]+))(?::\d*)?", re.ASCII)
 ADDRESS: Final = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
+SUBDOMAINS: Final = "MC_HSTS_INCLUDE_SUBDOMAINS"
+PRELOAD: Final = "MC_HSTS_PRELOAD"
 PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -40,6 +42,7 @@ class Fronting:
         cookie_secure: Whether cookies go over https alone; None leaves it to each request.
         hsts: Whether browsers are told to come over https alone from now on: True for with every response, False for
             never, None for where people come over https and the request did.
+        hsts_directives: What else they are told with it: `includeSubDomains`, `preload`.
     """
 
     base_url: str | None = None
@@ -49,6 +52,7 @@ class Fronting:
     trusted_proxies: tuple[Network, ...] = ()
     cookie_secure: bool | None = None
     hsts: bool | None = None
+    hsts_directives: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
@@ -66,6 +70,7 @@ class Fronting:
             trusted_proxies=networks(environment, either(environment, "MC_TRUSTED_PROXIES", "TRUSTED_PROXIES")),
             cookie_secure=_maybe_flag(environment, "MC_COOKIE_SECURE"),
             hsts=_hsts(environment),
+            hsts_directives=_hsts_directives(environment),
         )
 
     @property
@@ -265,6 +270,13 @@ def _hsts(environment: Mapping[str, str]) -> bool | None:
     if on and off:
         raise SettingsError("MC_DISABLE_HSTS: cannot be set together with MC_ENABLE_HSTS; unset one of them")
     return on or (False if off else None)
+
+
+def _hsts_directives(environment: Mapping[str, str]) -> tuple[str, ...]:
+    below, preload = flag(environment, SUBDOMAINS), flag(environment, PRELOAD)
+    if preload and not below:
+        raise SettingsError(f"{PRELOAD}: browsers preload a name only with all names below it; set {SUBDOMAINS}=1, too")
+    return ("includeSubDomains",) * below + ("preload",) * preload
 
 
 def _maybe_flag(environment: Mapping[str, str], name: str) -> bool | None:

@@ -49,7 +49,7 @@ SETUP_CODE_LENGTH: Final = 16
 GENERATED: Final = ".auto-generated"
 NEXT_SECRET: Final = "AUTH_SECRET_NEXT"
 SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
-HSTS: Final = "max-age=63072000; includeSubDomains; preload"
+HSTS: Final = "max-age=63072000"
 T = TypeVar("T")
 
 
@@ -423,7 +423,7 @@ def _security(env: Mapping[str, str], fronting: Fronting) -> SecurityHeaders:
         if f"SECURITY_HEADER_{variable}" in env
     }
     wanted = fronting.over_https if fronting.hsts is None else fronting.hsts
-    hsts = HSTS if wanted else None
+    hsts = "; ".join([HSTS, *fronting.hsts_directives]) if wanted else None
     return SecurityHeaders(**given, strict_transport_security=hsts, hsts_anywhere=fronting.hsts is True)
 
 

@@ -118,7 +118,8 @@ def check_hsts(fronting: Fronting) -> Iterator[Finding]:
         found = f"{name}=1 over plain http: browsers do not heed it there, and would lock people out if they did"
         yield HSTS.warning(str(url), found, f"put https in front, or unset {name}", name)
     elif fronting.hsts:
-        told = "browsers are told to come over https alone, also to all names below"
+        below = ", also to all names below" if "includeSubDomains" in fronting.hsts_directives else ""
+        told = f"browsers are told to come over https alone{below}"
         yield HSTS.ok(url or f"{name}=1", told if url else f"{told}; {UNTOLD}")
     elif fronting.hsts is None and fronting.over_https:
         yield HSTS.ok(

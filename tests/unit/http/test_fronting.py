@@ -35,6 +35,7 @@ def test_either_spelling_is_read():
         ("MC_ALLOW_ANY_HOST", "perhaps"),
         ("MC_COOKIE_SECURE", "perhaps"),
         ("MC_ENABLE_HSTS", "perhaps"),
+        ("MC_HSTS_PRELOAD", "1"),
         ("MC_TRUSTED_PROXIES", "10.0.0.7,the proxy"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("MC_BASE_URL", "mission.example.com"),

@@ -201,6 +201,25 @@ def test_browsers_are_kept_on_https_where_people_come_over_it(
     assert (over_https, over_http) == (bool(security.hsts(secure=True)), bool(security.hsts(secure=False)))
 
 
+@pytest.mark.parametrize(
+    ("more", "directives"),
+    [
+        ({}, ""),
+        ({"MC_HSTS_INCLUDE_SUBDOMAINS": "1"}, "; includeSubDomains"),
+        ({"MC_HSTS_INCLUDE_SUBDOMAINS": "1", "MC_HSTS_PRELOAD": "1"}, "; includeSubDomains; preload"),
+    ],
+)
+def test_names_below_are_kept_on_https_if_that_is_asked_for(
+    more: dict[str, str], directives: str, tmp_path: Path
+) -> None:
+    """
+    Whoever operates one name need not operate those below it, and nobody gets off the browsers' list soon.
+    """
+    security = settings_from({"BASE_URL": "https://here", **more}, data_dir=tmp_path).security
+
+    assert f"max-age=63072000{directives}" == security.strict_transport_security
+
+
 def test_what_nobody_may_read_in_the_log(tmp_path: Path) -> None:
     """
     Every secret, what the first admin is made with, and the passwords of the database and of Redis in both spellings.
