@@ -194,6 +194,8 @@ def _malformed(body: bytes, reason: Exception) -> BodyMalformed | FieldsInvalid:
     except ValueError:
         pass
     else:
+        if nests_too_deeply(value):
+            return BodyMalformed(0, TOO_DEEP)
         if lone := _lone_surrogate(value):
             return FieldsInvalid((lone,))
     where = re.search(r"\(byte (\d+)\)", str(reason))
@@ -204,18 +206,29 @@ def _lone_surrogate(value: Any) -> FieldError | None:
     """
     The first text with half of a character that is written as two (UTF-16), with its place.
     """
-    within: list[tuple[tuple[str | int, ...], Any]] = [(("body",), value)]
+    # Each part knows what it is in, and not its whole place: a body may hold many, far inside.
+    within: list[tuple[Any, str | int, Any]] = [(None, "body", value)]
     while within:
-        place, found = within.pop()
+        part = within.pop()
+        found = part[2]
         if isinstance(found, dict):
-            within += [((*place, _printable(name)), part) for name, part in reversed(found.items())]
-            within += [((*place, _printable(name)), name) for name in found if SURROGATE.search(name)]
+            within += [(part, name, inner) for name, inner in reversed(found.items())]
+            within += [(part, name, name) for name in found if SURROGATE.search(name)]
         elif isinstance(found, list):
-            within += [((*place, index), part) for index, part in reversed(list(enumerate(found)))]
+            within += [(part, index, found[index]) for index in range(len(found) - 1, -1, -1)]
         elif isinstance(found, str) and (lone := SURROGATE.search(found)):
             said = f"must not hold U+{ord(lone[0]):04X} (character {lone.start()}), a surrogate without its other half"
+            place = tuple(_printable(step) if isinstance(step, str) else step for step in _steps_to(part))
             return FieldError(place, "value_error", f"Value error, {said}", _printable(found), {"error": said})
     return None
+
+
+def _steps_to(part: tuple[Any, str | int, Any]) -> list[str | int]:
+    steps = []
+    while part is not None:
+        steps.append(part[1])
+        part = part[0]
+    return steps[::-1]
 
 
 def _printable(text: str) -> str:
