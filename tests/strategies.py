@@ -43,6 +43,7 @@ from mission_core.tasks.facts import (
     TaskMoved,
     TaskUpdated,
 )
+from mission_core.tasks.late_results import LateResult
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import (
     ALIVE,
@@ -399,6 +400,19 @@ def comments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Comment]:
     return st.builds(Comment, **(own | fixed))
 
 
+def late_results(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[LateResult]:
+    """
+    Late results that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "task": ids, "run": ids, "fence": numbers, "by": names, "by_agent": maybe(ids),
+        "result": maybe(st.sampled_from(Result)), "resolution": maybe(texts()), "output": maybe(json_objects),
+        "failure": maybe(st.sampled_from([each.code for each in FailureReason])), "message": maybe(texts()),
+        "received_at": moments, "adopted_at": maybe(moments),
+    }  # fmt: skip
+    return st.builds(LateResult, **(own | fixed))
+
+
 def approvals(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Approval]:
     """
     Approvals that could exist.
@@ -675,7 +689,7 @@ plain = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, Session: sessions, ServerKey: server_keys, AccessRequest: access_requests,
     Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
-    Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments,
+    Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments, LateResult: late_results,
     Approval: approvals, ApprovalLink: approval_links, BoardEntry: board_entries, GroupEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads,
 }  # fmt: skip

@@ -33,13 +33,14 @@ from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.ids import OrganizationId
 from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.late_results import LATE_RESULTS
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
     ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
-    CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, APPROVALS, APPROVAL_LINKS, BOARD_MEMORY,
-    GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
+    CUSTOM_FIELDS, TAGS, GROUPS, STAFF, ONBOARDINGS, CONNECTIONS, COMMENTS, LATE_RESULTS, APPROVALS, APPROVAL_LINKS,
+    BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
 LOCK_ORDER: Final[tuple[type, ...]] = (Board, Agent, ApiKey, Task, Run, *(kind.entity for kind in KINDS))
 """The order in which every flush locks rows: by table in this order, then by id."""

@@ -9,7 +9,15 @@ from attrs import frozen
 
 from mission_core.tasks.runs import FAILURE_BY_CODE
 from mission_core.tasks.work import sweep
-from mission_http.boards.lease_payloads import LeaseBeat, LeaseRead, OrderRead, Reason, RunRead, TaskExplanation
+from mission_http.boards.lease_payloads import (
+    LateResultRead,
+    LeaseBeat,
+    LeaseRead,
+    OrderRead,
+    Reason,
+    RunRead,
+    TaskExplanation,
+)
 from mission_http.boards.payloads import TaskRead
 from tests.contract.boards_driver import Boards, field_refusal, refusal
 from tests.contract.test_boards_boards import names_of
@@ -56,7 +64,7 @@ async def test_a_claim_answers_with_the_task_and_its_lease(boards, ada):
     answer = await boards.call("POST", f"{ada.tasks}/claim", ada.body | {"lease_seconds": 60}, **ada.who)
     claimed, lease = answer.json["task"], answer.json["lease"]
 
-    assert {"task", "lease"} == answer.json.keys()
+    assert {"task", "lease", "late_results"} == answer.json.keys()
     assert names_of(TaskRead) == claimed.keys()
     assert names_of(LeaseRead) == lease.keys()
     assert (task["id"], "in_progress", "ada", 1, 1) == (
@@ -68,7 +76,7 @@ async def test_a_claim_answers_with_the_task_and_its_lease(boards, ada):
 
 
 async def test_nothing_to_do_is_no_error(ada):
-    assert {"task": None, "lease": None} == await ada.claim()
+    assert {"task": None, "lease": None, "late_results": []} == await ada.claim()
 
 
 async def test_work_is_handed_out_by_priority_and_never_when_it_is_blocked(boards, ada):
@@ -398,3 +406,26 @@ async def test_what_one_half_claims_the_other_completes(boards):
     done = await boards.got("POST", f"{boards.agent_tasks}/{task['id']}/complete", {"lease": lease}, agent=token)
 
     assert "done" == done["status"]
+
+
+async def test_a_late_result_is_kept_and_shown(boards, ada, clock):
+    """
+    Refused with 409, and seen in the runs, the explanation, and by the next holder, as the words of another agent.
+    """
+    task = await boards.task()
+    first = (await ada.claim(task))["lease"]
+    clock.advance(minutes=6)
+    late = {"lease": first["lease"], "reason": "timeout", "message": "too slow"}
+    answer = await ada.call(task, "fail", late)
+    claimed = await ada.claim(task)
+    beat = await ada.got(task, "lease/heartbeat", {"lease": claimed["lease"]["lease"]})
+    explained, runs = await ada.got(task, "explain"), (await ada.got(task, "runs"))["items"]
+    (shown,) = claimed["late_results"]
+
+    assert (409, True) == (answer.status, "kept with its run" in answer.json["detail"])
+    assert names_of(LateResultRead) == shown.keys()
+    assert [shown] == beat["late_results"] == explained["late_results"]
+    assert [None, shown] == [run["late_result"] for run in runs]
+    assert (first["run_id"], "ada", None, "timeout", "too slow") == tuple(
+        shown[name] for name in ("run_id", "agent", "outcome", "reason", "message")
+    )

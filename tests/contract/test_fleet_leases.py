@@ -10,7 +10,7 @@ import pytest
 from mission_adapters.clocks import ManualClock
 from tests.contract.fleet_driver import Fleet, refusal, wrong_fields
 
-NOTHING = {"task": None, "lease": None}
+NOTHING = {"task": None, "lease": None, "late_results": []}
 
 
 async def test_a_claim_answers_with_the_task_and_its_lease(fleet: Fleet, clock: ManualClock) -> None:
@@ -120,6 +120,7 @@ async def test_a_heartbeat_extends_the_lease(fleet: Fleet, clock: ManualClock) -
     assert {
         "order": {"id": None, "kind": "continue", "message": None}, "state": "leased",
         "expires_at": lease["expires_at"] + 20, "heartbeat_seconds": 10,
+        "late_results": [],
     } == beat  # fmt: skip
     assert ({"done": 0.5}, beat["expires_at"]) == (run["progress"], run["expires_at"])
 
@@ -281,7 +282,7 @@ async def test_every_task_can_be_explained(fleet: Fleet) -> None:
     explained = await fleet.got("GET", f"/tasks/{made['id']}/explain")
 
     assert {"state": "claimable", "since": made["created_at"]} == {k: explained[k] for k in ("state", "since")}
-    assert {"state", "since", "why", "next"} == explained.keys()
+    assert {"state", "since", "why", "next", "late_results"} == explained.keys()
 
 
 async def test_runs_are_kept_latest_first(fleet: Fleet, clock: ManualClock) -> None:
@@ -329,3 +330,29 @@ async def test_viewers_do_not_take_work(fleet: Fleet) -> None:
     answer = await fleet.call("POST", "/tasks/claim", raw=b"{", key=viewer)
 
     assert (403, "Requires operator role or higher") == refusal(answer)
+
+
+async def test_a_late_result_is_kept_and_shown(fleet: Fleet, clock: ManualClock) -> None:
+    """
+    Refused with 409, and seen in the runs, the explanation, and by the next holder, as the words of another agent.
+    """
+    made = await fleet.task()
+    place = f"/tasks/{made['id']}"
+    first = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]
+    clock.advance(minutes=6)
+    late = {"lease": first["lease"], "resolution": "done after all", "output": {"files": 3}}
+    answers = [await fleet.call("POST", f"{place}/complete", late) for _ in range(2)]
+    claimed = await fleet.got("POST", f"{place}/claim", {"agent": "bob"})
+    beat = await fleet.got("POST", f"{place}/lease/heartbeat", {"lease": claimed["lease"]["lease"]})
+    explained = await fleet.got("GET", f"{place}/explain")
+    runs = (await fleet.got("GET", f"{place}/runs"))["runs"]
+    (shown,) = claimed["late_results"]
+
+    assert [409, 409] == [answer.status for answer in answers]
+    assert "kept with its run" in answers[0].json["error"]
+    assert [shown] == beat["late_results"] == explained["late_results"]
+    assert [None, shown] == [run["late_result"] for run in runs]
+    assert (first["run_id"], "ada", "success", "done after all", {"files": 3}, None) == tuple(
+        shown[name] for name in ("run_id", "agent", "outcome", "resolution", "output", "adopted_at")
+    )
+    assert "another agent" in shown["notice"]

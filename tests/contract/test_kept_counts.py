@@ -252,6 +252,7 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore, on_many_bo
         assert {kind: amount for (kind,), amount in told.items()} == facts
     alive = await rows(store, "SELECT task, id, lower(by) FROM runs WHERE state IN ('leased', 'suspended')")
     assert {(row[0], row[6], row[4]) for row in found if row[6] is not None} == {*alive}
+    assert {*await rows(store, "SELECT task FROM runs")} <= {*await rows(store, "SELECT id FROM tasks")}
     assert {*await rows(store, "SELECT agent FROM api_keys")} <= {*await rows(store, "SELECT id FROM agents")}
     assert on_many_boards == (("board.deleted",) in told)
     boards = {*await rows(store, "SELECT id FROM boards")}
@@ -309,6 +310,24 @@ async def test_the_work_of_each_name_is_counted_by_the_migration(store: SqlStore
 
     assert 4 == len(before)
     assert before == await cells(store, counted)
+
+
+async def test_the_runs_of_tasks_that_are_gone_go_by_the_migration(store: SqlStore) -> None:
+    """
+    And no others.
+    """
+    crowd = await gathered(store)
+    taken = []
+    for _ in range(2):
+        await crowd.do(create_task, CreateTask(title="one", board=crowd.board))
+        taken.append(await crowd.do(claim_next, ClaimNext(agent="a")))
+    gone, stays = taken
+    await run(store, f"DELETE FROM tasks WHERE number = {gone.task.number}")
+    made = (SCRIPTS.parent / "v0008_late_results" / f"results.{store.session.dialect}.sql").read_text()
+
+    await run(store, "DROP TABLE late_results;\nALTER TABLE tasks DROP COLUMN late_results;\n" + made)
+
+    assert [(stays.run.id.bytes,)] == await rows(store, "SELECT id FROM runs")
 
 
 async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlStore) -> None:

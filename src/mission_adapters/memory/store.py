@@ -227,6 +227,8 @@ class MemoryStore:
             self.keys.put(evolve(after, last_used_at=self.keys.rows[after.id].last_used_at))
         elif isinstance(after, Run):
             self.runs.save(before, after)
+        elif isinstance(after, Task):
+            self.tasks.put(evolve(after, late_results=self.tasks.rows[after.id].late_results))
         else:
             self.tables[type(after)].put(after)
 

@@ -25,6 +25,7 @@ from mission_core.accounts.model import Principal, boards_written, sees
 from mission_core.approvals.model import APPROVAL_LINKS
 from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
+from mission_core.tasks.late_results import LATE_RESULTS
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Agrees, Candidate, Change, Decide, InHand, MoreInHand, Wanted
 from mission_core.tasks.runs import Run, RunNotFound
@@ -184,6 +185,10 @@ class Desk:
         run = change.run and self.runs.put(evolve(change.run, version=change.run.version + 1))
         beat = change.beat and self.runs.put(change.beat)
         new_run = change.new_run and self.runs.put(change.new_run)
+        if change.late_result is not None:
+            late = self.store.plain[LATE_RESULTS].add(change.late_result)
+            counted = self.tasks.rows[late.task]
+            self.tasks.put(evolve(counted, late_results=counted.late_results + 1))
         return evolve(change, task=task, run=run, beat=beat, new_run=new_run)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from attrs import define, evolve, field
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mission_adapters.remembered import Write
 from mission_adapters.sql.held import HELD
@@ -18,13 +18,16 @@ from mission_adapters.sql.queue import COUNT
 from mission_adapters.sql.rows import insert_row, update_row
 from mission_adapters.sql.session import Steps
 from mission_adapters.sql.statements import Statement, value
-from mission_adapters.sql.tables import runs
+from mission_adapters.sql.tables import runs, tasks
 from mission_core.events.model import Fact
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, Change, Decide
 from mission_core.tasks.runs import Run
 
 LOCKED_RUN: Final = Statement(select(*RUN).where(runs.c.id == value("run")).with_for_update())
+COUNT_LATE: Final = Statement(
+    update(tasks).where(tasks.c.id == value("task")).values(late_results=tasks.c.late_results + 1)
+)
 
 
 @define
@@ -95,6 +98,9 @@ def decided(
     if change.new_run is not None:
         yield from insert_row(dialect, change.new_run)
         done.claimed.append(task)
+    if change.late_result is not None:
+        yield from insert_row(dialect, change.late_result)
+        yield COUNT_LATE.count(dialect, task=task.id.bytes)
     done.facts += change.facts
     done.places[task.id] = task.board
     done.result = done.result or change.result

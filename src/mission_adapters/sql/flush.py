@@ -122,7 +122,7 @@ def _refusal(constraint: str, remembered: Remembered) -> Conflict:
     if kind is None:
         return TAKEN.get(constraint, Conflict)()
     added = (id for id, write in remembered.writes.items() if isinstance(write.after, kind) and write.before is None)
-    return StaleWrite(KEPT[kind].name, next(added))
+    return StaleWrite(KEPT[kind].name, next(added, remembered.principal.organization))
 
 
 def _touch(dialect: str, remembered: Remembered) -> Steps[None]:

@@ -42,7 +42,7 @@ KEPT: Final[Mapping[type, Keeping]] = {
     BoardGates: Keeping("board", tables.boards, boards.row_from, version="gates_version"),
     Agent: Keeping("agent", tables.agents, agents.row_from, frozenset(agents.presence_from(Presence()))),
     ApiKey: Keeping("key", tables.api_keys, api_keys.row_from, frozenset({"last_used_at"})),
-    Task: Keeping("task", tables.tasks, tasks.row_from),
+    Task: Keeping("task", tables.tasks, tasks.row_from, frozenset({"late_results"})),
     Run: Keeping("run", tables.runs, runs.row_from),
     **{kind.entity: Keeping(kind.name, shelf.table, shelf.row_from) for kind, shelf in tables.SHELVES.items()},
 }

@@ -257,6 +257,7 @@ tasks = table(
     must("edits", INTEGER, at_first="0"),
     may("authors", ID),
     may("passed", ID),
+    must("late_results", INTEGER, at_first="0"),
     UniqueConstraint("organization", "number"),
     Index(None, "board", "number"),
     Index(None, "board", "status", "number"),

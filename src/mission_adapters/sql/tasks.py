@@ -87,6 +87,7 @@ def row_from(task: Task) -> Row:
         "edits": task.edits,
         "authors": joined(task.authors) if task.authors else None,
         "passed": joined(task.passed) if task.passed else None,
+        "late_results": task.late_results,
     }
 
 
@@ -162,6 +163,7 @@ def task_from(row: Mapping[str, Any]) -> Task:
         authors=split(row["authors"]) if row["authors"] else (),
         passed=split(row["passed"]) if row["passed"] else (),
         tracking=_tracked(row),
+        late_results=row["late_results"],
         version=row["version"],
         edits=row["edits"],
         tag_ids=split(row["tag_ids"]) if row["tag_ids"] else (),

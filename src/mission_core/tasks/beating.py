@@ -13,6 +13,7 @@ from mission_core.accounts.model import Principal, Role, require
 from mission_core.errors import InvalidField
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
+from mission_core.tasks.late_results import LateResult, late_results_of
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Candidate, Change
 from mission_core.tasks.runs import ALIVE, LeaseLost, LeaseUnknown, Order, OrderKind, Run, RunState
@@ -43,11 +44,13 @@ class Heartbeat:
 @frozen
 class Beat:
     """
-    What a heartbeat answers: the run as it goes on, and the order the worker must follow now.
+    What a heartbeat answers: the run as it goes on, the order the worker must follow now, and late results of earlier
+    runs.
     """
 
     run: Run
     order: Order | None
+    late_results: tuple[LateResult, ...] = ()
 
     @property
     def instruction(self) -> str:
@@ -75,9 +78,12 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
     if not timedelta(0) < cmd.wait <= LONGEST_WAIT:
         raise InvalidField("wait_seconds", "must be a number from 1 to 2592000", cmd.wait.total_seconds())
 
+    seen: list[Task] = []
+
     def decide(candidate: Candidate) -> Change | None:
         task, run = candidate.task, candidate.run
         assert run is not None
+        seen.append(task)
         if cmd.task not in (task.id, task.number):
             raise LeaseUnknown
         check_lease(ports, task, run, cmd.lease)
@@ -91,7 +97,7 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
         change: Change = await unit.commit()
     run = change.run or change.beat
     assert run is not None
-    return Beat(run, run.standing_order())
+    return Beat(run, run.standing_order(), await late_results_of(ports, principal, seen[-1]))
 
 
 async def beat_again(ports: Ports, principal: Principal, run: RunId) -> Beat:
@@ -100,7 +106,8 @@ async def beat_again(ports: Ports, principal: Principal, run: RunId) -> Beat:
     """
     async with ports.unit(principal) as unit:
         found = await unit.runs.get(run)
-    return Beat(found, found.standing_order())
+        task = await unit.tasks.get(found.task)
+    return Beat(found, found.standing_order(), await late_results_of(ports, principal, task))
 
 
 def _beating(cmd: Heartbeat, task: Task, run: Run, *, at: datetime) -> Change:

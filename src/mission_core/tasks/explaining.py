@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from mission_core.tasks.late_results import LateResult, late_results_of
 from mission_core.tasks.model import HELD, IDLE, Status, Task, TaskNotFound
 from mission_core.tasks.runs import ALIVE, Run
 
@@ -47,13 +48,14 @@ Stand = tuple[State, str, str]
 @frozen(kw_only=True)
 class Explanation:
     """
-    The state, since when, why, and what happens next.
+    The state, since when, why, what happens next, and which late results wait to be adopted.
     """
 
     state: State
     since: datetime
     why: str
     next: str
+    late_results: tuple[LateResult, ...] = ()
 
 
 async def explain_task(
@@ -68,7 +70,8 @@ async def explain_task(
     reading = await ports.reads.tasks.reading(principal, task)
     if on is not None and reading.task.board != on:
         raise TaskNotFound
-    return explain(reading, at=ports.clock.now())
+    late_results = await late_results_of(ports, principal, reading.task)
+    return evolve(explain(reading, at=ports.clock.now()), late_results=late_results)
 
 
 def explain(reading: Reading, *, at: datetime) -> Explanation:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mission_core.ids import AgentId, BoardId, CommentId, OrderId, RunId, TaskId
     from mission_core.tasks.model import Status
-    from mission_core.tasks.runs import OrderKind, Outcome
+    from mission_core.tasks.runs import OrderKind, Outcome, Result
 
 
 @frozen(kw_only=True)
@@ -259,6 +259,25 @@ class RunRevoked(Fact):
     run: RunId
     fence: int
     why: str
+
+
+@frozen(kw_only=True)
+class RunResultLate(Fact):
+    """
+    A run whose lease was lost handed in a result, or a failure with its reason. It is kept beside the run, *size* bytes
+    of text, and changed nothing.
+    """
+
+    kind = "run.result_late"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    by: str
+    result: Result | None
+    reason: str | None
+    size: int
 
 
 @frozen(kw_only=True)

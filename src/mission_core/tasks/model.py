@@ -256,6 +256,8 @@ class Task:
     *started_at* is when the work under way began, *begun_at* when any work on it first did.
     *submitter* is the worker that brought it to review last. *authors* are all who worked on it or handed it in.
     *passed* are other boards on which it stood in its present status: coming back, it meets no gate there again.
+    *late_results* is how many of its runs have a late result: a record beside the task, without a version, that saving
+    it does not write.
 
     *edits* counts those of its versions that changed nothing but `DETAILS`.
 
@@ -307,6 +309,7 @@ class Task:
     authors: tuple[UUID, ...] = ()
     passed: tuple[BoardId, ...] = ()
     tracking: Tracking = UNTRACKED
+    late_results: int = 0
     version: int = 0
     edits: int = 0
 
@@ -549,6 +552,6 @@ class Task:
 
 
 _WORK: Final = tuple(
-    each.name for each in fields(Task) if each.name not in (*DETAILS, "version", "edits", "updated_at")
+    each.name for each in fields(Task) if each.name not in (*DETAILS, "version", "edits", "late_results", "updated_at")
 )
 """The fields of a task that are no details."""

@@ -20,6 +20,7 @@ from mission_core.tasks.runs import Pair, Run
 if TYPE_CHECKING:
     from mission_core.agents.model import Agent
     from mission_core.events.model import Fact
+    from mission_core.tasks.late_results import LateResult
 
 
 @frozen(kw_only=True)
@@ -96,14 +97,16 @@ class Candidate:
 @frozen(kw_only=True)
 class Change:
     """
-    What a decision on fresh rows changes: the task, its run (new, saved, or only its lease record), and the facts.
-    *result* is what an idempotency key keeps. `commit` returns the change with the versions that were kept.
+    What a decision on fresh rows changes: the task, its run (new, saved, or only its lease record), and the facts; and
+    the late result of a run, which is counted on the task without a version of it. *result* is what an idempotency key
+    keeps. `commit` returns the change with the versions that were kept.
     """
 
     task: Task | None = None
     new_run: Run | None = None
     run: Run | None = None
     beat: Run | None = None
+    late_result: LateResult | None = None
     facts: tuple[Fact, ...] = ()
     result: UUID | None = None
 

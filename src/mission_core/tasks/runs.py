@@ -124,10 +124,13 @@ class LeaseLost(Conflict):
     task: TaskId
     fence: int
     current: int
+    note: str | None = None
+    """What became of a result that came too late."""
 
     def __str__(self) -> str:
         newer = f" (its fences reached {self.current})" if self.current != self.fence else ""
-        return f"lease {self.fence} of this task has ended{newer}; if the task is still open, claim it again"
+        noted = f"; {self.note}" if self.note else ""
+        return f"lease {self.fence} of this task has ended{newer}; if the task is still open, claim it again{noted}"
 
 
 class LeaseUnknown(Denied):

@@ -14,7 +14,7 @@ from attrs import asdict, evolve, frozen
 from mission_core.accounts.model import Principal, Role, require, writes_on
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound, BoardStatus, require_grant
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
-from mission_core.tasks.actors import check_asked, part_of, place_asked
+from mission_core.tasks.actors import TaskAssigneeMismatch, check_asked, part_of, place_asked
 from mission_core.tasks.changing import carried_out, updated
 from mission_core.tasks.commenting import called_in, composed
 from mission_core.tasks.comments import Comment
@@ -22,12 +22,22 @@ from mission_core.tasks.dependencies import depending, open_dependencies
 from mission_core.tasks.facts import TaskCreated, TaskDeleted
 from mission_core.tasks.fields import carrying
 from mission_core.tasks.gates import authored, pass_gates
+from mission_core.tasks.late_results import keep_late_write
 from mission_core.tasks.mentions import Calling
-from mission_core.tasks.model import FINISHED, IN_REVIEW, Blocked, DependenciesFrozen, RecordingDenied, Status, Task
+from mission_core.tasks.model import (
+    FINISHED,
+    IN_REVIEW,
+    Blocked,
+    DependenciesFrozen,
+    NotYourTask,
+    RecordingDenied,
+    Status,
+    Task,
+)
 from mission_core.tasks.reach import may_write, task_for, task_on
 from mission_core.tasks.runs import ALIVE, Assignee, Result
 from mission_core.tasks.teamwork import assignee_for
-from mission_core.tasks.tenure import tenure_of, writer_of
+from mission_core.tasks.tenure import HeldByAnother, Writer, tenure_of, writer_of
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, present
 
@@ -296,7 +306,16 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         UnknownMentions: If what is said calls by handle whom nobody knows.
     """
     require(principal, Role.OPERATOR)
-    now, writer = ports.clock.now(), writer_of(principal, cmd.agent, cmd.instance)
+    writer = writer_of(principal, cmd.agent, cmd.instance)
+    try:
+        return await _update(ports, writer, cmd)
+    except (HeldByAnother, NotYourTask, TaskAssigneeMismatch):
+        await keep_late_write(ports, writer, cmd)
+        raise
+
+
+async def _update(ports: Ports, writer: Writer, cmd: UpdateTask) -> Task:
+    principal, now = writer.principal, ports.clock.now()
     async with ports.unit(principal) as unit:
         found = await task_on(unit, cmd.task, cmd.on)
         tenure = await tenure_of(unit, writer, found, cmd, at=now, ids=ports.ids)

@@ -17,6 +17,7 @@ from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.actors import OnlyLeadsMove, Part, part_of
 from mission_core.tasks.dependencies import told_of_finishing
 from mission_core.tasks.gates import authored, decide_claim, pass_gates, status_after_work
+from mission_core.tasks.late_results import LateResult, keep_late_result, late_results_of
 from mission_core.tasks.model import (
     GateClosed,
     NotClaimable,
@@ -114,12 +115,13 @@ class ReleaseTask:
 @frozen
 class Claimed:
     """
-    A task, the run that took it, and the lease's secret.
+    A task, the run that took it, the lease's secret, and late results of earlier runs.
     """
 
     task: Task
     run: Run
     lease: str
+    late_results: tuple[LateResult, ...] = ()
 
 
 def claimant(principal: Principal, agent: str | None) -> Assignee:
@@ -170,7 +172,7 @@ async def claim_next(ports: Ports, principal: Principal, cmd: ClaimNext) -> Clai
         wanted = Wanted(name_key=by.key, board=board, worker=part_of(principal) is Part.WORKER)
         unit.tasks.claim_next(wanted, take, at=now)
         taken = await unit.commit()
-    return _claimed(ports, taken)
+    return await _claimed(ports, principal, taken)
 
 
 @use_case
@@ -210,7 +212,7 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
     async with ports.unit(principal) as unit:
         unit.tasks.claim(cmd.task, decide)
         taken = await unit.commit()
-    claimed = _claimed(ports, taken)
+    claimed = await _claimed(ports, principal, taken)
     assert claimed is not None
     return claimed
 
@@ -253,13 +255,14 @@ def noticing_expiry(at: datetime) -> Decide:
     return decide
 
 
-def _claimed(ports: Ports, taken: Change | None) -> Claimed | None:
+async def _claimed(ports: Ports, principal: Principal, taken: Change | None) -> Claimed | None:
     if taken is None:
         return None
     task, run = taken.task, taken.new_run
     assert task is not None
     assert run is not None
-    return Claimed(task, run, ports.secrets.lease(run.id, run.fence))
+    late_results = await late_results_of(ports, principal, task)
+    return Claimed(task, run, ports.secrets.lease(run.id, run.fence), late_results)
 
 
 async def claimed_again(ports: Ports, principal: Principal, run: RunId) -> Claimed:
@@ -269,7 +272,8 @@ async def claimed_again(ports: Ports, principal: Principal, run: RunId) -> Claim
     async with ports.unit(principal) as unit:
         found = await unit.runs.get(run)
         task = await unit.tasks.get(found.task)
-    return Claimed(task, found, ports.secrets.lease(found.id, found.fence))
+    late_results = await late_results_of(ports, principal, task)
+    return Claimed(task, found, ports.secrets.lease(found.id, found.fence), late_results)
 
 
 @use_case
@@ -335,7 +339,7 @@ async def _held(
 async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -> Task:
     """
     Accept the result of a run. On a gated board the task goes to review, unless it was approved, and so to the
-    board's lead.
+    board's lead. What comes after the lease was lost is refused, and kept as a late result.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
@@ -352,6 +356,8 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.COMPLETED and run.outcome == cmd.outcome:
             return await unit.tasks.get(task.id)  # what was read above may be older than the run
+        if not run.lives(at=now):
+            raise await keep_late_result(unit, task, run, cmd.outcome, at=now)
         expected(task, None, cmd.expects)
         run, completed = run.complete(cmd.outcome, at=now, current=task.fence)
         task, facts = await handed_in(unit, principal, task, cmd.outcome, by=run.by, at=now)
@@ -386,7 +392,8 @@ async def handed_in(
 @use_case
 async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
     """
-    Accept that a run failed. What follows is the retry class of the reason.
+    Accept that a run failed. What follows is the retry class of the reason. A failure that comes after the lease was
+    lost is refused, and kept as a late result.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
@@ -400,6 +407,8 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.FAILED and run.failure == cmd.failure:
             return await unit.tasks.get(task.id)  # what was read above may be older than the run
+        if not run.lives(at=now):
+            raise await keep_late_result(unit, task, run, cmd.failure, at=now)
         expected(task, None, cmd.expects)
         run, failed = run.fail(cmd.failure, at=now, current=task.fence)
         task, moved = task.lose(run, cmd.failure, since=now, at=now)

@@ -53,9 +53,29 @@ class LeaseRead:
 
 
 @frozen(kw_only=True)
+class LateResultRead:
+    """
+    A result, or a failure with its reason, that was handed in after the lease was lost. It changed nothing.
+    """
+
+    run_id: UUID
+    fence: int
+    agent: str
+    notice: str
+    outcome: str | None
+    resolution: str | None
+    output: MaybeObject
+    reason: str | None
+    message: str | None
+    received_at: datetime
+    adopted_at: datetime | None
+
+
+@frozen(kw_only=True)
 class TaskClaimed:
     task: TaskRead | None
     lease: LeaseRead | None
+    late_results: list[LateResultRead]
 
 
 @frozen(kw_only=True)
@@ -92,6 +112,7 @@ class LeaseBeat:
     state: RunState
     expires_at: datetime
     heartbeat_seconds: int
+    late_results: list[LateResultRead]
 
 
 @frozen(kw_only=True)
@@ -142,6 +163,7 @@ class TaskExplanation:
     since: datetime
     why: str
     next: str
+    late_results: list[LateResultRead]
 
 
 @frozen(kw_only=True)
@@ -166,3 +188,4 @@ class RunRead:
     reason: str | None
     message: str | None
     note: str | None
+    late_result: LateResultRead | None

@@ -19,6 +19,7 @@ from mission_core.ids import BoardId, RunId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.late_results import late_results_by_run
 from mission_core.tasks.model import GateClosed, NotClaimable, Task, TaskNotFound
 from mission_core.tasks.ordering import give_order
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
@@ -48,7 +49,7 @@ from mission_http.boards.lease_payloads import (
 )
 from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, TaskRead
 from mission_http.boards.tasks import TASKS, task_again
-from mission_http.boards.wire import beats_of, lease_from, naive, run_from
+from mission_http.boards.wire import beats_of, late_result_from, lease_from, naive, run_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
@@ -104,6 +105,7 @@ async def heartbeat_lease(request: Request) -> Response:
             "state": run.state.value,
             "expires_at": naive(run.expires_at),
             "heartbeat_seconds": beats_of(run),
+            "late_results": [late_result_from(each) for each in beat.late_results],
         }
     )
 
@@ -112,7 +114,8 @@ async def complete_lease(request: Request) -> Response:
     """
     Hand in the result of a lease.
 
-    On a board with gates the task goes to review, unless it was approved.
+    On a board with gates the task goes to review, unless it was approved. After the lease was lost it is refused, and
+    what it brings is kept with its run as a late result.
     """
     return await _done(request, TaskComplete, complete_task)
 
@@ -150,7 +153,15 @@ async def explain_this_task(request: Request) -> Response:
     """
     async with Place.of(request) as place:
         found = await explain_task(ports_of(request), principal_of(request), _task(place), on=place.board)
-    return json_of({"state": found.state.value, "since": naive(found.since), "why": found.why, "next": found.next})
+    return json_of(
+        {
+            "state": found.state.value,
+            "since": naive(found.since),
+            "why": found.why,
+            "next": found.next,
+            "late_results": [late_result_from(each) for each in found.late_results],
+        }
+    )
 
 
 async def list_runs(request: Request) -> Response:
@@ -160,9 +171,12 @@ async def list_runs(request: Request) -> Response:
     async with Place.of(request) as place:
         query = query_of(request, NumberedQuery)
         await place.check()
-        runs = await ports_of(request).reads.tasks.runs(principal_of(request), _task(place))
+        ports, principal = ports_of(request), principal_of(request)
+        runs = await ports.reads.tasks.runs(principal, _task(place))
+        late = await late_results_by_run(ports, principal, _task(place))
     rest = [run for run in runs if query.after is None or run.fence < query.after]
-    return page_of(rest[query.offset : query.offset + query.limit], len(runs), query, run_from)
+    shown = rest[query.offset : query.offset + query.limit]
+    return page_of(shown, len(runs), query, lambda run: run_from(run, late.get(RunId(UUID(bytes=run.id)))))
 
 
 class Body(Protocol[C_co]):
@@ -197,9 +211,13 @@ async def _beaten_again(ports: Ports, principal: Principal, run: UUID) -> Beat:
 
 async def _claimed(request: Request, claimed: Claimed | None) -> Response:
     if claimed is None:
-        return json_of({"task": None, "lease": None})
+        return json_of({"task": None, "lease": None, "late_results": []})
     task = await written(request, claimed.task)
-    answer = {"task": task, "lease": lease_from(claimed.run, claimed.lease)}
+    answer = {
+        "task": task,
+        "lease": lease_from(claimed.run, claimed.lease),
+        "late_results": [late_result_from(each) for each in claimed.late_results],
+    }
     return json_of(answer, headers={"etag": etag_of(task["version"])})
 
 

@@ -22,6 +22,7 @@ from mission_core.errors import Invalid
 from mission_core.ids import OrganizationId
 from mission_core.tasks.actors import HELD_BACK, PLACES
 from mission_core.tasks.comments import Comment
+from mission_core.tasks.late_results import NOTICE, LateResult
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.runs import Run
@@ -316,7 +317,26 @@ def comment_from(comment: Comment) -> dict[str, Any]:
     }
 
 
-def run_from(row: RunRow) -> dict[str, Any]:
+def late_result_from(late: LateResult) -> dict[str, Any]:
+    """
+    A late result as `LateResultRead`, marked as the words of another agent.
+    """
+    return {
+        "run_id": str(late.run),
+        "fence": late.fence,
+        "agent": late.by,
+        "notice": NOTICE,
+        "outcome": late.result.value if late.result else None,
+        "resolution": late.resolution,
+        "output": raw_json(late.output),
+        "reason": late.failure,
+        "message": late.message,
+        "received_at": naive(late.received_at),
+        "adopted_at": naive(late.adopted_at) if late.adopted_at else None,
+    }
+
+
+def run_from(row: RunRow, late: LateResult | None) -> dict[str, Any]:
     """
     A run of a task's history as `RunRead`.
     """
@@ -341,4 +361,5 @@ def run_from(row: RunRow) -> dict[str, Any]:
         "reason": row.failure,
         "message": row.message,
         "note": row.note,
+        "late_result": late_result_from(late) if late else None,
     }

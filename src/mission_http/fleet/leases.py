@@ -18,6 +18,7 @@ from mission_core.ids import BoardId, BoardNumber, RunId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.late_results import late_results_by_run
 from mission_core.tasks.model import GateClosed, NotClaimable, NotYourTask, TaskNotFound
 from mission_core.tasks.ordering import give_order
 from mission_core.tasks.reach import own_tasks_only
@@ -49,7 +50,7 @@ from mission_http.fleet.payloads import (
     RunListPayload,
     TaskAnswerPayload,
 )
-from mission_http.fleet.wire import heartbeat_seconds, lease_of, run_of, seconds_of, task_of
+from mission_http.fleet.wire import heartbeat_seconds, late_result_of, lease_of, run_of, seconds_of, task_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
@@ -91,9 +92,11 @@ async def _claimed_again(ports: Ports, principal: Principal, run: UUID) -> Claim
 
 async def _claimed(request: Request, claimed: Claimed | None) -> Response:
     if claimed is None:
-        return json_of({"task": None, "lease": None})
+        return json_of({"task": None, "lease": None, "late_results": []})
     row = await task_row(request, claimed.task.id)
-    return json_of({"task": task_of(row), "lease": lease_of(claimed)}, headers={"etag": etag_of(row.version)})
+    late_results = [late_result_of(each) for each in claimed.late_results]
+    answer = {"task": task_of(row), "lease": lease_of(claimed), "late_results": late_results}
+    return json_of(answer, headers={"etag": etag_of(row.version)})
 
 
 async def keep_lease(request: Request) -> Response:
@@ -115,6 +118,7 @@ async def keep_lease(request: Request) -> Response:
             "state": run.state.value,
             "expires_at": seconds_of(run.expires_at),
             "heartbeat_seconds": heartbeat_seconds(run.term),
+            "late_results": [late_result_of(each) for each in beat.late_results],
         }
     )
 
@@ -128,7 +132,7 @@ async def complete(request: Request) -> Response:
     Hand in the result.
 
     On a project whose gates ask for it, the task goes to review, unless it was approved. A repeat with the same content
-    is answered alike.
+    is answered alike. After the lease was lost it is refused, and what it brings is kept with its run as a late result.
     """
     body = await body_of(request, CompleteBody)
     task = await kept_once(request, complete_task, body.of(task_in(request), expects=expects_of(request)))
@@ -174,7 +178,13 @@ async def explain(request: Request) -> Response:
     own_tasks_only(principal_of(request), row.assignee)
     found = await explain_task(ports_of(request), principal_of(request), task_in(request))
     return json_of(
-        {"state": found.state.value, "since": seconds_of(found.since), "why": found.why, "next": found.next}
+        {
+            "state": found.state.value,
+            "since": seconds_of(found.since),
+            "why": found.why,
+            "next": found.next,
+            "late_results": [late_result_of(each) for each in found.late_results],
+        }
     )
 
 
@@ -184,8 +194,11 @@ async def list_runs(request: Request) -> Response:
     """
     row = await task_row(request, task_in(request))
     own_tasks_only(principal_of(request), row.assignee)
-    runs = await ports_of(request).reads.tasks.runs(principal_of(request), task_in(request))
-    return json_of({"runs": [run_of(run, task=row.number) for run in runs], "total": len(runs)})
+    ports, principal = ports_of(request), principal_of(request)
+    runs = await ports.reads.tasks.runs(principal, task_in(request))
+    late = await late_results_by_run(ports, principal, TaskId(UUID(bytes=row.id)))
+    shown = [run_of(run, late.get(RunId(UUID(bytes=run.id))), task=row.number) for run in runs]
+    return json_of({"runs": shown, "total": len(runs)})
 
 
 HELD = (TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch, KeyReused)

@@ -122,9 +122,29 @@ class LeasePayload:
 
 
 @frozen(kw_only=True)
+class LateResultPayload:
+    """
+    A result, or a failure with its reason, that was handed in after the lease was lost. It changed nothing.
+    """
+
+    run_id: str
+    fence: int
+    agent: str
+    notice: str
+    outcome: str | None
+    resolution: str | None
+    output: dict[str, Any] | None
+    reason: str | None
+    message: str | None
+    received_at: int
+    adopted_at: int | None
+
+
+@frozen(kw_only=True)
 class ClaimPayload:
     task: TaskPayload | None
     lease: LeasePayload | None
+    late_results: list[LateResultPayload]
 
 
 @frozen(kw_only=True)
@@ -140,6 +160,7 @@ class BeatPayload:
     state: str
     expires_at: int
     heartbeat_seconds: int
+    late_results: list[LateResultPayload]
 
 
 @frozen(kw_only=True)
@@ -148,6 +169,7 @@ class ExplanationPayload:
     since: int
     why: str
     next: str
+    late_results: list[LateResultPayload]
 
 
 @frozen(kw_only=True)
@@ -172,6 +194,7 @@ class RunPayload:
     reason: str | None
     message: str | None
     note: str | None
+    late_result: LateResultPayload | None
 
 
 @frozen(kw_only=True)

@@ -16,6 +16,7 @@ from attrs import evolve, fields
 from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE
 from mission_core.agents.queries import AgentRow, ConnectionRow, KeyRow
 from mission_core.boards.queries import BoardRow
+from mission_core.tasks.late_results import NOTICE, LateResult
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.work import Claimed
 from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros, name_key
@@ -200,7 +201,7 @@ def _more_of(row: TaskRow) -> dict[str, Any]:
     }
 
 
-def run_of(row: RunRow, *, task: int) -> dict[str, Any]:
+def run_of(row: RunRow, late: LateResult | None, *, task: int) -> dict[str, Any]:
     """
     A run as the history of that task shows it.
     """
@@ -225,6 +226,26 @@ def run_of(row: RunRow, *, task: int) -> dict[str, Any]:
         "reason": row.failure,
         "message": row.message,
         "note": row.note,
+        "late_result": late_result_of(late) if late else None,
+    }
+
+
+def late_result_of(late: LateResult) -> dict[str, Any]:
+    """
+    A late result, marked as the words of another agent.
+    """
+    return {
+        "run_id": str(late.run),
+        "fence": late.fence,
+        "agent": late.by,
+        "notice": NOTICE,
+        "outcome": late.result.value if late.result else None,
+        "resolution": late.resolution,
+        "output": raw(late.output),
+        "reason": late.failure,
+        "message": late.message,
+        "received_at": seconds_of(late.received_at),
+        "adopted_at": seconds_of(late.adopted_at) if late.adopted_at else None,
     }
 
 

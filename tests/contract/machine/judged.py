@@ -28,6 +28,7 @@ from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, T
 from mission_core.ports import Once, OpenUnit, Ports, UnitOfWork
 from mission_core.tasks.beating import Beat, Heartbeat, heartbeat
 from mission_core.tasks.explaining import Explanation, explain_task
+from mission_core.tasks.late_results import ANOTHER, KEPT
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.polling import Polled, PollQueue, RenewPair, poll_queue, renew_pair
@@ -671,6 +672,8 @@ def facts_of(refusal: Refusal) -> dict[str, Any]:
     The facts a refusal carries; of what is told in words, only the kind.
     """
     facts = {k: v for k, v in vars_of(refusal).items() if k not in ("reason", "value")}
+    if facts.get("note"):
+        facts["note"] = {KEPT: "kept", ANOTHER: "another"}[facts["note"]]
     if "why" in facts:
         facts["why"] = next((kind for words, kind in WHY.items() if words in facts["why"]), facts["why"])
     return {k: plain_fact(v) for k, v in facts.items()}

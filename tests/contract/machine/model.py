@@ -77,12 +77,13 @@ def written(moment: int) -> str:
 
 class Refused(Exception):
     """
-    The answer is a refusal of this kind.
+    The answer is a refusal of this kind. *late* is the run that leaves a late result by it, with its content.
     """
 
-    def __init__(self, kind: str, **facts: object) -> None:
+    def __init__(self, kind: str, *, late: tuple[Row, Row] | None = None, **facts: object) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.late = late
         self.facts = facts
 
 
@@ -102,6 +103,7 @@ class Model:
         self.spoken: dict[tuple[int, str], int] = {}
         self.authors: dict[int, frozenset[str]] = {}
         self.passed: dict[int, frozenset[str]] = {}
+        self.late: dict[int, Row] = {}
         self.ids: Iterator[int] = iter(())
         self.who = ""
         self.begun = 0
@@ -115,6 +117,7 @@ class Model:
         other.runs = {id: dict(run) for id, run in self.runs.items()}
         other.born, other.drawn, other.log = dict(self.born), dict(self.drawn), list(self.log)
         other.spoken, other.authors, other.passed = dict(self.spoken), dict(self.authors), dict(self.passed)
+        other.late = dict(self.late)
         return other
 
     def become(self, other: Model) -> None:
@@ -124,6 +127,7 @@ class Model:
         self.now, self.boards, self.tasks, self.runs = other.now, other.boards, other.tasks, other.runs
         self.born, self.drawn, self.log = other.born, other.drawn, other.log
         self.spoken, self.authors, self.passed = other.spoken, other.authors, other.passed
+        self.late = other.late
 
     def answer(self, name: str, who: str, facts: dict[str, Any], *, ids: int) -> Answer:
         """
@@ -135,7 +139,10 @@ class Model:
         try:
             answer = operation(**facts)
         except Refused as no:
-            self.drawn = world.drawn
+            self.drawn, self.who = world.drawn, who
+            if no.late is not None and no.late[0]["id"] not in self.late:
+                self.late[no.late[0]["id"]] = no.late[1]
+                self.note("run.result_late", no.late[0]["task"])
             return no.kind, no.facts
         self.become(world)
         return answer
@@ -298,6 +305,21 @@ class Model:
         self.at_least("operator")
         pair = self.pair(agent, instance)
         found = self.found(task, on)
+        late = self.left_late(found, pair, changes, comment)
+        try:
+            return self.edited(
+                found, pair, expects=expects, own=own, by_id=by_id, team=team, comment=comment, instance=instance,
+                changes=changes,
+            )
+        except Refused as no:
+            if no.kind in ("HeldByAnother", "NotYourTask", "TaskAssigneeMismatch"):
+                no.late = late
+            raise
+
+    def edited(
+        self, found: Row, pair: Pair | None, *, expects: int | None, own: bool, by_id: bool, team: bool,
+        comment: str | None, instance: str | None, changes: dict[str, Any],
+    ) -> Answer:  # fmt: skip
         sent, seen = changes, self.as_seen(found, changes) if team else changes
         asked = seen.get("status")
         if team and sent.get("status") == found["status"] == "in_progress":
@@ -967,9 +989,32 @@ class Model:
             raise Refused("RunNotFound")
         return self.runs[lease]
 
-    def alive(self, run: Row, task: Row) -> None:
-        if run["state"] not in ("leased", "suspended") or self.now >= run["expires_at"]:
-            raise Refused("LeaseLost", task=task["id"], fence=run["fence"], current=task["fence"])
+    def alive(self, run: Row, task: Row, content: Row | None = None) -> None:
+        if not self.lost(run):
+            return
+        late = content is not None and run["state"] not in ("completed", "failed")
+        known = self.late.get(run["id"], content)
+        note = None if not late else "kept" if known == content else "another"
+        refusal = {"task": task["id"], "fence": run["fence"], "current": task["fence"], "note": note}
+        raise Refused("LeaseLost", late=(run, content) if late and content is not None else None, **refusal)
+
+    def lost(self, run: Row) -> bool:
+        return run["state"] not in ("leased", "suspended") or self.now >= run["expires_at"]
+
+    def left_late(self, task: Row, pair: Pair | None, changes: Row, comment: str | None) -> tuple[Row, Row] | None:
+        """
+        What a pair's refused write leaves as the late result of its last run: the run and the content.
+        """
+        own = [r for r in self.runs.values() if pair and r["task"] == task["id"] and r["holder"] == pair[:3]]
+        last = max(own, key=lambda r: r["fence"], default=None)
+        if last is None or not self.lost(last) or last["state"] in ("completed", "failed"):
+            return None
+        status, said = changes.get("status"), changes.get("resolution") or comment
+        if status == "failed":
+            return last, {"failure": "impossible", "message": changes.get("error_message") or said}
+        if status in ("done", "review", "quality_review"):
+            return last, {"result": "success", "resolution": said, "output": None}
+        return None
 
     def acknowledge(self, run: Row, order: int | None) -> bool:
         for id, kind, _, _ in run["orders"]:
@@ -1011,8 +1056,8 @@ class Model:
         content = {"result": result, "resolution": resolution, "output": output}
         if run["state"] == "completed" and all(run[k] == v for k, v in content.items()):
             return "Task", dict(found)
+        self.alive(run, found, content)
         self.expected(found, None, expects)
-        self.alive(run, found)
         self.end(run, "completed", "run.completed", **content)
         rules, before = self.boards[found["board"]], dict(found)
         self.move(found, "review" if rules["approval"] or rules["review"] else "done")
@@ -1038,8 +1083,8 @@ class Model:
         found, run = self.held(task, lease, on)
         if run["state"] == "failed" and (run["failure"], run["message"]) == (reason, message):
             return "Task", dict(found)
+        self.alive(run, found, {"failure": reason, "message": message})
         self.expected(found, None, expects)
-        self.alive(run, found)
         self.end(run, "failed", "run.failed", failure=reason, message=message)
         self.lose(found, run, reason, message, since=self.now)
         found["version"] += 1

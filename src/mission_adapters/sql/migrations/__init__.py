@@ -23,7 +23,7 @@ from mission_core.urls import paths_in
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The one head of the revisions."""
 CURRENT: Final = "SELECT version_num FROM alembic_version"
 PATIENCE: Final = 60.0
