@@ -209,6 +209,7 @@ OPERATIONS = {
 ADDED = {
     ("post", "/claim"), ("post", "/{task_id}/claim"), ("post", "/{task_id}/lease/heartbeat"),
     ("post", "/{task_id}/complete"), ("post", "/{task_id}/fail"), ("post", "/{task_id}/release"),
+    ("post", "/{task_id}/adopt"),
     ("post", "/{task_id}/orders"), ("get", "/{task_id}/explain"), ("get", "/{task_id}/runs"),
 }  # fmt: skip
 MINTED = ("post", "/api/v1/agents/{agent_id}/token")

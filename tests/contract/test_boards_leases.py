@@ -429,3 +429,17 @@ async def test_a_late_result_is_kept_and_shown(boards, ada, clock):
     assert (first["run_id"], "ada", None, "timeout", "too slow") == tuple(
         shown[name] for name in ("run_id", "agent", "outcome", "reason", "message")
     )
+
+
+async def test_a_late_result_is_adopted(boards, ada, clock):
+    """
+    By the lease of the present holder.
+    """
+    task = await boards.task()
+    first = (await ada.claim(task))["lease"]
+    clock.advance(minutes=6)
+    await ada.call(task, "complete", {"lease": first["lease"], "resolution": "done after all"})
+    lease = (await ada.claim(task))["lease"]["lease"]
+    done = await ada.got(task, "adopt", {"run_id": first["run_id"], "lease": lease})
+
+    assert ("done", "done after all") == (done["status"], done["resolution"])

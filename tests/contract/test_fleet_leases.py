@@ -356,3 +356,9 @@ async def test_a_late_result_is_kept_and_shown(fleet: Fleet, clock: ManualClock)
         shown[name] for name in ("run_id", "agent", "outcome", "resolution", "output", "adopted_at")
     )
     assert "another agent" in shown["notice"]
+    adopted = await fleet.got(
+        "POST", f"{place}/adopt", {"run_id": first["run_id"], "lease": claimed["lease"]["lease"]}
+    )
+    assert ("done", "done after all") == (adopted["task"]["status"], adopted["task"]["resolution"])
+    assert (await fleet.got("GET", f"{place}/runs"))["runs"][1]["late_result"]["adopted_at"] is not None
+    assert 404 == (await fleet.call("POST", f"{place}/adopt", {"run_id": claimed["lease"]["run_id"]})).status

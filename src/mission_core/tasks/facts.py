@@ -281,6 +281,21 @@ class RunResultLate(Fact):
 
 
 @frozen(kw_only=True)
+class RunResultAdopted(Fact):
+    """
+    The late result of a run completed its task.
+    """
+
+    kind = "run.result_adopted"
+    about = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    by: str
+
+
+@frozen(kw_only=True)
 class RunSuspended(Fact):
     """
     A run began to wait for a person.

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_core.ids import BoardId, OrderId, TaskId
+from mission_core.ids import BoardId, OrderId, RunId, TaskId
+from mission_core.tasks.adopt import AdoptResult
 from mission_core.tasks.beating import Heartbeat
 from mission_core.tasks.ordering import GiveOrder
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, OrderKind, Outcome, Result, RunState, Terms
@@ -136,6 +137,15 @@ class TaskFail:
     def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> FailTask:
         failure = Failure(reason=FAILURE_BY_CODE[self.reason], message=self.message)
         return FailTask(task=task, on=on, lease=self.lease, failure=failure, expects=expects)
+
+
+@frozen(kw_only=True)
+class TaskAdopt:
+    run_id: UUID
+    lease: str | None = None
+
+    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> AdoptResult:
+        return AdoptResult(task=task, on=on, run=RunId(self.run_id), lease=self.lease, expects=expects)
 
 
 @frozen(kw_only=True)

@@ -17,10 +17,11 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId, RunId, TaskId
 from mission_core.ports import Ports
+from mission_core.tasks.adopt import LeaseNeeded, NotAdoptable, adopt_result
 from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
-from mission_core.tasks.late_results import late_results_by_run
-from mission_core.tasks.model import GateClosed, NotClaimable, Task, TaskNotFound
+from mission_core.tasks.late_results import LateResultNotFound, late_results_by_run
+from mission_core.tasks.model import Blocked, GateClosed, NotClaimable, Task, TaskNotFound
 from mission_core.tasks.ordering import give_order
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
 from mission_core.tasks.work import (
@@ -39,6 +40,7 @@ from mission_http.boards.lease_payloads import (
     LeaseBeat,
     LeaseHeartbeat,
     RunRead,
+    TaskAdopt,
     TaskClaim,
     TaskClaimed,
     TaskComplete,
@@ -118,6 +120,16 @@ async def complete_lease(request: Request) -> Response:
     what it brings is kept with its run as a late result.
     """
     return await _done(request, TaskComplete, complete_task)
+
+
+async def adopt_late_result(request: Request) -> Response:
+    """
+    Complete a task with a late result.
+
+    It meets every gate, and its first worker counts as an author. The present holder sends its lease; a person or a
+    lead sends none, and ends whatever lease there is.
+    """
+    return await _done(request, TaskAdopt, adopt_result)
 
 
 async def fail_lease(request: Request) -> Response:
@@ -269,6 +281,18 @@ OPERATIONS = [
             unless=["It is not done: fail or release it instead."],
             effects=["The lease ends; the task is done, or in review where a gate wants it."],
             needs=["Hold the lease that claiming returned."],
+        ),
+    ),
+    (
+        Endpoint(
+            "POST", TASK + "/adopt", adopt_late_result, takes=TaskAdopt, gives=TaskRead, headers=REPEATABLE,
+            refuses=(*HELD, LateResultNotFound, LeaseNeeded, NotAdoptable, Blocked, GateClosed),
+        ),
+        told(
+            "agent_task_adopt", ["A late result of another agent, which you have judged, is what the task asks for."],
+            unless=["You have a result of your own: complete the task with it."],
+            effects=["Your lease ends; the task is done, or in review where a gate wants it."],
+            needs=["Hold the lease that claiming returned, or lead the board."],
         ),
     ),
     (

@@ -80,6 +80,7 @@ WORDINGS: Final = {
     "run.released": Wording("task_updated", "task", _says("Work given back under lease {fence}")),
     "run.revoked": Wording("task_updated", "task", _says("Lease {fence} was ended: {why}")),
     "run.result_late": Wording("task_updated", "task", _says("{by} handed in a result after lease {fence} was lost")),
+    "run.result_adopted": Wording("task_updated", "task", _says("The late result of {by} (lease {fence}) was adopted")),
     "run.suspended": Wording("task_updated", "task", _says("Work waits for {waiting_for}")),
     "run.resumed": Wording("task_updated", "task", _says("Work goes on")),
     "run.ordered": Wording("task_updated", "task", _says("Order given to lease {fence}: {order_kind}")),

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_core.ids import BoardId, OrderId, TaskId, TaskNumber
+from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
+from mission_core.tasks.adopt import AdoptResult
 from mission_core.tasks.beating import Heartbeat
 from mission_core.tasks.ordering import GiveOrder
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, OrderKind, Outcome, Result, Terms
@@ -100,6 +101,19 @@ class ReleaseBody:
 
     def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> ReleaseTask:
         return ReleaseTask(task=task, lease=self.lease, note=self.note, expects=expects)
+
+
+@frozen(kw_only=True)
+class AdoptBody:
+    """
+    Which run's late result completes the task, and the present holder's lease; an operator needs none.
+    """
+
+    run_id: UUID
+    lease: str | None = None
+
+    def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> AdoptResult:
+        return AdoptResult(task=task, run=RunId(self.run_id), lease=self.lease, expects=expects)
 
 
 @frozen(kw_only=True)

@@ -16,10 +16,11 @@ from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardId, BoardNumber, RunId, TaskId
 from mission_core.ports import Ports
+from mission_core.tasks.adopt import LeaseNeeded, NotAdoptable, adopt_result
 from mission_core.tasks.beating import Beat, beat_again, heartbeat
 from mission_core.tasks.explaining import explain_task
-from mission_core.tasks.late_results import late_results_by_run
-from mission_core.tasks.model import GateClosed, NotClaimable, NotYourTask, TaskNotFound
+from mission_core.tasks.late_results import LateResultNotFound, late_results_by_run
+from mission_core.tasks.model import Blocked, GateClosed, NotClaimable, NotYourTask, TaskNotFound
 from mission_core.tasks.ordering import give_order
 from mission_core.tasks.reach import own_tasks_only
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
@@ -35,6 +36,7 @@ from mission_core.tasks.work import (
 from mission_http.fleet.access import OPERATOR, VIEWER, label_of
 from mission_http.fleet.answers import kept_once, task_answer, task_row
 from mission_http.fleet.lease_bodies import (
+    AdoptBody,
     ClaimBody,
     CompleteBody,
     FailBody,
@@ -139,6 +141,18 @@ async def complete(request: Request) -> Response:
     return await task_answer(request, TaskId(task))
 
 
+async def adopt(request: Request) -> Response:
+    """
+    Complete the task with a late result.
+
+    It meets every gate, and its first worker counts as an author. The present holder sends its lease; an operator sends
+    none, and ends whatever lease there is.
+    """
+    body = await body_of(request, AdoptBody)
+    task = await kept_once(request, adopt_result, body.of(task_in(request), expects=expects_of(request)))
+    return await task_answer(request, TaskId(task))
+
+
 async def fail(request: Request) -> Response:
     """
     Say that the work failed, and why.
@@ -225,6 +239,11 @@ ENDPOINTS = [
     evolve(
         WRITES, path="/tasks/{id}/complete", handler=complete, takes=CompleteBody, refuses=(*HELD, GateClosed),
         operation_id="fleet_completeTask",
+    ),
+    evolve(
+        WRITES, path="/tasks/{id}/adopt", handler=adopt, takes=AdoptBody,
+        refuses=(*HELD, LateResultNotFound, LeaseNeeded, NotAdoptable, Blocked, GateClosed),
+        operation_id="fleet_adoptResult",
     ),
     evolve(WRITES, path="/tasks/{id}/fail", handler=fail, takes=FailBody, operation_id="fleet_failTask"),
     evolve(WRITES, path="/tasks/{id}/release", handler=release, takes=ReleaseBody, operation_id="fleet_releaseTask"),

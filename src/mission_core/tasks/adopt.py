@@ -1,0 +1,169 @@
+"""
+Adopting a late result: completing a task with what an earlier worker of it handed in too late.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, frozen
+
+from mission_core.accounts.model import Principal, Role, require
+from mission_core.errors import Conflict, Denied
+from mission_core.events.model import Fact
+from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
+from mission_core.tasks.dependencies import open_dependencies
+from mission_core.tasks.facts import RunResultAdopted
+from mission_core.tasks.late_results import LATE_RESULTS, LateResult, LateResultNotFound, late_result_id
+from mission_core.tasks.model import IN_REVIEW, Blocked, Status, Task
+from mission_core.tasks.reach import task_on
+from mission_core.tasks.runs import ALIVE, Assignee, Outcome, Run, RunState
+from mission_core.tasks.tenure import writer_of
+from mission_core.tasks.work import check_lease, expected, handed_in, run_named
+from mission_core.use_case import use_case
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+@frozen(kw_only=True)
+class AdoptResult:
+    """
+    Complete a task with the late result of *run*: by the *lease* of its present holder, or without one as an operator.
+    """
+
+    task: TaskId | TaskNumber
+    on: BoardId | None = None
+    run: RunId
+    lease: str | None = None
+    expects: int | None = None
+
+
+@define
+class NotAdoptable(Conflict):
+    """
+    The late result cannot complete the task.
+    """
+
+    task: TaskId
+    why: str
+
+    def __str__(self) -> str:
+        return f"this late result cannot be adopted: {self.why}"
+
+
+class LeaseNeeded(Denied):
+    """
+    A worker would adopt a late result without holding the task.
+    """
+
+    def __str__(self) -> str:
+        return "adopting a late result needs the lease of the task's present holder, or an operator"
+
+
+@use_case
+async def adopt_result(ports: Ports, principal: Principal, cmd: AdoptResult) -> Task:
+    """
+    Accept a late result as if it was handed in now. It meets every gate of the board, and its first worker is an author
+    of the work. An operator who adopts one ends whatever lease there is on the task.
+
+    Raises:
+        TaskNotFound: If there is no such task for this principal.
+        LateResultNotFound: If the task has no late result of this run.
+        LeaseNeeded: If a worker names no lease.
+        LeaseUnknown: If the lease is none of this task's.
+        LeaseLost: If it has ended; a repeat answers as the first time.
+        NotAdoptable: If it is a failure, if it was adopted before, or if the task is done or in review.
+        Blocked: If an operator adopts it for a task that waits for others.
+        GateClosed: If a gate of its board keeps the task from moving at all.
+        OnlyLeadsMove: If a worker adopts it where only leads move tasks.
+        VersionMismatch: If the caller expected another version.
+    """
+    require(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        task = await task_on(unit, cmd.task, cmd.on)
+        late = await _late_result(unit, task, cmd.run)
+        if cmd.lease is None:
+            if not writer_of(principal).decides:
+                raise LeaseNeeded
+            run = await unit.runs.get(task.run) if task.run else None
+        else:
+            run = await unit.runs.get(run_named(ports, cmd.lease))
+            check_lease(ports, task, run, cmd.lease)
+        mine = cmd.lease is None or (
+            run is not None and run.state is RunState.COMPLETED and run.outcome == late.outcome
+        )
+        if late.adopted_at is not None and mine:
+            return await unit.tasks.get(task.id)  # what was read above may be older than the adoption
+        if cmd.lease is not None and run is not None:
+            run.must_live(now, current=task.fence)
+        expected(task, None, cmd.expects)
+        outcome = _adoptable(task, late)
+        if cmd.lease is None:
+            task, run, facts = await _taken_over(unit, task, run, late, at=now)
+        else:
+            assert run is not None
+            run, completed = run.complete(outcome, at=now, current=task.fence)
+            facts = (completed,)
+        first = Assignee(late.by, late.by_agent)
+        done, handed = await handed_in(unit, principal, task, outcome, by=first, at=now)
+        if done.status is Status.REVIEW:
+            done = evolve(done, submitter=late.by_agent or done.submitter)
+        if run is not None:
+            unit.runs.save(run)
+        unit.tasks.save(done, onto_edits=cmd.expects is None)
+        unit.rows(LATE_RESULTS).save(evolve(late, adopted_at=now))
+        adopted = RunResultAdopted(task=task.id, run=late.run, fence=late.fence, by=late.by, at=now)
+        unit.record(adopted, *facts, *handed)
+        unit.result(task.id)
+        await unit.commit()
+        return await unit.tasks.get(task.id)
+
+
+async def _late_result(unit: UnitOfWork, task: Task, run: RunId) -> LateResult:
+    late = await unit.rows(LATE_RESULTS).get(late_result_id(run))
+    if late.task != task.id:
+        raise LateResultNotFound
+    return late
+
+
+def _adoptable(task: Task, late: LateResult) -> Outcome:
+    """
+    The outcome that a late result brought.
+
+    Raises:
+        NotAdoptable: If it cannot complete the task.
+    """
+    why = None
+    if late.adopted_at is not None:
+        why = "it was adopted before"
+    elif task.status is Status.DONE or task.status in IN_REVIEW:
+        why = f"the task is in {task.status.value} already"
+    if why is None and late.outcome is not None:
+        return late.outcome
+    raise NotAdoptable(task.id, why or "it is a failure, which completes nothing")
+
+
+async def _taken_over(
+    unit: UnitOfWork, task: Task, run: Run | None, late: LateResult, *, at: datetime
+) -> tuple[Task, Run | None, tuple[Fact, ...]]:
+    """
+    The task out of whosever hands it is in, with its run ended, for an operator.
+
+    Raises:
+        Blocked: If nobody works on it, and it waits for others.
+    """
+    worker = task.assignee or Assignee(late.by, late.by_agent)
+    taken = evolve(task, fence=task.fence + 1, assignee=worker)
+    if run is None or run.state not in ALIVE:
+        open_ones = await open_dependencies(unit, task)
+        if open_ones:
+            raise Blocked(task.id, open_ones)
+        return taken, None, ()
+    if not run.lives(at=at):
+        ended, expired = run.expire(at=at)
+        return taken, ended, (expired,)
+    ended, revoked = run.revoke("a late result was adopted", at=at)
+    return taken, ended, (revoked,)
