@@ -37,6 +37,14 @@ def test_each_credential_is_printed_with_its_name(tmp_path: Path) -> None:
     assert ["API_KEY", "LOCAL_AUTH_TOKEN"] == [line.partition("=")[0] for line in printed]
 
 
+def test_what_is_printed_ends_its_last_line(tmp_path: Path) -> None:
+    """
+    So that a terminal's prompt begins a new one.
+    """
+    for command in (["token"], ["migrate"], ["doctor", "--port", "0", "--json"], ["--version"]):
+        assert run(*command, data_dir=tmp_path).stdout.endswith("\n"), command
+
+
 def test_a_shell_can_evaluate_what_is_printed(tmp_path: Path) -> None:
     """
     Whatever the operator chose as a key is a key, and never a command.

@@ -251,6 +251,24 @@ def test_what_has_no_path_is_refused_too(port: int, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"PROPFIND /api/v1/things", 405), (b"TRACE /api/v1/things", 405), (b"OPTIONS /api/v1/things", 405),
+        (b"OPTIONS *", 404), (b"GET //api/v1/things", 404), (b"GET /api/v1/things%2f1%2fclaim", 405),
+        (b"GET /api/v1/%00", 404), (b"GET /api/v1/%ff%ed%a0%80", 404), (b"GET /api/v1/../v1/things", 404),
+        (b"GET http://elsewhere/api/v1/nothing", 404),
+    ],
+)  # fmt: skip
+def test_what_nobody_asks_for_is_refused_like_anything_else(port: int, line: bytes, status: int) -> None:
+    """
+    Methods that few know, and targets in all the ways in which they can be written.
+    """
+    found, said = answer_in(heard(told(port, line + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")))
+
+    assert (status, True) == (found, {"detail", "request_id"} == said.keys() or list(said) == ["error"])
+
+
+@pytest.mark.parametrize(
     "sent", [b"X: " + b"a" * 70_000 + b"\r\n\r\n", b"X: a\r\n" * 12_000 + b"\r\n", b"X: " + b"a" * 70_000]
 )
 def test_headers_that_are_too_long_are_refused(port: int, sent: bytes) -> None:
