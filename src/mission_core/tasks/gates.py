@@ -180,7 +180,8 @@ async def pass_gates(
         decide_departure(was, left, arrival.rules, asker=asker)
         if was.status is not to.status:
             cleared.append(await _asked(unit, asker, was, evolve(to, board=was.board), says, by, at=at))
-        to = evolve(to, passed=tuple(dict.fromkeys((*to.passed, was.board))))
+        if to.status not in WAITING:
+            to = evolve(to, passed=tuple(dict.fromkeys((*to.passed, was.board))))
     cleared.append(await _asked(unit, asker, was, to, says, by, at=at))
     if any(each.self_reviewed for each in cleared):
         return to, (TaskSelfReviewed(task=to.id, board=to.board, title=to.title, at=at),)
