@@ -551,3 +551,31 @@ async def run_in(url: str, statements: str) -> None:
         await connection.execute(statements)
     finally:
         await connection.close()
+
+
+async def test_a_reference_to_what_is_not_there_is_told(there: There, clock: ManualClock) -> None:
+    """
+    The task stands without its agent, its tag and what it waits for.
+    """
+    task, missing = there.ids["odd"], uuid4()
+    await run_in(
+        there.url,
+        "CREATE TABLE kept_rows AS TABLE tasks;"
+        f"UPDATE tasks SET assigned_agent_id = '{missing}' WHERE id = '{task}';"
+        "INSERT INTO tag_assignments (id, task_id, tag_id, created_at)"
+        f" VALUES ('{missing}', '{task}', '{missing}', now());"
+        "INSERT INTO task_dependencies (id, task_id, depends_on_task_id, created_at)"
+        f" VALUES ('{missing}', '{task}', '{missing}', now())",
+    )
+    try:
+        told = (await import_boards(ports_over(MemoryStore(clock), clock), there.url)).plain()
+    finally:
+        await run_in(
+            there.url,
+            "DELETE FROM tasks; INSERT INTO tasks TABLE kept_rows; DROP TABLE kept_rows;"
+            f"DELETE FROM tag_assignments WHERE id = '{missing}'; DELETE FROM task_dependencies WHERE id = '{missing}'",
+        )
+    why = " ".join(each["why"] for each in told["changed"] if str(task) in each["examples"])
+
+    for word in ("assigned", "tag", "waits for"):
+        assert word in why

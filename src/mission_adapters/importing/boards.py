@@ -382,6 +382,7 @@ class Source:
         creator = self._creator(row)
         updated, started = moment_from(row["updated_at"]), maybe_moment(row.get("in_progress_at"))
         here, made = self.taker.here, self.made
+        self._tell_of_missing(row, agent)
         task = Task(
             id=TaskId(row["id"]),
             number=TaskNumber(0),
@@ -408,6 +409,15 @@ class Source:
         )
         made.add(task.id)
         return task
+
+    def _tell_of_missing(self, row: Row, agent: UUID | None) -> None:
+        id, here, tell = row["id"], self.taker.here, self.taker.report.change
+        if agent is None and row.get("assigned_agent_id") is not None:
+            tell("tasks", id, "the agent that it is assigned to is not here; it is open to all")
+        if not here.issuperset(self.tags[id]):
+            tell("tasks", id, "a tag of it is not here; it is left out")
+        if not self.made.issuperset(self.depends[id]):
+            tell("tasks", id, "a task that it waits for is not here; it waits no more for that")
 
     def _status(self, row: Row) -> Status:
         found = STATUSES.get(row["status"])
