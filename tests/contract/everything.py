@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from attrs import evolve, field, frozen
 
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.accounts.people import ensure_local_user
 from mission_core.agents.use_cases import digest_of
 from mission_core.ports import Ports
@@ -134,6 +135,7 @@ async def everything_over(world: World) -> AsyncIterator[Everything]:
         field = {"field_key": "one", "label": "One", "board_ids": [known["board_id"]]}
         known["invite_id"] = await _made(app, "/organizations/me/invites", {"invited_email": "one@example.org"})
         known["member_id"] = str((await world.ports.reads.members.get(world.me, user)).member.id)
+        known["gateway_id"] = str(built_in_gateway(world.me.organization))
         known["workspaces/id"] = str(await _workspace(app))
         known["tag_id"] = await _made(app, "/tags", {"name": "One"})
         known["group_id"] = await _made(app, "/board-groups", {"name": "One", "slug": "one"})
