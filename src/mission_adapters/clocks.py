@@ -30,22 +30,32 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-@frozen
+@define(eq=False)
 class CorrectedClock:
     """
-    A clock put forward (or back) so that it agrees with another: whoever shares a database shares its time.
+    A clock put forward (or back) so that it agrees with another: whoever shares a database shares its time. Clocks
+    drift, and are set, so it is to be corrected from time to time.
     """
 
     clock: Clock
-    ahead: timedelta
+    ask: Callable[[], Awaitable[datetime]]
+    ahead: timedelta = timedelta(0)
 
     @classmethod
     async def agreeing(cls, clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> Self:
         """
-        A clock that agrees with the one that *ask* asks. An answer is taken to be made half-way through its question.
+        A clock that agrees with the one that *ask* asks.
         """
-        measured = [await _measured(clock, ask) for _ in range(QUESTIONS)]
-        return cls(clock, min(measured)[1])
+        corrected = cls(clock, ask)
+        await corrected.correct()
+        return corrected
+
+    async def correct(self) -> None:
+        """
+        Agree with the other again. An answer is taken to be made half-way through its question.
+        """
+        measured = [await _measured(self.clock, self.ask) for _ in range(QUESTIONS)]
+        self.ahead = min(measured)[1]
 
     def now(self) -> datetime:
         """

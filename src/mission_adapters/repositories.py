@@ -4,6 +4,7 @@ The repositories of a unit, over any store: they load what is committed, and rem
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from attrs import define, evolve, field, frozen
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
         TaskNumber,
     )
     from mission_core.ports import Versioned
-    from mission_core.tasks.ports import Agrees, Decide, Ending, Link, Wanted
+    from mission_core.tasks.ports import Agrees, Candidate, Change, Decide, Ending, Link, Wanted
     from mission_core.tasks.runs import Pair
 
 E = TypeVar("E", bound=Plain)
+logger = logging.getLogger("mission_adapters")
 
 
 @define
@@ -260,11 +262,26 @@ class KeptTasks(Kept[Task]):
         self.remembered.operations.append(ClaimOf(task=task, decide=decide))
 
     def expire_due(self, decide: Decide, *, at: datetime, limit: int = 16) -> None:
-        self.remembered.operations.append(ExpireDueOf(decide=decide, at=at, limit=limit))
+        self.remembered.operations.append(ExpireDueOf(decide=sparing(decide), at=at, limit=limit))
 
     def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
         self._may_write(agent)
         self.remembered.operations.append(TakeBackOf(agent=agent, decide=decide, limit=limit, last=last))
+
+
+def sparing(decide: Decide) -> Decide:
+    """
+    The decision, where one candidate that nothing can be decided about shall not keep the others waiting for ever.
+    """
+
+    def spared(candidate: Candidate) -> Change | None:
+        try:
+            return decide(candidate)
+        except Exception:
+            logger.exception("expiry_failed organization=%s task=%s", candidate.task.organization, candidate.task.id)
+            return None
+
+    return spared
 
 
 class KeptRuns(Kept[Run]):

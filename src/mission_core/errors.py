@@ -10,12 +10,17 @@ Families say why, leaves say what and carry typed facts; none knows about HTTP.
     ├── Conflict         it clashes with the state of things
     │   └── StaleWrite   somebody else was faster; try again from the reads
     └── Exhausted        a limit or the store itself is used up
+        └── StoreFailed           the store could not keep the change
+            ├── StoreBusy         other changes were in the way; repeat the request
+            ├── StoreUnreachable  it did not answer a question
+            └── OutcomeUnknown    nobody knows whether the change was kept
 
 Leaves of an area live beside what refuses: a transition's in `model.py`, a lookup's in `ports.py`.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
 from uuid import UUID
 
 from attrs import define
@@ -125,10 +130,50 @@ class KeyReused(Invalid):
 @define
 class StoreFailed(Exhausted):
     """
-    The store could not keep the change and undid it whole: a full disk, a lost connection.
+    The store could not keep the change and undid it whole: a full disk, a lost connection. Its leaves say what they
+    mean instead.
+
+    Args:
+        lost: Whether the store was out of reach, so that it may be back soon.
     """
 
     reason: str
+    lost: bool = False
+    retry_after: ClassVar[int | None] = 2
+    """After how many seconds it may be tried again."""
 
     def __str__(self) -> str:
         return f"nothing was changed: the store could not keep it ({self.reason}); try again when it has recovered"
+
+
+class StoreBusy(StoreFailed):
+    """
+    Other changes were in the way for too long. The store itself is well.
+    """
+
+    def __str__(self) -> str:
+        return f"nothing was changed: other changes were in the way ({self.reason}); repeat the request"
+
+
+class StoreUnreachable(StoreFailed):
+    """
+    The store did not answer a question; there was nothing to change.
+    """
+
+    def __str__(self) -> str:
+        return f"the store cannot be reached ({self.reason}); try again when it has recovered"
+
+
+class OutcomeUnknown(StoreFailed):
+    """
+    The store failed at the one moment at which nobody can tell whether the change was kept. Repeated as it is, the
+    change may be made twice, so nothing repeats it unasked.
+    """
+
+    retry_after = None
+
+    def __str__(self) -> str:
+        return (
+            f"it is not known whether the change was kept ({self.reason}); look before you repeat the request, "
+            "or repeat it with the Idempotency-Key that it came with, which makes the change once"
+        )

@@ -229,6 +229,8 @@ class UnitOfWork(Protocol):
             StaleWrite: If a row that was saved, removed or relied on has another version by now.
             Conflict: A uniqueness refusal of an area.
             StoreFailed: If the store itself gave up and undid everything.
+            StoreBusy: If other changes were in the way for too long.
+            OutcomeUnknown: If it failed when nobody can tell whether it was kept.
         """
 
     async def __aenter__(self) -> Self: ...
@@ -322,12 +324,12 @@ class Reads(Protocol):
             KeyReused: If it was used for another body.
         """
 
-    async def ping(self) -> None:
+    async def ready(self) -> None:
         """
-        Ask the store for a sign of life.
+        Return if the store answers and takes changes; it takes seconds at most.
 
         Raises:
-            StoreFailed: If it gives none.
+            StoreFailed: If it does not.
         """
 
 

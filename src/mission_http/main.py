@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
+from mission_core.errors import StoreFailed
 from mission_http.distribution import install, own_version
 from mission_http.settings import GENERATED, Settings, SettingsError, settings_from
 
@@ -99,6 +100,9 @@ def main() -> None:
             print(end="", flush=True)
     except SettingsError as e:
         print(f"mission-control: {e}", file=sys.stderr)
+        sys.exit(2)
+    except StoreFailed as e:
+        print("mission-control:", *f"the database failed: {e}".split(), file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # whoever read what is printed has read enough, and the interpreter would flush it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -302,7 +306,10 @@ def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_j
             return await take(ports)
 
     with _refusals_told():
-        report = asyncio.run(taken())
+        try:
+            report = asyncio.run(taken())
+        except StoreFailed as e:
+            raise SettingsError(f"the database failed ({e.reason}); import again: what was taken in is kept") from e
     print(dumps(report.plain(), indent=2) if as_json else "\n".join(report.lines()))
     if report.behind:
         sys.exit(3)

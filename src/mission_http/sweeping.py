@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from mission_core.accounts.model import System
-from mission_core.errors import Refusal
+from mission_core.errors import Refusal, StoreFailed
 from mission_core.tasks.work import sweep
 
 if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
     from mission_core.ports import Ports
 
 AT_ONCE: Final = 64
@@ -38,12 +39,31 @@ async def sweeping(ports: Ports, *, every: float = 5.0) -> AsyncIterator[None]:
 async def _sweep_for_ever(ports: Ports, every: float) -> None:
     while True:
         await asyncio.sleep(every)
+        await sweep_all(ports)
+
+
+async def sweep_all(ports: Ports) -> None:
+    """
+    Sweep every organization's leases once. One that fails is told in the log, and keeps none from the others.
+    """
+    try:
+        organizations = await ports.credentials.organizations()
+    except Exception as error:
+        _tell(error, None)
+        return
+    for organization in organizations:
+        sweeper = System(organization=organization, name="sweeper")
         try:
-            for organization in await ports.credentials.organizations():
-                sweeper = System(organization=organization, name="sweeper")
-                while await sweep(ports, sweeper, limit=AT_ONCE) == AT_ONCE:
-                    pass  # many lapsed at once, and more may be left
-        except Refusal as refusal:
-            logger.warning("the sweeper could not work: %s", refusal)
-        except Exception:
-            logger.exception("the sweeper failed and goes on")
+            while await sweep(ports, sweeper, limit=AT_ONCE) == AT_ONCE:
+                pass  # many lapsed at once, and more may be left
+        except Exception as error:
+            _tell(error, organization)
+
+
+def _tell(error: Exception, organization: OrganizationId | None) -> None:
+    where = f" organization={organization}" if organization else ""
+    if isinstance(error, Refusal):
+        reason = error.reason if isinstance(error, StoreFailed) else error
+        logger.warning("sweep_failed%s error=%s reason=%s", where, type(error).__name__, reason)
+    else:
+        logger.error("sweep_failed%s", where, exc_info=error)

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
 from attrs import evolve, frozen
@@ -61,6 +62,12 @@ if TYPE_CHECKING:
     from mission_http.identities import ClerkApi, Google, Identities, Issuer
     from mission_http.settings import Settings
 
+R = TypeVar("R")
+
+PATIENCE: Final = 3.0
+"""For how many seconds a database that is out of reach is tried again."""
+PAUSE: Final = 0.3
+"""How many seconds lie between two tries."""
 logger = logging.getLogger("mission_http")
 
 
@@ -129,7 +136,8 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
     """
     The ports over the database the settings name, with its migrations run and the default organization founded.
     """
-    async with store_ports(settings) as ports:
+    async def founded(stack: AsyncExitStack) -> Ports:
+        ports = await _ports_over(settings, stack)
         organization = await found_organization(ports, slug="default")
         local = await ensure_local_user(ports, organization.id)
         await make_admin_of(settings, ports)
@@ -138,9 +146,10 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
         }
         if settings.identities.mode is AuthMode.LOCAL:
             known[digest_of(settings.local_auth_token)] = local
-        ports = evolve(ports, credentials=KnownKeys(ports.credentials, known, partial(settle, ports)))
-        async with believing(settings.identities, ports) as ports, sweeping(ports):
-            yield ports
+        return evolve(ports, credentials=KnownKeys(ports.credentials, known, partial(settle, ports)))
+
+    async with _opened(settings, founded) as ports, believing(settings.identities, ports) as ports, sweeping(ports):
+        yield ports
 
 
 async def make_admin_of(settings: Settings, ports: Ports) -> None:
@@ -288,25 +297,59 @@ async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIt
     Raises:
         SettingsError: If it cannot be opened, takes no changes, or is served with another secret.
     """
+    async with _opened(settings, partial(_ports_over, settings, read_only=read_only)) as ports:
+        yield ports
+
+
+async def _ports_over(settings: Settings, stack: AsyncExitStack, *, read_only: bool = False) -> Ports:
+    store = await stack.enter_async_context(SqlStore.open(settings.database_url))
+    if not read_only:
+        await store.must_take_changes()
+        await ensure_fingerprint(store.session, secret_keys(settings.auth_secret))
+    return Ports(
+        unit=store.unit,
+        reads=store.reads,
+        log=store.log,
+        credentials=store.credentials,
+        numbers=store.numbers,
+        clock=store.clock,
+        ids=TimeOrderedIds(),
+        secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
+        passwords=Argon2Passwords.strong(),
+        vault=secret_keys(settings.auth_secret).vault,
+        backoff=JitteredBackoff(),
+    )
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, attempt: Callable[[AsyncExitStack], Awaitable[R]]) -> AsyncIterator[R]:
+    """
+    What *attempt* makes of the database, and for as long as the context lasts what it left to its stack. While the
+    database is out of reach, which it may be for a moment when all is started at once, it is made another.
+
+    Raises:
+        SettingsError: If it cannot be opened.
+    """
+    until = time.monotonic() + PATIENCE
     async with AsyncExitStack() as stack:
         async with naming_the_setting(settings):
-            store = await stack.enter_async_context(SqlStore.open(settings.database_url))
-            if not read_only:
-                await store.must_take_changes()
-                await ensure_fingerprint(store.session, secret_keys(settings.auth_secret))
-        yield Ports(
-            unit=store.unit,
-            reads=store.reads,
-            log=store.log,
-            credentials=store.credentials,
-            numbers=store.numbers,
-            clock=store.clock,
-            ids=TimeOrderedIds(),
-            secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
-            passwords=Argon2Passwords.strong(),
-            vault=secret_keys(settings.auth_secret).vault,
-            backoff=JitteredBackoff(),
-        )
+            made = await _attempted(attempt, stack)
+            while isinstance(made, StoreFailed):
+                if not made.lost or time.monotonic() > until:
+                    raise made
+                await asyncio.sleep(PAUSE)
+                made = await _attempted(attempt, stack)
+        yield made
+
+
+async def _attempted(attempt: Callable[[AsyncExitStack], Awaitable[R]], stack: AsyncExitStack) -> R | StoreFailed:
+    try:
+        async with AsyncExitStack() as own:
+            made = await attempt(own)
+            await stack.enter_async_context(own.pop_all())
+            return made
+    except StoreFailed as failed:
+        return failed
 
 
 def secret_keys(auth_secret: str) -> SecretKeys:
@@ -342,9 +385,12 @@ def migrated(settings: Settings) -> str:
         SettingsError: If it cannot be opened.
     """
 
+    async def attempt(_: AsyncExitStack) -> str:
+        return await asyncio.to_thread(migrate, settings.database_url)
+
     async def run() -> str:
-        async with naming_the_setting(settings):
-            return await asyncio.to_thread(migrate, settings.database_url)
+        async with _opened(settings, attempt) as revision:
+            return revision
 
     return asyncio.run(run())
 
@@ -397,7 +443,7 @@ async def naming_the_setting(settings: Settings) -> AsyncIterator[None]:
         kept_in = None if "AUTH_SECRET" in settings.given else settings.data_dir / GENERATED
         raise SettingsError(*mismatch_told(e, place_of(settings), kept_in=kept_in)) from e
     except (StoreFailed, ValueError) as e:
-        reason = e.reason if isinstance(e, StoreFailed) else str(e)
+        reason = " ".join((e.reason if isinstance(e, StoreFailed) else str(e)).split())
         told = f"{variable}: {place_of(settings)} cannot be used ({reason})"
         raise SettingsError(told, await _advice(settings)) from e
 

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ import asyncpg
 import pytest
 
 from mission_adapters.sql.migrations import HEAD
+from tests.contract.relay import relayed
 
 NOBODY = 65534
 
@@ -173,6 +175,60 @@ async def read_only(url: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET default_transaction_read_only = on")
     await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "times"),
+    [("serve", 3), ("serve", 14), ("serve", 30), ("serve", 50), ("migrate", 4), ("audit verify", 12)],
+)
+def test_a_database_that_goes_away_during_the_start_is_told_in_one_line(
+    fresh_postgres: str, tmp_path: Path, command: str, times: int
+) -> None:
+    """
+    Whatever the start was at.
+    """
+    with relayed(fresh_postgres) as relay:
+        if command == "audit verify":
+            assert 0 == run("migrate", data_dir=tmp_path, DATABASE_URL=relay.url).returncode
+        relay.cut_after(times)
+        port = ("--port", "0") if command == "serve" else ()
+        failed = run(*command.split(), *port, data_dir=tmp_path, DATABASE_URL=relay.url)
+
+        assert relay.away
+    assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+    assert failed.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
+
+
+def test_a_database_that_goes_away_is_found_by_the_doctor_and_keeps_no_token_back(
+    fresh_postgres: str, tmp_path: Path
+) -> None:
+    """
+    Neither is a start.
+    """
+    with relayed(fresh_postgres) as relay:
+        run("migrate", data_dir=tmp_path, DATABASE_URL=relay.url)
+        found = []
+        for command in ("doctor", "token"):
+            relay.cut_after(5)
+            found.append(run(command, data_dir=tmp_path, DATABASE_URL=relay.url))
+            assert relay.away
+            relay.mend()
+
+    assert [1, 0] == [each.returncode for each in found]
+    assert ["", ""] == [each.stderr for each in found]
+    assert "it cannot be asked" in found[0].stdout
+
+
+def test_a_database_that_is_back_in_a_moment_is_waited_for(fresh_postgres: str, tmp_path: Path) -> None:
+    """
+    As it is where everything is started at once.
+    """
+    with relayed(fresh_postgres) as relay:
+        relay.away = True
+        threading.Timer(1.5, relay.mend).start()
+        migrated = run("migrate", data_dir=tmp_path, DATABASE_URL=relay.url)
+
+    assert (0, "") == (migrated.returncode, migrated.stderr)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "nowhere.invalid"])

@@ -221,7 +221,7 @@ async def test_a_database_in_use_is_looked_at_beside_the_server(made: Path) -> N
 
         assert (None, HEAD, True) == (told.trouble, told.revision, told.writable)
         assert before.keys() == files_below(made.parent).keys()
-        await store.reads.ping()
+        await store.reads.ready()
 
 
 @pytest.mark.parametrize("log", ["settled", "left behind", "left behind alone"])

@@ -24,7 +24,7 @@ class DeadReads:
     Reads of a store that does not answer.
     """
 
-    async def ping(self) -> None:
+    async def ready(self) -> None:
         raise StoreFailed("gone")
 
 

@@ -10,7 +10,7 @@ from attrs import asdict, evolve
 
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import UpdateBoard, update_board
-from mission_core.errors import InvalidField, NotFound
+from mission_core.errors import InvalidField, NotFound, StoreFailed
 from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import explain_task
 from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
@@ -42,6 +42,7 @@ from mission_core.tasks.work import (
     sweep,
 )
 from mission_core.values import canonical
+from mission_http.sweeping import sweep_all
 
 TERMS = Terms(term=timedelta(minutes=1), delay=timedelta(seconds=10), longest_delay=timedelta(seconds=30))
 
@@ -149,6 +150,46 @@ async def test_expiry_returns_the_task_with_a_growing_delay(world):
 
     assert [10, 20, 30, 30] == delays
     assert (Status.INBOX, None, 4) == (fresh.status, fresh.assignee, fresh.attempts)
+
+
+async def test_a_lease_that_cannot_be_ended_keeps_no_other(world, caplog):
+    """
+    The first to lapse waits until no moment in time: it stays, and is told in the log; the sweeper and claims go on.
+    """
+    stuck, other = [await world.claim(await world.task(), terms=TERMS) for _ in range(2)]
+    async with world.ports.unit(world.me) as unit:
+        run = await unit.runs.get(stuck.run.id)
+        unit.runs.save(evolve(run, delay=timedelta(days=3_000_000), expires_at=run.expires_at - timedelta(seconds=1)))
+        await unit.commit()
+    world.clock.advance(minutes=1)
+
+    assert 1 == await sweep(world.ports, world.me)
+    assert Status.INBOX is (await world.fresh(other.task)).status
+    assert [True] == [f"expiry_failed organization={world.me.organization} task={stuck.task.id}" in each.message
+                      for each in caplog.records]  # fmt: skip
+
+    world.clock.advance(minutes=1)
+
+    assert other.task.id == (await world.claim()).task.id
+
+
+async def test_an_organization_that_cannot_be_swept_keeps_no_other(world, elsewhere, caplog):
+    """
+    It is told in the log, without a word about changes.
+    """
+    def unit(principal, **options):
+        if principal.organization == world.me.organization:
+            raise StoreFailed("as asked")
+        return elsewhere.ports.unit(principal, **options)
+
+    held = await elsewhere.claim(await elsewhere.task(), terms=TERMS)
+    world.clock.advance(minutes=1)
+    await sweep_all(evolve(world.ports, unit=unit))
+
+    assert Status.INBOX is (await elsewhere.fresh(held.task)).status
+    assert [f"sweep_failed organization={world.me.organization} error=StoreFailed reason=as asked"] == [
+        each.message for each in caplog.records if each.name == "mission_http"
+    ]
 
 
 async def test_a_claim_notices_expiry_without_a_sweeper(world, held):

@@ -357,7 +357,7 @@ async def test_the_store_gives_a_sign_of_life(world):
     """
     Whoever asks for it.
     """
-    assert await world.ports.reads.ping() is None
+    assert await world.ports.reads.ready() is None
 
 
 async def test_reads_see_an_update_as_soon_as_it_is_committed(world):

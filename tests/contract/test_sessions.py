@@ -3,6 +3,8 @@ What every session promises, over a small schema of its own.
 """
 
 import asyncio
+import socket
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
@@ -11,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from attrs import define, frozen
 
 from mission_adapters.sql.postgres import PostgresSession, dsn_from
 from mission_adapters.sql.session import Ask, Session, Steps, Violated
 from mission_adapters.sql.sqlite import SqliteSession
-from mission_core.errors import StoreFailed
+from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreUnreachable
 from mission_core.ids import OrganizationId
 
 ACME = OrganizationId(UUID(int=1))
@@ -524,8 +527,26 @@ class TestSqlite:
                 pass
 
     async def test_readers_cannot_write(self, session):
-        with pytest.raises(StoreFailed, match="readonly"):
+        with pytest.raises(StoreUnreachable, match="readonly"):
             await session.read(add(session, 1, "one"))
+
+    async def test_a_reader_whose_commit_fails_reads_on(self, session):
+        """
+        Once it may commit again.
+        """
+        def no_commits(action: int, what: str | None, *_: object) -> int:
+            commits = (action, what) == (sqlite3.SQLITE_TRANSACTION, "COMMIT")
+            return sqlite3.SQLITE_DENY if commits else sqlite3.SQLITE_OK
+
+        for each in session.readers:
+            await each._execute(each._conn.set_authorizer, no_commits)
+        for _ in session.readers:
+            with pytest.raises(StoreUnreachable):
+                await names_in(session)
+        for each in session.readers:
+            await each._execute(each._conn.set_authorizer, None)
+
+        assert [[]] * 4 == [await names_in(session) for _ in range(4)]
 
     async def test_steps_of_a_read_see_one_moment(self, session):
         """
@@ -614,7 +635,7 @@ class TestPostgres:
             yield session
 
     async def test_lost_connections_are_replaced(self, session, fresh_postgres):
-        await soon(asyncio.gather(*(names_in(session) for _ in range(4))))
+        await soon(asyncio.gather(*(session.write(add(session, n, f"before {n}")) for n in range(100, 104))))
         await cut_all(fresh_postgres)
         results = await soon(asyncio.gather(*(session.write(add(session, n, f"thing {n}")) for n in range(8))))
 
@@ -675,7 +696,7 @@ class TestPostgres:
         await session.write(steps)
 
         assert ["one"] == await names_in(session)
-        with pytest.raises(StoreFailed):
+        with pytest.raises(StoreBusy):
             await session.write(asking(session, failing_with(code)))
 
     async def test_a_commit_whose_connection_is_lost(self, session):
@@ -688,14 +709,79 @@ class TestPostgres:
             runs.append(1)
             yield Ask("SELECT pg_terminate_backend(pg_backend_pid())", alone=True)
 
-        with pytest.raises(StoreFailed, match="may have been kept"):
+        with pytest.raises(OutcomeUnknown):
             await session.write(steps)
 
         assert [1] == runs
 
+    async def test_a_draw_whose_connection_is_lost(self, session):
+        """
+        What may leave a gap is run again.
+        """
+        runs = []
+
+        def steps():
+            runs.append(1)
+            yield Ask("SELECT pg_terminate_backend(pg_backend_pid())" if len(runs) == 1 else "SELECT 1", alone=True)
+
+        await session.write(steps, durable=False)
+
+        assert [1, 1] == runs
+
+    async def test_what_others_are_in_the_way_of(self, session):
+        """
+        A lock that cannot be had is given up at once, for waiting was enough.
+        """
+        runs = []
+
+        def steps():
+            runs.append(1)
+            yield Ask(failing_with("55P03"), rows=False)
+
+        with pytest.raises(StoreBusy, match="repeat the request"):
+            await session.write(steps)
+
+        assert [1] == runs
+
+    async def test_writes_that_wait_for_a_lock_keep_no_read_waiting(self, session, fresh_postgres):
+        """
+        However many there are.
+        """
+        await session.write(add(session, 1, "one"))
+        other = await asyncpg.connect(fresh_postgres)
+        async with other.transaction():
+            await other.execute("SELECT FROM things FOR UPDATE")
+            lock = asking(session, "SELECT FROM things FOR UPDATE")
+            writes = [asyncio.ensure_future(session.write(lock)) for _ in range(9)]
+            while 5 > len(session._writing.waiting):  # the other four have a connection each
+                await other.fetchval("SELECT 1")
+
+            assert ["one"] == await soon(names_in(session))
+        await soon(asyncio.gather(*writes))
+        await other.close()
+
+    async def test_a_read_that_gets_no_answer(self, session):
+        """
+        Its refusal says nothing of changes.
+        """
+        for code in ("53100", "55P03", "40P01"):
+            with pytest.raises(StoreUnreachable, match="cannot be reached"):
+                await session.read(asking(session, failing_with(code)))
+
+    async def test_both_ends_notice_a_peer_that_is_gone(self, session):
+        timeouts = "current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout')"
+        [[told]] = await session.read(asking(session, f"SELECT {timeouts}", rows=True))
+
+        assert ("4s", "3s") == tuple(told)
+        assert all(
+            each._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            for each in session._reading.idle
+            if each._transport.get_extra_info("socket").family != socket.AF_UNIX
+        )
+
     async def test_more_callers_than_connections(self, session):
         assert [[]] * 40 == await soon(asyncio.gather(*(names_in(session) for _ in range(40))))
-        assert 4 == session._connections.opened
+        assert 4 == session._reading.opened
 
     async def test_a_server_that_is_not_there(self, tmp_path):
         with pytest.raises(StoreFailed):
@@ -715,7 +801,7 @@ class TestPostgres:
         assert dsn == dsn_from(url)
 
     def test_urls_of_others(self):
-        with pytest.raises(ValueError, match="mysql"):
+        with pytest.raises(ValueError, match="postgresql://"):
             dsn_from("mysql://h/d")
 
 

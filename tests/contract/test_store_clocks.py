@@ -2,6 +2,7 @@
 Which clock a store brings.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from mission_adapters.clocks import ManualClock, SystemClock
@@ -18,6 +19,18 @@ async def test_on_postgres_it_is_the_servers(fresh_postgres, monkeypatch):
         told = store.clock.now()
 
     assert timedelta(minutes=1) > abs(datetime.now(UTC) - told)
+
+
+async def test_on_postgres_it_is_corrected_from_time_to_time(fresh_postgres, monkeypatch):
+    """
+    For a clock that agreed at the start drifts, and is set.
+    """
+    monkeypatch.setattr(stores, "CORRECTED", 0.01)
+    async with SqlStore.open(fresh_postgres) as store:
+        store.clock.clock = ManualClock()
+        async with asyncio.timeout(20):
+            while timedelta(minutes=1) < abs(datetime.now(UTC) - store.clock.now()):
+                await store.reads.ready()
 
 
 async def test_on_sqlite_it_is_the_systems(tmp_path):

@@ -39,3 +39,19 @@ async def test_the_quickest_answer_counts():
         return told
 
     assert timedelta(minutes=1) == (await CorrectedClock.agreeing(clock, other)).ahead
+
+
+async def test_a_corrected_clock_agrees_again():
+    """
+    After one of them was set, or drifted.
+    """
+    clock, ahead = ManualClock(), [timedelta(hours=3)]
+
+    async def other():
+        return clock.now() + ahead[0]
+
+    corrected = await CorrectedClock.agreeing(clock, other)
+    ahead[0] = timedelta(hours=-1)
+    await corrected.correct()
+
+    assert await other() == corrected.now()

@@ -13,6 +13,7 @@ import asyncpg
 
 from mission_adapters.importing.boards_values import Row
 from mission_adapters.importing.report import MOST_EXAMPLES, Report
+from mission_adapters.sql.postgres_connections import FAILED, PATIENCE, let_go
 from mission_core.urls import is_readable
 
 Tables = dict[str, list[Row]]
@@ -85,10 +86,10 @@ async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
     try:
         if not is_readable(url):
             raise ValueError(url)
-        connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1))
+        connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1), timeout=PATIENCE)
     except (asyncpg.ClientConfigurationError, OverflowError, ValueError):  # its words may quote a part of the password
         raise ValueError(f"URL: the database cannot be opened; {EXPECTED}") from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+    except FAILED as e:
         raise ValueError(f"URL: the database cannot be opened ({e or type(e).__name__})") from e
     try:
         for kind in ("timestamp", "timestamptz"):
@@ -101,10 +102,10 @@ async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
                 lacks = ", ".join(sorted(NEEDED - known))
                 raise ValueError(f"URL: the database has no tables {lacks}; is it that of a Boards installation?")
             yield connection, known
-    except asyncpg.PostgresError as e:
-        raise ValueError(f"URL: the database cannot be read ({e})") from e
+    except FAILED as e:
+        raise ValueError(f"URL: the database cannot be read ({e or type(e).__name__})") from e
     finally:
-        await connection.close()
+        await let_go(connection)
 
 
 def _moment(sent: tuple[int]) -> datetime | str:

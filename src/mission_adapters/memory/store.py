@@ -82,7 +82,7 @@ class MemoryReads:
         """
         return self.used.find(principal, once, since=since)
 
-    async def ping(self) -> None:
+    async def ready(self) -> None:
         """
         Memory is always there.
         """

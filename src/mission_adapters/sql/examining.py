@@ -31,6 +31,8 @@ OLDEST_POSTGRES: Final = (15,)
 """The oldest that the tests run on."""
 PATIENCE: Final = 1.0
 """For how many seconds a SQLite file may be locked before it counts as locked: a write takes milliseconds."""
+HASTE: Final = 10.0
+"""For how many seconds PostgreSQL may leave a question unanswered."""
 MAGIC: Final = b"SQLite format 3\0"
 LOGGED: Final = b"\2"
 """What a file with a write-ahead log has in byte 18."""
@@ -251,23 +253,21 @@ def _opened(path: Path, how: str) -> sqlite3.Connection:
 async def _examined_server(url: str) -> Examination:
     found = Examination(product=Product.POSTGRES)
     try:
-        import asyncpg
-
-        from mission_adapters.sql.postgres import connected, dsn_from
+        from mission_adapters.sql.postgres_connections import FAILED, connected, dsn_from, let_go
     except ModuleNotFoundError:
         return evolve(found, trouble=Trouble.NO_DRIVER)
     try:
-        connection = await connected(dsn_from(url))
+        connection = await connected(dsn_from(url), patience=HASTE)
     except StoreFailed as error:
         return evolve(found, trouble=_trouble_of(error.__cause__), reason=str(error.__cause__))
     except ValueError:  # its words may quote a part of the password
         return evolve(found, trouble=Trouble.MALFORMED)
     try:
         return await _examined_connection(found, connection)
-    except (asyncpg.PostgresError, OSError) as error:
+    except FAILED as error:
         return evolve(found, trouble=Trouble.FAILED, reason=str(error))
     finally:
-        await connection.close()
+        await let_go(connection)
 
 
 def _trouble_of(error: BaseException | None) -> Trouble:

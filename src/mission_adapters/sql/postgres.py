@@ -8,22 +8,21 @@ or a changed schema interrupted before its commit is run again from its first st
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
-from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 import asyncpg
 from attrs import define, field
 
+from mission_adapters.sql.postgres_connections import FAILED, LOST, PATIENCE, TURN, Connections, connected, dsn_from
+from mission_adapters.sql.readiness import change_nothing, in_time
 from mission_adapters.sql.session import Ask, Steps, Violated, refuse, unkeepable
 from mission_adapters.sql.waking import Waking
-from mission_core.errors import StoreFailed
+from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreUnreachable
 from mission_core.ids import OrganizationId
-from mission_core.urls import NO_DATABASE, UNREADABLE, is_readable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 TRIES: Final = 3
-PATIENCE: Final = 10.0
-"""For how many seconds a connection may take to open, or to undo what failed."""
-HANGS: Final = 60.0
-"""After how many seconds a statement without an answer is given up, and its connection with it."""
 RELISTEN: Final = 1.0
 """After how many seconds a lost listening connection is opened again."""
 RELOOK: Final = 5.0
@@ -45,6 +40,7 @@ RELOOK: Final = 5.0
 PACE: Final = 0.003
 """How many seconds lie between two announcements of commits; the first after a pause goes out at once."""
 
+READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
 MOMENT: Final = "SELECT clock_timestamp()"
 CHANNEL: Final = "mission_log"
 HEADS: Final = "SELECT organization, position FROM heads WHERE organization = ANY($1::bytea[])"
@@ -53,17 +49,6 @@ ANNOUNCE: Final = (
     "FROM heads WHERE organization = ANY($1::bytea[])"
 )
 
-NOT_OURS: Final = frozenset({"channel_binding", "connect_timeout", "gssencmode", "keepalives", "pgbouncer"})
-"""What other drivers take in a URL, and asyncpg would hand to the server."""
-
-LOST: Final = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InternalClientError,
-)
 AGAIN: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -80,55 +65,8 @@ GAVE_UP: Final = (
     asyncpg.LockNotAvailableError,
 )
 """What is the database's fault and not the statement's."""
-PLANS: Final = {
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_sort": "off",
-    "jit": "off",
-}
-"""Every statement here walks an index in its own order. Without statistics (a new database, a table that just grew) the
-planner would rather read and sort a whole table; these settings keep it from that wherever an index serves."""
-
-
-def dsn_from(url: str) -> str:
-    """
-    The URL as asyncpg takes it, from the spellings that other drivers and SQLAlchemy take.
-    """
-    scheme, _, rest = url.partition("://")
-    if scheme.partition("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError(NO_DATABASE)
-    if not is_readable(url):
-        raise ValueError(UNREADABLE)
-    place, _, query = rest.partition("?")
-    options = [
-        ("sslmode" if name == "ssl" else name, value) for name, value in parse_qsl(query) if name not in NOT_OURS
-    ]
-    return f"postgresql://{place}?{urlencode(options)}" if options else f"postgresql://{place}"
-
-
-async def connected(dsn: str, settings: dict[str, str] | None = None) -> Connection:
-    """
-    A new connection, with some settings of the server's for it.
-
-    Raises:
-        StoreFailed: If the server cannot be reached, or does not let us in.
-        ValueError: If the URL cannot be read.
-    """
-    try:
-        return await asyncpg.connect(
-            dsn,
-            timeout=PATIENCE,
-            command_timeout=HANGS,
-            statement_cache_size=1024,
-            max_cached_statement_lifetime=0,
-            server_settings={**PLANS, **(settings or {})},
-        )
-    except (ValueError, OverflowError):  # the driver's words may quote a part of the password
-        raise ValueError(UNREADABLE) from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise StoreFailed(f"PostgreSQL: no connection: {error}") from error
+IN_THE_WAY: Final = (*AGAIN, asyncpg.LockNotAvailableError)
+"""What others' changes did to this one, although the database is well."""
 
 
 async def taken(steps: Steps[R], connection: Connection, first: Ask | None = None) -> R:
@@ -173,12 +111,13 @@ def violation(error: asyncpg.IntegrityConstraintViolationError) -> Violated:
     return Violated(error.constraint_name or f"{error.table_name}.{error.column_name}")
 
 
-async def changed(steps: Steps[R], connection: Connection) -> R:
+async def changed(steps: Steps[R], connection: Connection, *, durable: bool) -> R:
     """
-    What the steps return, taken as one transaction. When this raises, the connection may still be in it.
+    What the steps return, taken as one transaction. When this raises, the connection may still be in it. What need not
+    be durable may be done twice, too.
 
     Raises:
-        StoreFailed: If the connection was lost at the one moment at which nobody can tell what became of it.
+        OutcomeUnknown: If the connection was lost at the one moment at which nobody can tell what became of it.
     """
     try:
         first = next(steps)
@@ -186,7 +125,8 @@ async def changed(steps: Steps[R], connection: Connection) -> R:
         done: R = nothing_to_ask.value
         return done
     if first.alone:
-        return await committed(taken(steps, connection, first))
+        last = taken(steps, connection, first)
+        return await (committed(last) if durable else last)
     try:
         await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         answer = await taken(steps, connection, first)
@@ -204,130 +144,30 @@ async def committed(last: Awaitable[R]) -> R:
         return await last
     except asyncpg.IntegrityConstraintViolationError as error:
         raise violation(error) from error
+    except asyncpg.IdleInTransactionSessionTimeoutError:
+        raise  # the server had undone it before it heard of the commit
     except LOST as error:
-        reason = "PostgreSQL: the connection was lost during the commit, which may have been kept all the same"
-        raise StoreFailed(f"{reason}: {error}") from error
-
-
-@define(eq=False)
-class Connections:
-    """
-    Up to *size* connections. The one that was used last is used next, so that in quiet times few stay warm.
-    """
-
-    dsn: str
-    size: int
-    settings: dict[str, str] | None = None
-    idle: list[Connection] = field(factory=list)
-    opened: int = 0
-    waiting: deque[asyncio.Future[Connection | None]] = field(factory=deque)
-
-    async def take(self) -> Connection:
-        """
-        A connection for the caller alone, until it is given back. Callers who must wait get theirs in order.
-        """
-        while True:
-            while self.idle:
-                connection = self.idle.pop()
-                if not connection.is_closed():
-                    return connection
-                self.opened -= 1
-            if self.opened < self.size:
-                return await self._open()
-            handed = await self._turn()
-            if handed is not None:
-                return handed
-
-    async def _open(self) -> Connection:
-        self.opened += 1
-        try:
-            return await connected(self.dsn, self.settings)
-        except BaseException:
-            self._gone()
-            raise
-
-    async def _turn(self) -> Connection | None:
-        """
-        Wait for a connection, or (None) for room to open one.
-        """
-        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self.waiting.append(turn)
-        try:
-            return await turn
-        except BaseException:
-            if turn.done() and not turn.cancelled():
-                self._hand(turn.result())
-            raise
-
-    def _hand(self, connection: Connection | None) -> None:
-        while self.waiting:
-            turn = self.waiting.popleft()
-            if not turn.done():
-                turn.set_result(connection)
-                return
-        if connection is not None:
-            self.idle.append(connection)
-
-    def _gone(self) -> None:
-        self.opened -= 1
-        self._hand(None)
-
-    def give(self, connection: Connection) -> None:
-        """
-        Give a connection back; a broken one is let go of.
-        """
-        if connection.is_closed():
-            self._gone()
-        else:
-            self._hand(connection)
-
-    async def mend(self, connection: Connection) -> None:
-        """
-        Give a connection back that something went wrong on.
-        """
-        try:
-            await connection.execute("ROLLBACK", timeout=PATIENCE)
-        except Exception:  # whatever it was, this connection is not to be trusted again
-            connection.terminate()
-        except BaseException:
-            connection.terminate()
-            raise
-        finally:
-            self.give(connection)
-
-    async def finish(self) -> None:
-        """
-        Return once nobody uses a connection or waits for one.
-        """
-        while self.waiting or len(self.idle) < self.opened:
-            handed = await self._turn()
-            if handed is not None:
-                self.give(handed)
-
-    async def close(self) -> None:
-        """
-        Let go of all connections, which nobody uses any more.
-        """
-        while self.idle:
-            with suppress(*LOST, asyncpg.InterfaceError):
-                await self.idle.pop().close(timeout=PATIENCE)
-            self.opened -= 1
+        told = str(error) or type(error).__name__
+        raise OutcomeUnknown(f"PostgreSQL: the connection was lost during the commit: {told}", lost=True) from error
 
 
 @define(eq=False)
 class PostgresSession:
     """
-    A PostgreSQL database, over up to *size* connections, two whose commits do not wait for the disk, and one that
-    listens; each is opened when it is needed.
+    A PostgreSQL database, over up to *size* connections for reads and as many for writes, so that writes that wait
+    for each other's locks keep no read waiting; two whose commits do not wait for the disk, and one that listens. Each
+    is opened when it is needed.
     """
 
     dsn: str
-    _connections: Connections
+    _reading: Connections
+    _writing: Connections
     _light: Connections
     _waking: Waking = field(factory=Waking)
     _listening: asyncio.Task[None] | None = None
     _announcing: asyncio.Task[None] | None = None
     _unannounced: set[OrganizationId] = field(factory=set)
+    _write_failed: bool = False
 
     @property
     def dialect(self) -> str:
@@ -335,47 +175,78 @@ class PostgresSession:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, size: int = 8) -> AsyncIterator[Self]:
+    async def open(cls, url: str, *, size: int = 6) -> AsyncIterator[Self]:
         """
         Open a database.
 
         Raises:
-            StoreFailed: If it cannot be reached.
+            StoreUnreachable: If it cannot be reached.
         """
         dsn = dsn_from(url)
-        session = cls(dsn, Connections(dsn, size), Connections(dsn, 2, {"synchronous_commit": "off"}))
+        light = Connections(dsn, 2, {"synchronous_commit": "off"})
+        session = cls(dsn, Connections(dsn, size), Connections(dsn, size), light)
         try:
-            session._connections.give(await session._connections.take())
+            session._reading.give(await session._reading.take())
             yield session
         finally:
             await session.close()
 
     async def read(self, steps: Callable[[], Steps[R]]) -> R:
         self._waking.must_be_open()
-        return await self._tried(self._connections, lambda connection: taken(steps(), connection))
+        return await self._read(lambda connection: taken(steps(), connection))
+
+    async def _read(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+        return await self._tried(self._reading, work, StoreUnreachable, StoreUnreachable)
 
     async def write(
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
     ) -> R:
         self._waking.must_be_open()
-        connections = self._connections if durable else self._light
+        connections = self._writing if durable else self._light
         try:
-            answer = await self._tried(connections, lambda connection: changed(steps(), connection))
-        except asyncio.CancelledError:
+            answer = await self._tried(connections, lambda connection: changed(steps(), connection, durable=durable))
+        except (asyncio.CancelledError, OutcomeUnknown):
             self._announce(wakes)  # it may have been committed all the same
             raise
+        except StoreFailed as error:
+            self._write_failed |= not isinstance(error, StoreBusy)
+            raise
+        self._write_failed = False
         self._announce(wakes)
         return answer
 
-    async def _tried(self, connections: Connections, work: Callable[[Connection], Awaitable[R]]) -> R:
+    async def ready(self) -> None:
+        self._waking.must_be_open()
+        await in_time(self._check())
+
+    async def _check(self) -> None:
+        [[read_only]] = await self._read(partial(answer_to, Ask(READ_ONLY)))
+        if read_only:
+            raise StoreFailed("PostgreSQL: the server is a standby, or takes no changes")
+        if self._write_failed:
+            await self.write(change_nothing, durable=False)
+
+    async def _tried(
+        self,
+        connections: Connections,
+        work: Callable[[Connection], Awaitable[R]],
+        failed: type[StoreFailed] = StoreFailed,
+        busy: type[StoreFailed] = StoreBusy,
+    ) -> R:
         """
-        Do some work on a connection, and again if it was interrupted and undone for no fault of its own.
+        Do some work on a connection, and again if it was interrupted and undone for no fault of its own. What it must
+        be given up for is raised as *failed*, or as *busy* if others were in the way.
         """
         for left in reversed(range(TRIES)):
-            connection = await connections.take()
+            try:
+                connection = await connections.take()
+            except StoreUnreachable as error:
+                raise failed(error.reason, error.lost) from error.__cause__
+            except TimeoutError as error:
+                raise busy(f"PostgreSQL: no connection was free for {TURN:.0f} seconds") from error
             try:
                 answer = await work(connection)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            except FAILED as error:
                 lost = connection.is_closed() or isinstance(error, LOST)
                 if lost:
                     connection.terminate()
@@ -383,7 +254,9 @@ class PostgresSession:
                 if not lost and not isinstance(error, GAVE_UP):
                     raise
                 if not left or not (lost or isinstance(error, AGAIN)) or isinstance(error, TimeoutError):
-                    raise StoreFailed(f"PostgreSQL: {error}") from error
+                    told = str(error) or type(error).__name__
+                    given_up = busy if isinstance(error, IN_THE_WAY) else failed
+                    raise given_up(f"PostgreSQL: {told}", lost) from error
             except BaseException:
                 await connections.mend(connection)
                 raise
@@ -403,11 +276,11 @@ class PostgresSession:
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
-        for connections in (self._light, self._connections):
+        for connections in (self._light, self._writing, self._reading):
             await connections.finish()
         if self._announcing is not None:
             await asyncio.wait([self._announcing])
-        for connections in (self._light, self._connections):
+        for connections in (self._light, self._writing, self._reading):
             await connections.close()
 
     async def moment(self) -> datetime:
@@ -448,7 +321,7 @@ class PostgresSession:
             written = [each.bytes for each in self._unannounced]
             self._unannounced.clear()
             with suppress(StoreFailed):  # those who listen look for themselves after a while
-                self._reached(await self._tried(self._connections, partial(answer_to, Ask(ANNOUNCE, (written,)))))
+                self._reached(await self._read(partial(answer_to, Ask(ANNOUNCE, (written,)))))
             await asyncio.sleep(PACE)
 
     async def _listen(self) -> None:

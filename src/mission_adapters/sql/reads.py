@@ -19,7 +19,7 @@ from mission_adapters.sql.once import used_key
 from mission_adapters.sql.overviews import SqlOverviews
 from mission_adapters.sql.plain_reads import SqlRowReads
 from mission_adapters.sql.report_reads import SqlReportReads
-from mission_adapters.sql.session import Session, Steps
+from mission_adapters.sql.session import Session
 from mission_adapters.sql.statements import Statement
 from mission_adapters.sql.task_reads import SqlTaskReads
 
@@ -99,12 +99,8 @@ class SqlReads:
         """
         return await self.session.read(lambda: used_key(self.session.dialect, principal, once, since=since))
 
-    async def ping(self) -> None:
+    async def ready(self) -> None:
         """
-        Ask the store for a sign of life.
+        Return if the database answers and takes changes.
         """
-
-        def steps() -> Steps[None]:
-            yield ONE(self.session.dialect)
-
-        await self.session.read(steps)
+        await self.session.ready()

@@ -83,18 +83,33 @@ class Session(Protocol):
     async def read(self, steps: Callable[[], Steps[R]]) -> R:
         """
         Run steps that only read, on the last committed state; each statement by itself sees one moment.
+
+        Raises:
+            StoreUnreachable: If the database does not answer.
         """
 
     async def write(
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
     ) -> R:
         """
-        Run steps as one all-or-nothing change, which is durable before this returns (unless *durable* is false). What
+        Run steps as one all-or-nothing change, which is durable before this returns, unless *durable* is false: then it
+        may be made twice, too. What
         the steps raise undoes them alone and is raised here. If they wrote to the log
         of *wakes*, its readers are woken after the commit.
 
         Raises:
             StoreFailed: If the database itself gave up and undid everything.
+            StoreBusy: If others' changes were in the way for too long.
+            OutcomeUnknown: If it failed while it committed.
+        """
+
+    async def ready(self) -> None:
+        """
+        Return if the database answers and takes changes, as far as that can be told in a few seconds. It is written
+        to only if nothing else was lately.
+
+        Raises:
+            StoreFailed: If it does not.
         """
 
     async def wait(self, organization: OrganizationId, *, after: int) -> None:

@@ -8,27 +8,29 @@ share a snapshot, and the event loop is told once for all of them. A write that 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 import aiosqlite
 from attrs import define, field
 
-from mission_adapters.sql.session import Ask, Steps, Violated, refuse, unkeepable
+from mission_adapters.sql.readiness import change_nothing, in_time
+from mission_adapters.sql.session import Ask, Steps
+from mission_adapters.sql.sqlite_errands import Errand, Names, failure
 from mission_adapters.sql.waking import CLOSED, Waking
-from mission_core.errors import StoreFailed
+from mission_core.errors import StoreFailed, StoreUnreachable
 
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
 
 R = TypeVar("R")
-Names = Mapping[tuple[str, ...], str]
-"""The name of each unique constraint, by its columns as SQLite reports them: `("boards.handle",)`."""
 
 TOGETHER: Final = 128
 """How many errands cross together at most."""
@@ -36,6 +38,10 @@ PATIENCE: Final = 0.002
 """For how many seconds reads wait for a reader that is under way before another one takes them."""
 POLL: Final = 0.15
 """How many seconds a commit of another process may go unnoticed by those who wait."""
+LATELY: Final = 5.0
+"""For how many seconds a change that was kept tells that the next one would be."""
+ROOM: Final = 256 * 1024
+"""How many bytes must be free on the disk: a batch of changes takes tens of thousands."""
 HEAD: Final = "SELECT position FROM heads WHERE organization = ?"
 
 PRAGMAS: Final = (
@@ -45,23 +51,6 @@ PRAGMAS: Final = (
 )
 """16 MB of pages kept by each connection, and a log that shrinks to 64 MB again. No mapped memory: it would save a
 few microseconds a read, but turns an error of the disk into the death of the process."""
-
-GAVE_UP: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
-"""What is the file's fault and not the statement's. SQLite may have rolled back already, so all is undone."""
 
 
 def hand_over(connection: aiosqlite.Connection, work: Callable[[], object]) -> None:
@@ -74,121 +63,20 @@ def hand_over(connection: aiosqlite.Connection, work: Callable[[], object]) -> N
 
 
 @define(eq=False)
-class Errand:
-    """
-    Steps on their way to a driver's thread and back, and who is to be told.
-    """
-
-    steps: Callable[[], Steps[Any]]
-    told: asyncio.Future[Any]
-    durable: bool = True
-    wakes: OrganizationId | None = None
-    answer: Any = None
-    refusal: BaseException | None = None
-
-    def run(self, cursor: sqlite3.Cursor, names: Names) -> None:
-        """
-        Take the steps.
-
-        Raises:
-            sqlite3.Error: If SQLite gave up. Whatever else goes wrong is the errand's own refusal.
-        """
-        try:
-            self.answer = taken(self.steps(), cursor, names)
-        except BaseException as error:
-            if gave_up(error):
-                raise
-            self.refusal = error
-
-    def tell(self) -> None:
-        """
-        Tell who waits, unless it was cancelled meanwhile.
-        """
-        if self.told.done():
-            return
-        if self.refusal is None:
-            self.told.set_result(self.answer)
-        else:
-            self.told.set_exception(self.refusal)
-
-
-def taken(steps: Steps[R], cursor: sqlite3.Cursor, names: Names) -> R:
-    """
-    What the steps return, after all that they ask was answered.
-    """
-    try:
-        ask = next(steps)
-        while True:
-            try:
-                answer = answer_to(ask, cursor)
-            except sqlite3.IntegrityError as error:
-                refuse(steps, Violated(constraint_of(error, names)))
-            except (OverflowError, UnicodeEncodeError) as error:
-                raise unkeepable(error) from error
-            ask = steps.send(answer)
-    except StopIteration as stop:
-        done: R = stop.value
-        return done
-    finally:
-        steps.close()
-
-
-def answer_to(ask: Ask, cursor: sqlite3.Cursor) -> list[Any] | int:
-    """
-    The rows that one statement gives, or the number of rows it changed.
-    """
-    text, values, rows, many, _ = ask
-    if many:
-        return cursor.executemany(text, values).rowcount
-    cursor.execute(text, values)
-    if rows:
-        return cursor.fetchall()
-    if cursor.rowcount < 0:  # it begins with WITH, which the driver does not count
-        changed: int = cursor.execute("SELECT changes()").fetchone()[0]
-        return changed
-    return cursor.rowcount
-
-
-def constraint_of(error: sqlite3.IntegrityError, names: Names) -> str:
-    """
-    The name of what was violated. SQLite tells the name of a check and of an index over expressions, but the columns
-    of a unique constraint, and nothing of a foreign key.
-    """
-    _, _, told = str(error).partition(" failed: ")
-    if told.startswith("index '"):
-        return told[len("index '") : -1]
-    return names.get(tuple(told.split(", ")), told or str(error))
-
-
-def gave_up(error: BaseException) -> bool:
-    """
-    Whether SQLite itself could not go on, whatever the statement was.
-    """
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in GAVE_UP
-
-
-def failure(error: BaseException) -> StoreFailed:
-    """
-    The refusal for what SQLite could not do.
-    """
-    failed = StoreFailed(f"SQLite: {error}")
-    failed.__cause__ = error
-    return failed
-
-
-@define(eq=False)
 class Line:
     """
     Errands that wait for a driver's thread, and cross to it together.
 
     Args:
         run: Runs errands, on the thread, and answers with the logs that are known to reach further.
+        failed: What an errand is refused with if that goes wrong.
         idle: The connections that are not under way.
     """
 
     run: Callable[[sqlite3.Connection, list[Errand]], dict[OrganizationId, int]]
     idle: list[aiosqlite.Connection]
     waking: Waking
+    failed: type[StoreFailed] = StoreFailed
     loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
     waiting: deque[Errand] = field(factory=deque)
     under_way: int = 0
@@ -233,7 +121,7 @@ class Line:
             reached = self.run(connection._conn, batch)
         except BaseException as error:
             for errand in batch:
-                errand.refusal = failure(error)
+                errand.refusal = failure(error, self.failed)
         finally:
             self.loop.call_soon_threadsafe(self._back, connection, batch, reached)
 
@@ -281,9 +169,10 @@ class SqliteSession:
     _spelling: str = field(init=False)
     _poll: asyncio.Task[None] | None = None
     _version: int | None = None
+    _kept_at: float = float("-inf")
 
     def __attrs_post_init__(self) -> None:
-        self._reads = Line(self._read_all, list(reversed(self.readers)), self._waking)
+        self._reads = Line(self._read_all, list(reversed(self.readers)), self._waking, StoreUnreachable)
         self._writes = Line(self._write_all, [self.writer], self._waking)
         self._spelling = self.synchronous
 
@@ -335,6 +224,22 @@ class SqliteSession:
     ) -> R:
         return await self._writes.send(steps, durable=durable, wakes=wakes)
 
+    async def ready(self) -> None:
+        self._waking.must_be_open()
+        await in_time(self._check())
+
+    async def _check(self) -> None:
+        def steps() -> Steps[str]:
+            [[_, _, file]] = yield Ask("PRAGMA database_list")
+            named: str = file
+            return named
+
+        file = await self.read(steps)
+        if file and shutil.disk_usage(file).free < ROOM:
+            raise StoreFailed("SQLite: the disk is full")
+        if time.monotonic() - self._kept_at > LATELY:
+            await self.write(change_nothing, durable=False)
+
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
         self._waking.must_be_open()
         if self._poll is None or self._poll.done():
@@ -355,12 +260,14 @@ class SqliteSession:
 
     def _read_all(self, connection: sqlite3.Connection, batch: list[Errand]) -> dict[OrganizationId, int]:
         cursor = connection.cursor()
+        if connection.in_transaction:  # an earlier one could not be ended
+            cursor.execute("ROLLBACK")
         cursor.execute("BEGIN")
         for errand in batch:
             try:
                 errand.run(cursor, self.names)
             except sqlite3.Error as error:
-                errand.refusal = failure(error)
+                errand.refusal = failure(error, StoreUnreachable)
         if connection.in_transaction:
             cursor.execute("COMMIT")
         return {}
@@ -368,7 +275,7 @@ class SqliteSession:
     # On the writer's thread.
 
     def _write_all(self, connection: sqlite3.Connection, batch: list[Errand]) -> dict[OrganizationId, int]:
-        cursor = connection.cursor()
+        cursor, before, committing = connection.cursor(), connection.total_changes, False
         try:
             if connection.in_transaction:  # an earlier failure could not even be rolled back
                 cursor.execute("ROLLBACK")
@@ -376,13 +283,17 @@ class SqliteSession:
             cursor.execute("BEGIN IMMEDIATE")
             for errand in batch:
                 self._write_one(cursor, errand)
+            committing = True
             cursor.execute("COMMIT")
         except sqlite3.Error as error:
+            self._kept_at = float("-inf")
             if connection.in_transaction:
                 cursor.execute("ROLLBACK")
             for errand in batch:
-                errand.refusal = failure(error)
+                errand.refuse(error, committing=committing)
             return {}
+        if connection.total_changes != before:
+            self._kept_at = time.monotonic()
         return self._heads(cursor, batch)
 
     def _write_one(self, cursor: sqlite3.Cursor, errand: Errand) -> None:

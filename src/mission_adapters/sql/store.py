@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
@@ -20,11 +20,13 @@ from mission_adapters.sql.log import SqlLog
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.numbers import SqlNumbers
 from mission_adapters.sql.plain_reads import SqlRowReads
+from mission_adapters.sql.readiness import change_nothing
 from mission_adapters.sql.reads import SqlReads
-from mission_adapters.sql.session import Ask, Session, Steps
+from mission_adapters.sql.session import Session
 from mission_adapters.sql.source import SqlSource
 from mission_adapters.sql.tables import metadata
 from mission_adapters.unit import Unit
+from mission_core.errors import StoreFailed
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -37,6 +39,10 @@ UNIQUE: Final = {
     if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
 }
 """The names of unique constraints and keys by their columns, which is all that SQLite tells."""
+
+
+CORRECTED: Final = 60.0
+"""After how many seconds the clock is made to agree with the server's again."""
 
 
 class SqlStore:
@@ -84,16 +90,19 @@ class SqlStore:
                 from mission_adapters.sql.postgres import PostgresSession
 
                 session = await stack.enter_async_context(PostgresSession.open(url))
-                yield cls(session, clock or await CorrectedClock.agreeing(SystemClock(), session.moment))
+                if clock is None:
+                    clock = await CorrectedClock.agreeing(SystemClock(), session.moment)
+                    await stack.enter_async_context(_correcting(clock))
+                yield cls(session, clock)
 
     async def must_take_changes(self) -> None:
         """
-        Return if changes can be made; none is.
+        Return if changes can be made; none is that could be seen.
 
         Raises:
             StoreFailed: If it may only be read.
         """
-        await self.session.write(_change_nothing)
+        await self.session.write(change_nothing)
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
         """
@@ -110,5 +119,18 @@ class SqlStore:
         return await self.session.write(lambda: flush(remembered, dialect, at=at), wakes=wakes)
 
 
-def _change_nothing() -> Steps[None]:
-    yield Ask("UPDATE heads SET position = position WHERE 1 = 0", rows=False)
+@asynccontextmanager
+async def _correcting(clock: CorrectedClock) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(_correct(clock))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _correct(clock: CorrectedClock) -> None:
+    while True:
+        await asyncio.sleep(CORRECTED)
+        with suppress(StoreFailed):  # it goes on as it was
+            await clock.correct()

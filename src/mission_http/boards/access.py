@@ -16,7 +16,7 @@ from starlette.requests import Request
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
 from mission_core.accounts.scopes import within_scopes
 from mission_core.boards.model import BoardDenied
-from mission_core.errors import Refusal, RoleTooLow
+from mission_core.errors import Refusal, RoleTooLow, StoreFailed
 from mission_core.ids import BoardId, TaskId
 from mission_core.kinds import Kind
 from mission_core.tasks.model import TaskNotFound
@@ -160,6 +160,8 @@ async def there(request: Request, kind: Kind[Any], key: UUID) -> AsyncIterator[N
     """
     try:
         yield
+    except StoreFailed:
+        raise  # as in `Place`
     except Refusal:
         await ports_of(request).reads.rows.get(principal_of(request), kind, key)
         raise
@@ -200,7 +202,8 @@ class Place:
         return self
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, Refusal):
+        # What the store failed at must be told as it is: it may be a change of which nobody knows whether it was kept.
+        if isinstance(error, Refusal) and not isinstance(error, StoreFailed):
             await self.check()
         if isinstance(error, RoleTooLow):
             raise BoardDenied from None

@@ -30,9 +30,9 @@ async def healthz(request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """
-    Tell whether the server can work: it asks its store for a sign of life.
+    Tell whether the server can work: its store answers and takes changes.
     """
-    await ports_of(request).reads.ping()
+    await ports_of(request).reads.ready()
     return json_of({"ok": True})
 
 

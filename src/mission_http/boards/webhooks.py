@@ -36,7 +36,7 @@ from mission_core.automation.payloads import PAYLOADS, PayloadNotFound, WebhookP
 from mission_core.automation.receiving import ReceivePayload, payload_on, receive_payload, sender_to, webhook_on
 from mission_core.automation.signatures import SignatureMissing, SignatureWrong
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.errors import Refusal, RoleTooLow, VersionMismatch
+from mission_core.errors import Refusal, RoleTooLow, StoreFailed, VersionMismatch
 from mission_core.ids import AgentId, BoardId, PayloadId, WebhookId
 from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
@@ -325,6 +325,8 @@ async def _at_webhook(request: Request) -> AsyncIterator[tuple[BoardId, WebhookI
     board, webhook = BoardId(path_id(request, "board_id")), WebhookId(path_id(request, "webhook_id"))
     try:
         yield board, webhook
+    except StoreFailed:
+        raise  # as in `Place`
     except Refusal as refusal:
         await webhook_on(ports_of(request), principal_of(request), board, webhook)
         if isinstance(refusal, RoleTooLow):

@@ -68,7 +68,7 @@ async def health(request: Request) -> Response:
 
 async def _answers(ports: Ports) -> bool:
     try:
-        await ports.reads.ping()
+        await ports.reads.ready()
     except Exception:  # whatever keeps the store from answering, it does not answer
         return False
     return True

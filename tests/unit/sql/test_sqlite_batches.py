@@ -12,7 +12,8 @@ import aiosqlite
 import pytest
 
 from mission_adapters.sql.session import Ask
-from mission_adapters.sql.sqlite import TOGETHER, Errand, Line, connected, constraint_of, hand_over
+from mission_adapters.sql.sqlite import TOGETHER, Line, connected, hand_over
+from mission_adapters.sql.sqlite_errands import Errand, constraint_of
 from mission_adapters.sql.waking import Waking
 from mission_core.errors import StoreFailed
 

@@ -11,10 +11,12 @@ import asyncio
 import io
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.exc import DBAPIError
 
 from mission_adapters.sql.database_lock import shared_lock
 from mission_core.errors import StoreFailed
@@ -67,8 +69,8 @@ def migrate(url: str) -> str:
     try:
         with shared_lock(path):
             _migrate_sqlite(path)
-    except sqlite3.Error as error:
-        raise StoreFailed(f"SQLite: {error}") from error
+    except (sqlite3.Error, DBAPIError) as error:
+        raise StoreFailed(f"SQLite: {error.orig if isinstance(error, DBAPIError) else error}") from error
     return HEAD
 
 
@@ -102,7 +104,8 @@ def _migrate_sqlite(path: str) -> None:
             command.upgrade(made, "head")
             lent.exec_driver_sql("COMMIT")
         except BaseException:
-            lent.exec_driver_sql("ROLLBACK")
+            with suppress(DBAPIError):  # SQLite may have done so itself
+                lent.exec_driver_sql("ROLLBACK")
             raise
 
 
@@ -140,11 +143,9 @@ async def _migrate_postgres(url: str) -> None:
     """
     On PostgreSQL the revisions are rendered as a script, which our own driver runs: SQLAlchemy would need another.
     """
-    import asyncpg
+    from mission_adapters.sql.postgres_connections import FAILED, LONG_STATEMENTS, LOST, connected, dsn_from, let_go
 
-    from mission_adapters.sql.postgres import connected, dsn_from
-
-    connection = await connected(dsn_from(url))
+    connection = await connected(dsn_from(url), LONG_STATEMENTS, patience=None)
     try:
         if await revision_of(connection) == HEAD:
             return
@@ -154,10 +155,11 @@ async def _migrate_postgres(url: str) -> None:
             revision = await revision_of(connection)
             if revision != HEAD:
                 await connection.execute(script(revision))
-    except (asyncpg.PostgresError, OSError) as error:
-        raise StoreFailed(f"PostgreSQL: {error}") from error
+    except FAILED as error:
+        lost = connection.is_closed() or isinstance(error, LOST)
+        raise StoreFailed(f"PostgreSQL: {error}", lost) from error
     finally:
-        await connection.close()
+        await let_go(connection)
 
 
 async def revision_of(connection: Any) -> str | None:
