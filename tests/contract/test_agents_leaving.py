@@ -2,6 +2,9 @@
 Agents that get another name, and agents that are deleted: what becomes of their work, on every store.
 """
 
+from contextlib import suppress
+from datetime import timedelta
+
 import pytest
 from attrs import evolve
 
@@ -11,16 +14,19 @@ from mission_core.agents.model import AgentNameTaken, AgentNotFound, MainAgentSt
 from mission_core.agents.use_cases import MakeKey, digest_of, make_key
 from mission_core.boards.model import BoardDenied
 from mission_core.boards.staff import STAFF, AssignAgent, assign_agent
+from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.tasks import leaving
+from mission_core.tasks.actors import OnlyLeadsMove
 from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.explaining import State, explain_task
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
-from mission_core.tasks.model import Status
+from mission_core.tasks.model import NotClaimable, Status
 from mission_core.tasks.ordering import GiveOrder, give_order
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import LeaseLost, OrderKind
-from mission_core.tasks.work import ClaimNext, CompleteTask, claim_next, complete_task
+from mission_core.tasks.use_cases import UpdateTask, update_task
+from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, claim_next, claim_task, complete_task
 from mission_core.values import Page
 
 
@@ -352,3 +358,40 @@ async def test_admins_delete_agents_and_leads_the_workers_of_their_board(world):
         await deleted(world, lead.agent, by=lead)
 
     assert "wim" == (await deleted(world, worker.agent, by=lead)).name
+
+
+@pytest.mark.parametrize("gates", [{}, {"only_lead_can_change_status": True}])
+@pytest.mark.parametrize("status", [None, *Status])
+async def test_nothing_stands_in_the_way_exactly_where_somebody_entitled_may_claim(world, status, gates):
+    """
+    Whoever it is assigned to, whatever it waits for: its assignee's own agent, or where it is nobody's an agent that
+    may move tasks. Every task has a state with a reason, and what happens next.
+    """
+    await update_board(world.ports, world.me, UpdateBoard(board=world.board.id, gates=gates))
+    other, rests = await world.another_board(), world.clock.now() + timedelta(hours=1)
+    agents = {
+        "lea": await world.principal("lea", board=world.board.id, lead=True),
+        "wim": await world.principal("wim", board=world.board.id),
+        "dora": await world.principal("dora"),
+        "gus": await world.principal("gus", board=other.id),
+    }
+    await update_task(world.ports, world.me, UpdateTask(task=(failed := await world.task()).id, status=Status.FAILED))
+    open_one, done = await world.task(), await world.task(status=Status.DONE)
+    waits = ({}, {"depends_on": (failed.id,)}, {"depends_on": (open_one.id, done.id)}, {"not_before": rests})
+    for assignee in (None, "ghost", *agents):
+        for fields in (*waits, {"depends_on": (done.id,)}):
+            task = await world.task(assignee=assignee)
+            change = UpdateTask(task=task.id, **fields, **({"status": status} if status else {}))
+            await update_task(world.ports, world.me, change)
+            told = await explain_task(world.ports, world.me, task.id)
+            claim = ClaimTask(task=task.id)
+            entitled = agents["lea"] if assignee is None else agents.get(assignee)
+            taken = None
+            if entitled is not None:
+                with suppress(NotClaimable, OnlyLeadsMove, BoardDenied):
+                    taken = await claim_task(world.ports, entitled, claim)
+
+            assert ("nothing stands in its way" == told.why) is (taken is not None), (assignee, fields, told)
+            assert (State.CLAIMABLE is told.state) is (taken is not None)
+            assert told.why
+            assert told.next

@@ -97,7 +97,10 @@ class MemoryTaskReads:
         assignee = found.assignee
         agent = self.agents.rows[assignee.agent] if assignee and assignee.agent else None
         held = holds(self.boards, self.plain, found)
-        return Reading(found, run, waits_for, held, agent.board if agent else None)
+        leads = agent is not None and agent.lead and agent.board is not None
+        rules = self.boards.rows[found.board].gates
+        left_to_lead = rules.only_lead_can_change_status and agent is not None and not leads
+        return Reading(found, run, waits_for, held, agent.board if agent else None, left_to_lead)
 
     async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
         """

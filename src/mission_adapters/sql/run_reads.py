@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Executable, Select, select, union_all
 
 from mission_adapters.sql.grants import granted
-from mission_adapters.sql.held import holding
+from mission_adapters.sql.held import holding, lead_only
 from mission_adapters.sql.loads import RUN, TASK, a_run, a_task
 from mission_adapters.sql.mapping import maybe_id
 from mission_adapters.sql.session import Steps
@@ -29,11 +29,14 @@ HISTORY: Final = Statement(
     .where(runs.c.task == value("task"), runs.c.organization == value("organization"))
     .order_by(runs.c.fence.desc())
 )
-CONFINED_TO: Final = (
-    select(agents.c.board)
-    .where(agents.c.organization == tasks.c.organization, agents.c.name_key == tasks.c.assignee_key)
-    .scalar_subquery()
-)
+
+
+def _of_assignee(column: Any) -> Any:
+    """
+    A column of the agent of a task's assignee.
+    """
+    of_name = (agents.c.organization == tasks.c.organization, agents.c.name_key == tasks.c.assignee_key)
+    return select(column).where(*of_name).scalar_subquery()
 
 
 def _this(numbered: bool) -> Select[Any]:
@@ -56,7 +59,8 @@ def _situation(numbered: bool) -> Executable:
     every = union_all(select(this.c.id), named).subquery("every")
     found = tasks.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
     held = holding(tasks.c.organization, tasks.c.board, tasks.c.id)
-    return select(*TASK, *RUN, held, CONFINED_TO).select_from(found)
+    gates = (held, lead_only(tasks.c.board), _of_assignee(agents.c.board), _of_assignee(agents.c.lead))
+    return select(*TASK, *RUN, *gates).select_from(found)
 
 
 def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[list[RunRow]]:
@@ -91,8 +95,10 @@ def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber
     run = row[len(TASK) :] if row is not None and row[len(TASK)] is not None else None
     others = (found[each][0] for each in this.depends_on if each in found)
     waits_for = tuple(each for each in others if each.status is not Status.DONE)
-    held, confined_to = row[-2:] if row is not None else (None, None)
-    return Reading(this, a_run(run) if run else None, waits_for, held is not None, maybe_id(confined_to))
+    held, only_leads, confined_to, leads = row[-4:] if row is not None else (None, 0, None, None)
+    left_to_lead = bool(only_leads) and leads is not None and not (leads and confined_to is not None)
+    held_by_approval = held is not None
+    return Reading(this, a_run(run) if run else None, waits_for, held_by_approval, maybe_id(confined_to), left_to_lead)
 
 
 def _plain(task: TaskId | TaskNumber) -> bytes | int:

@@ -157,6 +157,10 @@ def _obstacles(reading: Reading, *, at: datetime) -> Iterator[Stand]:
     if task.assignee is not None and reading.confined_to not in (None, task.board):
         then = f"it does not resolve by itself: move {task.assignee.name} or the task, or assign it to somebody else"
         yield State.BLOCKED, f"it is assigned to {task.assignee.name}, which works on another board", then
+    if task.assignee is not None and reading.left_to_lead:
+        why = f"its board leaves moving tasks to its lead, and it is assigned to {task.assignee.name}, which is none"
+        then = "it does not resolve by itself: assign it to the lead, or let an operator claim it in that name"
+        yield State.BLOCKED, why, then
     if task.not_before is not None and at < task.not_before:
         yield State.WAITING, f"it rests until {task.not_before.isoformat()}", "it becomes claimable then"
 

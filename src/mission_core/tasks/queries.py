@@ -140,7 +140,8 @@ class TaskFilter:
 class Reading(NamedTuple):
     """
     What explaining a task needs: it, its live run, the dependencies that are not done, whether an approval that is
-    pending holds it, and the board to which its assignee's agent is confined.
+    pending holds it, the board to which its assignee's agent is confined, and whether its board leaves moving tasks to
+    its lead, which that agent is not.
     """
 
     task: Task
@@ -148,6 +149,7 @@ class Reading(NamedTuple):
     blocked_by: tuple[Task, ...]
     held: bool
     confined_to: BoardId | None
+    left_to_lead: bool = False
 
 
 class TaskReads(Protocol):

@@ -1173,10 +1173,14 @@ class Model:
 
     def out_of_reach(self, task: Row) -> bool:
         """
-        Whether it is assigned to nobody who is registered, or to an agent of another board.
+        Whether it is assigned to nobody who is registered, to an agent of another board, or to a worker where only
+        leads move tasks.
         """
         agent = REGISTERED.get((task["assignee"] or "").casefold())
-        return self.nobody(task["assignee"]) or (agent is not None and agent["board"] not in (None, task["board"]))
+        if agent is None:
+            return self.nobody(task["assignee"])
+        led = self.boards[task["board"]]["leads"] and agent["part"] == "worker"
+        return bool(led or agent["board"] not in (None, task["board"]))
 
     def state_of(self, task: Row) -> str:
         status = task["status"]
