@@ -20,6 +20,7 @@ Leaves of an area live beside what refuses: a transition's in `model.py`, a look
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 from uuid import UUID
 
@@ -29,7 +30,16 @@ from attrs import define
 class Refusal(Exception):
     """
     The root of all refusals. Never raised itself.
+
+    Each class has a *code* for programs, which stays as it is: its name in snake case, unless it says another.
     """
+
+    code: ClassVar[str]
+
+    def __init_subclass__(cls, **more: object) -> None:
+        super().__init_subclass__(**more)
+        if "code" not in cls.__dict__:
+            cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
 class Invalid(Refusal):

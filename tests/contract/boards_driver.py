@@ -24,6 +24,7 @@ from mission_core.ports import Ports
 from mission_core.values import name_key
 from mission_http.app import MissionApp, create_app
 from mission_http.boards.dialect import boards_dialect
+from mission_http.platform.codes import CODED
 from mission_http.settings import Settings
 from mission_http.wiring import KnownKeys
 from tests.contract.documented import as_documented
@@ -190,9 +191,10 @@ async def living(app: MissionApp) -> AsyncIterator[None]:
 
 def refusal(answer: Answer) -> tuple[int, Any]:
     """
-    The status and detail of an error, whose envelope must be whole.
+    The status and detail of an error, whose envelope must be whole, with a code where its status needs one.
     """
-    assert {"detail", "request_id"} == answer.json.keys() - {"hint"}, answer.json
+    assert {"detail", "request_id"} == answer.json.keys() - {"hint", "code"}, answer.json
+    assert answer.status not in CODED or answer.json["code"], answer.json
     assert answer.headers["x-request-id"] == answer.json["request_id"]
     return answer.status, answer.json["detail"]
 

@@ -15,6 +15,7 @@ from mission_core.agents.use_cases import digest_of
 from mission_core.ports import Ports
 from mission_http.app import MissionApp, create_app
 from mission_http.fleet.dialect import fleet_dialect
+from mission_http.platform.codes import CODED
 from mission_http.settings import Settings
 from mission_http.wiring import KnownKeys
 from tests.contract.boards_driver import living
@@ -109,9 +110,10 @@ def a_setting(**more: Any) -> Settings:
 
 def refusal(answer: Answer) -> tuple[int, str]:
     """
-    The status and the text of an error that has nothing to add.
+    The status and the text of an error that has nothing to add but a code where its status needs one.
     """
-    assert {"error"} == answer.json.keys(), answer.json
+    assert {"error"} == answer.json.keys() - {"code"}, answer.json
+    assert answer.status not in CODED or answer.json["code"], answer.json
     return answer.status, answer.json["error"]
 
 

@@ -133,7 +133,9 @@ def test_the_fleet_says_which_limit_is_used_up_and_when_to_come_back(name: str) 
     verdict = Verdict(QUOTAS[name], QUOTAS[name].amount + 1, now, now + timedelta(seconds=41.2))
     body: Any = bytes(render(TooManyRequests(verdict), 429, None).body)  # type: ignore[arg-type]  # it asks for nothing
 
-    assert Answer(429, [], body).json == {"error": TEXTS[name], "details": ["try again in 42 seconds"]}
+    assert Answer(429, [], body).json == {
+        "error": TEXTS[name], "details": ["try again in 42 seconds"], "code": "too_many_requests"
+    }  # fmt: skip
 
 
 def test_every_class_but_those_of_the_boards_has_words_in_the_fleet() -> None:
@@ -213,7 +215,8 @@ async def test_heartbeats_are_counted_for_each_agent(everything: Everything) -> 
     bob = await everything.call(beat, **{"x-agent-name": "bob"})
 
     assert [200] * 30 + [429] == [each.status for each in ada]
-    assert {"error": "Agent heartbeat rate limit exceeded.", "details": ["try again in 60 seconds"]} == ada[-1].json
+    told = {"details": ["try again in 60 seconds"], "code": "too_many_requests"}
+    assert {"error": "Agent heartbeat rate limit exceeded.", **told} == ada[-1].json
     assert (200, "29") == (bob.status, bob.headers["x-ratelimit-remaining"])
 
 
@@ -291,6 +294,7 @@ async def test_an_agent_is_authenticated_twenty_times_a_minute(everything: Every
 
     assert [200 if token == "its own" else 401] * 20 + [429] == [each.status for each in answers]
     told = {"request_id": answers[-1].headers["x-request-id"], "hint": "try again in 60 seconds"}
+    told["code"] = "too_many_requests"
     assert {"detail": "Too Many Requests", **told} == answers[-1].json
     assert "60" == answers[-1].headers["retry-after"]
 

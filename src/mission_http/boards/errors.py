@@ -39,6 +39,7 @@ from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFoun
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import is_json
+from mission_http.platform.codes import code_of
 from mission_http.platform.exchange import exchange_of, request_id_of
 from mission_http.platform.json import json_of
 from mission_http.platform.refusals import (
@@ -188,6 +189,8 @@ def render(error: Exception, status: int, request: Request) -> Response:
         detail = detail_of(error)
     headers = {"www-authenticate": challenge(told)} if (told := _fault_of(error)) else None
     body = {"detail": detail, "request_id": request_id_of(request)}
+    if (code := code_of(type(error), status)) is not None:
+        body["code"] = code
     if hint := _hint_of(error, request):
         body["hint"] = hint
     return json_of(body, status, headers)

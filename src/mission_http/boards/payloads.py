@@ -20,6 +20,7 @@ from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, Manner, UpdateTask
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
 from mission_http.boards.wire import JsonObject, maybe_json
+from mission_http.platform.codes import ErrorCode
 from mission_http.platform.shapes import Length, Range, Rule, Schema
 
 T = TypeVar("T")
@@ -356,6 +357,7 @@ class HTTPValidationError:
     detail: list[ValidationError] | str | dict[str, Any]
     request_id: str
     hint: str | UnsetType = UNSET
+    code: ErrorCode | UnsetType = UNSET
 
 
 @frozen(kw_only=True)
@@ -369,6 +371,7 @@ class BlockedTaskDetail:
 class BlockedTaskError:
     detail: BlockedTaskDetail | str
     request_id: str
+    code: ErrorCode | UnsetType = UNSET
 
 
 @frozen(kw_only=True)
@@ -378,5 +381,5 @@ class LLMErrorResponse:
     detail: str | dict[str, Any] | list[Any]
     request_id: str
     hint: str | UnsetType = UNSET
-    code: str | UnsetType | None = UNSET
+    code: ErrorCode | UnsetType | None = UNSET
     retryable: bool | UnsetType | None = UNSET

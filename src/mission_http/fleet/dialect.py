@@ -29,7 +29,7 @@ from mission_http.fleet import (
     workspaces,
 )
 from mission_http.fleet.access import SECURITY_SCHEMES, authenticator, edge_of, label_of
-from mission_http.fleet.errors import STATUSES, OriginForeign, render
+from mission_http.fleet.errors import FIXED, STATUSES, OriginForeign, render
 from mission_http.fleet.google import google_endpoints
 from mission_http.fleet.index import index_endpoint
 from mission_http.fleet.payloads import ErrorPayload
@@ -128,6 +128,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
             },
             security_schemes=SECURITY_SCHEMES,
             error=ErrorPayload,
+            codes=tuple(FIXED.values()),
         ),
     )
 

@@ -25,6 +25,7 @@ from mission_core.screening import Finding
 from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
 from mission_core.tasks.runs import TooManyOrders
+from mission_http.platform.codes import code_of
 from mission_http.platform.json import json_of
 from mission_http.platform.refusals import (
     BodyMalformed,
@@ -96,7 +97,6 @@ class SetupNeeded(Denied):
     Nobody can sign in, for nobody was signed up yet.
     """
 
-    code: str = "NO_USERS"
     hint: str = "Make the first admin by POST /api/setup with username and password"
 
     def __str__(self) -> str:
@@ -156,6 +156,7 @@ class GateClosedFor(Denied):
     A gate keeps one of many tasks, and so all of them, from moving.
     """
 
+    code = GateClosed.code
     task: TaskNumber
     closed: GateClosed
 
@@ -253,6 +254,12 @@ TEXTS: Final[Mapping[type[Exception], str]] = {
     PrefixTaken: "Ticket prefix already in use",
     StillToCome: "beta_start must not be in the future",
 }
+FIXED: Final[Mapping[type[Exception], str]] = {
+    AccessPending: "PENDING_APPROVAL",
+    CodeNeeded: "SETUP_CODE",
+    SetupNeeded: "NO_USERS",
+}
+"""Codes that clients of this dialect have always known."""
 TOO_MANY: Final = "Too many requests. Please try again later."
 TOO_MANY_OF: Final = {
     "agent-heartbeat": "Agent heartbeat rate limit exceeded.",
@@ -294,7 +301,8 @@ def render(error: Exception, status: int, request: Request) -> Response:
     """
     if isinstance(error, MethodRefused):
         return Response(status_code=status)
-    return json_of(_payload(error), status)
+    code = code_of(type(error), status)
+    return json_of(({} if code is None else {"code": code}) | _payload(error), status)
 
 
 def _payload(error: Exception) -> dict[str, Any]:
@@ -323,13 +331,13 @@ def _payload(error: Exception) -> dict[str, Any]:
     if isinstance(error, OriginForeign):
         return {"error": str(error), "details": [error.why]}
     if isinstance(error, CodeNeeded):
-        return {"error": str(error), "code": "SETUP_CODE", "hint": error.why}
+        return {"error": str(error), "code": FIXED[CodeNeeded], "hint": error.why}
     if isinstance(error, Explained):
         return {"error": error.says, "hint": error.hint}
     if isinstance(error, AccessPending):
-        return {"error": str(error), "code": "PENDING_APPROVAL"}
+        return {"error": str(error), "code": FIXED[AccessPending]}
     if isinstance(error, SetupNeeded):
-        return {"error": str(error), "code": error.code, "hint": error.hint}
+        return {"error": str(error), "code": FIXED[SetupNeeded], "hint": error.hint}
     if isinstance(error, PasswordRefused):
         return {"error": VALIDATION, "details": [f"password: {error}"]}
     if isinstance(error, Unsafe):

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
+from mission_http.platform.codes import ErrorCode
+
 
 @frozen(kw_only=True)
 class InjectionPayload:
@@ -22,7 +24,7 @@ class ErrorPayload:
     details: list[str] | UnsetType = UNSET
     injection: list[InjectionPayload] | UnsetType = UNSET
     missing_mentions: list[str] | UnsetType = UNSET
-    code: str | UnsetType = UNSET
+    code: ErrorCode | UnsetType = UNSET
     hint: str | UnsetType = UNSET
 
 
@@ -410,3 +412,4 @@ class HealthPayload:
     status: Literal["ok", "degraded"]
     db: Literal["ok", "error"]
     ts: str
+    code: ErrorCode | UnsetType = UNSET

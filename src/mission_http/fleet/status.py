@@ -13,6 +13,7 @@ from attrs import field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.errors import StoreFailed
 from mission_core.reports.overview import overview
 from mission_core.values import micros
 from mission_http.distribution import own_version
@@ -63,7 +64,7 @@ async def health(request: Request) -> Response:
     told = iso_of(ports.clock.now())
     if await _answers(ports):
         return json_of({"status": "ok", "db": "ok", "ts": told})
-    return json_of({"status": "degraded", "db": "error", "ts": told}, 503)
+    return json_of({"status": "degraded", "db": "error", "ts": told, "code": StoreFailed.code}, 503)
 
 
 async def _answers(ports: Ports) -> bool:

@@ -175,6 +175,8 @@ class Paperwork:
     """Schemas of path parameters by name, or by the segment before it and name (`tasks/id`); a string otherwise."""
     security_schemes: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     errors: Mapping[int, type] = field(factory=dict)
+    codes: tuple[str, ...] = ()
+    """Codes of errors that no class tells."""
     error: type | None = None
     """The envelope of an error: by status, and of all others."""
 

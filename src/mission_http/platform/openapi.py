@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import define
 
 from mission_core.limiting import Quota
+from mission_http.platform.codes import ErrorCode, codes_of
 from mission_http.platform.endpoints import Dialect, Endpoint, Header
 from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
 from mission_http.platform.refusals import (
@@ -51,7 +52,8 @@ def document_of(
     schemas: dict[str, JsonSchema] = {}
     schemes: dict[str, Mapping[str, Any]] = {}
     for dialect in shown:
-        writer = Writer(dialect, Schemas(dialect.paperwork.schema_name, dialect.paperwork.schemas), quotas)
+        schemas_of = {**dialect.paperwork.schemas, ErrorCode: {"type": "string", "enum": _codes(dialect)}}
+        writer = Writer(dialect, Schemas(dialect.paperwork.schema_name, schemas_of), quotas)
         for endpoint in dialect.endpoints:
             if endpoint.listed:
                 path = paths.setdefault(dialect.path_of(endpoint), {})
@@ -70,6 +72,11 @@ def document_of(
         "components": {"schemas": schemas, "securitySchemes": schemes},
         "tags": [{"name": tag} for tag in dict.fromkeys(tag for one in shown for tag in one.paperwork.tags)],
     }
+
+
+def _codes(dialect: Dialect) -> list[str]:
+    packages = ("mission_core.", "mission_http.platform.", f"{dialect.render.__module__.rpartition('.')[0]}.")
+    return sorted({*codes_of(dialect.status_of, packages=packages), *dialect.paperwork.codes})
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
