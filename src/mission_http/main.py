@@ -66,6 +66,13 @@ DataDir = Annotated[
     Path | None, Parameter(help="Where data and generated secrets live.", env_var=[], converter=_directory)
 ]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
+BackupFile = Annotated[Path, Parameter(help="The archive, such as /srv/backups/mission-control.tar.")]
+Overwrite = Annotated[bool, Parameter(help="Replace the archive if it is there already.", negative=())]
+WithoutSecrets = Annotated[bool, Parameter(help="Leave the generated secrets out.", negative=())]
+PassphraseFile = Annotated[
+    Path | None,
+    Parameter(help="A file whose first line is the passphrase of the secrets; else MISSION_CONTROL_PASSPHRASE."),
+]
 Lost = Annotated[
     bool,
     Parameter(
@@ -115,12 +122,15 @@ def _settings(data_dir: Path | None, database_url: str | None) -> Settings:
     """
     The settings of a process that uses the data directory.
     """
-    settings = settings_from(data_dir=data_dir, database_url=database_url)
-    if settings.next_auth_secret is None:
-        return settings
-    from mission_http.wiring import with_secret_in_force
+    from mission_http.wiring import is_restore_interrupted, with_secret_in_force
 
-    return asyncio.run(with_secret_in_force(settings))
+    settings = settings_from(data_dir=data_dir, database_url=database_url)
+    if is_restore_interrupted(settings):
+        from mission_http.maintenance import complete
+
+        complete(settings)
+        settings = settings_from(data_dir=data_dir, database_url=database_url)
+    return settings if settings.next_auth_secret is None else asyncio.run(with_secret_in_force(settings))
 
 
 def application(
@@ -251,6 +261,45 @@ def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
     from mission_http.wiring import migrated
 
     print(f"the database is at revision {migrated(settings_from(data_dir=data_dir, database_url=database_url))}")
+
+
+@app.command
+def backup(
+    file: BackupFile,
+    *,
+    overwrite: Overwrite = False,
+    passphrase_file: PassphraseFile = None,
+    without_secrets: WithoutSecrets = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """
+    Write the database, the generated secrets and the files of the data directory into one archive, also while serving.
+    """
+    from mission_http.maintenance import INSTEAD, backup, own_path, passphrase_from
+
+    own_path(settings_from(data_dir=data_dir, database_url=database_url, in_use=False), "backup", INSTEAD)
+    passphrase = None if without_secrets else passphrase_from(passphrase_file, twice=True)
+    settings = _settings(data_dir, database_url)
+    print("\n".join(asyncio.run(backup(settings, file.absolute(), passphrase, replace=overwrite))))
+
+
+@app.command
+def restore(
+    file: BackupFile,
+    *,
+    passphrase_file: PassphraseFile = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """
+    Put what an archive holds in the place of the data, which are kept. No server may run meanwhile.
+    """
+    from mission_http.maintenance import complete, passphrase_from, restore
+
+    settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
+    complete(settings)
+    print("\n".join(restore(settings, file, lambda: passphrase_from(passphrase_file, twice=False))))
 
 
 @secret.command

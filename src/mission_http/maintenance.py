@@ -5,22 +5,42 @@ Commands on the database that its servers do not take part in: the rotation of t
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import secrets
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mission_adapters.backup.archive import DATABASE, FILES, SECRETS, ArchiveRefused, PassphraseWrong, Unpacked, unpack
+from mission_adapters.backup.creation import check_database, create_backup
+from mission_adapters.backup.restore import complete_restore, replace_database, staging_folder
 from mission_adapters.sql.database_lock import DatabaseInUse, exclusive_lock
-from mission_adapters.sql.fingerprint import OthersConnected, rotate_secret
-from mission_adapters.sql.migrations import migrate, path_in
+from mission_adapters.sql.fingerprint import OthersConnected, SecretMismatch, rotate_secret
+from mission_adapters.sql.migrations import HEAD, migrate, path_in
 from mission_adapters.sql.sqlite import SqliteSession
 from mission_core.errors import StoreFailed
-from mission_http.settings import NEXT_SECRET, SettingsError, keep_secret
-from mission_http.wiring import naming_the_setting, place_of, secret_keys
+from mission_http.distribution import own_version
+from mission_http.settings import (
+    GENERATED,
+    NEXT_SECRET,
+    SettingsError,
+    derived_key,
+    keep_secret,
+    kept_secrets,
+    secrets_in,
+)
+from mission_http.wiring import is_restore_interrupted, naming_the_setting, place_of, secret_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mission_adapters.sql.fingerprint import Rotation, SecretKeys
     from mission_http.settings import Settings
 
+INSTEAD: Final = "back up PostgreSQL with pg_dump"
+PASSPHRASE: Final = "MISSION_CONTROL_PASSPHRASE"
+LEAST_PASSPHRASE: Final = 12
 ENDED: Final = "no longer good: leases (claim again), sessions (sign in again), links of invites, the setup code"
 
 
@@ -95,3 +115,191 @@ def _told(rotated: Rotation, *, lost: bool, given: bool) -> list[str]:
         if given:
             lines.append(f"before the next start set AUTH_SECRET to what {NEXT_SECRET} is now, and unset {NEXT_SECRET}")
     return [*lines, ENDED]
+
+
+async def backup(settings: Settings, target: Path, passphrase: str | None, *, replace: bool) -> list[str]:
+    """
+    Write an archive of the database, the generated secrets and the files in the data directory.
+
+    Args:
+        passphrase: What the secrets are encrypted under; without one they are left out.
+
+    Returns:
+        The lines to tell of it.
+
+    Raises:
+        SettingsError: If there is no database, it has another secret, or the archive cannot be written.
+    """
+    path = own_path(settings, "backup", INSTEAD)
+    kept = settings.data_dir / GENERATED
+    generated = kept.read_bytes() if kept.is_file() else b""
+    try:
+        async with naming_the_setting(settings):
+            manifest = create_backup(
+                path, target, keys=secret_keys(settings.auth_secret), signing_key=settings.key_for("backup"),
+                secrets=(generated, passphrase) if generated and passphrase else None, files=_files_in(settings),
+                made_by=own_version(), replace=replace,
+            )  # fmt: skip
+    except FileExistsError as e:
+        raise SettingsError(f"backup: {target} is there already; name another file, or add --overwrite") from e
+    except OSError as e:
+        raise SettingsError(f"backup: {target} cannot be written ({e.strerror})") from e
+    files = sum(name.startswith(FILES) for name in manifest.members)
+    size, _ = manifest.members[DATABASE]
+    lines = [f"{target}: the database at revision {manifest.revision} ({size} bytes), files: {files}"]
+    if SECRETS in manifest.members:
+        lines.append("the generated secrets are in it, encrypted under the passphrase, which nobody can restore")
+    elif generated:
+        lines.append(f"the generated secrets are left out, for there was no passphrase; keep {kept} apart")
+    if "AUTH_SECRET" in settings.given:
+        lines.append("AUTH_SECRET is set in the environment and is not in it; keep that, too")
+    return lines
+
+
+def restore(settings: Settings, archive: Path, ask: Callable[[], str | None]) -> list[str]:
+    """
+    Put what an archive holds in the place of the database, the generated secrets and the files.
+
+    Args:
+        ask: Answers the passphrase; asked only if there are secrets in the archive.
+
+    Returns:
+        The lines to tell of it.
+
+    Raises:
+        SettingsError: If the database is in use, or the archive is refused; nothing is changed.
+    """
+    path = own_path(settings, "restore", "restore PostgreSQL with pg_restore or psql", must_exist=False)
+    kept = settings.data_dir / GENERATED
+    try:
+        with staging_folder(Path(path)) as folder:
+            unpacked = unpack(archive, folder)
+            text = _secrets_in(unpacked, ask)
+            generated = secrets_in(text.decode()) if text is not None else kept_secrets(kept)
+            _check_archive(unpacked, settings, generated)
+            old = replace_database(
+                Path(path), unpacked, secrets=text, secrets_file=kept, files_folder=settings.data_dir
+            )
+    except ArchiveRefused as e:
+        raise SettingsError(f"restore: {archive} is refused: {e}; nothing was changed") from e
+    except DatabaseInUse as e:
+        raise SettingsError(f"restore: a server uses {place_of(settings)}; stop it first") from e
+    except StoreFailed as e:
+        raise SettingsError(f"restore: {place_of(settings)}: {e.reason}") from e
+    except OSError as e:
+        raise SettingsError(f"restore: {e.filename or archive}: {e.strerror}; nothing was changed") from e
+    manifest = unpacked.manifest
+    lines = [f"restored {place_of(settings)}: made at {manifest.made_at}, revision {manifest.revision}"]
+    if manifest.revision != HEAD:
+        lines.append(f"the next start brings it to revision {HEAD}")
+    return [*lines, f"what was there before is kept in {old}"] if old else lines
+
+
+def complete(settings: Settings) -> None:
+    """
+    Complete a restore that was interrupted, if there was one.
+
+    Raises:
+        SettingsError: If another process does so just now.
+    """
+    if not is_restore_interrupted(settings):
+        return
+    try:
+        complete_restore(Path(own_path(settings, "restore", "", must_exist=False)))
+    except DatabaseInUse as e:
+        raise SettingsError("restore: another process is completing one; try again") from e
+
+
+def passphrase_from(file: Path | None, *, twice: bool) -> str | None:
+    """
+    The passphrase in a file, in the environment, or as a person types it; None if nothing says it.
+
+    Raises:
+        SettingsError: If it is too short for a new one, or cannot be read.
+    """
+    if file is not None:
+        try:
+            given = file.read_text().partition("\n")[0].rstrip("\r")
+        except (OSError, UnicodeDecodeError) as e:
+            raise SettingsError(f"--passphrase-file: {file} cannot be read; name a text file with it") from e
+        source = "--passphrase-file"
+    elif given := os.environ.get(PASSPHRASE, ""):
+        source = PASSPHRASE
+    elif sys.stdin.isatty():
+        source = "passphrase"
+        given = getpass.getpass("Passphrase of the secrets (empty for none): ")
+        if twice and given and getpass.getpass("Once more: ") != given:
+            raise SettingsError("passphrase: the two are not the same; type it again")
+    else:
+        return None
+    if not given and file is None:
+        return None
+    if twice and len(given) < LEAST_PASSPHRASE:
+        raise SettingsError(f"{source}: a passphrase has at least {LEAST_PASSPHRASE} characters")
+    return given
+
+
+def own_path(settings: Settings, command: str, instead: str, *, must_exist: bool = True) -> str:
+    """
+    The SQLite file of the settings.
+
+    Raises:
+        SettingsError: If it is none, or not there; for PostgreSQL with what to do *instead*.
+    """
+    try:
+        path = path_in(settings.database_url)
+    except ValueError as e:
+        raise SettingsError(f"DATABASE_URL (or --database-url): {e}") from e
+    if path is None:
+        raise SettingsError(f"{command}: works on SQLite alone; {instead}, and keep AUTH_SECRET with it")
+    if must_exist and not os.path.exists(path):
+        raise SettingsError(f"{command}: there is no database {path}; name it by --data-dir or --database-url")
+    return os.path.abspath(path)
+
+
+def _files_in(settings: Settings) -> dict[str, Path]:
+    """
+    The templates of souls, if they live in the data directory.
+    """
+    folder = settings.soul_templates
+    if folder is None or not folder.is_relative_to(settings.data_dir):
+        return {}
+    files = (each for each in sorted(folder.rglob("*")) if each.is_file() and not each.is_symlink())
+    return {each.relative_to(settings.data_dir).as_posix(): each for each in files}
+
+
+def _secrets_in(unpacked: Unpacked, ask: Callable[[], str | None]) -> bytes | None:
+    if SECRETS not in unpacked.manifest.members:
+        return None
+    passphrase = ask()
+    if not passphrase:
+        raise SettingsError(
+            f"restore: the secrets in the archive are encrypted; name --passphrase-file, or set {PASSPHRASE}"
+        )
+    try:
+        return unpacked.secrets(passphrase)
+    except PassphraseWrong:
+        raise SettingsError("restore: the passphrase does not open the secrets in the archive; try another") from None
+
+
+def _check_archive(unpacked: Unpacked, settings: Settings, generated: Mapping[str, str]) -> None:
+    """
+    Check that the secret that will be in force is that of the archive, and that this was written under it.
+    """
+    given = "AUTH_SECRET" in settings.given
+    secret = settings.auth_secret if given else generated.get("AUTH_SECRET")
+    following = settings.next_auth_secret if given else generated.get(NEXT_SECRET)
+    known = [each for each in (secret, following) if each]
+    secret = next((each for each in known if secret_keys(each).is_known_as(unpacked.manifest.fingerprint)), None)
+    if secret is None:
+        where = "the one in the environment is not" if given else "there is none here that is"
+        raise SettingsError(
+            f"AUTH_SECRET: {where} the secret of this backup; set AUTH_SECRET to the one that was in force when it was "
+            "made, or unset it if the archive has it"
+        )
+    if not unpacked.is_signed_by(derived_key(secret, "backup")):
+        raise ArchiveRefused("its manifest was changed")
+    try:
+        check_database(unpacked.folder / DATABASE, secret_keys(secret))
+    except (StoreFailed, SecretMismatch) as e:
+        raise ArchiveRefused(e.reason if isinstance(e, StoreFailed) else str(e)) from e

@@ -331,7 +331,7 @@ def kept_secrets(path: Path) -> dict[str, str]:
         SettingsError: If it cannot be read.
     """
     try:
-        lines = path.read_text().splitlines()
+        text = path.read_text()
     except FileNotFoundError:
         return {}
     except OSError as e:
@@ -340,6 +340,14 @@ def kept_secrets(path: Path) -> dict[str, str]:
         raise SettingsError(
             f"MISSION_CONTROL_DATA_DIR (or --data-dir): {path} is damaged; restore it, or remove it for new secrets"
         ) from e
+    return secrets_in(text)
+
+
+def secrets_in(text: str) -> dict[str, str]:
+    """
+    The secrets in what such a file says.
+    """
+    lines = text.splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -23,9 +24,10 @@ from mission_adapters.outbound import Outbound, OutboundFailed
 from mission_adapters.passwords import Argon2Passwords
 from mission_adapters.sealing import AesVault
 from mission_adapters.signing import HmacSecrets
+from mission_adapters.sql.database_lock import READY
 from mission_adapters.sql.examining import examine
 from mission_adapters.sql.fingerprint import SecretKeys, SecretMismatch, ensure_fingerprint
-from mission_adapters.sql.migrations import migrate
+from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.store import SqlStore
 from mission_core.accounts.first_admin import MakeFirstAdmin, SetupDone, SetupRaced, make_first_admin, needs_setup
 from mission_core.accounts.model import SERVER, System
@@ -372,6 +374,17 @@ async def with_secret_in_force(settings: Settings) -> Settings:
     if "AUTH_SECRET" not in settings.given:
         keep_secret(settings, following)
     return evolve(settings, auth_secret=following, next_auth_secret=None)
+
+
+def is_restore_interrupted(settings: Settings) -> bool:
+    """
+    Whether a restore was ended before its last step.
+    """
+    try:
+        path = path_in(settings.database_url)
+    except ValueError:  # whoever opens it will say what is wrong with it
+        return False
+    return path is not None and os.path.isdir(path + READY)
 
 
 def migrated(settings: Settings) -> str:

@@ -2,8 +2,8 @@
 Something that a process does to files, killed at each step of it in turn.
 
 `python -m tests.contract.killed MODULE FUNCTION FOLDER ENVIRONMENT` copies `FOLDER/first` for each step, calls the
-function on the copy in a process of its own, and kills that at the step. Steps are what Python audits: opening and
-renaming files, making and removing directories and links, connecting to SQLite.
+function on the copy in a process of its own, and kills that at the step. Steps are what Python audits: opening files to
+write and renaming them, making and removing directories and links, connecting to SQLite.
 """
 
 import importlib
@@ -53,6 +53,8 @@ def _kill_at(step: int, folder: Path) -> None:
 
     def look(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal passed
+        if event == "open" and not int(arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR):  # type: ignore[call-overload]
+            return
         named = (os.fsdecode(each) for each in arguments if isinstance(each, str | bytes))
         if event in STEPS and any(str(folder) in each for each in named):
             passed += 1

@@ -17,6 +17,8 @@ from typing import Final
 from mission_core.errors import StoreFailed
 
 SUFFIX: Final = ".lock"
+READY: Final = ".restore"
+"""How the name of the folder ends in which a database lies that is about to replace the present one."""
 PATIENCE: Final = 10.0
 """For how many seconds a process waits that wants to use a database which another one replaces."""
 
@@ -40,6 +42,8 @@ def shared_lock(path: str, *, patience: float = PATIENCE) -> Iterator[None]:
             if lock is not None:
                 lock.execute("BEGIN")
                 lock.execute("SELECT count(*) FROM sqlite_master")
+            if os.path.isdir(path + READY):
+                raise StoreFailed("SQLite: a restore was interrupted; mission-control serve completes it")
         except sqlite3.OperationalError as error:
             raise StoreFailed("SQLite: a restore or a rotation of its secret is under way; wait for it") from error
         yield

@@ -1,0 +1,290 @@
+"""
+The archive of a backup: a plain tar whose first member, the manifest, has the size and the SHA-256 of all others, and
+whose second is an HMAC of the manifest under a key from `AUTH_SECRET`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from typing import IO, Any, Final
+
+from attrs import field, frozen
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+FORMAT: Final = "mission-control-backup"
+VERSION: Final = 1
+MANIFEST, SIGNATURE = "manifest.json", "manifest.hmac"
+DATABASE, SECRETS, FILES = "database.sqlite", "secrets.encrypted", "files/"
+LARGEST_TEXT: Final = 16 * 1024 * 1024
+"""How large a manifest or the secrets may be, which are read into memory."""
+CHUNK: Final = 1024 * 1024
+SEAL: Final = b"\x01"
+"""What encrypted secrets begin with: a salt for scrypt and a nonce for AES-256-GCM follow, and then the text."""
+SALT, NONCE = 16, 12
+
+
+class ArchiveRefused(Exception):
+    """
+    An archive is none of ours, is incomplete, or was changed.
+    """
+
+
+class PassphraseWrong(Exception):
+    """
+    The passphrase does not open the secrets of an archive.
+    """
+
+
+@frozen(kw_only=True)
+class Manifest:
+    """
+    What an archive says of itself.
+
+    Args:
+        made_by: The version of the program.
+        revision: The one that the database is at.
+        fingerprint: That of the `AUTH_SECRET` that the database is served with.
+        members: The size and the digest of each other member.
+    """
+
+    made_at: str
+    made_by: str
+    revision: str
+    fingerprint: bytes
+    members: dict[str, tuple[int, str]]
+
+    def encoded(self) -> bytes:
+        """
+        The manifest as its member of the archive.
+        """
+        plain = {
+            "format": FORMAT,
+            "version": VERSION,
+            "made_at": self.made_at,
+            "made_by": self.made_by,
+            "revision": self.revision,
+            "fingerprint": self.fingerprint.hex(),
+            "members": {name: {"size": size, "sha256": digest} for name, (size, digest) in self.members.items()},
+        }
+        return json.dumps(plain, indent=2).encode()
+
+    @classmethod
+    def decoded(cls, text: bytes) -> Manifest:
+        """
+        The manifest in a member of an archive.
+
+        Raises:
+            ArchiveRefused: If it is none of this version.
+        """
+        try:
+            plain = json.loads(text)
+            if plain["format"] != FORMAT:
+                raise ArchiveRefused("this is no backup of Mission Control")
+            if plain["version"] != VERSION:
+                raise ArchiveRefused(f"its version {plain['version']!r} is not known; update Mission Control")
+            members = {str(name): (int(each["size"]), str(each["sha256"])) for name, each in plain["members"].items()}
+            if DATABASE not in members or not all(map(_is_known, members)):
+                raise ArchiveRefused("its manifest names what no backup has")
+            return cls(
+                made_at=str(plain["made_at"]), made_by=str(plain["made_by"]), revision=str(plain["revision"]),
+                fingerprint=bytes.fromhex(plain["fingerprint"]), members=members,
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+            raise ArchiveRefused("its manifest cannot be read") from e
+
+
+def _is_known(name: str) -> bool:
+    parts = name.removeprefix(FILES).split("/")
+    plain = all(part not in ("", ".", "..") and not set(part) & set("\\\0:") for part in parts)
+    return name in (DATABASE, SECRETS) or (name.startswith(FILES) and plain)
+
+
+@frozen
+class Unpacked:
+    """
+    A verified archive: its members are files in a folder of ours, by their names in the archive.
+    """
+
+    manifest: Manifest
+    folder: Path
+    text: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    def is_signed_by(self, key: bytes) -> bool:
+        """
+        Whether the manifest is as it was written under this key.
+        """
+        return hmac.compare_digest(_signature(self.text, key), self.signature)
+
+    def secrets(self, passphrase: str) -> bytes:
+        """
+        The secrets in the archive.
+
+        Raises:
+            PassphraseWrong: If this passphrase does not open them.
+        """
+        return decrypted((self.folder / SECRETS).read_bytes(), passphrase, about=self.manifest.fingerprint)
+
+
+def _signature(text: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, text, "sha256").hex().encode()
+
+
+def encrypted(secret: bytes, passphrase: str, *, about: bytes) -> bytes:
+    """
+    Secrets under a passphrase.
+    """
+    salt, nonce = token_bytes(SALT), token_bytes(NONCE)
+    return SEAL + salt + nonce + AESGCM(_key_from(passphrase, salt)).encrypt(nonce, secret, SEAL + about)
+
+
+def decrypted(sealed: bytes, passphrase: str, *, about: bytes) -> bytes:
+    """
+    The secrets that were encrypted.
+
+    Raises:
+        PassphraseWrong: If this passphrase does not open them.
+    """
+    salt, nonce, text = sealed[1 : 1 + SALT], sealed[1 + SALT : 1 + SALT + NONCE], sealed[1 + SALT + NONCE :]
+    try:
+        return AESGCM(_key_from(passphrase, salt)).decrypt(nonce, text, sealed[:1] + about)
+    except (InvalidTag, ValueError) as e:
+        raise PassphraseWrong from e
+
+
+def _key_from(passphrase: str, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=32, n=2**16, r=8, p=1).derive(passphrase.encode())
+
+
+def digest_of(path: Path) -> tuple[int, str]:
+    """
+    The size and the digest of a file.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
+
+
+def write_archive(target: Path, manifest: Manifest, members: Mapping[str, Path], key: bytes, *, replace: bool) -> None:
+    """
+    Write an archive that is there whole or not at all, and that nobody else may read.
+
+    Raises:
+        FileExistsError: If there is a file already, which is not to be replaced.
+    """
+    text = manifest.encoded()
+    with _published(target, replace=replace) as file, tarfile.open(fileobj=file, mode="w") as tar:
+        for name, content in ((MANIFEST, text), (SIGNATURE, _signature(text, key))):
+            tar.addfile(_member(name, len(content)), io.BytesIO(content))
+        for name, path in members.items():
+            with path.open("rb") as source:
+                tar.addfile(_member(name, manifest.members[name][0]), source)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o600
+    return member
+
+
+@contextmanager
+def _published(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
+    draft = target.with_name(f".{target.name}.{token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            draft.replace(target)
+        else:
+            _rename_to_new(draft, target)
+        sync(target.parent)
+    finally:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+
+
+def _rename_to_new(draft: Path, target: Path) -> None:
+    try:
+        os.link(draft, target)  # it refuses to replace what is there, which renaming does not
+    except FileExistsError:
+        raise
+    except OSError as e:  # not every file system has links
+        if target.exists():
+            raise FileExistsError(target) from e
+        draft.rename(target)
+
+
+def unpack(archive: Path, folder: Path) -> Unpacked:
+    """
+    Verify an archive while its members are written to a folder, which is empty.
+
+    Raises:
+        ArchiveRefused: If anything in it is not as it was written.
+        OSError: If it cannot be read, or the folder not be written to.
+    """
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            members = iter(tar)
+            text, signature = (_text(tar, next(members, None), name) for name in (MANIFEST, SIGNATURE))
+            manifest = Manifest.decoded(text)
+            missing = dict(manifest.members)
+            for member in members:
+                if member.name not in missing:
+                    raise ArchiveRefused(f"it holds {member.name!r}, which its manifest does not name once")
+                _unpack_one(tar, member, folder, *missing.pop(member.name))
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as e:
+        raise ArchiveRefused("it is no whole tar archive") from e
+    if missing:
+        raise ArchiveRefused(f"it lacks {', '.join(sorted(missing))}")
+    return Unpacked(manifest, folder, text, signature)
+
+
+def _text(tar: tarfile.TarFile, member: tarfile.TarInfo | None, name: str) -> bytes:
+    if member is None or member.name != name or member.type != tarfile.REGTYPE or member.size > LARGEST_TEXT:
+        raise ArchiveRefused("this is no backup of Mission Control")
+    source: Any = tar.extractfile(member)
+    content: bytes = source.read()
+    if len(content) != member.size:
+        raise ArchiveRefused("it is no whole tar archive")
+    return content
+
+
+def _unpack_one(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, size: int, digest: str) -> None:
+    if member.type != tarfile.REGTYPE or member.issparse() or member.size != size:
+        raise ArchiveRefused(f"{member.name} in it is not what its manifest says")
+    target, seen, source = folder / member.name, hashlib.sha256(), tar.extractfile(member)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    assert source is not None
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        while chunk := source.read(CHUNK):
+            seen.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    if not hmac.compare_digest(seen.hexdigest(), digest):
+        raise ArchiveRefused(f"{member.name} in it is not what its manifest says")
+
+
+def sync(folder: Path) -> None:
+    """
+    Make what was made and renamed in a folder last.
+    """
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

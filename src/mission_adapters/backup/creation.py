@@ -1,0 +1,118 @@
+"""
+Creation of a backup, beside servers that go on writing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from mission_adapters.backup.archive import DATABASE, FILES, SECRETS, Manifest, digest_of, encrypted, write_archive
+from mission_adapters.sql.database_lock import shared_lock
+from mission_adapters.sql.fingerprint import ALL_SEALED, FINGERPRINT
+from mission_adapters.sql.migrations import lacking, revision_in
+from mission_core.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from mission_adapters.sql.fingerprint import SecretKeys
+
+PATIENCE: Final = 10.0
+"""For how many seconds the file may be locked."""
+
+
+def create_backup(
+    path: str,
+    target: Path,
+    *,
+    keys: SecretKeys,
+    signing_key: bytes,
+    secrets: tuple[bytes, str] | None,
+    files: Mapping[str, Path],
+    made_by: str,
+    replace: bool,
+) -> Manifest:
+    """
+    Write an archive of the database as it is at one moment, after every write that was acknowledged before.
+
+    Args:
+        keys: Those of the secret that the database is served with.
+        secrets: The generated secrets, and the passphrase they are encrypted under.
+        files: What else belongs to it, by its place.
+        replace: Whether a file that is there already may be replaced.
+
+    Raises:
+        FileExistsError: If there is a file already.
+        SecretMismatch: If the database is served with another secret.
+        StoreFailed: If it cannot be read, or is none of ours.
+    """
+    if target.exists() and not replace:
+        raise FileExistsError(target)
+    with TemporaryDirectory(prefix=".backup-", dir=target.parent) as name:
+        members = {DATABASE: Path(name) / DATABASE}
+        with shared_lock(path):
+            _copy(path, members[DATABASE])
+        revision = check_database(members[DATABASE], keys)
+        if secrets is not None:
+            members[SECRETS] = Path(name) / SECRETS
+            members[SECRETS].write_bytes(encrypted(*secrets, about=keys.fingerprint))
+        members |= {f"{FILES}{place}": file for place, file in files.items()}
+        manifest = Manifest(
+            made_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", made_by=made_by, revision=revision,
+            fingerprint=keys.fingerprint, members={place: digest_of(file) for place, file in members.items()},
+        )  # fmt: skip
+        write_archive(target, manifest, members, signing_key, replace=replace)
+    return manifest
+
+
+def _copy(path: str, copy: Path) -> None:
+    try:
+        uri = f"{Path(path).absolute().as_uri()}?mode=ro"
+        source = sqlite3.connect(uri, uri=True, timeout=PATIENCE)
+        with closing(source), closing(sqlite3.connect(copy)) as made:
+            copy.chmod(0o600)
+            source.backup(made)  # in one step, so that it is of one moment, and that no write makes it begin anew
+            made.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+    except sqlite3.Error as e:
+        raise StoreFailed(f"SQLite: {e}") from e
+
+
+def check_database(path: Path, keys: SecretKeys) -> str:
+    """
+    Check that the copy of a database is sound, of a revision that is known, and served with this secret.
+
+    Returns:
+        The revision.
+
+    Raises:
+        SecretMismatch: If it is served with another secret.
+        StoreFailed: If it is damaged, or none of ours.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+            ((sound,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+            if sound != "ok":
+                raise StoreFailed(f"SQLite: the database is damaged ({sound})")
+            revision = revision_in(connection)
+            if revision is None:
+                raise StoreFailed("it is no database of Mission Control")
+            lacking(revision)
+            fingerprints = _rows(connection, FINGERPRINT)
+            sealed = [row for each in ALL_SEALED for row in _rows(connection, each)]
+    except sqlite3.Error as e:
+        raise StoreFailed(f"SQLite: {e}") from e
+    keys.check(fingerprints[0][0] if fingerprints else None, sealed)
+    return revision
+
+
+def _rows(connection: sqlite3.Connection, statement: str) -> list[Any]:
+    try:
+        return connection.execute(statement).fetchall()
+    except sqlite3.OperationalError as e:
+        if "no such table" in str(e) or "no such column" in str(e):  # it is at an earlier revision
+            return []
+        raise

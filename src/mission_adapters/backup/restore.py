@@ -1,0 +1,166 @@
+"""
+Restore of a backup in place of the present database.
+
+What is new is prepared in a folder beside the database, and what is there is kept in another. Renaming the first folder
+is the moment from which the new stands: a restore that is ended after it is completed by the next command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from mission_adapters.backup.archive import DATABASE, FILES, sync
+from mission_adapters.sql.database_lock import READY, DatabaseInUse, exclusive_lock
+
+if TYPE_CHECKING:
+    from mission_adapters.backup.archive import Unpacked
+
+STAGING: Final = ".restoring-"
+PLAN, SECRETS = "plan.json", "secrets"
+BESIDE: Final = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database, by the end of its name."""
+
+
+@contextmanager
+def staging_folder(path: Path) -> Iterator[Path]:
+    """
+    An empty folder beside the database, which is removed if it is left there.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = path.with_name(f"{path.name}{STAGING}{token_hex(4)}")
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def replace_database(
+    path: Path, unpacked: Unpacked, *, secrets: bytes | None, secrets_file: Path, files_folder: Path
+) -> Path | None:
+    """
+    Put a verified archive in the place of the database, with the *secrets* and the files in it.
+
+    Returns:
+        Where what was there is kept; None if nothing was.
+
+    Raises:
+        DatabaseInUse: If another process uses the database.
+    """
+    staging = unpacked.folder
+    plan = {DATABASE: path}
+    if secrets is not None:
+        _write(staging / SECRETS, secrets)
+        plan[SECRETS] = secrets_file
+    for name in unpacked.manifest.members:
+        if name.startswith(FILES):
+            plan[name] = files_folder / name.removeprefix(FILES)
+    with exclusive_lock(str(path)):
+        _close(path)
+        kept = _keep(path, [target for target in plan.values() if target != path], files_folder)
+        _write(staging / PLAN, json.dumps({name: str(target) for name, target in plan.items()}).encode())
+        for folder, _, _ in os.walk(staging):
+            sync(Path(folder))
+        staging.rename(_ready(path))
+        sync(path.parent)
+        _complete(path)
+        for stale in path.parent.glob(f"{path.name}{STAGING}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+    return kept
+
+
+def complete_restore(path: Path) -> None:
+    """
+    Complete a restore that was ended after its moment, if there was one.
+
+    Raises:
+        DatabaseInUse: If another process does so just now.
+    """
+    with exclusive_lock(str(path)):
+        if _ready(path).is_dir():
+            _complete(path)
+
+
+def _ready(path: Path) -> Path:
+    return path.with_name(path.name + READY)
+
+
+def _close(path: Path) -> None:
+    """
+    Write the log of the present database into it, so that it is one file. A damaged one stays as it is.
+    """
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise DatabaseInUse from error  # a program that does not know the lock beside it
+
+
+def _keep(path: Path, others: list[Path], files_folder: Path) -> Path | None:
+    """
+    Keep what is about to be replaced, in a folder beside the database.
+    """
+    present = [*(path.with_name(path.name + end) for end in ("", *BESIDE)), *others]
+    present = [each for each in present if each.is_file()]
+    if not present:
+        return None
+    folder = path.with_name(f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}")
+    for each in present:
+        inside = each.is_relative_to(files_folder) and each.parent != path.parent
+        target = folder / (each.relative_to(files_folder) if inside else each.name)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.link(each, target)
+        except OSError:  # not every file system has links
+            shutil.copy2(each, target)
+        sync(target.parent)
+    return folder
+
+
+def _complete(path: Path) -> None:
+    ready = _ready(path)
+    plan = json.loads((ready / PLAN).read_bytes())
+    del plan[DATABASE]  # the last, with which it is seen
+    for name, target in plan.items():
+        if (ready / name).exists():
+            _put(ready / name, Path(target))
+    if (ready / DATABASE).exists():
+        for end in BESIDE:
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + end).unlink()
+        (ready / DATABASE).replace(path)
+        sync(path.parent)
+    # Renamed first, for a folder without its plan could not be completed.
+    gone = path.with_name(f"{path.name}{STAGING}{token_hex(4)}")
+    ready.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _put(source: Path, target: Path) -> None:
+    """
+    Put a copy in the place of a file, which may be in another file system.
+    """
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.restored")
+    _write(draft, source.read_bytes())
+    draft.replace(target)
+    sync(target.parent)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
