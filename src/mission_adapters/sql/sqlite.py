@@ -8,6 +8,7 @@ share a snapshot, and the event loop is told once for all of them. A write that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import sqlite3
 import time
@@ -21,15 +22,17 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 import aiosqlite
 from attrs import define, field
 
+from mission_adapters.sql.database_files import DatabaseFiles
 from mission_adapters.sql.readiness import change_nothing, in_time
 from mission_adapters.sql.session import Ask, Steps
 from mission_adapters.sql.sqlite_errands import Errand, Names, failure
 from mission_adapters.sql.waking import CLOSED, Waking
-from mission_core.errors import StoreFailed, StoreUnreachable
+from mission_core.errors import OutcomeUnknown, StoreFailed, StoreUnreachable
 
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
 
+logger = logging.getLogger("mission_adapters")
 R = TypeVar("R")
 
 TOGETHER: Final = 128
@@ -42,6 +45,9 @@ LATELY: Final = 5.0
 """For how many seconds a change that was kept tells that the next one would be."""
 ROOM: Final = 256 * 1024
 """How many bytes must be free on the disk: a batch of changes takes tens of thousands."""
+REPLACED: Final = (
+    "SQLite: the database was moved, deleted or replaced since the server opened it; put it back and restart the server"
+)
 HEAD: Final = "SELECT position FROM heads WHERE organization = ?"
 
 PRAGMAS: Final = (
@@ -163,6 +169,8 @@ class SqliteSession:
     readers: list[aiosqlite.Connection]
     synchronous: str
     names: Names
+    files: DatabaseFiles
+    _replaced: bool = False
     _waking: Waking = field(factory=Waking)
     _reads: Line = field(init=False)
     _writes: Line = field(init=False)
@@ -210,7 +218,7 @@ class SqliteSession:
                     await prepared(each, busy_timeout, "query_only=ON")
             except sqlite3.Error as error:
                 raise failure(error) from error
-            session = cls(writer, reading, synchronous, constraints or {})
+            session = cls(writer, reading, synchronous, constraints or {}, DatabaseFiles.at(path))
             try:
                 yield session
             finally:
@@ -234,6 +242,8 @@ class SqliteSession:
             named: str = file
             return named
 
+        if not self._in_place():
+            raise StoreFailed(REPLACED)
         file = await self.read(steps)
         if file and shutil.disk_usage(file).free < ROOM:
             raise StoreFailed("SQLite: the disk is full")
@@ -275,6 +285,10 @@ class SqliteSession:
     # On the writer's thread.
 
     def _write_all(self, connection: sqlite3.Connection, batch: list[Errand]) -> dict[OrganizationId, int]:
+        if not self._in_place():
+            for errand in batch:
+                errand.refusal = StoreFailed(REPLACED)
+            return {}
         cursor, before, committing = connection.cursor(), connection.total_changes, False
         try:
             if connection.in_transaction:  # an earlier failure could not even be rolled back
@@ -292,9 +306,23 @@ class SqliteSession:
             for errand in batch:
                 errand.refuse(error, committing=committing)
             return {}
+        if not self._in_place():  # it may have been replaced during the commit
+            for errand in batch:
+                if errand.refusal is None and errand.durable:
+                    errand.refusal = OutcomeUnknown(REPLACED)
+            return {}
         if connection.total_changes != before:
             self._kept_at = time.monotonic()
         return self._heads(cursor, batch)
+
+    def _in_place(self) -> bool:
+        """
+        Whether the files stand where they were opened. Once they did not, only a restart finds out which ones count.
+        """
+        if not self._replaced and not self.files.in_place():
+            self._replaced = True
+            logger.error("database_files_replaced path=%s: %s", self.files.path, REPLACED)
+        return not self._replaced
 
     def _write_one(self, cursor: sqlite3.Cursor, errand: Errand) -> None:
         cursor.execute("SAVEPOINT one")

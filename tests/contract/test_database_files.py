@@ -1,0 +1,103 @@
+"""
+A SQLite database whose files are moved, deleted or replaced under a server that has it open.
+"""
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from mission_adapters.clocks import ManualClock
+from mission_adapters.sql.store import SqlStore
+from mission_core.errors import StoreFailed
+from tests.contract.boards_driver import TOKEN, Boards, boards_over
+from tests.contract.conftest import a_world, ports_over
+from tests.unit.http.platform.sample import Answer, ask
+
+
+def moved(database: Path) -> None:
+    database.rename(database.with_name("elsewhere.db"))
+
+
+def put_back(database: Path) -> None:
+    database.with_name("elsewhere.db").rename(database)
+
+
+def deleted(database: Path) -> None:
+    database.unlink()
+
+
+def replaced(database: Path) -> None:
+    shutil.copy(database, database.with_name("copy.db"))
+    database.with_name("copy.db").replace(database)
+
+
+def robbed_of_its_log(database: Path) -> None:
+    database.with_name(database.name + "-wal").unlink()
+
+
+def folder_moved(database: Path) -> None:
+    database.parent.rename(database.parent.with_name("moved"))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """
+    Where the database is kept.
+    """
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "mission.db"
+
+
+@pytest.fixture
+async def boards(database: Path) -> AsyncIterator[Boards]:
+    """
+    The Boards API over it.
+    """
+    clock = ManualClock()
+    async with SqlStore.open(f"sqlite:///{database}", clock=clock) as store:
+        world = await a_world(ports_over(store, clock), clock)
+        async with boards_over(world.ports, world.me, world.board.id) as boards:
+            yield boards
+
+
+async def written(boards: Boards) -> Answer:
+    """
+    The answer to a new task.
+    """
+    raw = b'{"title": "Lost"}'
+    return await ask(boards.app, "POST", boards.tasks, raw, key=None, authorization=f"Bearer {TOKEN}")
+
+
+@pytest.mark.parametrize("befalls", [moved, deleted, replaced, robbed_of_its_log, folder_moved])
+async def test_nothing_is_acknowledged_that_a_restart_would_not_find(
+    boards: Boards, database: Path, befalls: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Reads go on, writes and the probe of a load balancer are refused, and an operator is told.
+    """
+    await boards.task("Kept")
+    assert 200 == (await boards.call("GET", "/readyz")).status
+    befalls(database)
+    answers = [await written(boards) for _ in range(2)]
+    probe = await boards.call("GET", "/readyz")
+
+    assert [503, 503, 503] == [answer.status for answer in (*answers, probe)]
+    assert "restart the server" in answers[0].json["detail"]
+    assert ["Kept"] == [each["title"] for each in (await boards.got("GET", boards.tasks))["items"]]
+    (told,) = [record for record in caplog.records if record.message.startswith("database_files_replaced")]
+    assert str(database) in told.message
+
+
+async def test_a_database_that_is_put_back_needs_a_restart(boards: Boards, database: Path) -> None:
+    """
+    Since what was written meanwhile may be in either.
+    """
+    moved(database)
+    await written(boards)
+    put_back(database)
+
+    assert 503 == (await written(boards)).status
+    with pytest.raises(StoreFailed):
+        await boards.ports.reads.ready()
