@@ -49,6 +49,7 @@ class ClerkDirectory:
     Args:
         issuer: The issuer whose people they are. None if whatever tokens call it is the same one.
         again: The least time between two questions about the same person.
+        pause: For how long nobody is asked for once Clerk did not answer: one person waits for it in this time.
         most: How many people are remembered.
     """
 
@@ -58,9 +59,11 @@ class ClerkDirectory:
     clock: Clock
     issuer: str | None = None
     again: timedelta = timedelta(minutes=5)
+    pause: timedelta = timedelta(seconds=30)
     most: int = 1000
     _questions: dict[str, _Question] = field(factory=dict, init=False)
     _failing: bool = field(default=False, init=False)
+    _silent_until: datetime | None = field(default=None, init=False)
 
     async def profile_of(self, subject: str) -> Profile | None:
         """
@@ -70,7 +73,9 @@ class ClerkDirectory:
             return None
         question = self._question(subject)
         async with question.asking:
-            if question.asked_at is None or self.clock.now() >= question.asked_at + self.again:
+            asked = question.asked_at is not None and self.clock.now() < question.asked_at + self.again
+            silent = self._silent_until is not None and self.clock.now() < self._silent_until
+            if not asked and not silent:
                 question.profile = await self._told(subject)
                 question.asked_at = self.clock.now()
         return question.profile
@@ -112,6 +117,8 @@ class ClerkDirectory:
             if not self._failing:  # one line tells of an outage, not one for each person
                 logger.warning("Clerk could not be asked about people: %s; they come in without", e)
             self._failing = True
+            if e.status is None:
+                self._silent_until = self.clock.now() + self.pause
             return None
         self._failing = False
         return profile_in(told)

@@ -74,6 +74,20 @@ async def test_what_clerk_does_not_tell_is_asked_again_after_a_while(
     assert ["/v1/users/user_ada"] * 2 == asking.clerk.asked
 
 
+async def test_while_clerk_is_silent_one_person_waits_for_it_and_no_others(asking: Asking) -> None:
+    """
+    They come in without, and are asked for a little later.
+    """
+    asking.clerk.silent = True
+    for name in ("bob", "carl", "ada"):
+        assert await asking.directory.profile_of(f"{ISSUER} user_{name}") is None
+    assert ["/v1/users/user_bob"] == asking.clerk.asked
+    asking.clerk.silent = False
+    asking.clock.advance(seconds=30)
+
+    assert KNOWN == await asking.directory.profile_of(ADA)
+
+
 async def test_whoever_gives_up_leaves_the_question_to_others(asking: Asking) -> None:
     """
     A browser that goes away while Clerk is asked takes no answer from the next.
