@@ -22,7 +22,7 @@ from tests.contract.conftest import World
 from tests.issuer import LocalIssuer
 
 KEY = "the-operators-own-key"
-DOTTED, SHAPED = "the.operators.key", "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vYm9keSJ9.e30.AAAA"
+DOTTED, SHAPED = "the.operators.key", "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vYm9keSJ9.eyJleHAiOjQwMDAwMDAwMDB9.AAAA"
 """Other keys of the operator's, that look like a JWT from afar, and from near."""
 AUDIENCE = "mission-control"
 
