@@ -95,7 +95,7 @@ async def test_slugs_are_unique_and_names_need_not_be(owned: Fleet) -> None:
     taken = await owned.call("POST", SPACES, {"name": space["name"].upper()})
     other = await made(owned, name=space["name"], slug=f"  Other {uuid4()}! ")
 
-    assert (409, {"error": "Workspace slug already exists"}) == (taken.status, taken.json)
+    assert (409, {"error": "Workspace slug already exists", "code": "slug_taken"}) == (taken.status, taken.json)
     assert space["name"] == other["name"]
     assert other["slug"].startswith("other-")
     for body, said in (({"name": " "}, "Name is required"), ({"name": "!"}, "Invalid slug")):
@@ -183,7 +183,7 @@ async def test_the_servers_own_workspace_stays(owned: Fleet, world: World) -> No
     answer = await owned.call("DELETE", f"{SPACES}/{own}")
     home = await found_organization(world.ports)
 
-    assert (400, {"error": "Cannot delete the default workspace"}) == (answer.status, answer.json)
+    assert (400, {"error": "Cannot delete the default workspace", "code": "home_stays"}) == (answer.status, answer.json)
     with pytest.raises(HomeStays):
         await dissolve_organization(
             world.ports, there_of(home.id), DissolveOrganization(organization=home.id)

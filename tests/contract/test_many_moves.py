@@ -3,6 +3,7 @@ Moving many tasks at once: as one after the other, but all of them or none.
 """
 
 import asyncio
+from uuid import UUID
 
 import pytest
 from attrs import evolve
@@ -20,7 +21,7 @@ async def moved(world, *moves, by=None, own=False):
 
 
 def shape(task):
-    return evolve(task, id=None, number=0, ticket=None, title="", depends_on=(), version=0, edits=0)
+    return evolve(task, id=UUID(int=0), number=0, ticket=None, title="", depends_on=(), version=0, edits=0)
 
 
 async def a_story(world):
