@@ -23,6 +23,7 @@ class Relay:
     Args:
         last: Whether the bytes at which the connections are cut still reach the database.
         away: Whether new connections are refused.
+        refused: Set once one was.
         silent: Whether what the database says is swallowed.
     """
 
@@ -32,6 +33,7 @@ class Relay:
     away: bool = False
     silent: bool = False
     port: int = 0
+    refused: threading.Event = field(factory=threading.Event)
     loop: asyncio.AbstractEventLoop = field(init=False)
     _writers: set[asyncio.StreamWriter] = field(factory=set)
 
@@ -78,6 +80,7 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.away:
+            self.refused.set()
             writer.transport.abort()
             return
         there, back = await self._database()

@@ -225,8 +225,10 @@ def test_a_database_that_is_back_in_a_moment_is_waited_for(fresh_postgres: str, 
     """
     with relayed(fresh_postgres) as relay:
         relay.away = True
-        threading.Timer(1.5, relay.mend).start()
+        back = threading.Thread(target=lambda: relay.refused.wait(60) and relay.mend())
+        back.start()
         migrated = run("migrate", data_dir=tmp_path, DATABASE_URL=relay.url)
+        back.join()
 
     assert (0, "") == (migrated.returncode, migrated.stderr)
 
