@@ -24,7 +24,7 @@ from mission_adapters.sql.session import Ask, Steps
 from mission_adapters.sql.statements import Statement, value
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import metadata, queue
-from mission_core.accounts.model import System
+from mission_core.accounts.model import AgentPrincipal, System
 from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.founding import found_organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
@@ -34,7 +34,7 @@ from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import Refusal
 from mission_core.events.model import Verified
 from mission_core.events.use_cases import verify_log
-from mission_core.ids import BoardId, TaskId
+from mission_core.ids import BoardId, TaskId, TaskNumber
 from mission_core.ports import Ports
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.leaving import DeleteAgent, delete_agent
@@ -328,6 +328,33 @@ async def test_the_runs_of_tasks_that_are_gone_go_by_the_migration(store: SqlSto
     await run(store, "DROP TABLE late_results;\nALTER TABLE tasks DROP COLUMN late_results;\n" + made)
 
     assert [(stays.run.id.bytes,)] == await rows(store, "SELECT id FROM runs")
+
+
+async def test_the_authors_of_older_work_are_found_by_the_migration(store: SqlStore) -> None:
+    """
+    Agents that had it in hand, under a key of their own or by their name alone; nobody worked on other tasks.
+    """
+    crowd = await gathered(store)
+    ada, bob = [
+        (await create_agent(crowd.ports, crowd.me, CreateAgent(name=name, board=crowd.board))).agent
+        for name in ("ada", "bob")
+    ]
+    own = AgentPrincipal(organization=ada.organization, agent=ada.id, name="ada", board=crowd.board)
+    for _ in range(3):
+        await crowd.do(create_task, CreateTask(title="one", board=crowd.board))
+    taken = await claim_next(crowd.ports, own, ClaimNext())
+    assert taken is not None
+    await release_task(crowd.ports, own, ReleaseTask(task=taken.task.id, lease=taken.lease))
+    first = await crowd.do(claim_task, ClaimTask(task=TaskNumber(1), agent="Bob"))
+    await crowd.do(claim_task, ClaimTask(task=TaskNumber(2), agent="nobody"))
+    made = (SCRIPTS.parent / "v0005_authors" / f"authors.{store.session.dialect}.sql").read_text()
+
+    await run(store, "ALTER TABLE tasks DROP COLUMN authors;\nALTER TABLE tasks DROP COLUMN passed;\n" + made)
+
+    async with crowd.ports.unit(crowd.me) as unit:
+        worked = await unit.tasks.get(first.task.id)
+    assert {ada.id, bob.id} == set(worked.authors)
+    assert [(1,)] == await rows(store, "SELECT number FROM tasks WHERE authors IS NOT NULL")
 
 
 async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlStore) -> None:
