@@ -175,7 +175,7 @@ async def test_what_waits_for_an_agent_is_by_priority_then_age(world):
 
 STATES = [
     (State.CLAIMABLE, {}),
-    (State.CLAIMABLE, {"assignee": "ada"}),
+    (State.BLOCKED, {"assignee": "ada"}),  # which nobody registered
     (State.HELD, {"status": Status.IN_PROGRESS}),
     (State.PARKED, {"status": Status.BACKLOG}),
     (State.WAITING, {"status": Status.AWAITING_OWNER}),

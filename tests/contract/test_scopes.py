@@ -31,6 +31,7 @@ BODIES: dict[str, Any] = {
     "fleet_addTaskComment": {"content": "x"}, "fleet_broadcastTask": {"message": "x"},
     "fleet_completeTask": {"lease": "x"}, "fleet_failTask": {"lease": "x", "reason": "timeout"},
     "fleet_releaseTask": {"lease": "x"}, "fleet_updateTask": {"title": "x"},
+    "fleet_adoptResult": {"run_id": "01900000-0000-7000-8000-000000000000", "lease": "x"},
     "fleet_sendAgentMessage": {"to": "lea", "message": "x"},
 }  # fmt: skip
 
