@@ -134,6 +134,8 @@ def relayed(database_url: str) -> Iterator[Relay]:
             relay.port = server.sockets[0].getsockname()[1]
             up.set()
             await over.wait()
+            relay._cut()
+        await asyncio.sleep(0.1)  # what was cut is closed in the loop's next turns
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
