@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-TRIES: Final = 3
+TRIES: Final = 5
 _repeated: Final[ContextVar[bool]] = ContextVar("repeated", default=False)
 
 
