@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from mission_adapters.belonging import boards_in, is_confined
 from mission_adapters.operations import ClaimNextOf, ClaimOf, DissolveOf, EndOf, ExpireDueOf, HeartbeatOf, TakeBackOf
@@ -15,6 +15,7 @@ from mission_adapters.remembered import Remembered, Write
 from mission_core.accounts.model import ApiKey, Principal, System, boards_written
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board, require_grant
+from mission_core.changes import evolve
 from mission_core.kinds import Kind, Plain
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run

@@ -28,7 +28,7 @@ from mission_core.values import (
 )
 
 Check = Callable[[str, Any], None]
-COMMANDS: Final[dict[type, tuple[tuple[str, Any, Check], ...]]] = {}
+COMMANDS: Final[dict[type, tuple[tuple[str, Any, frozenset[type], Check], ...]]] = {}
 """The checks of the commands that came, made when the first of a class does."""
 
 
@@ -61,21 +61,24 @@ def check_fields(thing: Any) -> None:
     kind = type(thing)
     if kind not in COMMANDS:
         COMMANDS[kind] = _command_checks(kind)
-    for name, default, check in COMMANDS[kind]:
+    for name, default, enough, check in COMMANDS[kind]:
         value = getattr(thing, name)
-        if value is not default:
+        if value is not default and value.__class__ not in enough:
             check(name, value)
 
 
 def _of_its_type(name: str, default: object) -> Callable[[object, Any, object], None]:
     check: Check | None = None  # made when the first value comes: before, the types that it names may not be there
+    enough: frozenset[type] = frozenset()
 
     def validate(instance: object, attribute: Any, value: object) -> None:
-        nonlocal check
-        if value is not default:
-            if check is None:
-                check = _check_of(get_type_hints(type(instance))[name], bounded=True) or _anything
-            check(name, value)
+        nonlocal check, enough
+        if value is default or value.__class__ in enough:
+            return
+        if check is None:
+            kind = get_type_hints(type(instance))[name]
+            check, enough = _check_of(kind, bounded=True) or _anything, _enough(_shapes_of(kind, bounded=True) or ())
+        check(name, value)
 
     return validate
 
@@ -84,13 +87,18 @@ def _anything(name: str, value: Any) -> None:
     pass
 
 
-def _command_checks(cls: Any) -> tuple[tuple[str, Any, Check], ...]:
+def _command_checks(cls: Any) -> tuple[tuple[str, Any, frozenset[type], Check], ...]:
     if not has(cls) or not cls.__module__.startswith("mission_core."):
         return ()
     kinds = get_type_hints(cls)
     checks = ((each, _check_of(kinds[each.name])) for each in fields(cls))
     return tuple(
-        (each.name, each.default if each.default is not NOTHING else checks, check if each.repr else _unquoted(check))
+        (
+            each.name,
+            each.default if each.default is not NOTHING else checks,
+            _enough(_shapes_of(kinds[each.name], bounded=False) or ()),
+            check if each.repr else _unquoted(check),
+        )
         for each, check in checks
         if check is not None
     )
@@ -116,7 +124,7 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
         return None
     called = " or ".join(dict.fromkeys(shape.called for shape in shapes if shape.of is not Absent))
 
-    enough = {shape.of for shape in shapes if shape.check is None and isinstance(shape.of, type)}
+    enough = _enough(shapes)
 
     def check(name: str, value: Any) -> None:
         if value.__class__ in enough:
@@ -131,6 +139,13 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
         raise InvalidField(name, f"must be {called}", value)
 
     return check
+
+
+def _enough(shapes: tuple[Shape, ...]) -> frozenset[type]:
+    """
+    The classes whose instances are right by being of them.
+    """
+    return frozenset(shape.of for shape in shapes if shape.check is None and isinstance(shape.of, type))
 
 
 def _shapes_of(kind: Any, bounded: bool) -> tuple[Shape, ...] | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import evolve, fields, frozen
+from attrs import fields, frozen
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.kinds import KIND_OF, KINDS, LOCK_ORDER
@@ -35,6 +35,7 @@ from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.model import Agent
 from mission_core.approvals.model import APPROVAL_LINKS
 from mission_core.boards.model import Board, BoardGates
+from mission_core.changes import evolve
 from mission_core.errors import StaleWrite
 from mission_core.reports.pulse import counted, places_of
 from mission_core.tasks.comments import COMMENTS

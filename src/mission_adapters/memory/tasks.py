@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from mission_adapters.memory.tables import Groups, Journal, Lines, Place, Table, Unique, numbered, scoped
+from mission_core.changes import evolve
 from mission_core.errors import Conflict
 from mission_core.tasks.model import IDLE, Status, Task, TaskNotFound
 from mission_core.tasks.ports import Link

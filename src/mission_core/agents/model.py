@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from attrs.validators import optional
 
-from mission_core.changes import edited
+from mission_core.changes import edited, evolve
 from mission_core.errors import Conflict, Exhausted, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.field_types import typed

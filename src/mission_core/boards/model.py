@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, boards_written, sees, writes_on
-from mission_core.changes import edited
+from mission_core.changes import edited, evolve
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Fact
 from mission_core.field_types import typed

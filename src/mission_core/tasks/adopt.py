@@ -7,9 +7,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 from mission_core.accounts.model import Principal, Role, require
+from mission_core.changes import evolve
 from mission_core.errors import Conflict, Denied
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber

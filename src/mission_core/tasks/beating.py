@@ -7,9 +7,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mission_core.accounts.model import Principal, Role, require
+from mission_core.changes import evolve
 from mission_core.errors import InvalidField
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber

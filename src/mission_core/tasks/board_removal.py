@@ -7,11 +7,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from mission_core.accounts.model import Principal, Role, boards_seen, require, require_no_agent
 from mission_core.boards.defining import unbind_fields
 from mission_core.boards.model import GENERAL, Board, BoardDeleted, BoardDenied, BoardNotFound, GeneralNotDeleted
+from mission_core.changes import evolve
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, BoardNumber

@@ -8,10 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from mission_core.accounts.model import Principal
-from mission_core.changes import differing
+from mission_core.changes import differing, evolve
 from mission_core.events.model import Fact
 from mission_core.tasks.actors import part_of, submitter_after
 from mission_core.tasks.comments import COMMENTS, Comment

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mission_core.accounts.members import Granted, boards_of
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, System, boards_seen, require
 from mission_core.boards.grants import GRANTS
+from mission_core.changes import evolve
 from mission_core.errors import Denied
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, CommentId, CommentNumber, TaskId, TaskNumber

@@ -7,8 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
+from mission_core.changes import evolve
 from mission_core.errors import InvalidField
 from mission_core.events.model import Fact
 from mission_core.ids import TaskId, TaskNumber

@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
+from mission_core.changes import evolve
 from mission_core.tasks.late_results import LateResult, late_results_of
 from mission_core.tasks.model import HELD, IDLE, Status, Task, TaskNotFound
 from mission_core.tasks.runs import ALIVE, Run

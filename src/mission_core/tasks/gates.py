@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mission_core.accounts.members import MEMBERS, OWNER, Granted, Member, boards_of, role_of
 from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal, Role
 from mission_core.accounts.users import USERS
 from mission_core.boards.grants import GRANTS
 from mission_core.boards.model import GateSet, check_gates_kept
+from mission_core.changes import evolve
 from mission_core.events.model import Fact
 from mission_core.tasks.actors import OnlyLeadsMove, Part, part_of
 from mission_core.tasks.authors import author_acting, author_named, authors_of

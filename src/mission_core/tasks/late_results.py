@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid5
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from attrs.validators import optional
 
+from mission_core.changes import evolve
 from mission_core.errors import NotFound
 from mission_core.ids import AgentId, LateResultId, OrganizationId, RunId, TaskId
 from mission_core.kinds import Kind

@@ -7,11 +7,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
 from mission_core.agents.model import Agent, AgentDeleted, MainAgentStays
 from mission_core.agents.use_cases import agent_named
+from mission_core.changes import evolve
 from mission_core.errors import VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import AgentId, AgentNumber

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import define, evolve, field, fields, frozen
+from attrs import define, field, fields, frozen
 from attrs.validators import optional
 
+from mission_core.changes import evolve
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, StaleWrite
 from mission_core.events.model import Actor, Fact
 from mission_core.field_types import typed
@@ -317,7 +319,7 @@ class Task:
         """
         The task as it is saved, where it was read as *before*.
         """
-        edited = all(getattr(self, name) == getattr(before, name) for name in _WORK)
+        edited = bool(_WORK_OF(self) == _WORK_OF(before))
         return evolve(self, version=before.version + 1, edits=before.edits + edited)
 
     def onto(self, before: Task, fresh: Task) -> Task:
@@ -551,7 +553,6 @@ class Task:
         return evolve(self, run=None, assignee=None if run.from_queue else self.assignee)
 
 
-_WORK: Final = tuple(
-    each.name for each in fields(Task) if each.name not in (*DETAILS, "version", "edits", "late_results", "updated_at")
-)
-"""The fields of a task that are no details."""
+_NO_WORK: Final = {*DETAILS, "version", "edits", "late_results", "updated_at"}
+_WORK_OF: Final = attrgetter(*(each.name for each in fields(Task) if each.name not in _NO_WORK))
+"""The values of the fields of a task that are no details."""

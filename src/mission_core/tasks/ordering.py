@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.changes import evolve
 from mission_core.errors import InvalidField
 from mission_core.ids import BoardId, OrderId, TaskId, TaskNumber
 from mission_core.tasks.model import Status, Task

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from attrs.validators import optional
 
+from mission_core.changes import evolve
 from mission_core.errors import Conflict, Denied, Exhausted, InvalidField, NotFound
 from mission_core.events.model import Actor, Fact
 from mission_core.field_types import typed

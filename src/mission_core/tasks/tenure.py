@@ -21,9 +21,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, identity_of
+from mission_core.changes import evolve
 from mission_core.errors import Conflict
 from mission_core.ids import RunId, TaskId
 from mission_core.tasks.actors import PLACES, part_of, place_asked

@@ -9,10 +9,11 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, frozen
 
 from mission_core.accounts.model import Principal, Role, require, writes_on
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound, BoardStatus, require_grant
+from mission_core.changes import evolve
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
 from mission_core.tasks.actors import TaskAssigneeMismatch, check_asked, part_of, place_asked
 from mission_core.tasks.changing import carried_out, updated

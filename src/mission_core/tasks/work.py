@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, NotYourAgent, Principal, Role, board_of, require
+from mission_core.changes import evolve
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.events.model import Fact
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
