@@ -9,7 +9,9 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from attrs import evolve
 
@@ -33,11 +35,13 @@ from mission_core.agents.use_cases import (
     CreateAgent,
     HearAgent,
     MakeKey,
+    MintToken,
     RegisterAgent,
     RevokeKey,
     create_agent,
     hear_agent,
     make_key,
+    mint_token,
     register_agent,
     revoke_key,
 )
@@ -55,6 +59,8 @@ from mission_core.automation.board_webhooks import (
 from mission_core.boards.staff import AssignAgent, UnassignAgent, assign_agent, unassign_agent
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.conversations.use_cases import WriteBoardEntry, write_board_entry
+from mission_core.ids import AgentId, RunId
+from mission_core.tasks.adopt import AdoptResult, adopt_result
 from mission_core.tasks.beating import Heartbeat, heartbeat
 from mission_core.tasks.board_removal import DeleteBoard, delete_board
 from mission_core.tasks.broadcasting import BroadcastTask, broadcast_task
@@ -63,7 +69,7 @@ from mission_core.tasks.leaving import DeleteAgent, delete_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.moving import MoveTasks, move_tasks
 from mission_core.tasks.ordering import GiveOrder, give_order
-from mission_core.tasks.runs import Failure, FailureReason, OrderKind
+from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, OrderKind
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
@@ -148,6 +154,28 @@ async def _complete(many: ManyBoards, place: Place) -> CompleteTask:
     return CompleteTask(**await _lease(many, place))
 
 
+async def _adopt(many: ManyBoards, place: Place) -> AdoptResult:
+    world, lease = many.world, await _lease(many, place)
+    await update_task(world.ports, world.me, UpdateTask(task=lease["task"], status=Status.INBOX))
+    with suppress(LeaseLost):
+        await complete_task(world.ports, world.me, CompleteTask(**lease))
+    (run,) = await world.ports.reads.tasks.runs(world.me, lease["task"])
+    return AdoptResult(task=lease["task"], run=RunId(UUID(bytes=run.id)))
+
+
+async def _mint(many: ManyBoards, place: Place) -> MintToken:
+    """
+    For an agent of the board that has no key.
+    """
+    ports, me = many.world.ports, many.world.me
+    (number,) = await ports.numbers.draw((me.organization, "agent"))
+    id = AgentId(ports.ids.new())
+    async with ports.unit(me) as unit:
+        unit.agents.add(evolve(place.worker, id=id, number=number, name=f"keyless {number}", session_key=None))
+        await unit.commit()
+    return MintToken(agent=id)
+
+
 async def _fail(many: ManyBoards, place: Place) -> FailTask:
     return FailTask(failure=Failure(reason=FailureReason.CRASHED), **await _lease(many, place))
 
@@ -217,6 +245,7 @@ WISHES: list[tuple[UseCase, Wish]] = [
     (register_agent, _of(lambda place: RegisterAgent(name=f"nea {place.board.number}", board=place.board.id))),
     (register_agent, _of(lambda place: RegisterAgent(name=place.worker.name, status="busy"))),
     (hear_agent, _of(lambda place: HearAgent(agent=place.worker.id, activity="new"))),
+    (mint_token, _mint),
     (make_key, _of(lambda place: MakeKey(agent=place.worker.id))),
     (revoke_key, _revoke),
     (answer_onboarding, _of(lambda place: AnswerOnboarding(board=place.board.id, answer=WORD))),
@@ -244,6 +273,7 @@ WISHES: list[tuple[UseCase, Wish]] = [
     (claim_next, _of(lambda place: ClaimNext(agent="lee", board=place.board.id))),
     (heartbeat, _heartbeat),
     (complete_task, _complete),
+    (adopt_result, _adopt),
     (fail_task, _fail),
     (release_task, _release),
     (give_order, _order(OrderKind.PAUSE)),

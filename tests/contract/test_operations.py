@@ -40,6 +40,7 @@ UNVERSIONED = {
 OTHERWISE = {
     "GET /api/agents/comms": "conversations are not kept yet",
     "GET /api/v1/boards": "in the order of names",
+    "GET /api/v1/gateways": "there is one",
     "GET /api/v1/board-groups": "in the order of names",
     "GET /api/v1/organizations/me/members": "in the order of addresses",
     "GET /api/v1/organizations/me/invites": "an invite has no number",

@@ -59,7 +59,8 @@ def test_no_request_made_from_the_document_surprises_the_server(server: Server, 
     No mistake of the server, and no answer that the document does not tell, on a board, a task and an agent that exist.
     """
     caller = {"authorization": f"Bearer {server.credential('LOCAL_AUTH_TOKEN')}"}
-    board = server.call("GET", "/api/v1/boards", **caller)["items"][0]["id"]
+    new = {"name": f"Board of {part}", "slug": part, "description": "One", "require_approval_for_done": False}
+    board = server.call("POST", "/api/v1/boards", new, **caller)["id"]
     task = server.call("POST", f"/api/v1/boards/{board}/tasks", {"title": "Ship it"}, **caller)["id"]
     agent = server.call("POST", "/api/v1/agents", {"name": f"ada of {part}", "board_id": board}, **caller)
     if part == "fleet":

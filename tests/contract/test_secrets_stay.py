@@ -90,7 +90,7 @@ def make_every_secret(client: Client) -> dict[str, str]:
     client.call("POST", "/api/auth/users", {"username": "lea", "password": colleague, "email": "lea@x.example"}, **key)
     client.call("POST", "/api/agents", {"name": "ada", "role": "coder"}, told=("agent_token",), **key)
     client.call("POST", "/api/agents/ada/keys", {"scopes": ["operator"]}, told=("api_key",), **key)
-    board = client.call("GET", "/api/v1/boards", **me)["items"][0]["id"]
+    board = client.call("POST", "/api/v1/boards", {"name": "One", "slug": "one", "description": "One"}, **me)["id"]
     body = {"name": "bob", "board_id": board}
     token = client.call("POST", "/api/v1/agents", body, told=("agent_token",), **me)["agent_token"]
     client.call("POST", "/api/tasks", {"title": "Work", "assigned_to": "ada"}, **key)

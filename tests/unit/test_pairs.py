@@ -126,7 +126,7 @@ def test_beginning_leases_for_ten_minutes_with_the_next_fence(task, operator, na
     """
     worker = worker_of(operator, name, instance)
     taken, run, fact = worker.begin(task, id=id, was=task.status, at=now)
-    touched = {"assignee", "fence", "attempts", "run", "not_before"}
+    touched = {"assignee", "fence", "attempts", "run", "not_before", "authors"}
 
     assert (task.fence + 1, task.attempts + 1, id) == (taken.fence, taken.attempts, taken.run)
     assert (now + PAIR_TERM, worker.pair, PAIR_TERMS.term) == (run.expires_at, run.holder, run.term)

@@ -31,7 +31,8 @@ FINGERPRINT: Final = f"SELECT digest FROM secret_fingerprints WHERE name = '{SEC
 LOCK: Final = "LOCK TABLE secret_fingerprints IN ACCESS EXCLUSIVE MODE"
 OTHERS: Final = """
 SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND backend_type = 'client backend'
+AND application_name <> current_setting('application_name')
 """
 
 

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from uuid import UUID
 
@@ -183,8 +184,9 @@ class PostgresSession:
             StoreUnreachable: If it cannot be reached.
         """
         dsn = dsn_from(url)
-        light = Connections(dsn, 2, {"synchronous_commit": "off"})
-        session = cls(dsn, Connections(dsn, size), Connections(dsn, size), light)
+        named = {"application_name": f"mission-control {token_hex(4)}"}  # all of one session are known by it
+        light = Connections(dsn, 2, {"synchronous_commit": "off", **named})
+        session = cls(dsn, Connections(dsn, size, named), Connections(dsn, size, named), light)
         try:
             session._reading.give(await session._reading.take())
             yield session
