@@ -176,6 +176,34 @@ async def test_who_makes_a_task_in_review_does_not_close_it(fleet: Fleet) -> Non
     assert "done" == (await put(fleet, made["task"], status="done"))["task"]["status"]
 
 
+async def test_no_agent_closes_the_review_of_who_made_its_key(boards: Boards, team: Team, fleet: Fleet) -> None:
+    """
+    Also at second hand, and with a key that it made itself; an agent that a person registered does.
+    """
+    reviewed = await project(fleet, **REVIEWED)
+    _, amy = await fleet.agent("amy")
+    made = {"name": "eve", "role": "coder"}
+    eve = (await fleet.got("POST", "/agents", made, 201, key=amy))["agent_token"]
+    ivy = (await fleet.got("POST", "/agents", made | {"name": "ivy"}, 201, key=eve))["agent_token"]
+    _, zoe = await fleet.agent("zoe")
+    task = await fleet.task(project_id=reviewed)
+    lease = (await fleet.got("POST", f"/tasks/{task['id']}/claim", {}, key=amy))["lease"]["lease"]
+    await fleet.got("POST", f"/tasks/{task['id']}/complete", {"lease": lease}, key=amy)
+    for name, key in (("eve", eve), ("ivy", ivy), ("eve", await fleet.key("eve", "operator"))):
+        await put(fleet, task, assigned_to=name)
+        assert "whose key they made" in (await put(fleet, task, 403, key=key, status="done"))["error"]
+    await put(fleet, task, assigned_to="zoe")
+    assert "done" == (await put(fleet, task, key=zoe, status="done"))["task"]["status"]
+
+    await ruled(boards, **REVIEWED)
+    await boards.got("PATCH", f"/api/v1/boards/{boards.board}", {"max_agents": 9})
+    led = (await completed(boards, team.lea, await boards.task())).json
+    new = {"name": "alter", "board_id": str(boards.board)}
+    alter = await boards.got("POST", "/api/v1/agent/agents", new, agent=team.lea.token)
+    await team.lea.does(led, assigned_agent_id=alter["id"])
+    assert 409 == (await _with(team.lea, alter["agent_token"]).refused(led, status="done"))[0]
+
+
 async def test_a_person_alone_reviews_their_own_work_and_the_log_says_so(
     boards: Boards, team: Team, world: World
 ) -> None:

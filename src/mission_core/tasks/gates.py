@@ -27,13 +27,13 @@ from mission_core.tasks.commenting import has_spoken
 from mission_core.tasks.facts import TaskSelfReviewed
 from mission_core.tasks.model import IDLE, IN_REVIEW, MOVES, CommentRequired, GateClosed, Status, Task
 from mission_core.tasks.ports import Candidate, Passage
+from mission_core.tasks.runs import Assignee
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mission_core.ids import BoardId, TaskId
     from mission_core.ports import UnitOfWork
-    from mission_core.tasks.runs import Assignee
 
 WAITING: Final = IDLE | {Status.BACKLOG}
 """Where new work may arrive on any board."""
@@ -42,14 +42,17 @@ HANDED_IN: Final = IN_REVIEW | {Status.DONE}
 
 class OwnReview(GateClosed):
     """
-    The author of some work would close its review.
+    The author of some work would close its review, or an agent would whose key they made.
     """
 
     def __init__(self, task: TaskId) -> None:
         super().__init__("require_review_before_done", task)
 
     def __str__(self) -> str:
-        return "Nobody closes the review of work that they did or handed in; somebody else who may review it must."
+        return (
+            "Nobody closes the review of work that they did or handed in, nor does an agent whose key they made; "
+            "somebody else who may review it must."
+        )
 
 
 @frozen
@@ -89,7 +92,7 @@ def decide(was: Task | None, to: Task, passage: Passage, *, asker: Principal) ->
         raise GateClosed("require_approval_for_done", to.id)
     if move.needs_comment and rules.comment_required_for_review and not passage.commented:
         raise CommentRequired("comment_required_for_review", to.id)
-    own = was is not None and _reviews_own(was, to, rules, asker)
+    own = was is not None and _reviews(to, rules) and (passage.keyed or _is_author(asker, was))
     if own and (isinstance(asker, AgentPrincipal) or not passage.alone):
         raise OwnReview(to.id)
     return Cleared(meets_done=to.status is Status.DONE, self_reviewed=own)
@@ -197,20 +200,44 @@ async def _asked(
     if MOVES[to.status].needs_comment and rules.comment_required_for_review:
         says = says or (was is not None and await has_spoken(unit, was, by))
         passage = evolve(passage, commented=says)
-    if was is not None and _reviews_own(was, to, rules, asker):
-        passage = evolve(passage, alone=await _reviews_alone(unit, asker, to))
+    if was is not None and _reviews(to, rules):
+        if _is_author(asker, was):
+            passage = evolve(passage, alone=await _reviews_alone(unit, asker, to))
+        elif isinstance(asker, AgentPrincipal):
+            passage = evolve(passage, keyed=await _keyed_by_author(unit, asker, was))
     cleared = decide(was, to, passage, asker=asker)
     if cleared.meets_done:
         unit.gates.passed(to, at=at)
     return cleared
 
 
-def _reviews_own(was: Task, to: Task, rules: GateSet, asker: Principal) -> bool:
+def _reviews(to: Task, rules: GateSet) -> bool:
     """
-    Whether an author closes a review that the rules ask for.
+    Whether a write closes a review that the rules ask for.
     """
-    reviews = MOVES[to.status].needs_review and rules.require_review_before_done
-    return reviews and not authors_of(asker).isdisjoint(was.authors)
+    return MOVES[to.status].needs_review and rules.require_review_before_done
+
+
+def _is_author(asker: Principal, task: Task) -> bool:
+    return not authors_of(asker).isdisjoint(task.authors)
+
+
+async def _keyed_by_author(unit: UnitOfWork, asker: AgentPrincipal, task: Task) -> bool:
+    """
+    Whether an author of the task made a key of the asking agent, or one of the agent that made it.
+    """
+    # Whoever makes a key has its secret. A revoked one counts too: with it the agent may have made itself another.
+    met, waiting = {asker.agent}, [asker.agent]
+    while waiting:
+        for key in await unit.everywhere.keys.list_of(waiting.pop()):
+            maker = await unit.agents.find(key.created_by) if key.created_by else None
+            if maker is None or maker.id in met:
+                continue
+            if maker.id in task.authors or author_named(Assignee(maker.name)) in task.authors:
+                return True
+            met.add(maker.id)
+            waiting.append(maker.id)
+    return False
 
 
 async def _reviews_alone(unit: UnitOfWork, asker: Principal, task: Task) -> bool:

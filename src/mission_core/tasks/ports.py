@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Passage:
     """
     The gates of a board, and what happened there of all that they may ask for: whether an approval stands or is
-    pending, whether the move comes with a comment, or the work has one already, and whether whoever moves it is an
-    owner and nobody else may review it.
+    pending, whether the move comes with a comment, or the work has one already, whether whoever moves it is an owner
+    and nobody else may review it, and whether they are an agent with a key that an author of the work made.
     """
 
     rules: GateSet
@@ -36,6 +36,7 @@ class Passage:
     pending: bool = False
     commented: bool = False
     alone: bool = False
+    keyed: bool = False
 
 
 class Gates(Protocol):
