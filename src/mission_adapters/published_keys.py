@@ -140,7 +140,7 @@ class PublishedKeys:
 
     async def configuration(self) -> dict[str, Any]:
         """
-        What the issuer tells of itself.
+        The configuration that the issuer publishes.
 
         Raises:
             OutboundFailed: If it tells nothing.
@@ -201,7 +201,7 @@ class PublishedKeys:
 
     async def _discovered(self) -> str:
         """
-        Where the issuer says that its keys are.
+        The URL at which the issuer says its keys are.
         """
         told = await self.configuration()
         if told["issuer"] != self.issuer:

@@ -35,7 +35,7 @@ COMMANDS: Final[dict[type, tuple[tuple[str, Any, frozenset[type], Check], ...]]]
 @frozen
 class Shape:
     """
-    One kind of value that a field takes: its classes, its name in an error, and what else it must be.
+    A kind of value that a field takes: its classes, its name in an error, and what else it must be.
     """
 
     of: type | tuple[type, ...]

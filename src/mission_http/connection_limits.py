@@ -1,5 +1,5 @@
 """
-How many connections a server takes, and how long their clients may take.
+Limits of a server: the number of its connections, and the time that their clients may take.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VARIABLE: Final = "MC_MAX_CONNECTIONS"
 @frozen(kw_only=True)
 class ConnectionLimits:
     """
-    How many connections there may be, and how long a client may take.
+    The number of connections there may be, and the time that a client may take.
 
     Args:
         maximum: The number of connections at once.

@@ -200,7 +200,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def dispensable(self, now: float) -> tuple[int, float] | None:
         """
-        How well the server can do without this connection, the least first: idle, silent, stalled in a body. None if
+        The rank of this connection among those that the server can do without: idle, silent, stalled in a body. None if
         it is at work.
         """
         if self.refused:

@@ -49,7 +49,7 @@ class PassphraseWrong(Exception):
 @frozen(kw_only=True)
 class Manifest:
     """
-    What an archive says of itself.
+    The description that an archive holds of itself.
 
     Args:
         made_by: The version of the program.

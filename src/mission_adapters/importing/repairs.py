@@ -53,7 +53,7 @@ def said(reason: BaseException) -> str:
 
 def made_of(row: Row, make: Callable[[Row], Any], tell: Tell, *, at: datetime) -> Any:
     """
-    What can be made of a row: of all of it, or of as much of it as can be understood.
+    The entity that can be made of a row: of all of it, or of as much of it as can be understood.
 
     Raises:
         WRONG: If it cannot stand, even with nothing but what it is.

@@ -132,7 +132,7 @@ class SecretKeys:
 @frozen
 class Rotation:
     """
-    How many values were sealed anew, and how many could not be opened and stay closed.
+    The number of values that were sealed anew, and of those that could not be opened and stay closed.
     """
 
     resealed: int

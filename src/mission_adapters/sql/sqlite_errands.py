@@ -92,7 +92,7 @@ class Errand:
 
 def taken(steps: Steps[R], cursor: sqlite3.Cursor, names: Names) -> R:
     """
-    What the steps return, after all that they ask was answered.
+    The result of the steps, after all that they ask was answered.
     """
     try:
         ask = next(steps)
@@ -147,7 +147,7 @@ def gave_up(error: BaseException) -> bool:
 
 def code_of(error: BaseException) -> int:
     """
-    What kind of error it is, in SQLite's numbers; 0 if it is none of SQLite's.
+    The error's kind in SQLite's numbers; 0 if it is none of SQLite's.
     """
     return getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0
 

@@ -128,7 +128,7 @@ def decide_claim(candidate: Candidate, *, asker: Principal) -> None:
 
 def status_after_work(passage: Passage) -> Status:
     """
-    Where finished work goes: done, or review where a gate wants somebody to look first.
+    The status of finished work: done, or review where a gate wants somebody to look first.
     """
     rules = passage.rules
     gated = rules.require_review_before_done or (rules.require_approval_for_done and not passage.approved)

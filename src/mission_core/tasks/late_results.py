@@ -79,7 +79,7 @@ class LateResult:
     @property
     def outcome(self) -> Outcome | None:
         """
-        What came of the work, unless it failed.
+        The outcome of the work, unless it failed.
         """
         if self.result is None:
             return None
@@ -88,7 +88,7 @@ class LateResult:
     @property
     def brought(self) -> Outcome | Failure | None:
         """
-        What was handed in.
+        The outcome or the failure that was handed in.
         """
         if self.failure is None:
             return self.outcome
@@ -97,7 +97,7 @@ class LateResult:
     @property
     def size(self) -> int:
         """
-        How many bytes of text it has.
+        The number of bytes of text that it has.
         """
         return sum(len(each.encode()) for each in (self.resolution, self.output, self.message) if each is not None)
 
