@@ -3,6 +3,7 @@ Migrations bring an empty database to the tables that the statements are written
 """
 
 import asyncio
+import io
 import re
 import sqlite3
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mission_adapters.sql.migrations import HEAD, config, migrate, path_in
@@ -50,14 +53,15 @@ def ddl(dialect: str) -> list[str]:
     return [str(part.compile(dialect=DIALECTS[dialect])) for part in parts]
 
 
-def asked(url: str, statement: str) -> list[tuple[Any, ...]]:
+def asked(url: str, statement: str, *, script: str = "SELECT 1") -> list[tuple[Any, ...]]:
     """
-    The rows that a database answers.
+    The rows that a database answers, after it ran a script.
     """
 
     async def rows() -> list[tuple[Any, ...]]:
         connection = await asyncpg.connect(url)
         try:
+            await connection.execute(script)
             return [tuple(row) for row in await connection.fetch(statement)]
         finally:
             await connection.close()
@@ -66,6 +70,7 @@ def asked(url: str, statement: str) -> list[tuple[Any, ...]]:
     if path is None:
         return asyncio.run(rows())
     with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
         return connection.execute(statement).fetchall()
 
 
@@ -146,6 +151,94 @@ def test_migrating_again_changes_nothing(empty_url: str) -> None:
     assert HEAD == migrate(empty_url)
     assert before == shape(empty_url)
     assert [(HEAD,)] == asked(empty_url, f"SELECT version_num FROM {VERSIONS}")
+
+
+OLDER = "0003"
+"""The revision of the first version that was given out."""
+
+
+def migrate_to_older(url: str) -> None:
+    """
+    Bring an empty database to an older revision.
+    """
+    made = config()
+    path = path_in(url)
+    if path is None:
+        made.attributes["script"] = written = io.StringIO()
+        command.upgrade(made, OLDER, sql=True)
+        asked(url, "SELECT 1", script=written.getvalue())
+        return
+    engine = create_engine("sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(path, isolation_level=None))
+    with engine.connect() as lent:
+        made.attributes["connection"] = lent
+        command.upgrade(made, OLDER)
+
+
+def columns_of(url: str, table: str) -> list[tuple[str, str, bool]]:
+    """
+    The name and type of each column of a table, and whether a row must have it.
+    """
+    if path_in(url) is not None:
+        statement = f"SELECT name, type, \"notnull\" AND dflt_value IS NULL FROM pragma_table_xinfo('{table}')"
+    else:
+        statement = (
+            "SELECT column_name, data_type, is_nullable = 'NO' AND column_default IS NULL "
+            f"FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
+        )
+    return [(name, kind.upper(), bool(must)) for name, kind, must in asked(url, statement)]
+
+
+def insert(url: str, table: str, **given: Any) -> None:
+    """
+    Insert a row of these values, with some value in each other column that must have one.
+    """
+    values: dict[str, str] = {}
+    for name, kind, must in columns_of(url, table):
+        if name in given:
+            value = given[name]
+        elif must:
+            value = bytes(16) if kind in {"BLOB", "BYTEA"} else "{}" if kind == "TEXT" else 0
+            if name in {"number", "fence"}:  # unique in its organization or task
+                value = int.from_bytes(given["id"][:1])
+        else:
+            continue
+        if isinstance(value, bytes):
+            value = f"X'{value.hex()}'" if path_in(url) is not None else f"'\\x{value.hex()}'"
+        elif isinstance(value, str):
+            value = f"'{value}'"
+        values[f'"{name}"'] = str(value if kind != "BOOLEAN" else "false")
+    statement = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+    asked(url, "SELECT 1", script=statement)
+
+
+def test_rows_of_an_older_database_are_kept_and_their_authors_found(empty_url: str) -> None:
+    """
+    Every column of every row stays as it was, but for the runs of tasks that are gone.
+    """
+    team, ada, bob, cyd, one, two, gone = [bytes([n]) * 16 for n in range(1, 8)]
+    migrate_to_older(empty_url)
+    for agent, name in ((ada, "ada"), (bob, "bob"), (cyd, "cyd")):
+        insert(empty_url, "agents", id=agent, organization=team, name=name, name_key=name)
+    insert(empty_url, "boards", id=team, organization=team)
+    insert(empty_url, "tasks", id=one, organization=team, submitter=cyd)
+    insert(empty_url, "tasks", id=two, organization=team)
+    insert(empty_url, "runs", id=one, organization=team, task=one, by="Bob")
+    insert(empty_url, "runs", id=two, organization=team, task=one, by="key", by_agent=ada)
+    kept = []
+    for table in ("agents", "boards", "tasks", "runs"):
+        names = ", ".join(f'"{name}"' for name, _, _ in columns_of(empty_url, table))
+        kept.append(f"SELECT {names} FROM {table} ORDER BY id")
+    before = [asked(empty_url, statement) for statement in kept]
+    insert(empty_url, "runs", id=gone, organization=team, task=gone, by="ada")
+
+    migrate(empty_url)
+
+    assert before == [asked(empty_url, statement) for statement in kept]
+    assert [ada + bob + cyd, None] == [
+        authors and b"".join(sorted(authors[n : n + 16] for n in range(0, len(authors), 16)))
+        for (authors,) in asked(empty_url, "SELECT authors FROM tasks ORDER BY id")
+    ]
+    assert [(0,)] == asked(empty_url, "SELECT gates_version FROM boards")
 
 
 def test_a_file_is_found_again_by_the_name_that_its_url_had(tmp_path: Path) -> None:
