@@ -11,6 +11,7 @@ Families say why, leaves say what and carry typed facts; none knows about HTTP.
     │   └── StaleWrite   somebody else was faster; try again from the reads
     └── Exhausted        a limit or the store itself is used up
         └── StoreFailed           the store could not keep the change
+            ├── StoreNotReady     it would keep none, as a probe has found
             ├── StoreBusy         other changes were in the way; repeat the request
             ├── StoreUnreachable  it did not answer a question
             └── OutcomeUnknown    nobody knows whether the change was kept
@@ -172,6 +173,15 @@ class StoreUnreachable(StoreFailed):
 
     def __str__(self) -> str:
         return f"the store cannot be reached ({self.reason}); try again when it has recovered"
+
+
+class StoreNotReady(StoreFailed):
+    """
+    The store answers and takes no changes, as a probe has found: its disk is full, it may only be read.
+    """
+
+    def __str__(self) -> str:
+        return f"the store takes no changes ({self.reason}); try again when it has recovered"
 
 
 class OutcomeUnknown(StoreFailed):

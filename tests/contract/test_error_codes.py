@@ -26,8 +26,8 @@ SHARED = set(
     more_in_hand not_adoptable not_claimable not_running onboarding_confirmed organization_in_use
     organization_name_taken out_of_reach outcome_unknown own_review pending_already prefix_taken seal_broken
     server_busy session_key_taken setting_taken setup_raced slug_taken stale_write store_busy store_failed
-    store_unreachable subject_taken tag_slug_taken token_minted too_many_agents too_many_orders too_many_requests
-    use_the_lease username_taken version_mismatch
+    store_not_ready store_unreachable subject_taken tag_slug_taken token_minted too_many_agents too_many_orders
+    too_many_requests use_the_lease username_taken version_mismatch
     """.split()  # noqa: SIM905
 )
 """Once told, a code stays. A new error adds one here."""

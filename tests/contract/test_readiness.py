@@ -7,7 +7,7 @@ import pytest
 
 from mission_adapters.sql import readiness, sqlite
 from mission_adapters.sql.store import SqlStore
-from mission_core.errors import StoreFailed, StoreUnreachable
+from mission_core.errors import StoreFailed, StoreNotReady, StoreUnreachable
 from tests.contract.relay import relayed
 from tests.contract.test_command_line import read_only
 from tests.contract.test_sessions import failing_with
@@ -38,7 +38,7 @@ async def test_a_sqlite_file_on_a_disk_without_room(tmp_path, monkeypatch):
     """
     monkeypatch.setattr(sqlite, "ROOM", 2**62)
     async with SqlStore.open(f"sqlite:///{tmp_path / 'mission.db'}") as store:
-        with pytest.raises(StoreFailed, match="full"):
+        with pytest.raises(StoreNotReady, match="full"):
             await store.reads.ready()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Final
 
 from mission_adapters.sql.session import Ask, Steps
-from mission_core.errors import StoreUnreachable
+from mission_core.errors import StoreFailed, StoreNotReady, StoreUnreachable
 
 DEADLINE: Final = 5.0
 """After how many seconds without an answer a database is not ready."""
@@ -28,6 +28,7 @@ async def in_time(check: Coroutine[None, None, None]) -> None:
 
     Raises:
         StoreUnreachable: If it was not through by then.
+        StoreNotReady: If the store takes no changes.
     """
     task = asyncio.get_running_loop().create_task(check)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -37,4 +38,9 @@ async def in_time(check: Coroutine[None, None, None]) -> None:
         task.cancel()
     if not done:
         raise StoreUnreachable(f"no answer within {DEADLINE:.0f} seconds")
-    task.result()
+    try:
+        task.result()
+    except StoreFailed as failed:
+        if type(failed) is not StoreFailed:
+            raise
+        raise StoreNotReady(failed.reason, lost=failed.lost) from failed
