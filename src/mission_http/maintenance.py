@@ -148,7 +148,7 @@ async def backup(settings: Settings, target: Path, passphrase: str | None, *, re
     size, _ = manifest.members[DATABASE]
     lines = [f"{target}: the database at revision {manifest.revision} ({size} bytes), files: {files}"]
     if SECRETS in manifest.members:
-        lines.append("the generated secrets are in it, encrypted under the passphrase, which nobody can restore")
+        lines.append("the generated secrets are in it, encrypted; keep the passphrase, for nothing else opens them")
     elif generated:
         lines.append(f"the generated secrets are left out, for there was no passphrase; keep {kept} apart")
     if "AUTH_SECRET" in settings.given:
