@@ -69,11 +69,11 @@ async def test_two_stores_share_nothing():
 
 async def rivals(ports: Ports) -> list[Task]:
     """
-    The answers to eight changes of one task at once.
+    The answers to forty changes of one task at once.
     """
     me = System(organization=(await found_organization(ports)).id)
     task = await create_task(ports, me, CreateTask(title="Say hello"))
-    changes = (update_task(ports, me, UpdateTask(task=task.id, title=f"title {n}")) for n in range(8))
+    changes = (update_task(ports, me, UpdateTask(task=task.id, title=f"title {n}")) for n in range(40))
     return await asyncio.gather(*changes, return_exceptions=True)
 
 

@@ -153,6 +153,8 @@ async def keep_late_result(
         return evolve(lost, note=KEPT if kept.brought == brought else ANOTHER)
 
     def decide(candidate: Candidate) -> Change:
+        nonlocal lost
+        lost = evolve(lost, current=candidate.task.fence)  # somebody may have taken the task since it was read
         told = RunResultLate(
             task=run.task, run=run.id, fence=run.fence, by=run.by.name, result=late.result, reason=late.failure,
             size=late.size, at=at,
