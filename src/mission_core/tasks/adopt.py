@@ -86,13 +86,7 @@ async def adopt_result(ports: Ports, principal: Principal, cmd: AdoptResult) -> 
     async with ports.unit(principal) as unit:
         task = await task_on(unit, cmd.task, cmd.on)
         late = await _late_result(unit, task, cmd.run)
-        if cmd.lease is None:
-            if not writer_of(principal).decides:
-                raise LeaseNeeded
-            run = await unit.runs.get(task.run) if task.run else None
-        else:
-            run = await unit.runs.get(run_named(ports, cmd.lease))
-            check_lease(ports, task, run, cmd.lease)
+        run = await _run_in_hand(ports, unit, principal, task, cmd.lease)
         mine = cmd.lease is None or (
             run is not None and run.state is RunState.COMPLETED and run.outcome == late.outcome
         )
@@ -121,6 +115,25 @@ async def adopt_result(ports: Ports, principal: Principal, cmd: AdoptResult) -> 
         unit.result(task.id)
         await unit.commit()
         return await unit.tasks.get(task.id)
+
+
+async def _run_in_hand(
+    ports: Ports, unit: UnitOfWork, principal: Principal, task: Task, lease: str | None
+) -> Run | None:
+    """
+    The run of a lease that is shown; without one the task's present run, for an operator.
+
+    Raises:
+        LeaseNeeded: If a worker shows no lease.
+        LeaseUnknown: If the lease is none of this task's.
+    """
+    if lease is None:
+        if not writer_of(principal).decides:
+            raise LeaseNeeded
+        return await unit.runs.get(task.run) if task.run else None
+    run = await unit.runs.get(run_named(ports, lease))
+    check_lease(ports, task, run, lease)
+    return run
 
 
 async def _late_result(unit: UnitOfWork, task: Task, run: RunId) -> LateResult:
