@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from mission_adapters.oidc import REGISTRY
+from tests import sockets
 
 Key = RSAKey | ECKey | OKPKey
 RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
@@ -46,7 +47,6 @@ class LocalIssuer:
     forms: list[dict[str, str]] = field(factory=list)
     codes: dict[str, str] = field(factory=dict)
     """ID tokens by the code that each is given out for, once."""
-    open: set[asyncio.StreamWriter] = field(factory=set)
 
     @property
     def url(self) -> str:
@@ -58,9 +58,7 @@ class LocalIssuer:
         """
         return self.asked.count("/keys")
 
-    def token(
-        self, claims: dict[str, Any], *, key: Any = RSA, header: dict[str, Any] | None = None
-    ) -> str:
+    def token(self, claims: dict[str, Any], *, key: Any = RSA, header: dict[str, Any] | None = None) -> str:
         """
         A token with these claims.
         """
@@ -85,7 +83,6 @@ class LocalIssuer:
         """
         Answer what comes over one connection.
         """
-        self.open.add(writer)
         try:
             while line := await reader.readline():
                 method, path, _ = line.decode().split(" ", 2)
@@ -107,9 +104,6 @@ class LocalIssuer:
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
-        finally:
-            self.open.discard(writer)
-            writer.close()
 
 
 Local = TypeVar("Local", bound=LocalIssuer)
@@ -129,11 +123,5 @@ async def listening(issuer: Local) -> AsyncIterator[Local]:
     """
     One that answers at a port for as long as the context lasts.
     """
-    server = await asyncio.start_server(issuer.serve, "127.0.0.1", issuer.port)
-    issuer.port = server.sockets[0].getsockname()[1]
-    try:
+    async with sockets.listening(issuer.serve, issuer.port) as issuer.port:
         yield issuer
-    finally:
-        server.close()
-        for writer in tuple(issuer.open):
-            writer.close()

@@ -104,9 +104,7 @@ actors = st.builds(Actor, st.sampled_from(["system", "agent", "user"]), maybe(id
 assignees = st.builds(Assignee, names, maybe(ids))
 gate_sets = st.builds(GateSet)
 terms = st.builds(Terms, term=durations, delay=durations, longest_delay=durations)
-outcomes = st.builds(
-    Outcome, result=st.sampled_from(Result), resolution=maybe(texts()), output=maybe(json_objects)
-)
+outcomes = st.builds(Outcome, result=st.sampled_from(Result), resolution=maybe(texts()), output=maybe(json_objects))
 failures = st.builds(Failure, reason=st.sampled_from(FailureReason), message=maybe(texts()))
 pairs = st.builds(Pair, principal=names, name=names, instance=maybe(names))
 order_kinds = st.sampled_from(OrderKind)

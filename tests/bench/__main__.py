@@ -276,9 +276,7 @@ def bench(title: str, database_url: str, tasks: int, folder: Path) -> Figures:
     return figures
 
 
-def _report(
-    dialect: str, operations: list[Operation], world: World, floor: float, folder: Path
-) -> dict[str, float]:
+def _report(dialect: str, operations: list[Operation], world: World, floor: float, folder: Path) -> dict[str, float]:
     measured: dict[str, float] = {}
     print(f"{dialect:<8}{'operation':<22}{'CPU ms':>8}{'req/s':>8}{'p50 ms':>8}{'p99 ms':>8}", end="")
     print(f"{'bare ms':>9}{'x bare':>8}{'x req/s':>8}{'x p50':>7}{'x p99':>7}{'x tx':>7}")

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field
 
+from tests.sockets import closed, listening
+
 COMMIT: Final = b"COMMIT\0"
 
 
@@ -89,9 +91,8 @@ class Relay:
         try:
             await asyncio.gather(self._asked(reader, back), self._answered(there, writer))
         finally:
+            await closed(back)
             self._writers -= pair
-            for each in pair:
-                each.close()
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transaction = b""
@@ -130,12 +131,10 @@ def relayed(database_url: str) -> Iterator[Relay]:
 
     async def serve() -> None:
         relay.loop = asyncio.get_running_loop()
-        async with await asyncio.start_server(relay.serve, "127.0.0.1", 0) as server:
-            relay.port = server.sockets[0].getsockname()[1]
+        async with listening(relay.serve) as relay.port:
             up.set()
             await over.wait()
             relay._cut()
-        await asyncio.sleep(0.1)  # what was cut is closed in the loop's next turns
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()

@@ -91,8 +91,7 @@ async def test_work_under_way_goes_on_under_the_new_name(world):
     grace = await world.principal("other")
     grace = evolve(grace, agent=ada.id, name="grace")
     await give_order(world.ports, grace, GiveOrder(task=claimed.task.id, kind=OrderKind.PAUSE))
-    done = await complete_task(world.ports, world.me, CompleteTask(task=claimed.task.id, lease=claimed.lease)
-    )
+    done = await complete_task(world.ports, world.me, CompleteTask(task=claimed.task.id, lease=claimed.lease))
 
     assert "grace" == run.by.name
     assert (Status.DONE, "grace") == (done.status, done.assignee.name)

@@ -32,8 +32,7 @@ async def assign(world: World, name: str, role: str = "member", *, by: System | 
     """
     Assign somebody to the board.
     """
-    await assign_agent(world.ports, by or world.me, AssignAgent(board=world.board.id, agent_name=name, role=role)
-    )
+    await assign_agent(world.ports, by or world.me, AssignAgent(board=world.board.id, agent_name=name, role=role))
 
 
 async def test_who_is_assigned_keeps_its_role(world: World) -> None:

@@ -365,9 +365,7 @@ async def test_no_webhook_is_for_an_agent_that_goes_meanwhile(world, last):
     """
     ada = await world.agent("ada", board=world.board.id)
     making = CreateBoardWebhook(board=world.board.id, description="x", agent=ada.id)
-    await in_turn(
-        world, (create_board_webhook, making), (delete_agent, DeleteAgent(agent=ada.id)), last=last
-    )
+    await in_turn(world, (create_board_webhook, making), (delete_agent, DeleteAgent(agent=ada.id)), last=last)
 
     assert {None} >= {each.agent for each in await every(world, BOARD_WEBHOOKS)}
 

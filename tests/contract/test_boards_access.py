@@ -22,6 +22,7 @@ async def test_readiness_asks_the_store(boards, caplog):
     """
     What keeps it from working is told to whoever asks, and to the log.
     """
+
     class Gone:
         async def ready(self):
             raise StoreFailed("the disk is full")

@@ -148,9 +148,7 @@ async def test_an_agent_moves_between_a_board_and_all(boards, world):
     still = await boards.got("PATCH", path, {"board_id": str(other.id)})
     back = await boards.got("PATCH", path, {"is_gateway_main": False, "board_id": str(boards.board)})
 
-    assert [str(other.id), None, None, str(boards.board)] == [
-        each["board_id"] for each in (moved, main, still, back)
-    ]
+    assert [str(other.id), None, None, str(boards.board)] == [each["board_id"] for each in (moved, main, still, back)]
     assert [False, True, True, False] == [each["is_gateway_main"] for each in (moved, main, still, back)]
 
 

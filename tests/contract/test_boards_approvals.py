@@ -224,9 +224,7 @@ async def test_a_request_is_made_once_under_a_key(boards: Boards) -> None:
     """
     task = await boards.task()
     body = {**ASK, "task_id": task["id"]}
-    answers = [
-        await boards.call("POST", path(boards), body, **{"idempotency-key": "k"}) for _ in range(2)
-    ]
+    answers = [await boards.call("POST", path(boards), body, **{"idempotency-key": "k"}) for _ in range(2)]
 
     assert answers[0].json == answers[1].json
     assert 1 == (await boards.got("GET", path(boards)))["total"]
@@ -366,9 +364,7 @@ async def test_a_snapshot_shows_approvals_and_counts_them(boards: Boards) -> Non
 
     async def shown() -> tuple[list[Any], dict[str, tuple[int, int]], int]:
         told = await boards.got("GET", snapshot)
-        counts = {
-            each["title"]: (each["approvals_count"], each["approvals_pending_count"]) for each in told["tasks"]
-        }
+        counts = {each["title"]: (each["approvals_count"], each["approvals_pending_count"]) for each in told["tasks"]}
         return told["approvals"], counts, told["pending_approvals_count"]
 
     assert ([], {"a": (0, 0), "b": (0, 0)}, 0) == await shown()

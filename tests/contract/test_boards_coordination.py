@@ -68,8 +68,10 @@ async def test_a_soul_is_written_and_read(boards, team):
     await boards.got("PUT", path, {"content": "Be kind.", "reason": "We are"}, agent=team["lead"])
     other = await boards.agent("bob")
 
-    assert "Be kind." == await boards.got("GET", path, agent=team["worker"]) == await boards.got(
-        "GET", path, agent=team["lead"]
+    assert (
+        "Be kind."
+        == await boards.got("GET", path, agent=team["worker"])
+        == await boards.got("GET", path, agent=team["lead"])
     )
     assert 403 == (await boards.call("GET", path, agent=other["agent_token"])).status
     *_, entry = await boards.ports.log.read(boards.me.organization)
@@ -85,9 +87,7 @@ async def test_a_soul_that_nobody_wrote_cannot_be_read(boards, team):
     path = of(boards, team["id"], "soul")
 
     assert (502, "Gateway SOUL read failed") == refusal(await boards.call("GET", path, agent=team["worker"]))
-    assert (422, "content is required") == refusal(
-        await boards.call("PUT", path, {"content": " "}, agent=team["lead"])
-    )
+    assert (422, "content is required") == refusal(await boards.call("PUT", path, {"content": " "}, agent=team["lead"]))
 
 
 async def test_an_agent_of_another_board_is_not_found(boards, team, world):
@@ -109,9 +109,9 @@ async def test_a_question_to_people_says_that_nobody_hears(boards, team):
     status, said = refusal(await boards.call("POST", path, {"content": "May we?"}, agent=team["lead"]))
 
     assert (502, True) == (status, said.startswith("Gateway ask-user dispatch failed: "))
-    assert ["body", "content"] == field_refusal(
-        await boards.call("POST", path, {"content": "  "}, agent=team["lead"])
-    )[1]
+    assert ["body", "content"] == field_refusal(await boards.call("POST", path, {"content": "  "}, agent=team["lead"]))[
+        1
+    ]
 
 
 async def test_the_main_agent_speaks_to_leads(boards, team):

@@ -226,9 +226,10 @@ async def test_values_are_merged_by_key(boards):
     task = await patched(boards, task, {"custom_field_values": {"b": None, "c": False}})
     assert {"a": {"x": [1, None]}, "b": None, "c": False} == task["custom_field_values"]
 
-    assert task["custom_field_values"] == (await patched(boards, task, {"custom_field_values": None, "title": "x"}))[
-        "custom_field_values"
-    ]
+    assert (
+        task["custom_field_values"]
+        == (await patched(boards, task, {"custom_field_values": None, "title": "x"}))["custom_field_values"]
+    )
 
 
 async def test_a_value_that_does_not_fit_is_refused_with_the_reason(boards):

@@ -39,9 +39,7 @@ OPERATIONS = {
     ("delete", "/api/v1/organizations/me/invites/{invite_id}"): (
         "revoke_org_invite_api_v1_organizations_me_invites__invite_id__delete"
     ),
-    ("post", "/api/v1/organizations/invites/accept"): (
-        "accept_org_invite_api_v1_organizations_invites_accept_post"
-    ),
+    ("post", "/api/v1/organizations/invites/accept"): ("accept_org_invite_api_v1_organizations_invites_accept_post"),
     ("get", "/api/v1/organizations/me/list"): "list_my_organizations_api_v1_organizations_me_list_get",
     ("patch", "/api/v1/organizations/me/active"): "set_active_org_api_v1_organizations_me_active_patch",
     ("get", "/api/v1/organizations/me/member"): "get_my_membership_api_v1_organizations_me_member_get",

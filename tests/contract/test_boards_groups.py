@@ -43,9 +43,7 @@ async def test_groups_come_by_name(boards):
 
 
 async def test_a_repeated_creation_makes_one_group(boards):
-    first, again = [
-        await boards.got("POST", GROUPS, {"name": "x"}, **{"idempotency-key": "k"}) for _ in range(2)
-    ]
+    first, again = [await boards.got("POST", GROUPS, {"name": "x"}, **{"idempotency-key": "k"}) for _ in range(2)]
 
     assert first == again
     assert 1 == (await boards.got("GET", GROUPS))["total"]
@@ -129,9 +127,7 @@ async def test_the_lead_of_one_of_its_boards_may_say_so_too(boards, world):
 async def test_a_repeated_setting_is_answered_alike(boards):
     group, *_ = await grouped(boards)
     path = f"{GROUPS}/{group['id']}/heartbeat"
-    first, again = [
-        await boards.got("POST", path, {"every": "5m"}, **{"idempotency-key": "k"}) for _ in range(2)
-    ]
+    first, again = [await boards.got("POST", path, {"every": "5m"}, **{"idempotency-key": "k"}) for _ in range(2)]
 
     assert first == again
     assert ["body", "every"] == field_refusal(await boards.call("POST", path, {}))[1]

@@ -162,9 +162,7 @@ async def test_whoever_was_shut_out_stays_out(office: Office) -> None:
     assert (403, "an admin has yet to approve this user, or has shut them out") == refusal(answer)
 
 
-async def test_a_token_that_is_not_believed_is_told_why(
-    office: Office, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_token_that_is_not_believed_is_told_why(office: Office, caplog: pytest.LogCaptureFixture) -> None:
     """
     In the header that says so, and in the log; not in the body, which clients know.
     """
@@ -236,9 +234,7 @@ async def test_a_credential_that_looks_like_a_token_is_known_first(office: Offic
     assert [] == office.issuer.asked
 
 
-async def test_a_token_costs_no_lookup_of_other_credentials(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_token_costs_no_lookup_of_other_credentials(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up, principal_of = list[bytes](), KnownKeys.principal_of
 
     async def counted(self: KnownKeys, digest: bytes, *, at: Any) -> Any:

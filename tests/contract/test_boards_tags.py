@@ -101,9 +101,7 @@ async def test_a_stale_version_is_refused(boards):
 
 
 async def test_a_repeat_under_a_key_makes_one_tag(boards):
-    first, second = [
-        await boards.got("POST", TAGS, {"name": "Bug"}, **{"idempotency-key": "a"}) for _ in range(2)
-    ]
+    first, second = [await boards.got("POST", TAGS, {"name": "Bug"}, **{"idempotency-key": "a"}) for _ in range(2)]
 
     assert first == second
     assert 1 == (await boards.got("GET", TAGS))["total"]

@@ -197,7 +197,6 @@ async def test_a_list_goes_on_after_the_last_one_seen(boards):
     assert ([made[2]["id"], made[1]["id"]], 4) == ([each["id"] for each in page["items"]], page["total"])
 
 
-
 async def test_a_list_shows_the_tasks_of_its_board_only(boards, world):
     await world.task(board=(await world.another_board()).id)
 

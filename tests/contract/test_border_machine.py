@@ -348,9 +348,7 @@ def rows_of_all(kind: Kind[Any], filters: Any = (), borders: Any = ()) -> Execut
     )
 
 
-def test_a_leak_that_is_planted_in_a_statement_is_found(
-    monkeypatch: pytest.MonkeyPatch, databases: Databases
-) -> None:
+def test_a_leak_that_is_planted_in_a_statement_is_found(monkeypatch: pytest.MonkeyPatch, databases: Databases) -> None:
     """
     One that forgets whose rows it wants.
     """

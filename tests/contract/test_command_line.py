@@ -80,7 +80,11 @@ def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
         ("postgresql://me:12/sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
         ("postgresql://me:12?sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
         ("postgresql://me:12#sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
-        ("postgresql://me:sesame@here:there/db", "its URL cannot be read", "; write sqlite:///path or postgresql://user:password@"),
+        (
+            "postgresql://me:sesame@here:there/db",
+            "its URL cannot be read",
+            "; write sqlite:///path or postgresql://user:password@",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("migrate",), ("audit", "verify")])
@@ -332,7 +336,11 @@ def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("audit", "verify"), ("import", "fleet", "nothing.db"), ("import", "boards", "postgresql://nobody@127.0.0.1:1/none")],
+    [
+        ("audit", "verify"),
+        ("import", "fleet", "nothing.db"),
+        ("import", "boards", "postgresql://nobody@127.0.0.1:1/none"),
+    ],
 )
 @pytest.mark.parametrize("elsewhere", [{}, {"DATABASE_URL": "sqlite:///here.db"}])
 def test_what_has_nothing_to_work_on_makes_nothing(
@@ -362,7 +370,8 @@ def test_a_database_of_its_own_is_not_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["sesame", "mysql://me:sesame@here/db", "postgresql://me:s/sesame@here/db", "postgresql://me:s@here:sesame/db"]
+    "url",
+    ["sesame", "mysql://me:sesame@here/db", "postgresql://me:s/sesame@here/db", "postgresql://me:s@here:sesame/db"],
 )
 def test_what_is_no_address_of_a_database_is_told_with_one_that_is(url: str, tmp_path: Path) -> None:
     """

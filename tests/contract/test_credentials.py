@@ -35,9 +35,7 @@ async def test_a_token_stands_for_its_agent(world):
     """
     With its board, its role, its key and when it was last heard of.
     """
-    made = await create_agent(
-        world.ports, world.me, CreateAgent(name="ada", board=world.board.id, lead=True)
-    )
+    made = await create_agent(world.ports, world.me, CreateAgent(name="ada", board=world.board.id, lead=True))
     agent = made.agent
     principal = await principal_of(world, made.token)
 

@@ -261,7 +261,8 @@ def test_every_malformed_variable_is_told(tmp_path: Path) -> None:
         ({"MC_PROXY_AUTH_HEADER": "X-Remote-User"}, "identity", "MC_PROXY_AUTH_TRUSTED_IPS"),
         ({"GOOGLE_CLIENT_SECRET": GOOD}, "identity", "GOOGLE_CLIENT_ID"),
         (
-            {"AUTH_MODE": "oidc", "OIDC_ISSUER": "http://127.0.0.1:1", "OIDC_AUDIENCE": "us"}, "identity",
+            {"AUTH_MODE": "oidc", "OIDC_ISSUER": "http://127.0.0.1:1", "OIDC_AUDIENCE": "us"},
+            "identity",
             "OIDC_ISSUER",
         ),
         ({"MC_ENABLE_HSTS": "1", "MC_DISABLE_HSTS": "1"}, "settings", "MC_DISABLE_HSTS"),

@@ -206,9 +206,7 @@ async def test_two_owners_who_step_down_at_once_leave_one(boards: Boards) -> Non
         unit.rows(MEMBERS).save(evolve(await unit.rows(MEMBERS).get(local.id), role="member"))
         await unit.commit()
     acting = [await ports.credentials.member(each.id) for each in (one, two)]
-    changes = [
-        set_role(ports, who, SetRole(member=who.member, role="member")) for who in acting if who is not None
-    ]
+    changes = [set_role(ports, who, SetRole(member=who.member, role="member")) for who in acting if who is not None]
     told = await asyncio.gather(*changes, return_exceptions=True)
     owners = [each for each in await ports.reads.rows.every(boards.me, MEMBERS) if each.role == "owner"]
 

@@ -23,6 +23,7 @@ from mission_adapters.sql.store import SqlStore
 from mission_core.agents.founding import found_organization
 from mission_http.settings import settings_from
 from mission_http.wiring import store_ports
+from tests.sockets import listening
 
 NOBODY = 65534
 
@@ -339,7 +340,7 @@ async def test_a_wrong_password_is_denied() -> None:
     """
     As PostgreSQL says it; the one of the tests may believe everybody.
     """
-    async with saying(b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0") as port:
+    async with saying(b'SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user "me"\0\0') as port:
         told = await examine(f"postgresql://me:sesame@127.0.0.1:{port}/db")
 
     assert (Trouble.DENIED, 'password authentication failed for user "me"') == (told.trouble, told.reason)
@@ -357,10 +358,9 @@ async def saying(error: bytes) -> AsyncIterator[int]:
             await reader.readexactly(length - 4)
             writer.write(reply)
             await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with listening(answer) as port:
+        yield port
 
 
 async def test_a_database_that_there_is_not_is_told(fresh_postgres: str) -> None:

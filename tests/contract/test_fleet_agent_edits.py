@@ -326,9 +326,7 @@ async def test_a_template_that_is_not_there_is_not_found(templates: Fleet, fleet
     assert missing == refusal(await templates.call("PUT", "/agents/ada/soul", body))
     assert missing == refusal(await templates.call("PATCH", "/agents/ada/soul?template=nothing"))
     assert NOBODY == refusal(await templates.call("PUT", "/agents/nobody/soul", {"template_name": "calm"}))
-    assert (400, "Templates directory not configured") == refusal(
-        await fleet.call("PUT", "/agents/ada/soul", body)
-    )
+    assert (400, "Templates directory not configured") == refusal(await fleet.call("PUT", "/agents/ada/soul", body))
     assert {"templates": [], "message": "Templates directory not found"} == await fleet.got("PATCH", "/agents/x/soul")
 
 
@@ -419,9 +417,7 @@ async def test_what_an_agent_has_in_mind_is_its_own(fleet: Fleet, world: World) 
         for path in ("ada", str(ada["id"])):
             answer = await fleet.call(method, f"/agents/{path}/memory", body if method == "PUT" else None, key=token)
             assert 200 == answer.status
-        assert NOBODY == refusal(
-            await fleet.call(method, "/agents/nobody/memory", body if method == "PUT" else None)
-        )
+        assert NOBODY == refusal(await fleet.call(method, "/agents/nobody/memory", body if method == "PUT" else None))
     admin = await fleet.key("Ada", "admin")
     assert 200 == (await fleet.call("PUT", "/agents/bob/memory", body, key=admin)).status
 

@@ -149,9 +149,7 @@ async def test_an_acknowledged_cancellation_ends_the_run(fleet: Fleet) -> None:
     await fleet.got("POST", f"{place}/orders", {"kind": "cancel"})
     told = await fleet.got("POST", f"{place}/lease/heartbeat", {"lease": lease})
     body = {"lease": lease, "acknowledges": told["order"]["id"]}
-    first, second = [
-        await fleet.got("POST", f"{place}/lease/heartbeat", body, idempotency_key="k") for _ in range(2)
-    ]
+    first, second = [await fleet.got("POST", f"{place}/lease/heartbeat", body, idempotency_key="k") for _ in range(2)]
 
     assert (first["order"], "revoked") == ({"id": None, "kind": "cancel", "message": None}, first["state"])
     assert first == second
@@ -356,9 +354,7 @@ async def test_a_late_result_is_kept_and_shown(fleet: Fleet, clock: ManualClock)
         shown[name] for name in ("run_id", "agent", "outcome", "resolution", "output", "adopted_at")
     )
     assert "another agent" in shown["notice"]
-    adopted = await fleet.got(
-        "POST", f"{place}/adopt", {"run_id": first["run_id"], "lease": claimed["lease"]["lease"]}
-    )
+    adopted = await fleet.got("POST", f"{place}/adopt", {"run_id": first["run_id"], "lease": claimed["lease"]["lease"]})
     assert ("done", "done after all") == (adopted["task"]["status"], adopted["task"]["resolution"])
     assert (await fleet.got("GET", f"{place}/runs"))["runs"][1]["late_result"]["adopted_at"] is not None
     assert 404 == (await fleet.call("POST", f"{place}/adopt", {"run_id": claimed["lease"]["run_id"]})).status

@@ -185,9 +185,7 @@ async def test_the_servers_own_workspace_stays(owned: Fleet, world: World) -> No
 
     assert (400, {"error": "Cannot delete the default workspace", "code": "home_stays"}) == (answer.status, answer.json)
     with pytest.raises(HomeStays):
-        await dissolve_organization(
-            world.ports, there_of(home.id), DissolveOrganization(organization=home.id)
-        )
+        await dissolve_organization(world.ports, there_of(home.id), DissolveOrganization(organization=home.id))
 
 
 async def test_a_person_sees_the_workspaces_of_which_they_are_a_member(boards: Boards) -> None:

@@ -484,9 +484,7 @@ async def test_who_was_shut_out_asks_again(ports: Ports, entrance: Entrance, per
     assert made.id == (await enter(ports, known)).user.id
 
 
-async def test_who_is_let_in_again_as_what_they_were_sees_the_boards_they_saw(
-    entrance: Entrance, person: str
-) -> None:
+async def test_who_is_let_in_again_as_what_they_were_sees_the_boards_they_saw(entrance: Entrance, person: str) -> None:
     """
     Another role stands for all boards.
     """

@@ -293,9 +293,7 @@ async def test_nothing_changes_on_a_board_that_is_not_granted(many: ManyBoards) 
 
 
 @pytest.mark.parametrize("granted", ["some", "all"])
-async def test_what_is_asked_for_on_a_board_that_is_granted_for_writing_is_done(
-    many: ManyBoards, granted: str
-) -> None:
+async def test_what_is_asked_for_on_a_board_that_is_granted_for_writing_is_done(many: ManyBoards, granted: str) -> None:
     """
     By somebody who may write on it and see others, as by somebody who may see and write on all.
     """

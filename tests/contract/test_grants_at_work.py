@@ -360,9 +360,7 @@ async def test_who_can_be_called_is_who_may_read_the_boards_that_the_caller_sees
     for name, every, granted in (("i", True, ()), ("b", False, (desk.mine,)), ("e", False, (desk.hidden,))):
         people[name] = f"{name}-{uuid4()}"
         made = await create_user(world.ports, world.me, CreateUser(username=people[name], password="correct horse 9"))
-        access = Access(
-            all_boards_read=every, boards=tuple(Granted(board.id, True, False) for board in granted)
-        )
+        access = Access(all_boards_read=every, boards=tuple(Granted(board.id, True, False) for board in granted))
         await set_access(world.ports, world.me, SetAccess(member=made.member.id, access=access))
     callers = await world.principal("bob", board=desk.mine.id), await world.principal("eva")
     known, all_known = [

@@ -130,9 +130,7 @@ async def test_what_failed_keeps_no_key(world):
 
     for _ in range(2):
         with pytest.raises(Exception, match="already exists"):
-            await perform(
-                create_agent, world.ports, world.me, CreateAgent(name="ada"), once=once, again=again
-            )
+            await perform(create_agent, world.ports, world.me, CreateAgent(name="ada"), once=once, again=again)
 
 
 async def test_a_repeated_claim_shows_its_lease_again(world):
@@ -144,9 +142,7 @@ async def test_a_repeated_claim_shows_its_lease_again(world):
     once = Once(key="c", operation="claim_next", body_digest=b"1")
 
     async def claim():
-        return await perform(
-            claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=claimed_again
-        )
+        return await perform(claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=claimed_again)
 
     answers = await asyncio.gather(*(claim() for _ in range(5)))
     answers.append(await claim())
@@ -162,9 +158,7 @@ async def test_a_claim_that_found_nothing_keeps_no_key(world):
     once = Once(key="c", operation="claim_next", body_digest=b"1")
 
     async def claim():
-        return await perform(
-            claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=claimed_again
-        )
+        return await perform(claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=claimed_again)
 
     nothing = await claim()
     task = await world.task()

@@ -300,9 +300,7 @@ async def test_the_work_of_each_name_is_counted_by_the_migration(store: SqlStore
     crowd = await gathered(store)
     for name in ("a", "b", None):
         for priority in ("low", "high", "low"):
-            await crowd.do(
-                create_task, CreateTask(title="one", board=crowd.board, assignee=name, priority=priority)
-            )
+            await crowd.do(create_task, CreateTask(title="one", board=crowd.board, assignee=name, priority=priority))
     counted = "SELECT assignee_key, board, status, priority, amount FROM workloads"
     before = await cells(store, counted)
     made = (SCRIPTS / f"workloads.{store.session.dialect}.sql").read_text()

@@ -177,6 +177,7 @@ async def test_an_organization_that_cannot_be_swept_keeps_no_other(world, elsewh
     """
     It is told in the log, without a word about changes.
     """
+
     def unit(principal, **options):
         if principal.organization == world.me.organization:
             raise StoreFailed("as asked")
@@ -643,8 +644,7 @@ async def test_cancelling_ends_a_wait(world):
     """
     task = await world.task()
     claimed = await world.claim(task)
-    await heartbeat(world.ports, world.me, Heartbeat(task=task.id, lease=claimed.lease, waiting_for="a decision")
-    )
+    await heartbeat(world.ports, world.me, Heartbeat(task=task.id, lease=claimed.lease, waiting_for="a decision"))
     await give_order(world.ports, world.me, GiveOrder(task=task.id, kind=OrderKind.CANCEL))
     world.clock.advance(minutes=6)
     await sweep(world.ports, world.me)

@@ -247,9 +247,7 @@ async def test_all_who_wait_are_woken_by_the_next_commit(world):
     And nobody before it.
     """
     head = await world.ports.log.head(world.me.organization)
-    waiting = [
-        asyncio.create_task(world.ports.log.wait(world.me.organization, after=head.position)) for _ in range(5)
-    ]
+    waiting = [asyncio.create_task(world.ports.log.wait(world.me.organization, after=head.position)) for _ in range(5)]
     done, _ = await asyncio.wait(waiting, timeout=0.05)
     await world.task()
     woken, _ = await asyncio.wait(waiting, timeout=10)

@@ -148,7 +148,13 @@ async def test_a_foreign_page_makes_nobody_act_through_the_proxy(fronted: Fleet)
     """
     for key in (None, KEY):
         answer = await fronted.call(
-            "POST", "/projects", {"name": "x"}, key=key, peer=PROXY, x_remote_user=somebody(), host="here",
+            "POST",
+            "/projects",
+            {"name": "x"},
+            key=key,
+            peer=PROXY,
+            x_remote_user=somebody(),
+            host="here",
             origin="https://evil.example",
         )
         assert 403 == answer.status
@@ -170,9 +176,7 @@ async def test_nor_does_it_by_what_it_shows_as_an_image(fronted: Fleet) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "a" * 201, "a\tb", "a,b", "\x7f", "\u202e"])
-async def test_what_nobody_can_be_called_is_nobody(
-    fronted: Fleet, name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_nobody_can_be_called_is_nobody(fronted: Fleet, name: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert 401 == await me(fronted, peer=PROXY, x_remote_user=name.encode().decode("latin-1"))
 

@@ -305,9 +305,7 @@ async def test_an_agent_has_twenty_requests_in_any_minute(everything: Everything
     """
 
     async def answers(count: int) -> list[Answer]:
-        return [
-            await ask_as(everything, "/api/v1/agent/healthz", x_agent_token=everything.lead) for _ in range(count)
-        ]
+        return [await ask_as(everything, "/api/v1/agent/healthz", x_agent_token=everything.lead) for _ in range(count)]
 
     found = []
     for wait, count in [(0, 10), (50, 15), (10, 15), (30, 25), (20, 15), (10, 15)]:

@@ -13,7 +13,7 @@ from tests.contract.test_command_line import read_only
 from tests.contract.test_sessions import failing_with
 
 FULL = f"""
-CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $f$ {failing_with('53100')[6:-2]} $f$;
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $f$ {failing_with("53100")[6:-2]} $f$;
 CREATE TRIGGER full_disk BEFORE UPDATE ON alembic_version EXECUTE FUNCTION full_disk();
 """
 

@@ -206,9 +206,7 @@ async def test_where_a_task_stands_is_explained_by_what_it_waits_for(world):
     resting = await world.task("resting", not_before=now + timedelta(minutes=1))
     claimed = await world.claim(first, terms=Terms(term=timedelta(minutes=1), delay=timedelta(minutes=1)))
     asked = await world.claim(await world.task("asked"), agent="bob")
-    await heartbeat(
-        world.ports, world.me, Heartbeat(task=asked.task.id, lease=asked.lease, waiting_for="a person")
-    )
+    await heartbeat(world.ports, world.me, Heartbeat(task=asked.task.id, lease=asked.lease, waiting_for="a person"))
 
     async def states():
         explained = [await explain_task(world.ports, world.me, each.id) for each in (first, blocked, resting)]

@@ -300,9 +300,7 @@ async def test_hours_come_in_buckets_before_and_after_the_split(world, reads):
         (each.late, each.bucket, each.amount) for each in apart
     ]
     assert [(False, 0, 2), (True, 0, 2)] == [(each.late, each.bucket, each.amount) for each in together]
-    assert {(first + hour) // 24 for hour in range(4)} == {
-        each.bucket for each in days if each.what == "task.created"
-    }
+    assert {(first + hour) // 24 for hour in range(4)} == {each.bucket for each in days if each.what == "task.created"}
 
 
 async def test_a_scope_leaves_out_other_boards_and_organizations(world, elsewhere, reads):

@@ -117,9 +117,11 @@ def read_everything(client: Client, headers: dict[str, str]) -> None:
         for before, segment in ids.items():
             path = path.replace(before, before.replace("{id}", segment))
         if "get" in methods and "{" not in path and not path.endswith("/stream"):
-            alone = {"x_api_key": headers["x_api_key"]} if "/v1/" not in path else {
-                "authorization": headers["authorization"]
-            }
+            alone = (
+                {"x_api_key": headers["x_api_key"]}
+                if "/v1/" not in path
+                else {"authorization": headers["authorization"]}
+            )
             client.call("GET", path, **alone)
 
 

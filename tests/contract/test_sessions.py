@@ -534,6 +534,7 @@ class TestSqlite:
         """
         Once it may commit again.
         """
+
         def no_commits(action: int, what: str | None, *_: object) -> int:
             commits = (action, what) == (sqlite3.SQLITE_TRANSACTION, "COMMIT")
             return sqlite3.SQLITE_DENY if commits else sqlite3.SQLITE_OK
@@ -552,6 +553,7 @@ class TestSqlite:
         """
         A commit between two statements of a read is not seen by the second.
         """
+
         def steps():
             before = yield Ask("SELECT count(*) FROM things")
             asyncio.run_coroutine_threadsafe(session.write(add(session, 1, "one")), loop).result(20)
@@ -567,6 +569,7 @@ class TestSqlite:
         """
         A second reader takes over from one that is under way for long.
         """
+
         def slow():
             yield Ask("SELECT 1")
             asyncio.run_coroutine_threadsafe(names_in(session), loop).result(20)

@@ -397,9 +397,7 @@ async def test_signing_in_is_checked_for_other_sites(world: World, browser: Brow
     """
     person = await a_person(world)
     sent = {"host": "mission.example.com", "origin": "https://evil.example"}
-    answer = await browser.call(
-        "POST", "/auth/login", {"username": person.username, "password": PASSWORD}, **sent
-    )
+    answer = await browser.call("POST", "/auth/login", {"username": person.username, "password": PASSWORD}, **sent)
 
     assert (403, {}) == (answer.status, browser.jar)
 

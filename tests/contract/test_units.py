@@ -328,9 +328,7 @@ async def test_a_ticket_prefix_is_refused_when_changed_to_a_taken_one(world):
     """
     other = await world.another_board()
     with pytest.raises(PrefixTaken):
-        await update_board(
-            world.ports, world.me, UpdateBoard(board=other.id, ticket_prefix=world.board.ticket_prefix)
-        )
+        await update_board(world.ports, world.me, UpdateBoard(board=other.id, ticket_prefix=world.board.ticket_prefix))
 
 
 async def test_agent_names_are_unique_whatever_their_case(world):

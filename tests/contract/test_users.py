@@ -470,9 +470,7 @@ async def test_two_owners_do_not_remove_each_other(world: World, last: bool, goi
 @BOTH_ORDERS
 async def test_two_that_take_different_owners_away_leave_one(world: World, last: bool) -> None:
     owners = [await an_owner(world), await an_owner(world)]
-    answers = await at_once(
-        world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last
-    )
+    answers = await at_once(world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last)
 
     assert ["LastOwnerStays", "User"] == kinds(answers)
     assert 1 == len(await owners_left(world))
@@ -492,9 +490,7 @@ async def test_an_owner_who_stays_is_not_changed_by_one_who_goes(world: World) -
 @BOTH_ORDERS
 async def test_three_owners_who_are_all_taken_away_at_once_leave_one(world: World, last: bool) -> None:
     owners = [await an_owner(world) for _ in range(3)]
-    answers = await at_once(
-        world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last
-    )
+    answers = await at_once(world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last)
 
     assert ["LastOwnerStays", "User", "User"] == kinds(answers)
     assert 1 == len(await owners_left(world))
@@ -597,9 +593,7 @@ async def test_a_password_is_changed_by_who_knows_it(world: World, fleet: Fleet)
 
     assert (200, True, person.number) == (changed.status, changed.json["success"], changed.json["user"]["id"])
     assert before != browser.jar
-    assert [200, 401, 401] == [
-        await each.status() for each in (browser, other, Browser(fleet, jar=before))
-    ]
+    assert [200, 401, 401] == [await each.status() for each in (browser, other, Browser(fleet, jar=before))]
     assert (401, 200) == (
         (await other.log_in(person.username)).status, (await other.log_in(person.username, ANOTHER)).status
     )  # fmt: skip

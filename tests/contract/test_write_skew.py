@@ -114,9 +114,7 @@ async def at_once(world, *calls, me=None, last=False):
     if last:
         return (await at_once(world, *calls[::-1], me=me))[::-1]
     meeting = Meeting(len(calls))
-    performed = (
-        use_case(meeting.ports(world.ports), me or world.me, command) for use_case, command in calls
-    )
+    performed = (use_case(meeting.ports(world.ports), me or world.me, command) for use_case, command in calls)
     return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
 
 
@@ -156,9 +154,7 @@ async def in_turn(world, *calls, me=None, last=False):
 
         return evolve(world.ports, unit=unit)
 
-    performed = (
-        use_case(ports_at(place), me or world.me, command) for place, (use_case, command) in enumerate(calls)
-    )
+    performed = (use_case(ports_at(place), me or world.me, command) for place, (use_case, command) in enumerate(calls))
     return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
 
 

@@ -107,6 +107,7 @@ def test_an_approval_is_good_once_for_each_task(link, at):
     assert (link.approval, link.task, at) == (fact.approval, fact.passed, used.used_at)
     assert not any(evolve(used, status=status).good for status in ApprovalStatus)
 
+
 @given(some.approval_links(status=st.just(APPROVED)), pending, some.moments)
 def test_what_is_asked_for_again_is_good_again(link, approval, at):
     """

@@ -22,9 +22,7 @@ def chains(draw, least=1):
     organization, entries, digest = draw(some.ids), [], GENESIS
     for position, fact in enumerate(draw(st.lists(some.facts, min_size=least, max_size=5)), 1):
         actor = draw(some.actors)
-        entries.append(
-            Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest)
-        )
+        entries.append(Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest))
         digest = entries[-1].digest
     return entries
 

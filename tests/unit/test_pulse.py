@@ -86,9 +86,7 @@ def test_every_fact_counts_once_in_its_hour(facts, own, board, at):
         if slot >= 0:
             hours[place, slot, what] += amount
 
-    assert hours == Counter(
-        (board if hasattr(fact, "task") else own, hour_of(fact.at), fact.kind) for fact in facts
-    )
+    assert hours == Counter((board if hasattr(fact, "task") else own, hour_of(fact.at), fact.kind) for fact in facts)
 
 
 @given(some.facts, some.ids, some.moments, st.integers(-2, RING + 2))

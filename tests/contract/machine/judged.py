@@ -379,9 +379,7 @@ class Judged:
 
     async def _claim_next(self, ports: Ports, principal: Principal, **facts: Any) -> Claimed | None:
         board = facts.get("board")
-        command = ClaimNext(
-            agent=facts["agent"], board=self.boards[board] if board else None, terms=terms_of(facts)
-        )
+        command = ClaimNext(agent=facts["agent"], board=self.boards[board] if board else None, terms=terms_of(facts))
         return await claim_next(ports, principal, command)
 
     async def _claim(self, ports: Ports, principal: Principal, **facts: Any) -> Claimed:

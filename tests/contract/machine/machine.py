@@ -574,9 +574,7 @@ class RuleMachine(RuleBasedStateMachine):
     @rule(
         order=st.permutations(range(3)),
         before=st.sampled_from([None, "pause", "cancel", "wait"]),
-        orders=st.lists(
-            st.sampled_from(["pause", "resume", "cancel", "steer", "steal"]), min_size=1, max_size=2
-        ),
+        orders=st.lists(st.sampled_from(["pause", "resume", "cancel", "steer", "steal"]), min_size=1, max_size=2),
         beat=st.sampled_from([{}, {"progress": '{"done":3}'}, {"waiting_for": "two"}]),
     )
     def race_heartbeat_and_orders(

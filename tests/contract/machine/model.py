@@ -308,7 +308,14 @@ class Model:
         late = self.left_late(found, pair, changes, comment)
         try:
             return self.edited(
-                found, pair, expects=expects, own=own, by_id=by_id, team=team, comment=comment, instance=instance,
+                found,
+                pair,
+                expects=expects,
+                own=own,
+                by_id=by_id,
+                team=team,
+                comment=comment,
+                instance=instance,
                 changes=changes,
             )
         except Refused as no:
@@ -785,9 +792,7 @@ class Model:
                 self.note("task.assigned", each["id"])
             each["version"] += 1
 
-    def delete(
-        self, *, task: int, on: str | None = None, expects: int | None = None, own: bool = False
-    ) -> Answer:
+    def delete(self, *, task: int, on: str | None = None, expects: int | None = None, own: bool = False) -> Answer:
         self.at_least("operator")
         found = self.expected(self.own(self.found(task, on), own), None, expects)
         if found["run"] is not None:

@@ -86,7 +86,11 @@ def test_a_variable_that_names_no_class_is_remembered_and_ignored():
         ({"RATE_LIMIT_REDIS_URL": "redis://here"}, None),
         ({"RATE_LIMIT_BACKEND": "memory", "RQ_REDIS_URL": "nonsense"}, None),
         (
-            {"RATE_LIMIT_BACKEND": "redis", "RATE_LIMIT_REDIS_URL": "redis://here:6379/2", "RQ_REDIS_URL": "redis://no"},
+            {
+                "RATE_LIMIT_BACKEND": "redis",
+                "RATE_LIMIT_REDIS_URL": "redis://here:6379/2",
+                "RQ_REDIS_URL": "redis://no",
+            },
             SharedRedis("redis://here:6379/2", "RATE_LIMIT_REDIS_URL"),
         ),
         (
