@@ -34,10 +34,11 @@ nox.options.sessions = ["lint", "types", "unit", "contract"]
 @nox.session
 def lint(session: nox.Session) -> None:
     """
-    Does the code read as agreed?
+    Does the code read as agreed, and does each module import only what it may?
     """
-    session.install(*LINT)
+    session.install("attrs", *LINT)
     session.run("ruff", "check", *session.posargs)
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
 
 
 @nox.session
