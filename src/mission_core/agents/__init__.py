@@ -1,3 +1,3 @@
 """
-Agents: who they are, whether they are there, and the keys they show.
+Agents, their presence, their keys and the onboarding of boards.
 """

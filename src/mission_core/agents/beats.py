@@ -1,5 +1,5 @@
 """
-How often agents are to be woken, for all agents of a group of boards at once.
+The heartbeat interval of agents, set for all agents of a board group at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT_BEATS: Final[dict[str, Any]] = {"every": "10m", "target": "last", "inclu
 @frozen(kw_only=True)
 class SetBeats:
     """
-    Let the agents of a group's boards be woken so often, with *leads* the boards' leads too.
+    Set the heartbeat interval of the agents on a group's boards. With *leads* it is set for the boards' leads too.
     """
 
     group: GroupId
@@ -38,7 +38,7 @@ class SetBeats:
 @frozen
 class BeatsSet:
     """
-    A group, and its agents for which it was set, by number.
+    A board group and the agents for which the interval was set, ordered by number.
     """
 
     group: BoardGroup
@@ -48,14 +48,14 @@ class BeatsSet:
 @use_case
 async def set_beats(ports: Ports, principal: Principal, cmd: SetBeats) -> BeatsSet:
     """
-    Set how often a group's agents are woken. What else their configuration says stays, but that they answer where
-    they were last spoken to.
+    Set the heartbeat interval of a group's agents. The other keys of their heartbeat configuration stay, except that
+    `target` becomes `last`.
 
     Raises:
         GroupNotFound: If this organization has none.
         RoleTooLow: If the principal is neither an admin nor an agent.
         BoardDenied: If it is an agent that leads no board of the group, or may write on none of them.
-        InvalidField: If *every* cannot be kept.
+        InvalidField: If *every* is too long or cannot be stored.
     """
     if not isinstance(principal, AgentPrincipal):
         require(principal, Role.ADMIN)
@@ -78,7 +78,7 @@ async def set_beats(ports: Ports, principal: Principal, cmd: SetBeats) -> BeatsS
 
 async def beating(unit: UnitOfWork, principal: Principal, cmd: SetBeats) -> BeatsSet:
     """
-    The group, and the agents that the command is for.
+    Read the group and the agents that the command applies to.
 
     Raises:
         GroupNotFound: If this organization has none.

@@ -1,5 +1,5 @@
 """
-Connecting tools to agents, and disconnecting them.
+Use cases that connect a tool to an agent and disconnect it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class ConnectTool:
     """
-    Say that an agent works through a tool. The agent is made in this *role* if its name is new.
+    Record that an agent works through a tool. An agent of a new name is created with this *role*.
     """
 
     agent: str
@@ -43,7 +43,7 @@ class ConnectTool:
 @frozen(kw_only=True)
 class DisconnectTool:
     """
-    End a connection.
+    End a tool's connection.
     """
 
     connection: ConnectionId
@@ -52,7 +52,8 @@ class DisconnectTool:
 @frozen
 class Connected:
     """
-    A connection and its agent; and the secret of the key that was made with a new agent, shown here and nowhere else.
+    The result of connecting: the connection, its agent and, for a new agent, the secret of its key. The secret is
+    returned only here.
     """
 
     connection: Connection
@@ -63,12 +64,11 @@ class Connected:
 @use_case
 async def connect_tool(ports: Ports, principal: Principal, cmd: ConnectTool) -> Connected:
     """
-    Connect a tool, which is a sign of life of its agent: that is online from now on. A connection that the agent had
-    before ends.
+    Connect a tool to an agent. The agent is online from now on, and its earlier connection ends.
 
     Raises:
         NotYourAgent: If an agent's key below admin speaks for another agent.
-        StaleWrite: If somebody else connected or made the agent in the meantime; repeated, this comes after it.
+        StaleWrite: If a concurrent request connected or created the agent; the repetition comes after it.
     """
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
@@ -104,7 +104,7 @@ async def connect_tool(ports: Ports, principal: Principal, cmd: ConnectTool) -> 
         try:
             await unit.commit()
         except (AlreadyConnected, AgentNameTaken):
-            raise StaleWrite("connection", made.id) from None  # by somebody else in this very moment
+            raise StaleWrite("connection", made.id) from None  # by a concurrent request
     return Connected(made, agent, token)
 
 
@@ -112,13 +112,13 @@ async def _online(
     ports: Ports, unit: UnitOfWork, principal: Principal, cmd: ConnectTool, *, at: datetime
 ) -> tuple[Agent, str | None]:
     """
-    The agent, online, and its secret if it is new.
+    The agent with the status online, and its secret if it was created.
     """
     known = await unit.agents.find(cmd.agent)
     if known is not None:
         own_agent_only(principal, known.id)
         agent, changed = (await unit.agents.get(known.id)).heard(at=at, status=ONLINE)
-        unit.rely_on(agent)  # that it is not removed meanwhile
+        unit.rely_on(agent)  # the agent must not be deleted meanwhile
         unit.agents.seen(agent)
         if changed:
             unit.record(changed)
@@ -136,8 +136,8 @@ async def _online(
 @use_case
 async def disconnect_tool(ports: Ports, principal: Principal, cmd: DisconnectTool) -> Connection:
     """
-    End a connection. Its agent is offline, unless it is connected through another tool by now. One that has ended
-    stays as it is.
+    End a connection. Its agent goes offline, unless it is connected through another tool. A connection that has already
+    ended stays as it is.
 
     Raises:
         ConnectionNotFound: If this organization has none.

@@ -1,5 +1,5 @@
 """
-Direct connections: a tool that an agent works through says that it is there, without a gateway between.
+Tool connections: a tool that an agent works through reports its presence directly, without a gateway.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class AlreadyConnected(Conflict):
 @frozen(kw_only=True, field_transformer=typed)
 class Connection:
     """
-    A tool's connection for an agent. As long as it lives, *live_for* names the agent too, and no other's does.
+    A tool's connection to an agent. While it is open, *live_for* is the agent, and no other connection has that value.
     """
 
     id: ConnectionId
@@ -58,13 +58,13 @@ class Connection:
 
     def beaten(self, *, at: datetime) -> Connection:
         """
-        The connection after its tool was heard of.
+        The connection after a heartbeat of its tool.
         """
         return evolve(self, last_heartbeat_at=at, updated_at=at)
 
     def close(self, *, agent: Agent, at: datetime) -> tuple[Connection, ConnectionClosed]:
         """
-        The connection after its end.
+        The closed connection, and the event.
         """
         closed = ConnectionClosed(connection=self.id, agent=agent.id, agent_name=agent.name, at=at)
         return evolve(self, live_for=None, updated_at=at), closed
@@ -82,7 +82,7 @@ CONNECTIONS: Final = Kind(
 @frozen(kw_only=True)
 class ConnectionOpened(Fact):
     """
-    A tool connected for an agent.
+    A tool was connected to an agent.
     """
 
     kind = "connection.created"
@@ -97,7 +97,7 @@ class ConnectionOpened(Fact):
 @frozen(kw_only=True)
 class ConnectionClosed(Fact):
     """
-    A tool's connection ended.
+    A tool's connection was closed.
     """
 
     kind = "connection.disconnected"

@@ -1,9 +1,9 @@
 """
-Ending an organization from another one, once there is nothing in it that anybody could miss.
+Deletion of an organization that is empty, by an owner who acts in another organization.
 
-Its rows are numbered, named and logged as its own, and its people were let in there and nowhere else. To carry them
-over to another organization would break the numbers by which they are known, leave their log behind, and let people of
-one organization in on what belongs to another. So whoever ends it first decides about each of them.
+Rows are numbered, named and logged per organization, and members are let in per organization. Moving them to another
+organization would break their numbers, lose their log and give people access to another organization's data. So the
+caller deletes or moves each of them first.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 BUILT_IN: Final = 1
-"""The main agent, which every organization begins with."""
+"""The number of agents in a new organization: its main agent."""
 
 
 @define
 class OrganizationInUse(Conflict):
     """
-    There is still something in the organization. *left* says how much of what.
+    The organization is not empty. *left* lists what remains, as pairs of amount and noun.
     """
 
     left: tuple[tuple[int, str], ...]
@@ -59,7 +59,7 @@ class OrganizationInUse(Conflict):
 @frozen(kw_only=True)
 class DissolveOrganization:
     """
-    End one of the caller's organizations, which has nothing in it but what every one begins with.
+    Delete one of the caller's organizations. It may contain only what every organization is created with.
     """
 
     organization: OrganizationId | int
@@ -69,16 +69,16 @@ class DissolveOrganization:
 @use_case
 async def dissolve_organization(ports: Ports, principal: Principal, cmd: DissolveOrganization) -> Organization:
     """
-    End one of the caller's organizations.
+    Delete one of the caller's organizations, if it is empty.
 
     Raises:
-        OrganizationNotFound: If it is none of the caller's.
+        OrganizationNotFound: If the caller is not a member of it.
         RoleTooLow: If the caller is no admin.
         OneBoardAlone: If the caller is an agent of one board.
         OwnersOnly: If the caller does not own it.
-        HomeStays: If the server itself, or its local user, lives in it.
+        HomeStays: If it is the server's own organization, or the local user's.
         VersionMismatch: If the caller expected another version.
-        OrganizationInUse: If there is still something in it.
+        OrganizationInUse: If it is not empty.
     """
     require_over_all(principal)
     organization, _ = await acting_in(ports, principal, cmd.organization)
@@ -108,7 +108,7 @@ async def dissolve_organization(ports: Ports, principal: Principal, cmd: Dissolv
 
 async def _owner(ports: Ports, principal: Principal, organization: Organization) -> UserId:
     """
-    As whom the caller owns the organization.
+    The user as which the caller owns the organization.
     """
     user = principal.user if isinstance(principal, MemberPrincipal) else local_user_of(principal.organization)
     for place, member in await ports.credentials.memberships(user):
@@ -119,7 +119,7 @@ async def _owner(ports: Ports, principal: Principal, organization: Organization)
 
 async def _left_in(ports: Ports, there: System, *, but: UserId) -> tuple[tuple[int, str], ...]:
     """
-    What is in an organization beyond its beginnings, and who besides one person.
+    Count what an organization contains beyond its built-in board and agent, and beyond this one member.
     """
     boards = (await ports.reads.boards.page(there, BoardFilter(archived=True))).rows
     agents = await ports.reads.agents.page(there, AgentFilter(hidden=True, at=ports.clock.now()), Page(limit=1))

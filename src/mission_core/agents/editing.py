@@ -1,5 +1,5 @@
 """
-Changing agents.
+Use case that changes an agent.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class UpdateAgent:
     """
-    Change the named fields of an agent. Absent is not null, and null is not default.
+    Change the named fields of an agent. An absent field stays as it is; None is a value.
 
-    Its tasks go by its new *name*, too. A *status* is a sign of life as well, an *activity* alone is none. What is in
-    *over_config* is laid over its configuration. With *own* an agent's key below admin reaches its own agent only.
+    A new *name* is also written to the agent's tasks. A *status* counts as a heartbeat, an *activity* alone does not.
+    *over_config* is merged into the configuration. With *own*, an agent key below admin may change its own agent only.
     """
 
     agent: AgentId | AgentNumber | str
@@ -54,7 +54,7 @@ class UpdateAgent:
 
 
 BESIDE: Final = frozenset({"agent", "own", "expects", "status", "activity", "over_config"})
-"""Fields of an update that are more than a value to keep."""
+"""Fields of the command that are not simply written to the agent."""
 
 
 @use_case
@@ -65,10 +65,10 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
         AgentNameTaken: If another agent has the new name.
-        BoardNotFound: If it moves to a board that there is not for this principal.
-        BoardDenied: If the principal may not have agents on the board it would move to, or on none.
-        NotYourAgent: If with *own* an agent's key below admin reaches for another agent.
-        RoleTooLow: If an agent makes a lead, or gives a new name.
+        BoardNotFound: If it moves to a board that does not exist for this principal.
+        BoardDenied: If the principal may not write on the new board, or may not have agents without a board.
+        NotYourAgent: If *own* is set and an agent key below admin names another agent.
+        RoleTooLow: If an agent makes an agent a lead, or renames one.
         SessionKeyTaken: If another agent has the session key.
         VersionMismatch: If the caller expected another version.
     """
@@ -103,7 +103,7 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         try:
             await unit.commit()
         except AlreadyAssigned:
-            raise StaleWrite("agent", after.id) from None  # somebody assigned the new name in this very moment
+            raise StaleWrite("agent", after.id) from None  # a concurrent request assigned the new name
     return after
 
 
@@ -121,8 +121,8 @@ async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, aft
     Raises:
         AgentNameTaken: If another agent has its new name.
         BoardDenied: If the principal may not have agents on its new board.
-        MainAgentStays: If the built-in agent would go to a board.
-        RoleTooLow: If an agent makes a lead, or gives a new name.
+        MainAgentStays: If the built-in main agent would move to a board.
+        RoleTooLow: If an agent makes an agent a lead, or renames one.
     """
     may_stand_on(principal, after.board)
     if (after.lead and not before.lead) or after.name != before.name:
@@ -140,7 +140,8 @@ async def _may_become(unit: UnitOfWork, principal: Principal, before: Agent, aft
 
 async def _carry_assignments(unit: UnitOfWork, before: Agent, after: Agent) -> None:
     """
-    Let the boards that an agent is assigned to know it by its new name. Where that is assigned already, it stays so.
+    Rename the board assignments of an agent that has a new name. On a board where the new name is assigned already, the
+    old assignment is removed.
     """
     if after.name == before.name:
         return

@@ -1,5 +1,5 @@
 """
-Founding an organization: with a board for work that names none, and the agent that stands for its own gateway.
+Creation of an organization with its general board and its main agent.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ MAIN_AGENT: Final = "Gateway Agent"
 @frozen(kw_only=True)
 class CreateOrganization:
     """
-    Found an organization that the caller owns.
+    Create an organization that the caller owns.
 
     Args:
-        slug: Made of the name where it is None, and of something else if that is taken.
-        named_alike: Whether it may be called like another one; if not, it is refused.
-        act_there: Whether the caller acts there from now on.
+        slug: Derived from the name if None, with a suffix if that one is taken.
+        named_alike: Whether another organization may have the same name; if not, it is refused.
+        act_there: Whether it becomes the caller's active organization.
     """
 
     name: str
@@ -59,29 +59,29 @@ class CreateOrganization:
 
 async def found_organization(ports: Ports, slug: str = HOME, *, name: str | None = None) -> Organization:
     """
-    The organization with this slug, its general board and its main agent; what is missing of them is made. A new one
-    is called *name*, or after its slug.
+    Return the organization with this slug, its general board and its main agent. Missing ones are created. A new
+    organization is called *name*, or after its slug.
 
-    Any number of processes may do this at once.
+    Any number of processes may call this at the same time.
     """
     organization = await ports.credentials.organization(slug) or await _found(ports, slug, name)
     try:
         await _furnish(ports, organization)
     except (HandleTaken, AgentNameTaken):
-        await _furnish(ports, organization)  # somebody else was faster; whatever that left out is made now
+        await _furnish(ports, organization)  # a concurrent process was faster; create what it left out
     return organization
 
 
 @use_case
 async def create_organization(ports: Ports, principal: Principal, cmd: CreateOrganization) -> Organization:
     """
-    Found an organization, whole: with its board, its main agent, and the caller as its owner. For the server's key
-    that is the local user.
+    Create an organization with its board, its main agent, and the caller as its owner. For the server's key the owner
+    is the local user.
 
     Raises:
         NotAPerson: If the caller is an agent.
-        SlugTaken: If the slug was named, and is another's.
-        OrganizationNameTaken: If another organization has the name as its own.
+        SlugTaken: If a slug is given, and another organization has it.
+        OrganizationNameTaken: If another organization has the name, and none of the two may share it.
     """
     user = await ports.reads.rows.get(principal, USERS, _founder(principal))
     slug = cmd.slug or await _free_slug(ports, cmd.name)
@@ -96,17 +96,17 @@ async def create_organization(ports: Ports, principal: Principal, cmd: CreateOrg
     except SlugTaken:
         if cmd.slug is not None:
             raise
-        wanted = evolve(wanted, slug=f"{slug}-{wanted.id.hex[-12:]}")  # it was free a moment ago
+        wanted = evolve(wanted, slug=f"{slug}-{wanted.id.hex[-12:]}")  # taken since it was checked
     return await found_for(ports, user, wanted, act_there=cmd.act_there)
 
 
 async def found_for(ports: Ports, user: User, organization: Organization, *, act_there: bool) -> Organization:
     """
-    Keep a new organization whole, owned by the user as they were read.
+    Store a new organization with its board and main agent, owned by the user as they were read.
 
     Raises:
         SlugTaken: If another organization has the slug.
-        OrganizationNameTaken: If another one has the name.
+        OrganizationNameTaken: If another organization has the name.
         StaleWrite: If the user was changed meanwhile.
     """
     now = organization.created_at
@@ -150,7 +150,7 @@ async def _found(ports: Ports, slug: str, name: str | None) -> Organization:
 
 async def wanted_organization(ports: Ports, slug: str, name: str) -> Organization:
     """
-    A new organization, as yet in nobody's keeping.
+    A new organization, not stored yet.
     """
     (number,) = await ports.numbers.draw((DEPLOYMENT, "organization"))
     id, now = OrganizationId(ports.ids.new()), ports.clock.now()
@@ -162,7 +162,7 @@ async def wanted_organization(ports: Ports, slug: str, name: str) -> Organizatio
 
 async def _free_slug(ports: Ports, name: str) -> str:
     """
-    The slug a name suggests, or one that nobody has.
+    The slug derived from the name, or one with a random suffix if it is taken.
     """
     fresh = ports.ids.new().hex[-12:]
     try:

@@ -1,5 +1,5 @@
 """
-What an agent keeps in mind: a text of its own, written whole or one entry after another.
+The working memory of an agent: a text that is replaced as a whole or appended to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class WriteMemory:
     """
-    Write an agent's working memory anew, or with *append* add an entry to it, below an empty line.
+    Replace an agent's working memory. With *append* the content is added at its end, after an empty line.
     """
 
     agent: AgentId | AgentNumber | str
@@ -48,8 +48,7 @@ class ClearMemory:
 @frozen(kw_only=True)
 class MemoryWritten(Fact):
     """
-    An agent's working memory was written, or an entry added. The fact has its length and not its words, which the agent
-    has.
+    An agent's working memory was replaced or appended to. The event carries its length, not its text.
     """
 
     kind = "agent.memory_written"
@@ -76,11 +75,11 @@ class MemoryCleared(Fact):
 
 async def write_memory(ports: Ports, principal: Principal, cmd: WriteMemory) -> Agent:
     """
-    Keep what the agent has in mind.
+    Replace an agent's working memory, or append to it.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        MemoryFull: If it would become longer than is kept.
+        MemoryFull: If it would exceed the maximum length.
         NotYourAgent: If an agent writes another's.
         VersionMismatch: If the caller expected another version.
     """
@@ -98,7 +97,7 @@ async def write_memory(ports: Ports, principal: Principal, cmd: WriteMemory) -> 
 
 async def clear_memory(ports: Ports, principal: Principal, cmd: ClearMemory) -> Agent:
     """
-    Let the agent have nothing in mind.
+    Empty an agent's working memory.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.

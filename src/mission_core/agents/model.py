@@ -26,11 +26,11 @@ LIFECYCLE: Final = frozenset({"updating", "deleting"})
 LONGEST_SOUL: Final = 1_000_000
 LONGEST_MEMORY: Final = 524_288
 PATH_WORDS: Final = frozenset({".", "..", "comms", "evals", "message", "optimize", "register", "sync"})
-"""Names that cannot be an agent's, since a path that ends with an agent's name would mean something else."""
+"""Reserved names: a path that ends with one of them means something other than an agent."""
 SILENCE: Final = timedelta(minutes=10)
-"""An agent that was not heard of for this long is offline."""
+"""An agent whose last heartbeat is older than this is offline."""
 TOUCH_EVERY: Final = timedelta(seconds=30)
-"""A request of an agent counts as a sign of life at most this often."""
+"""The least time between two updates of an agent's presence by its requests."""
 
 
 class AgentNotFound(NotFound):
@@ -45,7 +45,7 @@ class AgentNotFound(NotFound):
 @define
 class AgentNameTaken(Conflict):
     """
-    Another agent of the organization has this name, whatever its case.
+    Another agent of the organization has this name, ignoring case.
     """
 
     board: BoardId | None = None
@@ -65,7 +65,7 @@ class SessionKeyTaken(Conflict):
 
 class MainAgentStays(Conflict):
     """
-    The built-in main agent stands for the organization's own gateway: it cannot be deleted, nor belong to a board.
+    The built-in main agent represents the organization's own gateway, so it cannot be deleted or moved to a board.
     """
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class MainAgentStays(Conflict):
 
 class TokenMinted(Conflict):
     """
-    The agent has a key, so no first token is made for it.
+    The agent already has a key, so no first token is issued.
     """
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ class TokenMinted(Conflict):
 @define
 class MemoryFull(Invalid):
     """
-    An agent's working memory would become longer than is kept.
+    An agent's working memory would exceed its maximum length.
     """
 
     size: int
@@ -102,7 +102,7 @@ class MemoryFull(Invalid):
 @define
 class TooManyAgents(Exhausted):
     """
-    The board's lead may not add another worker.
+    The board has its maximum number of workers, so its lead cannot add one.
     """
 
     most: int
@@ -118,7 +118,7 @@ class TooManyAgents(Exhausted):
 @frozen(kw_only=True, field_transformer=typed)
 class Presence:
     """
-    When an agent was last heard of and what it said: a record beside the agent, without a version.
+    The last heartbeat of an agent and what it reported: a record beside the agent, without a version.
     """
 
     reported: str = field(default=PROVISIONING, validator=text(least=1, most=100))
@@ -127,8 +127,9 @@ class Presence:
 
     def status(self, *, at: datetime, as_made: bool = False) -> str:
         """
-        What it reported, unless it was never seen (provisioning) or fell silent (offline). With *as_made* an agent that
-        was never seen has the status it was made with, and is offline where that is provisioning.
+        The reported status, or `provisioning` if the agent was never seen, or `offline` if its last heartbeat is too
+        old. With *as_made* an agent that was never seen has the status it was created with, and `offline` instead of
+        `provisioning`.
         """
         if self.reported in LIFECYCLE:
             return self.reported
@@ -139,7 +140,7 @@ class Presence:
 
     def seen(self, *, at: datetime, status: str | None = None, activity: str | None = None) -> Presence:
         """
-        A sign of life: with *status* it says how it is; without, an agent that was never up is online.
+        The presence after a heartbeat. Without *status*, an agent that was offline or never seen becomes online.
         """
         reported = status or (ONLINE if self.reported in (PROVISIONING, OFFLINE) else self.reported)
         return Presence(reported=reported, last_seen_at=at, activity=activity or self.activity)
@@ -148,7 +149,7 @@ class Presence:
 @frozen(kw_only=True, field_transformer=typed)
 class Agent:
     """
-    A worker, a board's lead, or (without a board) one that serves the whole organization.
+    An agent: a worker or the lead of a board or, without a board, one that serves the whole organization.
     """
 
     id: AgentId
@@ -178,22 +179,22 @@ class Agent:
     @property
     def name_key(self) -> str:
         """
-        What its name is compared by.
+        The name in the form that is compared for uniqueness.
         """
         return name_key(self.name)
 
     def status(self, *, at: datetime, as_made: bool = False) -> str:
         """
-        Its derived status.
+        The status derived from its presence.
         """
         return self.presence.status(at=at, as_made=as_made)
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[Agent, AgentUpdated]:
         """
-        The agent with these fields changed, and which did.
+        The agent with these fields changed, and the event that names them.
 
         Raises:
-            InvalidField: If a value cannot be kept.
+            InvalidField: If a value is invalid.
         """
         after, changed = edited(self, changes, at=at)
         return after, AgentUpdated(agent=self.id, changed=changed, at=at)
@@ -202,13 +203,13 @@ class Agent:
         self, *, at: datetime, status: str | None = None, activity: str | None = None
     ) -> tuple[Agent, AgentStatusChanged | None]:
         """
-        The agent after a sign of life, and the fact if its derived status changed by it.
+        The agent after a heartbeat, and the event if its derived status changed.
         """
         return self._present(self.presence.seen(at=at, status=status, activity=activity), at=at)
 
     def hung_up(self, *, at: datetime) -> tuple[Agent, AgentStatusChanged | None]:
         """
-        The agent after it went away, which is no sign of life, and the fact if its derived status changed by it.
+        The agent after it disconnected, which is not a heartbeat, and the event if its derived status changed.
         """
         return self._present(evolve(self.presence, reported=OFFLINE), at=at)
 
@@ -219,30 +220,31 @@ class Agent:
 
     def doing(self, activity: str | None) -> Agent:
         """
-        The agent with another word on what it does, which is no sign of life.
+        The agent with another activity text, which is not a heartbeat.
         """
         return evolve(self, presence=evolve(self.presence, activity=activity))
 
 
 def checked_agent_name(name: str) -> str:
     """
-    The name of an agent that is made or renamed: paths name agents, so it is one segment of a path and no other's.
+    Validate the name of an agent that is created or renamed. Paths contain agent names, so a name is one path segment
+    and no reserved word.
 
     Raises:
-        InvalidField: If it cannot be.
+        InvalidField: If it contains a slash or is reserved.
     """
     checked_text("name", name, least=1, most=100)
     if "/" in name:
-        raise InvalidField("name", "must not hold a slash, which separates the parts of a path", name)
+        raise InvalidField("name", "must not contain a slash, which separates the segments of a path", name)
     if name_key(name) in PATH_WORDS:
-        raise InvalidField("name", f"must be another: {name!r} is a part of the API's own paths", name)
+        raise InvalidField("name", f"must be another name: {name!r} is a segment of the API's own paths", name)
     return name
 
 
 @frozen(kw_only=True)
 class AgentCreated(Fact):
     """
-    An agent was made or registered itself.
+    An agent was created, or registered itself.
     """
 
     kind = "agent.created"
@@ -287,7 +289,7 @@ class AgentStatusChanged(Fact):
 @frozen(kw_only=True)
 class AgentRenamed(Fact):
     """
-    An agent has another name, and its tasks go by that.
+    An agent was renamed, and its tasks with it.
     """
 
     kind = "agent.renamed"
@@ -301,7 +303,7 @@ class AgentRenamed(Fact):
 @frozen(kw_only=True)
 class AgentDeleted(Fact):
     """
-    An agent was removed, with its keys. What it had in hand went back to the queue.
+    An agent was deleted with its keys. Its unfinished tasks went back to the queue.
     """
 
     kind = "agent.deleted"

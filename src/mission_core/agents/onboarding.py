@@ -1,7 +1,8 @@
 """
-Getting a board started: the organization's main agent asks a person what it is for, and drafts a goal and a lead.
+Onboarding of a board: the organization's main agent asks a person about the board's purpose, and drafts a goal and a
+lead.
 
-The talk is kept with the board, and both sides read it there; no live gateway is needed.
+The conversation is stored with the board, and both sides read it there. No live gateway is needed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PREFERENCES: Final = ("autonomy_level", "verbosity", "output_format", "update_ca
 
 class Stage(StrEnum):
     """
-    How far an onboarding has come.
+    The stage of an onboarding.
     """
 
     ACTIVE = "active"
@@ -51,7 +52,7 @@ class Stage(StrEnum):
 
 class NoOnboarding(NotFound):
     """
-    The board is not being onboarded.
+    The board has no onboarding.
     """
 
     def __str__(self) -> str:
@@ -60,7 +61,7 @@ class NoOnboarding(NotFound):
 
 class OnboardingConfirmed(Conflict):
     """
-    What was confirmed is not talked about any more.
+    The onboarding was confirmed, so it takes no more messages.
     """
 
     def __str__(self) -> str:
@@ -70,7 +71,7 @@ class OnboardingConfirmed(Conflict):
 @define
 class NotTheMainAgent(Denied):
     """
-    Only the organization's main agent leads an onboarding. *of_a_board* says that the caller belongs to a board.
+    Only the organization's main agent may lead an onboarding. *of_a_board* says that the caller belongs to a board.
     """
 
     of_a_board: bool
@@ -82,7 +83,8 @@ class NotTheMainAgent(Denied):
 @frozen(kw_only=True, field_transformer=typed)
 class Onboarding:
     """
-    One onboarding of a board: what was said (a JSON list of role, content and moment), and the draft that came of it.
+    An onboarding of a board: its messages (a JSON list of role, content and timestamp), and the draft once the agent
+    has handed it in.
     """
 
     id: OnboardingId
@@ -98,11 +100,11 @@ class Onboarding:
 
     def hear(self, role: str, content: str, *, at: datetime, draft: JsonText | None = None) -> Onboarding:
         """
-        The onboarding after something was said; with a *draft* the agent has all it wanted to know.
+        The onboarding with another message. A *draft* completes it.
 
         Raises:
-            OnboardingConfirmed: If it is over.
-            InvalidField: If too much was said.
+            OnboardingConfirmed: If it is confirmed already.
+            InvalidField: If it has the maximum number of messages.
         """
         if self.stage is Stage.CONFIRMED:
             raise OnboardingConfirmed
@@ -121,7 +123,7 @@ class Onboarding:
     @property
     def drafted(self) -> dict[str, Any]:
         """
-        The draft as an object.
+        The draft as a dictionary.
         """
         found: dict[str, Any] = json.loads(self.draft) if self.draft else {}
         return found
@@ -139,7 +141,7 @@ ONBOARDINGS: Final = Kind(
 @frozen(kw_only=True)
 class OnboardingMoved(Fact):
     """
-    An onboarding began, got its draft, or was confirmed.
+    An onboarding was started, completed with a draft, or confirmed.
     """
 
     kind = "board.onboarding"
@@ -153,7 +155,7 @@ class OnboardingMoved(Fact):
 @frozen(kw_only=True)
 class StartOnboarding:
     """
-    Begin to talk about a board. *instruct* words what the main agent is told to do, given the board.
+    Start the onboarding of a board. *instruct* writes the main agent's instructions for the board.
     """
 
     board: BoardId
@@ -163,7 +165,7 @@ class StartOnboarding:
 @frozen(kw_only=True)
 class AnswerOnboarding:
     """
-    Say something as a person.
+    Add a person's answer to an onboarding.
     """
 
     board: BoardId
@@ -173,7 +175,7 @@ class AnswerOnboarding:
 @frozen(kw_only=True)
 class ReportOnboarding:
     """
-    Ask the next question, or hand in the draft, as the main agent. *said* is what it sends, as JSON.
+    Ask the next question, or hand in the draft, as the main agent. *said* is its message as JSON.
     """
 
     board: BoardId
@@ -184,7 +186,7 @@ class ReportOnboarding:
 @frozen(kw_only=True)
 class ConfirmOnboarding:
     """
-    Make the goal that was talked about the board's.
+    Apply the agreed goal to the board.
     """
 
     board: BoardId
@@ -196,11 +198,11 @@ class ConfirmOnboarding:
 
 async def latest_onboarding(ports: Ports, principal: Principal, board: BoardId) -> Onboarding:
     """
-    The onboarding of the board that was last spoken in.
+    Read the board's onboarding that was updated last.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        NoOnboarding: If there is none.
+        NoOnboarding: If the board has no onboarding.
     """
     await ports.reads.boards.check(principal, board)
     return _latest(await ports.reads.rows.every(principal, ONBOARDINGS, board=board))
@@ -209,7 +211,7 @@ async def latest_onboarding(ports: Ports, principal: Principal, board: BoardId) 
 @use_case
 async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboarding) -> Onboarding:
     """
-    Begin to talk about a board, unless it is being talked about already.
+    Start the onboarding of a board, unless one is active already.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
@@ -233,7 +235,7 @@ async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboard
             updated_at=now,
         )
         unit.rows(ONBOARDINGS).add(made)
-        unit.rely_on(board, bump=True)  # two who start at once start one
+        unit.rely_on(board, bump=True)  # of two concurrent starts, one fails and then finds the other's
         unit.record(OnboardingMoved(board=board.id, onboarding=made.id, stage=made.stage, at=now))
         unit.result(made.id)
         await unit.commit()
@@ -243,11 +245,11 @@ async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboard
 @use_case
 async def answer_onboarding(ports: Ports, principal: Principal, cmd: AnswerOnboarding) -> Onboarding:
     """
-    Keep what a person answers.
+    Store a person's answer.
 
     Raises:
-        NoOnboarding: If the board is not being talked about.
-        OnboardingConfirmed: If the talk is over.
+        NoOnboarding: If the board has no onboarding.
+        OnboardingConfirmed: If it is confirmed already.
     """
     require(principal, Role.OPERATOR)
     require_no_agent(principal)
@@ -264,12 +266,12 @@ async def answer_onboarding(ports: Ports, principal: Principal, cmd: AnswerOnboa
 @use_case
 async def report_onboarding(ports: Ports, principal: Principal, cmd: ReportOnboarding) -> Onboarding:
     """
-    Keep what the main agent asks or drafts.
+    Store the main agent's question or draft.
 
     Raises:
-        NotTheMainAgent: If another agent speaks.
-        NoOnboarding: If the board is not being talked about.
-        OnboardingConfirmed: If the talk is over.
+        NotTheMainAgent: If the caller is not the main agent.
+        NoOnboarding: If the board has no onboarding.
+        OnboardingConfirmed: If it is confirmed already.
     """
     checked_text("content", cmd.said, most=LONGEST_MESSAGE)
     now = ports.clock.now()
@@ -288,11 +290,12 @@ async def report_onboarding(ports: Ports, principal: Principal, cmd: ReportOnboa
 @use_case
 async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnboarding) -> Board:
     """
-    Make the goal the board's, keep what the draft says of the person, and see that the board has a lead; all at once.
+    Apply the goal to the board, store what the draft says about the person, and create the board's lead if it has none.
+    All of it is one change.
 
     Raises:
-        NoOnboarding: If the board is not being talked about.
-        OnboardingConfirmed: If that was done before.
+        NoOnboarding: If the board has no onboarding.
+        OnboardingConfirmed: If it is confirmed already.
         GoalIncomplete: If a goal board lacks objective or metrics.
     """
     require(principal, Role.OPERATOR)
@@ -330,9 +333,7 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
                     board=board.id, at=now,
                 )
             )  # fmt: skip
-        unit.record(
-            updated, *told, OnboardingMoved(board=board.id, onboarding=talk.id, stage=Stage.CONFIRMED, at=now)
-        )
+        unit.record(updated, *told, OnboardingMoved(board=board.id, onboarding=talk.id, stage=Stage.CONFIRMED, at=now))
         unit.result(board.id)
         await unit.commit()
     return board
@@ -340,7 +341,7 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
 
 def fully_autonomous(lead: Mapping[str, Any]) -> bool:
     """
-    Whether the drafted lead is to act without asking, in any of the words for it.
+    Whether the drafted lead acts without asking for approval, in any spelling that the drafts use.
     """
     profile = lead.get("identity_profile") or {}
     words = [lead.get("autonomy_level"), *(profile.get(name) for name in ("autonomy_level", "autonomy", "mode"))]
@@ -353,7 +354,7 @@ def fully_autonomous(lead: Mapping[str, Any]) -> bool:
 
 async def _lead_for(ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping[str, Any], *, at: datetime) -> Agent:
     """
-    A lead as drafted, under a name that nobody in the organization has.
+    The lead agent of the draft, under a name that is free in the organization.
     """
     wanted = str(draft.get("name") or LEAD_NAME).replace("/", "-").strip()[:100] or LEAD_NAME
     (number,) = await ports.numbers.draw((board.organization, "agent"))

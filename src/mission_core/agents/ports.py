@@ -1,5 +1,5 @@
 """
-What agents ask of a store.
+The port through which the core stores agents.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 class Agents(Protocol):
     """
-    Keeps the agents of the unit's organization, as far as its principal may see them: with grants on some boards,
-    those of these. Names are unique whatever their case; `commit` refuses a second one with `AgentNameTaken`, and a
-    second session key with `SessionKeyTaken`.
+    Stores the agents of the unit's organization, as far as its principal may see them: a principal with grants on some
+    boards sees their agents only.
+
+    Names are unique, ignoring case: `commit` refuses a duplicate with `AgentNameTaken`. It refuses a duplicate session
+    key with `SessionKeyTaken`.
     """
 
     async def get(self, agent: AgentId | AgentNumber) -> Agent:
@@ -29,7 +31,7 @@ class Agents(Protocol):
 
     async def anywhere(self, agent: AgentId) -> Agent:
         """
-        The agent, not scoped by grants: whoever names an assignee must learn that it belongs to another board.
+        The agent, not scoped by grants. Assigning a task to it must be able to answer that it belongs to another board.
 
         Raises:
             AgentNotFound: If this organization has none.
@@ -37,17 +39,17 @@ class Agents(Protocol):
 
     async def find(self, name: str) -> Agent | None:
         """
-        The agent of that name, whatever its case; not scoped by grants, since names belong to the organization.
+        The agent of that name, ignoring case. It is not scoped by grants, since names belong to the organization.
         """
 
     async def unknown(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """
-        Those of the names that no agent has, whatever their case; not scoped by grants.
+        The names that no agent has, ignoring case; not scoped by grants.
         """
 
     async def of_boards(self, boards: tuple[BoardId, ...]) -> list[Agent]:
         """
-        The agents of these boards, by number; not scoped by grants, since a group reaches across boards.
+        The agents of these boards, by number. It is not scoped by grants, since a group spans boards.
         """
 
     async def main(self) -> Agent | None:
@@ -62,26 +64,27 @@ class Agents(Protocol):
 
     async def count_workers(self, board: BoardId) -> int:
         """
-        How many agents the board has, its lead not counted.
+        The number of agents on the board, without its lead.
         """
 
     def add(self, agent: Agent) -> Agent:
         """
-        Remember a new agent for the commit.
+        Store a new agent with the commit.
         """
 
     def save(self, agent: Agent) -> Agent:
         """
-        Remember the change for the commit, all but its presence; the answer carries its next version. A new name goes
-        along to the tasks that are assigned to the old one, whatever their status, and to the live runs on them.
+        Store the change with the commit, except its presence, and return the agent with its next version. A new name is
+        also written to the tasks assigned to the old one, in any status, and to their live runs.
         """
 
     def remove(self, agent: Agent) -> None:
         """
-        Remember to remove the agent, at the version it has here, and its keys with it.
+        Delete the agent and its keys with the commit, if the agent still has this version.
         """
 
     def seen(self, agent: Agent) -> None:
         """
-        Remember the agent's presence for the commit: a record beside it, without a version; the latest wins.
+        Store the agent's presence with the commit. It is a record beside the agent, without a version; the latest one
+        wins.
         """

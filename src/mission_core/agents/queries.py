@@ -1,7 +1,7 @@
 """
-Reading agents and their keys: plain rows, without building entities.
+Read port for agents and their keys. It returns rows without building entities.
 
-Ids are 16 bytes, moments microseconds since 1970, JSON columns their text.
+Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class AgentRow(NamedTuple):
     """
-    An agent and its presence as stored; what is derived of it depends on the moment.
+    An agent and its presence as stored. Its derived status depends on the time of reading.
     """
 
     id: bytes
@@ -54,7 +54,7 @@ class AgentRow(NamedTuple):
 
 class NameRow(NamedTuple):
     """
-    What an agent may be called by, and its board, if it is at work on one alone.
+    The names by which an agent can be mentioned, and its board, if it works on one only.
     """
 
     name: str
@@ -66,7 +66,7 @@ class NameRow(NamedTuple):
 
 class KeyRow(NamedTuple):
     """
-    A key as people may see it: never its secret or digest.
+    A key without its secret and digest.
     """
 
     number: int
@@ -83,7 +83,7 @@ class KeyRow(NamedTuple):
 
 class ConnectionRow(NamedTuple):
     """
-    A tool's connection, and its agent with its presence as stored.
+    A tool's connection, with its agent and the agent's presence as stored.
     """
 
     id: bytes
@@ -106,8 +106,8 @@ class ConnectionRow(NamedTuple):
 @frozen(kw_only=True)
 class AgentFilter:
     """
-    Which agents are wanted. *status* is the derived one at the moment *at*; with *as_made* an agent that was never
-    seen has the status it was made with (offline for one that is being provisioned).
+    A filter for a list of agents. *status* is the status derived at the time *at*. With *as_made* an agent that was
+    never seen has the status it was created with, and `offline` instead of `provisioning`.
     """
 
     status: str | None = None
@@ -120,20 +120,20 @@ class AgentFilter:
 
 def boards_named(principal: Principal) -> frozenset[BoardId] | None:
     """
-    The boards whose agents the principal may know by name; None for all. Agents call each other across boards, for
-    names belong to the organization; a person calls whom they may see.
+    The boards whose agents the principal may address by name; None for all. An agent may address agents of every board,
+    since names belong to the organization; a person may address those they can see.
     """
     return None if isinstance(principal, AgentPrincipal) else boards_seen(principal)
 
 
 class AgentReads(Protocol):
     """
-    Reads agents as far as a principal may see them: its organization's, those of the boards that are granted to it.
+    Reads the agents of the principal's organization that are on boards granted to it.
     """
 
     async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
         """
-        By id, number or name (whatever its case).
+        The agent by id, number or name (ignoring case).
 
         Raises:
             AgentNotFound: If this organization has none.
@@ -142,21 +142,21 @@ class AgentReads(Protocol):
 
     async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
         """
-        Agent rows, newest first (by number, falling).
+        A page of agent rows, newest first (by number, descending).
         """
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
         """
-        What agents are called, all or those of one board, by number: for whom the principal may know by name
+        The names of all agents, or of those on one board, by number, as far as the principal may address them
         (`boards_named`).
         """
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
         """
-        The agent's keys, newest first; none of one that the principal may not see.
+        The agent's keys, newest first. The list is empty if the principal may not see the agent.
         """
 
     async def connections(self, principal: Principal, page: Page) -> Listed:
         """
-        The connections of tools, with their agents, newest first (by number, falling).
+        A page of tool connections with their agents, newest first (by number, descending).
         """

@@ -1,5 +1,5 @@
 """
-Where a person acts who acts nowhere yet, or nowhere any more.
+The active organization of a person who has none yet, or lost it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ PERSONAL: Final = "Personal"
 
 async def settle(ports: Ports, id: UserId, *, verified: bool = False) -> MemberPrincipal | None:
     """
-    The person as a member of the organization they act in, for whoever asked `Credentials.member` in vain. It is
-    their oldest one; else the one that the oldest invite for their e-mail address lets them into; else a new one of
-    their own.
+    Give a person without an active organization one, and return their membership in it. It is the oldest organization
+    they belong to, or the one of the oldest invite for their e-mail address, or a new personal one.
+
+    It is called after `Credentials.member` found nothing.
 
     Args:
-        verified: Whether their provider vouches for the e-mail address. One that somebody only claims to have opens
-            no invite: it takes the invite's token.
+        verified: Whether the identity provider has verified the e-mail address. An unverified address accepts
+            no invite; that takes the invite's token.
 
     Returns:
-        None if they are no more, or not approved, or are the local user: it gets no organization but its own.
+        None if the user does not exist, is not approved, or is the local user, who has only their own organization.
     """
     try:
         return await _settled(ports, id, verified=verified)
@@ -56,7 +57,7 @@ async def _settled(ports: Ports, id: UserId, *, verified: bool) -> MemberPrincip
                 return None
             await _begin(ports, user)
     except (StaleWrite, SlugTaken, OrganizationNameTaken):
-        pass  # another request of theirs was faster
+        pass  # a concurrent request of the same user was faster
     found = await ports.credentials.member(id)
     if found is None:
         raise StaleWrite("user", id)
@@ -65,7 +66,7 @@ async def _settled(ports: Ports, id: UserId, *, verified: bool) -> MemberPrincip
 
 async def _back(ports: Ports, user: User) -> bool:
     """
-    Let them act in their oldest organization.
+    Make the user's oldest organization their active one.
     """
     places = await ports.credentials.memberships(user.id)
     if not places:
@@ -86,14 +87,14 @@ async def _invited(ports: Ports, user: User) -> bool:
         try:
             await join(ports, user, invite)
         except (InviteNotFound, InviteForAnother):
-            continue  # it was taken back, or accepted, a moment ago
+            continue  # it was withdrawn or accepted meanwhile
         return True
     return False
 
 
 async def _begin(ports: Ports, user: User) -> None:
     """
-    Found an organization of their own. Many may be called like it.
+    Create a personal organization for the user. Any number of organizations may share its name.
     """
     wanted = await wanted_organization(ports, f"personal-{ports.ids.new().hex[-12:]}", PERSONAL)
     await found_for(ports, user, wanted.renamed(PERSONAL, shared=True), act_there=True)

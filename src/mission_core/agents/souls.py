@@ -1,5 +1,5 @@
 """
-Writing down who an agent is to be.
+Use case that writes an agent's soul: the text that describes its role and character.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class WriteSoul:
     """
-    Write an agent's soul, and say why and where it is from; *template* is the name of the one it was made of. With
-    *own* an agent's key below admin reaches its own agent only.
+    Replace an agent's soul. *reason* and *source* say why and from where, *template* is the name of the template it was
+    made from. With *own*, an agent key below admin may write its own agent's soul only.
     """
 
     agent: AgentId | AgentNumber | str
@@ -42,8 +42,7 @@ class WriteSoul:
 @frozen(kw_only=True)
 class SoulWritten(Fact):
     """
-    Somebody wrote an agent's soul. The fact has its length, and that of the one before, and not its words, which the
-    agent has.
+    An agent's soul was replaced. The event carries the new and the old length, not the text.
     """
 
     kind = "agent.soul_written"
@@ -61,12 +60,12 @@ class SoulWritten(Fact):
 @use_case
 async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agent:
     """
-    Keep the agent's soul. The soul that it has already leaves no trace.
+    Replace an agent's soul. If the text is the same, nothing is written or logged.
 
     Raises:
         AgentNotFound: If there is no such agent (on that board) for this principal.
-        InvalidField: If the soul cannot be kept.
-        NotYourAgent: If with *own* an agent's key below admin reaches for another agent.
+        InvalidField: If the soul is too long or cannot be stored.
+        NotYourAgent: If *own* is set and an agent key below admin names another agent.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)

@@ -1,5 +1,5 @@
 """
-Making agents, hearing of them, and their keys.
+Use cases that create agents, record their heartbeats, and issue and revoke their keys.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class CreateAgent:
     """
-    Make an agent, with a key of its own.
+    Create an agent with a key of its own.
     """
 
     name: str
@@ -71,7 +71,7 @@ class CreateAgent:
 @frozen(kw_only=True)
 class RegisterAgent:
     """
-    Say that an agent is here; make it if it is new, on *board* where its maker may.
+    Report that an agent is present. An agent of a new name is created, on *board* if the principal may write there.
     """
 
     name: str
@@ -84,7 +84,7 @@ class RegisterAgent:
 @frozen(kw_only=True)
 class HearAgent:
     """
-    A sign of life of an agent, through this *connection* if it is its own and lives.
+    Record a heartbeat of an agent. It counts for *connection* too, if that is open and the agent's own.
     """
 
     agent: AgentId | AgentNumber | str
@@ -96,7 +96,7 @@ class HearAgent:
 @frozen(kw_only=True)
 class MakeKey:
     """
-    Give an agent another key.
+    Create another key for an agent.
     """
 
     agent: AgentId | AgentNumber | str
@@ -109,7 +109,7 @@ class MakeKey:
 @frozen(kw_only=True)
 class RevokeKey:
     """
-    End one of an agent's keys.
+    Revoke one of an agent's keys.
     """
 
     agent: AgentId | AgentNumber | str
@@ -119,7 +119,7 @@ class RevokeKey:
 @frozen(kw_only=True)
 class MintToken:
     """
-    Give an agent that has no key its first one.
+    Issue the first key of an agent that has none.
     """
 
     agent: AgentId | AgentNumber | str
@@ -128,7 +128,8 @@ class MintToken:
 @frozen
 class WithToken:
     """
-    An agent, and the secret of the key that was made with it: shown here and nowhere else. No secret, no new key.
+    An agent and the secret of the key that was created with it. The secret is returned only here; without a new key it
+    is None.
     """
 
     agent: Agent
@@ -138,7 +139,7 @@ class WithToken:
 
 async def agent_named(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> Agent:
     """
-    The agent by id, number or name.
+    Read an agent by id, number or name.
 
     Raises:
         AgentNotFound: If there is none.
@@ -154,10 +155,10 @@ async def agent_named(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> A
 
 def own_agent_only(principal: Principal, agent: AgentId) -> None:
     """
-    An agent's own key reaches its own agent only, unless it is an admin's.
+    Refuse an agent key below admin that names another agent than its own.
 
     Raises:
-        NotYourAgent: If it is another one.
+        NotYourAgent: If the principal's key belongs to another agent.
     """
     foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent
     if foreign and principal.role is not Role.ADMIN:
@@ -167,14 +168,14 @@ def own_agent_only(principal: Principal, agent: AgentId) -> None:
 @use_case
 async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> WithToken:
     """
-    Make an agent.
+    Create an agent with a key.
 
     Raises:
         AgentNameTaken: If the organization has an agent of this name.
         BoardNotFound: If there is no such board for this principal.
-        BoardDenied: If the principal may not have agents on that board, or on none.
-        RoleTooLow: If an agent makes a lead.
-        TooManyAgents: If a lead adds one above its board's limit.
+        BoardDenied: If the principal may not write on that board, or may not have agents without a board.
+        RoleTooLow: If an agent creates a lead.
+        TooManyAgents: If a lead exceeds its board's limit.
     """
     require(principal, Role.OPERATOR)
     if cmd.lead:
@@ -199,7 +200,7 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
 
 def may_stand_on(principal: Principal, board: BoardId | None) -> None:
     """
-    Who may write on some boards only makes and moves agents nowhere else, nor out of all boards.
+    Refuse a principal that may write on some boards only and puts an agent on another board, or on none.
     """
     require_grant(principal, board)
 
@@ -207,14 +208,14 @@ def may_stand_on(principal: Principal, board: BoardId | None) -> None:
 @use_case
 async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:
     """
-    Make the agent if its name is new; otherwise take it as a sign of life.
+    Create the agent if its name is new; otherwise record a heartbeat.
 
     Raises:
-        NotYourAgent: If an agent's key below admin speaks for another agent.
-        AgentNameTaken: If the agent of that name stands on another board than the one given.
+        NotYourAgent: If an agent key below admin names another agent.
+        AgentNameTaken: If the agent of that name is on another board than the one given.
         BoardNotFound: If there is no such board for this principal.
-        BoardDenied: If the principal may not have agents on that board, or on none.
-        StaleWrite: If somebody else registered the name in the meantime; repeated, it is a sign of life.
+        BoardDenied: If the principal may not write on that board, or may not have agents without a board.
+        StaleWrite: If a concurrent request registered the name; the repetition records a heartbeat.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -237,7 +238,7 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
         try:
             await unit.commit()
         except AgentNameTaken:
-            raise StaleWrite("agent", made.agent.id) from None  # registered by somebody else in this very moment
+            raise StaleWrite("agent", made.agent.id) from None  # a concurrent request registered it
     return made
 
 
@@ -245,10 +246,10 @@ async def add_agent(
     ports: Ports, unit: UnitOfWork, principal: Principal, given: dict[str, Any], *, at: datetime, registered: bool
 ) -> WithToken:
     """
-    A new agent with a key, remembered for the commit. One that *registered* itself was seen by that.
+    Store a new agent with a key, with the commit. An agent that *registered* itself has its first heartbeat by that.
 
     Raises:
-        InvalidField: If no agent can have the name.
+        InvalidField: If the name is not allowed.
     """
     checked_agent_name(given["name"])
     number, key_number = await ports.numbers.draw((principal.organization, "agent"), (principal.organization, "key"))
@@ -288,11 +289,11 @@ def _with_token(
 @use_case
 async def mint_token(ports: Ports, principal: Principal, cmd: MintToken) -> WithToken:
     """
-    Give an agent that has no key its first one, as agents have that onboarding or an import made.
+    Issue the first key of an agent that has none. Agents created by onboarding or by an import have none.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        TokenMinted: If it had a key before.
+        TokenMinted: If it has, or had, a key.
     """
     require(principal, Role.ADMIN)
     now = ports.clock.now()
@@ -300,7 +301,7 @@ async def mint_token(ports: Ports, principal: Principal, cmd: MintToken) -> With
         agent = await agent_named(unit, cmd.agent)
         if await unit.keys.list_of(agent.id):
             raise TokenMinted
-        unit.rely_on(agent, bump=True)  # of two admins who ask at once, one is told that there is a token
+        unit.rely_on(agent, bump=True)  # of two concurrent requests, one is refused
         (number,) = await ports.numbers.draw((principal.organization, "key"))
         made = _with_token(ports, unit, principal, agent, ApiKeyNumber(number), at=now)
         await unit.commit()
@@ -328,7 +329,7 @@ def _key_for(
 
 def digest_of(secret: str) -> bytes:
     """
-    What is kept of a secret that is only ever verified: its SHA-256.
+    The SHA-256 of a secret. It is stored instead of the secret, which is only ever verified.
     """
     return sha256(secret.encode(errors="surrogatepass")).digest()
 
@@ -336,12 +337,12 @@ def digest_of(secret: str) -> bytes:
 @use_case
 async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agent:
     """
-    Take a sign of life. An agent's own key may only speak for itself, unless it is an admin's; that it was used is
-    noted as often as a sign of life counts.
+    Record a heartbeat. An agent key below admin may do so for its own agent only. The last use of the key is recorded
+    at most as often as requests update the presence.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        NotYourAgent: If an agent speaks for another.
+        NotYourAgent: If an agent key below admin names another agent.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -369,7 +370,7 @@ async def _beat(unit: UnitOfWork, agent: Agent, id: ConnectionId, *, at: datetim
 
 def due_for_touch(principal: Principal, *, at: datetime) -> bool:
     """
-    Whether a request of this principal should count as a sign of life: an agent's, and none was noted lately.
+    Whether a request of this principal should update the presence: it is an agent, and the last update is old enough.
     """
     if not isinstance(principal, AgentPrincipal):
         return False
@@ -379,8 +380,8 @@ def due_for_touch(principal: Principal, *, at: datetime) -> bool:
 @use_case
 async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[ApiKey, str]:
     """
-    Give an agent another key. The answer carries its secret, which is shown nowhere else. A key that has expired
-    already opens nothing.
+    Create another key for an agent and return it with its secret, which is returned only here. The caller may give an
+    expiry that has passed; such a key is refused everywhere.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
@@ -404,7 +405,7 @@ async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[Ap
 @use_case
 async def revoke_key(ports: Ports, principal: Principal, cmd: RevokeKey) -> ApiKey:
     """
-    End one of an agent's keys; what is revoked is refused from that moment on.
+    Revoke one of an agent's keys. It is refused from then on.
 
     Raises:
         ApiKeyNotFound: If the agent has no such live key.

@@ -1,5 +1,5 @@
 """
-From an issuer's word about a person to who acts.
+From verified ID-token claims to the member who acts: just-in-time user provisioning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @define
 class NotLetIn(Denied):
     """
-    A person is known, and may not act: nobody has approved them, or somebody shut them out.
+    The user is known but may not sign in: an admin has not approved them yet, or has blocked them.
     """
 
     username: str
@@ -32,14 +32,15 @@ class NotLetIn(Denied):
 
 async def recognized(ports: Ports, person: Vouched, *, clients: bool = False) -> MemberPrincipal:
     """
-    Who acts when an issuer vouches for a person: the user they are, in the organization they act in.
+    Find or create the user that verified ID-token claims identify, and return their membership in their active
+    organization.
 
     Args:
-        clients: Whether a client of the issuer, by itself, becomes a user like a person.
+        clients: Whether an OAuth client that authenticates as itself becomes a user like a person.
 
     Raises:
-        NotLetIn: If they are known and may not act.
-        ClientNotLetIn: If it is a client and may become no user.
+        NotLetIn: If the user is not approved or is blocked.
+        ClientNotLetIn: If it is a client, and *clients* is false.
     """
     user = await known_person(ports, person, clients=clients)
     found = await ports.credentials.member(user.id) or await settle(ports, user.id, verified=user.email_verified)
