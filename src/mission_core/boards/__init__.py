@@ -1,3 +1,3 @@
 """
-Boards, where work lives: their names, ticket prefixes and gate sets.
+Boards: their names, ticket prefixes, gates, groups, tags, custom fields and access grants.
 """

@@ -1,5 +1,5 @@
 """
-Custom fields: what an organization wants to know about the tasks of some of its boards, beyond what all tasks have.
+Custom fields: additional fields that an organization defines for the tasks of some of its boards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_VALUE: Final = 20_000
 
 class FieldType(StrEnum):
     """
-    What kind of values a field takes.
+    The type of a custom field's values.
     """
 
     TEXT = "text"
@@ -45,7 +45,7 @@ class FieldType(StrEnum):
 
 class Visibility(StrEnum):
     """
-    When people are shown a field.
+    Whether people are shown a custom field: always, only if it has a value, or never.
     """
 
     ALWAYS = "always"
@@ -65,10 +65,10 @@ VISIBILITY_ALIASES: Final = {"if set": Visibility.IF_SET}
 
 def field_type_from(words: str) -> FieldType:
     """
-    The type that people mean, whatever its case.
+    Parse the name of a field type, ignoring case.
 
     Raises:
-        InvalidField: If there is none of that name.
+        InvalidField: If the name is unknown.
     """
     name = words.strip().lower()
     try:
@@ -79,10 +79,10 @@ def field_type_from(words: str) -> FieldType:
 
 def visibility_from(words: str) -> Visibility:
     """
-    The visibility that people mean, whatever its case.
+    Parse the name of a visibility, ignoring case.
 
     Raises:
-        InvalidField: If there is none of that name.
+        InvalidField: If the name is unknown.
     """
     name = words.strip().lower()
     try:
@@ -91,7 +91,7 @@ def visibility_from(words: str) -> Visibility:
         raise InvalidField("ui_visibility", f"must be one of: {', '.join(Visibility)}", words) from None
 
 
-# What values may be. Each check tells the reason why a value is none of its type, or None.
+# A check returns the reason why a value is not of its type, or None.
 
 Check = Callable[[Any], str | None]
 DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -99,7 +99,7 @@ SPACE: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
 def _only(told: str, *types: type) -> Check:
-    # A truth value is an integer to Python, and to nobody else.
+    # In Python, bool is a subclass of int; in JSON, true is not a number.
     return lambda value: None if type(value) in types else told
 
 
@@ -137,15 +137,14 @@ CHECKS: Final[Mapping[FieldType, Check]] = {
     FieldType.URL: _url,
     FieldType.JSON: _only("must be a JSON object or array", dict, list),
 }
-TEXTUAL: Final = frozenset(
-    {FieldType.TEXT, FieldType.TEXT_LONG, FieldType.DATE, FieldType.DATE_TIME, FieldType.URL}
-)
-"""Whose values a regular expression can be asked of."""
+TEXTUAL: Final = frozenset({FieldType.TEXT, FieldType.TEXT_LONG, FieldType.DATE, FieldType.DATE_TIME, FieldType.URL})
+"""Types whose values a regular expression can validate."""
 
 
 def wrong_value(field_type: FieldType, pattern: str | None, value: object) -> str | None:
     """
-    Why a value is none that such a field takes, or None. Null is taken as no value.
+    The reason why a field of this type and regular expression refuses a value, or None if it accepts it. Null means no
+    value and is accepted.
     """
     if value is None:
         return None
@@ -184,7 +183,7 @@ class FieldKeyTaken(Conflict):
 
 class FieldInUse(Conflict):
     """
-    Some task has a value of this field.
+    A task has a value of this field.
     """
 
     def __str__(self) -> str:
@@ -194,7 +193,7 @@ class FieldInUse(Conflict):
 @define
 class FieldBoardsUnknown(Invalid):
     """
-    Boards that the organization does not have.
+    The organization does not have all of the named boards.
     """
 
     missing: tuple[BoardId, ...]
@@ -206,7 +205,7 @@ class FieldBoardsUnknown(Invalid):
 @define
 class DefaultInvalid(Invalid):
     """
-    The default value is none that the field takes.
+    The custom field does not accept its default value.
     """
 
     reason: str
@@ -217,7 +216,7 @@ class DefaultInvalid(Invalid):
 
 def pattern_kept(instance: object, attribute: Any, value: str) -> None:
     """
-    Refuse what is no regular expression, or one that cannot be matched in bounded time.
+    Validate a regular expression, and that it can be matched in bounded time.
     """
     try:
         Pattern.of(value)
@@ -228,11 +227,11 @@ def pattern_kept(instance: object, attribute: Any, value: str) -> None:
 @frozen(kw_only=True, field_transformer=typed)
 class CustomField:
     """
-    What is asked of the tasks of *boards*. Its key is unique in the organization and stays.
+    A custom field of the tasks of *boards*. Its key is unique in the organization and cannot be changed.
 
     Raises:
-        InvalidField: If its regular expression is none, or values of its type are no text.
-        DefaultInvalid: If its default is none of its values.
+        InvalidField: If its regular expression is invalid, or its type is not textual.
+        DefaultInvalid: If it does not accept its own default.
     """
 
     id: FieldId
@@ -258,7 +257,7 @@ class CustomField:
 
     def wrong(self, value: object) -> str | None:
         """
-        Why a value is none that it takes, or None.
+        The reason why the field refuses a value, or None if it accepts it.
         """
         return wrong_value(self.field_type, self.validation_regex, value)
 
@@ -275,14 +274,14 @@ CUSTOM_FIELDS: Final = Kind(
 
 def in_order(fields: list[CustomField]) -> list[CustomField]:
     """
-    By label whatever its case, then by age.
+    Sort fields by label, ignoring case, then by age.
     """
     return sorted(fields, key=lambda each: (each.label.lower(), each.created_at, each.id))
 
 
 def by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomField, ...]]:
     """
-    What is asked of the tasks of each board, by the bytes of the board's id, in the order of labels.
+    The custom fields of each board in the order of their labels, keyed by the bytes of the board's id.
     """
     found: dict[bytes, tuple[CustomField, ...]] = {}
     for each in in_order(list(fields)):
@@ -294,7 +293,7 @@ def by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomField, ..
 @frozen(kw_only=True)
 class FieldCreated(Fact):
     """
-    A custom field was made.
+    A custom field was created.
     """
 
     kind = "field.created"
@@ -307,7 +306,7 @@ class FieldCreated(Fact):
 @frozen(kw_only=True)
 class FieldUpdated(Fact):
     """
-    A custom field changed.
+    Attributes of a custom field were changed.
     """
 
     kind = "field.updated"
@@ -321,7 +320,7 @@ class FieldUpdated(Fact):
 @frozen(kw_only=True)
 class FieldDeleted(Fact):
     """
-    A custom field was removed.
+    A custom field was deleted.
     """
 
     kind = "field.deleted"

@@ -1,5 +1,5 @@
 """
-Making, editing and removing custom fields.
+Use cases that create, change and delete custom fields.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class CreateField:
     """
-    Ask something of the tasks of these boards. Without a label it is called by its key.
+    Create a custom field for the tasks of these boards. Without a label, its key is the label.
     """
 
     field_key: str
@@ -50,7 +50,7 @@ class CreateField:
 @frozen(kw_only=True)
 class UpdateField:
     """
-    Change what is named of a custom field. The boards that are named replace those it had; values stay where they are.
+    Change the named attributes of a custom field. New boards replace the old ones; the values that tasks have are kept.
     """
 
     field: FieldId
@@ -68,7 +68,7 @@ class UpdateField:
 @frozen(kw_only=True)
 class DeleteField:
     """
-    Remove a custom field of which no task has a value.
+    Delete a custom field that no task has a value of.
     """
 
     field: FieldId
@@ -78,13 +78,13 @@ class DeleteField:
 @use_case
 async def create_field(ports: Ports, principal: Principal, cmd: CreateField) -> CustomField:
     """
-    Make a custom field.
+    Create a custom field.
 
     Raises:
         FieldKeyTaken: If another field has its key.
-        FieldBoardsUnknown: If the organization lacks a named board.
-        DefaultInvalid: If the default is none of its values.
-        InvalidField: If it has no key or no board, or its regular expression cannot be kept.
+        FieldBoardsUnknown: If the organization has no such board.
+        DefaultInvalid: If the field does not accept its default.
+        InvalidField: If it has no key or no board, or its regular expression is invalid.
     """
     require_over_all(principal)
     now = ports.clock.now()
@@ -119,13 +119,13 @@ async def create_field(ports: Ports, principal: Principal, cmd: CreateField) -> 
 @use_case
 async def update_field(ports: Ports, principal: Principal, cmd: UpdateField) -> CustomField:
     """
-    Change what is named of a custom field. Values that tasks have already are not held against it again.
+    Change the named attributes of a custom field. Existing values of tasks are not validated again.
 
     Raises:
         FieldNotFound: If there is no such field.
-        FieldBoardsUnknown: If the organization lacks a named board.
-        DefaultInvalid: If the default, new or old, is none of its values.
-        InvalidField: If its regular expression cannot be kept.
+        FieldBoardsUnknown: If the organization has no such board.
+        DefaultInvalid: If the field does not accept its default, new or old.
+        InvalidField: If its regular expression is invalid.
         VersionMismatch: If the caller expected another version.
     """
     require_over_all(principal)
@@ -156,11 +156,11 @@ async def update_field(ports: Ports, principal: Principal, cmd: UpdateField) -> 
 @use_case
 async def delete_field(ports: Ports, principal: Principal, cmd: DeleteField) -> CustomField:
     """
-    Remove a custom field.
+    Delete a custom field.
 
     Raises:
         FieldNotFound: If there is no such field.
-        FieldInUse: If some task has a value of it.
+        FieldInUse: If a task has a value of it.
         VersionMismatch: If the caller expected another version.
     """
     require_over_all(principal)
@@ -174,7 +174,7 @@ async def delete_field(ports: Ports, principal: Principal, cmd: DeleteField) -> 
 
 async def unbind_fields(unit: UnitOfWork, board: BoardId) -> None:
     """
-    Ask nothing more of the tasks of a board that goes.
+    Remove a board that is being deleted from all custom fields.
     """
     for each in await unit.rows(CUSTOM_FIELDS).every():
         if board in each.boards:
@@ -193,7 +193,8 @@ async def _bound(
     unit: UnitOfWork, named: tuple[BoardId, ...], already: tuple[BoardId, ...] = ()
 ) -> tuple[BoardId, ...]:
     """
-    The boards, each once. Whoever removes one of the new ones meanwhile has to see that the field is bound to it.
+    The boards without duplicates. Those not in *already* are checked and get a new version, so that a concurrent
+    deletion of one of them fails and then finds the field.
     """
     wanted = tuple(dict.fromkeys(named))
     missing: list[BoardId] = []

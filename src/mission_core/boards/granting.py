@@ -1,8 +1,8 @@
 """
-What members may do with boards, and inviting people to some of them.
+Board access of members, and invites to an organization.
 
-Which boards an admin sees does not bound which ones they grant: to say who works where is what an admin is for. Their
-own role does bound what they give (`accounts/managing.py`).
+An admin may grant boards that they cannot see themselves, since granting access is an admin's task. The admin's own
+role does limit the roles they can give (`accounts/managing.py`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @define
 class GrantedElsewhere(Invalid):
     """
-    A board that is to be granted is none of the organization's.
+    The organization does not have a board that is to be granted.
     """
 
     board: BoardId
@@ -60,7 +60,7 @@ class GrantedElsewhere(Invalid):
 @frozen(kw_only=True)
 class Access:
     """
-    What somebody may do with boards: with all there are and will be, or with those that are named.
+    Access to boards: to all present and future boards, or to the listed ones.
     """
 
     all_boards_read: bool = False
@@ -70,7 +70,7 @@ class Access:
     @property
     def named(self) -> tuple[Granted, ...]:
         """
-        What is granted board by board, each once: nothing, where it is about all boards.
+        The grants per board, without duplicates. It is empty if the access covers all boards.
         """
         if self.all_boards_read or self.all_boards_write:
             return ()
@@ -80,7 +80,7 @@ class Access:
 @frozen(kw_only=True)
 class SetAccess:
     """
-    Say anew what a member may do with boards.
+    Replace the board access of a member.
     """
 
     member: MemberId
@@ -91,7 +91,7 @@ class SetAccess:
 @frozen(kw_only=True)
 class InvitePerson:
     """
-    Keep a place for whoever has the e-mail address.
+    Invite a person to the organization by e-mail address.
     """
 
     email: str
@@ -102,7 +102,7 @@ class InvitePerson:
 @frozen(kw_only=True)
 class WithdrawInvite:
     """
-    Take an invite back.
+    Withdraw an invite.
     """
 
     invite: InviteId
@@ -111,7 +111,7 @@ class WithdrawInvite:
 @frozen(kw_only=True)
 class AcceptInvite:
     """
-    Take the place that an invite's token is for.
+    Accept an invite by its token.
     """
 
     token: str
@@ -119,7 +119,7 @@ class AcceptInvite:
 
 def joined(grants: Iterable[Granted]) -> dict[BoardId, Granted]:
     """
-    One grant for each board, with all that was granted on it.
+    Merge grants of the same board into one that permits what any of them permits.
     """
     found: dict[BoardId, Granted] = {}
     for board, read, write in grants:
@@ -130,7 +130,7 @@ def joined(grants: Iterable[Granted]) -> dict[BoardId, Granted]:
 
 def welcomed(member: Member, invite: Invite, *, at: datetime) -> Member:
     """
-    A member who accepted an invite, too: nothing gets less.
+    The member with the role and access of an invite added. Nothing is taken away.
     """
     write = member.all_boards_write or invite.all_boards_write
     return evolve(
@@ -144,7 +144,7 @@ def welcomed(member: Member, invite: Invite, *, at: datetime) -> Member:
 
 def administering(principal: Principal) -> Principal:
     """
-    An owner or admin as who sees every board, to say who works on it.
+    The principal with access to all boards if it is a member, so that an owner or admin can grant each of them.
     """
     return evolve(principal, reads=None, writes=None) if isinstance(principal, MemberPrincipal) else principal
 
@@ -152,15 +152,14 @@ def administering(principal: Principal) -> Principal:
 @use_case
 async def set_access(ports: Ports, principal: Principal, cmd: SetAccess) -> Member:
     """
-    Say anew what a member may do with boards; all that was granted before is replaced at once. What
-    is so already leaves no trace.
+    Replace the board access of a member. If nothing changes, nothing is written or logged.
 
     Raises:
         MemberNotFound: If there is no such member.
         VersionMismatch: If the caller expected another version.
-        RoleTooLow: If the caller is neither owner nor admin.
-        OwnersOnly: If it is an owner, and the caller is none.
-        GrantedElsewhere: If a board is none of the organization's.
+        RoleTooLow: If the caller is neither an owner nor an admin.
+        OwnersOnly: If the member is an owner and the caller is not.
+        GrantedElsewhere: If the organization does not have one of the boards.
     """
     now, access = ports.clock.now(), cmd.access
     async with ports.unit(administering(principal)) as unit:
@@ -189,19 +188,19 @@ async def set_access(ports: Ports, principal: Principal, cmd: SetAccess) -> Memb
 @use_case
 async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -> Invite:
     """
-    Keep a place for whoever has the e-mail address.
+    Invite a person to the organization by e-mail address.
 
     Raises:
-        RoleTooLow: If the caller is neither owner nor admin.
-        OwnersOnly: If it is an owner's place, and the caller is none.
-        InvitedAlready: If a member has the address.
-        GrantedElsewhere: If a board is none of the organization's.
+        RoleTooLow: If the caller is neither an owner nor an admin.
+        OwnersOnly: If the invite is for an owner and the caller is not one.
+        InvitedAlready: If a member has the e-mail address.
+        GrantedElsewhere: If the organization does not have one of the boards.
     """
     now, email = ports.clock.now(), cmd.email.strip().lower()
     if not email:
         raise InvalidField("email", "must not be blank", cmd.email)
     async with ports.unit(administering(principal)) as unit:
-        standing = await standing_of(unit, principal, bump=True)  # who comes down from it sees this invite
+        standing = await standing_of(unit, principal, bump=True)  # conflicts with a change of that role
         role = role_named(cmd.role)
         check_reach(standing, role=role)
         if any((each.user.email or "").lower() == email for each in await ports.reads.members.every(principal)):
@@ -229,11 +228,11 @@ async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -
 
 async def with_tokens(ports: Ports, principal: Principal, invites: Iterable[Invite]) -> list[tuple[Invite, str]]:
     """
-    The invites with their tokens. Whoever has a token may take the place, so it is told to those alone who could give
-    that place to somebody; to others it is empty.
+    The invites with their tokens. A token lets anybody accept the invite, so it is empty unless the caller's own role
+    permits giving that role.
 
     Raises:
-        RoleTooLow: If the caller is neither owner nor admin.
+        RoleTooLow: If the caller is neither an owner nor an admin.
     """
     async with ports.unit(principal) as unit:
         standing = await standing_of(unit, principal)
@@ -243,12 +242,12 @@ async def with_tokens(ports: Ports, principal: Principal, invites: Iterable[Invi
 @use_case
 async def withdraw_invite(ports: Ports, principal: Principal, cmd: WithdrawInvite) -> Invite:
     """
-    Take an invite back.
+    Withdraw an invite.
 
     Raises:
-        RoleTooLow: If the caller is neither owner nor admin.
-        InviteNotFound: If there is none, or it was accepted.
-        OwnersOnly: If it is an owner's place, and the caller is none.
+        RoleTooLow: If the caller is neither an owner nor an admin.
+        InviteNotFound: If there is none, or it has been accepted.
+        OwnersOnly: If the invite is for an owner and the caller is not one.
     """
     async with ports.unit(principal) as unit:
         standing = await standing_of(unit, principal)
@@ -263,12 +262,12 @@ async def withdraw_invite(ports: Ports, principal: Principal, cmd: WithdrawInvit
 
 async def accept_invite(ports: Ports, principal: Principal, cmd: AcceptInvite) -> Member:
     """
-    Take the place that an invite's token is for. Who is a member already gets what the invite adds.
+    Accept an invite by its token. A person who is a member already gets the additional role and access.
 
     Raises:
         NotAPerson: If the caller is a program.
-        InviteNotFound: If the token is none of ours, or was used.
-        InviteForAnother: If the invite names another e-mail address than the caller's.
+        InviteNotFound: If the token is invalid or used.
+        InviteForAnother: If the invite is for another e-mail address than the caller's.
     """
     user = await ports.reads.rows.get(principal, USERS, user_in(principal))
     id = ports.secrets.invited_by(cmd.token)
@@ -280,11 +279,11 @@ async def accept_invite(ports: Ports, principal: Principal, cmd: AcceptInvite) -
 
 async def join(ports: Ports, user: User, invite: Invite) -> Member:
     """
-    Let a user in by an invite.
+    Make a user a member by an invite.
 
     Raises:
-        InviteNotFound: If it was accepted or taken back meanwhile.
-        InviteForAnother: If it names another e-mail address than theirs.
+        InviteNotFound: If it was accepted or withdrawn meanwhile.
+        InviteForAnother: If it is for another e-mail address than the user's.
     """
     them = System(organization=invite.organization, name=user.username, display=user.display, user=user.id)
     return await _join(ports, them, invite.id)
@@ -307,7 +306,7 @@ async def _join(ports: Ports, principal: Principal, cmd: InviteId) -> Member:
             updated_at=now,
         )  # fmt: skip
         accepted, fact = invite.accept(user, member.id, at=now)
-        # Whoever ends the organization or the user relies on who is a member.
+        # Deleting the organization or the user depends on who is a member, so both get a new version.
         unit.rely_on(organization, user, bump=True)
         member = members.save(welcomed(before, invite, at=now)) if before else members.add(member)
         _regrant(ports, unit, member, held, offered, at=now)
@@ -337,7 +336,7 @@ def _regrant(
     at: datetime,
 ) -> None:
     """
-    Remember to grant what an invite offers beyond what is held.
+    Add the grants that an invite offers beyond those that the member has.
     """
     grants, known = unit.rows(GRANTS), {each.on_board: each for each in held}
     for each in offered:
@@ -363,7 +362,7 @@ def _grant(ports: Ports, member: Member, granted: Granted, *, at: datetime) -> G
 async def _rely_on_boards(unit: UnitOfWork, granted: Iterable[Granted]) -> None:
     """
     Raises:
-        GrantedElsewhere: If a board is none of the organization's.
+        GrantedElsewhere: If the organization does not have one of the boards.
     """
     boards: list[Board] = []
     for each in granted:

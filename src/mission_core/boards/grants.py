@@ -1,5 +1,5 @@
 """
-Which boards are granted to which members, and by which invites.
+Board grants of members and of invites.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mission_core.values import aware
 @frozen(kw_only=True, field_transformer=typed)
 class Grant:
     """
-    One board that a member may see, and perhaps write on.
+    A member's permission to read one board, and possibly to write on it.
     """
 
     id: GrantId
@@ -47,7 +47,7 @@ GRANTS: Final = Kind(
 @frozen(kw_only=True, field_transformer=typed)
 class InviteGrant:
     """
-    One board that whoever accepts an invite may see, and perhaps write on.
+    The permission to read one board, and possibly to write on it, that an accepted invite gives.
     """
 
     id: GrantId

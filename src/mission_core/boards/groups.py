@@ -38,8 +38,9 @@ class GroupNotFound(NotFound):
 @frozen(kw_only=True, field_transformer=typed)
 class BoardGroup:
     """
-    A group of boards. Its version also rises when a board joins it. It is for whoever may see one of its boards, and
-    for whoever may write on one of them to change.
+    A group of boards. Its version also rises when a board joins it.
+
+    A principal may see the group if it may see one of its boards, and change it if it may write on one of them.
     """
 
     id: GroupId
@@ -54,10 +55,10 @@ class BoardGroup:
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardGroup, GroupUpdated]:
         """
-        The group with these fields changed, and which did.
+        The group with these fields changed, and the event that names them.
 
         Raises:
-            InvalidField: If a value cannot be kept.
+            InvalidField: If a value is invalid.
         """
         after, changed = edited(self, changes, at=at)
         return after, GroupUpdated(group=self.id, changed=changed, at=at)
@@ -69,7 +70,7 @@ GROUPS: Final = Kind(entity=BoardGroup, name="board_groups", missing=GroupNotFou
 @frozen(kw_only=True)
 class GroupCreated(Fact):
     """
-    A group was made.
+    A group was created.
     """
 
     kind = "group.created"
@@ -96,7 +97,7 @@ class GroupUpdated(Fact):
 @frozen(kw_only=True)
 class GroupDeleted(Fact):
     """
-    A group was removed; its boards stand alone.
+    A group was deleted. Its boards are in no group.
     """
 
     kind = "group.deleted"
@@ -110,7 +111,7 @@ class GroupDeleted(Fact):
 @frozen(kw_only=True)
 class CreateGroup:
     """
-    Make a group. A blank slug is made of the name.
+    Create a group. A blank slug is derived from the name.
     """
 
     name: str
@@ -121,7 +122,7 @@ class CreateGroup:
 @frozen(kw_only=True)
 class UpdateGroup:
     """
-    Change the named fields of a group. A blank slug is made of the name it then has.
+    Change the named fields of a group. A blank slug is derived from the new name.
     """
 
     group: GroupId
@@ -134,7 +135,7 @@ class UpdateGroup:
 @frozen(kw_only=True)
 class DeleteGroup:
     """
-    Remove a group.
+    Delete a group.
     """
 
     group: GroupId
@@ -144,10 +145,10 @@ class DeleteGroup:
 @use_case
 async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> BoardGroup:
     """
-    Make a group.
+    Create a group.
 
     Raises:
-        RoleTooLow: If the principal is no admin.
+        RoleTooLow: If the principal is not an admin.
         OneBoardAlone: If the principal is an agent of one board.
     """
     require_over_all(principal)
@@ -175,11 +176,11 @@ async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> 
 @use_case
 async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> BoardGroup:
     """
-    Change the named fields of a group. A change that changes nothing leaves no trace.
+    Change the named fields of a group. If nothing changes, nothing is written or logged.
 
     Raises:
         GroupNotFound: If this organization has none.
-        RoleTooLow: If the principal is no admin.
+        RoleTooLow: If the principal is not an admin.
         OneBoardAlone: If the principal is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
@@ -202,11 +203,11 @@ async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> 
 @use_case
 async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> BoardGroup:
     """
-    Remove a group. Its boards stay, each for itself.
+    Delete a group. Its boards are kept and are in no group.
 
     Raises:
         GroupNotFound: If this organization has none.
-        RoleTooLow: If the principal is no admin.
+        RoleTooLow: If the principal is not an admin.
         OneBoardAlone: If the principal is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
@@ -226,13 +227,13 @@ async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> 
 
 async def join_group(unit: UnitOfWork, principal: Principal, group: GroupId | Absent | None) -> None:
     """
-    Rely on the group that a board joins, if it joins one. The group's version rises, so that whoever removes it at
-    the same time sees this board.
+    Check that a board may join a group, if it joins one. The group gets a new version, so that a concurrent deletion of
+    it fails and then finds this board.
 
     Raises:
         GroupNotFound: If this organization has none.
-        BoardDenied: If the principal may write on some boards only, and on none of the group.
-        RoleTooLow: If in that case it has no boards yet, and the principal is no admin.
+        BoardDenied: If the principal may write on some boards only, and on none of the group's.
+        RoleTooLow: If the group has no boards, and such a principal is not an admin.
     """
     if group is None or isinstance(group, Absent):
         return
@@ -241,14 +242,14 @@ async def join_group(unit: UnitOfWork, principal: Principal, group: GroupId | Ab
         return
     boards = await unit.boards.of_group(group)
     if boards:
-        require_grant(principal, *(board.id for board in boards))  # what the group remembers is for those in it
+        require_grant(principal, *(board.id for board in boards))  # the group's memory is readable to its boards only
     else:
         require(principal, Role.ADMIN)
 
 
 async def _expected(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGroup:
     group = await unit.rows(GROUPS).get(cmd.group)
-    await unit.boards.of_group(group.id)  # by which it is seen whether the principal may write on one
+    await unit.boards.of_group(group.id)  # read, so that the write can check the grants on them
     if cmd.expects is not None and cmd.expects != group.version:
         raise VersionMismatch(cmd.expects, group.version)
     return group
@@ -256,7 +257,7 @@ async def _expected(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGr
 
 def _slug(given: str, name: str, id: GroupId) -> str:
     """
-    The slug as given, else what the name suggests, else a part of the id.
+    The given slug, else one derived from the name, else the end of the id.
     """
     if given.strip():
         return given.strip()

@@ -1,5 +1,5 @@
 """
-Boards and their gate sets.
+Boards and their gates.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
 from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_object, text, whole
 
 GENERAL: Final = "general"
-"""The handle of the board every organization starts with."""
+"""The handle of the board that every organization is created with."""
 
 
 class BoardStatus(StrEnum):
     """
-    Whether new work may come in.
+    The status of a board: an archived board takes no new tasks.
     """
 
     ACTIVE = "active"
@@ -38,7 +38,7 @@ class BoardStatus(StrEnum):
 @frozen(kw_only=True, field_transformer=typed)
 class GateSet:
     """
-    The five rules a board's work meets, whoever made the board and through whichever dialect it is written.
+    The five gates of a board: rules that apply to every change of its tasks, through either dialect.
     """
 
     require_approval_for_done: bool = True
@@ -49,7 +49,7 @@ class GateSet:
 
     def lacks(self, other: GateSet) -> bool:
         """
-        Whether it leaves out a rule of the other set, and so is weaker than that.
+        Whether the other set has a gate that this one lacks, which makes this one weaker.
         """
         own, others = asdict(self), asdict(other)
         return any(others[rule] and not own[rule] for rule in others)
@@ -57,7 +57,8 @@ class GateSet:
 
 class WeakerGates(Denied):
     """
-    An agent below admin would lead work around the gates: onto a board with weaker ones, or onto one made for that.
+    An agent below admin tried to weaken the gates: by moving a task to a board with weaker ones, or by creating such a
+    board.
     """
 
     def __str__(self) -> str:
@@ -70,7 +71,8 @@ class WeakerGates(Denied):
 @frozen
 class BoardGates:
     """
-    The gate set of a board as it was read, to be relied on alone: *version* is the board's `gates_version`.
+    The version of a board's gates as they were read. A decision relies on it instead of the whole board; *version* is
+    the board's `gates_version`.
     """
 
     id: BoardId
@@ -97,18 +99,18 @@ class BoardDenied(Denied):
 
 class BoardReadOnly(BoardDenied):
     """
-    The principal may see the board, and change nothing on it.
+    The principal may read the board but not write on it.
     """
 
 
 def require_grant(principal: Principal, *boards: BoardId | None) -> None:
     """
-    The rule for every change of what belongs to a board, or, with None, to no board. Of what belongs to several, as a
-    group does, a grant on one of them is enough.
+    Require that the principal may write on one of these boards. None stands for what belongs to no board. Something
+    that belongs to several boards, such as a group, takes a grant on one of them.
 
     Raises:
-        BoardReadOnly: If the principal may only see the board.
-        BoardDenied: If it may not even see it.
+        BoardReadOnly: If the principal may only read one of them.
+        BoardDenied: If it may read none of them.
     """
     if boards_written(principal) is not None and not any(writes_on(principal, each) for each in boards):
         raise BoardReadOnly if any(sees(principal, each) for each in boards) else BoardDenied
@@ -116,10 +118,10 @@ def require_grant(principal: Principal, *boards: BoardId | None) -> None:
 
 def check_gates_kept(principal: Principal, gates: GateSet, least: GateSet) -> None:
     """
-    Keep agents below admin from weakening the gates that their work meets.
+    Refuse an agent below admin that would weaken the gates.
 
     Raises:
-        WeakerGates: If the principal is one, and *gates* lack a rule of *least*.
+        WeakerGates: If the principal is one, and *gates* lack a gate of *least*.
     """
     if isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN and gates.lacks(least):
         raise WeakerGates
@@ -145,7 +147,7 @@ class PrefixTaken(HandleTaken):
 
 class GeneralStays(Invalid):
     """
-    The general board is where work without a board goes.
+    The general board takes the tasks that name no board, so it cannot be archived.
     """
 
     def __str__(self) -> str:
@@ -154,7 +156,7 @@ class GeneralStays(Invalid):
 
 class GeneralNotDeleted(GeneralStays):
     """
-    The general board cannot go.
+    The general board takes the tasks that name no board, so it cannot be deleted.
     """
 
     def __str__(self) -> str:
@@ -163,7 +165,7 @@ class GeneralNotDeleted(GeneralStays):
 
 class GoalIncomplete(Invalid):
     """
-    A confirmed goal needs to say what it is and how success shows.
+    A confirmed goal needs an objective and success metrics.
     """
 
     def __str__(self) -> str:
@@ -173,9 +175,9 @@ class GoalIncomplete(Invalid):
 @frozen(kw_only=True, field_transformer=typed)
 class Board:
     """
-    A board: *handle* is unique in the organization and stands in tickets' lists, *slug* is free text.
+    A board. *handle* is unique in the organization and identifies the board in ticket lists; *slug* is free text.
 
-    *gates_version* is raised with *version*, but only where its gate set changes.
+    *gates_version* is set to a new value only by a change of the gates.
     """
 
     id: BoardId
@@ -211,24 +213,24 @@ class Board:
     @property
     def gates_as_read(self) -> BoardGates:
         """
-        What a decision under its gates relies on.
+        The version of the gates, for a decision that relies on them.
         """
         return BoardGates(self.id, self.gates_version)
 
     def next_version(self, before: Board) -> Board:
         """
-        The board as it is saved, where it was read as *before*.
+        The board with its next version, given the board as it was read.
         """
         changed = self.gates != before.gates
         return evolve(self, version=before.version + 1, gates_version=before.gates_version + changed)
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[Board, BoardUpdated]:
         """
-        The board with these fields changed, and which did.
+        The board with these fields changed, and the event that names them.
 
         Raises:
             GeneralStays: If it is the general board and would be archived.
-            InvalidField: If a value cannot be kept.
+            InvalidField: If a value is invalid.
         """
         if self.handle == GENERAL and changes.get("status") is BoardStatus.ARCHIVED:
             raise GeneralStays
@@ -246,10 +248,11 @@ class Board:
 
 def handle_from(name: str, *, most: int = 64) -> str:
     """
-    The handle a name suggests: lower case, runs of other characters than a-z and 0-9 as one hyphen, *most* at the most.
+    Derive a handle from a name: lower case, with each run of characters other than a-z and 0-9 as one hyphen, at most
+    *most* characters.
 
     Raises:
-        InvalidField: If nothing is left.
+        InvalidField: If no character is left.
     """
     handle = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:most].strip("-")
     if not handle:
@@ -259,10 +262,10 @@ def handle_from(name: str, *, most: int = 64) -> str:
 
 def prefix_from(name: str, *, most: int = 12) -> str:
     """
-    The ticket prefix a name suggests: its letters and digits in upper case, *most* at the most.
+    Derive a ticket prefix from a name: its letters and digits in upper case, at most *most* characters.
 
     Raises:
-        InvalidField: If nothing is left.
+        InvalidField: If no character is left.
     """
     prefix = re.sub(r"[^A-Z0-9]", "", name.upper())[:most]
     if not prefix:
@@ -273,7 +276,7 @@ def prefix_from(name: str, *, most: int = 12) -> str:
 @frozen(kw_only=True)
 class BoardCreated(Fact):
     """
-    A board was made.
+    A board was created.
     """
 
     kind = "board.created"
@@ -300,7 +303,7 @@ class BoardUpdated(Fact):
 @frozen(kw_only=True)
 class BoardDeleted(Fact):
     """
-    A board was removed, and so many tasks and agents with it; or they were handed over to another board.
+    A board was deleted, along with its tasks and agents. If *handed_to* is set, they were moved to that board instead.
     """
 
     kind = "board.deleted"

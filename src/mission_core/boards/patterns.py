@@ -1,10 +1,10 @@
 """
-Regular expressions that people write, matched in time that they cannot blow up.
+A regular expression matcher with bounded running time, for expressions that users write.
 
-Python's own matcher tries one way after the other, and some patterns have exponentially many. This one follows all
-ways at once, character by character, so its work grows with the length of the text times the size of the pattern; both
-are bounded, and so is the work. It leaves to `re` what a single character or position is, which takes no time. What
-needs a memory of the way that was taken (backreferences, looking around, possessive repeats) is refused.
+Python's `re` backtracks, and some expressions take it exponential time. This matcher simulates an automaton: it follows
+all alternatives at once, character by character. Its work is at most the length of the text times the size of the
+expression, and both are limited. `re` is used only for single characters and positions, in constant time. Constructs
+that need backtracking (backreferences, lookaround, possessive repeats) are refused.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ ESCAPE: Final = re.compile(
 POSITIONS: Final = frozenset({"^", "$", r"\A", r"\Z", r"\z", r"\b", r"\B"})
 
 Build = Callable[[int], int]
-"""Adds the states of a part before the given one, and tells the first of them."""
+"""Adds the states of a part, followed by the given state, and returns the first of them."""
 
 
 class OutOfSteps(Exception):
     """
-    A text takes more steps than are spent on one.
+    Matching a text takes more steps than permitted.
     """
 
 
 class State(NamedTuple):
     """
-    Where a way through the pattern can be: before a character or at a position that *test* finds, or at a fork.
+    A state of the automaton. It consumes a character that *test* matches, or checks a position with *test*, or branches
+    to several states.
     """
 
     to: tuple[int, ...]
@@ -57,7 +58,7 @@ class State(NamedTuple):
 @frozen
 class Pattern:
     """
-    A pattern that was taken.
+    A compiled regular expression.
     """
 
     states: tuple[State, ...]
@@ -67,16 +68,16 @@ class Pattern:
     def of(cls, source: str) -> Pattern:
         """
         Raises:
-            ValueError: If it is no pattern of Python's syntax, is too large, or needs a memory.
+            ValueError: If it is not a regular expression of Python, is too large, or needs backtracking.
         """
         return _pattern(source)
 
     def matches(self, text: str) -> bool:
         """
-        Whether the whole text fits.
+        Whether the whole text matches.
 
         Raises:
-            OutOfSteps: If that would take too long to find out.
+            OutOfSteps: If matching takes too many steps.
         """
         steps = 0
         ahead = {self.start}
@@ -95,7 +96,7 @@ class Pattern:
 
     def _reached(self, ahead: Iterable[int], text: str, at: int) -> set[int]:
         """
-        All states that can be reached from these without a further character.
+        All states that can be reached from these without consuming a character.
         """
         found: set[int] = set()
         waiting = list(ahead)
@@ -128,7 +129,7 @@ def _pattern(source: str) -> Pattern:
 @define
 class _Reader:
     """
-    Reads a pattern that `re` has taken, so it need only tell its parts from each other.
+    Parses an expression that `re` has accepted, so it only has to separate the parts.
     """
 
     source: str
@@ -154,7 +155,7 @@ class _Reader:
         parts: list[Build] = []
         while self._more():
             part = self._part()
-            if self._more():  # what is repeated may stand before a comment
+            if self._more():  # a comment may stand between a part and its repeat
                 part = self._repeated(part)
             parts.append(part)
 
@@ -167,7 +168,7 @@ class _Reader:
 
     def _more(self) -> bool:
         """
-        Whether the sequence goes on, after comments.
+        Skip comments, and tell whether the sequence goes on.
         """
         while self.source.startswith("(?#", self.at):
             self.at = self.source.index(")", self.at) + 1
@@ -233,7 +234,7 @@ class _Reader:
         self.at = found.end()
         if self._skip("+"):
             raise ValueError("must not repeat possessively")
-        self._skip("?")  # how eagerly it repeats makes no difference to a whole text
+        self._skip("?")  # greediness makes no difference when the whole text must match
         least, most = _bounds(found)
         return lambda then: self._times(part, least, most, then)
 
@@ -268,7 +269,7 @@ class _Reader:
 
 def _bounds(repeat: re.Match[str]) -> tuple[int, int | None]:
     """
-    How often at least and at most.
+    The least and the greatest number of repetitions; None for no limit.
     """
     if not repeat[0].startswith("{"):
         return {"*": (0, None), "+": (1, None), "?": (0, 1)}[repeat[0]]

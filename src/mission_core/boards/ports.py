@@ -1,5 +1,5 @@
 """
-What boards ask of a store.
+The port through which the core stores boards.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 class Boards(Protocol):
     """
-    Keeps the boards of the unit's organization, as far as its principal may see them. Handles and ticket prefixes
-    are unique; `commit` refuses a second one with `HandleTaken` or `PrefixTaken`.
+    Stores the boards of the unit's organization, as far as its principal may see them. Handles and ticket prefixes are
+    unique; `commit` refuses a duplicate with `HandleTaken` or `PrefixTaken`.
     """
 
     async def get(self, board: BoardId | BoardNumber) -> Board:
@@ -31,18 +31,18 @@ class Boards(Protocol):
 
     async def find_handle(self, handle: str) -> Board | None:
         """
-        The board with this handle, if the principal may see it.
+        The board with this handle, or None if there is none or the principal may not see it.
         """
 
     async def first_active(self) -> Board | None:
         """
-        The active board where the principal's work without a board goes, of those it may write on: the general one,
-        else the lowest number.
+        The board for tasks that name no board, among the active boards that the principal may write on: the general
+        board, else the one with the lowest number.
         """
 
     async def taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         """
-        Whether a board has this handle, and whether one has this ticket prefix; not scoped by grants.
+        Whether a board has this handle, and whether a board has this ticket prefix. It is not scoped by grants.
         """
 
     async def of_group(self, group: GroupId) -> list[Board]:
@@ -52,20 +52,22 @@ class Boards(Protocol):
 
     def add(self, board: Board) -> Board:
         """
-        Remember a new board for the commit.
+        Store a new board with the commit.
         """
 
     def save(self, board: Board) -> Board:
         """
-        Remember the change for the commit; the answer carries its next version.
+        Store the change with the commit, and return the board with its next version.
         """
 
     def dissolve(self, board: Board, end: Ending, *, heir: Board | None = None, at: datetime) -> None:
         """
-        In the flush: remove the board, at the version it has here, and with it its agents with their keys, its tasks
-        with their runs, and the plain rows that go with any of them. Tasks of other boards that lose by it are offered
-        to *end*. With an *heir*, tasks and agents go over to that board instead, unchanged but for their version (and
-        nobody leads it by that). However many there are, none of them is loaded.
+        Delete the board with the commit, if it still has this version. Its agents with their keys, its tasks with their
+        runs, and the rows of kinds that belong to any of them are deleted too. Tasks of other boards that depended on
+        deleted ones are passed to *end*.
+
+        With an *heir*, its tasks and agents are moved to that board instead. Only their version changes, and no moved
+        agent is a lead. Nothing of this is loaded into memory, however much it is.
 
         Raises (from `commit`):
             StaleWrite: If the board has another version by now.

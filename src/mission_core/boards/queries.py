@@ -1,7 +1,7 @@
 """
-Reading boards: plain rows, without building entities.
+Read port for boards. It returns rows without building entities.
 
-Ids are 16 bytes, moments microseconds since 1970, JSON columns their text.
+Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 class BoardRow(NamedTuple):
     """
-    A board, the last ticket number drawn on it, and how many tasks it has.
+    A board with the last ticket number that was drawn and its number of tasks.
     """
 
     id: bytes
@@ -64,7 +64,7 @@ class BoardRow(NamedTuple):
 @frozen(kw_only=True)
 class BoardFilter:
     """
-    Which boards are wanted, and in which order: by name whatever its case (then newest first), or newest first.
+    A filter for a list of boards, and its order: by name, ignoring case (then newest first), or newest first.
     """
 
     archived: bool = False
@@ -72,12 +72,12 @@ class BoardFilter:
     group: UUID | None = None
     by_name: bool = True
     empty_general: bool = True
-    """Whether the general board is among them while it has neither tasks nor agents."""
+    """Whether the general board is included if it has neither tasks nor agents."""
 
 
 class BoardReads(Protocol):
     """
-    Reads boards as far as a principal may see them.
+    Reads the boards that a principal may see.
     """
 
     async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
@@ -89,7 +89,7 @@ class BoardReads(Protocol):
 
     async def check(self, principal: Principal, board: BoardId | BoardNumber) -> BoardId:
         """
-        The board's id, and nothing read that only `get` needs.
+        The board's id, if the principal may see the board. It reads less than `get`.
 
         Raises:
             BoardNotFound: If this organization has none.
@@ -98,5 +98,5 @@ class BoardReads(Protocol):
 
     async def page(self, principal: Principal, wanted: BoardFilter, page: Page | None = None) -> Listed:
         """
-        Board rows; all of them without a page.
+        A page of board rows, or all of them without *page*.
         """

@@ -1,5 +1,5 @@
 """
-Who is assigned to a board, by name: the agent need not exist yet.
+Board assignments: agents assigned to a board, by name. The agent need not exist yet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEMBER: Final = "member"
 
 class NotAssigned(NotFound):
     """
-    Nobody of this name is assigned to the board.
+    The board has no assignment of this agent name.
     """
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class NotAssigned(NotFound):
 
 class AlreadyAssigned(Conflict):
     """
-    Somebody of this name is assigned to the board.
+    The board already has an assignment of this agent name.
     """
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class AlreadyAssigned(Conflict):
 @define
 class AgentsUnknown(Invalid):
     """
-    Names that no agent of the organization has.
+    The organization has no agents of these names.
     """
 
     names: tuple[str, ...]
@@ -58,7 +58,8 @@ class AgentsUnknown(Invalid):
 @frozen(kw_only=True, field_transformer=typed)
 class Assignment:
     """
-    An agent's place on a board, and its role there. Of one name, whatever its case, a board has one.
+    The assignment of an agent to a board, with its role there. A board has at most one assignment per name, ignoring
+    case.
     """
 
     id: AssignmentId
@@ -99,7 +100,7 @@ class AgentAssigned(Fact):
 @frozen(kw_only=True)
 class AgentUnassigned(Fact):
     """
-    An agent is assigned to a board no longer.
+    An agent's assignment to a board was removed.
     """
 
     kind = "board.agent_unassigned"
@@ -112,7 +113,7 @@ class AgentUnassigned(Fact):
 @frozen(kw_only=True)
 class AssignAgent:
     """
-    Assign an agent to a board. Who is assigned already keeps the role it has.
+    Assign an agent to a board. An agent that is assigned already keeps its role.
     """
 
     board: BoardId | BoardNumber
@@ -123,7 +124,7 @@ class AssignAgent:
 @frozen(kw_only=True)
 class UnassignAgent:
     """
-    Assign an agent to a board no longer, if it was.
+    Remove an agent's assignment to a board, if there is one.
     """
 
     board: BoardId | BoardNumber
@@ -148,14 +149,14 @@ async def assign_agent(ports: Ports, principal: Principal, cmd: AssignAgent) -> 
         try:
             await unit.commit()
         except AlreadyAssigned:
-            raise StaleWrite("board", board.id) from None  # by somebody else in this very moment
+            raise StaleWrite("board", board.id) from None  # by a concurrent request
     return board
 
 
 @use_case
 async def unassign_agent(ports: Ports, principal: Principal, cmd: UnassignAgent) -> Board:
     """
-    Assign an agent to a board no longer.
+    Remove an agent's assignment to a board.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
@@ -172,7 +173,8 @@ async def unassign_agent(ports: Ports, principal: Principal, cmd: UnassignAgent)
 
 async def staff_board(ports: Ports, unit: UnitOfWork, board: Board, names: tuple[str, ...], *, at: datetime) -> bool:
     """
-    Assign these agents to a board and nobody else, and tell whether that changed anything. Who stays keeps its role.
+    Replace the assignments of a board by these agents, and return whether that changed anything. An agent that was
+    assigned before keeps its role.
 
     Raises:
         AgentsUnknown: If there are no agents of these names.

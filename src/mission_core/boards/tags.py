@@ -1,5 +1,5 @@
 """
-Tags: named colours of an organization, which tasks carry by id.
+Tags: coloured labels of an organization, which tasks refer to by id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LONGEST_NAME: Final = 100
 GREY: Final = "9e9e9e"
 NAMELESS: Final = "tag"
-"""The slug of a name without a letter from a to z or a digit."""
+"""The slug of a name that has neither a letter from a to z nor a digit."""
 
 
 class TagNotFound(NotFound):
@@ -68,36 +68,35 @@ class Tag:
     @property
     def key(self) -> str:
         """
-        What its name is compared by.
+        The name in the form that is compared.
         """
         return name_key(self.name)
 
 
-TAGS: Final = Kind(
-    entity=Tag, name="tags", missing=TagNotFound, unique={("slug",): TagSlugTaken}, carried=True
-)
+TAGS: Final = Kind(entity=Tag, name="tags", missing=TagNotFound, unique={("slug",): TagSlugTaken}, carried=True)
 
 
 def in_order(tags: list[Tag]) -> list[Tag]:
     """
-    By name whatever its case, then by age.
+    Sort tags by name, ignoring case, then by age.
     """
     return sorted(tags, key=lambda tag: (tag.name.lower(), tag.created_at, tag.id))
 
 
 def slug_from(words: str) -> str:
     """
-    Lower case, runs of other characters than a-z and 0-9 as one hyphen; nothing may be left.
+    Derive a slug: lower case, with each run of characters other than a-z and 0-9 as one hyphen. The result may be
+    empty.
     """
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:LONGEST_NAME].strip("-")
 
 
 def color_from(words: str) -> str:
     """
-    Six lower-case hex digits, from however they were written.
+    Parse a colour, with or without `#`, into six lower-case hexadecimal digits.
 
     Raises:
-        InvalidField: If they are none.
+        InvalidField: If it is not a colour.
     """
     color = words.strip().removeprefix("#").lower()
     if not color:
@@ -110,7 +109,7 @@ def color_from(words: str) -> str:
 @frozen(kw_only=True)
 class TagCreated(Fact):
     """
-    A tag was made.
+    A tag was created.
     """
 
     kind = "tag.created"
@@ -137,7 +136,7 @@ class TagUpdated(Fact):
 @frozen(kw_only=True)
 class TagDeleted(Fact):
     """
-    A tag was removed, and with it from every task.
+    A tag was deleted, and removed from every task.
     """
 
     kind = "tag.deleted"
@@ -150,7 +149,7 @@ class TagDeleted(Fact):
 @frozen(kw_only=True)
 class CreateTag:
     """
-    Make a tag. Without a slug it gets the one that its name suggests.
+    Create a tag. Without a slug, one is derived from the name.
     """
 
     name: str
@@ -162,7 +161,7 @@ class CreateTag:
 @frozen(kw_only=True)
 class UpdateTag:
     """
-    Change the named fields of a tag. A slug of null is made of the name again.
+    Change the named fields of a tag. A slug of None is derived from the name again.
     """
 
     tag: TagId
@@ -176,7 +175,7 @@ class UpdateTag:
 @frozen(kw_only=True)
 class DeleteTag:
     """
-    Remove a tag.
+    Delete a tag.
     """
 
     tag: TagId
@@ -186,11 +185,11 @@ class DeleteTag:
 @use_case
 async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
     """
-    Make a tag.
+    Create a tag.
 
     Raises:
         TagSlugTaken: If another tag has its slug.
-        InvalidField: If name, slug or colour cannot be kept.
+        InvalidField: If name, slug or colour is invalid.
     """
     require_over_all(principal)
     now = ports.clock.now()
@@ -216,13 +215,13 @@ async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
 @use_case
 async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
     """
-    Change the named fields of a tag. Tasks carry its id only, so every one shows the change at once.
+    Change the named fields of a tag. Tasks store its id only, so all of them show the change at once.
 
     Raises:
         TagNotFound: If there is no such tag.
         TagSlugTaken: If another tag has its new slug.
         VersionMismatch: If the caller expected another version.
-        InvalidField: If name, slug or colour cannot be kept.
+        InvalidField: If name, slug or colour is invalid.
     """
     require_over_all(principal)
     async with ports.unit(principal) as unit:
@@ -248,7 +247,7 @@ async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
 @use_case
 async def delete_tag(ports: Ports, principal: Principal, cmd: DeleteTag) -> Tag:
     """
-    Remove a tag; the tasks that carry it drop it.
+    Delete a tag, and remove it from the tasks that have it.
 
     Raises:
         TagNotFound: If there is no such tag.
@@ -272,7 +271,8 @@ async def _tag_for(unit: UnitOfWork, cmd: UpdateTag | DeleteTag) -> Tag:
 
 async def _slug(unit: UnitOfWork, given: str | None, name: str, *, own: Tag | None = None) -> str:
     """
-    The slug of what was given, else of the name. Where no letter or digit is left, it is the first that is free.
+    The slug derived from *given*, else from the name. If no letter or digit is left, it is the first free one of `tag`,
+    `tag-2`, and so on.
     """
     slug = slug_from((given or "").strip() or name)
     if slug:

@@ -1,5 +1,5 @@
 """
-Making and editing boards.
+Use cases that create and change boards.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class CreateBoard:
     """
-    Make a board. A handle or prefix that is given must be free; one that is derived gives way to what is taken.
+    Create a board. A given handle or ticket prefix must be free; a derived one gets the board's number as a suffix if
+    it is taken.
     """
 
     name: str
@@ -64,7 +65,7 @@ class CreateBoard:
 @frozen(kw_only=True)
 class UpdateBoard:
     """
-    Change the named fields of a board; gates are changed one by one. *staff* are all who are assigned to it.
+    Change the named fields of a board. *gates* names the gates to change. *staff* replaces the agents assigned to it.
     """
 
     board: BoardId | BoardNumber
@@ -93,20 +94,20 @@ class UpdateBoard:
 
 
 BESIDE = frozenset({"board", "expects", "gates", "staff"})
-"""Fields of an update that are more than a value to keep."""
+"""Fields of the command that are not simply written to the board."""
 
 
 @use_case
 async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> Board:
     """
-    Make a board.
+    Create a board.
 
     Raises:
         BoardDenied: If the principal may write on some boards only.
-        WeakerGates: If an agent below admin makes one with gates weaker than the default.
+        WeakerGates: If an agent below admin creates one with gates weaker than the default.
         HandleTaken: If the given handle or prefix belongs to another board.
-        GroupNotFound: If it joins a group that there is not.
-        InvalidField: If no handle or prefix can be made of what was given.
+        GroupNotFound: If there is no such group to join.
+        InvalidField: If no handle or prefix can be derived from the given one.
     """
     require(principal, Role.OPERATOR)
     require_grant(principal, None)
@@ -151,7 +152,7 @@ _COPIED = (
 
 def _names(cmd: CreateBoard, number: int) -> tuple[str, str]:
     """
-    The handle and the ticket prefix: as given, else as slug and name suggest, else made of the number.
+    The handle and the ticket prefix: as given, else derived from slug or name, else from the number.
     """
     if cmd.handle:
         handle = handle_from(cmd.handle)
@@ -164,7 +165,7 @@ def _names(cmd: CreateBoard, number: int) -> tuple[str, str]:
 
 def _suggested(make: Callable[[str], str], *names: str | None) -> str | None:
     """
-    What *make* makes of the first of *names* that it can use.
+    The first result of *make* for one of *names* that it accepts, or None.
     """
     for name in names:
         with suppress(InvalidField):
@@ -176,15 +177,15 @@ def _suggested(make: Callable[[str], str], *names: str | None) -> str | None:
 @use_case
 async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> Board:
     """
-    Change the named fields of a board. A change that changes nothing leaves no trace.
+    Change the named fields of a board. If nothing changes, nothing is written or logged.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        RoleTooLow: If an agent changes the rules that its own work meets.
+        RoleTooLow: If an agent changes gates.
         PrefixTaken: If another board has the ticket prefix.
-        GroupNotFound: If it joins a group that there is not.
+        GroupNotFound: If there is no such group to join.
         BoardDenied: If the principal may not write on it, or on no board of the group that it joins.
-        AgentsUnknown: If agents are assigned that there are not.
+        AgentsUnknown: If agents are assigned that do not exist.
         GoalIncomplete: If it becomes a goal board without objective or metrics.
         VersionMismatch: If the caller expected another version.
     """
@@ -223,5 +224,5 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         try:
             await unit.commit()
         except AlreadyAssigned:
-            raise StaleWrite("board", board.id) from None  # by somebody else in this very moment
+            raise StaleWrite("board", board.id) from None  # by a concurrent request
     return board
