@@ -1,3 +1,3 @@
 """
-What happens by itself when something comes in from outside.
+Webhooks of boards: their configuration, and the payloads that others send to them.
 """

@@ -1,5 +1,5 @@
 """
-Webhooks of a board: addresses where others hand in what happened elsewhere.
+Webhooks of a board: addresses to which other systems send payloads.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class WebhookNotFound(NotFound):
 
 class WebhookDisabled(Denied):
     """
-    The webhook takes nothing for now.
+    The webhook is disabled and takes no payloads.
     """
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class WebhookDisabled(Denied):
 
 class WebhookAgentElsewhere(Invalid):
     """
-    What comes in can only be for an agent of the webhook's own board.
+    The agent of a webhook must belong to the webhook's board.
     """
 
     def __str__(self) -> str:
@@ -63,10 +63,10 @@ class WebhookAgentElsewhere(Invalid):
 
 def header_name_from(words: str) -> str | None:
     """
-    The name of a header, or nothing where the words are blank.
+    Parse the name of a header; a blank one is None.
 
     Raises:
-        InvalidField: If no header can be called so.
+        InvalidField: If it is not a valid header name.
     """
     name = words.strip()
     if name and not HEADER_NAME.fullmatch(name):
@@ -82,9 +82,11 @@ def _header_name(instance: object, attribute: Attribute[Any], value: str) -> Non
 @frozen(kw_only=True, field_transformer=typed)
 class BoardWebhook:
     """
-    A webhook of a board. *description* says what is to be done with what comes in, *agent* whose that is; without one
-    it is for the board's lead. Where there is a *secret*, which is sealed, what comes in must be signed with it, in
-    *signature_header* if that is named.
+    A webhook of a board. *description* is the instruction that goes with each payload. *agent* is the agent that
+    handles it; without one it is the board's lead.
+
+    With a *secret*, which is stored encrypted, payloads must be signed; the signature is in the header
+    *signature_header*, if that is set.
     """
 
     id: WebhookId
@@ -102,10 +104,10 @@ class BoardWebhook:
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardWebhook, WebhookUpdated]:
         """
-        The webhook with these fields changed, and which did.
+        The webhook with these fields changed, and the event that names them.
 
         Raises:
-            InvalidField: If a value cannot be kept.
+            InvalidField: If a value is invalid.
         """
         after, changed = edited(self, changes, at=at)
         return after, WebhookUpdated(webhook=self.id, board=self.board, changed=changed, at=at)
@@ -113,7 +115,7 @@ class BoardWebhook:
     def check_enabled(self) -> None:
         """
         Raises:
-            WebhookDisabled: If it takes nothing for now.
+            WebhookDisabled: If it is disabled.
         """
         if not self.enabled:
             raise WebhookDisabled
@@ -132,7 +134,7 @@ BOARD_WEBHOOKS: Final = Kind(
 @frozen(kw_only=True)
 class WebhookCreated(Fact):
     """
-    A board got a webhook.
+    A webhook was created for a board.
     """
 
     kind = "webhook.created"
@@ -146,7 +148,7 @@ class WebhookCreated(Fact):
 @frozen(kw_only=True)
 class WebhookUpdated(Fact):
     """
-    Fields of a webhook changed. The fact names them, and nothing of a secret.
+    Fields of a webhook were changed. The event has their names only, so it reveals no secret.
     """
 
     kind = "webhook.updated"
@@ -160,7 +162,7 @@ class WebhookUpdated(Fact):
 @frozen(kw_only=True)
 class WebhookDeleted(Fact):
     """
-    A webhook was removed, and with it all that came in by it.
+    A webhook was deleted with its payloads.
     """
 
     kind = "webhook.deleted"
@@ -174,7 +176,7 @@ class WebhookDeleted(Fact):
 @frozen(kw_only=True)
 class CreateBoardWebhook:
     """
-    Give a board a webhook. A blank secret or header is none.
+    Create a webhook for a board. A blank secret or header name means none.
     """
 
     board: BoardId
@@ -204,7 +206,7 @@ class UpdateBoardWebhook:
 @frozen(kw_only=True)
 class DeleteBoardWebhook:
     """
-    Remove a webhook of this board.
+    Delete a webhook of this board.
     """
 
     webhook: WebhookId
@@ -215,13 +217,13 @@ class DeleteBoardWebhook:
 @use_case
 async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBoardWebhook) -> BoardWebhook:
     """
-    Give a board a webhook.
+    Create a webhook for a board.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        InvalidField: If a value cannot be kept.
-        RoleTooLow: If the principal may not write, or is an agent.
-        WebhookAgentElsewhere: If the agent is not one of the board's.
+        InvalidField: If a value is invalid.
+        RoleTooLow: If the principal is a viewer or an agent.
+        WebhookAgentElsewhere: If the agent is not on the board.
     """
     require(principal, Role.OPERATOR)
     require_no_agent(principal)
@@ -255,13 +257,13 @@ async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBo
 @use_case
 async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBoardWebhook) -> BoardWebhook:
     """
-    Change the named fields of a webhook. A change that changes nothing leaves no trace.
+    Change the named fields of a webhook. If nothing changes, nothing is written or logged.
 
     Raises:
-        InvalidField: If a value cannot be kept.
-        RoleTooLow: If the principal may not write, or is an agent.
+        InvalidField: If a value is invalid.
+        RoleTooLow: If the principal is a viewer or an agent.
         VersionMismatch: If the caller expected another version.
-        WebhookAgentElsewhere: If the agent is not one of the board's.
+        WebhookAgentElsewhere: If the agent is not on the board.
         WebhookNotFound: If the board has no such webhook.
     """
     require(principal, Role.OPERATOR)
@@ -281,10 +283,10 @@ async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBo
 @use_case
 async def delete_board_webhook(ports: Ports, principal: Principal, cmd: DeleteBoardWebhook) -> BoardWebhook:
     """
-    Remove a webhook with all that came in by it. What the board was told of that, it remembers.
+    Delete a webhook with its payloads. The memory entries that tell the board about them are kept.
 
     Raises:
-        RoleTooLow: If the principal may not write, or is an agent.
+        RoleTooLow: If the principal is a viewer or an agent.
         VersionMismatch: If the caller expected another version.
         WebhookNotFound: If the board has no such webhook.
     """
@@ -309,9 +311,7 @@ async def _expected(unit: UnitOfWork, cmd: UpdateBoardWebhook | DeleteBoardWebho
     return webhook
 
 
-async def _changes(
-    ports: Ports, unit: UnitOfWork, cmd: UpdateBoardWebhook, before: BoardWebhook
-) -> dict[str, Any]:
+async def _changes(ports: Ports, unit: UnitOfWork, cmd: UpdateBoardWebhook, before: BoardWebhook) -> dict[str, Any]:
     given = asdict(cmd, recurse=False)
     changes = {
         name: given[name]
@@ -343,17 +343,17 @@ async def _check_agent(unit: UnitOfWork, agent: AgentId | None, board: BoardId) 
 
 def sealed(ports: Ports, secret: str | None, webhook: WebhookId, *, before: Sealed | None = None) -> Sealed | None:
     """
-    A webhook's secret as it is kept, or as it was kept *before* if it is the same; a blank one is none.
+    Encrypt a webhook's secret. The same secret as *before* keeps its old ciphertext, and a blank one is None.
 
     Raises:
-        InvalidField: If it is too long, or holds what no text can.
+        InvalidField: If it is too long or contains characters that cannot be stored.
     """
     plain = (secret or "").strip()
     if not plain:
         return None
     checked_text("secret", plain, most=LONGEST_SECRET)
     if before is not None:
-        with suppress(SealBroken):  # by another key; it is sealed anew under the present one
+        with suppress(SealBroken):  # it was encrypted with an old key; encrypt it with the present one
             if ports.vault.open(before, about=webhook) == plain:
                 return before
     return ports.vault.seal(plain, about=webhook)

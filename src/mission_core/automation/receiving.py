@@ -1,6 +1,7 @@
 """
-Taking in what others send to a board's webhook. The address is all that it takes to send, and a signature where the
-webhook has a secret.
+Use cases that receive and read the payloads of webhooks.
+
+Anybody who knows the address of a webhook may send to it. If the webhook has a secret, the payload must be signed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SOURCE: Final = "webhook"
 @frozen(kw_only=True)
 class ReceivePayload:
     """
-    Take in what was sent to a webhook. *inspect* says where all of a payload can be read.
+    Store a payload that was sent to a webhook. *inspect* returns the address where it can be read.
     """
 
     board: BoardId
@@ -53,25 +54,23 @@ class ReceivePayload:
     @property
     def by_name(self) -> dict[str, str]:
         """
-        The headers, their names in small letters; of several by one name the first.
+        The headers by lower-case name; of repeated headers the first.
         """
         return {name.lower(): value for name, value in reversed(self.headers)}
 
 
 async def sender_to(ports: Ports, board: BoardId, webhook: WebhookId) -> System:
     """
-    Whoever sends to a webhook, as the organization knows them.
+    The principal as which an unauthenticated sender to this webhook acts.
 
     Raises:
-        WebhookDisabled: If it takes nothing for now.
-        WebhookNotFound: If there is no such webhook on such a board, whichever of them is missing.
+        WebhookDisabled: If it is disabled.
+        WebhookNotFound: If the board does not exist or has no such webhook.
     """
     organization = await ports.credentials.organization_of(board)
     if organization is None:
         raise WebhookNotFound
-    sender = System(
-        organization=organization, name=f"{SOURCE}:{webhook}", display="Webhook", role=Role.OPERATOR
-    )
+    sender = System(organization=organization, name=f"{SOURCE}:{webhook}", display="Webhook", role=Role.OPERATOR)
     found = await ports.reads.rows.get(sender, BOARD_WEBHOOKS, webhook)
     if found.board != board:
         raise WebhookNotFound
@@ -82,13 +81,13 @@ async def sender_to(ports: Ports, board: BoardId, webhook: WebhookId) -> System:
 @use_case
 async def receive_payload(ports: Ports, principal: Principal, cmd: ReceivePayload) -> WebhookPayload:
     """
-    Keep what was sent, and let the board remember that it came; all at once.
+    Store a payload, and announce it with an entry in the board's memory. Both are one change.
 
     Raises:
-        SealBroken: If the webhook's secret cannot be read.
-        SignatureMissing: If it must be signed and is not.
-        SignatureWrong: If it is not signed with the webhook's secret.
-        WebhookDisabled: If the webhook takes nothing for now.
+        SealBroken: If the webhook's secret cannot be decrypted.
+        SignatureMissing: If it is not signed and the webhook has a secret.
+        SignatureWrong: If the signature is not made with the webhook's secret.
+        WebhookDisabled: If the webhook is disabled.
         WebhookNotFound: If the board has no such webhook.
     """
     now = ports.clock.now()
@@ -99,7 +98,7 @@ async def receive_payload(ports: Ports, principal: Principal, cmd: ReceivePayloa
             raise WebhookNotFound
         webhook.check_enabled()
         _check_sender(ports, webhook, cmd)
-        unit.rely_on(board, webhook)  # a board that goes takes payloads along before it takes webhooks
+        unit.rely_on(board, webhook)  # deleting a board deletes payloads before webhooks
         payload, number = await _payload_from(ports, webhook, cmd, at=now)
         entry = BoardEntry(
             id=MemoryId(ports.ids.new()),
@@ -114,9 +113,7 @@ async def receive_payload(ports: Ports, principal: Principal, cmd: ReceivePayloa
         unit.rows(PAYLOADS).add(payload)
         unit.rows(BOARD_MEMORY).add(entry)
         unit.record(
-            PayloadReceived(
-                webhook=webhook.id, board=board.id, received=payload.id, length=len(cmd.body), at=now
-            ),
+            PayloadReceived(webhook=webhook.id, board=board.id, received=payload.id, length=len(cmd.body), at=now),
             entry.written(),
         )
         unit.result(payload.id)
@@ -128,19 +125,19 @@ async def payload_on(
     ports: Ports, principal: Principal, board: BoardId, webhook: WebhookId, payload: PayloadId
 ) -> WebhookPayload:
     """
-    What came in by a webhook of this board.
+    Read a payload of a webhook of this board.
 
     Raises:
         BoardDenied: If the board is not granted to the principal.
         BoardNotFound: If there is no such board for this principal.
-        PayloadNotFound: If nothing like that came in there.
+        PayloadNotFound: If the webhook has no such payload.
         WebhookNotFound: If the board has no such webhook.
     """
     await webhook_on(ports, principal, board, webhook)
     try:
         found = await ports.reads.rows.get(principal, PAYLOADS, payload)
     except BoardDenied:
-        raise PayloadNotFound from None  # it came in on another board
+        raise PayloadNotFound from None  # it belongs to another board
     if found.webhook != webhook:
         raise PayloadNotFound
     return found
@@ -148,7 +145,7 @@ async def payload_on(
 
 async def webhook_on(ports: Ports, principal: Principal, board: BoardId, webhook: WebhookId) -> BoardWebhook:
     """
-    A webhook of this board.
+    Read a webhook of this board.
 
     Raises:
         BoardDenied: If the board is not granted to the principal.
@@ -176,7 +173,7 @@ async def _payload_from(
     ports: Ports, webhook: BoardWebhook, cmd: ReceivePayload, *, at: datetime
 ) -> tuple[WebhookPayload, MemoryNumber]:
     """
-    The payload, and the number of what is to be remembered of it.
+    The payload, and the number of the memory entry that announces it.
     """
     own = webhook.organization
     number, remembered = await ports.numbers.draw((own, "payload"), (own, "board_memory"))

@@ -1,5 +1,5 @@
 """
-Signatures of what comes in: an HMAC-SHA256 over its bytes, under a secret that the sender has too.
+Signatures of webhook payloads: HMAC-SHA256 over the bytes of the body, with a secret that the sender shares.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Final
 from mission_core.errors import Denied
 
 USUAL: Final = ("x-hub-signature-256", "x-webhook-signature")
-"""Where a signature stands if no header is named; the first that is there counts."""
+"""The headers that may carry the signature if the webhook names none; the first one present is used."""
 PREFIX: Final = "sha256="
 
 
 class SignatureMissing(Denied):
     """
-    What comes in must be signed, and is not.
+    The webhook takes signed payloads only, and this one has no signature.
     """
 
     def __str__(self) -> str:
@@ -26,7 +26,7 @@ class SignatureMissing(Denied):
 
 class SignatureWrong(Denied):
     """
-    What comes in was signed with another secret, or changed on its way.
+    The payload's signature does not match: it was made with another secret, or the payload was changed.
     """
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class SignatureWrong(Denied):
 
 def signature_in(headers: Mapping[str, str], named: str | None) -> str:
     """
-    The signature among headers, whose names are in small letters; with a header *named* it can stand there only.
+    Find the signature in headers, given by lower-case name. If a header is *named*, only that one is used.
 
     Raises:
         SignatureMissing: If there is none.
@@ -49,7 +49,7 @@ def signature_in(headers: Mapping[str, str], named: str | None) -> str:
 
 def check_signature(secret: str, body: bytes, signature: str) -> None:
     """
-    How long it takes does not tell how much of a wrong one was right.
+    Verify a signature in constant time, so that the duration reveals nothing about the right one.
 
     Raises:
         SignatureWrong: If it is not the signature of this body.
