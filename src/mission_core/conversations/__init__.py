@@ -1,3 +1,3 @@
 """
-What is told to a board or a group, to be remembered or answered.
+Memory of boards and board groups: entries that they keep, some of which are chat.
 """

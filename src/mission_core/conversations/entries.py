@@ -1,7 +1,8 @@
 """
-Entries of memory: what a board, or a group of boards, is to remember; some of it is chat.
+Memory entries of boards and board groups.
 
-Nothing of it is changed or taken back. It goes with its board or group.
+An entry with the tag `chat` is a chat message. Entries cannot be changed or deleted; they are deleted with their board
+or group.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from mission_core.values import aware, checked_text, text
 
 LONGEST_ENTRY: Final = 1_000_000
 LONGEST_SOURCE: Final = 20_000
-"""As long as what people may call themselves."""
+"""As long as the longest name of a person."""
 LONGEST_TAG: Final = 200
 MOST_TAGS: Final = 100
 CHAT: Final = "chat"
-"""The tag that makes an entry chat."""
+"""The tag of chat messages."""
 BROADCAST: Final = "broadcast"
 EVERYBODY: Final = "all"
-"""The name by which an entry calls everybody in a group."""
+"""The name that mentions everybody in a group."""
 
 
 class EntryNotFound(NotFound):
@@ -59,7 +60,7 @@ def _says_something(instance: object, attribute: Attribute[Any], value: str) -> 
 @frozen(kw_only=True, field_transformer=typed)
 class BoardEntry:
     """
-    What a board is to remember. *source* is from whom or where it comes, in the words of whoever wrote it.
+    An entry in a board's memory. *source* is a free text that says who wrote it or where it is from.
     """
 
     id: MemoryId
@@ -75,7 +76,7 @@ class BoardEntry:
 
     def written(self) -> BoardEntryWritten:
         """
-        The fact that it was written.
+        The event of its creation.
         """
         return BoardEntryWritten(
             entry=self.id, board=self.board, chat=self.chat, tags=self.tags, source=self.source,
@@ -86,7 +87,7 @@ class BoardEntry:
 @frozen(kw_only=True, field_transformer=typed)
 class GroupEntry:
     """
-    What all boards of a group are to remember.
+    An entry in the memory that the boards of a group share.
     """
 
     id: MemoryId
@@ -102,7 +103,7 @@ class GroupEntry:
 
     def written(self) -> GroupEntryWritten:
         """
-        The fact that it was written.
+        The event of its creation.
         """
         return GroupEntryWritten(
             entry=self.id, group=self.group, chat=self.chat, tags=self.tags, source=self.source,
@@ -129,7 +130,7 @@ GROUP_MEMORY: Final = Kind(
 @frozen(kw_only=True)
 class BoardEntryWritten(Fact):
     """
-    A board was told something to remember. The fact has its length and not its words, which go with the board.
+    An entry was added to a board's memory. The event has its length, not its text, which is deleted with the board.
     """
 
     kind = "board.memory_written"
@@ -146,8 +147,7 @@ class BoardEntryWritten(Fact):
 @frozen(kw_only=True)
 class GroupEntryWritten(Fact):
     """
-    A group of boards was told something to remember. The fact has its length and not its words, which go with the
-    group.
+    An entry was added to a group's memory. The event has its length, not its text, which is deleted with the group.
     """
 
     kind = "group.memory_written"
@@ -170,6 +170,6 @@ def is_chat(tags: Sequence[str] | None) -> bool:
 
 def is_for_others(content: str, tags: Sequence[str] | None) -> bool:
     """
-    Whether an entry of a group speaks to somebody, and is not only kept: chat, a broadcast, or what calls everybody.
+    Whether a group's entry is addressed to readers: it is chat, a broadcast, or mentions everybody.
     """
     return is_chat(tags) or BROADCAST in (tags or ()) or EVERYBODY in names_in(content)

@@ -1,5 +1,5 @@
 """
-Telling a board, or a group of boards, what to remember.
+Use cases that write to the memory of a board or of a board group, and read the latter.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 NAMELESS: Final = "User"
-"""Who speaks, where a person has told no name."""
+"""The name of a person who has set none."""
 
 
 class BoardStandsAlone(Invalid):
     """
-    The board is in no group, so there is no group to tell anything.
+    The board is in no group, so it has no group memory.
     """
 
     def __str__(self) -> str:
@@ -44,8 +44,8 @@ class BoardStandsAlone(Invalid):
 @frozen(kw_only=True)
 class WriteBoardEntry:
     """
-    Tell a board something. With the tag `chat` it is chat, and then comes from the caller unless *source* says
-    otherwise.
+    Add an entry to a board's memory. An entry with the tag `chat` has the caller's name as its source, unless *source*
+    is given.
     """
 
     board: BoardId
@@ -57,7 +57,7 @@ class WriteBoardEntry:
 @frozen
 class GroupOf:
     """
-    The group that a board is in.
+    The group of this board.
     """
 
     board: BoardId
@@ -66,7 +66,8 @@ class GroupOf:
 @frozen(kw_only=True)
 class WriteGroupEntry:
     """
-    Tell a group of boards something. What speaks to others comes from the caller unless *source* says otherwise.
+    Add an entry to a group's memory. An entry that is addressed to readers has the caller's name as its source, unless
+    *source* is given.
     """
 
     group: GroupId | GroupOf
@@ -78,11 +79,11 @@ class WriteGroupEntry:
 @use_case
 async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardEntry) -> BoardEntry:
     """
-    Keep what a board is to remember.
+    Add an entry to a board's memory.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        RoleTooLow: If the principal may not write.
+        RoleTooLow: If the principal is a viewer.
     """
     require(principal, Role.OPERATOR)
     now, chat = ports.clock.now(), is_chat(cmd.tags)
@@ -113,13 +114,13 @@ async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardE
 @use_case
 async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupEntry) -> GroupEntry:
     """
-    Keep what the boards of a group are to remember.
+    Add an entry to a group's memory.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
         BoardStandsAlone: If the board is in no group.
         GroupNotFound: If this organization has no such group.
-        RoleTooLow: If the principal may not write.
+        RoleTooLow: If the principal is a viewer.
     """
     require(principal, Role.OPERATOR)
     now, source = ports.clock.now(), cmd.source
@@ -128,7 +129,7 @@ async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupE
     async with ports.unit(principal) as unit:
         group = await unit.rows(GROUPS).get(await _group_meant(unit, cmd.group))
         unit.rely_on(group)
-        await unit.boards.of_group(group.id)  # by which it is seen whether the principal may write on one
+        await unit.boards.of_group(group.id)  # read, so that the write can check the grants on them
         (number,) = await ports.numbers.draw((principal.organization, "group_memory"))
         entry = unit.rows(GROUP_MEMORY).add(
             GroupEntry(
@@ -153,7 +154,7 @@ async def group_entries_of(
     ports: Ports, principal: Principal, board: BoardId, page: Page, *, chat: bool | None = None
 ) -> Listed:
     """
-    A page of what the boards of a board's group are to remember, the newest first; nothing where it is in none.
+    A page of the memory of a board's group, newest first. It is empty if the board is in no group.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
@@ -169,7 +170,7 @@ async def group_entries_of(
 
 async def speaker(ports: Ports, principal: Principal) -> str:
     """
-    Under which name the principal speaks.
+    The name of the principal, as the source of an entry.
     """
     if isinstance(principal, AgentPrincipal):
         return principal.name
