@@ -1,7 +1,7 @@
 """
-The pure domain of Mission Control: standard library and attrs, no I/O.
+Mission Control's domain: standard library and attrs only, no I/O.
 
-What an embedding program needs first is here; each area's own modules have the rest.
+This module exports the names that an embedding program needs first. Each area's own modules have the rest.
 """
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, System

@@ -1,5 +1,5 @@
 """
-Changes of entities: the entity with some fields changed, and the decision whether an update changes anything.
+Copies of entities with some fields changed, and the names of the fields that differ between two states.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ T = TypeVar("T")
 @frozen
 class Plan:
     """
-    The fields of a class whose instances can be copied field by field: their names, values, and by name the place and
-    the validator of each.
+    The data needed to copy the instances of a class field by field: the names of its fields, a getter of their values,
+    and each field's position and attribute.
     """
 
     names: tuple[str, ...]
@@ -36,7 +36,7 @@ class Plan:
 @cache
 def _plan_of(kind: Any) -> Plan | None:
     """
-    The plan of a class; None if its constructor does more than to keep and to check its fields.
+    The plan of a class; None if its constructor does more than keep and validate its fields.
     """
     every = fields(kind)
     plain = all(each.init and each.converter is None and each.alias == each.name for each in every)
@@ -49,7 +49,7 @@ def _plan_of(kind: Any) -> Plan | None:
 
 def evolve(entity: T, /, **given: Any) -> T:
     """
-    The entity with the given values. As `attrs.evolve`, but what the entity holds already is not checked again.
+    A copy of the entity with the given values. It works like `attrs.evolve`, but validates only the fields that change.
 
     Raises:
         InvalidField: If a value cannot be kept.
@@ -60,14 +60,14 @@ def evolve(entity: T, /, **given: Any) -> T:
         return attrs.evolve(entity, **given)  # type: ignore[misc]
     made: T = object.__new__(kind)
     put = partial(object.__setattr__, made)
-    any(map(put, plan.names, plan.values(entity)))  # which sets each of them: nothing that `put` returns is true
+    any(map(put, plan.names, plan.values(entity)))  # `any` calls `put` for every field, because `put` returns None
     changed = []
     for name, value in given.items():
         if value is not getattr(entity, name):
             put(name, value)
             changed.append(plan.attributes[name])
     if len(changed) > 1:
-        changed.sort(key=_place)  # as if all were checked in their order
+        changed.sort(key=_place)  # validate in the order of the fields, as attrs does
     for _, attribute in changed:
         if attribute.validator is not None:
             attribute.validator(made, attribute, getattr(made, attribute.name))
@@ -80,7 +80,7 @@ def _place(one: tuple[int, object]) -> int:
 
 def differing(before: E, after: E) -> tuple[str, ...]:
     """
-    The names of the fields in which two states of an entity differ, in their order.
+    The names of the fields in which two states of an entity differ, sorted.
     """
     names = (each.name for each in fields(type(before)))
     return tuple(sorted(name for name in names if getattr(before, name) != getattr(after, name)))
@@ -88,7 +88,8 @@ def differing(before: E, after: E) -> tuple[str, ...]:
 
 def edited(before: E, given: Mapping[str, Any], *, at: datetime) -> tuple[E, tuple[str, ...]]:
     """
-    The entity with the given values, and the names of the fields that changed; the entity as it was if none did.
+    A copy of the entity with the given values, and the names of the changed fields. If no field changes, the entity
+    itself.
 
     Raises:
         InvalidField: If a value cannot be kept.

@@ -1,22 +1,23 @@
 """
-The tree of refusals.
+The base classes of all errors that the core raises. The project calls such an error a refusal.
 
-Families say why, leaves say what and carry typed facts; none knows about HTTP.
+The base class says why a request is refused; each subclass says what happened and carries the values as typed fields.
+None of them knows about HTTP.
 
     Refusal
-    ├── Invalid          the request cannot be meant as it stands
-    ├── NotFound         no such thing for this principal
-    ├── Denied           it is there, and this principal may not
-    ├── Conflict         it clashes with the state of things
-    │   └── StaleWrite   somebody else was faster; try again from the reads
-    └── Exhausted        a limit or the store itself is used up
+    ├── Invalid          the request is not valid
+    ├── NotFound         the thing does not exist for this principal
+    ├── Denied           the principal may not do this
+    ├── Conflict         the request conflicts with the current state
+    │   └── StaleWrite   another request changed the row first; repeat the operation
+    └── Exhausted        a limit is reached, or the store failed
         └── StoreFailed           the store could not keep the change
-            ├── StoreNotReady     it would keep none, as a probe has found
-            ├── StoreBusy         other changes were in the way; repeat the request
-            ├── StoreUnreachable  it did not answer a question
-            └── OutcomeUnknown    nobody knows whether the change was kept
+            ├── StoreNotReady     a health check found that the store takes no writes
+            ├── StoreBusy         other transactions held the locks; repeat the request
+            ├── StoreUnreachable  the store did not answer a read
+            └── OutcomeUnknown    the commit may or may not have happened
 
-Leaves of an area live beside what refuses: a transition's in `model.py`, a lookup's in `ports.py`.
+Errors of an area stand in that area: those of a state transition in `model.py`, those of a lookup in `ports.py`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from attrs import define
 
 class Refusal(Exception):
     """
-    The root of all refusals. Never raised itself.
+    The base class of all refusals. It is never raised itself.
 
-    Each class has a *code* for programs, which stays as it is: its name in snake case, unless it says another.
+    Each class has a stable *code* for programs: the class name in snake case, unless the class sets another.
     """
 
     code: ClassVar[str]
@@ -45,38 +46,38 @@ class Refusal(Exception):
 
 class Invalid(Refusal):
     """
-    The request cannot be meant as it stands.
+    The request is not valid.
     """
 
 
 class NotFound(Refusal):
     """
-    There is no such thing for this principal.
+    The requested thing does not exist, or this principal may not see it.
     """
 
 
 class Denied(Refusal):
     """
-    It is there, and this principal may not.
+    The principal may not do this.
     """
 
 
 class Conflict(Refusal):
     """
-    The request clashes with the state of things.
+    The request conflicts with the current state.
     """
 
 
 class Exhausted(Refusal):
     """
-    A limit, or the store itself, is used up.
+    A limit is reached, or the store failed.
     """
 
 
 @define
 class InvalidField(Invalid):
     """
-    One value that cannot be kept, by the name of its field.
+    A field has a value that cannot be accepted.
     """
 
     field: str
@@ -90,20 +91,20 @@ class InvalidField(Invalid):
 @define
 class StaleWrite(Conflict):
     """
-    A row was changed by somebody else after it was read.
+    Another request changed the row after it was read.
     """
 
     kind: str
     id: UUID
 
     def __str__(self) -> str:
-        return f"this {self.kind} was changed by somebody else in the meantime; read it again and repeat the change"
+        return f"this {self.kind} was changed by another request in the meantime; read it again and repeat the change"
 
 
 @define
 class VersionMismatch(Conflict):
     """
-    The caller expected another version than the current one.
+    The version that the caller expects is not the current one.
     """
 
     expected: int
@@ -116,7 +117,7 @@ class VersionMismatch(Conflict):
 @define
 class RoleTooLow(Denied):
     """
-    The principal's role does not reach.
+    The principal's role is lower than the operation requires.
     """
 
     needed: str
@@ -129,20 +130,20 @@ class RoleTooLow(Denied):
 @define
 class KeyReused(Invalid):
     """
-    An idempotency key came again with another request.
+    An idempotency key was used before with a different request.
     """
 
     key: str
 
     def __str__(self) -> str:
-        return f"idempotency key {self.key!r} was used for another request; take a new key for a new request"
+        return f"idempotency key {self.key!r} was used for another request; use a new key for a new request"
 
 
 @define
 class StoreFailed(Exhausted):
     """
-    The store could not keep the change and undid it whole: a full disk, a lost connection. Its leaves say what they
-    mean instead.
+    The store could not keep the change and rolled it back, for example because of a full disk or a lost connection.
+    Subclasses describe more specific failures.
 
     Args:
         lost: Whether the store was out of reach, so that it may be back soon.
@@ -151,7 +152,7 @@ class StoreFailed(Exhausted):
     reason: str
     lost: bool = False
     retry_after: ClassVar[int | None] = 2
-    """After how many seconds it may be tried again."""
+    """The number of seconds after which the request may be repeated."""
 
     def __str__(self) -> str:
         return f"nothing was changed: the store could not keep it ({self.reason}); try again when it has recovered"
@@ -159,16 +160,16 @@ class StoreFailed(Exhausted):
 
 class StoreBusy(StoreFailed):
     """
-    Other changes were in the way for too long. The store itself is well.
+    The store works, but other transactions blocked the change for too long.
     """
 
     def __str__(self) -> str:
-        return f"nothing was changed: other changes were in the way ({self.reason}); repeat the request"
+        return f"nothing was changed: other changes blocked the store for too long ({self.reason}); repeat the request"
 
 
 class StoreUnreachable(StoreFailed):
     """
-    The store did not answer a question; there was nothing to change.
+    The store did not answer a read. There was no change to roll back.
     """
 
     def __str__(self) -> str:
@@ -177,7 +178,7 @@ class StoreUnreachable(StoreFailed):
 
 class StoreNotReady(StoreFailed):
     """
-    The store answers and takes no changes, as a probe has found: its disk is full, it may only be read.
+    The store answers reads but takes no writes, as a health check found: its disk is full, or it is read-only.
     """
 
     def __str__(self) -> str:
@@ -186,14 +187,14 @@ class StoreNotReady(StoreFailed):
 
 class OutcomeUnknown(StoreFailed):
     """
-    The store failed at the one moment at which nobody can tell whether the change was kept. Repeated as it is, the
-    change may be made twice, so nothing repeats it unasked.
+    The store failed during the commit, so it is not known whether the change was kept. Nothing repeats the request
+    automatically, because that could make the change twice.
     """
 
     retry_after = None
 
     def __str__(self) -> str:
         return (
-            f"it is not known whether the change was kept ({self.reason}); look before you repeat the request, "
-            "or repeat it with the Idempotency-Key that it came with, which makes the change once"
+            f"it is not known whether the change was kept ({self.reason}); check before you repeat the request, "
+            "or repeat it with its Idempotency-Key, which makes the change only once"
         )

@@ -1,6 +1,7 @@
 """
-Checks of values against the types of the fields they are for: of every field of an entity that has no validator of its
-own, and of every field of a command, whoever sends it.
+Runtime checks of values against the type annotations of their fields.
+
+They apply to each field of an entity that has no validator of its own, and to every field of a command.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from mission_core.values import (
 
 Check = Callable[[str, Any], None]
 COMMANDS: Final[dict[type, tuple[tuple[str, Any, frozenset[type], Check], ...]]] = {}
-"""The checks of the commands that came, made when the first of a class does."""
+"""The checks of each command class, built when its first command is checked."""
 
 
 @frozen
 class Shape:
     """
-    A kind of value that a field takes: its classes, its name in an error, and what else it must be.
+    A type of value that a field accepts: its classes, its name in an error text, and a further check.
     """
 
     of: type | tuple[type, ...]
@@ -45,7 +46,8 @@ class Shape:
 
 def typed(cls: type, attributes: list[Attribute[Any]]) -> list[Attribute[Any]]:
     """
-    A field transformer for entities: each field without a validator takes values of its type alone.
+    An attrs field transformer for entities: each field without a validator gets one that accepts only values of the
+    field's type.
     """
     return [
         each if each.validator is not None else each.evolve(validator=_of_its_type(each.name, each.default))
@@ -55,6 +57,8 @@ def typed(cls: type, attributes: list[Attribute[Any]]) -> list[Attribute[Any]]:
 
 def check_fields(thing: Any) -> None:
     """
+    Check every field of a command.
+
     Raises:
         InvalidField: If a field of a command has a value that its type does not, or that no store can keep.
     """
@@ -68,7 +72,7 @@ def check_fields(thing: Any) -> None:
 
 
 def _of_its_type(name: str, default: object) -> Callable[[object, Any, object], None]:
-    check: Check | None = None  # made when the first value comes: before, the types that it names may not be there
+    check: Check | None = None  # built for the first value: annotations may name types that are imported later
     enough: frozenset[type] = frozenset()
 
     def validate(instance: object, attribute: Any, value: object) -> None:
@@ -109,15 +113,15 @@ def _unquoted(check: Check) -> Check:
         try:
             check(name, value)
         except InvalidField as refusal:
-            raise InvalidField(refusal.field, refusal.reason) from None  # without the value, which may be a secret
+            raise InvalidField(refusal.field, refusal.reason) from None  # the value may be a secret
 
     return checked
 
 
 def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
     """
-    The check of values of a type, if there is anything to check. Numbers by which rows are looked for need not be
-    *bounded*: what no store can hold is not found.
+    The check of values of a type; None if there is nothing to check. Integers that only look up a row need not be
+    *bounded* to 64 bits: a larger one matches no row.
     """
     shapes = _shapes_of(kind, bounded)
     if shapes is None:
@@ -130,7 +134,7 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
         if value.__class__ in enough:
             return
         if value is not None and value is not ABSENT:
-            truth = value.__class__ is bool  # which is a whole number to Python alone
+            truth = value.__class__ is bool  # a bool is an int in Python, but no number here
             for shape in shapes:
                 if isinstance(value, shape.of) and (not truth or shape.of is bool):
                     if shape.check is not None:
@@ -143,14 +147,14 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
 
 def _enough(shapes: tuple[Shape, ...]) -> frozenset[type]:
     """
-    The classes whose instances are right by being of them.
+    The classes whose instances need no further check.
     """
     return frozenset(shape.of for shape in shapes if shape.check is None and isinstance(shape.of, type))
 
 
 def _shapes_of(kind: Any, bounded: bool) -> tuple[Shape, ...] | None:
     """
-    The shapes of a type's values; None if anything goes.
+    The accepted types of a field's annotation; None if any value is accepted.
     """
     if isinstance(kind, NewType):
         if kind is JsonText:
@@ -240,7 +244,7 @@ def _in_64_bits(name: str, value: int) -> None:
 
 
 def _finite(name: str, value: float) -> None:
-    if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:  # which NaN and infinity are not, either
+    if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:  # also false for NaN and infinity
         raise InvalidField(name, "must be a finite number within 64 bits")
 
 

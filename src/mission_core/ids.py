@@ -1,8 +1,8 @@
 """
-Every kind of identity the core knows.
+The types of all ids.
 
-Ids are version 7 UUIDs from the `IdFactory` port. What people point at also has a short number, unique per
-organization and kind, drawn from the `Numbers` port.
+An id is a version 7 UUID from the `IdFactory` port. Things that people refer to also have a short number, unique in
+their organization and kind, from the `Numbers` port.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-Plain rows: entities that are only kept, found and listed, and how each kind of them wants to be kept.
+Entities of a kind: entities that are only stored, found and listed, and the declaration of how each kind is stored.
 
-The core says it once, and every store keeps the kind from that alone: what it is found by, what must be unique and
-what a second one is refused with, and with which other entity it goes.
+A `Kind` declares the indexes, unique fields, errors and parent entities of one entity class. Every store derives its
+table or collection from that declaration.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ if TYPE_CHECKING:
     from mission_core.values import Listed, Page
 
 DEPLOYMENT: Final = OrganizationId(UUID(int=0))
-"""Whose the rows are that belong to no organization, and whose numbers count through the deployment."""
+"""The organization id of rows that belong to no organization, and the scope of numbers that are unique in the whole
+deployment."""
 
 
 class Plain(Protocol):
     """
-    A frozen attrs class whose fields are ids, texts, numbers, truth values, moments, enumerations, JSON texts, tuples
-    of texts or ids, or None in their place.
+    An entity that a `Kind` can store: a frozen attrs class whose fields are ids, texts, numbers, booleans, datetimes,
+    enumerations, JSON texts, tuples of texts or ids, or None.
     """
 
     @property
     def id(self) -> UUID:
         """
-        Which row.
+        The entity's id.
         """
 
     @property
     def organization(self) -> OrganizationId:
         """
-        Whose row.
+        The organization that the entity belongs to.
         """
 
     @property
     def version(self) -> int:
         """
-        How often it was saved.
+        The number of times the entity was saved.
         """
 
 
@@ -54,23 +55,23 @@ P = TypeVar("P", bound=Plain)
 @frozen(kw_only=True, eq=False)
 class Kind(Generic[P]):
     """
-    How one kind of plain row is kept.
+    The declaration of how one class of entities is stored.
 
     Args:
-        entity: Its class. A field `number` is unique in the organization; a field `board` confines it to whoever may
-            see that board. Without one, it is confined like the first entity it goes with that belongs to a board, or
-            to a group of boards; and where it goes with none, everybody in the organization may see it.
-        name: What it is called in the plural: its table.
-        missing: The refusal of a row that is not there.
-        unique: Fields that no two rows of an organization share, and the refusal of the second one. Rows where one of
-            them is None share nothing.
-        found_by: Fields by which rows are found.
-        goes_with: Fields that hold the id of another entity, with whose removal the row goes.
-        forgets: Fields that hold the id of another entity, and nothing once that is removed.
-        carried: Whether tasks carry its rows by id. A task that takes one up relies on it.
-        in_use: The refusal of removing a row that a task carries; without one, tasks drop it.
-        shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`): a unit of any
-            organization finds them, and it is for the use case to say whose they are.
+        entity: The class. A field `number` is unique in the organization. A field `board` limits access to principals
+            that may see that board. Without one, access follows the first entity in *goes_with* that belongs to a board
+            or a board group; without such an entity, everybody in the organization may see the rows.
+        name: The plural name, which is also the name of the table.
+        missing: The error for a row that does not exist.
+        unique: Groups of fields that no two rows of an organization share, and the error for the second row. A row in
+            which one of the fields is None is not compared.
+        found_by: Groups of fields that are indexed.
+        goes_with: Fields that hold the id of another entity. When that entity is removed, the row is removed too.
+        forgets: Fields that hold the id of another entity. When that entity is removed, the field becomes None.
+        carried: Whether tasks hold the ids of such rows. Adding one to a task depends on the row's version.
+        in_use: The error for removing a row that a task holds. Without one, the task drops the id.
+        shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`). Units of every
+            organization then find them, and the use case decides which rows a caller may see.
     """
 
     entity: type[P]
@@ -86,58 +87,60 @@ class Kind(Generic[P]):
 
     def owner(self, organization: OrganizationId) -> OrganizationId:
         """
-        Whose rows a principal of this organization finds.
+        The value of `organization` in the rows that a principal of this organization finds.
         """
         return DEPLOYMENT if self.shared else organization
 
 
 class Rows(Protocol[P]):
     """
-    Keeps the rows of one kind of the unit's organization, as far as its principal may see them.
+    The repository of one kind of entities, limited to the unit's organization and to what its principal may see.
     """
 
     async def get(self, key: UUID | int) -> P:
         """
-        The row of this id or number as last committed, or as this unit wrote it.
+        The row with this id or number, as last committed or as this unit changed it.
 
         Raises:
             NotFound: The kind's own refusal, if this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            BoardDenied: If the principal may not see its board.
         """
 
     async def find(self, *, newest: bool = False, **equal: Any) -> P | None:
         """
-        The oldest row whose fields have these values, or the *newest*, if there is one.
+        The oldest row whose fields have these values (with *newest*, the newest), or None.
         """
 
     async def every(self, **equal: Any) -> list[P]:
         """
-        The rows whose fields have these values, oldest first.
+        All rows whose fields have these values, oldest first.
         """
 
     def add(self, row: P) -> P:
         """
-        Remember a new row for the commit, which alone refuses what is not unique.
+        Add a new row when the unit commits. Unique fields are checked only then.
         """
 
     def save(self, row: P) -> P:
         """
-        Remember the change for the commit; the answer carries its next version.
+        Save the changed row when the unit commits. Returns the row with its next version.
         """
 
     def remove(self, row: P) -> None:
         """
-        Remember to remove the row, at the version it has here.
+        Remove the row when the unit commits, if it still has this version.
         """
 
 
 class RowReads(Protocol):
     """
-    Reads plain rows as far as a principal may see them.
+    Read access to entities of every kind, limited to what a principal may see.
     """
 
     async def get(self, principal: Any, kind: Kind[P], key: UUID | int) -> P:
         """
+        The row with this id or number.
+
         Raises:
             NotFound: The kind's own refusal, if this organization has none.
             BoardDenied: If its board is not granted to the principal.
@@ -145,10 +148,10 @@ class RowReads(Protocol):
 
     async def every(self, principal: Any, kind: Kind[P], **equal: Any) -> list[P]:
         """
-        The rows whose fields have these values, oldest first.
+        All rows whose fields have these values, oldest first.
         """
 
     async def page(self, principal: Any, kind: Kind[P], page: Page, *, newest: bool = False, **equal: Any) -> Listed:
         """
-        A page of them by number, rising, or falling with *newest*; and how many there are.
+        A page of the rows ordered by number, ascending or (with *newest*) descending, and their total count.
         """

@@ -1,5 +1,5 @@
 """
-How often somebody may ask: quotas, what a limiter says to one request, and the port of limiters.
+Rate limits: quotas, the decision about one request, and the port of rate limiters.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from mission_core.errors import Exhausted
 @frozen(kw_only=True)
 class Quota:
     """
-    So many requests in a window of so many seconds, which begins with the first of them; or in any span of so many
-    seconds, if the window slides.
+    A limit of *amount* requests in a window of *seconds*. A fixed window begins with its first request; a sliding
+    window always covers the last *seconds*.
 
     Args:
-        name: The class of requests that it is for. Quotas of one name count together, and all of them slide or none.
+        name: The class of requests. Quotas with the same name count together, and must agree on *sliding*.
     """
 
     name: str
@@ -33,15 +33,14 @@ class Quota:
 @frozen
 class Verdict:
     """
-    What a limiter says to one request.
+    The decision of a rate limiter about one request.
 
     Args:
-        count: Which one of its window it is; 0 if it could not be counted, and so may pass. Where the window slides,
-            only those refused are numbered, from the amount on, and anew once the quota's seconds are over since the
-            first; those allowed say 0, for how many there are is not found out.
-        at: When it was asked for.
-        resets_at: When its window ends. In one that slides: when one more may pass, if this one is refused; or when
-            this one no longer counts.
+        count: The position of the request in its window; 0 if it could not be counted, and is therefore allowed.
+            In a sliding window an allowed request has 0, and refused requests are numbered from the amount on.
+        at: The time of the request.
+        resets_at: The end of the window. In a sliding window: for a refused request, when the next one may be allowed;
+            for an allowed request, when it stops counting.
     """
 
     quota: Quota
@@ -59,15 +58,14 @@ class Verdict:
     @property
     def remaining(self) -> int:
         """
-        How many more may pass in this window, at most: if this one was not numbered, it may be fewer.
+        The most requests that may still be allowed in this window; fewer may be, if this request was not numbered.
         """
         return max(0, self.quota.amount - self.count)
 
     @property
     def retry_after(self) -> int:
         """
-        In how many whole seconds, at least one, the window is over for sure, or has slid far enough: who comes then
-        is let in, unless others were first.
+        The whole seconds, at least one, until another request can be allowed if no other request is counted first.
         """
         return max(1, ceil((self.resets_at - self.at).total_seconds()))
 
@@ -75,7 +73,7 @@ class Verdict:
 @define
 class LimiterFailed(Exhausted):
     """
-    What keeps the counts cannot be reached, or refuses to count.
+    The rate limiter's store cannot be reached or returned an error.
     """
 
     reason: str
@@ -86,11 +84,11 @@ class LimiterFailed(Exhausted):
 
 class RateLimiter(Protocol):
     """
-    Counts requests. Of those of one window no more than the quota's amount are allowed, however many come at once.
+    Counts requests. In one window it allows at most the quota's amount, however many requests arrive at once.
     """
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
-        Count one request of somebody. What is not allowed changes nothing for what comes later: it makes no window
-        longer, and takes no place in one that slides.
+        Count one request of the client named by *who*. A refused request does not extend the window and takes no place
+        in a sliding one.
         """

@@ -1,5 +1,5 @@
 """
-What the core asks for: the bundle of ports, the unit of work, and the ports that every area shares.
+The ports of the core: the unit of work, the read models, and the ports that all areas share.
 """
 
 from __future__ import annotations
@@ -49,57 +49,57 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 R = TypeVar("R")
 REMEMBERED: Final = timedelta(hours=24)
-"""How long an idempotency key is kept."""
+"""The time for which an idempotency key is kept."""
 
 
 class Clock(Protocol):
     """
-    Tells the moment.
+    Tells the current time.
     """
 
     def now(self) -> datetime:
         """
-        The present moment, aware, in UTC.
+        The current time as an aware datetime in UTC.
         """
 
 
 class IdFactory(Protocol):
     """
-    Makes ids.
+    Generates ids.
     """
 
     def new(self) -> UUID:
         """
-        A UUID of version 7 that was never given out.
+        A new version 7 UUID.
         """
 
 
 class Numbers(Protocol):
     """
-    Draws the short numbers that people point at.
+    Generates the short sequential numbers that people refer to.
     """
 
     async def draw(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
         """
-        The next number of each scope (an organization and a kind, or a board and `ticket`), in one step: growing,
-        never given out again, with gaps only after failures. The draw alone need not be durable.
+        The next number of each scope (an organization and a kind, or a board and `ticket`), in one operation. Numbers
+        grow, are never reused, and have gaps only after failures. The draw itself need not be durable.
         """
 
     async def reach(self, *scopes: tuple[UUID, str, int]) -> None:
         """
-        From now on give out only numbers beyond these: each scope's, with the last number that was brought along.
+        Continue each scope after the given number, for example the last number of imported rows.
         """
 
 
 class Versioned(Protocol):
     """
-    A row that can be relied on: the entity's class names its kind, the id and version its state.
+    A row that a decision can depend on: its class names the kind, its id and version name the state.
     """
 
     @property
     def id(self) -> UUID:
         """
-        Which row.
+        The row's id.
         """
 
     @property
@@ -112,10 +112,11 @@ class Versioned(Protocol):
 @frozen(kw_only=True)
 class Once:
     """
-    An idempotency key: whose, for which operation, with which body. The same key with another body is refused.
+    An idempotency key with the principal, the operation and the request body that it was used for. The same key with
+    another body is refused.
 
     Args:
-        whose: Who came with it, where the work is done as somebody else; the unit's principal otherwise.
+        whose: The principal who sent the key, if the work is done as another one; otherwise the unit's principal.
     """
 
     key: str
@@ -127,7 +128,8 @@ class Once:
 @define
 class AlreadyDone(Conflict):
     """
-    An idempotency key was used before, and this was its result. `perform` answers with it.
+    The idempotency key was used before; *result* is the id of the first result. `perform` catches this error and
+    returns that result.
     """
 
     result: UUID
@@ -138,20 +140,20 @@ class AlreadyDone(Conflict):
 
 class UnitOfWork(Protocol):
     """
-    One all-or-nothing change on behalf of one principal, over repositories that are scoped to it.
+    An atomic change on behalf of one principal, through repositories that are limited to that principal.
 
-    Reads see the last committed state. Writes are remembered, and `commit` flushes them as one transaction. After a
-    write only `get` is allowed; it answers from the unit's own writes first. Leaving without `commit` undoes all.
+    Reads return the last committed state. Writes are buffered, and `commit` flushes them as one transaction. After a
+    write only `get` is allowed; it returns the unit's own writes first. Leaving the unit without `commit` discards all
+    writes.
 
-    What belongs to a board is written only for a principal that may write on it, on the board where it was as on that
-    where it shall be: each `add`, `save` and `remove`, and whatever else changes a row, may raise `BoardReadOnly` or
-    `BoardDenied`.
+    Rows of a board are written only for a principal with write access to that board, both before and after the change.
+    Each `add`, `save`, `remove` and every other write may raise `BoardReadOnly` or `BoardDenied`.
     """
 
     @property
     def organizations(self) -> Organizations:
         """
-        The end of the organization.
+        The deletion of the organization.
         """
 
     @property
@@ -187,50 +189,50 @@ class UnitOfWork(Protocol):
     @property
     def gates(self) -> Gates:
         """
-        What stands between work and done.
+        The approval gates that tasks must pass before they are done.
         """
 
     def rows(self, kind: Kind[P]) -> Rows[P]:
         """
-        The organization's plain rows of this kind.
+        The repository of this kind of entities.
         """
 
     @property
     def everywhere(self) -> UnitOfWork:
         """
-        The same unit over repositories that no grants confine: for what follows of itself from a change that the
-        principal may make, on whatever board that is. It is not committed by itself.
+        The same unit with repositories that ignore board grants, for the necessary consequences of a permitted change
+        on any board. It is committed with the unit.
         """
 
     def record(self, *facts: Fact) -> None:
         """
-        Remember facts for the log; they get the principal as their actor.
+        Add events to the log when the unit commits, with the principal as their actor.
         """
 
     def rely_on(self, *entities: Versioned, bump: bool = False) -> None:
         """
-        The decision rests on these rows without saving them: the flush checks that their versions still stand, and
-        with *bump* raises them, so that two such decisions exclude each other.
+        Make the commit depend on rows that the unit does not save: it fails if their versions have changed. With *bump*
+        it also raises their versions, so that two such decisions exclude each other.
         """
 
     def result(self, id: UUID) -> None:
         """
-        Say which entity is the result, for the idempotency key the unit was opened with.
+        Set the id of the result that is kept with the unit's idempotency key.
         """
 
     async def commit(self) -> Any:
         """
-        Flush all that was remembered as one durable transaction. Readers of the log are woken afterwards.
+        Flush all buffered writes as one durable transaction, then wake the readers of the log.
 
         Returns:
-            What the last named operation changed, if there was one.
+            The result of the last named operation, if there was one.
 
         Raises:
-            StaleWrite: If a row that was saved, removed or relied on has another version by now.
-            Conflict: A uniqueness refusal of an area.
-            StoreFailed: If the store itself gave up and undid everything.
-            StoreBusy: If other changes were in the way for too long.
-            OutcomeUnknown: If it failed when nobody can tell whether it was kept.
+            StaleWrite: If a row that was saved, removed or relied on has another version now.
+            Conflict: If a unique field is taken; each area has its own errors.
+            StoreFailed: If the store failed and rolled everything back.
+            StoreBusy: If other transactions blocked the commit for too long.
+            OutcomeUnknown: If the store failed and it is not known whether the commit happened.
         """
 
     async def __aenter__(self) -> Self: ...
@@ -245,16 +247,16 @@ class OpenUnit(Protocol):
 
     def __call__(self, principal: Principal, *, once: Once | None = None) -> UnitOfWork:
         """
-        A unit for this principal. With *once*, its commit also keeps the key with the unit's result.
+        A unit for this principal. With *once*, its commit also stores the idempotency key with the unit's result.
 
         Raises (from the unit's `commit`):
-            AlreadyDone: If the key was used before; the refusal carries the first result.
+            AlreadyDone: If the key was used before; the error carries the first result.
         """
 
 
 class Reads(Protocol):
     """
-    The read models, scoped by principal like everything else.
+    The read models. Each read is limited to what its principal may see.
     """
 
     @property
@@ -278,47 +280,47 @@ class Reads(Protocol):
     @property
     def overviews(self) -> Overviews:
         """
-        Whole boards, and the foremost tasks of several.
+        Board snapshots, and the first tasks of several boards.
         """
 
     @property
     def members(self) -> MemberReads:
         """
-        The people of the organization.
+        The members of the organization.
         """
 
     @property
     def rows(self) -> RowReads:
         """
-        Plain rows of every kind.
+        Entities of every kind.
         """
 
     @property
     def reports(self) -> ReportReads:
         """
-        What reports are made of.
+        The data of reports.
         """
 
     @property
     def conduct(self) -> ConductReads:
         """
-        What agents did.
+        The activity of agents.
         """
 
     @property
     def approvals(self) -> ApprovalReads:
         """
-        What plain rows do not tell of approvals.
+        Read models of approvals.
         """
 
     async def organization(self, principal: Principal) -> Organization:
         """
-        The principal's own organization.
+        The principal's organization.
         """
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """
-        The result that this key of the principal was kept with after *since*, if it was used.
+        The id of the result that was kept with this idempotency key after *since*, or None if the key was not used.
 
         Raises:
             KeyReused: If it was used for another body.
@@ -326,7 +328,7 @@ class Reads(Protocol):
 
     async def ready(self) -> None:
         """
-        Return if the store answers and takes changes; it takes seconds at most.
+        Return if the store answers and accepts writes. The check takes a few seconds at most.
 
         Raises:
             StoreFailed: If it does not.
@@ -336,7 +338,7 @@ class Reads(Protocol):
 @frozen(kw_only=True)
 class Ports:
     """
-    All that a use case may ask for. Passed first and by hand.
+    All ports that a use case may need. Every use case takes it as its first argument.
     """
 
     unit: OpenUnit
@@ -350,12 +352,12 @@ class Ports:
     passwords: Passwords
     vault: Vault
     verifiers: Mapping[Provider, TokenVerifier] = {}
-    """Whose word about people counts besides this server's own, by the provider."""
+    """The token verifier of each external identity provider."""
     codes: CodeExchange | None = None
     directories: Mapping[Provider, Directory] = {}
-    """Who keeps the people it vouches for in a place that can be asked about them."""
+    """The user directory of each identity provider that has one."""
     backoff: Backoff | None = None
-    """The wait between two tries of a use case; none by default."""
+    """The wait between two tries of a use case; None means no wait."""
 
 
 async def perform(
@@ -368,8 +370,8 @@ async def perform(
     again: Callable[[Ports, Principal, UUID], Awaitable[R]],
 ) -> R:
     """
-    Run a use case under an idempotency key, if there is one: its work is done a single time, and a repeat, or the loser
-    of a race, gets what *again* makes of the first result.
+    Run a use case under an idempotency key, if there is one. The work is done once; a repeated request, or the loser of
+    a race, gets the result of *again* for the first result's id.
 
     Raises:
         KeyReused: If the key was used for another body.

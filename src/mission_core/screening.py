@@ -1,9 +1,8 @@
 """
-Screening text before an agent reads it: what would turn the agent against whoever it works for.
+Detection of prompt injection: rules for text that would turn an agent against its operator.
 
-A text is looked at as it is, as it would be read (without what is invisible, with look-alike letters as Latin ones),
-and as it reads once a simple disguise is taken off. The rules are data, written so that no text costs much more than
-its length.
+Each rule is applied to the text as it is, to the text without invisible and look-alike characters, and to the text with
+simple encodings (rot13, percent encoding, base64) removed. The time a text takes is linear in its length.
 """
 
 from __future__ import annotations
@@ -22,14 +21,15 @@ from urllib.parse import unquote
 from attrs import frozen
 
 LONGEST: Final = 50_000
-"""How many characters are looked at."""
+"""The number of characters that are examined."""
 MOST_RUNS: Final = 5
 SHORTEST_RUN: Final = 24
 
 
 class Severity(StrEnum):
     """
-    What a finding means: it is only told, it is suspicious, or the text must not be delivered.
+    The severity of a finding: `info` is only reported, `warning` is suspicious, and `critical` text must not be
+    delivered.
     """
 
     INFO = "info"
@@ -40,7 +40,8 @@ class Severity(StrEnum):
 @frozen
 class Screen:
     """
-    A rule. Each of its *forms* is one expression found anywhere, or several found one after another on one line.
+    A detection rule. Each of its *forms* is one regular expression, or several that must match one after another on one
+    line.
     """
 
     rule: str
@@ -50,7 +51,7 @@ class Screen:
 
     def finds(self, text: str, lines: Sequence[str]) -> bool:
         """
-        Whether the text, which has these lines, has one of the forms.
+        Whether the text, or one of its lines, matches one of the forms.
         """
         return any(
             any(_in_order(form, line) for line in lines) if len(form) > 1 else form[0].search(text) is not None
@@ -179,7 +180,7 @@ RUN: Final = re.compile(rf"[A-Za-z0-9+/]{{{SHORTEST_RUN},}}={{0,2}}")
 @frozen
 class Finding:
     """
-    A rule that a text runs against.
+    A rule that a text matches.
     """
 
     rule: str
@@ -189,7 +190,7 @@ class Finding:
 
 def screened(text: str) -> tuple[Finding, ...]:
     """
-    What is found in a text, one finding for each rule.
+    The findings in a text, at most one for each rule.
     """
     readings = [(each, each.splitlines()) for each in dict.fromkeys(_readings(text[:LONGEST]))]
     return tuple(
@@ -201,14 +202,14 @@ def screened(text: str) -> tuple[Finding, ...]:
 
 def critical(text: str) -> tuple[Finding, ...]:
     """
-    What is found in a text that must not be delivered for it.
+    The critical findings in a text: with any, the text must not be delivered.
     """
     return tuple(finding for finding in screened(text) if finding.severity is Severity.CRITICAL)
 
 
 def _readings(text: str) -> Iterable[str]:
     """
-    The text in every way it may be meant to be read.
+    The text in each form that the rules are applied to.
     """
     yield text
     plain = unicodedata.normalize("NFKC", LINE_ENDS.sub("\n", INVISIBLE.sub("", text)).translate(LOOK_ALIKES))
@@ -226,7 +227,7 @@ def _readings(text: str) -> Iterable[str]:
 
 def _decoded(run: str) -> str | None:
     """
-    The printable text that a run of base64 stands for, if it does.
+    The printable text that a run of base64 encodes, or None.
     """
     try:
         found = b64decode(run.rstrip("=") + "=" * (-len(run.rstrip("=")) % 4), validate=True).decode()

@@ -1,5 +1,5 @@
 """
-URLs of databases and of Redis: which place they name, and showing that without the credentials in them.
+URLs of databases and of Redis: their parts, and their display without credentials.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ HIDDEN: Final = "..."
 UNREADABLE: Final = "its URL cannot be read: in a user name or password write / as %2F, ? as %3F, # as %23 and @ as %40"
 NO_DATABASE: Final = "no such database: a URL is sqlite:///path or postgresql://user:password@host/database"
 WITH_AT: Final = frozenset({"user", "password"})
-"""The parameters of a query in which an @ may stand as it is."""
+"""The query parameters whose values may contain an unescaped @."""
 _host: Final = r"(\[[^\[\]]*\]|[^\[\]:,]*)(:[0-9]*)?"
 _hosts: Final = re.compile(f"{_host}(,{_host})*")
 _authority: Final = re.compile(r"[^/?#]*")
@@ -27,11 +27,11 @@ def url_of(path: str) -> str:
 
 def paths_in(url: str) -> tuple[str, str] | None:
     """
-    The path of the file that a URL of SQLite names, with each %XX read as a byte, and as it is written; None for
-    PostgreSQL. A question mark ends it.
+    The path of the file that a SQLite URL names, percent-decoded and as written. None for a PostgreSQL URL. A question
+    mark ends the path.
 
     Raises:
-        ValueError: If it is the URL of neither.
+        ValueError: If it is neither a SQLite nor a PostgreSQL URL.
     """
     scheme, separator, rest = url.partition("://")
     match scheme.partition("+")[0] if separator else "":
@@ -45,8 +45,8 @@ def paths_in(url: str) -> tuple[str, str] | None:
 
 def is_readable(url: str) -> bool:
     """
-    Whether the URL of a server names the place that its writer meant: a reserved character in a password that is not
-    escaped would make a part of the password a host, a port, a path or a query.
+    Whether a server URL has the parts that its author meant. An unescaped reserved character in a password would make
+    part of the password a host, a port, a path or a query.
     """
     rest = url.partition("://")[2]
     authority = _authority.match(rest)[0]  # type: ignore[index]  # it matches any text
@@ -58,7 +58,7 @@ def is_readable(url: str) -> bool:
 
 def without_credentials(url: str) -> str:
     """
-    The place that a URL names, to be shown: nothing of what stands before its last @, nor of its query.
+    The URL without user name, password and query, for display.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -69,7 +69,7 @@ def without_credentials(url: str) -> str:
     before, at, last = rest.rpartition("@")
     if is_readable(url):
         place = re.split("[?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-    elif at and "=" not in before:  # else the @ may stand in a query, and a part of a password behind it
+    elif at and "=" not in before:  # otherwise the @ may be in a query, with part of a password after it
         place = re.split("[?#]", last, maxsplit=1)[0]
     else:
         place = HIDDEN

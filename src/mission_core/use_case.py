@@ -1,5 +1,5 @@
 """
-Use cases: repeated from their reads when somebody else was faster.
+The decorator of use cases, which repeats a use case after a concurrent change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Backoff(Protocol):
 
     async def __call__(self, attempt: int) -> None:
         """
-        Wait before the next try, when so many (1 or more) have failed: longer each time, and not as long as others.
+        Wait before the next try after *attempt* (1 or more) failed tries: longer after each failure, with jitter.
         """
 
 
@@ -36,16 +36,16 @@ def use_case(function: Callable[Concatenate[Ports, P], Coroutine[Any, Any, R]]) 
     Concatenate[Ports, P], Coroutine[Any, Any, R]
 ]:  # fmt: skip
     """
-    Run the function again from its reads when its commit raises `StaleWrite`, `TRIES` times at most.
+    Repeat the function from its reads when its commit raises `StaleWrite`, at most `TRIES` times in all.
 
-    It belongs on every function that opens a unit of work and commits it. A use case that calls another repeats as a
-    whole, so that tries do not multiply: it commits one unit only, or what it repeats is harmless.
+    Decorate every function that opens a unit of work and commits it. When one use case calls another, only the outer
+    one repeats, so that tries do not multiply. It must then commit one unit only, or be safe to repeat.
 
-    A command whose values are not of its fields' types, or that no store can keep, is refused before.
+    The fields of a command are checked first.
 
     Raises (from the function):
-        InvalidField: If the command has such a value.
-        StaleWrite: If it lost every time.
+        InvalidField: If a field of the command has a value of the wrong type, or one that no store can keep.
+        StaleWrite: If every try failed.
     """
 
     @wraps(function)

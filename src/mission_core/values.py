@@ -1,5 +1,5 @@
 """
-Tiny values and checks that every area shares.
+Small values, validators and conversions that all areas share.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 JsonText = NewType("JsonText", str)
 """A JSON value as its canonical text: sorted keys, no spaces."""
 Sealed = NewType("Sealed", bytes)
-"""A secret as a vault sealed it. Fields of this type are sealed anew when the vault's key changes."""
+"""A secret encrypted by the vault. Fields of this type are encrypted again when the vault's key changes."""
 
 EMPTY_OBJECT: Final = JsonText("{}")
 CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 MAX_INTEGER: Final = 2**63 - 1
 DEEPEST: Final = 64
-"""How deep JSON may nest. What is deeper is refused before anything recursive meets it."""
+"""The greatest nesting depth of JSON. Deeper values are refused before any recursive code reads them."""
 LONGEST_JSON: Final = 4 * 2**20
 REMEMBERED_JSON: Final = 10_000
-"""Of which length JSON may be that is known to be sound without being read again."""
+"""The greatest length of a JSON text whose check is cached."""
 UNSTORABLE_TEXT: Final = "must not hold NUL or lone surrogates"
 TOO_DEEP: Final = f"must not nest deeper than {DEEPEST} levels"
 HUGE_NUMBER: Final = re.compile(r"[0-9]{300}|[eE]\+?[0-9]{3}")
@@ -45,7 +45,7 @@ ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 class Absent(Enum):
     """
-    The value of a field that an update does not name. Absent is not null, and null is not default.
+    The value of a field that an update does not name. It differs from None, which clears the field.
     """
 
     ABSENT = "absent"
@@ -59,7 +59,7 @@ ABSENT: Final[Literal[Absent.ABSENT]] = Absent.ABSENT
 
 def present(value: T | Absent, otherwise: T) -> T:
     """
-    The value if the update names it, else what stands already.
+    The value if the update names it, otherwise the current value.
     """
     return otherwise if isinstance(value, Absent) else value
 
@@ -67,7 +67,7 @@ def present(value: T | Absent, otherwise: T) -> T:
 @frozen
 class Page:
     """
-    Which part of a list is wanted: at most *limit* rows, after skipping *offset* or after the row numbered *after*.
+    A request for part of a list: at most *limit* rows, after skipping *offset* rows or after the row numbered *after*.
     """
 
     limit: int = 50
@@ -77,7 +77,7 @@ class Page:
 
 class Listed(NamedTuple):
     """
-    One page of rows, and how many there are before paging.
+    A page of rows, and the total count before paging.
     """
 
     rows: list[Any]
@@ -86,13 +86,15 @@ class Listed(NamedTuple):
 
 def aware(instance: object, attribute: Attribute[Any], value: datetime) -> None:
     """
-    Refuse a moment without UTC.
+    Validator: a datetime in UTC.
     """
     checked_moment(attribute.name, value)
 
 
 def checked_moment(field: str, value: object) -> None:
     """
+    Require a datetime in UTC.
+
     Raises:
         InvalidField: If it is no datetime, or has another offset than UTC, or none.
     """
@@ -102,7 +104,7 @@ def checked_moment(field: str, value: object) -> None:
 
 def text(*, least: int = 0, most: int) -> Validator:
     """
-    A validator of text that every store can hold, from *least* to *most* characters.
+    A validator of text from *least* to *most* characters that every store can hold.
     """
 
     def check(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -113,10 +115,10 @@ def text(*, least: int = 0, most: int) -> Validator:
 
 def checked_text(field: str, value: object, *, least: int = 0, most: int) -> str:
     """
-    The text itself.
+    Require a text that every store can hold, and return it.
 
     Raises:
-        InvalidField: If it is none, is too short or long, or holds NUL or a lone surrogate.
+        InvalidField: If the value is not text, is too short or too long, or holds NUL or a lone surrogate.
     """
     if not isinstance(value, str):
         raise InvalidField(field, "must be text", value)
@@ -143,7 +145,7 @@ def between(least: float, most: float = MAX_INTEGER) -> Validator:
 
 def whole(least: int, most: int = MAX_INTEGER) -> Validator:
     """
-    A validator of whole numbers from *least* to *most*.
+    A validator of integers from *least* to *most*.
     """
 
     def check(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -155,21 +157,21 @@ def whole(least: int, most: int = MAX_INTEGER) -> Validator:
 
 def json_kept(instance: object, attribute: Attribute[Any], value: JsonText) -> None:
     """
-    Refuse what is no JSON, or JSON that some store or dialect cannot hold.
+    Validator: JSON as text that every store and dialect can hold.
     """
     checked_json(attribute.name, value)
 
 
 def json_object(instance: object, attribute: Attribute[Any], value: JsonText) -> None:
     """
-    Refuse what is no JSON object.
+    Validator: a JSON object as text.
     """
     checked_object(attribute.name, value)
 
 
 def checked_object(field: str, value: JsonText) -> JsonText:
     """
-    The text itself.
+    Require a JSON object as text, and return it.
 
     Raises:
         InvalidField: If it is no JSON object.
@@ -182,6 +184,8 @@ def checked_object(field: str, value: JsonText) -> JsonText:
 
 def checked_json(field: str, value: object) -> None:
     """
+    Require JSON as text that every store and dialect can hold.
+
     Raises:
         InvalidField: If it is no JSON as text, nests too deeply, is too long, or holds what a store cannot.
     """
@@ -196,10 +200,10 @@ def checked_json(field: str, value: object) -> None:
         raise InvalidField(field, fault)
 
 
-@lru_cache(maxsize=1024)  # an entity is checked anew whenever one of its fields changes
+@lru_cache(maxsize=1024)  # an entity is validated again whenever one of its fields changes
 def _fault_of(text: str) -> str | None:
     """
-    What keeps a text from being JSON that every store and dialect can hold.
+    The reason why a text is not JSON that every store and dialect can hold; None if it is.
     """
     if UNSTORABLE.search(text):
         return UNSTORABLE_TEXT
@@ -239,7 +243,7 @@ def nests_too_deeply(value: object) -> bool:
 
 def json_text(value: JsonText | Mapping[str, object]) -> JsonText:
     """
-    The canonical text of a JSON object; text is taken as such.
+    The canonical text of a JSON object. Text is returned unchanged.
 
     Raises:
         InvalidField: If it holds what JSON or a store cannot.
@@ -251,7 +255,7 @@ def json_text(value: JsonText | Mapping[str, object]) -> JsonText:
 
 def canonical(value: object) -> JsonText:
     """
-    The one canonical encoding of a JSON value: sorted keys, no spaces, no escapes beyond JSON's own.
+    The canonical encoding of a JSON value: sorted keys, no spaces, no escapes that JSON does not require.
 
     Raises:
         InvalidField: If it holds what JSON or a store cannot.
@@ -269,14 +273,14 @@ def canonical(value: object) -> JsonText:
 
 def name_key(name: str) -> str:
     """
-    What names are compared by: NFC, then case folded.
+    The form in which names are compared: NFC, then case folded.
     """
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def seconds(value: float) -> timedelta:
     """
-    That many seconds.
+    A duration of this many seconds.
     """
     return timedelta(seconds=value)
 
@@ -286,7 +290,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def micros(moment: datetime) -> int:
     """
-    Microseconds since 1970, exactly.
+    The exact number of microseconds since 1970.
     """
     delta = moment - EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
@@ -294,6 +298,6 @@ def micros(moment: datetime) -> int:
 
 def moment(value: int) -> datetime:
     """
-    The moment that many microseconds after 1970.
+    The datetime this many microseconds after 1970.
     """
     return EPOCH + timedelta(microseconds=value)

@@ -1,3 +1,3 @@
 """
-Organizations, principals and the keys they come with.
+Accounts: organizations, users, members, sessions and API keys.
 """

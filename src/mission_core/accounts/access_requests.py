@@ -1,5 +1,5 @@
 """
-People who came with a provider's word for who they are, and wait for an admin to let them in.
+Access requests: a person who signed in with Google for the first time waits for an admin's approval.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_NOTE: Final = 5000
 
 class RequestStatus(StrEnum):
     """
-    Where a request for access stands.
+    The status of an access request.
     """
 
     PENDING = "pending"
@@ -35,7 +35,7 @@ class RequestStatus(StrEnum):
 
 class AccessRequestNotFound(NotFound):
     """
-    There is no such request for access.
+    The access request does not exist.
     """
 
     def __str__(self) -> str:
@@ -44,13 +44,13 @@ class AccessRequestNotFound(NotFound):
 
 class AccessRequested(Conflict):
     """
-    There is a request from this e-mail address already.
+    This e-mail address has an access request already.
     """
 
 
 class RequestsElsewhere(Denied):
     """
-    Who is let in to the deployment is for the admins of the organization that it lives in.
+    Only admins of the default organization may decide access requests.
     """
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class RequestsElsewhere(Denied):
 
 class AccessPending(Denied):
     """
-    A person is known to their provider, and an admin has yet to let them in here.
+    The person's identity is verified, but no admin has approved their access yet.
     """
 
     def __str__(self) -> str:
@@ -69,10 +69,10 @@ class AccessPending(Denied):
 @frozen(kw_only=True, field_transformer=typed)
 class AccessRequest:
     """
-    A person who came by a provider, as they came the last time.
+    A request for access, with the person's data from their last sign-in.
 
     Args:
-        approved_user: The number of the user that they became.
+        approved_user: The number of the user that was created or approved.
     """
 
     id: AccessRequestId
@@ -96,7 +96,7 @@ class AccessRequest:
     @property
     def person(self) -> Vouched:
         """
-        Who asks. Nobody is kept whose provider did not vouch for the e-mail address.
+        The person's identity. Its e-mail address is verified: only verified ones are stored.
         """
         return Vouched(
             provider=self.provider, subject=self.subject, email=self.email, verified=True, name=self.name,
@@ -105,7 +105,7 @@ class AccessRequest:
 
     def again(self, person: Vouched, *, at: datetime) -> AccessRequest:
         """
-        The request when the person comes again: it waits, whatever was decided before.
+        The request after another sign-in: it is pending again, whatever was decided before.
         """
         return evolve(
             self, subject=person.subject, name=person.name, picture=person.picture, status=RequestStatus.PENDING,
@@ -124,11 +124,11 @@ ACCESS_REQUESTS: Final = Kind(
 
 def is_same_person(user: User, person: Vouched) -> bool:
     """
-    Whether a user is the one whom a provider vouches for. It is the provider's own name for them that tells.
+    Whether a user and a provider's identity are the same person. The provider's subject decides.
 
-    An e-mail address tells only of an account that an admin made for it and that nobody has used yet. Otherwise whoever
-    gets hold of an address, or is given one that was somebody else's, would get their account, too. Which admins may do
-    so is for those to say who look for one (`signing_in.is_at_home()`).
+    The e-mail address decides only for a user without a subject, which an admin created and nobody has used yet.
+    Otherwise whoever obtains an e-mail address would also obtain the account. The caller checks which admins may create
+    such users (`signing_in.is_at_home()`).
     """
     if user.provider is not person.provider:
         return False
@@ -140,7 +140,7 @@ def is_same_person(user: User, person: Vouched) -> bool:
 @frozen(kw_only=True)
 class AccessAsked(Fact):
     """
-    Somebody came who is not let in yet.
+    A person without access signed in, so an access request was created or renewed.
     """
 
     kind = "access.asked"
@@ -155,7 +155,7 @@ class AccessAsked(Fact):
 @frozen(kw_only=True)
 class AccessGiven(Fact):
     """
-    An admin let somebody in.
+    An admin approved an access request.
     """
 
     kind = "access.given"
@@ -170,7 +170,7 @@ class AccessGiven(Fact):
 @frozen(kw_only=True)
 class AccessRefused(Fact):
     """
-    An admin did not let somebody in.
+    An admin rejected an access request.
     """
 
     kind = "access.refused"

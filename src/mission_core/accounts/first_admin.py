@@ -1,5 +1,5 @@
 """
-The first person of a deployment, who makes the others.
+Setup: creation of the deployment's first user, who is its first admin.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 PEOPLE: Final = (Provider.LOCAL, Provider.GOOGLE, Provider.PROXY)
-"""The providers of people whom somebody signed up. Whoever has the server's token needs no signing up."""
+"""The providers of users that count as signed up. Users of the server's own token and of OpenID Connect do not."""
 FIRST: Final = UserId(uuid5(NAMESPACE_URL, "mission-control:first-admin"))
-"""The id of the first admin: always the same, so that of two that are made at once only one can be kept."""
+"""The id of the first admin. It is constant, so that the store keeps only one of two created at once."""
 OWNING: Final = {"role": OWNER, "all_boards_read": True, "all_boards_write": True}
 
 
 class SetupDone(Denied):
     """
-    There are users already, and they make the others.
+    Setup is complete: there are users already.
     """
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class SetupDone(Denied):
 
 class SetupRaced(Conflict):
     """
-    Somebody else became the first admin in the same moment.
+    Another request created the first admin at the same time.
     """
 
     def __str__(self) -> str:
@@ -51,8 +51,7 @@ class SetupRaced(Conflict):
 @frozen(kw_only=True)
 class MakeFirstAdmin:
     """
-    Make the first user, who owns the organization that signing in belongs to. Whether the password is good enough is
-    for the caller to say.
+    Create the first user, who owns the default organization. The caller checks the strength of the password.
     """
 
     username: str
@@ -62,7 +61,7 @@ class MakeFirstAdmin:
 
 async def needs_setup(ports: Ports) -> bool:
     """
-    Whether nobody was signed up yet.
+    Whether there is no user yet.
     """
     async with ports.unit(System(organization=DEPLOYMENT, name=SERVER.name)) as unit:
         for provider in PEOPLE:
@@ -74,7 +73,7 @@ async def needs_setup(ports: Ports) -> bool:
 @use_case
 async def make_first_admin(ports: Ports, cmd: MakeFirstAdmin) -> Colleague:
     """
-    Make the first user. Any number of processes may try at once; one succeeds.
+    Create the first user. If several processes try at once, one succeeds.
 
     Raises:
         SetupDone: If there are users already.

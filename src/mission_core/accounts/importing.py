@@ -1,5 +1,5 @@
 """
-What the log says of rows that another system brought.
+The event that records the import of rows from another system.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mission_core.ids import OrganizationId
 @frozen(kw_only=True)
 class RowsImported(Fact):
     """
-    An organization took in *count* rows of a table of another system.
+    An organization imported *count* rows from a table of another system.
     """
 
     kind = "rows.imported"

@@ -1,5 +1,5 @@
 """
-Invites: places in an organization that wait for whoever has an e-mail address.
+Invites: an offer of membership to the owner of an e-mail address.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 class InviteNotFound(NotFound):
     """
-    There is no such invite, or it was accepted already.
+    The invite does not exist, or it was accepted already.
     """
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class InviteNotFound(NotFound):
 
 class InvitedAlready(Conflict):
     """
-    Whoever has the address is a member.
+    A member of the organization has this e-mail address already.
     """
 
     def __str__(self) -> str:
@@ -53,11 +53,11 @@ class InviteForAnother(Denied):
 @frozen(kw_only=True, field_transformer=typed)
 class Invite:
     """
-    A place in the organization for whoever has the e-mail address. Its token is made of its id, so none is kept.
+    An offer of membership to the owner of an e-mail address. Its token is derived from its id, so none is stored.
 
     Args:
-        email: In lower case.
-        created_by: Who invited; None if they are no more.
+        email: The address in lower case.
+        created_by: The user who created the invite; None if that user was deleted.
     """
 
     id: InviteId
@@ -76,24 +76,24 @@ class Invite:
     @property
     def standing(self) -> int:
         """
-        How far the role reaches, compared with others.
+        The rank of the role, comparable with that of other roles.
         """
         return STANDING.get(self.role, 0)
 
     @property
     def pending(self) -> bool:
         """
-        Whether nobody has accepted it.
+        Whether the invite was not accepted yet.
         """
         return self.accepted_at is None
 
     def accept(self, user: User, member: MemberId, *, at: datetime) -> tuple[Invite, InviteAccepted]:
         """
-        Let the user in by it.
+        Accept the invite for a user.
 
         Raises:
             InviteNotFound: If it was accepted before.
-            InviteForAnother: If the user has another e-mail address. One without any has shown the token.
+            InviteForAnother: If the user has another e-mail address. A user without one may accept it.
         """
         if not self.pending:
             raise InviteNotFound
@@ -108,8 +108,8 @@ INVITES: Final = Kind(entity=Invite, name="invites", missing=InviteNotFound, fou
 
 async def without(unit: UnitOfWork, user: UserId) -> list[Invite]:
     """
-    The invites that name a user as they are when they do not: for a unit in which the user goes, and with them those of
-    theirs that wait.
+    The accepted invites that name a user, with that name removed. Call it in the unit that deletes the user; pending
+    invites of the user are deleted with the membership.
     """
     found = []
     for each in await unit.rows(INVITES).every():
@@ -121,8 +121,8 @@ async def without(unit: UnitOfWork, user: UserId) -> list[Invite]:
 
 async def invites_beyond(unit: UnitOfWork, user: UserId, standing: int) -> list[Invite]:
     """
-    The invites that a user made, that wait, and that they could not make with this *standing*: for a unit in which they
-    come down to it, and take these back. Otherwise they came in again by an invite of their own.
+    The pending invites of a user that this *standing* does not permit. Call it in the unit that lowers the user's role,
+    and withdraw them; otherwise the user could regain the role with an own invite.
     """
     waiting = await unit.rows(INVITES).every(accepted_at=None)
     return [each for each in waiting if each.created_by == user and standing < max(each.standing, STANDING[ADMIN])]
@@ -130,7 +130,7 @@ async def invites_beyond(unit: UnitOfWork, user: UserId, standing: int) -> list[
 
 def take_back(unit: UnitOfWork, *invites: Invite, at: datetime) -> None:
     """
-    Remember that invites are good no more.
+    Withdraw invites when the unit commits.
     """
     for each in invites:
         unit.rows(INVITES).remove(each)
@@ -140,7 +140,7 @@ def take_back(unit: UnitOfWork, *invites: Invite, at: datetime) -> None:
 @frozen(kw_only=True)
 class InviteMade(Fact):
     """
-    Somebody was invited.
+    An invite was created.
     """
 
     kind = "invite.made"
@@ -153,7 +153,7 @@ class InviteMade(Fact):
 @frozen(kw_only=True)
 class InviteWithdrawn(Fact):
     """
-    An invite is good no more.
+    An invite was withdrawn.
     """
 
     kind = "invite.withdrawn"
@@ -165,7 +165,7 @@ class InviteWithdrawn(Fact):
 @frozen(kw_only=True)
 class InviteAccepted(Fact):
     """
-    An invite let a person in, or gave a member more.
+    An invite was accepted: a person became a member, or a member got more access.
     """
 
     kind = "invite.accepted"

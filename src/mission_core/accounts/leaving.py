@@ -1,5 +1,5 @@
 """
-Ends: of an organization, and of a person's account.
+Deletion of an organization by its owner, and of a user's own account.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 @use_case
 async def end_organization(ports: Ports, principal: Principal, cmd: OrganizationId) -> Organization:
     """
-    Remove the organization that the caller acts in, with all that is its own, in one change.
+    Delete the organization that the caller acts in, with all its rows, in one transaction.
 
     Raises:
-        NotAPerson: If the caller is a program.
+        NotAPerson: If the caller is not a user.
         RoleTooLow: If the caller is neither owner nor admin.
         OwnersOnly: If the caller is an admin.
-        LocalUserStays: If it is the local user's own, or the one the deployment lives in.
+        LocalUserStays: If the local user is a member, or if it is the default organization.
     """
     user = user_in(principal)
     async with ports.unit(principal) as unit:
@@ -50,15 +50,16 @@ async def end_organization(ports: Ports, principal: Principal, cmd: Organization
 
 async def delete_account(ports: Ports, principal: Principal) -> None:
     """
-    Remove the caller's own user. Organizations in which they are alone go with all that is in them; in others their
-    membership ends. Where the provider keeps an account of theirs, that goes before anything here, and the user last,
-    so that after a crash half-way they can finish what they began.
+    Delete the caller's own user. Organizations without other members are deleted, and in others the membership ends.
+
+    The account at an external provider is deleted first and the user last, so that the caller can repeat the request
+    after a crash.
 
     Raises:
-        NotAPerson: If the caller is a program.
+        NotAPerson: If the caller is not a user.
         LocalUserStays: If it is the local user.
-        LastOwnerStays: If an organization of several people would be left without an owner; nothing was changed then.
-        AccountRemains: If the provider's could not be deleted; nothing was changed here then.
+        LastOwnerStays: If an organization with other members would have no owner; nothing was changed.
+        AccountRemains: If the provider could not delete its account; nothing was changed here.
     """
     id = user_in(principal)
     user = await ports.reads.rows.get(principal, USERS, id)
@@ -71,7 +72,7 @@ async def delete_account(ports: Ports, principal: Principal) -> None:
                 await leave_an_owner(unit, member)
     directory = ports.directories.get(user.provider)
     if directory is not None and user.subject is not None:
-        await directory.delete(user.subject)  # nothing of ours refuses from here on, and a repeat finds it gone
+        await directory.delete(user.subject)  # from here on no check refuses; a repeated deletion succeeds
     while True:
         places = await ports.credentials.memberships(id)
         for organization, _ in places:
@@ -80,13 +81,13 @@ async def delete_account(ports: Ports, principal: Principal) -> None:
             return await _remove(ports, System(organization=DEPLOYMENT, user=id), None)
         except StaleWrite:
             if places == await ports.credentials.memberships(id):
-                raise  # nobody lets them in anew; it is something else
+                raise  # the memberships did not change, so the conflict has another cause
 
 
 @use_case
 async def _leave(ports: Ports, principal: Principal, cmd: OrganizationId) -> None:
     """
-    Leave one organization, or end it where nobody else is there.
+    Leave one organization, or delete it if there are no other members.
     """
     now, id = ports.clock.now(), user_in(principal)
     async with ports.unit(principal) as unit:
@@ -108,10 +109,10 @@ async def _leave(ports: Ports, principal: Principal, cmd: OrganizationId) -> Non
 @use_case
 async def _remove(ports: Ports, principal: Principal, cmd: None) -> None:
     """
-    Remove a user who is a member nowhere; their sessions go, too.
+    Remove a user without memberships, and their sessions.
 
     Raises:
-        StaleWrite: If somebody let them in meanwhile.
+        StaleWrite: If the user became a member again meanwhile.
     """
     async with ports.unit(principal) as unit:
         user = await unit.rows(USERS).get(user_in(principal))

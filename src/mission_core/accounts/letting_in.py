@@ -1,5 +1,5 @@
 """
-Letting people in by Google: who is known gets a session, and of the others an admin decides.
+Sign-in with Google: known users get a session, others an access request that an admin decides.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ NUMBERS: Final = (DEPLOYMENT, "access_request")
 
 class NotConnected(Invalid):
     """
-    The caller does not sign in by Google.
+    The caller's account is not connected to Google.
     """
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class NotConnected(Invalid):
 
 class NoPasswordYet(Invalid):
     """
-    Without Google the caller could not sign in any more.
+    The caller has no password, so they could not sign in without Google.
     """
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class NoPasswordYet(Invalid):
 @define
 class StateUsed(Invalid):
     """
-    What a browser brought back from a provider was used before.
+    The state parameter of this sign-in was used before.
     """
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ class StateUsed(Invalid):
 @frozen(kw_only=True)
 class ReviewAccess:
     """
-    Decide about a request for access.
+    Approve or reject an access request.
     """
 
     request: int
@@ -92,14 +92,15 @@ class ReviewAccess:
 
 async def enter(ports: Ports, person: Vouched, *, state: str | None = None) -> Begun:
     """
-    Begin a session for whom a provider vouches, if they are let in; else ask the admins to let them in.
+    Start a session for a person whom Google has identified, if they have access; otherwise create or renew their access
+    request.
 
     Args:
-        state: What the browser brought back, with which it gets one session only.
+        state: The state parameter that the browser returned. It starts one session only.
 
     Raises:
-        AccessPending: If they are not let in yet.
-        StateUsed: If there is a session by this state already.
+        AccessPending: If no admin has approved the person yet.
+        StateUsed: If the state was used before.
     """
     user = await _known(ports, person)
     if user is None or not user.approved:
@@ -129,7 +130,7 @@ async def _known(ports: Ports, person: Vouched) -> User | None:
 @use_case
 async def _up_to_date(ports: Ports, nobody: Principal, cmd: tuple[UserId, Vouched]) -> User:
     """
-    The user as the provider tells of them now.
+    The user with the e-mail address and picture that the provider has now.
     """
     id, person = cmd
     async with ports.unit(nobody) as unit:
@@ -175,12 +176,12 @@ async def _ask(ports: Ports, desk: Principal, person: Vouched) -> None:
 
 async def access_requests(ports: Ports, principal: Principal, status: str | None = None) -> list[AccessRequest]:
     """
-    The requests for access of this status or all: those that wait first, then the latest first.
+    The access requests with this status, or all: pending ones first, then the newest first.
 
     Raises:
         RoleTooLow: If the caller is no admin.
         OneBoardAlone: If the caller is an agent of one board.
-        RequestsElsewhere: If the caller is one of another organization.
+        RequestsElsewhere: If the caller acts in another organization than the default one.
     """
     await _check_decides(ports, principal)
     found = await ports.reads.rows.every(principal, ACCESS_REQUESTS)
@@ -192,18 +193,19 @@ async def access_requests(ports: Ports, principal: Principal, status: str | None
 @use_case
 async def review_access(ports: Ports, principal: Principal, cmd: ReviewAccess) -> tuple[User, Member] | None:
     """
-    Let somebody in, or not. Who is let in gets a user in the default organization, unless they are one there already.
+    Approve or reject an access request. An approved person becomes a user and member of the default organization,
+    unless they are one already.
 
     Returns:
-        Who was let in.
+        The approved user and their membership; None if the request was rejected.
 
     Raises:
         RoleTooLow: If the caller is no admin.
         OneBoardAlone: If the caller is an agent of one board.
-        RequestsElsewhere: If the caller is one of another organization.
+        RequestsElsewhere: If the caller acts in another organization than the default one.
         AccessRequestNotFound: If there is no such request.
-        OwnerAboveAdmin: If it is of somebody who stands above the caller.
-        LastOwnerStays: If the organization would be left without an owner.
+        OwnerAboveAdmin: If the person has a higher role than the caller.
+        LastOwnerStays: If the organization would have no owner.
     """
     await _check_decides(ports, principal)
     now = ports.clock.now()
@@ -272,11 +274,11 @@ async def _let_in(
 @use_case
 async def disconnect_google(ports: Ports, principal: Principal) -> User:
     """
-    Let the caller sign in by their password from now on, and no more by Google.
+    Switch the caller from Google sign-in to password sign-in.
 
     Raises:
-        NotConnected: If they do not sign in by Google.
-        NoPasswordYet: If they have no password.
+        NotConnected: If the account is not connected to Google.
+        NoPasswordYet: If the caller has no password.
     """
     if not isinstance(principal, MemberPrincipal):
         raise NotConnected
@@ -302,7 +304,8 @@ async def _check_decides(ports: Ports, principal: Principal) -> None:
 
 async def _commit(unit: UnitOfWork, about: Any) -> None:
     """
-    Commit; who comes at the same moment looks again.
+    Commit the unit. A uniqueness conflict means a concurrent request, so it is raised as `StaleWrite`, which repeats
+    the use case.
     """
     try:
         await unit.commit()

@@ -1,8 +1,8 @@
 """
-Members and their roles: who may change whom.
+Member administration: changing roles and removing members.
 
-Owners may do everything, admins whatever does not touch an owner. So nobody gives more than they have: an admin makes
-no owner, and neither changes nor removes one.
+Owners may do everything. Admins may do everything that does not concern an owner, so an admin can neither make, change
+nor remove an owner.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LONGEST_ROLE: Final = 64
 @define
 class OwnersOnly(Denied):
     """
-    What touches an owner is for owners. *what* says what it is.
+    Only an owner may do this; *what* completes the sentence.
     """
 
     what: str
@@ -44,7 +44,7 @@ class OwnersOnly(Denied):
 
 class RemovesThemselves(Denied):
     """
-    Nobody removes themselves; who leaves deletes their account, or asks another admin.
+    Members cannot remove themselves. A member who wants to leave deletes their account or asks another admin.
     """
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class RemovesThemselves(Denied):
 @frozen(kw_only=True)
 class SetRole:
     """
-    Give a member another role; None leaves it.
+    Give a member another role. A role of None keeps the current one.
     """
 
     member: MemberId
@@ -74,17 +74,17 @@ class RemoveMember:
 
 def role_named(role: str) -> str:
     """
-    A role as it is kept: in lower case, and `member` where none is named.
+    The stored form of a role: lower case, and `member` if it is empty.
     """
     return role.strip().lower() or MEMBER
 
 
 def as_expected(member: Member, expects: int | None) -> Member:
     """
-    The member itself.
+    Require the version that the caller expects, and return the member.
 
     Raises:
-        VersionMismatch: If the caller expected another version.
+        VersionMismatch: If the member has another version.
     """
     if expects is not None and expects != member.version:
         raise VersionMismatch(expects, member.version)
@@ -93,11 +93,11 @@ def as_expected(member: Member, expects: int | None) -> Member:
 
 def check_reach(standing: int, *, role: str = MEMBER, of: Member | None = None) -> None:
     """
-    Let whoever has this *standing* give the *role*, or change what the member has.
+    Require that a caller with this *standing* may give the *role*, or change the member.
 
     Raises:
-        RoleTooLow: If they are neither owner nor admin.
-        OwnersOnly: If it touches an owner, and they are none.
+        RoleTooLow: If the caller is neither owner nor admin.
+        OwnersOnly: If it concerns an owner and the caller is none.
     """
     if standing < STANDING[ADMIN]:
         raise RoleTooLow(ADMIN, MEMBER)
@@ -107,8 +107,8 @@ def check_reach(standing: int, *, role: str = MEMBER, of: Member | None = None) 
 
 async def standing_of(unit: UnitOfWork, principal: Principal, *, bump: bool = False) -> int:
     """
-    How far the caller reaches in their organization, as it is on commit, too. The server's key, and an agent's,
-    reach as far as an admin. With *bump* two such decisions exclude each other, and any change of the standing.
+    The rank of the caller's role in their organization; the commit depends on it. The server's key and an agent's key
+    rank as an admin. With *bump* two such decisions exclude each other, and exclude a change of the caller's role.
 
     Raises:
         RoleTooLow: If the caller is neither owner nor admin.
@@ -126,14 +126,14 @@ async def standing_of(unit: UnitOfWork, principal: Principal, *, bump: bool = Fa
 @use_case
 async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
     """
-    Give a member another role. Invites of theirs that wait, and that they could not make in it, are taken back.
+    Give a member another role. Their pending invites that the new role does not permit are withdrawn.
 
     Raises:
         MemberNotFound: If there is no such member.
         VersionMismatch: If the caller expected another version.
         RoleTooLow: If the caller is neither owner nor admin.
         OwnersOnly: If it would make or change an owner, and the caller is none.
-        LastOwnerStays: If no owner who can sign in would be left.
+        LastOwnerStays: If no owner who can sign in would remain.
         LocalUserStays: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
@@ -158,7 +158,7 @@ async def set_role(ports: Ports, principal: Principal, cmd: SetRole) -> Member:
 @use_case
 async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -> Member:
     """
-    End a membership: what was granted goes with it, and so do the person's sessions here.
+    End a membership, with its board grants and the person's sessions in the organization.
 
     Raises:
         MemberNotFound: If there is no such member.
@@ -166,7 +166,7 @@ async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -
         RoleTooLow: If the caller is neither owner nor admin.
         RemovesThemselves: If it is the caller.
         OwnersOnly: If it is an owner, and the caller is none.
-        LastOwnerStays: If no owner who can sign in would be left.
+        LastOwnerStays: If no owner who can sign in would remain.
         LocalUserStays: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
@@ -186,11 +186,11 @@ async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -
 
 async def take_leave(ports: Ports, unit: UnitOfWork, member: Member, *, at: datetime) -> None:
     """
-    Remember, in a unit that does more, to end a membership, and to take back the invites of theirs that wait. The
-    person acts in the oldest other organization of theirs from now on, or in none.
+    End a membership and withdraw the member's pending invites when the unit commits. The user's active organization
+    becomes the oldest other one, or none.
 
     Raises:
-        LastOwnerStays: If no owner who can sign in would be left.
+        LastOwnerStays: If no owner who can sign in would remain.
     """
     users, sessions = unit.rows(USERS), unit.rows(SESSIONS)
     user = await users.get(member.user)
@@ -224,7 +224,8 @@ class MemberJoined(Fact):
 @frozen(kw_only=True)
 class MemberChanged(Fact):
     """
-    A member has another role, or other boards. The fact names what changed; of values only the role.
+    The role or the board grants of a member changed. The event names the changed fields; of the values it has only the
+    role.
     """
 
     kind = "member.changed"
@@ -239,7 +240,7 @@ class MemberChanged(Fact):
 @frozen(kw_only=True)
 class MemberLeft(Fact):
     """
-    A person is a member no more.
+    A person's membership ended.
     """
 
     kind = "member.left"

@@ -1,5 +1,5 @@
 """
-Memberships: which people act in an organization, as what, and on which boards.
+Memberships: the users of an organization, with their roles and the boards they may see and write on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OWNER: Final = "owner"
 ADMIN: Final = "admin"
 MEMBER: Final = "member"
 STANDING: Final = {MEMBER: 0, ADMIN: 1, OWNER: 2}
-"""What the roles that mean something are worth; any other is a label, worth as much as `member`."""
+"""The rank of each role that gives rights. Any other role is a label and ranks as `member`."""
 
 
 class MemberNotFound(NotFound):
@@ -36,7 +36,7 @@ class MemberNotFound(NotFound):
 
 class AlreadyMember(Conflict):
     """
-    The person is a member already.
+    The person is a member of the organization already.
     """
 
     def __str__(self) -> str:
@@ -46,12 +46,12 @@ class AlreadyMember(Conflict):
 @frozen(kw_only=True, field_transformer=typed)
 class Member:
     """
-    A person's place in an organization.
+    A user's membership in an organization.
 
     Args:
-        role: `owner` or `admin`, or anything else, which is a label for a plain member.
-        all_boards_read: Whether they see every board there is and will be.
-        all_boards_write: Whether they also write on every one.
+        role: `owner` or `admin`. Any other value is a label for a plain member.
+        all_boards_read: Whether the member may see all boards, including future ones.
+        all_boards_write: Whether the member may also write on all boards.
     """
 
     id: MemberId
@@ -67,7 +67,7 @@ class Member:
     @property
     def standing(self) -> int:
         """
-        How far the role reaches, compared with others.
+        The rank of the role, comparable with that of other roles.
         """
         return STANDING.get(self.role, 0)
 
@@ -77,7 +77,7 @@ MEMBERS: Final = Kind(entity=Member, name="members", missing=MemberNotFound, uni
 
 class Granted(NamedTuple):
     """
-    What a member may do on one board.
+    A member's access to one board.
     """
 
     board: BoardId
@@ -87,7 +87,8 @@ class Granted(NamedTuple):
 
 def boards_of(member: Member, grants: Iterable[Granted]) -> tuple[frozenset[BoardId] | None, frozenset[BoardId] | None]:
     """
-    The boards a member sees and those it writes on; None stands for all. Whoever writes on a board sees it.
+    The boards that a member may see and those they may write on; None means all boards. Write access includes read
+    access.
     """
     grants = tuple(grants)
     writes = None if member.all_boards_write else frozenset(each.board for each in grants if each.can_write)
@@ -98,7 +99,8 @@ def boards_of(member: Member, grants: Iterable[Granted]) -> tuple[frozenset[Boar
 
 def role_of(member: Member, *, writes: frozenset[BoardId] | None) -> Role:
     """
-    What a member may do at most: owners and admins everything, others change things if there is a board to write on.
+    The principal role of a member: owners and admins are admins, members with write access to any board are operators,
+    others are viewers.
     """
     if member.standing > 0:
         return Role.ADMIN
@@ -107,7 +109,7 @@ def role_of(member: Member, *, writes: frozenset[BoardId] | None) -> Role:
 
 def role_shown(member: Member, grants: Iterable[Granted]) -> Role:
     """
-    The role that a member's place is worth, with the boards that are granted to them.
+    The principal role of a member with these board grants.
     """
     return role_of(member, writes=boards_of(member, grants)[1])
 
@@ -122,7 +124,7 @@ def acting(
     session: SessionId | None = None,
 ) -> MemberPrincipal:
     """
-    The principal that a member is.
+    The principal of a member.
     """
     reads, writes = boards_of(member, grants)
     return MemberPrincipal(
@@ -134,7 +136,7 @@ def acting(
 @frozen
 class Colleague:
     """
-    A member together with the person.
+    A member with the user.
     """
 
     member: Member

@@ -31,7 +31,7 @@ from mission_core.values import aware, text
 
 class Role(StrEnum):
     """
-    What a principal may do in its organization; each may all that those before it may.
+    The role of a principal in its organization. Each role includes the rights of the roles before it.
     """
 
     VIEWER = "viewer"
@@ -50,7 +50,7 @@ SCOPES: Final = (
 @frozen(kw_only=True)
 class System:
     """
-    A principal that belongs to no agent: the operator's key, a job, an embedding program.
+    A principal that is not an agent: the operator's key, a background job, or an embedding program.
     """
 
     organization: OrganizationId
@@ -62,20 +62,20 @@ class System:
     @property
     def actor(self) -> Actor:
         """
-        How the log names it.
+        The actor in the log.
         """
         return Actor("user" if self.user else "system", self.user, self.name)
 
 
 SERVER: Final = System(organization=OrganizationId(UUID(int=0)), name="api", display="API Access")
-"""Who the server's own key stands for, in whichever organization it does."""
+"""The principal of the server's own key, before its organization is set."""
 
 
 @frozen(kw_only=True)
 class AgentPrincipal:
     """
-    An agent that showed its key. With a board it is confined to that board; without, it sees the organization. What its
-    *scopes* let it do is told in `scopes.py`.
+    An agent that authenticated with its key. With a board it is limited to that board; without one it sees the whole
+    organization. The module `scopes.py` describes its *scopes*.
     """
 
     organization: OrganizationId
@@ -91,21 +91,21 @@ class AgentPrincipal:
     @property
     def confined(self) -> bool:
         """
-        Whether no role is among its scopes, so that it may do what these name and nothing else.
+        Whether the scopes contain no role, so that the key permits only what its scopes name.
         """
         return self.scopes.isdisjoint(ROLES)
 
     @property
     def display(self) -> str:
         """
-        How people see it named.
+        The display name.
         """
         return self.name
 
     @property
     def actor(self) -> Actor:
         """
-        How the log names it.
+        The actor in the log.
         """
         return Actor("agent", self.agent, self.name)
 
@@ -113,13 +113,13 @@ class AgentPrincipal:
 @frozen(kw_only=True)
 class MemberPrincipal:
     """
-    A person who signed in, as a member of one organization.
+    A signed-in user as a member of one organization.
 
     Args:
-        name: The user name, by which the log calls them.
-        reads: The boards they may see; None stands for every board there is and will be.
-        writes: The boards they may write on, each of which they also see; None stands for every board.
-        session: The session they came with, if they came with one.
+        name: The user name, which the log shows.
+        reads: The boards that the member may see; None means all boards, including future ones.
+        writes: The boards that the member may write on, all of which they may also see; None means all boards.
+        session: The session that authenticated the request, if there is one.
     """
 
     organization: OrganizationId
@@ -136,7 +136,7 @@ class MemberPrincipal:
     @property
     def actor(self) -> Actor:
         """
-        How the log names them.
+        The actor in the log.
         """
         return Actor("user", self.user, self.name)
 
@@ -146,15 +146,15 @@ Principal = System | MemberPrincipal | AgentPrincipal
 
 def board_of(principal: Principal) -> BoardId | None:
     """
-    The one board on which the principal itself is at work, if it is an agent of one.
+    The board of an agent that works on one board; None for every other principal.
     """
     return principal.board if isinstance(principal, AgentPrincipal) else None
 
 
 def boards_seen(principal: Principal) -> frozenset[BoardId] | None:
     """
-    The boards whose rows the principal may see; None if it sees its whole organization. Whoever does not sees no row
-    that belongs to no board.
+    The boards whose rows the principal may see; None means all rows of the organization. A principal limited to some
+    boards sees no row without a board.
     """
     if isinstance(principal, MemberPrincipal):
         return principal.reads
@@ -164,14 +164,14 @@ def boards_seen(principal: Principal) -> frozenset[BoardId] | None:
 
 def boards_written(principal: Principal) -> frozenset[BoardId] | None:
     """
-    The boards whose rows the principal may change; None if its grants keep it from none of its organization.
+    The boards whose rows the principal may change; None means all rows of the organization.
     """
     return principal.writes if isinstance(principal, MemberPrincipal) else boards_seen(principal)
 
 
 def sees(principal: Principal, board: BoardId | None) -> bool:
     """
-    Whether the principal may see what belongs to this board, or, with None, to no board.
+    Whether the principal may see rows of this board, or with None, rows without a board.
     """
     seen = boards_seen(principal)
     return seen is None or board in seen
@@ -179,7 +179,7 @@ def sees(principal: Principal, board: BoardId | None) -> bool:
 
 def writes_on(principal: Principal, board: BoardId | None) -> bool:
     """
-    Whether the principal may change what belongs to this board, or, with None, to no board.
+    Whether the principal may change rows of this board, or with None, rows without a board.
     """
     granted = boards_written(principal)
     return granted is None or board in granted
@@ -187,7 +187,7 @@ def writes_on(principal: Principal, board: BoardId | None) -> bool:
 
 def identity_of(principal: Principal) -> str:
     """
-    Who the principal is within its organization: the same whichever way it came.
+    The principal's identity in its organization, which is the same for each way of authentication.
     """
     actor = principal.actor
     return f"{actor.kind}:{actor.id or actor.name}"
@@ -195,8 +195,10 @@ def identity_of(principal: Principal) -> str:
 
 def require(principal: Principal, role: Role) -> None:
     """
+    Require a role.
+
     Raises:
-        RoleTooLow: If the principal's role does not reach *role*.
+        RoleTooLow: If the principal's role is lower than *role*.
     """
     if RANK[principal.role] < RANK[role]:
         raise RoleTooLow(role.value, principal.role.value)
@@ -204,7 +206,7 @@ def require(principal: Principal, role: Role) -> None:
 
 def require_no_agent(principal: Principal) -> None:
     """
-    Refuse what an agent may not do with a key below admin: decide about the rules its own work meets.
+    Refuse agents with a role below admin, for example where they would change the rules that apply to their own work.
 
     Raises:
         RoleTooLow: If the principal is such an agent.
@@ -215,8 +217,8 @@ def require_no_agent(principal: Principal) -> None:
 
 def require_over_all(principal: Principal) -> None:
     """
-    Keep what is the whole organization's for its admins: users, settings, what all boards share. An agent of one board
-    is none of them, whatever the role of its key, for by these it would reach beyond its board.
+    Require an admin of the whole organization, for example for users, settings and shared definitions. An agent of one
+    board is refused even if its key has the admin role.
 
     Raises:
         RoleTooLow: If the principal is no admin.
@@ -229,32 +231,32 @@ def require_over_all(principal: Principal) -> None:
 
 def role_from(scopes: tuple[str, ...]) -> Role:
     """
-    The highest role among a key's scopes; viewer where none is named.
+    The highest role among a key's scopes; viewer if there is none.
     """
     return next((role for role in (Role.ADMIN, Role.OPERATOR) if role.value in scopes), Role.VIEWER)
 
 
 class OneBoardAlone(Denied):
     """
-    An agent of one board would see or change what is the whole organization's.
+    An agent of one board may not see or change rows of the whole organization.
     """
 
     def __str__(self) -> str:
-        return "this agent's key reaches its own board alone, and this is the whole organization's"
+        return "this agent's key is limited to its own board; this operation concerns the whole organization"
 
 
 class ApiKeyNotFound(NotFound):
     """
-    There is no such live key.
+    The key does not exist, has expired or was revoked.
     """
 
     def __str__(self) -> str:
-        return "there is no such live key; list the keys to see which are"
+        return "there is no such valid key; list the agent's keys to see the valid ones"
 
 
 class NotYourAgent(Denied):
     """
-    An agent's key reaches its own agent only.
+    An agent's key may be used only for its own agent.
     """
 
     def __str__(self) -> str:
@@ -264,7 +266,7 @@ class NotYourAgent(Denied):
 @frozen(kw_only=True, field_transformer=typed)
 class ApiKey:
     """
-    A secret that stands for a principal, kept as its SHA-256 only. *prefix* is what people recognise it by.
+    An agent's key. Only its SHA-256 is stored; *prefix* lets people recognize it.
     """
 
     id: ApiKeyId
@@ -285,10 +287,10 @@ class ApiKey:
 
     def revoke_for(self, agent: AgentId, *, at: datetime) -> tuple[ApiKey, KeyWasRevoked]:
         """
-        End it for good.
+        Revoke the key permanently.
 
         Raises:
-            ApiKeyNotFound: If it is another agent's, or was revoked already.
+            ApiKeyNotFound: If it belongs to another agent, or was revoked already.
         """
         if self.agent != agent or self.revoked_at is not None:
             raise ApiKeyNotFound
@@ -298,7 +300,7 @@ class ApiKey:
 @frozen(kw_only=True)
 class KeyMade(Fact):
     """
-    An agent got a key.
+    A key was created for an agent.
     """
 
     kind = "key.made"
@@ -313,7 +315,7 @@ class KeyMade(Fact):
 @frozen(kw_only=True)
 class KeyWasRevoked(Fact):
     """
-    A key stopped working.
+    A key was revoked.
     """
 
     kind = "key.revoked"

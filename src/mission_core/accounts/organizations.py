@@ -1,5 +1,5 @@
 """
-Organizations: the borders that no row crosses.
+Organizations. Every row belongs to one, and no organization sees the rows of another.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mission_core.ports import Versioned
 
 HOME: Final = "default"
-"""The slug of the organization that the deployment itself lives in, which is there from the first start."""
+"""The slug of the default organization, which exists from the first start."""
 LONGEST_NAME: Final = 200
 LONGEST_BRAND: Final = 64
 
 
 class Isolation(StrEnum):
     """
-    Whether an organization uses what has no owner, such as files of the host. It is a label: its rows are its own
+    A label that says whether an organization uses shared resources, such as files of the host. Its rows are isolated
     either way.
     """
 
@@ -40,11 +40,11 @@ class Isolation(StrEnum):
 
 class OrganizationNotFound(NotFound):
     """
-    The caller has no such organization.
+    The organization does not exist, or the caller is not a member.
     """
 
     def __str__(self) -> str:
-        return "there is no such organization, or you are no member of it"
+        return "there is no such organization, or you are not a member of it"
 
 
 class SlugTaken(Conflict):
@@ -58,7 +58,7 @@ class SlugTaken(Conflict):
 
 class OrganizationNameTaken(Conflict):
     """
-    Another organization has this name, in some case of letters.
+    Another organization has this name; names that differ only in case are equal.
     """
 
     def __str__(self) -> str:
@@ -67,22 +67,22 @@ class OrganizationNameTaken(Conflict):
 
 class HomeStays(Conflict):
     """
-    The organization that the deployment lives in is always there.
+    The default organization cannot be deleted.
     """
 
     def __str__(self) -> str:
-        return "this is the organization that the server itself lives in; it cannot be deleted"
+        return "this is the default organization; it cannot be deleted"
 
 
 @frozen(kw_only=True, field_transformer=typed)
 class Organization:
     """
-    The border no row crosses.
+    A tenant: the owner of all its rows.
 
     Args:
-        name_key: What its name is compared by. None where the name is nobody's own, as that of personal organizations.
-        gateway: The id of its built-in local gateway.
-        brand: How its people see the product called.
+        name_key: The compared form of the name. None if the name need not be unique, as for personal ones.
+        gateway: The id of the built-in local gateway.
+        brand: The product name that members see.
     """
 
     id: OrganizationId
@@ -100,7 +100,7 @@ class Organization:
 
     def renamed(self, name: str, *, shared: bool = False) -> Organization:
         """
-        The organization under another name, of its own or *shared* with others.
+        The organization with another name, unique or *shared* with other organizations.
         """
         return evolve(self, name=name, name_key=None if shared else name_key(name))
 
@@ -116,30 +116,30 @@ ORGANIZATIONS: Final = Kind(
 
 class Organizations(Protocol):
     """
-    Ends the unit's organization.
+    Deletes the unit's organization.
     """
 
     def dissolve(self, organization: Organization, *relied_on: Versioned, since: int | None = None) -> None:
         """
-        Remember to remove the organization with every row that is its own, names it or hangs on one that does: its log
-        and counters, too. Users and their rows stay, and act in it no more. The decision may rest on rows that go, and
-        on it that nothing has happened there *since* a position of its log.
+        Delete the organization when the unit commits, with all its rows, its log and its counters. Users and their rows
+        remain, without it as their active organization. The decision may depend on rows that are deleted, and on the
+        absence of events *since* a position of the log.
 
         Raises (from the unit's `commit`):
-            StaleWrite: If it, or what is relied on, has changed by now.
+            StaleWrite: If the organization, or a row that the decision depends on, changed meanwhile.
         """
 
 
 def built_in_gateway(organization: OrganizationId) -> UUID:
     """
-    The id of an organization's built-in local gateway: made of the organization's own, so nobody has to look it up.
+    The id of an organization's built-in local gateway, derived from the organization's id.
     """
     return uuid5(organization, "gateway")
 
 
 def is_home(organization: Organization) -> bool:
     """
-    Whether the deployment itself lives there.
+    Whether it is the default organization.
     """
     return organization.slug == HOME
 
@@ -147,7 +147,7 @@ def is_home(organization: Organization) -> bool:
 @frozen(kw_only=True)
 class OrganizationFounded(Fact):
     """
-    An organization began.
+    An organization was created.
     """
 
     kind = "organization.founded"
@@ -175,7 +175,7 @@ class OrganizationUpdated(Fact):
 @frozen(kw_only=True)
 class OrganizationDissolved(Fact):
     """
-    An organization is no more. It is told in the log of whoever ended it from another one.
+    An organization was deleted. The event is in the log of the organization from which it was deleted.
     """
 
     kind = "organization.dissolved"

@@ -1,5 +1,5 @@
 """
-People's own accounts: how they are called, and the password they sign in with.
+The signed-in user's own account: display name and password.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class WrongPassword(Denied):
     """
-    Somebody would change their password, and does not know the one they have.
+    The current password is wrong, so the password cannot be changed.
     """
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class WrongPassword(Denied):
 @frozen(kw_only=True)
 class UpdateAccount:
     """
-    Change the named fields of the caller's own account; for another *password*, show the *current* one.
+    Change the named fields of the caller's own account. A new *password* requires the *current* one.
     """
 
     name: str | Absent = ABSENT
@@ -45,13 +45,13 @@ class UpdateAccount:
 @use_case
 async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount) -> User | Begun:
     """
-    Change the named fields of the caller's own account. With another password all sessions of theirs end, and a new
-    one begins.
+    Change the named fields of the caller's own account. A new password ends all of the user's sessions and starts a new
+    one.
 
     Raises:
-        NotAPerson: If the caller is a program.
-        WrongPassword: If the current password is another one.
-        PasswordRefused: If the new password would protect nothing.
+        NotAPerson: If the caller is not a signed-in user.
+        WrongPassword: If the current password is wrong.
+        PasswordRefused: If the new password is too weak.
     """
     if not isinstance(principal, MemberPrincipal):
         raise NotAPerson

@@ -1,5 +1,5 @@
 """
-What a password must be like before it is worth a hash.
+Rules for new passwords.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from mission_core.errors import Invalid
 LEAST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 1000
 COMMON: Final = frozenset({"admin", "password", "change-me-on-first-login", "changeme", "testpass123"})
-"""What example files and habits suggest, so that everybody tries it first."""
+"""Passwords from example files and other common ones, which attackers try first."""
 
 
 @define
 class PasswordRefused(Invalid):
     """
-    A new password that would protect nothing, or that no hash can be made of.
+    The new password is too weak, or cannot be hashed.
     """
 
     reason: str
@@ -30,24 +30,24 @@ class PasswordRefused(Invalid):
 
 class PasswordTooShort(PasswordRefused):
     """
-    A new password has too few characters.
+    The new password has too few characters.
     """
 
 
 class PasswordTooCommon(PasswordRefused):
     """
-    A new password is among the first that anybody tries.
+    The new password is a common one.
     """
 
 
 def checked_password(password: str) -> str:
     """
-    A new password that may be kept, as a hash.
+    Require a strong enough password, and return it.
 
     Raises:
-        PasswordTooCommon: If everybody tries it first.
+        PasswordTooCommon: If it is a common password.
         PasswordTooShort: If it has fewer than 12 characters.
-        PasswordRefused: If it is longer than any hash should be made of, or holds what is no text.
+        PasswordRefused: If it is too long, or holds a lone surrogate.
     """
     if len(password) < LEAST_PASSWORD:
         raise PasswordTooShort(f"Password must be at least {LEAST_PASSWORD} characters")
@@ -62,6 +62,6 @@ def checked_password(password: str) -> str:
 
 def is_common(password: str) -> bool:
     """
-    Whether a password is among those that everybody tries first, whatever the case.
+    Whether a password is a common one, ignoring case.
     """
     return password.strip().casefold() in COMMON

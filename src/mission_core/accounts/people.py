@@ -1,5 +1,5 @@
 """
-People as they describe themselves, and the one who needs no signing up: the local user.
+User profiles, and the local user, who needs no sign-up.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ if TYPE_CHECKING:
 
 class NotAPerson(Denied):
     """
-    The caller is a program, and a person is asked for.
+    The credential belongs to a program, and this needs a user.
     """
 
     def __str__(self) -> str:
-        return "this credential stands for a program; sign in as a person to see or change a profile"
+        return "this credential belongs to a program; sign in as a user to see or change a profile"
 
 
 class LocalUserStays(Conflict):
     """
-    The local user stands for whoever has the server's own token, and owns its organization.
+    The local user belongs to the server's own token and owns its organization: its role stays, and it cannot be
+    deleted.
     """
 
     def __str__(self) -> str:
         return (
-            "the local user stands for LOCAL_AUTH_TOKEN and owns this organization, so neither can be deleted here; "
-            "change the token to shut it out, or start another data directory"
+            "the local user belongs to LOCAL_AUTH_TOKEN and owns this organization, so neither can be deleted; "
+            "change the token to lock the local user out, or start with another data directory"
         )
 
 
@@ -51,7 +52,7 @@ LOCAL_LOGIN: Final = "local-auth-user"
 LOCAL_NAME: Final = "Local User"
 LOCAL_EMAIL: Final = "admin@home.local"
 TOLD: Final = ("preferred_name", "pronouns", "timezone", "notes", "context")
-"""What others may tell of a person."""
+"""The profile fields that onboarding may fill in."""
 
 
 @frozen(kw_only=True)
@@ -71,7 +72,7 @@ class UpdateProfile:
 
 def local_user_of(organization: OrganizationId) -> UserId:
     """
-    The id of an organization's local user: made of the organization's own, so nobody has to look it up.
+    The id of an organization's local user, derived from the organization's id.
     """
     return UserId(uuid5(NAMESPACE_URL, f"mission-control:local-user:{organization}"))
 
@@ -80,13 +81,13 @@ async def ensure_local_user(
     ports: Ports, organization: OrganizationId, *, username: str = LOCAL_LOGIN
 ) -> UserId:
     """
-    Make the organization's local user, who owns it, where it is missing. Any number of processes may do this at once.
+    Create the organization's local user, who owns it, if there is none. Several processes may call this at once.
     """
     id = local_user_of(organization)
     try:
         await _make_local_user(ports, organization, id, username)
     except (AlreadyMember, UsernameTaken, Conflict):
-        await _make_local_user(ports, organization, id, username)  # somebody else was faster
+        await _make_local_user(ports, organization, id, username)  # another process created the user first
     return id
 
 
@@ -119,7 +120,7 @@ async def _make_local_user(ports: Ports, organization: OrganizationId, id: UserI
 
 async def own_profile(ports: Ports, principal: Principal) -> User:
     """
-    What is kept about the caller.
+    The caller's user.
 
     Raises:
         NotAPerson: If the caller is a program.
@@ -160,7 +161,7 @@ async def profile_told(
     unit: UnitOfWork, principal: Principal, told: Mapping[str, Any], *, at: datetime
 ) -> list[UserUpdated]:
     """
-    Remember what was told of the caller, where it is a person, in a unit that does more; the facts of it.
+    Save the given profile fields of the caller, if it is a user, when the unit commits. Returns the events.
     """
     if getattr(principal, "user", None) is None:
         return []
@@ -175,7 +176,7 @@ async def profile_told(
 
 def user_in(principal: Principal) -> UserId:
     """
-    Which user the caller is.
+    The id of the caller's user.
 
     Raises:
         NotAPerson: If the caller is a program.
@@ -188,7 +189,7 @@ def user_in(principal: Principal) -> UserId:
 
 def _complete(user: User) -> User:
     """
-    The local user is never without a name: a profile that lost it shows the one it began with.
+    The user, with the default name if the local user's name is empty.
     """
     if user.provider is not Provider.TOKEN or (user.name and user.name.strip()):
         return user

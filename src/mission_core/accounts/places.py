@@ -1,5 +1,5 @@
 """
-Where people are members, and as whom they act there.
+The organizations of a principal, and the active one, in which it acts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CHANGEABLE: Final = ("name", "brand", "isolation")
 
 class NoPlaceThere(Denied):
     """
-    The caller is no member of the organization, whether or not there is one.
+    The caller is not a member of the organization, or it does not exist.
     """
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class NoPlaceThere(Denied):
 @frozen(kw_only=True)
 class ActIn:
     """
-    Choose the organization to act in where a request names none.
+    Choose the active organization, which applies to requests that name none.
     """
 
     organization: OrganizationId
@@ -65,10 +65,10 @@ class UpdateOrganization:
 
 async def places_of(ports: Ports, principal: Principal) -> list[tuple[Organization, Member | None]]:
     """
-    The caller's organizations by name, with the caller's own membership where there is one.
+    The caller's organizations by name, each with the caller's membership if there is one.
 
-    The server's key has the organization it acts in, and those that the local user of that one owns; an agent has the
-    one it works in.
+    The server's key has the organization it acts in and those that its local user owns. An agent has its own
+    organization.
     """
     if isinstance(principal, AgentPrincipal):
         return [(await ports.reads.organization(principal), None)]
@@ -86,10 +86,10 @@ async def acting_in(
     ports: Ports, principal: Principal, organization: OrganizationId | int
 ) -> tuple[Organization, Principal]:
     """
-    One of the caller's organizations, by id or number, and the caller as they act there.
+    An organization of the caller, by id or number, and the caller's principal in it.
 
     Raises:
-        OrganizationNotFound: If it is none of the caller's.
+        OrganizationNotFound: If the caller has no such organization.
     """
     for place, _ in await places_of(ports, principal):
         if organization not in (place.id, place.number):
@@ -107,10 +107,10 @@ async def acting_in(
 @use_case
 async def act_in(ports: Ports, principal: Principal, cmd: ActIn) -> Organization:
     """
-    Choose the organization that the caller acts in from now on.
+    Choose the caller's active organization.
 
     Raises:
-        NoPlaceThere: If the caller is no member there.
+        NoPlaceThere: If the caller is not a member.
     """
     try:
         organization, _ = await acting_in(ports, principal, cmd.organization)
@@ -118,7 +118,7 @@ async def act_in(ports: Ports, principal: Principal, cmd: ActIn) -> Organization
         raise NoPlaceThere from None
     if not isinstance(principal, MemberPrincipal):
         if organization.id != principal.organization:
-            raise NoPlaceThere  # a key stands for one organization
+            raise NoPlaceThere  # a key belongs to one organization
         return organization
     async with ports.unit(principal) as unit:
         users = unit.rows(USERS)
@@ -131,7 +131,7 @@ async def act_in(ports: Ports, principal: Principal, cmd: ActIn) -> Organization
 
 async def update_organization(ports: Ports, principal: Principal, cmd: UpdateOrganization) -> Organization:
     """
-    Change the named fields of an organization. A name that is another's own may be shared, and is nobody's own here.
+    Change the named fields of an organization. If another organization has the new name, this one shares it.
 
     Raises:
         RoleTooLow: If the caller is no admin there.

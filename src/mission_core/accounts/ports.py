@@ -1,5 +1,5 @@
 """
-What accounts ask of a store and of whoever keeps secrets.
+Ports of accounts: API keys, credentials, passwords, tokens, identity providers and encryption.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 class ApiKeys(Protocol):
     """
-    Keeps the API keys of the unit's organization.
+    The repository of the API keys of the unit's organization.
     """
 
     async def get(self, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
         """
-        The key by id or number.
+        The key with this id or number.
 
         Raises:
             ApiKeyNotFound: If this organization has none.
@@ -38,150 +38,150 @@ class ApiKeys(Protocol):
 
     async def list_of(self, agent: AgentId) -> list[ApiKey]:
         """
-        The agent's keys, newest first; none of one that the principal may not see.
+        The agent's keys, newest first. Empty if the principal may not see the agent.
         """
 
     def used(self, key: ApiKeyId, *, at: datetime) -> None:
         """
-        Remember that the key was shown: a record beside it, without a version; the latest wins.
+        Record that the key was used at this time. The latest time wins; the key's version does not change.
         """
 
     def add(self, key: ApiKey) -> ApiKey:
         """
-        Remember a new key for the commit.
+        Add a new key when the unit commits.
         """
 
     def save(self, key: ApiKey) -> ApiKey:
         """
-        Remember the change for the commit, all but when it was used; the answer carries its next version.
+        Save the changed key, without its time of use, when the unit commits. Returns the key with its next version.
         """
 
 
 class Credentials(Protocol):
     """
-    The only port that reads unscoped: who a secret stands for.
+    Lookups of principals and organizations before a principal is known. This is the only port whose reads are not
+    limited to a principal.
     """
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
-        The principal of the key with this SHA-256, if it is live at *at*: an agent's, which must exist, or one of the
-        server's own that was made while it ran; one indexed lookup.
+        The principal of the key with this SHA-256 if it is valid at *at*: the key of an existing agent, or a key that
+        replaced the server's. One indexed lookup.
         """
 
     def is_operators(self, digest: bytes) -> bool:
         """
-        Whether this is the SHA-256 of a secret of the operator's own, which no store keeps; nothing is asked for it.
+        Whether this is the SHA-256 of a secret from the server's configuration. The store is not read.
         """
 
     async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
-        The member whose session's secret has this SHA-256, if it is live at *at*, the user is approved and still a
-        member; one indexed lookup.
+        The member whose session has a secret with this SHA-256, if the session is valid at *at* and the user is
+        approved and still a member. One indexed lookup.
         """
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         """
-        The user as a member of this organization, or of the one they act in; if they are one, and approved. One
-        indexed lookup.
+        The user's principal in this organization, or in the active one, if the user is an approved member. One indexed
+        lookup.
         """
 
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
         """
-        Where the user is a member, the oldest membership first.
+        The user's organizations and memberships, oldest membership first.
         """
 
     async def granted(self, member: Member) -> list[Granted]:
         """
-        What a member may do on boards that are granted to them one by one.
+        The boards to which the member has individual access.
         """
 
     async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """
-        Whether the server has keys that were made while it ran, and none of those that are live at *at* has this
-        SHA-256; one indexed lookup.
+        Whether keys replaced the server's configured key, and none of those valid at *at* has this SHA-256. One indexed
+        lookup.
         """
 
     async def organization(self, slug: str) -> Organization | None:
         """
-        The organization with this slug, if there is one.
+        The organization with this slug, or None.
         """
 
     async def found(self, organization: Organization) -> Organization:
         """
-        Keep the organization if its slug is free; the answer is the one that is kept.
+        Create the organization if its slug is free. Returns the organization that has the slug.
 
         Raises:
-            OrganizationNameTaken: If the slug is free, and the name is another's.
+            OrganizationNameTaken: If the slug is free, but another organization has the name.
         """
 
     async def invited(self, invite: InviteId) -> Invite | None:
         """
-        The invite of this id, in whichever organization.
+        The invite with this id, in any organization.
         """
 
     async def invites_for(self, email: str) -> list[Invite]:
         """
-        The invites that wait for this e-mail address, the oldest first.
+        The pending invites for this e-mail address, oldest first.
         """
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
         """
-        The organization that a board belongs to, if there is such a board; for what comes in without a credential.
+        The organization of a board, or None, for requests without a credential.
         """
 
     async def organizations(self) -> list[OrganizationId]:
         """
-        All organizations; for jobs that work through them.
+        The ids of all organizations, for background jobs.
         """
 
 
 class Passwords(Protocol):
     """
-    Hashes passwords, slowly.
+    Hashes passwords with a slow hash function.
     """
 
     async def hashed(self, password: str) -> str:
         """
-        A hash to keep.
+        The hash of a password, to be stored.
         """
 
     async def fits(self, password: str, kept: str | None) -> bool:
         """
-        Whether the password has this hash. Where nothing is kept, the answer is no and takes as long.
+        Whether the password matches the stored hash. Without a hash the result is False after the same time.
         """
 
     def outdated(self, kept: str) -> bool:
         """
-        Whether the hash was made by a weaker method than today's, and should be made anew from a password that fits.
+        Whether the hash uses weaker parameters than the current ones, so that the password should be hashed again.
         """
 
 
 class TokenVerifier(Protocol):
     """
-    Checks tokens in which somebody else vouches for a person. A token is checked here, against the keys of its issuer,
-    and never sent anywhere.
+    Verifies ID tokens of an identity provider against its public keys. A token is never sent anywhere.
     """
 
     @property
     def clients(self) -> bool:
         """
-        Whether a client of the issuer that comes by itself, for no person, may become a user.
+        Whether a token of a client itself (client credentials), not of a person, may create a user.
         """
 
     async def claims_of(self, token: str) -> Claims:
         """
-        What the token says, all of which its issuer vouches for, and which is true now.
+        The verified claims of a token that is valid now.
 
         Raises:
-            TokenRefused: If it is none, is none of this issuer's, is meant for others, or is not good at this moment.
-            KeysUnavailable: If it cannot be checked.
+            TokenRefused: If the token is malformed, from another issuer, for another audience, or not valid now.
+            KeysUnavailable: If the issuer's keys are not available.
         """
 
 
 @define
 class AccountRemains(Exhausted):
     """
-    The account that a provider keeps of a person could not be deleted there. Nothing was deleted here.
+    The identity provider could not delete its account of this person. Nothing was deleted here.
     """
 
     provider: str
@@ -192,106 +192,105 @@ class AccountRemains(Exhausted):
 
 class Directory(Protocol):
     """
-    The people as a provider keeps them, who can be asked for and deleted there. Each is named by the subject that is
-    kept of a user.
+    The user directory of an identity provider. A person is named by the stored subject.
     """
 
     async def profile_of(self, subject: str) -> Profile | None:
         """
-        What the provider tells of a person, now or a few minutes ago; None if it tells nothing. It is asked for the
-        same person once in a few minutes, however it answers, and waited for no longer than seconds.
+        The provider's profile of a person, at most a few minutes old; None if there is none. The provider is asked at
+        most once in a few minutes for each person, with a timeout of seconds.
         """
 
     async def delete(self, subject: str) -> None:
         """
-        Delete the person's account there. It is no mistake if there is none, or it is another provider's.
+        Delete the person's account at the provider. A missing account, or one of another provider, is no error.
 
         Raises:
-            AccountRemains: If that was not done, as far as anybody knows.
+            AccountRemains: If the deletion failed, or its outcome is unknown.
         """
 
 
 class CodeExchange(Protocol):
     """
-    Turns the code that a browser brings back from a provider into a token.
+    Exchanges an OAuth authorization code for an ID token.
     """
 
     async def token_for(self, code: str, *, verifier: str, redirect: str) -> str:
         """
-        The ID token for a code that was given out for this *redirect* and the challenge made of *verifier*.
+        The ID token for an authorization code that was issued for this *redirect* and for the challenge of this
+        *verifier* (PKCE).
 
         Raises:
-            TokenRefused: If the provider takes the code for none, or for one that was used.
-            KeysUnavailable: If the provider cannot be asked.
+            TokenRefused: If the code is invalid or was used before.
+            KeysUnavailable: If the provider cannot be reached.
         """
 
 
 class Secrets(Protocol):
     """
-    Makes secrets, and signs what must be shown again.
+    Generates secrets, and derives the tokens of invites and leases.
     """
 
     def token(self) -> str:
         """
-        A fresh secret of 256 random bits: 43 characters, URL-safe.
+        A new secret of 256 random bits: 43 URL-safe characters.
         """
 
     def key(self) -> str:
         """
-        A fresh agent API key: `mca_` and 48 hexadecimal digits.
+        A new agent key: `mca_` and 48 hexadecimal digits.
         """
 
     def server_key(self) -> str:
         """
-        A fresh key for the whole server: `mc_` and 48 hexadecimal digits.
+        A new server key: `mc_` and 48 hexadecimal digits.
         """
 
     def invitation(self, invite: InviteId) -> str:
         """
-        The token of an invite: its id and an HMAC over it, so that it can be told again and needs no keeping; 32
-        characters, URL-safe.
+        The token of an invite: its id with an HMAC, 32 URL-safe characters. It is derived each time, not stored.
         """
 
     def invited_by(self, token: str) -> InviteId | None:
         """
-        The invite that a token was made for, if it is one of ours.
+        The id of the invite that the token belongs to; None if the HMAC is wrong.
         """
 
     def lease(self, run: RunId, fence: int) -> str:
         """
-        The lease of a run: an HMAC over run and fence, so that it can be told again and needs no keeping.
+        The lease token of a run: an HMAC over run and fence. It is derived each time, not stored.
         """
 
     def run_of(self, lease: str) -> RunId | None:
         """
-        The run a lease was made for, if it is one of ours. The fence must still be compared by `lease`.
+        The id of the run that the lease token belongs to; None if the HMAC is wrong. The caller must still compare the
+        fence, with `lease`.
         """
 
 
 class SealBroken(Exhausted):
     """
-    What was sealed cannot be opened: it was sealed under another key, or for something else, or is damaged.
+    A secret cannot be decrypted: it was encrypted with another key, for another row, or is damaged.
     """
 
     def __str__(self) -> str:
-        return "a secret was kept under another key than this server has; set it anew"
+        return "a stored secret was encrypted with another key than this server has; store the secret again"
 
 
 class Vault(Protocol):
     """
-    Seals secrets that must be used again, so that whoever reads a store learns none.
+    Encrypts secrets before they are stored, so that a copy of the store does not reveal them.
     """
 
     def seal(self, secret: str, *, about: UUID) -> Sealed:
         """
-        The secret, to be kept with what it is *about*, a row, by
-        whose id it is opened when it must be sealed anew. The same secret is sealed otherwise each time.
+        Encrypt a secret for the row *about*, whose id is needed to decrypt it. The result differs each time.
         """
 
     def open(self, sealed: bytes, *, about: UUID) -> str:
         """
-        The secret that was sealed.
+        Decrypt a secret of the row *about*.
 
         Raises:
-            SealBroken: If it cannot be opened, or was sealed for something else.
+            SealBroken: If it cannot be decrypted, or belongs to another row.
         """

@@ -1,5 +1,5 @@
 """
-People whom a proxy in front of the server names.
+Proxy authentication: the user whom a trusted proxy in front of the server names.
 """
 
 from __future__ import annotations
@@ -25,28 +25,27 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 BY_NAME = frozenset({Provider.LOCAL, Provider.PROXY})
-"""Whose user names somebody chose for them: the proxy, or an admin. Those of others are made of what they say of
-themselves."""
+"""The providers whose users have names chosen by the proxy or an admin. Users of other providers have names derived
+from their own claims."""
 
 
 @define
 class NamedInVain(Denied):
     """
-    A proxy names somebody who is not let in. *why* is for the log.
+    The user whom the proxy names has no access. *why* is the reason for the log.
     """
 
     username: str
     why: str
 
     def __str__(self) -> str:
-        return f"the proxy names {self.username!r}, who is not let in: {self.why}"
+        return f"the proxy names {self.username!r}, who has no access: {self.why}"
 
 
 @frozen(kw_only=True)
 class NamePerson:
     """
-    Find the person of this user name. With *role* one who is not known yet is made, in the organization that signing in
-    belongs to.
+    Find the user with this name. With *role*, an unknown one is created in the default organization.
     """
 
     username: str
@@ -55,10 +54,10 @@ class NamePerson:
 
 async def named_by_proxy(ports: Ports, cmd: NamePerson) -> MemberPrincipal:
     """
-    Who acts when a proxy names somebody. Whether the proxy is to be believed is for the caller to say.
+    The principal of the user whom a proxy names. The caller checks that the proxy is trusted.
 
     Raises:
-        NamedInVain: If they are not let in.
+        NamedInVain: If the user has no access.
     """
     try:
         username = checked_username(checked_text("username", cmd.username, most=LONGEST_NAME))
@@ -67,12 +66,12 @@ async def named_by_proxy(ports: Ports, cmd: NamePerson) -> MemberPrincipal:
         raise NamedInVain(cmd.username[:LONGEST_NAME], str(refusal)) from None
     user = await _named(ports, NOBODY, NamePerson(username=username, role=cmd.role))
     if user.provider not in BY_NAME:
-        raise NamedInVain(username, f"the user name belongs to somebody who signs in by {user.provider.value}")
+        raise NamedInVain(username, f"the user name belongs to a user of the provider {user.provider.value}")
     if user.provider is not Provider.PROXY and not await is_at_home(ports, user):
-        raise NamedInVain(username, "the user name belongs to somebody of another organization than the default one")
+        raise NamedInVain(username, "the user is not a member of the default organization")
     found = await ports.credentials.member(user.id)
     if found is None:
-        raise NamedInVain(username, "they are not approved, or act in no organization")
+        raise NamedInVain(username, "the user is not approved, or has no active organization")
     return found
 
 
@@ -98,5 +97,5 @@ async def _named(ports: Ports, nobody: Principal, cmd: NamePerson) -> User:
         try:
             await unit.commit()
         except UsernameTaken:
-            raise StaleWrite("user", made.user.id) from None  # another request of theirs was faster
+            raise StaleWrite("user", made.user.id) from None  # another request created the user first
     return made.user

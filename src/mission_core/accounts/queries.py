@@ -1,5 +1,5 @@
 """
-Reading who is a member of an organization.
+Reads of an organization's members.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ class MemberReads(Protocol):
 
     async def every(self, principal: Principal) -> list[Colleague]:
         """
-        All of them, in the order in which the people came to the deployment; one query.
+        All members with their users, ordered by user number. One query.
         """
 
     async def get(self, principal: Principal, user: UserId | UserNumber) -> Colleague:
         """
+        The member who is this user.
+
         Raises:
             UserNotFound: If no member of the organization is this user.
         """

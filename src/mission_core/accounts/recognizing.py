@@ -1,6 +1,6 @@
 """
-People whom an OpenID Connect issuer vouches for: made when they are first seen, and followed in what changes about
-them.
+Just-in-time provisioning of users from an OpenID Connect issuer: a user is created at the first sign-in, and updated
+when the claims change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 NOBODY: Final = System(organization=DEPLOYMENT, name="sign-in", display="Sign-in")
-"""Who looks for people as long as nobody knows where they belong."""
+"""The principal that acts while the caller's organization is not known yet."""
 LONGEST_NAME, LONGEST_BEFORE_NUMBER = 28, 24
 MOST_TRIED: Final = 50
 UNFIT: Final = re.compile(r"[^a-z0-9._-]")
@@ -34,26 +34,26 @@ UNFIT: Final = re.compile(r"[^a-z0-9._-]")
 
 class ClientNotLetIn(Denied):
     """
-    A token stands for a client of the issuer by itself (client credentials), and for no person.
+    The token belongs to a client of the issuer (client credentials), not to a person.
     """
 
     def __str__(self) -> str:
         return (
-            "this token stands for a client of the issuer (client credentials) and for no person; let the program come "
-            "with an agent's key or API_KEY, or set OIDC_ALLOW_CLIENT_CREDENTIALS=1 to let such clients in as users"
+            "this token belongs to a client of the issuer (client credentials), not to a person; use an agent's key or "
+            "API_KEY, or set OIDC_ALLOW_CLIENT_CREDENTIALS=1 to accept such clients as users"
         )
 
 
 def username_from(wish: str | None) -> str:
     """
-    The user name that an e-mail address or a name suggests.
+    The user name derived from an e-mail address or a name.
     """
     return UNFIT.sub("", (wish or "").partition("@")[0].lower())[:LONGEST_NAME] or "user"
 
 
 def numbered_names(wish: str) -> Iterator[str]:
     """
-    The name, then the name with a number behind it.
+    The name, then the name with a number after it.
     """
     yield wish
     yield from (f"{wish[:LONGEST_BEFORE_NUMBER]}-{n}" for n in count(1))
@@ -61,7 +61,7 @@ def numbered_names(wish: str) -> Iterator[str]:
 
 async def free_username(ports: Ports, wish: str | None) -> str:
     """
-    A user name that nobody had a moment ago, like the one that is wished for.
+    A free user name derived from the given e-mail address or name. It may be taken before it is used.
     """
     name = username_from(wish)
     for tried, each in enumerate(numbered_names(name)):
@@ -74,16 +74,17 @@ async def free_username(ports: Ports, wish: str | None) -> str:
 
 async def known_person(ports: Ports, person: Vouched, *, clients: bool = False) -> User:
     """
-    The user whom an issuer knows as this person, made if there is none; their e-mail address is the one that the issuer
-    tells, their name is too if they have none. Nobody becomes somebody else by having their e-mail address.
+    The user with this identity of an issuer, created if there is none. The e-mail address follows the issuer's; the
+    name does only if the user has none. An equal e-mail address never identifies a user.
 
-    What a token leaves out is asked for where the issuer keeps its people, of whoever is new or still lacks it.
+    If the token lacks the e-mail address or the name of a user who has none, they are read from the issuer's user
+    directory.
 
     Args:
-        clients: Whether a client of the issuer, by itself, becomes a user like a person.
+        clients: Whether a client of the issuer (client credentials) becomes a user too.
 
     Raises:
-        ClientNotLetIn: If it does not, and is none yet.
+        ClientNotLetIn: If the identity is a client without a user, and *clients* is false.
     """
     user, directory = await _kept(ports, person), ports.directories.get(person.provider)
     if user is None and person.client and not clients:
@@ -117,7 +118,7 @@ async def _known_person(ports: Ports, nobody: Principal, person: Vouched) -> Use
 
 def _lacks(user: User, person: Vouched) -> bool:
     """
-    Whether an e-mail address or a name is missing, also with what the issuer says.
+    Whether the e-mail address or the name is missing in both the user and the identity.
     """
     return not (user.email or person.email) or not (_named(user) or person.name)
 
@@ -128,7 +129,7 @@ def _named(user: User) -> bool:
 
 def _news(user: User, person: Vouched) -> dict[str, Any]:
     """
-    What the issuer says otherwise than it is kept.
+    The changes of the user that the identity requires.
     """
     told = told_address(user, person)
     if person.name is not None and not _named(user):
@@ -152,5 +153,5 @@ async def _welcomed(ports: Ports, nobody: Principal, person: Vouched) -> User:
         try:
             await unit.commit()
         except (SubjectTaken, UsernameTaken):
-            raise StaleWrite("user", user.id) from None  # somebody else was faster; look again
+            raise StaleWrite("user", user.id) from None  # another request created the user first
     return user

@@ -1,5 +1,5 @@
 """
-Replacing the server's key while the server runs.
+Rotation of the server's key at runtime.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ SHOWN_FIRST, SHOWN_LAST, HIDDEN = 4, 5, "****"
 
 class KeyTooWide(Denied):
     """
-    The server's key may do what the caller may not: change owners.
+    The server's key has an owner's rights, so only an owner or a holder of that key may replace it.
     """
 
     def __str__(self) -> str:
-        return "the server's key may do all that an owner may; only an owner, or whoever has that key, may replace it"
+        return "the server's key has an owner's rights; only an owner or a holder of that key may replace it"
 
 
 @frozen(kw_only=True)
 class RotateServerKey:
     """
-    Make a new key of the server for the caller's organization. Those before it are good for *overlap* longer, or as
-    long as they were told already if that ends sooner.
+    Create a new server key for the caller's organization. Older keys stay valid for *overlap*, or until their earlier
+    expiry.
 
     Args:
-        given: The key that the environment gives, if it gives one: it is replaced where it stands for the organization.
+        given: The configured key of the environment, if there is one. It is replaced if it belongs to the organization.
     """
 
     given: str | None = field(default=None, repr=False)
@@ -53,7 +53,7 @@ class RotateServerKey:
 @frozen
 class Rotated:
     """
-    A key that was made, its secret where it is told, and until when those before it are good.
+    A created key, its secret if it is shown, and the expiry of the older keys.
     """
 
     key: ServerKey
@@ -64,13 +64,13 @@ class Rotated:
 @frozen
 class KeyState:
     """
-    Where the server's key of an organization comes from.
+    The source of an organization's server key.
 
     Args:
-        source: `database` if it was made while the server ran, `environment`, or `none`.
-        masked: What may be shown of the one in the environment.
-        newest: The last one that was made while the server ran.
-        old_good_until: Until when another one is good, if one is.
+        source: `database` if the key was rotated at runtime, else `environment` or `none`.
+        masked: The masked key of the environment.
+        newest: The newest key that was created at runtime.
+        old_good_until: The latest expiry of an older key that is still valid.
     """
 
     source: str
@@ -81,7 +81,7 @@ class KeyState:
 
 def masked(key: str) -> str:
     """
-    What may be shown of a key: enough to tell it from others.
+    The masked form of a key, which is enough to recognize it.
     """
     if len(key) <= SHOWN_FIRST + SHOWN_LAST:
         return HIDDEN
@@ -91,8 +91,8 @@ def masked(key: str) -> str:
 @use_case
 async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServerKey) -> Rotated:
     """
-    Replace the server's key. The new one works at once in every process; of two who rotate at the same moment, one
-    replaces the key of the other.
+    Replace the server's key. The new key is valid at once in every process. Of two concurrent rotations, the second
+    replaces the key of the first.
 
     Raises:
         RoleTooLow: If the principal is no admin.
@@ -125,7 +125,7 @@ async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServe
         except StaleWrite:
             raise
         except Conflict:
-            raise StaleWrite("server key", principal.organization) from None  # somebody else made the first one
+            raise StaleWrite("server key", principal.organization) from None  # another request created the first key
     return Rotated(made, secret, until)
 
 
@@ -140,7 +140,7 @@ async def _check_reach(unit: UnitOfWork, principal: Principal) -> None:
 
 def _end(unit: UnitOfWork, known: list[ServerKey], *, at: datetime, until: datetime) -> None:
     """
-    Let every key end that has not ended, and forget those that have.
+    Limit the validity of all valid keys to *until*, and remove expired ones.
     """
     keys = unit.rows(SERVER_KEYS)
     for each in known:
@@ -154,8 +154,8 @@ async def _begin(
     ports: Ports, unit: UnitOfWork, principal: Principal, given: str | None, *, at: datetime, until: datetime
 ) -> None:
     """
-    Keep what is there before any other: a key that nobody has, of which there can be one only, so that of two who would
-    both be the first the store refuses the second; and the environment's, if it is to be good for a while.
+    Before the first rotation, add a placeholder key that only one of two concurrent rotations can add. Also add the
+    environment's key if it stays valid for a while.
     """
     keys = unit.rows(SERVER_KEYS)
     keys.add(await _key(ports, principal, f"no key of {principal.organization}", at=at, until=at))
@@ -165,7 +165,7 @@ async def _begin(
 
 async def server_key_again(ports: Ports, principal: Principal, key: UUID) -> Rotated:
     """
-    A key that was made before, without its secret.
+    A key that was created before, without its secret.
     """
     made = await ports.reads.rows.get(principal, SERVER_KEYS, key)
     others = await ports.reads.rows.every(principal, SERVER_KEYS, of=made.of)
@@ -175,7 +175,7 @@ async def server_key_again(ports: Ports, principal: Principal, key: UUID) -> Rot
 
 async def server_key_state(ports: Ports, principal: Principal, given: str | None) -> KeyState:
     """
-    Which key of the server stands for the principal's organization.
+    The source of the server key of the principal's organization.
 
     Raises:
         RoleTooLow: If the principal is no admin.
@@ -193,7 +193,7 @@ async def server_key_state(ports: Ports, principal: Principal, given: str | None
 
 async def _given_for(ports: Ports, principal: Principal, given: str | None) -> str | None:
     """
-    The environment's key, if it stands for the principal's organization now.
+    The environment's key, if it belongs to the principal's organization now.
     """
     if not given:
         return None

@@ -1,8 +1,8 @@
 """
-What the scopes of an agent's key let it do.
+Scopes of agent keys.
 
-A key with a role among its scopes has that role; its other scopes let it do more to its own agent than the role would.
-A key without one may do what its scopes name, and nothing else.
+A key with a role among its scopes has that role, and its other scopes extend its rights to its own agent. A key without
+a role permits only what its scopes name.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ DIAGNOSTICS: Final = "agent:diagnostics"
 ATTRIBUTION: Final = "agent:attribution"
 MESSAGES: Final = "agent:messages"
 COVERS: Final = {SELF: frozenset({HEARTBEAT, DIAGNOSTICS, ATTRIBUTION})}
-"""What a scope includes beside itself: who may work on all that is its own may also say that it is there."""
+"""The scopes that a scope includes."""
 
 
 @define
 class ScopeMissing(Denied):
     """
-    An agent's key without a role would do what none of its scopes names.
+    The key has no role, and none of its scopes permits this.
     """
 
     needed: str | None
 
     def __str__(self) -> str:
         asks = f"the scope {self.needed}, or a role" if self.needed else "a role"
-        return f"this key may do no more than its scopes name, and this asks for {asks} (viewer, operator, admin)"
+        return f"this key permits only what its scopes name; this operation needs {asks} (viewer, operator, admin)"
 
 
 def within_scopes(principal: Principal, role: Role, scope: str | None = None) -> Principal:
     """
-    The principal as it acts in an operation that asks for a *role*, or of an agent's key for this *scope* on what is
-    its own. What is its own is for the operation to see to, as for every key below admin.
+    Require a *role*, or this *scope* of an agent's key. Returns the principal, with the role raised to the required one
+    if the scope permits the operation. The operation itself limits the agent to its own rows.
 
     Raises:
-        RoleTooLow: If its role does not reach, nor its scopes.
-        ScopeMissing: If it has no role, and not the scope.
+        RoleTooLow: If neither the role nor the scopes permit it.
+        ScopeMissing: If the key has no role and lacks the scope.
     """
     if isinstance(principal, AgentPrincipal) and role is not Role.ADMIN:
         if scope is not None and _names(principal.scopes, scope):

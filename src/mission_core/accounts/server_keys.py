@@ -1,6 +1,5 @@
 """
-The key of the whole server, where it was changed while the server runs: from then on the one in the environment is
-only good as long as the change says.
+Server keys that were created at runtime. They replace the configured key of the environment.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from mission_core.values import aware
 
 class ServerKeyNotFound(NotFound):
     """
-    The server has no such key.
+    The server key does not exist.
     """
 
 
 @frozen(kw_only=True, field_transformer=typed)
 class ServerKey:
     """
-    A key that stands for the server's operator in the organization it is *of*, kept as its SHA-256 only; with
-    *expires_at* it has been replaced, and is good until then.
+    A key of the server's operator for the organization *of*. Only its SHA-256 is stored. A replaced key has
+    *expires_at* and is valid until then.
     """
 
     id: ServerKeyId
@@ -45,7 +44,7 @@ class ServerKey:
 
     def lives(self, *, at: datetime) -> bool:
         """
-        Whether it is good at this moment.
+        Whether the key is valid at this time.
         """
         return self.expires_at is None or at < self.expires_at
 
@@ -63,7 +62,7 @@ SERVER_KEYS: Final = Kind(
 @frozen(kw_only=True)
 class ServerKeyRotated(Fact):
     """
-    The server's key was replaced. Keys are told by what is shown of them.
+    The server's key was replaced. The event has only masked keys.
     """
 
     kind = "server_key.rotated"

@@ -1,5 +1,5 @@
 """
-Sessions: what a browser shows after its person signed in.
+Browser sessions of signed-in users.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from mission_core.kinds import DEPLOYMENT, Kind
 from mission_core.values import aware
 
 LASTS: Final = timedelta(days=7)
-"""How long a session lasts from the moment it began, however much it is used."""
+"""The lifetime of a session, counted from its start."""
 
 
 class SessionNotFound(NotFound):
     """
-    There is no such session, or it is over.
+    The session does not exist or has ended.
     """
 
 
 @frozen(kw_only=True, field_transformer=typed)
 class Session:
     """
-    A session of a user in the organization they signed in to. Its secret is kept as a SHA-256 only.
+    A session of a user in the organization *workspace*. Only the SHA-256 of its secret is stored.
     """
 
     id: SessionId
@@ -57,7 +57,7 @@ SESSIONS: Final = Kind(
 @frozen(kw_only=True)
 class SignedIn(Fact):
     """
-    A person signed in. *how* names who vouched for them.
+    A user signed in. *how* names the identity provider.
     """
 
     kind = "user.signed_in"
@@ -71,7 +71,7 @@ class SignedIn(Fact):
 @frozen(kw_only=True)
 class SignedOut(Fact):
     """
-    A person ended their session.
+    A user signed out, which ended the session.
     """
 
     kind = "user.signed_out"
@@ -84,8 +84,8 @@ class SignedOut(Fact):
 @frozen(kw_only=True)
 class SignInFailed(Fact):
     """
-    Somebody tried to sign in and was not let in. The log knows why, whoever tried is not told. A name that no user has
-    is not kept: it may be a password in the wrong field.
+    A sign-in failed. The event has the reason, which the caller is not told. An unknown user name is not recorded: it
+    may be a password typed into the wrong field.
     """
 
     kind = "user.sign_in_failed"

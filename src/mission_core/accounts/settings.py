@@ -1,6 +1,5 @@
 """
-Settings of an organization: texts by their keys. What a key means, and what holds where it is not set, is for those
-who read it.
+Settings of an organization: text values by key. The code that reads a setting defines its meaning and default.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ LONGEST_VALUE: Final = 100_000
 
 class SettingNotFound(NotFound):
     """
-    Nothing is set under this key.
+    The setting has no value.
     """
 
     def __str__(self) -> str:
@@ -38,17 +37,17 @@ class SettingNotFound(NotFound):
 
 class SettingTaken(Conflict):
     """
-    Something is set under this key already.
+    Another request set a value for this key first.
     """
 
     def __str__(self) -> str:
-        return "this setting was made by somebody else"
+        return "another request set this setting first; repeat the request"
 
 
 @frozen(kw_only=True, field_transformer=typed)
 class Setting:
     """
-    What is set under a key, and by whom. Its value may be a secret, and shows in no fact.
+    The value of a setting. It may be a secret, so no event contains it.
     """
 
     id: SettingId
@@ -68,7 +67,7 @@ SETTINGS: Final = Kind(
 @frozen(kw_only=True)
 class SettingsChanged(Fact):
     """
-    Something was set under these keys.
+    Settings got values.
     """
 
     kind = "settings.changed"
@@ -81,7 +80,7 @@ class SettingsChanged(Fact):
 @frozen(kw_only=True)
 class SettingReset(Fact):
     """
-    Nothing is set under this key any more.
+    A setting was removed, so that its default applies.
     """
 
     kind = "settings.reset"
@@ -94,7 +93,7 @@ class SettingReset(Fact):
 @frozen(kw_only=True)
 class ChangeSettings:
     """
-    Set these values under their keys, all or none.
+    Set the values of settings, all or none.
     """
 
     values: Mapping[str, str] = field(repr=False)
@@ -103,7 +102,7 @@ class ChangeSettings:
 @frozen(kw_only=True)
 class ResetSetting:
     """
-    Set nothing under a key any more.
+    Remove a setting, so that its default applies.
     """
 
     key: str
@@ -112,7 +111,7 @@ class ResetSetting:
 
 async def settings_of(ports: Ports, principal: Principal) -> list[Setting]:
     """
-    What is set.
+    The settings that have a value.
 
     Raises:
         RoleTooLow: If the principal is no admin.
@@ -125,15 +124,15 @@ async def settings_of(ports: Ports, principal: Principal) -> list[Setting]:
 @use_case
 async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSettings) -> tuple[str, ...]:
     """
-    Set values under their keys. A value that is set already leaves no trace.
+    Set the values of settings. Unchanged values are not written and cause no event.
 
     Returns:
-        The keys.
+        The given keys.
 
     Raises:
         RoleTooLow: If the principal is no admin.
         OneBoardAlone: If the principal is an agent of one board.
-        InvalidField: If a key or value cannot be kept.
+        InvalidField: If a key or value is too long or cannot be stored.
     """
     require_over_all(principal)
     now, keys = ports.clock.now(), tuple(cmd.values)
@@ -158,22 +157,22 @@ async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSetting
         try:
             await unit.commit()
         except SettingTaken:
-            raise StaleWrite("setting", principal.organization) from None  # by somebody else in this very moment
+            raise StaleWrite("setting", principal.organization) from None  # another request set it at the same time
     return keys
 
 
 @use_case
 async def reset_setting(ports: Ports, principal: Principal, cmd: ResetSetting) -> Setting:
     """
-    Set nothing under a key any more.
+    Remove a setting, so that its default applies.
 
     Returns:
-        What was set.
+        The removed setting.
 
     Raises:
         RoleTooLow: If the principal is no admin.
         OneBoardAlone: If the principal is an agent of one board.
-        SettingNotFound: If nothing was.
+        SettingNotFound: If the setting has no value.
         VersionMismatch: If the caller expected another version.
     """
     require_over_all(principal)

@@ -1,5 +1,5 @@
 """
-Signing in and out: from what a person shows to a session, and the end of it.
+Sign-in with a password, the start of sessions, and sign-out.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 @define
 class SignInRefused(Denied):
     """
-    Nobody is let in by what was shown. *reason* is for the log: whoever tries learns of nobody whether they exist.
+    The sign-in failed. *reason* is for the log; the caller must not learn whether the user exists.
     """
 
     reason: str
     username: str | None = None
-    """The user that was meant, if there is one. A name that nobody has may be a password in the wrong field: it is kept
-    nowhere."""
+    """The user whom the caller named, if there is one. An unknown name is not kept: it may be a password typed into the
+    wrong field."""
 
     def __str__(self) -> str:
         return "the user name or the password is wrong, or an admin has yet to approve this user"
@@ -54,7 +54,7 @@ class SignIn:
 @frozen
 class Begun:
     """
-    A session that has begun: who acts in it, and its secret, which is told this once.
+    A started session with its user and principal, and its secret, which is shown only once.
     """
 
     user: User
@@ -65,18 +65,17 @@ class Begun:
 
 def digest_of(token: str) -> bytes:
     """
-    What is kept of a session's secret.
+    The stored digest (SHA-256) of a secret.
     """
     return sha256(token.encode()).digest()
 
 
 async def sign_in(ports: Ports, cmd: SignIn) -> Begun:
     """
-    Begin a session for whoever knows the password. To find out that there is no such user takes as long as to find out
-    that the password is wrong.
+    Start a session for a user name and password. An unknown user name takes as long as a wrong password.
 
     Raises:
-        SignInRefused: If nobody is let in by it.
+        SignInRefused: If the credentials are wrong, or the user may not sign in with a password.
     """
     desk = await front_desk(ports)
     user = None
@@ -101,7 +100,7 @@ async def sign_in(ports: Ports, cmd: SignIn) -> Begun:
 
 def _in_the_way(user: User | None) -> str | None:
     """
-    What keeps a user from signing in with any password.
+    The reason why the user cannot sign in with a password; None if there is none.
     """
     if user is None:
         return "user_not_found"
@@ -112,7 +111,7 @@ def _in_the_way(user: User | None) -> str | None:
 
 async def front_desk(ports: Ports) -> System:
     """
-    Who acts for the deployment as long as nobody is known.
+    The principal that acts in the default organization before the user is known.
     """
     home = await ports.credentials.organization(HOME)
     if home is None:
@@ -122,9 +121,8 @@ async def front_desk(ports: Ports) -> System:
 
 async def is_at_home(ports: Ports, user: User) -> bool:
     """
-    Whether a user is a member of the organization that signing in belongs to. What an admin says of a person of whom
-    nobody knows anything else is believed of its admins alone: others would make a user for somebody, and know by which
-    password they get in, too.
+    Whether a user is a member of the default organization. Only its admins may vouch for a user without a subject: an
+    admin of another organization could create a user for somebody else's e-mail address and know the password.
     """
     return any(is_home(place) for place, _ in await ports.credentials.memberships(user.id))
 
@@ -132,7 +130,7 @@ async def is_at_home(ports: Ports, user: User) -> bool:
 @use_case
 async def failed_to_sign_in(ports: Ports, organization: OrganizationId, refusal: SignInRefused) -> None:
     """
-    Tell the log that somebody was not let in.
+    Record a failed sign-in in the log.
     """
     async with ports.unit(System(organization=organization, name="sign-in", display="Sign-in")) as unit:
         unit.record(
@@ -145,14 +143,14 @@ async def failed_to_sign_in(ports: Ports, organization: OrganizationId, refusal:
 
 async def begin_session(ports: Ports, user: User, *, how: str, password: str | None = None) -> Begun:
     """
-    Begin a session of a user who has shown who they are; sessions of theirs that ran out are cleared away.
+    Start a session of an authenticated user, and remove the user's expired sessions.
 
     Args:
-        how: Who vouched for them.
-        password: A better hash of the password that was shown, to keep from now on.
+        how: The identity provider.
+        password: A stronger hash of the password, to be stored.
 
     Raises:
-        SignInRefused: If they were shut out meanwhile, or are a member nowhere.
+        SignInRefused: If the user lost their approval meanwhile, or is not a member of any organization.
     """
     principal = await ports.credentials.member(user.id)
     if principal is None:
@@ -177,7 +175,7 @@ async def _begin(ports: Ports, principal: Principal, cmd: _Beginning) -> Begun:
         if not user.approved:
             raise SignInRefused("not_approved")
         if user.password != cmd.kept:
-            raise SignInRefused("invalid_password")  # it was changed since it was looked at
+            raise SignInRefused("invalid_password")  # the password changed since it was checked
         for each in await sessions.every(user=user.id):
             if each.expires_at <= now:
                 sessions.remove(each)
@@ -193,7 +191,7 @@ def add_session(
     ports: Ports, unit: UnitOfWork, principal: MemberPrincipal, token: str, *, at: datetime
 ) -> Session:
     """
-    A new session of the person, under this secret, remembered for the commit.
+    Add a new session with this secret when the unit commits.
     """
     return unit.rows(SESSIONS).add(
         Session(
@@ -210,7 +208,7 @@ def add_session(
 @use_case
 async def sign_out(ports: Ports, principal: MemberPrincipal) -> None:
     """
-    End the session that the person came with; from this moment on it is refused everywhere.
+    End the session of the request. It is refused everywhere from then on.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -225,10 +223,10 @@ async def sign_out(ports: Ports, principal: MemberPrincipal) -> None:
 
 async def end_sessions(unit: UnitOfWork, user: User, *, but: SessionId | None = None) -> int:
     """
-    Remember, in a unit that does more, to end all sessions of a user, or all *but* one.
+    End all sessions of a user, or all *but* one, when the unit commits.
 
     Returns:
-        How many end.
+        The number of ended sessions.
     """
     sessions: Rows[Session] = unit.rows(SESSIONS)
     ending = [each for each in await sessions.every(user=user.id) if each.id != but]

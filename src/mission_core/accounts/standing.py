@@ -1,5 +1,5 @@
 """
-Where a user stands in an organization: what a role gives, who may change whom, and that an owner is always left.
+Ownership rules: which membership a role needs, who may change a member, and the last owner of an organization.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ GIVES: Final[dict[Role, dict[str, Any]]] = {
     Role.OPERATOR: {"role": MEMBER, "all_boards_read": True, "all_boards_write": True},
     Role.ADMIN: {"role": ADMIN, "all_boards_read": True, "all_boards_write": True},
 }
-"""What a membership is like that stands for a role."""
+"""The membership that each role corresponds to."""
 
 
 class OwnerAboveAdmin(Denied):
     """
-    An admin, or an agent, would change an owner, or what an owner signs in with.
+    Only an owner may change an owner or an owner's credentials.
     """
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class OwnerAboveAdmin(Denied):
 
 class LastOwnerStays(Conflict):
     """
-    The organization would be left without an owner who can sign in.
+    The organization would have no owner who can sign in.
     """
 
     def __str__(self) -> str:
@@ -42,12 +42,11 @@ class LastOwnerStays(Conflict):
 
 async def check_reach(unit: UnitOfWork, principal: Principal, target: Member) -> None:
     """
-    Let nobody change those who stand above them, as both stand now. What decides is relied on. An agent stands no
-    higher than an admin. Whoever has the server's own key operates the deployment, and lets in again an owner who
-    cannot sign in any more, so nobody stands above that.
+    Require that the principal does not rank below the member it changes; the commit depends on that. An agent ranks as
+    an admin at most. The server's own key may change anybody, so that the operator can restore an owner's access.
 
     Raises:
-        OwnerAboveAdmin: If the target stands above.
+        OwnerAboveAdmin: If the member ranks higher.
     """
     if isinstance(principal, System):
         return
@@ -65,8 +64,8 @@ async def check_reach(unit: UnitOfWork, principal: Principal, target: Member) ->
 
 async def place_for(ports: Ports, member: Member, role: Role) -> dict[str, Any]:
     """
-    What changes about a membership that is to stand for a role: nothing where it is worth that role already. For a role
-    stands for all boards, and whoever repeats the one they see says nothing about boards.
+    The changes that give a membership this role; empty if it has that role already. A role applies to all boards, so
+    setting the current role again keeps the board grants.
     """
     if role_shown(member, await ports.credentials.granted(member)) is role:
         return {}
@@ -75,11 +74,11 @@ async def place_for(ports: Ports, member: Member, role: Role) -> dict[str, Any]:
 
 async def leave_an_owner(unit: UnitOfWork, target: Member) -> None:
     """
-    Before an owner ceases to be one, or to be let in: see to it that another one is left. Two owners who step down at
-    once exclude each other, for each changes what the other relies on.
+    Before an owner loses the role or the approval, require that another owner remains. The commit depends on the other
+    owner, so that two owners cannot resign at once.
 
     Raises:
-        LastOwnerStays: If there is no other who can sign in.
+        LastOwnerStays: If there is no other owner who can sign in.
     """
     if target.role != OWNER:
         return

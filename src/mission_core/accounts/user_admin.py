@@ -1,5 +1,5 @@
 """
-Users as the admins of an organization keep them: who is let in, as what, and with which password.
+User administration by the admins of an organization: creating, changing and removing users.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 PERSONAL: Final = ("name", "email", "avatar_url", "approved")
-"""What belongs to the person, wherever they are a member."""
+"""The fields that belong to the user in all organizations."""
 
 
 class OwnRole(Invalid):
     """
-    Somebody would change what they may do themselves, or whether they are let in.
+    Users cannot change their own role or approval.
     """
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class OwnRole(Invalid):
 
 class OwnAccount(Invalid):
     """
-    Somebody would delete themselves.
+    Users cannot delete themselves here.
     """
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class OwnAccount(Invalid):
 
 class MemberElsewhere(Denied):
     """
-    An admin of one organization would change what a person signs in with to another one.
+    An admin cannot change the personal fields of a user who is a member of another organization too.
     """
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class MemberElsewhere(Denied):
 @frozen(kw_only=True)
 class CreateUser:
     """
-    Make a user with a place in the caller's organization.
+    Create a user who is a member of the caller's organization.
     """
 
     username: str
@@ -103,7 +103,7 @@ class UpdateUser:
 @frozen(kw_only=True)
 class DeleteUser:
     """
-    End a user's place in the caller's organization.
+    End a user's membership in the caller's organization.
     """
 
     user: UserId | UserNumber
@@ -111,20 +111,20 @@ class DeleteUser:
 
 def checked_username(username: str) -> str:
     """
-    A user name without white space around it.
+    Strip a user name, and require that it is printable.
 
     Raises:
-        InvalidField: If nobody could read it in the log.
+        InvalidField: If it has unprintable characters.
     """
     username = username.strip()
     if not username.isprintable():
-        raise InvalidField("username", "must hold printable characters alone", username)
+        raise InvalidField("username", "must contain only printable characters", username)
     return username
 
 
 async def users_of(ports: Ports, principal: Principal) -> list[Colleague]:
     """
-    The users of the caller's organization, in the order in which they came.
+    The users of the caller's organization, ordered by number.
 
     Raises:
         RoleTooLow: If the caller is no admin.
@@ -137,14 +137,14 @@ async def users_of(ports: Ports, principal: Principal) -> list[Colleague]:
 @use_case
 async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Colleague:
     """
-    Make a user with a place in the caller's organization. No password is kept of whoever signs in otherwise: it would
-    be one that whoever made them knows.
+    Create a user who is a member of the caller's organization. The password is stored only for users who sign in with a
+    password.
 
     Raises:
         RoleTooLow: If the caller is no admin.
         OneBoardAlone: If the caller is an agent of one board.
-        UsernameTaken: If somebody in the deployment has the user name.
-        PasswordRefused: If the password would protect nothing.
+        UsernameTaken: If another user of the deployment has the user name.
+        PasswordRefused: If the password is too weak.
     """
     require_over_all(principal)
     username, now = checked_username(cmd.username), ports.clock.now()
@@ -169,7 +169,7 @@ def add_user(
     unit: UnitOfWork, user: User, member: MemberId, organization: OrganizationId, place: dict[str, Any]
 ) -> Colleague:
     """
-    A new user and their place in the organization, remembered for the commit.
+    Add a new user with a membership when the unit commits.
     """
     made = Colleague(
         unit.rows(MEMBERS).add(
@@ -193,19 +193,19 @@ def add_user(
 @use_case
 async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Colleague:
     """
-    Change the named fields of a user. Another password, and not being let in any more, end all their sessions. Invites
-    of theirs that wait, and that they could not make any more, are taken back.
+    Change the named fields of a user. A new password or the loss of approval ends all of the user's sessions. The
+    user's pending invites that the new role does not permit are withdrawn.
 
     Raises:
         RoleTooLow: If the caller is no admin.
         OneBoardAlone: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
         OwnRole: If the caller would change their own role or approval.
-        OwnerAboveAdmin: If the user stands above the caller.
-        LastOwnerStays: If the organization would be left without an owner.
-        LocalUserStays: If it is the user of the server's own token, and not the name that changes.
-        MemberElsewhere: If what changes belongs to a person of another organization too.
-        PasswordRefused: If the password would protect nothing.
+        OwnerAboveAdmin: If the user ranks above the caller.
+        LastOwnerStays: If the organization would have no owner.
+        LocalUserStays: If it is the local user, and its role, approval or password would change.
+        MemberElsewhere: If personal fields would change, and the user is a member of another organization too.
+        PasswordRefused: If the password is too weak.
     """
     require_over_all(principal)
     now, password = ports.clock.now(), None
@@ -238,6 +238,8 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
 
 async def _colleague(unit: UnitOfWork, user: UserId | UserNumber) -> Colleague:
     """
+    The member who is this user.
+
     Raises:
         UserNotFound: If no member of the organization is this user.
     """
@@ -289,16 +291,16 @@ def _record(unit: UnitOfWork, user: User, member: Member, changed: dict[str, Any
 @use_case
 async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> User:
     """
-    End a user's place in the organization, and their sessions in it. Who is a member nowhere else is gone.
+    End a user's membership and their sessions in the organization. A user without another membership is deleted.
 
     Raises:
         RoleTooLow: If the caller is no admin.
         OneBoardAlone: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
         OwnAccount: If it is the caller.
-        OwnerAboveAdmin: If the user stands above the caller.
-        LastOwnerStays: If the organization would be left without an owner.
-        LocalUserStays: If it is the user of the server's own token.
+        OwnerAboveAdmin: If the user ranks above the caller.
+        LastOwnerStays: If the organization would have no owner.
+        LocalUserStays: If it is the local user.
     """
     require_over_all(principal)
     now = ports.clock.now()

@@ -1,7 +1,7 @@
 """
-People of the deployment: how they are called, how they prove who they are, and what they tell about themselves.
+Users of the deployment: names, identity providers and profile fields.
 
-A user belongs to no organization; what one may do in an organization is a membership (`members.py`).
+A user belongs to no organization. The membership (`members.py`) gives a user rights in an organization.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ LONGEST_SUBJECT: Final = 500
 
 class Provider(StrEnum):
     """
-    Who vouches for a user: this server by a password, Google, a proxy in front of it, an OpenID Connect issuer, or
-    the server's own token.
+    The identity provider of a user: a password of this server, Google, a proxy in front of the server, an OpenID
+    Connect issuer, or the server's own token.
     """
 
     LOCAL = "local"
@@ -41,7 +41,7 @@ class Provider(StrEnum):
 
 class UserNotFound(NotFound):
     """
-    The organization has no such member.
+    No member of the organization is this user.
     """
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class UserNotFound(NotFound):
 
 class UsernameTaken(Conflict):
     """
-    Somebody in the deployment has this user name, in some case of letters.
+    Another user of the deployment has this user name; names that differ only in case are equal.
     """
 
     def __str__(self) -> str:
@@ -59,27 +59,26 @@ class UsernameTaken(Conflict):
 
 class SubjectTaken(Conflict):
     """
-    Somebody else is known to the provider under this subject.
+    Another user has this subject at the identity provider.
     """
 
     def __str__(self) -> str:
-        return "another user is already known by this sign-in"
+        return "another user has this identity at the provider already"
 
 
 @frozen(kw_only=True, field_transformer=typed)
 class User:
     """
-    A person of the deployment.
+    A user of the deployment.
 
     Args:
-        username: What they sign in with and how the log calls them; no two differ only in case.
-        subject: What the provider calls them, unique for each provider.
-        email_verified: Whether somebody who knows says that the e-mail address is theirs. Nothing may be given to
-            whoever only claims one.
-        email_issued_at: When the token was issued that told the e-mail address, if one did.
-        password: The hash of their password, if they have one.
-        approved: Whether they may sign in.
-        active: The organization they act in where a request names none.
+        username: The name for signing in and in the log. It is unique, ignoring case.
+        subject: The id of the person at the identity provider, unique for each provider.
+        email_verified: Whether the provider verified the e-mail address. An unverified address must not give access.
+        email_issued_at: When the token was issued from which the e-mail address was read.
+        password: The hash of the password, if there is one.
+        approved: Whether the user may sign in.
+        active: The active organization, which applies to requests that name none.
     """
 
     id: UserId
@@ -110,13 +109,13 @@ class User:
     @property
     def display(self) -> str:
         """
-        How people see them named.
+        The display name.
         """
         return self.name if self.name and self.name.strip() else self.username
 
     def renamed(self, username: str) -> User:
         """
-        The user under another user name.
+        The user with another user name.
         """
         return evolve(self, username=username, username_key=name_key(username))
 
@@ -134,7 +133,7 @@ USERS: Final = Kind(
 @frozen(kw_only=True)
 class UserCreated(Fact):
     """
-    A person got a user of their own, and a place in this organization.
+    A user was created as a member of this organization.
     """
 
     kind = "user.created"
@@ -150,7 +149,7 @@ class UserCreated(Fact):
 @frozen(kw_only=True)
 class UserUpdated(Fact):
     """
-    What is kept about a user changed. The fact names fields; of values only the role, and whether they may sign in.
+    Fields of a user changed. The event names them; of the values it has only the role and the approval.
     """
 
     kind = "user.updated"
@@ -165,7 +164,7 @@ class UserUpdated(Fact):
 @frozen(kw_only=True)
 class UserDeleted(Fact):
     """
-    A user is no more.
+    A user was deleted.
     """
 
     kind = "user.deleted"
@@ -178,7 +177,7 @@ class UserDeleted(Fact):
 @frozen(kw_only=True)
 class PasswordChanged(Fact):
     """
-    A user has another password, and every session begun before is over.
+    A user's password changed, which ended all earlier sessions.
     """
 
     kind = "user.password_changed"

@@ -1,5 +1,5 @@
 """
-What others say about people: the claims of a token that was verified, read as far as they can be believed.
+Identities from verified tokens: the claims about a person, with validation of each.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Claims = Mapping[str, Any]
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
-"""What tokens may be signed with. Each has a private and a public half: what is signed with a shared secret, or with
-nothing, could be made by whoever knows the public one."""
+"""The accepted signature algorithms. All are asymmetric: with a shared secret or no signature, anybody who knows the
+public key could forge a token."""
 LONGEST_SUBJECT: Final = 255
-"""What OpenID Connect allows."""
+"""The limit of OpenID Connect."""
 LONGEST_PICTURE: Final = 2000
 LONGEST_LOGGED: Final = 500
 EMAILS: Final = ("email", "email_address", "primary_email_address")
@@ -32,14 +32,14 @@ NAMES: Final = ("name", "full_name")
 GRANTS: Final = ("client-credentials", "client_credentials")
 CLIENTS: Final = ("client_id", "azp", "cid", "appid")
 LATEST: Final = 253_402_300_800
-"""The Unix second after the last moment that there is."""
+"""The first Unix second after the greatest datetime."""
 FIRST_NAMES: Final = ("given_name", "first_name")
 LAST_NAMES: Final = ("family_name", "last_name")
 
 
 class TokenFault(StrEnum):
     """
-    The kinds of fault that a token is refused for.
+    The reason why a token is refused, for programs.
     """
 
     NOT_A_JWT = "not_a_jwt"
@@ -51,11 +51,11 @@ class TokenFault(StrEnum):
 @define
 class TokenRefused(Denied):
     """
-    A token says nothing that could be believed. *why* names no secret, and may be told.
+    The token is not valid. *why* contains no secret and may be shown.
 
     Args:
-        verified: The token's own `iss` and `aud` beside the expected ones, for the log; empty if its signature was not
-            verified, for then anybody could have written them.
+        verified: The token's own `iss` and `aud` and the expected ones, for the log. Empty if the signature was not
+            verified, because anybody could have written them.
     """
 
     why: str
@@ -68,7 +68,7 @@ class TokenRefused(Denied):
     @property
     def logged(self) -> str:
         """
-        The fault with its facts, as keys and values of a line of the log.
+        The fault as keys and values of a log line.
         """
         facts = {"fault": self.fault.value, **self.verified, "reason": self.why}
         return " ".join(f"{name}={str(value)[:LONGEST_LOGGED]!r}" for name, value in facts.items())
@@ -77,10 +77,10 @@ class TokenRefused(Denied):
 @define
 class KeysUnavailable(Exhausted):
     """
-    Tokens of an issuer cannot be checked now: its keys could not be had, or the key of a token is not known yet.
+    The tokens of an issuer cannot be verified now: its keys are not available, or the token's key is not known yet.
 
     Args:
-        retry_after: In how many seconds a request may pass.
+        retry_after: The seconds after which a request may succeed.
     """
 
     issuer: str
@@ -94,14 +94,13 @@ class KeysUnavailable(Exhausted):
 @frozen(kw_only=True)
 class Vouched:
     """
-    A person as a provider knows them.
+    The identity of a person at a provider.
 
     Args:
-        subject: What the provider calls them; that of an OpenID Connect issuer begins with the issuer and a space.
-        email: In small letters; *verified* says whether the provider knows that it is theirs, and None that it does not
-            tell.
-        issued_at: When the provider said so.
-        client: Whether it is no person but a client of the provider, by itself.
+        subject: The id of the person at the provider. For OpenID Connect it is the issuer, a space and the id.
+        email: The address in lower case. *verified* says whether the provider verified it; None means it does not say.
+        issued_at: When the token was issued.
+        client: Whether it is a client of the provider (client credentials), not a person.
     """
 
     provider: Provider
@@ -115,7 +114,7 @@ class Vouched:
 
     def is_older(self, user: User) -> bool:
         """
-        Whether the user's e-mail address was told by a token that was issued later than this one.
+        Whether the user's e-mail address comes from a token that was issued later than this one.
         """
         told_at = user.email_issued_at
         return told_at is not None and (self.issued_at is None or self.issued_at < told_at)
@@ -124,7 +123,7 @@ class Vouched:
 @frozen(kw_only=True)
 class Profile:
     """
-    What a provider keeps of a person, and tells whoever may ask it.
+    A person's profile in the provider's user directory.
     """
 
     email: str | None = None
@@ -134,19 +133,19 @@ class Profile:
 
 def vouched(claims: Claims, provider: Provider) -> Vouched:
     """
-    Who a verified token speaks of.
+    The identity in the claims of a verified token.
 
     Raises:
-        TokenRefused: If it names nobody.
+        TokenRefused: If the subject is missing or too long.
     """
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_SUBJECT or UNSTORABLE.search(subject):
-        raise TokenRefused("its subject is missing or cannot be kept")
+        raise TokenRefused("its subject is missing or too long, or cannot be stored")
     issuer = claims.get("iss")
     if provider is Provider.OIDC:
         subject = f"{issuer} {subject}"
         if len(subject) > LONGEST_KEPT or UNSTORABLE.search(subject):
-            raise TokenRefused("its issuer and subject are too long, or cannot be kept")
+            raise TokenRefused("its issuer and subject are too long, or cannot be stored")
     email = _email(claims)
     return Vouched(
         provider=provider,
@@ -162,9 +161,9 @@ def vouched(claims: Claims, provider: Provider) -> Vouched:
 
 def is_client(claims: Claims) -> bool:
     """
-    Whether a token was given to a client for itself (client credentials) and stands for no person. It says so (`gty` of
+    Whether a token was issued to a client itself (client credentials) and not for a person. The token says so (`gty` of
     Auth0, `idtyp` of Entra), its subject is the client (`client_id`, `azp`, `cid` or `appid`; RFC 9068, section 2.2),
-    or it is the account that the provider made for the client (Auth0, Keycloak, Entra).
+    or its subject is the provider's service account of the client (Auth0, Keycloak, Entra).
     """
     if claims.get("gty") in GRANTS or claims.get("idtyp") == "app":
         return True
@@ -176,8 +175,8 @@ def is_client(claims: Claims) -> bool:
 
 def told_address(user: User, person: Vouched) -> dict[str, Any]:
     """
-    The changes to what is kept of a user's e-mail address that a provider's word makes. An older token makes none, or
-    two tokens of one person would take it from each other with every request.
+    The changes of a user's e-mail fields that an identity requires. An older token changes nothing; otherwise two
+    tokens of one person would overwrite the address with every request.
     """
     if person.email is None or person.is_older(user):
         return {}
@@ -191,8 +190,7 @@ def told_address(user: User, person: Vouched) -> dict[str, Any]:
 
 def profile_in(told: Claims) -> Profile:
     """
-    The profile in what a provider tells of a person: the primary one of their e-mail addresses, or the first, and
-    their name, or what they are called for want of one.
+    The profile in a provider's response: the primary e-mail address or the first one, and the name or the user name.
     """
     email, entry = next(_listed_emails(told), (None, {}))
     verification = entry.get("verification")
@@ -205,7 +203,7 @@ def profile_in(told: Claims) -> Profile:
 
 def completed(person: Vouched, profile: Profile) -> Vouched:
     """
-    The person with their profile's word where their token says nothing.
+    The identity with missing values taken from the profile.
     """
     email, verified = person.email or profile.email, person.verified
     if verified is None and email == profile.email:
@@ -215,7 +213,7 @@ def completed(person: Vouched, profile: Profile) -> Vouched:
 
 def subject_of(kept: str) -> str:
     """
-    What the issuer itself calls the person with this subject.
+    The issuer's own subject in a stored subject.
     """
     return kept.partition(" ")[2] or kept
 
@@ -239,7 +237,7 @@ def _email(claims: Claims) -> str | None:
 
 def _listed_emails(claims: Claims) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """
-    The addresses of a list of them, each with what it says, the primary one first.
+    The addresses in the claim `email_addresses`, each with its entry, the primary one first.
     """
     listed = claims.get("email_addresses")
     entries = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
@@ -268,7 +266,7 @@ def _name(claims: Claims) -> str | None:
 
 def _text(value: object, most: int) -> str | None:
     """
-    A text that says something and can be kept.
+    The stripped text, or None if it is empty, too long or cannot be stored.
     """
     if not isinstance(value, str) or UNSTORABLE.search(value):
         return None
