@@ -1,3 +1,3 @@
 """
-Reports over tasks, agents and the log: how work goes, how much of it there is, and what goes wrong.
+Reports on tasks, agents and the event log: throughput, durations, workload and errors.
 """

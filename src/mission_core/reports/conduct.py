@@ -1,10 +1,10 @@
 """
-What one agent did over a range of time: its entries in the log, its work, and how that compares with the time before.
+The activity of one agent in a time range: its log entries, comments and tasks, compared with the period before.
 
-An agent did what the log names it for. What others note in its name counts too: that its status changed, what it has in
-mind, and that it registered itself.
+An entry is the agent's if the agent is its actor. Changes of the agent's status and memory, and its own registration,
+count as the agent's whoever recorded them.
 
-Ids are 16 bytes, moments microseconds since 1970, JSON columns their text.
+In the rows, ids are 16 bytes, times are microseconds since 1970, and JSON columns are text.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ if TYPE_CHECKING:
     from mission_core.ids import AgentId, BoardId
 
 IN_ITS_NAME: Final = (AgentStatusChanged.kind, MemoryCleared.kind, MemoryWritten.kind)
-"""Facts about an agent that are its own, whoever noted them."""
+"""The kinds of events about an agent that count as its own, whoever recorded them."""
 IF_REGISTERED: Final = AgentCreated.kind
 REGISTERED: Final = '"registered":true'
-"""That an agent was made is its own doing where the fact's payload says so."""
+"""The part of the payload that says that the agent registered itself. Only then does the event count as its own."""
 FAILED: Final = (RunFailed.kind,)
-"""What an agent says when it fails. That its lease ran out is noted by whoever comes next."""
+"""The kinds of events that an agent records when it fails. An expired lease is recorded by another principal, so it is
+not among them."""
 DAY: Final = timedelta(days=1)
 
 
 class Deed(NamedTuple):
     """
-    An entry of the log, with the number (and title) of the task or agent it is about, if that is still there.
+    An entry of the event log, with the number and title of its task or agent if that still exists.
     """
 
     position: int
@@ -52,7 +53,7 @@ class Deed(NamedTuple):
 
 class Amount(NamedTuple):
     """
-    How many entries of a kind there are in an hour since 1970, before or after the split.
+    The number of log entries of one kind in one hour since 1970; *late* tells whether the hour is after the split.
     """
 
     late: bool
@@ -63,7 +64,7 @@ class Amount(NamedTuple):
 
 class Said(NamedTuple):
     """
-    A comment of the agent's, with the task it is on.
+    A comment by the agent, with its task.
     """
 
     number: int
@@ -76,7 +77,7 @@ class Said(NamedTuple):
 
 class DoneTask(NamedTuple):
     """
-    A task that the agent has done.
+    A task that the agent completed.
     """
 
     number: int
@@ -87,8 +88,8 @@ class DoneTask(NamedTuple):
 
 class Work(NamedTuple):
     """
-    How the tasks of a name stand; how many of them were done before and after the split, and which of the later ones
-    last.
+    The tasks assigned to a name: their number by status and priority, the number completed before and after the split,
+    and the latest of the completed ones.
     """
 
     standing: list[Standing]
@@ -99,8 +100,8 @@ class Work(NamedTuple):
 
 def deeds_seen(principal: Principal, agent: AgentId) -> frozenset[BoardId] | None:
     """
-    The boards of which an agent's deeds tell the principal, by what each is about: a task or an agent of theirs, or one
-    of them itself; None for all there are. An agent's own deeds are its own to see, wherever they were done.
+    The boards to which the principal's view of an agent's activity is limited; None means no limit. An agent sees all
+    of its own activity.
     """
     own = isinstance(principal, AgentPrincipal) and principal.agent == agent
     return None if own else boards_seen(principal)
@@ -108,7 +109,7 @@ def deeds_seen(principal: Principal, agent: AgentId) -> frozenset[BoardId] | Non
 
 class ConductReads(Protocol):
     """
-    Reads what agents did, as far as a principal may see it (`deeds_seen`).
+    Reads of agent activity, limited to what a principal may see (`deeds_seen`).
     """
 
     async def deeds(
@@ -121,40 +122,40 @@ class ConductReads(Protocol):
         limit: int,
     ) -> list[Deed]:
         """
-        The last entries that are the agent's, of these kinds if some are named, the latest first.
+        The agent's latest entries, of these kinds if any are given, newest first.
         """
 
     async def told(self, principal: Principal, agent: AgentId, *, since: datetime, limit: int) -> list[Deed]:
         """
-        The last entries about the agent, whoever they are by, and about other agents by it, the latest first.
+        The latest entries about the agent by any actor, and by the agent about other agents, newest first.
         """
 
     async def amounts(
         self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime
     ) -> list[Amount]:
         """
-        How many entries are the agent's, by kind and hour. Linear in those entries.
+        The number of the agent's entries by kind and hour. The cost is linear in these entries.
         """
 
     async def work(
         self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int
     ) -> Work:
         """
-        How the tasks of a name stand, whatever its case, and which were done since then.
+        The tasks assigned to this name, ignoring case, and those completed since then.
         """
 
     async def said(
         self, principal: Principal, agent: AgentId, *, since: datetime, limit: int
     ) -> tuple[list[Said], int]:
         """
-        The agent's last comments since then, the latest first, and how many it ever made.
+        The agent's latest comments since then, newest first, and the number of all its comments.
         """
 
 
 @frozen
 class Period:
     """
-    What happened in one of two periods that follow each other.
+    The activity in one of two successive periods.
     """
 
     since: datetime
@@ -166,7 +167,7 @@ class Period:
 
 class Alert(NamedTuple):
     """
-    Something to look at.
+    A finding that needs attention.
     """
 
     level: str
@@ -175,7 +176,7 @@ class Alert(NamedTuple):
 
 def counted(amounts: Iterable[Amount], *, late: bool = True) -> Counter[str]:
     """
-    How many entries of each kind there are in the later or the earlier period.
+    The number of entries by kind in the later or the earlier period.
     """
     kinds: Counter[str] = Counter()
     for each in amounts:
@@ -186,7 +187,7 @@ def counted(amounts: Iterable[Amount], *, late: bool = True) -> Counter[str]:
 
 def timeline(amounts: Iterable[Amount]) -> list[tuple[int, int]]:
     """
-    How many entries each hour of the later period has, the earliest first; hours without any are left out.
+    The number of entries in each hour of the later period, earliest first. Hours without entries are omitted.
     """
     hours: Counter[int] = Counter()
     for each in amounts:
@@ -197,14 +198,14 @@ def timeline(amounts: Iterable[Amount]) -> list[tuple[int, int]]:
 
 def errors_in(kinds: Counter[str]) -> int:
     """
-    How many of them say that the agent failed.
+    The number of failures among the entries.
     """
     return sum(kinds[kind] for kind in FAILED)
 
 
 def periods(amounts: list[Amount], work: Work, *, hours: int, until: datetime) -> tuple[Period, Period]:
     """
-    The last *hours*, and as many before them.
+    The last *hours*, and the period of equal length before them.
     """
     length = timedelta(hours=hours)
 
@@ -217,7 +218,7 @@ def periods(amounts: list[Amount], work: Work, *, hours: int, until: datetime) -
 
 def change(current: int, previous: int) -> float:
     """
-    By how many percent something grew; by 100 where there was nothing before.
+    The change in percent; 100 if the previous value is zero.
     """
     if not previous:
         return 100.0 if current else 0.0
@@ -226,7 +227,7 @@ def change(current: int, previous: int) -> float:
 
 def alerts(current: Period, previous: Period) -> list[Alert]:
     """
-    What the comparison of two periods gives cause to look at.
+    The alerts that follow from the comparison of two periods.
     """
     found: list[Alert] = []
     if previous.errors and current.errors > previous.errors * 1.5:
@@ -248,6 +249,6 @@ def alerts(current: Period, previous: Period) -> list[Alert]:
 
 def throughput(completed: int, *, hours: int) -> float:
     """
-    How many tasks were completed in a day, counting less than a day as one.
+    The average number of completed tasks in a day; a shorter period counts as one day.
     """
     return round(completed / max(timedelta(hours=hours) / DAY, 1), 2)

@@ -1,6 +1,6 @@
 """
-How work went over a range of time, beside the range before it: what was done, how long it took, what failed, and where
-tasks stand by when they came there.
+Board metrics over a time range, compared with the range before: completed tasks, cycle times, error rates, and tasks by
+stage.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 SECONDS_IN_AN_HOUR: Final = 3600
 MOST_PENDING: Final = 10
-"""How many of the approvals that wait are told of."""
+"""The most pending approvals that the report lists."""
 
 
 @frozen
 class Range:
     """
-    How far back a report looks, and into which buckets (hour, day, week or month) it divides that.
+    A time range of a report, and the size of the buckets it is divided into: hour, day, week or month.
     """
 
     length: timedelta
@@ -39,7 +39,7 @@ class Range:
     @property
     def hours(self) -> int:
         """
-        Of how many hours the pieces are of which the buckets are made.
+        The hours in a bucket of the counters from which the report's buckets are summed.
         """
         return 1 if self.bucket == "hour" else 24
 
@@ -60,15 +60,15 @@ STAGES: Final = {
     "review": frozenset({Status.REVIEW, Status.QUALITY_REVIEW, Status.FAILED}),
     "done": frozenset({Status.DONE}),
 }
-"""The stages of work: not begun, under way, with somebody who decides, done."""
+"""The stages of work: not started, in progress, under review, done."""
 STAGE_OF: Final = {status.value: stage for stage, statuses in STAGES.items() for status in statuses}
 
 
 @frozen(kw_only=True)
 class Point:
     """
-    What one bucket comes to. *mean_cycle* is in hours, 0 where nothing was done whose beginning is known; the error
-    rate in percent.
+    The values of one bucket. *mean_cycle* is in hours, 0 if no task with a known start was done; *error_rate* is in
+    percent.
     """
 
     period: datetime
@@ -80,7 +80,7 @@ class Point:
 @frozen(kw_only=True)
 class Series:
     """
-    One point for each bucket of a range, also for those in which nothing happened.
+    The points of a range: one for each bucket, including empty ones.
     """
 
     bucket: str
@@ -90,8 +90,8 @@ class Series:
 @frozen(kw_only=True)
 class Metrics:
     """
-    How work went over a range, beside the range before it; how tasks stand now; how many agents were seen; and what
-    waits for a decision.
+    The metrics of a range and of the range before it, the current tasks by stage, the number of active agents, and the
+    pending approvals.
     """
 
     at: datetime
@@ -106,9 +106,9 @@ class Metrics:
 
 async def board_metrics(ports: Ports, principal: Principal, scope: Scope, range: Range) -> Metrics:
     """
-    How work went on the boards of the scope. A range begins with the hour in which it begins.
+    The metrics of the boards in the scope. A range starts at a full hour.
 
-    It rests on what was counted as it happened, but for the median: that is linear in the tasks done in the range.
+    The report reads counters. Only the median reads tasks, so its cost is linear in the tasks completed in the range.
     """
     now, reads = ports.clock.now(), ports.reads.reports
     start = floor(now - range.length, "hour")
@@ -133,12 +133,12 @@ async def board_metrics(ports: Ports, principal: Principal, scope: Scope, range:
 
 def series_of(happened: Iterable[Happened], start: datetime, end: datetime, range: Range) -> Series:
     """
-    What happened, bucket by bucket.
+    The counts by bucket.
     """
     found: dict[datetime, list[Happened]] = {period: [] for period in periods(start, end, range.bucket)}
     for each in happened:
         period = floor(EPOCH + each.bucket * range.hours * HOUR, range.bucket)
-        if period in found:  # what is said to be done in the future is in none
+        if period in found:  # a completion time in the future is in no bucket
             found[period].append(each)
     return Series(bucket=range.bucket, points=tuple(_point(period, each) for period, each in found.items()))
 
@@ -156,7 +156,7 @@ def _point(period: datetime, happened: list[Happened]) -> Point:
 
 def stages_of(standing: Iterable[Standing]) -> dict[str, int]:
     """
-    How many tasks are at each stage now.
+    The current number of tasks by stage.
     """
     stages = dict.fromkeys(STAGES, 0)
     for each in standing:
@@ -166,7 +166,7 @@ def stages_of(standing: Iterable[Standing]) -> dict[str, int]:
 
 def error_rate_of(happened: Iterable[Happened]) -> float:
     """
-    How many percent of what is told of tasks tells of a failure.
+    The percentage of failures among the events about tasks.
     """
     facts = [each for each in happened if each.what not in STANDING]
     total = sum(each.placed for each in facts)
@@ -176,7 +176,7 @@ def error_rate_of(happened: Iterable[Happened]) -> float:
 
 def median(values: Iterable[tuple[int, int]]) -> float | None:
     """
-    The median of values that come each with how often it is there: between two in the middle, their mean.
+    The median of values that are given with their frequencies; of two middle values, the mean.
     """
     line = sorted(values)
     size = sum(amount for _, amount in line)
@@ -200,7 +200,7 @@ def _hours(seconds: float | None) -> float | None:
 
 def periods(start: datetime, end: datetime, bucket: str) -> list[datetime]:
     """
-    The beginnings of the buckets from the one in which *start* lies to the one in which *end* does.
+    The starts of the buckets from *start* to *end*.
     """
     found = [floor(start, bucket)]
     while (later := NEXT[bucket](found[-1])) <= end:
@@ -210,7 +210,7 @@ def periods(start: datetime, end: datetime, bucket: str) -> list[datetime]:
 
 def floor(moment: datetime, bucket: str) -> datetime:
     """
-    The beginning of the bucket in which a moment lies: the hour, the day, the week from Monday, or the month.
+    The start of the bucket that contains a moment: the hour, the day, the week from Monday, or the month.
     """
     hour = moment.replace(minute=0, second=0, microsecond=0)
     match bucket:
@@ -229,4 +229,4 @@ NEXT: Final[dict[str, Callable[[datetime], datetime]]] = {
     "week": lambda week: week + 7 * DAY,
     "month": lambda month: (month + 31 * DAY).replace(day=1),
 }
-"""The bucket after one."""
+"""The function that returns the start of the next bucket."""

@@ -1,5 +1,5 @@
 """
-How finished work turned out: results, rates and common errors.
+Outcomes of completed tasks: results, success rates and common errors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNKNOWN: Final = "unknown"
 RESULTS: Final = (*(result.value for result in Result), UNKNOWN)
 TIMEFRAMES: Final = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
-"""Whatever else a timeframe is called means all there ever was."""
+"""The length of each named time frame. Any other name means all time."""
 NOBODY: Final = "unassigned"
 MOST_ERRORS: Final = 10
 
@@ -29,7 +29,7 @@ MOST_ERRORS: Final = 10
 @frozen(kw_only=True)
 class Tally:
     """
-    How many tasks had each result, among them *unknown* where none was told.
+    The number of tasks with each result; *unknown* counts those without one.
     """
 
     by_result: dict[str, int]
@@ -37,21 +37,21 @@ class Tally:
     @property
     def total(self) -> int:
         """
-        All of them.
+        The number of all tasks.
         """
         return sum(self.by_result.values())
 
     @property
     def told(self) -> int:
         """
-        Those with a result.
+        The number of tasks with a result.
         """
         return self.total - self.by_result[UNKNOWN]
 
     @property
     def success_rate(self) -> float:
         """
-        The part of those with a result that was a success; 0 where there is none.
+        The fraction of successes among the tasks with a result; 0 if there are none.
         """
         return self.by_result[Result.SUCCESS.value] / self.told if self.told else 0.0
 
@@ -59,7 +59,7 @@ class Tally:
 @frozen(kw_only=True)
 class Outcomes(Tally):
     """
-    How the tasks of a timeframe turned out.
+    The outcomes of the tasks of a time frame.
     """
 
     timeframe: str
@@ -72,7 +72,7 @@ class Outcomes(Tally):
 
 async def task_outcomes(ports: Ports, principal: Principal, timeframe: str) -> Outcomes:
     """
-    How the tasks turned out that were done in the timeframe: day, week, month, or all.
+    The outcomes of the tasks completed in the time frame: day, week, month, or all.
     """
     length = TIMEFRAMES.get(timeframe)
     since = EPOCH if length is None else ports.clock.now() - length
@@ -82,7 +82,7 @@ async def task_outcomes(ports: Ports, principal: Principal, timeframe: str) -> O
 
 def outcomes_of(groups: Iterable[Finished]) -> Outcomes:
     """
-    What these groups of done tasks come to.
+    The outcomes of these groups of completed tasks.
     """
     groups = list(groups)
     names = {name_key(each.assignee): each.assignee for each in groups if each.assignee is not None}

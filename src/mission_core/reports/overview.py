@@ -1,5 +1,5 @@
 """
-What there is of everything, in numbers.
+Overview of an organization in numbers: tasks, agents, events and storage.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ WEEK: Final = timedelta(days=7)
 @frozen(kw_only=True)
 class Overview:
     """
-    How many tasks and agents there are of each status, what the log tells of the last day and week, and how many bytes
-    the store takes. A day begins with the hour in which it began.
+    The number of tasks and agents by status, the number of events in the last day and week, and the size of the store
+    in bytes. A day starts at a full hour.
     """
 
     tasks: dict[str, int]
@@ -38,7 +38,7 @@ class Overview:
 
 async def overview(ports: Ports, principal: Principal) -> Overview:
     """
-    What there is of everything.
+    The overview of the principal's organization.
     """
     now, reads = ports.clock.now(), ports.reads.reports
     counts = await reads.counts(principal, Scope(), Hours(now - WEEK, now - DAY))

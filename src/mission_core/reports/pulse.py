@@ -1,9 +1,8 @@
 """
-What is counted as it happens, so that a report reads few cells however much has happened: facts by their kind, and
-tasks by where they stand and when they came there.
+Counters that are updated with each change, so that a report reads few counters and not every task and event. They count
+events by kind, and tasks by status and by the time of their status change.
 
-Every hour has its cells for ever. The last minutes have theirs in a ring that goes round, so that a window of minutes
-costs no more than its minutes and nothing need be cleaned up.
+Hourly counters are kept forever. Counters of the last minutes are kept in a ring buffer, so that they need no cleanup.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from mission_core.values import micros
 CREATIONS: Final = frozenset({TaskCreated.kind})
 ASSIGNMENTS: Final = frozenset({TaskAssigned.kind})
 FAILURES: Final = frozenset({RunFailed.kind, RunExpired.kind})
-"""The facts that say that something went wrong."""
+"""The kinds of events that report a failure."""
 AUDITED: Final = frozenset({KeyMade.kind, KeyWasRevoked.kind})
-"""The facts that say who may do what from now on."""
+"""The kinds of events that change access rights."""
 
 CYCLES: Final = "cycles"
-"""How many tasks were done whose beginning is known."""
+"""The counter of completed tasks with a known start."""
 CYCLE_SECONDS: Final = "cycle_seconds"
-"""How long those took, from when work on them first began, together."""
+"""The counter of the total cycle time of those tasks, from the first start of work."""
 STANDING: Final = frozenset({*(status.value for status in Status), CYCLES, CYCLE_SECONDS})
-"""What is counted of tasks; all else is a kind of fact."""
+"""The counters of tasks; every other counter counts events of one kind."""
 
 UNBEGUN: Final = frozenset({Status.BACKLOG, Status.INBOX, Status.ASSIGNED, Status.AWAITING_OWNER})
 RING: Final = 64
-"""How many minutes go round."""
+"""The number of minutes in the ring buffer."""
 HOUR: Final = 3_600_000_000
 MINUTE: Final = 60_000_000
 SECOND: Final = timedelta(seconds=1)
@@ -44,8 +43,9 @@ SECOND: Final = timedelta(seconds=1)
 
 class Cell(NamedTuple):
     """
-    Where something is counted: on a board, or where no board is concerned under the organization's own id; in an hour
-    since 1970, or (below zero) in a place of the ring, which then belongs to that *minute* since 1970.
+    The key of a counter: a board (or the organization, for events without a board), a slot and the name of what is
+    counted. A slot is an hour since 1970, or below zero a slot of the ring buffer, which then holds the *minute* since
+    1970.
     """
 
     place: UUID
@@ -70,21 +70,21 @@ def minute_of(moment: datetime) -> int:
 
 def ring_of(minute: int) -> int:
     """
-    The place of a minute in the ring.
+    The slot of a minute in the ring buffer.
     """
     return -1 - minute % RING
 
 
 def came_at(task: Task) -> datetime:
     """
-    When a task came to where it stands. What nobody has begun stands there since it was made.
+    The time when a task reached its status. A task that nobody has started is counted at its creation.
     """
     return task.done_at or (task.created_at if task.status in UNBEGUN else task.moved_at)
 
 
 def cycle_of(task: Task) -> timedelta | None:
     """
-    How long a done task took from when work on it first began, if that is known.
+    The cycle time of a completed task, from the first start of work; None if the start is unknown.
     """
     if task.done_at is None or task.begun_at is None or task.done_at < task.begun_at:
         return None
@@ -93,7 +93,7 @@ def cycle_of(task: Task) -> timedelta | None:
 
 def places_of(rows: Iterable[object]) -> dict[UUID, UUID]:
     """
-    The board of each task that these tasks and runs tell of.
+    The board of each task in these tasks and runs.
     """
     places: dict[UUID, UUID] = {}
     for row in rows:
@@ -113,13 +113,13 @@ def counted(
     at: datetime,
 ) -> dict[Cell, int]:
     """
-    By how much which cells change.
+    The changes of counters that these events and task changes cause.
 
     Args:
-        changes: What became of tasks: each as it was and as it is.
+        changes: The state of each changed task before and after; None for a task that was created or deleted.
         own: The organization.
         places: The boards of tasks.
-        at: The present moment; what lies outside the hour before it has no place in the ring.
+        at: The current time. The ring buffer counts only the minutes before it.
     """
     cells: dict[Cell, int] = {}
     now = minute_of(at)

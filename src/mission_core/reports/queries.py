@@ -1,7 +1,7 @@
 """
-Reading what reports are made of: grouped counts and narrow ranges, never whole rows.
+The reads of reports: grouped counts and narrow ranges, never whole rows.
 
-Ids are 16 bytes, moments microseconds since 1970.
+In the rows, ids are 16 bytes and times are microseconds since 1970.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class Scope:
     """
-    Which boards a report is about: one, those of a group, or all that the principal may see.
+    The boards of a report: one board, the boards of a group, or all boards that the principal may see.
     """
 
     board: BoardId | None = None
@@ -32,7 +32,7 @@ class Scope:
     @property
     def whole(self) -> bool:
         """
-        Whether it leaves nothing out.
+        Whether it includes all boards.
         """
         return self.board is None and self.group is None
 
@@ -40,8 +40,8 @@ class Scope:
 @frozen
 class Hours:
     """
-    Which hours are read: from the one in which *since* lies, in buckets of so many hours, and those before the hour of
-    *split* apart from the later ones. Without *each* there are no buckets.
+    The hours to read: all from the hour of *since*, in buckets of *each* hours. Buckets before the hour of *split* are
+    separate from later ones. Without *each* there is one bucket on each side.
     """
 
     since: datetime
@@ -52,8 +52,8 @@ class Hours:
 @frozen
 class Minutes:
     """
-    Which minutes are read: from the one in which *since* lies, an hour ago at the most, and those from that of *near*
-    on counted apart too.
+    The minutes to read: all from the minute of *since*, at most an hour ago. Those from the minute of *near* on are
+    also counted separately.
     """
 
     since: datetime
@@ -62,7 +62,7 @@ class Minutes:
 
 class Standing(NamedTuple):
     """
-    How many tasks have this status and priority.
+    The number of tasks with a status and priority.
     """
 
     status: str
@@ -72,7 +72,7 @@ class Standing(NamedTuple):
 
 class Recent(NamedTuple):
     """
-    How often something was counted in the minutes asked for, and in the near ones of them.
+    The value of a counter in the requested minutes, and in the *near* ones.
     """
 
     what: str
@@ -82,8 +82,8 @@ class Recent(NamedTuple):
 
 class Happened(NamedTuple):
     """
-    How often something was counted in a bucket, named by its number since 1970, before or after the split. *placed* is
-    what concerned a board.
+    The value of a counter in one bucket, numbered since 1970; *late* tells whether it is after the split. *placed* is
+    the part that concerns boards.
     """
 
     late: bool
@@ -95,7 +95,7 @@ class Happened(NamedTuple):
 
 class Counts(NamedTuple):
     """
-    What was counted in a scope. *oldest* is when the oldest task was made that waits to be taken.
+    The counters of a scope. *oldest* is the creation time of the oldest task that waits for a claim.
     """
 
     standing: list[Standing]
@@ -106,7 +106,7 @@ class Counts(NamedTuple):
 
 class Staff(NamedTuple):
     """
-    An agent, its presence as stored, and how many tasks wait for it or are under way.
+    The workload of an agent: its stored presence, and the number of tasks assigned to it and in progress.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Staff(NamedTuple):
 
     def status(self, *, at: datetime) -> str:
         """
-        The status it shows at that moment; offline if it was never seen.
+        The agent's status at this time; offline if it was never seen.
         """
         seen = None if self.last_seen_at is None else moment(self.last_seen_at)
         return Presence(reported=self.reported, last_seen_at=seen).status(at=at, as_made=True)
@@ -126,8 +126,8 @@ class Staff(NamedTuple):
 
 class Finished(NamedTuple):
     """
-    Done tasks of one assignee, priority and result: how many, how often they were tried again, and how many seconds
-    those took, from their making, that were not done before it.
+    A group of completed tasks with the same assignee, priority and result: their number and retries. *timed* tasks have
+    a known duration, whose sum is *seconds*.
     """
 
     assignee: str | None
@@ -141,7 +141,7 @@ class Finished(NamedTuple):
 
 class FinishedTasks(NamedTuple):
     """
-    Done tasks, and error messages with how many of them tell each, the most common first.
+    Groups of completed tasks, and the most common error messages with their frequencies.
     """
 
     groups: list[Finished]
@@ -150,8 +150,8 @@ class FinishedTasks(NamedTuple):
 
 class Took(NamedTuple):
     """
-    How many done tasks took so many whole seconds, before or after the split; *needed* of them needed an intervention:
-    they were tried again, tell of an error, or were no success.
+    The number of completed tasks with the same duration in whole seconds; *late* tells whether they were completed
+    after the split. *needed* of them needed an intervention: they were retried, reported an error, or did not succeed.
     """
 
     late: bool
@@ -162,7 +162,7 @@ class Took(NamedTuple):
 
 class PendingApproval(NamedTuple):
     """
-    An approval that waits for a decision, on a board, and the title of the first task that it is about.
+    A pending approval with its board and the title of its first task.
     """
 
     id: bytes
@@ -176,7 +176,7 @@ class PendingApproval(NamedTuple):
 
 class PendingApprovals(NamedTuple):
     """
-    The newest approvals that wait, and how many do.
+    The newest pending approvals, and the number of all.
     """
 
     rows: list[PendingApproval]
@@ -185,7 +185,7 @@ class PendingApprovals(NamedTuple):
 
 class FoundTask(NamedTuple):
     """
-    A task in which a text was found; *relevance* is 2 if it is in the title.
+    A task that matches a text search; *relevance* is 2 for a match in the title.
     """
 
     number: int
@@ -199,7 +199,7 @@ class FoundTask(NamedTuple):
 
 class FoundAgent(NamedTuple):
     """
-    An agent in which a text was found; *relevance* is 2 if it is in the name.
+    An agent that matches a text search; *relevance* is 2 for a match in the name.
     """
 
     number: int
@@ -212,7 +212,7 @@ class FoundAgent(NamedTuple):
 
 class Found(NamedTuple):
     """
-    The most relevant rows, and how many there are.
+    The most relevant rows, and the number of all matches.
     """
 
     rows: list[FoundTask] | list[FoundAgent]
@@ -221,57 +221,58 @@ class Found(NamedTuple):
 
 class ReportReads(Protocol):
     """
-    Reads for reports, as far as a principal may see: its organization's, those of the boards that are granted to it.
+    The reads of reports, limited to what a principal may see.
     """
 
     async def counts(
         self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
     ) -> Counts:
         """
-        How tasks stand, and what happened when; with *minutes* also in these, and the oldest task in inbox or assigned.
-        It reads cells, however many tasks there are.
+        The tasks by status and the counters of these hours. With *minutes*, also the counters of these minutes and the
+        oldest task in inbox or assigned. It reads counters, not tasks.
         """
 
     async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
         """
-        The agents that are not built in, by name.
+        The workload of all agents that are not built in, by name.
         """
 
     async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
         """
-        The tasks done since then, and their most common error messages, so many at the most. Linear in those tasks.
+        The tasks completed since then, and their most common error messages, at most *errors*. The cost is linear in
+        these tasks.
         """
 
     async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
         """
-        How long the tasks took, from their making, that were done from *since* up to but not at *until*. Linear in
-        those.
+        The durations, from creation to completion, of the tasks completed from *since* to before *until*. The cost is
+        linear in these tasks.
         """
 
     async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
         """
-        The approvals that wait for a decision, so many of them at the most.
+        The pending approvals, at most *limit*.
         """
 
     async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
         """
-        How many of the tasks that were done since then took how many whole seconds from when work on them first began,
-        where that is known. Linear in those.
+        The cycle times in whole seconds of the tasks completed since then whose start is known, each with its
+        frequency. The cost is linear in these tasks.
         """
 
     async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
         """
-        The tasks (of that assignee, if one is named) whose title, description or assignee holds the text, whatever the
-        case of A to Z; by relevance, then newest first. Linear in all tasks.
+        The tasks (of this assignee, if one is given) whose title, description or assignee contains the text, ignoring
+        the case of A to Z; by relevance, then newest first. The cost is linear in all tasks.
         """
 
     async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
         """
-        The agents whose name, role or last activity holds the text, whatever the case of A to Z; by relevance, then
-        newest first. Linear in all agents.
+        The agents whose name, role or last activity contains the text, ignoring the case of A to Z; by relevance, then
+        newest first. The cost is linear in all agents.
         """
 
     async def size(self) -> int:
         """
-        How many bytes the store takes, or 0 if it takes none.
+        The size of the store in bytes; 0 for a store in memory.
         """

@@ -1,5 +1,5 @@
 """
-Whether work goes better or worse since a moment: how long it takes, and how often somebody must intervene.
+Comparison of completed tasks before and after a moment: their durations, and how often they needed an intervention.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST: Final = timedelta(days=30)
 
 class StillToCome(Invalid):
     """
-    What goes on since a moment was asked before that moment.
+    The given moment is in the future.
     """
 
     def __str__(self) -> str:
@@ -35,8 +35,8 @@ class StillToCome(Invalid):
 @frozen(kw_only=True)
 class Window:
     """
-    The tasks that were done from *start* up to but not at *end*: how many, how long they took from their making, and
-    how many needed an intervention.
+    The tasks completed from *start* to before *end*: their number, their durations from creation to completion in
+    seconds, and how many needed an intervention.
     """
 
     label: str
@@ -51,7 +51,7 @@ class Window:
     @property
     def intervention_rate(self) -> float:
         """
-        The part that needed an intervention; 0 where there is none at all.
+        The fraction of tasks that needed an intervention; 0 without tasks.
         """
         return self.interventions / self.size if self.size else 0.0
 
@@ -59,7 +59,7 @@ class Window:
 @frozen(kw_only=True)
 class Regression:
     """
-    Two windows that meet at *since*, and what changed from the first to the second.
+    Two windows that meet at *since*, and the differences between them.
     """
 
     since: datetime
@@ -70,7 +70,7 @@ class Regression:
     @property
     def p95_change(self) -> int | None:
         """
-        By how many seconds the slow ones take longer, where both windows tell.
+        The change of the 95th percentile in seconds; None if a window has no tasks.
         """
         if self.baseline.p95 is None or self.post.p95 is None:
             return None
@@ -79,17 +79,17 @@ class Regression:
     @property
     def intervention_change(self) -> float:
         """
-        By how much interventions are more frequent.
+        The change of the intervention rate.
         """
         return self.post.intervention_rate - self.baseline.intervention_rate
 
 
 async def task_regression(ports: Ports, principal: Principal, since: datetime, lookback: timedelta) -> Regression:
     """
-    How the tasks done since then compare with those done just before.
+    The comparison of the tasks completed since then with those completed before.
 
     Raises:
-        StillToCome: If that moment has not come yet.
+        StillToCome: If the moment is in the future.
     """
     now = ports.clock.now()
     if since > now:
@@ -107,8 +107,8 @@ async def task_regression(ports: Ports, principal: Principal, since: datetime, l
 
 def windows(since: datetime, lookback: timedelta, *, now: datetime) -> tuple[datetime, datetime]:
     """
-    Where the window before *since* begins, and the one after it ends: what is before is as long as what is after, but
-    a minute at least and the lookback at most.
+    The start of the window before *since* and the end of the one after it. Both are equally long, but the one before
+    lasts at least a minute and at most the lookback.
     """
     end = now + SECOND
     length = min(lookback, max(SHORTEST, end - since))
@@ -117,7 +117,7 @@ def windows(since: datetime, lookback: timedelta, *, now: datetime) -> tuple[dat
 
 def window_of(label: str, start: datetime, end: datetime, took: Collection[Took]) -> Window:
     """
-    What these tasks come to.
+    The window with the statistics of these tasks.
     """
     line = sorted((each.seconds, each.amount) for each in took)
     size = sum(amount for _, amount in line)
@@ -135,7 +135,7 @@ def window_of(label: str, start: datetime, end: datetime, took: Collection[Took]
 
 def percentile(line: list[tuple[int, int]], percent: int) -> int | None:
     """
-    The nearest-rank percentile of values that come sorted, each with how often it is there.
+    The nearest-rank percentile of sorted values that are given with their frequencies.
     """
     size = sum(amount for _, amount in line)
     rank = max(-(-size * percent // 100), 1)

@@ -1,5 +1,5 @@
 """
-Finding a text: what counts as a hit, and what is shown of it.
+Text search: normalization, relevance of a match, and the excerpt around it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ FOLDS: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 IN_TITLE, ELSEWHERE, NOWHERE = 2, 1, 0
 BEFORE: Final = 40
 AFTER: Final = 80
-"""How many characters around a hit are shown."""
+"""The number of characters that an excerpt shows before and after a match."""
 
 
 def folded(text: str) -> str:
     """
-    The text with A to Z in lower case. All other characters are compared as they are, which every database can.
+    The text with A to Z in lower case. Other characters stay, so that every database compares alike.
     """
     return text.translate(FOLDS)
 
 
 def relevance(wanted: str, title: str, *others: str | None) -> int:
     """
-    How well something fits the folded text that is wanted: in its title, elsewhere, or not at all.
+    The relevance of an item for the folded search text: 2 for a match in its title, 1 for a match elsewhere, 0 for
+    none.
     """
     if wanted in folded(title):
         return IN_TITLE
@@ -31,7 +32,7 @@ def relevance(wanted: str, title: str, *others: str | None) -> int:
 
 def excerpt(text: str | None, wanted: str) -> str | None:
     """
-    What stands around the first place where the text holds what is wanted, or None where it does not.
+    The text around the first match, or None if there is none.
     """
     at = -1 if text is None else folded(text).find(folded(wanted))
     if text is None or at < 0:

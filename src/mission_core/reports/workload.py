@@ -1,5 +1,5 @@
 """
-How much there is to do, who could do it, and whether more should be sent.
+The workload report: the task queue, the agents' capacity, and a recommendation whether to send more tasks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 WAITING: Final = (Status.INBOX, Status.ASSIGNED, Status.IN_PROGRESS, Status.REVIEW, Status.QUALITY_REVIEW)
-"""What is on its way to being done."""
+"""The statuses of tasks that are open and counted in the queue."""
 ACTIVE: Final = WAITING[1:]
 BUSY: Final = "busy"
 IDLE: Final = "idle"
@@ -33,7 +33,7 @@ DAY: Final = timedelta(days=1)
 
 class Action(StrEnum):
     """
-    What a sender of work should do, from best to worst.
+    The recommended action for a sender of tasks, from best to worst.
     """
 
     NORMAL = "normal"
@@ -43,13 +43,13 @@ class Action(StrEnum):
 
 
 DELAYS: Final = {Action.NORMAL: 0, Action.THROTTLE: 2_000, Action.SHED: 10_000, Action.PAUSE: 30_000}
-"""How many milliseconds to wait before sending more."""
+"""The milliseconds to wait before sending more tasks."""
 
 
 @frozen(kw_only=True)
 class Thresholds:
     """
-    From which values on there is too much of something.
+    The values from which the recommendation gets worse.
     """
 
     queue_depth_normal: int = field(default=20, validator=whole(0))
@@ -77,7 +77,7 @@ class Thresholds:
 @frozen(kw_only=True)
 class Capacity:
     """
-    How fast work comes, goes wrong and gets done.
+    The rates of arriving, failing and completed tasks.
     """
 
     active: int
@@ -91,7 +91,7 @@ class Capacity:
 @frozen(kw_only=True)
 class Queue:
     """
-    What is on its way to being done. *wait* is how many seconds it would take at the last hour's pace.
+    The open tasks. *wait* is the estimated seconds until all are done at the last hour's rate.
     """
 
     by_status: dict[str, int]
@@ -102,7 +102,7 @@ class Queue:
     @property
     def depth(self) -> int:
         """
-        How many tasks that are.
+        The number of open tasks.
         """
         return sum(self.by_status.values())
 
@@ -110,7 +110,7 @@ class Queue:
 @frozen(kw_only=True)
 class Load:
     """
-    What an agent that is there has before it.
+    The number of tasks assigned to an agent that is not offline.
     """
 
     agent: str
@@ -121,7 +121,7 @@ class Load:
 @frozen(kw_only=True)
 class Crew:
     """
-    How many agents there are; those that are busy or idle are online. *loads* comes heaviest first.
+    The number of agents by status. Busy and idle agents are online. *loads* lists the agents with the most tasks first.
     """
 
     total: int
@@ -133,14 +133,14 @@ class Crew:
     @property
     def online(self) -> int:
         """
-        How many could work.
+        The number of online agents.
         """
         return self.busy + self.idle
 
     @property
     def busy_ratio(self) -> float:
         """
-        The part of these that does, in hundredths.
+        The fraction of online agents that are busy, rounded to hundredths.
         """
         return round(self.busy / self.online, 2) if self.online else 0.0
 
@@ -148,7 +148,7 @@ class Crew:
 @frozen(kw_only=True)
 class Recommendation:
     """
-    What a sender of work should do, and why.
+    The recommended action for a sender of tasks, with reasons.
     """
 
     action: Action
@@ -158,14 +158,14 @@ class Recommendation:
     @property
     def submit(self) -> bool:
         """
-        Whether more may be sent.
+        Whether more tasks may be sent.
         """
         return self.action in (Action.NORMAL, Action.THROTTLE)
 
     @property
     def delay(self) -> int:
         """
-        How many milliseconds to wait before that.
+        The milliseconds to wait before sending more tasks.
         """
         return DELAYS[self.action]
 
@@ -173,7 +173,7 @@ class Recommendation:
 @frozen(kw_only=True)
 class Workload:
     """
-    How much there is to do, who could do it, and whether more should be sent.
+    The task queue, the agents' capacity, and the recommendation.
     """
 
     at: datetime
@@ -185,7 +185,7 @@ class Workload:
 
 async def workload(ports: Ports, principal: Principal, thresholds: Thresholds) -> Workload:
     """
-    How much there is to do. It rests on what was counted as it happened and on the agents, not on the tasks.
+    The workload report of the principal's organization. It reads counters and agents, not tasks.
     """
     now, scope = ports.clock.now(), Scope()
     minutes = Minutes(now - HOUR, now - timedelta(seconds=thresholds.recent_window_seconds))
@@ -199,8 +199,8 @@ async def workload(ports: Ports, principal: Principal, thresholds: Thresholds) -
 
 def capacity_of(counts: Counts) -> Capacity:
     """
-    How fast work comes, goes wrong and gets done. A window is made of whole minutes or hours, the one in which it
-    begins and the present one among them.
+    The rates of arriving, failing and completed tasks. A window consists of whole minutes or hours, including the
+    current one.
     """
     errors = _sum(counts.recent, lambda each: each.what in FAILURES)
     everything = _sum(counts.recent, lambda each: each.what not in STANDING)
@@ -221,7 +221,7 @@ def _sum(recent: Iterable[Recent], counts: Callable[[Recent], bool]) -> int:
 
 def queue_of(counts: Counts, *, pace: int, at: datetime) -> Queue:
     """
-    What is on its way to being done, of which so much gets done in an hour.
+    The open tasks, of which *pace* are completed in an hour.
     """
     by_status = dict.fromkeys((status.value for status in WAITING), 0)
     by_priority: dict[str, int] = {}
@@ -239,7 +239,7 @@ def queue_of(counts: Counts, *, pace: int, at: datetime) -> Queue:
 
 def crew_of(staff: Iterable[Staff], *, at: datetime) -> Crew:
     """
-    How many agents there are, and what they have before them.
+    The number of agents by status, and the tasks of each.
     """
     staff = list(staff)
     statuses = [_status(each, at=at) for each in staff]
@@ -258,7 +258,8 @@ def crew_of(staff: Iterable[Staff], *, at: datetime) -> Crew:
 
 def _status(staff: Staff, *, at: datetime) -> str:
     """
-    The status an agent shows. One that says no more than that it is online is busy if it has work under way.
+    The agent's shown status. An agent that reports only that it is online is busy if it has tasks in progress,
+    otherwise idle.
     """
     status = staff.status(at=at)
     if status == ONLINE:
@@ -268,7 +269,7 @@ def _status(staff: Staff, *, at: datetime) -> str:
 
 def recommended(capacity: Capacity, queue: Queue, crew: Crew, thresholds: Thresholds) -> Recommendation:
     """
-    The worst of what the error rate, the depth of the queue and the crew ask for.
+    The worst action that the error rate, the queue depth or the agents require.
     """
     judged = [
         _judged("Error rate", capacity.error_rate, thresholds.error_rate_throttle, thresholds.error_rate_shed),
