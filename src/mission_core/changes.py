@@ -52,7 +52,7 @@ def evolve(entity: T, /, **given: Any) -> T:
     A copy of the entity with the given values. It works like `attrs.evolve`, but validates only the fields that change.
 
     Raises:
-        InvalidField: If a value cannot be kept.
+        InvalidField: If a value is not valid.
     """
     kind: Any = type(entity)
     plan = _plan_of(kind)
@@ -92,7 +92,7 @@ def edited(before: E, given: Mapping[str, Any], *, at: datetime) -> tuple[E, tup
     itself.
 
     Raises:
-        InvalidField: If a value cannot be kept.
+        InvalidField: If a value is not valid.
     """
     after = evolve(before, **given)
     changed = differing(before, after)

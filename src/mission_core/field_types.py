@@ -60,7 +60,7 @@ def check_fields(thing: Any) -> None:
     Check every field of a command.
 
     Raises:
-        InvalidField: If a field of a command has a value that its type does not, or that no store can keep.
+        InvalidField: If a value has another type than its field, or cannot be stored.
     """
     kind = type(thing)
     if kind not in COMMANDS:

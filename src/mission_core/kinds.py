@@ -102,7 +102,7 @@ class Rows(Protocol[P]):
         The row with this id or number, as last committed or as this unit changed it.
 
         Raises:
-            NotFound: The kind's own refusal, if this organization has none.
+            NotFound: The kind's own error, if this organization has no such row.
             BoardDenied: If the principal may not see its board.
         """
 
@@ -142,8 +142,8 @@ class RowReads(Protocol):
         The row with this id or number.
 
         Raises:
-            NotFound: The kind's own refusal, if this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            NotFound: The kind's own error, if this organization has no such row.
+            BoardDenied: If the principal may not see its board.
         """
 
     async def every(self, principal: Any, kind: Kind[P], **equal: Any) -> list[P]:

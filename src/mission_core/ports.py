@@ -153,37 +153,37 @@ class UnitOfWork(Protocol):
     @property
     def organizations(self) -> Organizations:
         """
-        The deletion of the organization.
+        The port that deletes the organization.
         """
 
     @property
     def boards(self) -> Boards:
         """
-        The organization's boards.
+        The repository of the organization's boards.
         """
 
     @property
     def agents(self) -> Agents:
         """
-        The organization's agents.
+        The repository of the organization's agents.
         """
 
     @property
     def keys(self) -> ApiKeys:
         """
-        The organization's API keys.
+        The repository of the organization's API keys.
         """
 
     @property
     def tasks(self) -> Tasks:
         """
-        The organization's tasks.
+        The repository of the organization's tasks.
         """
 
     @property
     def runs(self) -> Runs:
         """
-        The organization's runs.
+        The repository of the organization's runs.
         """
 
     @property
@@ -262,55 +262,55 @@ class Reads(Protocol):
     @property
     def tasks(self) -> TaskReads:
         """
-        Tasks and runs.
+        The read model of tasks and runs.
         """
 
     @property
     def agents(self) -> AgentReads:
         """
-        Agents and keys.
+        The read model of agents and keys.
         """
 
     @property
     def boards(self) -> BoardReads:
         """
-        Boards.
+        The read model of boards.
         """
 
     @property
     def overviews(self) -> Overviews:
         """
-        Board snapshots, and the first tasks of several boards.
+        The read model of board snapshots, and of the first tasks of several boards.
         """
 
     @property
     def members(self) -> MemberReads:
         """
-        The members of the organization.
+        The read model of the organization's members.
         """
 
     @property
     def rows(self) -> RowReads:
         """
-        Entities of every kind.
+        The read model of entities of every kind.
         """
 
     @property
     def reports(self) -> ReportReads:
         """
-        The data of reports.
+        The read model of reports.
         """
 
     @property
     def conduct(self) -> ConductReads:
         """
-        The activity of agents.
+        The read model of agent activity.
         """
 
     @property
     def approvals(self) -> ApprovalReads:
         """
-        Read models of approvals.
+        The read model of approvals.
         """
 
     async def organization(self, principal: Principal) -> Organization:

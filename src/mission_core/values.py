@@ -96,7 +96,7 @@ def checked_moment(field: str, value: object) -> None:
     Require a datetime in UTC.
 
     Raises:
-        InvalidField: If it is no datetime, or has another offset than UTC, or none.
+        InvalidField: If it is not a datetime with the offset of UTC.
     """
     if not isinstance(value, datetime) or value.utcoffset() != timedelta(0):
         raise InvalidField(field, "must be a datetime in UTC", value)
@@ -174,7 +174,7 @@ def checked_object(field: str, value: JsonText) -> JsonText:
     Require a JSON object as text, and return it.
 
     Raises:
-        InvalidField: If it is no JSON object.
+        InvalidField: If it is not a JSON object.
     """
     checked_json(field, value)
     if not value.lstrip().startswith("{"):
@@ -187,7 +187,7 @@ def checked_json(field: str, value: object) -> None:
     Require JSON as text that every store and dialect can hold.
 
     Raises:
-        InvalidField: If it is no JSON as text, nests too deeply, is too long, or holds what a store cannot.
+        InvalidField: If it is not JSON as text, nests too deeply, is too long, or holds NUL or lone surrogates.
     """
     if value == EMPTY_OBJECT:
         return
@@ -246,7 +246,7 @@ def json_text(value: JsonText | Mapping[str, object]) -> JsonText:
     The canonical text of a JSON object. Text is returned unchanged.
 
     Raises:
-        InvalidField: If it holds what JSON or a store cannot.
+        InvalidField: If it holds a value that JSON or a store cannot represent.
     """
     if isinstance(value, str):
         return value
@@ -258,7 +258,7 @@ def canonical(value: object) -> JsonText:
     The canonical encoding of a JSON value: sorted keys, no spaces, no escapes that JSON does not require.
 
     Raises:
-        InvalidField: If it holds what JSON or a store cannot.
+        InvalidField: If it holds a value that JSON or a store cannot represent.
     """
     try:
         encoded = CANONICAL.encode(value)

@@ -126,8 +126,8 @@ def is_same_person(user: User, person: Vouched) -> bool:
     """
     Whether a user and a provider's identity are the same person. The provider's subject decides.
 
-    The e-mail address decides only for a user without a subject, which an admin created and nobody has used yet.
-    Otherwise whoever obtains an e-mail address would also obtain the account. The caller checks which admins may create
+    The e-mail address decides only for a user without a subject, which an admin created and which is still unused.
+    Otherwise a new owner of an e-mail address would also get the account. The caller checks which admins may create
     such users (`signing_in.is_at_home()`).
     """
     if user.provider is not person.provider:

@@ -77,7 +77,7 @@ async def make_first_admin(ports: Ports, cmd: MakeFirstAdmin) -> Colleague:
 
     Raises:
         SetupDone: If there are users already.
-        SetupRaced: If somebody else is being made in this very moment.
+        SetupRaced: If another request creates the first admin at the same time.
         UsernameTaken: If the local user has this user name.
     """
     if not await needs_setup(ports):

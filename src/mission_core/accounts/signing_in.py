@@ -122,7 +122,7 @@ async def front_desk(ports: Ports) -> System:
 async def is_at_home(ports: Ports, user: User) -> bool:
     """
     Whether a user is a member of the default organization. Only its admins may vouch for a user without a subject: an
-    admin of another organization could create a user for somebody else's e-mail address and know the password.
+    admin of another organization could create a user for another person's e-mail address and know the password.
     """
     return any(is_home(place) for place, _ in await ports.credentials.memberships(user.id))
 

@@ -2,7 +2,7 @@
 The activity of one agent in a time range: its log entries, comments and tasks, compared with the period before.
 
 An entry is the agent's if the agent is its actor. Changes of the agent's status and memory, and its own registration,
-count as the agent's whoever recorded them.
+count as the agent's, whichever actor recorded them.
 
 In the rows, ids are 16 bytes, times are microseconds since 1970, and JSON columns are text.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mission_core.ids import AgentId, BoardId
 
 IN_ITS_NAME: Final = (AgentStatusChanged.kind, MemoryCleared.kind, MemoryWritten.kind)
-"""The kinds of events about an agent that count as its own, whoever recorded them."""
+"""The kinds of events about an agent that count as its own, whichever actor recorded them."""
 IF_REGISTERED: Final = AgentCreated.kind
 REGISTERED: Final = '"registered":true'
 """The part of the payload that says that the agent registered itself. Only then does the event count as its own."""

@@ -119,7 +119,7 @@ def counted(
         changes: The state of each changed task before and after; None for a task that was created or deleted.
         own: The organization.
         places: The boards of tasks.
-        at: The current time. The ring buffer counts only the minutes before it.
+        at: The current time. The ring buffer counts only the last minutes before it.
     """
     cells: dict[Cell, int] = {}
     now = minute_of(at)
