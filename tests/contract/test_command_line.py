@@ -220,7 +220,7 @@ def test_a_database_that_goes_away_is_found_by_the_doctor_and_keeps_no_token_bac
 
     assert [1, 0] == [each.returncode for each in found]
     assert ["", ""] == [each.stderr for each in found]
-    assert "it cannot be asked" in found[0].stdout
+    assert "it cannot be queried" in found[0].stdout
 
 
 def test_a_database_that_is_back_in_a_moment_is_waited_for(fresh_postgres: str, tmp_path: Path) -> None:

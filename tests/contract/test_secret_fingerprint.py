@@ -111,7 +111,7 @@ async def test_a_database_without_a_fingerprint_is_judged_by_what_is_sealed_in_i
     if taken:
         assert [GIVEN] == await opened(told(url, secret, tmp_path))
     else:
-        with pytest.raises(SettingsError, match="does not open 1 of the 1 secrets"):
+        with pytest.raises(SettingsError, match="does not decrypt 1 of the 1 encrypted values"):
             await opened(told(url, secret, tmp_path))
 
     assert [(int(taken),)] == await executed(url, "SELECT count(*) FROM secret_fingerprints")

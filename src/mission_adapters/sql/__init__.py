@@ -1,3 +1,3 @@
 """
-The store in a database: SQLite or PostgreSQL, over one set of tables and statements.
+The store in a SQL database: one set of tables and statements for SQLite and PostgreSQL.
 """

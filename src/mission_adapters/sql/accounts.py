@@ -1,5 +1,5 @@
 """
-Organizations, and who a secret stands for.
+The `Credentials` port in SQL: principals by secret, memberships, invites and organizations.
 """
 
 from __future__ import annotations
@@ -108,14 +108,14 @@ FOUND: Final = {
 @frozen
 class SqlCredentials:
     """
-    The only port that reads unscoped.
+    Looks up principals, organizations and invites without being limited to one organization.
     """
 
     session: Session
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
-        The principal of the key with this SHA-256, if it is live at *at*.
+        Return the principal of the API key with this SHA-256 digest, unless the key is revoked or expired at *at*.
         """
         rows = await self._rows(SHOWN(self.session.dialect, digest=digest, at=micros(at), deployment=DEPLOYMENT.bytes))
         if not rows:
@@ -139,25 +139,25 @@ class SqlCredentials:
 
     def is_operators(self, digest: bytes) -> bool:
         """
-        Whether the operator's own secrets include this one: they are kept elsewhere.
+        Whether the operator configured this secret. Always false: those secrets are not in the database.
         """
         return False
 
     async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
-        The member whose session's secret has this SHA-256.
+        Return the member whose session secret has this SHA-256 digest.
         """
         return await self.session.read(lambda: signed_in(self.session.dialect, digest, at=micros(at)))
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         """
-        The user as a member of this organization, or of the one they act in.
+        Return the user as a member of *organization*, by default of the user's active organization.
         """
         return await self.session.read(lambda: acting_as(self.session.dialect, user, organization))
 
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
         """
-        Where the user is a member, the oldest membership first.
+        Return the user's memberships with their organizations, oldest first.
         """
         rows = map(tuple, await self._rows(MEMBERSHIPS(self.session.dialect, user=user.bytes)))
         own = len(organizations.c)
@@ -165,13 +165,13 @@ class SqlCredentials:
 
     async def granted(self, member: Member) -> list[Granted]:
         """
-        What a member may do on boards that are granted to them one by one.
+        Return the member's grants on single boards.
         """
         return await self.session.read(lambda: granted_to(self.session.dialect, member))
 
     async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """
-        Whether the server has keys that were made while it ran, and this is none of them.
+        Whether the organization has generated server keys and this digest belongs to none that is valid at *at*.
         """
         given = {"deployment": DEPLOYMENT.bytes, "of": organization.bytes, "digest": digest, "at": micros(at)}
         ((keys, good),) = await self._rows(SUPERSEDED(self.session.dialect, **given))
@@ -179,14 +179,14 @@ class SqlCredentials:
 
     async def organization(self, slug: str) -> Organization | None:
         """
-        The organization with this slug, if there is one.
+        Return the organization with this slug, or None.
         """
         rows = await self._rows(BY_SLUG(self.session.dialect, slug=slug))
         return _organization_from(rows[0]) if rows else None
 
     async def found(self, organization: Organization) -> Organization:
         """
-        Keep the organization if its slug is free; the answer is the one that is kept.
+        Insert the organization unless its slug is taken. Return the organization that has the slug now.
         """
         dialect, row = self.session.dialect, SHELVES[ORGANIZATIONS].row_from(organization)
 
@@ -202,28 +202,28 @@ class SqlCredentials:
 
     async def invited(self, invite: InviteId) -> Invite | None:
         """
-        The invite of this id, in whichever organization.
+        Return the invite with this id from any organization, or None.
         """
         rows = await self._rows(INVITED(self.session.dialect, invite=invite.bytes))
         return SHELVES[INVITES].entity_from(tuple(rows[0])) if rows else None
 
     async def invites_for(self, email: str) -> list[Invite]:
         """
-        The invites that wait for this e-mail address, the oldest first.
+        Return the open invites for this e-mail address, oldest first.
         """
         rows = await self._rows(WAITING(self.session.dialect, email=email))
         return [SHELVES[INVITES].entity_from(tuple(row)) for row in rows]
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
         """
-        The organization that a board belongs to, if there is such a board.
+        Return the organization of a board, or None if the board does not exist.
         """
         rows = await self._rows(OWNER(self.session.dialect, board=board.bytes))
         return id_from(rows[0][0]) if rows else None
 
     async def organizations(self) -> list[OrganizationId]:
         """
-        All organizations.
+        Return the ids of all organizations, oldest first.
         """
         return [id_from(row[0]) for row in await self._rows(ALL(self.session.dialect))]
 
@@ -237,7 +237,10 @@ class SqlCredentials:
 
 def organization_of(dialect: str, principal: Principal) -> Steps[Organization]:
     """
-    The principal's own organization.
+    Return the principal's organization.
+
+    Raises:
+        OrganizationNotFound: If the organization was deleted.
     """
     rows = yield BY_ID(dialect, organization=principal.organization.bytes)
     if not rows:

@@ -1,5 +1,5 @@
 """
-Reading agents and their keys as rows.
+The read models of agents and their API keys in SQL.
 """
 
 from __future__ import annotations
@@ -36,10 +36,7 @@ KEY: Final = tuple(api_keys.c[name] for name in KeyRow._fields)
 
 
 def _status(unseen: Any) -> ColumnElement[bool]:
-    """
-    The derived status, as `Presence.status` has it.
-    """
-    derived = case(
+    derived = case(  # the same rule as Presence.status
         (agents.c.reported.in_(sorted(LIFECYCLE)), agents.c.reported),
         (agents.c.last_seen_at.is_(None), unseen),
         (agents.c.last_seen_at < value("silent_since", int), OFFLINE),
@@ -62,7 +59,7 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "status": lambda: _status(literal(PROVISIONING)),
     "as_made": lambda: _status(AS_MADE),
 }
-"""How each filter reads, by the name of its value."""
+"""The SQL condition of each filter, by the name of its parameter."""
 
 
 @shaped
@@ -91,7 +88,7 @@ def _names(*filters: str) -> Executable:
 @shaped
 def keys_of(columns: tuple[ColumnElement[Any], ...], *borders: str) -> Executable:
     """
-    An agent's keys, newest first, if it is within these borders.
+    Select the keys of an agent, newest first, if the agent's board passes these board filters.
     """
     found = select(*columns).where(
         api_keys.c.organization == value("organization"), api_keys.c.agent == value("agent")
@@ -104,14 +101,14 @@ def keys_of(columns: tuple[ColumnElement[Any], ...], *borders: str) -> Executabl
 @frozen
 class SqlAgentReads:
     """
-    Reads agents as far as a principal may see them.
+    Reads the agents that a principal may see.
     """
 
     session: Session
 
     async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
         """
-        By id, number or name.
+        Return the agent with this id, number or name.
         """
         given: Given
         if isinstance(agent, UUID):
@@ -131,7 +128,7 @@ class SqlAgentReads:
 
     async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
         """
-        Agent rows, newest first.
+        Return a page of agents, newest first, with the total count.
         """
         given = _asked(principal, wanted)
         shape = tuple(given)
@@ -152,7 +149,7 @@ class SqlAgentReads:
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
         """
-        What the agents are called whom the principal may know by name, of all boards or of one, by number.
+        Return the names of the agents whose names the principal may know, on all boards or on one, by agent number.
         """
         given = border_of_boards(boards_named(principal))
         if board is not None:
@@ -167,7 +164,7 @@ class SqlAgentReads:
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
         """
-        The agent's keys, newest first.
+        Return the agent's API keys, newest first.
         """
         dialect, given = self.session.dialect, border_of(principal)
 
@@ -181,7 +178,7 @@ class SqlAgentReads:
 
     async def connections(self, principal: Principal, page: Page) -> Listed:
         """
-        The connections of tools, with their agents, newest first.
+        Return a page of tool connections with their agents, newest first.
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: read_connections(dialect, principal, page))
@@ -189,7 +186,7 @@ class SqlAgentReads:
 
 def _asked(principal: Principal, wanted: AgentFilter) -> Given:
     """
-    The filters that were given, by the names in `FILTERS`.
+    Return the parameters of the filters that apply, by their names in `FILTERS`.
     """
     given = border_of(principal)
     if wanted.board is not None:

@@ -1,5 +1,5 @@
 """
-Agents as rows. Their presence stands in the same row, and is written by itself.
+The mapping of agents to rows of the agents table. The same row holds the agent's presence, which has its own update.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ make_presence = trusted(Presence)
 
 def row_from(agent: Agent) -> Row:
     """
-    The agent as its columns.
+    Return the column values of an agent.
     """
     return {
         "id": agent.id.bytes,
@@ -49,7 +49,7 @@ def row_from(agent: Agent) -> Row:
 
 def presence_from(presence: Presence) -> Row:
     """
-    An agent's presence as its columns.
+    Return the column values of an agent's presence.
     """
     return {
         "reported": presence.reported,
@@ -60,7 +60,7 @@ def presence_from(presence: Presence) -> Row:
 
 def agent_from(row: Mapping[str, Any]) -> Agent:
     """
-    The agent that was kept.
+    Return the agent that a row holds.
     """
     return make_agent(
         id=id_from(row["id"]),

@@ -1,5 +1,5 @@
 """
-API keys as rows.
+The mapping of API keys to rows of the api_keys table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ make_key = trusted(ApiKey)
 
 def row_from(key: ApiKey) -> Row:
     """
-    The key as its columns.
+    Return the column values of an API key.
     """
     return {
         "id": key.id.bytes,
@@ -40,7 +40,7 @@ def row_from(key: ApiKey) -> Row:
 
 def key_from(row: Mapping[str, Any]) -> ApiKey:
     """
-    The key that was kept.
+    Return the API key that a row holds.
     """
     return make_key(
         id=id_from(row["id"]),

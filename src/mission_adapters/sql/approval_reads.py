@@ -1,5 +1,5 @@
 """
-Reading approvals: what plain rows do not tell of them.
+The read models of approvals in SQL: the tasks linked to approvals, and approval counts per task.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _linked(*borders: str) -> Executable:
 
 def asked_on(dialect: str, organization: bytes, board: bytes) -> Steps[dict[bytes, Asked]]:
     """
-    How many approvals were asked for each task of a board.
+    Count the requested and the pending approvals of each task of a board.
     """
     found = yield ASKED(dialect, organization=organization, board=board)
     return {task: Asked(every, pending) for task, every, pending in found}
@@ -54,7 +54,7 @@ def asked_on(dialect: str, organization: bytes, board: bytes) -> Steps[dict[byte
 @frozen
 class SqlApprovalReads:
     """
-    Reads what plain rows do not tell of approvals.
+    Reads the tasks that are linked to approvals.
     """
 
     session: Session
@@ -63,7 +63,7 @@ class SqlApprovalReads:
         self, principal: Principal, approvals: Sequence[ApprovalId]
     ) -> Mapping[ApprovalId, tuple[Linked, ...]]:
         """
-        The tasks of each of these approvals.
+        Return the tasks linked to each of these approvals, by approval.
         """
         dialect, own = self.session.dialect, principal.organization.bytes
         ids, given = [each.bytes for each in approvals], border_of(principal)

@@ -1,5 +1,5 @@
 """
-Reading boards as rows.
+The read models of boards in SQL.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "group": lambda: boards.c.group == value("group"),
     "general": lambda: or_(boards.c.handle != value("general", str), _used(tasks), _used(agents)),
 }
-"""How each filter reads, by the name of its value."""
+"""The SQL condition of each filter, by the name of its parameter."""
 
 
 def _used(table: Table) -> ColumnElement[bool]:
@@ -65,7 +65,7 @@ def _used(table: Table) -> ColumnElement[bool]:
 @shaped
 def one_board(*filters: str) -> Executable:
     """
-    The board that these filters name.
+    Select the board rows that match these filters.
     """
     return ROWS.where(*(FILTERS[name]() for name in filters))
 
@@ -98,14 +98,14 @@ def _count(*filters: str) -> Executable:
 @frozen
 class SqlBoardReads:
     """
-    Reads boards as far as a principal may see them.
+    Reads the boards that a principal may see.
     """
 
     session: Session
 
     async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
         """
-        One board.
+        Return the board with this id or number.
         """
         given = _key(board)
         rows = await self._first(one_board, principal, given)
@@ -114,7 +114,7 @@ class SqlBoardReads:
 
     async def check(self, principal: Principal, board: BoardId | BoardNumber) -> BoardId:
         """
-        The board's id.
+        Return the id of a board that the principal may see.
         """
         rows = await self._first(_place, principal, _key(board))
         id = BoardId(UUID(bytes=rows[0][0])) if rows else None
@@ -122,7 +122,7 @@ class SqlBoardReads:
 
     async def page(self, principal: Principal, wanted: BoardFilter, page: Page | None = None) -> Listed:
         """
-        Board rows; all of them without a page.
+        Return a page of boards, or all boards without *page*, with the total count.
         """
         given, dialect = _asked(principal, wanted), self.session.dialect
         shape = paged = tuple(given)
@@ -155,7 +155,7 @@ def _key(board: BoardId | BoardNumber) -> Given:
 
 def _asked(principal: Principal, wanted: BoardFilter) -> Given:
     """
-    The filters that were given, by the names in `FILTERS`.
+    Return the parameters of the filters that apply, by their names in `FILTERS`.
     """
     given = border_of(principal)
     if not wanted.archived:

@@ -1,5 +1,5 @@
 """
-Boards as rows.
+The mapping of boards to rows of the boards table.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ make_gates = trusted(GateSet)
 
 def row_from(board: Board) -> Row:
     """
-    The board as its columns.
+    Return the column values of a board.
     """
     gates = board.gates
     return {
@@ -70,7 +70,7 @@ def row_from(board: Board) -> Row:
 
 def board_from(row: Mapping[str, Any]) -> Board:
     """
-    The board that was kept.
+    Return the board that a row holds.
     """
     return make_board(
         id=id_from(row["id"]),

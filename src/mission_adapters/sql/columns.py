@@ -1,5 +1,5 @@
 """
-Kinds of columns, and how tables are made of them, for both databases.
+Column types for SQLite and PostgreSQL, and the functions that build columns and tables from them.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ metadata = MetaData(
 
 def must(name: str, type: TypeEngine[Any], *, at_first: str | None = None) -> Column[Any]:
     """
-    A column that always has a value. One that a later revision added stands *at_first*, an SQL literal, in rows that
-    were there before.
+    Return a column that is not null. A column that a later migration added has *at_first*, a SQL literal, in the rows
+    that existed before.
     """
     return Column(name, type, nullable=False, server_default=None if at_first is None else text(at_first))
 
 
 def may(name: str, type: TypeEngine[Any]) -> Column[Any]:
     """
-    A column that may be null.
+    Return a nullable column.
     """
     return Column(name, type, nullable=True)
 
 
 def table(name: str, *parts: Any, key: tuple[str, ...] = ("id",), narrow: bool = False) -> Table:
     """
-    A table. A *narrow* one is kept in the order of its key on SQLite, without row numbers.
+    Return a table. On SQLite a *narrow* table has no rowid: its rows are stored in the order of the primary key.
     """
     return Table(
         name, metadata, *parts, PrimaryKeyConstraint(*key), sqlite_strict=True, sqlite_with_rowid=not narrow

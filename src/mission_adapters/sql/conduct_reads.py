@@ -1,5 +1,5 @@
 """
-Reading what agents did.
+The read models of agent activity in SQL: log entries, hourly counts, tasks and comments of one agent.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ ENTRY: Final = tuple(events.c[name] for name in ("position", "kind", "at", "subj
 
 def _entries(borders: Iterable[str], *columns: Any) -> tuple[Select[Any], Select[Any]]:
     """
-    Entries by the agent, and entries about it by others, of what is within these borders.
+    Select the log entries by the agent, and those about it by others, that pass the board filters.
     """
     seen = _within(borders)
     return select(*columns).where(*_by, *seen), select(*columns).where(*_about, _by_others, *seen)
@@ -63,7 +63,7 @@ def _entries(borders: Iterable[str], *columns: Any) -> tuple[Select[Any], Select
 
 def _within(borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
     """
-    That an entry is about a task or an agent within these borders, or a board.
+    Return conditions that limit entries to subjects on these boards: a task, an agent, or the board itself.
     """
     if not borders:
         return []
@@ -76,7 +76,8 @@ def _within(borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
 def _last(told: bool, kinds: bool, *borders: str) -> Executable:
     own, others = _entries(borders, *ENTRY)
     if told:
-        own = own.where(func.substr(events.c.kind, 1, 6) == "agent.")  # a range would look like the other index
+        # Not a range of kinds: the planner would take it for the condition of the index of entries about agents.
+        own = own.where(func.substr(events.c.kind, 1, 6) == "agent.")
     else:
         others = others.where(_in_its_name)
     ends = []
@@ -163,7 +164,7 @@ def _ever_said(*borders: str) -> Executable:
 @frozen
 class SqlConductReads:
     """
-    Reads what agents did.
+    Reads the activity of an agent as far as a principal may see it.
     """
 
     session: Session
@@ -178,7 +179,7 @@ class SqlConductReads:
         limit: int,
     ) -> list[Deed]:
         """
-        The last entries that are the agent's.
+        Return the agent's latest log entries, newest first.
         """
         borders = border_of_boards(deeds_seen(principal, agent))
         given: Given = borders if kinds is None else borders | {"kinds": kinds}
@@ -188,7 +189,7 @@ class SqlConductReads:
 
     async def told(self, principal: Principal, agent: AgentId, *, since: datetime, limit: int) -> list[Deed]:
         """
-        The last entries about the agent, and about other agents by it.
+        Return the latest entries about the agent and the agent's entries about other agents, newest first.
         """
         given, asked = border_of_boards(deeds_seen(principal, agent)), {"since": micros(since), "most": limit}
         rows = await self._rows(_last(True, False, *given), principal, agent=agent.bytes, **asked, **given)
@@ -198,7 +199,7 @@ class SqlConductReads:
         self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime
     ) -> list[Amount]:
         """
-        How many entries are the agent's, by kind and hour.
+        Count the agent's log entries by kind and hour.
         """
         given, asked = border_of_boards(deeds_seen(principal, agent)), {"since": micros(since), "split": micros(split)}
         rows = await self._rows(_amounts(*given), principal, agent=agent.bytes, **asked, **given)
@@ -208,7 +209,7 @@ class SqlConductReads:
         self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int
     ) -> Work:
         """
-        How the tasks of a name stand, and which were done since then.
+        Return the task counts of an assignee by status and priority, and the tasks done since *since*.
         """
         dialect, borders = self.session.dialect, border_of(principal)
         given: Given = {"organization": principal.organization.bytes, "name": name_key(name), **borders}
@@ -227,7 +228,7 @@ class SqlConductReads:
         self, principal: Principal, agent: AgentId, *, since: datetime, limit: int
     ) -> tuple[list[Said], int]:
         """
-        The agent's last comments, and how many it ever made.
+        Return the agent's latest comments, and the number of all its comments.
         """
         dialect, borders = self.session.dialect, border_of_boards(deeds_seen(principal, agent))
         given = {"organization": principal.organization.bytes, "agent": agent.bytes, **borders}

@@ -1,5 +1,5 @@
 """
-Reading the connections of tools as rows, with their agents.
+The read model of tool connections in SQL, each joined with its agent.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _count(*borders: str) -> Executable:
 
 def read_connections(dialect: str, principal: Principal, page: Page) -> Steps[Listed]:
     """
-    Connections, newest first.
+    Return a page of connections, newest first, with the total count.
     """
     borders = border_of(principal)
     given: dict[str, Any] = {"organization": principal.organization.bytes, **borders}

@@ -1,8 +1,8 @@
 """
-The files of an open SQLite database, and whether its path still leads to them.
+Detection of SQLite database files that were moved, deleted or replaced while the database is open.
 
-SQLite goes on with the files that it opened, whatever becomes of their names. What it writes to a file that was moved,
-deleted or replaced is gone with the process.
+SQLite keeps writing to the files it opened, even if their paths lead to other files by now. Such writes are lost when
+the process ends.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final, Self
 from attrs import frozen
 
 SUFFIXES: Final = ("", "-wal")
-"""The database itself, and its write-ahead log, which holds the newest commits."""
+"""The suffixes of the database file and its write-ahead log, which holds the newest commits."""
 
 
 @frozen
 class DatabaseFiles:
     """
-    The database's files by name, each with the device and inode that it had when the database was opened.
+    The paths of a database's files, each with its device and inode at the time the database was opened.
     """
 
     path: str
@@ -29,14 +29,14 @@ class DatabaseFiles:
     @classmethod
     def at(cls, path: str | PathLike[str]) -> Self:
         """
-        The files of the database that is open at this path.
+        Record the files of the database that is open at this path.
         """
         names = [os.fspath(path) + suffix for suffix in SUFFIXES]
         return cls(names[0], tuple((name, _identity(name)) for name in names))
 
     def in_place(self) -> bool:
         """
-        Whether each name still leads to the file that was opened.
+        Whether each path still leads to the file that was opened.
         """
         return all(_identity(name) == identity for name, identity in self.opened)
 

@@ -1,9 +1,11 @@
 """
-The lock of a SQLite database: processes that use it share it, and a process that replaces it or seals its secrets anew
-holds it alone. The operating system frees the lock of a process that ends, however it ends.
+The lock file of a SQLite database.
 
-SQLite's own locks would not do: an idle server holds none, and every connection is one more holder. So it is a second,
-empty database beside the first, of which only the locks are used.
+Processes that use the database hold the lock shared. A process that restores a backup or rotates the secret holds it
+exclusively. The operating system frees the lock when a process ends, however it ends.
+
+SQLite's locks on the database itself do not serve: an idle server holds none, and each connection is a holder of its
+own. The lock file is therefore a second, empty database of which only the locks are used.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from mission_core.errors import StoreFailed
 
 SUFFIX: Final = ".lock"
 READY: Final = ".restore"
-"""How the name of the folder ends in which a database lies that is about to replace the present one."""
+"""The suffix of the folder with a restored database that is about to replace the present one."""
 PATIENCE: Final = 10.0
-"""For how many seconds a process waits that wants to use a database which another one replaces."""
+"""The seconds that a process waits for the lock while another process holds it exclusively."""
 
 
 class DatabaseInUse(Exception):
@@ -32,10 +34,11 @@ class DatabaseInUse(Exception):
 @contextmanager
 def shared_lock(path: str, *, patience: float = PATIENCE) -> Iterator[None]:
     """
-    Use a database together with others. In a folder in which nothing can be made, nobody can replace it, either.
+    Hold the lock of a database together with other processes. No lock is taken in a read-only folder, where the
+    database cannot be replaced either.
 
     Raises:
-        StoreFailed: If it is being replaced, or its secrets are being sealed anew.
+        StoreFailed: If a restore or a secret rotation is under way.
     """
     with _lock_of(path, patience) as lock:
         try:
@@ -45,34 +48,34 @@ def shared_lock(path: str, *, patience: float = PATIENCE) -> Iterator[None]:
             if os.path.isdir(path + READY):
                 raise StoreFailed("SQLite: a restore was interrupted; mission-control serve completes it")
         except sqlite3.OperationalError as error:
-            raise StoreFailed("SQLite: a restore or a rotation of its secret is under way; wait for it") from error
+            raise StoreFailed("SQLite: a restore or a secret rotation is under way; wait until it has ended") from error
         yield
 
 
 @contextmanager
 def exclusive_lock(path: str) -> Iterator[None]:
     """
-    Keep everybody else from using a database.
+    Hold the lock of a database so that no other process can use it.
 
     Raises:
-        DatabaseInUse: If somebody does.
-        StoreFailed: If no lock can be made beside it.
+        DatabaseInUse: If another process uses the database.
+        StoreFailed: If the lock file cannot be created.
     """
     with _lock_of(path, 0) as lock:
         if lock is None:
-            raise StoreFailed("SQLite: no lock can be made beside it; let this user write to its folder")
+            raise StoreFailed("SQLite: the lock file cannot be created; let this user write to the database's folder")
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
                 raise DatabaseInUse from error
-            raise StoreFailed(f"SQLite: the lock beside it cannot be taken ({error})") from error
+            raise StoreFailed(f"SQLite: the lock file cannot be locked ({error})") from error
         yield
 
 
 @contextmanager
 def _lock_of(path: str, patience: float) -> Iterator[sqlite3.Connection | None]:
-    # The driver's thread of an event loop opens it, and another one may close it.
+    # One thread opens the connection and another may close it, hence check_same_thread=False.
     name = os.path.realpath(path) + SUFFIX
     try:
         lock = sqlite3.connect(name, isolation_level=None, timeout=patience, check_same_thread=False)

@@ -1,5 +1,6 @@
 """
-Letting a decision be made about a task on fresh rows, and keeping what it changes.
+Decisions about a task inside the flush: the locked task and its run go to a function of the core, and the changes it
+returns are written.
 """
 
 from __future__ import annotations
@@ -33,8 +34,13 @@ COUNT_LATE: Final = Statement(
 @define
 class Done:
     """
-    What the operations of a unit have done: writes of tasks, facts, and the result for an idempotency key. *parts*
-    are left to be done under the head row.
+    The results of a unit's operations: task writes, events, and the result of the idempotency key.
+
+    Args:
+        parts: Statements that must run later, while the organization's head row is locked.
+        claimed: The tasks that got a new run.
+        places: The board of each task that was changed.
+        answer: The value that `commit` returns.
     """
 
     writes: list[Write] = field(factory=list)
@@ -50,8 +56,8 @@ def offer(
     dialect: str, task: Task, decide: Decide, done: Done, *, ruled: bool = False
 ) -> Steps[Change | None]:
     """
-    Offer a locked task, with its run on fresh rows, to a decision. If *ruled*, its board may have rules that a claim
-    meets, and the decision cares.
+    Let *decide* change a locked task and its run. With *ruled* the claim rules of the task's board are read first:
+    pending approvals that hold the task, and whether only a lead may move tasks.
     """
     run = None
     if task.run is not None:
@@ -77,7 +83,7 @@ def decided(
     lead_only: bool = False,
 ) -> Steps[Change | None]:
     """
-    Let the decision be made, and keep it at once.
+    Call *decide* with the task and its run, and write the changes it returns.
     """
     waits_for = (yield COUNT(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
     candidate = Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only)

@@ -1,9 +1,10 @@
 """
-Dissolving a board: all that hangs on it goes, or goes over to another board, by statements of which none names a row.
+Deletion of a board in SQL: its agents, tasks and other rows are deleted or moved to another board, by set-based
+statements.
 
-What may be waited for is locked before the organization's head row is: the board, its agents and their keys, its
-tasks, each in the order of ids. What stands under the head row (the queue, the tallies) is changed under it, and the
-tasks last of all, for the others are found by them.
+The board, its agents, their keys and its tasks are locked first, each table in the order of ids, and then the
+organization's head row. The queue and the counters change while the head row is locked. The tasks change last, because
+the other statements find their rows through them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from mission_core.values import micros
 if TYPE_CHECKING:
     from mission_core.kinds import Kind
 
-# Named as nothing else in a flush, for parts of a flush may be asked together.
+# These parameter names occur nowhere else in a flush, because statements of a flush may be combined into one.
 _board: Final = value("dissolved")
 _heir: Final = value("heir")
 _at: Final = value("dissolved_at", int)
@@ -64,7 +65,7 @@ _ids: Final[dict[type, Any]] = {Board: _board, Agent: _agents, Task: _tasks}
 
 def _held(found: Select[Any], column: Any) -> Statement:
     """
-    How many rows there are, all of which stay locked.
+    Return a statement that locks all rows of a select and counts them.
     """
     return Statement(select(func.count()).select_from(found.order_by(column).with_for_update().subquery("held")))
 
@@ -130,10 +131,10 @@ LAST: Final = (
 
 def dissolve(dialect: str, wish: DissolveOf, done: Done) -> Steps[None]:
     """
-    Dissolve a board.
+    Delete a board, with its agents and tasks or after they have moved to another board.
 
     Raises:
-        StaleWrite: If the board has another version by now.
+        StaleWrite: If the version of the board has changed.
     """
     board, heir = wish.board, wish.heir
     given: dict[str, Any] = {"dissolved": board.id.bytes, "owner": board.organization.bytes}
@@ -160,7 +161,7 @@ def dissolve(dialect: str, wish: DissolveOf, done: Done) -> Steps[None]:
 
 def _bereave(dialect: str, wish: DissolveOf, given: dict[str, Any], done: Done) -> Steps[None]:
     """
-    Offer the tasks of other boards that lose by it: what they depend on, or their assignee.
+    Update the tasks of other boards that depend on a deleted task or are assigned to a deleted agent.
     """
     waited_for: dict[bytes, set[TaskId]] = defaultdict(set)
     for task, depends_on in (yield WAITED_FOR(dialect, **given)):
@@ -219,7 +220,7 @@ def _count_goes(table: Table) -> Change:
 
 def _count_goes_over(dialect: str, table: Table) -> Change:
     """
-    What was counted on the board, added to what is counted on its heir.
+    Add the board's counters to those of the target board.
     """
     make = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     cells = select(*(_heir if column.name == "board" else column for column in table.c)).where(
@@ -238,7 +239,7 @@ def _pulses_go() -> Change:
 
 def _pulses_go_over(dialect: str) -> Change:
     """
-    What happened on the board, as if it had happened on its heir.
+    Add the board's hourly counters to those of the target board.
     """
     make = (postgresql if dialect == "postgresql" else sqlite).insert(pulses)
     cells = select(*(_heir if column.name == "place" else column for column in pulses.c)).where(

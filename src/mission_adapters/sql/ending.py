@@ -1,10 +1,9 @@
 """
-The end of an organization: every row that is its own, names it or hangs on one that does, by statements made of the
-tables themselves.
+Deletion of an organization in SQL: its rows, rows that refer to it and rows that depend on those, by statements that
+are generated from the tables.
 
-All that may be waited for is locked in the order of flushes, then the head row; what came in the meantime had the
-head row before, and is seen by the statements after. Whoever comes later finds no head, and no organization to begin
-one for.
+Its rows are locked in the lock order of flushes, then its head row. A flush that held the head row earlier has
+committed, so the statements see its rows. A later flush finds neither a head row nor the organization.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from mission_adapters.sql.tables import (
 from mission_core.accounts.organizations import Organization
 from mission_core.errors import StaleWrite
 
-# Named as nothing else in a flush, for parts of a flush may be asked together.
+# These parameter names occur nowhere else in a flush, because statements of a flush may be combined into one.
 _ended: Final = value("ended")
 _tasks: Final = select(tasks.c.id).where(tasks.c.organization == _ended)
 _boards: Final = select(boards.c.id).where(boards.c.organization == _ended)
@@ -42,7 +41,7 @@ _shared: Final = {shelf.table for kind, shelf in SHELVES.items() if kind.shared}
 
 def _mine(kind: type) -> ColumnElement[bool] | None:
     """
-    Which rows of a kind the end of an organization changes, if it can change any.
+    Return the condition for the rows of a class that the deletion changes, or None if it changes none.
     """
     table, plain = KEPT[kind].table, KIND_OF.get(kind)
     if plain is None or not plain.shared:
@@ -61,7 +60,8 @@ HOLDS: Final = {kind: _held(KEPT[kind].table, mine) for kind in LOCK_ORDER if (m
 
 def _naming() -> list[Delete | Update]:
     """
-    What becomes of shared rows that name the organization.
+    Return the statements for deployment-wide rows that refer to the organization: they lose the reference if the field
+    may be empty, and are deleted otherwise.
     """
     found: list[Delete | Update] = []
     for kind, names in NAMING.items():
@@ -93,10 +93,10 @@ REMOVALS: Final = tuple(
 
 def end(dialect: str, wish: EndOf) -> Steps[None]:
     """
-    Remove an organization.
+    Delete an organization.
 
     Raises:
-        StaleWrite: If it, or what is relied on, has changed by now.
+        StaleWrite: If the organization, its log or a row that the deletion relies on has changed.
     """
     organization = wish.organization
     given = {"ended": organization.id.bytes, "ended_keys": f"{organization.id.hex}:%"}

@@ -1,5 +1,5 @@
 """
-What a database tells of itself to somebody who only looks: nothing is migrated, made or written.
+Read-only inspection of a database for `doctor`: its state, version, schema revision and secret fingerprint.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 OLDEST_SQLITE: Final = (3, 37)
-"""The first with STRICT tables. All contract tests of SQLite pass on 3.37.2."""
+"""The first SQLite version with STRICT tables. The contract tests pass on 3.37.2."""
 OLDEST_POSTGRES: Final = (15,)
-"""The oldest that the tests run on."""
+"""The oldest PostgreSQL version that the tests run on."""
 PATIENCE: Final = 1.0
-"""For how many seconds a SQLite file may be locked before it counts as locked: a write takes milliseconds."""
+"""The seconds to wait for the lock of a SQLite file. A write takes milliseconds."""
 HASTE: Final = 10.0
-"""For how many seconds PostgreSQL may leave a question unanswered."""
+"""The seconds to wait for PostgreSQL's answer to a query."""
 MAGIC: Final = b"SQLite format 3\0"
 LOGGED: Final = b"\2"
-"""What a file with a write-ahead log has in byte 18."""
+"""Byte 18 of a SQLite file that is in WAL mode."""
 NEWEST: Final = "SELECT max(at) FROM heads JOIN events USING (organization, position)"
 TABLES: Final = "SELECT count(*) FROM sqlite_master"
 SERVER_KEYS: Final = """
@@ -51,7 +51,7 @@ SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
 
 class Product(Enum):
     """
-    The kinds of databases.
+    A database product that can be inspected.
     """
 
     SQLITE = "SQLite"
@@ -60,26 +60,26 @@ class Product(Enum):
 
 class Trouble(Enum):
     """
-    What keeps a database from being used at all.
+    A reason why a database cannot be used.
     """
 
     MALFORMED = "its URL cannot be read"
     NO_DRIVER = "its driver is not installed"
-    UNREACHABLE = "nobody answers there"
-    DENIED = "it does not let this user in"
+    UNREACHABLE = "the server does not answer"
+    DENIED = "it refuses this user or password"
     MISSING = "there is no such database"
     NO_FOLDER = "there is no such folder"
-    NO_DATABASE = "this is no database, or a damaged one"
+    NO_DATABASE = "this is not a database, or it is damaged"
     UNREADABLE = "this user may not read it"
     LOCKED = "another process keeps it locked"
-    UNSETTLED = "its log was left behind by a process that ended"
-    FAILED = "it cannot be asked"
+    UNSETTLED = "a process that ended left its write-ahead log behind"
+    FAILED = "it cannot be queried"
 
 
 @frozen
 class Replacing:
     """
-    A key of the server that was made while it ran, as far as it may be told.
+    A server key that was generated after the start: the digest of its secret, its creator and its validity.
     """
 
     digest: bytes
@@ -96,21 +96,21 @@ class Replacing:
 @frozen(kw_only=True)
 class Examination:
     """
-    What was found out about a database, as far as it told.
+    The result of inspecting a database. Fields that could not be read have their defaults.
 
     Args:
-        version: That of PostgreSQL's server, or of the library that reads SQLite's files.
-        reason: The driver's own words about the trouble; never part of a URL.
-        made: Whether there are tables in it, anybody's.
-        at_rest: Whether it is certain that no server has it open: a file of SQLite has a log beside it then.
-        writable: Whether this user may write to it, or make it if there is none yet.
-        revision: The one it is at, if it has any.
-        lacking: The revisions that it still needs. None if its revision is not known here.
-        ahead: How far the clock of PostgreSQL's server is ahead of this computer's.
-        newest: When the newest entry of any log was made.
-        server_keys: What replaced the environment's key, oldest first.
-        fingerprint: That of the secret it is served with; None before the first start that keeps it.
-        sealed: What is sealed under that secret, each with the id of its row; asked only without a fingerprint.
+        version: The version of the PostgreSQL server, or of the SQLite library.
+        reason: The driver's message about the trouble. It contains no part of a URL.
+        made: Whether the database has any tables.
+        at_rest: Whether certainly no server has the database open. An open SQLite database has a write-ahead log.
+        writable: Whether this user may write to the database, or create it if it does not exist.
+        revision: The schema revision of the database, if it has one.
+        lacking: The missing schema revisions. None if the present revision is unknown to this release.
+        ahead: The time by which the clock of the PostgreSQL server is ahead of this computer's clock.
+        newest: The time of the newest log entry of any organization.
+        server_keys: The generated server keys that replace the key from the environment, oldest first.
+        fingerprint: The fingerprint of the secret. None before the first start that stores it.
+        sealed: The encrypted values, each with the id of its row. Read only if there is no fingerprint.
     """
 
     product: Product
@@ -131,7 +131,7 @@ class Examination:
     @property
     def too_old(self) -> bool:
         """
-        Whether the tables or statements need a newer one.
+        Whether the product version is older than the oldest supported one.
         """
         oldest = OLDEST_SQLITE if self.product is Product.SQLITE else OLDEST_POSTGRES
         return bool(self.version) and self.version < oldest
@@ -139,8 +139,8 @@ class Examination:
 
 async def examine(url: str) -> Examination:
     """
-    Look at the database at `sqlite:///path` or `postgresql://...`. Not for a process that has the file open itself:
-    whoever closes a file gives up all locks that his process has on it.
+    Inspect the database at `sqlite:///path` or `postgresql://...`. A process that has the SQLite file open must not
+    call this: closing a file releases all locks that the process holds on it.
     """
     try:
         path = path_in(url)
@@ -185,9 +185,7 @@ def _examined_file(name: str) -> Examination:
 
 
 def _may_be_written(path: Path) -> bool:
-    """
-    Whether SQLite could write to a file, or make it. It keeps a journal beside it.
-    """
+    # SQLite also creates a journal in the folder.
     return os.access(path.parent, os.W_OK | os.X_OK) and (not os.path.exists(path) or os.access(path, os.W_OK))
 
 
@@ -202,22 +200,22 @@ _TROUBLES: Final = {
 
 def code_of(error: sqlite3.Error) -> int:
     """
-    What kind of error it is, in SQLite's numbers.
+    Return SQLite's primary result code of an error.
     """
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _examined_contents(found: Examination, path: Path, *, logged: bool) -> Examination:
     beside = {suffix for suffix in ("-wal", "-shm", "-journal") if path.with_name(path.name + suffix).exists()}
-    # Whoever opens a database with a log makes two files beside it, if they are not there. When they are not, nobody
-    # has it open, and it can be read as a file that does not change.
+    # A process that opens a database in WAL mode creates a -wal and a -shm file. Without them no process has the
+    # database open, and it can be read as immutable.
     at_rest = logged and "-wal" not in beside
     if logged and not at_rest and "-shm" not in beside:
         return evolve(found, trouble=Trouble.UNSETTLED)
     with closing(_opened(path, "immutable=1" if at_rest else "mode=ro")) as reader:
         found = evolve(_read(found, reader), at_rest="-wal" not in beside)
         if found.writable and not at_rest and "-journal" not in beside:
-            # The reader stays open meanwhile: the last to leave would write the log into the file.
+            # The reader stays open: closing the last connection would write the log into the database file.
             with closing(_opened(path, "mode=rw")) as writer:
                 writer.execute("BEGIN IMMEDIATE")
                 writer.execute("ROLLBACK")
@@ -260,7 +258,7 @@ async def _examined_server(url: str) -> Examination:
         connection = await connected(dsn_from(url), patience=HASTE)
     except StoreFailed as error:
         return evolve(found, trouble=_trouble_of(error.__cause__), reason=str(error.__cause__))
-    except ValueError:  # its words may quote a part of the password
+    except ValueError:  # its message may quote a part of the password
         return evolve(found, trouble=Trouble.MALFORMED)
     try:
         return await _examined_connection(found, connection)

@@ -1,8 +1,8 @@
 """
-Finding a text in tasks and agents: each statement reads every row that the principal may see, once.
+Text search in tasks and agents. Each statement scans every row that the principal may see.
 
-An index over all threes of characters would spare that, but costs each write of a task a tenth more, is of no use for
-two characters, and is not to be had on every PostgreSQL.
+A trigram index would avoid the scan, but it makes each task write a tenth slower, does not serve texts of two
+characters, and is not available on every PostgreSQL server.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BORDERS: Final = {
 
 def pattern(text: str) -> str:
     """
-    What a text that holds this one is like.
+    Return the LIKE pattern for columns that contain a text.
     """
     for special in (ESCAPE, "%", "_"):
         text = text.replace(special, ESCAPE + special)
@@ -37,8 +37,8 @@ def pattern(text: str) -> str:
 
 def _holds(dialect: str, column: Column[Any]) -> ColumnElement[bool]:
     """
-    Whether the column holds the text, whatever the case of A to Z: so is LIKE on SQLite, and lower() on PostgreSQL for
-    our columns, whose collation is "C".
+    Return the condition that a column contains the text, ignoring the case of A to Z. LIKE does that on SQLite, and
+    lower() on PostgreSQL because the columns have the collation "C".
     """
     wanted = value("text", str)
     if dialect == "postgresql":
@@ -71,7 +71,7 @@ def _found(dialect: str, table: Table, title: str, others: Iterable[str], fields
 @shaped
 def found_tasks(dialect: str, *borders: str) -> Executable:
     """
-    The best tasks that hold a text, each with how many do.
+    Select the most relevant tasks that contain a text, each with the number of all matches.
     """
     found: Executable = _found(dialect, tasks, "title", ("description", "assignee"), FIELDS_OF_TASKS, *borders)
     return found
@@ -80,7 +80,7 @@ def found_tasks(dialect: str, *borders: str) -> Executable:
 @shaped
 def found_agents(dialect: str, *borders: str) -> Executable:
     """
-    The best agents that hold a text, each with how many do.
+    Select the most relevant agents that contain a text, each with the number of all matches.
     """
     found: Executable = _found(dialect, agents, "name", ("role", "activity"), FIELDS_OF_AGENTS, *borders)
     return found

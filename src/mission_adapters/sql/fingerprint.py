@@ -1,8 +1,8 @@
 """
-The fingerprint of the secret that a database is served with, and the rotation of that secret.
+The fingerprint of the deployment's secret (`AUTH_SECRET`) in the database, and the rotation of that secret.
 
-The fingerprint is a key that is derived from the secret, so it reveals nothing of it. It is kept at the first start;
-from then on another secret is refused, for it could neither open what is sealed nor recognize leases and sessions.
+The fingerprint is a key derived from the secret and does not reveal it. The first start stores it. Later starts with
+another secret are refused, because that secret could neither decrypt stored values nor verify leases and sessions.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _sealed_columns() -> list[tuple[Table, str]]:
 
 
 SEALED: Final = tuple(_sealed_columns())
-"""The columns of secrets that are sealed under a key derived from the secret, each about the id of its row."""
+"""The columns of encrypted values. Each value is encrypted under a derived key and bound to the id of its row."""
 ALL_SEALED: Final = tuple(
     f'SELECT id, "{name}" FROM {table.name} WHERE "{name}" IS NOT NULL' for table, name in SEALED
 )
@@ -66,8 +66,8 @@ def _kept(dialect: str, *, instead: bool) -> Statement:
 @define
 class SecretMismatch(Exception):
     """
-    The secret is not the one of the database. Without a fingerprint it was judged by *sealed* values, *broken* of which
-    it does not open.
+    The given secret is not the one the database was written with. Without a stored fingerprint, *broken* of the
+    *sealed* values could not be decrypted.
     """
 
     sealed: int = 0
@@ -75,8 +75,8 @@ class SecretMismatch(Exception):
 
     def __str__(self) -> str:
         if not self.broken:
-            return "the database is served with another secret"
-        return f"it does not open {self.broken} of the {self.sealed} secrets that are sealed in the database"
+            return "the database was written with another secret"
+        return f"the secret does not decrypt {self.broken} of the {self.sealed} encrypted values in the database"
 
 
 @define
@@ -91,7 +91,7 @@ class OthersConnected(Exception):
 @frozen
 class SecretKeys:
     """
-    The keys that are derived from one secret: what it is known by, and what seals under it.
+    The keys derived from one secret: its fingerprint, and the vault that encrypts under it.
     """
 
     fingerprint: bytes = field(repr=False)
@@ -105,7 +105,7 @@ class SecretKeys:
 
     def opens(self, about: bytes, sealed: bytes) -> bool:
         """
-        Whether a sealed value was sealed under the secret.
+        Whether the secret decrypts a value that belongs to the row *about*.
         """
         try:
             self.vault.open(sealed, about=UUID(bytes=about))
@@ -115,10 +115,10 @@ class SecretKeys:
 
     def check(self, fingerprint: bytes | None, sealed: Iterable[tuple[bytes, bytes]]) -> None:
         """
-        Return if the secret is that of a database with this fingerprint, or with none and these sealed values.
+        Check that a database with this fingerprint, or without one but with these encrypted values, has this secret.
 
         Raises:
-            SecretMismatch: If it is not.
+            SecretMismatch: If the database has another secret.
         """
         if fingerprint is not None:
             if not self.is_known_as(fingerprint):
@@ -132,7 +132,7 @@ class SecretKeys:
 @frozen
 class Rotation:
     """
-    The number of values that were sealed anew, and of those that could not be opened and stay closed.
+    The result of a rotation: the numbers of values that were encrypted again and that could not be decrypted.
     """
 
     resealed: int
@@ -141,8 +141,8 @@ class Rotation:
 
 async def ensure_fingerprint(session: Session, keys: SecretKeys) -> None:
     """
-    Check the secret against the fingerprint of the database, which is kept first if there is none and what is sealed
-    opens under the secret. Two processes that do so at once agree on one secret.
+    Check the secret against the stored fingerprint. If there is none, store it, provided that the secret decrypts the
+    encrypted values. Two processes that start at once agree on one secret.
 
     Raises:
         SecretMismatch: If the database has another secret.
@@ -153,8 +153,8 @@ async def ensure_fingerprint(session: Session, keys: SecretKeys) -> None:
 
 async def rotate_secret(session: Session, old: SecretKeys | None, new: SecretKeys) -> Rotation:
     """
-    Seal everything anew and change the fingerprint, in one transaction. Without the *old* secret, which is lost, what
-    does not open under the new one stays as it is.
+    Encrypt all values under the new secret and change the fingerprint, in one transaction. If the *old* secret is lost
+    (None), values are left as they are, and those that the new secret does not decrypt are counted.
 
     Raises:
         SecretMismatch: If the database has another secret than the old one.
@@ -186,7 +186,7 @@ def _adopt(dialect: str, keys: SecretKeys) -> Steps[None]:
 
 def _rotate(dialect: str, old: SecretKeys | None, new: SecretKeys) -> Steps[Rotation]:
     if dialect == "postgresql":
-        # First the lock, on which a server that starts meanwhile waits: it is refused when it sees the new fingerprint.
+        # A server that starts now waits for this lock, and is refused when it then reads the new fingerprint.
         yield Ask(LOCK, rows=False)
         ((others,),) = yield Ask(OTHERS)
         if others:
@@ -194,7 +194,7 @@ def _rotate(dialect: str, old: SecretKeys | None, new: SecretKeys) -> Steps[Rota
     if old is not None:
         fingerprint = yield from _fingerprint()
         if new.is_known_as(fingerprint):
-            return Rotation(0, 0)  # an earlier try was ended when it was done
+            return Rotation(0, 0)  # an earlier rotation was interrupted after its commit
         old.check(fingerprint, (yield from _all_sealed()))
     resealed = closed = 0
     for (table, name), text in zip(SEALED, ALL_SEALED, strict=True):

@@ -1,9 +1,9 @@
 """
-The flush of a unit: one order of steps for both databases.
+The flush of a unit of work: its steps in one order for both databases.
 
-First its idempotency key, then the named operations on fresh rows, then rows in the order of locks (by table, then by
-id), last what stands under the organization's head row: the queue and the log. So two flushes never wait for each
-other in a circle.
+A flush takes its idempotency key first, then runs the operations that decide on locked rows, then writes rows in lock
+order (by table, then by id). Last it locks the organization's head row and writes the queue, the counters and the log.
+Because of this order two flushes do not deadlock.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ TAKEN: Final[dict[str, Callable[[], Conflict]]] = {
     "uq_agents_organization_session_key": SessionKeyTaken,
     **TAKEN_PLAIN,
 }
-"""What each constraint says when it refuses."""
+"""The refusal for each unique constraint, by the constraint's name."""
 PLACE: Final = {kind: place for place, kind in enumerate(LOCK_ORDER)} | {BoardGates: LOCK_ORDER.index(Board)}
 
 HEARD: Final = Statement(
@@ -89,14 +89,14 @@ DELETE_TASK: Final = Statement(
 
 def flush(remembered: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
     """
-    Make all that a unit remembered so.
+    Write the buffered changes of a unit.
 
     Returns:
-        What the last named operation changed, if there was one.
+        The change that the last operation made, or None.
 
     Raises:
-        StaleWrite: If a row that was saved, removed or relied on has another version by now.
-        Conflict: A uniqueness refusal of an area.
+        StaleWrite: If the version of a saved, removed or relied-on row has changed.
+        Conflict: If a unique constraint is violated.
         AlreadyDone: If the unit's idempotency key was used before.
     """
     done = Done()
@@ -115,8 +115,8 @@ def flush(remembered: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
 
 def _refusal(constraint: str, remembered: Remembered) -> Conflict:
     """
-    What a violated constraint means. A second row of one id was added by somebody who was faster: from the reads on
-    it is there.
+    Return the refusal for a violated constraint. A duplicate id is a stale write: another unit inserted the row first,
+    and the next attempt will read it.
     """
     kind = next((kind for kind, each in KEPT.items() if constraint == f"pk_{each.table.name}"), None)
     if kind is None:
@@ -127,8 +127,8 @@ def _refusal(constraint: str, remembered: Remembered) -> Conflict:
 
 def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
     """
-    Lock, check and change the rows that are there already, in the order of locks. Those that are only relied on are
-    asked for together where they follow each other.
+    Lock, check and change existing rows in lock order. Neighbouring rows that the unit only relies on share one
+    statement.
     """
     touched = sorted(_touched(remembered), key=lambda each: each[:2])
     for together, group in groupby(touched, key=lambda each: _shared(each[2])):
@@ -155,7 +155,7 @@ def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
 
 def _update_edited(dialect: str, remembered: Remembered, write: Write) -> Steps[None]:
     """
-    Change a task as it was read, or else, locked and read again, as others have edited it meanwhile.
+    Update a task. If others have edited it since it was read, lock it, read it again and apply the change to that.
     """
     try:
         yield from update_row(dialect, write.before, write.after)
@@ -173,16 +173,16 @@ def _shared(what: Any) -> type | None:
 
 def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
     """
-    What is to be done to rows that are there already, by table and id.
+    Return the changes to existing rows, each with the row's place in the lock order and its id.
 
     Raises:
-        StaleWrite: If a row is relied on at another version than it is written from.
+        StaleWrite: If the unit relies on another version of a row than it writes.
     """
     writes = remembered.writes
     for id, write in writes.items():
         if write.before is not None:
             yield PLACE[type(write.before)], id, write
-    # Before the same row is relied on: two that share a row and then both want to change it wait for ever.
+    # Before the shared locks on the same rows: two flushes that share a lock and then both write would deadlock.
     for id, agent in remembered.presence.items():
         if id not in writes or writes[id].before is not None:
             yield PLACE[Agent], id, agent
@@ -242,13 +242,13 @@ def _remove(dialect: str, row: Any) -> Steps[None]:
         yield DELETE_KEYS.count(dialect, agent=row.id.bytes)
     if isinstance(row, Task):
         yield DELETE_RUNS.count(dialect, task=row.id.bytes)
-        # Its row is locked since a moment ago, so whoever came to depend on it before has committed and is seen here.
+        # The task is locked, so every unit that made another task depend on it has committed and is visible here.
         if not (yield DELETE_TASK.count(dialect, key=row.id.bytes)):
             raise StaleWrite("task", row.id)
         return
     plain, table = KIND_OF.get(type(row)), KEPT[type(row)].table
     if plain is not None and plain.in_use is not None:
-        # Likewise: whoever took it up before has committed.
+        # The row is locked here, too: every unit that put it on a task has committed.
         if not (yield delete_unused(table).count(dialect, key=row.id.bytes)):
             raise plain.in_use
         return
@@ -260,7 +260,7 @@ def _remove(dialect: str, row: Any) -> Steps[None]:
 @shaped
 def delete_unused(table: Table) -> Executable:
     """
-    Remove one row that no task carries.
+    Delete a row that no task refers to.
     """
     return delete(table).where(table.c.id == value("key"), ~exists().where(marks.c.mark == value("key")))
 
@@ -269,7 +269,7 @@ def _links(
     writes: Iterable[Write], name: str, ids_of: Callable[[Task], Collection[UUID]]
 ) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:
     """
-    Which tasks no longer name which ids, and which do from now on.
+    Return the links between tasks and ids that the writes remove, and those that they add.
     """
     gone: list[dict[str, bytes]] = []
     come: list[dict[str, bytes]] = []
@@ -287,11 +287,11 @@ def _links(
 
 def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: datetime) -> Steps[None]:
     """
-    Bring the queue, what is counted and the log up to date. On PostgreSQL it is one statement, unless it could change a
-    row twice.
+    Lock the organization's head row and update the queue, the counters and the log. On PostgreSQL this is one
+    statement, unless it could change a row twice.
 
     Raises:
-        StaleWrite: If a task that was claimed depends on one that was reopened in the meantime.
+        StaleWrite: If a claimed task depends on a task that was reopened since the claim was decided.
     """
     principal = remembered.principal
     tasks_changed = _tasks_of(remembered, done)
@@ -318,7 +318,7 @@ def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: dat
 
 def _tasks_of(remembered: Remembered, done: Done) -> list[Write]:
     """
-    What became of each task, as one write.
+    Return the changes of tasks, folded into one write per task.
     """
     folded: dict[UUID, Write] = {}
     for write in (*done.writes, *remembered.writes.values()):

@@ -1,8 +1,8 @@
 """
-What a principal may see: of what was found, and in a statement.
+Board visibility of a principal: as filters in statements, and as a check on rows that were read.
 
-A statement has three shapes, however many boards are granted: of no border for who sees the whole organization, with
-the one board of who sees one (which every index begins with), or with any number of boards as one value.
+A statement has three shapes, however many boards are granted: no board filter for a principal that sees the whole
+organization, one board as a value (indexes begin with it), or several boards as one array value.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ WITHIN: Final[Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[bool]]]]
     "own_board": lambda column: column == value("own_board"),
     "own_boards": lambda column: among(column, "own_boards", Ids()),
 }
-"""The borders of what is granted, by the names of their values: what a column with a board's id keeps to."""
+"""The conditions on a board-id column that limit rows to the granted boards, by the names of their parameters."""
 
 
 def border_of(principal: Principal) -> dict[str, Any]:
     """
-    What a statement keeps to so that the principal may see what it finds: the value of one border, or none at all.
+    Return the board-filter parameters of a principal. They are empty if it sees all boards.
     """
     return border_of_boards(boards_seen(principal))
 
 
 def border_of_boards(boards: frozenset[BoardId] | None) -> dict[str, Any]:
     """
-    What a statement keeps to so that it finds what belongs to these boards.
+    Return the board-filter parameters for these boards. They are empty for None, which means all boards.
     """
     if boards is None:
         return {}
@@ -48,17 +48,17 @@ def border_of_boards(boards: frozenset[BoardId] | None) -> dict[str, Any]:
 
 def within(column: ColumnElement[Any], borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
     """
-    That this column's board is within these borders.
+    Return the board-filter conditions on a column that holds a board's id.
     """
     return [WITHIN[name](column) for name in borders]
 
 
 def granted(principal: Principal, found: T | None, board: BoardId | None, missing: type[NotFound]) -> T:
     """
-    What was found, if the principal may see what belongs to *board*.
+    Return *found* if it exists and the principal may see *board*.
 
     Raises:
-        NotFound: If nothing was found.
+        NotFound: If *found* is None.
         BoardDenied: If the board is not granted to the principal.
     """
     if found is None:

@@ -1,6 +1,6 @@
 """
-Gates that a claim meets: whether an approval that is pending holds a task, for its board lets nothing move meanwhile,
-and whether the board leaves moving tasks to its lead.
+The two board rules that a claim must respect: a pending approval may hold a task, and a board may reserve task moves
+for its lead.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ def _rule(found: Any, board: Any) -> Any:
 RULED: Final = _rule(
     boards.c.block_status_changes_with_pending_approval + boards.c.only_lead_can_change_status, tasks.c.board
 ).label("ruled")
-"""Whether the board of a task has one of the two rules."""
+"""Non-zero if the board of a task has one of the two rules."""
 
 
 def lead_only(board: Any) -> Any:
     """
-    One for a board that leaves moving tasks to its lead, else zero.
+    Return a subquery that is 1 if only the lead of the board may move tasks, else 0.
     """
     return _rule(boards.c.only_lead_can_change_status, board)
 
 
 def holding(organization: Any, board: Any, task: Any) -> Any:
     """
-    Something for a task that is held, else null. No `EXISTS`: without statistics PostgreSQL would make a join of it,
-    and walk all approvals for a few tasks.
+    Return a subquery that finds a pending approval that holds the task, and is null if there is none.
     """
+    # No EXISTS: without statistics PostgreSQL turns it into a join and scans all approvals for a few tasks.
     found = select(links.c.approval).join(boards, boards.c.id == links.c.board)
     found = found.where(
         links.c.organization == organization,

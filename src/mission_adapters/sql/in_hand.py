@@ -1,5 +1,5 @@
 """
-What a name has in hand: its tasks in progress, each with its live run.
+The tasks in progress of an assignee name, each with its live run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TASK: Final = (tasks.c.id, tasks.c.updated_at, tasks.c.number)
 @shaped
 def in_hand_of(*borders: str) -> Executable:
     """
-    The tasks in progress of one name, each with its live run.
+    Select the tasks in progress of an assignee name, each with its live run.
     """
     found = select(*TASK, *RUN).select_from(tasks.outerjoin(runs, runs.c.id == tasks.c.run))
     of_name = (tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress)
@@ -33,7 +33,7 @@ def in_hand_of(*borders: str) -> Executable:
 
 def read_in_hand(dialect: str, principal: Principal, name_key: str) -> Steps[list[InHand]]:
     """
-    The tasks in progress of this name, as far as the principal may see them, the one changed last first.
+    Return the tasks in progress of an assignee name that the principal may see, last changed first.
     """
     given = border_of(principal)
     rows = yield in_hand_of(*given)(dialect, organization=principal.organization.bytes, name=name_key, **given)

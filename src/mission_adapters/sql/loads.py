@@ -1,5 +1,5 @@
 """
-Loading entities: the statements that select them, and rows made into entities.
+Statements that select single entities, and functions that make entities from driver rows.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ ASSIGNEE_AGENT: Final[ColumnElement[Any]] = (
     .scalar_subquery()
     .label("assignee_agent")
 )
-"""The agent of the assignee's name. No join: without statistics PostgreSQL would walk all agents for each task."""
+"""The agent with the assignee's name. A join, without statistics, would make PostgreSQL scan all agents per task."""
 TASK: Final[tuple[ColumnElement[Any], ...]] = (*tables.tasks.c, ASSIGNEE_AGENT)
 RUN: Final[tuple[ColumnElement[Any], ...]] = (*tables.runs.c,)
 
 
 def maker(columns: Iterable[ColumnElement[Any]], make: Callable[[dict[str, Any]], T]) -> Callable[[Any], T]:
     """
-    What makes an entity of a driver's row of these columns.
+    Return a function that makes an entity from a driver row of these columns.
     """
     names = [str(column.key) for column in columns]
     return lambda row: make(dict(zip(names, row, strict=False)))
@@ -57,7 +57,7 @@ a_run = maker(RUN, run_from)
 
 def selected(kind: type) -> tuple[Select[Any], Table]:
     """
-    The select of a kind of entity, and its table.
+    Return the select statement of an entity class, and its table.
     """
     if kind is Task:
         return select(*TASK), tables.tasks
@@ -77,7 +77,7 @@ def one(
     kind: type, dialect: str, organization: OrganizationId, key: UUID | int | str, *, by: str = "", locked: bool = False
 ) -> Ask:
     """
-    Ask for the organization's entity of this id or number, or whose column *by* has this value.
+    Return the statement that selects an entity of the organization by id, by number, or by the column *by*.
     """
     if isinstance(key, UUID):
         statement, plain = _one_by(kind, by or "id", locked), key.bytes

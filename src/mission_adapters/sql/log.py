@@ -1,5 +1,8 @@
 """
-The log: entries as rows, and the head row under which they are written.
+The event log in SQL: its entries, and the head row of each organization.
+
+The head row holds the position and digest of the last entry. A flush locks it before it appends entries, so positions
+have no gaps and follow the order of commits.
 """
 
 from __future__ import annotations
@@ -23,13 +26,13 @@ from mission_core.ids import OrganizationId
 from mission_core.values import micros, moment
 
 AT_ONCE: Final = 8
-"""How many entries one statement appends."""
+"""The number of entries that one statement inserts at most."""
 COLUMNS: Final = tuple(column.name for column in events.c)
 
 
 def row_from(entry: Entry) -> Row:
     """
-    The entry as its columns.
+    Return the column values of a log entry.
     """
     return {
         "organization": entry.organization.bytes,
@@ -48,7 +51,7 @@ def row_from(entry: Entry) -> Row:
 
 def entry_from(row: Mapping[str, Any]) -> Entry:
     """
-    The entry that was kept.
+    Return the log entry that a row holds.
     """
     return Entry(
         organization=id_from(row["organization"]),
@@ -88,10 +91,10 @@ READ: Final = Statement(
 
 def lock_head(dialect: str, organization: OrganizationId) -> Steps[Verified]:
     """
-    Hold the organization's head row until the end of the flush.
+    Lock the organization's head row until the end of the flush. Create it if the log is empty.
 
     Raises:
-        OrganizationNotFound: If there is no such organization any more.
+        OrganizationNotFound: If the organization was deleted.
     """
     found = yield LOCKED_HEAD(dialect, organization=organization.bytes)
     if not found:
@@ -105,7 +108,7 @@ def lock_head(dialect: str, organization: OrganizationId) -> Steps[Verified]:
 
 def appended(organization: OrganizationId, actor: Actor, facts: Sequence[Fact], head: Verified) -> Iterable[Part]:
     """
-    The facts at the next positions, and the head row moved on.
+    Return the statements that append events at the next positions and update the head row.
     """
     position, digest = head.position, head.digest
     rows: list[Row] = []
@@ -136,14 +139,14 @@ def _move() -> Change:
 @frozen
 class SqlLog:
     """
-    The logs of all organizations.
+    Reads the event log of any organization.
     """
 
     session: Session
 
     async def read(self, organization: OrganizationId, *, after: int = 0, limit: int = 500) -> list[Entry]:
         """
-        Up to *limit* entries after the position *after*, in order.
+        Return up to *limit* entries after the position *after*, in order.
         """
 
         def steps() -> Steps[list[Any]]:
@@ -157,7 +160,7 @@ class SqlLog:
 
     async def head(self, organization: OrganizationId) -> Verified:
         """
-        The last position and its digest.
+        Return the position and digest of the last entry.
         """
 
         def steps() -> Steps[list[Any]]:
@@ -169,6 +172,6 @@ class SqlLog:
 
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
         """
-        Return once there is an entry after *after*.
+        Return once the log has an entry after the position *after*.
         """
         await self.session.wait(organization, after=after)

@@ -1,5 +1,5 @@
 """
-Members together with the people they are: for reading them, and for whom a session or a token stands.
+Members joined with their user accounts: the member list, and the principal of a session or token.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ GRANTED: Final = Statement(
 @shaped
 def _acting_as(named: bool) -> Executable:
     """
-    A user as a member of a named organization, or of the one they act in.
+    Select a user as a member of a given organization, or of the user's active one.
     """
     place = value("organization") if named else _users.c.active
     return (
@@ -92,7 +92,7 @@ def _colleagues(by: str | None) -> Executable:
 
 def signed_in(dialect: str, digest: bytes, *, at: int) -> Steps[MemberPrincipal | None]:
     """
-    The member whose session's secret has this digest.
+    Return the member whose session secret has this digest.
     """
     rows = yield SIGNED_IN(dialect, deployment=DEPLOYMENT.bytes, digest=digest, at=at)
     return _principal_from(rows, session=True)
@@ -100,7 +100,7 @@ def signed_in(dialect: str, digest: bytes, *, at: int) -> Steps[MemberPrincipal 
 
 def acting_as(dialect: str, user: UserId, organization: OrganizationId | None) -> Steps[MemberPrincipal | None]:
     """
-    The user as a member of this organization, or of the one they act in.
+    Return the user as a member of *organization*, by default of the user's active organization.
     """
     given = {} if organization is None else {"organization": organization.bytes}
     rows = yield _acting_as(organization is not None)(dialect, user=user.bytes, **given)
@@ -109,7 +109,7 @@ def acting_as(dialect: str, user: UserId, organization: OrganizationId | None) -
 
 def granted_to(dialect: str, member: Member) -> Steps[list[Granted]]:
     """
-    What a member may do on boards that are granted to them one by one.
+    Return the member's grants on single boards.
     """
     rows = yield GRANTED(dialect, organization=member.organization.bytes, member=member.id.bytes)
     return _grants_from(map(tuple, rows))
@@ -121,7 +121,7 @@ def _grants_from(rows: Iterable[tuple[Any, ...]]) -> list[Granted]:
 
 def _principal_from(rows: list[Any], *, session: bool) -> MemberPrincipal | None:
     """
-    The principal of rows that differ only in the grant.
+    Return the principal described by rows that differ only in the board grant.
     """
     if not rows:
         return None
@@ -148,14 +148,14 @@ class SqlMemberReads:
 
     async def every(self, principal: Principal) -> list[Colleague]:
         """
-        All of them, in the order in which the people came to the deployment.
+        Return all members, by user number.
         """
         statement = _colleagues(None)
         return await self._rows(statement(self.session.dialect, organization=principal.organization.bytes))
 
     async def get(self, principal: Principal, user: UserId | UserNumber) -> Colleague:
         """
-        One of them, by the user's id or number.
+        Return the member with this user id or number.
         """
         given: dict[str, Any] = {"number": user} if isinstance(user, int) else {"id": user.bytes}
         statement = _colleagues(next(iter(given)))

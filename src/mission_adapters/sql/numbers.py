@@ -1,5 +1,5 @@
 """
-Drawing short numbers: one row for each scope and kind, counted up in a statement of its own.
+Number sequences in SQL: one row per scope and kind holds the last number given out.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def _reaching(dialect: str) -> Executable:
 @frozen
 class SqlNumbers:
     """
-    Draws numbers. A draw need not be durable by itself: the commit of what it numbers follows it.
+    Draws the short numbers of entities. A draw is not made durable by itself: the commit of the numbered entity is.
     """
 
     session: Session
 
     async def draw(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
         """
-        The next number of each scope.
+        Return the next number of each scope.
         """
         dialect = self.session.dialect
         wanted = sorted(Counter((scope.bytes, kind) for scope, kind in scopes).items())
@@ -77,7 +77,7 @@ class SqlNumbers:
 
     async def reach(self, *scopes: tuple[UUID, str, int]) -> None:
         """
-        From now on give out only numbers beyond these.
+        Raise the sequences so that they give out only numbers above these.
         """
         dialect = self.session.dialect
 

@@ -1,7 +1,7 @@
 """
-Idempotency keys: whose, for which operation, with which body, and what came of it.
+Idempotency keys in SQL: the principal and operation of each key, the digest of the request body, and the result.
 
-A key is taken first of all, so that the loser of a race meets the key and nothing else of the winner's.
+A flush inserts its key before any other row. Of two units with the same key, the slower one fails on the key itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mission_core.ports import REMEMBERED, AlreadyDone, Once
 from mission_core.values import micros
 
 AT_ONCE: Final = 16
-"""How many keys that are too old a new one sweeps away."""
+"""The number of expired keys that are deleted with each new key."""
 _this: Final = (
     once.c.principal == value("whose", str),
     once.c.operation == value("what", str),
@@ -55,11 +55,11 @@ FORGET: Final = Statement(delete(once).where(tuple_(*_name).in_(_old.with_for_up
 
 def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[None]:
     """
-    Take the unit's key, if it came with one, and forget some that are too old.
+    Insert the unit's idempotency key, if it has one, and delete some expired keys.
 
     Raises:
-        AlreadyDone: If it was used in the last day; the refusal carries the first result.
-        KeyReused: If it was used for another body.
+        AlreadyDone: If the key was used in the last day. The error carries the first result.
+        KeyReused: If the key was used with another body.
     """
     if remembered.once is None:
         return
@@ -86,7 +86,7 @@ def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[Non
 
 def settle_key(dialect: str, remembered: Remembered, result: UUID | None) -> Steps[None]:
     """
-    Keep what an operation came to with the key; leave the key to others where nothing came of it.
+    Store the result of the unit with its key, or delete the key if there is no result.
     """
     if remembered.once is None or (result is not None and result == remembered.result):
         return
@@ -99,10 +99,10 @@ def settle_key(dialect: str, remembered: Remembered, result: UUID | None) -> Ste
 
 def used_key(dialect: str, principal: Principal, used: Once, *, since: datetime) -> Steps[UUID | None]:
     """
-    The result that a key was kept with after *since*.
+    Return the result of a key that was used after *since*, or None.
 
     Raises:
-        KeyReused: If it was used for another body.
+        KeyReused: If the key was used with another body.
     """
     found = yield USED(dialect, since=micros(since), **_named(principal, used))
     return result_in(found, used)
@@ -110,10 +110,10 @@ def used_key(dialect: str, principal: Principal, used: Once, *, since: datetime)
 
 def result_in(found: list[tuple[bytes, bytes | None]], used: Once) -> UUID | None:
     """
-    The result in the row of a key, if there is one.
+    Return the result in the row of a key, or None.
 
     Raises:
-        KeyReused: If the row was kept for another body.
+        KeyReused: If the key was used with another body.
     """
     if not found:
         return None
@@ -126,7 +126,7 @@ def result_in(found: list[tuple[bytes, bytes | None]], used: Once) -> UUID | Non
 
 def name_of(principal: Principal) -> str:
     """
-    Whose keys they are: the same whichever way the principal came.
+    Return the owner of a principal's keys. It does not depend on how the principal signed in.
     """
     return f"{principal.organization.hex}:{identity_of(principal)}"
 

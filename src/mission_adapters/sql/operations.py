@@ -1,8 +1,8 @@
 """
-The named operations: offering work on fresh rows to a decision, and keeping what it decides.
+Operations that decide inside the flush, on locked rows: claim, heartbeat, lease expiry, reassignment and deletion.
 
-A task is always locked before its runs. On PostgreSQL only the locked row is fresh in the statement that locked it, so
-what else a decision needs is read by statements of its own.
+A task is locked before its runs. On PostgreSQL a locking statement sees the newest version of the locked row only, so
+other rows that a decision needs are read by further statements.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ from mission_core.tasks.runs import RunNotFound
 from mission_core.values import micros
 
 FIRST: Final = 8
-"""How many of the queue's first tasks a claim looks at; where all are taken, eight times as many, and so on."""
+"""The number of queued tasks that a claim looks at first. If all are locked by others, it looks at eight times more."""
 MOST: Final = 4096
 QUEUES: Final[dict[str, ColumnElement[bool]]] = {
     "": queue.c.organization == value("organization"),
     "own_board": WITHIN["own_board"](queue.c.board),
     "own_boards": and_(queue.c.organization == value("organization"), WITHIN["own_boards"](queue.c.board)),
 }
-"""Which part of the queue a claim looks at."""
+"""The conditions that limit the queue to the boards of a claim, by the name of their board filter."""
 
 
 def _line(name: str, again: bool, border: str, worker: bool) -> Select[Any]:
     """
-    The first ready tasks of one name, in the queue's order, within a border: of all boards, one board or several. A
-    worker's are those that not only a lead moves.
+    Select the first ready tasks of one assignee name in queue order, on the boards of a board filter. For a worker,
+    tasks of boards that reserve moves for their lead are left out.
     """
     ready = select(queue.c.task, queue.c.rank, queue.c.due, queue.c.number).where(
         QUEUES[border],
@@ -118,14 +118,14 @@ IN_TURN: Final = Statement(select(func.pg_advisory_xact_lock(value("key", int)))
 
 def operate(dialect: str, principal: Principal, operation: Operation, done: Done) -> Steps[None]:
     """
-    Do one named operation.
+    Run one operation of a unit.
 
     Raises:
-        TaskNotFound: If the organization has no such task.
-        RunNotFound: If it has no such run.
-        BoardDenied: If the principal may not write on its board.
-        MoreInHand: If an agent that is to go has more in hand than may be.
-        StaleWrite: If it has another version by now.
+        TaskNotFound: If the organization does not have the task.
+        RunNotFound: If the organization does not have the run.
+        BoardDenied: If the principal may not write on the task's board.
+        MoreInHand: If an agent to be deleted has more unfinished tasks than one unit reassigns.
+        StaleWrite: If the version of a row has changed.
     """
     match operation:
         case ClaimNextOf():
@@ -173,14 +173,14 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
                 return change
             continue
         if task is not None:
-            # What was locked may have left its board since the queue was read, or be held by now.
+            # The locked task may have moved to another board, or be held, since the queue was read.
             elsewhere, ruled = boards is not None and task.board not in boards, bool(found[0][-1])
             change = None if elsewhere else (yield from offer(dialect, task, wish.decide, done, ruled=ruled))
             if change is not None:
                 return change
             tried.append(task.id.bytes)
             continue
-        # Either nothing is ready, or others are deciding about all that was looked at.
+        # Either no task is ready, or other flushes have locked all the tasks in this batch.
         (ready,) = (yield _count_ready(again, where, wanted.worker)(dialect, first=first, **shown))[0]
         if ready < first or first >= MOST:
             return None
@@ -189,7 +189,11 @@ def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Don
 
 def _agreed(dialect: str, principal: Principal, name_key: str, agrees: Agrees) -> Steps[None]:
     """
-    Refuse to hand out more to whom it may not be. On PostgreSQL whoever asks so for one name waits for the others.
+    Check that the name may claim another task. On PostgreSQL an advisory lock makes the claims of one name wait for
+    each other.
+
+    Raises:
+        StaleWrite: If the name may not claim more.
     """
     if dialect == "postgresql":
         name = principal.organization.bytes + name_key.encode()
@@ -202,8 +206,8 @@ def _agreed(dialect: str, principal: Principal, name_key: str, agrees: Agrees) -
 
 def _freed(wish: ClaimNextOf, boards: frozenset[BoardId] | None, done: Done) -> list[Task]:
     """
-    What this flush itself has put back to rest and the claim may take, first come first: the queue learns of it only
-    at the end of the flush.
+    Return the tasks that this flush has requeued and that fit the claim, in queue order. They are not in the queue
+    table yet, which is written at the end of the flush.
     """
     fitting = [
         task
@@ -218,7 +222,7 @@ def _freed(wish: ClaimNextOf, boards: frozenset[BoardId] | None, done: Done) -> 
 
 def _turn(task: Task) -> tuple[int, bool, datetime, int]:
     """
-    When it is a task's turn, compared with others.
+    Return the sort key of a task in the queue.
     """
     return task.rank, task.due_at is None, task.due_at or task.created_at, task.number
 

@@ -1,6 +1,8 @@
 """
-Reading overviews: a whole board in one crossing, of whose tasks only those are read whole that the caller does not
-know; and the first tasks of several boards in one statement.
+The read models of board overviews in SQL.
+
+A whole board is read in one session call. Tasks that the caller has cached at their present version are not read
+again. The first tasks of several boards are read in one statement.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 Given = dict[str, Any]
 _own: Final = value("organization")
 AT_ONCE: Final = 50
-"""How many boards one statement is about."""
+"""The number of boards that one statement covers at most."""
 AGENTS: Final = Statement(
     select(*(literal("").label(name) if name == "working_memory" else agents.c[name] for name in AgentRow._fields))
     .where(agents.c.organization == _own, agents.c.board == value("board"))
@@ -72,7 +74,7 @@ COUNTS: Final = Statement(
 @shaped
 def _first(order: Order, boards: int) -> Executable:
     """
-    The first tasks of each of so many boards, in the statuses named for it.
+    Select the first tasks of each of *boards* boards, in the statuses given for that board.
     """
     turn = case(*(
         (tasks.c.status.in_([status.value for status in together]), place) for place, together in enumerate(order)
@@ -90,14 +92,14 @@ def _first(order: Order, boards: int) -> Executable:
 @frozen
 class SqlOverviews:
     """
-    Reads overviews.
+    Reads whole boards, and the first tasks of several boards.
     """
 
     session: Session
 
     async def board(self, principal: Principal, board: BoardId, known: Known) -> BoardView:
         """
-        A board with all its tasks.
+        Return a board with all its tasks. Tasks that are *known* are returned by id only.
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: _view(dialect, principal, board, known))
@@ -106,7 +108,7 @@ class SqlOverviews:
         self, principal: Principal, boards: Sequence[BoardId], order: Order, *, limit: int
     ) -> Mapping[BoardId, Foremost]:
         """
-        The first tasks of each board.
+        Return the task counts and the first *limit* tasks of each board.
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: _foremost(dialect, principal, boards, order, limit))
@@ -123,7 +125,7 @@ def _view(dialect: str, principal: Principal, board: BoardId, known: Known) -> S
     if strange:
         read = yield from shown(dialect, principal.organization, (yield WHOLE(dialect, tasks=strange, **own)))
         rows = {row.id: row for row in read if row.board == board.bytes}
-        if len(rows) < len(strange):  # some have gone in the meantime
+        if len(rows) < len(strange):  # some were deleted after their ids were read
             gone = {*strange} - rows.keys()
             order = [id for id in order if id not in gone]
     return BoardView(row, [AgentRow._make(each) for each in staff], order, rows, asked)
@@ -133,7 +135,7 @@ def _looked_over(
     dialect: str, principal: Principal, board: BoardId, known: Known, asked: Mapping[bytes, Asked]
 ) -> Steps[tuple[list[bytes], list[bytes]]]:
     """
-    The ids of the board's tasks, newest first, and of those that are not known.
+    Return the ids of all tasks of the board, newest first, and the ids of those that the caller does not know.
     """
     found = yield GLIMPSES(dialect, board=board.bytes)
     if not found:

@@ -1,5 +1,5 @@
 """
-Parts of a flush that need no answer of each other, so that they may be asked one by one or, on PostgreSQL, all at once.
+Batches of independent statements, run one by one or, on PostgreSQL, combined into one statement.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ NOTHING: Final[ColumnElement[int]] = literal_column("1")
 
 class Part(NamedTuple):
     """
-    A change of rows: what makes its statement, of which shape, and its values. No two parts of a flush change the same
-    row, and values of one name are the same in all parts.
+    A data-changing statement in a batch.
+
+    Two parts of a flush never change the same row, and a parameter name has the same value in all parts.
+
+    Args:
+        family: The function that builds the statement.
+        shape: The arguments of that function.
+        given: The parameters of the statement.
     """
 
     family: Family
@@ -36,7 +42,7 @@ def _single(family: Family, shape: tuple[Any, ...]) -> Executable:
 @shaped
 def _together(*parts: tuple[Family, tuple[Any, ...]]) -> Executable:
     """
-    One statement that does all parts. Its rows are those of the part that returns any.
+    Combine the parts into one statement with a CTE each. It returns the rows of the part that returns any.
     """
     terms: list[CTE] = [family(*shape).cte(f"part_{place}") for place, (family, shape) in enumerate(parts)]
     rows = next((select(*term.c) for term in terms if len(term.c)), select(NOTHING))
@@ -45,7 +51,7 @@ def _together(*parts: tuple[Family, tuple[Any, ...]]) -> Executable:
 
 def done_in_turn(dialect: str, parts: Iterable[Part]) -> Steps[list[Any]]:
     """
-    Do the parts one after the other.
+    Run the parts one after the other.
 
     Returns:
         The rows of the parts that return any.
@@ -62,7 +68,7 @@ def done_in_turn(dialect: str, parts: Iterable[Part]) -> Steps[list[Any]]:
 
 def done_together(dialect: str, parts: Iterable[Part]) -> Steps[list[Any]]:
     """
-    Do the parts in one statement, on PostgreSQL.
+    Run the parts as one PostgreSQL statement.
 
     Returns:
         The rows of the part that returns any.

@@ -1,5 +1,5 @@
 """
-Plain rows in a database: the table of each kind, and its mapping, both made from the fields of its class.
+The tables of kinds: for each `Kind` a table and a mapping of its entities to rows, generated from the entity's fields.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _as_is(value: Any) -> Any:
 @frozen
 class Spelling:
     """
-    How a field's values are kept in a column.
+    The column type of a field, and the conversions between the field's values and column values.
     """
 
     type: TypeEngine[Any]
@@ -71,10 +71,10 @@ def _texts_of(values: Iterable[Any]) -> str:
 
 def _spelling(hint: Any) -> Spelling:
     """
-    How values of this type are kept.
+    Return the codec for a field type.
 
     Raises:
-        TypeError: If it is no type of a plain row's field.
+        TypeError: If the type is not allowed in an entity of a kind.
     """
     hint = _beneath(hint)
     parts = get_args(hint)
@@ -88,7 +88,7 @@ def _spelling(hint: Any) -> Spelling:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return Spelling(TEXT, lambda member: member.value, by_value(hint).__getitem__)
     if hint not in PLAINLY:
-        raise TypeError(f"{hint} is no type of a plain row's field")
+        raise TypeError(f"{hint} is not a type that an entity of a kind may have")
     return PLAINLY[hint]
 
 
@@ -116,7 +116,7 @@ PLAINLY: Final = {
 @frozen(eq=False)
 class Shelf:
     """
-    Where the rows of one kind are kept.
+    The table of a kind, and the mapping of its entities to rows.
     """
 
     kind: Kind[Any]
@@ -126,20 +126,20 @@ class Shelf:
 
     def row_from(self, entity: Any) -> Row:
         """
-        The entity as its columns.
+        Return the column values of an entity.
         """
         return {name: each.to_column(getattr(entity, name)) for name, each in self.spellings.items()}
 
     def entity_from(self, row: Iterable[Any]) -> Any:
         """
-        The entity that was kept in this driver's row.
+        Return the entity that a driver row holds.
         """
         pairs = zip(self.spellings.items(), row, strict=True)
         return self.make(**{name: each.from_column(value) for (name, each), value in pairs})
 
     def given(self, equal: Mapping[str, Any]) -> Row:
         """
-        Values to compare columns with.
+        Return the column values of these field values, without those that are None.
         """
         return {name: self.spellings[name].to_column(value) for name, value in equal.items() if value is not None}
 
@@ -151,7 +151,7 @@ def _shelf(kind: Kind[Any]) -> Shelf:
     unique: list[UniqueConstraint] = [UniqueConstraint("organization", *names) for names in kind.unique]
     if "number" in spellings:
         unique.append(UniqueConstraint("organization", "number"))
-    # Whatever goes with another entity, or forgets it, is looked for by it when that is removed.
+    # When an entity is deleted, rows that refer to it are found by these indexes.
     found_by = dict.fromkeys([*kind.found_by, *((name,) for name in (*kind.goes_with, *kind.forgets))])
     last = "number" if "number" in spellings else "id"
     indexes = [Index(None, "organization", *names, last) for names in found_by]
@@ -159,24 +159,24 @@ def _shelf(kind: Kind[Any]) -> Shelf:
 
 
 BELONGING: Final[dict[type, str]] = {Agent: "agents", Task: "tasks", Run: "runs"}
-"""The tables of entities beside plain rows that belong to a board."""
+"""The tables of the entities that belong to a board and have no kind."""
 SHELVES: Final[dict[Kind[Any], Shelf]] = {kind: _shelf(kind) for kind in KINDS}
 TAKEN: Final[dict[str, type[Conflict]]] = {
     f"uq_{kind.name}_{'_'.join(('organization', *names))}": refusal
     for kind in KINDS
     for names, refusal in kind.unique.items()
 }
-"""What each constraint of a plain row says when it refuses."""
+"""The refusal for each unique constraint of a kind's table, by the constraint's name."""
 
 
 Filters = tuple[tuple[str, bool], ...]
-"""Columns that are compared, and of each whether with null."""
+"""The columns of equality conditions, each with whether it is compared with null."""
 
 
 @shaped
 def rows_where(kind: Kind[Any], filters: Filters = (), borders: tuple[str, ...] = ()) -> Executable:
     """
-    The organization's rows within these borders whose columns have these values.
+    Select the organization's rows of a kind that pass these board filters and whose columns have given values.
     """
     shelf = SHELVES[kind].table
     found: Executable = _where(select(*shelf.c), kind, filters, borders).order_by(_line(shelf))
@@ -186,7 +186,7 @@ def rows_where(kind: Kind[Any], filters: Filters = (), borders: tuple[str, ...] 
 @shaped
 def first_where(kind: Kind[Any], newest: bool, filters: Filters, borders: tuple[str, ...]) -> Executable:
     """
-    The oldest of them, or the newest.
+    Select the oldest of the rows of `rows_where`, or the newest.
     """
     shelf = SHELVES[kind].table
     line = _line(shelf).desc() if newest else _line(shelf)
@@ -199,7 +199,7 @@ def page_where(
     kind: Kind[Any], newest: bool, after: bool, filters: Filters, borders: tuple[str, ...]
 ) -> Executable:
     """
-    A page of them.
+    Select a page of the rows of `rows_where`.
     """
     shelf = SHELVES[kind].table
     found = _where(select(*shelf.c), kind, filters, borders)
@@ -213,7 +213,7 @@ def page_where(
 @shaped
 def count_where(kind: Kind[Any], filters: Filters, borders: tuple[str, ...]) -> Executable:
     """
-    How many there are.
+    Count the rows of `rows_where`.
     """
     shelf = SHELVES[kind].table
     counted: Executable = _where(select(func.count()).select_from(shelf), kind, filters, borders)
@@ -222,7 +222,10 @@ def count_where(kind: Kind[Any], filters: Filters, borders: tuple[str, ...]) -> 
 
 def going(kind: Kind[Any], gone: Mapping[type, Any]) -> ColumnElement[bool]:
     """
-    Which rows of a kind go with what is removed: *gone* has the id, or the select of the ids, by the entity's class.
+    Return the condition for the rows of a kind that are deleted together with other entities.
+
+    Args:
+        gone: The deleted entities by class: an id, or a select of ids.
     """
     shelf = SHELVES[kind].table
     reasons = []
@@ -239,14 +242,14 @@ def going(kind: Kind[Any], gone: Mapping[type, Any]) -> ColumnElement[bool]:
 @shaped
 def drop_with(kind: Kind[Any], entity: type) -> Executable:
     """
-    Remove the rows of a kind that go with an entity.
+    Delete the rows of a kind that are deleted together with an entity.
     """
     return delete(SHELVES[kind].table).where(going(kind, {entity: value("key")}))
 
 
 def forgotten_in(kind: Kind[Any], name: str, gone: Any) -> Executable:
     """
-    Empty a field of the rows of a kind where it names what is removed: *gone* is its id, or the select of the ids.
+    Set a field of the rows of a kind to null where it refers to a deleted entity. *gone* is an id, or a select of ids.
     """
     shelf = SHELVES[kind].table
     column = shelf.c[name]
@@ -263,14 +266,15 @@ def forgotten_in(kind: Kind[Any], name: str, gone: Any) -> Executable:
 @shaped
 def forget(kind: Kind[Any], name: str) -> Executable:
     """
-    Empty a field of the rows of a kind where it names an entity.
+    Set a field of the rows of a kind to null where it refers to an entity.
     """
     return forgotten_in(kind, name, value("key"))
 
 
 def inside(rows: Table, entity: type, borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
     """
-    That a row of this table is within these borders: its board is, or one of those that it belongs to through others.
+    Return the board-filter conditions on rows of a table: on the row's own board, or on the boards of the row that it
+    belongs to.
     """
     if not borders:
         return []
@@ -302,6 +306,6 @@ def _line(shelf: Table) -> Any:
 
 def shape_of(equal: Mapping[str, Any]) -> Filters:
     """
-    Which columns are compared, in one order, and which of them with null.
+    Return the equality conditions of a query in a fixed order, as the key of its compiled statement.
     """
     return tuple(sorted((name, each is None) for name, each in equal.items()))

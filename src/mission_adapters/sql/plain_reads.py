@@ -1,5 +1,5 @@
 """
-Reading plain rows as far as a principal may see them.
+Generic reads of entities of a kind in SQL, limited to what a principal may see.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 @frozen
 class SqlRowReads:
     """
-    Reads plain rows of every kind.
+    Reads entities of any kind.
     """
 
     session: Session
 
     async def get(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         """
-        One row, by id or number.
+        Return the entity with this id or number.
         """
         equal = {"id" if isinstance(key, UUID) else "number": key}
         borders = border_of(principal)
@@ -52,7 +52,7 @@ class SqlRowReads:
 
     async def every(self, principal: Principal, kind: Kind[P], **equal: Any) -> list[P]:
         """
-        The rows whose fields have these values, oldest first.
+        Return the entities whose fields have these values, oldest first.
         """
         if _beyond(principal, kind, equal):
             return []
@@ -62,7 +62,7 @@ class SqlRowReads:
         self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
     ) -> P | None:
         """
-        The oldest row whose fields have these values, or the *newest*.
+        Return the oldest entity whose fields have these values, or the *newest*.
         """
         if _beyond(principal, kind, equal):
             return None
@@ -75,7 +75,7 @@ class SqlRowReads:
         self, principal: Principal, kind: Kind[P], page: Page, *, newest: bool = False, **equal: Any
     ) -> Listed:
         """
-        A page of them by number, and how many there are.
+        Return a page of the entities whose fields have these values, by number, with the total count.
         """
         if _beyond(principal, kind, equal):
             return Listed([], 0)
@@ -110,8 +110,7 @@ class SqlRowReads:
 
 def _beyond(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> bool:
     """
-    Whether rows are asked for that cannot be there, or not for this principal: of a board that is not granted, or
-    with a text that nothing can hold.
+    Whether no row can match: the board is not granted to the principal, or a text value cannot be stored.
     """
     if any(isinstance(each, str) and UNSTORABLE.search(each) for each in equal.values()):
         return True

@@ -1,8 +1,8 @@
 """
-The session of a PostgreSQL database: connections on a list of our own, and readers of the log woken by notifications.
+The database session for PostgreSQL: pooled asyncpg connections, and LISTEN/NOTIFY to wake readers of the log.
 
-A read is single statements outside of a transaction, a write is one transaction. What a lost connection, a deadlock
-or a changed schema interrupted before its commit is run again from its first step.
+A read runs single statements outside a transaction. A write is one transaction. If a lost connection, a deadlock or a
+changed schema interrupts either before its commit, it is run again from its first step.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ R = TypeVar("R")
 
 TRIES: Final = 3
 RELISTEN: Final = 1.0
-"""After how many seconds a lost listening connection is opened again."""
+"""The seconds until a lost listening connection is opened again."""
 RELOOK: Final = 5.0
-"""For how many seconds a notification that was lost may go unnoticed."""
+"""The seconds between two reads of the watched head rows, in case a notification was lost."""
 
 PACE: Final = 0.003
-"""How many seconds lie between two announcements of commits; the first after a pause goes out at once."""
+"""The seconds between two notifications of commits. The first one after a pause is sent at once."""
 
 READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
 MOMENT: Final = "SELECT clock_timestamp()"
@@ -65,14 +65,14 @@ GAVE_UP: Final = (
     asyncpg.InsufficientPrivilegeError,
     asyncpg.LockNotAvailableError,
 )
-"""What is the database's fault and not the statement's."""
+"""Errors that are the database's fault and not the statement's."""
 IN_THE_WAY: Final = (*AGAIN, asyncpg.LockNotAvailableError)
-"""What others' changes did to this one, although the database is well."""
+"""Errors caused by concurrent changes in a healthy database."""
 
 
 async def taken(steps: Steps[R], connection: Connection, first: Ask | None = None) -> R:
     """
-    What the steps return, after all that they ask was answered. *first* is what they have asked already.
+    Run steps on a connection and return their result. *first* is a statement that the steps have yielded already.
     """
     try:
         ask = first or next(steps)
@@ -93,7 +93,7 @@ async def taken(steps: Steps[R], connection: Connection, first: Ask | None = Non
 
 async def answer_to(ask: Ask, connection: Connection) -> Any:
     """
-    The rows that one statement gives, or the number of rows it changed.
+    Run one statement. Return its rows, or the number of rows it changed.
     """
     text, values, rows, many, _ = ask
     if rows:
@@ -107,18 +107,18 @@ async def answer_to(ask: Ask, connection: Connection) -> Any:
 
 def violation(error: asyncpg.IntegrityConstraintViolationError) -> Violated:
     """
-    What was violated, by the constraint's name, or the column's that must not be null.
+    Return the violation, with the name of the constraint or of the column that must not be null.
     """
     return Violated(error.constraint_name or f"{error.table_name}.{error.column_name}")
 
 
 async def changed(steps: Steps[R], connection: Connection, *, durable: bool) -> R:
     """
-    What the steps return, taken as one transaction. When this raises, the connection may still be in it. What need not
-    be durable may be done twice, too.
+    Run steps as one transaction and return their result. If this raises, the transaction may still be open. A write
+    that need not be durable may be run twice.
 
     Raises:
-        OutcomeUnknown: If the connection was lost at the one moment at which nobody can tell what became of it.
+        OutcomeUnknown: If the connection was lost during the commit.
     """
     try:
         first = next(steps)
@@ -146,7 +146,7 @@ async def committed(last: Awaitable[R]) -> R:
     except asyncpg.IntegrityConstraintViolationError as error:
         raise violation(error) from error
     except asyncpg.IdleInTransactionSessionTimeoutError:
-        raise  # the server had undone it before it heard of the commit
+        raise  # the server rolled back before it received the commit
     except LOST as error:
         told = str(error) or type(error).__name__
         raise OutcomeUnknown(f"PostgreSQL: the connection was lost during the commit: {told}", lost=True) from error
@@ -155,9 +155,10 @@ async def committed(last: Awaitable[R]) -> R:
 @define(eq=False)
 class PostgresSession:
     """
-    A PostgreSQL database, over up to *size* connections for reads and as many for writes, so that writes that wait
-    for each other's locks keep no read waiting; two whose commits do not wait for the disk, and one that listens. Each
-    is opened when it is needed.
+    A PostgreSQL database with pooled connections, opened on demand.
+
+    Reads and writes have separate pools of up to *size* connections, so writes that wait for locks do not delay reads.
+    A third pool of two connections commits without waiting for the disk. One more connection listens for notifications.
     """
 
     dsn: str
@@ -184,7 +185,7 @@ class PostgresSession:
             StoreUnreachable: If it cannot be reached.
         """
         dsn = dsn_from(url)
-        named = {"application_name": f"mission-control {token_hex(4)}"}  # all of one session are known by it
+        named = {"application_name": f"mission-control {token_hex(4)}"}  # shared by all connections of this session
         light = Connections(dsn, 2, {"synchronous_commit": "off", **named})
         session = cls(dsn, Connections(dsn, size, named), Connections(dsn, size, named), light)
         try:
@@ -208,7 +209,7 @@ class PostgresSession:
         try:
             answer = await self._tried(connections, lambda connection: changed(steps(), connection, durable=durable))
         except (asyncio.CancelledError, OutcomeUnknown):
-            self._announce(wakes)  # it may have been committed all the same
+            self._announce(wakes)  # the commit may have succeeded
             raise
         except StoreFailed as error:
             self._write_failed |= not isinstance(error, StoreBusy)
@@ -236,8 +237,11 @@ class PostgresSession:
         busy: type[StoreFailed] = StoreBusy,
     ) -> R:
         """
-        Do some work on a connection, and again if it was interrupted and undone for no fault of its own. What it must
-        be given up for is raised as *failed*, or as *busy* if others were in the way.
+        Run *work* on a pooled connection, and again if a database error rolled it back.
+
+        Args:
+            failed: The error to raise if the database fails.
+            busy: The error to raise if concurrent changes, or the lack of a free connection, prevent the work.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -287,7 +291,7 @@ class PostgresSession:
 
     async def moment(self) -> datetime:
         """
-        What the server's clock tells.
+        Return the server's present time.
         """
 
         def steps() -> Steps[datetime]:
@@ -305,13 +309,14 @@ class PostgresSession:
 
         return await self.read(steps)
 
-    # Telling who waits, here and in other processes.
+    # Notifications to readers in this and other processes.
 
     def _announce(self, organization: OrganizationId | None) -> None:
         """
-        Say that a log was written to. A notification inside the write's own transaction would make the database sync
-        such commits one after another; this way one statement tells of all commits since the last.
+        Notify the readers of a log soon.
         """
+        # Not inside the write's transaction: PostgreSQL serializes commits that notify. One later statement covers all
+        # commits since the last one.
         if organization is None:
             return
         self._unannounced.add(organization)
@@ -322,7 +327,7 @@ class PostgresSession:
         while self._unannounced:
             written = [each.bytes for each in self._unannounced]
             self._unannounced.clear()
-            with suppress(StoreFailed):  # those who listen look for themselves after a while
+            with suppress(StoreFailed):  # listeners also read the head rows every RELOOK seconds
                 self._reached(await self._read(partial(answer_to, Ask(ANNOUNCE, (written,)))))
             await asyncio.sleep(PACE)
 
@@ -334,7 +339,7 @@ class PostgresSession:
 
     async def _listen_on(self, connection: Connection) -> None:
         """
-        Hear of commits until the connection breaks. Whoever came while nobody listened is served by the first look.
+        Receive notifications until the connection breaks. Commits made before are found by reading the head rows.
         """
         lost = asyncio.Event()
         try:

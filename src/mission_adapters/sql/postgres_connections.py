@@ -1,8 +1,8 @@
 """
-Connections to a PostgreSQL server, and lists of them that callers share.
+Connections to a PostgreSQL server, and the connection pool.
 
-A process that sleeps, or a network that swallows everything, must not keep what others need: the server ends a
-transaction whose client is silent, and both ends notice a peer that is gone.
+Timeouts keep a frozen process or a broken network from blocking others: the server ends transactions of silent
+clients, and both sides detect a lost peer.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 PATIENCE: Final = 10.0
-"""For how many seconds a connection may take to open, or to undo what failed."""
+"""The seconds that opening a connection, or rolling back on it, may take."""
 TURN: Final = 5.0
-"""For how many seconds a caller waits until one of the others gives a connection back."""
+"""The seconds that a caller waits for a free connection."""
 HANGS: Final = 60.0
-"""After how many seconds a statement without an answer is given up, and its connection with it."""
+"""The seconds after which a statement without an answer is given up and its connection closed."""
 LOCK: Final = 3.0
-"""For how many seconds a statement waits for a lock."""
+"""The seconds that a statement waits for a lock."""
 SILENT: Final = 4.0
 """
-After how many seconds the server ends a transaction whose client says nothing. It is longer than `LOCK`: so when a
-frozen process loses a lock, what else it had waiting for that lock has been given up, and does not get it next.
+The seconds after which the server ends a transaction whose client is silent. It is longer than `LOCK`, so that other
+statements of a frozen process that wait for the same lock have been given up and do not get the lock next.
 """
 
 NOT_OURS: Final = frozenset({"channel_binding", "connect_timeout", "gssencmode", "keepalives", "pgbouncer"})
-"""What other drivers take in a URL, and asyncpg would hand to the server."""
+"""URL options of other drivers, which asyncpg would send to the server as settings."""
 
 LOST: Final = (
     OSError,
@@ -52,7 +52,7 @@ LOST: Final = (
     asyncpg.InternalClientError,
 )
 FAILED: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""All that a statement or its connection may fail with."""
+"""All errors that a statement or a connection may raise."""
 PLANS: Final = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -61,8 +61,8 @@ PLANS: Final = {
     "enable_sort": "off",
     "jit": "off",
 }
-"""Every statement here walks an index in its own order. Without statistics (a new database, a table that just grew) the
-planner would rather read and sort a whole table; these settings keep it from that wherever an index serves."""
+"""Planner settings. Every statement here follows an index in its order. Without statistics (a new database, or a table
+that grew fast) the planner would scan and sort whole tables, which these settings prevent wherever an index serves."""
 LIMITS: Final = {
     "application_name": "mission-control",
     "lock_timeout": f"{LOCK:.0f}s",
@@ -73,15 +73,18 @@ LIMITS: Final = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "30s",
 }
-"""What keeps this process, asleep or cut off, from holding up the others for long."""
+"""Server timeouts that keep a frozen or disconnected process from blocking others for long."""
 LONG_STATEMENTS: Final = {"lock_timeout": "60s", "idle_in_transaction_session_timeout": "60s", "statement_timeout": "0"}
-"""What a migration needs instead: it may take its time, and waits for another that takes it."""
+"""The timeouts for migrations, which may take long and wait for each other."""
 KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
-"""The same for this end, as far as the system knows it: a server that is gone is noticed after half a minute."""
+"""Socket options of this side, where the system has them: a lost server is detected after half a minute."""
 
 def dsn_from(url: str) -> str:
     """
-    The URL as asyncpg takes it, from the spellings that other drivers and SQLAlchemy take.
+    Return a URL for asyncpg, from a URL in the form of asyncpg, SQLAlchemy or another driver.
+
+    Raises:
+        ValueError: If the URL is not a PostgreSQL URL, or cannot be read.
     """
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] not in ("postgresql", "postgres"):
@@ -99,13 +102,14 @@ async def connected(
     dsn: str, settings: Mapping[str, str] | None = None, *, patience: float | None = HANGS
 ) -> Connection:
     """
-    A new connection, with some settings of the server's for it.
+    Open a connection.
 
     Args:
-        patience: For how many seconds a statement may take.
+        settings: More server settings for the connection.
+        patience: The seconds that a statement may take, or None for no limit.
 
     Raises:
-        StoreUnreachable: If the server cannot be reached, or does not let us in.
+        StoreUnreachable: If the server cannot be reached, or refuses the connection.
         ValueError: If the URL cannot be read.
     """
     try:
@@ -117,12 +121,12 @@ async def connected(
             max_cached_statement_lifetime=0,
             server_settings={**PLANS, **LIMITS, **(settings or {})},
         )
-    except (ValueError, OverflowError):  # the driver's words may quote a part of the password
+    except (ValueError, OverflowError):  # the driver's message may quote a part of the password
         raise ValueError(UNREADABLE) from None
     except FAILED as error:
         reason = str(error) or type(error).__name__
         raise StoreUnreachable(f"PostgreSQL: no connection: {reason}", lost=isinstance(error, LOST)) from error
-    _keep_alive(connection._transport.get_extra_info("socket"))  # the driver itself offers no way
+    _keep_alive(connection._transport.get_extra_info("socket"))  # the driver has no option for it
     return connection
 
 
@@ -136,7 +140,7 @@ def _keep_alive(end: socket.socket) -> None:
 
 async def let_go(connection: Connection) -> None:
     """
-    Close a connection, which may be broken.
+    Close a connection, even if it is broken.
     """
     with suppress(*FAILED):
         await connection.close(timeout=PATIENCE)
@@ -145,7 +149,7 @@ async def let_go(connection: Connection) -> None:
 @define(eq=False)
 class Connections:
     """
-    Up to *size* connections. The one that was used last is used next, so that in quiet times few stay warm.
+    A pool of up to *size* connections. The most recently used one is used next, so under low load few stay in use.
     """
 
     dsn: str
@@ -157,11 +161,11 @@ class Connections:
 
     async def take(self) -> Connection:
         """
-        A connection for the caller alone, until it is given back. Callers who must wait get theirs in order.
+        Take a connection out of the pool. Callers that must wait are served in order.
 
         Raises:
-            StoreUnreachable: If none can be opened.
-            TimeoutError: If none was given back for long.
+            StoreUnreachable: If no connection can be opened.
+            TimeoutError: If no connection was given back for `TURN` seconds.
         """
         while True:
             while self.idle:
@@ -186,7 +190,7 @@ class Connections:
 
     async def _turn(self) -> Connection | None:
         """
-        Wait for a connection, or (None) for room to open one.
+        Wait for a connection. None means that a connection was closed, so the caller may open one.
         """
         turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self.waiting.append(turn)
@@ -212,7 +216,7 @@ class Connections:
 
     def give(self, connection: Connection) -> None:
         """
-        Give a connection back; a broken one is let go of.
+        Give a connection back to the pool. A closed one makes room for a new one.
         """
         if connection.is_closed():
             self._gone()
@@ -221,11 +225,11 @@ class Connections:
 
     async def mend(self, connection: Connection) -> None:
         """
-        Give a connection back that something went wrong on.
+        Roll back on a connection after an error, and give it back. It is closed if the rollback fails.
         """
         try:
             await connection.execute("ROLLBACK", timeout=PATIENCE)
-        except Exception:  # whatever it was, this connection is not to be trusted again
+        except Exception:  # the state of the connection is unknown
             connection.terminate()
         except BaseException:
             connection.terminate()
@@ -235,7 +239,7 @@ class Connections:
 
     async def finish(self) -> None:
         """
-        Return once nobody uses a connection or waits for one.
+        Wait until no connection is in use and no caller waits for one.
         """
         while self.waiting or len(self.idle) < self.opened:
             handed = await self._turn()
@@ -244,7 +248,7 @@ class Connections:
 
     async def close(self) -> None:
         """
-        Let go of all connections, which nobody uses any more.
+        Close all connections. None may be in use.
         """
         while self.idle:
             await let_go(self.idle.pop())

@@ -1,5 +1,5 @@
 """
-Counting what happens, in the flush in which it happens.
+Hourly and per-minute counters of events and task status changes, updated in the flush that makes the change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
 
 AT_ONCE: Final = 16
-"""How many cells one statement changes."""
+"""The number of counters that one statement changes at most."""
 COLUMNS: Final = [(column.name, column.type.python_type) for column in pulses.c]
 
 
@@ -40,7 +40,7 @@ def pulsed(
     at: datetime,
 ) -> Iterable[Part]:
     """
-    The counting of these facts and of what became of these tasks.
+    Return the statements that count these events and task changes.
     """
     changes = ((write.before, write.after) for write in writes)
     cells = counted(facts, changes, own=organization, places=places, at=at)
@@ -68,8 +68,8 @@ def _beat(dialect: str, start: int, cells: int) -> Change:
 
 def added_up(new: Any) -> dict[str, Any]:
     """
-    A cell with what is *new* added. A place of the ring that belonged to an earlier minute begins anew; one that
-    belongs to a later one stays.
+    Return the column values of a counter after *new* is added. A per-minute counter that holds an earlier minute is
+    restarted; one that holds a later minute is left as it is.
     """
     amount = case(
         (pulses.c.minute == new.minute, pulses.c.amount + new.amount),

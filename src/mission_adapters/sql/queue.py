@@ -1,7 +1,9 @@
 """
-Readiness: the queue of idle tasks, in the order in which they are handed out.
+The queue table: the idle tasks of each organization in the order in which claims get them, each with the number of its
+open dependencies.
 
-It is written under the organization's head row only, after the tasks themselves, so that what is counted is settled.
+It is written after the tasks, while the organization's head row is locked, so that the counts of open dependencies are
+exact.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ COUNT: Final = Statement(_open)
 
 def place(task: Task | None) -> Row | None:
     """
-    Where a task stands in the queue, if it does.
+    Return the queue row of a task, or None if the task is not idle.
     """
     if task is None or task.status not in IDLE:
         return None
@@ -51,8 +53,9 @@ def place(task: Task | None) -> Row | None:
 
 def requeued(writes: Iterable[Write]) -> list[Part]:
     """
-    What became of these tasks, for the queue: first the rows that stand already, by arithmetic, then those that enter,
-    counted.
+    Return the statements that update the queue after these task writes.
+
+    Existing rows are changed by arithmetic first. Then new rows are inserted with their open dependencies counted.
     """
     left: list[Part] = []
     shifted: list[Part] = []
@@ -72,7 +75,7 @@ def requeued(writes: Iterable[Write]) -> list[Part]:
 
 def _finished(before: Task | None, after: Task | None) -> bool | None:
     """
-    Whether it became done (True), stopped being done (False), or neither.
+    Whether a task became done (True), stopped being done (False), or neither (None).
     """
     if before is None or after is None or (before.status is Status.DONE) is (after.status is Status.DONE):
         return None
@@ -81,7 +84,8 @@ def _finished(before: Task | None, after: Task | None) -> bool | None:
 
 def _placed(was: Row | None, now: Row, task: Task, *, counted: bool) -> Iterable[Part]:
     """
-    The row of an idle task. What it waits for is counted when it enters, and when its dependencies changed.
+    Return the statement that inserts or updates the queue row of an idle task. Open dependencies are counted for a new
+    row, and if the dependencies of the task changed.
     """
     if was is None:
         yield Part(_enter, (bool(task.depends_on),), now if task.depends_on else now | {"open_dependencies": 0})

@@ -1,5 +1,5 @@
 """
-Readiness of a database: whether it answers and takes changes, found out in a few seconds and with hardly a write.
+The readiness check of a database: whether it answers and accepts writes, within a few seconds.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from mission_adapters.sql.session import Ask, Steps
 from mission_core.errors import StoreFailed, StoreNotReady, StoreUnreachable
 
 DEADLINE: Final = 5.0
-"""After how many seconds without an answer a database is not ready."""
+"""The seconds after which a database without an answer counts as not ready."""
 
 
 def change_nothing() -> Steps[None]:
     """
-    The smallest change: a row is written as it is, so that the disk must take it.
+    Write one row unchanged, to test that the database accepts writes.
     """
     yield Ask("UPDATE alembic_version SET version_num = version_num", rows=False)
 
 
 async def in_time(check: Coroutine[None, None, None]) -> None:
     """
-    Run a check, for a few seconds. One that hangs is left to itself, for giving it up may take as long again.
+    Run a readiness check with a time limit. A check that hangs is cancelled but not awaited, because cancelling may
+    take as long again.
 
     Raises:
-        StoreUnreachable: If it was not through by then.
-        StoreNotReady: If the store takes no changes.
+        StoreUnreachable: If the check did not finish in time.
+        StoreNotReady: If the database does not accept writes.
     """
     task = asyncio.get_running_loop().create_task(check)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,5 +1,5 @@
 """
-The read models, and a sign of life.
+The `Reads` port in SQL: the read models of all areas, and the readiness check.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ONE: Final = Statement(select(literal_column("1")))
 @frozen
 class SqlReads:
     """
-    The read models.
+    The read models of all areas, over one database session.
     """
 
     session: Session
@@ -89,18 +89,18 @@ class SqlReads:
 
     async def organization(self, principal: Principal) -> Organization:
         """
-        The principal's own organization.
+        Return the principal's organization.
         """
         return await self.session.read(lambda: organization_of(self.session.dialect, principal))
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """
-        The result that this key of the principal was kept with after *since*, if it was used.
+        Return the result of this idempotency key of the principal if it was used after *since*, else None.
         """
         return await self.session.read(lambda: used_key(self.session.dialect, principal, once, since=since))
 
     async def ready(self) -> None:
         """
-        Return if the database answers and takes changes.
+        Check that the database answers and accepts writes.
         """
         await self.session.ready()

@@ -1,5 +1,6 @@
 """
-An agent's new name, carried to all that goes by the old one, by statements of which none names a task.
+The rename of an agent in SQL: its tasks, live runs, queue rows and workload counters get the new name, by set-based
+statements.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ COUNT: Final = Statement(
 
 def rename_work(dialect: str, before: Agent, after: Agent) -> Steps[None]:
     """
-    Let an agent's tasks, and the live runs on them, go by its new name. Each task is locked before its run.
+    Rename the assignee of an agent's tasks, and the holder of the live runs on them. Tasks are locked before runs.
     """
     given = _given(before, after)
     yield HOLD(dialect, **given)
@@ -66,8 +67,8 @@ def rename_work(dialect: str, before: Agent, after: Agent) -> Steps[None]:
 
 def rename_queue(dialect: str, before: Agent, after: Agent) -> Steps[None]:
     """
-    Let the queue go by it too, and count again what either name has. It is done under the head row, so that every task
-    is counted either here or by whoever is about to commit it.
+    Rename the assignee in the queue, and recount the workload of the old and the new name. The head row is locked, so
+    each task is counted either here or by a flush that commits later.
     """
     given = _given(before, after)
     for statement in (QUEUE, UNCOUNT, COUNT):

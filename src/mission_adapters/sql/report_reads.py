@@ -1,5 +1,5 @@
 """
-Reading what reports are made of.
+The read models of reports in SQL: task counts, hourly counters, workloads, durations, pending approvals and search.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ BORDERS: Final = {
     "board": boards.c.id == value("board"),
     "group": boards.c.group == value("group"),
 }
-"""How a scope is narrowed, by the names of its values."""
+"""The conditions that narrow a report's scope, by the names of their parameters."""
 STANDING, HAPPENED, RECENT, OLDEST = range(4)
-"""What a row of the counts is about."""
+"""The first column of a row of `_counts`: which part of the counts the row belongs to."""
 FOR_EVER: Final = 1 << 40
-"""So many hours that all are in one bucket."""
+"""A bucket size in hours that puts everything into one bucket."""
 
 
 def _boards(*borders: str) -> Select[Any]:
@@ -81,7 +81,8 @@ def _boards(*borders: str) -> Select[Any]:
 
 def _places(*borders: str) -> Select[Any] | CompoundSelect[Any]:
     """
-    Where what belongs to the scope is counted; the whole of it includes what concerns no board.
+    Select the ids under which counters of the scope are kept: boards, and without a filter also the organization, which
+    has the counters of events that concern no board.
     """
     return _boards(*borders) if borders else union_all(_boards(), select(_own))
 
@@ -93,7 +94,7 @@ def _total(amount: Any) -> Any:
 @shaped
 def _counts(minutes: bool, *borders: str) -> Executable:
     """
-    All that is counted, as rows that begin with what they are about.
+    Select all parts of the counts as one list of rows. The first column names the part.
     """
     parts = [_standing(*borders), _happened(*borders)]
     if minutes:
@@ -142,7 +143,7 @@ def _recent(*borders: str) -> Select[Any]:
 
 def _oldest(*borders: str) -> Select[Any]:
     """
-    When the first tasks of both idle statuses were made; they are numbered as they come.
+    Select the creation times of the oldest tasks in inbox and assigned. The oldest task has the lowest number.
     """
 
     def first(status: Status) -> Any:
@@ -258,7 +259,7 @@ SIZES: Final = {
 @frozen
 class SqlReportReads:
     """
-    Reads for reports, as far as a principal may see.
+    Reads the figures of reports as far as a principal may see them.
     """
 
     session: Session
@@ -267,7 +268,7 @@ class SqlReportReads:
         self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
     ) -> Counts:
         """
-        How tasks stand, and what happened when.
+        Return task counts by status and priority, and event counts by bucket and, with *minutes*, of the last minutes.
         """
         given = _asked(principal, scope)
         shape = (minutes is not None, *given)
@@ -279,14 +280,14 @@ class SqlReportReads:
 
     async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
         """
-        The agents that are not built in, by name.
+        Return the agents, without the built-in one, by name, each with its numbers of assigned and running tasks.
         """
         given = _asked(principal, scope)
         return [Staff._make(row) for row in await self._rows(_staff(*given), principal, given)]
 
     async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
         """
-        The tasks done since then, and their most common error messages.
+        Return the tasks done since *since*, grouped, and their most common error messages.
         """
         given, dialect = border_of(principal), self.session.dialect
         asked = {**given, "organization": principal.organization.bytes, "since": micros(since)}
@@ -302,7 +303,7 @@ class SqlReportReads:
 
     async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
         """
-        How long the tasks took that were done from *since* up to but not at *until*.
+        Return the durations of the tasks that were done from *since* until before *until*.
         """
         given = border_of(principal)
         shape = tuple(given)
@@ -312,7 +313,7 @@ class SqlReportReads:
 
     async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
         """
-        The approvals that wait for a decision.
+        Return the newest pending approvals, and the number of all pending ones.
         """
         given, dialect = _asked(principal, scope), self.session.dialect
         shape = tuple(given)
@@ -329,7 +330,7 @@ class SqlReportReads:
 
     async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
         """
-        How long they took from when work on them first began.
+        Return the durations, from the first start of work, of the tasks done since *since*.
         """
         given = _asked(principal, scope)
         found = await self._rows(_cycles(*given), principal, {**given, "since": micros(since)})
@@ -337,7 +338,7 @@ class SqlReportReads:
 
     async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
         """
-        The tasks whose title, description or assignee holds the text.
+        Return the tasks whose title, description or assignee contains the text.
         """
         given = border_of(principal)
         if assignee is not None:
@@ -348,7 +349,7 @@ class SqlReportReads:
 
     async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
         """
-        The agents whose name, role or last activity holds the text.
+        Return the agents whose name, role or last activity contains the text.
         """
         given = border_of(principal)
         statement = found_agents(self.session.dialect, *given)
@@ -357,7 +358,7 @@ class SqlReportReads:
 
     async def size(self) -> int:
         """
-        How many bytes the database takes.
+        Return the size of the database in bytes.
         """
         dialect = self.session.dialect
 
@@ -379,7 +380,7 @@ class SqlReportReads:
 
 def _asked(principal: Principal, scope: Scope) -> Given:
     """
-    What narrows the scope, by the names in `BORDERS`.
+    Return the parameters that narrow the scope, by their names in `BORDERS`.
     """
     given = border_of(principal)
     if scope.board is not None:

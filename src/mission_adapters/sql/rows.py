@@ -1,5 +1,5 @@
 """
-Entities as rows of their tables: loading one, and writing what changed of one.
+Row operations of a flush: insert, update, lock and delete the row of an entity, with version checks.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from mission_core.tasks.runs import Run
 @frozen(eq=False)
 class Keeping:
     """
-    How entities of one class are kept. *beside* are columns that a save leaves alone: a record beside the entity.
-    *version* is the column that is compared where they are relied on.
+    The table and row mapping of an entity class.
+
+    Args:
+        beside: Columns that a save leaves alone, because they have updates of their own (presence, progress).
+        version: The version column that is compared when a unit relies on a row.
     """
 
     name: str
@@ -52,7 +55,7 @@ INSERT: Final = {kind: Statement(insert(each.table)) for kind, each in KEPT.item
 @shaped
 def update_of(table: Table, columns: tuple[str, ...]) -> Executable:
     """
-    Change these columns of one row, if it still has the version it was read at.
+    Update these columns of one row, if its version has not changed.
     """
     return (
         update(table)
@@ -64,7 +67,7 @@ def update_of(table: Table, columns: tuple[str, ...]) -> Executable:
 @shaped
 def version_of(table: Table, exclusive: bool, column: str = "version") -> Executable:
     """
-    The version of one row, which stays locked: shared with those who only rely on it, or not at all.
+    Select the version of one row and lock the row, exclusively or shared.
     """
     return select(table.c[column]).where(table.c.id == value("key")).with_for_update(read=not exclusive)
 
@@ -72,7 +75,7 @@ def version_of(table: Table, exclusive: bool, column: str = "version") -> Execut
 @shaped
 def versions_of(table: Table, column: str = "version") -> Executable:
     """
-    The versions of many rows, locked in the order of their ids, shared with those who only rely on them.
+    Select the versions of several rows and lock them shared, in the order of their ids.
     """
     found = select(table.c.id, table.c[column]).where(among(table.c.id, "keys", Ids()))
     return found.order_by(table.c.id).with_for_update(read=True)
@@ -81,24 +84,24 @@ def versions_of(table: Table, column: str = "version") -> Executable:
 @shaped
 def delete_of(table: Table) -> Executable:
     """
-    Remove one row.
+    Delete one row.
     """
     return delete(table).where(table.c.id == value("key"))
 
 
 def insert_row(dialect: str, entity: Any) -> Steps[None]:
     """
-    Keep a new entity.
+    Insert the row of a new entity.
     """
     yield INSERT[type(entity)].count(dialect, **KEPT[type(entity)].row_from(entity))
 
 
 def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
     """
-    Keep what changed of an entity, and nothing else.
+    Update the changed columns of an entity's row.
 
     Raises:
-        StaleWrite: If the row has another version than *before*.
+        StaleWrite: If the version of the row has changed since *before* was read.
     """
     kind = KEPT[type(after)]
     was, now = kind.row_from(before), kind.row_from(after)
@@ -111,10 +114,10 @@ def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
 
 def bump_row(dialect: str, kind: type, id: UUID, version: int) -> Steps[None]:
     """
-    Raise a row's version.
+    Increment the version of a row.
 
     Raises:
-        StaleWrite: If the row has another version.
+        StaleWrite: If the version of the row has changed.
     """
     table = KEPT[kind].table
     statement = update_of(table, ("version",))
@@ -124,10 +127,10 @@ def bump_row(dialect: str, kind: type, id: UUID, version: int) -> Steps[None]:
 
 def lock_row(dialect: str, kind: type, id: UUID, version: int, *, exclusive: bool = False) -> Steps[None]:
     """
-    Hold a row as it is until the end of the flush.
+    Lock a row until the end of the flush and check its version.
 
     Raises:
-        StaleWrite: If the row has another version.
+        StaleWrite: If the version of the row has changed.
     """
     found = yield version_of(KEPT[kind].table, exclusive, KEPT[kind].version)(dialect, key=id.bytes)
     if not found or found[0][0] != version:
@@ -136,10 +139,10 @@ def lock_row(dialect: str, kind: type, id: UUID, version: int, *, exclusive: boo
 
 def share_rows(dialect: str, kind: type, versions: Sequence[tuple[UUID, int]]) -> Steps[None]:
     """
-    Hold several rows as they are until the end of the flush.
+    Lock several rows shared until the end of the flush and check their versions.
 
     Raises:
-        StaleWrite: If one of them has another version.
+        StaleWrite: If the version of a row has changed.
     """
     if len(versions) == 1:
         yield from lock_row(dialect, kind, *versions[0])

@@ -1,5 +1,5 @@
 """
-Reading what happened to one task: its runs, and where it stands.
+The read models of one task's runs in SQL: its run history, and the situation that explains its status.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HISTORY: Final = Statement(
 
 def _of_assignee(column: Any) -> Any:
     """
-    A column of the agent of a task's assignee.
+    Return a subquery for a column of the agent that a task is assigned to.
     """
     of_name = (agents.c.organization == tasks.c.organization, agents.c.name_key == tasks.c.assignee_key)
     return select(column).where(*of_name).scalar_subquery()
@@ -52,7 +52,7 @@ def _place(numbered: bool) -> Executable:
 @shaped
 def _situation(numbered: bool) -> Executable:
     """
-    A task and those that it depends on, each with its live run: one statement, so as of one moment.
+    Select a task and its dependencies, each with its live run. It is one statement, so that all rows are consistent.
     """
     this = _this(numbered).cte("this")
     named = select(dependencies.c.depends_on).join(this, this.c.id == dependencies.c.task)
@@ -65,11 +65,11 @@ def _situation(numbered: bool) -> Executable:
 
 def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[list[RunRow]]:
     """
-    The runs of a task, latest first.
+    Return the runs of a task, latest first.
 
     Raises:
-        TaskNotFound: If the principal's organization has none.
-        BoardDenied: If its board is not granted to the principal.
+        TaskNotFound: If the principal's organization does not have the task.
+        BoardDenied: If the task's board is not granted to the principal.
     """
     own = principal.organization.bytes
     found = yield _place(isinstance(task, int))(dialect, organization=own, key=_plain(task))
@@ -81,11 +81,11 @@ def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) 
 
 def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[Reading]:
     """
-    A task, its live run, the dependencies that are not done, and whether an approval holds it.
+    Return a task with its live run, its open dependencies, and whether a pending approval holds it.
 
     Raises:
-        TaskNotFound: If the principal's organization has none.
-        BoardDenied: If its board is not granted to the principal.
+        TaskNotFound: If the principal's organization does not have the task.
+        BoardDenied: If the task's board is not granted to the principal.
     """
     own = principal.organization.bytes
     rows = yield _situation(isinstance(task, int))(dialect, organization=own, key=_plain(task))

@@ -1,6 +1,6 @@
 """
-Runs as rows. The end of the lease, its last heartbeat and its progress stand in the same row, and may be written by
-themselves.
+The mapping of runs to rows of the runs table. The lease's end, last heartbeat and progress are in the same row and can
+be updated separately.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ make_failure = trusted(Failure)
 
 def row_from(run: Run) -> Row:
     """
-    The run as its columns.
+    Return the column values of a run.
     """
     holder = run.holder if isinstance(run.holder, Pair) else None
     outcome, failure = run.outcome, run.failure
@@ -92,7 +92,7 @@ def row_from(run: Run) -> Row:
 
 def run_from(row: Mapping[str, Any]) -> Run:
     """
-    The run that was kept.
+    Return the run that a row holds.
     """
     pair = row["holder_principal"] is not None
     return make_run(
@@ -143,7 +143,7 @@ def _failure_from(row: Mapping[str, Any]) -> Failure | None:
 
 def orders_text(orders: tuple[Order, ...]) -> JsonText:
     """
-    Orders as JSON.
+    Return operator orders as JSON text.
     """
     if not orders:
         return EMPTY_LIST
@@ -154,7 +154,7 @@ def orders_text(orders: tuple[Order, ...]) -> JsonText:
 
 def orders_from(text: str) -> tuple[Order, ...]:
     """
-    The orders that were kept.
+    Return the operator orders in a JSON text.
     """
     if text == EMPTY_LIST:
         return ()

@@ -1,8 +1,8 @@
 """
-How statements reach a database: the one interface between what is asked and how a driver runs it.
+The database session: the interface between code that builds statements and the driver that runs them.
 
-What is asked is written once, as a generator of steps that yields `Ask`s and is sent their answers. A session runs
-it: on SQLite on the driver's thread, many units in one crossing; on PostgreSQL over one connection.
+Database code is written once, as a generator ("steps") that yields statements (`Ask`) and is sent their results. A
+session runs such generators: on SQLite in batches on the driver's thread, on PostgreSQL over a pooled connection.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ R = TypeVar("R")
 
 class Ask(NamedTuple):
     """
-    One statement, as its driver takes it, with its values in order.
+    A statement in the driver's syntax, with its values in order.
 
-    With *rows* the answer is the list of rows, else the number of rows that were changed. With *many*, *values* is a
-    sequence of value tuples for a statement without rows, and the answer is not to be used.
-
-    A statement that is *alone* is the only one of its write, and its steps refuse nothing once it is answered: then
-    PostgreSQL needs no transaction around it, which saves two thirds of its cost.
+    Args:
+        rows: Whether the result is the list of rows. Otherwise it is the number of changed rows.
+        many: Whether *values* is a sequence of value tuples, and the statement runs once for each. It has no result.
+        alone: Whether it is the only statement of its write, and the steps raise nothing after it. PostgreSQL then runs
+            it without a transaction around it, which saves two thirds of its cost.
     """
 
     text: str
@@ -45,7 +45,7 @@ Steps = Generator[Ask, Any, R]
 @define
 class Violated(Exception):
     """
-    A named constraint refused a statement. Thrown into the steps that asked it.
+    A statement violated a constraint. The session throws this into the steps that yielded the statement.
     """
 
     constraint: str
@@ -53,8 +53,8 @@ class Violated(Exception):
 
 def refuse(steps: Steps[Any], violated: Violated) -> NoReturn:
     """
-    Throw the violation into the steps, and raise what they make of it. They can ask nothing more: PostgreSQL answers
-    nothing after a refused statement, so no session does.
+    Throw a violation into steps, and raise the error they turn it into. They must not yield another statement, because
+    PostgreSQL accepts none in a transaction after an error.
     """
     with suppress(StopIteration):
         steps.throw(violated)
@@ -63,26 +63,26 @@ def refuse(steps: Steps[Any], violated: Violated) -> NoReturn:
 
 def unkeepable(error: Exception) -> InvalidField:
     """
-    The refusal for a value that the driver or the database cannot take: text with NUL or a lone surrogate, a number of
-    more than 64 bits. What is kept was checked before; this is for what is only looked for.
+    Return the refusal for a value that the database cannot store: text with NUL or a lone surrogate, or an integer of
+    more than 64 bits. Stored values are validated by entities, so this concerns search values.
     """
-    return InvalidField("value", f"is none that can be kept or found: {error}")
+    return InvalidField("value", f"cannot be stored, and so not be found: {error}")
 
 
 class Session(Protocol):
     """
-    A database that steps can be run against.
+    A connection to a database that runs steps.
     """
 
     @property
     def dialect(self) -> str:
         """
-        `sqlite` or `postgresql`.
+        The SQL dialect: `sqlite` or `postgresql`.
         """
 
     async def read(self, steps: Callable[[], Steps[R]]) -> R:
         """
-        Run steps that only read, on the last committed state; each statement by itself sees one moment.
+        Run steps that only read, on the last committed state. Each statement sees a consistent snapshot of its own.
 
         Raises:
             StoreUnreachable: If the database does not answer.
@@ -92,32 +92,34 @@ class Session(Protocol):
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
     ) -> R:
         """
-        Run steps as one all-or-nothing change, which is durable before this returns, unless *durable* is false: then it
-        may be made twice, too. What
-        the steps raise undoes them alone and is raised here. If they wrote to the log
-        of *wakes*, its readers are woken after the commit.
+        Run steps as one transaction. An error that the steps raise rolls back their changes and is raised here.
+
+        Args:
+            durable: Whether the changes must be on disk before this returns. If not, they may also be made twice.
+            wakes: The organization whose log the steps may write to. Readers of that log are woken after the commit.
 
         Raises:
-            StoreFailed: If the database itself gave up and undid everything.
-            StoreBusy: If others' changes were in the way for too long.
-            OutcomeUnknown: If it failed while it committed.
+            StoreFailed: If the database failed and rolled back everything.
+            StoreBusy: If concurrent changes prevented the transaction for too long.
+            OutcomeUnknown: If the database failed during the commit.
         """
 
     async def ready(self) -> None:
         """
-        Return if the database answers and takes changes, as far as that can be told in a few seconds. It is written
-        to only if nothing else was lately.
+        Check that the database answers and accepts writes, within a few seconds. A test write is made only if there was
+        no other write recently, or the last one failed.
 
         Raises:
-            StoreFailed: If it does not.
+            StoreFailed: If the database does not answer or does not accept writes.
         """
 
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
         """
-        Return once the log of *organization* reaches beyond *after*, in whatever process; waiting costs no query.
+        Return once the log of *organization* has an entry after the position *after*, written by any process. Waiting
+        costs no query.
         """
 
     async def close(self) -> None:
         """
-        Finish what is under way and let go of the database.
+        Finish the running steps and close the connections.
         """

@@ -1,5 +1,5 @@
 """
-Loading what is committed, scoped to a principal: one statement for each load.
+The entity loader of a unit of work in SQL: it loads committed entities that a principal may see, one statement each.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ DEPENDENTS: Final = Statement(
     .join(dependencies, dependencies.c.task == tasks.c.id)
     .where(dependencies.c.depends_on == value("task"))
 )
-"""Neither the organization nor the order is asked for here: either would let a planner that knows no statistics walk
-the organization's tasks instead of the few dependencies."""
+"""It filters neither by organization nor in an order. Without statistics a planner would then scan the organization's
+tasks instead of the few dependencies."""
 NUMBERED: Final = Statement(
     selected(Task)[0].where(tasks.c.organization == _own, among(tasks.c.number, "numbers", Numbers()))
 )
@@ -116,7 +116,7 @@ UPSTREAM: Final = _upstream()
 @frozen
 class SqlSource:
     """
-    Loads what is committed.
+    Loads committed entities for units of work.
     """
 
     session: Session

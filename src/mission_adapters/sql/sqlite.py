@@ -1,8 +1,9 @@
 """
-The session of a SQLite file, where the expensive part is neither SQL nor the disk but crossing to the driver's thread.
+The database session for SQLite: batches of reads and writes that run on the driver's threads.
 
-So whatever waits crosses together: writes become one transaction with a savepoint each and one durable commit, reads
-share a snapshot, and the event loop is told once for all of them. A write that comes alone goes at once.
+The switch between the event loop and the driver's thread costs more than SQL or the disk. So waiting jobs run in one
+batch: writes share a transaction with a savepoint each and one durable commit, reads share a snapshot, and the event
+loop is notified once per batch. A job that arrives alone starts at once.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ logger = logging.getLogger("mission_adapters")
 R = TypeVar("R")
 
 TOGETHER: Final = 128
-"""How many errands cross together at most."""
+"""The largest number of jobs in a batch."""
 PATIENCE: Final = 0.002
-"""For how many seconds reads wait for a reader that is under way before another one takes them."""
+"""The seconds that reads wait for a busy reader connection before another one takes them."""
 POLL: Final = 0.15
-"""How many seconds a commit of another process may go unnoticed by those who wait."""
+"""The seconds between two checks for commits of other processes, while somebody waits for a log."""
 LATELY: Final = 5.0
-"""For how many seconds a change that was kept tells that the next one would be."""
+"""The seconds after a successful write during which a readiness check makes no test write."""
 ROOM: Final = 256 * 1024
-"""How many bytes must be free on the disk: a batch of changes takes tens of thousands."""
+"""The free bytes on the disk that a readiness check requires. A batch of writes takes tens of thousands."""
 REPLACED: Final = (
     "SQLite: the database was moved, deleted or replaced since the server opened it; put it back and restart the server"
 )
@@ -55,15 +56,15 @@ PRAGMAS: Final = (
     "temp_store=MEMORY",
     "journal_size_limit=67108864",
 )
-"""16 MB of pages kept by each connection, and a log that shrinks to 64 MB again. No mapped memory: it would save a
-few microseconds a read, but turns an error of the disk into the death of the process."""
+"""A page cache of 16 MB per connection, and a write-ahead log that is truncated to 64 MB. There is no memory-mapped
+I/O: it would save a few microseconds per read, but a disk error would then kill the process."""
 
 
 def hand_over(connection: aiosqlite.Connection, work: Callable[[], object]) -> None:
     """
-    Run *work* on the connection's own thread, after what was handed over before. It must tell the event loop itself.
+    Run *work* on the connection's thread, after earlier work. It must notify the event loop itself.
 
-    This queue is private to aiosqlite, whose public calls tell the event loop once for each statement.
+    It uses a private queue of aiosqlite, because aiosqlite's public calls notify the event loop once per statement.
     """
     connection._tx.put_nowait((None, work))
 
@@ -71,12 +72,12 @@ def hand_over(connection: aiosqlite.Connection, work: Callable[[], object]) -> N
 @define(eq=False)
 class Line:
     """
-    Errands that wait for a driver's thread, and cross to it together.
+    A queue of jobs for the driver's threads, which take them in batches.
 
     Args:
-        run: Runs errands, on the thread, and answers with the logs that are known to reach further.
-        failed: What an errand is refused with if that goes wrong.
-        idle: The connections that are not under way.
+        run: Runs a batch on the thread, and returns the last position of each log that has grown.
+        idle: The connections without a running batch.
+        failed: The error for the jobs of a batch that failed as a whole.
     """
 
     run: Callable[[sqlite3.Connection, list[Errand]], dict[OrganizationId, int]]
@@ -94,14 +95,14 @@ class Line:
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
     ) -> R:
         """
-        Send steps across, and wait for what they return.
+        Run steps on a driver's thread, and return their result.
         """
         if self.closed:
             raise StoreFailed(CLOSED)
         told: asyncio.Future[R] = self.loop.create_future()
         self.waiting.append(Errand(steps, told, durable, wakes))
         if self.called is None and self.idle:
-            # At once, but not before the others who are ready in this very turn of the event loop.
+            # At the end of this turn of the event loop, so that other ready tasks can join the batch.
             self.called = (
                 self.loop.call_later(PATIENCE, self._cross) if self.under_way else self.loop.call_soon(self._cross)
             )
@@ -143,7 +144,7 @@ class Line:
             self._cross()
         for errand in batch:
             errand.tell()
-        batch.clear()  # the thread keeps its last work until the next
+        batch.clear()  # the thread keeps a reference to its last work
         for organization, position in reached.items():
             self.waking.reached(organization, position)
         if not self.under_way:
@@ -151,7 +152,7 @@ class Line:
 
     async def close(self) -> None:
         """
-        Take nothing more, and finish what waits.
+        Refuse new jobs, and wait until all others have run.
         """
         self.closed = True
         while self.waiting or self.under_way:
@@ -162,7 +163,7 @@ class Line:
 @define(eq=False)
 class SqliteSession:
     """
-    A SQLite file, with one connection that writes and others that read.
+    A SQLite database with one connection for writes and several for reads.
     """
 
     writer: aiosqlite.Connection
@@ -200,14 +201,14 @@ class SqliteSession:
         constraints: Names | None = None,
     ) -> AsyncIterator[Self]:
         """
-        Open the file, and make it if there is none.
+        Open the database file, and create it if it does not exist.
 
         Args:
-            busy_timeout: For how many seconds a write waits for other processes that write to the file.
-            constraints: The names of unique constraints, by their columns as SQLite reports them.
+            busy_timeout: The seconds that a write waits for writes of other processes.
+            constraints: The names of unique constraints by their columns, which are all that SQLite reports.
 
         Raises:
-            StoreFailed: If it cannot be opened, or its file system cannot keep a write-ahead log.
+            StoreFailed: If the file cannot be opened, or its file system does not support a write-ahead log.
         """
         async with AsyncExitStack() as stack:
             try:
@@ -270,7 +271,7 @@ class SqliteSession:
 
     def _read_all(self, connection: sqlite3.Connection, batch: list[Errand]) -> dict[OrganizationId, int]:
         cursor = connection.cursor()
-        if connection.in_transaction:  # an earlier one could not be ended
+        if connection.in_transaction:  # an earlier batch failed before its end
             cursor.execute("ROLLBACK")
         cursor.execute("BEGIN")
         for errand in batch:
@@ -291,7 +292,7 @@ class SqliteSession:
             return {}
         cursor, before, committing = connection.cursor(), connection.total_changes, False
         try:
-            if connection.in_transaction:  # an earlier failure could not even be rolled back
+            if connection.in_transaction:  # an earlier rollback failed
                 cursor.execute("ROLLBACK")
             self._spell(connection, durable=any(errand.durable for errand in batch))
             cursor.execute("BEGIN IMMEDIATE")
@@ -317,11 +318,11 @@ class SqliteSession:
 
     def _in_place(self) -> bool:
         """
-        Whether the files stand where they were opened. Once they did not, only a restart finds out which ones count.
+        Whether the database files are still in place. Once they were replaced, this stays false until a restart.
         """
         if not self._replaced and not self.files.in_place():
             self._replaced = True
-            logger.error("database_files_replaced path=%s: %s", self.files.path, REPLACED)
+            logger.error("database_files_replaced path=%s reason=%r", self.files.path, REPLACED)
         return not self._replaced
 
     def _write_one(self, cursor: sqlite3.Cursor, errand: Errand) -> None:
@@ -333,28 +334,29 @@ class SqliteSession:
 
     def _spell(self, connection: sqlite3.Connection, *, durable: bool) -> None:
         """
-        Draws of numbers, if they are alone, do not wait for the disk: the next durable commit syncs them too, for it
-        lies behind them in the same log.
+        Set SQLite's `synchronous` pragma for a batch. A batch without durable writes does not wait for the disk: the
+        next durable commit also syncs its part of the write-ahead log.
         """
         spelling = "NORMAL" if not durable and self.synchronous in ("FULL", "EXTRA") else self.synchronous
         if spelling != self._spelling:
-            # It takes effect when it is compiled, so a cached statement would not do.
+            # The pragma takes effect when it is compiled, so it must not come from the statement cache.
             connection.executescript(f"PRAGMA synchronous={spelling}")
             self._spelling = spelling
 
     def _heads(self, cursor: sqlite3.Cursor, batch: list[Errand]) -> dict[OrganizationId, int]:
         """
-        How far the logs that somebody watches reach now. Asked after the commit, for who starts to watch later looks.
+        Return the last positions of the watched logs that this batch wrote to. They are read after the commit, because
+        a reader that starts to watch later reads the position itself.
         """
         reached = {}
-        with suppress(sqlite3.Error):  # they are committed, whatever happens here; the poll will notice
+        with suppress(sqlite3.Error):  # the writes are committed in any case, and polling finds them
             for errand in batch:
                 log = errand.wakes
                 if log is not None and errand.refusal is None and log in self._waking.watched and log not in reached:
                     reached[log] = position_of(cursor.execute(HEAD, (log.bytes,)).fetchall())
         return reached
 
-    # Other processes.
+    # Commits of other processes.
 
     async def _head(self, organization: OrganizationId) -> int:
         return (await self._heads_of([organization]))[organization]
@@ -374,14 +376,14 @@ class SqliteSession:
             try:
                 await self._look_around()
             except (sqlite3.Error, StoreFailed):
-                self._version = None  # so that the next look is a thorough one
+                self._version = None  # so that the next check reads the logs
             self._waking.tidy()
             if not self._waking.wanted:
                 return
 
     async def _look_around(self) -> None:
         """
-        If anybody has committed since the last look, look at the logs that are watched.
+        Read the positions of the watched logs if any process has committed since the last check.
         """
         ((version,),) = await self.readers[0].execute_fetchall("PRAGMA data_version")
         if version != self._version:
@@ -392,7 +394,7 @@ class SqliteSession:
 
 def position_of(rows: list[tuple[int]]) -> int:
     """
-    How far a log reaches that may have no entry yet.
+    Return the position in a head row, or 0 if there is no row.
     """
     return rows[0][0] if rows else 0
 
@@ -400,14 +402,14 @@ def position_of(rows: list[tuple[int]]) -> int:
 @asynccontextmanager
 async def connected(path: str | PathLike[str], busy_timeout: float) -> AsyncIterator[aiosqlite.Connection]:
     """
-    A connection in which transactions are ours, and whose thread does not keep the interpreter from ending.
+    Open a connection without implicit transactions, whose thread does not keep the interpreter from exiting.
     """
     connection = aiosqlite.connect(str(path), isolation_level=None, timeout=busy_timeout, cached_statements=1024)
     connection._thread.daemon = True
     try:
         await connection
     except BaseException:
-        # The driver stops its thread, but does not wait for it.
+        # The driver stops its thread without waiting for it.
         await asyncio.to_thread(connection._thread.join)
         raise
     try:
@@ -418,7 +420,7 @@ async def connected(path: str | PathLike[str], busy_timeout: float) -> AsyncIter
 
 async def prepared(connection: aiosqlite.Connection, patience: float, *pragmas: str) -> None:
     """
-    Make a connection ready: a log that lets readers and the writer go on side by side, and room to keep pages.
+    Configure a connection: WAL mode, in which readers do not block the writer, page cache and other pragmas.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + patience
@@ -427,11 +429,11 @@ async def prepared(connection: aiosqlite.Connection, patience: float, *pragmas: 
             ((mode,),) = await connection.execute_fetchall("PRAGMA journal_mode=WAL")
             break
         except sqlite3.OperationalError as error:
-            # SQLite itself does not wait for others who make the file's log, or remove it with the last connection.
+            # SQLite does not wait while another process creates the log, or removes it with its last connection.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > until:
                 raise
             await asyncio.sleep(0.01)
     if mode != "wal":
-        raise StoreFailed(f"SQLite: this file cannot have a write-ahead log, its journal stays {mode!r}")
+        raise StoreFailed(f"SQLite: the file system does not support a write-ahead log (journal_mode={mode})")
     for pragma in (*PRAGMAS, *pragmas):
         await connection.execute_fetchall(f"PRAGMA {pragma}")

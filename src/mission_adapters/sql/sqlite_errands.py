@@ -1,5 +1,5 @@
 """
-Errands to a thread of SQLite's driver: the steps that are taken there, and what they are refused with.
+Jobs for a thread of the SQLite driver: steps that run there, and their result or error.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ GAVE_UP: Final = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
-"""What is the file's fault and not the statement's. SQLite may have rolled back already, so all is undone."""
+"""Result codes that are the database's fault and not the statement's. SQLite may have rolled back, so the whole batch
+is rolled back."""
 
 
 @define(eq=False)
 class Errand:
     """
-    Steps on their way to a driver's thread and back, and who is to be told.
+    Steps that run on a driver's thread, and the future that gets their result.
     """
 
     steps: Callable[[], Steps[Any]]
@@ -54,10 +55,10 @@ class Errand:
 
     def run(self, cursor: sqlite3.Cursor, names: Names) -> None:
         """
-        Take the steps.
+        Run the steps, and keep their result or error.
 
         Raises:
-            sqlite3.Error: If SQLite gave up. Whatever else goes wrong is the errand's own refusal.
+            sqlite3.Error: If the database failed, which concerns the whole batch.
         """
         try:
             self.answer = taken(self.steps(), cursor, names)
@@ -68,8 +69,8 @@ class Errand:
 
     def refuse(self, error: sqlite3.Error, *, committing: bool) -> None:
         """
-        Say that the whole batch failed. After an error of the disk during the commit it may come back: all of it may
-        be in the log already, which is read after a crash.
+        Set the error of a batch that failed. After a disk error during the commit the outcome is unknown: the changes
+        may be in the write-ahead log, and come back after a restart.
         """
         if committing and self.refusal is not None:
             return
@@ -80,7 +81,7 @@ class Errand:
 
     def tell(self) -> None:
         """
-        Tell who waits, unless it was cancelled meanwhile.
+        Set the result or error of the future, unless it was cancelled.
         """
         if self.told.done():
             return
@@ -92,7 +93,7 @@ class Errand:
 
 def taken(steps: Steps[R], cursor: sqlite3.Cursor, names: Names) -> R:
     """
-    The result of the steps, after all that they ask was answered.
+    Run steps and return their result.
     """
     try:
         ask = next(steps)
@@ -113,7 +114,7 @@ def taken(steps: Steps[R], cursor: sqlite3.Cursor, names: Names) -> R:
 
 def answer_to(ask: Ask, cursor: sqlite3.Cursor) -> list[Any] | int:
     """
-    The rows that one statement gives, or the number of rows it changed.
+    Run one statement. Return its rows, or the number of rows it changed.
     """
     text, values, rows, many, _ = ask
     if many:
@@ -121,7 +122,7 @@ def answer_to(ask: Ask, cursor: sqlite3.Cursor) -> list[Any] | int:
     cursor.execute(text, values)
     if rows:
         return cursor.fetchall()
-    if cursor.rowcount < 0:  # it begins with WITH, which the driver does not count
+    if cursor.rowcount < 0:  # the driver does not count the changes of WITH statements
         changed: int = cursor.execute("SELECT changes()").fetchone()[0]
         return changed
     return cursor.rowcount
@@ -129,8 +130,8 @@ def answer_to(ask: Ask, cursor: sqlite3.Cursor) -> list[Any] | int:
 
 def constraint_of(error: sqlite3.IntegrityError, names: Names) -> str:
     """
-    The name of what was violated. SQLite tells the name of a check and of an index over expressions, but the columns
-    of a unique constraint, and nothing of a foreign key.
+    Return the name of the violated constraint. SQLite reports the names of checks and of indexes over expressions, the
+    columns of unique constraints, and nothing about foreign keys.
     """
     _, _, told = str(error).partition(" failed: ")
     if told.startswith("index '"):
@@ -140,21 +141,21 @@ def constraint_of(error: sqlite3.IntegrityError, names: Names) -> str:
 
 def gave_up(error: BaseException) -> bool:
     """
-    Whether SQLite itself could not go on, whatever the statement was.
+    Whether the error is the database's fault and not the statement's.
     """
     return code_of(error) in GAVE_UP
 
 
 def code_of(error: BaseException) -> int:
     """
-    The error's kind in SQLite's numbers; 0 if it is none of SQLite's.
+    Return SQLite's primary result code of an error, or 0 for other errors.
     """
     return getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0
 
 
 def failure(error: BaseException, kind: type[StoreFailed] = StoreFailed) -> StoreFailed:
     """
-    The refusal for what SQLite could not do.
+    Return the store failure for an error of SQLite.
     """
     failed = kind(f"SQLite: {error}")
     failed.__cause__ = error

@@ -1,8 +1,8 @@
 """
-Statements, compiled once for each dialect.
+SQL statements, compiled once for each dialect.
 
-A `Statement` is written in SQLAlchemy Core with named values; asked with them, it gives the text and the ordered
-values that the driver takes. The parameter style is `?` on SQLite and `$1` on PostgreSQL.
+A `Statement` is built with SQLAlchemy Core and has named parameters. Called with their values, it returns the SQL text
+and the ordered values for the driver. The placeholders are `?` on SQLite and `$1` on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Pack = Callable[[Any], Any]
 
 class Ids(UserDefinedType[Any]):
     """
-    Any number of ids as one value.
+    The SQL type of a parameter that holds any number of ids.
     """
 
     cache_ok = True
@@ -42,7 +42,7 @@ class Ids(UserDefinedType[Any]):
 
 class Texts(UserDefinedType[Any]):
     """
-    Any number of texts as one value.
+    The SQL type of a parameter that holds any number of texts.
     """
 
     cache_ok = True
@@ -50,7 +50,7 @@ class Texts(UserDefinedType[Any]):
 
 class Numbers(UserDefinedType[Any]):
     """
-    Any number of whole numbers as one value.
+    The SQL type of a parameter that holds any number of integers.
     """
 
     cache_ok = True
@@ -61,13 +61,13 @@ def _as_json(values: Iterable[Any]) -> str:
 
 
 PACKED: Final[dict[type, Pack]] = {Ids: b"".join, Texts: _as_json, Numbers: _as_json}
-"""How SQLite, which has no arrays, gets many values as one."""
+"""The conversions of several values into one value for SQLite, which has no arrays."""
 TYPES: Final[dict[type, TypeEngine[Any]]] = {bytes: ID, int: INTEGER, str: TEXT, float: DOUBLE}
 
 
 class among(ColumnElement[bool]):
     """
-    Whether a column is one of many values, which are one parameter.
+    The condition that a column has one of the values of an array parameter.
     """
 
     inherit_cache = False
@@ -82,8 +82,9 @@ class among(ColumnElement[bool]):
 
     def self_group(self, against: Any = None) -> Self:
         """
-        As it is: SQLAlchemy would compare it with 1 on SQLite, and SQLite sees no index through a comparison.
+        Return the condition unchanged.
         """
+        # SQLAlchemy would write `= 1` behind it on SQLite, which then could not use an index.
         return self
 
 
@@ -107,7 +108,7 @@ def _within(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
 
 def value(name: str, type: type = bytes) -> BindParameter[Any]:
     """
-    A named value of a statement: bytes, an integer, text or a float.
+    Return a named parameter of a statement: bytes, an integer, text or a float.
     """
     return bindparam(name, type_=TYPES[type], required=False)
 
@@ -115,7 +116,7 @@ def value(name: str, type: type = bytes) -> BindParameter[Any]:
 @define
 class Prepared:
     """
-    One statement in one dialect: its text, the names of its values in order, and the values it brings itself.
+    A statement compiled for one dialect: its text, the names of its parameters in order, and its literal values.
     """
 
     text: str
@@ -125,7 +126,7 @@ class Prepared:
 
     def values(self, given: dict[str, Any]) -> list[Any]:
         """
-        The values in the driver's order.
+        Return the parameter values in the driver's order.
         """
         every = {**self.own, **given} if self.own else given
         if self.packs:
@@ -136,7 +137,7 @@ class Prepared:
 @define(eq=False)
 class Statement:
     """
-    A statement in whatever dialect it is asked.
+    A SQLAlchemy Core statement that is compiled for a dialect at its first use.
     """
 
     core: Executable
@@ -149,21 +150,21 @@ class Statement:
 
     def __call__(self, dialect: str, /, **given: Any) -> Ask:
         """
-        Ask for its rows.
+        Bind the parameters of a statement whose rows are wanted.
         """
         ready = self._in(dialect)
         return Ask(ready.text, ready.values(given))
 
     def count(self, dialect: str, /, **given: Any) -> Ask:
         """
-        Ask how many rows it changes.
+        Bind the parameters of a statement whose number of changed rows is wanted.
         """
         ready = self._in(dialect)
         return Ask(ready.text, ready.values(given), rows=False)
 
     def many(self, dialect: str, /, rows: Iterable[dict[str, Any]]) -> Ask:
         """
-        Ask to run it for each of *rows*, with no answer.
+        Bind the parameters of a statement that runs once for each of *rows*, without a result.
         """
         ready = self._in(dialect)
         return Ask(ready.text, [ready.values(row) for row in rows], rows=False, many=True)
@@ -176,7 +177,7 @@ class Statement:
 
 
 def _compiled(core: Executable, dialect: str) -> Prepared:
-    compiled: Any = core.compile(  # type: ignore[attr-defined]  # all that is run here has it
+    compiled: Any = core.compile(  # type: ignore[attr-defined]  # all statements here have it
         dialect=DIALECTS[dialect], compile_kwargs={"render_postcompile": True}
     )
     names = tuple(compiled.positiontup or ())
@@ -189,7 +190,7 @@ def _compiled(core: Executable, dialect: str) -> Prepared:
 
 def shaped(make: Callable[..., Executable]) -> Callable[..., Statement]:
     """
-    A family of statements: each shape is made and compiled once.
+    Decorate a function that builds a statement, so that each set of arguments is built and compiled once.
     """
 
     @cache

@@ -1,5 +1,5 @@
 """
-The store in a database.
+The SQL store: opens a database and offers units of work, read models, the log, credentials and numbers.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ UNIQUE: Final = {
     for constraint in table.constraints
     if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
 }
-"""The names of unique constraints and keys by their columns, which is all that SQLite tells."""
+"""The names of unique constraints and primary keys by their columns, which are all that SQLite reports."""
 
 
 CORRECTED: Final = 60.0
-"""After how many seconds the clock is made to agree with the server's again."""
+"""The seconds between two corrections of the clock by the server's time."""
 
 
 class SqlStore:
     """
-    Keeps everything in SQLite or PostgreSQL.
+    The store of a SQLite or PostgreSQL database.
 
     Args:
-        clock: Says when an idempotency key was used, and what moment it is for whoever has no clock of his own; the
-            system's if it is not given, on PostgreSQL corrected to the server's.
+        clock: The clock of flushes, which dates idempotency keys and counters. The default is the system clock, which
+            `open` corrects by the server's time on PostgreSQL.
     """
 
     def __init__(self, session: Session, clock: Clock | None = None) -> None:
@@ -67,14 +67,14 @@ class SqlStore:
     @asynccontextmanager
     async def open(cls, url: str, *, migrated: bool = True, clock: Clock | None = None) -> AsyncIterator[Self]:
         """
-        The store at `sqlite:///path` or `postgresql://...`, with the migrations it lacks run first.
+        Open the store at `sqlite:///path` or `postgresql://...`.
 
         Args:
-            migrated: Whether to run migrations.
+            migrated: Whether to run missing migrations first.
 
         Raises:
-            ValueError: If the URL names no such database.
-            StoreFailed: If it cannot be opened.
+            ValueError: If the URL is of another form.
+            StoreFailed: If the database cannot be opened.
         """
         path = path_in(url)
         async with AsyncExitStack() as stack:
@@ -97,22 +97,22 @@ class SqlStore:
 
     async def must_take_changes(self) -> None:
         """
-        Return if changes can be made; none is that could be seen.
+        Check that the database accepts writes, by writing a row unchanged.
 
         Raises:
-            StoreFailed: If it may only be read.
+            StoreFailed: If the database does not accept writes.
         """
         await self.session.write(change_nothing)
 
     def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
         """
-        A unit of work for this principal.
+        Return a unit of work for this principal.
         """
         return Unit(self, principal, once)
 
     async def flush(self, remembered: Remembered) -> Any:
         """
-        Make all that a unit remembered so, or nothing; as `UnitOfWork.commit` promises.
+        Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises.
         """
         wakes = remembered.principal.organization if remembered.facts or remembered.operations else None
         dialect, at = self.session.dialect, self.clock.now()
@@ -132,5 +132,5 @@ async def _correcting(clock: CorrectedClock) -> AsyncIterator[None]:
 async def _correct(clock: CorrectedClock) -> None:
     while True:
         await asyncio.sleep(CORRECTED)
-        with suppress(StoreFailed):  # it goes on as it was
+        with suppress(StoreFailed):  # the clock keeps its present correction
             await clock.correct()

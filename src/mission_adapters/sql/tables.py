@@ -1,9 +1,9 @@
 """
-The tables, for both databases.
+The SQLAlchemy tables, for SQLite and PostgreSQL.
 
-Columns use only types that both drivers pass as they are: integers of 64 bits (numbers, booleans as 0 and 1, moments
-and durations in microseconds), text, bytes (ids, digests) and doubles. Text sorts binary. What must be unique is a
-constraint whose name tells its table and columns. The tables of plain rows are made from their classes.
+Columns use only types that both drivers pass unchanged: 64-bit integers (numbers, booleans as 0 and 1, times and
+durations in microseconds), text, bytes (ids, digests) and doubles. Text sorts by code points. A unique constraint is
+named after its table and columns. The tables of kinds are generated from their entity classes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.organizations import ORGANIZATIONS
 
-# What partial indexes hold, as literal text, so that a query can be seen to imply it.
+# The conditions of partial indexes. They are literal text, because a planner must see that a query implies them.
 UNBLOCKED: Final = "open_dependencies = 0"
 IN_PROGRESS: Final = "status = 'in_progress'"
 UNDER_WAY: Final = "status IN ('assigned', 'in_progress')"
@@ -309,7 +309,7 @@ marks = table(
     key=("mark", "task"),
     narrow=True,
 )
-"""Which tasks carry a tag or a value of a custom field, to be found by either."""
+"""The links from tags and custom fields to the tasks that use them."""
 
 queue = table(
     "queue",
@@ -413,7 +413,7 @@ Index("ix_runs_alive", runs.c.organization, runs.c.expires_at, sqlite_where=text
 alive: ColumnElement[bool] = literal_column(ALIVE.replace("state", "runs.state"))
 
 Index("ix_members_user", SHELVES[MEMBERS].table.c.user)
-"""A person's memberships, in whichever organization."""
+"""For the memberships of a user in all organizations."""
 
 Index("ix_invites_email", SHELVES[INVITES].table.c.email)
-"""What waits for a person, in whichever organization."""
+"""For the invites of an e-mail address in all organizations."""

@@ -1,6 +1,5 @@
 """
-How many tasks there are: of each board, status and priority, and of each assignee. Counted as they change, so that
-nothing need be counted to tell a total.
+Task counters by board, status and priority, and by assignee. A flush updates them, so totals need no counting of rows.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Cell = tuple[Any, ...]
 
 def cell_of(task: Task) -> Cell:
     """
-    Where a task is counted among the organization's.
+    Return the key of the counter of the tallies table that counts a task.
     """
     assigned = int(task.assignee is not None)
     return task.organization.bytes, task.board.bytes, task.status.value, task.priority, assigned
@@ -31,7 +30,7 @@ def cell_of(task: Task) -> Cell:
 
 def load_of(task: Task) -> Cell | None:
     """
-    Where a task is counted among its assignee's.
+    Return the key of the counter of the workloads table that counts a task, or None if nobody is assigned.
     """
     if task.assignee is None:
         return None
@@ -43,7 +42,7 @@ COUNTED: Final[tuple[tuple[Table, Callable[[Task], Cell | None]], ...]] = ((tall
 
 def tallied(dialect: str, writes: Iterable[Write]) -> Iterable[Part]:
     """
-    The counting of what became of these tasks.
+    Return the statements that count these task changes.
     """
     writes = list(writes)
     for table, place_of in COUNTED:

@@ -1,5 +1,5 @@
 """
-Reading tasks as rows.
+The read models of tasks in SQL: single tasks, pages, run history, tasks in progress and counts.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ Given = dict[str, Any]
 tags: Final = SHELVES[TAGS].table
 _own: Final = value("organization")
 DEEP: Final = 1000
-"""From which offset on a page is far down."""
+"""The offset from which a page is read by `_deep_page`."""
 BY_NAME: Final = frozenset({"name", "agent"})
-"""The filters that tell more than a board does."""
+"""The filters that are more selective than a board."""
 Filter = Callable[[Table], ColumnElement[bool]]
 COMMON: Final[dict[str, Filter]] = {
     "status": lambda table: table.c.status == value("status", str),
@@ -53,7 +53,7 @@ COMMON: Final[dict[str, Filter]] = {
     "own_board": lambda table: WITHIN["own_board"](table.c.board),
     "own_boards": lambda table: WITHIN["own_boards"](table.c.board),
 }
-"""How filters read, by the names of their values, on tasks and on what counts them."""
+"""The filters that apply to tasks and to task counters alike, by the names of their parameters."""
 OF_TASKS: Final[dict[str, Filter]] = COMMON | {
     "id": lambda _: tasks.c.id == value("id"),
     "number": lambda _: tasks.c.number == value("number", int),
@@ -91,7 +91,7 @@ def _one(*filters: str) -> Executable:
 @shaped
 def page_of_tasks(dialect: str, *filters: str) -> Executable:
     """
-    A page of the tasks that fit, newest first.
+    Select a page of the tasks that match the filters, newest first.
     """
     if _goes_by_board(filters):
         return _beside(_newest_of_each(dialect, *filters))
@@ -104,7 +104,7 @@ def page_of_tasks(dialect: str, *filters: str) -> Executable:
 @shaped
 def _deep_page(dialect: str, *filters: str) -> Executable:
     """
-    A page far down: what is skipped is skipped in an index.
+    Select a page at a large offset. The skipped tasks are skipped in an index, without reading their rows.
     """
     if _goes_by_board(filters):
         return _beside(_newest_of_each(dialect, *filters))
@@ -120,16 +120,16 @@ def _beside(numbers: Select[Any]) -> Executable:
 
 def _goes_by_board(filters: Iterable[str]) -> bool:
     """
-    Whether tasks of several boards are found board by board, and not by something that says more.
+    Whether tasks of several boards should be read board by board, because no other filter is more selective.
     """
     return "own_boards" in filters and (BY_NAME | {"board", "board_number"}).isdisjoint(filters)
 
 
 def _newest_of_each(dialect: str, *filters: str) -> Select[Any]:
     """
-    The numbers of a page of several boards: the first of each board, by its own index, make up the first of all. By the
-    index of all tasks it would be a long way to those of boards where little happens.
+    Select the task numbers of a page over several boards, by merging the newest tasks of each board.
     """
+    # The index over all tasks would be scanned far for boards with few new tasks; the index by board is not.
     fits = _fits(name for name in filters if name != "own_boards")
     first = select(tasks.c.number).where(tasks.c.board == boards.c.id, *fits).order_by(tasks.c.number.desc())
     first = first.limit(value("reach", int)).correlate(boards)
@@ -137,7 +137,7 @@ def _newest_of_each(dialect: str, *filters: str) -> Select[Any]:
     if dialect == "postgresql":
         of_each = first.lateral("of_each")
         number = of_each.c.number
-    else:  # which has no LATERAL, but gives a function what stands before it
+    else:  # SQLite has no LATERAL, but a table-valued function may refer to the tables before it
         together = select(func.json_group_array(first.subquery("first").c.number)).scalar_subquery()
         of_each = func.json_each(together).table_valued("value", name="of_each")
         number = of_each.c.value
@@ -186,14 +186,14 @@ def _tally(*filters: str) -> Executable:
 @frozen
 class SqlTaskReads:
     """
-    Reads tasks as far as a principal may see them.
+    Reads the tasks that a principal may see.
     """
 
     session: Session
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
         """
-        One task.
+        Return the task with this id or number.
         """
         given: Given = {"id": task.bytes} if isinstance(task, UUID) else {"number": task}
         dialect, own = self.session.dialect, principal.organization.bytes
@@ -211,7 +211,7 @@ class SqlTaskReads:
 
     async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
         """
-        Task rows, newest first.
+        Return a page of tasks, newest first, with the total count.
         """
         given = _asked(principal, wanted)
         shape = tuple(given)
@@ -226,7 +226,7 @@ class SqlTaskReads:
             found = yield family(dialect, *paged)(dialect, **given, **limits)
             rows = yield from shown(dialect, principal.organization, found)
             if page.after is None and 0 < len(rows) < page.limit:
-                return Listed(rows, page.offset + len(rows))  # the last page tells the total itself
+                return Listed(rows, page.offset + len(rows))  # on the last page the total is known
             ((total,),) = yield _total(*shape)(dialect, **given)
             return Listed(rows, total)
 
@@ -234,28 +234,28 @@ class SqlTaskReads:
 
     async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
         """
-        The runs of a task, latest first.
+        Return the runs of a task, latest first.
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: read_history(dialect, principal, task))
 
     async def reading(self, principal: Principal, task: TaskId | TaskNumber) -> Reading:
         """
-        What explaining a task needs, as of one moment.
+        Return a consistent snapshot of a task and its dependencies, from which the task's status can be explained.
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: read_situation(dialect, principal, task))
 
     async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
         """
-        What is in progress under that name, the one changed last first.
+        Return the tasks in progress of an assignee name, last changed first.
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: read_in_hand(dialect, principal, name_key(name)))
 
     async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """
-        What is assigned to that name or under way, by priority, oldest first.
+        Return the assigned and in-progress tasks of an assignee name, by priority, oldest first.
         """
         given: Given = {"name": name_key(assignee), **border_of(principal)}
         dialect, own = self.session.dialect, principal.organization.bytes
@@ -269,7 +269,7 @@ class SqlTaskReads:
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """
-        How many tasks have each of these tags.
+        Count the tasks of each of these tags.
         """
         dialect, own = self.session.dialect, principal.organization.bytes
         ids, given = sorted(each.bytes for each in tags), border_of(principal)
@@ -282,7 +282,7 @@ class SqlTaskReads:
 
     async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:
         """
-        How many tasks each of these names has in each status.
+        Count the tasks of each of these assignee names in each status.
         """
         given, dialect = border_of(principal), self.session.dialect
         names = list({name_key(each) for each in assignees})
@@ -296,7 +296,7 @@ class SqlTaskReads:
 
 def _asked(principal: Principal, wanted: TaskFilter) -> Given:
     """
-    The filters that were given, by the names in `OF_TASKS`.
+    Return the parameters of the filters that apply, by their names in `OF_TASKS`.
     """
     given = border_of(principal)
     if wanted.statuses is not None and len(wanted.statuses) == 1:

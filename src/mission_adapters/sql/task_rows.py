@@ -1,5 +1,5 @@
 """
-Tasks as the rows that reads give: the one statement they are selected by, and what is shown with them.
+The select statement of the read model `TaskRow`, and the queries for the dependencies, tags and custom fields in it.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
     .label("comment_count"),
 }
 FIELDS: Final = TaskRow._fields[:-3]
-"""What the statement selects, in the order of the row's fields; the rest is asked for where there is any."""
+"""The fields of `TaskRow` that the statement selects. The last three are read by separate statements if needed."""
 ID, BOARD, DEPENDS_ON, TAG_IDS = (FIELDS.index(name) for name in ("id", "board", "depends_on", "tag_ids"))
 ANY_FIELD: Final = len(FIELDS)
-"""Whether the organization has custom fields stands behind them."""
+"""The index of the extra column that tells whether the organization has custom fields."""
 _any_field: Final = exists().where(custom_fields.c.organization == _own).label("any_field")
 _rows: Final = select(
     *(_elsewhere[name] if name in _elsewhere else tasks.c[name] for name in FIELDS), _any_field
 ).select_from(tasks.join(boards, boards.c.id == tasks.c.board))
 ROWS: Final[Select[Any]] = _rows.where(tasks.c.organization == _own)
 ROWS_OF_A_BOARD: Final[Select[Any]] = _rows.where(boards.c.organization == _own)
-"""The same where one board is named: a planner without statistics could take the organization's index of a status for
-as good as the board's."""
+"""The same rows, for queries about one board. Filtered by the task's organization, a planner without statistics could
+choose the organization's index on status instead of the board's."""
 DEPENDENCIES: Final = Statement(
     select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
     .join(tasks, tasks.c.id == dependencies.c.depends_on)
@@ -63,7 +63,7 @@ NAMED_TAGS: Final = Statement(
 
 def shown(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[list[TaskRow]]:
     """
-    The rows with their dependencies, tags and custom fields, which are asked for only if there are any.
+    Complete selected rows with their dependencies, tags and custom fields, which are read only if there are any.
     """
     if not found:
         return []
@@ -85,7 +85,7 @@ def shown(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps
 
 def dependencies_of(dialect: str, waiting: list[bytes]) -> Steps[dict[bytes, dict[bytes, Dependency]]]:
     """
-    What each of these tasks waits for, by its id.
+    Return the dependencies of each of these tasks, by task id and dependency id.
     """
     waits_for: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
     if waiting:
@@ -98,7 +98,7 @@ def tags_of(
     dialect: str, organization: OrganizationId, named: Iterable[bytes | None]
 ) -> Steps[dict[bytes, Tag]]:
     """
-    The tags that are named by joined ids, by their ids.
+    Return the tags in these lists of concatenated ids, by id.
     """
     known: dict[bytes, Tag] = {}
     ids = {id for joined in named if joined for id in _each(joined)}
@@ -111,7 +111,7 @@ def tags_of(
 
 def fields_of(dialect: str, organization: OrganizationId) -> Steps[dict[bytes, tuple[CustomField, ...]]]:
     """
-    What is asked of the tasks of each board.
+    Return the custom fields of each board.
     """
     rows = yield rows_where(CUSTOM_FIELDS)(dialect, organization=organization.bytes)
     return by_board(SHELVES[CUSTOM_FIELDS].entity_from(row) for row in rows)
@@ -119,7 +119,7 @@ def fields_of(dialect: str, organization: OrganizationId) -> Steps[dict[bytes, t
 
 def in_order(ids: bytes, known: Mapping[bytes, T]) -> tuple[T, ...]:
     """
-    What is known by these joined ids, in their order.
+    Return the known values of a list of concatenated ids, in its order.
     """
     return tuple(known[id] for id in _each(ids) if id in known)
 

@@ -1,5 +1,6 @@
 """
-Tasks as rows. The agent behind an assignee's name is looked up when the row is read, never kept.
+The mapping of tasks to rows of the tasks table. A row holds the assignee's name; the agent with that name is looked up
+when the row is read.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ make_tracking = trusted(Tracking)
 
 def row_from(task: Task) -> Row:
     """
-    The task as its columns.
+    Return the column values of a task.
     """
     assignee, creator = task.assignee, task.creator
     return {
@@ -117,7 +118,8 @@ def _clocks_from(task: Task) -> Row:
 
 def task_from(row: Mapping[str, Any]) -> Task:
     """
-    The task that was kept. `assignee_agent` is the agent of the assignee's name, if the row was joined with it.
+    Return the task that a row holds. The optional column `assignee_agent` has the id of the agent with the assignee's
+    name.
     """
     name = row["assignee"]
     return make_task(
@@ -173,7 +175,7 @@ def task_from(row: Mapping[str, Any]) -> Task:
 
 def _tracked(row: Mapping[str, Any]) -> Tracking:
     """
-    Where the task stands on GitHub. Most stand nowhere there.
+    Return the GitHub links of a task. Most tasks have none.
     """
     if all(row[name] is None for name in NOT_TRACKED):
         return UNTRACKED
@@ -189,7 +191,7 @@ def _tracked(row: Mapping[str, Any]) -> Tracking:
 
 def link_from(row: Mapping[str, Any]) -> Link:
     """
-    The task as far as dependencies care.
+    Return the part of a task that dependency checks need.
     """
     return Link(
         id=id_from(row["id"]),
@@ -202,13 +204,13 @@ def link_from(row: Mapping[str, Any]) -> Link:
 
 def joined(ids: Iterable[UUID]) -> bytes:
     """
-    Ids one after the other, 16 bytes each.
+    Concatenate ids, 16 bytes each.
     """
     return b"".join(each.bytes for each in ids)
 
 
 def split(ids: bytes) -> tuple[Any, ...]:
     """
-    The ids that were joined.
+    Return the ids in a concatenation of ids.
     """
     return tuple(id_from(ids[at : at + 16]) for at in range(0, len(ids), 16)) if ids else ()

@@ -1,8 +1,8 @@
 """
-Who waits for which log, and how far each log is known to reach.
+Waiting for new log entries: the logs that a session watches, with their last known positions and their waiters.
 
-A log is watched from the first wait for it: from then on its session reports every commit to it, so that further
-waits ask the database nothing. A session watches first and looks afterwards, so that no commit falls in between.
+A log is watched from the first wait on. From then on the session reports each commit to it, so that further waits need
+no query. The watch starts before the position is first read, so that no commit is missed in between.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 CLOSED: Final = "it was closed"
 LINGER: Final = 60.0
-"""For how many seconds a log that nobody waits for is still watched."""
+"""The seconds that a log is still watched after the last wait."""
 
 
 @define(eq=False)
 class Watched:
     """
-    One log: how far it reaches, once somebody looked, and the positions beyond which somebody waits.
+    A watched log: its last known position, and the waiters with the positions they wait to be exceeded.
+
+    Args:
+        looked: Whether the position was read from the database.
+        interest: The number of present waits.
+        left_at: When the last wait ended.
     """
 
     position: int = 0
@@ -39,7 +44,7 @@ class Watched:
 @define(eq=False)
 class Waking:
     """
-    The logs that one session watches.
+    The logs that one database session watches.
     """
 
     watched: dict[OrganizationId, Watched] = field(factory=dict)
@@ -48,7 +53,7 @@ class Waking:
     @property
     def wanted(self) -> bool:
         """
-        Whether anybody waits.
+        Whether a caller waits for any log.
         """
         return any(log.interest for log in self.watched.values())
 
@@ -56,10 +61,10 @@ class Waking:
         self, organization: OrganizationId, *, after: int, look: Callable[[OrganizationId], Awaitable[int]]
     ) -> None:
         """
-        Return once the log reaches beyond *after*. *look* asks the database how far it does, the first time only.
+        Return once the log has an entry after the position *after*. *look* reads the position, at the first wait only.
 
         Raises:
-            StoreFailed: If the session is closed, or was meanwhile.
+            StoreFailed: If the session is closed before or during the wait.
         """
         self.must_be_open()
         log = self.watched.setdefault(organization, Watched())
@@ -84,7 +89,7 @@ class Waking:
 
     def reached(self, organization: OrganizationId, position: int) -> None:
         """
-        A log is known to reach this far: those who wait for less go on.
+        Set the last known position of a log, and wake the waiters that wait for an earlier one.
         """
         log = self.watched.get(organization)
         if log is None:
@@ -98,7 +103,7 @@ class Waking:
 
     def tidy(self) -> None:
         """
-        Stop watching what nobody has waited for in a while.
+        Stop watching the logs that nobody has waited for recently.
         """
         long_ago = asyncio.get_running_loop().time() - LINGER
         for organization in [each for each, log in self.watched.items() if not log.interest and log.left_at < long_ago]:
@@ -106,7 +111,7 @@ class Waking:
 
     def close(self) -> None:
         """
-        Nobody is woken any more: those who wait, and those who come, are refused.
+        Refuse all present and later waits.
         """
         self.closed = True
         for log in self.watched.values():
@@ -116,7 +121,10 @@ class Waking:
 
     def must_be_open(self) -> None:
         """
-        Refuse who comes after the end.
+        Raise an error if the session is closed.
+
+        Raises:
+            StoreFailed: If the session is closed.
         """
         if self.closed:
             raise StoreFailed(CLOSED)
