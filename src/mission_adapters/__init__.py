@@ -1,3 +1,4 @@
 """
-What the core asks for, lent by memory, databases and the system.
+Adapters of the core's ports: stores in memory and in SQL databases, clocks, rate limiters, and clients of other
+servers.
 """

@@ -1,5 +1,5 @@
 """
-The wait between two tries of a use case.
+The delay before a use case is retried.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ LONGEST: Final = 0.25
 @frozen(kw_only=True)
 class JitteredBackoff:
     """
-    Exponential backoff with full jitter: a random wait, at most 10 ms before the second try, twice that before each
-    further one, and never above 250 ms.
+    Exponential backoff with full jitter. The delay is random: at most 10 ms before the first retry, twice that before
+    each further one, and never more than 250 ms.
     """
 
     random: Callable[[], float] = SystemRandom().random
@@ -27,6 +27,6 @@ class JitteredBackoff:
 
     async def __call__(self, attempt: int) -> None:
         """
-        Wait, when so many tries have failed.
+        Wait after this many failed attempts.
         """
         await self.sleep(self.random() * min(LONGEST, FIRST * 2 ** (attempt - 1)))

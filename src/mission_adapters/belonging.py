@@ -1,5 +1,5 @@
 """
-What belongs to which boards: by itself, or through something else.
+The boards that an entity belongs to, directly or through another entity.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class Home(NamedTuple):
     """
-    Through what a row without a board of its own belongs to one: a field that holds the id of such an entity.
+    The path from an entity without a board of its own to its board: a field that holds the id of another entity.
     """
 
     field: str
@@ -32,18 +32,18 @@ class Home(NamedTuple):
 
 def has_board(entity: type) -> bool:
     """
-    Whether its rows have a field `board`.
+    Whether the entity class has a field `board`.
     """
     return "board" in fields_dict(entity)
 
 
 GATHERING: Final[dict[type, str]] = {BoardGroup: "group"}
-"""What belongs to all boards that name it in this field."""
+"""Entities that belong to all boards that refer to them, with the board's field that does."""
 
 
 def _home_of(kind: Kind[Any]) -> Home | None:
     """
-    The first entity that its rows go with and that belongs to boards.
+    The first reference of this kind to an entity that belongs to boards.
     """
     if has_board(kind.entity) or kind.entity in GATHERING:
         return None
@@ -57,29 +57,29 @@ def _home_of(kind: Kind[Any]) -> Home | None:
 HOMES: Final[dict[type, Home]] = {ApiKey: Home("agent", Agent)} | {
     kind.entity: home for kind in KINDS if (home := _home_of(kind)) is not None
 }
-"""What belongs to a board through something else."""
+"""Entities that belong to a board through another entity."""
 
 
 class Around(Protocol):
     """
-    Where the rows are that others belong to boards through.
+    A source of the rows through which other rows belong to boards.
     """
 
     def row(self, entity: type, id: UUID) -> Any | None:
         """
-        The row of this class and id, if it is known.
+        The row of this class with this id, or None if it is not known.
         """
 
     def boards(self) -> Iterable[Board]:
         """
-        The boards that are known.
+        All boards that are known.
         """
 
 
 def boards_in(row: Any, around: Around) -> tuple[BoardId | None, ...]:
     """
-    The boards that a row belongs to, by itself or through another one: mostly one, and for a group those in it. Nothing
-    is to be known of what belongs to a board through a row that is not known.
+    The boards that a row belongs to, directly or through another row. Mostly it is one; a board group belongs to all
+    its boards. The result is empty if the row in between is not known.
     """
     if isinstance(row, Board):
         return (row.id,)
@@ -96,7 +96,7 @@ def boards_in(row: Any, around: Around) -> tuple[BoardId | None, ...]:
 
 def is_confined(entity: type) -> bool:
     """
-    Whether its rows belong to boards, so that grants on these say who may see and change them. Of all others it is for
-    the use cases to say who may, by role.
+    Whether access to the rows of this class is limited by board access grants. For all other classes the use cases
+    check the role.
     """
     return entity is Board or has_board(entity) or entity in GATHERING or entity in HOMES

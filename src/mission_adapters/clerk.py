@@ -1,5 +1,5 @@
 """
-The people whom Clerk keeps, asked for and deleted through its backend API.
+A client of Clerk's backend API: user profiles and the deletion of user accounts.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from mission_core.ports import Clock
 
 CALLED: Final = re.compile(r"[A-Za-z0-9_-]+")
-"""What Clerk calls people. Anything else could lead to another place of its API."""
+"""The form of a Clerk user id. Any other text could lead to another path of its API."""
 logger = logging.getLogger("mission_adapters")
 
 
 @define(eq=False)
 class _Question:
     """
-    When a person was last asked for, and what the answer told.
+    A cached profile request: the time of the last request and its answer.
     """
 
     asking: asyncio.Lock = field(factory=asyncio.Lock)
@@ -40,17 +40,17 @@ class _Question:
 @define(eq=False)
 class ClerkDirectory:
     """
-    The people of one Clerk installation.
+    The users of one Clerk installation.
 
-    Whoever keeps no name there would be asked for with every request of theirs, and while Clerk does not answer, each
-    of those requests would wait for it. So the answer is remembered for some minutes, also that there was none. Only
-    this process does, and only of the latest people: a restart costs a question for each, which is less than a write.
+    The answer for a user is cached for some minutes in this process, also if it is empty or there was none. Without the
+    cache, a user who has no name at Clerk would be looked up with every request, and each of these requests would wait
+    while Clerk does not answer.
 
     Args:
-        issuer: The issuer whose people they are. None if whatever tokens call it is the same one.
-        again: The least time between two questions about the same person.
-        pause: For how long nobody is asked for once Clerk did not answer: one person waits for it in this time.
-        most: How many people are remembered.
+        issuer: The issuer whose subjects are looked up. None if every subject is a user of this installation.
+        again: The least time between two requests for the same user.
+        pause: How long no request is sent after Clerk did not answer.
+        most: The largest number of cached users.
     """
 
     url: str
@@ -67,7 +67,7 @@ class ClerkDirectory:
 
     async def profile_of(self, subject: str) -> Profile | None:
         """
-        What Clerk tells of a person. Whoever comes while it is asked waits for the same answer.
+        The profile of a user, or None if there is none. Concurrent calls for one user share one request.
         """
         if not self._keeps(subject):
             return None
@@ -82,7 +82,10 @@ class ClerkDirectory:
 
     async def delete(self, subject: str) -> None:
         """
-        Delete the person's account at Clerk.
+        Delete the user's account at Clerk.
+
+        Raises:
+            AccountRemains: If Clerk did not delete it.
         """
         if not self._keeps(subject):
             return
@@ -90,7 +93,7 @@ class ClerkDirectory:
             await self.outbound.delete(self._place(subject), headers=self._headers)
         except OutboundFailed as e:
             if e.status != 404:
-                logger.warning("an account could not be deleted at Clerk: %s", e)
+                logger.warning("clerk_deletion_failed url=%s reason=%s", self.url, e)
                 raise AccountRemains("Clerk") from e
         self._questions.pop(subject, None)
 
@@ -100,7 +103,7 @@ class ClerkDirectory:
 
     def _question(self, subject: str) -> _Question:
         """
-        The one about this person, which is the latest now.
+        The cached request for this user, moved to the end of the eviction order.
         """
         found = self._questions.pop(subject) if subject in self._questions else _Question()
         self._questions[subject] = found
@@ -112,10 +115,10 @@ class ClerkDirectory:
         try:
             told = await self.outbound.json(self._place(subject), headers=self._headers)
             if not isinstance(told, dict):
-                raise OutboundFailed("the answer is no person")
+                raise OutboundFailed("the answer is not a JSON object")
         except OutboundFailed as e:
-            if not self._failing:  # one line tells of an outage, not one for each person
-                logger.warning("Clerk could not be asked about people: %s; they come in without", e)
+            if not self._failing:  # once for each outage, not once for each user
+                logger.warning("clerk_unreachable url=%s reason=%s: users sign in without a profile", self.url, e)
             self._failing = True
             if e.status is None:
                 self._silent_until = self.clock.now() + self.pause

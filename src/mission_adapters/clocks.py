@@ -1,5 +1,5 @@
 """
-Clocks: the system's, one that agrees with a database's, and one that moves only when told.
+Clocks: the system clock, a clock that follows the database's, and a clock for tests.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from mission_core.ports import Clock
 
 QUESTIONS: Final = 5
-"""How often a database is asked for its moment; the quickest answer counts."""
+"""The number of requests for each measurement; the one with the shortest round trip counts."""
 
 
 @frozen
 class SystemClock:
     """
-    The computer's own clock.
+    The clock of the operating system.
     """
 
     def now(self) -> datetime:
         """
-        The present moment.
+        The present time in UTC.
         """
         return datetime.now(UTC)
 
@@ -33,8 +33,8 @@ class SystemClock:
 @define(eq=False)
 class CorrectedClock:
     """
-    A clock put forward (or back) so that it agrees with another: whoever shares a database shares its time. Clocks
-    drift, and are set, so it is to be corrected from time to time.
+    A clock with an offset that makes it agree with another clock, such as the database's: all processes of one database
+    then have the same time. Clocks drift, so the offset must be measured again from time to time.
     """
 
     clock: Clock
@@ -44,7 +44,7 @@ class CorrectedClock:
     @classmethod
     async def agreeing(cls, clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> Self:
         """
-        A clock that agrees with the one that *ask* asks.
+        A clock that agrees with the one that *ask* reads.
         """
         corrected = cls(clock, ask)
         await corrected.correct()
@@ -52,21 +52,21 @@ class CorrectedClock:
 
     async def correct(self) -> None:
         """
-        Agree with the other again. An answer is taken to be made half-way through its question.
+        Measure the offset again. Each answer is assumed to be given half-way between its request and its arrival.
         """
         measured = [await _measured(self.clock, self.ask) for _ in range(QUESTIONS)]
         self.ahead = min(measured)[1]
 
     def now(self) -> datetime:
         """
-        The present moment, as the other clock would tell it.
+        The present time according to the other clock.
         """
         return self.clock.now() + self.ahead
 
 
 async def _measured(clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> tuple[timedelta, timedelta]:
     """
-    How long an answer took, and how far it was ahead.
+    The round-trip time of one request, and the offset that it showed.
     """
     before = clock.now()
     told = await ask()
@@ -77,23 +77,23 @@ async def _measured(clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> tup
 @define
 class ManualClock:
     """
-    A clock for tests: it stands still until somebody moves it.
+    A clock for tests. It stands still until `advance` moves it.
     """
 
     _now: datetime = field(default=datetime(2030, 1, 1, tzinfo=UTC))
 
     def now(self) -> datetime:
         """
-        The moment it was moved to.
+        The time that the clock was moved to.
         """
         return self._now
 
     def advance(self, **by: float) -> datetime:
         """
-        Move it forward, in the words of `timedelta`: `advance(hours=1)`.
+        Move the clock forward. The keywords are those of `timedelta`: `advance(hours=1)`.
 
         Raises:
-            ValueError: If it would go back.
+            ValueError: If the clock would go back.
         """
         step = timedelta(**by)
         if step < timedelta(0):

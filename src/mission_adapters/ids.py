@@ -1,5 +1,5 @@
 """
-Ids: version 7 UUIDs in the order of time, and ids a test can predict.
+Id factories: UUIDs of version 7, and predictable ids for tests.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ RANDOM = (1 << 62) - 1
 
 class TimeOrderedIds:
     """
-    UUIDs of version 7. Within a process each sorts after those before it, whichever threads ask.
+    Makes UUIDs of version 7. Within a process each sorts after the ones before it, also across threads.
 
-    The milliseconds are followed by twelve bits that count on within one, and 62 random bits.
+    The first 48 bits are milliseconds, the next twelve a counter within the millisecond, the last 62 are random.
     """
 
     __slots__ = ("_last", "_lock")
@@ -30,7 +30,7 @@ class TimeOrderedIds:
 
     def new(self) -> UUID:
         """
-        An id that was never given out.
+        A new id.
         """
         milliseconds, rest = divmod(time.time_ns(), 1_000_000)
         tick = milliseconds << 12 | (rest << 12) // 1_000_000
@@ -42,7 +42,7 @@ class TimeOrderedIds:
 
 class CountingIds:
     """
-    Ids for tests: the first, the second, and so on; valid ones of version 7.
+    Makes ids for tests: consecutive UUIDs of version 7.
     """
 
     __slots__ = ("_count",)

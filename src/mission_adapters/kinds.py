@@ -1,6 +1,6 @@
 """
-Every kind of plain row that the stores keep, and how they hang together: in which order rows are locked, and which go
-or forget with others.
+All kinds of entities that the stores keep with generic code, the order in which rows are locked, and the rows that
+cascade or lose a reference when another row is deleted.
 """
 
 from __future__ import annotations
@@ -49,13 +49,11 @@ KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}
 
 def _naming(kind: Kind[Any]) -> dict[str, bool]:
     """
-    The fields of a shared kind that name an organization, and whether each may be empty.
+    The fields of a shared kind that refer to an organization, and whether each may be None.
     """
     hints = {name: hint for name, hint in get_type_hints(kind.entity).items() if name not in ("id", "organization")}
     return {
-        name: NoneType in get_args(hint)
-        for name, hint in hints.items()
-        if OrganizationId in (hint, *get_args(hint))
+        name: NoneType in get_args(hint) for name, hint in hints.items() if OrganizationId in (hint, *get_args(hint))
     }
 
 
@@ -63,13 +61,15 @@ NAMING: Final[dict[Kind[Any], dict[str, bool]]] = {
     kind: names for kind in KINDS if kind.shared and (names := _naming(kind))
 }
 """
-What shared rows name organizations by. With the organization goes a row that must name one; one that may is left empty.
+The fields by which rows of the whole deployment refer to an organization. When the organization is deleted, a field
+that may be None is cleared; else the row is deleted.
 """
 
 
 def going_with(*entities: type) -> tuple[Kind[Any], ...]:
     """
-    The kinds of plain rows that go with these entities, or with rows that do; each before those it goes with.
+    The kinds whose rows cascade from these entities, directly or through other kinds. Each kind comes before those it
+    depends on.
     """
     going: list[Kind[Any]] = []
     for entity in entities:
@@ -81,8 +81,6 @@ def going_with(*entities: type) -> tuple[Kind[Any], ...]:
 
 def forgetting(*entities: type) -> tuple[tuple[Kind[Any], str, type], ...]:
     """
-    The kinds of plain rows that forget one of these entities, each with the field that names it.
+    The kinds that keep a nullable reference to one of these entities, each with the field that holds it.
     """
-    return tuple(
-        (kind, name, entity) for kind in KINDS for name, entity in kind.forgets.items() if entity in entities
-    )
+    return tuple((kind, name, entity) for kind in KINDS for name, entity in kind.forgets.items() if entity in entities)

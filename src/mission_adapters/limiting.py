@@ -1,5 +1,5 @@
 """
-Limiters: one that counts in this process, and one that counts in a Redis for many.
+Rate limiters: one counts in this process, the other counts in Redis for several processes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from mission_core.ports import Clock
 
 MOST_KEYS: Final = 10_000
-"""How many callers are remembered for each quota."""
+"""The largest number of callers with a window for each quota."""
 PATIENCE: Final = 0.5
-"""For how many seconds a request may wait for Redis."""
+"""The time-out of a request to Redis, in seconds."""
 PATIENCE_AT_START: Final = 5.0
 TURNS: Final = 10
 PAUSE: Final = timedelta(seconds=1)
-"""How long a Redis that did not answer is left alone."""
+"""The time between two attempts while Redis does not answer."""
 ROUNDED: Final = timedelta(seconds=0.5)
-"""By how much Redis may be early when it tells in whole seconds how much is left of a window."""
+"""The largest rounding error of a window's remaining time, which Redis gives in whole seconds."""
 CUT: Final = timedelta(milliseconds=0.1)
-"""By how much a moment may be early that Redis tells in fourteen digits, as it does those of sliding windows."""
+"""The largest rounding error of the times in a sliding window, which Redis gives with fourteen digits."""
 CONNECTIONS: Final = 32
 PREFIX: Final = "mission-control:limit"
 
@@ -44,7 +44,7 @@ logger = logging.getLogger("mission_adapters")
 @define(eq=False)
 class Window:
     """
-    From the first request of somebody until the quota begins anew.
+    A fixed window: it begins with a caller's first request, and ends when the quota starts anew.
     """
 
     began: datetime
@@ -54,13 +54,13 @@ class Window:
     @classmethod
     def of(cls, quota: Quota, at: datetime) -> Self:
         """
-        One that begins now.
+        A window that begins at *at*.
         """
         return cls(at, at + timedelta(seconds=quota.seconds))
 
     def holds(self, at: datetime) -> bool:
         """
-        Whether it is open at this moment. One from the future was opened before the clock was set back.
+        Whether the window is open at this time. A window that begins later was opened before the clock was set back.
         """
         return self.began <= at < self.ends
 
@@ -68,23 +68,23 @@ class Window:
 @define(eq=False)
 class SlidingWindow:
     """
-    The moments of somebody's latest requests that were allowed.
+    The times of a caller's latest requests that were allowed.
     """
 
     ends: datetime
-    """When the last of them leaves it."""
+    """The time at which the last request stops counting."""
     allowed: deque[datetime] = field(factory=deque)
 
     def holds(self, at: datetime) -> bool:
         """
-        Whether something is left of it at this moment.
+        Whether a request of the window still counts at this time.
         """
         return at < self.ends
 
     def takes(self, quota: Quota, at: datetime) -> bool:
         """
-        Allow one more request, unless there are too many. Those from the future were there before the clock was set
-        back.
+        Allow one more request, unless the quota is used up. Requests with a later time were counted before the clock
+        was set back, and are dropped.
         """
         allowed, span = self.allowed, timedelta(seconds=quota.seconds)
         while allowed and allowed[-1] > at:
@@ -99,7 +99,7 @@ class SlidingWindow:
 
     def has_place_at(self, quota: Quota) -> datetime:
         """
-        When it takes the next one, now that there are too many.
+        The time at which the next request is allowed, given that the quota is used up.
         """
         return self.allowed[-quota.amount] + timedelta(seconds=quota.seconds)
 
@@ -110,8 +110,7 @@ AnyWindow = TypeVar("AnyWindow", Window, SlidingWindow)
 @define(eq=False)
 class Windows(Generic[AnyWindow]):
     """
-    The windows of many. When there are too many, those that were kept first are forgotten: with one quota these are
-    those that end first.
+    The windows of many callers. When there are too many, the oldest are dropped; within one quota these end first.
     """
 
     most: int = MOST_KEYS
@@ -119,14 +118,14 @@ class Windows(Generic[AnyWindow]):
 
     def current(self, whose: object, at: datetime) -> AnyWindow | None:
         """
-        The window that is open now.
+        The caller's window, if it is open at this time.
         """
         window = self._windows.get(whose)
         return window if window is not None and window.holds(at) else None
 
     def keep(self, whose: object, window: AnyWindow, at: datetime) -> AnyWindow:
         """
-        Remember one that began anew or slid, instead of any other of theirs.
+        Store a new window for the caller in place of the old one.
         """
         windows = self._windows
         windows.pop(whose, None)
@@ -142,18 +141,18 @@ class Windows(Generic[AnyWindow]):
 @define(eq=False)
 class MemoryLimiter:
     """
-    Counts in this process, for this process alone. It waits for nothing.
+    A rate limiter that counts in this process, for this process only.
     """
 
     clock: Clock = field(factory=SystemClock)
     most: int = MOST_KEYS
     _fixed: dict[str, Windows[Window]] = field(factory=dict, init=False)
-    """Of quotas that slide, they number what is refused."""
+    """For sliding quotas, these count the refused requests."""
     _sliding: dict[str, Windows[SlidingWindow]] = field(factory=dict, init=False)
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
-        Count one request of somebody.
+        Count one request of a caller.
         """
         now = self.clock.now()
         if quota.sliding:
@@ -178,7 +177,7 @@ class MemoryLimiter:
 
     def remembered(self, quota: Quota) -> int:
         """
-        How many callers it remembers what was allowed to.
+        The number of callers that have a window for this quota.
         """
         return len((self._sliding if quota.sliding else self._fixed).get(quota.name, ()))
 
@@ -186,22 +185,24 @@ class MemoryLimiter:
 @define(eq=False)
 class RedisLimiter:
     """
-    Counts in a Redis, through `limits`, for all processes that share it. Windows end by the clock of Redis; how much is
-    left of one is told by the wall clock. Those that slide do so by the wall clocks of the processes, which therefore
-    have to agree; and it is asked where one slid to only for those who are refused.
+    A rate limiter that counts in Redis, through the library `limits`, for all processes that share it.
 
-    While Redis does not answer all may pass, and it is asked again by one request after each `PAUSE`. That it went
-    away is logged once, and that it came back.
+    Fixed windows end by the clock of Redis, and their remaining time is computed from the wall clock. Sliding windows
+    use the wall clocks of the processes, which must therefore agree. The end of a sliding window is read only for
+    refused requests.
+
+    While Redis does not answer, all requests are allowed, and one request tries again after each `PAUSE`. The outage
+    and its end are logged once each.
     """
 
     storage: RedisStorage
     clock: Clock = field(factory=SystemClock)
     patience: float = PATIENCE
     _known: Windows[Window] = field(factory=Windows, init=False)
-    """What was told of windows that other requests opened, so that Redis is asked for their ends only once."""
+    """The windows whose ends are known, so that Redis is asked for each end only once."""
     _left_alone: Window | None = field(default=None, init=False)
     _turns: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(CONNECTIONS), init=False)
-    """Waiting for others of this process does not count as waiting for Redis."""
+    """Limits the concurrent requests to Redis. Waiting for it is not part of the time-out."""
 
     @classmethod
     @asynccontextmanager
@@ -210,8 +211,8 @@ class RedisLimiter:
         A limiter over the Redis at *url*, for as long as the context lasts.
 
         Raises:
-            LimiterFailed: If it cannot be reached, or does not count.
-            ValueError: If the URL cannot be meant.
+            LimiterFailed: If Redis cannot be reached, or does not count.
+            ValueError: If the URL is malformed.
             ModuleNotFoundError: If the extra is not installed.
         """
         from limits.aio.storage import RedisStorage
@@ -220,10 +221,10 @@ class RedisLimiter:
         from redis.backoff import NoBackoff
         from redis.exceptions import ConnectionError as Disconnected
 
-        # Once more, at once: the connection may have broken while nobody used it.
+        # One immediate retry: an idle connection may have been closed.
         retry = Retry(NoBackoff(), 1, supported_errors=(Disconnected,))
         pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS, retry=retry)
-        options: Any = {"connection_pool": pool}  # it takes one, though its types do not say so
+        options: Any = {"connection_pool": pool}  # accepted, although its type hints lack it
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, **options)
         limiter = cls(storage, clock or SystemClock(), patience)
         try:
@@ -234,24 +235,24 @@ class RedisLimiter:
 
     async def hit(self, quota: Quota, *who: str) -> Verdict:
         """
-        Count one request of somebody.
+        Count one request of a caller.
         """
         async with self._turns:
             now = self.clock.now()
             if self._left_alone is not None:
                 if self._left_alone.holds(now):
                     return _unnumbered(quota, now)
-                self._left_alone = Window(now, now + PAUSE)  # this request asks, and others do not wait with it
+                self._left_alone = Window(now, now + PAUSE)  # only this request tries again
             try:
                 async with _waiting(self.patience):
-                    key = "\0".join((quota.name, *who))  # nothing that is sent has it within
+                    key = "\0".join((quota.name, *who))  # no name contains NUL
                     verdict = await (self._slid(quota, key) if quota.sliding else self._counted(quota, key, now))
             except self._failures as e:
                 self._lost(e, now)
                 return _unnumbered(quota, now)
         if self._left_alone is not None:
             self._left_alone = None
-            logger.warning("requests are counted again: Redis answers")
+            logger.warning("redis_reachable rate_limits=on")
         return verdict
 
     async def _counted(self, quota: Quota, key: str, now: datetime) -> Verdict:
@@ -270,12 +271,12 @@ class RedisLimiter:
             return _unnumbered(quota, self.clock.now())
         refused = await self.storage.incr(f"refused:{key}", quota.seconds)
         oldest, count = await self.storage.get_moving_window(window, quota.amount, quota.seconds)
-        if count < quota.amount:  # since it was refused, the oldest went
+        if count < quota.amount:  # the oldest request stopped counting since the refusal
             left = timedelta()
         else:
-            # The clock may have been set back; Redis forgets a window so long after its last request all the same.
+            # The clock may have been set back; Redis drops a window this long after its last request all the same.
             left = min(timedelta(seconds=oldest + quota.seconds - time.time()) + CUT, timedelta(seconds=quota.seconds))
-        now = self.clock.now()  # of the answer: by that of the question, the place would seem to be free too early
+        now = self.clock.now()  # the time of the answer: that of the request would give too early an end
         return Verdict(quota, quota.amount + refused, now, now + left)
 
     async def _begin(self) -> None:
@@ -289,13 +290,14 @@ class RedisLimiter:
 
     def _lost(self, error: BaseException, now: datetime) -> None:
         if self._left_alone is None:
-            logger.warning("requests are not counted, and all may pass, until Redis answers: %s", _reason(error))
+            retry = PAUSE.total_seconds()
+            logger.warning("redis_unreachable rate_limits=off retry_in=%gs reason=%s", retry, _reason(error))
         self._left_alone = Window(now, now + PAUSE)
 
     @property
     def _failures(self) -> tuple[type[Exception], ...]:
         """
-        What Redis fails with; a time-out is an `OSError`.
+        The exceptions that mean that Redis failed. A time-out is an `OSError`.
         """
         known = self.storage.base_exceptions
         return (OSError, *(known if isinstance(known, tuple) else (known,)))
@@ -304,11 +306,11 @@ class RedisLimiter:
 @asynccontextmanager
 async def _waiting(seconds: float) -> AsyncIterator[None]:
     """
-    A context that is left after so many seconds, and not before the event loop took so many `TURNS`: an answer that
-    came while this process was too busy to listen is no late answer.
+    A context that times out after this many seconds, and not before the event loop ran `TURNS` times: an answer that
+    came while this process was busy is not late.
 
     Raises:
-        TimeoutError: If it is left so.
+        TimeoutError: If it timed out.
     """
     loop = asyncio.get_running_loop()
     turn: asyncio.TimerHandle
@@ -340,4 +342,4 @@ def _unnumbered(quota: Quota, now: datetime) -> Verdict:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) or "it does not answer in time"
+    return str(error) or "no answer in time"

@@ -1,5 +1,5 @@
 """
-Tokens of OpenID Connect issuers, checked against the keys that the issuer publishes.
+Verification of OpenID Connect tokens with the keys that the issuer publishes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ logger = logging.getLogger("mission_adapters")
 
 class _Registry(JWSRegistry):
     """
-    Of the library, its arithmetic: which algorithms and headers are accepted is decided here before.
+    The signature algorithms of the library. The checks of the header and of the algorithm are done here, before it is
+    used.
     """
 
     max_header_length = max_payload_length = max_signature_length = LONGEST_TOKEN
@@ -54,14 +55,14 @@ def _several(said: str | Iterable[str] | None) -> tuple[str, ...]:
 @frozen(eq=False)
 class OidcVerifier:
     """
-    Checks the tokens of one issuer.
+    Verifies the tokens of one issuer.
 
     Args:
-        issuers: How the issuer may call itself; if empty, its keys alone tell.
-        audiences: Whom a token must be meant for, one of these; none if that does not matter.
-        leeway: How far clocks may be apart.
-        check_issued: Whether a token from the future is refused, and one that does not tell.
-        clients: Whether a client of the issuer that comes by itself, for no person, may become a user.
+        issuers: The accepted values of `iss`; if empty, every issuer whose signature fits one of the keys is accepted.
+        audiences: The accepted values of `aud`; if empty, the audience is not checked.
+        leeway: The accepted difference between the clocks.
+        check_issued: Whether `iat` is required and must not be in the future.
+        clients: Whether a client-credentials token, which stands for no person, may become a user.
     """
 
     keys: PublishedKeys
@@ -75,7 +76,11 @@ class OidcVerifier:
 
     async def claims_of(self, token: str) -> Claims:
         """
-        What the token says.
+        The claims of a token, once it is verified.
+
+        Raises:
+            TokenRefused: If the token is not valid.
+            KeysUnavailable: If the issuer's keys cannot be read now.
         """
         kid, alg = self._header_of(token)
         for key in await self.keys.fitting(kid, alg) or await self._asked_for(kid, alg, token):
@@ -85,11 +90,12 @@ class OidcVerifier:
                 continue
             self._check(claims)
             return claims
-        raise TokenRefused("no key of its issuer fits it")
+        raise TokenRefused("no key of its issuer fits its kid, alg and signature")
 
     async def _asked_for(self, kid: str | None, alg: str, token: str) -> list[Key]:
         """
-        The keys that fit once the issuer was asked again, which no token needs that has expired or names a known key.
+        The matching keys after the issuer was asked again. It is not asked for a token that has expired, nor for one
+        that names a known key.
         """
         if self.keys.has(kid) or (kid is None and alg in self.keys.algorithms()):
             return []
@@ -102,7 +108,7 @@ class OidcVerifier:
 
     def _header_of(self, token: str) -> tuple[str | None, str]:
         """
-        Which key it names, and the algorithm, which must be an allowed one.
+        The key id and the algorithm in the token's header. The algorithm must be an allowed one.
         """
         if len(token) > LONGEST_TOKEN:
             raise TokenRefused(f"it is longer than {LONGEST_TOKEN} bytes")
@@ -112,10 +118,10 @@ class OidcVerifier:
             self._is_no_jwt()
         alg, kid = header.get("alg"), header.get("kid")
         if not isinstance(alg, str) or alg not in self.algorithms:
-            called = alg if alg in ALGORITHMS else "what it is signed with"
+            called = alg if alg in ALGORITHMS else "its alg"
             raise TokenRefused(f"its algorithm is not allowed: {called} is none of {', '.join(self._allowed)}")
         if "crit" in header or "b64" in header or not isinstance(kid, str | None):
-            raise TokenRefused("its header asks for what is not known here")
+            raise TokenRefused("its header has crit or b64, which are not supported, or a kid that is no text")
         return kid, alg
 
     @property
@@ -129,17 +135,19 @@ class OidcVerifier:
 
     def _check(self, claims: Claims) -> None:
         """
+        Check the claims of a token whose signature is verified.
+
         Raises:
-            TokenRefused: If what a verified token says does not hold here and now.
+            TokenRefused: If a claim does not fit.
         """
         try:
             self._check_names(claims)
             self._check_expiry(claims)
             now, leeway = self.clock.now().timestamp(), self.leeway.total_seconds()
             if _moment(claims, "nbf") - leeway > now:
-                raise TokenRefused("it is not good yet")
+                raise TokenRefused("it is not valid yet: its nbf is in the future")
             if self.check_issued and _moment(claims, "iat", needed=True) - leeway > now:
-                raise TokenRefused("it was issued in the future")
+                raise TokenRefused("its iat is in the future")
         except TokenRefused as refusal:
             refusal.verified = {
                 "iss": claims.get("iss"), "expected_iss": " or ".join(self.issuers) or "any",
@@ -150,7 +158,7 @@ class OidcVerifier:
     def _check_names(self, claims: Claims) -> None:
         issuer, audience = claims.get("iss"), claims.get("aud")
         if not isinstance(issuer, str) or (self.issuers and issuer not in self.issuers):
-            told = f"its issuer is another one: its iss is {_shown(issuer)}"
+            told = f"its issuer is not accepted: its iss is {_shown(issuer)}"
             if self.issuers:
                 told += f", and {' or '.join(map(repr, self.issuers))} was expected"
             if isinstance(issuer, str):
@@ -159,7 +167,7 @@ class OidcVerifier:
         meant_for = audience if isinstance(audience, list) else [audience]
         if self.audiences and not any(each in meant_for for each in self.audiences):
             expected = " or ".join(self.audiences)
-            told = f"it is meant for somebody else: its aud is {_shown(audience)}, and {expected} was expected"
+            told = f"its audience is not accepted: its aud is {_shown(audience)}, and {expected} was expected"
             raise TokenRefused(f"{told}; ask {self.keys.issuer} for a token for {expected}", TokenFault.AUDIENCE)
 
     def _check_expiry(self, claims: Claims) -> None:
@@ -174,7 +182,7 @@ def _shown(value: object) -> str:
 @frozen(eq=False)
 class TokenEndpoint:
     """
-    Where an issuer gives out tokens for the codes that browsers bring.
+    An issuer's token endpoint, which exchanges authorization codes for tokens.
     """
 
     url: str
@@ -184,7 +192,11 @@ class TokenEndpoint:
 
     async def token_for(self, code: str, *, verifier: str, redirect: str) -> str:
         """
-        The ID token for a code.
+        Exchange an authorization code for an ID token.
+
+        Raises:
+            TokenRefused: If the code is not accepted.
+            KeysUnavailable: If the endpoint does not answer.
         """
         form = {
             "grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier,
@@ -194,12 +206,12 @@ class TokenEndpoint:
             told = await self.outbound.json(self.url, form=form)
         except OutboundFailed as e:
             if e.status in (400, 401, 403):
-                raise TokenRefused("its code was not accepted, or was used before; begin again") from e
-            logger.warning("the token endpoint %s could not be asked: %s", self.url, e)
+                raise TokenRefused("the authorization code was refused or used before; sign in again") from e
+            logger.warning("token_endpoint_unreachable url=%s reason=%s", self.url, e)
             raise KeysUnavailable(self.url, str(e)) from e
         token = told.get("id_token") if isinstance(told, dict) else None
         if not isinstance(token, str):
-            raise TokenRefused("the answer of its issuer has no ID token")
+            raise TokenRefused("the issuer's answer has no id_token")
         return token
 
 
@@ -208,5 +220,5 @@ def _moment(claims: Claims, name: str, *, needed: bool = False) -> float:
     if value is None and not needed:
         return 0
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LATEST < value < LATEST:
-        raise TokenRefused(f"its {name} is missing, or no moment")
+        raise TokenRefused(f"its {name} is missing, or is not a time in seconds")
     return value

@@ -1,5 +1,5 @@
 """
-The named operations of a unit: what is decided inside the flush, on rows that are fresh there.
+The named operations of a unit of work. Their decisions are taken inside the flush, on current rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class ClaimNextOf:
     """
-    Offer the queue to a decision.
+    Ask a decision for the claimable tasks in queue order, until it takes one.
     """
 
     wanted: Wanted
@@ -34,7 +34,7 @@ class ClaimNextOf:
 @frozen(kw_only=True)
 class ClaimOf:
     """
-    Offer one task to a decision.
+    Ask a decision about one task.
     """
 
     task: TaskId | TaskNumber
@@ -44,7 +44,7 @@ class ClaimOf:
 @frozen(kw_only=True)
 class ExpireDueOf:
     """
-    Offer tasks whose lease ran out to a decision.
+    Ask a decision about each task whose lease has ended.
     """
 
     decide: Decide
@@ -55,7 +55,7 @@ class ExpireDueOf:
 @frozen(kw_only=True)
 class HeartbeatOf:
     """
-    Offer a run and its task to a decision.
+    Ask a decision about a run and its task.
     """
 
     run: RunId
@@ -65,7 +65,7 @@ class HeartbeatOf:
 @frozen(kw_only=True)
 class TakeBackOf:
     """
-    Offer what an agent has in hand to a decision.
+    Ask a decision about each unfinished task of an agent.
     """
 
     agent: Agent
@@ -77,7 +77,7 @@ class TakeBackOf:
 @frozen(kw_only=True)
 class DissolveOf:
     """
-    Remove a board with all that hangs on it, or hand that over to its heir.
+    Delete a board with everything on it, or move that to the board *heir*.
     """
 
     board: Board
@@ -89,7 +89,7 @@ class DissolveOf:
 @frozen(kw_only=True)
 class EndOf:
     """
-    Remove an organization with every row that is its own, names it or hangs on one that does.
+    Delete an organization with every row that belongs to it or refers to it.
     """
 
     organization: Organization

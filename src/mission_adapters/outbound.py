@@ -1,6 +1,6 @@
 """
-Asking other servers: briefly, without following them anywhere, and never into the operator's own network unless the
-operator named the place.
+HTTP requests to other servers: with a short time-out, without redirects, and never into a private network unless the
+operator configured the origin.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx2
 from attrs import define, field, frozen
 
 PATIENCE: Final = 5.0
-"""For how many seconds an answer is waited for, to its last byte."""
+"""The time-out of a whole request, to the last byte of the answer, in seconds."""
 LARGEST: Final = 512 * 1024
 NAT64, COMPATIBLE = IPv6Network("64:ff9b::/96"), IPv6Network("::/96")
 Origin = tuple[str, str, int | None]
@@ -28,7 +28,7 @@ T = TypeVar("T")
 @define
 class OutboundFailed(Exception):
     """
-    Another server could not be asked, or answered something else. *why* names no secret.
+    A request to another server failed, or its answer was not the expected one. *why* contains no secret.
     """
 
     why: str
@@ -41,11 +41,11 @@ class OutboundFailed(Exception):
 @frozen(eq=False)
 class Outbound:
     """
-    Asks other servers for JSON, and to delete what they keep.
+    An HTTP client that reads JSON from other servers and deletes resources there.
 
     Args:
-        named: The origins that the operator named, which may be anywhere.
-        anywhere: Whether others may be in private networks, too.
+        named: The origins that the operator configured. They may be in private networks.
+        anywhere: Whether other origins may be in private networks, too.
     """
 
     client: httpx2.AsyncClient
@@ -59,7 +59,7 @@ class Outbound:
     @asynccontextmanager
     async def open(cls, named: Iterable[str] = (), *, anywhere: bool = False) -> AsyncIterator[Outbound]:
         """
-        A client for as long as the context lasts; *named* are the URLs that the operator gave.
+        A client for as long as the context lasts. *named* are the URLs that the operator configured.
         """
         headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "mission-control"}
         async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE, follow_redirects=False) as client:
@@ -71,7 +71,7 @@ class Outbound:
 
     def beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """
-        A task that asks while others go on. It is cancelled when the client is closed.
+        Run a request in the background. It is cancelled when the client is closed.
         """
         task = asyncio.create_task(work)
         self._beside.add(task)
@@ -87,10 +87,10 @@ class Outbound:
         self, url: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
     ) -> Any:
         """
-        The JSON that is at a URL, or is answered to a form.
+        The JSON that a server answers to a GET, or to a POST if a form is given.
 
         Raises:
-            OutboundFailed: If it cannot be had.
+            OutboundFailed: If the request fails, or the answer is not JSON.
         """
         status, body = await self._asked("GET" if form is None else "POST", url, dict(headers or {}), form)
         if status != 200:
@@ -98,14 +98,14 @@ class Outbound:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise OutboundFailed("the answer is no JSON") from None
+            raise OutboundFailed("the answer is not JSON") from None
 
     async def delete(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
         """
-        Have deleted what is at a URL.
+        Delete the resource at a URL.
 
         Raises:
-            OutboundFailed: If that was refused, or nobody knows whether it was done.
+            OutboundFailed: If the server refused, or it is unknown whether the resource was deleted.
         """
         status, _ = await self._asked("DELETE", url, dict(headers or {}))
         if not 200 <= status < 300:
@@ -129,7 +129,7 @@ class Outbound:
         async with self.client.stream(method, url, headers=headers, data=form, extensions=extensions) as answer:
             body = bytearray()
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise OutboundFailed("the answer is packed, which was not asked for")
+                raise OutboundFailed("the answer is compressed, although identity was asked for")
             async for piece in answer.aiter_raw():
                 body += piece
                 if len(body) > self.largest:
@@ -138,20 +138,20 @@ class Outbound:
 
     async def _target(self, url: str, headers: dict[str, str]) -> tuple[str, dict[str, Any]]:
         """
-        Where to connect to for a URL. A host that the operator did not name is looked up once, and that address is the
-        one that is asked: the name could lead elsewhere the next time.
+        The URL to connect to, and the options of the request. The host of an origin that is not configured is resolved
+        once, and the connection goes to that address: another look-up could give another one.
         """
         try:
             split = urlsplit(url)
             origin = origin_of(split)
         except ValueError:
-            raise OutboundFailed("this is no URL of a server") from None
+            raise OutboundFailed("this is no URL of an HTTP server") from None
         if split.scheme not in ("http", "https") or not split.hostname:
-            raise OutboundFailed("this is no URL of a server")
+            raise OutboundFailed("this is no URL of an HTTP server")
         if self.anywhere or origin in self.named:
             return url, {}
         if split.scheme != "https":
-            raise OutboundFailed("it is not https, and not named in the settings")
+            raise OutboundFailed("the URL is not https, and its origin is not in the settings")
         address = await _public_address(split.hostname, origin[2])
         headers["host"] = split.netloc.rpartition("@")[2]
         host = f"[{address}]" if address.version == 6 else str(address)
@@ -161,17 +161,17 @@ class Outbound:
 
 def origin_of(split: SplitResult) -> Origin:
     """
-    Scheme, host and port of a URL.
+    The scheme, host and port of a URL.
     """
     return split.scheme, (split.hostname or "").lower(), split.port or {"http": 80, "https": 443}.get(split.scheme)
 
 
 async def _public_address(host: str, port: int | None) -> IPv4Address | IPv6Address:
     """
-    An address of a host, all of whose addresses are everybody's.
+    An address of a host whose addresses are all public.
 
     Raises:
-        OutboundFailed: If one is not.
+        OutboundFailed: If one of them is private.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
@@ -179,14 +179,14 @@ async def _public_address(host: str, port: int | None) -> IPv4Address | IPv6Addr
         reached = _within(address) if isinstance(address, IPv6Address) else address
         if not reached.is_global or reached.is_multicast:
             raise OutboundFailed(
-                f"{host} leads into a private network; name its URL in the settings, or set MC_ALLOW_PRIVATE_OUTBOUND=1"
+                f"{host} is in a private network; put its URL into the settings, or set MC_ALLOW_PRIVATE_OUTBOUND=1"
             )
     return addresses[0]
 
 
 def _within(address: IPv6Address) -> IPv4Address | IPv6Address:
     """
-    The IPv4 address that an IPv6 address leads to: mapped, compatible, by 6to4 or by NAT64; else itself.
+    The IPv4 address inside an IPv6 address that is mapped, compatible, 6to4 or NAT64; else the IPv6 address itself.
     """
     if address in NAT64 or (address in COMPATIBLE and int(address) > 1):
         return IPv4Address(int(address) & 0xFFFF_FFFF)

@@ -1,5 +1,5 @@
 """
-Password hashes: scrypt from the standard library, and Argon2id with `argon2-cffi`, which also takes scrypt's.
+Password hashing: scrypt from the standard library, and Argon2id from `argon2-cffi`, which also verifies scrypt hashes.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 AT_ONCE: Final = 2
-"""How many hashes are made at a time: each takes tens of megabytes."""
+"""The number of hashes computed at a time: each takes tens of megabytes."""
 COST: Final = 65536
 WEAKER_COST: Final = 16384
-"""What hashes were once made with. They still fit."""
+"""The cost of old hashes, which are still verified."""
 KEY_LENGTH: Final = 32
 NOBODYS: Final = f"{'0' * 32}:{'0' * 64}"
+"""A hash that no password matches, for users without one: verifying it takes as long as verifying a real one."""
 
 
 @frozen
 class ScryptPasswords:
     """
-    scrypt (RFC 7914) with r=8 and p=1: `salt:hash`, both hexadecimal, of which the salt is used as it is written.
+    scrypt (RFC 7914) with r=8 and p=1. A hash is `salt:hash`, both hexadecimal; the salt is used as that text.
     """
 
     cost: int = COST
 
     async def hashed(self, password: str) -> str:
         """
-        A hash to keep.
+        A new hash of the password.
         """
         salt = os.urandom(16).hex()
         return f"{salt}:{await to_thread(_scrypt, password, salt, self.cost)}"
 
     async def fits(self, password: str, kept: str | None) -> bool:
         """
-        Whether the password has this hash.
+        Whether the password matches the hash.
         """
         salt, _, digest = (kept or NOBODYS).partition(":")
         costs = dict.fromkeys((self.cost, WEAKER_COST)) if kept else (self.cost,)
@@ -54,7 +55,7 @@ class ScryptPasswords:
 
     def outdated(self, kept: str) -> bool:
         """
-        No: which cost a hash was made with cannot be seen.
+        False: a hash does not say which cost it was made with.
         """
         return False
 
@@ -69,18 +70,18 @@ def _scrypt(password: str, salt: str, cost: int) -> str:
 @define(eq=False)
 class Argon2Passwords:
     """
-    Argon2id (RFC 9106) for new hashes; hashes by scrypt fit, and are outdated.
+    Argon2id (RFC 9106) for new hashes. scrypt hashes are verified, too, and count as outdated.
     """
 
     hasher: PasswordHasher
     scrypt: ScryptPasswords = field(factory=ScryptPasswords)
     nobodys: str = field(init=False, repr=False)
-    """What a password is held against where nothing is kept: none fits it, and it costs what others cost."""
+    """A hash that no password matches, for users without one: verifying it takes as long as verifying a real one."""
     _room: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(AT_ONCE), init=False)
 
     @nobodys.default
     def _of_nothing(self) -> str:
-        # Random where a hash would be: making a real one would cost every start a tenth of a second.
+        # The digest is random: computing a real one would slow every start by a tenth of a second.
         by = self.hasher
         salt, digest = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (by.salt_len, by.hash_len))
         return f"$argon2id$v=19$m={by.memory_cost},t={by.time_cost},p={by.parallelism}${salt}${digest}"
@@ -88,7 +89,7 @@ class Argon2Passwords:
     @classmethod
     def strong(cls) -> Argon2Passwords:
         """
-        With the library's own parameters, which follow RFC 9106.
+        A hasher with the library's default parameters, which follow RFC 9106.
         """
         from argon2 import PasswordHasher
 
@@ -97,7 +98,7 @@ class Argon2Passwords:
     @classmethod
     def quick(cls) -> Argon2Passwords:
         """
-        With parameters that are worth nothing. For tests.
+        A hasher with very weak parameters, for tests only.
         """
         from argon2 import PasswordHasher
 
@@ -105,14 +106,14 @@ class Argon2Passwords:
 
     async def hashed(self, password: str) -> str:
         """
-        A hash to keep.
+        A new hash of the password.
         """
         async with self._room:
             return await to_thread(self.hasher.hash, password)
 
     async def fits(self, password: str, kept: str | None) -> bool:
         """
-        Whether the password has this hash. Where nothing is kept, the answer is no and takes as long.
+        Whether the password matches the hash. If there is no hash, the answer is False and takes as long.
         """
         async with self._room:
             if kept is not None and not kept.startswith("$argon2"):
@@ -121,7 +122,7 @@ class Argon2Passwords:
 
     def outdated(self, kept: str) -> bool:
         """
-        Whether it was made by another method, or with weaker parameters.
+        Whether the hash was made with another algorithm or with weaker parameters.
         """
         return not kept.startswith("$argon2") or self.hasher.check_needs_rehash(kept)
 

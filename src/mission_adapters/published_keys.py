@@ -1,5 +1,5 @@
 """
-The keys that an OpenID Connect issuer publishes, refreshed beside the requests that need them.
+The signing keys that an OpenID Connect issuer publishes (JWKS), refreshed in the background.
 """
 
 from __future__ import annotations
@@ -31,27 +31,30 @@ CURVES: Final = {
     "ES256": ("P-256",), "ES384": ("P-384",), "ES512": ("P-521",), "EdDSA": ("Ed25519", "Ed448"),
     "Ed25519": ("Ed25519",),
 }  # fmt: skip
-"""The curves that each algorithm takes; the others take RSA keys."""
+"""The curves that each algorithm accepts. The other algorithms use RSA keys."""
 logger = logging.getLogger("mission_adapters")
 
 
 @define(eq=False)
 class PublishedKeys:
     """
-    The keys that an issuer publishes. One refresh runs at a time, and a known key waits for none: it is good while the
-    issuer is silent, until `lasting`. A request waits only for a key that is not known, and for `wait` at most.
+    The signing keys of one issuer.
+
+    One refresh runs at a time. A request whose key is known does not wait for it: known keys are used until they are as
+    old as `lasting`, also while the issuer does not answer. A request waits only for an unknown key, and at most
+    `wait`.
 
     Args:
-        url: Where they are. None if the issuer's configuration is to be asked for that, too.
-        headers: What to send along.
-        setting: The variable that names the issuer, for advice.
+        url: The URL of the key set. None if it is read from the issuer's configuration.
+        headers: Headers of the request.
+        setting: The environment variable that names the issuer, for error texts.
         fresh: The age from which known keys are refreshed.
-        lasting: The age from which they are not used any more.
-        again: The least time between two refreshes of keys that are known.
-        sooner: The least time between two refreshes for a key that is not known. Anybody can name such a key, so it is
-            short: whatever others send, a new key is found within this time.
-        grace: How long the one request that begins a refresh of known keys waits for it, to use a new key already.
-        wait: The longest time from the beginning of a refresh that a request waits for it.
+        lasting: The age from which known keys are not used any more.
+        again: The least time between two refreshes of known keys.
+        sooner: The least time between two refreshes for an unknown key. It is short, because anybody can send a token
+            with an unknown key id: a new key is found within this time, whatever others send.
+        grace: How long the request that starts a refresh of known keys waits for it, to use a new key at once.
+        wait: The longest time from the start of a refresh that a request waits for it.
     """
 
     issuer: str
@@ -69,15 +72,15 @@ class PublishedKeys:
     _keys: tuple[Key, ...] = field(default=(), init=False)
     _had_at: datetime | None = field(default=None, init=False)
     _asked_at: datetime | None = field(default=None, init=False)
-    _why: str = field(default="they were not asked for yet", init=False)
+    _why: str = field(default="its keys were not read yet", init=False)
     _absent: set[str | None] = field(factory=set, init=False)
-    """The ids of keys that the latest answer was looked through for in vain, or has no more."""
+    """The key ids that the latest answer of the issuer did not contain."""
     _refresh: asyncio.Task[bool] | None = field(default=None, init=False)
     _waited_until: float = field(default=0.0, init=False)
 
     async def fitting(self, kid: str | None, alg: str) -> list[Key]:
         """
-        The known keys that a token with this header may be signed with. Old ones are refreshed beside the requests.
+        The known keys that may have signed a token with this header. If the keys are old, this starts a refresh.
         """
         running, begun = self._refresh, None
         if self._known() and self._older_than(self.fresh):
@@ -91,16 +94,16 @@ class PublishedKeys:
 
     def has(self, kid: str | None) -> bool:
         """
-        Whether a key of this id is known, whatever it is for.
+        Whether a key with this id is known, for any algorithm.
         """
         return kid is not None and any(key.get("kid") == kid for key in self._known())
 
     async def asked_for(self, kid: str | None, alg: str) -> list[Key]:
         """
-        The same once the issuer was asked again; none if it has no such key.
+        The matching keys after a refresh; empty if the issuer has no such key.
 
         Raises:
-            KeysUnavailable: If it does not answer, or was asked a moment ago.
+            KeysUnavailable: If the issuer does not answer, or was asked a moment ago.
         """
         if kid in self._absent and not self._may_ask(self.sooner):
             return []
@@ -111,7 +114,7 @@ class PublishedKeys:
                 async with asyncio.timeout_at(self._waited_until):
                     answered = await asyncio.shield(refresh)
             except TimeoutError:
-                self._why = "it does not answer"
+                self._why = "the issuer does not answer"
         if not answered:
             known = self._known() and refresh is None
             raise KeysUnavailable(
@@ -124,13 +127,13 @@ class PublishedKeys:
 
     async def fetched(self) -> int:
         """
-        Ask for the keys now.
+        Read the keys from the issuer now.
 
         Returns:
-            How many there are.
+            The number of keys.
 
         Raises:
-            OutboundFailed: If they cannot be had.
+            OutboundFailed: If they cannot be read.
         """
         url = self.url or await self._discovered()
         keys = _keys_in(await self.outbound.json(url, headers=self.headers))
@@ -140,19 +143,19 @@ class PublishedKeys:
 
     async def configuration(self) -> dict[str, Any]:
         """
-        The configuration that the issuer publishes.
+        The OpenID Connect configuration that the issuer publishes.
 
         Raises:
-            OutboundFailed: If it tells nothing.
+            OutboundFailed: If it cannot be read, or names no issuer.
         """
         told = await self.outbound.json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         if not isinstance(told, dict) or not isinstance(told.get("issuer"), str):
-            raise OutboundFailed("its configuration names no issuer")
+            raise OutboundFailed("the OpenID Connect configuration names no issuer")
         return told
 
     def algorithms(self) -> list[str]:
         """
-        The algorithms that a known key fits.
+        The algorithms that a known key can verify.
         """
         return [alg for alg in ALGORITHMS if any(fits(key, alg) for key in self._known())]
 
@@ -177,7 +180,7 @@ class PublishedKeys:
 
     def _begin_refresh(self, least: timedelta) -> asyncio.Task[bool] | None:
         """
-        The refresh that runs, or a new one if the last began at least this long ago.
+        The refresh that runs, or a new one if the last began at least *least* ago, else None.
         """
         if self._refresh is None or self._refresh.done():
             if not self._may_ask(least):
@@ -193,26 +196,26 @@ class PublishedKeys:
                 await self.fetched()
         except (OutboundFailed, TimeoutError) as e:
             why = str(e) or f"no answer within {self.outbound.patience:g} seconds"
-            self._why = f"its keys could not be had: {why}"
-            good = "those known go on working" if self._known() else "none are known, so nobody is let in by them"
-            logger.warning("the keys of %s could not be had (%s); %s", self.issuer, why, good)
+            self._why = f"its keys could not be read: {why}"
+            known = "known keys stay in use" if self._known() else "no key is known, so its tokens are refused"
+            logger.warning("issuer_keys_unavailable issuer=%s reason=%s: %s", self.issuer, why, known)
             return False
         return True
 
     async def _discovered(self) -> str:
         """
-        The URL at which the issuer says its keys are.
+        The URL of the key set, from the issuer's configuration.
         """
         told = await self.configuration()
         if told["issuer"] != self.issuer:
-            raise OutboundFailed(f"its configuration is that of another issuer: {self.misnamed(told['issuer'])}")
+            raise OutboundFailed(f"the configuration is that of another issuer: {self.misnamed(told['issuer'])}")
         if not isinstance(told.get("jwks_uri"), str):
-            raise OutboundFailed("its configuration tells of no keys")
+            raise OutboundFailed("the OpenID Connect configuration has no keys: jwks_uri is missing")
         return str(told["jwks_uri"])
 
     def misnamed(self, itself: str) -> str:
         """
-        The advice where the issuer calls itself otherwise than the settings call it.
+        The error text for an issuer whose configuration has another issuer name than the settings.
         """
         itself = itself[:MOST_SHOWN]
         return f"it calls itself {itself!r}, and {self.issuer!r} was expected; set {self.setting} to {itself}"
@@ -220,7 +223,7 @@ class PublishedKeys:
 
 def fits(key: Key, alg: str) -> bool:
     """
-    Whether tokens of this algorithm may be signed with the key.
+    Whether the key may verify tokens with this algorithm.
     """
     if key.get("alg") not in (None, alg):
         return False
@@ -230,20 +233,20 @@ def fits(key: Key, alg: str) -> bool:
 
 def _keys_in(told: Any) -> tuple[Key, ...]:
     """
-    The keys of a set that signatures can be checked with. Others are left out, and so is a secret, which nobody who
-    publishes it can mean.
+    The keys of a JWK set that can verify signatures. Other keys are left out, and so are symmetric ones, which must not
+    be published.
 
     Raises:
-        OutboundFailed: If it is no set of keys, or holds too many or none.
+        OutboundFailed: If this is no JWK set, or it has no usable key, or too many keys.
     """
     listed = told.get("keys") if isinstance(told, dict) else None
     if not isinstance(listed, list):
-        raise OutboundFailed("the answer is no set of keys")
+        raise OutboundFailed("the answer is no JWK set")
     if len(listed) > MOST_KEYS:
-        raise OutboundFailed(f"the set has {len(listed)} keys, and more than {MOST_KEYS} are not read")
+        raise OutboundFailed(f"the JWK set has {len(listed)} keys; at most {MOST_KEYS} are accepted")
     keys = tuple(key for each in listed if (key := _key_in(each)) is not None)
     if not keys:
-        raise OutboundFailed("the set has no key that signatures can be checked with")
+        raise OutboundFailed("the JWK set has no key that can verify signatures")
     return keys
 
 

@@ -1,5 +1,5 @@
 """
-What a unit remembers for its commit.
+The write buffer of a unit of work: everything that its commit will change.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class Write:
     """
-    What a unit made of one row: *before* as it was loaded (None for a new one), *after* as it shall be (None for a
-    removed one). A task's write with *onto_edits* is made of what others have edited meanwhile.
+    The change of one row: *before* as it was loaded (None for a new row), *after* as it will be stored (None for a
+    deleted row). With *onto_edits*, the write of a task is merged with edits that others committed meanwhile.
     """
 
     before: Any
@@ -35,10 +35,10 @@ class Write:
 
     def onto(self, fresh: Any) -> Write:
         """
-        The same write of the row as it is by now.
+        The same change, applied to the current row.
 
         Raises:
-            StaleWrite: If it was changed so that it cannot be.
+            StaleWrite: If the row was changed so that the two changes conflict.
         """
         return Write(before=fresh, after=self.after.onto(self.before, fresh))
 
@@ -46,7 +46,7 @@ class Write:
 @frozen
 class Reliance:
     """
-    A row whose version must still stand, and is raised with *bump*.
+    A read dependency: a row that must still have this version at commit. With *bump*, its version is raised then.
     """
 
     kind: type
@@ -58,7 +58,7 @@ class Reliance:
 @define
 class Remembered:
     """
-    All that one unit wants to change, folded to one write per row, for its principal.
+    All changes of one unit of work, for its principal. Several writes of one row are merged into one.
     """
 
     principal: Principal
@@ -69,29 +69,29 @@ class Remembered:
     used: dict[UUID, datetime] = field(factory=dict)
     facts: list[Fact] = field(factory=list)
     places: dict[UUID, UUID] = field(factory=dict)
-    """The boards of the tasks that were looked at."""
+    """The boards of the loaded tasks, by task id."""
     operations: list[Operation] = field(factory=list)
     result: UUID | None = None
     loaded: dict[UUID, Any] = field(factory=dict)
-    """The rows that were loaded, each as it was first."""
+    """The loaded rows by id, each as it was first loaded."""
 
     def row(self, entity: type, id: UUID) -> Any | None:
         """
-        The row of this id as the unit wrote it, or as it was loaded or removed; if it was any of that.
+        The row with this id as the unit wrote, loaded or removed it, or None if it did none of these.
         """
         write = self.writes.get(id)
         return (write.after or write.before) if write else self.loaded.get(id)
 
     def boards(self) -> Iterable[Board]:
         """
-        The boards that were loaded.
+        The boards that the unit loaded.
         """
         return [row for row in self.loaded.values() if isinstance(row, Board)]
 
     def relies(self, kind: type, row: Versioned, *, bump: bool) -> None:
         """
-        Remember that a decision rests on *row*. A row that is relied on twice keeps the first version it had, and one
-        that the unit has written is relied on already.
+        Add a read dependency on *row*. The first version that was read counts. A row that the unit has written needs
+        none.
         """
         if row.id in self.writes:
             return

@@ -1,5 +1,5 @@
 """
-The repositories of a unit, over any store: they load what is committed, and remember what is written.
+The repositories of a unit of work, for any store. They load committed rows and buffer writes.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ logger = logging.getLogger("mission_adapters")
 @define
 class Kept(Generic[E]):
     """
-    What every repository does with its kind of row: remember writes that its principal may make, and answer from them
-    first.
+    The base of all repositories: it buffers the writes that the principal may make, and answers from the buffer first.
     """
 
     remembered: Remembered
@@ -67,11 +66,12 @@ class Kept(Generic[E]):
 
     def _may_write(self, *rows: Any) -> None:
         """
-        Every write comes by here, with the row as it was and as it shall be.
+        Require that the principal may write these rows. Every write calls this with the row before and after the
+        change.
 
         Raises:
-            BoardReadOnly: If the principal may only see what one of the rows belongs to.
-            BoardDenied: If it may not even see it.
+            BoardReadOnly: If the principal may only read a board of one of the rows.
+            BoardDenied: If it may not even read it.
         """
         if boards_written(self.principal) is not None:
             for row in rows:
@@ -80,7 +80,7 @@ class Kept(Generic[E]):
 
     def _written(self, key: UUID | int) -> E | None:
         """
-        The row as this unit wrote it, if it did.
+        The row as this unit wrote it, or None.
 
         Raises:
             NotFound: If this unit removed it.
@@ -95,7 +95,7 @@ class Kept(Generic[E]):
 
     def add(self, row: E) -> E:
         """
-        Remember a new row.
+        Buffer the insert of a new row.
         """
         self._may_write(row)
         self.remembered.writes[row.id] = Write(before=None, after=row)
@@ -103,7 +103,7 @@ class Kept(Generic[E]):
 
     def save(self, row: E) -> E:
         """
-        Remember the change; the answer carries the row's next version.
+        Buffer the change of a row, and return the row with its next version.
         """
         known = self.remembered.writes.get(row.id)
         before = known.before if known else self.remembered.loaded[row.id]
@@ -121,7 +121,7 @@ class Kept(Generic[E]):
 
     def _remove(self, row: E) -> None:
         known = self.remembered.writes.get(row.id)
-        if known and known.before is None:  # it was never there
+        if known and known.before is None:  # it was never stored
             del self.remembered.writes[row.id]
             return
         before = self.remembered.loaded.get(row.id, row)
@@ -131,7 +131,7 @@ class Kept(Generic[E]):
 
 class KeptBoards(Kept[Board]):
     """
-    The boards of a unit.
+    The board repository of a unit.
     """
 
     async def get(self, board: BoardId | BoardNumber) -> Board:
@@ -146,9 +146,7 @@ class KeptBoards(Kept[Board]):
         return self._seen(found) if found else None
 
     async def taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
-        return await self.source.names_taken(
-            self.principal, handle=handle, ticket_prefix=ticket_prefix
-        )
+        return await self.source.names_taken(self.principal, handle=handle, ticket_prefix=ticket_prefix)
 
     async def of_group(self, group: GroupId) -> list[Board]:
         return [self._seen(each) for each in await self.source.boards_of(self.principal, group)]
@@ -161,7 +159,7 @@ class KeptBoards(Kept[Board]):
 @frozen
 class KeptOrganizations:
     """
-    The end of organizations, in a unit.
+    The deletion of organizations in a unit.
     """
 
     remembered: Remembered
@@ -172,7 +170,7 @@ class KeptOrganizations:
 
 class KeptAgents(Kept[Agent]):
     """
-    The agents of a unit.
+    The agent repository of a unit.
     """
 
     async def get(self, agent: AgentId | AgentNumber) -> Agent:
@@ -214,7 +212,7 @@ class KeptAgents(Kept[Agent]):
 
 class KeptKeys(Kept[ApiKey]):
     """
-    The API keys of a unit.
+    The API key repository of a unit.
     """
 
     async def get(self, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
@@ -229,7 +227,7 @@ class KeptKeys(Kept[ApiKey]):
 
 class KeptTasks(Kept[Task]):
     """
-    The tasks of a unit.
+    The task repository of a unit.
     """
 
     async def get(self, task: TaskId | TaskNumber) -> Task:
@@ -272,7 +270,7 @@ class KeptTasks(Kept[Task]):
 
 def sparing(decide: Decide) -> Decide:
     """
-    The decision, where one candidate that nothing can be decided about shall not keep the others waiting for ever.
+    The decision with its exceptions logged and taken as None, so that one task that fails does not stop the others.
     """
 
     def spared(candidate: Candidate) -> Change | None:
@@ -287,7 +285,7 @@ def sparing(decide: Decide) -> Decide:
 
 class KeptRuns(Kept[Run]):
     """
-    The runs of a unit.
+    The run repository of a unit.
     """
 
     async def get(self, run: RunId) -> Run:
@@ -304,7 +302,7 @@ class KeptRuns(Kept[Run]):
 @define
 class KeptPlain(Kept[E]):
     """
-    The plain rows of one kind of a unit.
+    The repository of the entities of one kind in a unit.
     """
 
     plain: Kind[E] = field(kw_only=True)

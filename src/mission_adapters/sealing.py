@@ -1,5 +1,5 @@
 """
-Secrets sealed by AES-256-GCM, for stores that others may come to read.
+Encryption of secrets in a store with AES-256-GCM.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 KEY_LENGTH: Final = 32
 NONCE_LENGTH: Final = 12
 FORM: Final = b"\x01"
-"""What the first byte says: that the nonce follows, and then the text with its tag."""
+"""The first byte of a ciphertext: the version of the format. The nonce follows, then the text with its tag."""
 
 
 def _long_enough(instance: object, attribute: object, value: bytes) -> None:
     if len(value) != KEY_LENGTH:
-        raise ValueError(f"a key to seal with has {KEY_LENGTH} bytes, not {len(value)}")
+        raise ValueError(f"an encryption key has {KEY_LENGTH} bytes, not {len(value)}")
 
 
 @frozen
 class AesVault:
     """
-    Seals under a key of 32 bytes. What a secret is about is authenticated with it, so none can be moved to another row.
+    Encrypts secrets under a key of 32 bytes. The id of the row that a secret belongs to is authenticated with it, so a
+    ciphertext cannot be moved to another row.
     """
 
     key: bytes = field(repr=False, validator=_long_enough)
@@ -40,14 +41,17 @@ class AesVault:
 
     def seal(self, secret: str, *, about: UUID) -> Sealed:
         """
-        The secret under a nonce of its own.
+        The secret, encrypted under a new nonce.
         """
         nonce = self.random(NONCE_LENGTH)
         return Sealed(FORM + nonce + AESGCM(self.key).encrypt(nonce, secret.encode(), FORM + about.bytes))
 
     def open(self, sealed: bytes, *, about: UUID) -> str:
         """
-        The secret, if it was sealed under this key and about this.
+        Decrypt a secret.
+
+        Raises:
+            SealBroken: If it was encrypted under another key or for another row, or is damaged.
         """
         form, nonce, text = sealed[:1], sealed[1 : 1 + NONCE_LENGTH], sealed[1 + NONCE_LENGTH :]
         if form != FORM or len(nonce) != NONCE_LENGTH:

@@ -1,5 +1,5 @@
 """
-Secrets: fresh ones from the system's randomness, and leases signed under a key.
+Random secrets, and the signatures of leases and invites.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from mission_core.ids import InviteId, RunId
 KEY_LENGTH: Final = 32
 SIGNATURE_LENGTH: Final = 24
 LEASE_LENGTH: Final = 54
-"""The characters of a lease: the run's 16 bytes and its signature."""
+"""The length of a lease token in characters: the run's 16 bytes and the signature, in base64."""
 INVITE_SIGNATURE: Final = 8
 INVITE_LENGTH: Final = 32
-"""The characters of an invite's token. Its signature is short: it can only be guessed at a server that counts tries,
-and only for an invite whose id is known."""
+"""The length of an invite token in characters. Its signature is short: it can only be guessed with requests, which are
+rate limited, and only for an invite whose id is known."""
 
 
 def _long_enough(instance: object, attribute: object, value: bytes) -> None:
@@ -35,7 +35,7 @@ def _long_enough(instance: object, attribute: object, value: bytes) -> None:
 @frozen
 class HmacSecrets:
     """
-    Makes secrets, and signs leases under a key of 32 bytes.
+    Makes random secrets, and signs leases and invites with HMAC-SHA-256 under a key of 32 bytes.
     """
 
     signing_key: bytes = field(repr=False, validator=_long_enough)
@@ -44,39 +44,39 @@ class HmacSecrets:
     @classmethod
     def seeded(cls, seed: int) -> HmacSecrets:
         """
-        Secrets a test can predict. Nobody else should use them.
+        Predictable secrets, for tests only.
         """
         random = Random(seed)
         return cls(random.randbytes(KEY_LENGTH), random.randbytes)
 
     def token(self) -> str:
         """
-        A fresh secret of 256 random bits: 43 characters, URL-safe.
+        A new secret of 256 random bits: 43 characters, URL-safe.
         """
         return _text(self.random(32))
 
     def key(self) -> str:
         """
-        A fresh agent API key: `mca_` and 48 hexadecimal digits.
+        A new agent API key: `mca_` and 48 hexadecimal digits.
         """
         return f"mca_{self.random(24).hex()}"
 
     def server_key(self) -> str:
         """
-        A fresh key for the whole server: `mc_` and 48 hexadecimal digits.
+        A new server key: `mc_` and 48 hexadecimal digits.
         """
         return f"mc_{self.random(24).hex()}"
 
     def invitation(self, invite: InviteId) -> str:
         """
-        The token of an invite: its id, and an HMAC over it.
+        The token of an invite: its id and an HMAC over it.
         """
         signature = hmac.digest(self.signing_key, b"invite" + invite.bytes, "sha256")
         return _text(invite.bytes + signature[:INVITE_SIGNATURE])
 
     def invited_by(self, token: str) -> InviteId | None:
         """
-        The invite that a token was made for, if it is one of ours.
+        The id of the invite that a token belongs to, or None if the token is not valid.
         """
         parts = _parts(token, INVITE_LENGTH)
         if parts is None:
@@ -86,14 +86,14 @@ class HmacSecrets:
 
     def lease(self, run: RunId, fence: int) -> str:
         """
-        The lease of a run: its id, and an HMAC over it and the fence.
+        The lease token of a run: the run's id and an HMAC over it and the fence.
         """
         signature = hmac.digest(self.signing_key, b"lease" + run.bytes + fence.to_bytes(8), "sha256")
         return _text(run.bytes + signature[:SIGNATURE_LENGTH])
 
     def run_of(self, lease: str) -> RunId | None:
         """
-        The run that a lease names, if it has the form of one.
+        The run id in a lease token, or None if it is malformed. The signature is not checked.
         """
         parts = _parts(lease, LEASE_LENGTH)
         return RunId(UUID(bytes=parts[:16])) if parts is not None else None
@@ -101,7 +101,7 @@ class HmacSecrets:
 
 def _parts(written: str, length: int) -> bytes | None:
     """
-    The bytes of a text of this length. What decodes to the same bytes in another spelling was not written here.
+    The bytes of a token of this length, or None. Another spelling of the same bytes is refused.
     """
     if len(written) != length or not written.isascii():
         return None

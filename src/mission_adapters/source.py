@@ -1,5 +1,5 @@
 """
-What units load from: a port that every store has an adapter of.
+The loader port: how a unit of work reads committed rows. Every store has an adapter of it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 class Source(Protocol):
     """
-    Loads what is committed, scoped to a principal; what may not be seen is refused as the repositories promise.
+    Loads committed rows, limited to what a principal may see. It raises the refusals that the repositories promise.
     """
 
     async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board: ...

@@ -1,6 +1,6 @@
 """
-The unit of work that every store shares: it remembers writes, answers from them first, and hands them to the store
-in one piece. A store lends it a `Source` to load from and a way to flush.
+The unit of work that all stores share. It buffers writes, answers reads from the buffer first, and hands all changes to
+the store at commit. A store provides a `Source` to load from and a `flush`.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
 
 class Store(Protocol):
     """
-    What a unit needs of its store.
+    The parts of a store that a unit of work uses.
     """
 
     @property
     def source(self) -> Source:
         """
-        What is committed.
+        Loads committed rows.
         """
 
     async def flush(self, remembered: Remembered) -> Any:
         """
-        Make all of it so, or nothing; as `UnitOfWork.commit` promises.
+        Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
         """
 
 
 class Unit:
     """
-    One all-or-nothing change on behalf of one principal.
+    An atomic change on behalf of one principal.
     """
 
     __slots__ = (
@@ -82,7 +82,7 @@ class Unit:
     def everywhere(self) -> Unit:
         wide = object.__new__(type(self))
         wide._begin(self.store, self.remembered, System(organization=self.remembered.principal.organization))
-        wide._done = True  # it is the unit itself that commits
+        wide._done = True  # only the original unit commits
         return wide
 
     def rows(self, kind: Kind[P]) -> KeptPlain[P]:

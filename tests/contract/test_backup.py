@@ -176,11 +176,11 @@ def linked(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, by
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda file: file.write_bytes(file.read_bytes()[:-20_000]), "is no whole tar archive|lacks"),
-        (lambda file: file.write_bytes(b""), "no whole tar archive"),
-        (lambda file: file.write_bytes(b"SQLite format 3\0" * 900), "no whole tar archive"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-20_000]), "is not a complete tar archive|lacks"),
+        (lambda file: file.write_bytes(b""), "not a complete tar archive"),
+        (lambda file: file.write_bytes(b"SQLite format 3\0" * 900), "not a complete tar archive"),
         (lambda file: rewritten(file, flipped), "is not what its manifest says"),
-        (lambda file: rewritten(file, escaping), "names what no backup has"),
+        (lambda file: rewritten(file, escaping), "names files that no backup has"),
         (lambda file: rewritten(file, renumbered), "its manifest was changed"),
         (lambda file: rewritten(file, linked), "is not what its manifest says"),
         (lambda file: rewritten(file, lambda *each: each if each[0].name != SECRETS else None), "lacks"),

@@ -177,7 +177,7 @@ async def test_nothing_is_deleted_where_nothing_may_be_asked(asking: Asking) -> 
     url = f"{asking.clerk.url}/v1/users/user_ada"
     async with Outbound.open() as outbound:
         for place in (url, url.replace("http:", "https:")):
-            with pytest.raises(OutboundFailed, match=r"named|private"):
+            with pytest.raises(OutboundFailed, match=r"in the settings|private"):
                 await outbound.delete(place, headers=HEADERS)
     async with Outbound.open(anywhere=True) as outbound:
         await outbound.delete(url, headers=HEADERS)

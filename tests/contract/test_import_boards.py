@@ -479,7 +479,7 @@ def test_the_command_line_reports_what_it_took(there: There, tmp_path: Path) -> 
     first, second = run(command), run([*command, "--json"])
 
     assert (3, 3) == (first.returncode, second.returncode), first.stderr + second.stderr
-    assert "tasks: 6 taken" in first.stdout
+    assert "tasks: 6 imported" in first.stdout
     assert 6 == json.loads(second.stdout)["there"]["tasks"]
 
 
@@ -539,7 +539,7 @@ async def test_moments_that_no_calendar_holds_cost_no_row(there: There, clock: M
 
         assert whole["taken"] == told["taken"], (table, column)
         if table != "organizations":
-            assert any(each["why"].startswith(f"{column} is no moment") for each in told["changed"]), (table, column)
+            assert any(each["why"].startswith(f"{column} is not a time") for each in told["changed"]), (table, column)
 
 
 async def run_in(url: str, statements: str) -> None:
@@ -577,5 +577,5 @@ async def test_a_reference_to_what_is_not_there_is_told(there: There, clock: Man
         )
     why = " ".join(each["why"] for each in told["changed"] if str(task) in each["examples"])
 
-    for word in ("assigned", "tag", "waits for"):
+    for word in ("assigned", "tag", "depends on"):
         assert word in why

@@ -481,7 +481,7 @@ async def test_the_file_is_only_read(ports: Any, slug: str, file: Path) -> None:
 
     assert before == await asyncio.to_thread(file.read_bytes)
     assert json.dumps(report.plain())
-    assert any("tasks: 5 taken" in line for line in report.lines())
+    assert any("tasks: 5 imported" in line for line in report.lines())
 
 
 def test_the_command_line_reports_what_it_took(tmp_path: Path, file: Path) -> None:
@@ -495,9 +495,9 @@ def test_the_command_line_reports_what_it_took(tmp_path: Path, file: Path) -> No
     wrong = run([*command, str(tmp_path / "nothing.db"), *own])
 
     assert (3, 3, 2) == (first.returncode, second.returncode, wrong.returncode), first.stderr + second.stderr
-    assert "tasks: 5 taken" in first.stdout
+    assert "tasks: 5 imported" in first.stdout
     assert 5 == json.loads(second.stdout)["there"]["tasks"]
-    assert "nothing.db is not there" in wrong.stderr
+    assert "nothing.db does not exist" in wrong.stderr
 
 
 async def test_people_sign_in_with_the_passwords_they_have(ports: Any, slug: str, file: Path) -> None:

@@ -18,8 +18,7 @@ from tests import redis
 
 THREE = Quota(name="three", amount=3, seconds=60)
 SLIDING = evolve(THREE, name="three that slide", sliding=True)
-WENT = "requests are not counted, and all may pass, until Redis answers"
-CAME = "requests are counted again"
+WENT, CAME = "redis_unreachable", "redis_reachable"
 
 
 @frozen
@@ -111,7 +110,7 @@ async def test_that_redis_went_and_came_back_is_logged_once(limited: Limited, ca
     limited.later()
     await limited.counts(3)
 
-    assert [WENT, CAME] == [each.getMessage().partition(":")[0] for each in caplog.records]
+    assert [WENT, CAME] == [each.getMessage().partition(" ")[0] for each in caplog.records]
     assert {"WARNING"} == {each.levelname for each in caplog.records}
 
 
@@ -212,6 +211,6 @@ async def test_a_redis_that_hangs_is_told_at_the_start(server: redis.Server, mon
     monkeypatch.setattr("mission_adapters.limiting.PATIENCE_AT_START", 0.1)
     server.signal(signal.SIGSTOP)
 
-    with pytest.raises(LimiterFailed, match="does not answer in time"):
+    with pytest.raises(LimiterFailed, match="no answer in time"):
         async with RedisLimiter.open(server.url):
             pass

@@ -1,3 +1,3 @@
 """
-Backup of a SQLite database with what lives beside it, in one archive, and its restore.
+Backup of a SQLite database with its secrets and files into one archive, and restore from it.
 """

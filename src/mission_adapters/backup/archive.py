@@ -1,6 +1,6 @@
 """
-The archive of a backup: a plain tar whose first member, the manifest, has the size and the SHA-256 of all others, and
-whose second is an HMAC of the manifest under a key from `AUTH_SECRET`.
+The archive of a backup: an uncompressed tar file. Its first member is the manifest, with the size and SHA-256 of all
+other members; the second is an HMAC of the manifest under a key derived from `AUTH_SECRET`.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ VERSION: Final = 1
 MANIFEST, SIGNATURE = "manifest.json", "manifest.hmac"
 DATABASE, SECRETS, FILES = "database.sqlite", "secrets.encrypted", "files/"
 LARGEST_TEXT: Final = 16 * 1024 * 1024
-"""How large a manifest or the secrets may be, which are read into memory."""
+"""The largest size of the manifest, which is read into memory."""
 CHUNK: Final = 1024 * 1024
 SEAL: Final = b"\x01"
-"""What encrypted secrets begin with: a salt for scrypt and a nonce for AES-256-GCM follow, and then the text."""
+"""The first byte of encrypted secrets. The scrypt salt and the AES-256-GCM nonce follow, then the text."""
 SALT, NONCE = 16, 12
 
 
 class ArchiveRefused(Exception):
     """
-    An archive is none of ours, is incomplete, or was changed.
+    The file is no backup archive, is incomplete, or was changed.
     """
 
 
 class PassphraseWrong(Exception):
     """
-    The passphrase does not open the secrets of an archive.
+    The passphrase does not decrypt the secrets of an archive.
     """
 
 
 @frozen(kw_only=True)
 class Manifest:
     """
-    The description that an archive holds of itself.
+    The description of an archive's contents.
 
     Args:
-        made_by: The version of the program.
-        revision: The one that the database is at.
-        fingerprint: That of the `AUTH_SECRET` that the database is served with.
-        members: The size and the digest of each other member.
+        made_by: The version of Mission Control that made the archive.
+        revision: The migration revision of the database.
+        fingerprint: The fingerprint of the `AUTH_SECRET` of the database.
+        members: The size and the SHA-256 of each other member.
     """
 
     made_at: str
@@ -66,7 +66,7 @@ class Manifest:
 
     def encoded(self) -> bytes:
         """
-        The manifest as its member of the archive.
+        The manifest as JSON.
         """
         plain = {
             "format": FORMAT,
@@ -82,20 +82,20 @@ class Manifest:
     @classmethod
     def decoded(cls, text: bytes) -> Manifest:
         """
-        The manifest in a member of an archive.
+        Parse a manifest.
 
         Raises:
-            ArchiveRefused: If it is none of this version.
+            ArchiveRefused: If it is not a valid manifest of this version.
         """
         try:
             plain = json.loads(text)
             if plain["format"] != FORMAT:
                 raise ArchiveRefused("this is no backup of Mission Control")
             if plain["version"] != VERSION:
-                raise ArchiveRefused(f"its version {plain['version']!r} is not known; update Mission Control")
+                raise ArchiveRefused(f"its format version {plain['version']!r} is unknown; update Mission Control")
             members = {str(name): (int(each["size"]), str(each["sha256"])) for name, each in plain["members"].items()}
             if DATABASE not in members or not all(map(_is_known, members)):
-                raise ArchiveRefused("its manifest names what no backup has")
+                raise ArchiveRefused("its manifest names files that no backup has")
             return cls(
                 made_at=str(plain["made_at"]), made_by=str(plain["made_by"]), revision=str(plain["revision"]),
                 fingerprint=bytes.fromhex(plain["fingerprint"]), members=members,
@@ -113,7 +113,7 @@ def _is_known(name: str) -> bool:
 @frozen
 class Unpacked:
     """
-    A verified archive: its members are files in a folder of ours, by their names in the archive.
+    A verified archive whose members were extracted into a private folder, under their names in the archive.
     """
 
     manifest: Manifest
@@ -123,16 +123,16 @@ class Unpacked:
 
     def is_signed_by(self, key: bytes) -> bool:
         """
-        Whether the manifest is as it was written under this key.
+        Whether the manifest was signed with this key.
         """
         return hmac.compare_digest(_signature(self.text, key), self.signature)
 
     def secrets(self, passphrase: str) -> bytes:
         """
-        The secrets in the archive.
+        The decrypted secrets of the archive.
 
         Raises:
-            PassphraseWrong: If this passphrase does not open them.
+            PassphraseWrong: If this passphrase does not decrypt them.
         """
         return decrypted((self.folder / SECRETS).read_bytes(), passphrase, about=self.manifest.fingerprint)
 
@@ -143,7 +143,7 @@ def _signature(text: bytes, key: bytes) -> bytes:
 
 def encrypted(secret: bytes, passphrase: str, *, about: bytes) -> bytes:
     """
-    Secrets under a passphrase.
+    The secret, encrypted under a passphrase. *about* is authenticated with it.
     """
     salt, nonce = token_bytes(SALT), token_bytes(NONCE)
     return SEAL + salt + nonce + AESGCM(_key_from(passphrase, salt)).encrypt(nonce, secret, SEAL + about)
@@ -151,10 +151,10 @@ def encrypted(secret: bytes, passphrase: str, *, about: bytes) -> bytes:
 
 def decrypted(sealed: bytes, passphrase: str, *, about: bytes) -> bytes:
     """
-    The secrets that were encrypted.
+    Decrypt a secret.
 
     Raises:
-        PassphraseWrong: If this passphrase does not open them.
+        PassphraseWrong: If this passphrase does not decrypt it.
     """
     salt, nonce, text = sealed[1 : 1 + SALT], sealed[1 + SALT : 1 + SALT + NONCE], sealed[1 + SALT + NONCE :]
     try:
@@ -169,7 +169,7 @@ def _key_from(passphrase: str, salt: bytes) -> bytes:
 
 def digest_of(path: Path) -> tuple[int, str]:
     """
-    The size and the digest of a file.
+    The size and the SHA-256 of a file.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -178,10 +178,10 @@ def digest_of(path: Path) -> tuple[int, str]:
 
 def write_archive(target: Path, manifest: Manifest, members: Mapping[str, Path], key: bytes, *, replace: bool) -> None:
     """
-    Write an archive that is there whole or not at all, and that nobody else may read.
+    Write an archive atomically. Only the owner of the file may read it.
 
     Raises:
-        FileExistsError: If there is a file already, which is not to be replaced.
+        FileExistsError: If the target exists and must not be replaced.
     """
     text = manifest.encoded()
     with _published(target, replace=replace) as file, tarfile.open(fileobj=file, mode="w") as tar:
@@ -218,10 +218,10 @@ def _published(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
 
 def _rename_to_new(draft: Path, target: Path) -> None:
     try:
-        os.link(draft, target)  # it refuses to replace what is there, which renaming does not
+        os.link(draft, target)  # a link fails if the target exists, a rename replaces it
     except FileExistsError:
         raise
-    except OSError as e:  # not every file system has links
+    except OSError as e:  # not every file system has hard links
         if target.exists():
             raise FileExistsError(target) from e
         draft.rename(target)
@@ -229,11 +229,11 @@ def _rename_to_new(draft: Path, target: Path) -> None:
 
 def unpack(archive: Path, folder: Path) -> Unpacked:
     """
-    Verify an archive while its members are written to a folder, which is empty.
+    Extract an archive into an empty folder, and verify it on the way.
 
     Raises:
-        ArchiveRefused: If anything in it is not as it was written.
-        OSError: If it cannot be read, or the folder not be written to.
+        ArchiveRefused: If any member is not as it was written.
+        OSError: If the archive cannot be read or the folder cannot be written to.
     """
     try:
         with tarfile.open(archive, "r:") as tar:
@@ -243,10 +243,10 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
             missing = dict(manifest.members)
             for member in members:
                 if member.name not in missing:
-                    raise ArchiveRefused(f"it holds {member.name!r}, which its manifest does not name once")
+                    raise ArchiveRefused(f"it has {member.name!r} twice, or its manifest does not name it")
                 _unpack_one(tar, member, folder, *missing.pop(member.name))
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as e:
-        raise ArchiveRefused("it is no whole tar archive") from e
+        raise ArchiveRefused("it is not a complete tar archive") from e
     if missing:
         raise ArchiveRefused(f"it lacks {', '.join(sorted(missing))}")
     return Unpacked(manifest, folder, text, signature)
@@ -258,7 +258,7 @@ def _text(tar: tarfile.TarFile, member: tarfile.TarInfo | None, name: str) -> by
     source: Any = tar.extractfile(member)
     content: bytes = source.read()
     if len(content) != member.size:
-        raise ArchiveRefused("it is no whole tar archive")
+        raise ArchiveRefused("it is not a complete tar archive")
     return content
 
 
@@ -280,9 +280,9 @@ def _unpack_one(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, siz
 
 def sync(folder: Path) -> None:
     """
-    Make what was made and renamed in a folder last.
+    Flush a folder's new and renamed entries to disk.
     """
-    if os.name == "posix":  # elsewhere a folder cannot be opened
+    if os.name == "posix":  # a folder cannot be opened on other systems
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,5 +1,5 @@
 """
-Creation of a backup, beside servers that go on writing.
+Creation of a backup while servers use the database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mission_adapters.sql.fingerprint import SecretKeys
 
 PATIENCE: Final = 10.0
-"""For how many seconds the file may be locked."""
+"""The time to wait for a locked database, in seconds."""
 
 
 def create_backup(
@@ -37,18 +37,18 @@ def create_backup(
     replace: bool,
 ) -> Manifest:
     """
-    Write an archive of the database as it is at one moment, after every write that was acknowledged before.
+    Write an archive with a snapshot of the database. It contains every write that was acknowledged before the call.
 
     Args:
-        keys: Those of the secret that the database is served with.
-        secrets: The generated secrets, and the passphrase they are encrypted under.
-        files: What else belongs to it, by its place.
-        replace: Whether a file that is there already may be replaced.
+        keys: The keys derived from the `AUTH_SECRET` of the database.
+        secrets: The generated secrets, and the passphrase to encrypt them with.
+        files: Other files of the installation, by their path in the archive.
+        replace: Whether an existing archive may be replaced.
 
     Raises:
-        FileExistsError: If there is a file already.
-        SecretMismatch: If the database is served with another secret.
-        StoreFailed: If it cannot be read, or is none of ours.
+        FileExistsError: If the archive exists and must not be replaced.
+        SecretMismatch: If the database belongs to another `AUTH_SECRET`.
+        StoreFailed: If it cannot be read, or is no database of Mission Control.
     """
     if target.exists() and not replace:
         raise FileExistsError(target)
@@ -75,22 +75,22 @@ def _copy(path: str, copy: Path) -> None:
         source = sqlite3.connect(uri, uri=True, timeout=PATIENCE)
         with closing(source), closing(sqlite3.connect(copy)) as made:
             copy.chmod(0o600)
-            source.backup(made)  # in one step, so that it is of one moment, and that no write makes it begin anew
-            made.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+            source.backup(made)  # in one step: a consistent snapshot that no write restarts
+            made.execute("PRAGMA journal_mode=DELETE")  # a single file, without a WAL file
     except sqlite3.Error as e:
         raise StoreFailed(f"SQLite: {e}") from e
 
 
 def check_database(path: Path, keys: SecretKeys) -> str:
     """
-    Check that the copy of a database is sound, of a revision that is known, and served with this secret.
+    Check that a database copy is intact, has a known revision, and belongs to this `AUTH_SECRET`.
 
     Returns:
         The revision.
 
     Raises:
-        SecretMismatch: If it is served with another secret.
-        StoreFailed: If it is damaged, or none of ours.
+        SecretMismatch: If it belongs to another `AUTH_SECRET`.
+        StoreFailed: If it is damaged, or is no database of Mission Control.
     """
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
@@ -99,7 +99,7 @@ def check_database(path: Path, keys: SecretKeys) -> str:
                 raise StoreFailed(f"SQLite: the database is damaged ({sound})")
             revision = revision_in(connection)
             if revision is None:
-                raise StoreFailed("it is no database of Mission Control")
+                raise StoreFailed("it is not a database of Mission Control")
             lacking(revision)
             fingerprints = _rows(connection, FINGERPRINT)
             sealed = [row for each in ALL_SEALED for row in _rows(connection, each)]

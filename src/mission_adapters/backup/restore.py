@@ -1,8 +1,8 @@
 """
-Restore of a backup in place of the present database.
+Restore of a backup in place of the current database.
 
-What is new is prepared in a folder beside the database, and what is there is kept in another. Renaming the first folder
-is the moment from which the new stands: a restore that is ended after it is completed by the next command.
+The new files are prepared in a staging folder beside the database, and the current files are kept in another folder.
+Renaming the staging folder commits the restore. If the process ends after that, the next command completes it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 STAGING: Final = ".restoring-"
 PLAN, SECRETS = "plan.json", "secrets"
 BESIDE: Final = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database, by the end of its name."""
+"""The suffixes of the files that SQLite keeps beside a database."""
 
 
 @contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
     """
-    An empty folder beside the database, which is removed if it is left there.
+    An empty folder beside the database. It is deleted at the end, unless it was renamed.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = path.with_name(f"{path.name}{STAGING}{token_hex(4)}")
@@ -48,10 +48,10 @@ def replace_database(
     path: Path, unpacked: Unpacked, *, secrets: bytes | None, secrets_file: Path, files_folder: Path
 ) -> Path | None:
     """
-    Put a verified archive in the place of the database, with the *secrets* and the files in it.
+    Replace the database with the one in a verified archive, together with *secrets* and the files in it.
 
     Returns:
-        Where what was there is kept; None if nothing was.
+        The folder that keeps the replaced files, or None if there were none.
 
     Raises:
         DatabaseInUse: If another process uses the database.
@@ -80,10 +80,10 @@ def replace_database(
 
 def complete_restore(path: Path) -> None:
     """
-    Complete a restore that was ended after its moment, if there was one.
+    Complete a committed restore that was interrupted, if there is one.
 
     Raises:
-        DatabaseInUse: If another process does so just now.
+        DatabaseInUse: If another process is completing it.
     """
     with exclusive_lock(str(path)):
         if _ready(path).is_dir():
@@ -96,7 +96,7 @@ def _ready(path: Path) -> Path:
 
 def _close(path: Path) -> None:
     """
-    Write the log of the present database into it, so that it is one file. A damaged one stays as it is.
+    Checkpoint the current database, so that it is a single file. A damaged database stays as it is.
     """
     if not path.exists():
         return
@@ -105,12 +105,12 @@ def _close(path: Path) -> None:
             connection.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise DatabaseInUse from error  # a program that does not know the lock beside it
+            raise DatabaseInUse from error  # a program that does not use our lock file
 
 
 def _keep(path: Path, others: list[Path], files_folder: Path) -> Path | None:
     """
-    Keep what is about to be replaced, in a folder beside the database.
+    Keep the files that will be replaced in a folder beside the database.
     """
     present = [*(path.with_name(path.name + end) for end in ("", *BESIDE)), *others]
     present = [each for each in present if each.is_file()]
@@ -123,7 +123,7 @@ def _keep(path: Path, others: list[Path], files_folder: Path) -> Path | None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             os.link(each, target)
-        except OSError:  # not every file system has links
+        except OSError:  # not every file system has hard links
             shutil.copy2(each, target)
         sync(target.parent)
     return folder
@@ -132,7 +132,7 @@ def _keep(path: Path, others: list[Path], files_folder: Path) -> Path | None:
 def _complete(path: Path) -> None:
     ready = _ready(path)
     plan = json.loads((ready / PLAN).read_bytes())
-    del plan[DATABASE]  # the last, with which it is seen
+    del plan[DATABASE]  # replaced last: that makes the restore visible
     for name, target in plan.items():
         if (ready / name).exists():
             _put(ready / name, Path(target))
@@ -142,7 +142,7 @@ def _complete(path: Path) -> None:
                 path.with_name(path.name + end).unlink()
         (ready / DATABASE).replace(path)
         sync(path.parent)
-    # Renamed first, for a folder without its plan could not be completed.
+    # Renamed first: a partly deleted folder could not be completed.
     gone = path.with_name(f"{path.name}{STAGING}{token_hex(4)}")
     ready.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
@@ -150,7 +150,7 @@ def _complete(path: Path) -> None:
 
 def _put(source: Path, target: Path) -> None:
     """
-    Put a copy in the place of a file, which may be in another file system.
+    Replace a file with a copy of another, which may be on another file system.
     """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.restored")

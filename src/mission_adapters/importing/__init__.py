@@ -1,3 +1,3 @@
 """
-Bringing the data of other systems into ours.
+Import of the databases of other systems.
 """

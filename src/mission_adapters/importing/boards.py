@@ -1,8 +1,8 @@
 """
-Importing the database of the Boards API's reference system: a PostgreSQL, which is only read.
+Import of the database of the Boards API's reference system: a PostgreSQL database, which is only read.
 
-Ids and moments stay as they are; numbers and tickets, which nothing there has, are drawn in the order in which things
-were made. The organization that was made first becomes the default one here, whose id stays its own.
+Ids and times are kept. Numbers and tickets, which that database lacks, are drawn in the order of creation. Its oldest
+organization becomes the default organization here, which keeps its own id.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ IS_UUID: Final = re.compile(r"[0-9a-fA-F-]{36}")
 
 async def import_boards(ports: Ports, url: str, *, issuer: str | None = None) -> Report:
     """
-    Take in all organizations of a Boards database. *issuer* is who vouches for its people here.
+    Import all organizations of a Boards database. *issuer* is the OpenID Connect issuer of its users here.
 
     Raises:
         ValueError: If there is no such database.
@@ -76,13 +76,13 @@ async def import_boards(ports: Ports, url: str, *, issuer: str | None = None) ->
 
 async def _take(ports: Ports, tables: Tables, report: Report, issuer: str | None) -> None:
     """
-    Take in the organizations, the people once all of these are there, and then what is in each.
+    Import the organizations, then the users, then the contents of each organization.
     """
     takers: dict[UUID, Taker] = {}
     for place, organization in enumerate(sorted(tables["organizations"], key=_made)):
         slug = HOME if place == 0 else f"imported-{organization['id'].hex[:12]}"
         here = await found_organization(ports, slug=slug, name=str(organization["name"])[:200] or None)
-        report.change("organizations", organization["id"], f"it is the organization {slug} here, with an id of its own")
+        report.change("organizations", organization["id"], f"it is the organization {slug} here, with a new id")
         takers[organization["id"]] = Taker(ports, here.id, SOURCE, report)
     if not takers:
         return
@@ -102,7 +102,7 @@ def _made(row: Row) -> tuple[Any, ...]:
 @define
 class Source:
     """
-    One organization of the database, on its way into ours.
+    The import of one organization of the database.
     """
 
     taker: Taker
@@ -122,20 +122,21 @@ class Source:
     @property
     def organization(self) -> OrganizationId:
         """
-        Where it goes.
+        The organization here.
         """
         return self.taker.organization
 
     @property
     def principal(self) -> System:
         """
-        Who takes it in.
+        The principal that performs the import.
         """
         return self.taker.principal
 
     async def take(self) -> None:
         """
-        Take it in: groups, boards, tags, fields and agents, then tasks and what was said about and asked for them.
+        Import the organization: groups, boards, tags, custom fields and agents, then tasks with their comments and
+        approvals.
         """
         own = [board for board in self.tables["boards"] if board["organization_id"] == self.number]
         boards = {board["id"] for board in own}
@@ -143,15 +144,11 @@ class Source:
         self._gather()
         take, draw = self.taker.take, self.taker.drawn
         groups = [row for row in self.tables["board_groups"] if row["organization_id"] == self.number]
-        await take(
-            "board_groups", lambda unit: unit.rows(GROUPS), in_turn(groups, self.group), finish=draw("group")
-        )
+        await take("board_groups", lambda unit: unit.rows(GROUPS), in_turn(groups, self.group), finish=draw("group"))
         await take("boards", lambda unit: unit.boards, in_turn(own, self.board), finish=draw("board"))
         tags = [row for row in self.tables["tags"] if row["organization_id"] == self.number]
         await take("tags", lambda unit: unit.rows(TAGS), in_turn(tags, self.tag))
-        fields = [
-            row for row in self.tables["task_custom_field_definitions"] if row["organization_id"] == self.number
-        ]
+        fields = [row for row in self.tables["task_custom_field_definitions"] if row["organization_id"] == self.number]
         await take(
             "task_custom_field_definitions", lambda unit: unit.rows(CUSTOM_FIELDS), in_turn(fields, self.custom_field)
         )
@@ -159,7 +156,7 @@ class Source:
         await self._name(agents)
         await take("agents", lambda unit: unit.agents, in_turn(agents, self.agent), finish=draw("agent"))
         for agent in agents:
-            self.taker.report.change("agents", agent["id"], "its token does not go along; give it a key")
+            self.taker.report.change("agents", agent["id"], "its token is not imported; create an API key for it")
         tasks = [task for task in self.tables["tasks"] if task["board_id"] in boards]
         await take("tasks", lambda unit: unit.tasks, in_turn(self._in_order(tasks), self.task), finish=self._ticketed)
         ids = {task["id"] for task in tasks}
@@ -169,9 +166,7 @@ class Source:
         messages = MessageSource(self.taker, self.tables)
         await messages.take(boards=boards, groups={group["id"] for group in groups})
         talks = [row for row in self.tables["board_onboarding_sessions"] if row["board_id"] in boards]
-        await take(
-            "board_onboarding_sessions", lambda unit: unit.rows(ONBOARDINGS), in_turn(talks, self.onboarding)
-        )
+        await take("board_onboarding_sessions", lambda unit: unit.rows(ONBOARDINGS), in_turn(talks, self.onboarding))
 
     async def _see_what_is_taken(self) -> None:
         everything = BoardFilter(archived=True)
@@ -192,7 +187,8 @@ class Source:
                 value = json_of(row.get("value"))
                 canonical(value)
             except (Unfit, InvalidField):
-                self.taker.report.change("tasks", row["task_id"], f"its value of the field {custom} is left out")
+                why = f"its value of the custom field {custom} is not valid JSON; it is left out"
+                self.taker.report.change("tasks", row["task_id"], why)
                 continue
             if value is not None:
                 self.values[row["task_id"]][str(custom)] = value
@@ -201,7 +197,7 @@ class Source:
 
     def _agents(self, boards: set[UUID]) -> list[Row]:
         """
-        The organization's agents: those on its boards, and those without one that stand for its gateways.
+        The organization's agents: those on its boards, and those without a board that belong to its gateways.
         """
         gateways = {row["id"] for row in self.tables["gateways"] if row["organization_id"] == self.number}
         return [
@@ -212,8 +208,8 @@ class Source:
 
     async def _name(self, agents: list[Row]) -> None:
         """
-        Give every agent a name of its own: there names were unique on a board, here they are in the organization. Who
-        is here already keeps the name it has here.
+        Give every agent a unique name. In the other system names are unique on a board, here in the organization. An
+        agent that was imported before keeps its name.
         """
         boards = {board["id"]: board["name"] for board in self.tables["boards"]}
         taken: set[str] = set()
@@ -229,13 +225,13 @@ class Source:
                     if name_key(name) not in taken and await unit.agents.find(name) is None:
                         break
                 if name != wanted:
-                    self.taker.report.change("agents", agent["id"], "its name belongs to another; it has a longer one")
+                    self.taker.report.change("agents", agent["id"], "another agent has its name; it has a longer one")
                 taken.add(name_key(name))
                 self.names[agent["id"]] = name
 
     def _in_order(self, tasks: list[Row]) -> list[Row]:
         """
-        The tasks with those that others wait for before them. What waits for itself in the end waits no more.
+        The tasks ordered so that dependencies come first. One dependency of each cycle is left out.
         """
         known = {task["id"]: task for task in tasks}
         done: dict[UUID, None] = {}
@@ -251,7 +247,7 @@ class Source:
                     path.pop()
                 elif below in on_path:
                     self.depends[id].remove(below)
-                    self.taker.report.change("tasks", id, "it waited for itself; one dependency is left out")
+                    self.taker.report.change("tasks", id, "it depends on itself; one dependency is left out")
                 else:
                     on_path.add(below)
                     path.append((below, iter(list(self.depends[below]))))
@@ -263,7 +259,7 @@ class Source:
 
     def group(self, row: Row) -> BoardGroup:
         """
-        A group of boards.
+        The board group for a row.
         """
         return BoardGroup(
             id=GroupId(row["id"]),
@@ -278,7 +274,7 @@ class Source:
 
     def board(self, row: Row) -> Board:
         """
-        A board.
+        The board for a row.
         """
         group = row.get("board_group_id")
         if row["id"] not in self.chosen:
@@ -311,7 +307,7 @@ class Source:
 
     def tag(self, row: Row) -> Tag:
         """
-        A tag.
+        The tag for a row.
         """
         return Tag(
             id=TagId(row["id"]),
@@ -326,7 +322,7 @@ class Source:
 
     def custom_field(self, row: Row) -> CustomField:
         """
-        A custom field, with the boards it is bound to.
+        The custom field for a row, with its boards.
         """
         default = json_of(row.get("default_value"))
         return CustomField(
@@ -347,7 +343,7 @@ class Source:
 
     def agent(self, row: Row) -> Agent:
         """
-        An agent, with its presence.
+        The agent for a row, with its presence.
         """
         if row["board_id"] is not None:
             self.taker.must_be_here("board", row["board_id"])
@@ -374,7 +370,7 @@ class Source:
 
     def task(self, row: Row) -> Task:
         """
-        A task, with its tags, values and dependencies as far as they are here.
+        The task for a row, with those of its tags, field values and dependencies that were imported.
         """
         self.taker.must_be_here("board", row["board_id"])
         agent = row.get("assigned_agent_id") if row.get("assigned_agent_id") in self.taker.here else None
@@ -413,11 +409,11 @@ class Source:
     def _tell_of_missing(self, row: Row, agent: UUID | None) -> None:
         id, here, tell = row["id"], self.taker.here, self.taker.report.change
         if agent is None and row.get("assigned_agent_id") is not None:
-            tell("tasks", id, "the agent that it is assigned to is not here; it is open to all")
+            tell("tasks", id, "its assigned agent was not imported; it is unassigned")
         if not here.issuperset(self.tags[id]):
-            tell("tasks", id, "a tag of it is not here; it is left out")
+            tell("tasks", id, "one of its tags was not imported; the tag is left out")
         if not self.made.issuperset(self.depends[id]):
-            tell("tasks", id, "a task that it waits for is not here; it waits no more for that")
+            tell("tasks", id, "a task that it depends on was not imported; the dependency is left out")
 
     def _status(self, row: Row) -> Status:
         found = STATUSES.get(row["status"])
@@ -436,7 +432,7 @@ class Source:
 
     def comment(self, row: Row) -> Comment:
         """
-        What somebody said about a task.
+        The task comment for a row.
         """
         self.taker.must_be_here("task", row["task_id"])
         agent = row.get("agent_id")
@@ -454,7 +450,7 @@ class Source:
 
     def onboarding(self, row: Row) -> Onboarding:
         """
-        What was said about a board before its goal was clear.
+        The onboarding session of a board for a row.
         """
         self.taker.must_be_here("board", row["board_id"])
         draft = json_of(row.get("draft_goal"))
@@ -503,7 +499,7 @@ def _suggested(make: Any, *names: str | None) -> str | None:
 
 def _free(wanted: str, taken: set[str], between: str = "-") -> str:
     """
-    The name itself if nobody has it, else with the first number that makes it one's own.
+    The name itself if it is free, else the name with the first number that makes it unique.
     """
     name, number = wanted, 2
     while name in taken:

@@ -1,5 +1,5 @@
 """
-Importing the approvals of the Boards API's reference system, which does not keep who asked and who decided.
+Import of the approvals of the Boards API's reference system, which does not store who asked and who decided.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SOMEBODY: Final = "somebody"
 @define
 class ApprovalSource:
     """
-    The approvals of one organization, on their way into ours. *names* are what its agents are called here.
+    The import of one organization's approvals. *names* has the names of its agents here.
     """
 
     taker: Taker
@@ -47,7 +47,7 @@ class ApprovalSource:
 
     async def take(self, boards: set[UUID]) -> None:
         """
-        Take in the approvals of these boards, and then what they are linked to.
+        Import the approvals of these boards, then their links to tasks.
         """
         rows = [row for row in self.tables["approvals"] if row["board_id"] in boards]
         for row in rows:
@@ -66,7 +66,7 @@ class ApprovalSource:
 
     def _link(self, approval: UUID, task: UUID, id: UUID | None = None) -> None:
         """
-        Remember that an approval is about a task, once. Its own task, which may have no row that says so, comes first.
+        Add a link between an approval and a task, once. The approval's own task comes first; it may have no link row.
         """
         links = self.links[approval]
         known = next((link for link in links if link["task"] == task), None)
@@ -78,7 +78,7 @@ class ApprovalSource:
 
     def approval(self, row: Row) -> Approval:
         """
-        An approval. Who asked is the agent that it names, if it names one.
+        The approval for a row. Its asker is its agent, if it names one.
         """
         self.taker.must_be_here("board", row["board_id"])
         agent = row.get("agent_id") if row.get("agent_id") in self.taker.here else None
@@ -106,7 +106,7 @@ class ApprovalSource:
 
     def link(self, row: Row) -> ApprovalLink:
         """
-        A link of an approval to a task. What is done has passed on it.
+        The approval link for a row. An approval of a done task counts as used.
         """
         self.taker.must_be_here("approval", row["approval"])
         self.taker.must_be_here("task", row["task"])

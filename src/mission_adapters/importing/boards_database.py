@@ -1,5 +1,5 @@
 """
-The database of a Boards installation: a PostgreSQL, read as it is at one moment, and never written.
+Reads the PostgreSQL database of a Boards installation in one read-only snapshot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mission_adapters.sql.postgres_connections import FAILED, PATIENCE, let_go
 from mission_core.urls import is_readable
 
 Tables = dict[str, list[Row]]
-"""The rows of each table; what was said about tasks is in `comments`."""
+"""The rows of each table. The comments of tasks are in `comments`."""
 NEEDED: Final = frozenset({"organizations", "boards", "tasks", "agents"})
 TABLES: Final = (
     "organizations", "users", "board_groups", "tags", "task_custom_field_definitions", "board_task_custom_fields",
@@ -27,13 +27,13 @@ TABLES: Final = (
     "organization_invite_board_access", "approvals", "approval_task_links",
 )  # fmt: skip
 ORDER: Final = {"users": "id", "board_webhook_payloads": "received_at, id"}
-"""In which order rows come where nothing tells when they were made."""
+"""The order of rows in tables without `created_at`."""
 READ_ONLY: Final = {"gateways": "every organization has its own local gateway here"}
-"""Tables that only tell what others need, and why."""
-OLD_EVENTS: Final = "the log here begins with the import; what was before stays readable in the database"
-OTHERS: Final = "what is in this table is not kept here yet"
+"""Tables that are read because other rows refer to them, and the reason why they are not imported."""
+OLD_EVENTS: Final = "the event log here begins with the import; older events stay in the database"
+OTHERS: Final = "this table is not supported yet"
 OWN_BUSINESS: Final = frozenset({"alembic_version", "task_fingerprints"})
-"""Tables that hold nothing but the other system's own bookkeeping."""
+"""Internal tables of the other system."""
 EXPECTED: Final = (
     "expected an address such as postgresql://user:password@host:5432/mission_control, with %40 for @ in a password"
 )
@@ -47,7 +47,7 @@ NOT_SAID: Final = f"event_type <> '{COMMENT}'"
 
 async def tables_at(url: str, report: Report) -> Tables:
     """
-    Everything that is taken in. What is not, and why, is told to the report.
+    The rows of all tables that are imported. Other tables are added to the report with the reason.
 
     Raises:
         ValueError: If there is no such database.
@@ -69,7 +69,7 @@ async def tables_at(url: str, report: Report) -> Tables:
 
 async def check_boards(url: str) -> None:
     """
-    Look whether there is something to take in.
+    Check that the URL leads to a database that can be imported.
 
     Raises:
         ValueError: If there is no such database.
@@ -81,13 +81,13 @@ async def check_boards(url: str) -> None:
 @asynccontextmanager
 async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
     """
-    A connection to the database, as it is now, and which tables it has.
+    A connection with a snapshot of the database, and the names of its tables.
     """
     try:
         if not is_readable(url):
             raise ValueError(url)
         connection = await asyncpg.connect(url.replace("postgresql+psycopg", "postgresql", 1), timeout=PATIENCE)
-    except (asyncpg.ClientConfigurationError, OverflowError, ValueError):  # its words may quote a part of the password
+    except (asyncpg.ClientConfigurationError, OverflowError, ValueError):  # its text may contain a part of the password
         raise ValueError(f"URL: the database cannot be opened; {EXPECTED}") from None
     except FAILED as e:
         raise ValueError(f"URL: the database cannot be opened ({e or type(e).__name__})") from e
@@ -110,7 +110,7 @@ async def _opened(url: str) -> AsyncIterator[tuple[Any, set[str]]]:
 
 def _moment(sent: tuple[int]) -> datetime | str:
     """
-    A moment, or the word for one that no calendar of Python's holds, such as infinity or a year before Christ.
+    A datetime, or the text "out of range" for a value that Python's datetime cannot hold, such as infinity.
     """
     try:
         return datetime(2000, 1, 1) + timedelta(microseconds=sent[0])
@@ -125,7 +125,7 @@ async def _all(connection: Any, table: str) -> list[Row]:
 
 async def _examples(connection: Any, table: str, where: str = "true") -> tuple[int, list[object]]:
     """
-    How many rows a table has, and what the first of them are called.
+    The number of a table's rows, and the ids of the first ones.
     """
     count = await connection.fetchval(f'SELECT count(*) FROM "{table}" WHERE {where}')
     rows = await connection.fetch(f'SELECT * FROM "{table}" WHERE {where} LIMIT {MOST_EXAMPLES}')
@@ -134,29 +134,29 @@ async def _examples(connection: Any, table: str, where: str = "true") -> tuple[i
 
 def _tell_of_strays(tables: Tables, report: Report) -> None:
     """
-    Report what hangs on nothing, and so goes nowhere.
+    Report the rows whose parent is missing. They are not imported.
     """
     tasks = {row["id"] for row in tables["tasks"]}
     boards = {row["id"] for row in tables["boards"]}
     gateways = {row["id"] for row in tables["gateways"]}
     for row in tables["tasks"]:
         if row["board_id"] not in boards:
-            report.skip("tasks", row["id"], "it is on no board")
+            report.skip("tasks", row["id"], "its board does not exist")
     for row in tables["agents"]:
         if row["board_id"] not in boards and (row["board_id"] is not None or row.get("gateway_id") not in gateways):
-            report.skip("agents", row["id"], "it is on no board, and stands for no gateway")
+            report.skip("agents", row["id"], "it has neither a board nor a gateway")
     for name in ("board_memory", "board_webhooks", "board_webhook_payloads", "approvals"):
         for row in tables[name]:
             if row["board_id"] not in boards:
-                report.skip(name, row["id"], "it is on no board")
+                report.skip(name, row["id"], "its board does not exist")
     groups = {row["id"] for row in tables["board_groups"]}
     for row in tables["board_group_memory"]:
         if row["board_group_id"] not in groups:
-            report.skip("board_group_memory", row["id"], "its group is not there any more")
+            report.skip("board_group_memory", row["id"], "its group does not exist")
     approvals = {row["id"] for row in tables["approvals"]}
     for row in tables["approval_task_links"]:
         if row["approval_id"] not in approvals:
-            report.skip("approval_task_links", row["id"], "its approval is not there any more")
+            report.skip("approval_task_links", row["id"], "its approval does not exist")
     for row in tables["comments"]:
         if row["task_id"] not in tasks:
-            report.skip("comments", row["id"], "its task is not there any more")
+            report.skip("comments", row["id"], "its task does not exist")

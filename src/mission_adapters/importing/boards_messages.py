@@ -1,5 +1,5 @@
 """
-Importing what boards and groups remember, and the webhooks of boards with what came in by them.
+Import of the memory entries of boards and groups, and of board webhooks with their payloads.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from mission_core.values import JsonText
 @define
 class MessageSource:
     """
-    What the boards and groups of one organization were told and sent, on its way into ours.
+    The import of one organization's memory entries, webhooks and payloads.
     """
 
     taker: Taker
@@ -56,7 +56,7 @@ class MessageSource:
 
     async def take(self, *, boards: set[UUID], groups: set[UUID]) -> None:
         """
-        Take in what belongs to these boards and groups.
+        Import the entries, webhooks and payloads of these boards and groups.
         """
         take, draw, tables = self.taker.take, self.taker.drawn, self.tables
         await take(
@@ -82,26 +82,26 @@ class MessageSource:
 
     def board_entry(self, row: Row) -> BoardEntry:
         """
-        What a board was told to remember.
+        The memory entry of a board for a row.
         """
         self.taker.must_be_here("board", row["board_id"])
         return BoardEntry(board=BoardId(row["board_id"]), **self._said_in("board_memory", row))
 
     def group_entry(self, row: Row) -> GroupEntry:
         """
-        What a group of boards was told to remember.
+        The memory entry of a board group for a row.
         """
         self.taker.must_be_here("group", row["board_group_id"])
         return GroupEntry(group=GroupId(row["board_group_id"]), **self._said_in("board_group_memory", row))
 
     def webhook(self, row: Row) -> BoardWebhook:
         """
-        A webhook. It keeps its address and its secret, so whoever sends to it need not know that it moved.
+        The webhook for a row. It keeps its id and secret, so senders need no change.
         """
         self.taker.must_be_here("board", row["board_id"])
         report, agent = self.taker.report, row.get("agent_id")
         if agent is not None and agent not in self.taker.here:
-            report.change("board_webhooks", row["id"], "its agent is not here; what comes in is for the board's lead")
+            report.change("board_webhooks", row["id"], "its agent was not imported; payloads go to the board's lead")
             agent = None
         id = WebhookId(row["id"])
         return BoardWebhook(
@@ -120,7 +120,7 @@ class MessageSource:
 
     def payload(self, row: Row) -> WebhookPayload:
         """
-        What came in by a webhook, without headers that may carry a secret.
+        The webhook payload for a row, without headers that may contain a secret.
         """
         self.taker.must_be_here("webhook", row["webhook_id"])
         report, table = self.taker.report, "board_webhook_payloads"
@@ -143,7 +143,7 @@ class MessageSource:
         there = json_of(row.get("tags"))
         tags = None if there is None else tuple(str(tag)[:LONGEST_TAG] for tag in there)[:MOST_TAGS]
         if tags is not None and list(tags) != there:
-            report.change(table, row["id"], f"its tags are cut at {LONGEST_TAG} characters, and {MOST_TAGS} are kept")
+            report.change(table, row["id"], f"its tags are limited to {MOST_TAGS} of {LONGEST_TAG} characters each")
         return {
             "id": MemoryId(row["id"]),
             "number": MemoryNumber(0),
@@ -162,6 +162,6 @@ class MessageSource:
             ((str(name), str(value)) for name, value in there.items()), signature_header=signed_in["signature_header"]
         )
         if len(json_of(kept) or {}) < len(there):
-            told = "headers that are not kept here, or may carry a secret, are left out"
+            told = "headers that are not stored here, or may contain a secret, are left out"
             self.taker.report.change("board_webhook_payloads", row["id"], told)
         return kept

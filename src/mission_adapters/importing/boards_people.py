@@ -1,5 +1,5 @@
 """
-The people of a Boards database: users, their places in organizations, what is granted to them, and invites.
+Import of the people of a Boards database: users, memberships, board access grants and invites.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ from mission_core.ids import BoardId, GrantId, InviteId, MemberId, OrganizationI
 from mission_core.values import name_key
 
 Row = Mapping[str, Any]
-STANDS: Final = "the local user here stands for it"
-NO_ISSUER: Final = "nobody vouches for them here; set AUTH_MODE and its issuer, and import into an empty database"
-NEW_TOKEN: Final = "its token does not go along; it has another one here"
+STANDS: Final = "the local user here takes its place"
+NO_ISSUER: Final = (
+    "no issuer is set, so they cannot sign in; set AUTH_MODE and its issuer, and import into an empty database"
+)
+NEW_TOKEN: Final = "its token is not imported; it has a new one here"
 
 
 @frozen
 class BoardsPeople:
     """
-    Who is in the database, on their way in. *places* has the organizations here by their ids there,
-    *locals* the local user here by its id there. *issuer* is who vouches for the others.
+    The import of users and memberships. *places* maps the ids of organizations there to those here, *locals* maps the
+    local user there to the local user here. *issuer* is the OpenID Connect issuer of the other users.
     """
 
     taker: Taker
@@ -44,7 +46,7 @@ class BoardsPeople:
 
     async def take_users(self) -> None:
         """
-        Take in the users, each known by what the provider calls them. They bring no secret, and sign in there.
+        Import the users. Each signs in at the issuer, under the same subject as before; no secret is imported.
         """
         rows = []
         for row in self.tables["users"]:
@@ -65,7 +67,7 @@ class BoardsPeople:
 
     async def take_places(self, there: UUID, taker: Taker) -> None:
         """
-        Take in who is a member of one organization and who is invited, and to which boards.
+        Import the members and invites of one organization, with their board access grants.
         """
         take = taker.take
         members = [row for row in self.tables["organization_members"] if row["organization_id"] == there]
@@ -88,7 +90,7 @@ class BoardsPeople:
 
     def user(self, row: Row) -> User:
         """
-        A user, whose e-mail address nobody here has verified.
+        The user for a row. The e-mail address counts as not verified.
         """
         now = self.taker.ports.clock.now()
         known = str(row["clerk_user_id"])
@@ -105,7 +107,7 @@ class BoardsPeople:
 
     def member(self, row: Row) -> Member:
         """
-        A place in the organization.
+        The member for a row.
         """
         user = self.locals.get(row["user_id"])
         if user is None:
@@ -119,14 +121,14 @@ class BoardsPeople:
 
     def grant(self, row: Row, taker: Taker) -> Grant:
         """
-        A board that is granted to a member.
+        The board access grant of a member for a row.
         """
         taker.must_be_here("member", row["organization_member_id"])
         return Grant(member=MemberId(row["organization_member_id"]), **self._granted(row, taker))
 
     def invite(self, row: Row) -> Invite:
         """
-        An invite, accepted or not.
+        The invite for a row.
         """
         by, accepted = row.get("created_by_user_id"), row.get("accepted_by_user_id")
         here = self.taker.here
@@ -140,7 +142,7 @@ class BoardsPeople:
 
     def offer(self, row: Row, taker: Taker) -> InviteGrant:
         """
-        A board that goes with an invite.
+        The board access grant of an invite for a row.
         """
         taker.must_be_here("invite", row["organization_invite_id"])
         return InviteGrant(invite=InviteId(row["organization_invite_id"]), **self._granted(row, taker))

@@ -1,5 +1,5 @@
 """
-Values in the tables of a Boards database, as they are read.
+Conversion of values in the tables of a Boards database.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ Row = Mapping[str, Any]
 
 def maybe_moment(value: datetime | None) -> datetime | None:
     """
-    A moment, if there is one.
+    The value as a datetime in UTC, or None.
     """
     return None if value is None else moment_from(value)
 
 
 def json_of(value: Any) -> Any:
     """
-    A JSON value, whether the column's type made the driver leave it as text or not.
+    The JSON value of a column, which the driver gives as text or decoded, depending on the column's type.
 
     Raises:
-        Unfit: If it is none.
+        Unfit: If it is not JSON.
     """
     try:
         return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
-        raise Unfit("it is no JSON") from None
+        raise Unfit("it is not JSON") from None
 
 
 def object_of(value: Any) -> JsonText | None:
     """
-    A JSON object, if there is one.
+    The JSON object of a column, or None.
 
     Raises:
-        Unfit: If there is something else.
+        Unfit: If it is another JSON value.
     """
     found = json_of(value)
     if found is not None and not isinstance(found, dict):
-        raise Unfit("it is no JSON object")
+        raise Unfit("it is not a JSON object")
     return None if found is None else canonical(found)
 
 
 def cut(report: Report, row: Row, table: str, name: str, most: int) -> str | None:
     """
-    A text, cut where it is too long for us; the report tells.
+    The text of a column, cut at *most* characters. The report is told if it was longer.
     """
     value = row.get(name)
     if value is None:

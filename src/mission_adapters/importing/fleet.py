@@ -1,8 +1,8 @@
 """
-Importing the database of the Fleet API's reference system: an SQLite file, which is only read.
+Import of the database of the Fleet API's reference system: a SQLite file, which is only read.
 
-Numbers and moments stay as they are. Ids are made of the organization, the table and the number there, so the same row
-has the same id however often it is imported. Columns and tables that an older file lacks are read as empty.
+Numbers and times are kept. The id of a row is derived from the organization, the table and the number there, so it is
+the same in every import. Tables and columns that an older file lacks are read as empty.
 """
 
 from __future__ import annotations
@@ -52,37 +52,37 @@ TAKEN: Final = frozenset(
         "tasks", "comments", "settings", "users",
     }
 )  # fmt: skip
-LOGGED: Final = "the log here begins with the import; what was before stays readable in the file"
-ANEW: Final = "people sign in anew, with the passwords they have"
+LOGGED: Final = "the event log here begins with the import; older events stay in the file"
+ANEW: Final = "sessions are not imported; users sign in again with their passwords"
 LATER: Final = {
     "user_sessions": ANEW,
-    "access_requests": "people ask anew",
-    "tenants": "workspaces are organizations here, and nothing is above them",
-    "task_subscriptions": "who follows a task is told from who works on it and speaks about it",
+    "access_requests": "access requests are not imported; users ask again",
+    "tenants": "workspaces are organizations here, and there are no tenants",
+    "task_subscriptions": "subscribers are derived from the assignee and the comments of a task",
     "activities": LOGGED,
     "audit_log": LOGGED,
     "security_events": LOGGED,
     "gateways": "every organization has its own local gateway here",
 }
-"""Tables that are left behind, and why."""
-NO_PASSWORD: Final = "its password is kept in a way that is not known here; an admin can set another one"
-OTHERS: Final = "what is in this table is not kept here yet"
+"""Tables that are not imported, and why."""
+NO_PASSWORD: Final = "its password hash has an unknown format; an admin can set a new password"
+OTHERS: Final = "this table is not supported yet"
 OWN_BUSINESS: Final = ("sqlite_", "schema_migrations", "memory_fts")
-"""How tables are called that hold nothing but the other system's own bookkeeping."""
+"""Prefixes of the other system's internal tables."""
 MANY: Final = 1000
 BECOMES: Final = (
     "name", "ticket_prefix", "description", "github_repo", "github_sync_enabled", "github_labels_initialized",
     "github_default_branch", "color", "deadline", "created_at",
 )  # fmt: skip
-"""What the general board takes over from the general project."""
+"""The fields of the general project that are merged into the general board."""
 
 
 async def import_fleet(ports: Ports, file: Path) -> Report:
     """
-    Take in all workspaces of a Fleet database, each as the organization of its slug.
+    Import all workspaces of a Fleet database, each as the organization with its slug.
 
     Raises:
-        ValueError: If the file is no such database, or is broken; what was taken before that showed stays.
+        ValueError: If the file is no such database, or is damaged. Rows imported before that stay.
     """
     report = Report()
     with opened(file) as source:
@@ -99,7 +99,7 @@ async def import_fleet(ports: Ports, file: Path) -> Report:
 
 async def _organization(ports: Ports, space: Row, report: Report) -> Organization:
     """
-    The organization that a workspace becomes; where its slug or name cannot be kept, under others.
+    The organization for a workspace. If its slug or name is not valid here, it gets another one.
     """
     try:
         return await found_organization(ports, slug=str(space["slug"]), name=text_in(space, "name", 200) or None)
@@ -111,10 +111,10 @@ async def _organization(ports: Ports, space: Row, report: Report) -> Organizatio
 
 def check_fleet(file: Path) -> None:
     """
-    Look whether there is something to take in.
+    Check that the file is a database that can be imported.
 
     Raises:
-        ValueError: If the file is no such database.
+        ValueError: If it is not.
     """
     with opened(file):
         pass
@@ -123,7 +123,7 @@ def check_fleet(file: Path) -> None:
 @define
 class Workspace:
     """
-    One workspace of the file, on its way into an organization. *tickets* has whose each ticket is.
+    The import of one workspace of the file. *tickets* maps each board and ticket number to the task that has it.
     """
 
     taker: Taker
@@ -134,16 +134,14 @@ class Workspace:
 
     async def take(self) -> None:
         """
-        Take it in: people, projects, agents, their keys and tools, tasks and what was said about them, and settings.
+        Import the workspace: users, projects, agents, API keys, direct connections, tasks, comments and settings.
         """
         await self._make_way()
         await self._take_people()
         await self._take_projects()
         await self._take("agents", lambda unit: unit.agents, self.make.agent, "agent")
         await self._take("agent_api_keys", lambda unit: unit.keys, self.make.key, "key")
-        await self._take(
-            "direct_connections", lambda unit: unit.rows(CONNECTIONS), self.make.connection, "connection"
-        )
+        await self._take("direct_connections", lambda unit: unit.rows(CONNECTIONS), self.make.connection, "connection")
         staff = in_turn(self.source.rows("project_agent_assignments"), self.make.assignment)
         await self.taker.take(
             "project_agent_assignments", lambda unit: unit.rows(STAFF), staff, finish=self.taker.drawn("assignment")
@@ -163,7 +161,7 @@ class Workspace:
 
     async def _take_people(self) -> None:
         """
-        Take in the users and their places here. Where nobody owns the organization, the local user does.
+        Import the users and their memberships. If the organization has no owner then, the local user becomes its owner.
         """
         rows = list(self.source.rows("users", self.number))
         newcomers = Newcomers(self.taker)
@@ -177,7 +175,7 @@ class Workspace:
 
     async def _make_way(self) -> None:
         """
-        Give the built-in agent, who came first, a number that nobody in the file has.
+        Give the main agent, which exists already, a number that no agent in the file has.
         """
         numbers = set(self.source.numbers("agents", self.number))
         async with self.taker.ports.unit(self.taker.principal) as unit:
@@ -191,7 +189,7 @@ class Workspace:
 
     async def _take_projects(self) -> None:
         """
-        Take in the projects. The general one becomes what the organization's general board is.
+        Import the projects. The general project is merged into the organization's general board.
         """
         async with self.taker.ports.unit(self.taker.principal) as unit:
             general = await unit.boards.find_handle(GENERAL)
@@ -236,7 +234,7 @@ class Workspace:
 
     async def _see_tickets(self) -> None:
         """
-        See which tickets tasks here have already; from now on none are drawn that tasks of the file have.
+        Load the tickets of the tasks here, and reserve the ticket numbers of the tasks in the file.
         """
         highest: dict[int, int] = {}
         for row in self.source.rows("tasks", self.number):
@@ -259,12 +257,12 @@ class Workspace:
 
     async def _ticketed(self, task: Task) -> tuple[Task, str | None]:
         """
-        The task, with another ticket if its own is another task's.
+        The task, with a new ticket number if another task has its own.
         """
         changed = None
         if task.ticket is not None and self.tickets.get((task.board, task.ticket), task.id) != task.id:
             (ticket,) = await self.taker.ports.numbers.draw((task.board, "ticket"))
-            task, changed = evolve(task, ticket=ticket), "its ticket belongs to another task; it has a new one"
+            task, changed = evolve(task, ticket=ticket), "another task has its ticket; it has a new one"
         if task.ticket is not None:
             self.tickets[task.board, task.ticket] = task.id
         return task, changed

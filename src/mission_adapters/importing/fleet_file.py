@@ -1,6 +1,5 @@
 """
-The SQLite file of a Fleet installation, as rows and the values in them. It is only read, row by row, and all of it as
-it was when it was opened.
+Reads the SQLite file of a Fleet installation row by row, in one read-only snapshot.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ Row = Mapping[str, Any]
 NEEDED: Final = frozenset({"tasks", "agents", "projects"})
 OURS: Final = frozenset({"alembic_version", "organizations", "runs"})
 FIRST_WORKSPACE: Final = 1
-"""Whose rows are that name none, as older files do."""
+"""The workspace of rows without one, which older files have."""
 
 
 @frozen
 class FleetFile:
     """
-    What is in the file: *columns* has the names of each table's.
+    An open file. *columns* maps each table to the names of its columns.
     """
 
     database: sqlite3.Connection
@@ -39,7 +38,7 @@ class FleetFile:
 
     def rows(self, table: str, workspace: int | None = None) -> Iterator[Row]:
         """
-        The rows of a table, or of a workspace in it, in the order of their numbers; none if there is no such table.
+        The rows of a table, or of one workspace in it, by number. There are none if the file lacks the table.
         """
         if table not in self.columns:
             return
@@ -49,7 +48,7 @@ class FleetFile:
 
     def numbers(self, table: str, workspace: int) -> Iterator[int]:
         """
-        The numbers of a workspace's rows.
+        The numbers of a workspace's rows in a table.
         """
         if table not in self.columns:
             return
@@ -59,7 +58,7 @@ class FleetFile:
 
     def examples(self, table: str, most: int) -> tuple[int, list[object]]:
         """
-        How many rows a table has, and what the first of them are called.
+        The number of a table's rows, and the ids of the first ones.
         """
         name = "id" if "id" in self.columns[table] else "rowid"
         try:
@@ -80,15 +79,15 @@ class FleetFile:
 @contextmanager
 def opened(file: Path) -> Iterator[FleetFile]:
     """
-    The file, for as long as the context lasts.
+    The open file, for as long as the context lasts.
 
     Raises:
-        ValueError: If it is no such database, or is broken.
+        ValueError: If the file is no such database, or is damaged.
     """
     if not file.is_file():
-        raise ValueError(f"{file} is not there, or is no file")
+        raise ValueError(f"{file} does not exist, or is not a file")
     try:
-        # In one transaction, so that a Fleet that is still at work changes nothing under the import.
+        # One transaction, so that writes of a running Fleet server do not show during the import.
         database = sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True, isolation_level=None)
         try:
             database.execute("BEGIN")
@@ -97,7 +96,7 @@ def opened(file: Path) -> Iterator[FleetFile]:
             tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             if set(tables) >= OURS:
                 serve = f"mission-control serve --database-url {shlex.quote(url_of(str(file.absolute())))}"
-                raise ValueError(f"{file} is a database of this Mission Control, so it is served as it is: {serve}")
+                raise ValueError(f"{file} is a database of this Mission Control and needs no import: {serve}")
             if not set(tables) >= NEEDED:
                 lacks = ", ".join(sorted(NEEDED.difference(tables)))
                 raise ValueError(f"{file} has no tables {lacks}; is it the database of a Fleet installation?")
@@ -112,15 +111,17 @@ def opened(file: Path) -> Iterator[FleetFile]:
 
 def text_in(row: Row, name: str, most: int) -> str:
     """
-    A text that stands for something, so what is too long is cut; empty if there is none.
+    The text of a column, cut at *most* characters; empty if there is none.
     """
     return str(row.get(name) if row.get(name) is not None else "")[:most]
 
 
 def moment_in(row: Row, name: str) -> datetime:
     """
+    The datetime of a column.
+
     Raises:
-        Unfit: If the row has no such moment.
+        Unfit: If it has none.
     """
     found = maybe_moment_in(row, name)
     if found is None:
@@ -130,7 +131,7 @@ def moment_in(row: Row, name: str) -> datetime:
 
 def maybe_moment_in(row: Row, name: str) -> datetime | None:
     """
-    A moment that was kept as seconds.
+    The datetime of a column that holds seconds, or None.
     """
     value = row.get(name)
     return None if value is None else moment_from(value)
@@ -138,31 +139,34 @@ def maybe_moment_in(row: Row, name: str) -> datetime | None:
 
 def maybe_whole_in(row: Row, name: str) -> int | None:
     """
-    A whole number; SQLite keeps anything in any column.
+    The integer of a column, or None. SQLite stores any type in any column.
+
+    Raises:
+        Unfit: If it is no integer.
     """
     value = row.get(name)
     try:
         return None if value is None else int(value)
     except (TypeError, ValueError, OverflowError):
-        raise Unfit(f"{name} is no whole number") from None
+        raise Unfit(f"{name} is not an integer") from None
 
 
 def object_in(row: Row, name: str) -> JsonText:
     """
-    A JSON object; empty if there is none.
+    The JSON object of a column; an empty one if the column is empty.
 
     Raises:
-        Unfit: If there is something else.
+        Unfit: If it is another JSON value.
     """
     return canonical(_json(row, name, dict)) if row.get(name) else EMPTY_OBJECT
 
 
 def list_in(row: Row, name: str) -> list[Any]:
     """
-    A JSON list; empty if there is none.
+    The JSON list of a column; an empty one if the column is empty.
 
     Raises:
-        Unfit: If there is something else.
+        Unfit: If it is another JSON value.
     """
     found: list[Any] = _json(row, name, list) if row.get(name) else []
     return found
@@ -172,9 +176,9 @@ def _json(row: Row, name: str, kind: type) -> Any:
     try:
         found = json.loads(str(row[name]))
         if found is not None and not isinstance(found, kind):
-            raise Unfit(f"it is no JSON {'object' if kind is dict else 'list'}")
+            raise Unfit(f"{name} is not a JSON {'object' if kind is dict else 'list'}")
         return kind() if found is None else found
     except Unfit:
         raise
     except (ValueError, RecursionError):
-        raise Unfit("it is no JSON") from None
+        raise Unfit(f"{name} is not JSON") from None

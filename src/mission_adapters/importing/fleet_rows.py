@@ -1,5 +1,5 @@
 """
-What the rows of a Fleet database become here.
+Conversion of the rows of a Fleet database into entities.
 """
 
 from __future__ import annotations
@@ -60,18 +60,18 @@ from mission_core.values import name_key
 
 SOURCE: Final = "fleet"
 HIGHEST: Final = 2**53
-"""Beyond which no number of a ticket is meant."""
+"""The exclusive upper bound of ticket numbers."""
 SCRYPT: Final = re.compile(r"[0-9a-f]{32}:[0-9a-f]{64}")
-"""How a password's hash looks there: its salt, and the hash."""
+"""The format of a password hash: the salt and the digest, in hexadecimal."""
 
 
 @define
 class Maker:
     """
-    Makes entities of the rows of one workspace.
+    Makes entities from the rows of one workspace.
 
-    *boards* has the boards of its projects that are here, *general* the one for tasks of no project, *said* the
-    comments that were made.
+    *boards* maps the numbers of imported projects to their boards, *general* is the board of tasks without a project,
+    and *said* has the numbers of the imported comments.
     """
 
     taker: Taker
@@ -82,13 +82,13 @@ class Maker:
     @property
     def organization(self) -> OrganizationId:
         """
-        Where it goes.
+        The organization here.
         """
         return self.taker.organization
 
     def user(self, row: Row) -> User:
         """
-        A user, with the password they have: its hash is one of those that fit here.
+        The user for a row. The password stays valid, because its hash has a format that is known here.
         """
         username = str(row["username"]).strip()
         hashed = text_in(row, "password_hash", 500)
@@ -108,7 +108,7 @@ class Maker:
 
     def member(self, row: Row) -> Member:
         """
-        The place of a user in the workspace, which is what the role gave them.
+        The membership for a user's row, with the rights of the user's role.
         """
         user = self.id("users", row["id"])
         self.taker.must_be_here("user", user)
@@ -123,13 +123,13 @@ class Maker:
 
     def id(self, table: str, key: Any) -> UUID:
         """
-        The id that a row has here.
+        The id of a row here.
         """
         return uuid5(self.organization, f"{SOURCE}:{table}:{key}")
 
     def board(self, row: Row) -> Board:
         """
-        A project as a board.
+        The board for a project's row.
         """
         created = moment_in(row, "created_at")
         return Board(
@@ -155,7 +155,7 @@ class Maker:
 
     def agent(self, row: Row) -> Agent:
         """
-        An agent, with its presence.
+        The agent for a row, with its presence.
         """
         created = moment_in(row, "created_at")
         presence = Presence(
@@ -184,7 +184,7 @@ class Maker:
 
     def key(self, row: Row) -> ApiKey:
         """
-        An agent's key: its digest is kept as ours are, so it goes on opening the door.
+        The agent API key for a row. The key stays valid, because its digest is stored in the same way here.
         """
         created = moment_in(row, "created_at")
         agent = AgentId(self.id("agents", row["agent_id"]))
@@ -212,7 +212,7 @@ class Maker:
 
     def connection(self, row: Row) -> Connection:
         """
-        A tool's connection for an agent, under the id that the tool knows.
+        The direct connection of a tool for a row, with the connection id that the tool knows.
         """
         agent = AgentId(self.id("agents", row["agent_id"]))
         self.taker.must_be_here("agent", agent)
@@ -233,7 +233,7 @@ class Maker:
 
     def task(self, row: Row) -> Task:
         """
-        A task. One that nobody's lease stands behind is held by whoever it says.
+        The task for a row. A task in progress keeps its assignee and has no lease.
         """
         created = moment_in(row, "created_at")
         updated = maybe_moment_in(row, "updated_at") or created
@@ -284,12 +284,12 @@ class Maker:
 
     def comment(self, row: Row) -> Comment:
         """
-        What somebody said about a task.
+        The task comment for a row.
         """
         parent, task = row.get("parent_id"), TaskId(self.id("tasks", row["task_id"]))
         self.taker.must_be_here("task", task)
         if parent is not None and parent not in self.said:
-            why = f"comment {parent}, to which it replied, is not here; it stands for itself"
+            why = f"comment {parent}, to which it replied, was not imported; it is not a reply any more"
             self.taker.report.change("comments", row["id"], why)
             parent = None
         comment = Comment(
@@ -309,7 +309,7 @@ class Maker:
 
     def assignment(self, row: Row) -> Assignment | None:
         """
-        Who was assigned to a project of this workspace.
+        The board assignment for a row, or None if the project is not in this workspace.
         """
         board = self.boards.get(row["project_id"])
         if board is None:
@@ -328,7 +328,7 @@ class Maker:
 
     def setting(self, row: Row) -> Setting:
         """
-        A setting. There it held for every workspace.
+        The setting for a row. In the other system it holds for all workspaces.
         """
         return Setting(
             id=SettingId(self.id("settings", row["key"])),
@@ -348,15 +348,15 @@ class Maker:
 
     def _general(self, row: Row) -> BoardId:
         if row.get("project_id") is not None:
-            why = f"its project {row['project_id']} is not there; it is in the general one"
+            why = f"its project {row['project_id']} does not exist; it is in the general project"
             self.taker.report.change("tasks", row["id"], why)
         if self.general is None:
-            raise Unfit("there is no project it could belong to")
+            raise Unfit("it has no project, and there is no general project")
         return self.general
 
     def _maybe(self, row: Row, table: str, name: str, most: int) -> str | None:
         """
-        A text, cut where it is too long for us.
+        The text of a column, cut at *most* characters, or None.
         """
         value = row.get(name)
         if value is None:
@@ -368,12 +368,12 @@ class Maker:
 
 def _ticket_in(row: Row) -> int | None:
     """
-    The ticket's number, if there is one that others can follow.
+    The ticket number of a task, or None.
 
     Raises:
-        Unfit: If there is something else.
+        Unfit: If it is no positive integer below `HIGHEST`.
     """
     found = maybe_whole_in(row, "project_ticket_no")
     if found is not None and not 0 < found < HIGHEST:
-        raise Unfit("it is no number of a ticket")
+        raise Unfit(f"project_ticket_no is not from 1 to {HIGHEST - 1}")
     return found

@@ -1,8 +1,8 @@
 """
-People of another system on their way in: under user names and numbers that are free here, and as nobody else.
+Import of users under free user names and numbers.
 
-Two with one e-mail address stay two. Whoever writes the address of somebody here into another system's database would
-get all that is theirs otherwise.
+Users with the same e-mail address are not merged. Otherwise somebody could write another person's address into the
+other system's database and take over that person's account here.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from mission_core.ids import MemberId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 from mission_core.ports import Ports
 
-ANOTHERS_NAME: Final = "the user name belongs to somebody else here; it has a longer one"
-ANOTHERS_NUMBER: Final = "the number belongs to somebody else here; it has a new one"
-SAME_ADDRESS: Final = "somebody here has the same e-mail address; they stay two people"
+ANOTHERS_NAME: Final = "another user here has the user name; it has a longer one"
+ANOTHERS_NUMBER: Final = "another user here has the number; it has a new one"
+SAME_ADDRESS: Final = "another user here has the same e-mail address; they are not merged"
 
 
 @define
 class Newcomers:
     """
-    Makes room for users.
+    Makes the numbers and user names of imported users unique.
     """
 
     taker: Taker
 
     async def settled(self, user: User) -> tuple[User, str | None]:
         """
-        The user under a number and a user name that nobody has, and what had to be changed for that.
+        The user with a free number and user name, and the text about the change for the report.
         """
         told = []
         if user.number > 0 and not await self._taken(number=user.number):
@@ -58,7 +58,7 @@ class Newcomers:
 
 async def give_to_local_user(ports: Ports, taker: Taker) -> None:
     """
-    Let the local user own an organization that came without anybody who does, so that the server's key reaches it.
+    Make the local user owner of an imported organization that has no owner, so that the server's key has access to it.
     """
     home = await ports.credentials.organization(HOME)
     if home is None or home.id == taker.organization:

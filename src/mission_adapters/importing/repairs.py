@@ -1,5 +1,5 @@
 """
-Repairs of rows on their way in: what a row can stand without is mended or left out, and told.
+Repair of imported rows: optional values that are not valid are corrected or left out, and reported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mission_core.values import UNSTORABLE
 Row = Mapping[str, Any]
 Tell = Callable[[str], None]
 WRONG: Final = (Invalid, ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError)
-"""What is raised where something cannot be made of a row."""
+"""The exceptions that are raised if no entity can be made from a row."""
 KEPT: Final = frozenset(
     {
         "id", "key", "role", "username", "name", "key_hash", "expires_at", "revoked_at", "is_approved", "secret",
@@ -25,38 +25,39 @@ KEPT: Final = frozenset(
         "field_key", "value", "content", "message",
     }
 )  # fmt: skip
-"""Columns without which a row is another one, or would let somebody do more than it did."""
+"""Columns that must not be left out: they identify the row, or limit what it permits."""
 MADE: Final = frozenset({"created_at", "updated_at", "assigned_at", "received_at"})
-"""Moments that a row cannot do without."""
+"""Required times."""
 MOMENTS: Final = MADE | {
     "due_date", "due_at", "deadline", "target_date", "last_seen", "last_seen_at", "last_heartbeat", "completed_at",
     "in_progress_at", "previous_in_progress_at", "github_synced_at", "last_used_at", "last_login_at", "resolved_at",
     "accepted_at",
 }  # fmt: skip
 SECONDS: Final = 10**11
-"""What is more is no number of seconds that anybody meant (the year 5138), but one of milliseconds."""
+"""A larger number is in milliseconds: in seconds it would be after the year 5138."""
 MILLISECONDS: Final = 10**14
+"""A larger number is in microseconds."""
 
 
 class Unfit(ValueError):
     """
-    A row that cannot stand, with the reason in words.
+    A row, or a value of it, cannot be imported. The text says why.
     """
 
 
 def said(reason: BaseException) -> str:
     """
-    A reason in words, as a report tells it.
+    The reason as a text for the report.
     """
-    return str(reason) if isinstance(reason, Refusal | Unfit) else "a value of it cannot be understood"
+    return str(reason) if isinstance(reason, Refusal | Unfit) else "one of its values is not valid"
 
 
 def made_of(row: Row, make: Callable[[Row], Any], tell: Tell, *, at: datetime) -> Any:
     """
-    The entity that can be made of a row: of all of it, or of as much of it as can be understood.
+    The entity for a row. Optional values that are not valid are left out.
 
     Raises:
-        WRONG: If it cannot stand, even with nothing but what it is.
+        WRONG: If it is not valid even without them.
     """
     row = mended(row, tell, at=at)
     try:
@@ -70,7 +71,7 @@ def made_of(row: Row, make: Callable[[Row], Any], tell: Tell, *, at: datetime) -
             made = make({**standing, name: row[name]})
         except WRONG as reason:
             why = f" ({reason})" if isinstance(reason, Refusal | Unfit) else ""
-            tell(f"{name} cannot be understood{why}; it is left out")
+            tell(f"{name} is not valid{why}; it is left out")
         else:
             standing[name] = row[name]
     return made
@@ -78,8 +79,7 @@ def made_of(row: Row, make: Callable[[Row], Any], tell: Tell, *, at: datetime) -
 
 def mended(row: Row, tell: Tell, *, at: datetime) -> Row:
     """
-    The row with text that can be kept, and with moments that a calendar holds. Where it does not say when it was made,
-    that is now.
+    The row with text that can be stored and times that a datetime can hold. A missing creation time becomes *at*.
     """
     found = dict(row)
     for name, value in row.items():
@@ -88,7 +88,7 @@ def mended(row: Row, tell: Tell, *, at: datetime) -> Row:
             tell(f"{name} was bytes; it is read as text")
         if isinstance(value, str) and UNSTORABLE.search(value):
             found[name] = value = UNSTORABLE.sub("", value)
-            tell(f"{name} held NUL or lone surrogates, which are left out")
+            tell(f"{name} had NUL characters or lone surrogates, which are left out")
         if name in MOMENTS and value is not None and name not in KEPT:
             found[name] = _moment(name, value, tell)
     made = next((found[name] for name in ("created_at", "updated_at") if found.get(name) is not None), at)
@@ -96,32 +96,32 @@ def mended(row: Row, tell: Tell, *, at: datetime) -> Row:
         if found[name] is None:
             found[name] = made
             if name != "updated_at" and row[name] is None:
-                tell(f"it had no {name}; it has another moment there")
+                tell(f"it had no {name}; another time is used")
     return found
 
 
 def moment_from(value: Any) -> datetime:
     """
-    A moment in UTC, of a datetime or of seconds.
+    A datetime in UTC, from a datetime or from seconds.
 
     Raises:
-        Unfit: If no calendar holds it.
+        Unfit: If the value is out of range.
     """
     try:
         if isinstance(value, datetime):
             return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return datetime.fromtimestamp(float(value), UTC)
     except WRONG:
-        raise Unfit("it is no moment of the years 1 to 9999") from None
+        raise Unfit("it is not a time of the years 1 to 9999") from None
 
 
 def _moment(name: str, value: Any, tell: Tell) -> datetime | None:
     if isinstance(value, int | float) and abs(value) >= SECONDS:
         value /= 1000 if abs(value) < MILLISECONDS else 1_000_000
-        tell(f"{name} was in milliseconds or less; it is read as such")
+        tell(f"{name} was in milliseconds or microseconds; it is converted")
     try:
         return moment_from(value)
     except Unfit:
-        told = "another moment stands for it" if name in MADE else "it is left out"
-        tell(f"{name} is no moment of the years 1 to 9999; {told}")
+        told = "another time is used" if name in MADE else "it is left out"
+        tell(f"{name} is not a time of the years 1 to 9999; {told}")
         return None

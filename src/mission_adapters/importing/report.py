@@ -1,5 +1,5 @@
 """
-What an import took, and what it left and why.
+The report of an import: the number of imported rows, and the rows that were changed or skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOST_EXAMPLES = 5
 @define
 class Told:
     """
-    One sentence about rows of a table, how many it holds for, and the first few of them.
+    A reason that holds for rows of one table: the number of rows and the ids of the first ones.
     """
 
     count: int = 0
@@ -31,11 +31,11 @@ class Told:
 @define
 class Report:
     """
-    What became of the rows of each table.
+    The result of an import, by table.
 
-    *taken* are new here, *there* were here already, *changed* were taken but not as they were, *skipped* were not
-    taken. The last two tell the reason, with examples. *behind* counts the rows that were meant to be taken, and could
-    not.
+    *taken* counts new rows, *there* counts rows that were imported before. *changed* rows were imported with changes,
+    *skipped* rows were not imported; both have the reason and examples. *behind* counts the skipped rows that should
+    have been imported.
     """
 
     taken: Counter[str] = field(factory=Counter)
@@ -46,13 +46,13 @@ class Report:
 
     def change(self, table: str, id: object, why: str) -> None:
         """
-        A row was taken, but not as it was.
+        Add a row that was imported with a change.
         """
         self.changed.setdefault((table, why), Told()).of(id)
 
     def changed_by(self, other: Report) -> None:
         """
-        Rows were taken otherwise as another report says.
+        Add the changes of another report.
         """
         for (table, why), told in other.changed.items():
             for id in told.examples:
@@ -60,33 +60,33 @@ class Report:
 
     def skip(self, table: str, id: object, why: str, *, meant: bool = False) -> None:
         """
-        A row was not taken: it could not be, or was not *meant* to be.
+        Add a row that was not imported. With *meant*, that is intended and no failure.
         """
         self.behind += not meant
         self.skipped.setdefault((table, why), Told()).of(id)
 
     def leave(self, table: str, why: str, count: int, examples: list[object]) -> None:
         """
-        All of a table's rows were not taken.
+        Add all rows of a table that is not imported.
         """
         if count:
             self.skipped[table, why] = Told(count, [str(each) for each in examples[:MOST_EXAMPLES]])
 
     def lines(self) -> Iterator[str]:
         """
-        The report as people read it.
+        The report as lines of text.
         """
         for table in sorted({*self.taken, *self.there}):
-            there = f", {self.there[table]} were there already" if self.there[table] else ""
-            yield f"{table}: {self.taken[table]} taken{there}"
-        for what, told in (("taken otherwise", self.changed), ("skipped", self.skipped)):
+            there = f", {self.there[table]} imported before" if self.there[table] else ""
+            yield f"{table}: {self.taken[table]} imported{there}"
+        for what, told in (("changed", self.changed), ("skipped", self.skipped)):
             for (table, why), each in sorted(told.items()):
                 named = ", ".join(each.examples) + (", ..." if each.count > len(each.examples) else "")
                 yield f"{table}: {each.count} {what}: {why} ({named})"
 
     def plain(self) -> dict[str, Any]:
         """
-        The report as programs read it.
+        The report as JSON values.
         """
         return {
             "taken": dict(self.taken),

@@ -1,5 +1,5 @@
 """
-Taking entities in, a hundred at a time, so that it can be done again: what is there already stays as it is.
+The import of entities in batches of a hundred. It can be repeated: entities that are there already stay as they are.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Finish = Callable[[Any], Awaitable[tuple[Any, str | None]]]
 @define
 class Taker:
     """
-    Takes entities into one organization.
+    Imports entities into one organization.
 
-    *here* has the ids of all that was taken or there already, so that what hangs on something else can look for it.
+    *here* has the ids of all entities that were imported now or before. Rows that refer to other rows check it.
     """
 
     ports: Ports
@@ -42,25 +42,30 @@ class Taker:
     @property
     def principal(self) -> System:
         """
-        Who takes them in.
+        The principal that performs the import.
         """
         return System(organization=self.organization, name="import", display="Import")
 
     async def take(
-        self, table: str, into: Into, rows: Iterable[tuple[object, Row, Make]], *, numbered: str | None = None,
+        self,
+        table: str,
+        into: Into,
+        rows: Iterable[tuple[object, Row, Make]],
+        *,
+        numbered: str | None = None,
         highest: int = 0,
         finish: Finish | None = None,
     ) -> None:
         """
-        Take in what each row makes. A row that cannot be kept is left out and reported.
+        Import the entities of these rows. A row that cannot be stored is skipped and reported.
 
         Args:
-            into: The repository of a unit.
-            rows: Each row with its id in its own system, and what makes its entity.
-            numbered: The kind of number the entities have. One whose number is taken gets a new one.
-            highest: The highest number there; new ones are given out beyond it.
-            finish: What else an entity needs once it is known to be new, such as numbers it never had; and what the
-                report is to say of that, if anything.
+            into: The function that gives the repository of a unit.
+            rows: Each row with its id in the other system, and the function that makes its entity.
+            numbered: The kind of number that the entities have. An entity whose number is taken gets a new one.
+            highest: The highest number there. New numbers are greater.
+            finish: Completes an entity that is new here, for example with a number. It returns the entity and a text
+                for the report, or None.
         """
         if numbered is not None:
             await self.ports.numbers.reach((self.organization, numbered, highest))
@@ -69,18 +74,18 @@ class Taker:
             made = [each for row in batch if (each := self._made(table, *row)) is not None]
             try:
                 await self._keep(table, into, made, numbered, finish)
-            except Conflict:  # one of them; which one shows when they come alone
+            except Conflict:  # repeat them one by one to find the one that conflicts
                 for each in made:
                     try:
                         await self._keep(table, into, [each], numbered, finish)
                     except StaleWrite:
-                        self.report.skip(table, each[0], "its id is there already, in another organization")
+                        self.report.skip(table, each[0], "another organization here has its id")
                     except Conflict as refusal:
-                        self.report.skip(table, each[0], str(refusal) or "it would be there twice")
+                        self.report.skip(table, each[0], str(refusal) or "another row here has the same unique values")
 
     def drawn(self, kind: str) -> Finish:
         """
-        What gives entities the numbers of a kind that they never had.
+        A `finish` function that gives new entities the next numbers of a kind.
         """
 
         async def finish(entity: Any) -> tuple[Any, None]:
@@ -91,11 +96,13 @@ class Taker:
 
     def must_be_here(self, what: str, id: UUID) -> None:
         """
+        Require that the referenced row was imported.
+
         Raises:
-            Unfit: If it was not taken.
+            Unfit: If it was not.
         """
         if id not in self.here:
-            raise Unfit(f"its {what} is not here")
+            raise Unfit(f"its {what} was not imported")
 
     def _made(self, table: str, id: object, row: Row, make: Make) -> tuple[object, Any] | None:
         whole, kept = self.report, Report()
@@ -105,7 +112,7 @@ class Taker:
             nonlocal kept
             self.report = Report()
             entity = make(row)
-            kept = self.report  # what is told of a try that fails, or is not the last one, is told to nobody
+            kept = self.report  # only the reports of the last successful attempt count
             return entity
 
         try:
@@ -135,7 +142,7 @@ class Taker:
                 if numbered is not None and await found(into(unit), entity.number) is not None:
                     (number,) = await self.ports.numbers.draw((self.organization, numbered))
                     entity = evolve(entity, number=number)
-                    changed.append((id, f"its number belongs to another {numbered}; it has a new one"))
+                    changed.append((id, f"another {numbered} has its number; it has a new one"))
                 if finish is not None:
                     entity, otherwise = await finish(entity)
                     if otherwise is not None:
@@ -159,7 +166,7 @@ class Taker:
 
 def in_turn(rows: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[object, Row, Make]]:
     """
-    Rows with what makes their entities, as `Taker.take` wants them.
+    The rows with the function that makes their entities, as `Taker.take` expects them.
     """
     for row in rows:
         yield row["id"], row, make
@@ -167,7 +174,7 @@ def in_turn(rows: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[o
 
 async def found(repository: Any, key: UUID | int) -> Any:
     """
-    What a repository has of this id or number, if it has it.
+    The entity with this id or number in a repository, or None.
     """
     try:
         return await repository.get(key)

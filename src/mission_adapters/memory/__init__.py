@@ -1,5 +1,5 @@
 """
-A store in memory, and the ports that stand on it.
+A store that keeps everything in memory, and a `Ports` bundle built on it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["MemoryStore", "memory_ports"]
 
 def memory_ports(*, interleave: int | None = None, **overrides: Any) -> Ports:
     """
-    Ports over a fresh memory store; any of them can be given instead.
+    Build `Ports` over a new memory store. Keyword arguments replace single ports.
 
     Args:
-        interleave: A seed, to let other tasks run where a database would.
+        interleave: A random seed. With it, reads and commits yield to other tasks, as those of a database would.
     """
     clock = overrides.get("clock") or SystemClock()
     store = MemoryStore(clock, interleave=interleave)

@@ -1,5 +1,5 @@
 """
-Organizations, API keys and the used idempotency keys in memory.
+API keys, credentials, members and idempotency keys in memory.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 class KeyTable(Table[ApiKey]):
     """
-    All API keys.
+    The API keys of all agents.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -58,6 +58,8 @@ class KeyTable(Table[ApiKey]):
 
     def find(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
         """
+        An API key of the principal's organization, by id or number.
+
         Raises:
             ApiKeyNotFound: If the principal's organization has none.
         """
@@ -69,7 +71,7 @@ class KeyTable(Table[ApiKey]):
 
     def use(self, key: UUID, *, at: datetime) -> None:
         """
-        Keep when the key was used; the latest wins.
+        Set the time at which the key was last used, unless a later time is known.
         """
         known = self.rows.get(key)
         if known is not None and (known.last_used_at is None or known.last_used_at <= at):
@@ -77,7 +79,7 @@ class KeyTable(Table[ApiKey]):
 
     def list_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
         """
-        The agent's keys, newest first.
+        The agent's API keys, newest first.
         """
         keys = self.each(self.of_agent.of(agent))
         own = [key for key in keys if key.organization == principal.organization]
@@ -87,7 +89,7 @@ class KeyTable(Table[ApiKey]):
 @define
 class MemoryCredentials:
     """
-    The only port that reads unscoped: who a secret stands for.
+    Finds the principal of a secret. It is the only port whose reads are not scoped to an organization.
     """
 
     keys: KeyTable
@@ -98,7 +100,7 @@ class MemoryCredentials:
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
-        The principal of the key with this SHA-256, if it is live at *at*.
+        The principal of the API key or server key with this SHA-256, if the key is valid at *at*.
         """
         id = self.keys.by_digest.ids.get(digest)
         key = self.keys.rows[id] if id else None
@@ -124,13 +126,13 @@ class MemoryCredentials:
 
     def is_operators(self, digest: bytes) -> bool:
         """
-        Whether the operator's own secrets include this one: they are kept elsewhere.
+        False: the operator's own secrets are in the environment, not in the store.
         """
         return False
 
     async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
-        The member whose session's secret has this SHA-256.
+        The member of the session whose secret has this SHA-256, unless the session has expired.
         """
         found = self.plain[SESSIONS].matching(NOBODY, {"digest": digest})
         if not found or found[0].expires_at <= at:
@@ -139,7 +141,7 @@ class MemoryCredentials:
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         """
-        The user as a member of this organization, or of the one they act in.
+        The user as a member of this organization, or of their active one if none is given.
         """
         return self._acting_as(user, organization)
 
@@ -165,7 +167,7 @@ class MemoryCredentials:
 
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
         """
-        Where the user is a member, the oldest membership first.
+        The user's memberships with their organizations, the oldest first.
         """
         own = [each for each in self.plain[MEMBERS].rows.values() if each.user == user]
         own.sort(key=lambda each: (each.created_at, each.id))
@@ -173,7 +175,7 @@ class MemoryCredentials:
 
     async def granted(self, member: Member) -> list[Granted]:
         """
-        What a member may do on boards that are granted to them one by one.
+        The member's board access grants.
         """
         return self._granted(member)
 
@@ -183,20 +185,20 @@ class MemoryCredentials:
 
     async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """
-        Whether the server has keys that were made while it ran, and this is none of them.
+        Whether the organization has server keys, and none that is valid at *at* has this digest.
         """
         keys = self.plain[SERVER_KEYS].matching(NOBODY, {"of": organization})
         return bool(keys) and not any(each.digest == digest and each.lives(at=at) for each in keys)
 
     async def organization(self, slug: str) -> Organization | None:
         """
-        The organization with this slug, if there is one.
+        The organization with this slug, or None.
         """
         return next(iter(self.plain[ORGANIZATIONS].matching(NOBODY, {"slug": slug})), None)
 
     def by_id(self, id: OrganizationId) -> Organization:
         """
-        The organization of this id.
+        The organization with this id.
 
         Raises:
             OrganizationNotFound: If there is none.
@@ -206,7 +208,7 @@ class MemoryCredentials:
 
     async def found(self, organization: Organization) -> Organization:
         """
-        Keep the organization if its slug is free; the answer is the one that is kept.
+        Create the organization if its slug is free, and return the organization that has the slug.
         """
         kept = await self.organization(organization.slug)
         if kept is None:
@@ -216,26 +218,26 @@ class MemoryCredentials:
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
         """
-        The organization that a board belongs to, if there is such a board.
+        The organization that a board belongs to, or None if there is no such board.
         """
         found = self.boards.rows.get(board)
         return found.organization if found else None
 
     async def organizations(self) -> list[OrganizationId]:
         """
-        All organizations.
+        The ids of all organizations.
         """
         return [each.id for each in self.plain[ORGANIZATIONS].matching(NOBODY, {})]
 
     async def invited(self, invite: InviteId) -> Invite | None:
         """
-        The invite of this id, in whichever organization.
+        The invite with this id, in any organization.
         """
         return self.plain[INVITES].rows.get(invite)
 
     async def invites_for(self, email: str) -> list[Invite]:
         """
-        The invites that wait for this e-mail address, the oldest first.
+        The pending invites for this e-mail address, the oldest first.
         """
         found = [each for each in self.plain[INVITES].rows.values() if each.email == email and each.pending]
         return sorted(found, key=lambda each: (each.created_at, each.id))
@@ -251,7 +253,7 @@ class MemoryMemberReads:
 
     async def every(self, principal: Principal) -> list[Colleague]:
         """
-        All of them, in the order in which the people came to the deployment.
+        All members with their users, ordered by the users' numbers.
         """
         users = self.plain[USERS].rows
         found = [Colleague(each, users[each.user]) for each in self.plain[MEMBERS].matching(principal, {})]
@@ -259,7 +261,7 @@ class MemoryMemberReads:
 
     async def get(self, principal: Principal, user: UserId | UserNumber) -> Colleague:
         """
-        One of them, by the user's id or number.
+        The member with this user id or user number.
         """
         found = await self.every(principal)
         for each in found:
@@ -271,7 +273,7 @@ class MemoryMemberReads:
 @define
 class UsedKeys:
     """
-    The idempotency keys of the last day, the oldest first, with the result of each.
+    The idempotency keys of the last 24 hours with their results, the oldest first.
     """
 
     journal: Journal
@@ -279,10 +281,10 @@ class UsedKeys:
 
     def find(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """
-        The result kept after *since*.
+        The result stored for this idempotency key after *since*, or None.
 
         Raises:
-            KeyReused: If the key was used for another body.
+            KeyReused: If the key was used with another request body.
         """
         digest, result, at = self.used.get(_name(principal, once), (b"", None, since))
         if at <= since:
@@ -293,9 +295,11 @@ class UsedKeys:
 
     def check(self, principal: Principal, once: Once, *, at: datetime) -> None:
         """
+        Require that the idempotency key was not used in the last 24 hours.
+
         Raises:
-            AlreadyDone: If the key was used in the last day.
-            KeyReused: If it was used for another body.
+            AlreadyDone: If it was used with the same request body.
+            KeyReused: If it was used with another request body.
         """
         result = self.find(principal, once, since=at - REMEMBERED)
         if result is not None:
@@ -303,7 +307,7 @@ class UsedKeys:
 
     def keep(self, principal: Principal, once: Once, result: UUID, *, at: datetime) -> None:
         """
-        Keep the result of a key that is free, and forget what is too old.
+        Store the result of a new idempotency key, and delete expired keys.
         """
         name = _name(principal, once)
         self._forget(before=at - REMEMBERED)
@@ -312,7 +316,7 @@ class UsedKeys:
 
     def drop(self, organization: OrganizationId) -> None:
         """
-        Forget the keys of an organization, and the one it was founded under.
+        Delete the idempotency keys of an organization, and the key under which it was created.
         """
         for name in [name for name, kept in self.used.items() if organization in (name[0], kept[1])]:
             self.journal.note(partial(self.used.__setitem__, name, self.used.pop(name)))

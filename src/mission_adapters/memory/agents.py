@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 class AgentTable(Table[Agent]):
     """
-    All agents, with their presence.
+    The agents of all organizations, with their presence.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -43,6 +43,8 @@ class AgentTable(Table[Agent]):
 
     def find(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent:
         """
+        An agent that the principal may see, by id or number.
+
         Raises:
             AgentNotFound: If the principal's organization has none.
             BoardDenied: If its board is not granted to the principal.
@@ -53,33 +55,33 @@ class AgentTable(Table[Agent]):
 
     def is_seen(self, principal: Principal, agent: AgentId) -> bool:
         """
-        Whether the principal may see the agent, if there is one.
+        Whether the agent exists and the principal may see it.
         """
         found = self.rows.get(agent)
         return found is not None and found.organization == principal.organization and sees(principal, found.board)
 
     def named(self, organization: OrganizationId, name_key: str) -> Agent | None:
         """
-        The organization's agent of that name.
+        The organization's agent with this name key, or None.
         """
         id = self.by_name.ids.get((organization, name_key))
         return self.rows[id] if id else None
 
     def main_of(self, organization: OrganizationId) -> Agent | None:
         """
-        The organization's main agent.
+        The organization's main agent, or None.
         """
         return next(self.each(self.mains.of(organization)), None)
 
     def on(self, organization: OrganizationId, board: BoardId) -> list[Agent]:
         """
-        The board's agents.
+        The agents of a board.
         """
         return [agent for agent in self.each(self.on_board.of(board)) if agent.organization == organization]
 
     def present(self, agent: Agent) -> None:
         """
-        Keep what the agent was heard saying; the latest wins.
+        Update an agent's presence, unless a later one is stored.
         """
         known = self.rows.get(agent.id)
         if known is None:
@@ -96,7 +98,7 @@ def _session_of(agent: Agent) -> object:
 @frozen
 class MemoryAgentReads:
     """
-    Reads agents as far as a principal may see them.
+    Reads the agents that a principal may see.
     """
 
     agents: AgentTable
@@ -105,7 +107,7 @@ class MemoryAgentReads:
 
     async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
         """
-        By id, number or name.
+        The row of an agent, found by id, number or name.
         """
         if isinstance(agent, str):
             named = self.agents.named(principal.organization, name_key(agent))
@@ -126,7 +128,8 @@ class MemoryAgentReads:
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
         """
-        What the agents are called whom the principal may know by name, of all boards or of one, by number.
+        The names of the agents, of all boards or of one, by number. The list covers the boards whose agents the
+        principal may address by name.
         """
         known = boards_named(principal)
         agents = self.agents.each(id for _, id in self.agents.in_order.of(principal.organization))
@@ -138,7 +141,7 @@ class MemoryAgentReads:
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
         """
-        The agent's keys, newest first.
+        The agent's API keys, newest first. The list is empty if the principal may not see the agent.
         """
         if not self.agents.is_seen(principal, agent):
             return []
@@ -146,7 +149,7 @@ class MemoryAgentReads:
 
     async def connections(self, principal: Principal, page: Page) -> Listed:
         """
-        The connections of tools, with their agents, newest first.
+        The direct connections of tools with their agents, newest first.
         """
         rows = [(row, self.agents.rows[row.agent]) for row in reversed(self.connected.matching(principal, {}))]
         found = [connection_row(row, agent) for row, agent in rows if sees(principal, agent.board)]
@@ -165,7 +168,7 @@ def _fits(agent: Agent, wanted: AgentFilter) -> bool:
 
 def agent_row(agent: Agent) -> AgentRow:
     """
-    The agent as reads show it.
+    The row that reads return for an agent.
     """
     presence = agent.presence
     return AgentRow(
@@ -198,7 +201,7 @@ def agent_row(agent: Agent) -> AgentRow:
 
 def key_row(key: ApiKey) -> KeyRow:
     """
-    The key as reads show it.
+    The row that reads return for an API key.
     """
     return KeyRow(
         number=key.number,
@@ -216,7 +219,7 @@ def key_row(key: ApiKey) -> KeyRow:
 
 def connection_row(row: Connection, agent: Agent) -> ConnectionRow:
     """
-    The connection as reads show it.
+    The row that reads return for a direct connection.
     """
     presence = agent.presence
     return ConnectionRow(

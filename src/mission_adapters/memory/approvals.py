@@ -1,5 +1,5 @@
 """
-Reading approvals in memory.
+Approval reads in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @frozen
 class MemoryApprovalReads:
     """
-    Reads what plain rows do not tell of approvals.
+    Reads the links between approvals and tasks.
     """
 
     tasks: TaskTable
@@ -33,7 +33,7 @@ class MemoryApprovalReads:
         self, principal: Principal, approvals: Sequence[ApprovalId]
     ) -> Mapping[ApprovalId, tuple[Linked, ...]]:
         """
-        The tasks of each of these approvals.
+        The tasks linked to each of these approvals.
         """
         found = {each: tuple(map(self._linked, self._of(principal, each))) for each in approvals}
         return {each: linked for each, linked in found.items() if linked}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 class BoardTable(Table[Board]):
     """
-    All boards.
+    The boards of all organizations.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -44,6 +44,8 @@ class BoardTable(Table[Board]):
 
     def find(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
         """
+        A board that the principal may see, by id or number.
+
         Raises:
             BoardNotFound: If the principal's organization has none.
             BoardDenied: If it is not granted to the principal.
@@ -54,14 +56,14 @@ class BoardTable(Table[Board]):
 
     def find_handle(self, principal: Principal, handle: str) -> Board | None:
         """
-        The board with this handle, if the principal may see it.
+        The board with this handle, or None if the principal may not see it.
         """
         id = self.by_handle.ids.get((principal.organization, handle))
         return self.rows[id] if id and sees(principal, BoardId(id)) else None
 
     def first_active(self, principal: Principal) -> Board | None:
         """
-        The general board, else the active one with the lowest number.
+        The general board if it is active and writable for the principal, else the first such board by number.
         """
         boards = (board for board in self.visible(principal) if writes_on(principal, board.id))
         active = (board for board in boards if board.status is BoardStatus.ACTIVE)
@@ -69,21 +71,21 @@ class BoardTable(Table[Board]):
 
     def of_group(self, organization: OrganizationId, group: GroupId) -> list[Board]:
         """
-        The boards of the group, by number.
+        The boards of a group, by number.
         """
         boards = self.each(self.of_organization.of(organization))
         return sorted((board for board in boards if board.group == group), key=lambda board: board.number)
 
     def taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         """
-        Whether a board has this handle, and whether one has this ticket prefix.
+        Whether the handle is taken, and whether the ticket prefix is taken.
         """
         own = principal.organization
         return (own, handle) in self.by_handle.ids, (own, ticket_prefix) in self.by_prefix.ids
 
     def visible(self, principal: Principal) -> list[Board]:
         """
-        The boards the principal may see.
+        The boards that the principal may see.
         """
         boards = self.each(self.of_organization.of(principal.organization))
         return [board for board in boards if sees(principal, board.id)]
@@ -92,7 +94,7 @@ class BoardTable(Table[Board]):
 @frozen
 class MemoryBoardReads:
     """
-    Reads boards as far as a principal may see them.
+    Reads the boards that a principal may see.
     """
 
     boards: BoardTable
@@ -102,19 +104,19 @@ class MemoryBoardReads:
 
     async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
         """
-        One board.
+        The row of a board, found by id or number.
         """
         return self._row(self.boards.find(principal, board))
 
     async def check(self, principal: Principal, board: BoardId | BoardNumber) -> BoardId:
         """
-        The board's id.
+        The id of a board, found by id or number.
         """
         return self.boards.find(principal, board).id
 
     async def page(self, principal: Principal, wanted: BoardFilter, page: Page | None = None) -> Listed:
         """
-        Board rows; all of them without a page.
+        A page of board rows, or all of them if no page is given.
         """
         found = [board for board in self.boards.visible(principal) if _fits(board, wanted)]
         if not wanted.empty_general:

@@ -1,5 +1,5 @@
 """
-Reading in memory what agents did.
+Agent activity reads in memory.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @frozen
 class MemoryConductReads:
     """
-    Reads what agents did.
+    Reads the activity of agents: log entries, task counts and comments.
     """
 
     log: MemoryLog
@@ -61,33 +61,29 @@ class MemoryConductReads:
         limit: int,
     ) -> list[Deed]:
         """
-        The last entries that are the agent's.
+        The agent's latest log entries since *since*, optionally of some kinds only.
         """
         own = (each for each in self._of(principal, agent, since) if _is_own(each, agent))
         return [self._deed(each) for each in own if kinds is None or each.kind in kinds][:limit]
 
     async def told(self, principal: Principal, agent: AgentId, *, since: datetime, limit: int) -> list[Deed]:
         """
-        The last entries about the agent, and about other agents by it.
+        The latest log entries about agents that the agent wrote or that concern it.
         """
         found = (each for each in self._of(principal, agent, since) if each.kind.startswith("agent."))
         return [self._deed(each) for each in found][:limit]
 
-    async def amounts(
-        self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime
-    ) -> list[Amount]:
+    async def amounts(self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime) -> list[Amount]:
         """
-        How many entries are the agent's, by kind and hour.
+        The number of the agent's log entries by kind and hour, before and after *split*.
         """
         own = (each for each in self._of(principal, agent, since) if _is_own(each, agent))
         counted = Counter((each.at >= split, hour_of(each.at), each.kind) for each in own)
         return [Amount(*cell, amount) for cell, amount in counted.items()]
 
-    async def work(
-        self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int
-    ) -> Work:
+    async def work(self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int) -> Work:
         """
-        How the tasks of a name stand, and which were done since then.
+        The tasks assigned to a name, counted by status and priority, and those that were done since *since*.
         """
         named = self.tasks.each(self.tasks.of_name.of((principal.organization, name_key(name))))
         tasks = [task for task in named if sees(principal, task.board)]
@@ -105,7 +101,7 @@ class MemoryConductReads:
         self, principal: Principal, agent: AgentId, *, since: datetime, limit: int
     ) -> tuple[list[Said], int]:
         """
-        The agent's last comments, and how many it ever made.
+        The agent's latest comments since *since*, and the number of all its comments.
         """
         seen = deeds_seen(principal, agent)
         ever = self.comments.matching(System(organization=principal.organization), {"author_id": agent})
@@ -122,7 +118,7 @@ class MemoryConductReads:
 
     def _of(self, principal: Principal, agent: AgentId, since: datetime) -> Iterator[Entry]:
         """
-        What is by the agent or about it, the latest first.
+        The log entries that the agent wrote or that concern it, the latest first.
         """
         entries = self.log.of_agents.get(agent, [])
         seen = deeds_seen(principal, agent)
@@ -137,7 +133,7 @@ class MemoryConductReads:
 
     def _place_of(self, entry: Entry) -> UUID | None:
         """
-        The board that an entry concerns: of a task or an agent, or itself.
+        The board that an entry concerns: the board of its task or agent, or its own subject.
         """
         about = self.tasks.rows.get(entry.subject) or self.agents.rows.get(entry.subject)
         return entry.subject if about is None else about.board

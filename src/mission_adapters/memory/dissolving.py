@@ -1,5 +1,5 @@
 """
-Dissolving a board in memory: all that hangs on it goes, or goes over to another board.
+Board deletion in memory: everything on the board is deleted with it, or moves to another board.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 def dissolve(desk: Desk, wish: DissolveOf) -> None:
     """
-    Dissolve a board.
+    Delete a board.
 
     Raises:
-        StaleWrite: If the board has another version by now.
+        StaleWrite: If the board has changed since it was read.
     """
     store, board = desk.store, wish.board
     store.boards.expect(board.id, board.version)
@@ -47,7 +47,7 @@ def dissolve(desk: Desk, wish: DissolveOf) -> None:
     store.remove(board)
     store.pulses.drop(board.organization, board.id, heir=wish.heir.id if wish.heir else None)
     for task in work:
-        store.tasks.touched.pop(task.id, None)  # how it stood went with all that was counted on the board
+        store.tasks.touched.pop(task.id, None)  # the board's counters are gone already
     desk.made.append(Change(facts=wish.end.told(tasks=len(work), agents=len(staff))))
 
 
@@ -55,11 +55,9 @@ def _bereave(wish: DissolveOf, depends_on: frozenset[TaskId], unmanned: bool, ca
     return wish.end.bereave(Bereft(candidate=candidate, depends_on=depends_on, unmanned=unmanned))
 
 
-def _bereft(
-    store: MemoryStore, staff: list[Agent], work: list[Task]
-) -> Iterator[tuple[Task, frozenset[TaskId], bool]]:
+def _bereft(store: MemoryStore, staff: list[Agent], work: list[Task]) -> Iterator[tuple[Task, frozenset[TaskId], bool]]:
     """
-    The tasks of other boards that lose by it: what they depend on, or their assignee.
+    The tasks of other boards that depend on a deleted task or are assigned to a deleted agent.
     """
     going = {task.id for task in work}
     waiting = {id for each in going for id in store.tasks.dependents.of(each)}
@@ -77,4 +75,3 @@ def _go_over(store: MemoryStore, wish: DissolveOf, heir: Board, rows: list[Any])
         if isinstance(row, Agent):
             changed["lead"] = False
         store.tables[type(row)].put(evolve(row, **changed))
-

@@ -1,5 +1,5 @@
 """
-The end of an organization in memory: every row that is its own, names it or hangs on one that does.
+Organization deletion in memory: every row that belongs to the organization or refers to it is deleted.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def end(store: MemoryStore, wish: EndOf) -> None:
     """
-    Remove an organization.
+    Delete an organization.
 
     Raises:
-        StaleWrite: If it, or what is relied on, has changed by now.
+        StaleWrite: If the organization, a row in *relied_on* or its log has changed since it was read.
     """
     own = wish.organization.id
     for each in (wish.organization, *wish.relied_on):
@@ -33,7 +33,7 @@ def end(store: MemoryStore, wish: EndOf) -> None:
     for table in reversed(store.tables.values()):
         for id in [id for id, row in table.rows.items() if row.organization == own]:
             table.drop(id)
-    store.tasks.touched.clear()  # how they stood went with all that was counted
+    store.tasks.touched.clear()  # the organization's counters are gone with it
     for kind, names in NAMING.items():
         table = store.plain[kind]
         for name, may_be_empty in names.items():

@@ -1,5 +1,5 @@
 """
-The log in memory: a list of entries for each organization, chained as everywhere.
+The event log in memory: one list of hash-chained entries for each organization.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ BEGINNING: Final = Verified(0, GENESIS)
 @define
 class MemoryLog:
     """
-    The logs of all organizations. *of_agents* holds what is by an agent or about it.
+    The event logs of all organizations. *of_agents* indexes the entries by the agents that wrote them or that they
+    concern.
     """
 
     journal: Journal
@@ -37,7 +38,7 @@ class MemoryLog:
 
     def record(self, organization: OrganizationId, actor: Actor, facts: Iterable[Fact]) -> None:
         """
-        Write facts at the next positions.
+        Append events to the organization's log.
         """
         entries = self.entries.setdefault(organization, [])
         head = self.heads.get(organization, BEGINNING)
@@ -56,7 +57,7 @@ class MemoryLog:
 
     def drop(self, organization: OrganizationId) -> None:
         """
-        Forget the log of an organization.
+        Delete the log of an organization.
         """
         gone = self.entries.pop(organization, None)
         head = self.heads.pop(organization, None)
@@ -71,25 +72,25 @@ class MemoryLog:
 
     async def read(self, organization: OrganizationId, *, after: int = 0, limit: int = 500) -> list[Entry]:
         """
-        Up to *limit* entries after the position *after*, in order.
+        Up to *limit* entries whose position is greater than *after*, in order.
         """
         return self.entries.get(organization, [])[after : after + limit]
 
     def position(self, organization: OrganizationId) -> int:
         """
-        The last position.
+        The position of the last entry, or 0.
         """
         return self.heads.get(organization, BEGINNING).position
 
     async def head(self, organization: OrganizationId) -> Verified:
         """
-        The last position and its digest.
+        The position of the last entry and its digest.
         """
         return self.heads.get(organization, BEGINNING)
 
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
         """
-        Return once there is an entry after *after*.
+        Return once the log has an entry whose position is greater than *after*.
         """
         while self.heads.get(organization, BEGINNING).position <= after:
             woken = asyncio.get_running_loop().create_future()
@@ -102,7 +103,7 @@ class MemoryLog:
 
     def wake(self, organization: OrganizationId) -> None:
         """
-        Tell all who wait that a flush was kept.
+        Wake all readers that wait for new entries of the organization.
         """
         for woken in self.waiting.get(organization, ()):
             if not woken.done():

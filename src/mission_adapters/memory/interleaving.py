@@ -1,5 +1,5 @@
 """
-Pauses of the memory store: where a database would let other tasks run, this lets them run, too.
+Scheduling pauses for the memory store. They let other tasks run at the points where a database would.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ MOST_TURNS: Final = 4
 
 class Interleaving:
     """
-    Lets other tasks run for some turns of the event loop, as many as the seed says: the same seed and the same tasks
-    make the same story.
+    Yields to the event loop a pseudo-random number of times. The same seed and the same tasks give the same schedule.
     """
 
     def __init__(self, seed: int) -> None:
@@ -27,21 +26,21 @@ class Interleaving:
 
     async def pause(self) -> None:
         """
-        Let others run, or not.
+        Yield to other tasks zero or more times.
         """
         for _ in range(self._random.randrange(MOST_TURNS)):
             await asyncio.sleep(0)
 
     async def backoff(self, attempt: int) -> None:
         """
-        Let others run before the next try, the longer the more tries have failed.
+        Yield to other tasks before a retry; the upper bound doubles with each failed attempt.
         """
         for _ in range(1 + self._random.randrange(MOST_TURNS * 2**attempt)):
             await asyncio.sleep(0)
 
     def over(self, reader: T) -> T:
         """
-        The reader, with a pause before and after each of its asynchronous methods.
+        A proxy of *reader* that pauses before and after each asynchronous method.
         """
         return cast(T, _Interleaved(reader, self))
 

@@ -1,5 +1,5 @@
 """
-The short numbers in memory.
+Short sequential numbers in memory.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from attrs import define, field
 @define
 class MemoryNumbers:
     """
-    The last number drawn in each scope.
+    The last number given out in each scope. A scope is an owner and a kind of number.
     """
 
     drawn: Counter[tuple[UUID, str]] = field(factory=Counter)
 
     async def draw(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
         """
-        The next number of each scope.
+        Give out the next number of each scope.
         """
         return tuple(self._next(scope) for scope in scopes)
 
     async def reach(self, *scopes: tuple[UUID, str, int]) -> None:
         """
-        From now on give out only numbers beyond these.
+        Raise the last number of each scope to at least this one.
         """
         for owner, kind, number in scopes:
             self.drawn[owner, kind] = max(number, self.drawn[owner, kind])
 
     def drop(self, owners: Collection[UUID]) -> None:
         """
-        Forget what was drawn for these: the organization or board is no more.
+        Delete the scopes of organizations and boards that were deleted.
         """
         for scope in [scope for scope in self.drawn if scope[0] in owners]:
             del self.drawn[scope]
@@ -45,6 +45,6 @@ class MemoryNumbers:
 
     def last(self, owner: UUID, kind: str) -> int:
         """
-        The last number drawn, or 0.
+        The last number given out in a scope, or 0.
         """
         return self.drawn[owner, kind]

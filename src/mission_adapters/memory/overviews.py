@@ -1,5 +1,5 @@
 """
-Reading overviews in memory.
+Board overviews in memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @frozen
 class MemoryOverviews:
     """
-    Reads overviews.
+    Reads the overview of a board and the first tasks of several boards.
     """
 
     boards: MemoryBoardReads
@@ -48,7 +48,7 @@ class MemoryOverviews:
 
     async def board(self, principal: Principal, board: BoardId, known: Known) -> BoardView:
         """
-        A board with all its tasks.
+        A board with its agents and all its tasks.
         """
         row = await self.boards.get(principal, board)
         staff = sorted(self.agents.on(principal.organization, board), key=lambda agent: -agent.number)
@@ -72,7 +72,7 @@ class MemoryOverviews:
         self, principal: Principal, boards: Sequence[BoardId], order: Order, *, limit: int
     ) -> Mapping[BoardId, Foremost]:
         """
-        The first tasks of each board.
+        The first tasks of each board in the given order, and the board's task counts by status.
         """
         wanted = {status for together in order for status in together}
         found = {}

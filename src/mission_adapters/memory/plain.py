@@ -1,5 +1,5 @@
 """
-Plain rows in memory.
+Tables and reads in memory for the entities that are declared by a `Kind`.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 
 NOBODY: Final = System(organization=DEPLOYMENT)
-"""Who asks for rows of the deployment, whoever it is."""
+"""The principal with which rows of the whole deployment are read."""
 
 
 @frozen
 class Tables:
     """
-    The tables in which rows are found that others belong to boards through.
+    The tables through which a row's boards are found.
     """
 
     tables: Mapping[type, Table[Any]]
 
     def row(self, entity: type, id: UUID) -> Any | None:
         """
-        The row of this class and id.
+        The row of this class with this id, or None.
         """
         return self.tables[entity].rows.get(id)
 
@@ -52,7 +52,7 @@ class Tables:
 
 class PlainTable(Table[P]):
     """
-    All rows of one kind.
+    All entities of one kind.
     """
 
     def __init__(self, journal: Journal, kind: Kind[P], tables: Mapping[type, Table[Any]]) -> None:
@@ -69,6 +69,8 @@ class PlainTable(Table[P]):
 
     def find(self, principal: Principal, key: UUID | int) -> P:
         """
+        An entity that the principal may see, by id or number.
+
         Raises:
             NotFound: If the principal's organization has none.
             BoardDenied: If its board is not granted to the principal.
@@ -84,7 +86,7 @@ class PlainTable(Table[P]):
 
     def matching(self, principal: Principal, equal: dict[str, Any]) -> list[P]:
         """
-        The rows whose fields have these values, oldest first.
+        The entities with these field values that the principal may see, oldest first.
         """
         owner = self.plain.owner(principal.organization)
         group = self.groups.get(frozenset(equal))
@@ -95,8 +97,7 @@ class PlainTable(Table[P]):
         rows = [
             row
             for row in found
-            if all(getattr(row, name) == value for name, value in equal.items())
-            and self._is_seen(principal, row)
+            if all(getattr(row, name) == value for name, value in equal.items()) and self._is_seen(principal, row)
         ]
         return sorted(rows, key=_line_of if self.has_number else _id_of)
 
@@ -107,13 +108,13 @@ class PlainTable(Table[P]):
 
     def count(self, organization: OrganizationId, **equal: Any) -> int:
         """
-        How many rows have these values, in fields by which rows are found.
+        The number of entities with these values. Their fields must be indexed.
         """
         return self.groups[frozenset(equal)].count((organization, *(equal[name] for name in sorted(equal))))
 
     def naming(self, field: str, entity: Any) -> list[P]:
         """
-        The rows that name an entity in this field, with which they go or which they forget.
+        The entities whose *field* refers to *entity*. The field must be one that the kind cascades or clears.
         """
         return list(self.each(self.groups[frozenset((field,))].of((entity.organization, entity.id))))
 
@@ -142,20 +143,20 @@ def _keys_of(fields: tuple[str, ...]) -> Callable[[Any], tuple[Hashable, ...]]:
 @frozen
 class MemoryRowReads:
     """
-    Reads plain rows as far as a principal may see them.
+    Reads the entities of any kind that a principal may see.
     """
 
     tables: dict[Kind[Any], PlainTable[Any]]
 
     async def get(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         """
-        One row, by id or number.
+        An entity of a kind, by id or number.
         """
         return cast("P", self.tables[kind].find(principal, key))
 
     async def every(self, principal: Principal, kind: Kind[P], **equal: Any) -> list[P]:
         """
-        The rows whose fields have these values, oldest first.
+        The entities of a kind with these field values, oldest first.
         """
         return self.tables[kind].matching(principal, equal)
 
@@ -163,7 +164,7 @@ class MemoryRowReads:
         self, principal: Principal, kind: Kind[P], page: Page, *, newest: bool = False, **equal: Any
     ) -> Listed:
         """
-        A page of them by number, and how many there are.
+        A page of the entities with these field values, by number, and their total count.
         """
         found = self.tables[kind].matching(principal, equal)
         total = len(found)

@@ -1,5 +1,5 @@
 """
-What is counted as it happens, in memory.
+Activity counters in memory. They are updated in the flush that records the events.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Place = tuple[int, str]
 @define
 class MemoryPulses:
     """
-    The cells of each place of an organization: by slot and what is counted, the minute they belong to and the amount.
+    The activity counters of each organization and each board. *cells* maps a slot and the counted name to the minute of
+    the slot and the amount.
     """
 
     journal: Journal
@@ -32,7 +33,7 @@ class MemoryPulses:
 
     def count(self, organization: OrganizationId, changes: Mapping[Cell, int]) -> None:
         """
-        Change cells by these amounts.
+        Add these amounts to the counters.
         """
         for cell, by in changes.items():
             cells = self.cells.setdefault((organization, cell.place), {})
@@ -44,7 +45,7 @@ class MemoryPulses:
 
     def drop(self, organization: OrganizationId, place: UUID, *, heir: UUID | None) -> None:
         """
-        Forget the cells of a board, or with an *heir* count them as its.
+        Delete the counters of a board, or add them to those of the board *heir*.
         """
         cells = self.cells.pop((organization, place), None)
         if cells is None:
@@ -56,14 +57,14 @@ class MemoryPulses:
 
     def end(self, organization: OrganizationId) -> None:
         """
-        Forget the cells of an organization and all its boards.
+        Delete the counters of an organization and all its boards.
         """
         for place in [place for own, place in self.cells if own == organization]:
             self.drop(organization, place, heir=None)
 
     def of(self, organization: OrganizationId, place: UUID) -> Mapping[Place, tuple[int, int]]:
         """
-        The cells of a board, or of the organization itself.
+        The counters of a board, or of an organization itself.
         """
         return self.cells.get((organization, place), {})
 

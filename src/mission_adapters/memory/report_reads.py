@@ -1,5 +1,5 @@
 """
-Reading in memory what reports are made of.
+Report reads in memory.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SECOND: Final = timedelta(seconds=1)
 @frozen
 class MemoryReportReads:
     """
-    Reads for reports, as far as a principal may see.
+    Reads the numbers that reports are computed from, limited to what a principal may see.
     """
 
     boards: BoardTable
@@ -63,11 +63,9 @@ class MemoryReportReads:
     pulses: MemoryPulses
     plain: Mapping[Kind[Any], PlainTable[Any]]
 
-    async def counts(
-        self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
-    ) -> Counts:
+    async def counts(self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None) -> Counts:
         """
-        How tasks stand, and what happened when.
+        The tasks by status and priority, and the activity counters of these hours and minutes.
         """
         boards = self._boards(principal, scope)
         standing = Counter((task.status.value, task.priority) for task in self._tasks(principal, boards))
@@ -107,13 +105,11 @@ class MemoryReportReads:
 
     async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
         """
-        The agents that are not built in, by name.
+        The workload of each agent by name, without the main agent.
         """
         boards = self._boards(principal, scope)
         whole = scope.whole and boards_seen(principal) is None
-        agents = [
-            agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)
-        ]
+        agents = [agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)]
         return [self._staff(agent, boards) for agent in sorted(agents, key=lambda agent: agent.name)]
 
     def _staff(self, agent: Agent, boards: set[UUID]) -> Staff:
@@ -131,7 +127,7 @@ class MemoryReportReads:
 
     async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
         """
-        The tasks done since then, and their most common error messages.
+        The tasks done since *since*, grouped by assignee, priority and result, and their most common error messages.
         """
         done = list(self._done(principal, since))
         groups: dict[tuple[str | None, str, str | None], list[Task]] = defaultdict(list)
@@ -144,7 +140,7 @@ class MemoryReportReads:
 
     async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
         """
-        How long the tasks took that were done from *since* up to but not at *until*.
+        The time from creation to completion, in seconds, of the tasks done from *since* up to *until* (exclusive).
         """
         amounts: Counter[tuple[bool, int]] = Counter()
         needed: Counter[tuple[bool, int]] = Counter()
@@ -157,7 +153,7 @@ class MemoryReportReads:
 
     async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
         """
-        The approvals that wait for a decision.
+        The pending approvals, newest first, and their number.
         """
         boards = self._boards(principal, scope)
         waiting = self.plain[APPROVALS].matching(principal, {"status": ApprovalStatus.PENDING})
@@ -180,7 +176,7 @@ class MemoryReportReads:
 
     async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
         """
-        How long they took from when work on them first began.
+        The cycle times of the tasks done since *since*, in seconds, each with its number of tasks.
         """
         boards = self._boards(principal, scope)
         cycles = (cycle_of(task) for task in self._done(principal, since) if task.board in boards)
@@ -188,7 +184,7 @@ class MemoryReportReads:
 
     async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
         """
-        The tasks whose title, description or assignee holds the text.
+        The tasks whose title, description or assignee contains the text, the most relevant first.
         """
         wanted, hits = folded(text), []
         for task in self._tasks(principal, self._boards(principal)):
@@ -203,7 +199,7 @@ class MemoryReportReads:
 
     async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
         """
-        The agents whose name, role or last activity holds the text.
+        The agents whose name, role or last activity contains the text, the most relevant first.
         """
         wanted, hits = folded(text), []
         for agent in self._agents(principal):
@@ -215,7 +211,7 @@ class MemoryReportReads:
 
     async def size(self) -> int:
         """
-        Memory takes no bytes that last.
+        Zero: the memory store uses no disk space.
         """
         return 0
 

@@ -1,5 +1,5 @@
 """
-Runs in memory, with their lease records.
+Runs in memory, with the state of their leases.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEASE_RECORD = ("expires_at", "heartbeat_at", "progress")
 
 class RunTable(Table[Run]):
     """
-    All runs; the live ones stand in the order in which their leases end.
+    The runs of all organizations. *ending* orders the live ones by the end of their lease.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -31,6 +31,8 @@ class RunTable(Table[Run]):
 
     def find(self, principal: Principal, run: RunId) -> Run:
         """
+        A run that the principal may see, by id.
+
         Raises:
             RunNotFound: If the principal's organization has none.
             BoardDenied: If its board is not granted to the principal.
@@ -40,14 +42,14 @@ class RunTable(Table[Run]):
 
     def history(self, task: TaskId) -> list[Run]:
         """
-        The task's runs, latest first.
+        The runs of a task, latest first.
         """
         return sorted(self.each(self.of_task.of(task)), key=lambda run: run.fence, reverse=True)
 
     def save(self, before: Run, after: Run) -> None:
         """
-        Keep *after*, and of the lease record only what it changed: a heartbeat that came since *before* was read
-        stands.
+        Store *after*. Fields of the lease that it did not change keep their stored values, so a heartbeat that came
+        after *before* was read is not lost.
         """
         kept: dict[str, Any] = {
             name: getattr(self.rows[after.id], name)
@@ -58,7 +60,7 @@ class RunTable(Table[Run]):
 
     def rename(self, id: RunId, was: Agent, now: Agent) -> None:
         """
-        Let a run go by the new name of the agent that works on it.
+        Change the assignee's name, and the name of an implicit holder, after the agent was renamed.
         """
         run = self.rows[id]
         holder = run.holder
@@ -69,7 +71,7 @@ class RunTable(Table[Run]):
 
     def due(self, organization: OrganizationId) -> list[tuple[Any, ...]]:
         """
-        When the live leases end, and of which run, the earliest first.
+        The ends of the organization's live leases with their run ids, the earliest first.
         """
         return self.ending.of(organization)
 

@@ -1,5 +1,5 @@
 """
-Loading what is committed, scoped to a principal.
+Loads committed rows from memory, limited to what a principal may see.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @frozen
 class MemorySource:
     """
-    What units load from.
+    Loads rows for the repositories of a unit of work.
     """
 
     boards: BoardTable
@@ -124,9 +124,7 @@ class MemorySource:
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         return cast("P", self.plain[kind].find(principal, key))
 
-    async def row_of(
-        self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
-    ) -> P | None:
+    async def row_of(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool) -> P | None:
         found: list[P] = self.plain[kind].matching(principal, dict(equal))
         return found[-1 if newest else 0] if found else None
 

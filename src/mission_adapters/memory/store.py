@@ -1,5 +1,5 @@
 """
-The memory store: everything in dictionaries, and a flush that never pauses, so that it is made whole or not at all.
+The memory store. It keeps everything in dictionaries. A flush contains no await, so it is atomic.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @frozen
 class MemoryReads:
     """
-    The read models.
+    The read ports of the memory store.
     """
 
     boards: MemoryBoardReads
@@ -73,19 +73,19 @@ class MemoryReads:
 
     async def organization(self, principal: Principal) -> Organization:
         """
-        The principal's own organization.
+        The principal's organization.
         """
         return self.credentials.by_id(principal.organization)
 
     async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
         """
-        The result that this key of the principal was kept with after *since*, if it was used.
+        The result stored for this idempotency key of the principal after *since*, or None.
         """
         return self.used.find(principal, once, since=since)
 
     async def ready(self) -> None:
         """
-        Memory is always there.
+        Return at once: memory is always available.
         """
 
 
@@ -94,8 +94,8 @@ class MemoryStore:
     Keeps everything for as long as the process lives.
 
     Args:
-        interleave: A seed, to let other tasks run where a database would: at each read of a unit, and before its
-            commit. So a lost race shows here, too.
+        interleave: A random seed. With it, every read of a unit and every commit first yields to other tasks, as with a
+            database, so that lost races show in tests.
     """
 
     def __init__(self, clock: Clock | None = None, *, interleave: int | None = None) -> None:
@@ -142,7 +142,7 @@ class MemoryStore:
 
     async def flush(self, remembered: Remembered) -> Any:
         """
-        Make all that a unit remembered so, or nothing; as `UnitOfWork.commit` promises.
+        Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
         """
         if self.interleaving is not None:
             await self.interleaving.pause()
@@ -177,7 +177,7 @@ class MemoryStore:
         self._count(remembered, desk, facts, at=now)
         if not facts:
             return answers[-1] if answers else None
-        self.credentials.by_id(principal.organization)  # or it is gone, and its log with it
+        self.credentials.by_id(principal.organization)  # raises if the organization was deleted meanwhile
         self.log.record(principal.organization, principal.actor, facts)
         return answers[-1] if answers else None
 
@@ -190,8 +190,10 @@ class MemoryStore:
 
     def _check(self, remembered: Remembered) -> None:
         """
+        Require that the written rows and the read dependencies have their expected versions.
+
         Raises:
-            StaleWrite: If a row that is written or relied on has another version by now.
+            StaleWrite: If one of them has changed.
         """
         for id, write in remembered.writes.items():
             fresh = self.tasks.rows.get(id) if write.onto_edits else None
@@ -235,7 +237,7 @@ class MemoryStore:
 
     def _rename(self, was: Agent, now: Agent) -> None:
         """
-        Let an agent's tasks, and the live runs on them, go by its new name.
+        Change the assignee's name on an agent's tasks and their live runs.
         """
         for task in list(self.tasks.each(self.tasks.of_name.of((was.organization, was.name_key)))):
             self.tasks.put(evolve(task, assignee=Assignee(now.name), version=task.version + 1))
@@ -244,7 +246,7 @@ class MemoryStore:
 
     def remove(self, row: Any) -> None:
         """
-        Keep a row no longer, nor what goes with it.
+        Delete a row and the rows that cascade from it, and clear the references that are nullable.
         """
         if isinstance(row, Agent):
             for key in self.keys.of_agent.of(row.id):
@@ -262,18 +264,17 @@ class MemoryStore:
         own = KIND_OF.get(type(row))
         if own is not None and own.in_use is not None and self.tasks.carrying.count(row.id):
             raise own.in_use
-        if row.id in self.tables[type(row)].rows:  # and was not there for two reasons
+        if row.id in self.tables[type(row)].rows:  # a cascade may reach it twice
             self.tables[type(row)].drop(row.id)
 
     def _nobody_waits(self, row: Any) -> None:
         if isinstance(row, Task) and self.tasks.dependents.count(row.id):
-            raise StaleWrite("task", row.id)  # a dependency on it was added in the meantime
-
+            raise StaleWrite("task", row.id)  # a dependency on it was added since it was read
 
 
 def _in_order(remembered: Remembered) -> list[Write]:
     """
-    By table and id, and what is removed last: those who depended on it are told before.
+    The writes in lock order, deletions last: rows that refer to a deleted row are changed before it goes.
     """
 
     def place(write: Write) -> tuple[bool, int, UUID]:

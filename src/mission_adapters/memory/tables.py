@@ -1,8 +1,8 @@
 """
-Rows of one kind, kept by id, with what must be unique among them and what finds them fast.
+In-memory tables: rows by id, with unique constraints and indexes.
 
-Every change goes through a journal, so that a flush that is refused half-way can be undone. A flush never pauses:
-nobody sees a change that is undone.
+Every change is noted in a journal, so that a refused flush can be rolled back. A flush contains no await, so no other
+task sees a change that is rolled back.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ Place = tuple[Hashable, tuple[Any, ...]]
 @define
 class Journal:
     """
-    How to undo what the flush under way has done so far.
+    The undo log of the flush that is running.
     """
 
     undos: list[Callable[[], object]] = field(factory=list)
 
     def note(self, undo: Callable[[], object]) -> None:
         """
-        Remember how to undo the next step.
+        Add the function that undoes the next step.
         """
         self.undos.append(undo)
 
     def undo(self) -> None:
         """
-        Undo all steps, the last one first.
+        Roll back all steps, the last one first.
         """
         while self.undos:
             self.undos.pop()()
 
     def forget(self) -> None:
         """
-        Let the steps stand.
+        Accept all steps: clear the undo log.
         """
         self.undos.clear()
 
 
 class Index(Protocol[R_contra]):
     """
-    Finds rows by something else than their id.
+    An index that a table updates when a row enters or leaves it.
     """
 
     def enter(self, row: R_contra) -> None: ...
@@ -65,7 +65,7 @@ class Index(Protocol[R_contra]):
 @define
 class Unique(Generic[E]):
     """
-    At most one row for each key; None is no key.
+    A unique constraint: at most one row for each key. Rows whose key is None are not constrained.
     """
 
     key: Callable[[E], Hashable]
@@ -74,8 +74,10 @@ class Unique(Generic[E]):
 
     def check(self, row: E) -> None:
         """
+        Require that no other row has this row's key.
+
         Raises:
-            Conflict: The refusal, if another row has this key.
+            Conflict: The constraint's own refusal, if another row has it.
         """
         key = self.key(row)
         if key is not None and self.ids.get(key, row.id) != row.id:
@@ -93,7 +95,7 @@ class Unique(Generic[E]):
 @define
 class Groups(Generic[E]):
     """
-    The rows that share a key; a row may have several.
+    An index from a key to the rows that have it. A row may have several keys.
     """
 
     keys: Callable[[E], Iterable[Hashable]]
@@ -107,7 +109,7 @@ class Groups(Generic[E]):
 
     def count(self, key: Hashable) -> int:
         """
-        How many rows have this key.
+        The number of rows with this key.
         """
         return len(self.ids.get(key, ()))
 
@@ -126,9 +128,9 @@ class Groups(Generic[E]):
 @define
 class Lines(Generic[E]):
     """
-    Rows standing in sorted lines; a row may stand in several, at a place that ends with its id.
+    A sorted index. A row may have several entries; each is a partition and a sort key that ends with the row's id.
 
-    Where a row stands may depend on other rows: call `enter` again when those change.
+    The entries of a row may depend on other rows. Call `enter` again when those change.
     """
 
     places: Callable[[E], Iterable[Place]]
@@ -137,7 +139,7 @@ class Lines(Generic[E]):
 
     def of(self, line: Hashable) -> list[tuple[Any, ...]]:
         """
-        The places of one line, in order.
+        The sort keys of one partition, in order.
         """
         return self.lines.get(line, [])
 
@@ -170,10 +172,10 @@ class Table(Generic[E]):
 
     def put(self, row: E) -> E:
         """
-        Keep this row, in place of the one with its id if there is one.
+        Insert a row, or replace the row with the same id.
 
         Raises:
-            Conflict: If another row has what must be unique.
+            Conflict: If a unique constraint is violated.
         """
         for unique in self.uniques:
             unique.check(row)
@@ -184,10 +186,11 @@ class Table(Generic[E]):
 
     def add(self, row: E) -> E:
         """
-        Keep a new row.
+        Insert a new row.
 
         Raises:
-            Conflict: If another row has what must be unique.
+            StaleWrite: If there is a row with this id.
+            Conflict: If a unique constraint is violated.
         """
         if row.id in self.rows:
             raise StaleWrite(self.kind, row.id)
@@ -195,7 +198,7 @@ class Table(Generic[E]):
 
     def drop(self, id: UUID) -> None:
         """
-        Keep the row no longer.
+        Delete the row with this id.
         """
         before = self.rows[id]
         self.journal.note(lambda: self._set(id, before))
@@ -203,10 +206,10 @@ class Table(Generic[E]):
 
     def expect(self, id: UUID, version: int) -> E:
         """
-        The row, at that version.
+        The row with this id, which must have this version.
 
         Raises:
-            StaleWrite: If it has another one by now, or is gone.
+            StaleWrite: If it has another version, or was deleted.
         """
         row = self.rows.get(id)
         if row is None or row.version != version:
@@ -238,11 +241,11 @@ def _exchange(index: Index[E], before: E | None, after: E | None) -> None:
 
 def scoped(principal: Principal, row: E | None, board: BoardId | None, missing: type[NotFound]) -> E:
     """
-    The row itself, if the principal may see it. *board* is where it belongs.
+    The row itself, if the principal may see it. *board* is the board that it belongs to.
 
     Raises:
-        NotFound: If there is none, or it is another organization's.
-        BoardDenied: If that board is not granted to the principal.
+        NotFound: If the row is missing or belongs to another organization.
+        BoardDenied: If the board is not granted to the principal.
     """
     if row is None or row.organization != principal.organization:
         raise missing
@@ -253,6 +256,6 @@ def scoped(principal: Principal, row: E | None, board: BoardId | None, missing: 
 
 def numbered(row: Any) -> tuple[OrganizationId, int]:
     """
-    What a row's short number is unique by.
+    The key under which a row's short number is unique: its organization and the number.
     """
     return row.organization, row.number

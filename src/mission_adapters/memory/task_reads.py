@@ -1,5 +1,5 @@
 """
-Reading tasks and runs in memory.
+Task and run reads in memory.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MOMENTS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "star
 @frozen
 class MemoryTaskReads:
     """
-    Reads tasks as far as a principal may see them.
+    Reads the tasks that a principal may see, and their runs.
     """
 
     boards: BoardTable
@@ -59,13 +59,13 @@ class MemoryTaskReads:
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
         """
-        One task.
+        The row of a task, found by id or number.
         """
         return self.rows_of(principal, [self.tasks.find(principal, task)])[0]
 
     async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
         """
-        Task rows, newest first.
+        A page of task rows, newest first.
         """
         if wanted == EVERY and boards_seen(principal) is None:
             return self._page_of_all(principal, page)
@@ -89,7 +89,7 @@ class MemoryTaskReads:
 
     async def reading(self, principal: Principal, task: TaskId | TaskNumber) -> Reading:
         """
-        What explaining a task needs, as of one moment.
+        The state that explains why a task can or cannot be claimed.
         """
         found = self.tasks.find(principal, task)
         run = self.run_table.rows[found.run] if found.run else None
@@ -104,23 +104,21 @@ class MemoryTaskReads:
 
     async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
         """
-        What is in progress under that name, the one changed last first.
+        The tasks in progress that are assigned to this name, the latest changed first.
         """
         return in_hand(principal, name_key(name), self.tasks, self.run_table)
 
     async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """
-        What is assigned to that name or under way, by priority, oldest first.
+        The assigned and in-progress tasks of this assignee, by priority and number.
         """
         tasks = self._assigned(principal, name_key(assignee))
-        found = sorted(
-            (task for task in tasks if task.status in UNDER_WAY), key=lambda task: (task.rank, task.number)
-        )
+        found = sorted((task for task in tasks if task.status in UNDER_WAY), key=lambda task: (task.rank, task.number))
         return self.rows_of(principal, map(self.tasks.resolved, found[:limit]))
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """
-        How many tasks have each of these tags.
+        The number of tasks with each of these tags.
         """
         known = self.plain[TAGS].rows
         own = (each for each in tags if each in known and known[each].organization == principal.organization)
@@ -129,12 +127,10 @@ class MemoryTaskReads:
 
     async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:
         """
-        How many tasks each of these names has in each status.
+        The number of tasks by assignee and status, for these assignees.
         """
         keys = dict.fromkeys(map(name_key, assignees))
-        return dict(
-            Counter((key, task.status.value) for key in keys for task in self._assigned(principal, key))
-        )
+        return dict(Counter((key, task.status.value) for key in keys for task in self._assigned(principal, key)))
 
     def _count_carrying(self, principal: Principal, tag: TagId) -> int:
         if boards_seen(principal) is None:
@@ -166,7 +162,7 @@ class MemoryTaskReads:
 
     def rows_of(self, principal: Principal, tasks: Iterable[Task]) -> list[TaskRow]:
         """
-        The tasks, their assignees' agents found already, as rows.
+        The rows of these tasks. The agents of their assignees must be resolved already.
         """
         asked = by_board(self.plain[CUSTOM_FIELDS].matching(principal, {}))
         known, comments = self.plain[TAGS].rows, self.plain[COMMENTS]
@@ -192,7 +188,7 @@ def task_row(
     comment_count: int,
 ) -> TaskRow:
     """
-    The task as reads show it, its assignee's agent found already.
+    The row that reads return for a task. The agent of its assignee must be resolved already.
     """
     assignee, creator, tracking = task.assignee, task.creator, task.tracking
     plain: dict[str, Any] = {name: getattr(task, name) for name in AS_THEY_ARE}
@@ -223,9 +219,7 @@ def task_row(
         github_synced_at=_micros(tracking.synced_at),
         comment_count=comment_count,
         tag_ids=b"".join(each.bytes for each in task.tag_ids) or None,
-        dependencies=tuple(
-            Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on
-        ),
+        dependencies=tuple(Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on),
         tagged=tagged,
         fields=fields,
     )
@@ -233,7 +227,7 @@ def task_row(
 
 def run_row(run: Run) -> RunRow:
     """
-    The run as its history shows it.
+    The row that reads return for a run.
     """
     outcome, failure = run.outcome, run.failure
     return RunRow(

@@ -1,5 +1,5 @@
 """
-Tasks in memory: what depends on what, and the queue of what may be claimed.
+Tasks in memory: the dependency index, and the queue of claimable tasks.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 class TaskTable(Table[Task]):
     """
-    All tasks.
+    The tasks of all organizations.
 
-    *queue* holds what is idle, unblocked and rested: for each assignee's name key (None where anybody may take it) a
-    line over all boards and one for each board. What rests stands in *resting* until a claim comes late enough.
-    *touched* holds what the flush under way has changed, each as it was before.
+    *queue* orders the idle tasks that are neither blocked nor delayed by `not_before`. It has a partition for each
+    assignee's name key (None for unassigned tasks), both for all boards and for each board. *resting* orders the
+    delayed tasks until `wake` moves them to the queue. *touched* has the tasks changed by the running flush, each as it
+    was before.
     """
 
     def __init__(self, journal: Journal, agents: AgentTable) -> None:
@@ -49,6 +50,8 @@ class TaskTable(Table[Task]):
 
     def find(self, principal: Principal, task: TaskId | TaskNumber) -> Task:
         """
+        A task that the principal may see, by id or number.
+
         Raises:
             TaskNotFound: If the principal's organization has none.
             BoardDenied: If its board is not granted to the principal.
@@ -59,7 +62,7 @@ class TaskTable(Table[Task]):
 
     def resolved(self, task: Task) -> Task:
         """
-        The task with the agent that its assignee's name belongs to now.
+        The task with the agent that has its assignee's name now.
         """
         assignee = task.assignee
         if assignee is None:
@@ -70,7 +73,7 @@ class TaskTable(Table[Task]):
 
     def upstream(self, principal: Principal, tasks: Iterable[TaskId]) -> list[Link]:
         """
-        These tasks and all that they depend on, directly or through others.
+        These tasks and all their direct and indirect dependencies.
         """
         found: dict[TaskId, Link] = {}
         ahead = list(tasks)
@@ -86,7 +89,7 @@ class TaskTable(Table[Task]):
 
     def dependents_of(self, principal: Principal, task: TaskId) -> list[Task]:
         """
-        The tasks that name this one as a dependency, by number.
+        The tasks that depend directly on this one, by number.
         """
         tasks = (each for each in self.each(self.dependents.of(task)) if each.organization == principal.organization)
         return sorted(map(self.resolved, tasks), key=lambda each: each.number)
@@ -100,7 +103,7 @@ class TaskTable(Table[Task]):
 
     def wake(self, organization: OrganizationId, *, at: datetime) -> None:
         """
-        Let into the queue what has rested by *at*.
+        Move the tasks whose `not_before` is at or before *at* into the queue.
         """
         self.woken[organization] = at = max(at, self.woken.get(organization, at))
         line = self.resting.of(organization)
@@ -139,4 +142,3 @@ def _blocks(task: Task | None) -> bool:
 
 def _name_of(task: Task) -> Iterable[object]:
     return ((task.organization, task.assignee.key),) if task.assignee else ()
-

@@ -1,5 +1,5 @@
 """
-Secrets of a store in memory: they stay in the process, and what is kept with a row is only where.
+Secret storage in memory. A row holds only a random reference to its secret.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 @frozen
 class MemoryVault:
     """
-    Hands out random tickets, and keeps what each was handed out for.
+    Keeps secrets in the process and gives out random references to them.
     """
 
     kept: dict[tuple[bytes, UUID], str] = field(factory=dict, repr=False)
 
     def seal(self, secret: str, *, about: UUID) -> Sealed:
         """
-        A ticket for the secret.
+        Store the secret and return a reference to it.
         """
         ticket = Sealed(os.urandom(16))
         self.kept[ticket, about] = secret
@@ -34,7 +34,10 @@ class MemoryVault:
 
     def open(self, sealed: bytes, *, about: UUID) -> str:
         """
-        The secret that this is the ticket for.
+        The secret for a reference.
+
+        Raises:
+            SealBroken: If the reference is unknown, or was given out for another row.
         """
         try:
             return self.kept[sealed, about]

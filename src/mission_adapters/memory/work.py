@@ -1,5 +1,5 @@
 """
-The named operations in memory: what is decided on fresh rows, inside a flush.
+The named operations of a unit in memory. They take their decisions on current rows, inside the flush.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @frozen
 class Desk:
     """
-    Where work is handed out and taken back in one flush. *made* are the changes that were decided so far.
+    Performs the named operations of one flush. *made* collects the changes that they decided.
     """
 
     principal: Principal
@@ -57,27 +57,27 @@ class Desk:
     @property
     def agents(self) -> AgentTable:
         """
-        All agents.
+        The table of agents.
         """
         return self.store.agents
 
     @property
     def tasks(self) -> TaskTable:
         """
-        All tasks.
+        The table of tasks.
         """
         return self.store.tasks
 
     @property
     def runs(self) -> RunTable:
         """
-        All runs.
+        The table of runs.
         """
         return self.store.runs
 
     def perform(self, operation: Operation) -> Change | int | None:
         """
-        Offer the rows an operation is about to its decision, and make the change.
+        Perform an operation: load the current rows, ask its decision, and apply the change.
         """
         match operation:
             case ClaimNextOf():
@@ -160,15 +160,13 @@ class Desk:
 
     def offer(self, task: Task, decide: Decide, run: Run | None = None) -> Change | None:
         """
-        Offer a task to a decision, and make the change.
+        Ask for a decision about a task, and apply the change if there is one.
         """
         if run is None and task.run is not None:
             run = self.runs.rows[task.run]
         waits_for, held = len(self.tasks.blocking(task)), holds(self.store.boards, self.store.plain, task)
         lead_only = self._lead_only(task)
-        change = decide(
-            Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only)
-        )
+        change = decide(Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only))
         if change is not None:
             change = self._keep(change)
             self.made.append(change)
@@ -179,7 +177,7 @@ class Desk:
 
     def _keep(self, change: Change) -> Change:
         """
-        The change with the versions that were kept.
+        Store the changed rows, and return the change with their new versions.
         """
         task = change.task and self.tasks.put(evolve(change.task, version=change.task.version + 1))
         run = change.run and self.runs.put(evolve(change.run, version=change.run.version + 1))
@@ -194,7 +192,7 @@ class Desk:
 
 def holds(boards: BoardTable, plain: Mapping[Kind[Any], PlainTable[Any]], task: Task) -> bool:
     """
-    Whether an approval that is pending holds the task: its board lets nothing move meanwhile.
+    Whether a pending approval holds the task: its board blocks status changes while an approval is pending.
     """
     pending = plain[APPROVAL_LINKS].count(task.organization, board=task.board, pending_for=task.id)
     return bool(pending) and boards.rows[task.board].gates.block_status_changes_with_pending_approval
@@ -202,7 +200,7 @@ def holds(boards: BoardTable, plain: Mapping[Kind[Any], PlainTable[Any]], task: 
 
 def in_hand(principal: Principal, name_key: str, tasks: TaskTable, runs: RunTable) -> list[InHand]:
     """
-    What is in progress under this name, as far as the principal may see it, the one changed last first.
+    The tasks in progress with this assignee that the principal may see, the latest changed first.
     """
     found = [
         task
