@@ -71,8 +71,8 @@ async def test_who_is_refused_is_told_what_is_read(boards, path, header):
 
     assert header in missing.json["hint"]
     assert header in wrong.json["hint"]
-    assert missing.json["hint"].startswith("no header that is read here")
-    assert wrong.json["hint"].startswith("the credential that came")
+    assert missing.json["hint"].startswith("the request has no credential")
+    assert wrong.json["hint"].startswith("the credential is unknown")
 
 
 @pytest.mark.parametrize("authorization", [f"bearer {TOKEN}", f"  BEARER   {TOKEN}  "])

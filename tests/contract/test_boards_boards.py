@@ -241,7 +241,7 @@ async def test_the_general_board_cannot_be_removed(boards):
 
     assert "general" not in shown
 
-    assert (422, "the general board cannot be deleted: work that names no board goes there") == (status, why)
+    assert (422, "the general board cannot be deleted: it takes the tasks that name no board") == (status, why)
 
 
 async def test_boards_are_not_removed_by_who_may_not_write_them(boards):

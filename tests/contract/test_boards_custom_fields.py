@@ -69,8 +69,8 @@ async def test_wrong_fields_are_named_one_by_one(boards):
     ("fields", "said"),
     [
         ({"validation_regex": "x", "field_type": "integer"}, "is only supported for string field types."),
-        ({"validation_regex": "("}, "is no regular expression: missing ), unterminated subpattern at position 0"),
-        ({"validation_regex": r"(a)\1"}, "must not refer back to a group"),
+        ({"validation_regex": "("}, "is not a regular expression: missing ), unterminated subpattern at position 0"),
+        ({"validation_regex": r"(a)\1"}, "must not contain backreferences"),
         ({"validation_regex": "x" * 501}, "must have at most 500 characters"),
     ],
 )

@@ -159,7 +159,7 @@ async def test_whoever_was_shut_out_stays_out(office: Office) -> None:
         await unit.commit()
     answer = await office.boards.call("GET", "/api/v1/users/me", user=office.token())
 
-    assert (403, "an admin has yet to approve this user, or has shut them out") == refusal(answer)
+    assert (403, "an admin has not approved this user yet, or has blocked them") == refusal(answer)
 
 
 async def test_a_token_that_is_not_believed_is_told_why(office: Office, caplog: pytest.LogCaptureFixture) -> None:

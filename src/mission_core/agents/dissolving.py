@@ -51,8 +51,8 @@ class OrganizationInUse(Conflict):
     def __str__(self) -> str:
         told = ", ".join(f"{count} {what}" for count, what in self.left)
         return (
-            f"there is still something in it: {told}. They are numbered and logged as its own, and cannot become "
-            "another's; delete them first, or take them over by hand"
+            f"the organization is not empty: {told}. They cannot be moved to another organization; delete them first, "
+            "or create them again there by hand"
         )
 
 
@@ -73,7 +73,7 @@ async def dissolve_organization(ports: Ports, principal: Principal, cmd: Dissolv
 
     Raises:
         OrganizationNotFound: If the caller is not a member of it.
-        RoleTooLow: If the caller is no admin.
+        RoleTooLow: If the caller is not an admin.
         OneBoardAlone: If the caller is an agent of one board.
         OwnersOnly: If the caller does not own it.
         HomeStays: If it is the server's own organization, or the local user's.

@@ -70,7 +70,7 @@ class MainAgentStays(Conflict):
 
     def __str__(self) -> str:
         return (
-            "the built-in agent stands for the organization's own gateway: it cannot be deleted or put on a board; "
+            "the built-in agent represents the organization's own gateway: it cannot be deleted or put on a board; "
             "hide it instead"
         )
 
@@ -82,7 +82,7 @@ class TokenMinted(Conflict):
 
     def __str__(self) -> str:
         return (
-            "this agent was given a token already, which is shown only once; an admin makes it another key "
+            "this agent already has a token, which was shown only once; an admin can create another key "
             "with POST /api/agents/{id}/keys"
         )
 

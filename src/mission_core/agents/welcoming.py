@@ -27,7 +27,7 @@ class NotLetIn(Denied):
     username: str
 
     def __str__(self) -> str:
-        return "an admin has yet to approve this user, or has shut them out"
+        return "an admin has not approved this user yet, or has blocked them"
 
 
 async def recognized(ports: Ports, person: Vouched, *, clients: bool = False) -> MemberPrincipal:

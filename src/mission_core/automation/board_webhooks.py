@@ -76,7 +76,7 @@ def header_name_from(words: str) -> str | None:
 
 def _header_name(instance: object, attribute: Attribute[Any], value: str) -> None:
     if header_name_from(value) != value:
-        raise InvalidField(attribute.name, "must be the name of a header", value)
+        raise InvalidField(attribute.name, "must be a header name", value)
 
 
 @frozen(kw_only=True, field_transformer=typed)

@@ -159,7 +159,7 @@ def wrong_value(field_type: FieldType, pattern: str | None, value: object) -> st
     try:
         fits = pattern is None or Pattern.of(pattern).matches(str(value))
     except OutOfSteps:
-        return "takes too long to hold against validation_regex; make it shorter"
+        return "takes too long to match against validation_regex; shorten it"
     return None if fits else "does not match validation_regex"
 
 

@@ -63,8 +63,8 @@ class WeakerGates(Denied):
 
     def __str__(self) -> str:
         return (
-            "an agent's key below admin neither moves work to a board with weaker gates, nor makes a board with gates "
-            "weaker than the default; ask an admin"
+            "an agent key below admin can neither move a task to a board with weaker gates nor create a board with "
+            "gates weaker than the default; ask an admin"
         )
 
 
@@ -151,7 +151,7 @@ class GeneralStays(Invalid):
     """
 
     def __str__(self) -> str:
-        return "the general board cannot be archived: work that names no board goes there"
+        return "the general board cannot be archived: it takes the tasks that name no board"
 
 
 class GeneralNotDeleted(GeneralStays):
@@ -160,7 +160,7 @@ class GeneralNotDeleted(GeneralStays):
     """
 
     def __str__(self) -> str:
-        return "the general board cannot be deleted: work that names no board goes there"
+        return "the general board cannot be deleted: it takes the tasks that name no board"
 
 
 class GoalIncomplete(Invalid):
@@ -177,7 +177,7 @@ class Board:
     """
     A board. *handle* is unique in the organization and identifies the board in ticket lists; *slug* is free text.
 
-    *gates_version* is set to a new value only by a change of the gates.
+    *gates_version* rises with a change of the gates only.
     """
 
     id: BoardId

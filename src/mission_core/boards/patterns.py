@@ -120,9 +120,9 @@ def _pattern(source: str) -> Pattern:
         try:
             known = re.compile(source)
         except (re.error, OverflowError, RecursionError) as e:
-            raise ValueError(f"is no regular expression: {e}") from e
+            raise ValueError(f"is not a regular expression: {e}") from e
         if known.flags & re.VERBOSE:
-            raise ValueError("must not be written with the flag x")
+            raise ValueError("must not use the flag x")
         return _Reader(source).pattern()
 
 
@@ -181,7 +181,7 @@ class _Reader:
             return self._single(CLASS)
         if self.source[self.at] == "\\":
             if REFERENCE.match(self.source, self.at):
-                raise ValueError("must not refer back to a group")
+                raise ValueError("must not contain backreferences")
             return self._single(ESCAPE)
         self.at += 1
         return self._tested(self.source[self.at - 1])
@@ -200,7 +200,7 @@ class _Reader:
     def _group(self) -> Build:
         opening = OPENING.match(self.source, self.at)
         if opening is None:
-            raise ValueError("must not look around, refer back to a group, or keep what a group took")
+            raise ValueError("must not contain lookaround, backreferences or atomic groups")
         self.at = opening.end()
         outer = self.flags
         self.flags = self._flags(outer, opening["on"] or "", opening["off"] or "")
@@ -218,7 +218,7 @@ class _Reader:
     def _flags(self, flags: int, on: str, off: str) -> int:
         for letter in on + off:
             if letter not in FLAGS:
-                raise ValueError(f"must not be written with the flag {letter}")
+                raise ValueError(f"must not use the flag {letter}")
         if {"a", "u"} & set(on):
             flags &= ~(re.ASCII | re.UNICODE)
         for letter in on:
@@ -233,7 +233,7 @@ class _Reader:
             return part
         self.at = found.end()
         if self._skip("+"):
-            raise ValueError("must not repeat possessively")
+            raise ValueError("must not contain possessive repeats")
         self._skip("?")  # greediness makes no difference when the whole text must match
         least, most = _bounds(found)
         return lambda then: self._times(part, least, most, then)
@@ -259,7 +259,7 @@ class _Reader:
     def _spend(self) -> None:
         self.size += 1
         if self.size > LARGEST:
-            raise ValueError("repeats too often")
+            raise ValueError("has too many repeats")
 
     def _skip(self, character: str) -> bool:
         found = self.source.startswith(character, self.at)

@@ -1,5 +1,5 @@
 """
-Who calls, and the board and task that a path names.
+Authentication of callers, and the board and task that a path names.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mission_http.platform.refusals import FieldsInvalid
 MAYBE_TEXT: Final = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 TOKEN_HEADERS: Final = (
     Header("X-Agent-Token", "The agent's token.", MAYBE_TEXT),
-    Header("Authorization", "The agent's token as a bearer token, where no X-Agent-Token is sent.", MAYBE_TEXT),
+    Header("Authorization", "The agent's token as a bearer token, if no X-Agent-Token is sent.", MAYBE_TEXT),
 )
 USER: Final = Access("user", "A person, or a program with the API key.", schemes=("HTTPBearer",))
 AGENT_AUTH: Final = "agent-auth"
@@ -49,26 +49,28 @@ EXPECTED: Final = {
     MIXED.name: "a person's token or the API key as Authorization: Bearer, or an agent's token as X-Agent-Token",
     AGENT.name: "an agent's token as X-Agent-Token",
 }
-"""What should come, by the name of the access."""
-BEATING: Final = evolve(AGENT, description="An agent that says it is there.")
-"""Its request is a sign of life in itself, so it need not count as one."""
+"""The credential to send, by the name of the access."""
+BEATING: Final = evolve(AGENT, description="An agent that sends a heartbeat.")
+"""The operation records a heartbeat itself, so authentication does not."""
 
 
 async def authenticate(request: Request, access: Access) -> Principal:
     """
-    Who calls.
+    Authenticate the caller.
 
-    A user comes with a bearer token, also one of the issuer that vouches for people, if there is one; an agent with
-    `X-Agent-Token` or a bearer token. Where both may call, an `X-Agent-Token` that is there is the only one looked at.
-    Whoever comes as an agent, or comes where only agents may, is counted once, known or not; a user never.
+    A user sends a bearer token, which may be one of the identity provider. An agent sends `X-Agent-Token` or a bearer
+    token. Where both may call, an `X-Agent-Token` is used and a bearer token beside it is ignored.
+
+    Each attempt as an agent, or on an operation for agents only, counts once towards the rate limit, also a failed one.
+    A user's request never does.
 
     Raises:
-        Unauthorized: If nobody does who may use this operation.
-        TokenRefused: If a token is not one that the issuer vouches by.
-        NotLetIn: If an issuer vouches for somebody who may not act.
-        KeysUnavailable: If an issuer's token cannot be checked.
-        TooManyRequests: If too many came as agents from the same address.
-        ScopeMissing: If an agent does whose key has no role, and not the operation's scope.
+        Unauthorized: If the caller has no credential for this operation.
+        TokenRefused: If the token is not a valid one of the identity provider.
+        NotLetIn: If the user of the identity provider is not approved or is blocked.
+        KeysUnavailable: If the identity provider's keys cannot be fetched.
+        TooManyRequests: If too many requests came as agents from the same address.
+        ScopeMissing: If the agent's key has neither a role nor the operation's scope.
     """
     agent_token = request.headers.get("x-agent-token", "").strip()
     principal: Principal | None = None
@@ -101,7 +103,7 @@ async def authenticate(request: Request, access: Access) -> Principal:
 
 def _unauthorized(request: Request, access: Access) -> Unauthorized:
     came = any(name in request.headers for name in ("authorization", "x-agent-token"))
-    said = "the credential that came is not known, or not for this" if came else "no header that is read here came"
+    said = "the credential is unknown or not valid for this operation" if came else "the request has no credential"
     return Unauthorized(f"{said}; send {EXPECTED[access.name]}", came)
 
 
@@ -124,7 +126,7 @@ def admin_of(request: Request) -> Principal:
 
 def check_leads(request: Request) -> None:
     """
-    Of agents, let only the board's lead call.
+    Refuse an agent that is not the lead of its board. Users pass.
 
     Raises:
         Refused: If another agent calls.
@@ -139,10 +141,10 @@ def check_leads(request: Request) -> None:
 
 def path_id(request: Request, name: str) -> UUID:
     """
-    A UUID in the path, in any of its spellings.
+    Parse a UUID in the path, in any of its spellings.
 
     Raises:
-        FieldsInvalid: If it is none.
+        FieldsInvalid: If it is not a UUID.
     """
     try:
         return LAX.uuid(request.path_params[name])
@@ -153,7 +155,7 @@ def path_id(request: Request, name: str) -> UUID:
 @asynccontextmanager
 async def there(request: Request, kind: Kind[Any], key: UUID) -> AsyncIterator[None]:
     """
-    A context in which the refusal of a row that is not there goes before all others.
+    A context that answers any error with the kind's not-found error if the row does not exist.
 
     Raises:
         NotFound: The kind's own refusal.
@@ -169,7 +171,7 @@ async def there(request: Request, kind: Kind[Any], key: UUID) -> AsyncIterator[N
 
 async def board_in(request: Request) -> BoardId:
     """
-    The board that the path names, as far as the caller may see it.
+    The board that the path names, if the caller may see it.
     """
     board = BoardId(path_id(request, "board_id"))
     return await ports_of(request).reads.boards.check(principal_of(request), board)
@@ -178,10 +180,10 @@ async def board_in(request: Request) -> BoardId:
 @frozen
 class Place:
     """
-    The board, and the task if there is one, that a path names.
+    The board, and possibly the task, that a path names.
 
-    As a context it lets their own refusals go before all others: whatever is wrong with a request to a board that is
-    not there, the answer is that it is not there. This costs nothing where nothing is wrong.
+    As a context it answers any error of the request with not found or denied if the caller cannot see the board or
+    task. It reads nothing unless there is an error.
     """
 
     request: Request
@@ -202,7 +204,7 @@ class Place:
         return self
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
-        # What the store failed at must be told as it is: it may be a change of which nobody knows whether it was kept.
+        # A failure of the store is reported as it is: it may be unknown whether the change was stored.
         if isinstance(error, Refusal) and not isinstance(error, StoreFailed):
             await self.check()
         if isinstance(error, RoleTooLow):
@@ -212,7 +214,7 @@ class Place:
         """
         Raises:
             BoardNotFound: If there is no such board for the caller.
-            BoardDenied: If it is not the caller's to see.
+            BoardDenied: If the caller may not see it.
             TaskNotFound: If there is no such task on it.
         """
         reads, principal = ports_of(self.request).reads, principal_of(self.request)

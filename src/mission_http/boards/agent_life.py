@@ -1,5 +1,5 @@
 """
-One agent: reading it, and its signs of life; and the roster that agents see.
+Operations on one agent: read, update, delete, heartbeat and token; and the list of agents for agents.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ async def update_agent(request: Request) -> Response:
     """
     Change the named fields of an agent.
 
-    Its token stays good, and there is no gateway that *force* would have anything to write to.
+    Its token stays valid. *force* has no effect, since there is no live gateway to write to.
     """
     principal, ports = admin_of(request), ports_of(request)
     id = AgentId(path_id(request, "agent_id"))
@@ -150,10 +150,10 @@ async def update_agent(request: Request) -> Response:
 
 def _board_after(row: AgentRow, body: AgentUpdate) -> BoardId | Absent | None:
     """
-    Where the agent stands afterwards: one without a board stays so until it is said not to be a main agent any more.
+    The agent's board after the update. An agent without a board gets one only if `is_gateway_main` is false.
 
     Raises:
-        Unacceptable: If it is said so without a board to stand on.
+        Unacceptable: If `is_gateway_main` is false and no board is given.
     """
     if body.is_gateway_main is True:
         return None
@@ -180,14 +180,12 @@ def _json_or_none(value: Any) -> JsonText | Absent | None:
 
 async def mint_agent_token(request: Request) -> Response:
     """
-    Mint the token of an agent that has none yet, such as a lead that onboarding made.
+    Issue the first token of an agent that has none, such as a lead created by onboarding.
 
-    The token is in this answer and nowhere else.
+    The token is returned only in this response.
     """
     principal, ports = admin_of(request), ports_of(request)
-    made = await once(
-        request, mint_token, MintToken(agent=AgentId(path_id(request, "agent_id"))), _registered_again
-    )
+    made = await once(request, mint_token, MintToken(agent=AgentId(path_id(request, "agent_id"))), _registered_again)
     row = await ports.reads.agents.get(principal, made.agent.id)
     shown = agents_of(principal.organization, at=ports.clock.now())(row)
     return one(shown | {"agent_token": made.token})
@@ -195,9 +193,9 @@ async def mint_agent_token(request: Request) -> Response:
 
 async def delete_agent(request: Request) -> Response:
     """
-    Remove an agent. What it has in hand goes back to the queue.
+    Delete an agent. Its unfinished tasks go back to the queue.
 
-    Removing one that is not there is fine.
+    Deleting an agent that does not exist succeeds.
     """
     admin_of(request)
     return await _removed(request, AgentId(path_id(request, "agent_id")))
@@ -205,7 +203,7 @@ async def delete_agent(request: Request) -> Response:
 
 async def delete_board_agent(request: Request) -> Response:
     """
-    Remove a worker of the lead's own board. What it has in hand goes back to the queue.
+    Delete a worker of the lead's own board. Its unfinished tasks go back to the queue.
     """
     board = await lead_in(request)
     id = AgentId(path_id(request, "agent_id"))
@@ -232,7 +230,7 @@ async def _removed(request: Request, agent: AgentId) -> Response:
 
 async def heartbeat_agent(request: Request) -> Response:
     """
-    Take a sign of life of an agent: from itself, or from an admin.
+    Record a heartbeat of an agent, sent by itself or by an admin.
     """
     body = await body_of(request, AgentHeartbeat)
     return await _heard(request, AgentId(path_id(request, "agent_id")), body.status)
@@ -240,9 +238,9 @@ async def heartbeat_agent(request: Request) -> Response:
 
 async def heartbeat_or_create_agent(request: Request) -> Response:
     """
-    Take a sign of life of the agent that calls, or of the one of a name; a person makes it if it is new.
+    Record a heartbeat of the calling agent, or of the agent of this name; a user creates it if the name is new.
 
-    The token of a new agent is in this answer and nowhere else.
+    The token of a new agent is returned only in this response.
     """
     body = await body_of(request, AgentHeartbeatCreate)
     principal, ports = principal_of(request), ports_of(request)
@@ -280,7 +278,7 @@ async def _heard(request: Request, agent: AgentId, status: str | None) -> Respon
 
 async def roster(request: Request) -> Response:
     """
-    List the agents that an agent works with, the newest first: its board's, or all of the organization.
+    List the agents that an agent works with, newest first: those of its board, or all of the organization.
     """
     query = query_of(request, RosterQuery)
     principal, ports = principal_of(request), ports_of(request)
@@ -291,9 +289,7 @@ async def roster(request: Request) -> Response:
         except BoardDenied:
             raise Forbidden from None
     now = ports.clock.now()
-    listed = await ports.reads.agents.page(
-        principal, AgentFilter(board=board, hidden=True, at=now), wanted_page(query)
-    )
+    listed = await ports.reads.agents.page(principal, AgentFilter(board=board, hidden=True, at=now), wanted_page(query))
     return page_from(listed, query, agents_of(principal.organization, at=now))
 
 
@@ -334,9 +330,9 @@ ENDPOINTS = [
         tags=("agent", "agent-lead"), headers=(IF_MATCH,),
         refuses=(BoardNotFound, BoardDenied, AgentNotFound, VersionMismatch),
         extra=told(
-            "agent_lifecycle", ["An agent of your board is not needed any more."],
-            unless=["It is stuck: nudge it, or give its work to another."], actor="board_lead",
-            effects=["The agent and its keys are gone.", "What it had in hand can be claimed by everybody."],
+            "agent_lifecycle", ["An agent of your board is no longer needed."],
+            unless=["It is stuck: nudge it, or assign its tasks to another agent."], actor="board_lead",
+            effects=["The agent and its keys are deleted.", "Any worker can claim its unfinished tasks."],
         ),
         operation_id="agent_lead_delete_board_agent",
     ),
@@ -348,8 +344,8 @@ ENDPOINTS = [
         "GET", "/agent/agents", roster, query=RosterQuery, gives=LimitOffsetPage[AgentRead], who=AGENT,
         tags=(*TEAM, "agent-main"), refuses=(BoardNotFound, BoardDenied),
         extra=told(
-            "agent_roster_discovery", ["You want to know with whom you work, and who is there now."],
-            unless=["You want to know whose a task is: the task says it."],
+            "agent_roster_discovery", ["You want to know which agents you work with, and which are online."],
+            unless=["You want to know who a task is assigned to: read the task."],
         ),
         operation_id="list_agents_api_v1_agent_agents_get",
     ),
@@ -359,8 +355,8 @@ ENDPOINTS = [
         refuses=(BoardNotFound, BoardDenied, NameTaken, TooManyAgents),
         extra=told(
             "agent_management", ["Your board has more work than its agents can do."],
-            unless=["An agent of your board is free: give it the work."], actor="board_lead",
-            effects=["Your board has another agent. Its token is in the answer and nowhere else."],
+            unless=["An agent of your board is free: assign it a task."], actor="board_lead",
+            effects=["Your board has another agent. Its token is returned only in this response."],
         ),
         operation_id="agent_lead_create_agent",
     ),

@@ -1,5 +1,5 @@
 """
-What goes over the wire about agents.
+Queries, bodies and responses of the operations on agents.
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ class AgentRead:
     role: str
     version: int
     agent_token: str | UnsetType | None = UNSET
-    """Only in the answer that makes the agent."""
+    """Present only in the response that creates the agent."""
 
 
 def profile_of(value: object) -> dict[str, str] | None:
     """
-    An identity profile with its values as trimmed text: lists joined, what is blank left out, None if nothing stays.
+    Convert the values of an identity profile to trimmed text. Lists are joined, blank values are left out, and an empty
+    profile is None.
 
     Raises:
-        ValueError: If it holds what no store can.
+        ValueError: If it contains characters that cannot be stored.
     """
     if not isinstance(value, dict):
         return None

@@ -1,5 +1,5 @@
 """
-What an agent sees of the world below `/agent`: itself, its boards and their tasks.
+The operations of agents below `/agent`: on itself, its boards and their tasks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from mission_http.platform.queries import query_of
 
 def agent_of(request: Request) -> AgentPrincipal:
     """
-    The agent that calls; only agents get here.
+    The agent that calls. Only agents reach these operations.
     """
     principal = principal_of(request)
     assert isinstance(principal, AgentPrincipal)
@@ -49,7 +49,7 @@ def agent_of(request: Request) -> AgentPrincipal:
 
 async def agent_healthz(request: Request) -> Response:
     """
-    Tell an agent that its token works, and who it is.
+    Confirm that an agent's token is valid, and name the agent.
     """
     agent = agent_of(request)
     row = await ports_of(request).reads.agents.get(agent, agent.agent)
@@ -67,9 +67,9 @@ async def agent_healthz(request: Request) -> Response:
 
 async def agent_heartbeat(request: Request) -> Response:
     """
-    Take a sign of life of the agent that calls.
+    Record a heartbeat of the calling agent.
 
-    No body is read; whatever is sent is ignored.
+    A body is ignored.
     """
     agent, ports = agent_of(request), ports_of(request)
     heard = await once(request, hear_agent, HearAgent(agent=agent.agent), _heard_before)
@@ -83,9 +83,9 @@ async def _heard_before(ports: Ports, principal: Principal, agent: UUID) -> Agen
 
 async def list_boards(request: Request) -> Response:
     """
-    List the boards an agent may work on, the newest first.
+    List the boards an agent may work on, newest first.
 
-    An agent of a board sees that board; one without a board sees all of its organization.
+    An agent of a board sees that board only. An agent without a board sees all boards of its organization.
     """
     query = query_of(request, NumberedQuery)
     wanted = BoardFilter(by_name=False, empty_general=False)
@@ -109,17 +109,17 @@ ENDPOINTS = [
     _endpoint(
         "GET", "/agent/healthz", agent_healthz,
         told(
-            "agent_auth_health", ["You want to know whether your token works, before anything else."],
-            unless=["You want to be seen as online: send a heartbeat."],
+            "agent_auth_health", ["You want to check that your token is valid, before anything else."],
+            unless=["You want to be shown as online: send a heartbeat."],
         ),
         gives=AgentHealthStatusResponse,
     ),
     _endpoint(
         "POST", "/agent/heartbeat", agent_heartbeat,
         told(
-            "agent_heartbeat", ["You are up and want to be seen so; again every few minutes."],
-            unless=["You want to extend a lease: that has a heartbeat of its own."],
-            effects=["You were last seen now; if you were new or offline, you are online."],
+            "agent_heartbeat", ["You are running and want to be shown as online. Repeat it every few minutes."],
+            unless=["You want to extend a lease: send a lease heartbeat."],
+            effects=["Your last heartbeat is now. If you were new or offline, you are online."],
         ),
         gives=AgentRead, who=BEATING, scope=HEARTBEAT, headers=(IDEMPOTENCY_KEY,),
     ),

@@ -1,5 +1,5 @@
 """
-Agents, as people make and list them.
+Operations that list and create agents.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mission_http.platform.queries import query_of
 
 async def list_agents(request: Request) -> Response:
     """
-    List the agents of the organization, the newest first.
+    List the agents of the organization, newest first.
     """
     principal = admin_of(request)
     query = query_of(request, AgentQuery)
@@ -56,9 +56,9 @@ async def list_agents(request: Request) -> Response:
 
 async def create_agent(request: Request) -> Response:
     """
-    Make an agent on a board.
+    Create an agent on a board.
 
-    It needs no live gateway. The agent's token is in this answer and nowhere else.
+    It needs no live gateway. The agent's token is returned only in this response.
     """
     principal = principal_of(request)
     body = await body_of(request, AgentCreate)
@@ -83,11 +83,11 @@ async def create_agent(request: Request) -> Response:
 
 def _board_for(principal: Principal, body: AgentCreate) -> BoardId:
     """
-    The board the agent is made on: the one named, and a lead's own.
+    The board of the new agent: the named one, or a lead's own.
 
     Raises:
-        Refused: If an agent may not make it there.
-        RoleTooLow: If a user is no admin.
+        Refused: If an agent may not create it there.
+        RoleTooLow: If a user is not an admin.
         Unacceptable: If no board is named.
     """
     if isinstance(principal, AgentPrincipal):

@@ -1,5 +1,5 @@
 """
-Answers: one thing with its version as an entity tag, or a page of many.
+Responses: one resource with its version as an entity tag, or a page of resources.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mission_http.platform.json import json_of
 
 def one(shown: dict[str, Any]) -> Response:
     """
-    One thing that has a version.
+    A response with one resource, and its version as the entity tag.
     """
     return json_of(shown, headers={"etag": etag_of(shown["version"])})
 
@@ -35,7 +35,7 @@ def wanted_page(query: PageQuery) -> Page:
 
 def page_of(rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], dict[str, Any]]) -> Response:
     """
-    One page of rows, each as *shown* shows it.
+    A response with a page of rows, each rendered by *shown*.
     """
     items = [shown(row) for row in rows]
     return json_of({"items": items, "total": total, "limit": query.limit, "offset": query.offset})
@@ -47,7 +47,7 @@ def page_from(listed: Listed, query: PageQuery, shown: Callable[[Any], dict[str,
 
 async def written(request: Request, task: Task) -> dict[str, Any]:
     """
-    A task that was just written, as `TaskRead`: from itself where that suffices, else as it is read back.
+    A task that was just written, as `TaskRead`. It is rendered from the entity if that suffices, else it is read back.
     """
     reads, principal = ports_of(request).reads, principal_of(request)
     if not suffices(task):

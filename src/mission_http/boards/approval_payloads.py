@@ -1,5 +1,6 @@
 """
-What approvals take and give, named as the components of the document.
+Queries, bodies and responses of the operations on approvals. The class names are the component names of the OpenAPI
+document.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Status = Literal["pending", "approved", "rejected"]
 Confidence = Annotated[float, Range(0, 100)]
 THROUGH: Final = "Boards API"
 TASKS_NAMED: Final = ("task_ids", "taskIds", "taskIDs", "task_id", "taskId", "taskID")
-"""Under which names a payload tells tasks."""
+"""The keys of a payload that hold ids of tasks."""
 
 
 @frozen(kw_only=True)
@@ -116,7 +117,7 @@ class ApprovalUpdate:
 
 def _reasoned(told: dict[str, Any]) -> bool:
     """
-    Whether a payload tells why.
+    Whether a payload contains a reason.
     """
     decision = told.get("decision")
     reasons = (told.get("reason"), decision.get("reason") if isinstance(decision, dict) else None)
@@ -125,7 +126,7 @@ def _reasoned(told: dict[str, Any]) -> bool:
 
 def _tasks_in(told: dict[str, Any]) -> Iterator[UUID]:
     """
-    The tasks that a payload names, as far as they can be ids.
+    The ids of tasks in a payload; values that are not UUIDs are skipped.
     """
     for name in TASKS_NAMED:
         named = told.get(name)

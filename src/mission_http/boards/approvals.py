@@ -1,5 +1,5 @@
 """
-Approvals, in both halves of the dialect: `/boards/{board_id}/approvals` and `/agent/boards/…`.
+Operations on approvals, for users (`/boards/{board_id}/approvals`) and for agents (`/agent/boards/…`).
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
 from mission_http.platform.queries import query_of
 
 LATEST: Final = 200
-"""How many approvals a snapshot shows."""
+"""The greatest number of approvals in a snapshot."""
 
 
 async def list_approvals(request: Request) -> Response:
     """
-    List the approvals that were asked for on a board, newest first.
+    List the approvals requested on a board, newest first.
     """
     async with Place.of(request) as place:
         query = query_of(request, ApprovalQuery)
@@ -66,10 +66,11 @@ async def list_approvals(request: Request) -> Response:
 
 async def create_approval(request: Request) -> Response:
     """
-    Ask a person to allow something.
+    Request a person's approval.
 
-    The reason is part of it. An agent asks for itself, and what it asks for is pending; of each task one approval at a
-    time is. A board may keep its tasks from done until one of theirs is approved, which is then used up.
+    A reason is required. An agent requests for itself, and its request is pending. A task has at most one pending
+    approval. A board may require that an approval of a task is approved before the task is done; the approval is then
+    used up.
     """
     async with Place.of(request) as place:
         body = await body_of(request, ApprovalCreate)
@@ -79,9 +80,9 @@ async def create_approval(request: Request) -> Response:
 
 async def update_approval(request: Request) -> Response:
     """
-    Decide about an approval, or move it back to pending to have it decided anew.
+    Decide an approval, or reset it to pending so that it can be decided again.
 
-    The same decision again is answered as it stands; another one is a conflict that names the first.
+    Repeating the same decision changes nothing. Another decision is a conflict that names the first one.
     """
     async with Place.of(request) as place:
         id, ports, principal = ApprovalId(path_id(request, "approval_id")), ports_of(request), principal_of(request)
@@ -95,7 +96,7 @@ async def update_approval(request: Request) -> Response:
 
 async def latest_approvals(ports: Ports, principal: Principal, board: BoardId) -> tuple[list[dict[str, Any]], int]:
     """
-    The board's newest approvals, and how many are pending.
+    The board's newest approvals, and the number of pending ones.
     """
     listed = await page_of_approvals(ports, principal, board, Page(limit=LATEST))
     pending = sum(each.approval.pending for each in listed.rows)
@@ -121,8 +122,9 @@ OPERATIONS = [
             refuses=(BoardNotFound, BoardDenied),
         ),
         told(
-            "agent_board_approval_discovery", ["You want to know what people said to what was asked on your board."],
-            unless=["You want to know where a task stands: list the tasks, or have it explained."],
+            "agent_board_approval_discovery",
+            ["You want to know which approvals were requested on your board, and how people decided."],
+            unless=["You want the status of a task: list the tasks, or ask for its explanation."],
         ),
     ),
     (
@@ -132,10 +134,10 @@ OPERATIONS = [
         ),
         told(
             "agent_board_approval_request",
-            ["What you would do needs a person's word first, or your board lets nothing be done without one."],
-            unless=["You have a question, or something to tell: comment on the task."],
-            effects=["A person is shown what you ask for; until they decide, nothing else can be asked for its tasks."],
-            needs=["Know why: tell it as lead_reasoning, or as reason in the payload."],
+            ["An action needs a person's approval first, or your board requires one before a task is done."],
+            unless=["You have a question or a report: comment on the task."],
+            effects=["A person is shown the request. Until they decide, its tasks take no other request."],
+            needs=["Give a reason, as lead_reasoning or as reason in the payload."],
         ),
     ),
 ]  # fmt: skip

@@ -1,5 +1,5 @@
 """
-Boards, as people see and edit them.
+Operations of users on boards.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ async def list_boards(request: Request) -> Response:
     """
     List the boards of the organization.
 
-    They come by name; boards of one name come newest first. The general board, where work goes that names no board, is
-    among them once it has tasks or agents.
+    They are sorted by name, and boards of the same name newest first. The general board, which takes tasks that name no
+    board, is listed only if it has tasks or agents.
     """
     query = query_of(request, BoardQuery)
     principal = principal_of(request)
@@ -58,9 +58,9 @@ async def list_boards(request: Request) -> Response:
 
 async def create_board(request: Request) -> Response:
     """
-    Make a board.
+    Create a board.
 
-    It needs no live gateway: without a gateway_id it belongs to the organization's built-in one.
+    It needs no live gateway. Without a gateway_id, the board belongs to the organization's built-in gateway.
     """
     principal = admin_of(request)
     body = await body_of(request, BoardCreate)
@@ -95,9 +95,9 @@ async def update_board(request: Request) -> Response:
 
 async def delete_board(request: Request) -> Response:
     """
-    Remove a board with its tasks and agents, and all that hangs on them.
+    Delete a board with its tasks and agents, and everything that belongs to them.
 
-    The board that work goes to which names none cannot be removed.
+    The general board, which takes tasks that name no board, cannot be deleted.
     """
     async with Place.of(request) as place:
         command = DeleteBoard(board=place.board, expects=expects_of(request))
@@ -117,7 +117,7 @@ def _check_gateway(principal: Principal, gateway: UUID | Absent | None) -> None:
 @contextmanager
 def _group_named() -> Iterator[None]:
     """
-    A group that is not there is a mistake in the body.
+    A context that answers a group that does not exist as an error of the body.
     """
     try:
         yield

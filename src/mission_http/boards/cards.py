@@ -1,5 +1,6 @@
 """
-Cards: tasks as a snapshot shows them, encoded once for as long as they look the same.
+A cache of task cards: tasks as a board snapshot shows them, encoded as JSON. A card is reused until the task looks
+different.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def card_from(row: TaskRow, asked: Asked = NOT_ASKED) -> dict[str, Any]:
 
 class Card(NamedTuple):
     """
-    How a task looked at some version, with that around it.
+    An encoded card, with the task's version and the other values that it shows.
     """
 
     version: int
@@ -39,12 +40,12 @@ class Card(NamedTuple):
 @define
 class Cards:
     """
-    The cards that were encoded last. A card is good for whoever may see its task, as long as neither that nor what is
-    around it has changed.
+    A cache of encoded cards. A card is valid for every caller who may see its task, until the task's version or the
+    values around it change.
 
     Args:
-        most: How many bytes of cards are kept, about. When they are full, those go that were not asked for since the
-            last time.
+        most: The approximate size of the cache in bytes. When it is full, the cards that were not used since the
+            last time are dropped.
     """
 
     most: int = 32 * MEGABYTE
@@ -54,7 +55,7 @@ class Cards:
 
     def keep(self, id: bytes, card: Card) -> None:
         """
-        Keep a card, in place of the one of the same task.
+        Store a card, replacing the task's previous one.
         """
         before = self.young.get(id)
         self.size += card.size - (before.size if before else 0)
@@ -66,9 +67,10 @@ class Cards:
 @define
 class Look:
     """
-    One look at a board: the cards that are known of it are held until it is over, whatever is forgotten meanwhile.
+    A lookup of a board's cards in the cache. It holds the cards found until the response is complete, even if the cache
+    drops them.
 
-    It is asked on whatever thread the store reads on, and changes nothing but itself there.
+    The store calls `known` on its reading thread; there it changes this object only, not the cache.
     """
 
     cards: Cards
@@ -77,7 +79,7 @@ class Look:
 
     def known(self, id: bytes, version: int, around: Around) -> bool:
         """
-        Whether there is a card of a task that looks like this.
+        Whether the cache has a card of a task at this version and with these values around it.
         """
         card = self.cards.young.get(id)
         if card is None:
@@ -91,7 +93,7 @@ class Look:
 
     def all_of(self, view: BoardView) -> list[msgspec.Raw]:
         """
-        The cards of the board that was looked at.
+        The cards of all tasks on the board. Missing ones are encoded and cached.
         """
         for id, card in self.aged:
             self.cards.keep(id, card)

@@ -1,5 +1,5 @@
 """
-What is said about tasks, in both halves of the dialect: `/boards/{board_id}/tasks` and `/agent/boards/…`.
+Operations on the comments of a task, for users (`/boards/{board_id}/tasks`) and for agents (`/agent/boards/…`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mission_http.platform.queries import query_of
 
 async def list_task_comments(request: Request) -> Response:
     """
-    List the comments on a task, the oldest first.
+    List the comments on a task, oldest first.
     """
     async with Place.of(request) as place:
         query = query_of(request, NumberedQuery)
@@ -43,10 +43,10 @@ async def list_task_comments(request: Request) -> Response:
 
 async def create_task_comment(request: Request) -> Response:
     """
-    Say something about a task.
+    Comment on a task.
 
-    Agents of the board that it names (`@name`, or `@lead`) are called. A lead speaks in a review, where it was called,
-    and on tasks it made.
+    Agents of the board that the text mentions (`@name`, or `@lead`) are recorded as mentioned. A lead may comment on a
+    task in review, on one where it was mentioned, and on one that it created.
     """
     async with Place.of(request) as place:
         body = await body_of(request, TaskCommentCreate)
@@ -70,7 +70,7 @@ OPERATIONS = [
             refuses=(BoardDenied, TaskNotFound),
         ),
         told(
-            "agent_task_comment_discovery", ["You want to know what was said about a task before you go on with it."],
+            "agent_task_comment_discovery", ["You want to read the comments on a task before you continue it."],
             unless=["You want the fields of a task: list the tasks."],
         ),
     ),
@@ -80,9 +80,9 @@ OPERATIONS = [
             headers=(IDEMPOTENCY_KEY,), refuses=(BoardDenied, TaskNotFound, CommentNotFound, LeadHoldsBack),
         ),
         told(
-            "agent_task_comment_create", ["You tell what you did, found or need, where all on the task read it."],
-            unless=["You hand in the result of a lease: complete it."],
-            effects=["The comment is kept, and whoever it calls by name can be told of it."],
+            "agent_task_comment_create", ["You report what you did, found or need to all who work on the task."],
+            unless=["You have the result of a lease: complete the lease."],
+            effects=["The comment is stored, and the agents that it mentions can be notified."],
         ),
     ),
 ]  # fmt: skip

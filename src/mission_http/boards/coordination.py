@@ -1,8 +1,8 @@
 """
-What agents say to each other and to people through a gateway, and the souls that a lead writes for its board's agents.
+Messages between agents and people through a gateway, and the souls that a lead writes for the agents of its board.
 
-No live gateway is connected, so what would have to be delivered now is refused with 502 and nothing is kept of it.
-Souls need none: they live in the store, where the agent reads them.
+No live gateway is connected, so a message that needs delivery is refused with 502 and not stored. Souls need no
+gateway: they are in the store, where the agent reads them.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class GatewayLeadBroadcastResponse:
 
 async def lead_in(request: Request) -> BoardId:
     """
-    The board that the path names, whose lead must be calling.
+    The board that the path names. An agent that calls must be its lead.
     """
     board = await board_in(request)
     check_leads(request)
@@ -124,9 +124,11 @@ async def lead_in(request: Request) -> BoardId:
 
 async def must_be_main(request: Request) -> None:
     """
+    Require that the caller is the organization's main agent.
+
     Raises:
-        Forbidden: If a board's agent calls.
-        Refused: If it is not the organization's main agent.
+        Forbidden: If an agent of a board calls.
+        Refused: If another agent calls.
     """
     agent = principal_of(request)
     assert isinstance(agent, AgentPrincipal)
@@ -139,7 +141,7 @@ async def must_be_main(request: Request) -> None:
 
 async def agent_on(request: Request, board: BoardId) -> AgentRow:
     """
-    The agent that the path names, which must stand on this board.
+    The agent that the path names, which must belong to this board.
     """
     id = AgentId(path_id(request, "agent_id"))
     try:
@@ -168,7 +170,7 @@ async def nudge(request: Request) -> Response:
 
 async def get_soul(request: Request) -> Response:
     """
-    Read the soul of an agent: its lead may, and it may read its own.
+    Read the soul of an agent of the board. The lead may read each, an agent its own.
     """
     board, caller = await board_in(request), principal_of(request)
     assert isinstance(caller, AgentPrincipal)
@@ -182,9 +184,9 @@ async def get_soul(request: Request) -> Response:
 
 async def put_soul(request: Request) -> Response:
     """
-    Write the soul of an agent of the board.
+    Replace the soul of an agent of the board.
 
-    It is kept at once, and the agent reads it when it next asks.
+    It is stored at once. The agent gets it when it reads its soul the next time.
     """
     board = await lead_in(request)
     body = await body_of(request, SoulUpdateRequest)
@@ -201,7 +203,7 @@ async def put_soul(request: Request) -> Response:
 
 async def ask_user(request: Request) -> Response:
     """
-    Ask a person, through the main agent of the gateway.
+    Ask a person a question through the gateway's main agent.
 
     It needs a live gateway.
     """
@@ -213,9 +215,9 @@ async def ask_user(request: Request) -> Response:
 
 async def message_lead(request: Request) -> Response:
     """
-    Speak to the lead of a board, as the main agent.
+    Send a message to the lead of a board, as the main agent.
 
-    It needs a live gateway. No lead is made while its message cannot be delivered.
+    It needs a live gateway. A missing lead is not created, since the message cannot be delivered.
     """
     await must_be_main(request)
     try:
@@ -229,9 +231,9 @@ async def message_lead(request: Request) -> Response:
 
 async def broadcast(request: Request) -> Response:
     """
-    Speak to the leads of several boards, or of all, as the main agent.
+    Send a message to the leads of several boards, or of all boards, as the main agent.
 
-    Which were reached, and why the others were not, is told board by board.
+    The response says for each board whether the message was delivered, and if not, why.
     """
     await must_be_main(request)
     body = await body_of(request, GatewayLeadBroadcastRequest)
@@ -250,7 +252,7 @@ async def broadcast(request: Request) -> Response:
 
 class SoulMissing(GatewayUnreachable):
     """
-    Nobody wrote a soul for the agent yet.
+    The agent has no soul yet.
     """
 
     def __str__(self) -> str:
@@ -272,7 +274,7 @@ ENDPOINTS = [
         "POST", AN_AGENT + "/nudge", nudge,
         told(
             "agent_coordination", ["An agent of your board seems stuck, and you want to wake it with a message."],
-            unless=["You want to hand it work: assign a task."], actor="board_lead",
+            unless=["You want to give it work: assign a task."], actor="board_lead",
             effects=["The message is delivered to the agent's session."],
         ),
         tags=LEAD, takes=AgentNudge, gives=OkResponse, headers=(IDEMPOTENCY_KEY,), refuses=REFUSES,
@@ -281,8 +283,9 @@ ENDPOINTS = [
     _endpoint(
         "GET", AN_AGENT + "/soul", get_soul,
         told(
-            "agent_board_soul_lookup", ["You want to know who you are to be, or who an agent of your board is."],
-            unless=["You want to change it: write it."],
+            "agent_board_soul_lookup",
+            ["You want to read your role and character, or those of an agent of your board."],
+            unless=["You want to change them: write the soul."],
         ),
         tags=("agent-lead", "agent-worker"), gives=str, refuses=REFUSES,
         operation_id="get_agent_soul_api_v1_agent_boards__board_id__agents__agent_id__soul_get",
@@ -290,8 +293,8 @@ ENDPOINTS = [
     _endpoint(
         "PUT", AN_AGENT + "/soul", put_soul,
         told(
-            "agent_knowledge_authoring", ["You want to tell an agent of your board who it is to be."],
-            unless=["You want to say something once: comment on its task."], actor="board_lead",
+            "agent_knowledge_authoring", ["You want to define the role and character of an agent of your board."],
+            unless=["You have a single instruction: comment on its task."], actor="board_lead",
             effects=["The agent's soul is replaced."],
         ),
         tags=LEAD, takes=SoulUpdateRequest, gives=OkResponse, headers=(IF_MATCH,),
@@ -300,9 +303,9 @@ ENDPOINTS = [
     _endpoint(
         "POST", "/agent/boards/{board_id}/gateway/main/ask-user", ask_user,
         told(
-            "human_escalation", ["You need a person to decide or to tell you something."],
-            unless=["Another agent can tell you: comment on the task."], actor="board_lead",
-            effects=["The question is passed on to a person."],
+            "human_escalation", ["You need a decision or information from a person."],
+            unless=["Another agent knows it: comment on the task."], actor="board_lead",
+            effects=["The question is forwarded to a person."],
         ),
         tags=LEAD, takes=GatewayMainAskUserRequest, gives=GatewayMainAskUserResponse, headers=(IDEMPOTENCY_KEY,),
         refuses=REFUSES, operation_id="agent_lead_ask_user_via_gateway_main",
@@ -311,7 +314,7 @@ ENDPOINTS = [
         "POST", "/agent/gateway/boards/{board_id}/lead/message", message_lead,
         told(
             "lead_direct_routing", ["You have a question or work for the lead of one board."],
-            unless=["It is for the leads of several boards: broadcast it."], actor="agent_main",
+            unless=["The message is for the leads of several boards: broadcast it."], actor="agent_main",
             effects=["The message is delivered to the lead."],
         ),
         tags=MAIN, takes=GatewayLeadMessageRequest, gives=GatewayLeadMessageResponse, headers=(IDEMPOTENCY_KEY,),
@@ -320,8 +323,8 @@ ENDPOINTS = [
     _endpoint(
         "POST", "/agent/gateway/leads/broadcast", broadcast,
         told(
-            "lead_broadcast_routing", ["You have something to say to the leads of several boards."],
-            unless=["It is for one lead: message that one."], actor="agent_main",
+            "lead_broadcast_routing", ["You have a message for the leads of several boards."],
+            unless=["The message is for one lead: send it to that lead."], actor="agent_main",
             effects=["The message is delivered to each lead that can be reached."],
         ),
         tags=MAIN, takes=GatewayLeadBroadcastRequest, gives=GatewayLeadBroadcastResponse, headers=(IDEMPOTENCY_KEY,),

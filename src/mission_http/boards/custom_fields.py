@@ -1,5 +1,5 @@
 """
-Custom fields of the caller's organization.
+Operations on the custom fields of the caller's organization.
 """
 
 from __future__ import annotations
@@ -131,10 +131,10 @@ class TaskCustomFieldDefinitionUpdate:
 
 def default_from(value: object) -> JsonText | None:
     """
-    A default as it is kept; null is none.
+    The default value as canonical JSON; null means no default.
 
     Raises:
-        InvalidField: If it holds what no store can.
+        InvalidField: If it cannot be stored.
     """
     if value is None:
         return None
@@ -146,7 +146,7 @@ def default_from(value: object) -> JsonText | None:
 
 async def list_org_custom_fields(request: Request) -> Response:
     """
-    List the custom fields of the organization, by label.
+    List the custom fields of the organization, sorted by label.
     """
     fields = await ports_of(request).reads.rows.every(principal_of(request), CUSTOM_FIELDS)
     return json_of([field_from(each) for each in in_order(fields)])
@@ -154,9 +154,9 @@ async def list_org_custom_fields(request: Request) -> Response:
 
 async def create_org_custom_field(request: Request) -> Response:
     """
-    Make a custom field, and ask for it on the tasks of some boards.
+    Create a custom field for the tasks of some boards.
 
-    A validation_regex must match the whole value. It may not look around, refer back to groups or repeat possessively.
+    A validation_regex must match the whole value. It may not contain lookaround, backreferences or possessive repeats.
     """
     admin_of(request)
     body = await body_of(request, TaskCustomFieldDefinitionCreate)
@@ -165,9 +165,9 @@ async def create_org_custom_field(request: Request) -> Response:
 
 async def update_org_custom_field(request: Request) -> Response:
     """
-    Change what is named of a custom field; its key stays.
+    Change the named attributes of a custom field; its key cannot be changed.
 
-    The boards that are named replace those it had. Values that tasks have already stay as they are.
+    New boards replace the old ones. Values that tasks already have stay as they are.
     """
     principal, id = admin_of(request), FieldId(path_id(request, KEY))
     async with there(request, CUSTOM_FIELDS, id):
@@ -179,7 +179,7 @@ async def update_org_custom_field(request: Request) -> Response:
 
 async def delete_org_custom_field(request: Request) -> Response:
     """
-    Remove a custom field of which no task has a value.
+    Delete a custom field that no task has a value of.
     """
     principal, id = admin_of(request), FieldId(path_id(request, KEY))
     async with there(request, CUSTOM_FIELDS, id):

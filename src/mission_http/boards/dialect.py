@@ -1,5 +1,5 @@
 """
-The Boards dialect as the platform takes it.
+The declaration of the Boards dialect for the platform.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ UUIDS: Final = (
     "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id",
     custom_fields.KEY,
 )  # fmt: skip
-"""The parameters of paths that clients know as UUIDs; others are texts to them."""
+"""The path parameters that the document declares as UUIDs; all others are strings."""
 RESERVED: Final = (
     "/agents/stream", "/boards/{board_id}/approvals/stream", "/boards/{board_id}/tasks/stream", "/gateways/commands",
     "/gateways/sessions",
@@ -101,7 +101,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         paperwork=Paperwork(
             title="Mission Control API",
             version="0.1.0",
-            description="Boards, tasks and agents, with UUIDs as ids and ISO times in UTC as moments.",
+            description="Boards, tasks and agents. Ids are UUIDs, times are ISO 8601 in UTC.",
             tags=TAGS,
             schema_name=component_of,
             schemas={JsonObject: {"type": "object", "additionalProperties": True}},
@@ -115,7 +115,7 @@ def boards_dialect(settings: Settings) -> Dialect:
 
 def component_of(kind: Any) -> str:
     """
-    The name of a class in the document; pages say what they are pages of.
+    The name of a class as a component of the OpenAPI document. A page's name contains the name of its items.
     """
     if get_origin(kind) is None:
         return str(kind.__name__)

@@ -1,5 +1,5 @@
 """
-Entities as the rows they would be read as, so that an answer to a write need not read what was just written.
+Conversion of entities to rows, so that the response to a write need not read what was just written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNSHOWN: Final[dict[str, Any]] = {
     "github_repo": None, "github_issue": None, "github_branch": None, "github_pull_request": None,
     "github_pull_request_state": None, "github_synced_at": None, "comment_count": 0,
 }  # fmt: skip
-"""Columns of a task that this dialect does not show."""
+"""Columns of a task that this dialect does not show, with placeholder values."""
 
 
 def maybe_micros(moment: datetime | None) -> int | None:
@@ -34,14 +34,16 @@ def maybe_bytes(id: UUID | None) -> bytes | None:
 
 def suffices(task: Task) -> bool:
     """
-    Whether the task itself tells all that is shown of it: nothing it depends on, no tags, and nobody's name to look up.
+    Whether a response can be rendered from the task alone: it has no dependencies, no tags, and no assignee whose name
+    must be looked up.
     """
     return not task.depends_on and not task.tag_ids and (task.assignee is None or task.assignee.agent is not None)
 
 
 def task_row(task: Task, fields: tuple[CustomField, ...]) -> TaskRow:
     """
-    A task that suffices as its row, but for what is not shown. *fields* are those of its board.
+    The row of a task that can be rendered alone, except for hidden columns. *fields* are the custom fields of its
+    board.
     """
     assignee = task.assignee
     return TaskRow(
@@ -86,7 +88,7 @@ def task_row(task: Task, fields: tuple[CustomField, ...]) -> TaskRow:
 
 def agent_row(agent: Agent) -> AgentRow:
     """
-    An agent as its row would be read.
+    The row of an agent.
     """
     return AgentRow(
         id=agent.id.bytes,

@@ -1,5 +1,5 @@
 """
-How the Boards dialect refuses: `{"detail": text, object or list of field errors, "request_id": …, "hint"?: text}`.
+Errors of the Boards dialect: `{"detail": text, object or list of field errors, "request_id": …, "hint"?: text}`.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ NAMES: Final = {
     "values": "custom_field_values", "email": "invited_email", "action": "action_type", "arguments": "payload",
     "scores": "rubric_scores", "tasks": "task_ids",
 }  # fmt: skip
-"""Fields of the core that are called otherwise on this wire."""
+"""Fields of the core that have another name in this dialect."""
 
 
 @define
 class Unauthorized(Denied):
     """
-    Nobody known to this operation calls. *came* says whether a credential did.
+    The request has no credential that is valid for this operation. *came* says whether it has any.
     """
 
     hint: str
@@ -74,14 +74,14 @@ class Unauthorized(Denied):
 
 class Forbidden(Denied):
     """
-    The caller is known and may not; nothing more is said.
+    The caller may not do this. The response gives no reason.
     """
 
 
 @define
 class Refused(Denied):
     """
-    The caller is known and may not, and this is why.
+    The caller may not do this. The response gives the reason.
     """
 
     why: str
@@ -93,7 +93,7 @@ class Refused(Denied):
 @define
 class Unacceptable(Invalid):
     """
-    A rule on the payload, in the words that clients know.
+    The payload breaks a rule. The text is the one that clients of this API know.
     """
 
     why: str
@@ -104,14 +104,14 @@ class Unacceptable(Invalid):
 
 class UserNotFound(NotFound):
     """
-    There is no such person in the organization.
+    The organization has no such person.
     """
 
 
 @define
 class Missing(NotFound):
     """
-    Something that an answer names although most are silent about what is missing.
+    Something that the request names does not exist, and the response says what.
     """
 
     what: str
@@ -123,7 +123,7 @@ class Missing(NotFound):
 @define
 class GatewayUnreachable(Exhausted):
     """
-    Something must be delivered through a gateway, and none is connected. Nothing was changed.
+    The operation needs a live gateway, and none is connected. Nothing was changed.
     """
 
     what: str
@@ -134,7 +134,7 @@ class GatewayUnreachable(Exhausted):
 
 class DelegationBlocked(Blocked):
     """
-    A lead would have somebody begin what depends on open work.
+    A lead cannot delegate a task that starts at once but depends on unfinished tasks.
     """
 
 
@@ -173,12 +173,12 @@ BARE: Final = (
     Unauthorized, TokenRefused, Forbidden, RoleTooLow, UserNotFound, AssigneeElsewhere, MethodRefused,
     OnboardingConfirmed, TooManyRequests,
 )  # fmt: skip
-"""What says no more than the phrase of its status."""
+"""Errors whose detail is only the phrase of their status."""
 
 
 def render(error: Exception, status: int, request: Request) -> Response:
     """
-    The error in this dialect's envelope.
+    Render an error in this dialect's envelope.
     """
     if isinstance(error, InvalidField):
         error = _as_sent(error, request)
@@ -198,7 +198,7 @@ def render(error: Exception, status: int, request: Request) -> Response:
 
 def _fault_of(error: Exception) -> str | None:
     """
-    The fault of a credential that came and was not accepted.
+    The reason why a credential was not accepted, if one was sent.
     """
     if isinstance(error, Unauthorized):
         return error.hint if error.came else None
@@ -207,7 +207,7 @@ def _fault_of(error: Exception) -> str | None:
 
 def _hint_of(error: Exception, request: Request) -> str | None:
     """
-    What to do about it, where the detail does not tell.
+    Advice for the caller, where the detail has none.
     """
     match error:
         case Unauthorized():
@@ -217,13 +217,13 @@ def _hint_of(error: Exception, request: Request) -> str | None:
         case TooManyRequests():
             return error.when
         case FieldsInvalid() if any(each.loc[:1] == ("body",) for each in error.errors) and not is_json(request):
-            return "the body was taken for text; send it with Content-Type: application/json"
+            return "the body was read as text; send it with Content-Type: application/json"
     return None
 
 
 def _as_sent(error: InvalidField, request: Request) -> InvalidField:
     """
-    The refusal of a field, by the name that the operation's body has for it.
+    The error with the field's name in the body of the operation.
     """
     endpoint = exchange_of(request).endpoint
     shapes = choices(endpoint.takes) if endpoint is not None and endpoint.takes is not None else ()
@@ -239,7 +239,7 @@ def _is_agent(request: Request) -> bool:
 @singledispatch
 def detail_of(error: Exception) -> Any:
     """
-    What the envelope says about an error: its own words, unless registered otherwise.
+    The `detail` of an error: its text, unless another function is registered for its class.
     """
     return str(error)
 
@@ -390,6 +390,6 @@ def _shown(error: FieldError) -> dict[str, Any]:
 
 def within_path(refusal: FieldsInvalid, name: str) -> FieldsInvalid:
     """
-    The refusal of a value that stands in the path.
+    The error of a value in the path.
     """
     return FieldsInvalid(tuple(error.within("path", name) for error in refusal.errors))

@@ -1,5 +1,6 @@
 """
-The gateways of an organization: its built-in local one, which every board and agent names. No other can be connected.
+The gateways of an organization: the built-in local gateway, to which all boards and agents belong. No other can be
+connected.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from mission_http.platform.queries import query_of
 NAME: Final = "Built-in"
 URL: Final = "local://built-in"
 WORKSPACES: Final = "/"
-NOT_CONNECTED: Final = "no live gateway is connected; agents take their work from this server itself"
+NOT_CONNECTED: Final = "no live gateway is connected; agents fetch their work from this server"
 
 
 @frozen(kw_only=True)
@@ -48,7 +49,8 @@ class GatewayRead:
 @frozen(kw_only=True)
 class GatewayStatusQuery:
     """
-    The board whose gateway is meant, or the address of one; the others say how that would be reached.
+    The board whose gateway is meant, or the address of a gateway. The other parameters say how to connect to that
+    address.
     """
 
     board_id: UUID | None = None
@@ -93,7 +95,7 @@ async def gateways_status(request: Request) -> Response:
     """
     Tell whether a board's gateway, or the one at an address, is connected.
 
-    None ever is: agents take their work from this server itself, and nothing connects to the address.
+    No gateway is ever connected: agents fetch their work from this server, and it does not connect to the address.
     """
     principal = admin_of(request)
     query = query_of(request, GatewayStatusQuery)

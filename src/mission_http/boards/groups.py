@@ -1,5 +1,5 @@
 """
-Groups of boards, and how often their agents are woken.
+Operations on groups of boards, and on the heartbeat interval of their agents.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class BoardGroupHeartbeatApplyResult:
 
 async def list_board_groups(request: Request) -> Response:
     """
-    List the groups of boards by name.
+    List the groups of boards, sorted by name.
     """
     principal, query = principal_of(request), query_of(request, PageQuery)
     groups = await ports_of(request).reads.rows.every(principal, GROUPS)
@@ -105,9 +105,9 @@ async def list_board_groups(request: Request) -> Response:
 
 async def create_board_group(request: Request) -> Response:
     """
-    Make a group of boards.
+    Create a group of boards.
 
-    A blank slug is made of the name.
+    A blank slug is derived from the name.
     """
     admin_of(request)
     body = await body_of(request, BoardGroupCreate)
@@ -125,7 +125,7 @@ async def update_board_group(request: Request) -> Response:
     """
     Change the named fields of a group.
 
-    A slug of null or blank is made of the name again.
+    A slug of null or blank is derived from the name again.
     """
     principal, id = admin_of(request), GroupId(path_id(request, "group_id"))
     async with there(request, GROUPS, id):
@@ -137,7 +137,7 @@ async def update_board_group(request: Request) -> Response:
 
 async def delete_board_group(request: Request) -> Response:
     """
-    Remove a group. Its boards stay, each for itself.
+    Delete a group. Its boards are kept and are in no group.
     """
     principal, id = admin_of(request), GroupId(path_id(request, "group_id"))
     async with there(request, GROUPS, id):
@@ -147,10 +147,10 @@ async def delete_board_group(request: Request) -> Response:
 
 async def apply_board_group_heartbeat(request: Request) -> Response:
     """
-    Set how often the agents of a group's boards are woken.
+    Set the heartbeat interval of the agents on a group's boards.
 
-    It is kept with each of them, where whoever runs the agent reads it. There is no gateway that could fail to hear
-    of it, so all of them count as updated.
+    It is stored with each agent, and the agent's runtime reads it there. No gateway has to be informed, so all agents
+    count as updated.
     """
     id = GroupId(path_id(request, "group_id"))
     if not isinstance(principal_of(request), AgentPrincipal):

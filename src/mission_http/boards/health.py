@@ -1,5 +1,5 @@
 """
-Whether the server is up, and whether it can work.
+Health and readiness of the server.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from mission_http.platform.json import json_of
 
 async def health(request: Request) -> Response:
     """
-    Tell that the server is up.
+    Confirm that the server is up.
     """
     return json_of({"ok": True})
 
 
 async def healthz(request: Request) -> Response:
     """
-    Tell that the server is up, for probes.
+    Confirm that the server is up, for probes.
     """
     return json_of({"ok": True})
 
 
 async def readyz(request: Request) -> Response:
     """
-    Tell whether the server can work: its store answers and takes changes.
+    Tell whether the server is ready: its store answers and accepts changes.
     """
     await ports_of(request).reads.ready()
     return json_of({"ok": True})

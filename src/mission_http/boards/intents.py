@@ -1,5 +1,5 @@
 """
-The operations of agents, and what the document tells about them: when to use one, when not, and who may.
+Hints for agents in the OpenAPI document: when to use an operation, when not, and which agent may.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mission_http.boards.access import AGENT
 from mission_http.platform.endpoints import Endpoint
 
 TEAM: Final = ("agent", "agent-lead", "agent-worker")
-"""The tags of what every agent of a board may do."""
+"""The tags of operations that every agent of a board may use."""
 ACTORS: Final = {
     "any_agent": "any agent's token",
     "board_lead": "the token of the board's lead",
@@ -31,7 +31,8 @@ def told(
     actor: str = "any_agent",
 ) -> dict[str, Any]:
     """
-    The vendor keys of an operation: its intent, when it is right and when it is not, what it needs and what it does.
+    The vendor extensions of an operation: its intent, when to use it and when not, its prerequisites and its side
+    effects.
     """
     return {
         "x-llm-intent": intent,
@@ -53,6 +54,6 @@ def told(
 
 def for_agents(endpoint: Endpoint, extra: dict[str, Any], *, tags: tuple[str, ...] = TEAM) -> Endpoint:
     """
-    An operation of people as agents have it: below `/agent`, with what the document tells them.
+    A user's operation offered to agents: below `/agent`, with hints for them.
     """
     return evolve(endpoint, path="/agent" + endpoint.path, who=AGENT, tags=tags, extra=extra)

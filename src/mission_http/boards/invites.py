@@ -1,5 +1,5 @@
 """
-Inviting people to the caller's organization, and accepting an invite.
+Operations that invite people to the caller's organization and accept an invite.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class OrganizationInviteAccept:
 
 async def list_invites(request: Request) -> Response:
     """
-    List the invites that nobody has accepted, newest first.
+    List the invites that have not been accepted, newest first.
 
-    The token of an owner's place is told to owners alone, and empty for others.
+    The token of an invite for an owner is shown to owners only; for others it is empty.
     """
     principal, query = admin_of(request), query_of(request, PageQuery)
     found = await ports_of(request).reads.rows.every(principal, INVITES, accepted_at=None)
@@ -106,9 +106,9 @@ async def list_invites(request: Request) -> Response:
 
 async def create_invite(request: Request) -> Response:
     """
-    Invite somebody by their e-mail address.
+    Invite a person by e-mail address.
 
-    No mail is sent: pass the token on. It is accepted by whoever signs in with the address, or shows the token.
+    No mail is sent: pass the token on. The invite is accepted by a sign-in with this address, or by its token.
     """
     admin_of(request)
     body = await body_of(request, OrganizationInviteCreate)
@@ -126,7 +126,7 @@ async def _one(request: Request, invite: Invite) -> Response:
 
 async def delete_invite(request: Request) -> Response:
     """
-    Take an invite back.
+    Withdraw an invite.
     """
     principal, id = admin_of(request), InviteId(path_id(request, "invite_id"))
     async with there(request, INVITES, id):
@@ -138,7 +138,7 @@ async def accept(request: Request) -> Response:
     """
     Accept an invite by its token.
 
-    Who is a member already keeps all they have, and gets what the invite adds.
+    A person who is a member already keeps their role and access, and gets those of the invite in addition.
     """
     body = await body_of(request, OrganizationInviteAccept)
     member = await once(request, accept_invite, AcceptInvite(token=body.token), _accepted)

@@ -1,5 +1,5 @@
 """
-What goes over the wire where work is taken under a lease.
+Bodies and responses of the operations on leases.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class LeaseRead:
 @frozen(kw_only=True)
 class LateResultRead:
     """
-    A result, or a failure with its reason, that was handed in after the lease was lost. It changed nothing.
+    A result, or a failure with its reason, that was sent after the lease had ended. It did not change the task.
     """
 
     run_id: UUID

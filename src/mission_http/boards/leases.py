@@ -1,5 +1,5 @@
 """
-Taking work under a lease, in both halves of the dialect: `/boards/{board_id}/tasks` and `/agent/boards/…`.
+Operations that work on tasks under a lease, for users (`/boards/{board_id}/tasks`) and for agents (`/agent/boards/…`).
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ C_co = TypeVar("C_co", covariant=True)
 
 async def claim_next_task(request: Request) -> Response:
     """
-    Take the next work on a board under a lease.
+    Claim the next task of a board under a lease.
 
-    The order is priority, due date, age. Where there is nothing to do, task and lease are null.
+    Tasks are ordered by priority, due date and age. If there is none to claim, task and lease are null.
     """
     async with Place.of(request) as place:
         body = await body_of(request, TaskClaim)
@@ -77,7 +77,7 @@ async def claim_next_task(request: Request) -> Response:
 
 async def claim_this_task(request: Request) -> Response:
     """
-    Take this very task under a lease.
+    Claim this task under a lease.
     """
     async with Place.of(request) as place:
         body = await body_of(request, TaskClaim)
@@ -88,9 +88,9 @@ async def claim_this_task(request: Request) -> Response:
 
 async def heartbeat_lease(request: Request) -> Response:
     """
-    Extend a lease, and hear what is ordered.
+    Extend a lease, and receive pending orders.
 
-    It may tell progress, acknowledge an order by its id, or begin to wait for a person.
+    The heartbeat may report progress, acknowledge an order by its id, or suspend the work until a person answers.
     """
     async with Place.of(request) as place:
         body = await body_of(request, LeaseHeartbeat)
@@ -114,10 +114,10 @@ async def heartbeat_lease(request: Request) -> Response:
 
 async def complete_lease(request: Request) -> Response:
     """
-    Hand in the result of a lease.
+    Complete a lease with its result.
 
-    On a board with gates the task goes to review, unless it was approved. After the lease was lost it is refused, and
-    what it brings is kept with its run as a late result.
+    On a board with gates the task goes to review, unless it was approved. If the lease was lost, completion is refused,
+    and the result is stored with the run as a late result.
     """
     return await _done(request, TaskComplete, complete_task)
 
@@ -126,42 +126,43 @@ async def adopt_late_result(request: Request) -> Response:
     """
     Complete a task with a late result.
 
-    It meets every gate, and its first worker counts as an author. The present holder sends its lease; a person or a
-    lead sends none, and ends whatever lease there is.
+    Every gate applies, and the agent that produced the result counts as an author. The holder of the present lease
+    sends that lease. A person or a lead sends none, and any present lease ends.
     """
     return await _done(request, TaskAdopt, adopt_result)
 
 
 async def fail_lease(request: Request) -> Response:
     """
-    Say that the work of a lease failed.
+    Report that the work under a lease failed.
 
-    The reason decides what follows: another attempt, a person, or nothing.
+    The reason decides what follows: another attempt, a person's decision, or the end of the task.
     """
     return await _done(request, TaskFail, fail_task)
 
 
 async def release_lease(request: Request) -> Response:
     """
-    Give the work of a lease back unfinished.
+    Release a lease without a result.
 
-    The note is for whoever takes it next. The attempt does not count.
+    The note is for the next agent that claims the task. The attempt does not count.
     """
     return await _done(request, TaskRelease, release_task)
 
 
 async def order_task(request: Request) -> Response:
     """
-    Order something of whoever works on a task.
+    Give an order to the agent that works on a task.
 
-    Stealing takes effect at once; everything else is told by heartbeats until one acknowledges it.
+    The order `steal` takes effect at once. Any other order is part of each heartbeat's response until a heartbeat
+    acknowledges it.
     """
     return await _done(request, TaskOrder, give_order)
 
 
 async def explain_this_task(request: Request) -> Response:
     """
-    Tell where a task stands, since when and why, and what happens next.
+    Explain the state of a task: since when, why, and what happens next.
     """
     async with Place.of(request) as place:
         found = await explain_task(ports_of(request), principal_of(request), _task(place), on=place.board)
@@ -178,7 +179,7 @@ async def explain_this_task(request: Request) -> Response:
 
 async def list_runs(request: Request) -> Response:
     """
-    List the runs of a task, the latest first. Its `fence` is the number of a run.
+    List the runs of a task, latest first. A run's number is its `fence`.
     """
     async with Place.of(request) as place:
         query = query_of(request, NumberedQuery)
@@ -193,7 +194,7 @@ async def list_runs(request: Request) -> Response:
 
 class Body(Protocol[C_co]):
     """
-    A body that is a command once it is known which task it is about.
+    A body that becomes a command once the task is known.
     """
 
     def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> C_co: ...
@@ -244,8 +245,8 @@ OPERATIONS = [
         ),
         told(
             "agent_task_claim_next", ["You are free and want the next work of the board."],
-            unless=["You still hold a lease that you have not ended."],
-            effects=["The task is in progress, and yours until its lease ends."],
+            unless=["You still hold a lease: complete, fail or release it first."],
+            effects=["The task is in progress, and you hold it until its lease ends."],
         ),
     ),
     (
@@ -255,8 +256,8 @@ OPERATIONS = [
         ),
         told(
             "agent_task_claim", ["You were told to work on this very task."],
-            unless=["Any work will do: claim the next one instead."],
-            effects=["The task is in progress, and yours until its lease ends."],
+            unless=["Any task will do: claim the next one."],
+            effects=["The task is in progress, and you hold it until its lease ends."],
         ),
     ),
     (
@@ -265,7 +266,7 @@ OPERATIONS = [
             headers=REPEATABLE, refuses=HELD,
         ),
         told(
-            "agent_lease_heartbeat", ["You go on working: send one every heartbeat_seconds."],
+            "agent_lease_heartbeat", ["You continue to work on a task: send a heartbeat every heartbeat_seconds."],
             unless=["The lease has ended: claim the task again, if it is still open."],
             effects=["The lease is extended; an acknowledged order takes effect."],
             needs=["Hold the lease that claiming returned."],
@@ -277,9 +278,9 @@ OPERATIONS = [
             refuses=(*HELD, GateClosed),
         ),
         told(
-            "agent_task_complete", ["The work is done and you hand in its result."],
-            unless=["It is not done: fail or release it instead."],
-            effects=["The lease ends; the task is done, or in review where a gate wants it."],
+            "agent_task_complete", ["The work is done and you have its result."],
+            unless=["The work is not done: fail or release the lease."],
+            effects=["The lease ends. The task is done, or in review if a gate requires it."],
             needs=["Hold the lease that claiming returned."],
         ),
     ),
@@ -289,9 +290,9 @@ OPERATIONS = [
             refuses=(*HELD, LateResultNotFound, LeaseNeeded, NotAdoptable, Blocked, GateClosed),
         ),
         told(
-            "agent_task_adopt", ["A late result of another agent, which you have judged, is what the task asks for."],
+            "agent_task_adopt", ["You have checked a late result of another agent, and it is what the task asks for."],
             unless=["You have a result of your own: complete the task with it."],
-            effects=["Your lease ends; the task is done, or in review where a gate wants it."],
+            effects=["Your lease ends. The task is done, or in review if a gate requires it."],
             needs=["Hold the lease that claiming returned, or lead the board."],
         ),
     ),
@@ -299,8 +300,8 @@ OPERATIONS = [
         Endpoint("POST", TASK + "/fail", fail_lease, takes=TaskFail, gives=TaskRead, headers=REPEATABLE, refuses=HELD),
         told(
             "agent_task_fail", ["You cannot finish the work and know why."],
-            unless=["Somebody else could go on from here: release it with a note."],
-            effects=["The lease ends; the reason decides between another attempt, a person and the end."],
+            unless=["Another agent could continue: release the lease with a note."],
+            effects=["The lease ends. The reason decides: another attempt, a person's decision, or failure."],
             needs=["Hold the lease that claiming returned."],
         ),
     ),
@@ -310,9 +311,9 @@ OPERATIONS = [
             refuses=HELD,
         ),
         told(
-            "agent_task_release", ["You must stop, and the work can go on with somebody else."],
-            unless=["The work failed: say so with its reason."],
-            effects=["The lease ends; the task can be claimed at once, and the attempt does not count."],
+            "agent_task_release", ["You must stop, and another agent can continue the work."],
+            unless=["The work failed: fail the lease with a reason."],
+            effects=["The lease ends. The task can be claimed at once, and the attempt does not count."],
             needs=["Hold the lease that claiming returned."],
         ),
     ),
@@ -322,9 +323,9 @@ OPERATIONS = [
             refuses=(BoardDenied, TaskNotFound, NotRunning, VersionMismatch),
         ),
         told(
-            "agent_task_order", ["You lead the board and must pause, resume, steer, cancel or take over running work."],
-            unless=["Nobody holds a lease on the task."],
-            effects=["Stealing ends the lease at once; other orders reach the worker with its next heartbeat."],
+            "agent_task_order", ["You lead the board and must pause, resume, steer, cancel or steal running work."],
+            unless=["No agent holds a lease on the task."],
+            effects=["Stealing ends the lease at once. Other orders reach the worker with its next heartbeat."],
         ),
     ),
     (
@@ -341,7 +342,7 @@ OPERATIONS = [
             refuses=(BoardDenied, TaskNotFound),
         ),
         told(
-            "agent_task_runs", ["You want to know what earlier attempts at a task came to."],
+            "agent_task_runs", ["You want to know the results of earlier attempts at a task."],
             unless=["You want other tasks: list them."],
         ),
     ),

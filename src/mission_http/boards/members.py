@@ -1,5 +1,5 @@
 """
-Members of the caller's organization: their roles, and which boards they may read and write.
+Operations on the members of the caller's organization: their roles and their board access.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class OrganizationMemberAccessUpdate:
 
     def access(self) -> Access:
         """
-        What the core is to grant.
+        The board access as the core's command takes it.
         """
         boards = (Granted(BoardId(each.board_id), each.can_read, each.can_write) for each in self.board_access)
         return Access(
@@ -106,7 +106,7 @@ class OrganizationMemberAccessUpdate:
 
 async def get_membership(request: Request) -> Response:
     """
-    Read one's own membership: the role, and which boards one may read and write.
+    Read the caller's own membership, with its role and board access.
     """
     principal = principal_of(request)
     if not isinstance(principal, MemberPrincipal):
@@ -116,9 +116,9 @@ async def get_membership(request: Request) -> Response:
 
 async def list_members(request: Request) -> Response:
     """
-    List the members by e-mail address and name.
+    List the members, sorted by e-mail address and name.
 
-    Whose boards they are is told of one member at a time.
+    The boards granted to a member are shown only when the member is read alone.
     """
     query = query_of(request, PageQuery)
     found = await ports_of(request).reads.members.every(principal_of(request))
@@ -131,7 +131,7 @@ async def get_member(request: Request) -> Response:
     """
     Read a member, with the boards granted to them.
 
-    Who is no admin may read themselves.
+    A member who is not an admin may read only themselves.
     """
     principal, id = principal_of(request), MemberId(path_id(request, "member_id"))
     await ports_of(request).reads.rows.get(principal, MEMBERS, id)
@@ -142,9 +142,10 @@ async def get_member(request: Request) -> Response:
 
 async def update_member(request: Request) -> Response:
     """
-    Give a member another role.
+    Change a member's role.
 
-    Owners and admins administer the organization; any other role is a label. Only owners make owners or change them.
+    Owners and admins administer the organization; any other role is a label. Only an owner may make a member an owner,
+    or change an owner.
     """
     principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
     async with there(request, MEMBERS, id):
@@ -156,9 +157,9 @@ async def update_member(request: Request) -> Response:
 
 async def update_access(request: Request) -> Response:
     """
-    Say anew which boards a member may read and write.
+    Replace the board access of a member.
 
-    It replaces all that was granted before. Who may read or write every board needs none granted.
+    A member who may read or write all boards needs no grants of single boards.
     """
     principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
     async with there(request, MEMBERS, id):
@@ -170,7 +171,7 @@ async def update_access(request: Request) -> Response:
 
 async def delete_member(request: Request) -> Response:
     """
-    End a membership. The person's sessions here are over.
+    Remove a member. Their sessions in this organization end.
     """
     principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
     async with there(request, MEMBERS, id):
@@ -181,7 +182,7 @@ async def delete_member(request: Request) -> Response:
 
 async def one_member(request: Request, member: Member) -> Response:
     """
-    A member who was just changed.
+    A response with a member who was just changed.
     """
     user = await ports_of(request).reads.rows.get(principal_of(request), USERS, member.user)
     return one(member_from(member, user))

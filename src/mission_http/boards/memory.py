@@ -1,5 +1,5 @@
 """
-What boards and groups of boards are to remember: their memory, some of which is chat.
+Operations on the memory of boards and of board groups. Some of its entries are chat.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class MemoryQuery(NumberedQuery):
     @property
     def wanted(self) -> dict[str, bool]:
         """
-        What the entries must be.
+        The filter on the entries.
         """
         return {} if self.is_chat is None else {"chat": self.is_chat}
 
@@ -105,26 +105,24 @@ class BoardGroupMemoryCreate:
 
 async def list_board_memory(request: Request) -> Response:
     """
-    List what a board is to remember, the newest first.
+    List the memory of a board, newest entries first.
 
-    With `is_chat` only its chat, or only the rest.
+    `is_chat` restricts the list to chat, or to the other entries.
     """
     async with Place.of(request) as place:
         query = query_of(request, MemoryQuery)
         await place.check()
         reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
-        listed = await reads.rows.page(
-            principal, BOARD_MEMORY, page, newest=True, board=place.board, **query.wanted
-        )
+        listed = await reads.rows.page(principal, BOARD_MEMORY, page, newest=True, board=place.board, **query.wanted)
     return page_from(listed, query, board_memory_from)
 
 
 async def create_board_memory(request: Request) -> Response:
     """
-    Tell a board what to remember; with the tag `chat` it is chat.
+    Add an entry to a board's memory. With the tag `chat` it is a chat message.
 
-    Chat comes from whoever sends it, unless `source` says otherwise. No live gateway is there to pass it on: whoever
-    it is for reads it here.
+    The source of a chat message is the caller, unless `source` is given. No live gateway delivers it: its readers read
+    it here.
     """
     async with Place.of(request) as place:
         body = await body_of(request, BoardMemoryCreate)
@@ -135,9 +133,9 @@ async def create_board_memory(request: Request) -> Response:
 
 async def list_board_group_memory(request: Request) -> Response:
     """
-    List what the boards of a group are to remember, the newest first.
+    List the memory of a board group, newest entries first.
 
-    With `is_chat` only its chat, or only the rest.
+    `is_chat` restricts the list to chat, or to the other entries.
     """
     id = GroupId(path_id(request, "group_id"))
     async with there(request, GROUPS, id):
@@ -150,10 +148,10 @@ async def list_board_group_memory(request: Request) -> Response:
 
 async def create_board_group_memory(request: Request) -> Response:
     """
-    Tell the boards of a group what to remember; with the tag `chat` it is chat.
+    Add an entry to a group's memory. With the tag `chat` it is a chat message.
 
-    What speaks to others (chat, the tag `broadcast`, or `@all`) comes from whoever sends it, unless `source` says
-    otherwise.
+    The source of an entry addressed to readers (chat, the tag `broadcast`, or `@all`) is the caller, unless `source` is
+    given.
     """
     id = GroupId(path_id(request, "group_id"))
     async with there(request, GROUPS, id):
@@ -162,9 +160,9 @@ async def create_board_group_memory(request: Request) -> Response:
 
 async def list_board_group_memory_for_board(request: Request) -> Response:
     """
-    List what the boards of a board's group are to remember, the newest first.
+    List the memory of a board's group, newest entries first.
 
-    It is empty where the board is in no group. With `is_chat` only its chat, or only the rest.
+    The list is empty if the board is in no group. `is_chat` restricts it to chat, or to the other entries.
     """
     async with Place.of(request) as place:
         query = query_of(request, MemoryQuery)
@@ -176,10 +174,10 @@ async def list_board_group_memory_for_board(request: Request) -> Response:
 
 async def create_board_group_memory_for_board(request: Request) -> Response:
     """
-    Tell the boards of a board's group what to remember; with the tag `chat` it is chat.
+    Add an entry to the memory of a board's group. With the tag `chat` it is a chat message.
 
-    What speaks to others (chat, the tag `broadcast`, or `@all`) comes from whoever sends it, unless `source` says
-    otherwise.
+    The source of an entry addressed to readers (chat, the tag `broadcast`, or `@all`) is the caller, unless `source` is
+    given.
     """
     async with Place.of(request) as place:
         return await _told_to(request, GroupOf(place.board))
@@ -228,8 +226,8 @@ OPERATIONS = [
         ),
         told(
             "agent_board_memory_discovery",
-            ["You want to know what your board was told to remember, or what was said in its chat."],
-            unless=["You want to know what was said about one task: list its comments."],
+            ["You want to read your board's memory or its chat."],
+            unless=["You want the comments on one task: list them."],
         ),
     ),
     (
@@ -239,9 +237,9 @@ OPERATIONS = [
         ),
         told(
             "agent_board_memory_record",
-            ["You found or decided what everybody on the board should know from now on, or you answer in its chat."],
-            unless=["It is about one task only: comment on it."],
-            effects=["The entry is kept for as long as the board is; it cannot be changed or taken back."],
+            ["You found or decided something that the whole board should know, or you answer in its chat."],
+            unless=["It concerns one task only: comment on that task."],
+            effects=["The entry is stored until the board is deleted. It cannot be changed or deleted."],
         ),
     ),
 ]  # fmt: skip
@@ -253,8 +251,8 @@ GROUP_OPERATIONS = [
         ),
         told(
             "agent_board_group_memory_discovery",
-            ["You want to know what the boards of your group were told to remember together."],
-            unless=["You want what concerns your own board only: read its memory."],
+            ["You want to read the memory that the boards of your group share."],
+            unless=["You want the memory of your own board: read that."],
         ),
     ),
     (
@@ -265,14 +263,14 @@ GROUP_OPERATIONS = [
         ),
         told(
             "agent_board_group_memory_record",
-            ["You have something to tell the agents of all boards of your group."],
+            ["You have information for the agents of all boards of your group."],
             unless=["It concerns your own board only: write to its memory."],
-            effects=["The entry is kept for as long as the group is; it cannot be changed or taken back."],
+            effects=["The entry is stored until the group is deleted. It cannot be changed or deleted."],
         ),
     ),
 ]  # fmt: skip
 TAGGED = ("board-group-memory", "board-group-memory")
-"""Twice, as clients know it."""
+"""Named twice, since clients expect the tag twice."""
 ENDPOINTS = [
     *(evolve(endpoint, who=MIXED, tags=("board-memory",)) for endpoint, _ in OPERATIONS),
     *(

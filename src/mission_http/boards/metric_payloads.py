@@ -1,5 +1,5 @@
 """
-What the dashboard takes and gives, named as the components of the document.
+Query and response of the dashboard. The class names are the component names of the OpenAPI document.
 """
 
 from __future__ import annotations

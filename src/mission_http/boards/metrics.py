@@ -1,5 +1,5 @@
 """
-The dashboard: how work goes.
+The dashboard operation: metrics of tasks and agents over a range of time.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Shown = Callable[[Point], dict[str, Any]]
 
 async def dashboard_metrics(request: Request) -> Response:
     """
-    Tell how work went over a range of time, beside the range before it.
+    Read the metrics of a range of time, with those of the range before it.
 
-    Throughput counts tasks by when they were done, cycle time is in hours from when work on a task first began until it
-    was done, and work in progress counts tasks where they stand now by when they came there. A group nobody knows has
-    no boards, and a board outside of the group is not counted.
+    Throughput counts tasks by the time they were done. Cycle time is the number of hours from the first start of work
+    on a task until it was done. Work in progress counts tasks by their present status and the time they entered it. An
+    unknown group has no boards. A board outside the given group is not counted.
     """
     query = query_of(request, DashboardQuery)
     ports, principal = ports_of(request), principal_of(request)
@@ -63,7 +63,8 @@ def _dashboard(found: Metrics, range: str) -> dict[str, Any]:
         "error_rate": both(lambda point: {"value": point.error_rate}),
         "wip": both(lambda point: point.stages),
         "pending_approvals": {
-            "total": found.pending.total, "items": [_waiting_from(row) for row in found.pending.rows]
+            "total": found.pending.total,
+            "items": [_waiting_from(row) for row in found.pending.rows],
         },
     }
 

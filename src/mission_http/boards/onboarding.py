@@ -1,5 +1,5 @@
 """
-Getting a board started by talking about it.
+Operations on the onboarding of a board: a conversation of the main agent with a person about the board's goal.
 """
 
 from __future__ import annotations
@@ -83,8 +83,10 @@ class BoardOnboardingLeadAgentDraft:
 
 def goal_complete(board_type: str, objective: str | None, success_metrics: JsonObject | None) -> None:
     """
+    Validate that a goal has an objective and success metrics.
+
     Raises:
-        ValueError: If a goal lacks what makes it one.
+        ValueError: If it lacks one of them.
     """
     if board_type == "goal" and not (objective and maybe_json(success_metrics) not in (None, EMPTY_OBJECT)):
         raise ValueError("Confirmed goal boards require objective and success_metrics")
@@ -144,7 +146,7 @@ FORMS: dict[str, type] = {
     "function-after[validate_goal_fields(), BoardOnboardingAgentComplete]": BoardOnboardingAgentComplete,
     "BoardOnboardingAgentQuestion": BoardOnboardingAgentQuestion,
 }
-"""What the main agent may send, by what a refusal calls it."""
+"""The bodies that the main agent may send, by their names in validation errors."""
 
 
 def onboarding_from(talk: Onboarding) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def onboarding_from(talk: Onboarding) -> dict[str, Any]:
 
 def instruction(base: str, board: Board) -> str:
     """
-    What the main agent is told to do: whom to ask what, and how to hand it in.
+    The main agent's instructions for an onboarding: what to ask the person, and how to send questions and the result.
     """
     path = f"{base}/api/v1/agent/boards/{board.id}/onboarding"
     return (
@@ -184,7 +186,7 @@ def instruction(base: str, board: Board) -> str:
 
 async def get_onboarding(request: Request) -> Response:
     """
-    Read how far the talk about a board has come.
+    Read the onboarding of a board.
 
     The organization's main agent may read it too.
     """
@@ -194,9 +196,9 @@ async def get_onboarding(request: Request) -> Response:
 
 async def start(request: Request) -> Response:
     """
-    Begin to talk about a board, unless it is being talked about already.
+    Start the onboarding of a board, unless one is active already.
 
-    The main agent finds its instructions in the first message.
+    The first message contains the main agent's instructions.
     """
     board = await board_in(request)
     await body_of(request, BoardOnboardingStart)
@@ -218,7 +220,7 @@ async def answer(request: Request) -> Response:
 
 async def report(request: Request) -> Response:
     """
-    Ask a person the next question about a board, or hand in what came of it, as the main agent.
+    Ask the person the next question about a board, or hand in the result, as the main agent.
     """
     board = await board_in(request)
     body = await either_body_of(request, FORMS)
@@ -233,9 +235,9 @@ async def report(request: Request) -> Response:
 
 async def confirm(request: Request) -> Response:
     """
-    Make the goal that was talked about the board's, and see that the board has a lead.
+    Apply the agreed goal to the board, and create the board's lead if it has none.
 
-    A lead who is fully autonomous as drafted needs no approval to finish work.
+    If the drafted lead is fully autonomous, tasks need no approval to be done.
     """
     board = await board_in(request)
     body = await body_of(request, BoardOnboardingConfirm)
@@ -259,7 +261,7 @@ async def _board_again(ports: Ports, principal: Principal, board: UUID) -> Board
 
 def _plain(value: Any) -> Any:
     """
-    The value without what is null.
+    The value without keys that are null.
     """
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items() if each is not None}
@@ -302,8 +304,8 @@ ENDPOINTS = [
         tags=TEAM, headers=(IDEMPOTENCY_KEY,),
         extra=told(
             "agent_board_onboarding_update",
-            ["You are the main agent, and a person is to tell you what a board is for."],
-            unless=["You belong to a board: its goal is not yours to draft."],
+            ["You are the main agent, and ask a person about the purpose of a board."],
+            unless=["You belong to a board: the main agent drafts its goal."],
             effects=["The question or the draft is shown to the person."],
         ),
         refuses=(*REFUSES, OnboardingConfirmed, NotTheMainAgent),

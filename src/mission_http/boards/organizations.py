@@ -1,5 +1,5 @@
 """
-The caller's organizations: founding one, choosing one, ending one.
+Operations on the caller's organizations: create, list, activate, delete.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class OrganizationActiveUpdate:
 
 async def create_organization(request: Request) -> Response:
     """
-    Found an organization, own it, and act in it from now on.
+    Create an organization that the caller owns, and make it their active one.
     """
     body = await body_of(request, OrganizationCreate)
     if not body.name:
@@ -79,7 +79,7 @@ _again = row_again(ORGANIZATIONS)
 
 async def list_organizations(request: Request) -> Response:
     """
-    List one's organizations by name.
+    List the caller's organizations, sorted by name.
     """
     principal = principal_of(request)
     return json_of(
@@ -95,7 +95,7 @@ async def list_organizations(request: Request) -> Response:
 
 async def activate_organization(request: Request) -> Response:
     """
-    Choose the organization one acts in.
+    Choose the caller's active organization.
     """
     body = await body_of(request, OrganizationActiveUpdate)
     command = ActIn(organization=OrganizationId(body.organization_id))
@@ -104,16 +104,16 @@ async def activate_organization(request: Request) -> Response:
 
 async def get_organization(request: Request) -> Response:
     """
-    Read the organization one acts in.
+    Read the caller's active organization.
     """
     return json_of(organization_from(await ports_of(request).reads.organization(principal_of(request))))
 
 
 async def delete_organization(request: Request) -> Response:
     """
-    Delete the organization one acts in, with everything in it.
+    Delete the caller's active organization with everything in it.
 
-    The local user's own cannot be: it would have none.
+    The local user's organization cannot be deleted, since the local user has no other.
     """
     principal = admin_of(request)
     await end_organization(ports_of(request), principal, principal.organization)

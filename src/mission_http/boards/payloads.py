@@ -1,7 +1,8 @@
 """
-What goes over the wire: bodies as they are read, answers as the document tells them.
+Bodies, queries and responses of boards and tasks, and those that several areas share.
 
-The classes are named as the components of the document. Answers are written by `wire.py`; nothing builds them here.
+The class names are the component names of the OpenAPI document. `wire.py` writes the responses; nothing instantiates
+their classes.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class PageQuery:
 @frozen(kw_only=True)
 class NumberedQuery(PageQuery):
     """
-    Which page of a list in the order of numbers, either way; *after* is the `number` of the last one seen.
+    A page of a list that is sorted by number, ascending or descending. *after* is the `number` of the last item already
+    seen.
     """
 
     after: Annotated[int | None, Range(0)] = None
@@ -188,7 +190,7 @@ class BoardUpdate:
 
 def named_in(body: Any) -> dict[str, Any]:
     """
-    The fields that an update names.
+    The fields that the body of an update contains.
     """
     return {name: value for name, value in asdict(body, recurse=False).items() if not isinstance(value, Absent)}
 

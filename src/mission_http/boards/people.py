@@ -1,5 +1,5 @@
 """
-The caller as a person.
+Operations of the caller on their own profile and account.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def user_from(user: User) -> dict[str, Any]:
 
 def _known_as(user: User) -> str:
     """
-    What whoever vouches for them calls them.
+    The user's name at the identity provider.
     """
     if user.provider is Provider.TOKEN:
         return LOCAL_LOGIN
@@ -76,24 +76,24 @@ def _known_as(user: User) -> str:
 
 async def bootstrap(request: Request) -> Response:
     """
-    Make sure that the caller is known, and has an organization.
+    Confirm that the caller is known and has an organization.
 
-    Whoever was let in is and has, so it only answers who they are.
+    Every authenticated user is and has, so it only returns their profile.
     """
-    await idempotency_of(request)  # it may be sent again as it is, but a malformed key is refused as everywhere
+    await idempotency_of(request)  # a repetition needs no key, but a malformed one is refused as everywhere
     return one(user_from(await own_profile(ports_of(request), principal_of(request))))
 
 
 async def get_me(request: Request) -> Response:
     """
-    Read one's own profile.
+    Read the caller's own profile.
     """
     return one(user_from(await own_profile(ports_of(request), principal_of(request))))
 
 
 async def update_me(request: Request) -> Response:
     """
-    Change the named fields of one's own profile.
+    Change the named fields of the caller's own profile.
     """
     body = await body_of(request, UserUpdate)
     command = UpdateProfile(expects=expects_of(request), **asdict(body, recurse=False))
@@ -103,11 +103,11 @@ async def update_me(request: Request) -> Response:
 
 async def delete_me(request: Request) -> Response:
     """
-    Delete one's own account.
+    Delete the caller's own account.
 
-    Organizations in which nobody else is a member go with all that is in them. The local user's cannot be deleted: it
-    stands for the server's own token. Where Clerk vouches for people, the account there is deleted before anything
-    here; after an interruption it may be deleted again.
+    Organizations without another member are deleted with everything in them. The local user cannot be deleted, since it
+    represents the server's own token. If users sign in with Clerk, their account at Clerk is deleted first; after an
+    interruption the request may be repeated.
     """
     await delete_account(ports_of(request), principal_of(request))
     return json_of({"ok": True})

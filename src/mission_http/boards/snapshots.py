@@ -1,5 +1,5 @@
 """
-Snapshots: a board with all that stands on it, and what is foremost on the boards of a group.
+Snapshots: a board with its tasks, agents, approvals and chat; and the boards of a group with their most urgent tasks.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from mission_http.platform.queries import query_of
 from mission_http.platform.shapes import Range
 
 ORDER: Final = tuple(BEHIND[shown] for shown in ("in_progress", "review", "inbox", "done"))
-"""In which order the statuses of a summary come; what is done comes last."""
+"""The order of the statuses in a summary; done comes last."""
 LATEST: Final = Page(limit=200)
-"""How much of a board's chat comes with it."""
+"""The chat messages in a board's snapshot."""
 
 
 @frozen(kw_only=True)
@@ -112,22 +112,21 @@ class SiblingsQuery:
 
 def snapshots_through(cards: Cards) -> Handler:
     """
-    The handler of board snapshots, which keeps the cards of tasks among these.
+    The handler of board snapshots, with this cache of task cards.
     """
 
     async def get_board_snapshot(request: Request) -> Response:
         """
-        Read a board with all its tasks and agents, the newest of its approvals, and the latest of its chat, the oldest
-        first.
+        Read a board with its tasks, agents, newest approvals and latest chat messages.
+
+        The chat messages come oldest first.
         """
         board, principal, ports = BoardId(path_id(request, "board_id")), principal_of(request), ports_of(request)
         look = Look(cards)
         view = await ports.reads.overviews.board(principal, board, look.known)
         approvals, pending = await latest_approvals(ports, principal, board)
         agent_from = agents_of(principal.organization, at=ports.clock.now())
-        chat = await ports.reads.rows.page(
-            principal, BOARD_MEMORY, LATEST, newest=True, board=board, chat=True
-        )
+        chat = await ports.reads.rows.page(principal, BOARD_MEMORY, LATEST, newest=True, board=board, chat=True)
         return json_of(
             {
                 "board": board_from(view.board),
@@ -144,9 +143,10 @@ def snapshots_through(cards: Cards) -> Handler:
 
 async def get_board_group_snapshot(request: Request) -> Response:
     """
-    Read the boards of a board's group, each with its foremost tasks and how many it has of each status.
+    Read the boards of a board's group, each with its first tasks and its number of tasks per status.
 
-    Tasks come by status (in progress, review, inbox, done), then by priority, the one changed last first.
+    Tasks are sorted by status (in progress, review, inbox, done), then by priority, then by their last change, latest
+    first.
     """
     board, query = BoardId(path_id(request, "board_id")), query_of(request, SiblingsQuery)
     view = await siblings_view(
@@ -158,9 +158,10 @@ async def get_board_group_snapshot(request: Request) -> Response:
 
 async def get_group_snapshot(request: Request) -> Response:
     """
-    Read the boards of a group, each with its foremost tasks and how many it has of each status.
+    Read the boards of a group, each with its first tasks and its number of tasks per status.
 
-    Tasks come by status (in progress, review, inbox, done), then by priority, the one changed last first.
+    Tasks are sorted by status (in progress, review, inbox, done), then by priority, then by their last change, latest
+    first.
     """
     group, query = GroupId(path_id(request, "group_id")), query_of(request, GroupSnapshotQuery)
     view = await group_view(
@@ -208,7 +209,7 @@ def _summary_from(row: TaskRow) -> dict[str, Any]:
 
 def snapshot_endpoints() -> list[Endpoint]:
     """
-    The operations that read snapshots, with the cards that one server keeps.
+    The operations on snapshots, with one cache of task cards.
     """
     return [
         Endpoint(
@@ -220,7 +221,7 @@ def snapshot_endpoints() -> list[Endpoint]:
             gives=BoardGroupSnapshot, who=MIXED, tags=("boards", "agent-lead", "agent-worker"),
             refuses=(BoardNotFound, BoardDenied),
             extra=told(
-                "agent_board_group_discovery", ["You want to know what is going on on the boards beside yours."],
+                "agent_board_group_discovery", ["You want to know what happens on the other boards of your group."],
                 unless=["You want the tasks of your own board: list them."],
             ),
         ),

@@ -1,5 +1,5 @@
 """
-Tags, as people keep them and as everybody on a board sees them.
+Operations on tags: for admins to change them, and for all on a board to read them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class TagUpdate:
 
 async def list_tags(request: Request) -> Response:
     """
-    List the tags of the organization by name, each with how many tasks have it.
+    List the tags of the organization, sorted by name, each with its number of tasks.
     """
     principal, query = principal_of(request), query_of(request, PageQuery)
     tags = in_order(await ports_of(request).reads.rows.every(principal, TAGS))
@@ -103,9 +103,9 @@ async def list_tags(request: Request) -> Response:
 
 async def create_tag(request: Request) -> Response:
     """
-    Make a tag.
+    Create a tag.
 
-    Without a slug it gets the one that its name suggests.
+    Without a slug, one is derived from the name.
     """
     admin_of(request)
     body = await body_of(request, TagCreate)
@@ -124,7 +124,7 @@ async def update_tag(request: Request) -> Response:
     """
     Change the named fields of a tag.
 
-    Every task that has it shows the change. A slug of null or blank is made of the name again.
+    Every task that has it shows the change. A slug of null or blank is derived from the name again.
     """
     principal, id = admin_of(request), TagId(path_id(request, "tag_id"))
     async with there(request, TAGS, id):
@@ -136,7 +136,7 @@ async def update_tag(request: Request) -> Response:
 
 async def delete_tag(request: Request) -> Response:
     """
-    Remove a tag, from every task too.
+    Delete a tag, and remove it from every task.
     """
     principal, id = admin_of(request), TagId(path_id(request, "tag_id"))
     async with there(request, TAGS, id):
@@ -146,7 +146,7 @@ async def delete_tag(request: Request) -> Response:
 
 async def list_board_tags(request: Request) -> Response:
     """
-    List the tags that tasks of the board may have: all of the organization, by name.
+    List the tags that tasks of the board may have: all tags of the organization, sorted by name.
     """
     await board_in(request)
     tags = await ports_of(request).reads.rows.every(principal_of(request), TAGS)
@@ -203,7 +203,7 @@ ENDPOINTS = [
         operation_id="list_tags_api_v1_agent_boards__board_id__tags_get",
         extra=told(
             "agent_board_tag_discovery", ["You want to know which tags tasks may have, and their ids."],
-            unless=["You want to see a board's tasks: they tell their own tags."],
+            unless=["You want the tags of a task: list the tasks."],
         ),
     ),
 ]  # fmt: skip

@@ -1,5 +1,5 @@
 """
-The tasks of a board, as its team lists, makes, changes and removes them, in both halves of the dialect.
+Operations that list, create, change and delete the tasks of a board, for users and for agents.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from mission_http.platform.queries import query_of
 
 async def list_tasks(request: Request) -> Response:
     """
-    List the tasks of a board, the newest first.
+    List the tasks of a board, newest first.
 
     The status filter takes one status or several, separated by commas.
     """
@@ -69,9 +69,9 @@ async def list_tasks(request: Request) -> Response:
 
 async def create_task(request: Request) -> Response:
     """
-    Make a task on a board.
+    Create a task on a board.
 
-    A task that depends on open ones stays in the inbox, with nobody assigned.
+    A task that depends on unfinished tasks stays in the inbox, without an assignee.
     """
     async with Place.of(request) as place:
         check_leads(request)
@@ -83,9 +83,9 @@ async def create_task(request: Request) -> Response:
 
 async def delegate_task(request: Request) -> Response:
     """
-    Make a task for the workers of a board, as its lead.
+    Create a task for the workers of a board, as its lead.
 
-    A task that depends on open ones stays in the inbox, with nobody assigned.
+    A task that depends on unfinished tasks stays in the inbox, without an assignee.
     """
     try:
         return await create_task(request)
@@ -97,11 +97,13 @@ async def update_task(request: Request) -> Response:
     """
     Change the named fields of a task.
 
-    A field that is not sent stays as it is; null is a value. What enters a review goes to the board's lead. What
-    depends on open tasks settles in the inbox when a person changes it, and an agent is told that it is blocked.
-    Workers report: they send status, comment and custom field values. Leads direct: they send assignee, dependencies,
-    tags, custom field values, and a status to decide a review. What a worker moves to in progress is its own until ten
-    minutes after its last request.
+    A field that is not sent stays as it is; null is a value. A task that enters review is assigned to the board's lead.
+    A task that depends on unfinished tasks returns to the inbox when a person changes it. An agent gets the error that
+    the task is blocked.
+
+    Workers may send status, comment and custom field values. Leads may send assignee, dependencies, tags, custom field
+    values, and a status that decides a review. A worker that moves a task to in progress holds an implicit lease on it
+    until ten minutes after the worker's last request.
     """
     async with Place.of(request) as place:
         assert place.task is not None
@@ -114,7 +116,7 @@ async def update_task(request: Request) -> Response:
 
 async def delete_task(request: Request) -> Response:
     """
-    Remove a task.
+    Delete a task.
     """
     async with Place.of(request) as place:
         assert place.task is not None
@@ -126,7 +128,7 @@ async def delete_task(request: Request) -> Response:
 
 async def task_again(ports: Ports, principal: Principal, task: UUID) -> Task:
     """
-    The task that an idempotency key was kept with.
+    The task that was stored with an idempotency key.
     """
     async with ports.unit(principal) as unit:
         return await unit.tasks.get(TaskId(task))
@@ -174,7 +176,7 @@ AGENT_ENDPOINTS = [
         refuses=LISTING,
         extra=told(
             "agent_board_task_discovery", ["You want to see a board's tasks, by status or assignee."],
-            unless=["You want to begin work: claim the next task."],
+            unless=["You want to start work: claim the next task."],
         ),
     ),
     Endpoint(
@@ -182,9 +184,9 @@ AGENT_ENDPOINTS = [
         tags=("agent", "agent-lead"), headers=(IDEMPOTENCY_KEY,), refuses=MAKING,
         operation_id="agent_lead_create_task",
         extra=told(
-            "delegate_work", ["You lead the board and have work for its workers."],
-            unless=["The work is there already: assign that task instead.", "You would do it yourself."],
-            effects=["The task waits in the inbox, or is assigned to the worker you name."],
+            "delegate_work", ["You lead the board and have new work for its workers."],
+            unless=["A task for the work exists: assign that task instead.", "You would do the work yourself."],
+            effects=["The task is in the inbox, or is assigned to the worker you name."],
             actor="board_lead",
         ),
     ),
@@ -194,25 +196,25 @@ AGENT_ENDPOINTS = [
         extra=told(
             "agent_task_update",
             [
-                "You work on a task and begin it, put it down, bring it to review or finish it.",
-                "You lead the board and assign a task, order its dependencies or decide a review.",
+                "You work on a task and start it, return it, submit it for review or finish it.",
+                "You lead the board and assign a task, set its dependencies or decide a review.",
             ],
             unless=["You hold a lease that claiming returned: complete, fail or release it instead."],
             effects=[
-                "The task is moved; a worker that begins it has it, and one in review goes to the lead.",
-                "What a worker begins goes back to the queue ten minutes after the last request of its token.",
-                "A review that a lead sends back to the inbox returns to whoever submitted it.",
+                "The task is moved. A worker that starts it is assigned to it, and a task in review goes to the lead.",
+                "A task that a worker started goes back to the queue ten minutes after the worker's last request.",
+                "A task in review that a lead sends back to the inbox is assigned to its submitter again.",
             ],
-            needs=["A worker moves what is assigned to it or to nobody."],
+            needs=["A worker may move only tasks that are assigned to it or to no agent."],
         ),
     ),
     Endpoint(
         "DELETE", "/agent" + TASK, delete_task, gives=OkResponse, who=AGENT, tags=TEAM, headers=(IF_MATCH,),
         refuses=REMOVING,
         extra=told(
-            "agent_task_delete", ["You lead the board and a task should never have been there."],
-            unless=["The work is done, or will be: move the task instead."],
-            effects=["The task, its comments and links are gone; what depended on it no longer does."],
+            "agent_task_delete", ["You lead the board and a task was created by mistake."],
+            unless=["The work is done or planned: change the task's status instead."],
+            effects=["The task and its comments are deleted. Tasks that depended on it no longer do."],
             actor="board_lead",
         ),
     ),

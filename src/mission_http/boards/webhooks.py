@@ -1,5 +1,5 @@
 """
-Webhooks of a board, and what comes in by them.
+Operations on the webhooks of a board and on the payloads that they received.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ AnyJson = Annotated[Any, Schema({"anyOf": [{"type": each} for each in KINDS_OF_J
 @define
 class PayloadTooLarge(BodyTooLarge):
     """
-    More was sent to a webhook than it takes.
+    A payload sent to a webhook exceeds the maximum size.
     """
 
     def __str__(self) -> str:
@@ -152,9 +152,9 @@ class PayloadQuery:
 
 async def delete_board_webhook(request: Request) -> Response:
     """
-    Remove a webhook, with all that came in by it.
+    Delete a webhook with its payloads.
 
-    What the board was told of that stays in its memory.
+    The memory entries that tell the board about them are kept.
     """
     async with _at_webhook(request) as (board, webhook):
         command = DeleteBoardWebhook(webhook=webhook, on=board, expects=expects_of(request))
@@ -164,7 +164,7 @@ async def delete_board_webhook(request: Request) -> Response:
 
 async def list_board_webhook_payloads(request: Request) -> Response:
     """
-    List what came in by a webhook, the newest first.
+    List the payloads of a webhook, newest first.
     """
     async with _at_webhook(request) as (board, webhook):
         query = query_of(request, NumberedQuery)
@@ -176,16 +176,16 @@ async def list_board_webhook_payloads(request: Request) -> Response:
 
 async def get_board_webhook_payload(request: Request) -> Response:
     """
-    Read what came in by a webhook.
+    Read a payload of a webhook.
     """
     return json_of(payload_from(await _payload_in(request)))
 
 
 async def get_webhook_payload(request: Request) -> Response:
     """
-    Read what came in by a webhook of the board.
+    Read a payload of a webhook of the board.
 
-    With `max_chars`, of a longer payload only that many characters come, as text that ends with three dots.
+    If the payload is longer than `max_chars`, it is returned as text of that length, which ends with three dots.
     """
     payload = await _payload_in(request)
     query = query_of(request, PayloadQuery)
@@ -198,8 +198,8 @@ async def get_webhook_payload(request: Request) -> Response:
 @frozen
 class Doors:
     """
-    The handlers that show webhooks with the addresses they have below *base*, and take in what is sent to them, at most
-    so many bytes at once.
+    The handlers of webhooks. *base* is the URL below which webhooks have their addresses, *most* the maximum size of a
+    payload in bytes.
     """
 
     base: str | None
@@ -207,7 +207,7 @@ class Doors:
 
     async def list_board_webhooks(self, request: Request) -> Response:
         """
-        List the webhooks of a board, the newest first.
+        List the webhooks of a board, newest first.
         """
         async with Place.of(request) as place:
             query = query_of(request, NumberedQuery)
@@ -218,9 +218,9 @@ class Doors:
 
     async def create_board_webhook(self, request: Request) -> Response:
         """
-        Give a board an address where others can send what happened elsewhere.
+        Create a webhook: an address of the board to which other systems send payloads.
 
-        With a secret, it takes only what is signed with it. The secret is never shown again.
+        If it has a secret, it takes signed payloads only. The secret is never shown again.
         """
         async with Place.of(request) as place:
             body = await body_of(request, BoardWebhookCreate)
@@ -237,22 +237,20 @@ class Doors:
         """
         Change the named fields of a webhook.
 
-        Null takes agent, secret or header away.
+        Null removes the agent, the secret or the signature header.
         """
         async with _at_webhook(request) as (board, webhook):
             body = await body_of(request, BoardWebhookUpdate)
             command = body.command(webhook, on=board, expects=expects_of(request))
-            return one(
-                self.shown(await change_webhook(ports_of(request), principal_of(request), command))
-            )
+            return one(self.shown(await change_webhook(ports_of(request), principal_of(request), command)))
 
     async def ingest_board_webhook(self, request: Request) -> Response:
         """
-        Take in whatever is sent to a webhook, and tell its board of it.
+        Receive a payload for a webhook, and announce it to the board.
 
-        It is sent without a credential. Where the webhook has a secret, what is sent must be signed: the HMAC-SHA256
-        of its bytes, in hexadecimal digits, stands in the header that the webhook names, or else in
-        `X-Hub-Signature-256` or `X-Webhook-Signature`.
+        The request needs no credential. If the webhook has a secret, the payload must be signed: the HMAC-SHA256 of the
+        body, in hexadecimal digits, is in the header that the webhook names, or else in `X-Hub-Signature-256` or
+        `X-Webhook-Signature`.
         """
         board, webhook = BoardId(path_id(request, "board_id")), WebhookId(path_id(request, "webhook_id"))
         ports = ports_of(request)
@@ -295,7 +293,7 @@ class Doors:
 
 def inspected_at(payload: WebhookPayload) -> str:
     """
-    Where an agent reads all of a payload.
+    The operation with which an agent reads a whole payload.
     """
     return f"GET /api/v1/agent/boards/{payload.board}/webhooks/{payload.webhook}/payloads/{payload.id}"
 
@@ -320,7 +318,7 @@ def payload_from(payload: WebhookPayload) -> dict[str, Any]:
 @asynccontextmanager
 async def _at_webhook(request: Request) -> AsyncIterator[tuple[BoardId, WebhookId]]:
     """
-    The board and webhook that the path names; their own refusals go before all others.
+    The board and webhook that the path names. As a context it answers any error with not found if they do not exist.
     """
     board, webhook = BoardId(path_id(request, "board_id")), WebhookId(path_id(request, "webhook_id"))
     try:
@@ -366,9 +364,9 @@ ENDPOINTS: Final = (
         who=AGENT, tags=TEAM, refuses=(*REFUSES, PayloadNotFound),
         extra=told(
             "agent_board_webhook_payload_read",
-            ["Your board was told that a payload came in, and its preview is not enough."],
-            unless=["You look for payloads: the entries of the board's memory name them."],
-            needs=["Know the ids of webhook and payload, from the board's memory."],
+            ["An entry in your board's memory announces a payload, and its preview is not enough."],
+            unless=["You look for new payloads: read the board's memory, which announces them."],
+            needs=["Know the ids of webhook and payload: they are in the board's memory."],
         ),
     ),
 )  # fmt: skip
@@ -376,7 +374,7 @@ ENDPOINTS: Final = (
 
 def webhook_endpoints(settings: Settings) -> list[Endpoint]:
     """
-    The operations on webhooks, as the settings want them.
+    The operations on webhooks, with these settings.
     """
     doors = Doors(settings.fronting.base_url, settings.webhook_max_payload_bytes)
     return [

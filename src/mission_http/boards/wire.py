@@ -1,7 +1,7 @@
 """
-The spelling of the Boards dialect: ids, moments, folded statuses, and rows as what goes on the wire.
+Conversion of values between the core and the wire of the Boards dialect: ids, times, statuses and rows.
 
-Rows become plain dictionaries in one function each; the classes in `payloads.py` describe them.
+Each kind of row becomes a dictionary in one function. The classes in `payloads.py` describe these dictionaries.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mission_http.platform.refusals import wrong
 
 class JsonObject(str):
     """
-    A JSON object of a body, as its canonical text. In the document it is an object.
+    A JSON object in a body, as its canonical text. In the OpenAPI document it is an object.
     """
 
 
@@ -48,21 +48,21 @@ CONVERTER: Final = converter_of(LAX)
 CONVERTER.register_structure_hook(JsonObject, _object_read)
 RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 START: Final = EPOCH.replace(tzinfo=None)
-"""Moments go out without a zone, and mean UTC."""
+"""Times are sent without a zone, and are UTC."""
 
 FOLDS: Final = {status: place.value for status, place in PLACES.items()}
 SHOWN: Final[dict[str, str]] = {status.value: shown for status, shown in FOLDS.items()}
 BEHIND: Final = {
     shown: tuple(status for status in Status if FOLDS[status] == shown) for shown in dict.fromkeys(FOLDS.values())
 }
-"""The core statuses that show as each of the four."""
+"""The core statuses behind each of the four statuses of this dialect."""
 BLOCKED: Final = frozenset(status.value for status in HELD_BACK)
-"""Shown as inbox, and as blocked: nobody may begin them."""
+"""Core statuses shown as a blocked task in the inbox: work on it cannot start."""
 
 
 class StatusFilterUnknown(Invalid):
     """
-    A list of tasks was asked for by a status that there is not.
+    The filter of a task list names an unknown status.
     """
 
     def __str__(self) -> str:
@@ -71,10 +71,10 @@ class StatusFilterUnknown(Invalid):
 
 def statuses_behind(filtered: str | None) -> tuple[Status, ...] | None:
     """
-    The core statuses that a comma-separated filter means, or None where it names none.
+    The core statuses of a comma-separated filter, or None if it is empty.
 
     Raises:
-        StatusFilterUnknown: If it names what is no status.
+        StatusFilterUnknown: If it names an unknown status.
     """
     names = [name.strip() for name in (filtered or "").split(",") if name.strip()]
     if not names:
@@ -98,7 +98,7 @@ def maybe_uuid(raw: bytes | None) -> str | None:
 
 def time_from(value: int) -> datetime:
     """
-    A naive UTC moment from microseconds; encoded, its fraction is there only when it is not zero.
+    The naive UTC time of a number of microseconds. Its encoding has a fraction only if that is not zero.
     """
     return START + timedelta(microseconds=value)
 
@@ -109,14 +109,14 @@ def maybe_time(value: int | None) -> datetime | None:
 
 def naive(value: datetime | None) -> datetime | None:
     """
-    An aware UTC moment as it goes out.
+    An aware UTC time as the naive time that this dialect sends.
     """
     return None if value is None else value.replace(tzinfo=None)
 
 
 def raw_json(text: JsonText | None) -> msgspec.Raw | None:
     """
-    A JSON column, passed through as it is.
+    A JSON column, embedded in the response as it is.
     """
     return None if text is None else msgspec.Raw(text.encode())
 
@@ -127,14 +127,14 @@ def maybe_json(value: JsonObject | None) -> JsonText | None:
 
 def uuids_from(raw: bytes) -> list[str]:
     """
-    Ids that were stored one behind the other.
+    The ids in a concatenation of 16-byte values.
     """
     return [uuid_from(raw[i : i + 16]) for i in range(0, len(raw), 16)]
 
 
 def blocking(row: TaskRow) -> list[str]:
     """
-    The dependencies of a task that are not done; one that has vanished is not.
+    The dependencies of a task that are not done. A deleted dependency is not done.
     """
     done = {dependency.id for dependency in row.dependencies if dependency.done}
     ids = (row.depends_on[i : i + 16] for i in range(0, len(row.depends_on), 16))
@@ -197,7 +197,7 @@ def tag_ref(tag: Tag) -> dict[str, Any]:
 
 def values_from(row: TaskRow) -> dict[str, Any]:
     """
-    What a task says to each custom field of its board: the value it has, else the field's default.
+    A task's value of each custom field of its board, or the field's default.
     """
     kept = {} if row.field_values == EMPTY_OBJECT or not row.fields else RAW_VALUES.decode(row.field_values)
     return {each.field_key: kept.get(str(each.id)) or raw_json(each.default_value) for each in row.fields}
@@ -238,7 +238,7 @@ def board_from(row: BoardRow) -> dict[str, Any]:
 
 def agents_of(organization: OrganizationId, *, at: datetime) -> Callable[[AgentRow], dict[str, Any]]:
     """
-    A function that shows the organization's agents as `AgentRead`, as they are at that moment.
+    A function that renders agents of the organization as `AgentRead`, with their status at this time.
     """
     gateway = str(built_in_gateway(organization))
     return lambda row: agent_from(row, gateway, at=at)
@@ -246,7 +246,7 @@ def agents_of(organization: OrganizationId, *, at: datetime) -> Callable[[AgentR
 
 def agent_from(row: AgentRow, gateway: str, *, at: datetime) -> dict[str, Any]:
     """
-    An agent as `AgentRead`; its status is the one derived at that moment.
+    An agent as `AgentRead`, with the status derived at this time.
     """
     seen = row.last_seen_at
     id, board = uuid_from(row.id), maybe_uuid(row.board)
@@ -295,7 +295,7 @@ def lease_from(run: Run, secret: str) -> dict[str, Any]:
 
 def beats_of(run: Run) -> int:
     """
-    How many seconds may lie between two heartbeats: a third of the lease's term, and at least one.
+    The greatest interval between two heartbeats in seconds: a third of the lease's term, and at least one.
     """
     return max(1, int(run.term.total_seconds()) // 3)
 
@@ -319,7 +319,7 @@ def comment_from(comment: Comment) -> dict[str, Any]:
 
 def late_result_from(late: LateResult) -> dict[str, Any]:
     """
-    A late result as `LateResultRead`, marked as the words of another agent.
+    A late result as `LateResultRead`, marked as text of another agent.
     """
     return {
         "run_id": str(late.run),
@@ -338,7 +338,7 @@ def late_result_from(late: LateResult) -> dict[str, Any]:
 
 def run_from(row: RunRow, late: LateResult | None) -> dict[str, Any]:
     """
-    A run of a task's history as `RunRead`.
+    A run as `RunRead`.
     """
     return {
         "run_id": uuid_from(row.id),
