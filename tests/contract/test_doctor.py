@@ -372,7 +372,7 @@ def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
     assert "9999" in found.found
 
 
-@pytest.mark.parametrize(("overlap", "words"), [(0, "and is refused"), (3600, "and is good until")])
+@pytest.mark.parametrize(("overlap", "words"), [(0, "and is refused"), (3600, "and works until")])
 def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Path) -> None:
     """
     By the doctor, beside what `token` prints and where `serve` would print it; a new one in its place is no fault.

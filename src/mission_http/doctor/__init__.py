@@ -1,5 +1,6 @@
 """
-What is wrong with a set-up, and what to do about it.
+Checks for `mission-control doctor`: each finds problems of an installation and advises how to solve them.
 
-`rounds.py` looks around; each of the other files judges one part of what there is to see. Nothing is ever changed.
+`rounds.py` inspects the installation and runs every check. Each of the other modules checks one part. No check changes
+anything.
 """

@@ -1,5 +1,5 @@
 """
-The secrets that somebody chose: would somebody else guess them?
+Checks of the configured secrets: passwords and tokens must be hard to guess and different from each other.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from mission_http.settings import LEAST_LOCAL_TOKEN, NEXT_SECRET, PLACEHOLDERS, 
 CREDENTIALS: Final = Check("credentials")
 PASSWORDS: Final = (PLAIN, CODED)
 WEAK_PASSWORD, WEAK, FAIR = 36, 64, 112
-"""Bits: a password below the first, a token below the second can be guessed; one below the third is not what a token
-that nobody has to remember should be."""
+"""Bits of entropy: a password below the first and a token below the second are problems; a token below the third is a
+warning."""
 COMMON: Final = """
 abc abcd abcdef admin administrator apikey asdf asdfgh change changeit changeme default demo dev example
 foobar guest hello key letmein localhost master mission missioncontrol mysecret nopassword openclaw pass
@@ -36,14 +36,14 @@ FOR_LETTERS: Final = str.maketrans("013457@$!", "oleastasi")
 @frozen(kw_only=True)
 class Credentials:
     """
-    The secrets there are, by the variables they would be given in.
+    The configured secrets, by the names of their environment variables.
 
     Args:
-        given: Those that the environment gives.
-        kept: Those that the data directory keeps, and the environment does not give.
-        placeholders: The variables that hold what an example file says.
-        following: The secret that a rotation puts in the place of `AUTH_SECRET`.
-        garbled: Whether the password of the first admin is coded, and cannot be decoded.
+        given: Secrets set in the environment.
+        kept: Secrets stored in the data directory and not set in the environment.
+        placeholders: Variables whose value is a placeholder from an example file.
+        following: The secret that a rotation replaces `AUTH_SECRET` with.
+        garbled: Whether the first admin's password is not valid base64.
     """
 
     given: dict[str, str] = field(factory=dict, repr=False)
@@ -55,21 +55,21 @@ class Credentials:
     @property
     def known(self) -> dict[str, str]:
         """
-        Those that count.
+        The secrets in use.
         """
         return self.kept | self.given
 
     @property
     def auth_secrets(self) -> list[str]:
         """
-        The `AUTH_SECRET`, and the one that may be in its place already.
+        The `AUTH_SECRET`, and the one that a rotation may have replaced it with already.
         """
         return [each for each in (self.known.get("AUTH_SECRET"), self.following) if each]
 
     @classmethod
     def seen(cls, environment: Mapping[str, str], kept: Mapping[str, str]) -> Self:
         """
-        Look at an environment, and at what is kept.
+        Read the secrets from the environment and from the data directory (*kept*).
         """
         told = {name: environment.get(name, "").strip() for name in SECRETS}
         given = {name: value for name, value in told.items() if value not in PLACEHOLDERS}
@@ -85,21 +85,21 @@ class Credentials:
 
 def check_credentials(credentials: Credentials) -> Iterator[Finding]:
     """
-    Nobody guesses them, and none opens what another should.
+    Check that each secret is hard to guess and that no two are the same.
     """
     everything = credentials.known
     for name in credentials.placeholders:
         found = "holds a placeholder, so it is not used"
         yield CREDENTIALS.warning(name, found, f"unset {name} to use a generated one, or set it to one", name)
     if credentials.garbled:
-        found = f"is no base64, so it is not used; {PLAIN} is, if it is set"
+        found = f"is not valid base64, so it is ignored; {PLAIN} is used instead if it is set"
         yield CREDENTIALS.warning(CODED, found, f"set {CODED} to what `base64 -w0` prints, or unset it", CODED)
     for name, value in everything.items():
         yield from _weakness(name, value)
     for name, value in everything.items():
         if same := [other for other in everything if everything[other] == value and other > name]:
             yield CREDENTIALS.problem(
-                name, f"is the same as {', '.join(same)}, so whoever knows one has the other",
+                name, f"is the same as {', '.join(same)}, so anyone who knows one knows the other",
                 f"choose another for {name}, or unset it to have one generated", name, *same,
             )  # fmt: skip
 
@@ -108,7 +108,7 @@ def _weakness(name: str, value: str) -> Iterator[Finding]:
     bits, password = strength(value), name in PASSWORDS
     advice = f"set {name} to " + ("another" if password else "what `openssl rand -hex 32` prints, or unset it")
     if password and is_common(value):
-        found = "is among the first that anybody tries, so no admin is made with it"
+        found = "is a common password, so the first admin is not created with it"
         yield CREDENTIALS.problem(name, found, advice, name)
     elif password and len(value) < LEAST_PASSWORD:
         found = f"has {len(value)} characters, and a password needs {LEAST_PASSWORD}"
@@ -117,19 +117,19 @@ def _weakness(name: str, value: str) -> Iterator[Finding]:
         found = f"has {len(value)} characters, and needs {LEAST_LOCAL_TOKEN}"
         yield CREDENTIALS.problem(name, found, advice, name)
     elif well_known(value):
-        yield CREDENTIALS.problem(name, "is among the first that anybody tries", advice, name)
+        yield CREDENTIALS.problem(name, "is a common password or word", advice, name)
     elif bits < (WEAK_PASSWORD if password else WEAK):
         yield CREDENTIALS.problem(name, "is too short or too regular, and can be guessed", advice, name)
     elif bits < FAIR and not password:
-        yield CREDENTIALS.warning(name, "is shorter than a token should be that nobody must remember", advice, name)
+        yield CREDENTIALS.warning(name, "is shorter than a random token should be", advice, name)
     else:
         yield CREDENTIALS.ok(name, "is hard to guess")
 
 
 def strength(value: str) -> float:
     """
-    About how many bits it takes to guess a value. One that repeats itself is as strong as what it repeats, and a row
-    of characters in their order as its beginning.
+    Estimate the entropy of a value in bits. A repeated value counts once, and a run of consecutive characters counts
+    as its first one.
     """
     once = repeated(value)
     return min(_bits(once), _bits([ord(after) - ord(before) for before, after in pairwise(once)]))
@@ -141,14 +141,14 @@ def _bits(drawn: Sequence[object]) -> float:
 
 def repeated(value: str) -> str:
     """
-    What a value repeats; if nothing, itself.
+    Return the shortest text that a value is a repetition of, or the value itself.
     """
     return value[: (value * 2).find(value, 1)]
 
 
 def well_known(value: str) -> bool:
     """
-    Whether a value is a common word, perhaps with digits and signs for some of its letters, or after them.
+    Whether a value is a common word, also with digits or symbols after its letters or in place of them.
     """
     once = repeated(value.lower())
     words = (re.sub(r"[^a-z]", "", spelled) for spelled in (once, once.translate(FOR_LETTERS)))

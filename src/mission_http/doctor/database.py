@@ -1,5 +1,5 @@
 """
-The database: can it be used, is it at the newest schema, and does its clock agree?
+Checks of the database: whether it is usable, its schema is current, its secret matches and its clock agrees.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ ELSEWHERE: Final = ("DATABASE_URL", "--database-url")
 OWN: Final = ("MISSION_CONTROL_DATA_DIR", "--data-dir")
 
 TOLERABLE: Final = timedelta(seconds=5)
-"""Up to where clocks count as agreeing."""
+"""The greatest difference at which two clocks count as equal."""
 HARMFUL: Final = timedelta(minutes=5)
-"""From where what expires is off by more than anybody would take for a delay."""
+"""The difference at which expiry times are visibly wrong, so it is a problem and no warning."""
 
 
 @frozen(kw_only=True)
 class Database:
     """
-    What there is to see of the database.
+    The inspected database.
 
     Args:
-        place: Where it is, without a password.
-        own: Whether it is the one in the data directory, because no other was named.
-        examined: What it tells of itself.
-        at: When it was asked.
+        place: Its URL or path, without a password.
+        own: Whether it is the default database in the data directory.
+        examined: Its version, schema, clock and secret fingerprint, or why it cannot be used.
+        at: When it was inspected.
     """
 
     place: str
@@ -56,7 +56,7 @@ class Database:
     @classmethod
     async def seen(cls, settings: Settings) -> Self:
         """
-        Look at the database that the settings name.
+        Inspect the database that the settings name.
         """
         own = settings.database_url == own_database(settings.data_dir)
         examined = await examine(settings.database_url)
@@ -65,7 +65,7 @@ class Database:
     @property
     def to_be_made(self) -> bool:
         """
-        Whether the first start will make it.
+        Whether the first start of the server will create it.
         """
         found = self.examined
         return (found.trouble is None and not found.made) or (self.own and found.trouble is Trouble.NO_FOLDER)
@@ -81,25 +81,25 @@ class Database:
 
 def check_database(database: Database) -> Iterator[Finding]:
     """
-    It can be reached, is new enough, and may be written to.
+    Check that the database is reachable, of a supported version and writable.
     """
     place, found = database.place, database.examined
     if found.too_old:
         yield DATABASE.problem(place, *_too_old(found))
     elif database.own and found.trouble is Trouble.NO_FOLDER:
-        yield DATABASE.ok(place, "will be made with its directory")
+        yield DATABASE.ok(place, "will be created with its directory")
     elif found.trouble is Trouble.UNSETTLED:
-        advice = "start the server, which takes it in, and look again"
+        advice = "start the server, which recovers the log, and run doctor again"
         yield DATABASE.warning(place, found.trouble.value, advice)
     elif found.trouble is not None:
         reason = f"{found.trouble.value} ({found.reason})" if found.reason else found.trouble.value
         yield DATABASE.problem(place, reason, _advice(database, found.trouble), *database.settings)
     elif not found.writable:
-        advice = f"let this user write to it and make tables in it, or name another with {database.variable}"
-        yield DATABASE.problem(place, "this user may only read it, or it takes no changes", advice, *database.settings)
+        advice = f"let this user write to it and create tables in it, or name another with {database.variable}"
+        yield DATABASE.problem(place, "is read-only for this user", advice, *database.settings)
     else:
         told = f"{found.product.value} {_dotted(found.version)}"
-        yield DATABASE.ok(place, told if found.made else f"{told}, nothing in it yet")
+        yield DATABASE.ok(place, told if found.made else f"{told}, without tables so far")
 
 
 def _too_old(found: Examination) -> tuple[str, str]:
@@ -107,7 +107,7 @@ def _too_old(found: Examination) -> tuple[str, str]:
     if found.product is Product.SQLITE:
         oldest = _dotted(OLDEST_SQLITE)
         return (
-            f"this Python reads it with SQLite {version}, and {oldest} is the oldest that knows all it needs",
+            f"this Python reads it with SQLite {version}, and {oldest} is the oldest supported version",
             f"run Mission Control on a Python with SQLite {oldest} or newer, or give it a PostgreSQL with DATABASE_URL",
         )
     oldest = _dotted(OLDEST_POSTGRES)
@@ -123,7 +123,7 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 def _advice(database: Database, trouble: Trouble) -> str:
     """
-    What to do about a database that cannot be used.
+    Advise how to solve the problem that keeps the database from being used.
     """
     variable, sqlite = database.variable, database.examined.product is Product.SQLITE
     match trouble:
@@ -132,25 +132,25 @@ def _advice(database: Database, trouble: Trouble) -> str:
         case Trouble.NO_DRIVER:
             return f"{install('postgres')}, or name a SQLite file with {variable}"
         case Trouble.UNREACHABLE:
-            return f"start the server, open the way to it, or correct host and port in {variable}"
+            return f"start the server, allow connections to it, or correct host and port in {variable}"
         case Trouble.DENIED:
             return f"correct user and password in {variable}, or let them in with pg_hba.conf"
         case Trouble.MISSING:
-            return f"make it (CREATE DATABASE), or correct the name in {variable}"
+            return f"create it (CREATE DATABASE), or correct the name in {variable}"
         case Trouble.NO_FOLDER:
-            return f"make the folder, or correct {variable}"
+            return f"create the folder, or correct {variable}"
         case Trouble.NO_DATABASE:
             return f"restore it from a backup, or name another with {variable}"
         case Trouble.LOCKED:
             return f"end the other program that has it open, or name another with {variable}"
         case Trouble.UNREADABLE:
             return f"let this user read and write it, or name another with {variable}"
-    return f"ask what it says, or name another with {variable}" if sqlite else f"ask its log, or correct {variable}"
+    return f"see its error, or name another with {variable}" if sqlite else f"see its log, or correct {variable}"
 
 
 def check_migrations(database: Database) -> Iterator[Finding]:
     """
-    Its tables are those of this version.
+    Check that the schema is at the newest revision.
     """
     place, found = database.place, database.examined
     if found.trouble is not None or found.too_old:
@@ -168,16 +168,16 @@ def check_migrations(database: Database) -> Iterator[Finding]:
         yield MIGRATIONS.warning(place, told, "make a backup, then run mission-control migrate; serve does it too")
     elif found.made:
         yield MIGRATIONS.warning(
-            place, "has tables, and none that Mission Control made",
-            f"if that is not meant, name a database of its own with {database.variable}", *database.settings,
+            place, "has tables, and none of them is Mission Control's",
+            f"if that is a mistake, name a separate database with {database.variable}", *database.settings,
         )  # fmt: skip
     else:
-        yield MIGRATIONS.ok(place, "will get its tables at the first start")
+        yield MIGRATIONS.ok(place, "its tables will be created at the first start")
 
 
 def check_fingerprint(database: Database, secrets: Sequence[str], *, kept_in: Path | None) -> Iterator[Finding]:
     """
-    `AUTH_SECRET` is the one that the database is served with, or the next one is, for a rotation was ended.
+    Check that `AUTH_SECRET`, or the one that a finished rotation replaced it with, is the secret of the database.
     """
     found = database.examined
     if found.trouble is not None or found.too_old or found.revision is None or found.lacking != ():
@@ -200,7 +200,7 @@ def check_fingerprint(database: Database, secrets: Sequence[str], *, kept_in: Pa
 
 def advice_about(database: Database) -> str:
     """
-    What to do about a database that a start cannot use; empty if nothing is wrong with it any more.
+    Advise what to do about a database that a server could not start with; empty if it has no problem any more.
     """
     found = chain(check_database(database), check_migrations(database))
     return next((each.advice for each in found if each.level is Level.PROBLEM), "")
@@ -208,7 +208,7 @@ def advice_about(database: Database) -> str:
 
 def check_clock(database: Database) -> Iterator[Finding]:
     """
-    This computer's clock agrees with the database server's; on SQLite, no log has an entry from the future.
+    Check that this machine's clock agrees with the database server's, or on SQLite with the newest log entry.
     """
     found = database.examined
     if found.ahead is not None:

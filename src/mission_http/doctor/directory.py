@@ -1,5 +1,5 @@
 """
-The data directory and the secrets in it.
+Checks of the data directory and of the secrets in it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 @frozen(kw_only=True)
 class Directory:
     """
-    What there is to see of the data directory.
+    The inspected data directory.
 
     Args:
-        nearest: The directory itself if it is there, else the nearest thing above it that is.
+        nearest: The directory itself if it exists, else its nearest existing parent.
         folder: Whether *nearest* is a directory.
         usable: Whether this user may write to *nearest*.
-        shared: Whether other users of this machine may look into the directory.
-        secrets: The secrets that are kept in it; None if they cannot be read.
-        secrets_shared: Whether other users of this machine may read these.
-        why: What keeps the secrets from being read.
+        shared: Whether other users of this machine may access the directory.
+        secrets: The secrets stored in it; None if they cannot be read.
+        secrets_shared: Whether other users of this machine may access the file with the secrets.
+        why: The reason that the secrets cannot be read.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class Directory:
     @classmethod
     def seen(cls, path: Path) -> Self:
         """
-        Look at a directory.
+        Inspect a directory.
         """
         nearest = next(each for each in (path, *path.parents) if os.path.lexists(each))
         folder = os.path.isdir(nearest)
@@ -90,18 +90,18 @@ def _shared(path: Path) -> bool:
 
 def check_directory(directory: Directory) -> Iterator[Finding]:
     """
-    It is there, or can be made; this user may write to it, and other users may not look into it.
+    Check that the data directory exists or can be created, and that this user alone may access it.
     """
     path = str(directory.path)
     if not directory.usable:
         advice = "choose another with MISSION_CONTROL_DATA_DIR (or --data-dir), or let this user write to it"
         yield DIRECTORY.problem(path, _what_is_wrong(directory), advice, *FLAGS)
     elif not directory.there:
-        yield DIRECTORY.ok(path, "will be made at the first start")
+        yield DIRECTORY.ok(path, "will be created at the first start")
     elif directory.shared:
-        yield DIRECTORY.warning(path, "other users of this machine may look into it", f"chmod 700 {quote(path)}")
+        yield DIRECTORY.warning(path, "other users of this machine may access it", f"chmod 700 {quote(path)}")
     else:
-        yield DIRECTORY.ok(path, "this user may write to it, and nobody else may look into it")
+        yield DIRECTORY.ok(path, "this user alone may access it")
 
 
 def _what_is_wrong(directory: Directory) -> str:
@@ -111,22 +111,24 @@ def _what_is_wrong(directory: Directory) -> str:
         case True, False:
             return "is not a directory"
         case False, True:
-            return f"is not there and cannot be made: this user may not write to {directory.nearest}"
-    return f"is not there and cannot be made: {directory.nearest} is not a directory"
+            return f"does not exist and cannot be created: this user may not write to {directory.nearest}"
+    return f"does not exist and cannot be created: {directory.nearest} is not a directory"
 
 
 def check_secrets(directory: Directory) -> Iterator[Finding]:
     """
-    The secrets that were generated can be read, by this user alone.
+    Check that this user alone can read the generated secrets.
     """
     file = str(directory.file)
     if directory.secrets is None:
-        advice = "let this user read it, or restore it; without it there would be new secrets, and old leases would end"
+        advice = "let this user read it, or restore it; without it new secrets are generated, and existing leases end"
         yield SECRETS.problem(file, f"cannot be read ({directory.why})", advice)
     elif directory.secrets_shared:
-        found = "other users of this machine may read it, and whoever does is the operator"
-        yield SECRETS.problem(file, found, f"chmod 600 {quote(file)}, and remove it for new secrets if somebody did")
+        found = "other users of this machine may read it and sign in as the operator"
+        yield SECRETS.problem(
+            file, found, f"chmod 600 {quote(file)}, and remove it to generate new secrets if somebody read it"
+        )
     elif directory.secrets:
-        yield SECRETS.ok(file, "nobody but this user may read it")
+        yield SECRETS.ok(file, "this user alone may read it")
     elif directory.usable:
-        yield SECRETS.ok(file, "will be made at the first start")
+        yield SECRETS.ok(file, "will be created at the first start")

@@ -1,5 +1,5 @@
 """
-What the doctor says, to a person and to a program.
+Findings of the doctor's checks, and how they are printed as text and as JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WIDTH: Final = 16
 
 class Level(Enum):
     """
-    How bad it is. A problem keeps something from working, or from being safe.
+    Severity of a finding. A problem keeps the server from working or from being secure.
     """
 
     OK = "ok"
@@ -28,14 +28,14 @@ class Level(Enum):
 @frozen(kw_only=True)
 class Finding:
     """
-    What one check found.
+    A result of one check.
 
     Args:
         check: The name of the check.
-        looked_at: What was looked at.
-        found: What was found there.
-        advice: What to do about it; empty if all is well.
-        settings: The variables and flags that the advice names.
+        looked_at: The thing that was checked, such as a variable, a path or an address.
+        found: The state it is in.
+        advice: The step that solves the problem; empty if there is none.
+        settings: The environment variables and command-line flags that the advice names.
     """
 
     check: str
@@ -49,7 +49,7 @@ class Finding:
 @frozen
 class Check:
     """
-    Makes the findings of one check.
+    A check by name, which creates its findings.
     """
 
     name: str
@@ -69,14 +69,14 @@ class Check:
 
 def sound(findings: Iterable[Finding]) -> bool:
     """
-    Whether there is no problem among them.
+    Whether no finding is a problem.
     """
     return all(each.level is not Level.PROBLEM for each in findings)
 
 
 def as_text(findings: Sequence[Finding]) -> str:
     """
-    The findings for a person, and how many there are of each level.
+    Format the findings as text, with their number at each level.
     """
     lines = []
     for each in findings:
@@ -94,7 +94,7 @@ def _plural(number: int, noun: str) -> str:
 
 def as_json(findings: Sequence[Finding]) -> str:
     """
-    The findings for a program.
+    Format the findings as JSON.
     """
     told = [
         {

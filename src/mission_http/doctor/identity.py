@@ -1,5 +1,5 @@
 """
-Who else may say who somebody is: can they be asked, and are they believed only where they should be?
+Checks of the identity providers: OpenID Connect issuers, Google sign-in and proxy authentication.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ALGORITHMS: Final = "OIDC_ALGORITHMS"
 @frozen(kw_only=True)
 class Reached:
     """
-    What there is to see of those who vouch for people.
+    The inspected identity providers.
 
     Args:
-        keys: How many keys each issuer publishes, or what keeps them from being had, by its name.
-        misnamed: What an issuer calls itself, and what to set, where the settings call it otherwise.
-        unfit: Why none of an issuer's keys fits an algorithm that is allowed, where that is so.
-        secret_alone: Whether Google's client secret is there without the client id.
-        mode_refused: Whether `AUTH_MODE` cannot be used as it is set, so that nobody knows who comes how.
+        keys: The number of keys that each issuer publishes, or the error that loading them met, by issuer name.
+        misnamed: The mismatch, with advice, of each issuer whose own name differs from the configured one.
+        unfit: The reason why no key of an issuer fits an allowed algorithm, by issuer name.
+        secret_alone: Whether Google's client secret is set without the client id.
+        mode_refused: Whether the value of `AUTH_MODE` is invalid.
     """
 
     identities: Identities
@@ -49,8 +49,8 @@ class Reached:
 
 def check_identities(reached: Reached, fronting: Fronting) -> Iterator[Finding]:
     """
-    The keys that tokens are checked with can be had, a browser can come back from Google, and a proxy is believed by
-    its address.
+    Check that issuers' signing keys can be loaded, that Google can redirect back, and that a proxy is trusted by its
+    address.
     """
     identities = reached.identities
     if not reached.mode_refused:
@@ -66,8 +66,8 @@ def _check_issuer(name: str, keys: int | str, misnamed: str | None, unfit: str |
         found, _, advice = misnamed.partition("; ")
         return IDENTITY.problem(name, f"{found}, so each of its tokens is refused", advice, ISSUER[0])
     if isinstance(keys, str):
-        told = f"its keys cannot be had ({keys}), so nobody is let in by its word"
-        advice = f"open the way to it, or correct {ISSUER[0]} or {ISSUER[1]} (GOOGLE_JWKS_URL, CLERK_*)"
+        told = f"its signing keys cannot be loaded ({keys}), so its tokens are refused"
+        advice = f"allow connections to it, or correct {ISSUER[0]} or {ISSUER[1]} (GOOGLE_JWKS_URL, CLERK_*)"
         return IDENTITY.problem(name, told, advice, *ISSUER)
     if unfit is not None:
         found = f"no key that it publishes fits {ALGORITHMS}, so each of its tokens is refused: {unfit}"
@@ -77,15 +77,15 @@ def _check_issuer(name: str, keys: int | str, misnamed: str | None, unfit: str |
 
 def _check_mode(identities: Identities) -> Iterator[Finding]:
     if identities.mode is AuthMode.LOCAL:
-        yield IDENTITY.ok("AUTH_MODE", "people come to the Boards API with LOCAL_AUTH_TOKEN")
+        yield IDENTITY.ok("AUTH_MODE", "users of the Boards API send LOCAL_AUTH_TOKEN")
     elif identities.issuer is not None and identities.issuer.audience is None and identities.issuer.secret is None:
-        found = "whatever its issuer signs is believed, also what is meant for other services"
-        advice = "set CLERK_AUDIENCE if the issuer serves others, too"
+        found = "every token of its issuer is accepted, also those meant for other services"
+        advice = "set CLERK_AUDIENCE if the issuer serves other services too"
         yield IDENTITY.ok("AUTH_MODE", f"{found}; {advice}")
     else:
-        yield IDENTITY.ok("AUTH_MODE", f"people come to the Boards API with tokens of {identities.mode.value}")
+        yield IDENTITY.ok("AUTH_MODE", f"users of the Boards API send tokens of {identities.mode.value}")
     if identities.anywhere:
-        found = "other servers may be asked that are in private networks and that no variable names"
+        found = "outgoing requests may go to servers in private networks that no variable names"
         yield IDENTITY.ok(f"{ANYWHERE}=1", found)
 
 
@@ -93,41 +93,45 @@ def _check_google(reached: Reached, fronting: Fronting) -> Iterator[Finding]:
     google = reached.identities.google
     if google is None and reached.secret_alone:
         yield IDENTITY.problem(
-            CLIENT[1], "is set without a client id, so nobody signs in by Google", f"set {CLIENT[0]}, too", CLIENT[0]
+            CLIENT[1], "is set without a client id, so Google sign-in is off", f"set {CLIENT[0]} too", CLIENT[0]
         )
     elif google is not None and google.client_secret is not None and fronting.base_url is None:
-        found = "browsers that sign in by Google have no address to come back to"
+        found = "Google has no address to redirect browsers back to"
         yield IDENTITY.warning(CLIENT[1], found, "set MC_BASE_URL to the address that people use", "MC_BASE_URL")
     elif google is not None and google.client_secret is None:
-        yield IDENTITY.ok(CLIENT[0], f"ID tokens of Google are taken; set {CLIENT[1]} for the way by /api/auth/google")
+        yield IDENTITY.ok(
+            CLIENT[0], f"Google ID tokens are accepted; set {CLIENT[1]} to enable the redirect from /api/auth/google"
+        )
     elif google is not None:
-        yield IDENTITY.ok(CLIENT[0], "people sign in by Google")
+        yield IDENTITY.ok(CLIENT[0], "Google sign-in is on")
 
 
 def check_proxy_auth(identities: Identities) -> Iterator[Finding]:
     """
-    A proxy that names people is believed by its address, and by that alone.
+    Check that the header of an authenticating proxy is trusted from that proxy's address only.
     """
     proxy = identities.proxy
     if proxy is None:
         return
     if not proxy.trusted:
-        found = "says who somebody is, and nobody is believed, so it is off"
-        advice = f"set {PROXY_TRUSTED} to the addresses that the proxy comes from, or unset {PROXY_HEADER}"
+        found = "names the user, but no proxy is trusted, so proxy authentication is off"
+        advice = f"set {PROXY_TRUSTED} to the addresses of the proxy, or unset {PROXY_HEADER}"
         yield IDENTITY.warning(proxy.header, found, advice, PROXY_TRUSTED, PROXY_HEADER)
     elif any(each.prefixlen == 0 for each in proxy.trusted):
-        found = "is believed whoever sends it, so anybody may be anybody"
-        yield IDENTITY.problem(proxy.header, found, f"name the proxy alone in {PROXY_TRUSTED}", PROXY_TRUSTED)
+        found = "is trusted from every address, so any client can sign in as any user"
+        yield IDENTITY.problem(
+            proxy.header, found, f"set {PROXY_TRUSTED} to the addresses of the proxy only", PROXY_TRUSTED
+        )
     elif proxy.default_role is None:
-        told = f"is believed from {', '.join(map(str, proxy.trusted))}; only who is a user already is let in"
+        told = f"is trusted from {', '.join(map(str, proxy.trusted))}; existing users only are signed in"
         yield IDENTITY.ok(proxy.header, f"{told} (see {PROXY_ROLE})")
     else:
-        told = f"is believed from {', '.join(map(str, proxy.trusted))}; who is new becomes {proxy.default_role.value}"
+        told = f"is trusted from {', '.join(map(str, proxy.trusted))}; a new user becomes {proxy.default_role.value}"
         yield IDENTITY.ok(proxy.header, told)
 
 
 def warnings_of(identities: Identities) -> list[str]:
     """
-    What a start says about it.
+    The warnings about proxy authentication that a server logs at its start.
     """
     return [f"{each.looked_at}: {each.found}; {each.advice}" for each in check_proxy_auth(identities) if each.advice]

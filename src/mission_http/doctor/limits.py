@@ -1,5 +1,5 @@
 """
-Rate limits: do they hold whom they should, and can requests be counted?
+Checks of the rate limits: whether their variables are known, and whether their store can be reached.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ LIMITS: Final = Check("rate limits")
 @frozen(kw_only=True)
 class Counting:
     """
-    What there is to see of rate limits.
+    The inspected rate limits.
 
     Args:
-        why: What keeps requests from being counted.
-        advice: What to do about it.
+        why: The reason that requests cannot be counted; empty if they can.
+        advice: The step that solves it.
     """
 
     limiting: Limiting
@@ -40,7 +40,7 @@ class Counting:
     @classmethod
     async def seen(cls, settings: Settings) -> Self:
         """
-        Look at what counts requests, as a start does: a Redis is asked to count one of nobody, for a second.
+        Open the rate limiter as the server's start does. A Redis is asked to count one test request.
         """
         try:
             async with limiter_from(settings):
@@ -51,18 +51,18 @@ class Counting:
 
 def check_limits(counting: Counting, listening: Listening) -> Iterator[Finding]:
     """
-    Every variable names a class, what guards credentials is not lifted, and requests can be counted.
+    Check that every variable names a rate limit, that sign-in is limited, and that requests can be counted.
     """
     limiting = counting.limiting
     for name in limiting.unknown:
-        yield LIMITS.warning(name, "names no class of requests, so it is ignored", _meant(name), name)
+        yield LIMITS.warning(name, "names no rate limit, so it is ignored", _meant(name), name)
     for name, each in CLASSES.items():
         if not each.bypassable and name not in limiting.quotas:
             variable, quota = variable_of(name), QUOTAS[name]
             advice = f"unset {variable}, or set it to something like {quota.amount}/{quota.seconds}"
-            yield LIMITS.warning(variable, "lets anybody try as often as they like", advice, variable)
+            yield LIMITS.warning(variable, "lets clients try credentials without limit", advice, variable)
     if limiting.disabled and listening.wide:
-        found = "other machines can reach the server, and may ask as often as they like"
+        found = "other machines can reach the server and send requests without limit"
         advice = f"unset {DISABLE}, and raise those limits that are too low"
         yield LIMITS.warning(f"{DISABLE}=1", found, advice, DISABLE)
     yield _counted(counting)
@@ -70,14 +70,14 @@ def check_limits(counting: Counting, listening: Listening) -> Iterator[Finding]:
 
 def _meant(name: str) -> str:
     near = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in VARIABLES], 1)
-    return f"unset {name}, or write {PREFIX}{near[0]} if that is meant" if near else f"unset {name}"
+    return f"unset {name}, or rename it to {PREFIX}{near[0]} if that was meant" if near else f"unset {name}"
 
 
 def _counted(counting: Counting) -> Finding:
     redis = counting.limiting.redis
     if redis is None:
-        return LIMITS.ok("memory", f"each server process counts for itself; {BACKEND}=redis lets them share")
+        return LIMITS.ok("memory", f"each server process counts separately; {BACKEND}=redis shares the counts")
     place = f"the Redis in {redis.variable}"
     if counting.why:
         return LIMITS.problem(place, counting.why, counting.advice, redis.variable, BACKEND)
-    return LIMITS.ok(place, "counts for all server processes")
+    return LIMITS.ok(place, "counts requests of all server processes")

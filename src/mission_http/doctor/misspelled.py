@@ -1,5 +1,5 @@
 """
-Variables that nobody reads, and that look like one that is read.
+Detection of misspelled environment variables: names that are not read but resemble one that is.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from mission_http.limiting import BACKEND, DISABLE, PREFIX, URLS, VARIABLES
 from mission_http.settings import NEXT_SECRET, SECRETS, SUBSCRIBED, SUBSCRIPTION, WEBHOOK_LIMIT, WORKLOAD
 
 OURS: Final = ("MC_", "MISSION_CONTROL_", "SECURITY_HEADER_", "REQUEST_LOG_")
-"""What only variables for Mission Control begin with."""
+"""Prefixes that only Mission Control's variables have."""
 NEAR, NEARER = 0.85, 0.92
-"""How alike names must be, from 0 to 1: one that is ours, and one that may be another program's."""
+"""The least similarity, from 0 to 1, for a name with one of these prefixes and for any other name."""
 LONG: Final = 10
-"""From how many letters on a name that may be another program's is not like ours by chance."""
+"""The least length of a name without these prefixes: shorter ones are similar by chance."""
 
 PLAIN: Final = """
 MISSION_CONTROL_DATA_DIR MISSION_CONTROL_PASSPHRASE DATABASE_URL AUTH_MODE AUTH_USER AUTH_PASS AUTH_PASS_B64
@@ -47,12 +47,12 @@ KNOWN: Final = frozenset(
         ),
     }
 )  # fmt: skip
-"""Every variable that is read, but for those that are named after a provider of models."""
+"""Every variable that is read, except those named after a model provider."""
 
 
 def misspelled(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """
-    Each variable that says something to nobody, with the one that it may be meant for.
+    Yield each variable that is set but not read, with the known variable that it resembles.
     """
     for name in sorted(environment):
         if environment[name].strip() and not _read(name) and (near := _nearest(name.upper())):
@@ -60,7 +60,7 @@ def misspelled(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _read(name: str) -> bool:
-    # What looks like a rate limit is told with them.
+    # Unknown rate-limit variables are reported by `check_limits`.
     return name in KNOWN or SUBSCRIPTION.fullmatch(name) is not None or name.startswith(PREFIX)
 
 

@@ -1,5 +1,5 @@
 """
-The port: can a server listen on it, or does it already?
+Check of the port: whether a server can listen on it, or Mission Control listens on it already.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from mission_http.settings import SettingsError
 
 PORT: Final = Check("port")
 TITLE: Final = "Mission Control API"
-"""What the document of a server says it is."""
+"""The title in the OpenAPI document of a Mission Control server."""
 PATIENCE: Final = 2.0
-"""For how many seconds whoever has the port may take to say who it is."""
+"""Timeout in seconds for the request that asks the listening program for its OpenAPI document."""
 MOST: Final = 8_000_000
-"""How many bytes of a document are read."""
+"""The most bytes of that document that are read."""
 
 
 @frozen(kw_only=True)
 class Listening:
     """
-    What there is to see of the place where the server is to listen.
+    The inspected address that the server is to listen on.
 
     Args:
-        wide: Whether other machines could reach it there.
-        why: What keeps a server from listening there.
-        ours: Whether it is Mission Control that listens there already.
+        wide: Whether other machines can reach the address.
+        why: The reason that a server cannot listen there; empty if it can.
+        ours: Whether Mission Control listens there already.
     """
 
     host: str
@@ -51,7 +51,7 @@ class Listening:
     @classmethod
     def seen(cls, host: str, port: int) -> Self:
         """
-        Look at a place, by taking it for a moment.
+        Inspect an address by binding it for a moment.
         """
         why, ours = "", False
         try:
@@ -66,7 +66,7 @@ class Listening:
     @classmethod
     def on(cls, sockets: Sequence[socket.socket]) -> Self:
         """
-        The place where these sockets listen.
+        The address that these sockets listen on.
         """
         names = [each.getsockname() for each in sockets]
         return cls(host=names[0][0], port=names[0][1], wide=beyond_loopback(each[0] for each in names))
@@ -82,7 +82,7 @@ def _addresses(host: str) -> list[str]:
 
 def _is_ours(host: str, port: int) -> bool:
     """
-    Whether who listens there says that it is Mission Control.
+    Whether the program that listens there serves Mission Control's OpenAPI document.
     """
     anywhere = host in ("", "0.0.0.0", "::")
     connection = http.client.HTTPConnection("localhost" if anywhere else host, port, timeout=PATIENCE)
@@ -98,16 +98,19 @@ def _is_ours(host: str, port: int) -> bool:
 
 def check_port(listening: Listening, *, at_rest: bool = False) -> Iterator[Finding]:
     """
-    A server can listen there, or the one over this database does. It does not if that is *at_rest*.
+    Check that a server can listen there, or that the one with this database does. No server uses a database that is
+    *at_rest*.
     """
     if listening.ours and at_rest:
-        found = "Mission Control listens there already, over another database than this one"
+        found = "Mission Control listens there already, with another database"
         advice = "choose another --port for this one, or name the other with --data-dir or --database-url"
         yield PORT.warning(listening.place, found, advice, "--port", "--data-dir", "--database-url")
     elif listening.ours:
         yield PORT.ok(listening.place, "Mission Control listens there already; a second server needs another --port")
     elif listening.why:
-        advice = "choose another --port (or --host), or end the program that has it"
-        yield PORT.problem(listening.place, f"cannot be listened on ({listening.why})", advice, "--port", "--host")
+        advice = "choose another --port (or --host), or end the program that listens there"
+        yield PORT.problem(
+            listening.place, f"a server cannot listen there ({listening.why})", advice, "--port", "--host"
+        )
     else:
         yield PORT.ok(listening.place, "is free")

@@ -1,5 +1,5 @@
 """
-The doctor's rounds: look at everything once, then judge what was seen.
+Inspection of the whole installation, and all checks of what it found.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ SETTINGS: Final = Check("settings")
 @frozen(kw_only=True)
 class Picture:
     """
-    All there is to see.
+    The inspected installation.
 
     Args:
-        malformed: What is wrong with each variable that cannot be read.
-        misspelled: The variables that nobody reads, with those that they may be meant for.
-        database: None if nobody can tell which one is meant.
+        malformed: The error of each variable whose value is malformed, by name.
+        misspelled: The known variable that each unknown one resembles, by name.
+        database: The database; None if `DATABASE_URL` is malformed.
     """
 
     malformed: Mapping[str, str]
@@ -67,7 +67,7 @@ async def look_around(
     url: str | None = None,
 ) -> Picture:
     """
-    What there is to see with this environment, and what the command line says instead. Makes and changes nothing.
+    Inspect the installation of this environment and these command-line options, without changing it.
 
     Raises:
         SettingsError: If *url* is not the address of a server.
@@ -103,7 +103,7 @@ async def look_around(
 
 def findings_of(picture: Picture) -> Iterator[Finding]:
     """
-    What every check says of it.
+    Run every check on an inspected installation and yield the findings.
     """
     yield from check_settings(picture.malformed, picture.misspelled)
     yield from check_directory(picture.directory)
@@ -111,7 +111,7 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
     yield from check_credentials(picture.credentials)
     database = picture.database
     if database is not None:
-        # In a directory that cannot be used nothing is well, however sound it is by itself.
+        # A database in an unusable data directory is not reported as ok.
         hidden = {Level.OK} if database.own and not picture.directory.usable else set[Level]()
         found = chain(
             check_database(database),
@@ -136,7 +136,7 @@ def findings_of(picture: Picture) -> Iterator[Finding]:
 
 def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) -> Iterator[Finding]:
     """
-    Every variable can be read, and is.
+    Check that no environment variable is malformed or misspelled.
     """
     for name, message in malformed.items():
         needed = SettingsError(message).variable
@@ -145,7 +145,7 @@ def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) 
         elif needed not in malformed:
             yield SETTINGS.problem(name, message, f"set {needed}", needed)
     for name, meant in misspelled.items():
-        advice = f"unset {name}, or write {meant} if that is meant"
-        yield SETTINGS.warning(name, "is no variable that is read, and looks like one", advice, name, meant)
+        advice = f"unset {name}, or rename it to {meant} if that was meant"
+        yield SETTINGS.warning(name, "is not read, and looks like a variable that is", advice, name, meant)
     if not malformed and not misspelled:
-        yield SETTINGS.ok("the environment", "every variable can be read")
+        yield SETTINGS.ok("the environment", "every variable is valid")

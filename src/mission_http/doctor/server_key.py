@@ -1,5 +1,5 @@
 """
-The server's key: was the one in the environment replaced while the server ran?
+Check of `API_KEY`: whether a rotation replaced the server's key from the environment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VARIABLE: Final = "API_KEY"
 
 class Made(NamedTuple):
     """
-    A key that was made while the server ran, by whom and when.
+    A server key that a rotation created.
     """
 
     digest: bytes
@@ -35,7 +35,7 @@ class Made(NamedTuple):
 
 def check_server_key(database: Database, api_key: str | None) -> Iterator[Finding]:
     """
-    The key that the environment gives, or the data directory keeps, is still the one that opens the server.
+    Check that the server's key from the environment or the data directory was not replaced.
     """
     if api_key is None or database.examined.trouble is not None:
         return
@@ -43,13 +43,13 @@ def check_server_key(database: Database, api_key: str | None) -> Iterator[Findin
     if told is None:
         yield SERVER_KEY.ok(VARIABLE, "was not replaced")
     else:
-        advice = f"set {VARIABLE} to the key that /api/tokens/rotate answered with, wherever this one is used"
+        advice = f"set {VARIABLE} to the key in the answer of /api/tokens/rotate, wherever this one is used"
         yield SERVER_KEY.warning(VARIABLE, told, advice, VARIABLE)
 
 
 def replaced(database: Database, api_key: str) -> str | None:
     """
-    By whom and when the key was replaced, and whether it is still good; None if it was not.
+    Describe when and by whom the key was replaced and whether it still works; None if it was not replaced.
     """
     made = [Made(each.digest, each.by, each.at, each.expires_at) for each in database.examined.server_keys]
     return _replaced(made, api_key, at=database.at)
@@ -57,7 +57,7 @@ def replaced(database: Database, api_key: str) -> str | None:
 
 async def replaced_in(ports: Ports, api_key: str) -> str | None:
     """
-    The same, told by a database that is open.
+    Describe a replacement of the key like `replaced`, with a store that is open already.
     """
     default = await ports.credentials.organization(HOME)
     if default is None:
@@ -76,5 +76,5 @@ def _replaced(keys: Sequence[Made], api_key: str, *, at: datetime) -> str | None
         return None
     was = f"was replaced by {newest.by} at {newest.at:%Y-%m-%d %H:%M} UTC"
     if own is not None and own.expires_at is not None and at < own.expires_at:
-        return f"{was}, and is good until {own.expires_at:%Y-%m-%d %H:%M} UTC"
+        return f"{was}, and works until {own.expires_at:%Y-%m-%d %H:%M} UTC"
     return f"{was}, and is refused"

@@ -1,3 +1,3 @@
 """
-The log of a server: structured lines, one for each event, for people or for programs, and without secrets.
+Logging of the server: one structured line for each event, as text or JSON, without secrets.
 """

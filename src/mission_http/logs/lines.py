@@ -1,5 +1,5 @@
 """
-How a line of the log looks: processors of structlog, each a function of what is told so far.
+structlog processors that format a log line from the event's dictionary.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _needs_quotes: Final = re.compile(r"[\s=\"'\\]|^$")
 
 def with_request_id(_: object, __: str, told: Told) -> Told:
     """
-    Tell for which request it happened, if it was for one.
+    Add the id of the request that is being handled, if there is one.
     """
     request_id = REQUEST_ID.get()
     if request_id is not None:
@@ -34,7 +34,7 @@ def with_request_id(_: object, __: str, told: Told) -> Told:
 @define(eq=False)
 class Moments:
     """
-    Tells when it happened, in UTC or in the machine's zone. All but the milliseconds is kept for a second.
+    Adds the timestamp, in UTC or local time. Its text, except for the milliseconds, is cached for one second.
     """
 
     utc: bool
@@ -55,7 +55,7 @@ class Moments:
 
 def without_color(_: object, __: str, told: Told) -> Told:
     """
-    Leave out what uvicorn says a second time with colors.
+    Drop the colored copy of the message that uvicorn adds.
     """
     told.pop("color_message", None)
     return told
@@ -63,9 +63,9 @@ def without_color(_: object, __: str, told: Told) -> Told:
 
 def as_text(_: object, __: str, told: Told) -> str:
     """
-    A line for people: when, how bad, where, what, and facts as `name=value`; below it the traceback, if there is one.
+    Format an event as one line of text: timestamp, level, logger, event and `name=value` pairs, then the traceback.
 
-    Nothing in it can begin another line or move the cursor, whoever chose the values.
+    Control characters in values are escaped, so no value can begin another line or move the cursor.
     """
     below = [line for name in ("exception", "stack") for line in str(told.pop(name, "")).splitlines()]
     moment, level, logger, event = told.pop("timestamp"), told.pop("level"), told.pop("logger"), told.pop("event")

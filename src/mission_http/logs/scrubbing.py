@@ -1,5 +1,7 @@
 """
-A net below the rule that secrets are not logged: what looks like one, or is known to be one, is taken out.
+Redaction of secrets in log lines, by the shape of a token or as known values.
+
+The code does not log secrets; this is the second line of defence.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from mission_http.logs.lines import Told
 
 INSTEAD: Final = "[secret]"
 SHORTEST: Final = 8
-"""A known secret that is shorter is not looked for: its letters may be those of any word."""
+"""The least length of a known secret that is redacted: a shorter one may be part of any word."""
 
 SHAPES: Final = (
     r"mca?_[0-9A-Fa-f]{48}",  # the key of an agent
@@ -30,7 +32,7 @@ BEFORE: Final = (
     r"(?i:[?&](?:token|key|secret|password|code|api_key|access_token)=)",
     r"\b[a-zA-Z][\w+.-]*://[^/\s:@]*:(?=[^/\s@]+@)",  # the password in a URL
 )
-"""What stands before a secret, which goes on to a space, a quotation mark or another separator."""
+"""Text before a secret, which itself ends at a space, a quotation mark or another separator."""
 
 _shaped: Final = re.compile(rf"(?<![\w-])(?:{'|'.join(SHAPES)})(?![\w-])", re.ASCII)
 _announced: Final = re.compile(rf"({'|'.join(BEFORE)})(?!{re.escape(INSTEAD)})[^\s'\"&;,@]+")
@@ -39,7 +41,7 @@ _announced: Final = re.compile(rf"({'|'.join(BEFORE)})(?!{re.escape(INSTEAD)})[^
 @frozen
 class Scrubber:
     """
-    Takes secrets out of what is logged.
+    Replaces secrets in log events.
     """
 
     known: tuple[str, ...] = ()
@@ -47,19 +49,19 @@ class Scrubber:
     @classmethod
     def of(cls, known: Iterable[str]) -> Scrubber:
         """
-        One that also takes out these *known* secrets, wherever they stand.
+        Create a scrubber that also replaces these *known* secrets.
         """
         return cls(tuple(sorted({each for each in known if len(each) >= SHORTEST}, key=len, reverse=True)))
 
     def scrubbed(self, text: str) -> str:
         """
-        The text without secrets.
+        Replace all secrets in a text.
         """
         return _announced.sub(rf"\1{INSTEAD}", self.without_tokens(text))
 
     def without_tokens(self, text: str) -> str:
         """
-        The text without what is a secret by itself, whatever stands before it.
+        Replace known secrets and texts with the shape of a token.
         """
         for secret in self.known:
             text = text.replace(secret, INSTEAD)
@@ -67,7 +69,7 @@ class Scrubber:
 
     def everywhere(self, _: object, __: str, told: Told) -> Told:
         """
-        Take secrets out of all that is told: a processor of structlog.
+        Replace secrets in all values of an event; a structlog processor.
         """
         for name, value in told.items():
             if isinstance(value, str):
@@ -78,7 +80,7 @@ class Scrubber:
 
     def in_requests(self, _: object, __: str, told: Told) -> Told:
         """
-        The same for what is told of a request, where all but these is ours.
+        Replace secrets in a request's log event: only these three values come from the client.
         """
         for name in ("method", "path", "request_id"):
             told[name] = self.without_tokens(told[name])

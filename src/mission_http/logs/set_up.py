@@ -1,5 +1,5 @@
 """
-The log of this process, set up once. Where the application is embedded, nothing is: the log is its host's there.
+Configuration of logging for a server process. An embedded application leaves logging to its host.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ REQUESTS: Final = "mission_http.requests"
 
 def set_up(logs: Logs, *, secrets: Iterable[str] = (), file: TextIO | None = None) -> RequestLog:
     """
-    Log to this file, standard error unless given, whatever is logged by anybody in this process.
+    Configure structlog and the root logger to write to this file, by default standard error.
 
-    What others log is told from warnings on, and from `INFO` on where ours is told below that: drivers repeat whole
-    statements with their values when they debug.
+    Other libraries are logged from `WARNING`, or from `INFO` if the configured level is lower: database drivers log
+    statements with their values at `DEBUG`.
 
     Returns:
-        What tells of requests. Its lines go past the standard library, for there are many.
+        The log of requests, which bypasses the standard library's logging for speed.
     """
     stream = cast(TextIO, LogStream.over(file or sys.stderr))
     scrubber = Scrubber.of(secrets)
@@ -66,6 +66,6 @@ def set_up(logs: Logs, *, secrets: Iterable[str] = (), file: TextIO | None = Non
 
 def _as_known(level: int) -> int:
     """
-    The least of the levels that structlog knows which is not below this one.
+    The lowest level of structlog that is not below this one.
     """
     return min((each for each in KNOWN if each >= level), default=logging.CRITICAL)

@@ -1,5 +1,5 @@
 """
-What is logged, and how, as the environment tells.
+Settings of the log, read from the environment.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ LEVELS: Final = {
 @frozen(kw_only=True)
 class Logs:
     """
-    What is logged, and how.
+    Settings of the log.
 
     Args:
-        as_json: Whether lines are JSON, for programs.
-        utc: Whether moments are told in UTC, or else in the machine's zone.
-        slow_ms: From how many milliseconds on a request is told as slow; 0 for never.
-        health: Whether requests for the server's health are told, too.
+        level: The lowest level that is logged.
+        as_json: Whether lines are JSON.
+        utc: Whether timestamps are in UTC instead of local time.
+        slow_ms: The duration in milliseconds from which a request is logged as slow; 0 for never.
+        health: Whether health checks are logged.
     """
 
     level: int = logging.INFO

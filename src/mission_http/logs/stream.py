@@ -1,5 +1,5 @@
 """
-Where the log is written: a stream that may be slow, or that nobody reads any more.
+The stream that the log is written to, which never blocks the server.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Final, Self, TextIO
 from attrs import define, field
 
 PATIENCE: Final = 250
-"""For how many milliseconds a full stream is waited for, once."""
+"""Milliseconds to wait for a full stream."""
 AT_ONCE: Final = getattr(select, "PIPE_BUF", 512)
-"""How many bytes a stream with room takes without a pause."""
+"""Bytes that a stream with room takes without blocking."""
 logger = logging.getLogger("mission_http")
 
 
 @define(eq=False)
 class LogStream:
     """
-    A stream that never stops the server: while nobody reads what was written, lines are left out. How many is told as
-    soon as there is room again.
+    A stream that drops lines instead of blocking the server while its reader is slow or gone. The number of dropped
+    lines is logged once there is room again.
     """
 
     file: TextIO
@@ -37,7 +37,7 @@ class LogStream:
     @classmethod
     def over(cls, file: TextIO) -> Self | TextIO:
         """
-        A stream over this file; the file itself where nobody can ask whether there is room.
+        Wrap a file; return the file itself if it cannot be polled for room.
         """
         try:
             return cls(file, file.fileno()) if hasattr(select, "poll") else file
@@ -46,17 +46,17 @@ class LogStream:
 
     def write(self, text: str) -> None:
         """
-        Write whole lines, or leave them out.
+        Write whole lines, or drop them.
         """
         if self.left_out and self._has_room():
             lost, self.left_out = self.left_out, 0
-            logger.warning("%d lines of the log were left out, for nobody read them", lost)
+            logger.warning("log_lines_dropped lines=%d", lost)
         if self.left_out or not self._put(f"\n{text}" if self._cut else text):
             self.left_out += 1
 
     def flush(self) -> None:
         """
-        Nothing was kept back.
+        Do nothing, as nothing is buffered.
         """
 
     def _put(self, text: str) -> bool:

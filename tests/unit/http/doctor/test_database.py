@@ -96,8 +96,8 @@ def test_a_database_that_is_too_old_is_a_problem(product, version, level):
 @pytest.mark.parametrize(
     ("told", "level", "words"),
     [
-        ({"revision": None, "lacking": ("0001", "0002"), "made": False}, OK, "will get its tables"),
-        ({"revision": None, "lacking": ("0001", "0002"), "made": True}, WARNING, "none that Mission Control made"),
+        ({"revision": None, "lacking": ("0001", "0002"), "made": False}, OK, "its tables will be created"),
+        ({"revision": None, "lacking": ("0001", "0002"), "made": True}, WARNING, "none of them is Mission Control"),
         ({"revision": "0001", "lacking": ("0002", "0003"), "made": True}, WARNING, "lacks 0002, 0003"),
         ({"revision": "0005", "lacking": (), "made": True}, OK, "the newest"),
         ({"revision": "9999", "lacking": None, "made": True}, PROBLEM, "a newer version of Mission Control"),

@@ -45,7 +45,7 @@ def test_a_variable_that_is_misspelled_is_told_with_the_right_spelling():
     found = told({"RATE_LIMIT_AGENTS_AUTH": "1/1", "RATE_LIMIT_X": "1/1"})
 
     assert [
-        "unset RATE_LIMIT_AGENTS_AUTH, or write RATE_LIMIT_AGENT_AUTH if that is meant", "unset RATE_LIMIT_X"
+        "unset RATE_LIMIT_AGENTS_AUTH, or rename it to RATE_LIMIT_AGENT_AUTH if that was meant", "unset RATE_LIMIT_X"
     ] == [each.advice for each in found]  # fmt: skip
 
 
