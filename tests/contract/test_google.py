@@ -421,7 +421,7 @@ async def test_another_browser_comes_back_in_vain(entrance: Entrance, person: st
     ]  # fmt: skip
 
     assert [400] * 6 == [answer.status for answer in answers]
-    assert {"Google sign-in was not begun in this browser, or too long ago"} == {each.json["error"] for each in answers}
+    assert {"Google sign-in was not started in this browser, or too long ago"} == {each.json["error"] for each in answers}
     assert [] == entrance.issuer.forms
     assert 400 == (await theirs.back(code)).status  # the token was made for another journey
     assert [] == [entry for entry in (await mine.back("nothing")).raw_headers if entry[0] == b"set-cookie"]
@@ -440,7 +440,7 @@ async def test_what_google_says_no_to_is_told(entrance: Entrance) -> None:
     unreachable = await Journey.begun(entrance)
     entrance.issuer.status = 500
 
-    assert (400, "Google says: access_denied") == (answer.status, answer.json["hint"])
+    assert (400, "error of Google: access_denied") == (answer.status, answer.json["hint"])
     assert 503 == (await unreachable.back("x")).status
 
 

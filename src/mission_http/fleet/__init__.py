@@ -1,3 +1,3 @@
 """
-The Fleet API: `/api/*`, integers and Unix seconds.
+The Fleet API at `/api/*`, with integers as ids and Unix seconds as times.
 """

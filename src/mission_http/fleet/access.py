@@ -1,5 +1,5 @@
 """
-Who may call the Fleet API: keys in headers, roles, and the agent's name beside a key.
+Authentication and authorization of the Fleet API: keys, session cookies, roles and the agent name header.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ SECURITY_SCHEMES: Final = {
         "type": "apiKey",
         "in": "cookie",
         "name": PLAIN,
-        "description": f"What `POST /api/auth/login` gives to a browser; over https it is called `{BOUND}`.",
+        "description": f"The session cookie that `POST /api/auth/login` sets; over https its name is `{BOUND}`.",
     },
     "FleetApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "FleetBearer": {"type": "http", "scheme": "bearer"},
 }
 AGENT_NAME: Final = Header(
     "X-Agent-Name",
-    "Whose work a person or the global key means. An agent's own key must agree with it.",
+    "The agent that a person or the server's key acts for. An agent's own key must match it.",
 )
 NAMING: Final = (AGENT_NAME, AGENT_INSTANCE)
-VIEWER: Final = Access("viewer", "Everybody who signed in, or has a key.", schemes=SCHEMES, headers=NAMING)
+VIEWER: Final = Access("viewer", "Any signed-in user or key.", schemes=SCHEMES, headers=NAMING)
 OPERATOR: Final = Access("operator", "Operators and admins.", schemes=SCHEMES, headers=NAMING)
 HEARING: Final = evolve(VIEWER, description=f"{VIEWER.description} An agent's own key for itself only.")
 BEATING: Final = evolve(OPERATOR, description="Operators and admins; an agent's own key for itself only.")
-"""A request that is a sign of life in itself, so it need not count as one."""
+"""The request itself is a heartbeat, so it does not count as a sign of life a second time."""
 READING_OWN: Final = evolve(HEARING, description=HEARING.description)
 WRITING_OWN: Final = evolve(BEATING, description=BEATING.description)
-"""The same for requests that are no sign of life in themselves."""
-EDGE: Final = Access("edge", "Everybody who brings something like a key.", public=True)
+"""The same access for requests that are no heartbeats."""
+EDGE: Final = Access("edge", "Any request with a credential.", public=True)
 ADMIN: Final = Access("admin", "Admins.", schemes=SCHEMES, headers=NAMING)
 LISTING_USERS: Final = evolve(ADMIN, description="Admins.")
-CHANGING_USERS: Final = evolve(ADMIN, description="Admins; of nobody else is it told whether they are known.")
-ONESELF: Final = evolve(VIEWER, description="Everybody who signed in, or has a key, for themselves.")
+CHANGING_USERS: Final = evolve(ADMIN, description="Admins; all other callers get the same error.")
+ONESELF: Final = evolve(VIEWER, description="Any signed-in user or key, for itself.")
 STATUS: Final = Access(
-    "viewer", "Everybody who signed in, or has a key; anyone for `action=health`.", schemes=SCHEMES
+    "viewer", "Any signed-in user or key; anyone for `action=health`.", schemes=SCHEMES
 )
 
 PUBLIC_PATHS: Final = frozenset({"/api/setup", "/api/docs", "/api/health"})
@@ -72,8 +72,8 @@ _scheme: Final = re.compile(r"(?:bearer|apikey|token)\s+(\S+)\s*", re.IGNORECASE
 
 def edge_of(settings: Settings) -> Callable[[Request, Endpoint | None], None]:
     """
-    The first look at a request: no other site makes a browser send it, and it brings something that looks like a
-    credential, unless its path is public.
+    Return the check of every request before routing: it must not come from another site's page, and unless its path is
+    public it must carry a credential.
     """
     known = settings.api_key.encode()
 
@@ -88,7 +88,7 @@ def edge_of(settings: Settings) -> Callable[[Request, Endpoint | None], None]:
             return
         secret = credential_of(request)
         if proxied or any(request.cookies.get(name) for name in SESSION_COOKIES):
-            return  # whether it is anybody is for `authenticate` to find out
+            return  # `authenticate` checks whether the cookie is valid
         if secret is None or not (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
             raise Unauthorized
 
@@ -99,8 +99,9 @@ def authenticator(
     cookies: SessionCookies, proxy: ProxyAuth | None = None
 ) -> Callable[[Request, Access], Awaitable[Principal | None]]:
     """
-    Who calls, with a role that reaches: a person whom the proxy names, or by the session in a cookie, else whoever the
-    key stands for.
+    Return the function that authenticates a request and requires the role of its operation.
+
+    The principal is the user that a trusted proxy names, else the user of the session cookie, else the key's holder.
     """
 
     async def authenticate(request: Request, access: Access) -> Principal | None:
@@ -122,7 +123,7 @@ def authenticator(
 
 async def _keyholder(request: Request, access: Access) -> Principal | None:
     """
-    Whoever the key in the request stands for, unless it comes under the name of another agent.
+    Find the principal of the key in the request; None if it is unknown or `X-Agent-Name` names another agent.
     """
     secret = credential_of(request)
     touch = access is not HEARING and access is not BEATING
@@ -132,7 +133,7 @@ async def _keyholder(request: Request, access: Access) -> Principal | None:
 
 def _in_words_of(access: Access, refusal: Denied) -> Denied:
     """
-    A refusal as operations on users have it.
+    Replace a refusal with `AdminRequired` for operations on users.
     """
     if access is CHANGING_USERS or (access is LISTING_USERS and isinstance(refusal, RoleTooLow | ScopeMissing)):
         return AdminRequired()
@@ -141,7 +142,7 @@ def _in_words_of(access: Access, refusal: Denied) -> Denied:
 
 def _by_key_alone(request: Request, endpoint: Endpoint | None) -> bool:
     """
-    Whether it is a key in a header that the request stands on, which no browser adds by itself.
+    Whether the request is authenticated by a key in a header alone, which no browser adds by itself.
     """
     needed = not _is_public(request) if endpoint is None else not endpoint.who.public
     return needed and credential_of(request) is not None and not carries_session(request)
@@ -154,7 +155,7 @@ def _is_public(request: Request) -> bool:
 
 def credential_of(request: Request) -> str | None:
     """
-    The key in the request: `x-api-key`, else `Authorization` as Bearer, ApiKey or Token.
+    Return the key in the request: `x-api-key`, else `Authorization` as Bearer, ApiKey or Token.
     """
     headers = request.headers
     key = headers.get("x-api-key", "").strip()
@@ -166,14 +167,14 @@ def credential_of(request: Request) -> str | None:
 
 def asks_for_health(request: Request) -> bool:
     """
-    Whether the request is for the status that everybody may know.
+    Whether the request is for `/api/status?action=health`, which is public.
     """
     return exchange_of(request).path == "/api/status" and request.query_params.get("action") == "health"
 
 
 def label_of(request: Request) -> str | None:
     """
-    The agent that `X-Agent-Name` means, if it means one.
+    Return the agent name in `X-Agent-Name`, if it is set.
     """
     sent = request.headers.get("x-agent-name", "").strip()
     try:
@@ -184,7 +185,7 @@ def label_of(request: Request) -> str | None:
 
 def restricted(principal: Principal) -> bool:
     """
-    Whether the principal is an agent's key below admin, which reaches what is its own.
+    Whether the principal is an agent below admin, which may only access itself and its own tasks.
     """
     return isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN
 

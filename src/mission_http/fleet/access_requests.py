@@ -1,5 +1,5 @@
 """
-Requests for access, for those who decide about them.
+Access requests of people who signed in with Google, and their review by admins.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RequestsQuery:
 class ReviewBody:
     request_id: Annotated[int, Range(1)] | Absent = ABSENT
     id: Annotated[int, Range(1)] | Absent = ABSENT
-    """How the first version of the document calls it."""
+    """The name of `request_id` in the first version of the document."""
     action: Literal["approve", "reject"]
     role: Literal["viewer", "operator", "admin"] = "viewer"
     note: Annotated[str, Length(0, LONGEST_NOTE)] | Absent = ABSENT
@@ -82,7 +82,7 @@ class ReviewedPayload:
 
 async def list_requests(request: Request) -> Response:
     """
-    List the requests for access: those that wait first, then the latest first.
+    List access requests, pending ones first, then the newest first.
     """
     status = query_of(request, RequestsQuery).status
     found = await access_requests(ports_of(request), principal_of(request), None if status == "all" else status)
@@ -91,11 +91,10 @@ async def list_requests(request: Request) -> Response:
 
 async def review(request: Request) -> Response:
     """
-    Let somebody in who asked for access, or not.
+    Approve or reject an access request.
 
-    Who is let in becomes a user of their own, unless they are one already by what Google calls them, or by the e-mail
-    address of an account that was made for Google and that nobody used yet. Nobody gets another's account by having the
-    same e-mail address.
+    Approval creates a user, unless a user with the same Google account exists, or an unused one that was created for
+    Google with this e-mail address. An equal e-mail address alone never gives access to another person's account.
     """
     body = await body_of(request, ReviewBody)
     number = body.id if isinstance(body.request_id, Absent) else body.request_id

@@ -1,5 +1,5 @@
 """
-Entries of the log as the Fleet's activities: what each is called, what it is about, and how it reads.
+Activities of the Fleet API: the type, entity and description of each kind of event in the log.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Data = Mapping[str, Any]
 
 class Wording(NamedTuple):
     """
-    How entries of one kind are told. A description is made of the entry's data.
+    The type, entity and description of events of one kind. The description is formatted from the event's payload.
     """
 
     type: str
@@ -28,7 +28,7 @@ class Wording(NamedTuple):
 
 class Activity(NamedTuple):
     """
-    An entry as an activity. Its *data* is the entry's payload, or nothing where that was erased.
+    An event as an activity. Its *data* is the event's payload, or None if that was erased.
     """
 
     type: str
@@ -39,14 +39,14 @@ class Activity(NamedTuple):
 
 def _says(text: str) -> Callable[[Data], str]:
     """
-    A description in which names in braces stand for the entry's data.
+    Return a function that formats a template with the event's payload.
     """
     return lambda data: text.format_map(_Known(data))
 
 
 class _Known(dict[str, Any]):
     """
-    Data in which lists read as such, and what is not there as three dots.
+    A payload for templates: lists are joined with commas, and missing values become three dots.
     """
 
     def __getitem__(self, name: str) -> Any:
@@ -76,19 +76,19 @@ WORDINGS: Final = {
     "task.deleted": Wording("task_deleted", "task", _says("Deleted task: {title}")),
     "run.completed": Wording("task_agent_completed", "task", _says("Work completed under lease {fence}")),
     "run.failed": Wording("task_dispatch_failed", "task", _says("Work failed under lease {fence}: {reason}")),
-    "run.expired": Wording("task_dispatch_failed", "task", _says("Lease {fence} ran out")),
-    "run.released": Wording("task_updated", "task", _says("Work given back under lease {fence}")),
-    "run.revoked": Wording("task_updated", "task", _says("Lease {fence} was ended: {why}")),
+    "run.expired": Wording("task_dispatch_failed", "task", _says("Lease {fence} expired")),
+    "run.released": Wording("task_updated", "task", _says("Work released under lease {fence}")),
+    "run.revoked": Wording("task_updated", "task", _says("Lease {fence} revoked: {why}")),
     "run.result_late": Wording("task_updated", "task", _says("{by} handed in a result after lease {fence} was lost")),
     "run.result_adopted": Wording("task_updated", "task", _says("The late result of {by} (lease {fence}) was adopted")),
     "run.suspended": Wording("task_updated", "task", _says("Work waits for {waiting_for}")),
-    "run.resumed": Wording("task_updated", "task", _says("Work goes on")),
+    "run.resumed": Wording("task_updated", "task", _says("Work resumed")),
     "run.ordered": Wording("task_updated", "task", _says("Order given to lease {fence}: {order_kind}")),
     "run.acknowledged": Wording("task_updated", "task", _says("Order acknowledged by lease {fence}: {order_kind}")),
     "agent.created": Wording("agent_created", "agent", _says("Created agent: {name}")),
     "agent.updated": Wording("agent_config_updated", "agent", _says("Agent updated: {changed}")),
-    "agent.status_changed": Wording("agent_status_change", "agent", _says("{name} went from {was} to {status}")),
-    "agent.renamed": Wording("agent_config_updated", "agent", _says("Agent {was} is called {name} now")),
+    "agent.status_changed": Wording("agent_status_change", "agent", _says("{name} changed status from {was} to {status}")),
+    "agent.renamed": Wording("agent_config_updated", "agent", _says("Agent {was} renamed to {name}")),
     "agent.deleted": Wording("agent_deleted", "agent", _says("Deleted agent: {name}")),
     "agent.soul_written": Wording("agent_soul_updated", "agent", _says("Soul updated")),
     "agent.memory_written": Wording("agent_memory_updated", "agent", _says("Working memory updated for {name}")),
@@ -98,7 +98,7 @@ WORDINGS: Final = {
     "approval.requested": Wording("approval_requested", "approval", _says("Approval requested: {action}")),
     "approval.decided": Wording("approval_decided", "approval", _says("Approval {status}: {action}")),
     "approval.reopened": Wording("approval_reopened", "approval", _says("Approval pending again: {action}")),
-    "approval.used": Wording("approval_used", "approval", _says("Task done on an approval")),
+    "approval.used": Wording("approval_used", "approval", _says("Approval used to complete a task")),
     "key.made": Wording("agent_key_created", "agent_key", _says("Created agent key: {name}")),
     "user.created": Wording("user_created", "user", _says("Created user: {username}")),
     "user.updated": Wording("user_updated", "user", _says("User updated: {changed}")),
@@ -112,14 +112,14 @@ WORDINGS: Final = {
 
 def activity_of(entry: Entry, *, title: str | None = None) -> Activity:
     """
-    The entry as an activity, with the *title* of its task where that is known and the entry does not tell it.
+    Convert a log entry to an activity. *title* is its task's title, for events without one in their payload.
     """
     return told(entry.kind, entry.payload, title=title)
 
 
 def told(kind: str, payload: JsonText | None, *, title: str | None = None) -> Activity:
     """
-    What an entry of this kind tells as an activity. A kind without words of its own is called by its name.
+    Convert an event's kind and payload to an activity. A kind that is not listed is described by its name.
     """
     data: Data | None = None if payload is None else msgspec.json.decode(payload)
     worded = WORDINGS.get(kind)
@@ -131,7 +131,7 @@ def told(kind: str, payload: JsonText | None, *, title: str | None = None) -> Ac
 
 def type_of(kind: str) -> str:
     """
-    What entries of this kind are called as activities.
+    Return the activity type of an event kind.
     """
     worded = WORDINGS.get(kind)
     return kind.replace(".", "_") if worded is None else worded.type

@@ -1,5 +1,5 @@
 """
-What the Fleet API takes about an agent once it is made.
+Request bodies and queries for existing agents: changes, soul, memory, messages and files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Runtime = Annotated[Any, Schema({"enum": [*RUNTIMES, "", None]})]
 @frozen(kw_only=True)
 class UpdateNamedAgentBody:
     """
-    Changes of the agent of that name.
+    Changes of the agent with this name.
     """
 
     name: Annotated[Any, Schema({"type": "string"})] = None
@@ -50,7 +50,7 @@ class DeleteAgentBody:
 @frozen(kw_only=True)
 class SoulBody:
     """
-    A soul, or the name of a template to make it of; the template goes before.
+    A soul, or the name of a template to create it from. A template takes precedence.
     """
 
     soul_content: Soul | Absent = ABSENT
@@ -77,7 +77,7 @@ class WakeBody:
 @frozen(kw_only=True)
 class MessageBody:
     """
-    A message to an agent; *content* is another spelling of *message*. Who sends it is known by the credential.
+    A message to an agent. *content* is an alias of *message*. The sender is the authenticated caller.
     """
 
     to: Annotated[str, Length(1, says="Recipient is required")]

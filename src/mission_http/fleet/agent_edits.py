@@ -1,5 +1,5 @@
 """
-Changing agents, hiding and deleting them.
+Operations that change, delete, hide and unhide an agent.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NO_WORKSPACES: Final = "this server has no tool that removes workspaces; delete 
 
 async def change_named(request: Request) -> Response:
     """
-    Change the named fields of the agent of that name. A status is a sign of life as well.
+    Update an agent by name. Fields that are not sent stay as they are; a status also counts as a heartbeat.
     """
     body = await body_of(request, UpdateNamedAgentBody)
     if not isinstance(body.name, str) or not body.name:
@@ -71,9 +71,9 @@ def _runtime(value: object) -> str | None:
 
 async def change(request: Request) -> Response:
     """
-    Change an agent's role, and lay a gateway configuration over its configuration.
+    Update an agent's role, and merge a gateway configuration into its configuration.
 
-    Other fields are not changed here, and the answer names them as `ignored`; `PUT /api/agents` changes them by name.
+    The response lists other fields as `ignored`; `PUT /api/agents` changes them.
     """
     body = await body_of(request, UpdateAgentBody)
     ports, principal = ports_of(request), principal_of(request)
@@ -94,8 +94,8 @@ async def remove(request: Request) -> Response:
     """
     Delete an agent with its keys.
 
-    What it works on goes back to the queue, open to everybody. Other tasks that are assigned to it keep its name. The
-    built-in agent stays.
+    Its tasks in progress go back to the queue without an assignee. Other tasks stay assigned to its name. The built-in
+    agent cannot be deleted.
     """
     body = await body_of(request, DeleteAgentBody)
     ports, principal, named = ports_of(request), principal_of(request), agent_in(request)
@@ -108,7 +108,7 @@ async def remove(request: Request) -> Response:
 
 async def hide(request: Request) -> Response:
     """
-    Leave an agent out of lists that do not ask for hidden ones.
+    Hide an agent from lists, unless hidden agents are asked for.
     """
     agent = await kept_once(request, update_agent, UpdateAgent(agent=agent_in(request), own=True, hidden=True))
     return await _shown(request, AgentId(agent))
@@ -116,7 +116,7 @@ async def hide(request: Request) -> Response:
 
 async def unhide(request: Request) -> Response:
     """
-    List an agent again.
+    Show a hidden agent in lists again.
     """
     command = UpdateAgent(agent=agent_in(request), own=True, expects=expects_of(request), hidden=False)
     agent = await update_agent(ports_of(request), principal_of(request), command)

@@ -1,5 +1,5 @@
 """
-What agents print, as people read it.
+Conversion of an agent runtime's JSON output to readable text.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import re
 from typing import Any, Final
 
 CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-"""A control sequence of terminals: colours and the like."""
+"""A terminal control sequence, such as a colour."""
 MOST: Final = 10**15
-"""From here on an amount is none that was counted."""
+"""Amounts from here on are taken for garbage and not shown."""
 
 
 def readable(content: str) -> str:
     """
-    The text itself, unless it is the JSON that a runtime prints: then the texts of its payloads, and a line about the
-    model, its tokens and how long it took.
+    Extract the texts of the payloads from a runtime's JSON output, with a line about model, tokens and duration. Any
+    other text is returned as it is.
     """
     printed = _printed(content)
     if printed is None:

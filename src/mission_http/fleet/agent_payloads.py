@@ -1,5 +1,5 @@
 """
-What the Fleet API tells about an agent once it is made.
+Responses about existing agents: changes, soul, memory, messages and files.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class SoulTemplatePayload:
 @frozen(kw_only=True)
 class SoulTemplatesPayload:
     """
-    The templates there are, or the one that was asked for.
+    All soul templates, or the requested one.
     """
 
     templates: list[SoulTemplatePayload] | UnsetType = UNSET

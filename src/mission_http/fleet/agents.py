@@ -1,5 +1,5 @@
 """
-Agents: listing, making, registering and reading them.
+Operations that list, create, register and read agents.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ COUNTED: Final = (Status.ASSIGNED, Status.IN_PROGRESS, Status.QUALITY_REVIEW, St
 
 async def list_agents(request: Request) -> Response:
     """
-    List agents, newest first, with how many tasks each has.
+    List agents, newest first, with the number of tasks of each.
     """
     query, principal, ports = query_of(request, AgentQuery), principal_of(request), ports_of(request)
     page, now = query.page(), ports.clock.now()
@@ -82,7 +82,7 @@ async def list_agents(request: Request) -> Response:
 
 def stats_of(counts: Mapping[tuple[str, str], int], key: str) -> dict[str, int]:
     """
-    How many tasks an agent has, by name key.
+    Count an agent's tasks, in total and by status. *key* is its name key.
     """
     stats = {"total": sum(counts.get((key, status.value), 0) for status in Status)}
     stats |= {status.value: counts.get((key, status.value), 0) for status in COUNTED}
@@ -91,9 +91,9 @@ def stats_of(counts: Mapping[tuple[str, str], int], key: str) -> dict[str, int]:
 
 async def add_agent(request: Request) -> Response:
     """
-    Make an agent.
+    Create an agent.
 
-    Its key is in the answer as `agent_token`, and nowhere else.
+    Its key is returned as `agent_token`, once.
     """
     body = await body_of(request, CreateAgentBody)
     made = await once(request, create_agent, _command(body), _made_again)
@@ -134,9 +134,9 @@ async def _made_again(ports: Ports, principal: Principal, agent: UUID) -> WithTo
 
 async def register(request: Request) -> Response:
     """
-    Say that an agent is here; it is made if its name is new.
+    Register an agent, and create it if its name is new.
 
-    The key of a new agent is in the answer as `agent_token`, and nowhere else.
+    The key of a new agent is returned as `agent_token`, once.
     """
     made = await once(request, register_agent, _registration(await _loose_body(request)), _made_again)
     agent = made.agent
@@ -184,7 +184,7 @@ def _registration(body: Mapping[str, Any]) -> RegisterAgent:
 
 async def get_agent(request: Request) -> Response:
     """
-    Read an agent, by number or name.
+    Get an agent by number or name.
     """
     ports = ports_of(request)
     row = await readable_agent_row(request)

@@ -1,5 +1,5 @@
 """
-Writing once under an idempotency key, and answering with one entity as it was kept.
+Responses with one task or project, and writes under an idempotency key.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ C = TypeVar("C")
 
 class Kept(Protocol):
     """
-    An entity: it has an id.
+    An object with an id.
     """
 
     @property
@@ -41,7 +41,7 @@ async def kept_once(
     request: Request, use_case: Callable[[Ports, Principal, C], Awaitable[Kept]], command: C
 ) -> UUID:
     """
-    The id of what the use case made or changed, under the request's idempotency key.
+    Run a use case once under the request's idempotency key, and return the id of the entity it created or changed.
     """
 
     async def work(ports: Ports, principal: Principal, cmd: C) -> UUID:
@@ -57,14 +57,14 @@ async def _itself(ports: Ports, principal: Principal, id: UUID) -> UUID:
 
 async def task_row(request: Request, task: TaskId | TaskNumber) -> TaskRow:
     """
-    The task as last committed.
+    Read a task as last committed.
     """
     return await ports_of(request).reads.tasks.get(principal_of(request), task)
 
 
 async def task_answer(request: Request, task: TaskId | TaskNumber, status: int = 200) -> Response:
     """
-    A task as last committed, with its version as the entity tag.
+    Respond with a task as last committed, with its version as the ETag.
     """
     row = await task_row(request, task)
     return json_of({"task": task_of(row)}, status, {"etag": etag_of(row.version)})
@@ -74,7 +74,7 @@ async def project_answer(
     request: Request, project: BoardId | BoardNumber, status: int = 200, *, counted: bool = False, staffed: bool = False
 ) -> Response:
     """
-    A project as last committed, with how many tasks it has, and whose it is, where that is asked for.
+    Respond with a project as last committed, with its task count if *counted* and its assigned agents if *staffed*.
     """
     reads, principal = ports_of(request).reads, principal_of(request)
     row = await reads.boards.get(principal, project)
@@ -89,7 +89,7 @@ async def project_answer(
 
 def names_by_board(staff: Iterable[Assignment]) -> dict[bytes, list[str]]:
     """
-    The names of who is assigned to each board, oldest first, by the bytes of its id.
+    Group the names of assigned agents by the bytes of the board's id, oldest assignment first.
     """
     names: dict[bytes, list[str]] = defaultdict(list)
     for each in staff:

@@ -1,5 +1,5 @@
 """
-Attribution: who an agent is, and what it did.
+Attribution report of one agent: its identity, activities, changes and cost.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ NO_TOKENS: Final = {"input_tokens": 0, "output_tokens": 0, "requests": 0}
 
 async def attribute(request: Request) -> Response:
     """
-    Tell what an agent did: to the agent itself, and to admins who ask by `privileged=1`.
+    Report what an agent did, to the agent itself and to admins with `privileged=1`.
 
-    Nothing is known of tokens yet.
+    Token costs are not recorded yet and always empty.
     """
     query = query_of(request, ConductQuery)
     agent, privileged = await looked_at(request, privileged=query.privileged == "1", refusal=REFUSAL)

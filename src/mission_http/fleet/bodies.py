@@ -1,5 +1,5 @@
 """
-What the Fleet API takes: bodies and query strings of agents, tasks and projects.
+Request bodies and queries for agents, tasks, projects and keys.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ METADATA_LIMITS: Final = {"implementation_repo": 200, "code_location": 500}
 
 def storable(value: dict[str, Any]) -> JsonText:
     """
-    A JSON object as its canonical text, if a store can hold it.
+    Convert a JSON object to its canonical text; fail if a store cannot hold it.
     """
     try:
         return canonical(value)
@@ -42,7 +42,7 @@ def storable(value: dict[str, Any]) -> JsonText:
 
 def task_metadata(value: dict[str, Any]) -> JsonText:
     """
-    A task's metadata: free, but for two keys that are texts of some length.
+    Convert a task's metadata to JSON text. Two known keys must be texts of limited length; all others are free.
     """
     mistakes = []
     for key, most in METADATA_LIMITS.items():
@@ -59,14 +59,14 @@ def task_metadata(value: dict[str, Any]) -> JsonText:
 
 def trimmed(value: str) -> str:
     """
-    The text without white space around it.
+    Strip white space around a text.
     """
     return value.strip()
 
 
 def unique(values: list[str]) -> list[str]:
     """
-    The texts, of which no two may be the same.
+    Require that no two texts are equal.
     """
     if len(set(values)) < len(values):
         raise ValueError("must not name anything twice")
@@ -75,7 +75,7 @@ def unique(values: list[str]) -> list[str]:
 
 def switch(value: object) -> bool:
     """
-    A boolean, also as 0 or 1.
+    Parse a boolean, also from 0 or 1.
     """
     if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
@@ -84,7 +84,7 @@ def switch(value: object) -> bool:
 
 def moment(value: object) -> int:
     """
-    A moment in Unix seconds, also where it comes as an ISO 8601 date or time; one without a zone is in UTC.
+    Parse Unix seconds, also from an ISO 8601 date or time. A time without a zone is in UTC.
     """
     if isinstance(value, str):
         try:
@@ -103,10 +103,10 @@ DueDate = Annotated[
     Rule(moment),
     Schema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": LAST_MOMENT}, {"type": "string"}]}),
 ]
-"""The published 1.2.0 document says a text, its server took seconds."""
+"""Both forms are accepted: document 1.2.0 says text, but its server took seconds."""
 OBJECT: Final = Schema({"type": "object", "additionalProperties": True})
 Object = Annotated[dict[str, Any], Rule(storable), OBJECT]
-"""A JSON object, read as its canonical text."""
+"""A JSON object, converted to its canonical text."""
 Metadata = Annotated[dict[str, Any], Rule(task_metadata), OBJECT]
 Switch = Annotated[Any, Rule(switch), Schema({"type": "boolean"})]
 
@@ -114,7 +114,7 @@ Switch = Annotated[Any, Rule(switch), Schema({"type": "boolean"})]
 @frozen(kw_only=True)
 class ListQuery:
     """
-    Which page of a list is wanted; *after* is the number of the last one seen.
+    Paging of a list; *after* is the number of the last row of the page before.
     """
 
     limit: Annotated[int, Range(0)] = 50
@@ -123,7 +123,7 @@ class ListQuery:
 
     def page(self) -> Page:
         """
-        The page, of 200 at the most.
+        Return the requested page, limited to 200 rows.
         """
         return Page(limit=min(self.limit, 200), offset=self.offset, after=self.after)
 
@@ -144,10 +144,10 @@ class QueueQuery:
     @property
     def most(self) -> int | None:
         """
-        How many tasks may be in progress at once, where that is said.
+        The most tasks in progress at once, if given.
 
         Raises:
-            Unacceptable: If it is none of the numbers that it can be.
+            Unacceptable: If it is no number from 1 to 20.
         """
         if self.max_capacity is None:
             return None
@@ -176,7 +176,7 @@ class DeleteProjectQuery:
 @frozen(kw_only=True)
 class TaskFields:
     """
-    What may be said about a task when it is made, and changed later. Null clears what can be empty.
+    Fields of a task for its creation and for changes. Null clears an optional field.
     """
 
     description: Told | Absent | None = ABSENT
@@ -214,7 +214,7 @@ class UpdateTaskBody(TaskFields):
     @property
     def empty(self) -> bool:
         """
-        Whether it names nothing to change.
+        Whether the body changes no field.
         """
         return all(
             getattr(self, one.name) is ABSENT for one in fields(type(self)) if one.name != "created_by"
@@ -264,7 +264,7 @@ class CreateAgentBody:
 @frozen(kw_only=True)
 class RegisterAgentBody:
     """
-    The document's word on registering; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     name: Annotated[str, Pattern(r"\s*[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\s*")]
@@ -284,7 +284,7 @@ class TokenUsageBody:
 @frozen(kw_only=True)
 class AgentHeartbeatBody:
     """
-    The document's word on a heartbeat's body, which may be anything.
+    The body that the document describes; the handler accepts any body.
     """
 
     connection_id: str | Absent = ABSENT
@@ -296,7 +296,7 @@ class AgentHeartbeatBody:
 @frozen(kw_only=True)
 class MakeKeyBody:
     """
-    The document's word on a key's body; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     name: Annotated[str, Length(1, 128)] = "default"
@@ -313,7 +313,7 @@ class RevokeKeyBody:
 @frozen(kw_only=True)
 class GatesBody:
     """
-    Rules of a project by name; those not named stay as they are.
+    Gates of a project by name. Gates that are not sent stay as they are.
     """
 
     forbids_unknown: ClassVar[bool] = True
@@ -326,7 +326,7 @@ class GatesBody:
 
     def named(self) -> dict[str, bool]:
         """
-        The rules it names.
+        Return the gates that were sent.
         """
         given = {one.name: getattr(self, one.name) for one in fields(type(self))}
         return {name: value for name, value in given.items() if value is not ABSENT}

@@ -1,5 +1,5 @@
 """
-The branch a task's work is on, and its pull request.
+Operations on the GitHub branch and pull request of a task.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mission_http.platform.json import json_of
 
 async def get_branch(request: Request) -> Response:
     """
-    Tell a task's branch and pull request, and the repository of its project.
+    Get a task's branch and pull request, and the repository of its project.
     """
     row, repo = await _tracked(request)
     return json_of(
@@ -43,9 +43,9 @@ async def get_branch(request: Request) -> Response:
 
 async def make_branch(request: Request) -> Response:
     """
-    Tell where a task's branch is.
+    Get the URL of a task's branch.
 
-    To make a branch, or a pull request from it, needs a connection to GitHub, which this server does not have.
+    Creating a branch or a pull request needs a connection to GitHub, which this server does not have.
     """
     action = (await loose_body_of(request)).get("action")
     await idempotency_of(request)
@@ -63,7 +63,7 @@ async def make_branch(request: Request) -> Response:
 
 async def _tracked(request: Request) -> tuple[TaskRow, str | None]:
     """
-    The task and its project's repository.
+    Read the task and the repository of its project.
     """
     row, principal = await task_row(request, task_in(request)), principal_of(request)
     own_tasks_only(principal, row.assignee)

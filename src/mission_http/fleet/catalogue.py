@@ -1,6 +1,5 @@
 """
-The models that people choose from, with what they cost in dollars for a million tokens. It is shown, and nothing is
-charged by it.
+Catalogue of models with their prices in dollars per million tokens. It is only shown; costs are not computed from it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from attrs import frozen
 @frozen
 class Model:
     """
-    A model under the short name people know it by. Its whole name begins with its provider's.
+    A model, its short name and its price. Its full name begins with its provider's name.
     """
 
     alias: str
@@ -25,13 +24,13 @@ class Model:
     @property
     def provider(self) -> str:
         """
-        Who offers it.
+        The name of the provider.
         """
         return self.name.partition("/")[0]
 
     def shown(self) -> dict[str, Any]:
         """
-        The model as the Fleet shows it.
+        Return the model's payload.
         """
         return {
             "alias": self.alias,

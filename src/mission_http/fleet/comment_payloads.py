@@ -1,5 +1,5 @@
 """
-What the Fleet API takes and gives around what is said about tasks.
+Request bodies and responses for comments, mentions, broadcasts and branches of tasks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _digits: Final = re.compile(r"\s*(-?\d{1,9})", re.ASCII)
 @frozen(kw_only=True)
 class CommentBody:
     """
-    *author* is accepted as old clients send it; a comment is its caller's.
+    A new comment. *author* is accepted for old clients and ignored: the author is the caller.
     """
 
     content: Annotated[str, Length(1, says="Comment content is required")]
@@ -54,7 +54,7 @@ class MadeCommentPayload:
 
 def from_one_to_200(value: str) -> int:
     """
-    The number a text begins with, kept within bounds; 25 where it begins with none.
+    Parse the number that a text begins with, clamped to 1 to 200; 25 if there is none.
     """
     found = _digits.match(value)
     return min(max(int(found[1]), 1), 200) if found else 25
@@ -88,7 +88,7 @@ class CalleeListPayload:
 @frozen(kw_only=True)
 class BroadcastBody:
     """
-    The document's word on a broadcast; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     message: Annotated[str, Length(1)]
@@ -105,7 +105,7 @@ class BroadcastPayload:
 @frozen(kw_only=True)
 class BranchBody:
     """
-    Without an action the task's branch is asked for, and made if there is none.
+    An action on a task's branch. Without one, the branch is returned, or created if there is none.
     """
 
     action: Literal["create-pr"] | Absent = ABSENT

@@ -1,5 +1,5 @@
 """
-What is said about tasks: comments in threads, who can be called in them, and messages to all who follow a task.
+Operations on comments of tasks, mention targets and broadcasts to the followers of a task.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _encode = msgspec.json.Encoder().encode
 
 async def list_comments(request: Request) -> Response:
     """
-    List the comments on a task, oldest first, each with the replies to it.
+    List a task's comments, oldest first, each with its replies.
     """
     row = await task_row(request, task_in(request))
     own_tasks_only(principal_of(request), row.assignee)
@@ -62,7 +62,7 @@ async def list_comments(request: Request) -> Response:
 
 def comment_of(comment: Comment, *, task: int, parent: int | None) -> dict[str, Any]:
     """
-    A comment on the task of that number, without its replies.
+    Return a comment's payload without its replies. *task* and *parent* are numbers.
     """
     return {
         "id": comment.number,
@@ -78,8 +78,7 @@ def comment_of(comment: Comment, *, task: int, parent: int | None) -> dict[str, 
 
 def threads_of(comments: Iterable[Comment], *, task: int) -> bytes:
     """
-    Comments, which come oldest first, as a JSON array of threads. It is written piece by piece, so that a thread may
-    be as deep as it likes.
+    Encode comments, sorted oldest first, as a JSON array of threads. No recursion limits the depth of a thread.
     """
     numbers: dict[CommentId | None, int] = {}
     replies: dict[CommentId | None, list[Comment]] = defaultdict(list)
@@ -104,10 +103,10 @@ def threads_of(comments: Iterable[Comment], *, task: int) -> bytes:
 
 async def say(request: Request) -> Response:
     """
-    Comment on a task, or answer a comment on it.
+    Add a comment to a task, or a reply to a comment.
 
-    Every `@handle` must be somebody's. A task of nobody goes to the first agent that is called. What a runtime prints
-    as JSON is kept as the text in it.
+    Every `@handle` must belong to a user or an agent. An unassigned task is assigned to the first agent that is
+    mentioned. JSON output of an agent runtime is converted to text.
     """
     task = task_in(request)
     body = await body_of(request, CommentBody)
@@ -128,7 +127,7 @@ _said_again = row_again(COMMENTS)
 
 async def list_callees(request: Request) -> Response:
     """
-    List who can be called in a comment or description: people, then agents, by name.
+    List the users and agents that can be mentioned in comments and descriptions, by name.
     """
     query = query_of(request, MentionQuery)
     wanted = query.q.strip().lower()
@@ -144,9 +143,9 @@ async def list_callees(request: Request) -> Response:
 
 async def broadcast(request: Request) -> Response:
     """
-    Send a message to all agents that follow a task, or to those that are named.
+    Send a message to all agents that follow a task, or to the given ones.
 
-    Agents that cannot be reached from here are skipped.
+    Agents that this server cannot reach are skipped.
     """
     task, body = task_in(request), await loose_body_of(request)
     message, named = body.get("message"), body.get("agents")

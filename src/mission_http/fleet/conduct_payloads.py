@@ -1,5 +1,5 @@
 """
-What the Fleet API takes and gives about what an agent did.
+Query and responses of the attribution and diagnostics reports of an agent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 @frozen(kw_only=True)
 class ConductQuery:
     """
-    How far to look back, and which sections are wanted, with commas between them.
+    Query of a report on one agent: the hours it covers, and its sections, separated by commas.
     """
 
     hours: str | None = None

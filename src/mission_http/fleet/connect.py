@@ -1,5 +1,5 @@
 """
-Direct connections of the tools that agents work through.
+Operations on tool connections: a tool connects on behalf of an agent.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ConnectBody:
 @frozen(kw_only=True)
 class DisconnectBody:
     """
-    The document's word on ending a connection; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     connection_id: UUID
@@ -59,7 +59,7 @@ class DisconnectBody:
 @frozen(kw_only=True)
 class ConnectionQuery:
     """
-    Which connections are wanted: all of them, unless a limit is named; *after* is the last number seen.
+    Paging of connections, without a limit by default; *after* is the number of the last row of the page before.
     """
 
     limit: Annotated[int | None, Range(0)] = None
@@ -111,10 +111,9 @@ class DisconnectedPayload:
 
 async def connect(request: Request) -> Response:
     """
-    Connect a tool for an agent, which is online from now on and made if its name is new.
+    Connect a tool for an agent, which becomes online and is created if its name is new.
 
-    A connection that the agent had before ends. The key of a new agent is in the answer as `agent_token`, and nowhere
-    else.
+    An earlier connection of the agent ends. The key of a new agent is returned as `agent_token`, once.
     """
     body = await body_of(request, ConnectBody)
     command = ConnectTool(
@@ -148,7 +147,7 @@ async def _connected_before(ports: Ports, principal: Principal, connection: UUID
 
 async def list_connections(request: Request) -> Response:
     """
-    List all connections there were, newest first.
+    List all connections, newest first, including those that ended.
     """
     query, ports = query_of(request, ConnectionQuery), ports_of(request)
     limit = MAX_INTEGER if query.limit is None else query.limit
@@ -179,7 +178,7 @@ async def list_connections(request: Request) -> Response:
 
 async def disconnect(request: Request) -> Response:
     """
-    End a connection; its agent is offline then. One that has ended stays as it is.
+    End a connection and set its agent offline. A connection that has ended does not change.
     """
     body: Any = None
     with suppress(BodyMissing, BodyMalformed):

@@ -1,5 +1,5 @@
 """
-Diagnostics: how it goes with an agent.
+Diagnostics report of one agent: its tasks, errors, activity and trends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HOUR: Final = timedelta(hours=1)
 @frozen
 class Findings:
     """
-    What is known of an agent in its timeframe and the one before.
+    The data of a report: an agent's tasks, events and errors in the timeframe and in the one before.
     """
 
     look: Look
@@ -53,9 +53,9 @@ class Findings:
 
 async def diagnose(request: Request) -> Response:
     """
-    Tell how it goes with an agent: to the agent itself, and to admins who ask by `privileged=1`.
+    Report on an agent's tasks, errors and activity, to the agent itself and to admins with `privileged=1`.
 
-    Errors are what the agent itself reported as failed. Nothing is known of tokens yet.
+    Errors are the runs that the agent reported as failed. Token usage is not recorded yet and always empty.
     """
     query = query_of(request, ConductQuery)
     agent, privileged = await looked_at(request, privileged=query.privileged == "1", refusal=REFUSAL)

@@ -1,5 +1,5 @@
 """
-The Fleet API as a whole.
+The Fleet API: all its operations, error formats, headers and document.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ TAGS: Final = (
 
 def fleet_dialect(settings: Settings) -> Dialect:
     """
-    The dialect below `/api`.
+    Build the Fleet dialect, which is mounted at `/api`.
     """
     cookies = SessionCookies.under(settings.key_for("sessions"), settings.fronting)
     endpoints = [
@@ -120,7 +120,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         paperwork=Paperwork(
             title="Mission Control API",
             version=VERSION,
-            description="Agents, tasks and projects, with integers as ids and Unix seconds as moments.",
+            description="Agents, tasks and projects, with integers as ids and Unix seconds as times.",
             tags=TAGS,
             schema_name=_component,
             path_schemas={

@@ -1,5 +1,5 @@
 """
-How the Fleet API says no: `{"error": …, "details"?: …}`.
+Errors of the Fleet API: their classes, statuses, texts and the envelope `{"error": …, "details"?: …}`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ VALIDATION: Final = "Validation failed"
 
 class Unauthorized(Denied):
     """
-    The request brings nothing that looks like a credential.
+    The request carries no credential, or a malformed one.
     """
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Unauthorized(Denied):
 @define
 class OriginForeign(Denied):
     """
-    A page of another site made a browser ask for a change.
+    The request comes from a page of another site.
     """
 
     origin: str
@@ -66,7 +66,7 @@ class OriginForeign(Denied):
 
 class AuthenticationRequired(Denied):
     """
-    The credential is none of ours, ended, or is used under another agent's name.
+    The credential is unknown or expired, or belongs to another agent than the one in `X-Agent-Name`.
     """
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class AuthenticationRequired(Denied):
 
 class AdminRequired(Denied):
     """
-    Users are for admins, whoever else it is that asks.
+    Only admins may manage users.
     """
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class AdminRequired(Denied):
 
 class InvalidCredentials(Denied):
     """
-    Nobody is let in by this name and password. It does not tell whether it is the name or the password.
+    The user name or the password is wrong.
     """
 
     def __str__(self) -> str:
@@ -94,10 +94,10 @@ class InvalidCredentials(Denied):
 @define
 class SetupNeeded(Denied):
     """
-    Nobody can sign in, for nobody was signed up yet.
+    There is no user yet, so nobody can sign in.
     """
 
-    hint: str = "Make the first admin by POST /api/setup with username and password"
+    hint: str = "Create the first admin with POST /api/setup, username and password"
 
     def __str__(self) -> str:
         return "No admin account has been created yet"
@@ -106,8 +106,7 @@ class SetupNeeded(Denied):
 @define
 class CodeNeeded(Denied):
     """
-    The first admin is to be made by who may be elsewhere than at this machine, and nothing tells that it is the
-    operator.
+    Creating the first admin from another machine, or through a proxy, needs the setup code.
     """
 
     sent: bool
@@ -118,16 +117,16 @@ class CodeNeeded(Denied):
     @property
     def why(self) -> str:
         return (
-            "from another machine, or where the settings tell of a proxy or of a name that others use, the first admin "
-            "is made with the code that the server printed on its terminal when it started (start it again to see it); "
-            "send it as `code`"
+            "from another machine, or with settings for a proxy or a public host name, the first admin is created with "
+            "the code that the server printed on its terminal when it started (start it again to see it); send it as "
+            "`code`"
         )
 
 
 @define
 class Unacceptable(Invalid):
     """
-    A request that cannot be meant, in the words its operation has for it.
+    The request is invalid, with the operation's own error text.
     """
 
     says: str
@@ -140,7 +139,7 @@ class Unacceptable(Invalid):
 @define
 class Explained(Invalid):
     """
-    A request that cannot be meant, or not here, in the words its operation has for it, and what to do about it.
+    The request is invalid, or this server is not configured for it. The `hint` says what to do.
     """
 
     says: str
@@ -153,7 +152,7 @@ class Explained(Invalid):
 @define
 class GateClosedFor(Denied):
     """
-    A gate keeps one of many tasks, and so all of them, from moving.
+    A gate of one task refuses its new status, so no task of the request is changed.
     """
 
     code = GateClosed.code
@@ -169,7 +168,7 @@ class GateClosedFor(Denied):
 @define
 class NoHost(Exhausted):
     """
-    What was asked for needs a tool on a host that agents run on, and there is none.
+    The operation needs a tool on an agent's host, which this server does not have.
     """
 
     says: str
@@ -182,7 +181,7 @@ class NoHost(Exhausted):
 @define
 class Unsafe(Invalid):
     """
-    A text would turn the agent that reads it against whoever it works for.
+    The text was blocked as a prompt injection.
     """
 
     says: str
@@ -195,7 +194,7 @@ class Unsafe(Invalid):
 @define
 class FileTooLarge(Invalid):
     """
-    A file of an agent would be longer than such files may be.
+    The content of an agent's file is too large.
     """
 
     limit: int
@@ -215,7 +214,7 @@ class NotYourQueue(Denied):
 
 class ProjectExists(Conflict):
     """
-    A new project would have the slug or the ticket prefix of another one.
+    Another project has this slug or ticket prefix.
     """
 
     def __str__(self) -> str:
@@ -259,7 +258,7 @@ FIXED: Final[Mapping[type[Exception], str]] = {
     CodeNeeded: "SETUP_CODE",
     SetupNeeded: "NO_USERS",
 }
-"""Codes that clients of this dialect have always known."""
+"""Codes of the original Fleet API, used instead of the class's own."""
 TOO_MANY: Final = "Too many requests. Please try again later."
 TOO_MANY_OF: Final = {
     "agent-heartbeat": "Agent heartbeat rate limit exceeded.",
@@ -281,7 +280,7 @@ TOO_MANY_OF: Final = {
     "self-register": "Too many registration attempts. Please try again later.",
     "skill": "Too many skill changes. Try again in a minute.",
 }
-"""What is said when a rate limit is used up, by its class."""
+"""Error texts of an exceeded rate limit, by the limit's name."""
 FIELD_TEXTS: Final = {"slug": "Invalid project slug", "ticket_prefix": "Invalid ticket prefix"}
 FIELD_NAMES: Final = {
     "activity": "last_activity",
@@ -292,12 +291,12 @@ FIELD_NAMES: Final = {
     "result": "outcome",
     "soul": "soul_content",
 }
-"""What the core's fields are called here."""
+"""Names of the core's fields in this API, where they differ."""
 
 
 def render(error: Exception, status: int, request: Request) -> Response:
     """
-    An error in the Fleet's envelope.
+    Render an error in the Fleet's envelope.
     """
     if isinstance(error, MethodRefused):
         return Response(status_code=status)

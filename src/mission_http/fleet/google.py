@@ -1,5 +1,5 @@
 """
-Signing in by Google: with an ID token, or by the way there and back that a browser takes.
+Google sign-in: with an ID token, or with the authorization code flow in a browser.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 BACK: Final = "/api/auth/google"
 UNDER_WAY: Final = timedelta(minutes=10)
-"""How long a browser may be away."""
+"""The longest time between the redirect to Google and the browser's return."""
 BOUND, PLAIN = "__Host-mc-google", "mc-google"
-"""The cookie that is read over https alone, and the one for everywhere else."""
+"""Names of the cookie with the state of the flow: over https, and over plain http."""
 NOT_SET: Final = "Google sign-in is not configured"
-NOT_BEGUN: Final = "Google sign-in was not begun in this browser, or too long ago"
+NOT_BEGUN: Final = "Google sign-in was not started in this browser, or too long ago"
 MISSING: Final = "Google token missing required identity fields"
 logger = logging.getLogger("mission_http")
 
@@ -60,7 +60,7 @@ logger = logging.getLogger("mission_http")
 @frozen(kw_only=True)
 class GoogleBody:
     """
-    The document's word on signing in by Google; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     credential: str
@@ -76,7 +76,7 @@ class CallbackQuery:
 @frozen
 class GoogleDesk:
     """
-    Lets people in by Google, and sends browsers there.
+    Handlers of Google sign-in.
     """
 
     settings: Settings
@@ -86,7 +86,7 @@ class GoogleDesk:
     @classmethod
     def under(cls, settings: Settings, cookies: SessionCookies) -> GoogleDesk:
         """
-        A desk as the settings want it.
+        Create the handlers from the settings.
         """
         serializer = URLSafeSerializer(
             settings.key_for("google"), salt="journey",
@@ -96,9 +96,10 @@ class GoogleDesk:
 
     async def by_token(self, request: Request) -> Response:
         """
-        Sign in with an ID token of Google.
+        Sign in with a Google ID token.
 
-        The token is checked here, and sent nowhere. Whoever is not known yet asks by it to be let in, and is told so.
+        The token is verified by this server and sent nowhere. For a person who is no user yet, an access request is
+        created, and the response is 403.
         """
         credential = (await loose_body_of(request)).get("credential")
         if not isinstance(credential, str) or not credential.strip():
@@ -111,16 +112,16 @@ class GoogleDesk:
 
     async def there_and_back(self, request: Request) -> Response:
         """
-        Send a browser to Google, and sign it in when it comes back.
+        Redirect a browser to Google, and sign in when Google redirects it back.
 
-        Without `code` it is sent there, with a cookie by which it is known again; with `code` and `state` it came back,
-        and gets the cookie of a session. Each state is good once, in the browser that it was given to. A HEAD request
-        begins and ends nothing.
+        Without `code`, the response redirects to Google and sets a cookie with the state of the flow. With `code` and
+        `state`, it sets a session cookie. Each state is valid once, in the browser that got it. A HEAD request changes
+        nothing.
         """
         query = query_of(request, CallbackQuery)
         if query.error:
-            raise Explained("Google sign-in was not completed", f"Google says: {query.error}")
-        if request.method == "HEAD":  # a state is good once, and a browser is on one way at a time
+            raise Explained("Google sign-in was not completed", f"error of Google: {query.error}")
+        if request.method == "HEAD":  # it must not replace the flow of this browser or use up its state
             self._set_up()
             front = self.settings.fronting.base_url or exchange_of(request).mount
             return json_of({"ok": True}, 302, {"location": f"{front}/"})
@@ -128,7 +129,7 @@ class GoogleDesk:
             return self._sent_there(request)
         journey = self._journey_in(request)
         if journey is None or not compare_digest(journey["state"].encode(), (query.state or "").encode()):
-            raise Explained(NOT_BEGUN, f"begin again at {BACK}")
+            raise Explained(NOT_BEGUN, f"start again at {BACK}")
         codes = ports_of(request).codes
         if codes is None:
             raise Explained(NOT_SET, "set GOOGLE_CLIENT_SECRET")
@@ -168,12 +169,12 @@ class GoogleDesk:
     def _way_back(self) -> str:
         base = self.settings.fronting.base_url
         if base is None:
-            raise Explained(NOT_SET, "set MC_BASE_URL to the address that browsers come back to")
+            raise Explained(NOT_SET, "set MC_BASE_URL to the address that Google redirects browsers to")
         return f"{base}{BACK}"
 
     def _journey_in(self, request: Request) -> dict[str, str] | None:
         """
-        What the browser was given to be known by, if it is still good.
+        Read the state of the flow from the browser's cookie; None if it is missing, forged or expired.
         """
         try:
             found: Any = self.journeys.loads(request.cookies.get(_cookie_for(request), ""))
@@ -184,7 +185,7 @@ class GoogleDesk:
         return None
 
     def _set_journey(self, response: Response, request: Request, value: str, seconds: int) -> None:
-        # Lax, for it must come along when Google sends the browser back.
+        # Lax, as the browser must send it when Google redirects back.
         response.set_cookie(
             _cookie_for(request), value, max_age=seconds, path="/", secure=exchange_of(request).secure, httponly=True,
             samesite="lax",
@@ -203,22 +204,21 @@ class GoogleDesk:
         try:
             return await enter(ports_of(request), person, state=state)
         except AccessPending:
-            came = (person.email, exchange_of(request).client)
-            logger.warning("%s came by Google from %s, and is not let in yet", *came)
+            logger.warning("google_access_pending email=%s client=%s", person.email, exchange_of(request).client)
             raise
 
 
 def _cookie_for(request: Request) -> str:
     """
-    The cookie of a journey. Over https it is one that nobody on the way and no neighbouring host can give to a browser,
-    or they could let it come back from a journey of theirs, signed in as them.
+    Return the name of the cookie with the flow's state. Over https it has the `__Host-` prefix, so that no attacker can
+    plant a cookie of their own flow and have the browser signed in as them.
     """
     return BOUND if exchange_of(request).secure else PLAIN
 
 
 def _person_in(claims: Claims) -> Vouched:
     """
-    Whom a token of Google speaks of, with an e-mail address that is theirs.
+    Read the person from the claims of a Google token, with a verified e-mail address.
     """
     try:
         person = vouched(claims, Provider.GOOGLE)
@@ -240,14 +240,14 @@ def _told(request: Request, refusal: TokenRefused) -> Explained:
 
 def _challenge(verifier: str) -> str:
     """
-    What Google is shown of the verifier, so that nobody who sees it can use the code (RFC 7636).
+    Compute the PKCE code challenge of a verifier (RFC 7636, S256).
     """
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 async def disconnect(request: Request) -> Response:
     """
-    Sign in by a password from now on, and no more by Google.
+    Disconnect the caller's account from Google. From now on it signs in with its password.
     """
     await disconnect_google(ports_of(request), principal_of(request))
     return json_of({"ok": True})
@@ -258,7 +258,7 @@ TAGS: Final = ("Auth",)
 
 def google_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:
     """
-    The operations by which people come in by Google.
+    Return the operations of Google sign-in.
     """
     desk = GoogleDesk.under(settings, cookies)
     return [

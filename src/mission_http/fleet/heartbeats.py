@@ -1,5 +1,5 @@
 """
-An agent's heartbeat: it is alive, and hears what waits for it.
+Heartbeats of agents, which are answered with the agent's waiting tasks.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ METADATA_KEYS: Final = {
     "implementation_repo": ("implementation_repo", "implementationRepo", "github_repo"),
     "code_location": ("code_location", "codeLocation", "path"),
 }
-"""Where a task's metadata may keep what work items show."""
+"""Keys of a task's metadata that each field of a work item is read from, the first match counts."""
 
 
 async def check_in(request: Request) -> Response:
     """
-    Say that the agent is alive, and hear what waits for it.
+    Record a heartbeat of the agent, and return its waiting tasks.
     """
     ports, principal = ports_of(request), principal_of(request)
     with own_agent_only(principal):
@@ -65,10 +65,10 @@ async def check_in(request: Request) -> Response:
 
 async def report(request: Request) -> Response:
     """
-    Say that the agent is alive, and hear what waits for it.
+    Record a heartbeat of the agent, and return its waiting tasks.
 
-    The body may be missing. Its `connection_id` tells through which connection the agent is heard; what it tells of
-    tokens is not recorded yet.
+    The body is optional. Its `connection_id` names the agent's tool connection, whose heartbeat is recorded too. Its
+    token usage is not recorded yet.
     """
     ports, principal = ports_of(request), principal_of(request)
     try:
@@ -88,7 +88,7 @@ def _sign_of_life(request: Request) -> HearAgent:
 
 async def _connection_in(request: Request) -> ConnectionId | None:
     """
-    The connection that the body names; whatever else it is, no body is wrong here.
+    Read the connection id from the body; None if the body is missing, malformed or has none.
     """
     with suppress(BodyMissing, BodyMalformed, FieldsInvalid):
         body = await parsed_body_of(request)

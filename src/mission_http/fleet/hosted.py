@@ -1,6 +1,6 @@
 """
-What agents are reached by on a host of theirs: a wake-up, a message, their files. No host is connected, so what would
-have to happen there is refused, and nothing of it is kept.
+Operations on an agent's host: waking its session, messages and workspace files. This server has no connection to a
+host, so requests are validated and then refused.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ UNREACHABLE: Final = (
 
 class RecipientNotFound(AgentNotFound):
     """
-    No agent has the name that a message is for.
+    There is no agent with the recipient's name.
     """
 
     def __str__(self) -> str:
@@ -45,9 +45,9 @@ class RecipientNotFound(AgentNotFound):
 
 async def wake(request: Request) -> Response:
     """
-    Wake the session of an agent.
+    Wake an agent's session.
 
-    It needs a host tool, which this server does not have.
+    This needs a host tool, which this server does not have.
     """
     await body_of(request, WakeBody)
     await idempotency_of(request)
@@ -59,10 +59,9 @@ async def wake(request: Request) -> Response:
 
 async def send(request: Request) -> Response:
     """
-    Send a message to the session of an agent.
+    Send a message to an agent's session.
 
-    The message is screened for what would turn the agent against whoever it works for. Delivery needs a host tool,
-    which this server does not have.
+    The message is screened for prompt injection. Delivery needs a host tool, which this server does not have.
     """
     body = await body_of(request, MessageBody)
     await idempotency_of(request)
@@ -83,12 +82,12 @@ async def send(request: Request) -> Response:
 
 async def comms(request: Request) -> Response:
     """
-    List what agents said to each other, and who speaks with whom.
+    List messages between agents, and the graph of who writes to whom.
     """
     query_of(request, CommsQuery)
     return json_of(
         {
-            "messages": [],  # nothing has been said: agents have no conversations yet
+            "messages": [],  # messages between agents are not stored yet
             "total": 0,
             "graph": {"edges": [], "agentStats": []},
             "source": {"mode": "empty", "seededCount": 0, "liveCount": 0},
@@ -98,9 +97,9 @@ async def comms(request: Request) -> Response:
 
 async def read_files(request: Request) -> Response:
     """
-    Read the files in an agent's workspace.
+    Get the files in an agent's workspace.
 
-    It needs a workspace on a host, which this server does not have: soul and memory have operations of their own.
+    This needs a workspace on a host, which this server does not have. Soul and memory have their own operations.
     """
     query_of(request, FileQuery)
     await ports_of(request).reads.agents.get(principal_of(request), agent_in(request))
@@ -111,7 +110,7 @@ async def write_file(request: Request) -> Response:
     """
     Write a file in an agent's workspace.
 
-    It needs a workspace on a host, which this server does not have: soul and memory have operations of their own.
+    This needs a workspace on a host, which this server does not have. Soul and memory have their own operations.
     """
     try:
         body = await body_of(request, FileBody)

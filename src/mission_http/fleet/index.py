@@ -1,5 +1,5 @@
 """
-The index of the Fleet API: every path with what it is for, read off the endpoints themselves.
+Index of the Fleet API: its paths with methods, description and required role, generated from the endpoints.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mission_http.platform.exchange import dialect_of
 from mission_http.platform.json import json_of
 
 CACHED: Final = "public, s-maxage=300, stale-while-revalidate=600"
-EVENT_STREAM: Final = {"path": "/api/events", "protocol": "SSE", "description": "All that happens, as it happens"}
+EVENT_STREAM: Final = {"path": "/api/events", "protocol": "SSE", "description": "All events, as they happen"}
 DOCS: Final = {"openapi": "/api/docs", "tree": "/api/docs/tree", "search": "/api/docs/search"}
 
 
 @define
 class Index:
     """
-    The index since the server was started. It is made when it is first asked for.
+    Handler of the index, which is generated at the first request.
     """
 
     started: datetime = field(factory=lambda: datetime.now(UTC))
@@ -36,7 +36,7 @@ class Index:
 
     async def index(self, request: Request) -> Response:
         """
-        List the paths there are, with their methods, what they are for and who may use them.
+        List all paths with methods, description and required role.
         """
         if not self.made:
             self.made = self._of(dialect_of(request))
@@ -56,7 +56,7 @@ class Index:
 
 def indexed(dialect: Dialect) -> list[dict[str, Any]]:
     """
-    The paths of a dialect; one whose methods are not for the same callers is listed for each of these.
+    List a dialect's paths. A path whose methods need different roles is listed once for each role.
     """
     found: dict[tuple[str, str], list[Endpoint]] = {}
     for endpoint in dialect.endpoints:
@@ -76,7 +76,7 @@ def indexed(dialect: Dialect) -> list[dict[str, Any]]:
 
 def index_endpoint() -> Endpoint:
     """
-    The operation that lists all of them.
+    Return the operation that serves the index.
     """
     return Endpoint(
         "GET", "/index", Index().index, gives=IndexPayload, who=EDGE, refuses=(Unauthorized,),

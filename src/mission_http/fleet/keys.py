@@ -1,5 +1,5 @@
 """
-The API keys of an agent.
+Operations on the API keys of an agent.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def list_keys(request: Request) -> Response:
 @frozen
 class NewKey:
     """
-    A key and its secret, which is there when it is made and never again.
+    A new key, with its secret. For a repeated request the secret is None.
     """
 
     key: ApiKey
@@ -61,9 +61,9 @@ class NewKey:
 
 async def add_key(request: Request) -> Response:
     """
-    Give an agent another key.
+    Create a key for an agent.
 
-    Its secret is in the answer as `api_key`, and nowhere else.
+    Its secret is returned as `api_key`, once.
     """
     agent = await ports_of(request).reads.agents.get(principal_of(request), keyholder_in(request))
     command = _command(AgentId(UUID(bytes=agent.id)), await loose_body_of(request))
@@ -115,7 +115,7 @@ def _command(agent: AgentId, body: Mapping[str, Any]) -> MakeKey:
 
 async def end_key(request: Request) -> Response:
     """
-    End one of an agent's keys; it is refused from that moment on.
+    Revoke one of an agent's keys, with immediate effect.
     """
     body = await parsed_body_of(request)
     number = body.get("key_id") if isinstance(body, dict) else None

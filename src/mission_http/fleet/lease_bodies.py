@@ -1,5 +1,5 @@
 """
-What the Fleet API takes where work is taken under a lease.
+Request bodies of the lease operations: claim, heartbeat, complete, fail, release, adopt and order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Reason = Literal[
 @frozen(kw_only=True)
 class ClaimBody:
     """
-    Who takes work, of which project, and for how long at a time.
+    A claim: the agent, optionally the project, and the length of the lease.
     """
 
     agent: AgentName | None = None
@@ -106,7 +106,7 @@ class ReleaseBody:
 @frozen(kw_only=True)
 class AdoptBody:
     """
-    Which run's late result completes the task, and the present holder's lease; an operator needs none.
+    The run whose late result completes the task, and the lease of the current holder; an operator sends no lease.
     """
 
     run_id: UUID

@@ -1,5 +1,5 @@
 """
-Work under a lease: claiming it, keeping it, handing it in, and ordering whoever works on it.
+Operations on leases: claim, heartbeat, complete, fail, release, adopt a late result, order, and history of runs.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ from mission_http.platform.json import json_of
 
 async def claim_any(request: Request) -> Response:
     """
-    Take the next work there is.
+    Claim the next task of the queue.
 
-    By priority, then due date, then age; never what is blocked, resting or taken. With nothing to do both are null.
+    The order is priority, then due date, then age. Blocked, delayed and leased tasks are skipped. Without a task,
+    `task` and `lease` are null.
     """
     body = await body_of(request, ClaimBody)
     command = body.next(board=await _board(request, body), label=label_of(request))
@@ -74,7 +75,7 @@ async def claim_any(request: Request) -> Response:
 
 async def claim_one(request: Request) -> Response:
     """
-    Take this very task.
+    Claim this task.
     """
     body = await body_of(request, ClaimBody)
     task, expects = task_in(request), expects_of(request)
@@ -103,9 +104,9 @@ async def _claimed(request: Request, claimed: Claimed | None) -> Response:
 
 async def keep_lease(request: Request) -> Response:
     """
-    Say that the work goes on, and hear what to do.
+    Renew the lease, and receive the current order.
 
-    It extends the lease. An order is repeated until its id is acknowledged.
+    An order is repeated until its id is acknowledged.
     """
     body = await body_of(request, LeaseHeartbeatBody)
     beat = await once(request, heartbeat, body.of(task_in(request), expects=expects_of(request)), _beat_again)
@@ -131,10 +132,11 @@ async def _beat_again(ports: Ports, principal: Principal, run: UUID) -> Beat:
 
 async def complete(request: Request) -> Response:
     """
-    Hand in the result.
+    Complete the task with a result.
 
-    On a project whose gates ask for it, the task goes to review, unless it was approved. A repeat with the same content
-    is answered alike. After the lease was lost it is refused, and what it brings is kept with its run as a late result.
+    On a project whose gates require it, the task goes to review unless it is approved. A repeated request with the same
+    content gets the same response. After the lease is lost, the request is refused and its content is stored with the
+    run as a late result.
     """
     body = await body_of(request, CompleteBody)
     task = await kept_once(request, complete_task, body.of(task_in(request), expects=expects_of(request)))
@@ -145,8 +147,8 @@ async def adopt(request: Request) -> Response:
     """
     Complete the task with a late result.
 
-    It meets every gate, and its first worker counts as an author. The present holder sends its lease; an operator sends
-    none, and ends whatever lease there is.
+    All gates apply, and the agent that handed in the result counts as an author. The current holder sends its lease. An
+    operator sends none and ends the current lease.
     """
     body = await body_of(request, AdoptBody)
     task = await kept_once(request, adopt_result, body.of(task_in(request), expects=expects_of(request)))
@@ -155,9 +157,9 @@ async def adopt(request: Request) -> Response:
 
 async def fail(request: Request) -> Response:
     """
-    Say that the work failed, and why.
+    Report that the run failed.
 
-    The reason decides what follows: another attempt after a while, a person, or nothing.
+    The reason decides what follows: another attempt after a delay, a decision by a person, or nothing.
     """
     body = await body_of(request, FailBody)
     task = await kept_once(request, fail_task, body.of(task_in(request), expects=expects_of(request)))
@@ -166,7 +168,7 @@ async def fail(request: Request) -> Response:
 
 async def release(request: Request) -> Response:
     """
-    Give the work back unfinished, with a note for whoever takes it next.
+    Release the task unfinished, with a note for the next agent.
     """
     body = await body_of(request, ReleaseBody)
     task = await kept_once(request, release_task, body.of(task_in(request), expects=expects_of(request)))
@@ -175,9 +177,9 @@ async def release(request: Request) -> Response:
 
 async def order(request: Request) -> Response:
     """
-    Order something of whoever works on the task.
+    Give an order to the agent that works on the task.
 
-    Stealing takes effect at once; the other orders are told by the answers to heartbeats.
+    `steal` takes effect at once. The holder receives other orders in the responses to its heartbeats.
     """
     body = await body_of(request, OrderBody)
     task = await kept_once(request, give_order, body.of(task_in(request), expects=expects_of(request)))
@@ -186,7 +188,7 @@ async def order(request: Request) -> Response:
 
 async def explain(request: Request) -> Response:
     """
-    Tell where the task stands, since when, why, and what happens next.
+    Explain the state of the task: since when, why, and what happens next.
     """
     row = await task_row(request, task_in(request))
     own_tasks_only(principal_of(request), row.assignee)
@@ -204,7 +206,7 @@ async def explain(request: Request) -> Response:
 
 async def list_runs(request: Request) -> Response:
     """
-    List the runs of a task, latest first.
+    List the runs of a task, newest first.
     """
     row = await task_row(request, task_in(request))
     own_tasks_only(principal_of(request), row.assignee)

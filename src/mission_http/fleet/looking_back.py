@@ -1,5 +1,5 @@
 """
-Looking back at one agent: whose business that is, how far, and at what.
+Access rule, query parameters and payloads that the attribution and diagnostics reports of an agent share.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 MOST_HOURS: Final = 720
 NUMBERED: Final = ("task", "agent")
-"""What an entry can be about so that a deed tells its number."""
+"""Entity types whose number is shown as `entity_id`."""
 
 
 @define
 class NotYourBusiness(Denied):
     """
-    What an agent did is for itself to see, and for admins who say that they mean to.
+    A report on an agent is for the agent itself, and for admins with `privileged=1`.
     """
 
     says: str
@@ -49,7 +49,7 @@ class NotYourBusiness(Denied):
 @frozen
 class Mistakes:
     """
-    How an operation words what is wrong with a query.
+    Error texts of an operation for an invalid query.
     """
 
     no_hours: str
@@ -60,7 +60,7 @@ class Mistakes:
 @frozen(kw_only=True)
 class Look:
     """
-    An agent, and from when until when one looks at it.
+    An agent, and the timeframe of a report on it.
     """
 
     agent: AgentRow
@@ -79,18 +79,18 @@ class Look:
     @property
     def timeframe(self) -> dict[str, int]:
         """
-        As the Fleet shows it.
+        The payload of the timeframe.
         """
         return {"hours": self.hours, "since": seconds_of(self.since), "until": seconds_of(self.until)}
 
 
 async def looked_at(request: Request, *, privileged: bool, refusal: str) -> tuple[AgentRow, bool]:
     """
-    The agent in the path, and whether the caller sees it by privilege only.
+    Read the agent in the path, and whether the caller needs the admin privilege to see its report.
 
     Raises:
         AgentNotFound: If there is none.
-        NotYourBusiness: If the caller may not look.
+        NotYourBusiness: If the caller may not see the report.
     """
     principal = principal_of(request)
     try:
@@ -101,7 +101,7 @@ async def looked_at(request: Request, *, privileged: bool, refusal: str) -> tupl
         return row, False
     admin = principal.role is Role.ADMIN
     names = [] if isinstance(principal, AgentPrincipal) else [principal.name]
-    if admin:  # a label gives nobody more than they have
+    if admin:  # the header grants nothing: an admin may see every agent
         names.append(label_of(request) or "")
     if name_key(row.name) in map(name_key, names):
         return row, False
@@ -112,10 +112,10 @@ async def looked_at(request: Request, *, privileged: bool, refusal: str) -> tupl
 
 def hours_of(text: str | None, mistakes: Mistakes) -> int:
     """
-    How many hours a query looks back.
+    Parse the hours of a query; 24 by default.
 
     Raises:
-        Unacceptable: If that is no number, or beyond what may be asked for.
+        Unacceptable: If the text is no number from 1 to 720.
     """
     if not text:
         return 24
@@ -129,10 +129,10 @@ def hours_of(text: str | None, mistakes: Mistakes) -> int:
 
 def sections_of(text: str | None, known: Sequence[str], mistakes: Mistakes) -> frozenset[str]:
     """
-    Which sections a query wants.
+    Parse the sections of a query; all of them by default.
 
     Raises:
-        Unacceptable: If it names others, or none.
+        Unacceptable: If the text names an unknown section, or none.
     """
     if not text:
         return frozenset(known)
@@ -147,7 +147,7 @@ def sections_of(text: str | None, known: Sequence[str], mistakes: Mistakes) -> f
 
 def event_of(deed: Deed) -> dict[str, Any]:
     """
-    A deed as something that happened.
+    Return the event payload of a log entry.
     """
     activity = told(deed.kind, deed.payload, title=deed.title)
     return {
@@ -161,7 +161,7 @@ def event_of(deed: Deed) -> dict[str, Any]:
 
 def activity_of_deed(deed: Deed) -> dict[str, Any]:
     """
-    A deed as an activity, with what it is about.
+    Return the activity payload of a log entry, with the type and number of its entity.
     """
     entity = told(deed.kind, deed.payload, title=deed.title).entity
     return event_of(deed) | {"entity_type": entity, "entity_id": deed.number if entity in NUMBERED else None}

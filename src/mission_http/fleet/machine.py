@@ -1,5 +1,5 @@
 """
-What the server can tell about the machine it runs on. Where the machine does not say, the answer is 0.
+Memory, disk and uptime of the machine that the server runs on. A value that cannot be read is 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MIB: Final = 1024 * 1024
 @frozen
 class Share:
     """
-    How much there is of something, and how much of it is taken, in bytes.
+    Size and usage of memory or of a disk, in bytes.
     """
 
     total: int = 0
@@ -35,7 +35,7 @@ class Share:
 
 def resident_memory() -> int:
     """
-    The bytes of memory this process holds.
+    Resident memory of this process in bytes.
     """
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -46,7 +46,7 @@ def resident_memory() -> int:
 
 def memory() -> Share:
     """
-    The machine's memory.
+    Memory usage of the machine.
     """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -58,7 +58,7 @@ def memory() -> Share:
 
 def disk(where: Path) -> Share:
     """
-    The disk that holds a path.
+    Usage of the disk that holds a path.
     """
     try:
         found = shutil.disk_usage(where)
@@ -69,7 +69,7 @@ def disk(where: Path) -> Share:
 
 def milliseconds_up() -> int:
     """
-    How long the machine has been up.
+    Uptime of the machine in milliseconds.
     """
     try:
         return int(float(Path("/proc/uptime").read_text().split()[0]) * 1000)
@@ -86,7 +86,7 @@ def in_container() -> bool:
 
 def process_user() -> str:
     """
-    The user this process runs as.
+    Name of the user that this process runs as.
     """
     try:
         return getpass.getuser()

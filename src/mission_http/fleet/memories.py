@@ -1,5 +1,5 @@
 """
-The working memory of agents.
+Operations on the working memory of an agent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mission_http.platform.json import json_of
 
 async def read(request: Request) -> Response:
     """
-    Read what an agent has in mind.
+    Get an agent's working memory.
     """
     row = await own_agent_row(request)
     return json_of(
@@ -44,7 +44,7 @@ async def read(request: Request) -> Response:
 
 async def write(request: Request) -> Response:
     """
-    Write what an agent has in mind, or add an entry under the present moment.
+    Replace an agent's working memory, or append an entry with the current time.
     """
     body = await body_of(request, MemoryBody)
     ports, principal = ports_of(request), principal_of(request)
@@ -67,7 +67,7 @@ async def write(request: Request) -> Response:
 
 async def clear(request: Request) -> Response:
     """
-    Empty what an agent has in mind.
+    Clear an agent's working memory.
     """
     principal = principal_of(request)
     command = ClearMemory(agent=agent_in(request), expects=expects_of(request))

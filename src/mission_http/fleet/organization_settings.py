@@ -1,5 +1,5 @@
 """
-Settings of the organization: those that clients know, with what holds where they are not set, and any others.
+Operations on the organization's settings: known keys with their defaults, and custom keys.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from mission_http.platform.refusals import BodyMalformed, BodyMissing, FieldErro
 from mission_http.platform.shapes import Rule, Schema
 
 CUSTOM: Final = "custom"
-"""The category of what clients do not know."""
+"""The category of keys that are not known."""
 
 
 @frozen
 class Known:
     """
-    A setting that clients know: in which category, what it says, and what holds where it is not set.
+    A known setting: its category, default and description.
     """
 
     category: str
@@ -68,7 +68,7 @@ KNOWN: Final = {
     "gateway.port": Known("gateway", "", "Port of a live gateway"),
     "chat.coordinator_target_agent": Known("chat", "", "Agent that messages to the coordinator go to"),
     "general.site_name": Known("general", "Mission Control", "Name of this installation"),
-    "general.auto_cleanup": Known("general", "false", "Whether what is past its retention is to be removed"),
+    "general.auto_cleanup": Known("general", "false", "Whether data past its retention is to be removed"),
     "general.auto_backup": Known("general", "false", "Whether backups are to be made"),
     "general.backup_retention_count": Known("general", "10", "How many backups are to be kept"),
     "general.interface_mode": Known("general", "essential", "How much of the interface is shown"),
@@ -84,7 +84,7 @@ KNOWN: Final = {
 
 def as_texts(sent: dict[str, Any]) -> dict[str, str]:
     """
-    The values as texts: what is none as JSON.
+    Convert the values of settings to texts. A value that is no text is encoded as JSON.
     """
     mistakes, texts = [], {}
     for key, value in sent.items():
@@ -115,7 +115,7 @@ class ChangeSettingsBody:
 @frozen(kw_only=True)
 class ResetSettingBody:
     """
-    The document's word on resetting a setting; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     key: str
@@ -153,7 +153,7 @@ class SettingResetPayload:
 
 async def list_settings(request: Request) -> Response:
     """
-    List what is set, and what holds of what is not.
+    List all settings, with the defaults of those that are not set.
     """
     stored = {row.key: row for row in await settings_of(ports_of(request), principal_of(request))}
     shown = [shown_as(key, stored.pop(key, None)) for key in KNOWN]
@@ -166,7 +166,7 @@ async def list_settings(request: Request) -> Response:
 
 def shown_as(key: str, row: Setting | None) -> dict[str, Any]:
     """
-    A setting as the Fleet shows it.
+    Return a setting's payload. *row* is None if the setting is not set.
     """
     known = KNOWN.get(key)
     shown: dict[str, Any] = {
@@ -190,7 +190,7 @@ def shown_as(key: str, row: Setting | None) -> dict[str, Any]:
 
 async def update_settings(request: Request) -> Response:
     """
-    Set values under their keys, all or none. What is no text is kept as JSON.
+    Set the given settings, all or none. A value that is no text is stored as JSON.
     """
     body = await body_of(request, ChangeSettingsBody)
     keys = tuple(body.settings)
@@ -204,7 +204,7 @@ async def update_settings(request: Request) -> Response:
 
 async def set_back(request: Request) -> Response:
     """
-    Let what holds by default hold again for one key.
+    Reset a setting to its default.
     """
     body: Any = None
     with suppress(BodyMissing, BodyMalformed):

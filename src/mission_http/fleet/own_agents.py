@@ -1,5 +1,5 @@
 """
-The rule that an agent's own key below admin reaches its own agent only.
+The rule that an agent's key below admin may only access its own agent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @contextmanager
 def own_agent_only(principal: Principal) -> Iterator[None]:
     """
-    What such a key cannot find is not its own agent either.
+    Context manager that turns "not found" into `NotYourAgent` for an agent's key below admin.
     """
     try:
         yield
@@ -39,11 +39,11 @@ def own_agent_only(principal: Principal) -> Iterator[None]:
 
 async def readable_agent_row(request: Request) -> AgentRow:
     """
-    The agent in the path, for whoever may read it: a key without a role reads its own agent only.
+    Read the agent in the path. A key without a role may only read its own agent.
 
     Raises:
-        AgentNotFound: If there is none.
-        NotYourAgent: If it is not such a key's own.
+        AgentNotFound: If there is no such agent.
+        NotYourAgent: If the key has no role and belongs to another agent.
     """
     principal = principal_of(request)
     if isinstance(principal, AgentPrincipal) and principal.confined:
@@ -53,11 +53,11 @@ async def readable_agent_row(request: Request) -> AgentRow:
 
 async def own_agent_row(request: Request) -> AgentRow:
     """
-    The agent in the path, if the caller may reach it.
+    Read the agent in the path. An agent's key below admin may only access its own agent.
 
     Raises:
-        AgentNotFound: If there is none.
-        NotYourAgent: If it is not the caller's own.
+        AgentNotFound: If there is no such agent.
+        NotYourAgent: If the key belongs to another agent.
     """
     principal = principal_of(request)
     with own_agent_only(principal):

@@ -1,5 +1,5 @@
 """
-What the paths of the Fleet API name.
+Path parameters of the Fleet API: ids of tasks, projects and agents.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _digits: Final = re.compile(r"\d+", re.ASCII)
 
 def task_in(request: Request) -> TaskId | TaskNumber:
     """
-    The task in the path: its number, or its UUID.
+    Parse the task id in the path: a number or a UUID.
 
     Raises:
         Unacceptable: If it is neither.
@@ -38,7 +38,7 @@ def task_in(request: Request) -> TaskId | TaskNumber:
 
 def project_in(request: Request) -> BoardId | BoardNumber:
     """
-    The project in the path: its number, or its UUID.
+    Parse the project id in the path: a number or a UUID.
 
     Raises:
         Unacceptable: If it is neither.
@@ -58,8 +58,7 @@ def _number(segment: str, otherwise: str) -> int:
 
 def agent_in(request: Request) -> AgentId | AgentNumber | str:
     """
-    The agent in the path: by number where the segment is one in any spelling of JavaScript's, by its UUID, else by
-    name.
+    Parse the agent in the path: a number in any JavaScript notation, a UUID, else a name.
     """
     segment: str = request.path_params["id"]
     if _based.fullmatch(segment):
@@ -72,7 +71,7 @@ def agent_in(request: Request) -> AgentId | AgentNumber | str:
 
 def keyholder_in(request: Request) -> AgentId | AgentNumber | str:
     """
-    The agent in the path of its keys: by number where the segment is all digits, by its UUID, else by name.
+    Parse the agent in the path: a number if the segment has only digits, a UUID, else a name.
     """
     segment: str = request.path_params["id"]
     return AgentNumber(fitting(segment)) if _digits.fullmatch(segment) else _otherwise(segment)
@@ -80,6 +79,8 @@ def keyholder_in(request: Request) -> AgentId | AgentNumber | str:
 
 def _otherwise(segment: str) -> AgentId | str:
     """
+    Parse a UUID or a name.
+
     Raises:
         AgentNotFound: If no agent can have this name.
     """

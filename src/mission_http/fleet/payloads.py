@@ -1,5 +1,5 @@
 """
-What the Fleet API gives.
+Responses about errors, tasks, leases, runs, agents, keys, projects and health.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class LeasePayload:
 @frozen(kw_only=True)
 class LateResultPayload:
     """
-    A result, or a failure with its reason, that was handed in after the lease was lost. It changed nothing.
+    A result or failure that was handed in after the lease was lost. It did not change the task.
     """
 
     run_id: str

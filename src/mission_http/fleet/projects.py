@@ -1,5 +1,5 @@
 """
-Projects: the boards of the organization, with their ticket prefixes and gates.
+Operations on projects, which are the boards of the core.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ async def list_projects(request: Request) -> Response:
 
 async def add_project(request: Request) -> Response:
     """
-    Make a project.
+    Create a project.
     """
     body = await body_of(request, CreateProjectBody)
     name = body.name.strip() if isinstance(body.name, str) else ""
@@ -81,14 +81,14 @@ async def add_project(request: Request) -> Response:
 
 async def get_project(request: Request) -> Response:
     """
-    Read a project.
+    Get a project.
     """
     return await project_answer(request, project_in(request), counted=True, staffed=True)
 
 
 async def change_project(request: Request) -> Response:
     """
-    Change the named fields of a project. Null clears what can be empty; gates are changed one by one.
+    Update a project. Fields and gates that are not sent stay as they are; null clears an optional field.
     """
     ports, principal = ports_of(request), principal_of(request)
     project = await ports.reads.boards.check(principal, project_in(request))
@@ -106,9 +106,9 @@ async def change_project(request: Request) -> Response:
 
 async def delete_project(request: Request) -> Response:
     """
-    Archive a project; with `mode=delete` hand its tasks over to the general one, and remove it.
+    Archive a project, or delete it with `mode=delete`.
 
-    Tasks keep the ticket numbers they have.
+    Deletion moves its tasks to the general project; they keep their ticket numbers.
     """
     ports, principal, project = ports_of(request), principal_of(request), project_in(request)
     handed_over = query_of(request, DeleteProjectQuery).mode == "delete"

@@ -1,5 +1,5 @@
 """
-The queue, as workers poll it who know no leases.
+Polling of the task queue by agents without explicit leases.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MISSING = "Missing agent. Provide ?agent=... or x-agent-name header."
 
 async def poll(request: Request) -> Response:
     """
-    Ask for the task to work on: the current one, else the next.
+    Poll the queue for a task to work on: the current one, else the next.
 
-    The agent is named by `agent`, else by `X-Agent-Name`; an agent's own key need not. The next task is taken for it
-    until ten minutes after its last request, by priority, then due date, then age; never what is blocked, resting or
-    taken. With `max_capacity` no more tasks than that are in progress under the name at once. A HEAD request takes
-    nothing.
+    The agent is named by `agent`, else by `X-Agent-Name`, else by its own key. The next task is claimed under an
+    implicit lease that ends ten minutes after the agent's last request. The order is priority, then due date, then age.
+    Blocked, delayed and leased tasks are skipped. `max_capacity` limits the agent's tasks in progress. A HEAD request
+    claims nothing.
     """
     query, ports, principal = query_of(request, QueueQuery), ports_of(request), principal_of(request)
     agent = query.agent or label_of(request) or (principal.name if isinstance(principal, AgentPrincipal) else None)
@@ -65,7 +65,7 @@ async def _answer(request: Request, agent: str, polled: Polled | None) -> Respon
 
 def _untold() -> Response:
     """
-    The answer to a HEAD request that would only learn by taking a task which one it is, and how long that is to tell.
+    Respond to a HEAD request without a length: it is unknown until a task is claimed.
     """
     response = Response(media_type="application/json")
     del response.headers["content-length"]

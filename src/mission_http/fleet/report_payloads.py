@@ -1,5 +1,5 @@
 """
-What the reports of the Fleet API give.
+Responses of the reports, the search and the index.
 """
 
 from __future__ import annotations

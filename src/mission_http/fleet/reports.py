@@ -1,5 +1,5 @@
 """
-Reports: how finished work turned out, whether it goes better or worse, and how much there is to do.
+Operations for reports: task outcomes, regression since a moment, and workload.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ PRIORITIES: Final = ("low", "medium", "high", "critical", "urgent")
 NO_START: Final = "beta_start query parameter is required (unix seconds or ISO timestamp)"
 DEFINITIONS: Final = {
     "p95_task_latency_seconds": (
-        "The time from a task's making to its being done that 95 of 100 tasks do not exceed (nearest rank)."
+        "The 95th percentile of the time from creation to completion of done tasks (nearest rank)."
     ),
     "intervention_rate": (
-        "The part of done tasks that were tried again, tell of an error, or ended otherwise than in success."
+        "The fraction of done tasks with a retry, an error message, or an outcome other than success."
     ),
 }
 
@@ -55,9 +55,9 @@ class RegressionQuery:
 
 async def outcomes(request: Request) -> Response:
     """
-    Tell how finished tasks turned out.
+    Report the outcomes of done tasks.
 
-    The timeframe is day, week, month or all; whatever else it is called means all.
+    The timeframe is day, week, month or all; any other value means all.
     """
     timeframe = query_of(request, OutcomesQuery).timeframe or "all"
     found = await task_outcomes(ports_of(request), principal_of(request), timeframe)
@@ -88,8 +88,8 @@ async def regression(request: Request) -> Response:
     """
     Compare the tasks done since a moment with those done just before it.
 
-    The moment, `beta_start` or `cutover`, is in Unix seconds or a date. What came before is looked at for as long as
-    what came after, but for a minute at least and the lookback at most.
+    The moment, `beta_start` or `cutover`, is in Unix seconds or a date. The window before it is as long as the one
+    after it, but at least a minute and at most `lookback_seconds`.
     """
     query = query_of(request, RegressionQuery)
     since = _start(query.beta_start or query.cutover)
@@ -99,8 +99,10 @@ async def regression(request: Request) -> Response:
 
 def _start(text: str | None) -> datetime:
     """
+    Parse the moment.
+
     Raises:
-        Unacceptable: If it is no moment.
+        Unacceptable: If it is missing or malformed.
     """
     try:
         return LAX.moment(text).replace(microsecond=0)
@@ -130,7 +132,7 @@ def _window(window: Window) -> dict[str, Any]:
 
 def weighing(thresholds: Thresholds) -> Handler:
     """
-    The handler that tells how much there is to do, and whether that is too much.
+    Create the handler of the workload report with these thresholds.
     """
     shown = {
         "queue_depth_normal": thresholds.queue_depth_normal,
@@ -145,9 +147,9 @@ def weighing(thresholds: Thresholds) -> Handler:
 
     async def workload_signals(request: Request) -> Response:
         """
-        Tell how much there is to do, who could do it, and whether more should be sent.
+        Report the workload, the capacity of the agents, and whether more tasks should be submitted.
 
-        What is told of the last 5 minutes is told of the recent window, in whole minutes.
+        Fields of the last 5 minutes cover the recent window of the thresholds, in whole minutes.
         """
         found = await workload(ports_of(request), principal_of(request), thresholds)
         return json_of(_workload(found) | {"thresholds": shown})
@@ -211,7 +213,7 @@ def _recommendation(advice: Recommendation) -> dict[str, Any]:
 
 def report_endpoints(settings: Settings) -> list[Endpoint]:
     """
-    The reports.
+    Return the operations for reports.
     """
     return [
         Endpoint(

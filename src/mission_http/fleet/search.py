@@ -1,5 +1,5 @@
 """
-Finding a text in all that the Fleet shows.
+Search for a text in tasks, agents and activities.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mission_http.platform.queries import query_of
 from mission_http.platform.shapes import Length, Range
 
 Finds = tuple[list[dict[str, Any]], int]
-"""What was found, the best first, and how much there is."""
+"""Payloads of the best matches, the best first, and the number of all matches."""
 Type = Literal[
     "task", "agent", "activity", "audit", "message", "webhook", "pipeline", "tasks", "agents", "activities", "all"
 ]
@@ -36,7 +36,7 @@ ALIASES: Final = {"tasks": "task", "agents": "agent", "activities": "activity", 
 LEAST: Final = 2
 MOST: Final = 100
 ENTRIES: Final = 1000
-"""How many of the newest entries of the log are searched for activities."""
+"""Number of the newest log entries that are searched as activities."""
 
 
 @frozen(kw_only=True)
@@ -48,11 +48,11 @@ class SearchQuery:
 
 async def search(request: Request) -> Response:
     """
-    Find a text, whatever the case of A to Z; no character of it has a meaning of its own.
+    Search for a text, ignoring the case of A to Z and without wildcards.
 
     Tasks are searched by title, description and assignee, agents by name, role and last activity, and the newest 1000
-    activities by description and actor. An agent's own key finds the tasks assigned to it. What is in a title or name
-    comes first, then the newest; `count` is all that was found.
+    activities by description and actor. An agent's own key finds only tasks that are assigned to it. Matches in a title
+    or name come first, then the newest. `count` is the number of all matches.
     """
     query = query_of(request, SearchQuery)
     text = query.q.strip()
@@ -71,7 +71,7 @@ async def search(request: Request) -> Response:
 
 async def find_tasks(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
     """
-    Tasks: of an agent's own key those assigned to it.
+    Search tasks. An agent's key below admin finds only tasks that are assigned to it.
     """
     own = principal.name if restricted(principal) else None
     found = await ports.reads.reports.find_tasks(principal, text, limit=limit, assignee=own)
@@ -92,7 +92,7 @@ def _task(row: FoundTask, text: str) -> dict[str, Any]:
 
 async def find_agents(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
     """
-    Agents.
+    Search agents.
     """
     found = await ports.reads.reports.find_agents(principal, text, limit=limit)
     return [_agent(row, text) for row in found.rows if isinstance(row, FoundAgent)], found.total
@@ -117,8 +117,8 @@ def _with_excerpt(shown: dict[str, Any], where: str | None, text: str) -> dict[s
 
 async def find_activities(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
     """
-    Activities among the newest entries of the log, which tells of everybody's work on every board: not for those who
-    may see some boards only, nor for an agent's own key.
+    Search activities in the newest log entries. They cover all boards, so callers with access to some boards only, and
+    agents' keys below admin, find none.
     """
     if boards_seen(principal) is not None or restricted(principal):
         return [], 0
@@ -148,7 +148,7 @@ FINDERS: Final[Mapping[str, Callable[[Ports, Principal, str, int], Awaitable[Fin
     "agent": find_agents,
     "activity": find_activities,
 }
-"""How each type is searched. Nothing is kept of the types that are not here, so nothing is found of them."""
+"""Search function of each type. Other types are not stored, so searching them finds nothing."""
 
 ENDPOINTS = [
     Endpoint(

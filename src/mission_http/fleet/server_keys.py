@@ -1,5 +1,5 @@
 """
-The server's own key: where it comes from, and replacing it.
+Operations on the server's API key: its source, and its rotation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TAGS: Final = ("Tokens",)
 @frozen(kw_only=True)
 class RotateKeyBody:
     overlap_seconds: Annotated[int, Range(0, LONGEST_OVERLAP.total_seconds())] = 0
-    """For how long the key before it stays good."""
+    """Seconds for which the previous key stays valid."""
 
 
 @frozen(kw_only=True)
@@ -65,16 +65,16 @@ class RotatedKeyPayload:
 @frozen
 class ServerKeyDesk:
     """
-    Shows and replaces the server's key. *given* is the one of the environment, if there is one.
+    Handlers of the server's API key. *given* is the key from the environment, if set.
     """
 
     given: str | None = field(repr=False)
 
     async def show(self, request: Request) -> Response:
         """
-        Tell where the server's key comes from, and when it was replaced.
+        Get the source of the server's key, and when it was rotated.
 
-        A key that was made here cannot be shown again, not even in part.
+        A rotated key is not shown again, not even in part.
         """
         state = await server_key_state(ports_of(request), principal_of(request), self.given)
         old = state.old_good_until
@@ -91,10 +91,10 @@ class ServerKeyDesk:
 
     async def rotate(self, request: Request) -> Response:
         """
-        Replace the server's key.
+        Rotate the server's key.
 
-        The new key is in the answer, and nowhere else. The old one, also that of the environment, stops at once, or
-        after `overlap_seconds`.
+        The new key is returned once. The previous key, also one from the environment, stops working at once, or after
+        `overlap_seconds`.
         """
         body = await body_of(request, RotateKeyBody)
         command = RotateServerKey(given=self.given, overlap=timedelta(seconds=body.overlap_seconds))
@@ -115,7 +115,7 @@ class ServerKeyDesk:
 
 def server_key_endpoints(settings: Settings) -> list[Endpoint]:
     """
-    The operations on the server's key, of which the settings know the environment's.
+    Return the operations on the server's key.
     """
     desk = ServerKeyDesk(settings.api_key or None)
     return [

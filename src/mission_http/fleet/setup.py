@@ -1,5 +1,5 @@
 """
-The first admin, made by whoever runs the server.
+Initial setup: creation of the first admin.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEAST, MOST, LONGEST_NAME = 2, 64, 500
 @frozen
 class SetupDesk:
     """
-    Makes the first admin: for whoever knows the code, and, if it is *free_here*, for whoever sits at this machine.
+    Handlers of the initial setup. It needs the setup code, unless *free_here* and the request comes from this machine.
     """
 
     code: str = field(repr=False)
@@ -46,16 +46,16 @@ class SetupDesk:
 
     async def ask(self, request: Request) -> Response:
         """
-        Tell whether the first admin is still to be made.
+        Check whether the first admin still has to be created.
         """
         return json_of({"needsSetup": await needs_setup(ports_of(request))})
 
     async def make(self, request: Request) -> Response:
         """
-        Make the first admin, and sign them in.
+        Create the first admin, and sign in.
 
-        At the machine of the server itself this is free, unless settings tell of a proxy or of a name that others use;
-        otherwise it takes the `code` that the server printed on its terminal when it started.
+        The `code` is needed that the server printed on its terminal when it started, except from the server's own
+        machine if no proxy and no public host name are configured.
         """
         ports, body = ports_of(request), await loose_body_of(request)
         if not await needs_setup(ports):
@@ -76,13 +76,13 @@ class SetupDesk:
 
 def _admin_in(body: dict[str, Any]) -> MakeFirstAdmin:
     """
-    Who is to be made.
+    Create the command from the request body.
 
     Raises:
-        Unacceptable: If nobody can be called so, or the password would protect nothing.
+        Unacceptable: If a name or the password is invalid.
     """
     username, password = body.get("username"), body.get("password")
-    name = body.get("displayName", body.get("display_name"))  # as it is called in the answer
+    name = body.get("displayName", body.get("display_name"))  # the response has the second spelling
     if not isinstance(username, str) or not username:
         raise Unacceptable("Username is required")
     username = username.strip().lower()
@@ -106,7 +106,7 @@ TAGS = ("Auth",)
 
 def setup_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:
     """
-    The operations by which the first admin is made.
+    Return the operations of the initial setup.
     """
     desk = SetupDesk(settings.setup_code, settings.setup_is_free_here, SignInDesk(cookies))
     return [

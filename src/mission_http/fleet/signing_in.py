@@ -1,5 +1,5 @@
 """
-Signing in and out, and one's own account.
+Operations to sign in and out, and on the caller's own account.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ logger = logging.getLogger("mission_http")
 
 class KeysHaveNoPassword(Denied):
     """
-    The server's key has no password that could be changed.
+    An API key has no password to change.
     """
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class KeysHaveNoPassword(Denied):
 @frozen
 class SignInDesk:
     """
-    Lets people in and out, and gives browsers the cookies for it.
+    Handlers of sign-in and sign-out, which set and delete the session cookie.
     """
 
     cookies: SessionCookies
@@ -64,8 +64,8 @@ class SignInDesk:
         """
         Sign in with a user name and a password.
 
-        The answer sets the cookie of a new session, whatever the request brought. Where a browser would not keep it, or
-        it cannot be made as safe as it should be, `warning` says why.
+        The response sets the cookie of a new session, even if the request has one. `warning` says why a browser would
+        reject the cookie, or why it is less secure than it should be.
         """
         body = await loose_body_of(request)
         username, password = body.get("username"), body.get("password")
@@ -75,8 +75,8 @@ class SignInDesk:
         try:
             begun = await sign_in(ports, SignIn(username=username, password=password))
         except SignInRefused as refusal:
-            told = (refusal.username or "somebody unknown", exchange_of(request).client, refusal.reason)
-            logger.warning("nobody was signed in as %s from %s: %s", *told)
+            told = (refusal.username or "unknown", exchange_of(request).client, refusal.reason)
+            logger.warning("sign_in_refused username=%s client=%s reason=%r", *told)
             raise (SetupNeeded() if await needs_setup(ports) else InvalidCredentials()) from None
         workspace = await workspace_of(ports, begun.principal)
         return self.let_in(
@@ -85,11 +85,11 @@ class SignInDesk:
 
     def let_in(self, request: Request, begun: Begun, answer: dict[str, Any]) -> Response:
         """
-        The answer with the cookie of a session, and what keeps a browser from keeping it.
+        Respond with the session cookie, and with a warning if browsers would reject the cookie.
         """
         warning = self.cookies.warning_for(request)
         if warning is not None:
-            logger.warning("%s signed in: %s", begun.principal.name, warning)
+            logger.warning("session_cookie_warning username=%s warning=%r", begun.principal.name, warning)
             answer["warning"] = warning
         response = json_of(answer)
         self.cookies.give(response, request, begun.token, lasts=begun.session.expires_at)
@@ -97,7 +97,7 @@ class SignInDesk:
 
     async def log_out(self, request: Request) -> Response:
         """
-        End the session of the request, and let the browser forget it.
+        End the session of the request, and delete its cookie.
         """
         response = json_of({"ok": True})
         self.cookies.take_back(response, request)
@@ -107,7 +107,7 @@ class SignInDesk:
 
     async def change_me(self, request: Request) -> Response:
         """
-        Change how one is called, or one's password, which ends all sessions and begins a new one.
+        Change the caller's display name or password. A new password ends all sessions and starts a new one.
         """
         ports, principal = ports_of(request), principal_of(request)
         body = await loose_body_of(request)
@@ -129,10 +129,10 @@ class SignInDesk:
 
 def _account_in(body: dict[str, Any]) -> UpdateAccount:
     """
-    What is to change.
+    Create the command from the request body.
 
     Raises:
-        Unacceptable: If it is nothing, or what nobody can be called or sign in with.
+        Unacceptable: If nothing changes, or the name or the password is invalid.
     """
     name, password, current = (body.get(each) for each in ("display_name", "new_password", "current_password"))
     for field, value in (("display_name", name), ("new_password", password), ("current_password", current)):
@@ -153,7 +153,7 @@ def _account_in(body: dict[str, Any]) -> UpdateAccount:
 
 async def tell_me(request: Request) -> Response:
     """
-    Tell who calls.
+    Get the caller's account.
     """
     return json_of({"user": await caller_of(ports_of(request), principal_of(request))})
 
@@ -163,7 +163,7 @@ TAGS = ("Auth",)
 
 def signing_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
     """
-    The operations by which people come in, and change what they come in with.
+    Return the operations of sign-in, sign-out and the caller's account.
     """
     desk = SignInDesk(cookies)
     return [

@@ -1,7 +1,7 @@
 """
-Templates of souls: Markdown files in a directory that the operator names, if there is one.
+Soul templates: Markdown files in an optional directory that the operator configures.
 
-A template is filled in by putting three values where their names stand, and is never executed.
+Three placeholders in a template are replaced by values; a template is never executed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SUFFIX: Final = ".md"
 @define
 class TemplateNotFound(NotFound):
     """
-    No template has this name.
+    There is no soul template with this name.
     """
 
     name: str
@@ -36,7 +36,7 @@ class TemplateNotFound(NotFound):
 
 class Template(NamedTuple):
     """
-    A template by name, with what its first heading says, and how many bytes it has.
+    A soul template: its name, its first heading as description, and its size in bytes.
     """
 
     name: str
@@ -47,29 +47,29 @@ class Template(NamedTuple):
 @frozen
 class SoulTemplates:
     """
-    The templates in a directory.
+    The soul templates in a directory. Without a directory there are none.
     """
 
     directory: Path | None
 
     async def names(self) -> list[str]:
         """
-        Their names, in order.
+        List the names, sorted.
         """
         return await asyncio.to_thread(lambda: sorted(path.stem for path in self._files()))
 
     async def every(self) -> list[Template]:
         """
-        All of them, in the order of their names.
+        List the templates, sorted by name.
         """
         return await asyncio.to_thread(lambda: [_told(path) for path in sorted(self._files())])
 
     async def read(self, name: str) -> str:
         """
-        The text of one.
+        Read the text of a template.
 
         Raises:
-            TemplateNotFound: If there is none of that name.
+            TemplateNotFound: If there is no template with this name.
         """
 
         def text() -> str:
@@ -97,7 +97,7 @@ def _text_in(path: Path) -> str:
 
 def filled(template: str, *, name: str, role: str, timestamp: str) -> str:
     """
-    The template with the values in their places. What stands in a value is left as it is.
+    Replace the placeholders of a template with values. Placeholders inside values are not replaced.
     """
     values = {"AGENT_NAME": name, "AGENT_ROLE": role, "TIMESTAMP": timestamp}
     return PLACEHOLDER.sub(lambda found: values[found[1]], template)

@@ -1,5 +1,5 @@
 """
-The souls of agents: who they are to be, in words.
+Operations on the soul of an agent: the text that describes its personality.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ BAD_NAME = "Invalid template name"
 @frozen
 class SoulDesk:
     """
-    Reads and writes souls, with the templates there are.
+    Handlers of souls and soul templates.
     """
 
     templates: SoulTemplates
 
     async def read(self, request: Request) -> Response:
         """
-        Read an agent's soul.
+        Get an agent's soul.
         """
         row = await readable_agent_row(request)
         return json_of(
@@ -63,9 +63,10 @@ class SoulDesk:
 
     async def write(self, request: Request) -> Response:
         """
-        Write an agent's soul, or make it of a template.
+        Write an agent's soul, as text or from a template.
 
-        In a template, `{{AGENT_NAME}}`, `{{AGENT_ROLE}}` and `{{TIMESTAMP}}` stand for what they name.
+        In a template, `{{AGENT_NAME}}`, `{{AGENT_ROLE}}` and `{{TIMESTAMP}}` are replaced by the agent's name, its role
+        and the current time.
         """
         body = await body_of(request, SoulBody)
         named, content = agent_in(request), body.soul_content
@@ -100,7 +101,7 @@ class SoulDesk:
 
     async def show_templates(self, request: Request) -> Response:
         """
-        List the templates of souls, or read one.
+        List soul templates, or get one by name.
         """
         wanted = query_of(request, SoulTemplateQuery).template
         if self.templates.directory is None:
@@ -114,7 +115,7 @@ class SoulDesk:
 
 def soul_endpoints(settings: Settings) -> list[Endpoint]:
     """
-    The operations on souls.
+    Return the operations on souls.
     """
     desk = SoulDesk(SoulTemplates(settings.soul_templates))
     return [

@@ -1,5 +1,5 @@
 """
-What belongs to one project: who is assigned to it, and its tasks.
+Operations on the agents that are assigned to a project, and on the list of its tasks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHOWN: Final = (
     "id", "workspace_id", "name", "slug", "description", "ticket_prefix", "ticket_counter", "status", "created_at",
     "updated_at",
 )  # fmt: skip
-"""What the list of its tasks shows of a project."""
+"""Fields of the project in the response with its tasks."""
 
 
 @frozen(kw_only=True)
@@ -53,7 +53,7 @@ class UnassignAgentQuery:
 @frozen(kw_only=True)
 class ProjectTaskQuery:
     """
-    Which of a project's tasks are wanted: all of them, unless a limit is named; *after* is the last number seen.
+    Paging of a project's tasks, without a limit by default; *after* is the number of the last row of the page before.
     """
 
     limit: Annotated[int | None, Range(0)] = None
@@ -98,7 +98,7 @@ class ProjectTasksPayload:
 
 async def list_project_agents(request: Request) -> Response:
     """
-    List who is assigned to a project, oldest first.
+    List the agents that are assigned to a project, oldest assignment first.
     """
     reads, principal = ports_of(request).reads, principal_of(request)
     project = await reads.boards.get(principal, project_in(request))
@@ -121,7 +121,7 @@ async def list_project_agents(request: Request) -> Response:
 
 async def assign_project_agent(request: Request) -> Response:
     """
-    Assign an agent to a project, by name; it need not exist yet. Who is assigned already keeps its role.
+    Assign an agent to a project by name. The agent need not exist yet; one that is assigned already keeps its role.
     """
     body = await body_of(request, AssignAgentBody)
     name = body.agent_name.strip() if isinstance(body.agent_name, str) else ""
@@ -133,7 +133,7 @@ async def assign_project_agent(request: Request) -> Response:
 
 async def unassign_project_agent(request: Request) -> Response:
     """
-    Assign an agent to a project no longer, if it was.
+    Remove an agent's assignment to a project, if there is one.
     """
     name = query_of(request, UnassignAgentQuery).agent_name.strip()
     if not name:

@@ -1,5 +1,5 @@
 """
-How the server is: health for machines, status for people, and the document.
+Operations for health, system status and the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class StatusQuery:
 
 async def health(request: Request) -> Response:
     """
-    Tell whether the database answers.
+    Check whether the database answers.
     """
     ports = ports_of(request)
     told = iso_of(ports.clock.now())
@@ -70,14 +70,14 @@ async def health(request: Request) -> Response:
 async def _answers(ports: Ports) -> bool:
     try:
         await ports.reads.ready()
-    except Exception:  # whatever keeps the store from answering, it does not answer
+    except Exception:  # any error of the store means that it does not answer
         return False
     return True
 
 
 async def document(request: Request) -> Response:
     """
-    Describe the Fleet API, as OpenAPI 3.1.
+    Get the OpenAPI 3.1 document of the Fleet API.
     """
     response = await own_document(request)
     response.headers["cache-control"] = "public, max-age=3600"
@@ -87,7 +87,7 @@ async def document(request: Request) -> Response:
 @frozen
 class StatusDesk:
     """
-    Answers the actions of `/api/status`.
+    Handlers of the actions of `/api/status`.
     """
 
     data_dir: Path
@@ -97,10 +97,9 @@ class StatusDesk:
 
     async def status(self, request: Request) -> Response:
         """
-        Tell how the server is.
+        Get the status of the server.
 
-        Anyone may know the answer to `action=health`. Actions about gateways and other tools of a host say that there
-        are none.
+        `action=health` is public. Actions about gateways and host tools report that there are none.
         """
         actions: Mapping[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "health": self._health,
@@ -186,7 +185,7 @@ class StatusDesk:
 
 def _kept(found: Overview) -> dict[str, Any]:
     """
-    What the store keeps. There are no logins, notifications, pipelines, backups and webhooks yet.
+    Return the counts of stored records. Logins, notifications, pipelines, backups and webhooks are not counted yet.
     """
     return {
         "tasks": {"total": sum(found.tasks.values()), "byStatus": found.tasks},
@@ -203,7 +202,7 @@ def _kept(found: Overview) -> dict[str, Any]:
 
 async def _database(ports: Ports) -> tuple[Check, bool]:
     """
-    Whether the database answers, and whether it was slow to.
+    Check the database, and whether it was slow to answer.
     """
     asked = time.monotonic()
     if not await _answers(ports):
@@ -238,7 +237,7 @@ def _graded(value: float, limits: tuple[float, float]) -> str:
 
 def _overall(statuses: set[str], *, slow: bool) -> str:
     """
-    The whole status. What does not answer at all (a check that is unhealthy) does not lower it.
+    Combine the statuses of all checks. A check that is `unhealthy` itself does not count.
     """
     if statuses & {"error", "critical"}:
         return "unhealthy"
@@ -257,7 +256,7 @@ def _gigabytes(size: int) -> str:
 
 def status_endpoints(settings: Settings) -> list[Endpoint]:
     """
-    The operations that tell how the server is.
+    Return the operations for health, status and the document.
     """
     desk = StatusDesk(settings.data_dir, own_version(), settings.subscriptions)
     return [

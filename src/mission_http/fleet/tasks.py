@@ -1,5 +1,5 @@
 """
-Tasks.
+Operations on tasks: list, create, get, change, change many and delete.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ async def list_tasks(request: Request) -> Response:
     """
     List tasks, newest first.
 
-    An agent's own key sees the tasks assigned to it.
+    An agent's own key lists only tasks that are assigned to it.
     """
     query, principal = query_of(request, TaskQuery), principal_of(request)
     page, wanted = query.page(), _wanted(query, principal)
@@ -87,7 +87,7 @@ async def list_tasks(request: Request) -> Response:
 
 def _wanted(query: TaskQuery, principal: Principal) -> TaskFilter | None:
     """
-    Which tasks are asked for, or None where no task can be.
+    Build the filter of a query; None if its status is unknown, so that no task matches.
     """
     if query.status and query.status not in STATUS_BY_NAME:
         return None
@@ -101,14 +101,14 @@ def _wanted(query: TaskQuery, principal: Principal) -> TaskFilter | None:
 
 def creating(coordinator: str | None) -> Handler:
     """
-    The handler that makes tasks; work for nobody goes to the *coordinator*, if there is one.
+    Create the handler that creates tasks. An unassigned task is assigned to the *coordinator*, if there is one.
     """
 
     async def add_task(request: Request) -> Response:
         """
-        Make a task.
+        Create a task.
 
-        Without a project, or with one that is unknown or archived, it goes to the general one.
+        Without a project, or with an unknown or archived one, it is created in the general project.
         """
         body = await body_of(request, CreateTaskBody)
         named = spelled(body, TASK_NAMES, TASK_MOMENTS)
@@ -122,7 +122,7 @@ def creating(coordinator: str | None) -> Handler:
 
 async def get_task(request: Request) -> Response:
     """
-    Read a task.
+    Get a task.
     """
     row = await task_row(request, task_in(request))
     own_tasks_only(principal_of(request), row.assignee)
@@ -131,11 +131,10 @@ async def get_task(request: Request) -> Response:
 
 async def change_task(request: Request) -> Response:
     """
-    Change the named fields of a task.
+    Update a task. Fields that are not sent stay as they are; null clears an optional field.
 
-    Null clears what can be empty. What a change of status or assignee does to a lease on the task depends on who makes
-    it: whoever polled for the task hands it in or gives it back, an operator takes it from whoever has it, and an agent
-    is told who has it by now.
+    The effect of a new status or assignee on the task's lease depends on the caller. The agent that polled for the task
+    completes or releases it. An operator ends the lease. Any other agent is refused, with the holder's name.
     """
     body = await body_of(request, UpdateTaskBody)
     named = spelled(body, TASK_NAMES, TASK_MOMENTS)
@@ -155,9 +154,10 @@ async def change_task(request: Request) -> Response:
 
 async def move_many(request: Request) -> Response:
     """
-    Give up to 100 tasks a status each, all of them or none.
+    Change the status of up to 100 tasks, all of them or none.
 
-    Each moves as it would alone. Numbers that no task has are told in `missing`; `updated` is how many were sent.
+    The rules for a single task apply to each. `missing` lists numbers without a task; `updated` is the number of tasks
+    sent.
     """
     body = await body_of(request, UpdateTasksBody)
     ports, principal = ports_of(request), principal_of(request)
@@ -184,7 +184,7 @@ async def remove_task(request: Request) -> Response:
 
 def task_endpoints(settings: Settings) -> list[Endpoint]:
     """
-    The operations on tasks.
+    Return the operations on tasks.
     """
     tags = ("Tasks",)
     return [

@@ -1,5 +1,5 @@
 """
-Agent templates: the configuration of the usual kinds of agents, as data.
+Agent templates: default configurations for common kinds of agents.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CODEX: Final = "openai/codex-mini-latest"
 @frozen(kw_only=True)
 class Template:
     """
-    One kind of agent. Of *models* the first is preferred, and the others are what it falls back to.
+    Configuration of one kind of agent. The first of *models* is the primary model, the others are fallbacks.
     """
 
     theme: str
@@ -56,7 +56,7 @@ class Template:
 
     def config(self, *, name: str, id: str | None) -> dict[str, Any]:
         """
-        The configuration of an agent of this kind.
+        Build the configuration of an agent with this template.
         """
         sandbox: dict[str, Any] = {"mode": self.mode, "workspaceAccess": self.workspace, "scope": "agent"}
         if self.network:
@@ -133,8 +133,8 @@ TEMPLATES: Final[Mapping[str, Template]] = {
 
 def overridden(config: dict[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
     """
-    A template's configuration with what a gateway configuration may say otherwise: the model, emoji, theme, workspace
-    access, sandbox mode, docker network and allowed sub-agents. Everything else in *wishes* does not count.
+    Override a template's configuration with a gateway configuration: model, emoji, theme, workspace access, sandbox
+    mode, docker network and allowed sub-agents. Other keys of *wishes* are ignored.
     """
     made = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
     for path in OVERRIDES:

@@ -1,5 +1,5 @@
 """
-Users as the Fleet API takes and gives them.
+Request bodies and responses for users, sign-in and setup.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from mission_http.platform.refusals import wrong
 from mission_http.platform.shapes import Length, Rule, Schema
 
 TENANT: Final = 1
-"""The number of the one tenant there is."""
+"""The number of the only tenant."""
 SHOWN: Final = {Provider.GOOGLE: "google", Provider.PROXY: "proxy"}
-"""How providers are told, where it is not `local`."""
+"""Names of identity providers other than `local`."""
 RoleName = Literal["viewer", "operator", "admin"]
 DisplayName = Annotated[str, Rule(trimmed), Length(1, 500, says="Display name cannot be empty")]
 Email = Annotated[str, Rule(trimmed), Length(0, LONGEST_EMAIL)]
@@ -31,7 +31,7 @@ Email = Annotated[str, Rule(trimmed), Length(0, LONGEST_EMAIL)]
 
 def user_number(value: object) -> int:
     """
-    The number of a user, also as text; 0, which nobody has, where nothing is meant.
+    Parse the number of a user, also from text; 0, which no user has, if it is null or empty.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) <= MAX_INTEGER else -1
@@ -45,7 +45,7 @@ def user_number(value: object) -> int:
 @frozen(kw_only=True)
 class LoginBody:
     """
-    The document's word on signing in; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     username: str
@@ -55,7 +55,7 @@ class LoginBody:
 @frozen(kw_only=True)
 class UpdateMeBody:
     """
-    The document's word on one's own account; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     current_password: str | Absent = ABSENT
@@ -87,7 +87,7 @@ class UpdateUserBody:
 @frozen(kw_only=True)
 class DeleteUserBody:
     """
-    The document's word on deleting a user; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     id: Annotated[Any, Schema({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
@@ -96,7 +96,7 @@ class DeleteUserBody:
 @frozen(kw_only=True)
 class SetupBody:
     """
-    The document's word on making the first admin; the handler reads it loosely.
+    The body that the document describes; the handler parses it leniently.
     """
 
     username: Annotated[str, Length(2, 64)]
@@ -185,7 +185,7 @@ class SetUpPayload:
 
 def identity_of(user: User, role: str, workspace: int) -> dict[str, Any]:
     """
-    A user as those who act are shown.
+    Return a user's payload as the caller of a request.
     """
     return {
         "id": user.number,
@@ -202,14 +202,14 @@ def identity_of(user: User, role: str, workspace: int) -> dict[str, Any]:
 
 def user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
     """
-    A user as admins see them.
+    Return a user's payload for admins.
     """
     return identity_of(user, role, workspace) | {"is_approved": int(user.approved)}
 
 
 def listed_user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
     """
-    A user in a list.
+    Return a user's payload in a list, with times.
     """
     return user_of(user, role, workspace) | {
         "created_at": seconds_of(user.created_at),
@@ -220,14 +220,14 @@ def listed_user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
 
 async def workspace_of(ports: Ports, principal: Principal) -> int:
     """
-    The number of the caller's organization.
+    Read the number of the caller's organization.
     """
     return (await ports.reads.organization(principal)).number
 
 
 async def caller_of(ports: Ports, principal: Principal) -> dict[str, Any]:
     """
-    Whoever calls as a user: a person as themselves, a key as the one it stands for.
+    Return the caller's payload. The server's key and agents' keys are shown like users.
     """
     workspace = await workspace_of(ports, principal)
     if isinstance(principal, MemberPrincipal):
@@ -254,7 +254,7 @@ async def caller_of(ports: Ports, principal: Principal) -> dict[str, Any]:
 
 async def user_answer(ports: Ports, principal: Principal, user: User, member: Member) -> dict[str, Any]:
     """
-    A user of the caller's organization, as admins see them.
+    Return a user's payload for admins, with the role in the caller's organization.
     """
     role = role_shown(member, await ports.credentials.granted(member))
     return user_of(user, role.value, await workspace_of(ports, principal))

@@ -1,5 +1,5 @@
 """
-The users of an organization, for its admins.
+Operations of admins on the users of an organization.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from mission_http.platform.refusals import BodyMalformed, BodyMissing, FieldsInv
 
 async def list_users(request: Request) -> Response:
     """
-    List the users of the organization, in the order in which they came.
+    List the users of the organization, oldest first.
     """
     ports, principal = ports_of(request), principal_of(request)
     users, workspace = await users_of(ports, principal), await workspace_of(ports, principal)
@@ -71,7 +71,7 @@ async def list_users(request: Request) -> Response:
 
 async def add_user(request: Request) -> Response:
     """
-    Make a user.
+    Create a user.
     """
     body = await body_of(request, CreateUserBody)
     provider, email = Provider(body.provider), _told(body.email)
@@ -90,7 +90,7 @@ async def add_user(request: Request) -> Response:
 
 async def change_user(request: Request) -> Response:
     """
-    Change the named fields of a user. Another password, and losing the approval, end their sessions.
+    Update a user. A new password, or withdrawing the approval, ends the user's sessions.
     """
     body = await body_of(request, UpdateUserBody)
     if not body.id:
@@ -113,7 +113,7 @@ async def change_user(request: Request) -> Response:
 
 async def remove_user(request: Request) -> Response:
     """
-    End a user's place in the organization, and their sessions. Who has no other place is gone.
+    Remove a user from the organization, and end their sessions. A user without another organization is deleted.
     """
     body: Any = None
     with suppress(BodyMissing, BodyMalformed):

@@ -1,5 +1,5 @@
 """
-How the Fleet API spells things: numbers as ids, Unix seconds, and rows as its clients know them.
+Wire format of the Fleet API: numbers as ids, Unix seconds, and payloads of rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mission_http.platform.readings import LAX, STRICT
 from mission_http.platform.refusals import wrong
 
 WORKSPACE: Final = 1
-"""The number of the one organization there is."""
+"""The `workspace_id` that every payload shows."""
 LAST_MOMENT: Final = 4_102_444_800
 SECOND: Final = 1_000_000
 
@@ -34,7 +34,7 @@ _leading: Final = re.compile(r"\s*(\d+)", re.ASCII)
 
 def leading_integer(value: object) -> int:
     """
-    The whole number a text begins with; what follows it does not count.
+    Parse the whole number that a text begins with, and ignore the rest.
     """
     found = _leading.match(value) if isinstance(value, str) else None
     if found is None:
@@ -44,7 +44,7 @@ def leading_integer(value: object) -> int:
 
 def fitting(digits: str) -> int:
     """
-    The number, or the greatest that a store can hold: neither that one nor any beyond it belongs to anything.
+    Convert digits to a number, at most the greatest that a store can hold, which no row has.
     """
     return min(int(digits[:20]), MAX_INTEGER) if len(digits) < 21 else MAX_INTEGER
 
@@ -55,35 +55,39 @@ QUERY_CONVERTER: Final = converter_of(evolve(LAX, integer=leading_integer))
 
 def moment_of(seconds: int) -> datetime:
     """
-    The moment that many seconds after 1970.
+    Convert Unix seconds to a datetime.
     """
     return EPOCH + timedelta(seconds=seconds)
 
 
 def seconds_of(moment: datetime) -> int:
     """
-    The moment in whole Unix seconds.
+    Convert a datetime to whole Unix seconds.
     """
     return micros(moment) // SECOND
 
 
 def iso_of(moment: datetime) -> str:
     """
-    The moment as ISO 8601 with milliseconds, in UTC.
+    Format a datetime as ISO 8601 in UTC, with milliseconds.
     """
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def maybe_seconds(micros: int | None) -> int | None:
     """
-    Microseconds of a row as whole seconds.
+    Convert a row's microseconds to whole seconds.
     """
     return None if micros is None else micros // SECOND
 
 
 def spelled(body: Any, names: Mapping[str, str], moments: frozenset[str]) -> dict[str, Any]:
     """
-    What a body names, as arguments of a command: under the core's *names*, lists as tuples, and *moments* as such.
+    Convert the fields that a body has to arguments of a command.
+
+    Args:
+        names: The argument's name for a field, where they differ; an empty one leaves the field out.
+        moments: Fields with Unix seconds, which become datetimes.
     """
     found: dict[str, Any] = {}
     for one in fields(type(body)):
@@ -99,28 +103,28 @@ def spelled(body: Any, names: Mapping[str, str], moments: frozenset[str]) -> dic
 
 def raw(text: JsonText | None) -> msgspec.Raw | None:
     """
-    A JSON column as it is.
+    Pass a JSON column through without decoding it.
     """
     return None if text is None else msgspec.Raw(text.encode())
 
 
 def page_number(offset: int, limit: int) -> int | None:
     """
-    Which page begins there, counted from one.
+    Compute the number of the page at an offset, counted from 1.
     """
     return offset // limit + 1 if limit else None
 
 
 def ticket_ref(prefix: str, ticket: int) -> str:
     """
-    How people name a task: prefix and number, of three digits at least.
+    Format a ticket reference: the project's prefix and the ticket number, with at least three digits.
     """
     return f"{prefix}-{ticket:03}"
 
 
 def task_of(row: TaskRow) -> dict[str, Any]:
     """
-    A task as the Fleet shows it.
+    Return a task's payload.
     """
     ticket = row.ticket
     shown: dict[str, Any] = {
@@ -165,7 +169,7 @@ def task_of(row: TaskRow) -> dict[str, Any]:
 
 def words_of(row: TaskRow) -> list[str]:
     """
-    The names of a task's tags, and the words it has that name none of them.
+    Return the names of a task's tags, then its tag words that belong to no defined tag.
     """
     names = [tag.name for tag in row.tagged]
     known = {tag.key for tag in row.tagged}
@@ -174,7 +178,7 @@ def words_of(row: TaskRow) -> list[str]:
 
 def bare_task_of(row: TaskRow) -> dict[str, Any]:
     """
-    A task without what is shown of its project, as some operations answer.
+    Return a task's payload without its project's name and ticket prefix.
     """
     shown = task_of(row)
     for name in ("project_name", "project_prefix", "ticket_ref"):
@@ -184,7 +188,7 @@ def bare_task_of(row: TaskRow) -> dict[str, Any]:
 
 def _more_of(row: TaskRow) -> dict[str, Any]:
     """
-    What a task shows beyond what old clients know.
+    Return the fields of a task's payload that the original Fleet API does not have.
     """
     return {
         "number": row.number,
@@ -203,7 +207,7 @@ def _more_of(row: TaskRow) -> dict[str, Any]:
 
 def run_of(row: RunRow, late: LateResult | None, *, task: int) -> dict[str, Any]:
     """
-    A run as the history of that task shows it.
+    Return a run's payload. *task* is the number of its task.
     """
     return {
         "run_id": str(UUID(bytes=row.id)),
@@ -232,7 +236,7 @@ def run_of(row: RunRow, late: LateResult | None, *, task: int) -> dict[str, Any]
 
 def late_result_of(late: LateResult) -> dict[str, Any]:
     """
-    A late result, marked as the words of another agent.
+    Return a late result's payload, with a notice that another agent wrote it.
     """
     return {
         "run_id": str(late.run),
@@ -251,7 +255,7 @@ def late_result_of(late: LateResult) -> dict[str, Any]:
 
 def lease_of(claimed: Claimed) -> dict[str, Any]:
     """
-    The lease that a claim answers with.
+    Return the payload of a claimed lease.
     """
     run = claimed.run
     return {
@@ -266,14 +270,14 @@ def lease_of(claimed: Claimed) -> dict[str, Any]:
 
 def heartbeat_seconds(term: timedelta) -> int:
     """
-    How often a lease of this term wants to hear from its holder: a third of it, at least one.
+    Compute the interval between heartbeats of a lease: a third of its term, at least one second.
     """
     return max(1, int(term.total_seconds()) // 3)
 
 
 def agent_of(row: AgentRow, *, at: datetime) -> dict[str, Any]:
     """
-    An agent as the Fleet shows it, with its status at that moment.
+    Return an agent's payload, with its status at a moment.
     """
     return {
         "id": row.number,
@@ -302,7 +306,7 @@ def agent_of(row: AgentRow, *, at: datetime) -> dict[str, Any]:
 
 def shown_status(row: AgentRow | ConnectionRow, *, at: datetime) -> str:
     """
-    The status an agent shows: as it was made until it is seen, and offline after a silence.
+    Compute an agent's status: the created one until its first heartbeat, and offline after a silence.
     """
     if row.reported in LIFECYCLE:
         return row.reported
@@ -313,7 +317,7 @@ def shown_status(row: AgentRow | ConnectionRow, *, at: datetime) -> str:
 
 def key_of(row: KeyRow) -> dict[str, Any]:
     """
-    An API key as people may see it.
+    Return an API key's payload, without its secret.
     """
     return {
         "id": row.number,
@@ -331,7 +335,7 @@ def key_of(row: KeyRow) -> dict[str, Any]:
 
 def project_of(row: BoardRow) -> dict[str, Any]:
     """
-    A board as the Fleet's project.
+    Return a board's payload as a project.
     """
     return {
         "id": row.number,

@@ -1,5 +1,5 @@
 """
-Workspaces: the organizations that the caller is a member of.
+Operations on workspaces: the organizations that the caller is a member of.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from mission_http.platform.readings import UUID_TEXT
 from mission_http.platform.shapes import Length, Rule
 
 TENANT: Final = 1
-"""The one group of workspaces there is; it is only a label."""
+"""The number of the only tenant, a group of workspaces."""
 Title = Annotated[str, Rule(trimmed), Length(1, 200, says="Name is required")]
 Brand = Annotated[str, Rule(trimmed), Length(1, 64)]
 
@@ -95,8 +95,10 @@ class CreateWorkspaceBody:
 
     def command(self) -> CreateOrganization:
         """
+        Create the command.
+
         Raises:
-            Unacceptable: If no slug can be made of it.
+            Unacceptable: If the slug is invalid, or none can be derived from the name.
         """
         try:
             slug = handle_from(self.slug or self.name, most=200)
@@ -118,8 +120,8 @@ async def list_workspaces(request: Request) -> Response:
     """
     List workspaces by name, the default one first.
 
-    They are those of which the caller is a member. The server's own key has its own, and those that the local user
-    owns.
+    A user's workspaces are those with a membership. The server's key lists its own workspace and those that the local
+    user owns.
     """
     ports, principal = ports_of(request), principal_of(request)
     places = [place for place, _ in await places_of(ports, principal)]
@@ -136,9 +138,9 @@ async def list_workspaces(request: Request) -> Response:
 
 async def add_workspace(request: Request) -> Response:
     """
-    Make a workspace, with a project and its built-in agent, owned by the caller.
+    Create a workspace with a project and a built-in agent, owned by the caller.
 
-    One that the server's own key makes is the local user's.
+    A workspace that the server's key creates is owned by the local user.
     """
     body = await body_of(request, CreateWorkspaceBody)
     workspace = await once(request, create_organization, body.command(), _again)
@@ -151,7 +153,7 @@ async def _again(ports: Ports, principal: Principal, organization: UUID) -> Orga
 
 async def get_workspace(request: Request) -> Response:
     """
-    Read a workspace.
+    Get a workspace.
     """
     ports = ports_of(request)
     workspace, there = await acting_in(ports, principal_of(request), workspace_in(request))
@@ -161,9 +163,9 @@ async def get_workspace(request: Request) -> Response:
 
 async def change_workspace(request: Request) -> Response:
     """
-    Change the named fields of a workspace. Null clears the brand.
+    Update a workspace. Fields that are not sent stay as they are; null clears the brand.
 
-    It takes an admin of that workspace. Its slug never changes.
+    The caller must be an admin of that workspace. The slug cannot be changed.
     """
     ports = ports_of(request)
     _, there = await acting_in(ports, principal_of(request), workspace_in(request))
@@ -176,10 +178,10 @@ async def change_workspace(request: Request) -> Response:
 
 async def delete_workspace(request: Request) -> Response:
     """
-    Delete a workspace of one's own.
+    Delete a workspace that the caller owns.
 
-    What is in it is numbered and logged as its own, so it is not carried over to another one: as long as there are
-    projects, tasks, agents or other users, they are told and nothing happens.
+    Its content is not moved to another workspace. While it has projects, tasks, agents or other users, the request is
+    refused and the error names them.
     """
     ports, principal = ports_of(request), principal_of(request)
     command = DissolveOrganization(organization=workspace_in(request), expects=expects_of(request))
@@ -195,7 +197,7 @@ _number: Final = re.compile(r"\d+", re.ASCII)
 
 def workspace_in(request: Request) -> OrganizationId | int:
     """
-    The workspace in the path: its number, or its UUID.
+    Parse the workspace id in the path: a number or a UUID.
 
     Raises:
         OrganizationNotFound: If it is neither.
@@ -210,7 +212,7 @@ def workspace_in(request: Request) -> OrganizationId | int:
 
 def workspace_of(organization: Organization) -> dict[str, Any]:
     """
-    An organization as the Fleet's clients see it.
+    Return an organization's payload as a workspace.
     """
     return {
         "id": organization.number, "slug": organization.slug, "name": organization.name, "tenant_id": TENANT,
