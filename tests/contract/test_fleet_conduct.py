@@ -167,10 +167,10 @@ async def test_attribution_tells_what_an_agent_did(fleet: Fleet, clock: ManualCl
     ada = (await fleet.got("GET", "/agents/ada"))["agent"]["id"]
     assert [
         ("agent_memory_updated", "agent", ada, "Working memory updated for ada"),
-        ("agent_status_change", "agent", ada, "ada changed status from online to idle"),
+        ("agent_status_change", "agent", ada, "ada went from online to idle"),
         ("task_updated", "task", number, "Task updated: priority"),
         ("task_created", "task", number, "Created task: Mine"),
-        ("agent_status_change", "agent", ada, "ada changed status from provisioning to online"),
+        ("agent_status_change", "agent", ada, "ada went from provisioning to online"),
     ] == [
         (each["type"], each["entity_type"], each["entity_id"], each["description"])
         for each in told["audit"]["activities"]

@@ -132,7 +132,7 @@ def entry(kind: str, **data) -> Entry:
         ("task.commented", {"parent": "x", "title": "T"}, "comment_added", "Replied to comment on task: T"),
         ("task.deleted", {}, "task_deleted", "Deleted task: ..."),
         ("agent.status_changed", {"name": "a", "was": "idle", "status": "busy"}, "agent_status_change",
-         "a changed status from idle to busy"),
+         "a went from idle to busy"),
         ("no.such_kind", {"a": 1}, "no_such_kind", "no such kind"),
     ],
 )  # fmt: skip

@@ -87,7 +87,7 @@ WORDINGS: Final = {
     "run.acknowledged": Wording("task_updated", "task", _says("Order acknowledged by lease {fence}: {order_kind}")),
     "agent.created": Wording("agent_created", "agent", _says("Created agent: {name}")),
     "agent.updated": Wording("agent_config_updated", "agent", _says("Agent updated: {changed}")),
-    "agent.status_changed": Wording("agent_status_change", "agent", _says("{name} changed status from {was} to {status}")),
+    "agent.status_changed": Wording("agent_status_change", "agent", _says("{name} went from {was} to {status}")),
     "agent.renamed": Wording("agent_config_updated", "agent", _says("Agent {was} renamed to {name}")),
     "agent.deleted": Wording("agent_deleted", "agent", _says("Deleted agent: {name}")),
     "agent.soul_written": Wording("agent_soul_updated", "agent", _says("Soul updated")),

@@ -264,7 +264,7 @@ class CreateAgentBody:
 @frozen(kw_only=True)
 class RegisterAgentBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     name: Annotated[str, Pattern(r"\s*[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\s*")]
@@ -284,7 +284,7 @@ class TokenUsageBody:
 @frozen(kw_only=True)
 class AgentHeartbeatBody:
     """
-    The body that the document describes; the handler accepts any body.
+    The request body as documented. The handler accepts any body.
     """
 
     connection_id: str | Absent = ABSENT
@@ -296,7 +296,7 @@ class AgentHeartbeatBody:
 @frozen(kw_only=True)
 class MakeKeyBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     name: Annotated[str, Length(1, 128)] = "default"

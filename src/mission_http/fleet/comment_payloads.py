@@ -88,7 +88,7 @@ class CalleeListPayload:
 @frozen(kw_only=True)
 class BroadcastBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     message: Annotated[str, Length(1)]

@@ -50,7 +50,7 @@ class ConnectBody:
 @frozen(kw_only=True)
 class DisconnectBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     connection_id: UUID

@@ -60,7 +60,7 @@ logger = logging.getLogger("mission_http")
 @frozen(kw_only=True)
 class GoogleBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     credential: str

@@ -115,7 +115,7 @@ class ChangeSettingsBody:
 @frozen(kw_only=True)
 class ResetSettingBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     key: str

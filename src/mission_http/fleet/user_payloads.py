@@ -45,7 +45,7 @@ def user_number(value: object) -> int:
 @frozen(kw_only=True)
 class LoginBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     username: str
@@ -55,7 +55,7 @@ class LoginBody:
 @frozen(kw_only=True)
 class UpdateMeBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     current_password: str | Absent = ABSENT
@@ -87,7 +87,7 @@ class UpdateUserBody:
 @frozen(kw_only=True)
 class DeleteUserBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     id: Annotated[Any, Schema({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
@@ -96,7 +96,7 @@ class DeleteUserBody:
 @frozen(kw_only=True)
 class SetupBody:
     """
-    The body that the document describes; the handler parses it leniently.
+    The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
     username: Annotated[str, Length(2, 64)]

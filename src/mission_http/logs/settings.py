@@ -39,7 +39,7 @@ class Logs:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """
-        Read an environment.
+        Read the settings from an environment.
 
         Raises:
             SettingsError: If a value is malformed.
