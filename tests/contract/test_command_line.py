@@ -76,7 +76,7 @@ def test_migrating_twice_is_the_same_as_once(tmp_path: Path) -> None:
         ("oracle://here", "expected postgresql://", ""),
         ("sqlite:////nowhere/at/all.db", "unable to open database file", "; create the folder, or correct"),
         ("sqlite:///", "no such database", "; write sqlite:///path"),
-        ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection", "; start the server, allow connections"),
+        ("postgresql://me:sesame@127.0.0.1:1/db?password=sesame", "no connection", "; start the server, allow"),
         ("postgresql://me:12/sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
         ("postgresql://me:12?sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),
         ("postgresql://me:12#sesame@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db cannot be used (its URL", "; write"),

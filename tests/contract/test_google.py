@@ -421,7 +421,8 @@ async def test_another_browser_comes_back_in_vain(entrance: Entrance, person: st
     ]  # fmt: skip
 
     assert [400] * 6 == [answer.status for answer in answers]
-    assert {"Google sign-in was not started in this browser, or too long ago"} == {each.json["error"] for each in answers}
+    told = {each.json["error"] for each in answers}
+    assert {"Google sign-in was not started in this browser, or too long ago"} == told
     assert [] == entrance.issuer.forms
     assert 400 == (await theirs.back(code)).status  # the token was made for another journey
     assert [] == [entry for entry in (await mine.back("nothing")).raw_headers if entry[0] == b"set-cookie"]

@@ -68,7 +68,7 @@ def test_a_link_to_nowhere_is_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("below", "found"),
-    [("", "this user may not write to it"), ("data", "does not exist and cannot be created: this user may not write to ")],
+    [("", "this user may not write to it"), ("data", "does not exist and cannot be created: this user may not write")],
 )
 def test_a_directory_of_somebody_else_is_told(below, found):
     """
