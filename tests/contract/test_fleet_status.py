@@ -149,7 +149,7 @@ async def test_the_index_tells_who_may_do_what(fleet: Fleet) -> None:
     task = {each["auth"]: each for each in endpoints if each["path"] == "/api/tasks/:id"}
 
     assert {"viewer": ["GET"], "operator": ["PUT", "DELETE"]} == {who: each["methods"] for who, each in task.items()}
-    assert ("Tasks", "Read a task") == (task["viewer"]["tag"], task["viewer"]["description"])
+    assert ("Tasks", "Get a task") == (task["viewer"]["tag"], task["viewer"]["description"])
     assert {"public", "edge", "viewer", "operator", "admin"} == {each["auth"] for each in endpoints}
 
 

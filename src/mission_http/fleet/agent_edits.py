@@ -42,7 +42,9 @@ NO_WORKSPACES: Final = "this server has no tool that removes workspaces; delete 
 
 async def change_named(request: Request) -> Response:
     """
-    Update an agent by name. Fields that are not sent stay as they are; a status also counts as a heartbeat.
+    Update an agent by name.
+
+    Fields that are not sent stay as they are; a status also counts as a heartbeat.
     """
     body = await body_of(request, UpdateNamedAgentBody)
     if not isinstance(body.name, str) or not body.name:

@@ -178,7 +178,9 @@ async def list_connections(request: Request) -> Response:
 
 async def disconnect(request: Request) -> Response:
     """
-    End a connection and set its agent offline. A connection that has ended does not change.
+    End a connection and set its agent offline.
+
+    A connection that has ended does not change.
     """
     body: Any = None
     with suppress(BodyMissing, BodyMalformed):

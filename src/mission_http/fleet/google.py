@@ -247,7 +247,9 @@ def _challenge(verifier: str) -> str:
 
 async def disconnect(request: Request) -> Response:
     """
-    Disconnect the caller's account from Google. From now on it signs in with its password.
+    Disconnect the caller's account from Google.
+
+    From now on it signs in with its password.
     """
     await disconnect_google(ports_of(request), principal_of(request))
     return json_of({"ok": True})

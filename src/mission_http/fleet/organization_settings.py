@@ -190,7 +190,9 @@ def shown_as(key: str, row: Setting | None) -> dict[str, Any]:
 
 async def update_settings(request: Request) -> Response:
     """
-    Set the given settings, all or none. A value that is no text is stored as JSON.
+    Set the given settings, all or none.
+
+    A value that is no text is stored as JSON.
     """
     body = await body_of(request, ChangeSettingsBody)
     keys = tuple(body.settings)

@@ -88,7 +88,9 @@ async def get_project(request: Request) -> Response:
 
 async def change_project(request: Request) -> Response:
     """
-    Update a project. Fields and gates that are not sent stay as they are; null clears an optional field.
+    Update a project.
+
+    Fields and gates that are not sent stay as they are; null clears an optional field.
     """
     ports, principal = ports_of(request), principal_of(request)
     project = await ports.reads.boards.check(principal, project_in(request))

@@ -107,7 +107,9 @@ class SignInDesk:
 
     async def change_me(self, request: Request) -> Response:
         """
-        Change the caller's display name or password. A new password ends all sessions and starts a new one.
+        Change the caller's display name or password.
+
+        A new password ends all sessions and starts a new one.
         """
         ports, principal = ports_of(request), principal_of(request)
         body = await loose_body_of(request)

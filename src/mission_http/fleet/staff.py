@@ -121,7 +121,9 @@ async def list_project_agents(request: Request) -> Response:
 
 async def assign_project_agent(request: Request) -> Response:
     """
-    Assign an agent to a project by name. The agent need not exist yet; one that is assigned already keeps its role.
+    Assign an agent to a project by name.
+
+    The agent need not exist yet; one that is assigned already keeps its role.
     """
     body = await body_of(request, AssignAgentBody)
     name = body.agent_name.strip() if isinstance(body.agent_name, str) else ""

@@ -131,10 +131,11 @@ async def get_task(request: Request) -> Response:
 
 async def change_task(request: Request) -> Response:
     """
-    Update a task. Fields that are not sent stay as they are; null clears an optional field.
+    Update a task.
 
-    The effect of a new status or assignee on the task's lease depends on the caller. The agent that polled for the task
-    completes or releases it. An operator ends the lease. Any other agent is refused, with the holder's name.
+    Fields that are not sent stay as they are; null clears an optional field. The effect of a new status or assignee on
+    the task's lease depends on the caller. The agent that polled for the task completes or releases it. An operator
+    ends the lease. Any other agent is refused, with the holder's name.
     """
     body = await body_of(request, UpdateTaskBody)
     named = spelled(body, TASK_NAMES, TASK_MOMENTS)

@@ -90,7 +90,9 @@ async def add_user(request: Request) -> Response:
 
 async def change_user(request: Request) -> Response:
     """
-    Update a user. A new password, or withdrawing the approval, ends the user's sessions.
+    Update a user.
+
+    A new password, or withdrawing the approval, ends the user's sessions.
     """
     body = await body_of(request, UpdateUserBody)
     if not body.id:
@@ -113,7 +115,9 @@ async def change_user(request: Request) -> Response:
 
 async def remove_user(request: Request) -> Response:
     """
-    Remove a user from the organization, and end their sessions. A user without another organization is deleted.
+    Remove a user from the organization, and end their sessions.
+
+    A user without another organization is deleted.
     """
     body: Any = None
     with suppress(BodyMissing, BodyMalformed):

@@ -163,9 +163,10 @@ async def get_workspace(request: Request) -> Response:
 
 async def change_workspace(request: Request) -> Response:
     """
-    Update a workspace. Fields that are not sent stay as they are; null clears the brand.
+    Update a workspace.
 
-    The caller must be an admin of that workspace. The slug cannot be changed.
+    Fields that are not sent stay as they are; null clears the brand. The caller must be an admin of that workspace. The
+    slug cannot be changed.
     """
     ports = ports_of(request)
     _, there = await acting_in(ports, principal_of(request), workspace_in(request))
