@@ -24,7 +24,7 @@ UPLOAD = b"POST /api/upload HTTP/1.1\r\n" + HOST
 HALF = UPLOAD + b"Content-Length: 100000\r\n\r\n{"
 KEPT_ALIVE = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
 CLOSING = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
-LATE = {"error": "the request did not come in time; send it again, and faster"}
+LATE = {"error": "the request did not arrive in time; send it again, and faster"}
 
 
 @contextmanager

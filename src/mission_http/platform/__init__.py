@@ -1,3 +1,3 @@
 """
-What every dialect of the HTTP adapter stands on: endpoints, bodies, errors, the document and the headers.
+Shared parts of both HTTP dialects: endpoint tables, request bodies, errors, the OpenAPI document, response headers.
 """

@@ -1,5 +1,5 @@
 """
-From a secret in a request to the principal it stands for.
+Authentication of requests: find the principal of a credential or bearer token.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ logger = logging.getLogger("mission_http")
 
 async def principal_for(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
     """
-    Who this secret stands for, if it is live. With *touch* a request of an agent counts as a sign of life, now and
-    then.
+    Find the principal of a credential of this server; None if the credential is unknown or no longer valid.
+
+    With *touch*, a request of an agent also records that the agent is alive, at most once in a while.
     """
     ports = ports_of(request)
     now = ports.clock.now()
@@ -39,16 +40,16 @@ async def principal_for(request: Request, secret: str, *, touch: bool = True) ->
 
 async def caller_of(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
     """
-    Who a bearer token stands for: a credential of this server, or a JWT of an issuer, if there is one.
+    Find the principal of a bearer token: a credential of this server or, where an issuer is configured, a JWT.
 
-    A credential that is known goes before a token. Only a stored one that looks like a JWT is looked up after it, so
-    that people with tokens cost no query more.
+    The operator's own secrets are compared first. Any other token that looks like a JWT is verified first and looked up
+    among the stored credentials only if it is refused, so a valid JWT costs no extra query.
 
     Raises:
-        TokenRefused: If it is a JWT that says nothing that could be believed.
-        NotLetIn: If it speaks of somebody who may not act.
-        ClientNotLetIn: If it speaks of nobody, but of a client.
-        KeysUnavailable: If it cannot be checked.
+        TokenRefused: If the JWT is not valid.
+        NotLetIn: If the JWT is valid, but its user may not act here.
+        ClientNotLetIn: If the JWT belongs to a client instead of a user, and clients are not admitted.
+        KeysUnavailable: If the keys of the issuer cannot be fetched.
     """
     ports = ports_of(request)
     verifier = ports.verifiers.get(Provider.OIDC)
@@ -74,10 +75,10 @@ async def caller_of(request: Request, secret: str, *, touch: bool = True) -> Pri
 
 async def check_token(request: Request, secret: str) -> None:
     """
-    Say what is wrong with a bearer token that nobody knows, where an issuer vouches for people.
+    Verify an unknown bearer token against the configured issuer, so that the caller learns why it is refused.
 
     Raises:
-        TokenRefused: With the reason.
+        TokenRefused: If the token is not valid, with the reason.
     """
     verifier = ports_of(request).verifiers.get(Provider.OIDC)
     if verifier is not None and secret:

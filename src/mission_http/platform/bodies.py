@@ -1,5 +1,5 @@
 """
-Request bodies: read under a limit, parsed once, and checked whole.
+Request bodies: read up to a size limit, parsed once, and validated as a whole.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from mission_http.platform.refusals import (
 
 T = TypeVar("T")
 MOST_DIGITS: Final = 18
-"""Of a length that is worth reading."""
+"""The longest `Content-Length` that is parsed; a longer one is over every limit."""
 TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
 
 LONGEST_CODING: Final = 40
-"""How much of an encoding's name is repeated to whoever used it."""
+"""How many characters of an encoding's name are repeated in the error."""
 PLAIN_CODINGS: Final = {b"content-encoding": (b"", b"identity"), b"transfer-encoding": (b"chunked",)}
-"""The encodings of a body that are read, by the header that tells of them."""
+"""The supported encodings of a body, by header."""
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _json_type: Final = re.compile(rb"application/(?:json|[^/]*\+json)")
@@ -42,11 +42,14 @@ _decode: Final = msgspec.json.Decoder().decode
 
 async def raw_body_of(request: Request, *, limit: int | None = None) -> bytes:
     """
-    The bytes of the body.
+    Read the bytes of the request body.
+
+    Args:
+        limit: The most bytes to read; the limit of the dialect by default.
 
     Raises:
-        BodyTooLarge: As soon as more came, or was announced, than the *limit*, or else than the dialect reads.
-        EncodingUnsupported: If the bytes are compressed, or encoded in any other way.
+        BodyTooLarge: As soon as more bytes were announced or received than the limit.
+        EncodingUnsupported: If the body is compressed or encoded in another way.
     """
     exchange = exchange_of(request)
     if exchange.body is None:
@@ -56,7 +59,7 @@ async def raw_body_of(request: Request, *, limit: int | None = None) -> bytes:
 
 async def parsed_body_of(request: Request) -> Any:
     """
-    The JSON value of the body.
+    Parse the request body as JSON.
 
     Raises:
         BodyMissing: If there is no body.
@@ -73,11 +76,11 @@ async def parsed_body_of(request: Request) -> Any:
 
 async def body_of(request: Request, shape: type[T]) -> T:
     """
-    The body as an instance of an attrs class. Where the endpoint does not require one, none is read as `{}`.
+    Read the request body as an instance of an attrs class. A missing body counts as `{}` where it is optional.
 
     Raises:
         FieldsInvalid: With every wrong field.
-        BodyMissing: If there is none.
+        BodyMissing: If there is no body.
         BodyMalformed: If it is not JSON.
     """
     exchange = exchange_of(request)
@@ -98,11 +101,11 @@ async def body_of(request: Request, shape: type[T]) -> T:
 
 async def either_body_of(request: Request, shapes: Mapping[str, type]) -> Any:
     """
-    The body as an instance of the first of several attrs classes that it fits.
+    Read the request body as an instance of the first attrs class in *shapes* that accepts it.
 
     Raises:
-        FieldsInvalid: With what is wrong with each, below its name.
-        BodyMissing: If there is none.
+        FieldsInvalid: With the wrong fields for every class, each below its name in *shapes*.
+        BodyMissing: If there is no body.
         BodyMalformed: If it is not JSON.
     """
     mistakes: list[FieldError] = []
@@ -116,7 +119,7 @@ async def either_body_of(request: Request, shapes: Mapping[str, type]) -> Any:
 
 async def loose_body_of(request: Request) -> dict[str, Any]:
     """
-    The body where it is an object, and an empty one where it is something else, or nothing.
+    Read a JSON object from the request body; a missing body or another JSON value counts as an empty object.
 
     Raises:
         BodyMalformed: If it is not JSON.
@@ -127,7 +130,7 @@ async def loose_body_of(request: Request) -> dict[str, Any]:
 
 async def check_syntax(request: Request) -> None:
     """
-    Parse the body now, so that what is no JSON is refused before the caller is looked at.
+    Parse the body before the caller is authenticated, so that malformed JSON is refused first.
     """
     if await raw_body_of(request) and (dialect_of(request).manners.any_content_type or is_json(request)):
         await parsed_body_of(request)
@@ -135,7 +138,7 @@ async def check_syntax(request: Request) -> None:
 
 def is_json(request: Request) -> bool:
     """
-    Whether the request says that its body is JSON, or says nothing.
+    Whether the `Content-Type` of the request is JSON or missing.
     """
     for name, value in request.scope["headers"]:
         if name == b"content-type":
@@ -146,11 +149,11 @@ def is_json(request: Request) -> bool:
 
 def parse(body: bytes) -> Any:
     """
-    The JSON value that the bytes stand for.
+    Parse bytes as JSON.
 
     Raises:
-        BodyMalformed: If they stand for none.
-        FieldsInvalid: If a text in it holds half of a character.
+        BodyMalformed: If they are not JSON, or nested too deeply.
+        FieldsInvalid: If a text in it holds half of a surrogate pair.
     """
     body = body.removeprefix(BOM_UTF8)
     try:
@@ -184,7 +187,7 @@ async def _read(request: Request, limit: int) -> bytes:
 
 
 def _malformed(body: bytes, reason: Exception) -> BodyMalformed | FieldsInvalid:
-    # The standard library tells where and why; it forgives some things (NaN, lone surrogates) that msgspec does not.
+    # The standard library reports the position and the reason. It accepts NaN and lone surrogates; msgspec does not.
     try:
         value = json.loads(body)
     except json.JSONDecodeError as error:
@@ -204,9 +207,9 @@ def _malformed(body: bytes, reason: Exception) -> BodyMalformed | FieldsInvalid:
 
 def _lone_surrogate(value: Any) -> FieldError | None:
     """
-    The first text with half of a character that is written as two (UTF-16), with its place.
+    Find the first text with an unpaired UTF-16 surrogate, and where it is in the body.
     """
-    # Each part knows what it is in, and not its whole place: a body may hold many, far inside.
+    # Each part refers to its parent instead of holding its whole path: a body may have many parts, deeply nested.
     within: list[tuple[Any, str | int, Any]] = [(None, "body", value)]
     while within:
         part = within.pop()

@@ -1,5 +1,5 @@
 """
-The checks behind `Length`, `Range`, `Pattern` and `Rule`, laid over a function that reads a value.
+Checks of the annotations `Length`, `Range`, `Pattern` and `Rule`, each added to a function that reads a value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Read = Callable[[Any], Any]
 
 def bounded(read: Read, kind: Any, words: tuple[Any, ...]) -> Read:
     """
-    *read*, then the checks that the words ask for.
+    Add the checks that the annotations in *words* ask for to *read*.
     """
     for word in words:
         if isinstance(word, Length):
@@ -71,7 +71,7 @@ def _list_length(read: Read, length: Length) -> Read:
 
 def within(read: Read, bounds: Range) -> Read:
     """
-    *read*, then a check that the number lies in the bounds.
+    Add a check to *read* that the number lies within the bounds.
     """
     least, most = bounds.least, bounds.most
 

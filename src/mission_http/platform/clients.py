@@ -1,5 +1,5 @@
 """
-Who calls, and whether over https: the socket's peer tells, or a proxy that is trusted to tell of others.
+The client's address and scheme: from the socket's peer, or from the headers of a trusted proxy.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ OF_PROXIES: Final = (
     b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-server",
     b"x-original-host", b"x-real-ip",
 )  # fmt: skip
-"""The headers by which proxies tell of whom they speak for."""
+"""The headers in which proxies describe the original request."""
 LONGEST_KEPT: Final = 64
-"""How long a text may be that is remembered with its address; whoever sends more does not fill the memory."""
+"""The longest text whose parsed address is cached; longer ones must not fill the memory."""
 
 
 def client_address(scope: Scope, fronting: Fronting) -> str:
     """
-    The address of who calls.
+    Determine the address of the client.
 
-    It is the peer's. If that is a trusted proxy, it is the last address in `X-Forwarded-For` that is no trusted
-    proxy's; else the one in `X-Real-IP`. Whoever wrote what stands before that address is not known, so it is not
-    read; a hop that is no address hides the client, and the proxy that told of it counts instead.
+    It is the peer's address. If the peer is a trusted proxy, it is the last address in `X-Forwarded-For` that does not
+    belong to a trusted proxy, or else the address in `X-Real-IP`. Entries before that address may be forged, so they
+    are ignored. If the entry is not an address, the proxy that added it counts as the client.
     """
     peer = peer_of(scope)
     if not fronting.trusts(peer):
@@ -43,21 +43,23 @@ def client_address(scope: Scope, fronting: Fronting) -> str:
 
 def is_secure(scope: Scope, fronting: Fronting) -> bool:
     """
-    Whether the client came over https: to us, or to the trusted proxy that it came to.
+    Whether the client used https, either to this server or to the first trusted proxy.
     """
     peer = peer_of(scope)
     schemes = entries(scope, b"x-forwarded-proto") if fronting.trusts(peer) else []
     if not schemes:
         return bool(scope.get("scheme") == "https")
     proxies, _ = _chain(scope, fronting, peer)
-    # Each proxy appends its entry, or leaves the one there is.
+    # Each proxy appends an entry or keeps the existing one.
     return schemes[-min(len(proxies), len(schemes))].lower() == "https"
 
 
 def is_at_this_machine(scope: Scope) -> bool:
     """
-    Whether whoever calls sits at this machine: the peer is here, speaks for nobody else, and calls the server by a name
-    of the machine itself, as no page does that was loaded under another one.
+    Whether the client runs on this machine.
+
+    The peer must be a loopback address without any header of a proxy. The `Host` must be a loopback name, so that a web
+    page of another site (DNS rebinding) does not count as local.
     """
     if any(name in OF_PROXIES for name, _ in scope["headers"]):
         return False
@@ -70,12 +72,12 @@ def is_at_this_machine(scope: Scope) -> bool:
 
 def address_in(text: str) -> str | None:
     """
-    The address in one entry of a forwarded header, as addresses are compared: no port, no brackets, no zone.
+    Parse the address in one entry of a forwarded header; port, brackets and zone are removed. None if there is none.
     """
     return _address_in(text) if len(text) <= LONGEST_KEPT else _address_in.__wrapped__(text)
 
 
-@lru_cache(maxsize=1024)  # few ask, and ask again
+@lru_cache(maxsize=1024)  # a few clients send most requests
 def _address_in(text: str) -> str | None:
     host = text.strip()
     if host.startswith("["):
@@ -93,8 +95,9 @@ def _address_in(text: str) -> str | None:
 @lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """
-    What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address, since whoever has one of its
-    addresses has them all (RFC 6177).
+    The network that rate limits count as one client: an IPv4 address, or the /64 network of an IPv6 address.
+
+    One client usually owns a whole /64 network (RFC 6177).
     """
     try:
         return str(IPv6Network((address, 64), strict=False)) if ":" in address else address
@@ -104,7 +107,7 @@ def network_of(address: str) -> str:
 
 def peer_of(scope: Scope) -> str:
     """
-    The address at the other end of the socket.
+    The address at the other end of the socket, which may be a proxy.
     """
     client = scope.get("client")
     if not client or not client[0]:
@@ -114,7 +117,7 @@ def peer_of(scope: Scope) -> str:
 
 def entries(scope: Scope, name: bytes) -> list[str]:
     """
-    The entries of a list header, over all its lines, in the order in which proxies appended them.
+    The comma-separated entries of a header over all its lines, in the order in which proxies appended them.
     """
     lines = (value.decode("latin-1") for header, value in scope["headers"] if header == name)
     return [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
@@ -122,7 +125,7 @@ def entries(scope: Scope, name: bytes) -> list[str]:
 
 def _chain(scope: Scope, fronting: Fronting, peer: str) -> tuple[list[str], str | None]:
     """
-    The trusted proxies from our peer towards the client, and the entry beyond them, if there is one.
+    The trusted proxies from the peer towards the client, and the `X-Forwarded-For` entry beyond them, if any.
     """
     proxies = [peer]
     for hop in reversed(entries(scope, b"x-forwarded-for")):

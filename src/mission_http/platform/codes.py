@@ -1,5 +1,5 @@
 """
-Codes of errors: what a program tells conflicts, limits and failures apart by.
+Error codes, by which programs distinguish conflicts, limits and failures.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Final
 from mission_core.errors import Conflict, Refusal
 
 CODED: Final = frozenset({409, 412, 429, 503})
-"""The statuses that do not tell enough by themselves."""
+"""The statuses whose errors carry a code, because several errors share each of them."""
 
 
 class ErrorCode(str):
     """
-    The type of codes in payloads. The schema lists all that a dialect has.
+    The type of an error code in a payload. Its JSON schema lists all codes of the dialect.
     """
 
     __slots__ = ()
@@ -23,7 +23,7 @@ class ErrorCode(str):
 
 def code_of(kind: type[Exception], status: int) -> str | None:
     """
-    The code that stands beside the text of an error of this class: of every conflict, and where the status needs it.
+    The error code in responses to this class of error; None unless it is a conflict or its status needs a code.
     """
     if issubclass(kind, Refusal) and (status in CODED or issubclass(kind, Conflict)):
         return kind.code
@@ -32,7 +32,7 @@ def code_of(kind: type[Exception], status: int) -> str | None:
 
 def codes_of(status_of: Callable[[type[Exception]], int], *, packages: tuple[str, ...]) -> list[str]:
     """
-    The codes of all errors that these packages have.
+    The error codes of all refusals defined in these packages.
     """
     kinds, left = set[type[Refusal]](), [Refusal]
     while left:

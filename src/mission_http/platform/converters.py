@@ -1,8 +1,8 @@
 """
-Converters that check a whole body in one pass and report every wrong field.
+Converters from JSON values to attrs classes, which validate a whole body in one pass and report every wrong field.
 
-A converter is cattrs' own, so a dialect may register hooks for types of its own. For an attrs class it gets a reader
-compiled once: one loop over the fields, each with its check.
+They are cattrs converters, so a dialect may register hooks for its own types. The reader of an attrs class is built
+once, as one loop over its fields.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NO_OBJECT: Final = "Input should be a valid dictionary or object to extract fiel
 
 def converter_of(reading: Reading) -> Converter:
     """
-    A converter that reads single values as *reading* does.
+    Build a converter that parses single values with the functions of *reading*.
     """
     converter = Converter(detailed_validation=True)
     single: Mapping[type, Read] = {
@@ -61,7 +61,7 @@ def converter_of(reading: Reading) -> Converter:
 @frozen
 class Single:
     """
-    The hook of a single value. Compiled readers step past it to *read*.
+    The cattrs hook of a single value. Readers of attrs classes call its *read* directly.
     """
 
     read: Read
@@ -73,7 +73,7 @@ class Single:
 @frozen
 class FieldReader:
     """
-    How one field is read.
+    The reader of one field of an attrs class.
     """
 
     name: str
@@ -97,7 +97,7 @@ class FieldReader:
 @frozen
 class ClassReader:
     """
-    How an attrs class is read from a JSON object.
+    The reader of an attrs class from a JSON object.
     """
 
     cls: type
@@ -112,10 +112,10 @@ class ClassReader:
 
     def hook(self, value: object, _: object = None) -> Any:
         """
-        The instance that the object describes.
+        Build the instance that the JSON object describes.
 
         Raises:
-            FieldsInvalid: With every mistake in it.
+            FieldsInvalid: With every wrong field.
         """
         if not isinstance(value, dict):
             raise wrong("model_attributes_type", NO_OBJECT, value)
@@ -146,7 +146,7 @@ class ClassReader:
 
 def mistakes_at(reason: Exception, value: object, *loc: str | int) -> list[FieldError]:
     """
-    What went wrong at a place, from what reading it raised.
+    The field errors behind an exception that reading the value at this location raised.
     """
     if isinstance(reason, FieldsInvalid):
         return [error.within(*loc) for error in reason.errors]
@@ -155,7 +155,7 @@ def mistakes_at(reason: Exception, value: object, *loc: str | int) -> list[Field
 
 def reader_of(kind: Any, converter: Converter) -> Read:
     """
-    A function that reads values of a type and raises `FieldsInvalid`, or `ValueError`, for what it cannot mean.
+    Build a function that reads values of a type and raises `FieldsInvalid` or `ValueError` for invalid ones.
     """
     several = choices(plain(kind))
     read = _any_of([choice for choice in several if choice is not NoneType], converter)
@@ -209,7 +209,7 @@ def _one_of(values: Mapping[Any, Any], kind: str) -> Read:
     expected = " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
 
     def read(value: object) -> Any:
-        # True == 1 in Python and not in JSON.
+        # True equals 1 in Python but not in JSON.
         if isinstance(value, str | int) and value in values and not isinstance(value, bool):
             return values[value]
         raise wrong(kind, f"Input should be {expected}", value, {"expected": expected})

@@ -1,5 +1,5 @@
 """
-What pages of other sites, which the operator named, may do: ask anything, and read the answer.
+Cross-origin resource sharing (CORS) for the origins in `CORS_ORIGINS`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ EXPOSED: Final = (
     "X-Total-Count", "X-Limit", "X-Offset", "X-Request-Id", "ETag", "Retry-After",
     "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
 )  # fmt: skip
-"""The headers of a response that such a page may read."""
+"""The response headers that pages of these origins may read."""
 
 
 def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """
-    The application with what browsers want to be told; as it is where no origin is named.
+    Wrap the application in CORS middleware, if any origin is configured.
     """
     if not origins:
         return app

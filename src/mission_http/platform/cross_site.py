@@ -1,5 +1,5 @@
 """
-Whether a page of another site makes a browser ask.
+Detection of cross-site requests, which the page of another site makes a browser send.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from mission_http.platform.hosts import hosts_of
 
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
-"""What `Sec-Fetch-Site` says of pages of other hosts; those of a neighbour are foreign, too."""
+"""The values of `Sec-Fetch-Site` for pages of other hosts, including sibling subdomains."""
 SESSION_COOKIES: Final = ("__Host-mc-session", "mc-session")
-"""The cookies that a session may come in, the first one first."""
+"""The names of the session cookie, in order of preference."""
 
 
 def foreign_origin(request: Request, fronting: Fronting) -> str | None:
     """
-    The `Origin` of a request if it is of another site, which the operator did not name either.
+    The `Origin` of a cross-site request; None for one of this site or of an origin in `CORS_ORIGINS`.
 
-    A site is known by its host; ports are lost in proxies. What is no origin, such as `null`, is nobody's and foreign.
-    Where a browser does not tell the origin, as when a page only shows an image, it tells that it is another one.
+    Only hosts are compared, because proxies lose ports. A malformed origin, or `null`, counts as foreign. Browsers send
+    no `Origin` with some requests, such as those for images; then `Sec-Fetch-Site` decides.
     """
     origins = [each.strip() for each in request.headers.getlist("origin") if each.strip()]
     if not origins:
@@ -36,7 +36,7 @@ def foreign_origin(request: Request, fronting: Fronting) -> str | None:
 
 def carries_session(request: Request) -> bool:
     """
-    Whether a browser sent a session along, as it does by itself.
+    Whether the request has a session cookie, which browsers attach by themselves.
     """
     return any(name in request.cookies for name in SESSION_COOKIES)
 

@@ -1,5 +1,5 @@
 """
-From a request to its endpoint and back to a response, whatever goes wrong in between.
+The dispatcher: finds the endpoint of a request, calls its handler, and renders errors.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from mission_http.platform.routes import Place, Route, RouteTree
 @frozen(eq=False)
 class Dispatcher:
     """
-    Answers every HTTP request in one of the dialects; the first one answers where no dialect is at home.
+    ASGI application that answers every request in one dialect: that of the path's prefix, or else the first one.
     """
 
     dialects: tuple[Dialect, ...]
     tree: RouteTree
     homes: tuple[tuple[str, Dialect], ...]
     base_path: str = ""
-    """The path below which people and programs reach the application, if there is one."""
+    """The path prefix of the public base URL, if it has one."""
 
     @classmethod
     def of(cls, dialects: Iterable[Dialect], base_path: str = "") -> Dispatcher:
@@ -46,7 +46,7 @@ class Dispatcher:
         root = scope.get("root_path", "")
         path = _below(root, scope["path"]) if root else scope["path"]
         place = self.tree.find(path)
-        if place is None and self.base_path:  # there are proxies that take it away, and others
+        if place is None and self.base_path:  # some proxies strip the prefix, others keep it
             path = _below(self.base_path, path)
             place = self.tree.find(path)
         exchange.path, exchange.mount = path, self.base_path or root
@@ -71,7 +71,7 @@ class Dispatcher:
 
     async def refuse(self, error: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         """
-        Answer a request that could not be read with an error, in the dialect at home where it went.
+        Answer a request that could not be parsed with an error, in the dialect of its path.
         """
         request, exchange = Request(scope, receive, send), scope[EXCHANGE]
         exchange.dialect = self._at_home(scope["path"])
@@ -110,7 +110,7 @@ class Dispatcher:
 
 def _below(mount: str, path: str) -> str:
     """
-    A path as it is below the mount, or as it is if it is not below it.
+    Remove the mount point from a path, if the path is below it.
     """
     return path[len(mount) :] or "/" if path == mount or path.startswith(f"{mount}/") else path
 

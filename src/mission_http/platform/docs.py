@@ -1,5 +1,5 @@
 """
-The document as one page for a person. It loads nothing and runs nothing.
+The API documentation as one HTML page, rendered from OpenAPI documents. It has no scripts and loads nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EMPHASIS: Final = re.compile(r"(?<![\w*])\*(\w[^*]*)\*(?![\w*])")
 
 def page_of(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
     """
-    The HTML page of several documents, each under its name.
+    Render several OpenAPI documents, each under its name, as one HTML page.
     """
     parts = list(parts)
     title = parts[0][1]["info"]["title"] if parts else "API"
@@ -108,7 +108,7 @@ def _limit(limit: Mapping[str, Any]) -> str:
 
 def _words(schema: Mapping[str, Any]) -> str:
     """
-    What a schema asks for, as a person says it: no more than its kind and its bounds.
+    Describe a JSON schema in a few words: its type, its bounds and its default.
     """
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
@@ -140,9 +140,9 @@ def _bounds(least: object, most: object, unit: str) -> str:
 
 def _rich(text: str) -> str:
     """
-    Text as HTML, with `code` and *emphasis* as they are meant.
+    Convert text with Markdown `code` and *emphasis* to HTML.
     """
-    parts = MARKED.split(escape(text))  # every other one is marked as code
+    parts = MARKED.split(escape(text))  # every second part is code
     parts[::2] = [EMPHASIS.sub(r"<em>\1</em>", part) for part in parts[::2]]
     parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
     return "".join(parts)

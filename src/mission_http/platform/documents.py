@@ -1,5 +1,5 @@
 """
-The document as it is served: encoded once, when first asked for.
+The endpoints that serve the OpenAPI document and the documentation page.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mission_http.platform.rate_limits import QUOTAS
 @define(eq=False)
 class Documents:
     """
-    The documents of an application.
+    The OpenAPI documents of an application, encoded on first use.
     """
 
     dialects: tuple[Dialect, ...]
@@ -33,7 +33,7 @@ class Documents:
 
     def encoded(self, only: Dialect | None = None, *, server: str = "/") -> bytes:
         """
-        The bytes of the whole document, or of one dialect's part, for clients that come to this *server*.
+        The OpenAPI document as JSON: of all dialects, or of one only; *server* is the base URL it names.
         """
         if (only, server) not in self._encoded:
             document = document_of(self.dialects, only, self.quotas, server=server)
@@ -42,7 +42,7 @@ class Documents:
 
     def page(self) -> bytes:
         """
-        The page that shows every part to a person.
+        The HTML page with the documentation of every dialect.
         """
         if not self._page:
             self._page = page_of([(one.name, document_of(self.dialects, one, self.quotas)) for one in self.dialects])
@@ -51,7 +51,7 @@ class Documents:
 
 async def whole_document(request: Request) -> Response:
     """
-    Describe everything, as OpenAPI 3.1.
+    Return the OpenAPI 3.1 document of both APIs.
     """
     documents: Documents = request.scope["app"].documents
     return JsonResponse(documents.encoded(server=_server_of(request)))
@@ -59,7 +59,7 @@ async def whole_document(request: Request) -> Response:
 
 async def own_document(request: Request) -> Response:
     """
-    Describe this part of the API, as OpenAPI 3.1.
+    Return the OpenAPI 3.1 document of this API.
     """
     documents: Documents = request.scope["app"].documents
     return JsonResponse(documents.encoded(dialect_of(request), server=_server_of(request)))
@@ -71,7 +71,7 @@ def _server_of(request: Request) -> str:
 
 async def docs_page(request: Request) -> Response:
     """
-    Show the API to a person.
+    Return the API documentation as an HTML page.
     """
     documents: Documents = request.scope["app"].documents
     return HTMLResponse(documents.page(), headers={"content-security-policy": POLICY})
@@ -79,7 +79,7 @@ async def docs_page(request: Request) -> Response:
 
 async def front(request: Request) -> Response:
     """
-    Send whoever comes with a browser to the page, for there is none at the front.
+    Redirect `/` to the documentation page.
     """
     return RedirectResponse(f"{exchange_of(request).mount}/docs")
 

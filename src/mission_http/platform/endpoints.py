@@ -1,5 +1,5 @@
 """
-The table that routes and the document are both read off, and what a dialect brings to it.
+Endpoint tables, from which routes and the OpenAPI document are made, and the dialects that own them.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     RequestTimedOut: 408,
     ServerBusy: 503,
 }
-"""What a dialect's own table is laid over."""
+"""The statuses of errors; a dialect overrides or adds some."""
 
 
 @frozen
 class Header:
     """
-    A request header that an operation reads, for the document.
+    A request header that an operation reads, as the OpenAPI document describes it.
     """
 
     name: str
@@ -69,9 +69,15 @@ class Header:
 @frozen
 class Access:
     """
-    Who may call an operation. *schemes* name entries of the dialect's `security_schemes`, any one of which will do;
-    *credentials* tells a person what to send, where the schemes do not; *limits* are the classes of rate limits that
-    finding out who calls is counted under.
+    The callers that an operation is open to, and how they authenticate.
+
+    Args:
+        name: The role, as the OpenAPI document names it.
+        schemes: The entries of the dialect's `security_schemes` of which any one is enough.
+        headers: The request headers that all operations with this access read.
+        public: Whether the operation needs no authentication.
+        credentials: The credentials in words, where the schemes do not describe them.
+        limits: The rate-limit classes that authentication itself is counted under.
     """
 
     name: str
@@ -89,43 +95,43 @@ PUBLIC: Final = Access("public", "Anyone.", public=True)
 @frozen(eq=False)
 class Endpoint:
     """
-    One operation: where it is, what it takes and gives, who may call it, and what it may refuse with.
+    One HTTP operation: its method and path, body and response classes, access rule, rate limits and errors.
     """
 
     method: str
     path: str
     handler: Handler
     takes: Any = field(default=None, kw_only=True)
-    """The attrs class of its body, or a union of those it may be."""
+    """The attrs class of the request body, or a union of several."""
     gives: Any = field(default=None, kw_only=True)
     query: type | None = field(default=None, kw_only=True)
     who: Access = field(default=PUBLIC, kw_only=True)
     changes: bool = field(default=False, kw_only=True)
-    """Whether it changes something though its method does not say so. A HEAD request to it must not."""
+    """Whether the operation changes something although its method is GET. A HEAD request must still change nothing."""
     scope: str | None = field(default=None, kw_only=True)
-    """What an agent's key needs among its scopes, instead of a role, to do this to what is its own."""
+    """The scope that lets an agent's key, without a role, perform the operation on the agent's own data."""
     refuses: tuple[type[Exception], ...] = field(default=(), kw_only=True)
     headers: tuple[Header, ...] = field(default=(), kw_only=True)
     limits: tuple[str, ...] = field(default=(), kw_only=True)
-    """The classes of rate limits that it is counted under once the caller is known, before the body is read."""
+    """The rate-limit classes that count the request after authentication and before the body is read."""
     limits_within: tuple[str, ...] = field(default=(), kw_only=True)
-    """Those that its handler may count it under itself."""
+    """The rate-limit classes that the handler itself may count the request under."""
     status: int = field(default=200, kw_only=True)
     also: Mapping[int, Any] = field(factory=dict, kw_only=True)
-    """What it gives with other statuses that are no refusals."""
+    """The response classes of further statuses that are not errors."""
     tags: tuple[str, ...] = field(default=(), kw_only=True)
     operation_id: str | None = field(default=None, kw_only=True)
     extra: Mapping[str, Any] = field(factory=dict, kw_only=True)
     body_required: bool = field(default=True, kw_only=True)
     rooted: bool = field(default=False, kw_only=True)
-    """The path stands as it is, not below the dialect's prefix."""
+    """Whether the path is absolute instead of below the dialect's prefix."""
     listed: bool = field(default=True, kw_only=True)
-    """Whether the document shows it."""
+    """Whether the OpenAPI document includes the operation."""
 
     @property
     def is_change(self) -> bool:
         """
-        Whether it changes something, as its method or it itself says.
+        Whether the operation changes something, by its method or by `changes`.
         """
         return self.changes or self.method in CHANGING
 
@@ -139,7 +145,7 @@ class Endpoint:
     @property
     def description(self) -> str:
         """
-        What the handler's docstring says after its first line.
+        The handler's docstring after its first line.
         """
         return (inspect.getdoc(self.handler) or "").partition("\n")[2].strip()
 
@@ -147,21 +153,22 @@ class Endpoint:
 @frozen(kw_only=True)
 class Manners:
     """
-    How a dialect behaves where HTTP leaves the choice.
+    The HTTP behaviour that dialects differ in.
     """
 
     answers_options: bool = False
+    """OPTIONS requests are answered with the allowed methods."""
     syntax_first: bool = False
-    """Malformed JSON is refused before the caller is known."""
+    """Malformed JSON is refused before authentication."""
     any_content_type: bool = True
-    """The body is read as JSON whatever the header says."""
+    """The body is parsed as JSON whatever its `Content-Type`."""
     body_limit: int = MEGABYTE
 
 
 @frozen(kw_only=True)
 class Paperwork:
     """
-    What a dialect tells the document beyond its endpoints.
+    The metadata of a dialect's OpenAPI document: its title, schemas, security schemes and error payloads.
     """
 
     title: str
@@ -170,30 +177,33 @@ class Paperwork:
     tags: tuple[str, ...] = ()
     schema_name: Callable[[Any], str] = lambda kind: str(kind.__name__)
     schemas: Mapping[Any, Mapping[str, Any]] = field(factory=dict)
-    """Schemas of types that the dialect spells in its own way."""
+    """JSON schemas of types that the dialect encodes in its own way."""
     path_schemas: Mapping[str, Mapping[str, Any]] = field(factory=dict)
-    """Schemas of path parameters by name, or by the segment before it and name (`tasks/id`); a string otherwise."""
+    """JSON schemas of path parameters, by name or by preceding segment and name (`tasks/id`); a string by default."""
     security_schemes: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     errors: Mapping[int, type] = field(factory=dict)
+    """The payload classes of errors by status, where they differ from *error*."""
     codes: tuple[str, ...] = ()
-    """Codes of errors that no class tells."""
+    """Error codes that belong to no class of refusal."""
     error: type | None = None
-    """The envelope of an error: by status, and of all others."""
+    """The payload class of all other errors."""
 
 
 def no_agent(request: Request) -> None:
     """
-    No agent is named beside the caller.
+    The default of `Dialect.agent_of`: a request names no agent.
     """
 
 
 @frozen(kw_only=True, eq=False)
 class Dialect:
     """
-    One way of speaking HTTP to the core.
+    An HTTP API over the core: its endpoints, converters, authentication and error payloads.
 
-    *authenticate* answers who calls, or raises. *render* writes an error in the dialect's envelope, with the status
-    found for it. *edge* may refuse any request of the dialect before its endpoint's rules are asked, or if it has none.
+    Args:
+        authenticate: Returns the principal of a request, or raises.
+        render: Makes the response to an error, given its status.
+        edge: Checks every request before authentication, and those that match no endpoint; raises to refuse one.
     """
 
     name: str
@@ -205,21 +215,21 @@ class Dialect:
     render: Callable[[Exception, int, Request], Response]
     statuses: Mapping[type[Exception], int] = field(factory=dict)
     reserved: tuple[str, ...] = ()
-    """Paths below the prefix that nothing is served at: unknown, even where a sibling takes a parameter instead."""
+    """Paths below the prefix that are always unknown, even where another path has a parameter in that segment."""
     also: tuple[str, ...] = ()
-    """Further prefixes whose unknown paths are this dialect's to answer."""
+    """Further path prefixes whose unknown paths this dialect answers."""
     edge: Callable[[Request, Endpoint | None], None] | None = None
     refuses_changes: tuple[type[Exception], ...] = ()
-    """What *edge* refuses any change with, besides what it asks of the caller."""
+    """The errors with which *edge* may refuse any operation that changes something."""
     refuses_callers: tuple[type[Exception], ...] = ()
-    """What *authenticate* refuses with, besides that nobody is known or may not call."""
+    """The errors that *authenticate* may raise besides 401 and 403."""
     limit: str | None = None
-    """The class of rate limits that every request is counted under first; all responses tell how much is left."""
+    """The rate-limit class that counts every request first; response headers report how much of it is left."""
     agent_of: Callable[[Request], str | None] = no_agent
-    """The agent that a request names beside its caller."""
+    """Reads the name of the agent that a caller acts for, if the request names one."""
     manners: Manners = Manners()
     headers: Mapping[str, str] = field(factory=dict)
-    """Response headers that this dialect adds unless the settings or the response have them."""
+    """Response headers that the dialect adds where neither the settings nor the response set them."""
     paperwork: Paperwork = Paperwork(title="", version="")
     _table: dict[type[Exception], int] = field(
         init=False, repr=False, default=Factory(lambda self: {**STATUSES, **self.statuses}, takes_self=True)
@@ -227,13 +237,13 @@ class Dialect:
 
     def path_of(self, endpoint: Endpoint) -> str:
         """
-        The whole path of one of its endpoints.
+        The full path of an endpoint of this dialect.
         """
         return endpoint.path if endpoint.rooted else self.prefix + endpoint.path
 
     def compile_shapes(self) -> None:
         """
-        Make the readers of all bodies and queries, so that a mistake in one shows at the start.
+        Build the readers of all bodies and queries, so that a mistake in a class stops the start.
         """
         for endpoint in self.endpoints:
             if endpoint.takes is not None:
@@ -244,7 +254,7 @@ class Dialect:
 
     def status_of(self, kind: type[Exception]) -> int:
         """
-        The status of an error: its class's, or that of the nearest ancestor with one, or 500.
+        The status of an error class: its own, or that of its nearest ancestor with one, or else 500.
         """
         status = self._table.get(kind)
         if status is None:
@@ -254,8 +264,10 @@ class Dialect:
 
     def refuse(self, error: Exception, request: Request) -> Response:
         """
-        The response to an error. What is no refusal is logged with its traceback, and told as `Unexpected`; that the
-        store failed is logged, too.
+        Make the response to an error.
+
+        An exception that is not a refusal is logged with its traceback and answered as `Unexpected`. A failure of the
+        store is logged as well.
         """
         status = self.status_of(type(error))
         if status == 500 and not isinstance(error, Refusal):
@@ -281,7 +293,7 @@ class Dialect:
 
 def log_failure(failed: StoreFailed, request: Request) -> None:
     """
-    Write to the log what the store could not do, under the request's id.
+    Log a failure of the store, with the id of the request.
     """
     logger.error(
         "request %s: %s %r: the store failed: %s",
@@ -295,7 +307,7 @@ def log_failure(failed: StoreFailed, request: Request) -> None:
 
 def log_unexpected(error: Exception, request: Request) -> None:
     """
-    Write what happened to the log, under the request's id.
+    Log an unexpected exception with its traceback, and the id of the request.
     """
     logger.error(
         "request %s: %s %r failed unexpectedly",

@@ -1,5 +1,5 @@
 """
-Versions as entity tags: `ETag: "7"` in a response, `If-Match: "7"` in a request.
+Entity tags: the version of an entity as `ETag: "7"` in a response and `If-Match: "7"` in a request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ IF_MATCH: Final = Header(
     {"type": "string", "minLength": 1, "examples": ['"7"']},
 )
 NEVER: Final = -1
-"""A version that nothing has."""
+"""A version that no entity has."""
 
 _tag: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _tags: Final = re.compile(rf"{_tag.pattern}(?:\s*,\s*{_tag.pattern})*")
@@ -34,9 +34,9 @@ def etag_of(version: int) -> str:
 
 def expects_of(request: Request) -> int | None:
     """
-    The version that `If-Match` names, or None if any will do.
+    The version that `If-Match` requires; None if every version is accepted.
 
-    Weak and foreign tags match no version. Of several versions the newest counts.
+    Weak tags and tags that are not versions match no version. Of several versions the newest counts.
 
     Raises:
         FieldsInvalid: If the header is no list of entity tags.

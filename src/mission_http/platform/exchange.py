@@ -1,5 +1,5 @@
 """
-What the platform knows of one request while it is answered, and how handlers ask for it.
+The exchange: the state of one HTTP request and its response, and the functions by which handlers read it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 EXCHANGE: Final = "mission"
 REQUEST_ID: Final = ContextVar[str | None]("request_id", default=None)
-"""The id of the request that is being answered, for what is logged meanwhile."""
+"""The id of the current request, for log lines."""
 UNREAD: Final = object()
 
 
 @define(eq=False)
 class Exchange:
     """
-    One request and its answer.
+    The state of one HTTP request and its response.
 
     Args:
-        client: The address of who calls; that of a trusted proxy is not it.
-        path: The path below the place where the application is mounted.
-        mount: That place, as those who call know it; empty if it is the root.
-        peer: The address at the other end of the socket, whoever that speaks for.
-        secure: Whether it came to us, or to a trusted proxy, over https.
-        verdict: The tightest rate limit that the request was counted under.
-        status: That of the answer, once it began.
+        client: The address of the client, as seen by the first trusted proxy if there is one.
+        path: The path below the mount point of the application.
+        mount: The public path prefix of the application; empty if it is the root.
+        peer: The address at the other end of the socket, which may be a proxy.
+        secure: Whether the client used https, to this server or to a trusted proxy.
+        verdict: The result of the tightest rate limit that counted the request.
+        status: The status of the response, once it has begun.
     """
 
     request_id: str
@@ -55,7 +55,7 @@ class Exchange:
     @property
     def started(self) -> bool:
         """
-        Whether the answer began.
+        Whether the response has begun.
         """
         return self.status is not None
 
@@ -66,7 +66,7 @@ def exchange_of(request: Request) -> Exchange:
 
 def request_id_of(request: Request) -> str:
     """
-    The id of the request, as its response carries it.
+    The id of the request, which its response carries in `X-Request-Id`.
     """
     return exchange_of(request).request_id
 
@@ -93,7 +93,7 @@ def endpoint_of(request: Request) -> Endpoint:
 
 def address_of(request: Request) -> str:
     """
-    The address of the application, without a slash at its end: as the operator named it, else as it was called.
+    The public base URL without a trailing slash: the configured one, or else that of the request.
     """
     named: str | None = request.scope["app"].fronting.base_url
     return named or str(request.base_url).rstrip("/")
@@ -101,16 +101,16 @@ def address_of(request: Request) -> str:
 
 def principal_of(request: Request) -> Principal:
     """
-    Who calls, as the dialect's `authenticate` answered. A public endpoint has nobody to ask for.
+    The authenticated principal of the request. Requests to public endpoints have none.
     """
     principal = exchange_of(request).principal
     if principal is None:
-        raise RuntimeError("nobody was authenticated for this request")
+        raise RuntimeError("the request has no authenticated principal")
     return principal
 
 
 def ports_of(request: Request) -> Ports:
     """
-    What the core is to work with.
+    The ports of the application, for calls of use cases.
     """
     return cast("Ports", request.scope["app"].ports)

@@ -1,5 +1,5 @@
 """
-By which names a request calls the server, and whether it may.
+The allow-list of host names: requests under any other `Host` are refused.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ logger = logging.getLogger("mission_http")
 
 FORWARDED: Final = (b"x-forwarded-host", b"x-original-host", b"x-forwarded-server")
 LONGEST: Final = 255
-"""How many characters of a name are repeated to whoever used it."""
+"""How many characters of a host name are repeated in the error."""
 
 _host_in_forwarded: Final = re.compile(r'(?:^|[;\s])host\s*=\s*("[^"]*"|[^;\s"]+)', re.IGNORECASE)
 
 
 def hosts_of(scope: Scope, fronting: Fronting) -> list[str]:
     """
-    The names by which the server is called: that in `Host`, and those that a trusted proxy was called by.
+    The host names that a request is addressed to: that in `Host`, and those in the headers of a trusted proxy.
     """
     told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     if fronting.trusts(peer_of(scope)):
@@ -39,7 +39,7 @@ def hosts_of(scope: Scope, fronting: Fronting) -> list[str]:
 @frozen(eq=False)
 class KnownHosts:
     """
-    ASGI middleware that lets pass only what calls the server by one name, and one that is allowed.
+    ASGI middleware that refuses requests with several `Host` headers, and those to a host that is not allowed.
     """
 
     app: ASGIApp
@@ -64,5 +64,5 @@ class KnownHosts:
 def _why(hosts: list[str]) -> str:
     named = " and ".join(f'"{host[:LONGEST]}"' for host in hosts if host)
     if not named:
-        return "the request is to no host, or to what cannot be one; MC_ALLOWED_HOSTS lists those that are allowed"
-    return f"host {named} is not in MC_ALLOWED_HOSTS; whoever runs the server can add it there"
+        return "the request has no valid Host header; MC_ALLOWED_HOSTS lists the allowed hosts"
+    return f"host {named} is not in MC_ALLOWED_HOSTS; the operator of the server can add it there"

@@ -1,5 +1,5 @@
 """
-`Idempotency-Key`: the header, checked and neutral. Keeping it with the effect is the core's.
+The `Idempotency-Key` header of requests. The core stores the key together with the effect of the operation.
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ async def once(
     anywhere: bool = False,
 ) -> R:
     """
-    Run a use case under the request's idempotency key. A repeat gets what *again* makes of the first result; where the
-    work moves the caller to another organization, from *anywhere*.
+    Run a use case under the idempotency key of the request, if it has one.
+
+    Args:
+        again: Makes the result of a repeated request from the id of the first result.
+        anywhere: Whether a repeat is recognized in any organization of the caller, for a use case that changes their
+            active organization.
     """
     principal, key = principal_of(request), await idempotency_of(request)
     if anywhere and key is not None:
@@ -53,7 +57,7 @@ async def once(
 
 def row_again(kind: Kind[P]) -> Callable[[Ports, Principal, UUID], Awaitable[P]]:
     """
-    Makes of a first result the row of this kind that it was kept with, as the row is now.
+    Build an *again* function for `once` that reads the current row of this kind by the id of the first result.
     """
 
     async def again(ports: Ports, principal: Principal, id: UUID) -> P:
@@ -64,8 +68,7 @@ def row_again(kind: Kind[P]) -> Callable[[Ports, Principal, UUID], Awaitable[P]]
 
 async def idempotency_of(request: Request) -> Once | None:
     """
-    What the request's `Idempotency-Key` asks for, if it has one. The digest covers all that a repeat must have in
-    common: path, query and body.
+    Read the `Idempotency-Key` of the request, with a digest of its path, query and body, which a repeat must share.
 
     Raises:
         FieldsInvalid: If the key is not 1 to 255 printable ASCII characters.

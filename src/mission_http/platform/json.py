@@ -1,8 +1,8 @@
 """
-JSON responses, encoded once and sent as they are.
+JSON responses from payload classes or from encoded bytes.
 
-Payload classes are frozen attrs classes. A field that is `msgspec.UNSET` is left out, None is null, and `msgspec.Raw`
-is passed through as it is.
+Payload classes are frozen attrs classes. A field that is `msgspec.UNSET` is omitted, None becomes null, and
+`msgspec.Raw` is passed through unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 class JsonResponse(Response):
     """
-    A response of JSON bytes. It does what its base class would, without asking what it was given.
+    A response of JSON bytes. Its constructor is a faster version of that of its base class.
     """
 
     media_type = "application/json"
@@ -38,6 +38,6 @@ class JsonResponse(Response):
 
 def json_of(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonResponse:
     """
-    The payload as a JSON response.
+    Encode a payload as a JSON response.
     """
     return JsonResponse(_encode(payload), status, headers)

@@ -1,5 +1,5 @@
 """
-The OpenAPI 3.1 document, read off the endpoint tables of the dialects.
+Generation of the OpenAPI 3.1 document from the endpoint tables of the dialects.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from mission_http.platform.refusals import (
 )
 from mission_http.platform.schemas import JsonSchema, Schemas
 
-HOST_REFUSED: Final = "The server may not be called by this host; this is told as plain text."
+HOST_REFUSED: Final = "The `Host` of the request is not allowed; this error is plain text."
 TOO_MANY: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
-RETRY_AFTER: Final = {"Retry-After": ("In how many seconds a request may pass again.", 1)}
-CHALLENGE: Final = "`Bearer`, with `error` and `error_description` if a token came that is not accepted (RFC 6750)."
+RETRY_AFTER: Final = {"Retry-After": ("The number of seconds until a request is accepted again.", 1)}
+CHALLENGE: Final = "`Bearer`, with `error` and `error_description` if a token is not accepted (RFC 6750)."
 TOLD: Final = {
-    "X-RateLimit-Limit": ("How many requests may pass in a window.", 1),
-    "X-RateLimit-Remaining": ("How many more may pass in this one.", 0),
-    "X-RateLimit-Reset": ("When it is over, in Unix seconds.", 0),
+    "X-RateLimit-Limit": ("The number of requests that are accepted in one window.", 1),
+    "X-RateLimit-Remaining": ("The number of requests left in the current window.", 0),
+    "X-RateLimit-Reset": ("The end of the current window in Unix seconds.", 0),
 }
-"""Headers of responses, with the least that they hold."""
+"""Rate-limit headers of responses: their description and smallest value."""
 UNREADABLE: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
 
 
@@ -44,8 +44,12 @@ def document_of(
     server: str = "/",
 ) -> JsonSchema:
     """
-    The document of all dialects, or of one of them. The first dialect's title and version are the document's; of rate
-    limits it tells those in *quotas*; its paths are below *server*.
+    Generate the OpenAPI document of all dialects, or of one of them.
+
+    Args:
+        only: The one dialect to describe; its title and version replace those of the first dialect.
+        quotas: The rate limits to describe, by class.
+        server: The base URL of all paths.
     """
     shown = [only] if only else list(dialects)
     paths: dict[str, JsonSchema] = {}
@@ -88,7 +92,7 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
 @define
 class Writer:
     """
-    Describes the operations of one dialect.
+    Generates the OpenAPI operations of one dialect.
     """
 
     dialect: Dialect
@@ -97,7 +101,7 @@ class Writer:
 
     def operation(self, endpoint: Endpoint) -> JsonSchema:
         """
-        All that the document says about an endpoint.
+        Generate the OpenAPI operation of an endpoint.
         """
         described: JsonSchema = {
             "operationId": endpoint.operation_id or self._default_id(endpoint),
@@ -125,7 +129,7 @@ class Writer:
 
     def _access(self, endpoint: Endpoint) -> JsonSchema:
         """
-        Who may call, and with what, for people and for programs that do not read security schemes.
+        Generate `x-access`: the role and the credentials in words, besides the security schemes.
         """
         who = endpoint.who
         told: JsonSchema = {"role": who.name, "who": who.description}
@@ -143,7 +147,7 @@ class Writer:
 
     def _limits(self, endpoint: Endpoint) -> list[JsonSchema]:
         """
-        The rate limits that hold for an endpoint.
+        Generate `x-ratelimit`: the rate limits that apply to an endpoint.
         """
         return [
             {"class": name, "limit": quota.amount, "seconds": quota.seconds, "per": CLASSES[name].per.name}
@@ -191,7 +195,7 @@ class Writer:
 
     def _errors(self, endpoint: Endpoint) -> dict[int, list[type[Exception]]]:
         """
-        What an endpoint may refuse with, by status.
+        Collect the errors that an endpoint may answer with, by status.
         """
         refused: set[type[Exception]] = set(endpoint.refuses)
         if endpoint.takes is not None:
@@ -212,7 +216,7 @@ class Writer:
 
 def _tell_of_hosts(forbidden: JsonSchema) -> None:
     """
-    Whoever is asked, and whatever for, by a host that is not allowed.
+    Add the refusal of a host that is not allowed, which any operation may answer with, to its 403.
     """
     forbidden["description"] = f"{forbidden['description'].removesuffix('.')}. {HOST_REFUSED}"
     forbidden.setdefault("content", {})["text/plain"] = {
@@ -223,7 +227,7 @@ def _tell_of_hosts(forbidden: JsonSchema) -> None:
 
 def _credential(scheme: Mapping[str, Any]) -> str:
     """
-    What to send for a security scheme.
+    Describe the header or cookie of a security scheme.
     """
     if scheme["type"] == "apiKey":
         return f"{scheme['in']} {scheme['name']}"
@@ -232,7 +236,7 @@ def _credential(scheme: Mapping[str, Any]) -> str:
 
 def _reason(refusal: type[Exception]) -> str:
     """
-    When a refusal is made: the first paragraph of what its class says of itself.
+    The description of an error: the first paragraph of its class's docstring.
     """
     return " ".join((inspect.getdoc(refusal) or refusal.__name__).partition("\n\n")[0].split())
 

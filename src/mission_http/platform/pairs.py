@@ -1,5 +1,5 @@
 """
-Pairs at work: every request of theirs keeps what they hold under an implicit lease.
+Renewal of implicit leases: every request of an agent renews the leases that it holds without a lease token.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 AGENT_INSTANCE: Final = Header(
     "X-Agent-Instance",
-    "Which of several at work under one name this is. Each has a current task of its own.",
+    "The instance of the agent, if several work under one name. Each instance has a current task of its own.",
     {"type": "string", "minLength": 1, "maxLength": LONGEST_INSTANCE},
 )
 MOST_PAIRS: Final = 10_000
@@ -36,8 +36,10 @@ logger = logging.getLogger("mission_http")
 @define
 class Attendance:
     """
-    When each pair was last looked after, so that a look is taken once a minute and not with every request. Of too many
-    pairs those are forgotten that were not heard for the longest time; they are looked after again, which does no harm.
+    The last renewal of each holder's implicit leases, so that they are renewed once a minute, not at every request.
+
+    Beyond *most* holders, the one that was renewed longest ago is forgotten. Its next request renews its leases early,
+    which is harmless.
     """
 
     most: int = MOST_PAIRS
@@ -45,7 +47,7 @@ class Attendance:
 
     def due(self, pair: tuple[object, ...], *, at: datetime) -> bool:
         """
-        Whether to look after the pair now, which counts as done.
+        Whether the holder's leases are due for renewal; if so, they count as renewed now.
         """
         last = self.looked.get(pair)
         if last is not None and last <= at < last + PAIR_RENEWAL:
@@ -59,10 +61,10 @@ class Attendance:
 
 def instance_of(request: Request) -> str | None:
     """
-    Which of several at work under one name the request says it comes from, if it says so.
+    The agent instance that the request names in `X-Agent-Instance`, if it does.
 
     Raises:
-        FieldsInvalid: If that is too long, or has characters that cannot be printed.
+        FieldsInvalid: If it is empty, too long, or has unprintable characters.
     """
     sent = request.headers.get("x-agent-instance")
     if sent is None:
@@ -80,9 +82,10 @@ def instance_of(request: Request) -> str | None:
 
 async def attend(request: Request, principal: Principal, *, agent: str | None = None) -> None:
     """
-    Take a request as a sign that the principal's pair is at work: under the name of *agent*, or an agent's own. What
-    it holds under an implicit lease is renewed, in a unit of its own; that this could not be done fails no request, nor
-    does an instance that cannot be meant, for most operations have no use for it. A HEAD request renews nothing.
+    Renew the implicit leases that the principal holds as *agent*, or as itself if it is an agent, in a unit of its own.
+
+    A failed renewal does not fail the request, and neither does an invalid instance, because most operations ignore it.
+    A HEAD request renews nothing.
     """
     if request.method == "HEAD" or (agent is None and not isinstance(principal, AgentPrincipal)):
         return
@@ -99,6 +102,6 @@ async def attend(request: Request, principal: Principal, *, agent: str | None = 
     try:
         await renew_pair(ports, principal, RenewPair(agent=agent, instance=instance))
     except Invalid:
-        return  # nobody can have that name
+        return  # no agent can have that name
     except Refusal as refusal:
-        logger.warning("what %s holds could not be renewed: %s", name, refusal)
+        logger.warning("lease_renewal_failed agent=%r error=%s reason=%r", name, type(refusal).__name__, str(refusal))

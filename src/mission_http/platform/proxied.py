@@ -1,5 +1,5 @@
 """
-A proxy in front of the server that says in a header who calls.
+Proxy authentication: a trusted proxy names the user of a request in a header.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ logger = logging.getLogger("mission_http")
 
 def names_somebody(request: Request, proxy: ProxyAuth | None) -> bool:
     """
-    Whether the proxy at the other end of the socket says who calls. What anybody else says in its header is nothing.
+    Whether a trusted proxy names the user of the request. The header is ignored if another peer sends it.
     """
     return proxy is not None and proxy.header in request.headers and proxy.believes(exchange_of(request).peer)
 
 
 async def person_named(request: Request, proxy: ProxyAuth | None) -> MemberPrincipal | None:
     """
-    Who calls as the proxy says, if it says so and they are let in.
+    The member that a trusted proxy names, if it names one and they are admitted.
     """
     if proxy is None or not names_somebody(request, proxy):
         return None

@@ -1,5 +1,5 @@
 """
-Query strings as instances of attrs classes.
+Query strings, validated as instances of attrs classes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_FIELDS = 200
 
 def query_of(request: Request, shape: type[T]) -> T:
     """
-    The query string as an instance of an attrs class. Of a parameter sent twice the last one counts, unless the
+    Read the query string as an instance of an attrs class. The last value of a repeated parameter counts, unless the
     field is a list.
 
     Raises:

@@ -1,5 +1,5 @@
 """
-Rate limits: the classes of requests there are, and how a request is counted under one.
+Rate limits: the classes of requests, their default quotas, and the counting of requests.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mission_http.platform.endpoints import Dialect, Endpoint
 
 LONGEST_NAME: Final = 100
-"""How much of a name counts; no agent has a longer one."""
+"""The longest part of a name that a key includes; no agent has a longer name."""
 logger = logging.getLogger("mission_http")
 
 
 @frozen
 class Per:
     """
-    Whose requests are counted together: how the document calls it, and how it is found out.
+    The key by which requests are counted together: its name in the OpenAPI document, and a function to compute it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Per:
 @frozen
 class RateClass:
     """
-    A class of requests with its quota, unless the settings give it another.
+    A class of requests with its default quota, which the settings may change.
 
     Args:
         bypassable: Whether `MC_DISABLE_RATE_LIMIT` lifts it.
@@ -62,7 +62,7 @@ def _agent(request: Request) -> tuple[str, ...]:
     name = dialect_of(request).agent_of(request)
     if principal is None or name is None:
         return _address(request)
-    # Whether they may speak for it is not known yet, so they use up nothing of what it has itself.
+    # Whether the caller may act for the agent is not known yet, so the agent's own quota is not used up.
     return principal.organization.hex, identity_of(principal), name_key(name)[:LONGEST_NAME]
 
 
@@ -112,14 +112,14 @@ CLASSES: Final[Mapping[str, RateClass]] = {
         _class("openclaw-maintenance", 5, CALLER, seconds=600, bypassable=False),
     )
 }
-"""Every class there is, by its name. An operation names those that it is counted under."""
+"""All rate-limit classes by name. An endpoint names the classes that count its requests."""
 QUOTAS: Final[Mapping[str, Quota]] = {name: each.quota for name, each in CLASSES.items()}
 
 
 @define(eq=False)
 class RateLimits:
     """
-    The quotas in force, by the class they are for, and who counts: nobody if there is no limiter.
+    The quotas in force by class, and the limiter that counts requests. Without a limiter nothing is limited.
     """
 
     quotas: Mapping[str, Quota]
@@ -128,11 +128,13 @@ class RateLimits:
 
 async def hit(request: Request, limit: str) -> None:
     """
-    Count the request under a class of rate limits, such as `login`; or apart from others of the class, as what follows
-    a colon says: `identity:users`.
+    Count the request under a rate-limit class, such as `login`.
+
+    Args:
+        limit: The class. With a suffix after a colon, such as `identity:users`, requests are counted separately.
 
     Raises:
-        TooManyRequests: If there were too many.
+        TooManyRequests: If the quota of the class is used up.
     """
     limits = cast(RateLimits, request.scope["app"].limits)
     name, _, apart = limit.partition(":")
@@ -142,7 +144,7 @@ async def hit(request: Request, limit: str) -> None:
     who = CLASSES[name].per.key(request)
     verdict = await limits.limiter.hit(quota, *who, apart) if apart else await limits.limiter.hit(quota, *who)
     exchange = exchange_of(request)
-    if not quota.sliding or not verdict.allowed:  # else it does not tell how much is left
+    if not quota.sliding or not verdict.allowed:  # a sliding window reports no remaining requests
         exchange.verdict = _tighter(exchange.verdict, verdict)
     if not verdict.allowed:
         if verdict.count == quota.amount + 1:
@@ -152,7 +154,7 @@ async def hit(request: Request, limit: str) -> None:
 
 def _tighter(known: Verdict | None, new: Verdict) -> Verdict:
     """
-    Of two verdicts the one to heed: a refusal, else the one that leaves less, else the one that does so for longer.
+    The tighter of two verdicts: a refusal, or else fewer remaining requests, or else the later reset.
     """
     if known is None or not new.allowed or new.remaining < known.remaining:
         return new
@@ -160,7 +162,7 @@ def _tighter(known: Verdict | None, new: Verdict) -> Verdict:
 
 
 def _log(request: Request, verdict: Verdict, who: tuple[str, ...]) -> None:
-    # Once for each window: whoever asks too often must not fill the log.
+    # Once in each window, so that a client that sends too much does not fill the log.
     exchange = exchange_of(request)
     logger.warning(
         "request %s: too many of the class %r by %s, from %s; they are refused until %s",
@@ -171,7 +173,7 @@ def _log(request: Request, verdict: Verdict, who: tuple[str, ...]) -> None:
 
 def headers_of(verdict: Verdict) -> tuple[tuple[bytes, bytes], ...]:
     """
-    What a response tells of the tightest limit that its request was counted under.
+    The `X-RateLimit-*` response headers for a verdict.
     """
     return (
         (b"x-ratelimit-limit", b"%d" % verdict.quota.amount),
@@ -182,7 +184,7 @@ def headers_of(verdict: Verdict) -> tuple[tuple[bytes, bytes], ...]:
 
 def limits_of(dialect: Dialect, endpoint: Endpoint) -> list[str]:
     """
-    The classes that a request to an endpoint may be counted under, wherever it is counted.
+    The names of all rate-limit classes that may count a request to an endpoint.
     """
     named = (dialect.limit, *endpoint.who.limits, *endpoint.limits, *endpoint.limits_within)
     return [limit.partition(":")[0] for limit in named if limit]
@@ -190,10 +192,10 @@ def limits_of(dialect: Dialect, endpoint: Endpoint) -> list[str]:
 
 def check_limits(dialects: Iterable[Dialect]) -> None:
     """
-    Find out at the start whether every class that is named is one.
+    Check at the start that every rate-limit class that an endpoint names exists.
 
     Raises:
-        ValueError: If not.
+        ValueError: If one does not exist.
     """
     for dialect in dialects:
         for endpoint in dialect.endpoints:

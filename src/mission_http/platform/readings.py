@@ -1,8 +1,8 @@
 """
-How leniently single values are read: `STRICT` takes JSON types as they are, `LAX` also takes their usual spellings.
+Parsers of single values: `STRICT` accepts JSON types only, `LAX` also accepts the usual text forms, as pydantic does.
 
-A reading is one function per kind of value. Each returns the value or raises `FieldsInvalid`; a dialect that reads
-one kind in its own way evolves the reading.
+A `Reading` has one function per type of value. Each returns the value or raises `FieldsInvalid`. A dialect that parses
+one type differently replaces that function with `attrs.evolve`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MILLISECONDS_FROM: Final = 20_000_000_000
 @frozen
 class Reading:
     """
-    One function for each kind of single value.
+    The parser functions of a dialect, one for each type of single value.
     """
 
     text: Callable[[object], str]
@@ -49,7 +49,7 @@ class Reading:
 
 def text(value: object) -> str:
     """
-    A text that every store can hold. Nothing else is taken for one.
+    Parse a JSON string without NUL characters, which PostgreSQL cannot store.
     """
     if not isinstance(value, str):
         raise wrong("string_type", "Input should be a valid string", value)
@@ -62,7 +62,7 @@ def text(value: object) -> str:
 
 def integer(value: object) -> int:
     """
-    A JSON number without a fraction.
+    Parse a JSON number without a fraction.
     """
     if type(value) is int:
         return value
@@ -75,7 +75,7 @@ def integer(value: object) -> int:
 
 def lax_integer(value: object) -> int:
     """
-    A number without a fraction, also as text.
+    Parse a number without a fraction, also from a string.
     """
     if isinstance(value, bool):
         return int(value)
@@ -88,7 +88,7 @@ def lax_integer(value: object) -> int:
 
 def number(value: object) -> float:
     """
-    A finite JSON number.
+    Parse a finite JSON number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong("float_type", "Input should be a valid number", value)
@@ -103,7 +103,7 @@ def number(value: object) -> float:
 
 def lax_number(value: object) -> float:
     """
-    A finite number, also as text.
+    Parse a finite number, also from a string.
     """
     if isinstance(value, bool):
         return float(value)
@@ -116,7 +116,7 @@ def lax_number(value: object) -> float:
 
 def boolean(value: object) -> bool:
     """
-    A JSON boolean.
+    Parse a JSON boolean.
     """
     if isinstance(value, bool):
         return value
@@ -125,7 +125,7 @@ def boolean(value: object) -> bool:
 
 def lax_boolean(value: object) -> bool:
     """
-    A boolean, also as 0 and 1 or one of the usual words.
+    Parse a boolean, also from 0, 1 or a word such as `yes` or `off`.
     """
     if isinstance(value, bool):
         return value
@@ -143,7 +143,7 @@ def lax_boolean(value: object) -> bool:
 
 def uuid(value: object) -> UUID:
     """
-    A UUID in any of its usual spellings.
+    Parse a UUID: hyphenated or plain, in braces, or as a URN.
     """
     if not isinstance(value, str):
         raise wrong("uuid_type", "UUID input should be a string, bytes or UUID object", value)
@@ -174,14 +174,14 @@ def _why_no_uuid(value: str) -> str:
 
 def unix_moment(value: object) -> datetime:
     """
-    A moment as whole Unix seconds.
+    Parse a moment from whole Unix seconds.
     """
     return _after_epoch(integer(value), value)
 
 
 def lax_moment(value: object) -> datetime:
     """
-    A moment as ISO 8601 (UTC if it names no zone), as a date, or as a Unix number of seconds or milliseconds.
+    Parse a moment from ISO 8601 (UTC by default), from a date, or from Unix seconds or milliseconds.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise wrong("datetime_type", "Input should be a valid datetime", value)

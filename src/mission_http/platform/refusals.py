@@ -1,23 +1,23 @@
 """
-What the platform itself refuses, in neutral words; each dialect renders them in its own envelope.
+Errors of the platform, independent of a dialect; each dialect renders them in its own payload.
 
     Invalid
     ├── FieldsInvalid        values of the body, query, path or headers that cannot be read
     ├── BodyMalformed        the body is not JSON
     ├── BodyMissing          there is no body, and there must be one
-    ├── BodyTooLarge         it is longer than the limit
-    ├── EncodingUnsupported  it is compressed
-    ├── RequestMalformed     what came is no HTTP
+    ├── BodyTooLarge         the body is longer than the limit
+    ├── EncodingUnsupported  the body is compressed
+    ├── RequestMalformed     the request is not valid HTTP
     └── HeadersTooLarge      the headers are longer than the limit
     NotFound
     └── PathUnknown          no endpoint has this path
     Exhausted
     ├── TooManyRequests      a rate limit is used up
-    └── ServerBusy           there are more connections than the server takes
+    └── ServerBusy           the server has too many connections
     Refusal
     ├── MethodRefused        the path is known, this method is not
-    └── RequestTimedOut      the rest of the request did not come in time
-    Unexpected               what no one foresaw; the reason is in the server's log only
+    └── RequestTimedOut      the client sent the request too slowly
+    Unexpected               a bug of the server; the reason is in the server's log only
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ NO_CONTEXT: Final[Mapping[str, Any]] = {}
 REALM: Final = "Mission Control"
 LONGEST_DESCRIPTION: Final = 500
 UNFIT: Final = re.compile(r"[^ !#-\[\]-~]")
-"""What RFC 6750 allows in no description of an error."""
+"""Characters that RFC 6750 forbids in `error_description`."""
 
 
 @frozen
 class FieldError:
     """
-    One wrong value: where it stands, what kind of mistake it is, and how to say so.
+    A validation error of one value: its location, type and message, as pydantic reports them.
     """
 
     loc: tuple[str | int, ...]
@@ -52,14 +52,14 @@ class FieldError:
 
     def within(self, *outer: str | int) -> FieldError:
         """
-        The same mistake, seen from further out.
+        The same error with *outer* put before its location.
         """
         return evolve(self, loc=(*outer, *self.loc))
 
     @property
     def dotted(self) -> str:
         """
-        The place in dots, without its first element (`body`, `query`, …).
+        The location in dots, without its first element (`body`, `query`, …).
         """
         return ".".join(str(step) for step in self.loc[1:])
 
@@ -67,7 +67,8 @@ class FieldError:
 @define
 class FieldsInvalid(Invalid):
     """
-    Values that cannot be read, every one of them. A location starts with `body`, `query`, `path` or `header`.
+    Values of the request are not valid. Every wrong value is listed, with a location in `body`, `query`, `path` or
+    `header`.
     """
 
     errors: tuple[FieldError, ...]
@@ -102,7 +103,7 @@ class BodyMissing(Invalid):
 @define
 class BodyTooLarge(Invalid):
     """
-    The body is longer than the server reads.
+    The body is longer than the limit.
     """
 
     limit: int
@@ -114,19 +115,19 @@ class BodyTooLarge(Invalid):
 @define
 class EncodingUnsupported(Invalid):
     """
-    The body is compressed, or encoded in another way that is not read.
+    The body is compressed, or has another unsupported encoding.
     """
 
     encoding: str
 
     def __str__(self) -> str:
-        return f"the body is encoded as {self.encoding!r}, which is not read; send it without an encoding"
+        return f"the encoding {self.encoding!r} of the body is not supported; send it without an encoding"
 
 
 @define
 class RequestMalformed(Invalid):
     """
-    The bytes of a request are not HTTP, or are not framed as it wants it.
+    The request is not valid HTTP.
     """
 
     reason: str
@@ -138,7 +139,7 @@ class RequestMalformed(Invalid):
 @define
 class HeadersTooLarge(Invalid):
     """
-    The headers of a request are longer than the server reads.
+    The headers of the request are longer than the limit.
     """
 
     limit: int
@@ -149,16 +150,16 @@ class HeadersTooLarge(Invalid):
 
 class RequestTimedOut(Refusal):
     """
-    The rest of a request did not come in time.
+    The client sent the request too slowly.
     """
 
     def __str__(self) -> str:
-        return "the request did not come in time; send it again, and faster"
+        return "the request did not arrive in time; send it again, and faster"
 
 
 class ServerBusy(Exhausted):
     """
-    There are more connections than the server takes.
+    The server has too many connections.
     """
 
     retry_after: Final = 1
@@ -182,7 +183,7 @@ class PathUnknown(NotFound):
 @define
 class MethodRefused(Refusal):
     """
-    The path is known, but not with this method.
+    The path does not support this method.
     """
 
     method: str
@@ -195,7 +196,7 @@ class MethodRefused(Refusal):
 @define
 class TooManyRequests(Exhausted):
     """
-    Requests came faster than a rate limit lets them.
+    A rate limit is used up.
     """
 
     verdict: Verdict
@@ -206,14 +207,14 @@ class TooManyRequests(Exhausted):
     @property
     def retry_after(self) -> int:
         """
-        In how many seconds a request may pass.
+        The number of seconds until a request is accepted.
         """
         return self.verdict.retry_after
 
     @property
     def when(self) -> str:
         """
-        When to come back.
+        The advice when to try again.
         """
         seconds = self.retry_after
         return f"try again in {seconds} second{'' if seconds == 1 else 's'}"
@@ -221,7 +222,7 @@ class TooManyRequests(Exhausted):
 
 class Unexpected(Exception):
     """
-    A mistake of the server. It carries nothing: what happened is in the log, under the request's id.
+    A bug of the server. It has no details; they are in the log, under the id of the request.
     """
 
     def __str__(self) -> str:
@@ -230,15 +231,16 @@ class Unexpected(Exception):
 
 def wrong(kind: str, message: str, value: object, ctx: Mapping[str, Any] = NO_CONTEXT) -> FieldsInvalid:
     """
-    The refusal of a single value; whoever holds the value adds where it stands.
+    Make the error of a single value, still without a location; callers add it with `FieldError.within`.
     """
     return FieldsInvalid((FieldError((), kind, message, value, ctx),))
 
 
 def challenge(why: str | None = None) -> str:
     """
-    The `WWW-Authenticate` header of a 401 as RFC 6750 has it, with *why* if a credential came. A browser asks for no
-    password on seeing it, as it would for `Basic`.
+    The `WWW-Authenticate` header of a 401 (RFC 6750), with the reason *why* a token was not accepted.
+
+    Unlike `Basic`, it does not make browsers ask for a password.
     """
     if why is None:
         return f'Bearer realm="{REALM}"'

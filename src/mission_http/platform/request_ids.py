@@ -1,5 +1,5 @@
 """
-The id of a request: the caller's, if it sent a fit one, else one of ours.
+Request ids: the `X-Request-Id` that the client sent, if it is valid, or else a random one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _fit: Final = re.compile(rb"[\x20-\x7e]{1,128}")
 
 def sent_or_new_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
-    The first `X-Request-Id` if it is 1 to 128 printable ASCII characters, else 32 fresh hexadecimal digits.
+    The first `X-Request-Id` if it has 1 to 128 printable ASCII characters, or else 32 random hexadecimal digits.
     """
     for name, value in headers:
         if name == b"x-request-id":

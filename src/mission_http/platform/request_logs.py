@@ -1,5 +1,5 @@
 """
-One line in the log for each request: what was asked, what came of it, how long it took, and who asked.
+The request log: one line for each request, with its method, path, status, duration and client.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST_PATH: Final = 500
 
 class Lines(Protocol):
     """
-    What writes the lines, each an event and its facts.
+    A structured logger (structlog), which takes an event name and key-value pairs.
     """
 
     def info(self, event: str, **facts: Any) -> Any: ...
@@ -30,11 +30,11 @@ class Lines(Protocol):
 @frozen(kw_only=True)
 class RequestLog:
     """
-    Tells of requests. Nothing of a query, a header or a body is told, for secrets may stand there.
+    Writes one log line per request. Query, headers and body are never logged, because they may hold secrets.
 
     Args:
-        slow: From how many seconds without an answer on a request is told as slow; 0 for never.
-        health: Whether requests for the server's health are told, too.
+        slow: A request whose response begins after this many seconds is logged as slow; 0 for never.
+        health: Whether requests to health endpoints are logged, too.
     """
 
     lines: Lines
@@ -43,11 +43,11 @@ class RequestLog:
 
     def tell(self, scope: Scope, exchange: Exchange, *, waited: float, took: float) -> None:
         """
-        Tell of a request that is over.
+        Log a completed request.
 
         Args:
-            waited: After how many seconds its answer began.
-            took: After how many seconds it was over.
+            waited: Seconds until the response began.
+            took: Seconds until the response was complete.
         """
         slow = 0 < self.slow <= waited
         path: str = scope["path"]

@@ -1,6 +1,6 @@
 """
-What every response carries: the request's id, the security headers, and what is left of the rate limit; and what is
-told of it in the log. One wrapper around `send` does it all.
+Headers of every response: request id, security headers, and rate-limit headers. The request log is written here, too,
+so that one wrapper around `send` is enough.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HSTS: Final = b"strict-transport-security"
 @frozen(kw_only=True)
 class SecurityHeaders:
     """
-    The values of the security headers. Blank switches one off; None leaves it to the dialect.
+    The values of the security headers. A blank value omits a header; None leaves it to the dialect.
     """
 
     content_type_options: str | None = "nosniff"
@@ -35,13 +35,13 @@ class SecurityHeaders:
     referrer_policy: str | None = "strict-origin-when-cross-origin"
     permissions_policy: str | None = None
     strict_transport_security: str | None = None
-    """Sent over https, for browsers heed it there alone."""
+    """Sent over https only, because browsers ignore it over http."""
     hsts_anywhere: bool = False
-    """Whether it is sent over http, too, as behind a proxy that does not tell."""
+    """Whether `Strict-Transport-Security` is sent over http, too, for proxies that do not forward the scheme."""
 
     def named(self) -> dict[str, str | None]:
         """
-        The values by header name.
+        The configured values by header name.
         """
         return {
             "x-content-type-options": self.content_type_options,
@@ -52,7 +52,7 @@ class SecurityHeaders:
 
     def raw(self, dialect: Dialect | None) -> RawHeaders:
         """
-        The headers as they are sent, with those of the dialect.
+        The security headers and those of the dialect, encoded for ASGI.
         """
         chosen = {name.lower(): value for name, value in dialect.headers.items()} if dialect else {}
         chosen |= {name: value.strip() for name, value in self.named().items() if value is not None}
@@ -60,7 +60,7 @@ class SecurityHeaders:
 
     def hsts(self, *, secure: bool) -> RawHeaders:
         """
-        The header that tells browsers to come over https alone.
+        The `Strict-Transport-Security` header, where it is sent.
         """
         value = self.strict_transport_security
         return ((HSTS, value.encode("latin-1")),) if value and (secure or self.hsts_anywhere) else ()
@@ -69,14 +69,14 @@ class SecurityHeaders:
 @frozen(eq=False)
 class ResponseHeaders:
     """
-    ASGI middleware that opens the exchange, adds the headers to its response, and has the log told of it.
+    ASGI middleware that creates the exchange of a request, adds headers to its response, and logs the request.
     """
 
     app: ASGIApp
     by_dialect: dict[Dialect | None, RawHeaders]
     fronting: Fronting
     hsts: tuple[RawHeaders, RawHeaders] = ((), ())
-    """Over http and over https."""
+    """The headers over http, and those over https."""
     log: RequestLog | None = None
 
     @classmethod

@@ -1,5 +1,5 @@
 """
-From method and path to endpoint: a tree of path segments, so that a lookup costs the same however many there are.
+The routing table: a tree of path segments, so that the cost of a lookup does not depend on the number of endpoints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mission_http.platform.endpoints import Dialect, Endpoint
 @frozen(eq=False)
 class Route:
     """
-    An endpoint where it stands in the tree.
+    An endpoint in the routing table, with the names of its path parameters.
     """
 
     dialect: Dialect
@@ -25,7 +25,7 @@ class Route:
 @define(eq=False)
 class Node:
     """
-    One place in the tree: what may follow, and what is here.
+    A node of the tree: its child segments, and the routes of its path.
     """
 
     literals: dict[str, Node] = Factory(dict)
@@ -37,7 +37,7 @@ class Node:
 @frozen(eq=False)
 class Place:
     """
-    A known path: its routes by method, and the values of its parameters.
+    A known path: its routes by method, and the values of its path parameters.
     """
 
     routes: dict[str, Route]
@@ -49,7 +49,7 @@ class Place:
 
     def allow(self, dialect: Dialect) -> tuple[str, ...]:
         """
-        The methods that can be used here, in order.
+        The methods that the path supports, sorted, for the `Allow` header.
         """
         methods = set(self.routes)
         if "GET" in methods:
@@ -62,8 +62,10 @@ class Place:
 @frozen(eq=False)
 class RouteTree:
     """
-    All endpoints of all dialects. A literal segment wins over a parameter wherever both lead to a known path, and a
-    reserved path is unknown wherever a parameter would lead.
+    The routing table of all dialects.
+
+    A literal segment takes precedence over a parameter where both lead to a known path. A reserved path is unknown even
+    where a parameter would match it.
     """
 
     root: Node
@@ -90,7 +92,7 @@ class RouteTree:
 
     def _node(self, path: str) -> tuple[Node, list[str]]:
         """
-        The place of a path, made if need be, and the names of its parameters.
+        Find or create the node of a path, and list the names of its parameters.
         """
         node, names = self.root, list[str]()
         for segment in path.split("/")[1:]:
@@ -104,7 +106,7 @@ class RouteTree:
 
     def find(self, path: str) -> Place | None:
         """
-        What is known about a path, or None if nothing is.
+        Find the routes of a path; None if the path is unknown.
         """
         place = self.fixed.get(path)
         if place is not None:

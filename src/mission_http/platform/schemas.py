@@ -1,5 +1,5 @@
 """
-JSON schemas of attrs classes, from the same types and words that the converters read.
+JSON schemas of attrs classes, from the same types and annotations that the converters read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SINGLE: Final[Mapping[Any, Mapping[str, Any]]] = {
 @define
 class Schemas:
     """
-    Writes schemas and collects those of classes as components, under the names the dialect gives them.
+    Generates JSON schemas, and collects those of classes as OpenAPI components under the dialect's names for them.
     """
 
     name_of: Callable[[Any], str]
@@ -52,7 +52,7 @@ class Schemas:
 
     def of(self, kind: Any, types: Mapping[Any, Any] | None = None) -> JsonSchema:
         """
-        The schema of a type; *types* says what the type variables in it stand for.
+        The JSON schema of a type; *types* has the types of its type variables.
         """
         types = types or {}
         words = words_of(kind)
@@ -70,7 +70,7 @@ class Schemas:
 
     def properties(self, cls: Any, types: Mapping[Any, Any] | None = None) -> tuple[dict[str, JsonSchema], list[str]]:
         """
-        The schemas of a class's fields by name, and which must be there.
+        The JSON schemas of a class's fields by name, and the names of the required ones.
         """
         fields = {wire_name(attribute): attribute for attribute in fields_of(cls)}
         properties = {name: self.of(one.type, types) | _default(one) for name, one in fields.items()}
@@ -120,7 +120,7 @@ def _enumeration(values: list[Any]) -> JsonSchema:
 
 def _bounded(schema: JsonSchema, words: tuple[Any, ...]) -> JsonSchema:
     bounds: JsonSchema = {}
-    # Bounds of something nullable belong to what it is when it is not null.
+    # The bounds of a nullable value apply to the schema of its other type.
     inner = schema["anyOf"][0] if "anyOf" in schema else schema
     least, most = ("minItems", "maxItems") if inner.get("type") == "array" else ("minLength", "maxLength")
     for word in words:
@@ -129,7 +129,7 @@ def _bounded(schema: JsonSchema, words: tuple[Any, ...]) -> JsonSchema:
         elif isinstance(word, Range):
             bounds |= {"minimum": word.least, "maximum": word.most}
         elif isinstance(word, Pattern):
-            bounds["pattern"] = f"^(?:{word.regex})$"  # a schema's pattern is searched for, and ours match the whole
+            bounds["pattern"] = f"^(?:{word.regex})$"  # JSON schema searches for a pattern; ours match the whole text
     inner |= {name: bound for name, bound in bounds.items() if bound is not None}
     return schema
 

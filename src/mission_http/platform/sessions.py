@@ -1,6 +1,6 @@
 """
-Sessions as browsers carry them: a cookie with a signature over the session's secret. A forged one is refused before
-anything is looked up; whether the session lives is for the row to say.
+Session cookies: the secret of a session with a signature. A forged cookie is ignored before any query; the stored
+session decides whether it is still valid.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from mission_http.fronting import Fronting
 
 BOUND, PLAIN = SESSION_COOKIES
-"""The cookie that browsers take over https alone and from this host alone, and the one for everywhere else."""
+"""The cookie for https, which browsers bind to this host (`__Host-`), and the one for http."""
 LONGEST: Final = 512
 
 
 @frozen
 class SessionCookies:
     """
-    Gives, reads and takes back the cookies of sessions.
+    Sets, reads and deletes the cookies of sessions.
     """
 
     signer: Signer
@@ -40,13 +40,13 @@ class SessionCookies:
     @classmethod
     def under(cls, key: bytes, fronting: Fronting) -> Self:
         """
-        Cookies signed under this key.
+        Build session cookies that are signed with this key.
         """
         return cls(Signer(key, salt=b"session", key_derivation="hmac", digest_method=hashlib.sha256), fronting)
 
     def tokens_in(self, request: Request) -> list[str]:
         """
-        The secrets in the cookies of a request, but for those that nobody here signed; the one to believe comes first.
+        The session secrets in the cookies of a request whose signature is valid, in order of preference.
         """
         found = []
         for name in SESSION_COOKIES:
@@ -60,13 +60,13 @@ class SessionCookies:
 
     async def member_in(self, request: Request) -> MemberPrincipal | None:
         """
-        Who signed in, if a session in the request lives.
+        The member of the first valid session in the request, if there is one.
         """
         return next(iter(await self.members_in(request)), None)
 
     async def members_in(self, request: Request) -> list[MemberPrincipal]:
         """
-        Who signed in, for each session in the request that lives.
+        The members of all valid sessions in the request.
         """
         ports = ports_of(request)
         now = ports.clock.now()
@@ -75,7 +75,7 @@ class SessionCookies:
 
     def give(self, response: Response, request: Request, token: str, *, lasts: datetime) -> None:
         """
-        Let the browser keep a session until it is over. Any other that it keeps under another name is taken back.
+        Set the session cookie, with the session's end as its expiry. A session cookie of another name is deleted.
         """
         name = self._name_for(request)
         left = int((lasts - ports_of(request).clock.now()).total_seconds())
@@ -86,7 +86,7 @@ class SessionCookies:
 
     def take_back(self, response: Response, request: Request) -> None:
         """
-        Let the browser forget the sessions it sent, or would send to such a request.
+        Delete the session cookies that the browser sent, or would send to this URL.
         """
         own = self._name_for(request)
         for name in SESSION_COOKIES:
@@ -95,7 +95,7 @@ class SessionCookies:
 
     def warning_for(self, request: Request) -> str | None:
         """
-        What keeps browsers from keeping the cookie that answers this request, or keeps it from being a safe one.
+        The warning for a sign-in over plain http: the browser will drop the cookie, or the cookie is not secure.
         """
         if exchange_of(request).secure:
             return None
@@ -103,13 +103,13 @@ class SessionCookies:
         said = [each.lower() for each in entries(request.scope, b"x-forwarded-proto")]
         if "https" in said and not self.fronting.trusts(peer):
             return (
-                f"{peer} says that you came over https, and is not believed, so the session's cookie is made for http;"
-                f" if it is your proxy, set MC_TRUSTED_PROXIES={peer}"
+                f"{peer} says that you used https, but it is not a trusted proxy, so the session cookie is made for"
+                f" http; if it is your proxy, set MC_TRUSTED_PROXIES={peer}"
             )
         if self.fronting.cookie_secure:
             return (
-                "MC_COOKIE_SECURE is on and this came over http: browsers throw the session's cookie away, and you will"
-                " not stay signed in; put https in front, or unset MC_COOKIE_SECURE"
+                "MC_COOKIE_SECURE is on and this request came over http: browsers drop the session cookie, and you will"
+                " not stay signed in; use https, or unset MC_COOKIE_SECURE"
             )
         return None
 
@@ -121,7 +121,7 @@ class SessionCookies:
         return exchange_of(request).secure if told is None else told
 
     def _set(self, response: Response, request: Request, name: str, value: str, seconds: int) -> None:
-        # A browser takes back a bound cookie only by one that is secure itself.
+        # Browsers delete a __Host- cookie only if the deleting cookie is secure, too.
         secure = self._secure_for(request) or name == BOUND
         response.set_cookie(
             name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="strict"

@@ -1,7 +1,7 @@
 """
-The words with which body, query and payload classes say more about a field than its type.
+Annotations of fields in body, query and payload classes: lengths, ranges, patterns, checks and names on the wire.
 
-They stand in `Annotated`, and are read twice: by the converter that checks values, and by the document.
+They are written in `Annotated` and read twice: by the converters, and by the generator of JSON schemas.
 
     @frozen(kw_only=True)
     class TaskBody:
@@ -26,7 +26,7 @@ from mission_core.values import Absent
 @frozen
 class Length:
     """
-    How many characters a text, or items a list, may have. *says* replaces the message of a missing or short one.
+    The number of characters in a text, or of items in a list. *says* replaces the message for a missing or short one.
     """
 
     least: int = 0
@@ -37,7 +37,7 @@ class Length:
 @frozen
 class Range:
     """
-    Between which bounds a number lies, both included.
+    The bounds of a number, both inclusive.
     """
 
     least: float | None = None
@@ -48,7 +48,7 @@ class Range:
 @frozen
 class Pattern:
     """
-    The regular expression that a text must match as a whole.
+    The regular expression that the whole text must match.
     """
 
     regex: str
@@ -61,7 +61,7 @@ class Pattern:
 @frozen
 class Rule:
     """
-    A check of its own: *check* returns the value to keep, or raises `ValueError` with the text to show.
+    A custom check: *check* returns the value to use, or raises `ValueError` with the message.
     """
 
     check: Callable[[Any], Any]
@@ -70,16 +70,16 @@ class Rule:
 @frozen
 class Named:
     """
-    The name of the field on the wire, where it cannot be the attribute's.
+    The name of the field on the wire, if it differs from the attribute's.
     """
 
     name: str
 
 
-@frozen(eq=False)  # a union hashes what it is made of, and a schema cannot be hashed
+@frozen(eq=False)  # unions hash their members, and a schema cannot be hashed
 class Schema:
     """
-    What the document says about the field, instead of what its type tells.
+    The JSON schema of the field, instead of the one generated from its type.
     """
 
     schema: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Schema:
 
 class Strict(Protocol):
     """
-    A class that says `forbids_unknown: ClassVar[bool] = True` refuses fields it does not have, by name.
+    The protocol of classes that refuse unknown fields: `forbids_unknown: ClassVar[bool] = True`.
     """
 
     forbids_unknown: ClassVar[bool]
@@ -98,7 +98,7 @@ ABSENCES: Final = (Absent, UnsetType, Literal[Absent.ABSENT])
 
 def fields_of(cls: type) -> tuple[Attribute[Any], ...]:
     """
-    The fields of an attrs class that can be sent, with their types resolved.
+    The fields that the constructor of an attrs class takes, with their types resolved.
     """
     attrs.resolve_types(cls, include_extras=True)
     return tuple(field for field in attrs.fields(cls) if field.init)
@@ -106,7 +106,7 @@ def fields_of(cls: type) -> tuple[Attribute[Any], ...]:
 
 def wire_name(field: Attribute[Any]) -> str:
     """
-    What the field is called on the wire.
+    The name of a field on the wire.
     """
     named = [word.name for word in words_of(plainest(field.type)) if isinstance(word, Named)]
     return named[0] if named else field.name
@@ -114,14 +114,14 @@ def wire_name(field: Attribute[Any]) -> str:
 
 def words_of(kind: Any) -> tuple[Any, ...]:
     """
-    What `Annotated` says about the type, the outermost last.
+    The annotations in `Annotated` of a type, the outermost last.
     """
     return tuple(kind.__metadata__) if get_origin(kind) is Annotated else ()
 
 
 def plain(kind: Any) -> Any:
     """
-    The type without what `Annotated` says about it, and a `NewType` as what it stands for.
+    The type without `Annotated`, and the supertype of a `NewType`.
     """
     while True:
         if get_origin(kind) is Annotated:
@@ -134,7 +134,7 @@ def plain(kind: Any) -> Any:
 
 def choices(kind: Any) -> tuple[Any, ...]:
     """
-    The members of a union, the type itself if it is none, without the markers of absence.
+    The members of a union without absence markers; a type that is not a union is its only member.
     """
     if get_origin(kind) not in (Union, UnionType):
         return (kind,)
@@ -143,7 +143,7 @@ def choices(kind: Any) -> tuple[Any, ...]:
 
 def plainest(kind: Any) -> Any:
     """
-    The type of a field without null and absence, keeping what `Annotated` says.
+    The type of a field without null and absence markers, with its annotations.
     """
     present = [choice for choice in choices(kind) if choice is not NoneType]
     return present[0] if len(present) == 1 else kind

@@ -233,7 +233,7 @@ async def test_an_encoded_body_is_refused_and_told_as_such(app, encoding):
 
     assert [(415, "identity")] * 2 == [(each.status, each.headers["accept-encoding"]) for each in (plain, kind)]
     assert plain.json["error"] == kind.json["detail"]
-    assert f"the body is encoded as '{encoding[:40]}'" in plain.json["error"]
+    assert f"the encoding '{encoding[:40]}' of the body is not supported" in plain.json["error"]
 
 
 async def test_a_body_may_say_that_it_is_not_encoded(app):
