@@ -1,3 +1,3 @@
 """
-The core over HTTP, in two dialects.
+The HTTP adapter: serves the core through two APIs, the Fleet API and the Boards API.
 """

@@ -1,5 +1,5 @@
 """
-The HTTP application: the dialects on one platform, over ports that live as long as it does.
+The ASGI application: serves all dialects, and opens and closes the ports with its lifespan.
 """
 
 from __future__ import annotations
@@ -45,13 +45,14 @@ def create_app(
     quotas: Mapping[str, Quota] = QUOTAS,
 ) -> MissionApp:
     """
-    The application that speaks *dialects* over the ports that *wire* yields while it is up.
+    Build the ASGI application for several dialects.
 
-    The first dialect answers where no dialect is at home, and lends the document its title.
+    The first dialect answers paths without a dialect, and its title is that of the OpenAPI document.
 
     Args:
-        limiter: Opens what counts requests under rate limits; nobody is held back without.
-        quotas: The rate limits in force, by the name of their class.
+        wire: Opens the ports for the lifespan of the application.
+        limiter: Opens the rate limiter; requests are not limited by default.
+        quotas: The rate limits in force, by class.
     """
     first, *others = dialects
     first = evolve(first, endpoints=(*first.endpoints, *DOCUMENT_ENDPOINTS))
@@ -76,7 +77,7 @@ def create_app(
 @define(eq=False, repr=False, kw_only=True)
 class MissionApp:
     """
-    The ASGI application. *ports* are there between the lifespan's startup and its shutdown.
+    The ASGI application. Its *ports* are open between startup and shutdown of the lifespan.
     """
 
     documents: Documents
@@ -110,7 +111,7 @@ class MissionApp:
 
     def refusing(self, error: Refusal) -> ASGIApp:
         """
-        What answers any request with an error, for a server that could not read it.
+        Build an ASGI application that answers every request with this error, for requests that cannot be parsed.
         """
         refuse = evolve(self._http, app=partial(self._dispatcher.refuse, error))
 
@@ -123,7 +124,9 @@ class MissionApp:
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
         """
-        Keep the ports open: `Starlette(routes=[Mount("/mission", app)], lifespan=app.lifespan)` mounts the application.
+        Open the ports for the duration of the context.
+
+        `Starlette(routes=[Mount("/mission", app)], lifespan=app.lifespan)` mounts the application in another one.
         """
         async with self._wire() as self._ports, self._open_limiter() as self.limits.limiter:
             try:

@@ -1,5 +1,5 @@
 """
-The command `mission-control` as it is installed, which the core alone cannot run.
+The console script `mission-control`, which needs the packages of the `server` extra.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from mission_http.distribution import install
 
 def main() -> None:
     """
-    Run the command line, or tell which extra it needs.
+    Run the command line, or print which extra is missing.
     """
     try:
         from mission_http.main import main as run

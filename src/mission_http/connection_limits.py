@@ -1,5 +1,5 @@
 """
-Limits of a server: the number of its connections, and the time that their clients may take.
+Connection limits of a server: how many connections it keeps, and the deadlines of their clients.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ VARIABLE: Final = "MC_MAX_CONNECTIONS"
 @frozen(kw_only=True)
 class ConnectionLimits:
     """
-    The number of connections there may be, and the time that a client may take.
+    The largest number of connections, and the deadlines of their clients.
 
     Args:
-        maximum: The number of connections at once.
-        headers: Seconds until the headers of a request are complete.
-        window: Seconds over which the rate of a body is measured.
-        rate: Bytes of a body that a second must bring in each window.
-        unread: Seconds in which a client must take something of an answer.
-        stop: Seconds that requests in flight have once the server is told to stop.
+        maximum: The largest number of open connections.
+        headers: Seconds in which the headers of a request must be complete.
+        window: Seconds over which the rate of a request body is measured.
+        rate: The least rate of a request body in each window, in bytes per second.
+        unread: Seconds in which a client must read some part of a response.
+        stop: Seconds that requests in progress have when the server stops.
     """
 
     maximum: int = 4096
@@ -38,34 +38,34 @@ class ConnectionLimits:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """
-        Read an environment.
+        Read the limits from environment variables.
 
         Raises:
-            SettingsError: If the variable is no count.
+            SettingsError: If the number of connections is not a number.
         """
         text = environment.get(VARIABLE, "").strip()
         if not text:
             return cls()
         if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**7):
-            raise SettingsError(f"{VARIABLE}: expected a count of connections, such as 4096, and got {text!r}")
+            raise SettingsError(f"{VARIABLE}: expected a number of connections, such as 4096, and got {text!r}")
         return cls(maximum=int(text))
 
 
 def raise_file_limit() -> int | None:
     """
-    Raise the number of file descriptors that this process may have to what it may raise it to.
+    Raise the limit of open file descriptors of this process as far as the system allows.
 
     Returns:
-        The number it may have now; None where nobody tells.
+        The new limit; None if there is none, or if the platform does not report it.
     """
     try:
         import resource
-    except ModuleNotFoundError:  # there is none for Windows
+    except ModuleNotFoundError:  # not available on Windows
         return None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # macOS tells of no limit, and has one
+        except (ValueError, OSError):  # macOS reports no limit, but has one
             return int(soft)
     return None if hard == resource.RLIM_INFINITY else int(hard)

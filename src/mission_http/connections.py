@@ -1,7 +1,7 @@
 """
-HTTP connections of a server process: deadlines for clients, and a limit on how many there are.
+HTTP connections of a server process, with deadlines for clients and a limit on the number of connections.
 
-One sweep a second looks at all connections, so that a request costs no timer of its own.
+All connections are checked once a second, so that a request needs no timer of its own.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ logger = logging.getLogger("mission_http")
 
 MOST_HEADER_BYTES: Final = 65_536
 FILES_FOR_OTHERS: Final = 64
-"""The file descriptors that are left to the database, the log and outbound calls."""
+"""The file descriptors that are reserved for the database, the log and outbound calls."""
 STALLED: Final = 3.0
-"""After how many seconds without a byte a body that is sent makes room for another connection."""
+"""Seconds without a byte of the request body after which a connection may be closed to admit another."""
 BETWEEN_LOGS: Final = 30.0
 
 
 class HttpConnection(HttpToolsProtocol):
     """
-    An HTTP connection whose client is held to deadlines, and is refused in the shape of the dialect it speaks.
+    An HTTP connection that enforces deadlines on its client, and answers malformed requests as their dialect does.
     """
 
     def __init__(self, *args: Any, supervisor: ConnectionSupervisor, **more: Any) -> None:
         super().__init__(*args, **more)
         self.supervisor = supervisor
         self.waiting_since = self.loop.time()
-        """When the headers of the next request began to be waited for."""
+        """The time since which the connection waits for the headers of the next request."""
         self.header_bytes = 0
         self.body_bytes = 0
         self.refused = self.overloaded = False
         self.malformed: Refusal | None = None
         self.url = b""
         self.answered: RequestResponseCycle | None = None
-        """The request that is being answered; `cycle` is the last one that was read."""
+        """The request that is being answered; `cycle` is the one that was read last."""
         self.unsent, self.unsent_since = 0, self.waiting_since
         self.measured: RequestResponseCycle | None = None
         self.measured_from = (0.0, 0)
-        """When the window of the measured body began, and how many bytes had come."""
+        """The time when the window of the measured body began, and the bytes received before."""
 
     @property
     def under_way(self) -> bool:
@@ -83,14 +83,14 @@ class HttpConnection(HttpToolsProtocol):
         self.header_bytes += len(data)
         super().data_received(data)
         if self.malformed is not None:
-            if not self.url:  # what is no target is not told of by the parser
+            if not self.url:  # the parser does not report an invalid target
                 self.url = b"".join(data.split(b" ", 2)[1:2])
             self.refuse(self.malformed)
         elif self.header_bytes > MOST_HEADER_BYTES:
             self.refuse(HeadersTooLarge(MOST_HEADER_BYTES))
 
     def on_headers_complete(self) -> None:
-        if self.header_bytes > MOST_HEADER_BYTES:  # with what follows them, perhaps
+        if self.header_bytes > MOST_HEADER_BYTES:  # which may include bytes after the headers
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MOST_HEADER_BYTES:
                 raise HeadersTooLarge(MOST_HEADER_BYTES)
@@ -100,7 +100,7 @@ class HttpConnection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.overloaded:
             self.cycle.keep_alive = False
-        # Trailers of a chunked body are no headers: whoever stands before the server has not seen them.
+        # Trailers of a chunked body must not count as headers: proxies in front do not check them.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -110,7 +110,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         error = sys.exception()
-        if isinstance(error, HttpParserCallbackError):  # raised by one of the callbacks here
+        if isinstance(error, HttpParserCallbackError):  # raised by a callback of this class
             cause = error.__context__
             self.malformed = cause if isinstance(cause, Refusal) else RequestMalformed("its target cannot be read")
         else:
@@ -118,18 +118,18 @@ class HttpConnection(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """
-        Tell nobody: the request is answered as if it asked for no other protocol.
+        Suppress uvicorn's warning: the upgrade is ignored, and the request is answered over HTTP.
         """
 
     def refuse(self, error: Refusal) -> None:
         """
-        Answer with an error instead of what is under way, and close.
+        Answer the current request with an error, and close the connection.
         """
         if self.refused:
             return
         self.refused = True
         if self.under_way and not self.cycle.more_body:
-            self.cycle.keep_alive = False  # a whole request is answered, whatever came after it
+            self.cycle.keep_alive = False  # a complete request is still answered
             return
         if self.under_way:
             if self.cycle.response_started or self.pipeline:
@@ -137,7 +137,7 @@ class HttpConnection(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        elif self.cycle is not None and self.cycle.more_body:  # it was answered before it was read
+        elif self.cycle is not None and self.cycle.more_body:  # the response was complete before the body
             self.transport.close()
             return
         self.flow.pause_reading()
@@ -161,7 +161,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def check(self, now: float, limits: ConnectionLimits) -> None:
         """
-        Hold the client to its deadlines.
+        Close the connection or refuse its request if the client missed a deadline.
         """
         if self._leaves_unread(now, limits):
             self.transport.abort()
@@ -200,8 +200,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def dispensable(self, now: float) -> tuple[int, float] | None:
         """
-        The rank of this connection among those that the server can do without: idle, silent, stalled in a body. None if
-        it is at work.
+        The sort key by which connections are closed to admit others: idle ones first, then those without a request,
+        then those stalled in a body. None if the connection is in use.
         """
         if self.refused:
             return None
@@ -216,11 +216,11 @@ class HttpConnection(HttpToolsProtocol):
 @define(eq=False)
 class ConnectionSupervisor:
     """
-    Keeps the connections of a server below their limit and within their deadlines.
+    Enforces the connection limits of a server.
 
     Args:
-        refusing: The application that answers any request with an error.
-        files: The file descriptors that the process may have, if that is known.
+        refusing: Builds an ASGI application that answers every request with an error.
+        files: The limit of open file descriptors of the process, if known.
     """
 
     limits: ConnectionLimits
@@ -239,7 +239,7 @@ class ConnectionSupervisor:
 
     def admit(self, newcomer: HttpConnection) -> None:
         """
-        Let a connection in: beyond the limit in the place of the one that can best be spared, or else to be refused.
+        Admit a new connection. Beyond the limit, close a dispensable connection for it, or else mark it to be refused.
         """
         if len(newcomer.connections) <= self.maximum:
             return
@@ -259,11 +259,11 @@ class ConnectionSupervisor:
 
     def sweep(self, connections: set[Any]) -> None:
         """
-        Hold all clients to their deadlines, and tell if the limit was reached.
+        Enforce the deadlines of all clients, and log whether the connection limit was reached.
         """
         now = asyncio.get_running_loop().time()
         asleep, self._swept_at = now - self._swept_at > STALLED, now
-        if not asleep:  # else their bytes may lie here unread
+        if not asleep:  # after a long pause, received bytes may still be unread
             for each in list(connections):
                 each.check(now, self.limits)
         self._tell(now)
@@ -278,7 +278,7 @@ class ConnectionSupervisor:
 
     def abort(self, connections: set[Any]) -> None:
         """
-        End all connections, whatever they are at.
+        Abort all connections, including those in use.
         """
         for each in list(connections):
             each.transport.abort()

@@ -1,5 +1,5 @@
 """
-The distribution that these packages are installed from: its name on the package index, its version and its extras.
+The Python distribution of these packages: its name, version and extras.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ DISTRIBUTION: Final = "mission-control-plane"
 
 def own_version() -> str:
     """
-    The version of this distribution, or ``unknown`` where it runs from a folder that nobody installed.
+    The version of this distribution; ``unknown`` if it runs from a source folder without installation.
     """
     try:
         return version(DISTRIBUTION)
@@ -22,6 +22,6 @@ def own_version() -> str:
 
 def install(extra: str) -> str:
     """
-    The command that installs this distribution with *extra*.
+    The `pip` command that installs this distribution with *extra*.
     """
     return f"pip install '{DISTRIBUTION}[{extra}]'"

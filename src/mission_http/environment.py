@@ -1,5 +1,5 @@
 """
-How variables of the environment are read, whatever they are for.
+Readers of environment variables: booleans, lists and alternatives.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 class SettingsError(Exception):
     """
-    A start cannot be made with these settings. The message begins with the variable's name and says what to do.
+    A setting is missing or invalid. The message begins with the name of the variable and says what to do.
 
     Args:
-        told: What is wrong.
-        advice: What to do, if *told* does not say it.
+        told: The problem.
+        advice: The solution, if *told* does not include it.
     """
 
     def __init__(self, told: str, advice: str = "") -> None:
@@ -25,17 +25,17 @@ class SettingsError(Exception):
     @property
     def variable(self) -> str:
         """
-        The variable that the message begins with.
+        The name of the variable, with which the message begins.
         """
         return re.split(r"[ :,]", str(self), maxsplit=1)[0]
 
 
 def flag(env: Mapping[str, str], name: str) -> bool:
     """
-    A switch in the environment.
+    Read a boolean variable; unset counts as false.
 
     Raises:
-        SettingsError: If it is neither on nor off.
+        SettingsError: If the value is not a boolean.
     """
     value = env.get(name, "").strip().lower()
     if value in ("1", "true", "yes", "on"):
@@ -47,20 +47,20 @@ def flag(env: Mapping[str, str], name: str) -> bool:
 
 def listed(env: Mapping[str, str], name: str) -> list[str]:
     """
-    The values between the commas.
+    Read a variable that holds a comma-separated list.
     """
     return between_commas(env.get(name, ""))
 
 
 def between_commas(text: str) -> list[str]:
     """
-    The values that are no blanks.
+    Split a comma-separated list; blank values are dropped.
     """
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def either(env: Mapping[str, str], *names: str) -> str:
     """
-    The first of these variables that says something; the first of all if none does.
+    The name of the first variable that is set; the first name if none is.
     """
     return next((name for name in names if env.get(name, "").strip()), names[0])

@@ -1,5 +1,5 @@
 """
-The first admin as the environment names one: `AUTH_USER`, with `AUTH_PASS_B64` or `AUTH_PASS`.
+Settings of the first admin account: `AUTH_USER`, with `AUTH_PASS_B64` or `AUTH_PASS`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ PLAIN: Final = "AUTH_PASS"
 CODED: Final = "AUTH_PASS_B64"
 OTHERWISE: Final = "admin"
 USUAL_NAME: Final = re.compile(r"[a-z0-9._-]{2,64}")
-"""What `POST /api/setup` takes, in lower case."""
+"""The usernames that `POST /api/setup` accepts, in lower case."""
 
 
 @frozen(kw_only=True)
 class FirstAdmin:
     """
-    Who is made at the first start.
+    The username and password of the admin account that the first start creates.
 
     Args:
-        variable: The one that the password is from; empty if there is none.
-        garbled: Whether `AUTH_PASS_B64` says something, and it is no base64.
+        variable: The variable that set the password; empty if none did.
+        garbled: Whether `AUTH_PASS_B64` is set, but is not valid base64.
     """
 
     username: str = OTHERWISE
@@ -41,7 +41,7 @@ class FirstAdmin:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """
-        Read an environment: what is coded counts before what is plain, unless it is no base64.
+        Read environment variables. A valid `AUTH_PASS_B64` takes precedence over `AUTH_PASS`.
         """
         username = environment.get(USER, "").strip() or OTHERWISE
         coded, plain = environment.get(CODED, "").strip(), environment.get(PLAIN, "")
@@ -53,7 +53,7 @@ class FirstAdmin:
 
 def _decoded(coded: str) -> str:
     """
-    What canonical base64 stands for; nothing if it is none.
+    Decode canonical base64 to text; empty if it is not valid.
     """
     try:
         decoded = base64.b64decode(coded, validate=True)

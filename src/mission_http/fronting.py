@@ -1,5 +1,5 @@
 """
-How the server is reached: under which names, through which proxies, with what cookies.
+Network settings: base URL, allowed hosts, CORS origins, trusted proxies, secure cookies and HSTS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Network = IPv4Network | IPv6Network
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PATTERN: Final = re.compile(r"(\*\.)?[^\s/:*\[\]]+|[^\s/:*]+\.\*|[0-9a-f]*:[0-9a-f:.]*")
-"""Names, `*.` and a name, the beginning of an address and `.*`, IPv6 addresses."""
+"""A host name, `*.` before a host name, the beginning of an IPv4 address before `.*`, or an IPv6 address."""
 
 IN_HEADER: Final = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[\w.~%-]+))(?::\d*)?", re.ASCII)
 ADDRESS: Final = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
@@ -31,18 +31,18 @@ PORTS: Final = {"http": 80, "https": 443}
 @frozen(kw_only=True)
 class Fronting:
     """
-    What the environment tells of the ways to the server.
+    The settings of how clients reach the server: its public URL, hosts, proxies, CORS and cookies.
 
     Args:
-        base_url: The address that people and programs use, without a slash at its end.
-        allowed_hosts: The names and patterns under which the server may be reached; if empty, any.
-        any_host: Whether the names do not matter after all.
-        origins: The other sites whose pages may ask the server, as browsers write them.
-        trusted_proxies: From whom a forwarded address, scheme or name is believed.
-        cookie_secure: Whether cookies go over https alone; None leaves it to each request.
-        hsts: Whether browsers are told to come over https alone from now on: True for with every response, False for
-            never, None for where people come over https and the request did.
-        hsts_directives: What else they are told with it: `includeSubDomains`, `preload`.
+        base_url: The public URL of the server, without a trailing slash.
+        allowed_hosts: The host names and patterns that requests may be addressed to; any if empty.
+        any_host: Whether every host is allowed in spite of *allowed_hosts*.
+        origins: The CORS origins, as browsers write them.
+        trusted_proxies: The networks whose forwarded addresses, schemes and hosts are trusted.
+        cookie_secure: Whether cookies are marked `Secure`; None decides it for each request by its scheme.
+        hsts: Whether to send `Strict-Transport-Security`: True with every response, False never, None with responses
+            over https if the base URL is https.
+        hsts_directives: Further directives of that header: `includeSubDomains`, `preload`.
     """
 
     base_url: str | None = None
@@ -57,7 +57,7 @@ class Fronting:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """
-        Read an environment.
+        Read the settings from environment variables.
 
         Raises:
             SettingsError: If a value is malformed.
@@ -76,49 +76,49 @@ class Fronting:
     @property
     def over_https(self) -> bool | None:
         """
-        Whether people come over https; None if nothing tells.
+        Whether the base URL is https; None if there is no base URL.
         """
         return None if self.base_url is None else self.base_url.startswith("https://")
 
     @property
     def host(self) -> str | None:
         """
-        The name that people use for the server.
+        The host of the base URL.
         """
         return None if self.base_url is None else host_of(urlsplit(self.base_url))
 
     @property
     def base_path(self) -> str:
         """
-        The path below which people use the server; empty if it is the root.
+        The path of the base URL; empty if it is the root.
         """
         return "" if self.base_url is None else unquote(urlsplit(self.base_url).path)
 
     @property
     def for_this_machine(self) -> bool:
         """
-        Whether nothing tells of a way to the server from elsewhere: no proxy that is trusted, and no name but the
-        machine's own.
+        Whether the server is configured for this machine only: without trusted proxies, and without host names other
+        than loopback names.
         """
         named = {*self.allowed_hosts, *filter(None, (self.host,))}
         return not self.trusted_proxies and named <= LOOPBACK_NAMES
 
     def trusts(self, address: str) -> bool:
         """
-        Whether what this peer says of others is believed.
+        Whether the peer at this address is a trusted proxy.
         """
         return within(address, self.trusted_proxies)
 
     @property
     def lets_any_host_in(self) -> bool:
         """
-        Whether a request may call the server by any name.
+        Whether requests may be addressed to any host.
         """
         return self.any_host or not self.allowed_hosts
 
     def allows(self, host: str) -> bool:
         """
-        Whether a request may call the server by this name.
+        Whether requests may be addressed to this host.
         """
         if self.lets_any_host_in or host in {*LOOPBACK_NAMES, socket.gethostname().lower()}:
             return True
@@ -127,10 +127,10 @@ class Fronting:
 
 def base_url_from(name: str, value: str) -> str:
     """
-    An absolute URL of a server.
+    Parse the base URL of a server.
 
     Raises:
-        SettingsError: If it is none, with the *name* of what it was given as.
+        SettingsError: If it is not an absolute http or https URL; the message begins with *name*.
     """
     url = value.strip().rstrip("/")
     try:
@@ -145,15 +145,16 @@ def base_url_from(name: str, value: str) -> str:
 
 def host_of(split: SplitResult) -> str:
     """
-    The host of a URL as names are compared.
+    The normalized host of a URL.
     """
     return _compared(split.hostname or "")
 
 
 def host_named(text: str) -> str:
     """
-    The host in a header as names are compared: small letters, no port, no dot at its end, and addresses in their
-    shortest spelling. Empty if there is none.
+    Parse the host in a `Host` header; empty if it is not valid.
+
+    The host is normalized: lower case, without port and trailing dot, and addresses in their shortest form.
     """
     text = text.strip()
     found = IN_HEADER.fullmatch(text)
@@ -172,7 +173,7 @@ def _compared(host: str) -> str:
 
 def origin_from(text: str) -> str | None:
     """
-    An origin as browsers write it: scheme, host, and the port if it is not the scheme's own. None if it is none.
+    Parse an origin, and write it as browsers do: scheme, host, and the port unless it is the default. None if invalid.
     """
     try:
         split = urlsplit(text.strip().rstrip("/"))
@@ -189,19 +190,19 @@ def origin_from(text: str) -> str | None:
 
 def can_match(pattern: str) -> bool:
     """
-    Whether any host could match: it could not with a scheme, a port or a path.
+    Whether the text is a valid host pattern. One with a scheme, a port or a path matches no host.
     """
     return PATTERN.fullmatch(pattern) is not None
 
 
 def matches(host: str, pattern: str) -> bool:
     """
-    Whether a host is the one named, below `*.example.com`, or in `192.168.*`.
+    Whether a host matches a pattern: the same host, `*.example.com` or `192.168.*`.
     """
     if pattern.startswith("*."):
         return host.endswith(pattern[1:]) and host != pattern[1:]
     if pattern.endswith(".*"):
-        # A name may begin like an address, and be anybody's.
+        # A host name such as 192.168.evil.example may begin like an address.
         numbers = not pattern.strip("0123456789.*")
         return host.startswith(pattern[:-1]) and (not numbers or ADDRESS.fullmatch(host) is not None)
     return host == pattern
@@ -209,7 +210,7 @@ def matches(host: str, pattern: str) -> bool:
 
 def within(address: str, trusted: tuple[Network, ...]) -> bool:
     """
-    Whether an address is in one of these networks. What is no address is in none.
+    Whether an address is in one of these networks; false for text that is not an address.
     """
     if not trusted:
         return False
@@ -222,7 +223,7 @@ def within(address: str, trusted: tuple[Network, ...]) -> bool:
 
 def beyond_loopback(addresses: Iterable[str]) -> bool:
     """
-    Whether other machines may reach one of these addresses.
+    Whether one of these addresses can be reached from other machines.
     """
     return any(not ip_address(each.partition("%")[0]).is_loopback for each in addresses)
 
@@ -242,7 +243,7 @@ def _origins(environment: Mapping[str, str]) -> tuple[str, ...]:
     for each in listed(environment, name):
         origin = origin_from(each)
         if origin is None or "*" in origin:
-            told = f"{each!r} is no origin; write each as a browser does, such as https://app.example.com"
+            told = f"{each!r} is not an origin; write each as a browser does, such as https://app.example.com"
             raise SettingsError(f"{name}: {told}")
         origins.append(origin)
     return tuple(dict.fromkeys(origins))
@@ -250,10 +251,10 @@ def _origins(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:
     """
-    The addresses and networks that a variable lists.
+    Read a variable that lists IP addresses and networks.
 
     Raises:
-        SettingsError: If one is none.
+        SettingsError: If an entry is neither an address nor a network.
     """
     found = []
     for each in listed(environment, name):

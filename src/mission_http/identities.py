@@ -1,5 +1,5 @@
 """
-Who else may say who somebody is: an OpenID Connect issuer, Google, or a proxy in front of the server.
+Settings of identity providers: an OpenID Connect issuer or Clerk, Google, or an authenticating proxy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CLERK_API: Final = "https://api.clerk.com"
 
 class AuthMode(StrEnum):
     """
-    Whose bearer tokens people bring to the Boards API: the server's own, or those of an issuer.
+    The kind of bearer tokens that users of the Boards API send: the local token, or JWTs of Clerk or of an OIDC issuer.
     """
 
     LOCAL = "local"
@@ -45,12 +45,12 @@ class Issuer:
     An OpenID Connect issuer.
 
     Args:
-        name: What it calls itself. None if its keys alone tell, which are this installation's own.
-        audience: Whom its tokens must be meant for, one or several with commas. None if that does not matter.
-        keys_url: Where its keys are. None if it is asked for that, too.
-        secret: What must be shown to get them.
-        clients: Whether a client of its that comes by itself (client credentials) may become a user.
-        setting: The variable that says what it calls itself.
+        name: The issuer identifier (`iss` of its tokens). None accepts any, where the keys belong to one installation.
+        audience: The accepted audiences (`aud`), separated by commas. None accepts any.
+        keys_url: The URL of the signing keys (JWKS). None looks it up in the issuer's configuration document.
+        secret: The bearer token for requests to *keys_url*.
+        clients: Whether clients with their own tokens (client credentials) may become users.
+        setting: The variable that sets *name*.
     """
 
     name: str | None
@@ -66,21 +66,21 @@ class Issuer:
     @property
     def audiences(self) -> tuple[str, ...]:
         """
-        Whom its tokens must be meant for, one of these; none if that does not matter.
+        The accepted audiences; empty accepts any.
         """
         return tuple(between_commas(self.audience or ""))
 
     @property
     def called(self) -> str:
         """
-        How the log calls it.
+        The name of the issuer in log lines and messages.
         """
         return self.name or self.keys_url or ""
 
     @property
     def urls(self) -> tuple[str, ...]:
         """
-        What the operator named of it.
+        The configured URLs of the issuer, which outbound requests may reach.
         """
         return tuple(filter(None, (self.name, self.keys_url)))
 
@@ -88,12 +88,12 @@ class Issuer:
 @frozen(kw_only=True)
 class IssuersSeen:
     """
-    What there is to see of issuers, by their names.
+    The result of inspecting issuers over the network, by issuer.
 
     Args:
-        keys: How many keys each publishes, or what keeps them from being had.
-        misnamed: What it calls itself, and what to set, where the settings call it otherwise.
-        unfit: Why none of its keys fits an algorithm that is allowed, where that is so.
+        keys: The number of keys that the issuer publishes, or the error when they were fetched.
+        misnamed: The issuer's own identifier, with advice, if the settings have another one.
+        unfit: The reason why none of the keys has an accepted algorithm, if so.
     """
 
     keys: dict[str, int | str] = field(factory=dict)
@@ -104,11 +104,11 @@ class IssuersSeen:
 @frozen(kw_only=True)
 class ClerkApi:
     """
-    Clerk's backend, which is asked about the people it vouches for.
+    Clerk's backend API, which has the profiles of users who sign in with Clerk.
 
     Args:
-        url: Where it is, with its version.
-        secret: What must be shown to it, and to nobody else.
+        url: The base URL, with the version.
+        secret: The secret key, which is sent to this URL only.
     """
 
     url: str
@@ -118,7 +118,7 @@ class ClerkApi:
 @frozen(kw_only=True)
 class Google:
     """
-    Google as an issuer, and where browsers sign in with it.
+    Google sign-in: the OAuth client and Google's endpoints.
     """
 
     client_id: str
@@ -131,14 +131,14 @@ class Google:
     @property
     def issuers(self) -> tuple[str, ...]:
         """
-        What it calls itself, which is not always a URL.
+        The issuer identifiers in Google's tokens, with and without scheme.
         """
         return self.issuer, self.issuer.partition("://")[2]
 
     @property
     def urls(self) -> tuple[str, ...]:
         """
-        What the operator named of it, or left as it is.
+        The URLs of Google, default or configured, which outbound requests may reach.
         """
         return self.keys_url, self.token_url
 
@@ -146,11 +146,11 @@ class Google:
 @frozen(kw_only=True)
 class ProxyAuth:
     """
-    A proxy that names the person in a header.
+    An authenticating proxy, which names the user in a header.
 
     Args:
-        trusted: From whom the header is believed; from nobody if empty.
-        default_role: What whoever is not known yet may do. None if they are not let in.
+        trusted: The networks from which the header is trusted; none if empty.
+        default_role: The role of users who are created at their first request. None refuses unknown users.
     """
 
     header: str
@@ -159,7 +159,7 @@ class ProxyAuth:
 
     def believes(self, peer: str) -> bool:
         """
-        Whether this peer may say who somebody is.
+        Whether the header is trusted from this peer.
         """
         return within(peer, self.trusted)
 
@@ -167,10 +167,10 @@ class ProxyAuth:
 @frozen(kw_only=True)
 class Identities:
     """
-    What the environment says about it.
+    The settings of all identity providers.
 
     Args:
-        anywhere: Whether other servers may be asked that are in private networks and that nobody named.
+        anywhere: Whether outbound requests may reach private networks at URLs that are not configured.
     """
 
     mode: AuthMode = AuthMode.LOCAL
@@ -183,10 +183,10 @@ class Identities:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """
-        Read an environment.
+        Read the settings from environment variables.
 
         Raises:
-            SettingsError: If a value is malformed, or one is missing that the mode needs.
+            SettingsError: If a value is malformed, or one that the mode needs is missing.
         """
         anywhere = flag(environment, ANYWHERE)
         mode = _mode(environment)
@@ -203,7 +203,7 @@ class Identities:
     @property
     def urls(self) -> Iterator[str]:
         """
-        The servers that may be asked, wherever they are, for the operator named them.
+        The configured URLs of identity providers, which outbound requests may reach even in private networks.
         """
         for each in (self.issuer, self.google):
             if each is not None:
@@ -214,7 +214,7 @@ class Identities:
     @property
     def confidential(self) -> list[str]:
         """
-        What nobody may read in the log.
+        The secrets that are redacted in the log.
         """
         secrets = (self.clerk and self.clerk.secret, self.google and self.google.client_secret)
         return [each for each in secrets if each]
@@ -222,7 +222,7 @@ class Identities:
 
 def _said(env: Mapping[str, str], *names: str) -> tuple[str, str]:
     """
-    The first of these variables that says something, and what it says.
+    The name and the value of the first variable that is set.
     """
     name = next((name for name in names if env.get(name, "").strip()), names[0])
     return name, env.get(name, "").strip()
@@ -238,7 +238,7 @@ def _mode(env: Mapping[str, str]) -> AuthMode:
 
 def _url(name: str, value: str, anywhere: bool) -> str:
     """
-    The address of another server, to which nobody comes in between.
+    Check the URL of an identity provider: https, unless it is local or private networks are allowed.
     """
     try:
         split = urlsplit(value)
@@ -248,7 +248,7 @@ def _url(name: str, value: str, anywhere: bool) -> str:
     if not sound or not value.isprintable() or " " in value:
         raise SettingsError(f"{name}: expected a URL, such as https://issuer.example.com")
     if split.scheme == "http" and not anywhere and host_of(split) not in LOOPBACK_NAMES:
-        told = "must be https, for whoever is on the way could say who is let in"
+        told = "must be https, because others on the network could forge identities over http"
         raise SettingsError(f"{name}: {told}; set {ANYWHERE}=1 too if it is in your own network")
     return value
 
@@ -272,21 +272,21 @@ def _issuer(env: Mapping[str, str], mode: AuthMode, clerk: ClerkApi | None, anyw
 
     name, issuer = said("ISSUER")
     (keys_name, keys), (audience_name, audience) = said("JWKS_URL"), said("AUDIENCE")
-    secret = None  # it is for Clerk's own API alone
+    secret = None  # sent to Clerk's own API only
     if mode is AuthMode.OIDC and not issuer:
         raise SettingsError(
-            f"{name}: AUTH_MODE=oidc needs the issuer, as its tokens call it in iss, such as https://issuer.example.com"
+            f"{name}: AUTH_MODE=oidc needs the issuer, as in iss of its tokens, such as https://issuer.example.com"
         )
     if audience and not between_commas(audience):
-        raise SettingsError(f"{audience_name}: names nobody between its commas; write one, or several such as web,cli")
+        raise SettingsError(f"{audience_name}: has no audience; write one, or several such as web,cli")
     if mode is AuthMode.OIDC and not audience:
         raise SettingsError(
-            "OIDC_AUDIENCE: AUTH_MODE=oidc needs whom tokens are meant for, as they call it in aud: else those "
-            "that the issuer made for other services would be accepted"
+            "OIDC_AUDIENCE: AUTH_MODE=oidc needs the audience, as in aud of the tokens; otherwise tokens that the "
+            "issuer made for other services would be accepted"
         )
     if not issuer and not keys:
         if clerk is None:
-            told = "AUTH_MODE=clerk needs it, or CLERK_ISSUER, to get the keys of tokens"
+            told = "AUTH_MODE=clerk needs it, or CLERK_ISSUER, to fetch the signing keys"
             raise SettingsError(f"CLERK_SECRET_KEY: {told}")
         keys, secret = f"{clerk.url}/jwks", clerk.secret
     return Issuer(
@@ -307,7 +307,7 @@ def _algorithms(env: Mapping[str, str]) -> frozenset[str]:
     found = listed(env, name)
     for each in found:
         if each not in ALGORITHMS:
-            told = f"{each!r} is none of those that are safe with public keys: {', '.join(ALGORITHMS)}"
+            told = f"{each!r} is not supported; the algorithms with public keys are {', '.join(ALGORITHMS)}"
             raise SettingsError(f"{name}: {told}")
     return frozenset(found or ALGORITHMS)
 
@@ -343,5 +343,5 @@ def _proxy(env: Mapping[str, str]) -> ProxyAuth | None:
     if not header:
         return None
     if not HEADER_NAME.fullmatch(header) or header.lower() in NOT_FOR_NAMES:
-        raise SettingsError(f"{PROXY_HEADER}: {header!r} is no header for the name of a person, such as X-Remote-User")
+        raise SettingsError(f"{PROXY_HEADER}: {header!r} cannot carry a user name; set a header such as X-Remote-User")
     return ProxyAuth(header=header.lower(), trusted=trusted, default_role=Role(role) if role else None)

@@ -1,5 +1,5 @@
 """
-Rate limits as the environment sets them: how much of which class, and where requests are counted.
+Settings of rate limits: the quota of each class, and the Redis that counts requests.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _quota: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 def variable_of(name: str) -> str:
     """
-    The variable that sets the limit of a class.
+    The name of the variable that sets the quota of a rate-limit class.
     """
     return PREFIX + name.upper().replace("-", "_")
 
 
 VARIABLES: Final = {variable_of(name): name for name in CLASSES}
-"""The classes, by the variables that set their limits."""
+"""The rate-limit classes, by the variables that set their quotas."""
 
 
 @frozen
 class SharedRedis:
     """
-    A Redis that counts for many processes, and the variable that names it.
+    The Redis in which several processes count requests together, and the variable that sets its URL.
     """
 
     url: str = field(repr=False)
@@ -48,13 +48,13 @@ class SharedRedis:
 @frozen(kw_only=True)
 class Limiting:
     """
-    What the environment tells of rate limits.
+    The settings of rate limits.
 
     Args:
-        quotas: Those in force, by their class.
-        redis: Where requests are counted; without, each process counts its own.
-        disabled: Whether those are lifted that may be.
-        unknown: Variables that look as if they set a limit, and name no class.
+        quotas: The quotas in force, by class.
+        redis: The Redis that counts requests; without it, each process counts its own.
+        disabled: Whether all limits that may be disabled are.
+        unknown: Variables with the prefix of rate limits that belong to no class.
     """
 
     quotas: Mapping[str, Quota] = QUOTAS
@@ -65,10 +65,10 @@ class Limiting:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """
-        Read an environment.
+        Read the settings from environment variables.
 
         Raises:
-            SettingsError: If a value is malformed, or Redis is to count and none is named.
+            SettingsError: If a value is malformed, or the URL of Redis is missing.
         """
         disabled = flag(environment, DISABLE)
         found = {name: _quota_of(environment, variable, name) for variable, name in VARIABLES.items()}
@@ -107,7 +107,7 @@ def _redis(environment: Mapping[str, str]) -> SharedRedis | None:
     variable = either(environment, *URLS)
     url = environment.get(variable, "").strip()
     if not url:
-        raise SettingsError(f"{variable}: {BACKEND}=redis counts in a Redis; name it here, as redis://host:6379/0")
+        raise SettingsError(f"{variable}: {BACKEND}=redis needs the URL of a Redis, such as redis://host:6379/0")
     if not _is_redis(url):
         # The value may hold a password, so it is not shown.
         raise SettingsError(f"{variable}: expected redis://user:password@host:6379/0, rediss://... or unix:///path")

@@ -1,5 +1,5 @@
 """
-The command line: environment, settings, application.
+The command line `mission-control`, and the factory of its ASGI application.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 app = App(
     name="mission-control", help="A control plane for fleets of AI agents.", version=own_version
 )
-audit = App(name="audit", help="Prove the log.")
+audit = App(name="audit", help="Verify the event log.")
 app.command(audit)
-imports = App(name="import", help="Take in the data of another system; safe to repeat.")
+imports = App(name="import", help="Import the data of another installation; safe to repeat.")
 app.command(imports)
 
-secret = App(name="secret", help="The secret that everything else is signed and sealed under.")
+secret = App(name="secret", help="Manage AUTH_SECRET, from which the keys for signatures and encryption are derived.")
 app.command(secret)
 
 logger = logging.getLogger("mission_http")
@@ -53,52 +53,52 @@ def _database(_: Any, tokens: Sequence[Token]) -> str:
 
 def _said(tokens: Sequence[Token], expected: str) -> str:
     """
-    What a flag says. A script whose variable is not set says nothing, and means something else.
+    The value of a flag. A blank one is refused, because it usually comes from an unset variable of a script.
     """
     if not tokens[0].value.strip():
         raise SettingsError(f"{tokens[0].keyword}: is empty; give it {expected}, or leave it out")
     return tokens[0].value
 
 
-Host = Annotated[str, Parameter(help="The name or address to listen on; 0.0.0.0 for all of this machine.")]
-Port = Annotated[int, Parameter(help="The port to listen on; 0 for any.", validator=Number(gte=0, lte=65_535))]
+Host = Annotated[str, Parameter(help="The host name or address to listen on; 0.0.0.0 for all addresses.")]
+Port = Annotated[int, Parameter(help="The port to listen on; 0 for any free one.", validator=Number(gte=0, lte=65_535))]
 DataDir = Annotated[
-    Path | None, Parameter(help="Where data and generated secrets live.", env_var=[], converter=_directory)
+    Path | None, Parameter(help="The directory for data and generated secrets.", env_var=[], converter=_directory)
 ]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
 BackupFile = Annotated[Path, Parameter(help="The archive, such as /srv/backups/mission-control.tar.")]
-Overwrite = Annotated[bool, Parameter(help="Replace the archive if it is there already.", negative=())]
-WithoutSecrets = Annotated[bool, Parameter(help="Leave the generated secrets out.", negative=())]
+Overwrite = Annotated[bool, Parameter(help="Replace the archive if it exists.", negative=())]
+WithoutSecrets = Annotated[bool, Parameter(help="Exclude the generated secrets.", negative=())]
 PassphraseFile = Annotated[
     Path | None,
-    Parameter(help="A file whose first line is the passphrase of the secrets; else MISSION_CONTROL_PASSPHRASE."),
+    Parameter(help="A file whose first line is the passphrase of the secrets; default: MISSION_CONTROL_PASSPHRASE."),
 ]
 Lost = Annotated[
     bool,
     Parameter(
-        help="The secret of the database is lost: take the present one; sealed values stay closed.", negative=()
+        help="Accept the current AUTH_SECRET because the old one is lost; encrypted values are lost, too.", negative=()
     ),
 ]
-Url = Annotated[str | None, Parameter(help="The address that people use, such as https://mission.example.com.")]
+Url = Annotated[str | None, Parameter(help="The public URL of the server, such as https://mission.example.com.")]
 FleetFile = Annotated[
     Path,
-    Parameter(help="The database of the Fleet installation, such as /srv/fleet/.data/mission-control.db."),
+    Parameter(help="The SQLite file of the Fleet installation, such as /srv/fleet/.data/mission-control.db."),
 ]
 BoardsUrl = Annotated[
     str,
-    Parameter(help="The database of the Boards installation: postgresql://user:password@host:5432/name."),
+    Parameter(help="The database URL of the Boards installation: postgresql://user:password@host:5432/name."),
 ]
 DatabaseUrl = Annotated[
     str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.", converter=_database)
 ]
 
 CUT_SHORT: Final = 141
-"""What a shell says of a program that SIGPIPE ended."""
+"""The exit status that shells report for a program ended by SIGPIPE."""
 
 
 def main() -> None:
     """
-    Run the command line; what cannot be started says why and exits with 2.
+    Run the command line. Invalid settings and database failures are printed, and exit with 2.
     """
     try:
         try:
@@ -111,7 +111,7 @@ def main() -> None:
     except StoreFailed as e:
         print("mission-control:", *f"the database failed: {e}".split(), file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # whoever read what is printed has read enough, and the interpreter would flush it again
+    except BrokenPipeError:  # the reader closed the pipe; the interpreter must not flush again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CUT_SHORT)
     except KeyboardInterrupt:
@@ -120,7 +120,7 @@ def main() -> None:
 
 def _settings(data_dir: Path | None, database_url: str | None) -> Settings:
     """
-    The settings of a process that uses the data directory.
+    Read the settings. First complete an interrupted restore or rotation of the secret.
     """
     from mission_http.wiring import is_restore_interrupted, with_secret_in_force
 
@@ -141,11 +141,12 @@ def application(
     log: RequestLog | None = None,
 ) -> MissionApp:
     """
-    The ASGI application with both dialects, over the ports that *wire* yields, or else over those of the settings.
+    Build the ASGI application with both APIs.
 
     Args:
-        limiter: What counts requests; what the settings say otherwise.
-        log: What is told of requests; nothing is without.
+        wire: Opens the ports; by default those over the database of the settings.
+        limiter: Opens the rate limiter; by default the one of the settings.
+        log: Logs requests; by default they are not logged.
     """
     from mission_http.app import create_app
     from mission_http.boards.dialect import boards_dialect
@@ -170,7 +171,7 @@ def serve(
     """
     Serve the Fleet API and the Boards API.
     """
-    gc.disable()  # what a start makes stays: looking through it again and again takes a tenth of the start
+    gc.disable()  # objects made at the start stay; collecting in between takes a tenth of the start
     settings = _settings(data_dir, database_url)
     with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(_serve(settings, host, port))
@@ -179,7 +180,7 @@ def serve(
 def event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop
-    except ModuleNotFoundError:  # there is none for Windows
+    except ModuleNotFoundError:  # not available on Windows
         return asyncio.new_event_loop
     return uvloop.new_event_loop
 
@@ -198,7 +199,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     sockets = bound(host, port)
     for warning in (*warnings_of(settings.fronting, Listening.on(sockets)), *identity_warnings(settings.identities)):
         logger.warning("%s", warning)
-    # Opened before the server is made, so that what is wrong with the settings reaches the terminal as it is.
+    # Opened before the server is made, so that settings errors reach the terminal unchanged.
     async with limiter_from(settings) as limiter, from_settings(settings) as ports:
         app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
         server = Server(
@@ -220,7 +221,7 @@ def doctor(
     json: AsJson = False,
 ) -> None:
     """
-    Explain what is wrong with this set-up and what to do about it; changes nothing. Exits with 1 if there is a problem.
+    Diagnose this installation and advise what to do. Changes nothing. Exits with 1 if there is a problem.
     """
     from mission_http.doctor.findings import as_json, as_text, sound
     from mission_http.doctor.rounds import findings_of, look_around
@@ -235,7 +236,7 @@ def doctor(
 @app.command
 def token(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
-    Print each credential with its name, as a shell reads it. Of an API_KEY that was replaced it is told so.
+    Print each credential as a shell assignment. Warn if the API_KEY was replaced.
     """
     from mission_http.doctor.database import Database, check_fingerprint
     from mission_http.doctor.findings import Level
@@ -256,7 +257,7 @@ def token(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None
 @app.command
 def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
-    Bring the database to the newest schema.
+    Migrate the database to the newest schema.
     """
     from mission_http.wiring import migrated
 
@@ -274,7 +275,7 @@ def backup(
     data_dir: DataDir = None,
 ) -> None:
     """
-    Write the database, the generated secrets and the files of the data directory into one archive, also while serving.
+    Back up the database, the generated secrets and the files of the data directory to one archive, even while serving.
     """
     from mission_http.maintenance import INSTEAD, backup, own_path, passphrase_from
 
@@ -293,7 +294,7 @@ def restore(
     data_dir: DataDir = None,
 ) -> None:
     """
-    Put what an archive holds in the place of the data, which are kept. No server may run meanwhile.
+    Restore an archive. The replaced data are kept beside it. Stop the server first.
     """
     from mission_http.maintenance import complete, passphrase_from, restore
 
@@ -305,7 +306,7 @@ def restore(
 @secret.command
 def rotate(*, lost: Lost = False, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
-    Seal everything anew under a new AUTH_SECRET: a generated one, or AUTH_SECRET_NEXT. No server may run meanwhile.
+    Rotate AUTH_SECRET: re-encrypt everything under AUTH_SECRET_NEXT or a generated secret. Stop the server first.
     """
     from mission_http.maintenance import rotate
 
@@ -318,11 +319,11 @@ def import_fleet(
     file: FleetFile, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
 ) -> None:
     """
-    Take in the SQLite file of a Fleet installation, which is only read, and report what was skipped and why.
+    Import the SQLite file of a Fleet installation. Only reads it, and reports what was skipped and why.
     """
     from mission_adapters.importing.fleet import check_fleet, import_fleet
 
-    with _refusals_told():  # before anything is made here
+    with _refusals_told():  # before the data directory is created
         check_fleet(file)
     _import(lambda ports: import_fleet(ports, file), _settings(data_dir, database_url), json)
 
@@ -332,7 +333,7 @@ def import_boards(
     url: BoardsUrl, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
 ) -> None:
     """
-    Take in the PostgreSQL of a Boards installation, which is only read, and report what was skipped and why.
+    Import the PostgreSQL database of a Boards installation. Only reads it, and reports what was skipped and why.
     """
     try:
         from mission_adapters.importing.boards import import_boards
@@ -358,7 +359,7 @@ def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_j
         try:
             report = asyncio.run(taken())
         except StoreFailed as e:
-            raise SettingsError(f"the database failed ({e.reason}); import again: what was taken in is kept") from e
+            raise SettingsError(f"the database failed ({e.reason}); run it again; what was imported is kept") from e
     print(dumps(report.plain(), indent=2) if as_json else "\n".join(report.lines()))
     if report.behind:
         sys.exit(3)
@@ -375,7 +376,7 @@ def _refusals_told() -> Iterator[None]:
 @audit.command
 def verify(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
-    Follow the chain of every organization's log; names the first entry that does not fit, and then exits with 1.
+    Verify the digest chain of every organization's event log. Prints the first wrong entry and exits with 1.
     """
     settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
     if not asyncio.run(_verify(settings)):

@@ -1,5 +1,5 @@
 """
-Commands on the database that its servers do not take part in: the rotation of the secret, backup and restore.
+Maintenance commands: rotation of `AUTH_SECRET`, backup and restore.
 """
 
 from __future__ import annotations
@@ -41,19 +41,22 @@ if TYPE_CHECKING:
 INSTEAD: Final = "back up PostgreSQL with pg_dump"
 PASSPHRASE: Final = "MISSION_CONTROL_PASSPHRASE"
 LEAST_PASSPHRASE: Final = 12
-ENDED: Final = "no longer good: leases (claim again), sessions (sign in again), links of invites, the setup code"
+ENDED: Final = "no longer valid: leases (claim again), sessions (sign in again), links of invites, the setup code"
 
 
 async def rotate(settings: Settings, *, lost: bool) -> list[str]:
     """
-    Seal everything in the database anew under the next secret; without the present one, which is *lost*, put the one
-    that the settings name in its place.
+    Rotate `AUTH_SECRET`: re-encrypt every value in the database under the next secret.
+
+    Args:
+        lost: Whether the old secret is lost. Then the database accepts the secret of the settings, and values under the
+            old secret stay unreadable.
 
     Returns:
-        The lines to tell of it.
+        The lines of the report.
 
     Raises:
-        SettingsError: If the database is in use, has another secret, or there is no next one.
+        SettingsError: If the database is in use or has another secret, or if there is no next secret.
     """
     given = "AUTH_SECRET" in settings.given
     following = settings.auth_secret if lost else _next_secret(settings)
@@ -109,9 +112,9 @@ def _told(rotated: Rotation, *, lost: bool, given: bool) -> list[str]:
     if lost:
         lines = ["AUTH_SECRET as it is set now is the secret of the database"]
         if rotated.closed:
-            lines.append(f"secrets of webhooks that do not open under it: {rotated.closed}; set them anew")
+            lines.append(f"webhook secrets that cannot be decrypted with it: {rotated.closed}; set them again")
     else:
-        lines = [f"the database is under the new secret; sealed anew: {rotated.resealed}"]
+        lines = [f"the database uses the new secret; values encrypted again: {rotated.resealed}"]
         if given:
             lines.append(f"before the next start set AUTH_SECRET to what {NEXT_SECRET} is now, and unset {NEXT_SECRET}")
     return [*lines, ENDED]
@@ -122,13 +125,14 @@ async def backup(settings: Settings, target: Path, passphrase: str | None, *, re
     Write an archive of the database, the generated secrets and the files in the data directory.
 
     Args:
-        passphrase: What the secrets are encrypted under; without one they are left out.
+        passphrase: Encrypts the secrets; without one they are left out.
+        replace: Whether an existing archive is replaced.
 
     Returns:
-        The lines to tell of it.
+        The lines of the report.
 
     Raises:
-        SettingsError: If there is no database, it has another secret, or the archive cannot be written.
+        SettingsError: If there is no database, if it has another secret, or if the archive cannot be written.
     """
     path = own_path(settings, "backup", INSTEAD)
     kept = settings.data_dir / GENERATED
@@ -141,33 +145,33 @@ async def backup(settings: Settings, target: Path, passphrase: str | None, *, re
                 made_by=own_version(), replace=replace,
             )  # fmt: skip
     except FileExistsError as e:
-        raise SettingsError(f"backup: {target} is there already; name another file, or add --overwrite") from e
+        raise SettingsError(f"backup: {target} exists already; name another file, or add --overwrite") from e
     except OSError as e:
         raise SettingsError(f"backup: {target} cannot be written ({e.strerror})") from e
     files = sum(name.startswith(FILES) for name in manifest.members)
     size, _ = manifest.members[DATABASE]
     lines = [f"{target}: the database at revision {manifest.revision} ({size} bytes), files: {files}"]
     if SECRETS in manifest.members:
-        lines.append("the generated secrets are in it, encrypted; keep the passphrase, for nothing else opens them")
+        lines.append("the archive has the generated secrets, encrypted; keep the passphrase to decrypt them")
     elif generated:
-        lines.append(f"the generated secrets are left out, for there was no passphrase; keep {kept} apart")
+        lines.append(f"the generated secrets are left out, because there is no passphrase; keep a copy of {kept}")
     if "AUTH_SECRET" in settings.given:
-        lines.append("AUTH_SECRET is set in the environment and is not in it; keep that, too")
+        lines.append("AUTH_SECRET is set in the environment and not in the archive; keep a copy of it, too")
     return lines
 
 
 def restore(settings: Settings, archive: Path, ask: Callable[[], str | None]) -> list[str]:
     """
-    Put what an archive holds in the place of the database, the generated secrets and the files.
+    Replace the database, the generated secrets and the files with those in an archive.
 
     Args:
-        ask: Answers the passphrase; asked only if there are secrets in the archive.
+        ask: Returns the passphrase; called only if the archive has secrets.
 
     Returns:
-        The lines to tell of it.
+        The lines of the report.
 
     Raises:
-        SettingsError: If the database is in use, or the archive is refused; nothing is changed.
+        SettingsError: If the database is in use, or if the archive is refused; then nothing is changed.
     """
     path = own_path(settings, "restore", "restore PostgreSQL with pg_restore or psql", must_exist=False)
     kept = settings.data_dir / GENERATED
@@ -191,16 +195,16 @@ def restore(settings: Settings, archive: Path, ask: Callable[[], str | None]) ->
     manifest = unpacked.manifest
     lines = [f"restored {place_of(settings)}: made at {manifest.made_at}, revision {manifest.revision}"]
     if manifest.revision != HEAD:
-        lines.append(f"the next start brings it to revision {HEAD}")
-    return [*lines, f"what was there before is kept in {old}"] if old else lines
+        lines.append(f"the next start migrates it to revision {HEAD}")
+    return [*lines, f"the replaced data are kept in {old}"] if old else lines
 
 
 def complete(settings: Settings) -> None:
     """
-    Complete a restore that was interrupted, if there was one.
+    Complete an interrupted restore, if there is one.
 
     Raises:
-        SettingsError: If another process does so just now.
+        SettingsError: If another process is completing it.
     """
     if not is_restore_interrupted(settings):
         return
@@ -212,10 +216,13 @@ def complete(settings: Settings) -> None:
 
 def passphrase_from(file: Path | None, *, twice: bool) -> str | None:
     """
-    The passphrase in a file, in the environment, or as a person types it; None if nothing says it.
+    Read the passphrase from a file, from the environment, or from the terminal; None if there is none.
+
+    Args:
+        twice: Whether it is a new passphrase, which must be long enough and is typed twice.
 
     Raises:
-        SettingsError: If it is too short for a new one, or cannot be read.
+        SettingsError: If the passphrase is too short or cannot be read.
     """
     if file is not None:
         try:
@@ -241,10 +248,10 @@ def passphrase_from(file: Path | None, *, twice: bool) -> str | None:
 
 def own_path(settings: Settings, command: str, instead: str, *, must_exist: bool = True) -> str:
     """
-    The SQLite file of the settings.
+    The path of the SQLite database of the settings.
 
     Raises:
-        SettingsError: If it is none, or not there; for PostgreSQL with what to do *instead*.
+        SettingsError: If the file is missing, or if the database is PostgreSQL; then with the advice in *instead*.
     """
     try:
         path = path_in(settings.database_url)
@@ -259,7 +266,7 @@ def own_path(settings: Settings, command: str, instead: str, *, must_exist: bool
 
 def _files_in(settings: Settings) -> dict[str, Path]:
     """
-    The templates of souls, if they live in the data directory.
+    The soul templates, if their directory is inside the data directory.
     """
     folder = settings.soul_templates
     if folder is None or not folder.is_relative_to(settings.data_dir):
@@ -284,7 +291,7 @@ def _secrets_in(unpacked: Unpacked, ask: Callable[[], str | None]) -> bytes | No
 
 def _check_archive(unpacked: Unpacked, settings: Settings, generated: Mapping[str, str]) -> None:
     """
-    Check that the secret that will be in force is that of the archive, and that this was written under it.
+    Check that the secret after the restore is that of the archive, and that the archive is signed with it.
     """
     given = "AUTH_SECRET" in settings.given
     secret = settings.auth_secret if given else generated.get("AUTH_SECRET")

@@ -1,5 +1,5 @@
 """
-Serving an application until a signal asks to stop.
+The server process: uvicorn with connection limits, and the banner that it prints at the start.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from mission_http.app import MissionApp
 
 HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where this machine reaches itself, by what stands for all of its addresses."""
+"""The loopback address for each wildcard address, for URLs that work on this machine."""
 BACKLOG: Final = 2048
-"""How many connections the system keeps until they are accepted."""
+"""The number of connections that the system queues until they are accepted."""
 ACCEPTED_AT_ONCE: Final = 8
-"""How many of them asyncio accepts before it looks whether there are too many; it takes the backlog for it."""
+"""The number of connections that asyncio accepts in one step, which it takes from its `backlog` argument."""
 TICKS: Final = 10
-"""How many of uvicorn's ticks make a second."""
+"""The number of uvicorn's ticks in a second."""
 
 
 class Server(uvicorn.Server):
     """
-    A server that says where it listens, and for which a signal to stop is a good end.
+    A uvicorn server that enforces connection limits, prints a banner, and exits with 0 after SIGINT or SIGTERM.
 
     Args:
-        nobody_yet: Whether the first admin is still to be made.
-        replaced: What became of the API_KEY of the settings, if another one was made in its place.
+        nobody_yet: Whether there is no user yet, so that the banner explains the setup of the first admin.
+        replaced: The notice about the API_KEY of the settings, if a key made in the API replaced it.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class Server(uvicorn.Server):
 
 def bound(host: str, port: int) -> list[socket.socket]:
     """
-    Sockets on this port of every address that the host has here.
+    Bind a socket to this port on every local address of the host.
 
     Raises:
-        SettingsError: If one is taken, or none can be had.
+        SettingsError: If the port is in use, or no address can be bound.
     """
     sockets: list[socket.socket] = []
     try:
@@ -102,7 +102,7 @@ def bound(host: str, port: int) -> list[socket.socket]:
             try:
                 sockets.append(_bound(socket.socket(family, kind, protocol), address))
             except OSError as e:
-                # A name may have addresses of a family that this machine does not use.
+                # A host may have addresses of a family (IPv6) that this machine does not support.
                 if e.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
                 missing = e
@@ -151,7 +151,7 @@ def _announce(
 def _shown(name: str, secret: str, settings: Settings) -> str:
     if name in settings.given:
         return "as set in the environment"
-    # What is no terminal may be kept by whoever collects logs, so it is told no more than it must be.
+    # Output that is not a terminal may be stored in logs, so it shows new secrets only.
     return secret if name in settings.fresh or sys.stdout.isatty() else "mission-control token shows it"
 
 

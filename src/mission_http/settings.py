@@ -1,8 +1,8 @@
 """
-The environment, read once into frozen classes.
+The settings of the server, read once from environment variables into frozen classes.
 
-A malformed value stops the start with a message naming the variable; unknown variables are ignored. What is secret
-and not given is generated on first start and kept in the data directory.
+A malformed value stops the start with a message that names the variable; unknown variables are ignored. Secrets that
+are not set are generated at the first start and kept in the data directory.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ NO_SUBSCRIPTION: Final = frozenset({"none", "no", "false", "free", "unknown", "a
 @frozen
 class Subscription:
     """
-    The plan a provider is paid by, and which variable says so.
+    The plan by which a model provider is paid, and the variable that set it.
     """
 
     kind: str
@@ -74,7 +74,7 @@ class Subscription:
 @frozen(kw_only=True)
 class Settings:
     """
-    Everything the server is told from outside.
+    All settings of the server.
     """
 
     data_dir: Path
@@ -83,7 +83,7 @@ class Settings:
     auth_secret: str = field(repr=False)
     local_auth_token: str = field(repr=False)
     next_auth_secret: str | None = field(default=None, repr=False)
-    """The secret that a rotation puts in the place of `auth_secret`, as long as it is not known to have ended."""
+    """The secret that replaces `auth_secret` in a rotation; set while a rotation is pending or unfinished."""
     coordinator: str | None = None
     soul_templates: Path | None = None
     first_admin: FirstAdmin = FirstAdmin()
@@ -95,18 +95,18 @@ class Settings:
     logs: Logs = Logs()
     workload: Thresholds = Thresholds()
     subscriptions: Mapping[str, Subscription] = field(factory=dict)
-    """The plans that providers of models are paid by, by the provider's name."""
+    """The plans of model providers, by the provider's name."""
     webhook_max_payload_bytes: int = MEGABYTE
-    """How much is taken in by a webhook at once."""
+    """The largest payload that a webhook accepts."""
     given: frozenset[str] = frozenset()
-    """The secrets that the environment gave; the others were generated."""
+    """The names of the secrets that the environment set; the others were generated."""
     fresh: frozenset[str] = field(default=frozenset(), eq=False)
-    """The secrets that were generated just now; the next start has the same settings, and none."""
+    """The secrets that this start generated."""
 
     @property
     def confidential(self) -> list[str]:
         """
-        What nobody may read in the log.
+        The secrets that are redacted in the log.
         """
         urls = [self.database_url, self.limiting.redis.url if self.limiting.redis else ""]
         passwords = [password for url in urls if (password := _password_in(url))]
@@ -117,7 +117,7 @@ class Settings:
     @property
     def credentials(self) -> dict[str, str]:
         """
-        What a person or a program gets in with, by name.
+        The credentials for people and programs, by name.
         """
         if self.identities.mode is not AuthMode.LOCAL:
             return {"API_KEY": self.api_key}
@@ -125,23 +125,25 @@ class Settings:
 
     def key_for(self, purpose: str) -> bytes:
         """
-        A key of 32 bytes for one purpose only.
+        Derive a 32-byte key for one purpose from `AUTH_SECRET`.
         """
         return derived_key(self.auth_secret, purpose)
 
     @property
     def setup_code(self) -> str:
         """
-        What the first admin may be made with from anywhere. It is the same in all processes under one `AUTH_SECRET`,
-        and opens nothing once there is an admin.
+        The code that authorizes the setup of the first admin from any machine.
+
+        It is derived from `AUTH_SECRET`, so all processes share it. Once there is an admin it is useless.
         """
         return self.key_for("setup")[:SETUP_CODE_LENGTH].hex()
 
     @property
     def setup_is_free_here(self) -> bool:
         """
-        Whether the first admin may be made without the code by who seems to be at this machine: as everybody does who
-        comes through a proxy on it that does not tell, so not if anything set tells of a proxy.
+        Whether a local client may set up the first admin without the code.
+
+        Clients of a proxy on this machine may look local, so this is false if any setting mentions a proxy.
         """
         return self.fronting.for_this_machine and self.identities.proxy is None
 
@@ -154,13 +156,13 @@ def settings_from(
     in_use: bool = True,
 ) -> Settings:
     """
-    The settings of this environment, with what the command line says instead.
+    Read the settings from environment variables; arguments of the command line take precedence.
 
     Args:
-        in_use: Whether the data directory is made, and the secrets in it read and kept. No file is touched without.
+        in_use: Whether to create the data directory, and read and write the secrets in it; else no file is touched.
 
     Raises:
-        SettingsError: If a value is malformed or the data directory cannot be used.
+        SettingsError: If a value is malformed, or if the data directory cannot be used.
     """
     env = os.environ if environment is None else environment
     directory = (data_dir or Path(env.get("MISSION_CONTROL_DATA_DIR") or ".data")).expanduser().absolute()
@@ -199,20 +201,20 @@ def _password_in(url: str) -> str:
     try:
         split = urlsplit(url)
         return split.password or dict(parse_qsl(split.query)).get("password", "")
-    except ValueError:  # whoever opens it will say what is wrong with it
+    except ValueError:  # opening the database reports the error
         return ""
 
 
 def own_database(directory: Path) -> str:
     """
-    The database in the data directory, which is used where no other is named.
+    The URL of the SQLite database in the data directory, the default database.
     """
     return url_of(str(directory / "mission-control.db"))
 
 
 def derived_key(auth_secret: str, purpose: str) -> bytes:
     """
-    A key of 32 bytes for one purpose only: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
+    Derive a 32-byte key for one purpose: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
     """
     return hmac.digest(auth_secret.encode(), purpose.encode(), "sha256")
 
@@ -221,8 +223,10 @@ def as_far_as_readable(
     read: Callable[[Mapping[str, str]], T], environment: Mapping[str, str]
 ) -> tuple[T, dict[str, str]]:
     """
-    What *read* makes of an environment, as if no malformed value were set, and what it says about each of these, by
-    variable.
+    Call *read* with the environment, without its malformed variables.
+
+    Returns:
+        The result, and the error about each malformed variable, by name.
     """
     env, malformed = dict(environment), dict[str, str]()
     while True:
@@ -236,11 +240,10 @@ def as_far_as_readable(
 
 def _blamed(read: Callable[[Mapping[str, str]], object], env: Mapping[str, str], refused: SettingsError) -> str:
     """
-    The variable without which it would not be refused like this, for what does not fit together may be told of one
-    that is not set.
+    Find the variable that causes an error whose message names an unset variable, as for values that do not go together.
 
     Raises:
-        SettingsError: If there is none.
+        SettingsError: If removing no single variable changes the error.
     """
     for name in env:
         try:
@@ -278,7 +281,7 @@ def _directory(env: Mapping[str, str], name: str) -> Path | None:
 def _checked_url(url: str) -> str:
     scheme = url.partition(":")[0].partition("+")[0]
     if scheme not in ("sqlite", "postgres", "postgresql") or "://" not in url:
-        # What has no scheme may begin with anything, a password too.
+        # Text without a scheme may begin with a password, so it is not shown.
         got = f"one that starts with {url.partition(':')[0]!r}" if "://" in url else "something else"
         raise SettingsError(
             "DATABASE_URL (or --database-url): expected postgresql://user:password@host/database or sqlite:///path, "
@@ -289,7 +292,7 @@ def _checked_url(url: str) -> str:
 
 def _kept_or_made(path: Path, env: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """
-    The secrets, of which those that are fresh are kept; and the fresh ones alone.
+    Read or generate all secrets, and write generated ones to the file. The second result has the generated ones only.
     """
     kept = kept_secrets(path)
     found, fresh = _secrets(env, kept)
@@ -300,7 +303,7 @@ def _kept_or_made(path: Path, env: Mapping[str, str]) -> tuple[dict[str, str], d
 
 def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """
-    The secrets: from the environment, else as they were kept, else fresh ones; and the fresh ones alone.
+    All secrets: from the environment, the file or a generator, in this order; and the generated ones only.
     """
     found, fresh = {}, {}
     for name in SECRETS:
@@ -311,7 +314,7 @@ def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str,
             found[name] = kept[name]
         else:
             found[name] = fresh[name] = secrets.token_hex(32)
-    # A rotation that did not end kept the next secret beside the present one, and it may be in force already.
+    # An interrupted rotation left the next secret in the file, and the database may use it already.
     pending = kept.get(NEXT_SECRET) if env.get("AUTH_SECRET", "").strip() in PLACEHOLDERS else None
     if following := pending or env.get(NEXT_SECRET, "").strip():
         found[NEXT_SECRET] = following
@@ -325,10 +328,10 @@ def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str,
 
 def kept_secrets(path: Path) -> dict[str, str]:
     """
-    The secrets in a file; none if there is no such file.
+    Read the generated secrets from a file; empty if it does not exist.
 
     Raises:
-        SettingsError: If it cannot be read.
+        SettingsError: If the file cannot be read.
     """
     try:
         text = path.read_text()
@@ -345,7 +348,7 @@ def kept_secrets(path: Path) -> dict[str, str]:
 
 def secrets_in(text: str) -> dict[str, str]:
     """
-    The secrets in what such a file says.
+    Parse the lines `NAME=value` of a secrets file.
     """
     lines = text.splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
@@ -353,7 +356,7 @@ def secrets_in(text: str) -> dict[str, str]:
 
 def keep_secret(settings: Settings, auth_secret: str, *, following: str | None = None) -> None:
     """
-    Keep another `AUTH_SECRET` among the generated secrets, and the one that a rotation shall put in its place.
+    Write `AUTH_SECRET` to the file of generated secrets, and with *following* the next secret of a rotation.
     """
     path = settings.data_dir / GENERATED
     kept = {name: value for name, value in kept_secrets(path).items() if name != NEXT_SECRET}
@@ -362,7 +365,7 @@ def keep_secret(settings: Settings, auth_secret: str, *, following: str | None =
 
 def keep_secrets(path: Path, values: Mapping[str, str]) -> None:
     """
-    Write the secrets so that a reader sees all of them or none, and nobody else sees any.
+    Write the secrets file atomically, readable for its owner only.
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -371,7 +374,7 @@ def keep_secrets(path: Path, values: Mapping[str, str]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    if os.name == "posix":  # elsewhere a directory cannot be opened
+    if os.name == "posix":  # other systems cannot open a directory
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -386,7 +389,7 @@ def _workload(env: Mapping[str, str]) -> Thresholds:
         if text := env.get(variable, "").strip():
             told[one.name] = _number(variable, text)
     try:
-        return Thresholds(**told)  # type: ignore[arg-type]  # it checks whether they are whole
+        return Thresholds(**told)  # type: ignore[arg-type]  # it validates the types
     except InvalidField as e:
         raise SettingsError(f"{WORKLOAD}{e.field.upper()}: {e.reason}") from e
 
@@ -402,7 +405,7 @@ def _webhook_limit(env: Mapping[str, str]) -> int:
     text = env.get(WEBHOOK_LIMIT, "").strip() or str(MEGABYTE)
     if not (re.fullmatch("[0-9]{1,12}", text) and 1 <= int(text) <= LARGEST_WEBHOOK_LIMIT):
         raise SettingsError(
-            f"{WEBHOOK_LIMIT}: expected how many bytes a webhook takes at most, from 1 to {LARGEST_WEBHOOK_LIMIT}, "
+            f"{WEBHOOK_LIMIT}: expected the largest payload of a webhook in bytes, from 1 to {LARGEST_WEBHOOK_LIMIT}, "
             f"and got {text!r}"
         )
     return int(text)

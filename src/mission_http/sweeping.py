@@ -1,5 +1,5 @@
 """
-The sweeper: notices leases that ran out while nobody claimed. Without it they are noticed at the next claim.
+The lease sweeper: a background task that ends expired leases. Without it they end at the next claim.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ logger = logging.getLogger("mission_http")
 @asynccontextmanager
 async def sweeping(ports: Ports, *, every: float = 5.0) -> AsyncIterator[None]:
     """
-    Sweep every organization's leases every so many seconds, for as long as the context lasts.
+    Run the lease sweeper in the background for the duration of the context.
+
+    Args:
+        every: Seconds between two sweeps.
     """
     task = asyncio.create_task(_sweep_for_ever(ports, every))
     try:
@@ -44,7 +47,7 @@ async def _sweep_for_ever(ports: Ports, every: float) -> None:
 
 async def sweep_all(ports: Ports) -> None:
     """
-    Sweep every organization's leases once. One that fails is told in the log, and keeps none from the others.
+    End the expired leases of every organization once. A failure in one organization is logged and skips only that one.
     """
     try:
         organizations = await ports.credentials.organizations()
@@ -55,7 +58,7 @@ async def sweep_all(ports: Ports) -> None:
         sweeper = System(organization=organization, name="sweeper")
         try:
             while await sweep(ports, sweeper, limit=AT_ONCE) == AT_ONCE:
-                pass  # many lapsed at once, and more may be left
+                pass  # a full batch: more expired leases may be left
         except Exception as error:
             _tell(error, organization)
 

@@ -1,5 +1,5 @@
 """
-The composition root: opens the adapters, yields `Ports`.
+The composition root: opens the adapters for the settings and yields `Ports`.
 """
 
 from __future__ import annotations
@@ -67,23 +67,27 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 PATIENCE: Final = 3.0
-"""For how many seconds a database that is out of reach is tried again."""
+"""Seconds for which an unreachable database is tried again."""
 PAUSE: Final = 0.3
-"""How many seconds lie between two tries."""
+"""Seconds between two tries."""
 logger = logging.getLogger("mission_http")
 
 
 @frozen
 class KnownKeys:
     """
-    Credentials that also know the operator's own secrets, which no store keeps: for whom each of them stands, by its
-    SHA-256. A system's is good for as long as no key was made that replaces it.
+    Credentials that also accept the secrets in the settings (`API_KEY`, `LOCAL_AUTH_TOKEN`), which no store holds.
+
+    Args:
+        credentials: The credentials in the store.
+        known: The principal or user of each secret in the settings, by SHA-256. The `API_KEY` is accepted until a key
+            that replaces it is made.
     """
 
     credentials: Credentials
     known: Mapping[bytes, Principal | UserId]
     settle: Callable[[UserId], Awaitable[MemberPrincipal | None]] | None = None
-    """Finds a place for a person who acts nowhere any more."""
+    """Chooses the active organization of a user who has none any more."""
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         known = self.known.get(digest)
@@ -136,7 +140,7 @@ class KnownKeys:
 @asynccontextmanager
 async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
     """
-    The ports over the database the settings name, with its migrations run and the default organization founded.
+    Open the ports over the configured database: migrated, with the default organization, and with the lease sweeper.
     """
     async def founded(stack: AsyncExitStack) -> Ports:
         ports = await _ports_over(settings, stack)
@@ -156,15 +160,15 @@ async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
 
 async def make_admin_of(settings: Settings, ports: Ports) -> None:
     """
-    Make the first admin whom the environment names, if there are no users yet; what keeps it from that is told.
+    Create the first admin that the settings name, if there are no users yet. Problems are logged as warnings.
     """
     first = settings.first_admin
     if not (first.variable or first.garbled) or not await needs_setup(ports):
         return
     if first.garbled:
-        logger.warning("AUTH_PASS_B64: is no base64, and is not used; AUTH_PASS is, if it is set")
+        logger.warning("AUTH_PASS_B64: is not valid base64 and is ignored; AUTH_PASS is used if it is set")
     if is_common(first.password):
-        logger.warning("%s: everybody tries this password, so no admin was made with it; set another", first.variable)
+        logger.warning("%s: this password is too common, so no admin was created; set another one", first.variable)
     elif first.variable:
         if len(first.password) < LEAST_PASSWORD:
             logger.warning("%s: a password should have %d characters", first.variable, LEAST_PASSWORD)
@@ -173,15 +177,15 @@ async def make_admin_of(settings: Settings, ports: Ports) -> None:
         try:
             await make_first_admin(ports, MakeFirstAdmin(username=first.username, password=first.password))
         except (SetupDone, SetupRaced):
-            return  # by another process that starts
+            return  # another process created it
         except (UsernameTaken, InvalidField) as refusal:
-            logger.warning("AUTH_USER: no admin was made: %s", refusal)
+            logger.warning("AUTH_USER: no admin was created: %s", refusal)
 
 
 @asynccontextmanager
 async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports]:
     """
-    The ports with those whose word about people counts.
+    Add the token verifiers and user directories of the configured identity providers to the ports.
     """
     if identities.issuer is None and identities.google is None:
         yield ports
@@ -206,7 +210,7 @@ async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports
 
 async def issuers_seen(identities: Identities) -> IssuersSeen:
     """
-    What there is to see of each issuer that vouches for people.
+    Fetch the keys and the configuration of each configured issuer, for the doctor.
     """
     clock, seen = SystemClock(), IssuersSeen()
     if identities.issuer is None and identities.google is None:
@@ -239,16 +243,16 @@ async def _see_name(verifier: OidcVerifier, seen: IssuersSeen) -> None:
         try:
             itself = (await verifier.keys.configuration())["issuer"]
         except OutboundFailed:
-            return  # not every issuer tells
+            return  # not every issuer publishes its configuration
         if itself not in verifier.issuers:
             seen.misnamed[verifier.keys.issuer] = verifier.keys.misnamed(itself)
 
 
 def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVerifier:
     """
-    What checks the tokens of Google.
+    Build the verifier of Google's ID tokens.
     """
-    from mission_adapters.oidc import OidcVerifier, PublishedKeys  # most servers ask nobody else who people are
+    from mission_adapters.oidc import OidcVerifier, PublishedKeys  # most servers have no issuer
 
     return OidcVerifier(
         PublishedKeys(google.issuer, outbound, clock, url=google.keys_url, setting="GOOGLE_ISSUER"), clock,
@@ -258,7 +262,7 @@ def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVer
 
 def clerk_directory(clerk: ClerkApi, issuer: Issuer, outbound: Outbound, clock: Clock) -> ClerkDirectory:
     """
-    Where Clerk keeps the people whom its tokens are of.
+    Build the directory that reads user profiles from Clerk.
     """
     from mission_adapters.clerk import ClerkDirectory
 
@@ -267,14 +271,14 @@ def clerk_directory(clerk: ClerkApi, issuer: Issuer, outbound: Outbound, clock: 
 
 def outbound_for(identities: Identities) -> AbstractAsyncContextManager[Outbound]:
     """
-    What asks other servers: those that the operator named, and others in nobody's own network.
+    Open the client for outbound requests to the configured URLs and to public addresses.
     """
     return Outbound.open(identities.urls, anywhere=identities.anywhere)
 
 
 def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVerifier:
     """
-    What checks the tokens of an issuer.
+    Build the verifier of the tokens of an OpenID Connect issuer.
     """
     from mission_adapters.oidc import OidcVerifier, PublishedKeys
 
@@ -291,13 +295,13 @@ def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVer
 @asynccontextmanager
 async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Ports]:
     """
-    The ports over the database the settings name, as it is once its migrations are run.
+    Open the ports over the configured database, after its migrations.
 
     Args:
-        read_only: Whether it is enough if it can be read.
+        read_only: Whether a database that cannot be written to is accepted.
 
     Raises:
-        SettingsError: If it cannot be opened, takes no changes, or is served with another secret.
+        SettingsError: If the database cannot be opened or written to, or has another secret.
     """
     async with _opened(settings, partial(_ports_over, settings, read_only=read_only)) as ports:
         yield ports
@@ -326,11 +330,12 @@ async def _ports_over(settings: Settings, stack: AsyncExitStack, *, read_only: b
 @asynccontextmanager
 async def _opened(settings: Settings, attempt: Callable[[AsyncExitStack], Awaitable[R]]) -> AsyncIterator[R]:
     """
-    What *attempt* makes of the database, and for as long as the context lasts what it left to its stack. While the
-    database is out of reach, which it may be for a moment when all is started at once, it is made another.
+    Call *attempt* to open the database, and close its exit stack at the end of the context.
+
+    An unreachable database is tried again for a few seconds, because it may be starting at the same time.
 
     Raises:
-        SettingsError: If it cannot be opened.
+        SettingsError: If the database cannot be opened.
     """
     until = time.monotonic() + PATIENCE
     async with AsyncExitStack() as stack:
@@ -356,14 +361,14 @@ async def _attempted(attempt: Callable[[AsyncExitStack], Awaitable[R]], stack: A
 
 def secret_keys(auth_secret: str) -> SecretKeys:
     """
-    The keys that are derived from `AUTH_SECRET`, but for those that only recognize what it signed.
+    Derive the keys for the fingerprint and the encrypted values of the database from `AUTH_SECRET`.
     """
     return SecretKeys(derived_key(auth_secret, "fingerprint"), AesVault(derived_key(auth_secret, "vault")))
 
 
 async def with_secret_in_force(settings: Settings) -> Settings:
     """
-    The settings with the next secret as the secret, if a rotation put it in force and was ended before it could say so.
+    The settings with the next secret as `auth_secret`, if the database uses it already after an interrupted rotation.
     """
     following = settings.next_auth_secret
     if following is None:
@@ -378,24 +383,24 @@ async def with_secret_in_force(settings: Settings) -> Settings:
 
 def is_restore_interrupted(settings: Settings) -> bool:
     """
-    Whether a restore was ended before its last step.
+    Whether a restore was interrupted before its last step.
     """
     try:
         path = path_in(settings.database_url)
-    except ValueError:  # whoever opens it will say what is wrong with it
+    except ValueError:  # opening the database reports the error
         return False
     return path is not None and os.path.isdir(path + READY)
 
 
 def migrated(settings: Settings) -> str:
     """
-    Run the migrations that the database lacks.
+    Run the missing migrations of the database.
 
     Returns:
-        The revision that it is at now.
+        The new revision of the database.
 
     Raises:
-        SettingsError: If it cannot be opened.
+        SettingsError: If the database cannot be opened.
     """
 
     async def attempt(_: AsyncExitStack) -> str:
@@ -410,7 +415,7 @@ def migrated(settings: Settings) -> str:
 
 def place_of(settings: Settings) -> str:
     """
-    Where the database is, without the password to it.
+    The URL of the database without credentials, for messages.
     """
     return without_credentials(settings.database_url)
 
@@ -418,10 +423,10 @@ def place_of(settings: Settings) -> str:
 @asynccontextmanager
 async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
     """
-    What counts requests: this process, or the Redis that the settings name.
+    Open the rate limiter: in this process, or in the configured Redis.
 
     Raises:
-        SettingsError: If that cannot be used.
+        SettingsError: If Redis cannot be used.
     """
     redis = settings.limiting.redis
     if redis is None:
@@ -444,7 +449,7 @@ async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
 @asynccontextmanager
 async def naming_the_setting(settings: Settings) -> AsyncIterator[None]:
     """
-    What keeps a database from being opened, with the variable to change and the doctor's advice.
+    Convert database errors to settings errors that name the variable to change and give advice.
     """
     own = settings.database_url == own_database(settings.data_dir)
     variable = "MISSION_CONTROL_DATA_DIR (or --data-dir)" if own else "DATABASE_URL (or --database-url)"
@@ -463,8 +468,10 @@ async def naming_the_setting(settings: Settings) -> AsyncIterator[None]:
 
 def mismatch_told(mismatch: SecretMismatch, place: str, *, kept_in: Path | None) -> tuple[str, str]:
     """
-    Which secret is not that of the database, and what to do about it. It comes from the environment, or is *kept_in* a
-    file.
+    The message and the advice about an `AUTH_SECRET` that is not the secret of the database.
+
+    Args:
+        kept_in: The file of generated secrets; None if the environment set `AUTH_SECRET`.
     """
     source = f" in {kept_in}" if kept_in else ""
     told = f"AUTH_SECRET{source}: is not the secret of {place}: {mismatch}"
@@ -473,6 +480,6 @@ def mismatch_told(mismatch: SecretMismatch, place: str, *, kept_in: Path | None)
 
 
 async def _advice(settings: Settings) -> str:
-    from mission_http.doctor.database import Database, advice_about  # it knows this module
+    from mission_http.doctor.database import Database, advice_about  # circular import
 
     return advice_about(await Database.seen(settings))

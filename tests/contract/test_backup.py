@@ -115,7 +115,7 @@ def test_an_archive_is_for_its_owner_and_replaces_nothing_unasked(archive: Path,
     """
     settings = settings_from({}, data_dir=tmp_path / "origin")
     before = archive.read_bytes()
-    with pytest.raises(SettingsError, match="is there already"):
+    with pytest.raises(SettingsError, match="exists already"):
         asyncio.run(backup(settings, archive, None, replace=False))
     unchanged = archive.read_bytes() == before
     lines = asyncio.run(backup(settings, archive, None, replace=True))

@@ -155,11 +155,11 @@ async def test_a_rotation_seals_everything_anew(url: str, tmp_path: Path) -> Non
     lines = await rotate(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER), lost=False)
     again = await rotate(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER), lost=False)
 
-    assert "sealed anew: 1" in lines[0]
+    assert "values encrypted again: 1" in lines[0]
     assert "set AUTH_SECRET to what AUTH_SECRET_NEXT is now" in lines[1]
     assert "leases" in lines[2]
     assert "sessions" in lines[2]
-    assert "sealed anew: 0" in again[0]
+    assert "values encrypted again: 0" in again[0]
     assert [GIVEN] == await opened(told(url, OTHER, tmp_path))
     assert [GIVEN] == await opened(await with_secret_in_force(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER)))
     with pytest.raises(SettingsError, match="AUTH_SECRET: is not the secret"):
@@ -175,7 +175,7 @@ async def test_a_lost_secret_is_replaced_and_opens_nothing(url: str, tmp_path: P
     async with store_ports(told(url, OTHER, tmp_path)):
         pass
 
-    assert "do not open under it: 1" in lines[1]
+    assert "cannot be decrypted with it: 1" in lines[1]
     with pytest.raises(SettingsError, match="AUTH_SECRET: is not the secret"):
         await opened(told(url, ONE, tmp_path))
 
