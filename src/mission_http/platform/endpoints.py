@@ -95,7 +95,7 @@ PUBLIC: Final = Access("public", "Anyone.", public=True)
 @frozen(eq=False)
 class Endpoint:
     """
-    One HTTP operation: its method and path, body and response classes, access rule, rate limits and errors.
+    An HTTP operation: its method and path, body and response classes, access rule, rate limits and errors.
     """
 
     method: str
@@ -296,7 +296,7 @@ def log_failure(failed: StoreFailed, request: Request) -> None:
     Log a failure of the store, with the id of the request.
     """
     logger.error(
-        "request %s: %s %r: the store failed: %s",
+        "store_failed request=%s method=%s path=%r reason=%r",
         request_id_of(request),
         request.method,
         request.scope["path"],
@@ -310,7 +310,7 @@ def log_unexpected(error: Exception, request: Request) -> None:
     Log an unexpected exception with its traceback, and the id of the request.
     """
     logger.error(
-        "request %s: %s %r failed unexpectedly",
+        "request_failed request=%s method=%s path=%r",
         request_id_of(request),
         request.method,
         request.scope["path"],

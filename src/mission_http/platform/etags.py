@@ -14,7 +14,7 @@ from mission_http.platform.refusals import FieldError, FieldsInvalid
 
 IF_MATCH: Final = Header(
     "If-Match",
-    'Refuse the change with 412 unless this is the current version, as `ETag` told it; `*` for any.',
+    "Refuse the change with 412 unless this is the current version, as in `ETag`; `*` accepts any version.",
     {"type": "string", "minLength": 1, "examples": ['"7"']},
 )
 NEVER: Final = -1

@@ -57,7 +57,7 @@ class KnownHosts:
             await self.app(scope, receive, send)
         else:
             why = _why(hosts)
-            logger.warning("refused a request: %s", why, extra={"hosts": hosts})
+            logger.warning("host_refused reason=%r", why, extra={"hosts": hosts})
             await PlainTextResponse(f"Forbidden: {why}", 403)(scope, receive, send)
 
 

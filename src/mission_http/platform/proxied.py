@@ -40,7 +40,9 @@ async def person_named(request: Request, proxy: ProxyAuth | None) -> MemberPrinc
             raise NamedInVain(name[:200], f"{proxy.header} names several people; the proxy must replace the header")
         return await named_by_proxy(ports_of(request), NamePerson(username=name, role=proxy.default_role))
     except NamedInVain as refusal:
-        logger.warning("request %s: from %s: %s", exchange.request_id, exchange.peer, refusal)
+        logger.warning(
+            "proxy_user_refused request=%s peer=%s reason=%r", exchange.request_id, exchange.peer, str(refusal)
+        )
         return None
 
 

@@ -165,8 +165,8 @@ def _log(request: Request, verdict: Verdict, who: tuple[str, ...]) -> None:
     # Once in each window, so that a client that sends too much does not fill the log.
     exchange = exchange_of(request)
     logger.warning(
-        "request %s: too many of the class %r by %s, from %s; they are refused until %s",
-        exchange.request_id, verdict.quota.name, " ".join(map(repr, who)), exchange.client, verdict.resets_at,
+        "rate_limit_exceeded request=%s class=%r key=%r client=%s resets_at=%s",
+        exchange.request_id, verdict.quota.name, who, exchange.client, verdict.resets_at.isoformat(),
         extra={"request_id": exchange.request_id},
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ class RequestLog:
         if not slow and not self.health and (exchange.path or path) in HEALTH:
             return
         (self.lines.warning if slow else self.lines.info)(
-            "slow request" if slow else "request",
+            "slow_request" if slow else "request",
             method=scope["method"],
             path=path[:LONGEST_PATH],
             status=exchange.status,

@@ -56,7 +56,7 @@ def test_a_request_that_waits_for_long_is_a_warning(slow, waited, level):
     """
     ((told, event, _),) = tell(Told(), slow=slow, waited=waited)
 
-    assert (level, "slow request" if level == "warning" else "request") == (told, event)
+    assert (level, "slow_request" if level == "warning" else "request") == (told, event)
 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/readyz", "/api/health"])
