@@ -75,7 +75,7 @@ def test_servers_share_what_a_redis_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "variable", "reason"),
     [
-        ({}, "RATE_LIMIT_REDIS_URL", "name it here"),
+        ({}, "RATE_LIMIT_REDIS_URL", "needs the URL of a Redis"),
         ({"RATE_LIMIT_REDIS_URL": "redis://me:sesame@127.0.0.1:1/0"}, "RATE_LIMIT_REDIS_URL", "redis://127.0.0.1:1/0"),
         ({"RQ_REDIS_URL": "redis://:sesame@127.0.0.1:1"}, "RQ_REDIS_URL", "Connect"),
         ({"RQ_REDIS_URL": "sesame"}, "RQ_REDIS_URL", "expected redis://"),
