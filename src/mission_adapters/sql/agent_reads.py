@@ -86,15 +86,13 @@ def _names(*filters: str) -> Executable:
 
 
 @shaped
-def keys_of(columns: tuple[ColumnElement[Any], ...], *borders: str) -> Executable:
+def keys_of(columns: tuple[ColumnElement[Any], ...], *board_filters: str) -> Executable:
     """
     Select the keys of an agent, newest first, if the agent's board passes these board filters.
     """
-    found = select(*columns).where(
-        api_keys.c.organization == value("organization"), api_keys.c.agent == value("agent")
-    )
-    if borders:
-        found = found.where(exists().where(agents.c.id == api_keys.c.agent, *within(agents.c.board, borders)))
+    found = select(*columns).where(api_keys.c.organization == value("organization"), api_keys.c.agent == value("agent"))
+    if board_filters:
+        found = found.where(exists().where(agents.c.id == api_keys.c.agent, *within(agents.c.board, board_filters)))
     return found.order_by(api_keys.c.number.desc())
 
 

@@ -35,12 +35,12 @@ ASKED: Final = Statement(
 
 
 @shaped
-def _linked(*borders: str) -> Executable:
+def _linked(*board_filters: str) -> Executable:
     found = select(links.c.approval, links.c.task, tasks.c.title, links.c.used_at).select_from(
         links.outerjoin(tasks, and_(tasks.c.id == links.c.task, tasks.c.board == links.c.board))
     )
     found = found.where(links.c.organization == value("organization"), among(links.c.approval, "approvals", Ids()))
-    return found.where(*within(links.c.board, borders)).order_by(links.c.place)
+    return found.where(*within(links.c.board, board_filters)).order_by(links.c.place)
 
 
 def asked_on(dialect: str, organization: bytes, board: bytes) -> Steps[dict[bytes, Asked]]:

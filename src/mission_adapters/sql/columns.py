@@ -55,6 +55,4 @@ def table(name: str, *parts: Any, key: tuple[str, ...] = ("id",), narrow: bool =
     """
     Return a table. On SQLite a *narrow* table has no rowid: its rows are stored in the order of the primary key.
     """
-    return Table(
-        name, metadata, *parts, PrimaryKeyConstraint(*key), sqlite_strict=True, sqlite_with_rowid=not narrow
-    )
+    return Table(name, metadata, *parts, PrimaryKeyConstraint(*key), sqlite_strict=True, sqlite_with_rowid=not narrow)

@@ -53,29 +53,29 @@ _in_its_name: Final = or_(
 ENTRY: Final = tuple(events.c[name] for name in ("position", "kind", "at", "subject", "payload"))
 
 
-def _entries(borders: Iterable[str], *columns: Any) -> tuple[Select[Any], Select[Any]]:
+def _entries(board_filters: Iterable[str], *columns: Any) -> tuple[Select[Any], Select[Any]]:
     """
     Select the log entries by the agent, and those about it by others, that pass the board filters.
     """
-    seen = _within(borders)
+    seen = _within(board_filters)
     return select(*columns).where(*_by, *seen), select(*columns).where(*_about, _by_others, *seen)
 
 
-def _within(borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+def _within(board_filters: Iterable[str]) -> Iterable[ColumnElement[bool]]:
     """
     Return conditions that limit entries to subjects on these boards: a task, an agent, or the board itself.
     """
-    if not borders:
+    if not board_filters:
         return []
     about = (tasks, agents)
-    rows = (exists().where(each.c.id == events.c.subject, *within(each.c.board, borders)) for each in about)
-    return [or_(*rows, *within(events.c.subject, borders))]
+    rows = (exists().where(each.c.id == events.c.subject, *within(each.c.board, board_filters)) for each in about)
+    return [or_(*rows, *within(events.c.subject, board_filters))]
 
 
 @shaped
-def _last(told: bool, kinds: bool, *borders: str) -> Executable:
-    own, others = _entries(borders, *ENTRY)
-    if told:
+def _last(about_agent: bool, kinds: bool, *board_filters: str) -> Executable:
+    own, others = _entries(board_filters, *ENTRY)
+    if about_agent:
         # Not a range of kinds: the planner would take it for the condition of the index of entries about agents.
         own = own.where(func.substr(events.c.kind, 1, 6) == "agent.")
     else:
@@ -100,8 +100,8 @@ def _of(table: Any, column: ColumnElement[Any], subject: ColumnElement[Any]) -> 
 
 
 @shaped
-def _amounts(*borders: str) -> Executable:
-    own, others = _entries(borders, events.c.at, events.c.kind)
+def _amounts(*board_filters: str) -> Executable:
+    own, others = _entries(board_filters, events.c.at, events.c.kind)
     found = union_all(own, others.where(_in_its_name)).subquery("entry")
     late = case((found.c.at >= value("split", int), 1), else_=0).label("late")
     hour: Any = (found.c.at // HOUR).label("hour")
@@ -109,17 +109,17 @@ def _amounts(*borders: str) -> Executable:
 
 
 @shaped
-def _standing(*borders: str) -> Executable:
+def _standing(*board_filters: str) -> Executable:
     cell = (workloads.c.status, workloads.c.priority)
     amount = cast(func.sum(workloads.c.amount), INTEGER)
     of_name = (workloads.c.organization == _own, workloads.c.assignee_key == value("name", str))
-    found = select(*cell, amount).where(*of_name, *within(workloads.c.board, borders))
+    found = select(*cell, amount).where(*of_name, *within(workloads.c.board, board_filters))
     return found.group_by(*cell).having(func.sum(workloads.c.amount) > 0)
 
 
-def _done(borders: Iterable[str], *columns: Any) -> Select[Any]:
+def _done(board_filters: Iterable[str], *columns: Any) -> Select[Any]:
     return select(*columns).where(
-        *within(tasks.c.board, borders),
+        *within(tasks.c.board, board_filters),
         tasks.c.organization == _own,
         tasks.c.assignee_key == value("name", str),
         done,
@@ -129,14 +129,14 @@ def _done(borders: Iterable[str], *columns: Any) -> Select[Any]:
 
 
 @shaped
-def _completed(*borders: str) -> Executable:
+def _completed(*board_filters: str) -> Executable:
     after = func.coalesce(func.sum(case((tasks.c.done_at >= value("split", int), 1), else_=0)), 0)
-    return _done(borders, func.count(), cast(after, INTEGER))
+    return _done(board_filters, func.count(), cast(after, INTEGER))
 
 
 @shaped
-def _latest(*borders: str) -> Executable:
-    found = _done(borders, tasks.c.number, tasks.c.title, tasks.c.priority, tasks.c.updated_at)
+def _latest(*board_filters: str) -> Executable:
+    found = _done(board_filters, tasks.c.number, tasks.c.title, tasks.c.priority, tasks.c.updated_at)
     return found.order_by(tasks.c.done_at.desc()).limit(value("most", int))
 
 
@@ -145,20 +145,22 @@ _of_author: Final = (_comments.c.organization == _own, _comments.c.author_id == 
 
 
 @shaped
-def _said(*borders: str) -> Executable:
+def _said(*board_filters: str) -> Executable:
     shown = (
         _comments.c.number, tasks.c.number, tasks.c.title, _comments.c.content, _comments.c.mentions,
         _comments.c.created_at,
     )  # fmt: skip
     found = select(*shown).join(tasks, tasks.c.id == _comments.c.task)
-    found = found.where(*_of_author, _comments.c.created_at >= value("since", int), *within(tasks.c.board, borders))
+    found = found.where(
+        *_of_author, _comments.c.created_at >= value("since", int), *within(tasks.c.board, board_filters)
+    )
     return found.order_by(_comments.c.number.desc()).limit(value("most", int))
 
 
 @shaped
-def _ever_said(*borders: str) -> Executable:
+def _ever_said(*board_filters: str) -> Executable:
     found = select(func.count()).select_from(_comments).where(*_of_author)
-    return found.where(*inside(_comments, Comment, borders))
+    return found.where(*inside(_comments, Comment, board_filters))
 
 
 @frozen
@@ -181,9 +183,9 @@ class SqlConductReads:
         """
         Return the agent's latest log entries, newest first.
         """
-        borders = border_of_boards(deeds_seen(principal, agent))
-        given: Given = borders if kinds is None else borders | {"kinds": kinds}
-        statement = _last(False, kinds is not None, *borders)
+        board_filters = border_of_boards(deeds_seen(principal, agent))
+        given: Given = board_filters if kinds is None else board_filters | {"kinds": kinds}
+        statement = _last(False, kinds is not None, *board_filters)
         rows = await self._rows(statement, principal, agent=agent.bytes, since=micros(since), most=limit, **given)
         return [Deed._make(row) for row in rows]
 
@@ -195,9 +197,7 @@ class SqlConductReads:
         rows = await self._rows(_last(True, False, *given), principal, agent=agent.bytes, **asked, **given)
         return [Deed._make(row) for row in rows]
 
-    async def amounts(
-        self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime
-    ) -> list[Amount]:
+    async def amounts(self, principal: Principal, agent: AgentId, *, since: datetime, split: datetime) -> list[Amount]:
         """
         Count the agent's log entries by kind and hour.
         """
@@ -205,20 +205,18 @@ class SqlConductReads:
         rows = await self._rows(_amounts(*given), principal, agent=agent.bytes, **asked, **given)
         return [Amount(bool(late), *rest) for late, *rest in rows]
 
-    async def work(
-        self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int
-    ) -> Work:
+    async def work(self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int) -> Work:
         """
         Return the task counts of an assignee by status and priority, and the tasks done since *since*.
         """
-        dialect, borders = self.session.dialect, border_of(principal)
-        given: Given = {"organization": principal.organization.bytes, "name": name_key(name), **borders}
+        dialect, board_filters = self.session.dialect, border_of(principal)
+        given: Given = {"organization": principal.organization.bytes, "name": name_key(name), **board_filters}
 
         def steps() -> Steps[Work]:
-            standing = yield _standing(*borders)(dialect, **given)
+            standing = yield _standing(*board_filters)(dialect, **given)
             since_then, split_at = micros(since), micros(split)
-            ((both, after),) = yield _completed(*borders)(dialect, **given, since=since_then, split=split_at)
-            last = yield _latest(*borders)(dialect, **given, since=split_at, most=latest)
+            ((both, after),) = yield _completed(*board_filters)(dialect, **given, since=since_then, split=split_at)
+            last = yield _latest(*board_filters)(dialect, **given, since=split_at, most=latest)
             cells = [Standing._make(row) for row in standing]
             return Work(cells, both - after, after, [DoneTask._make(row) for row in last])
 
@@ -230,12 +228,12 @@ class SqlConductReads:
         """
         Return the agent's latest comments, and the number of all its comments.
         """
-        dialect, borders = self.session.dialect, border_of_boards(deeds_seen(principal, agent))
-        given = {"organization": principal.organization.bytes, "agent": agent.bytes, **borders}
+        dialect, board_filters = self.session.dialect, border_of_boards(deeds_seen(principal, agent))
+        given = {"organization": principal.organization.bytes, "agent": agent.bytes, **board_filters}
 
         def steps() -> Steps[tuple[list[Said], int]]:
-            rows = yield _said(*borders)(dialect, **given, since=micros(since), most=limit)
-            ((ever,),) = yield _ever_said(*borders)(dialect, **given)
+            rows = yield _said(*board_filters)(dialect, **given, since=micros(since), most=limit)
+            ((ever,),) = yield _ever_said(*board_filters)(dialect, **given)
             return [Said._make(row) for row in rows], ever
 
         return await self.session.read(steps)

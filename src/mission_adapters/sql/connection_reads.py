@@ -31,15 +31,15 @@ _elsewhere: Final[dict[str, ColumnElement[Any]]] = {
 }
 
 
-def _of(found: Any, borders: Iterable[str]) -> Any:
+def _of(found: Any, board_filters: Iterable[str]) -> Any:
     found = found.select_from(connections.join(agents, agents.c.id == connections.c.agent))
-    return found.where(connections.c.organization == value("organization"), *within(agents.c.board, borders))
+    return found.where(connections.c.organization == value("organization"), *within(agents.c.board, board_filters))
 
 
 @shaped
-def _page(after: bool, *borders: str) -> Executable:
+def _page(after: bool, *board_filters: str) -> Executable:
     columns = (_elsewhere[name] if name in _elsewhere else connections.c[name] for name in ConnectionRow._fields)
-    found = _of(select(*columns), borders)
+    found = _of(select(*columns), board_filters)
     if after:
         found = found.where(connections.c.number < value("after", int))
     page = found.order_by(connections.c.number.desc()).limit(value("limit", int)).offset(value("offset", int))
@@ -48,8 +48,8 @@ def _page(after: bool, *borders: str) -> Executable:
 
 
 @shaped
-def _count(*borders: str) -> Executable:
-    counted: Executable = _of(select(func.count()), borders)
+def _count(*board_filters: str) -> Executable:
+    counted: Executable = _of(select(func.count()), board_filters)
     return counted
 
 
@@ -57,11 +57,11 @@ def read_connections(dialect: str, principal: Principal, page: Page) -> Steps[Li
     """
     Return a page of connections, newest first, with the total count.
     """
-    borders = border_of(principal)
-    given: dict[str, Any] = {"organization": principal.organization.bytes, **borders}
+    board_filters = border_of(principal)
+    given: dict[str, Any] = {"organization": principal.organization.bytes, **board_filters}
     limits: dict[str, Any] = {"limit": page.limit, "offset": page.offset}
     if page.after is not None:
         limits["after"] = page.after
-    rows = yield _page(page.after is not None, *borders)(dialect, **given, **limits)
-    ((total,),) = yield _count(*borders)(dialect, **given)
+    rows = yield _page(page.after is not None, *board_filters)(dialect, **given, **limits)
+    ((total,),) = yield _count(*board_filters)(dialect, **given)
     return Listed([ConnectionRow._make(row) for row in rows], total)

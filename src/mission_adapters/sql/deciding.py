@@ -52,9 +52,7 @@ class Done:
     answer: Any = None
 
 
-def offer(
-    dialect: str, task: Task, decide: Decide, done: Done, *, ruled: bool = False
-) -> Steps[Change | None]:
+def offer(dialect: str, task: Task, decide: Decide, results: Done, *, ruled: bool = False) -> Steps[Change | None]:
     """
     Let *decide* change a locked task and its run. With *ruled* the claim rules of the task's board are read first:
     pending approvals that hold the task, and whether only a lead may move tasks.
@@ -68,7 +66,7 @@ def offer(
         where = {"organization": task.organization.bytes, "board": task.board.bytes, "task": task.id.bytes}
         holder, led = (yield HELD(dialect, **where))[0]
         held, lead_only = holder is not None, bool(led)
-    change = yield from decided(dialect, task, run, decide, done, held=held, lead_only=lead_only)
+    change = yield from decided(dialect, task, run, decide, results, held=held, lead_only=lead_only)
     return change
 
 
@@ -77,7 +75,7 @@ def decided(
     task: Task,
     run: Run | None,
     decide: Decide,
-    done: Done,
+    results: Done,
     *,
     held: bool = False,
     lead_only: bool = False,
@@ -94,7 +92,7 @@ def decided(
         after = evolve(change.task, version=task.version + 1)
         change = evolve(change, task=after)
         yield from update_row(dialect, task, after)
-        done.writes.append(Write(before=task, after=after))
+        results.writes.append(Write(before=task, after=after))
     if change.run is not None and run is not None:
         ended = evolve(change.run, version=run.version + 1)
         change = evolve(change, run=ended)
@@ -103,13 +101,11 @@ def decided(
         yield from update_row(dialect, run, change.beat)
     if change.new_run is not None:
         yield from insert_row(dialect, change.new_run)
-        done.claimed.append(task)
+        results.claimed.append(task)
     if change.late_result is not None:
         yield from insert_row(dialect, change.late_result)
         yield COUNT_LATE.count(dialect, task=task.id.bytes)
-    done.facts += change.facts
-    done.places[task.id] = task.board
-    done.result = done.result or change.result
+    results.facts += change.facts
+    results.places[task.id] = task.board
+    results.result = results.result or change.result
     return change
-
-

@@ -99,8 +99,8 @@ BEREFT: Final = Statement(
 
 _labels: Final = union_all(
     *(
-        select(shelf.table.c.id).where(shelf.table.c.organization == _owner)
-        for kind, shelf in SHELVES.items()
+        select(mapping.table.c.id).where(mapping.table.c.organization == _owner)
+        for kind, mapping in SHELVES.items()
         if kind.carried
     )
 )
@@ -129,25 +129,25 @@ LAST: Final = (
 )
 
 
-def dissolve(dialect: str, wish: DissolveOf, done: Done) -> Steps[None]:
+def dissolve(dialect: str, operation: DissolveOf, results: Done) -> Steps[None]:
     """
     Delete a board, with its agents and tasks or after they have moved to another board.
 
     Raises:
         StaleWrite: If the version of the board has changed.
     """
-    board, heir = wish.board, wish.heir
+    board, target = operation.board, operation.heir
     given: dict[str, Any] = {"dissolved": board.id.bytes, "owner": board.organization.bytes}
     yield from lock_row(dialect, Board, board.id, board.version, exclusive=True)
-    ((staff,),) = yield HOLD_AGENTS(dialect, **given)
+    ((agent_count,),) = yield HOLD_AGENTS(dialect, **given)
     yield HOLD_KEYS(dialect, **given)
-    ((work,),) = yield HOLD_TASKS(dialect, **given)
-    if heir is None:
-        yield from _bereave(dialect, wish, given, done)
+    ((task_count,),) = yield HOLD_TASKS(dialect, **given)
+    if target is None:
+        yield from _bereave(dialect, operation, given, results)
         removed: tuple[type, ...] = (Board, Agent, Task)
         changes = REMOVALS
     else:
-        given |= {"heir": heir.id.bytes, "dissolved_at": micros(wish.at)}
+        given |= {"heir": target.id.bytes, "dissolved_at": micros(operation.at)}
         removed, changes = (Board,), HAND_OVERS
     for kind in going_with(*removed):
         yield _with_board(kind, *removed).count(dialect, **given)
@@ -155,31 +155,31 @@ def dissolve(dialect: str, wish: DissolveOf, done: Done) -> Steps[None]:
         yield _forgotten(kind, name, entity).count(dialect, **given)
     for change in (*changes, *LAST):
         yield change.count(dialect, **given)
-    done.parts += _under_the_head(dialect, handed_over=heir is not None, given=given)
-    done.facts += wish.end.told(tasks=work, agents=staff)
+    results.parts += _under_the_head(dialect, handed_over=target is not None, given=given)
+    results.facts += operation.end.told(tasks=task_count, agents=agent_count)
 
 
-def _bereave(dialect: str, wish: DissolveOf, given: dict[str, Any], done: Done) -> Steps[None]:
+def _bereave(dialect: str, operation: DissolveOf, given: dict[str, Any], results: Done) -> Steps[None]:
     """
     Update the tasks of other boards that depend on a deleted task or are assigned to a deleted agent.
     """
-    waited_for: dict[bytes, set[TaskId]] = defaultdict(set)
+    removed_dependencies: dict[bytes, set[TaskId]] = defaultdict(set)
     for task, depends_on in (yield WAITED_FOR(dialect, **given)):
-        waited_for[task].add(id_from(depends_on))
-    unmanned = {row[0] for row in (yield UNMANNED(dialect, **given))}
-    if not (waited_for or unmanned):
+        removed_dependencies[task].add(id_from(depends_on))
+    unassigned = {row[0] for row in (yield UNMANNED(dialect, **given))}
+    if not (removed_dependencies or unassigned):
         return
-    for row in (yield BEREFT(dialect, **given, bereft=[*waited_for.keys() | unmanned])):
+    for row in (yield BEREFT(dialect, **given, bereft=[*removed_dependencies.keys() | unassigned])):
         task = a_task(row)
-        depends_on = frozenset(waited_for[task.id.bytes])
-        decide = partial(_bereaved, wish, depends_on, task.id.bytes in unmanned)
-        yield from offer(dialect, task, decide, done)
+        depends_on = frozenset(removed_dependencies[task.id.bytes])
+        decide = partial(_bereaved, operation, depends_on, task.id.bytes in unassigned)
+        yield from offer(dialect, task, decide, results)
 
 
 def _bereaved(
-    wish: DissolveOf, depends_on: frozenset[TaskId], unmanned: bool, candidate: Candidate
+    operation: DissolveOf, depends_on: frozenset[TaskId], unassigned: bool, candidate: Candidate
 ) -> Decided | None:
-    return wish.end.bereave(Bereft(candidate=candidate, depends_on=depends_on, unmanned=unmanned))
+    return operation.end.bereave(Bereft(candidate=candidate, depends_on=depends_on, unmanned=unassigned))
 
 
 @shaped

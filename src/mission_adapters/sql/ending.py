@@ -36,7 +36,7 @@ from mission_core.errors import StaleWrite
 _ended: Final = value("ended")
 _tasks: Final = select(tasks.c.id).where(tasks.c.organization == _ended)
 _boards: Final = select(boards.c.id).where(boards.c.organization == _ended)
-_shared: Final = {shelf.table for kind, shelf in SHELVES.items() if kind.shared}
+_shared: Final = {mapping.table for kind, mapping in SHELVES.items() if kind.shared}
 
 
 def _mine(kind: type) -> ColumnElement[bool] | None:
@@ -50,12 +50,14 @@ def _mine(kind: type) -> ColumnElement[bool] | None:
     return or_(*(table.c[name] == _ended for name in names)) if names else None
 
 
-def _held(table: Table, mine: ColumnElement[bool]) -> Statement:
-    found = select(table.c.id).where(mine).order_by(table.c.id).with_for_update()
+def _held(table: Table, condition: ColumnElement[bool]) -> Statement:
+    found = select(table.c.id).where(condition).order_by(table.c.id).with_for_update()
     return Statement(select(func.count()).select_from(found.subquery("held")))
 
 
-HOLDS: Final = {kind: _held(KEPT[kind].table, mine) for kind in LOCK_ORDER if (mine := _mine(kind)) is not None}
+HOLDS: Final = {
+    kind: _held(KEPT[kind].table, condition) for kind in LOCK_ORDER if (condition := _mine(kind)) is not None
+}
 
 
 def _naming() -> list[Delete | Update]:
@@ -91,24 +93,24 @@ REMOVALS: Final = tuple(
 )
 
 
-def end(dialect: str, wish: EndOf) -> Steps[None]:
+def end(dialect: str, operation: EndOf) -> Steps[None]:
     """
     Delete an organization.
 
     Raises:
         StaleWrite: If the organization, its log or a row that the deletion relies on has changed.
     """
-    organization = wish.organization
+    organization = operation.organization
     given = {"ended": organization.id.bytes, "ended_keys": f"{organization.id.hex}:%"}
     for kind in LOCK_ORDER:
         if kind is Organization:
             yield from lock_row(dialect, Organization, organization.id, organization.version, exclusive=True)
         elif kind in HOLDS:
             yield HOLDS[kind](dialect, **given)
-    for each in wish.relied_on:
+    for each in operation.relied_on:
         yield from lock_row(dialect, type(each), each.id, each.version)
     head = yield from lock_head(dialect, organization.id)
-    if wish.since is not None and wish.since != head.position:
+    if operation.since is not None and operation.since != head.position:
         raise StaleWrite("organizations", organization.id)
     for removal in REMOVALS:
         yield removal.count(dialect, **given)

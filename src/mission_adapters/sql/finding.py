@@ -21,7 +21,7 @@ FIELDS_OF_TASKS: Final = FoundTask._fields
 FIELDS_OF_AGENTS: Final = FoundAgent._fields
 ESCAPE: Final = "!"
 BORDERS: Final = {
-    **{(table.name, name): border(table.c.board) for table in (tasks, agents) for name, border in WITHIN.items()},
+    **{(table.name, name): condition(table.c.board) for table in (tasks, agents) for name, condition in WITHIN.items()},
     ("tasks", "name"): tasks.c.assignee_key == value("name", str),
 }
 
@@ -46,13 +46,15 @@ def _holds(dialect: str, column: Column[Any]) -> ColumnElement[bool]:
     return column.like(wanted, escape=ESCAPE)
 
 
-def _found(dialect: str, table: Table, title: str, others: Iterable[str], fields: Iterable[str], *borders: str) -> Any:
+def _found(
+    dialect: str, table: Table, title: str, others: Iterable[str], fields: Iterable[str], *board_filters: str
+) -> Any:
     in_title = _holds(dialect, table.c[title])
     hits = (
         select(table.c.id, table.c.number, case((in_title, 2), else_=1).label("relevance"))
         .where(
             table.c.organization == value("organization"),
-            *(BORDERS[table.name, name] for name in borders),
+            *(BORDERS[table.name, name] for name in board_filters),
             or_(in_title, *(_holds(dialect, table.c[name]) for name in others)),
         )
         .cte("hits")
@@ -69,18 +71,18 @@ def _found(dialect: str, table: Table, title: str, others: Iterable[str], fields
 
 
 @shaped
-def found_tasks(dialect: str, *borders: str) -> Executable:
+def found_tasks(dialect: str, *board_filters: str) -> Executable:
     """
     Select the most relevant tasks that contain a text, each with the number of all matches.
     """
-    found: Executable = _found(dialect, tasks, "title", ("description", "assignee"), FIELDS_OF_TASKS, *borders)
+    found: Executable = _found(dialect, tasks, "title", ("description", "assignee"), FIELDS_OF_TASKS, *board_filters)
     return found
 
 
 @shaped
-def found_agents(dialect: str, *borders: str) -> Executable:
+def found_agents(dialect: str, *board_filters: str) -> Executable:
     """
     Select the most relevant agents that contain a text, each with the number of all matches.
     """
-    found: Executable = _found(dialect, agents, "name", ("role", "activity"), FIELDS_OF_AGENTS, *borders)
+    found: Executable = _found(dialect, agents, "name", ("role", "activity"), FIELDS_OF_AGENTS, *board_filters)
     return found

@@ -38,8 +38,8 @@ AND application_name <> current_setting('application_name')
 
 def _sealed_columns() -> list[tuple[Table, str]]:
     return [
-        (shelf.table, name)
-        for kind, shelf in SHELVES.items()
+        (mapping.table, name)
+        for kind, mapping in SHELVES.items()
         for name, hint in get_type_hints(kind.entity).items()
         if hint is Sealed or Sealed in get_args(hint)
     ]
@@ -47,9 +47,7 @@ def _sealed_columns() -> list[tuple[Table, str]]:
 
 SEALED: Final = tuple(_sealed_columns())
 """The columns of encrypted values. Each value is encrypted under a derived key and bound to the id of its row."""
-ALL_SEALED: Final = tuple(
-    f'SELECT id, "{name}" FROM {table.name} WHERE "{name}" IS NOT NULL' for table, name in SEALED
-)
+ALL_SEALED: Final = tuple(f'SELECT id, "{name}" FROM {table.name} WHERE "{name}" IS NOT NULL' for table, name in SEALED)
 _inserts: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 

@@ -72,9 +72,7 @@ USED: Final = Statement(
     .values(last_used_at=value("last_used_at", int))
 )
 WAIT_NO_MORE: Final = Statement(
-    delete(dependencies).where(
-        dependencies.c.task == value("task"), dependencies.c.depends_on == value("depends_on")
-    )
+    delete(dependencies).where(dependencies.c.task == value("task"), dependencies.c.depends_on == value("depends_on"))
 )
 WAIT: Final = Statement(insert(dependencies))
 DROP: Final = Statement(delete(marks).where(marks.c.task == value("task"), marks.c.mark == value("mark")))
@@ -87,7 +85,7 @@ DELETE_TASK: Final = Statement(
 )
 
 
-def flush(remembered: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
+def flush(buffer: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
     """
     Write the buffered changes of a unit.
 
@@ -99,21 +97,21 @@ def flush(remembered: Remembered, dialect: str, *, at: datetime) -> Steps[Any]:
         Conflict: If a unique constraint is violated.
         AlreadyDone: If the unit's idempotency key was used before.
     """
-    done = Done()
+    results = Done()
     try:
-        yield from take_key(dialect, remembered, at=at)
-        for operation in remembered.operations:
-            yield from operate(dialect, remembered.principal, operation, done)
-        yield from _touch(dialect, remembered)
-        yield from _remove_and_add(dialect, remembered)
-        yield from settle_key(dialect, remembered, remembered.result or done.result)
-        yield from _under_the_head(dialect, remembered, done, at=at)
+        yield from take_key(dialect, buffer, at=at)
+        for operation in buffer.operations:
+            yield from operate(dialect, buffer.principal, operation, results)
+        yield from _touch(dialect, buffer)
+        yield from _remove_and_add(dialect, buffer)
+        yield from settle_key(dialect, buffer, buffer.result or results.result)
+        yield from _under_the_head(dialect, buffer, results, at=at)
     except Violated as violated:
-        raise _refusal(violated.constraint, remembered) from violated
-    return done.answer
+        raise _refusal(violated.constraint, buffer) from violated
+    return results.answer
 
 
-def _refusal(constraint: str, remembered: Remembered) -> Conflict:
+def _refusal(constraint: str, buffer: Remembered) -> Conflict:
     """
     Return the refusal for a violated constraint. A duplicate id is a stale write: another unit inserted the row first,
     and the next attempt will read it.
@@ -121,16 +119,16 @@ def _refusal(constraint: str, remembered: Remembered) -> Conflict:
     kind = next((kind for kind, each in KEPT.items() if constraint == f"pk_{each.table.name}"), None)
     if kind is None:
         return TAKEN.get(constraint, Conflict)()
-    added = (id for id, write in remembered.writes.items() if isinstance(write.after, kind) and write.before is None)
-    return StaleWrite(KEPT[kind].name, next(added, remembered.principal.organization))
+    added = (id for id, write in buffer.writes.items() if isinstance(write.after, kind) and write.before is None)
+    return StaleWrite(KEPT[kind].name, next(added, buffer.principal.organization))
 
 
-def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
+def _touch(dialect: str, buffer: Remembered) -> Steps[None]:
     """
     Lock, check and change existing rows in lock order. Neighbouring rows that the unit only relies on share one
     statement.
     """
-    touched = sorted(_touched(remembered), key=lambda each: each[:2])
+    touched = sorted(_touched(buffer), key=lambda each: each[:2])
     for together, group in groupby(touched, key=lambda each: _shared(each[2])):
         if together is not None:
             yield from share_rows(dialect, together, [(id, row.version) for _, id, row in group])
@@ -138,7 +136,7 @@ def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
         for _, id, what in group:
             match what:
                 case Agent():
-                    yield _heard(dialect, what, alone=len(touched) == 1 and _only_heard(remembered))
+                    yield _heard(dialect, what, alone=len(touched) == 1 and _only_heard(buffer))
                 case datetime():
                     yield USED.count(dialect, key=id.bytes, last_used_at=micros(what))
                 case Reliance():
@@ -146,14 +144,14 @@ def _touch(dialect: str, remembered: Remembered) -> Steps[None]:
                 case Write(before=before, after=None):
                     yield from lock_row(dialect, type(before), id, before.version, exclusive=True)
                 case Write(before=before, after=after, onto_edits=True):
-                    yield from _update_edited(dialect, remembered, what)
+                    yield from _update_edited(dialect, buffer, what)
                 case Write(before=before, after=after):
                     yield from update_row(dialect, before, after)
                     if isinstance(after, Agent) and before.name != after.name:
                         yield from rename_work(dialect, before, after)
 
 
-def _update_edited(dialect: str, remembered: Remembered, write: Write) -> Steps[None]:
+def _update_edited(dialect: str, buffer: Remembered, write: Write) -> Steps[None]:
     """
     Update a task. If others have edited it since it was read, lock it, read it again and apply the change to that.
     """
@@ -163,7 +161,7 @@ def _update_edited(dialect: str, remembered: Remembered, write: Write) -> Steps[
         found = yield one(Task, dialect, write.before.organization, write.before.id, locked=True)
         if not found:
             raise
-        write = remembered.writes[write.before.id] = write.onto(a_task(found[0]))
+        write = buffer.writes[write.before.id] = write.onto(a_task(found[0]))
         yield from update_row(dialect, write.before, write.after)
 
 
@@ -171,24 +169,24 @@ def _shared(what: Any) -> type | None:
     return what.kind if isinstance(what, Reliance) and not what.bump else None
 
 
-def _touched(remembered: Remembered) -> Iterable[tuple[int, UUID, Any]]:
+def _touched(buffer: Remembered) -> Iterable[tuple[int, UUID, Any]]:
     """
     Return the changes to existing rows, each with the row's place in the lock order and its id.
 
     Raises:
         StaleWrite: If the unit relies on another version of a row than it writes.
     """
-    writes = remembered.writes
+    writes = buffer.writes
     for id, write in writes.items():
         if write.before is not None:
             yield PLACE[type(write.before)], id, write
     # Before the shared locks on the same rows: two flushes that share a lock and then both write would deadlock.
-    for id, agent in remembered.presence.items():
+    for id, agent in buffer.presence.items():
         if id not in writes or writes[id].before is not None:
             yield PLACE[Agent], id, agent
-    for id, at in remembered.used.items():
+    for id, at in buffer.used.items():
         yield PLACE[ApiKey], id, at
-    for (_, id), reliance in remembered.reliances.items():
+    for (_, id), reliance in buffer.reliances.items():
         if id not in writes:
             yield PLACE[reliance.kind], id, reliance
             continue
@@ -203,12 +201,12 @@ def _heard(dialect: str, agent: Agent, *, alone: bool) -> Ask:
     return ask._replace(alone=alone)
 
 
-def _only_heard(remembered: Remembered) -> bool:
-    return not (remembered.once or remembered.operations or remembered.facts)
+def _only_heard(buffer: Remembered) -> bool:
+    return not (buffer.once or buffer.operations or buffer.facts)
 
 
-def _remove_and_add(dialect: str, remembered: Remembered) -> Steps[None]:
-    writes = sorted(remembered.writes.values(), key=_place_of)
+def _remove_and_add(dialect: str, buffer: Remembered) -> Steps[None]:
+    writes = sorted(buffer.writes.values(), key=_place_of)
     gone, come = _links(writes, "depends_on", lambda task: task.depends_on)
     dropped, taken = _links(writes, "mark", lambda task: task.carries)
     if gone:
@@ -220,7 +218,7 @@ def _remove_and_add(dialect: str, remembered: Remembered) -> Steps[None]:
             yield from _remove(dialect, write.before)
     for write in writes:
         if write.before is None and write.after is not None:
-            heard = remembered.presence.get(write.after.id)
+            heard = buffer.presence.get(write.after.id)
             yield from insert_row(dialect, evolve(write.after, presence=heard.presence) if heard else write.after)
     if come:
         yield WAIT.many(dialect, come)
@@ -285,7 +283,7 @@ def _links(
     return gone, come
 
 
-def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: datetime) -> Steps[None]:
+def _under_the_head(dialect: str, buffer: Remembered, results: Done, *, at: datetime) -> Steps[None]:
     """
     Lock the organization's head row and update the queue, the counters and the log. On PostgreSQL this is one
     statement, unless it could change a row twice.
@@ -293,12 +291,12 @@ def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: dat
     Raises:
         StaleWrite: If a claimed task depends on a task that was reopened since the claim was decided.
     """
-    principal = remembered.principal
-    tasks_changed = _tasks_of(remembered, done)
-    facts = [*done.facts, *remembered.facts]
-    places = remembered.places | done.places | places_of(write.after or write.before for write in tasks_changed)
+    principal = buffer.principal
+    tasks_changed = _tasks_of(buffer, results)
+    facts = [*results.facts, *buffer.facts]
+    places = buffer.places | results.places | places_of(write.after or write.before for write in tasks_changed)
     parts = [
-        *done.parts,
+        *results.parts,
         *requeued(tasks_changed),
         *tallied(dialect, tasks_changed),
         *pulsed(dialect, principal.organization, facts, tasks_changed, places, at=at),
@@ -306,22 +304,22 @@ def _under_the_head(dialect: str, remembered: Remembered, done: Done, *, at: dat
     if not facts and not parts:
         return
     head = yield from lock_head(dialect, principal.organization)
-    for write in remembered.writes.values():
+    for write in buffer.writes.values():
         if isinstance(write.after, Agent) and write.before and write.before.name_key != write.after.name_key:
             yield from rename_queue(dialect, write.before, write.after)
     parts += appended(principal.organization, principal.actor, facts, head)
     together = dialect == "postgresql" and len(tasks_changed) < 2 and len(parts) > 1
     left = yield from (done_together if together else done_in_turn)(dialect, parts)
-    if done.claimed and any(open_dependencies for (open_dependencies,) in left):
-        raise StaleWrite("task", done.claimed[0].id)
+    if results.claimed and any(open_dependencies for (open_dependencies,) in left):
+        raise StaleWrite("task", results.claimed[0].id)
 
 
-def _tasks_of(remembered: Remembered, done: Done) -> list[Write]:
+def _tasks_of(buffer: Remembered, results: Done) -> list[Write]:
     """
     Return the changes of tasks, folded into one write per task.
     """
     folded: dict[UUID, Write] = {}
-    for write in (*done.writes, *remembered.writes.values()):
+    for write in (*results.writes, *buffer.writes.values()):
         shape = write.after or write.before
         if isinstance(shape, Task):
             first = folded.get(shape.id, write)

@@ -46,11 +46,11 @@ def border_of_boards(boards: frozenset[BoardId] | None) -> dict[str, Any]:
     return {"own_boards": sorted(board.bytes for board in boards)}
 
 
-def within(column: ColumnElement[Any], borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+def within(column: ColumnElement[Any], board_filters: Iterable[str]) -> Iterable[ColumnElement[bool]]:
     """
     Return the board-filter conditions on a column that holds a board's id.
     """
-    return [WITHIN[name](column) for name in borders]
+    return [WITHIN[name](column) for name in board_filters]
 
 
 def granted(principal: Principal, found: T | None, board: BoardId | None, missing: type[NotFound]) -> T:

@@ -22,13 +22,13 @@ TASK: Final = (tasks.c.id, tasks.c.updated_at, tasks.c.number)
 
 
 @shaped
-def in_hand_of(*borders: str) -> Executable:
+def in_hand_of(*board_filters: str) -> Executable:
     """
     Select the tasks in progress of an assignee name, each with its live run.
     """
     found = select(*TASK, *RUN).select_from(tasks.outerjoin(runs, runs.c.id == tasks.c.run))
     of_name = (tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), in_progress)
-    return found.where(*of_name, *within(tasks.c.board, borders))
+    return found.where(*of_name, *within(tasks.c.board, board_filters))
 
 
 def read_in_hand(dialect: str, principal: Principal, name_key: str) -> Steps[list[InHand]]:

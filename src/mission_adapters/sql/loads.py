@@ -84,5 +84,3 @@ def one(
         return statement(dialect, organization=organization.bytes, key=plain)
     statement = _one_by(kind, by or "number", locked)
     return statement(dialect, organization=organization.bytes, key=key)
-
-

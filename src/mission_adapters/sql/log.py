@@ -150,9 +150,7 @@ class SqlLog:
         """
 
         def steps() -> Steps[list[Any]]:
-            rows: list[Any] = yield READ(
-                self.session.dialect, organization=organization.bytes, after=after, most=limit
-            )
+            rows: list[Any] = yield READ(self.session.dialect, organization=organization.bytes, after=after, most=limit)
             return rows
 
         rows = await self.session.read(steps)

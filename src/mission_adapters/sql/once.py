@@ -53,7 +53,7 @@ _old: Final = select(*_name).where(once.c.at <= value("over", int)).order_by(onc
 FORGET: Final = Statement(delete(once).where(tuple_(*_name).in_(_old.with_for_update(skip_locked=True))))
 
 
-def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[None]:
+def take_key(dialect: str, buffer: Remembered, *, at: datetime) -> Steps[None]:
     """
     Insert the unit's idempotency key, if it has one, and delete some expired keys.
 
@@ -61,36 +61,36 @@ def take_key(dialect: str, remembered: Remembered, *, at: datetime) -> Steps[Non
         AlreadyDone: If the key was used in the last day. The error carries the first result.
         KeyReused: If the key was used with another body.
     """
-    if remembered.once is None:
+    if buffer.once is None:
         return
-    used = remembered.once
+    used = buffer.once
     taken = yield TAKE[dialect].count(
         dialect,
-        principal=name_of(used.whose or remembered.principal),
+        principal=name_of(used.whose or buffer.principal),
         operation=used.operation,
         key=used.key,
         body_digest=used.body_digest,
-        result=maybe_bytes(remembered.result),
+        result=maybe_bytes(buffer.result),
         at=micros(at),
         over=micros(at - REMEMBERED),
     )
     if taken:
         yield FORGET.count(dialect, over=micros(at - REMEMBERED))
         return
-    found = yield WINNER(dialect, **_named(remembered.principal, used))
+    found = yield WINNER(dialect, **_named(buffer.principal, used))
     result = result_in(found, used)
     if result is None:
-        raise StaleWrite("idempotency key", remembered.principal.organization)
+        raise StaleWrite("idempotency key", buffer.principal.organization)
     raise AlreadyDone(result)
 
 
-def settle_key(dialect: str, remembered: Remembered, result: UUID | None) -> Steps[None]:
+def settle_key(dialect: str, buffer: Remembered, result: UUID | None) -> Steps[None]:
     """
     Store the result of the unit with its key, or delete the key if there is no result.
     """
-    if remembered.once is None or (result is not None and result == remembered.result):
+    if buffer.once is None or (result is not None and result == buffer.result):
         return
-    this = _named(remembered.principal, remembered.once)
+    this = _named(buffer.principal, buffer.once)
     if result is None:
         yield LEAVE.count(dialect, **this)
     else:

@@ -56,13 +56,13 @@ QUEUES: Final[dict[str, ColumnElement[bool]]] = {
 """The conditions that limit the queue to the boards of a claim, by the name of their board filter."""
 
 
-def _line(name: str, again: bool, border: str, worker: bool) -> Select[Any]:
+def _line(name: str, again: bool, board_filter: str, worker: bool) -> Select[Any]:
     """
     Select the first ready tasks of one assignee name in queue order, on the boards of a board filter. For a worker,
     tasks of boards that reserve moves for their lead are left out.
     """
     ready = select(queue.c.task, queue.c.rank, queue.c.due, queue.c.number).where(
-        QUEUES[border],
+        QUEUES[board_filter],
         queue.c.assignee_key == value(name, str),
         unblocked,
         queue.c.not_before <= value("at", int),
@@ -77,16 +77,16 @@ def _line(name: str, again: bool, border: str, worker: bool) -> Select[Any]:
 
 
 @shaped
-def _first_ready(again: bool, border: str, worker: bool) -> Executable:
-    lines = union_all(*(_line(name, again, border, worker) for name in ("nobody", "mine"))).subquery("ready")
+def _first_ready(again: bool, board_filter: str, worker: bool) -> Executable:
+    lines = union_all(*(_line(name, again, board_filter, worker) for name in ("nobody", "mine"))).subquery("ready")
     found = select(*TASK, RULED).select_from(tasks.join(lines, lines.c.task == tasks.c.id))
     found = found.order_by(lines.c.rank, lines.c.due, lines.c.number).limit(1)
     return found.with_for_update(of=tasks, skip_locked=True)
 
 
 @shaped
-def _count_ready(again: bool, border: str, worker: bool) -> Executable:
-    lines = union_all(*(_line(name, again, border, worker) for name in ("nobody", "mine"))).subquery("ready")
+def _count_ready(again: bool, board_filter: str, worker: bool) -> Executable:
+    lines = union_all(*(_line(name, again, board_filter, worker) for name in ("nobody", "mine"))).subquery("ready")
     return select(func.count()).select_from(lines)
 
 
@@ -106,9 +106,7 @@ TASK_OF_RUN: Final = Statement(
 )
 UNFINISHED: Final = Statement(
     select(*TASK)
-    .where(
-        tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), unfinished
-    )
+    .where(tasks.c.organization == value("organization"), tasks.c.assignee_key == value("name", str), unfinished)
     .order_by(tasks.c.id)
     .limit(value("most", int))
     .with_for_update(of=tasks)
@@ -116,7 +114,7 @@ UNFINISHED: Final = Statement(
 IN_TURN: Final = Statement(select(func.pg_advisory_xact_lock(value("key", int))))
 
 
-def operate(dialect: str, principal: Principal, operation: Operation, done: Done) -> Steps[None]:
+def operate(dialect: str, principal: Principal, operation: Operation, results: Done) -> Steps[None]:
     """
     Run one operation of a unit.
 
@@ -129,53 +127,53 @@ def operate(dialect: str, principal: Principal, operation: Operation, done: Done
     """
     match operation:
         case ClaimNextOf():
-            done.answer = yield from _claim_next(dialect, principal, operation, done)
+            results.answer = yield from _claim_next(dialect, principal, operation, results)
         case ClaimOf():
-            done.answer = yield from _claim(dialect, principal, operation, done)
+            results.answer = yield from _claim(dialect, principal, operation, results)
         case HeartbeatOf():
-            done.answer = yield from _heartbeat(dialect, principal, operation, done)
+            results.answer = yield from _heartbeat(dialect, principal, operation, results)
         case ExpireDueOf():
-            done.answer = yield from _expire_due(dialect, principal, operation, done)
+            results.answer = yield from _expire_due(dialect, principal, operation, results)
         case TakeBackOf():
-            yield from _take_back(dialect, operation, done)
+            yield from _take_back(dialect, operation, results)
         case DissolveOf():
-            yield from dissolve(dialect, operation, done)
+            yield from dissolve(dialect, operation, results)
         case EndOf():
             yield from end(dialect, operation)
 
 
-def _claim_next(dialect: str, principal: Principal, wish: ClaimNextOf, done: Done) -> Steps[Change | None]:
-    wanted = wish.wanted
+def _claim_next(dialect: str, principal: Principal, operation: ClaimNextOf, results: Done) -> Steps[Change | None]:
+    wanted = operation.wanted
     boards = boards_written(principal) if wanted.board is None else frozenset((wanted.board,))
     if wanted.board is not None:
         require_grant(principal, wanted.board)
-    if wish.agrees is not None:
-        yield from _agreed(dialect, principal, wanted.name_key, wish.agrees)
-    border, first = border_of_boards(boards), FIRST
-    where = next(iter(border), "")
+    if operation.agrees is not None:
+        yield from _agreed(dialect, principal, wanted.name_key, operation.agrees)
+    board_filter, first = border_of_boards(boards), FIRST
+    where = next(iter(board_filter), "")
     given: dict[str, Any] = {
-        **border,
+        **board_filter,
         "organization": principal.organization.bytes,
         "nobody": NOBODY,
         "mine": wanted.name_key,
-        "at": micros(wish.at),
+        "at": micros(operation.at),
     }
     tried: list[bytes] = []
-    freed = _freed(wish, boards, done)
+    requeued = _freed(operation, boards, results)
     while True:
         again = bool(tried)
         shown = {**given, "tried": tried} if tried else given
         found = yield _first_ready(again, where, wanted.worker)(dialect, first=first, **shown)
         task = a_task(found[0]) if found else None
-        if freed and (task is None or _turn(freed[0]) < _turn(task)):
-            change = yield from offer(dialect, freed.pop(0), wish.decide, done, ruled=True)
+        if requeued and (task is None or _turn(requeued[0]) < _turn(task)):
+            change = yield from offer(dialect, requeued.pop(0), operation.decide, results, ruled=True)
             if change is not None:
                 return change
             continue
         if task is not None:
             # The locked task may have moved to another board, or be held, since the queue was read.
             elsewhere, ruled = boards is not None and task.board not in boards, bool(found[0][-1])
-            change = None if elsewhere else (yield from offer(dialect, task, wish.decide, done, ruled=ruled))
+            change = None if elsewhere else (yield from offer(dialect, task, operation.decide, results, ruled=ruled))
             if change is not None:
                 return change
             tried.append(task.id.bytes)
@@ -204,18 +202,18 @@ def _agreed(dialect: str, principal: Principal, name_key: str, agrees: Agrees) -
         raise StaleWrite("task", in_hand[0].task)
 
 
-def _freed(wish: ClaimNextOf, boards: frozenset[BoardId] | None, done: Done) -> list[Task]:
+def _freed(operation: ClaimNextOf, boards: frozenset[BoardId] | None, results: Done) -> list[Task]:
     """
     Return the tasks that this flush has requeued and that fit the claim, in queue order. They are not in the queue
     table yet, which is written at the end of the flush.
     """
     fitting = [
         task
-        for task in {write.after.id: write.after for write in done.writes}.values()
+        for task in {write.after.id: write.after for write in results.writes}.values()
         if task.status in IDLE
         and (boards is None or task.board in boards)
-        and (task.assignee is None or task.assignee.key == wish.wanted.name_key)
-        and (task.not_before is None or task.not_before <= wish.at)
+        and (task.assignee is None or task.assignee.key == operation.wanted.name_key)
+        and (task.not_before is None or task.not_before <= operation.at)
     ]
     return sorted(fitting, key=_turn)
 
@@ -227,43 +225,43 @@ def _turn(task: Task) -> tuple[int, bool, datetime, int]:
     return task.rank, task.due_at is None, task.due_at or task.created_at, task.number
 
 
-def _claim(dialect: str, principal: Principal, wish: ClaimOf, done: Done) -> Steps[Change | None]:
-    found = yield one(Task, dialect, principal.organization, wish.task, locked=True)
+def _claim(dialect: str, principal: Principal, operation: ClaimOf, results: Done) -> Steps[Change | None]:
+    found = yield one(Task, dialect, principal.organization, operation.task, locked=True)
     if not found:
         raise TaskNotFound
     task = a_task(found[0])
     require_grant(principal, task.board)
-    change = yield from offer(dialect, task, wish.decide, done, ruled=True)
+    change = yield from offer(dialect, task, operation.decide, results, ruled=True)
     return change
 
 
-def _heartbeat(dialect: str, principal: Principal, wish: HeartbeatOf, done: Done) -> Steps[Change | None]:
-    given = {"run": wish.run.bytes, "organization": principal.organization.bytes}
+def _heartbeat(dialect: str, principal: Principal, operation: HeartbeatOf, results: Done) -> Steps[Change | None]:
+    given = {"run": operation.run.bytes, "organization": principal.organization.bytes}
     found = yield TASK_OF_RUN(dialect, **given)
     if not found:
         raise RunNotFound
     task = a_task(found[0])
     require_grant(principal, task.board)
-    run = a_run((yield LOCKED_RUN(dialect, run=wish.run.bytes))[0])
-    change = yield from decided(dialect, task, run, wish.decide, done)
+    run = a_run((yield LOCKED_RUN(dialect, run=operation.run.bytes))[0])
+    change = yield from decided(dialect, task, run, operation.decide, results)
     return change
 
 
-def _expire_due(dialect: str, principal: Principal, wish: ExpireDueOf, done: Done) -> Steps[int]:
-    given = {"organization": principal.organization.bytes, "at": micros(wish.at), "most": wish.limit}
+def _expire_due(dialect: str, principal: Principal, operation: ExpireDueOf, results: Done) -> Steps[int]:
+    given = {"organization": principal.organization.bytes, "at": micros(operation.at), "most": operation.limit}
     changed = 0
     for row in (yield LAPSED(dialect, **given)):
-        change = yield from offer(dialect, a_task(row), wish.decide, done)
+        change = yield from offer(dialect, a_task(row), operation.decide, results)
         changed += change is not None
     return changed
 
 
-def _take_back(dialect: str, wish: TakeBackOf, done: Done) -> Steps[None]:
-    agent = wish.agent
+def _take_back(dialect: str, operation: TakeBackOf, results: Done) -> Steps[None]:
+    agent = operation.agent
     yield from lock_row(dialect, Agent, agent.id, agent.version, exclusive=True)
-    given = {"organization": agent.organization.bytes, "name": agent.name_key, "most": wish.limit + 1}
+    given = {"organization": agent.organization.bytes, "name": agent.name_key, "most": operation.limit + 1}
     rows = yield UNFINISHED(dialect, **given)
-    if wish.last and len(rows) > wish.limit:
+    if operation.last and len(rows) > operation.limit:
         raise MoreInHand
-    for row in rows[: wish.limit]:
-        yield from offer(dialect, a_task(row), wish.decide, done)
+    for row in rows[: operation.limit]:
+        yield from offer(dialect, a_task(row), operation.decide, results)

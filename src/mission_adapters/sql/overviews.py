@@ -118,21 +118,21 @@ def _view(dialect: str, principal: Principal, board: BoardId, known: Known) -> S
     own: Given = {"organization": principal.organization.bytes}
     found = yield one_board("id")(dialect, id=board.bytes, **own)
     row = granted(principal, BoardRow._make(found[0]) if found else None, board, BoardNotFound)
-    staff = yield AGENTS(dialect, board=board.bytes, **own)
-    asked = yield from asked_on(dialect, principal.organization.bytes, board.bytes)
-    order, strange = yield from _looked_over(dialect, principal, board, known, asked)
+    agent_rows = yield AGENTS(dialect, board=board.bytes, **own)
+    approvals = yield from asked_on(dialect, principal.organization.bytes, board.bytes)
+    order, unknown = yield from _looked_over(dialect, principal, board, known, approvals)
     rows: dict[bytes, TaskRow] = {}
-    if strange:
-        read = yield from shown(dialect, principal.organization, (yield WHOLE(dialect, tasks=strange, **own)))
+    if unknown:
+        read = yield from shown(dialect, principal.organization, (yield WHOLE(dialect, tasks=unknown, **own)))
         rows = {row.id: row for row in read if row.board == board.bytes}
-        if len(rows) < len(strange):  # some were deleted after their ids were read
-            gone = {*strange} - rows.keys()
+        if len(rows) < len(unknown):  # some were deleted after their ids were read
+            gone = {*unknown} - rows.keys()
             order = [id for id in order if id not in gone]
-    return BoardView(row, [AgentRow._make(each) for each in staff], order, rows, asked)
+    return BoardView(row, [AgentRow._make(each) for each in agent_rows], order, rows, approvals)
 
 
 def _looked_over(
-    dialect: str, principal: Principal, board: BoardId, known: Known, asked: Mapping[bytes, Asked]
+    dialect: str, principal: Principal, board: BoardId, known: Known, approvals: Mapping[bytes, Asked]
 ) -> Steps[tuple[list[bytes], list[bytes]]]:
     """
     Return the ids of all tasks of the board, newest first, and the ids of those that the caller does not know.
@@ -150,20 +150,20 @@ def _looked_over(
     fields = stamps_of(by_board.get(board.bytes, ()))
     alone = Around(None, (), (), fields)
     by_name = {None: alone} | {name: alone._replace(assignee_agent=id) for name, id in agents_named}
-    order, strange = [], []
+    order, unknown = [], []
     for id, version, name, depends_on, tag_ids in found:
-        around = by_name.get(name, alone)
+        context = by_name.get(name, alone)
         if depends_on or tag_ids:
-            around = around._replace(
+            context = context._replace(
                 dependencies=in_order(depends_on, waits_for[id]) if depends_on else (),
                 tags=stamps_of(in_order(tag_ids, tags)) if tag_ids else (),
             )
-        if id in asked:
-            around = around._replace(asked=asked[id])
+        if id in approvals:
+            context = context._replace(asked=approvals[id])
         order.append(id)
-        if not known(id, version, around):
-            strange.append(id)
-    return order, strange
+        if not known(id, version, context):
+            unknown.append(id)
+    return order, unknown
 
 
 def _foremost(
@@ -174,11 +174,11 @@ def _foremost(
     counts: dict[bytes, dict[str, int]] = defaultdict(dict)
     for board, status, amount in (yield COUNTS(dialect, boards=[each.bytes for each in boards], **own)):
         counts[board][status] = amount
-    asked = [(each.bytes, needed(counts[each.bytes], order, limit=limit)) for each in boards]
-    asked = [(board, statuses) for board, statuses in asked if statuses]
+    selected = [(each.bytes, needed(counts[each.bytes], order, limit=limit)) for each in boards]
+    selected = [(board, statuses) for board, statuses in selected if statuses]
     found: dict[bytes, list[TaskRow]] = defaultdict(list)
-    for start in range(0, len(asked), AT_ONCE):
-        some = asked[start : start + AT_ONCE]
+    for start in range(0, len(selected), AT_ONCE):
+        some = selected[start : start + AT_ONCE]
         given: Given = {"limit": limit}
         for nth, (board, statuses) in enumerate(some):
             given |= {f"board{nth}": board, f"statuses{nth}": statuses}
@@ -187,6 +187,4 @@ def _foremost(
         )
         for row in rows:
             found[row.board].append(row)
-    return {
-        each: Foremost(counts[each.bytes], in_turn(found[each.bytes], order)) for each in boards
-    }
+    return {each: Foremost(counts[each.bytes], in_turn(found[each.bytes], order)) for each in boards}

@@ -146,16 +146,16 @@ class Shelf:
 
 def _shelf(kind: Kind[Any]) -> Shelf:
     hints = get_type_hints(kind.entity)
-    spellings = {each.name: _spelling(hints[each.name]) for each in fields(cast(Any, kind.entity))}
-    columns = [(may if each.nullable else must)(name, each.type) for name, each in spellings.items()]
+    codecs = {each.name: _spelling(hints[each.name]) for each in fields(cast(Any, kind.entity))}
+    columns = [(may if each.nullable else must)(name, each.type) for name, each in codecs.items()]
     unique: list[UniqueConstraint] = [UniqueConstraint("organization", *names) for names in kind.unique]
-    if "number" in spellings:
+    if "number" in codecs:
         unique.append(UniqueConstraint("organization", "number"))
     # When an entity is deleted, rows that refer to it are found by these indexes.
     found_by = dict.fromkeys([*kind.found_by, *((name,) for name in (*kind.goes_with, *kind.forgets))])
-    last = "number" if "number" in spellings else "id"
+    last = "number" if "number" in codecs else "id"
     indexes = [Index(None, "organization", *names, last) for names in found_by]
-    return Shelf(kind, table(kind.name, *columns, *unique, *indexes), spellings, trusted(kind.entity))
+    return Shelf(kind, table(kind.name, *columns, *unique, *indexes), codecs, trusted(kind.entity))
 
 
 BELONGING: Final[dict[type, str]] = {Agent: "agents", Task: "tasks", Run: "runs"}
@@ -174,49 +174,51 @@ Filters = tuple[tuple[str, bool], ...]
 
 
 @shaped
-def rows_where(kind: Kind[Any], filters: Filters = (), borders: tuple[str, ...] = ()) -> Executable:
+def rows_where(kind: Kind[Any], filters: Filters = (), board_filters: tuple[str, ...] = ()) -> Executable:
     """
     Select the organization's rows of a kind that pass these board filters and whose columns have given values.
     """
-    shelf = SHELVES[kind].table
-    found: Executable = _where(select(*shelf.c), kind, filters, borders).order_by(_line(shelf))
+    kind_table = SHELVES[kind].table
+    found: Executable = _where(select(*kind_table.c), kind, filters, board_filters).order_by(_line(kind_table))
     return found
 
 
 @shaped
-def first_where(kind: Kind[Any], newest: bool, filters: Filters, borders: tuple[str, ...]) -> Executable:
+def first_where(kind: Kind[Any], newest: bool, filters: Filters, board_filters: tuple[str, ...]) -> Executable:
     """
     Select the oldest of the rows of `rows_where`, or the newest.
     """
-    shelf = SHELVES[kind].table
-    line = _line(shelf).desc() if newest else _line(shelf)
-    found: Executable = _where(select(*shelf.c), kind, filters, borders).order_by(line).limit(1)
+    kind_table = SHELVES[kind].table
+    line = _line(kind_table).desc() if newest else _line(kind_table)
+    found: Executable = _where(select(*kind_table.c), kind, filters, board_filters).order_by(line).limit(1)
     return found
 
 
 @shaped
 def page_where(
-    kind: Kind[Any], newest: bool, after: bool, filters: Filters, borders: tuple[str, ...]
+    kind: Kind[Any], newest: bool, after: bool, filters: Filters, board_filters: tuple[str, ...]
 ) -> Executable:
     """
     Select a page of the rows of `rows_where`.
     """
-    shelf = SHELVES[kind].table
-    found = _where(select(*shelf.c), kind, filters, borders)
+    kind_table = SHELVES[kind].table
+    found = _where(select(*kind_table.c), kind, filters, board_filters)
     if after:
-        found = found.where(shelf.c.number < value("after", int) if newest else shelf.c.number > value("after", int))
-    line = shelf.c.number.desc() if newest else shelf.c.number
+        found = found.where(
+            kind_table.c.number < value("after", int) if newest else kind_table.c.number > value("after", int)
+        )
+    line = kind_table.c.number.desc() if newest else kind_table.c.number
     paged: Executable = found.order_by(line).limit(value("limit", int)).offset(value("offset", int))
     return paged
 
 
 @shaped
-def count_where(kind: Kind[Any], filters: Filters, borders: tuple[str, ...]) -> Executable:
+def count_where(kind: Kind[Any], filters: Filters, board_filters: tuple[str, ...]) -> Executable:
     """
     Count the rows of `rows_where`.
     """
-    shelf = SHELVES[kind].table
-    counted: Executable = _where(select(func.count()).select_from(shelf), kind, filters, borders)
+    kind_table = SHELVES[kind].table
+    counted: Executable = _where(select(func.count()).select_from(kind_table), kind, filters, board_filters)
     return counted
 
 
@@ -227,16 +229,16 @@ def going(kind: Kind[Any], gone: Mapping[type, Any]) -> ColumnElement[bool]:
     Args:
         gone: The deleted entities by class: an id, or a select of ids.
     """
-    shelf = SHELVES[kind].table
+    kind_table = SHELVES[kind].table
     reasons = []
     for name, entity in kind.goes_with.items():
         if entity in gone:
             ids = gone[entity]
-            reasons.append(shelf.c[name].in_(ids) if isinstance(ids, Select) else shelf.c[name] == ids)
+            reasons.append(kind_table.c[name].in_(ids) if isinstance(ids, Select) else kind_table.c[name] == ids)
         for other in going_with(*gone):
             if entity is other.entity and other is not kind:
-                reasons.append(shelf.c[name].in_(select(SHELVES[other].table.c.id).where(going(other, gone))))
-    return and_(shelf.c.organization == value("owner"), or_(*reasons))
+                reasons.append(kind_table.c[name].in_(select(SHELVES[other].table.c.id).where(going(other, gone))))
+    return and_(kind_table.c.organization == value("owner"), or_(*reasons))
 
 
 @shaped
@@ -251,14 +253,15 @@ def forgotten_in(kind: Kind[Any], name: str, gone: Any) -> Executable:
     """
     Set a field of the rows of a kind to null where it refers to a deleted entity. *gone* is an id, or a select of ids.
     """
-    shelf = SHELVES[kind].table
-    column = shelf.c[name]
+    kind_table = SHELVES[kind].table
+    column = kind_table.c[name]
     forgotten: Executable = (
-        update(shelf)
+        update(kind_table)
         .where(
-            shelf.c.organization == value("owner"), column.in_(gone) if isinstance(gone, Select) else column == gone
+            kind_table.c.organization == value("owner"),
+            column.in_(gone) if isinstance(gone, Select) else column == gone,
         )
-        .values({name: null(), "version": shelf.c.version + 1})
+        .values({name: null(), "version": kind_table.c.version + 1})
     )
     return forgotten
 
@@ -271,37 +274,39 @@ def forget(kind: Kind[Any], name: str) -> Executable:
     return forgotten_in(kind, name, value("key"))
 
 
-def inside(rows: Table, entity: type, borders: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+def inside(rows: Table, entity: type, board_filters: Iterable[str]) -> Iterable[ColumnElement[bool]]:
     """
     Return the board-filter conditions on rows of a table: on the row's own board, or on the boards of the row that it
     belongs to.
     """
-    if not borders:
+    if not board_filters:
         return []
     if has_board(entity):
-        return within(rows.c.board, borders)
+        return within(rows.c.board, board_filters)
     if entity in GATHERING:
         boards = metadata.tables["boards"]
-        return [exists().where(boards.c[GATHERING[entity]] == rows.c.id, *within(boards.c.id, borders))]
+        return [exists().where(boards.c[GATHERING[entity]] == rows.c.id, *within(boards.c.id, board_filters))]
     home = HOMES.get(entity)
     if home is None:
         return []
     known = KIND_OF.get(home.entity)
     there = SHELVES[known].table if known else metadata.tables[BELONGING[home.entity]]
-    return [exists().where(there.c.id == rows.c[home.field], *inside(there, home.entity, borders))]
+    return [exists().where(there.c.id == rows.c[home.field], *inside(there, home.entity, board_filters))]
 
 
-def _where(found: Any, kind: Kind[Any], filters: Filters, borders: tuple[str, ...]) -> Any:
-    shelf = SHELVES[kind].table
-    found = found.where(shelf.c.organization == value("organization"), *inside(shelf, kind.entity, borders))
+def _where(found: Any, kind: Kind[Any], filters: Filters, board_filters: tuple[str, ...]) -> Any:
+    kind_table = SHELVES[kind].table
+    found = found.where(
+        kind_table.c.organization == value("organization"), *inside(kind_table, kind.entity, board_filters)
+    )
     for name, empty in filters:
-        column = shelf.c[name]
+        column = kind_table.c[name]
         found = found.where(column.is_(None) if empty else column == value(name, column.type.python_type))
     return found
 
 
-def _line(shelf: Table) -> Any:
-    return shelf.c.number if "number" in shelf.c else shelf.c.id
+def _line(kind_table: Table) -> Any:
+    return kind_table.c.number if "number" in kind_table.c else kind_table.c.id
 
 
 def shape_of(equal: Mapping[str, Any]) -> Filters:

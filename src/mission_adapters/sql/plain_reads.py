@@ -37,14 +37,18 @@ class SqlRowReads:
         Return the entity with this id or number.
         """
         equal = {"id" if isinstance(key, UUID) else "number": key}
-        borders = border_of(principal)
+        board_filters = border_of(principal)
 
         def steps() -> Steps[P]:
             found = yield self._wanted(principal, kind, equal, {})
             row = SHELVES[kind].entity_from(found[0]) if found else None
             if row is None:
                 raise kind.missing
-            if borders and is_confined(kind.entity) and not (yield self._wanted(principal, kind, equal, borders)):
+            if (
+                board_filters
+                and is_confined(kind.entity)
+                and not (yield self._wanted(principal, kind, equal, board_filters))
+            ):
                 raise BoardDenied
             return cast("P", row)
 
@@ -58,17 +62,15 @@ class SqlRowReads:
             return []
         return await self._rows(kind, self._wanted(principal, kind, equal, border_of(principal)))
 
-    async def first(
-        self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
-    ) -> P | None:
+    async def first(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool) -> P | None:
         """
         Return the oldest entity whose fields have these values, or the *newest*.
         """
         if _beyond(principal, kind, equal):
             return None
-        borders = border_of(principal)
-        statement = first_where(kind, newest, shape_of(equal), tuple(borders))
-        found = await self._rows(kind, statement(self.session.dialect, **_given(principal, kind, equal, borders)))
+        board_filters = border_of(principal)
+        statement = first_where(kind, newest, shape_of(equal), tuple(board_filters))
+        found = await self._rows(kind, statement(self.session.dialect, **_given(principal, kind, equal, board_filters)))
         return found[0] if found else None
 
     async def page(
@@ -79,8 +81,8 @@ class SqlRowReads:
         """
         if _beyond(principal, kind, equal):
             return Listed([], 0)
-        shelf, dialect, borders = SHELVES[kind], self.session.dialect, border_of(principal)
-        shape, given = (shape_of(equal), tuple(borders)), _given(principal, kind, equal, borders)
+        mapping, dialect, board_filters = SHELVES[kind], self.session.dialect, border_of(principal)
+        shape, given = (shape_of(equal), tuple(board_filters)), _given(principal, kind, equal, board_filters)
         limits: dict[str, Any] = {"limit": page.limit, "offset": page.offset}
         if page.after is not None:
             limits["after"] = page.after
@@ -90,15 +92,15 @@ class SqlRowReads:
         def steps() -> Steps[Listed]:
             rows = yield wanted
             ((total,),) = yield counted
-            return Listed([shelf.entity_from(row) for row in rows], total)
+            return Listed([mapping.entity_from(row) for row in rows], total)
 
         return await self.session.read(steps)
 
     def _wanted(
-        self, principal: Principal, kind: Kind[Any], equal: Mapping[str, Any], borders: Mapping[str, Any]
+        self, principal: Principal, kind: Kind[Any], equal: Mapping[str, Any], board_filters: Mapping[str, Any]
     ) -> Ask:
-        statement = rows_where(kind, shape_of(equal), tuple(borders))
-        return statement(self.session.dialect, **_given(principal, kind, equal, borders))
+        statement = rows_where(kind, shape_of(equal), tuple(board_filters))
+        return statement(self.session.dialect, **_given(principal, kind, equal, board_filters))
 
     async def _rows(self, kind: Kind[P], ask: Ask) -> list[P]:
         def steps() -> Steps[list[Any]]:
@@ -118,7 +120,7 @@ def _beyond(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> 
 
 
 def _given(
-    principal: Principal, kind: Kind[Any], equal: Mapping[str, Any], borders: Mapping[str, Any]
+    principal: Principal, kind: Kind[Any], equal: Mapping[str, Any], board_filters: Mapping[str, Any]
 ) -> dict[str, Any]:
     owner = kind.owner(principal.organization)
-    return {"organization": owner.bytes, **SHELVES[kind].given(equal), **borders}
+    return {"organization": owner.bytes, **SHELVES[kind].given(equal), **board_filters}

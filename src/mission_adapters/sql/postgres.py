@@ -148,8 +148,8 @@ async def committed(last: Awaitable[R]) -> R:
     except asyncpg.IdleInTransactionSessionTimeoutError:
         raise  # the server rolled back before it received the commit
     except LOST as error:
-        told = str(error) or type(error).__name__
-        raise OutcomeUnknown(f"PostgreSQL: the connection was lost during the commit: {told}", lost=True) from error
+        detail = str(error) or type(error).__name__
+        raise OutcomeUnknown(f"PostgreSQL: the connection was lost during the commit: {detail}", lost=True) from error
 
 
 @define(eq=False)
@@ -260,9 +260,9 @@ class PostgresSession:
                 if not lost and not isinstance(error, GAVE_UP):
                     raise
                 if not left or not (lost or isinstance(error, AGAIN)) or isinstance(error, TimeoutError):
-                    told = str(error) or type(error).__name__
+                    detail = str(error) or type(error).__name__
                     given_up = busy if isinstance(error, IN_THE_WAY) else failed
-                    raise given_up(f"PostgreSQL: {told}", lost) from error
+                    raise given_up(f"PostgreSQL: {detail}", lost) from error
             except BaseException:
                 await connections.mend(connection)
                 raise
@@ -296,8 +296,8 @@ class PostgresSession:
 
         def steps() -> Steps[datetime]:
             rows = yield Ask(MOMENT)
-            told: datetime = rows[0][0]
-            return told
+            detail: datetime = rows[0][0]
+            return detail
 
         return await self.read(steps)
 

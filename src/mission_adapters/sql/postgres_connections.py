@@ -79,6 +79,7 @@ LONG_STATEMENTS: Final = {"lock_timeout": "60s", "idle_in_transaction_session_ti
 KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 """Socket options of this side, where the system has them: a lost server is detected after half a minute."""
 
+
 def dsn_from(url: str) -> str:
     """
     Return a URL for asyncpg, from a URL in the form of asyncpg, SQLAlchemy or another driver.

@@ -64,7 +64,7 @@ _own: Final = value("organization")
 _zero: Final[ColumnElement[Any]] = literal_column("0")
 _nothing: Final = literal_column("''", TEXT)
 BORDERS: Final = {
-    **{name: border(boards.c.id) for name, border in WITHIN.items()},
+    **{name: condition(boards.c.id) for name, condition in WITHIN.items()},
     "board": boards.c.id == value("board"),
     "group": boards.c.group == value("group"),
 }
@@ -75,16 +75,16 @@ FOR_EVER: Final = 1 << 40
 """A bucket size in hours that puts everything into one bucket."""
 
 
-def _boards(*borders: str) -> Select[Any]:
-    return select(boards.c.id).where(boards.c.organization == _own, *(BORDERS[name] for name in borders))
+def _boards(*board_filters: str) -> Select[Any]:
+    return select(boards.c.id).where(boards.c.organization == _own, *(BORDERS[name] for name in board_filters))
 
 
-def _places(*borders: str) -> Select[Any] | CompoundSelect[Any]:
+def _places(*board_filters: str) -> Select[Any] | CompoundSelect[Any]:
     """
     Select the ids under which counters of the scope are kept: boards, and without a filter also the organization, which
     has the counters of events that concern no board.
     """
-    return _boards(*borders) if borders else union_all(_boards(), select(_own))
+    return _boards(*board_filters) if board_filters else union_all(_boards(), select(_own))
 
 
 def _total(amount: Any) -> Any:
@@ -92,13 +92,13 @@ def _total(amount: Any) -> Any:
 
 
 @shaped
-def _counts(minutes: bool, *borders: str) -> Executable:
+def _counts(minutes: bool, *board_filters: str) -> Executable:
     """
     Select all parts of the counts as one list of rows. The first column names the part.
     """
-    parts = [_standing(*borders), _happened(*borders)]
+    parts = [_standing(*board_filters), _happened(*board_filters)]
     if minutes:
-        parts += [_recent(*borders), _oldest(*borders)]
+        parts += [_recent(*board_filters), _oldest(*board_filters)]
     return union_all(*parts)
 
 
@@ -106,34 +106,34 @@ def _part(part: int, *columns: Any) -> Select[Any]:
     return select(literal_column(str(part)), *columns)
 
 
-def _standing(*borders: str) -> Select[Any]:
+def _standing(*board_filters: str) -> Select[Any]:
     amount = _total(tallies.c.amount)
     found = _part(STANDING, tallies.c.status, tallies.c.priority, _zero, _zero, amount, _zero)
     found = found.where(tallies.c.organization == _own)
-    if borders:
-        found = found.where(tallies.c.board.in_(_boards(*borders)))
+    if board_filters:
+        found = found.where(tallies.c.board.in_(_boards(*board_filters)))
     return found.group_by(tallies.c.status, tallies.c.priority).having(func.sum(tallies.c.amount) > 0)
 
 
-def _happened(*borders: str) -> Select[Any]:
+def _happened(*board_filters: str) -> Select[Any]:
     late = case((pulses.c.slot >= value("split", int), 1), else_=0).label("late")
     bucket: Any = (pulses.c.slot // value("each", int)).label("bucket")
     placed = _total(case((pulses.c.place == _own, 0), else_=pulses.c.amount))
     found = _part(HAPPENED, pulses.c.what, _nothing, late, bucket, _total(pulses.c.amount), placed)
     found = found.where(
         pulses.c.organization == _own,
-        pulses.c.place.in_(_places(*borders)),
+        pulses.c.place.in_(_places(*board_filters)),
         pulses.c.slot >= value("since", int),
     )
     return found.group_by(pulses.c.what, late, bucket)
 
 
-def _recent(*borders: str) -> Select[Any]:
+def _recent(*board_filters: str) -> Select[Any]:
     near = _total(case((pulses.c.minute >= value("near", int), pulses.c.amount), else_=0))
     found = _part(RECENT, pulses.c.what, _nothing, _zero, _zero, _total(pulses.c.amount), near)
     found = found.where(
         pulses.c.organization == _own,
-        pulses.c.place.in_(_places(*borders)),
+        pulses.c.place.in_(_places(*board_filters)),
         pulses.c.slot >= -RING,
         pulses.c.slot < 0,
         pulses.c.minute >= value("minute", int),
@@ -141,38 +141,38 @@ def _recent(*borders: str) -> Select[Any]:
     return found.group_by(pulses.c.what)
 
 
-def _oldest(*borders: str) -> Select[Any]:
+def _oldest(*board_filters: str) -> Select[Any]:
     """
     Select the creation times of the oldest tasks in inbox and assigned. The oldest task has the lowest number.
     """
 
     def first(status: Status) -> Any:
         found = select(tasks.c.created_at).where(tasks.c.organization == _own, tasks.c.status == status.value)
-        if borders:
-            found = found.where(tasks.c.board.in_(_boards(*borders)))
+        if board_filters:
+            found = found.where(tasks.c.board.in_(_boards(*board_filters)))
         return found.order_by(tasks.c.number).limit(1).scalar_subquery()
 
     return _part(OLDEST, _nothing, _nothing, _zero, _zero, first(Status.INBOX), first(Status.ASSIGNED))
 
 
 @shaped
-def _staff(*borders: str) -> Executable:
+def _staff(*board_filters: str) -> Executable:
     def waiting(status: Status) -> Any:
         found = select(_total(workloads.c.amount)).where(
             workloads.c.organization == _own,
             workloads.c.assignee_key == agents.c.name_key,
             workloads.c.status == status.value,
         )
-        if borders:
-            found = found.where(workloads.c.board.in_(_boards(*borders)))
+        if board_filters:
+            found = found.where(workloads.c.board.in_(_boards(*board_filters)))
         return found.scalar_subquery()
 
     found = select(
         agents.c.name, agents.c.board, agents.c.reported, agents.c.last_seen_at, waiting(Status.ASSIGNED),
         waiting(Status.IN_PROGRESS),
     ).where(agents.c.organization == _own, agents.c.main == 0)  # fmt: skip
-    if borders:
-        found = found.where(agents.c.board.in_(_boards(*borders)))
+    if board_filters:
+        found = found.where(agents.c.board.in_(_boards(*board_filters)))
     return found.order_by(agents.c.name)
 
 
@@ -183,45 +183,45 @@ _fair: Final = tasks.c.done_at >= tasks.c.created_at
 _seconds: Final = case((_fair, (tasks.c.done_at - tasks.c.created_at) // 1_000_000), else_=0)
 
 
-def _done(found: Select[Any], *borders: str) -> Select[Any]:
+def _done(found: Select[Any], *board_filters: str) -> Select[Any]:
     found = found.where(tasks.c.organization == _own, tasks.c.done_at >= value("since", int))
-    return found.where(tasks.c.board.in_(_boards(*borders))) if borders else found
+    return found.where(tasks.c.board.in_(_boards(*board_filters))) if board_filters else found
 
 
 @shaped
-def _finished(*borders: str) -> Executable:
+def _finished(*board_filters: str) -> Executable:
     groups = (tasks.c.assignee, tasks.c.priority, tasks.c.result)
     sums = (_total(each) for each in (_retries, case((_fair, 1), else_=0), _seconds, _has_message))
-    return _done(select(*groups, func.count(), *sums), *borders).group_by(*groups)
+    return _done(select(*groups, func.count(), *sums), *board_filters).group_by(*groups)
 
 
 @shaped
-def _errors(*borders: str) -> Executable:
+def _errors(*board_filters: str) -> Executable:
     amount = func.count()
-    found = _done(select(tasks.c.error_message, amount), *borders).where(_message != _nothing)
+    found = _done(select(tasks.c.error_message, amount), *board_filters).where(_message != _nothing)
     found = found.group_by(tasks.c.error_message).order_by(amount.desc(), tasks.c.error_message)
     return found.limit(value("most", int))
 
 
 @shaped
-def _took(*borders: str) -> Executable:
+def _took(*board_filters: str) -> Executable:
     late = case((tasks.c.done_at >= value("split", int), 1), else_=0).label("late")
     unlucky = tasks.c.result.in_([each.value for each in Result if each is not Result.SUCCESS])
     needed = or_(_retries > 0, _message != _nothing, and_(tasks.c.result.is_not(null()), unlucky))
     seconds = _seconds.label("seconds")
-    found = _done(select(late, seconds, func.count(), _total(case((needed, 1), else_=0))), *borders)
+    found = _done(select(late, seconds, func.count(), _total(case((needed, 1), else_=0))), *board_filters)
     return found.where(tasks.c.done_at < value("until", int)).group_by(late, seconds)
 
 
 @shaped
-def _cycles(*borders: str) -> Executable:
+def _cycles(*board_filters: str) -> Executable:
     seconds: Any = ((tasks.c.done_at - tasks.c.begun_at) // 1_000_000).label("seconds")
-    found = _done(select(seconds, func.count()), *borders).where(tasks.c.begun_at <= tasks.c.done_at)
+    found = _done(select(seconds, func.count()), *board_filters).where(tasks.c.begun_at <= tasks.c.done_at)
     return found.group_by(seconds)
 
 
 @shaped
-def _pending(*borders: str) -> Executable:
+def _pending(*board_filters: str) -> Executable:
     links, first = SHELVES[APPROVAL_LINKS].table, tasks.alias("first")
     title = (
         select(first.c.title)
@@ -235,17 +235,17 @@ def _pending(*borders: str) -> Executable:
         approvals.c.id, boards.c.id, boards.c.name, approvals.c.action, approvals.c.confidence,
         approvals.c.created_at, title,
     ).join(boards, boards.c.id == approvals.c.board)  # fmt: skip
-    return _waiting(found, *borders).order_by(approvals.c.number.desc()).limit(value("most", int))
+    return _waiting(found, *board_filters).order_by(approvals.c.number.desc()).limit(value("most", int))
 
 
 @shaped
-def _count_pending(*borders: str) -> Executable:
-    return _waiting(select(func.count()).select_from(approvals), *borders)
+def _count_pending(*board_filters: str) -> Executable:
+    return _waiting(select(func.count()).select_from(approvals), *board_filters)
 
 
-def _waiting(found: Select[Any], *borders: str) -> Select[Any]:
+def _waiting(found: Select[Any], *board_filters: str) -> Select[Any]:
     waiting = found.where(approvals.c.organization == _own, approvals.c.status == ApprovalStatus.PENDING.value)
-    return waiting.where(approvals.c.board.in_(_boards(*borders))) if borders else waiting
+    return waiting.where(approvals.c.board.in_(_boards(*board_filters))) if board_filters else waiting
 
 
 SIZES: Final = {
@@ -264,9 +264,7 @@ class SqlReportReads:
 
     session: Session
 
-    async def counts(
-        self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
-    ) -> Counts:
+    async def counts(self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None) -> Counts:
         """
         Return task counts by status and priority, and event counts by bucket and, with *minutes*, of the last minutes.
         """
@@ -280,7 +278,7 @@ class SqlReportReads:
 
     async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
         """
-        Return the agents, without the built-in one, by name, each with its numbers of assigned and running tasks.
+        Return the agents, without the built-in one, by name, each with its numbers of assigned and in-progress tasks.
         """
         given = _asked(principal, scope)
         return [Staff._make(row) for row in await self._rows(_staff(*given), principal, given)]
@@ -294,10 +292,10 @@ class SqlReportReads:
 
         def steps() -> Steps[FinishedTasks]:
             groups = yield _finished(*given)(dialect, **asked)
-            told: list[tuple[str, int]] = []
+            messages: list[tuple[str, int]] = []
             if any(errors_told for *_, errors_told in groups):
-                told = [tuple(row) for row in (yield _errors(*given)(dialect, most=errors, **asked))]
-            return FinishedTasks([Finished._make(row[:-1]) for row in groups], told)
+                messages = [tuple(row) for row in (yield _errors(*given)(dialect, most=errors, **asked))]
+            return FinishedTasks([Finished._make(row[:-1]) for row in groups], messages)
 
         return await self.session.read(steps)
 

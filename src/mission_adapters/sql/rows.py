@@ -47,7 +47,7 @@ KEPT: Final[Mapping[type, Keeping]] = {
     ApiKey: Keeping("key", tables.api_keys, api_keys.row_from, frozenset({"last_used_at"})),
     Task: Keeping("task", tables.tasks, tasks.row_from, frozenset({"late_results"})),
     Run: Keeping("run", tables.runs, runs.row_from),
-    **{kind.entity: Keeping(kind.name, shelf.table, shelf.row_from) for kind, shelf in tables.SHELVES.items()},
+    **{kind.entity: Keeping(kind.name, mapping.table, mapping.row_from) for kind, mapping in tables.SHELVES.items()},
 }
 INSERT: Final = {kind: Statement(insert(each.table)) for kind, each in KEPT.items()}
 

@@ -97,9 +97,9 @@ LINK: Final = (tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, ta
 
 
 @shaped
-def _first_active(*borders: str) -> Executable:
+def _first_active(*board_filters: str) -> Executable:
     found = selected(Board)[0].where(boards.c.organization == _own, boards.c.status == BoardStatus.ACTIVE.value)
-    found = found.where(*within(boards.c.id, borders))
+    found = found.where(*within(boards.c.id, board_filters))
     return found.order_by(case((boards.c.handle == GENERAL, 0), else_=1), boards.c.number).limit(1)
 
 
@@ -223,9 +223,7 @@ class SqlSource:
     async def row(self, principal: Principal, kind: Kind[P], key: UUID | int) -> P:
         return await self.plain.get(principal, kind, key)
 
-    async def row_of(
-        self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool
-    ) -> P | None:
+    async def row_of(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any], *, newest: bool) -> P | None:
         return await self.plain.first(principal, kind, equal, newest=newest)
 
     async def rows(self, principal: Principal, kind: Kind[P], equal: Mapping[str, Any]) -> list[P]:

@@ -99,22 +99,22 @@ class Line:
         """
         if self.closed:
             raise StoreFailed(CLOSED)
-        told: asyncio.Future[R] = self.loop.create_future()
-        self.waiting.append(Errand(steps, told, durable, wakes))
+        future: asyncio.Future[R] = self.loop.create_future()
+        self.waiting.append(Errand(steps, future, durable, wakes))
         if self.called is None and self.idle:
             # At the end of this turn of the event loop, so that other ready tasks can join the batch.
             self.called = (
                 self.loop.call_later(PATIENCE, self._cross) if self.under_way else self.loop.call_soon(self._cross)
             )
-        return await told
+        return await future
 
     def _cross(self) -> None:
         self.called = None
         batch: list[Errand] = []
         while self.waiting and len(batch) < TOGETHER:
-            errand = self.waiting.popleft()
-            if not errand.told.done():
-                batch.append(errand)
+            job = self.waiting.popleft()
+            if not job.told.done():
+                batch.append(job)
         if batch:
             connection = self.idle.pop()
             self.under_way += 1
@@ -127,14 +127,12 @@ class Line:
         try:
             reached = self.run(connection._conn, batch)
         except BaseException as error:
-            for errand in batch:
-                errand.refusal = failure(error, self.failed)
+            for job in batch:
+                job.refusal = failure(error, self.failed)
         finally:
             self.loop.call_soon_threadsafe(self._back, connection, batch, reached)
 
-    def _back(
-        self, connection: aiosqlite.Connection, batch: list[Errand], reached: dict[OrganizationId, int]
-    ) -> None:
+    def _back(self, connection: aiosqlite.Connection, batch: list[Errand], reached: dict[OrganizationId, int]) -> None:
         self.under_way -= 1
         self.idle.append(connection)
         if self.called is not None:
@@ -142,8 +140,8 @@ class Line:
             self.called = None
         if self.waiting:
             self._cross()
-        for errand in batch:
-            errand.tell()
+        for job in batch:
+            job.tell()
         batch.clear()  # the thread keeps a reference to its last work
         for organization, position in reached.items():
             self.waking.reached(organization, position)
@@ -274,11 +272,11 @@ class SqliteSession:
         if connection.in_transaction:  # an earlier batch failed before its end
             cursor.execute("ROLLBACK")
         cursor.execute("BEGIN")
-        for errand in batch:
+        for job in batch:
             try:
-                errand.run(cursor, self.names)
+                job.run(cursor, self.names)
             except sqlite3.Error as error:
-                errand.refusal = failure(error, StoreUnreachable)
+                job.refusal = failure(error, StoreUnreachable)
         if connection.in_transaction:
             cursor.execute("COMMIT")
         return {}
@@ -287,30 +285,30 @@ class SqliteSession:
 
     def _write_all(self, connection: sqlite3.Connection, batch: list[Errand]) -> dict[OrganizationId, int]:
         if not self._in_place():
-            for errand in batch:
-                errand.refusal = StoreFailed(REPLACED)
+            for job in batch:
+                job.refusal = StoreFailed(REPLACED)
             return {}
         cursor, before, committing = connection.cursor(), connection.total_changes, False
         try:
             if connection.in_transaction:  # an earlier rollback failed
                 cursor.execute("ROLLBACK")
-            self._spell(connection, durable=any(errand.durable for errand in batch))
+            self._spell(connection, durable=any(job.durable for job in batch))
             cursor.execute("BEGIN IMMEDIATE")
-            for errand in batch:
-                self._write_one(cursor, errand)
+            for job in batch:
+                self._write_one(cursor, job)
             committing = True
             cursor.execute("COMMIT")
         except sqlite3.Error as error:
             self._kept_at = float("-inf")
             if connection.in_transaction:
                 cursor.execute("ROLLBACK")
-            for errand in batch:
-                errand.refuse(error, committing=committing)
+            for job in batch:
+                job.refuse(error, committing=committing)
             return {}
         if not self._in_place():  # it may have been replaced during the commit
-            for errand in batch:
-                if errand.refusal is None and errand.durable:
-                    errand.refusal = OutcomeUnknown(REPLACED)
+            for job in batch:
+                if job.refusal is None and job.durable:
+                    job.refusal = OutcomeUnknown(REPLACED)
             return {}
         if connection.total_changes != before:
             self._kept_at = time.monotonic()
@@ -325,10 +323,10 @@ class SqliteSession:
             logger.error("database_files_replaced path=%s reason=%r", self.files.path, REPLACED)
         return not self._replaced
 
-    def _write_one(self, cursor: sqlite3.Cursor, errand: Errand) -> None:
+    def _write_one(self, cursor: sqlite3.Cursor, job: Errand) -> None:
         cursor.execute("SAVEPOINT one")
-        errand.run(cursor, self.names)
-        if errand.refusal is not None:
+        job.run(cursor, self.names)
+        if job.refusal is not None:
             cursor.execute("ROLLBACK TO one")
         cursor.execute("RELEASE one")
 
@@ -337,11 +335,11 @@ class SqliteSession:
         Set SQLite's `synchronous` pragma for a batch. A batch without durable writes does not wait for the disk: the
         next durable commit also syncs its part of the write-ahead log.
         """
-        spelling = "NORMAL" if not durable and self.synchronous in ("FULL", "EXTRA") else self.synchronous
-        if spelling != self._spelling:
+        mode = "NORMAL" if not durable and self.synchronous in ("FULL", "EXTRA") else self.synchronous
+        if mode != self._spelling:
             # The pragma takes effect when it is compiled, so it must not come from the statement cache.
-            connection.executescript(f"PRAGMA synchronous={spelling}")
-            self._spelling = spelling
+            connection.executescript(f"PRAGMA synchronous={mode}")
+            self._spelling = mode
 
     def _heads(self, cursor: sqlite3.Cursor, batch: list[Errand]) -> dict[OrganizationId, int]:
         """
@@ -350,9 +348,9 @@ class SqliteSession:
         """
         reached = {}
         with suppress(sqlite3.Error):  # the writes are committed in any case, and polling finds them
-            for errand in batch:
-                log = errand.wakes
-                if log is not None and errand.refusal is None and log in self._waking.watched and log not in reached:
+            for job in batch:
+                log = job.wakes
+                if log is not None and job.refusal is None and log in self._waking.watched and log not in reached:
                     reached[log] = position_of(cursor.execute(HEAD, (log.bytes,)).fetchall())
         return reached
 

@@ -133,10 +133,10 @@ def constraint_of(error: sqlite3.IntegrityError, names: Names) -> str:
     Return the name of the violated constraint. SQLite reports the names of checks and of indexes over expressions, the
     columns of unique constraints, and nothing about foreign keys.
     """
-    _, _, told = str(error).partition(" failed: ")
-    if told.startswith("index '"):
-        return told[len("index '") : -1]
-    return names.get(tuple(told.split(", ")), told or str(error))
+    _, _, detail = str(error).partition(" failed: ")
+    if detail.startswith("index '"):
+        return detail[len("index '") : -1]
+    return names.get(tuple(detail.split(", ")), detail or str(error))
 
 
 def gave_up(error: BaseException) -> bool:

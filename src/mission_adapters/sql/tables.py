@@ -325,10 +325,10 @@ queue = table(
     key=("task",),
     narrow=True,
 )
-for _border in ("organization", "board"):
+for _column in ("organization", "board"):
     Index(
-        f"ix_queue_open_{_border}",
-        *(queue.c[name] for name in (_border, "assignee_key", "rank", "due", "number")),
+        f"ix_queue_open_{_column}",
+        *(queue.c[name] for name in (_column, "assignee_key", "rank", "due", "number")),
         sqlite_where=text(UNBLOCKED),
         postgresql_where=text(UNBLOCKED),
     )

@@ -163,13 +163,13 @@ def _under_way(*filters: str) -> Executable:
 
 
 @shaped
-def _count_by_tag(*borders: str) -> Executable:
+def _count_by_tag(*board_filters: str) -> Executable:
     carrying = marks.join(tags, tags.c.id == marks.c.mark)
-    if borders:
+    if board_filters:
         carrying = carrying.join(tasks, tasks.c.id == marks.c.task)
     found = select(marks.c.mark, func.count()).select_from(carrying)
     found = found.where(tags.c.organization == _own, among(marks.c.mark, "tags", Ids()))
-    return found.where(*within(tasks.c.board, borders)).group_by(marks.c.mark)
+    return found.where(*within(tasks.c.board, board_filters)).group_by(marks.c.mark)
 
 
 @shaped

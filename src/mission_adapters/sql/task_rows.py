@@ -56,9 +56,7 @@ DEPENDENCIES: Final = Statement(
     .join(tasks, tasks.c.id == dependencies.c.depends_on)
     .where(among(dependencies.c.task, "tasks", Ids()))
 )
-NAMED_TAGS: Final = Statement(
-    select(*tags.c).where(tags.c.organization == _own, among(tags.c.id, "tags", Ids()))
-)
+NAMED_TAGS: Final = Statement(select(*tags.c).where(tags.c.organization == _own, among(tags.c.id, "tags", Ids())))
 
 
 def shown(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[list[TaskRow]]:
@@ -94,9 +92,7 @@ def dependencies_of(dialect: str, waiting: list[bytes]) -> Steps[dict[bytes, dic
     return waits_for
 
 
-def tags_of(
-    dialect: str, organization: OrganizationId, named: Iterable[bytes | None]
-) -> Steps[dict[bytes, Tag]]:
+def tags_of(dialect: str, organization: OrganizationId, named: Iterable[bytes | None]) -> Steps[dict[bytes, Tag]]:
     """
     Return the tags in these lists of concatenated ids, by id.
     """
