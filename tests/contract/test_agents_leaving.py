@@ -390,7 +390,7 @@ async def test_nothing_stands_in_the_way_exactly_where_somebody_entitled_may_cla
                 with suppress(NotClaimable, OnlyLeadsMove, BoardDenied):
                     taken = await claim_task(world.ports, entitled, claim)
 
-            assert ("nothing stands in its way" == told.why) is (taken is not None), (assignee, fields, told)
+            assert ("nothing blocks it" == told.why) is (taken is not None), (assignee, fields, told)
             assert (State.CLAIMABLE is told.state) is (taken is not None)
             assert told.why
             assert told.next

@@ -134,7 +134,7 @@ async def test_resting_work_is_not_handed_out(world):
     task = await world.task(not_before=world.clock.now() + timedelta(minutes=1))
     await world.task("meanwhile")
     world.clock.advance(minutes=1, microseconds=-1)
-    with pytest.raises(NotClaimable, match="rests until"):
+    with pytest.raises(NotClaimable, match="delayed until"):
         await world.claim(task)
     early = await claimed_titles(world, 2)
     world.clock.advance(microseconds=1)

@@ -218,7 +218,7 @@ async def test_requests_of_others_keep_nothing(fleet: Fleet, clock: ManualClock)
             await fleet.got("GET", "/tasks", **who)
 
     explained = await fleet.got("GET", f"/tasks/{task['id']}/explain")
-    assert ("waiting", True) == (explained["state"], "rests until" in explained["why"])
+    assert ("waiting", True) == (explained["state"], "delayed until" in explained["why"])
 
 
 async def test_a_renewal_is_written_once_a_minute(fleet: Fleet, clock: ManualClock) -> None:

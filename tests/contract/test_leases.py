@@ -214,7 +214,7 @@ async def test_claiming_the_very_task_notices_expiry_too(world, held):
     In the delay it is told that the task rests, after it the claim succeeds.
     """
     world.clock.advance(minutes=1)
-    with pytest.raises(NotClaimable, match="rests until"):
+    with pytest.raises(NotClaimable, match="delayed until"):
         await world.claim(held.task, agent="bob")
     world.clock.advance(seconds=10)
     claimed = await world.claim(held.task, agent="bob")

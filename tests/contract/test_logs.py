@@ -127,9 +127,9 @@ async def test_the_chain_verifies(world):
 
 TAMPERED = [
     ("payload", "its payload is not"),
-    ("actor_name", "its digest does not follow"),
-    ("kind", "its digest does not follow"),
-    ("digest", "its digest does not follow"),
+    ("actor_name", "its digest does not match the entry before"),
+    ("kind", "its digest does not match the entry before"),
+    ("digest", "its digest does not match the entry before"),
     ("gone", "is missing"),
 ]
 

@@ -134,7 +134,7 @@ def test_a_lost_lease_tells_of_newer_ones_where_there_are_any(run, outcome, newe
     with pytest.raises(LeaseLost) as lost:
         run.complete(outcome, at=run.expires_at, current=run.fence + newer)
 
-    assert bool(newer) == (f"fences reached {run.fence + newer}" in str(lost.value))
+    assert bool(newer) == (f"fence is now {run.fence + newer}" in str(lost.value))
     assert "if the task is still open" in str(lost.value)
 
 

@@ -131,7 +131,7 @@ def test_explaining_agrees_with_claiming(task, run, open_dependencies, held, by,
     told = explain(Reading(task, run, (task,) * open_dependencies, held, confined_to), at=at)
     somebody = task.assignee is None or (task.assignee.agent is not None and confined_to in (None, task.board))
 
-    assert (told.state is State.CLAIMABLE) is (told.why == "nothing stands in its way")
+    assert (told.state is State.CLAIMABLE) is (told.why == "nothing blocks it")
     assert (told.state is State.CLAIMABLE) is (why_not is None and somebody)
 
 
@@ -210,5 +210,5 @@ def test_resting_ends_at_its_moment(task, at, rest):
     by = some.Assignee("ada")
     early = at + rest - timedelta(microseconds=1)
 
-    assert "rests until" in task.claimable(at=early, open_dependencies=0, by=by, run=None)
+    assert "delayed until" in task.claimable(at=early, open_dependencies=0, by=by, run=None)
     assert task.claimable(at=at + rest, open_dependencies=0, by=by, run=None) is None

@@ -1,3 +1,3 @@
 """
-Approvals: what is asked of people before work goes on, and what they say.
+Approvals: requests to people for permission, and their decisions.
 """

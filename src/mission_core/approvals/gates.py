@@ -1,5 +1,5 @@
 """
-The gates of boards and the approvals of tasks, as the decision about gates (`tasks/gates.py`) asks for them.
+The gates of boards and the approvals of tasks, for the gate decisions in `tasks/gates.py`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @frozen
 class ApprovalGates:
     """
-    The gates of one unit. What it asks for it asks for once, however many tasks move in it.
+    Reads the gates and approvals for one unit, each only once.
 
-    The approvals of a board speak for tasks as long as they are on that board. One that becomes pending raises the
-    version of its tasks, so a move that did not see it is not kept; one that lets a task pass is saved with it.
+    An approval counts for a task while the task is on the approval's board. A new pending approval raises the version
+    of its tasks, so a concurrent move fails. An approval that lets a task pass is saved with the task.
     """
 
     unit: UnitOfWork
@@ -56,11 +56,11 @@ class ApprovalGates:
         self.unit.record(fact)
 
     async def left(self, task: Task) -> None:
-        everywhere = self.unit.everywhere  # it may have been on other boards before
+        everywhere = self.unit.everywhere  # the task may have been on other boards before
         for link in await everywhere.rows(APPROVAL_LINKS).every(task=task.id):
             approval = await everywhere.rows(APPROVALS).get(link.approval)
             if len(await everywhere.rows(APPROVAL_LINKS).every(approval=approval.id)) > 1:
-                self.unit.rely_on(approval, bump=True)  # two that are removed at once see each other
+                self.unit.rely_on(approval, bump=True)  # two tasks deleted at once must see each other
             else:
                 everywhere.rows(APPROVALS).remove(approval)
 
@@ -73,7 +73,7 @@ class ApprovalGates:
 
 def _asks(board: Board, to: Status | None) -> bool:
     """
-    Whether the board's rules ask for approvals when a task moves there.
+    Whether the board's rules need the approvals of a task that moves to this status.
     """
     if to is None:
         return False

@@ -1,9 +1,8 @@
 """
-Approvals: agents ask, people decide.
+Approvals: requests by agents, and decisions by people.
 
-A request names exactly what is to be done: an action, its arguments, and tasks, each at the fence it had. The digest of
-all that is kept with it, and so is who asked, who decided, when, why and through what. For each of its tasks it is good
-once.
+A request names an action, its arguments, and tasks with their fences. The approval stores the digest of all these, the
+requester, and the decision: who made it, when, why, and through which channel. It lets each of its tasks pass once.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ LONGEST_REASON: Final = 5000
 
 class ApprovalStatus(StrEnum):
     """
-    What was said to a request, if anything was.
+    The decision about a request, or pending.
     """
 
     PENDING = "pending"
@@ -55,23 +54,23 @@ class ApprovalNotFound(NotFound):
 
 class ApprovalLinkNotFound(NotFound):
     """
-    No approval is linked in this way.
+    There is no such link between an approval and a task.
     """
 
 
 class AgentsDoNotDecide(Denied):
     """
-    What an agent asks for is decided by a person.
+    Only people decide about approvals, not agents.
     """
 
     def __str__(self) -> str:
-        return "agents ask for approvals, and people decide about them"
+        return "only people may decide about approvals, not agents"
 
 
 @define
 class TasksMissing(NotFound):
     """
-    Named tasks that the board does not have.
+    The board does not have these tasks.
     """
 
     missing: tuple[TaskId, ...]
@@ -83,7 +82,7 @@ class TasksMissing(NotFound):
 @define
 class PendingAlready(Conflict):
     """
-    Of each task one approval at a time is pending. *conflicts* are the tasks with those that are.
+    A task can have only one pending approval. *conflicts* pairs each task with its pending approval.
     """
 
     conflicts: tuple[tuple[TaskId, ApprovalId], ...] = ()
@@ -94,17 +93,17 @@ class PendingAlready(Conflict):
 
 class LinkedAlready(Conflict):
     """
-    An approval is linked to a task once.
+    The approval is already linked to this task.
     """
 
     def __str__(self) -> str:
-        return "this approval is linked to this task already"
+        return "this approval is already linked to this task"
 
 
 @define
 class DecidedAlready(Conflict):
     """
-    Somebody decided otherwise before.
+    The approval was decided differently before.
     """
 
     approval: ApprovalId
@@ -114,15 +113,16 @@ class DecidedAlready(Conflict):
 
     def __str__(self) -> str:
         when = f" at {self.at.isoformat()}" if self.at else ""
-        return f"{self.by} {self.status.value} this{when}; move it back to pending to decide it anew"
+        return f"{self.by} {self.status.value} this{when}; set it to pending to decide again"
 
 
 @frozen(kw_only=True, field_transformer=typed)
 class Approval:
     """
-    A request for approval, and the decision about it. The last decision stays on what is asked for again.
+    A request for approval and the decision about it. A reopened approval keeps its last decision.
 
-    *confidence* is how sure the asker is, from 0 to 100, *scores* by which rubrics, and *agent* who is to do it.
+    *confidence* is the requester's confidence from 0 to 100, *scores* are its parts by rubric, and *agent* is the agent
+    that will do the action.
     """
 
     id: ApprovalId
@@ -151,7 +151,7 @@ class Approval:
     @property
     def pending(self) -> bool:
         """
-        Whether it waits for a decision.
+        Whether it is undecided.
         """
         return self.status is ApprovalStatus.PENDING
 
@@ -159,11 +159,11 @@ class Approval:
         self, status: ApprovalStatus, *, by: Actor, through: str, reason: str | None = None, at: datetime
     ) -> tuple[Approval, ApprovalDecided]:
         """
-        The approval with a decision.
+        Return the approval with a decision.
 
         Raises:
-            AgentsDoNotDecide: If it is an agent's.
-            DecidedAlready: If there is one already.
+            AgentsDoNotDecide: If an agent decides.
+            DecidedAlready: If it is already decided.
         """
         if by.kind == "agent":
             raise AgentsDoNotDecide
@@ -180,10 +180,10 @@ class Approval:
 
     def ask_again(self, *, by: Actor, at: datetime) -> tuple[Approval, ApprovalReopened]:
         """
-        The approval as if nothing had been decided.
+        Return the approval as pending again.
 
         Raises:
-            AgentsDoNotDecide: If an agent would take a decision back.
+            AgentsDoNotDecide: If an agent reopens it.
         """
         if by.kind == "agent":
             raise AgentsDoNotDecide
@@ -196,9 +196,11 @@ class Approval:
 @frozen(kw_only=True, field_transformer=typed)
 class ApprovalLink:
     """
-    That an approval is about a task, which had this *fence* when it was asked for. *place* tells its tasks' order.
+    The link between an approval and a task. *fence* is the task's fence at the request, *place* its position in the
+    list of tasks.
 
-    Its status is the approval's. *pending_for* is the task while it is pending, so that there is one of these.
+    *status* copies the approval's status. While it is pending, *pending_for* is the task; a unique index on it allows
+    one pending approval per task.
     """
 
     id: ApprovalLinkId
@@ -225,7 +227,7 @@ class ApprovalLink:
         used_at: datetime | None = None,
     ) -> ApprovalLink:
         """
-        The link of an approval to a task.
+        Return the link of an approval to a task.
         """
         return cls(
             id=id,
@@ -243,20 +245,20 @@ class ApprovalLink:
     @property
     def good(self) -> bool:
         """
-        Whether it still lets its task pass.
+        Whether it is approved and not yet used.
         """
         return self.status is ApprovalStatus.APPROVED and self.used_at is None
 
     def following(self, approval: Approval) -> ApprovalLink:
         """
-        The link as the approval stands by now. What is asked for again is not used up any more.
+        Return the link with the approval's present status. A reopened approval can be used again.
         """
         pending_for, used_at = (self.task, None) if approval.pending else (None, self.used_at)
         return evolve(self, status=approval.status, pending_for=pending_for, used_at=used_at)
 
     def use(self, *, at: datetime) -> tuple[ApprovalLink, ApprovalUsed]:
         """
-        The link after its task passed on it.
+        Return the link after it let its task pass.
         """
         used = ApprovalUsed(approval=self.approval, board=self.board, passed=self.task, at=at)
         return evolve(self, used_at=at), used
@@ -277,12 +279,12 @@ APPROVAL_LINKS: Final = Kind(
     unique={("board", "pending_for"): PendingAlready, ("approval", "task"): LinkedAlready},
     goes_with={"approval": Approval, "task": Task},
 )
-"""Not found by their board alone: an index by that would be taken where the one by what is pending is meant."""
+"""There is no index by board alone: the query planner would prefer it to the index on pending links."""
 
 
 def digest_of(action: str, arguments: JsonText | None, tasks: Iterable[tuple[TaskId, int]]) -> bytes:
     """
-    The digest of what is asked for: an action, its arguments, and tasks with their fences.
+    Return the digest of a request: its action, its arguments, and its tasks with their fences.
     """
     named = [[str(task), fence] for task, fence in tasks]
     return sha256(canonical([action, None if arguments is None else json.loads(arguments), named]).encode()).digest()
@@ -291,7 +293,7 @@ def digest_of(action: str, arguments: JsonText | None, tasks: Iterable[tuple[Tas
 @frozen(kw_only=True)
 class ApprovalRequested(Fact):
     """
-    Somebody asked for an approval.
+    An approval was requested.
     """
 
     kind = "approval.requested"
@@ -309,7 +311,7 @@ class ApprovalRequested(Fact):
 @frozen(kw_only=True)
 class ApprovalDecided(Fact):
     """
-    A person decided about a request.
+    A person decided about an approval.
     """
 
     kind = "approval.decided"
@@ -328,7 +330,7 @@ class ApprovalDecided(Fact):
 @frozen(kw_only=True)
 class ApprovalReopened(Fact):
     """
-    A decision was taken back: the request is pending again.
+    A decision was taken back, and the approval is pending again.
     """
 
     kind = "approval.reopened"
@@ -344,7 +346,7 @@ class ApprovalReopened(Fact):
 @frozen(kw_only=True)
 class ApprovalUsed(Fact):
     """
-    A task *passed* on an approval, which is used up for it.
+    A task *passed* a gate with an approval, which is used up for this task.
     """
 
     kind = "approval.used"

@@ -1,5 +1,5 @@
 """
-Reading approvals with the tasks that they are about.
+Read queries for approvals and the tasks linked to them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class Linked(NamedTuple):
     """
-    A task that an approval is about: its title, if it is still on the approval's board, and whether it passed on it.
+    A task of an approval: its title, if it is still on the approval's board, and whether the approval was used for it.
     """
 
     task: TaskId
@@ -29,7 +29,7 @@ class Linked(NamedTuple):
 
 class Shown(NamedTuple):
     """
-    An approval with its tasks, in the order in which they were named.
+    An approval with its tasks, in the order of the request.
     """
 
     approval: Approval
@@ -38,20 +38,20 @@ class Shown(NamedTuple):
 
 class ApprovalReads(Protocol):
     """
-    Reads what plain rows do not tell of approvals.
+    Reads the tasks of approvals.
     """
 
     async def linked(
         self, principal: Principal, approvals: Sequence[ApprovalId]
     ) -> Mapping[ApprovalId, tuple[Linked, ...]]:
         """
-        The tasks of each of these approvals that the principal may see, in one go.
+        Return the tasks of each of these approvals that the principal may see, in one query.
         """
 
 
 async def shown(ports: Ports, principal: Principal, *approvals: Approval) -> list[Shown]:
     """
-    The approvals with their tasks.
+    Return the approvals with their tasks.
     """
     linked = await ports.reads.approvals.linked(principal, [each.id for each in approvals]) if approvals else {}
     return [Shown(each, linked.get(each.id, ())) for each in approvals]
@@ -61,7 +61,7 @@ async def page_of_approvals(
     ports: Ports, principal: Principal, board: BoardId, page: Page, *, status: ApprovalStatus | None = None
 ) -> Listed:
     """
-    A page of the board's approvals with their tasks, newest first: all, or those of that status.
+    Return a page of the board's approvals with their tasks, newest first: all, or those with this status.
     """
     wanted = {"board": board} if status is None else {"board": board, "status": status}
     rows, total = await ports.reads.rows.page(principal, APPROVALS, page, newest=True, **wanted)

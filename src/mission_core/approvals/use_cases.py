@@ -1,5 +1,5 @@
 """
-Asking for approvals, and deciding about them.
+Requesting approvals and deciding about them.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 CORE = "mission_core"
-"""Through what a decision comes that is made by a program which embeds the core."""
+"""The channel of a decision made by a program that embeds the core."""
 
 
 @frozen(kw_only=True)
 class RequestApproval:
     """
-    Ask that an action may be done, for tasks of a board. An agent asks for itself, and what it asks for is pending;
-    a person may ask for an *agent*, and tell in *status* what was decided already.
+    Request approval of an action, for tasks of a board. An agent requests for itself, and its request is pending. A
+    person may request for an *agent*, and give a *status* that was decided elsewhere.
     """
 
     board: BoardId
@@ -62,7 +62,7 @@ class RequestApproval:
 @frozen(kw_only=True)
 class DecideApproval:
     """
-    Decide about a request; or with the status pending, take the decision back. Without a *status* nothing happens.
+    Decide about an approval. The status pending takes the decision back. Without a *status* nothing changes.
     """
 
     approval: ApprovalId
@@ -76,21 +76,21 @@ class DecideApproval:
 @use_case
 async def request_approval(ports: Ports, principal: Principal, cmd: RequestApproval) -> Approval:
     """
-    Ask for an approval. While it is pending, no other one can be for any of its tasks.
+    Request an approval. Each of its tasks can have only one pending approval.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        BoardReadOnly: If the principal may only see the board.
+        BoardReadOnly: If the principal may only read the board.
         TasksMissing: If the board lacks a named task.
-        AgentNotFound: If there is no such agent, or not any more.
+        AgentNotFound: If there is no such agent.
         PendingAlready: If an approval is pending for one of the tasks.
-        InvalidField: If something of it cannot be kept.
+        InvalidField: If a field is invalid.
     """
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
-        require_grant(principal, board.id)  # before it gives out a number
+        require_grant(principal, board.id)  # before a number is drawn
         agent = await _agent_asked_for(unit, principal, cmd.agent)
         tasks = await _tasks_on(unit, board, cmd.tasks)
         approval, requested = await _requested(ports, principal, cmd, agent, tasks, at=now)
@@ -100,8 +100,8 @@ async def request_approval(ports: Ports, principal: Principal, cmd: RequestAppro
             unit.record(decided)
         if approval.pending:
             await _check_free(unit, approval, tasks)
-        unit.rely_on(board)  # that it is not removed meanwhile
-        unit.rely_on(*tasks, bump=True)  # whoever moves one of them meanwhile is to see it
+        unit.rely_on(board)  # it may not be deleted meanwhile
+        unit.rely_on(*tasks, bump=True)  # a concurrent move of one must see the approval
         unit.rows(APPROVALS).add(approval)
         for place, task in enumerate(tasks):
             id = ApprovalLinkId(ports.ids.new())
@@ -114,15 +114,15 @@ async def request_approval(ports: Ports, principal: Principal, cmd: RequestAppro
 @use_case
 async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApproval) -> Approval:
     """
-    Decide about a request. The same decision again is answered as it stands.
+    Decide about an approval. Repeating the same decision changes nothing.
 
     Raises:
         AgentsDoNotDecide: If the principal is an agent.
         ApprovalNotFound: If there is no such approval (on that board) for this principal.
-        BoardReadOnly: If the principal may only see the board.
+        BoardReadOnly: If the principal may only read the board.
         VersionMismatch: If the caller expected another version.
-        DecidedAlready: If the opposite was decided before, and not taken back.
-        PendingAlready: If it would be pending again, and another one is for one of its tasks.
+        DecidedAlready: If it was decided differently before, and not taken back.
+        PendingAlready: If it would be pending again, and another approval is pending for one of its tasks.
     """
     require(principal, Role.OPERATOR)
     if isinstance(principal, AgentPrincipal):
@@ -138,7 +138,7 @@ async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApprova
         if isinstance(cmd.status, Absent) or cmd.status is approval.status:
             return approval
         links = await unit.rows(APPROVAL_LINKS).every(approval=approval.id)
-        unit.rely_on(await unit.boards.get(approval.board))  # whoever removes it waits at its row, not at ours
+        unit.rely_on(await unit.boards.get(approval.board))  # a concurrent deletion then waits at the board's row
         if cmd.status is ApprovalStatus.PENDING:
             approval, reopened = approval.ask_again(by=_shown(principal), at=now)
             tasks = await _still_there(unit, links)
@@ -160,7 +160,7 @@ async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApprova
 
 def _shown(principal: Principal) -> Actor:
     """
-    Who it is, as people see them named.
+    Return the principal's actor under its display name.
     """
     return evolve(principal.actor, name=principal.display)
 
@@ -175,7 +175,7 @@ async def _requested(
     at: datetime,
 ) -> tuple[Approval, ApprovalRequested]:
     """
-    The approval as it is asked for, and pending.
+    Return a new pending approval and its event.
     """
     (number,) = await ports.numbers.draw((principal.organization, "approval"))
     asker = _shown(principal)
@@ -203,7 +203,7 @@ async def _requested(
 
 async def _agent_asked_for(unit: UnitOfWork, principal: Principal, named: AgentId | None) -> AgentId | None:
     """
-    Who is to do it: an agent asks for itself.
+    Return the agent that will do the action. An agent requests for itself.
     """
     if isinstance(principal, AgentPrincipal):
         named = principal.agent
@@ -216,11 +216,11 @@ async def _agent_asked_for(unit: UnitOfWork, principal: Principal, named: AgentI
 
 async def _tasks_on(unit: UnitOfWork, board: Board, named: tuple[TaskId, ...]) -> list[Task]:
     """
-    The tasks of these ids, each once.
+    Return the tasks with these ids, each once.
 
     Raises:
-        TasksMissing: If the board lacks some.
-        InvalidField: If they are too many.
+        TasksMissing: If the board lacks one of them.
+        InvalidField: If there are too many.
     """
     wanted = tuple(dict.fromkeys(named))
     if len(wanted) > MOST_TASKS:
@@ -234,14 +234,14 @@ async def _tasks_on(unit: UnitOfWork, board: Board, named: tuple[TaskId, ...]) -
 async def _task_on(unit: UnitOfWork, board: BoardId, id: TaskId) -> Task | None:
     try:
         task = await unit.tasks.get(id)
-    except (TaskNotFound, BoardDenied):  # of what is on another board nothing is told
+    except (TaskNotFound, BoardDenied):  # do not reveal tasks of other boards
         return None
     return task if task.board == board else None
 
 
 async def _still_there(unit: UnitOfWork, links: Iterable[ApprovalLink]) -> list[Task]:
     """
-    The linked tasks that are still on the board.
+    Return the linked tasks that are still on the board.
     """
     tasks = [await _task_on(unit, link.board, link.task) for link in links]
     return [task for task in tasks if task is not None]

@@ -1,3 +1,3 @@
 """
-The log of what happened: facts, positions and the chain that proves them.
+The event log: events, their positions, and the hash chain that proves them.
 """

@@ -1,8 +1,9 @@
 """
-Facts, and the entries that keep them in a chain.
+Events, and the log entries that store them in a hash chain.
 
-A fact is a frozen class with a `kind`. A flush writes its facts as entries at the next positions of their
-organization's log; each entry's digest covers the digest before it, its envelope and the digest of its payload.
+An event is a frozen class with a `kind`. A flush writes its events as entries at the next positions of their
+organization's log. The digest of an entry covers the digest of the entry before it, the envelope and the digest of the
+payload.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ GENESIS: Final = bytes(32)
 @frozen
 class Actor:
     """
-    Who did it: a kind (`system`, `agent`, `user`), an id where there is one, and the name at that moment.
+    The originator of an event: a kind (`system`, `agent`, `user`), an id, if it has one, and its name at the time.
     """
 
     kind: str
@@ -40,7 +41,7 @@ class Actor:
 @frozen(kw_only=True)
 class Fact:
     """
-    Something that became true. Subclasses name their `kind`, and which of their fields is the subject.
+    A domain event. Subclasses set `kind`, and in `about` the name of the field that holds the subject.
     """
 
     kind: ClassVar[str]
@@ -51,20 +52,20 @@ class Fact:
     @property
     def subject(self) -> UUID:
         """
-        What the fact is about.
+        The id of the entity that the event is about.
         """
         return cast(UUID, getattr(self, self.about))
 
     def payload(self) -> JsonText:
         """
-        The fact's own fields in the one canonical encoding; the moment belongs to the envelope.
+        Return the event's own fields in canonical JSON. The time is part of the envelope.
         """
         return canonical({a.name: plain(getattr(self, a.name)) for a in fields(type(self)) if a.name != "at"})
 
 
 def plain(value: object) -> Any:
     """
-    The JSON value of a field: ids as text, moments as microseconds, enumerations as their values.
+    Return the JSON value of a field: ids as text, times as microseconds, enumerations as their values.
     """
     if value is None or isinstance(value, str | int | float | bool):
         return value.value if isinstance(value, Enum) else value
@@ -85,7 +86,7 @@ def plain(value: object) -> Any:
 @frozen(kw_only=True)
 class Entry:
     """
-    One fact as the log keeps it. An erased payload leaves its digest, so the hole is provable.
+    An event as the log stores it. If the payload is erased, its digest remains, so the chain still verifies.
     """
 
     organization: OrganizationId
@@ -99,11 +100,9 @@ class Entry:
     digest: bytes
 
     @classmethod
-    def of(
-        cls, fact: Fact, *, organization: OrganizationId, actor: Actor, position: int, previous: bytes
-    ) -> Entry:
+    def of(cls, fact: Fact, *, organization: OrganizationId, actor: Actor, position: int, previous: bytes) -> Entry:
         """
-        The entry that keeps *fact* at *position*, after the entry whose digest is *previous*.
+        Return the entry that stores *fact* at *position*, after the entry whose digest is *previous*.
         """
         payload = fact.payload()
         payload_digest = sha256(payload.encode()).digest()
@@ -124,7 +123,7 @@ def chained(
     previous: bytes, position: int, kind: str, at: datetime, actor: Actor, subject: UUID, payload_digest: bytes
 ) -> bytes:
     """
-    The digest of an entry: SHA-256 over the digest before it, its envelope and its payload's digest.
+    Return the digest of an entry: SHA-256 over the previous digest, the envelope and the payload's digest.
     """
     envelope = canonical(
         [position, kind, micros(at), actor.kind, str(actor.id) if actor.id else None, actor.name, str(subject)]
@@ -135,7 +134,7 @@ def chained(
 @frozen
 class Misfit:
     """
-    The first entry that does not fit the chain, and why.
+    The first entry that does not fit the chain, and the reason.
     """
 
     position: int
@@ -145,7 +144,7 @@ class Misfit:
 @frozen
 class Verified:
     """
-    How far a chain was followed: the last position and its digest.
+    The position and digest up to which the chain was verified.
     """
 
     position: int
@@ -154,18 +153,18 @@ class Verified:
 
 def verify(entries: Iterable[Entry], since: Verified = Verified(0, GENESIS)) -> Verified | Misfit:
     """
-    Follow the chain over *entries*, which come in order after *since*.
+    Verify the chain over *entries*, which follow *since* in order.
     """
     position, digest = since.position, since.digest
     for entry in entries:
         if entry.position != position + 1:
             return Misfit(position + 1, f"is missing; the next entry found is {entry.position}")
         if entry.payload is not None and sha256(entry.payload.encode()).digest() != entry.payload_digest:
-            return Misfit(entry.position, "its payload is not the one that was recorded")
+            return Misfit(entry.position, "its payload does not match its digest")
         expected = chained(
             digest, entry.position, entry.kind, entry.at, entry.actor, entry.subject, entry.payload_digest
         )
         if entry.digest != expected:
-            return Misfit(entry.position, "its digest does not follow from the entry before it")
+            return Misfit(entry.position, "its digest does not match the entry before it")
         position, digest = entry.position, entry.digest
     return Verified(position, digest)

@@ -1,5 +1,5 @@
 """
-What the log asks of a store.
+The port of the event log.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 class Log(Protocol):
     """
-    Reads the log of one organization. Positions are dense and in the order of commits, so a reader that asks
-    again after the last position it saw misses nothing and sees nothing twice.
+    Reads the log of one organization. Positions are dense and in commit order, so a reader that continues after its
+    last position misses nothing and sees nothing twice.
     """
 
     async def read(self, organization: OrganizationId, *, after: int = 0, limit: int = 500) -> list[Entry]:
         """
-        Up to *limit* entries after the position *after*, in order.
+        Return up to *limit* entries after the position *after*, in order.
         """
 
     async def head(self, organization: OrganizationId) -> Verified:
         """
-        The last position and its digest, as the store keeps them beside the entries.
+        Return the last position and its digest, which the store keeps beside the entries.
         """
 
     async def wait(self, organization: OrganizationId, *, after: int) -> None:
         """
-        Return once there is an entry after *after*. Waiting asks the store nothing.
+        Return once there is an entry after *after*. Waiting runs no queries.
         """

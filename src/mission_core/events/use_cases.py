@@ -1,5 +1,5 @@
 """
-Proving the log.
+Verification of the event log.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 async def verify_log(log: Log, organization: OrganizationId, *, batch: int = 1000) -> Verified | Misfit:
     """
-    Follow the whole chain of *organization* and compare its end with the head the store keeps.
+    Verify the whole chain of *organization*, and compare its end with the stored head.
 
     Returns:
-        How far the chain reaches, or the first entry that does not fit.
+        The verified end of the chain, or the first entry that does not fit.
     """
     head = await log.head(organization)
     reached = Verified(0, GENESIS)
@@ -30,5 +30,5 @@ async def verify_log(log: Log, organization: OrganizationId, *, batch: int = 100
     if reached.position < head.position:
         return Misfit(reached.position + 1, f"is missing; the log should reach {head.position}")
     if reached.position == head.position and reached.digest != head.digest:
-        return Misfit(reached.position, "its digest is not the one the log's head names")
+        return Misfit(reached.position, "its digest differs from that of the log's head")
     return reached

@@ -1,3 +1,3 @@
 """
-Work: tasks and their dependencies, runs and leases, the queue.
+Tasks: their dependencies, comments, runs, leases, gates and the queue.
 """

@@ -1,8 +1,8 @@
 """
-Who on a board's team may ask what of a task, and what a move does beside the status: people, workers and leads.
+Team rules: the task updates that people, workers and leads of a board may make, and the assignee after a move.
 
-A team sees a task in one of four places: in the inbox, in progress, in review, done. It asks for places; one where the
-task stands already is no wish.
+A team sees each task in one of four statuses: inbox, in progress, review, done. A request for the status that the task
+already shows is ignored.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PLACES: Final = {
     Status.DONE: Status.DONE,
     Status.FAILED: Status.REVIEW,
 }
-"""Where a team sees a task of each status."""
+"""The status that a team sees, by the status of the task."""
 HELD_BACK: Final = frozenset({Status.BACKLOG, Status.AWAITING_OWNER})
-"""Seen in the inbox, and as blocked: only a person lets somebody begin."""
+"""Shown in the inbox, as blocked: only a person can release such a task."""
 
 
 class Part(Enum):
     """
-    The part somebody plays on a team. An agent without a board is a worker wherever it works.
+    The role of a caller on a board's team. An agent without a board is a worker on every board.
     """
 
     PERSON = "person"
@@ -47,14 +47,14 @@ class Part(Enum):
 
 class Whose(Enum):
     """
-    Whose a task is after a move that names nobody.
+    The rule that gives the assignee after a move which names none.
     """
 
-    KEPT = "whose it was"
-    NOBODY = "nobody's"
-    MOVER = "whoever moved it"
-    LEAD = "the lead's, if the board has one"
-    SUBMITTER = "whoever brought it to review"
+    KEPT = "unchanged"
+    NOBODY = "nobody"
+    MOVER = "mover"
+    LEAD = "lead"
+    SUBMITTER = "submitter"
 
 
 MOVES: Final[Mapping[Part, Mapping[Status, Whose]]] = {
@@ -76,17 +76,18 @@ MOVES: Final[Mapping[Part, Mapping[Status, Whose]]] = {
         Status.DONE: Whose.KEPT,
     },
 }
-"""What each may move a task to, and whose it is then. A lead meets gates of its own before (`whose_after`)."""
+"""The statuses that each role may move a task to, and the assignee afterwards. A lead has further rules
+(`whose_after`)."""
 FIELDS: Final = {
     Part.WORKER: frozenset({"status", "values"}),
     Part.LEAD: frozenset({"status", "assignee", "depends_on", "tag_ids", "values"}),
 }
-"""What an agent may name in an update, beside a worker's comment."""
+"""The fields that an agent may name in an update, besides a worker's comment."""
 
 
 class TaskBoardMismatch(Denied):
     """
-    A worker reaches the tasks of its own board.
+    A worker may only update tasks of its own board.
     """
 
     def __str__(self) -> str:
@@ -95,7 +96,7 @@ class TaskBoardMismatch(Denied):
 
 class TaskAssigneeMismatch(Denied):
     """
-    A worker moves what is assigned to it or to nobody.
+    A worker may only move tasks that are assigned to it or to nobody.
     """
 
     def __str__(self) -> str:
@@ -104,7 +105,7 @@ class TaskAssigneeMismatch(Denied):
 
 class UpdateFieldForbidden(Denied):
     """
-    A worker moves tasks and reports; what they are is not its to change.
+    A worker may only change the status and custom field values, and comment.
     """
 
     def __str__(self) -> str:
@@ -113,7 +114,7 @@ class UpdateFieldForbidden(Denied):
 
 class OnlyLeadsMove(Denied):
     """
-    A rule of the board leaves moving tasks to its lead.
+    The board lets only its lead change the status of tasks.
     """
 
     def __str__(self) -> str:
@@ -122,17 +123,17 @@ class OnlyLeadsMove(Denied):
 
 class LeadCommentRefused(Denied):
     """
-    A lead says what it has to say in a comment of its own.
+    A lead cannot comment in an update; it posts a comment instead.
     """
 
     def __str__(self) -> str:
-        return "a lead's update takes no comment; make one beside it"
+        return "a lead's update takes no comment; post a comment instead"
 
 
 @define
 class LeadFieldsRefused(Denied):
     """
-    A lead directs work; what it is about is not its to change.
+    A lead may not change these fields of a task.
     """
 
     fields: tuple[str, ...]
@@ -144,7 +145,7 @@ class LeadFieldsRefused(Denied):
 @define
 class LeadCannotMove(Denied):
     """
-    A lead decides about what is in review; *current* is where the task stands.
+    A lead may only move tasks that are in review. *current* is the status of the task.
     """
 
     current: Status
@@ -159,7 +160,7 @@ class LeadCannotMove(Denied):
 @define
 class LeadCannotMoveTo(Denied):
     """
-    What a lead decides about a review is that it is done, or goes back.
+    A lead may move a task from review only to done or inbox.
     """
 
     requested: Status
@@ -173,7 +174,7 @@ class LeadCannotMoveTo(Denied):
 
 class LeadsWorkForNobody(Denied):
     """
-    A lead hands work to workers, not to leads.
+    A lead may not assign tasks to a lead.
     """
 
     def __str__(self) -> str:
@@ -191,7 +192,7 @@ class AssigneeElsewhere(Conflict):
 
 def part_of(principal: Principal) -> Part:
     """
-    The part a principal plays.
+    Return the role of a principal.
     """
     if not isinstance(principal, AgentPrincipal):
         return Part.PERSON
@@ -200,8 +201,8 @@ def part_of(principal: Principal) -> Part:
 
 def place_asked(part: Part, task: Task, status: Status | Absent) -> Status | None:
     """
-    Where an update moves the task, or None where it does not. That a worker says it works on what is in progress but
-    nobody's takes the task.
+    Return the team status that an update moves the task to, or None if it does not move. A worker that requests in
+    progress for an unassigned task in progress takes it.
     """
     if isinstance(status, Absent):
         return None
@@ -212,14 +213,14 @@ def place_asked(part: Part, task: Task, status: Status | Absent) -> Status | Non
 
 def check_asked(principal: Principal, task: Task, *, to: Status | None, named: frozenset[str], commented: bool) -> None:
     """
-    Refuse what an agent may not ask, before anything is looked up.
+    Refuse an agent's update that its role does not allow.
 
     Raises:
-        TaskBoardMismatch: If it is a worker of another board.
-        TaskAssigneeMismatch: If a worker moves another one's task.
-        UpdateFieldForbidden: If a worker names more than it may.
+        TaskBoardMismatch: If a worker updates a task of another board.
+        TaskAssigneeMismatch: If a worker moves a task of another assignee.
+        UpdateFieldForbidden: If a worker names other fields than it may change.
         LeadCommentRefused: If a lead comments.
-        LeadFieldsRefused: If a lead names more than it may.
+        LeadFieldsRefused: If a lead names other fields than it may change.
     """
     if not isinstance(principal, AgentPrincipal):
         return
@@ -239,11 +240,12 @@ def check_asked(principal: Principal, task: Task, *, to: Status | None, named: f
 
 def whose_after(part: Part, was: Status, to: Status, *, assigns: bool) -> Whose:
     """
-    Whose a task is when this part moves it to that place, if it names nobody. *assigns* says that it names somebody.
+    Return the assignee rule of a move from one status to another. *assigns* says whether the update names an assignee.
 
     Raises:
-        LeadCannotMove: If a lead moves what is not in review. Only what is in the inbox it may begin, for a worker.
-        LeadCannotMoveTo: If a lead moves a review anywhere but to the inbox or to done.
+        LeadCannotMove: If a lead moves a task that is not in review. It may begin a task from the inbox for a worker it
+            names.
+        LeadCannotMoveTo: If a lead moves a task from review to another status than inbox or done.
     """
     if part is Part.LEAD:
         stands = PLACES[was]
@@ -257,7 +259,7 @@ def whose_after(part: Part, was: Status, to: Status, *, assigns: bool) -> Whose:
 
 def submitter_after(principal: Principal, before: Task, after: Task) -> AgentId | None:
     """
-    Who of the board's workers brought the task to review last, now that the principal moved it.
+    Return the worker of the board that last moved the task to review, after this move.
     """
     enters = PLACES[before.status] is not Status.REVIEW and PLACES[after.status] is Status.REVIEW
     if enters and isinstance(principal, AgentPrincipal) and not principal.lead and principal.board == after.board:

@@ -1,5 +1,5 @@
 """
-Adopting a late result: completing a task with what an earlier worker of it handed in too late.
+Adoption of late results: a task is completed with the result that a former worker sent after its lease was lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class AdoptResult:
     """
-    Complete a task with the late result of *run*: by the *lease* of its present holder, or without one as an operator.
+    Complete a task with the late result of *run*. The current holder sends its *lease*; an operator sends none.
     """
 
     task: TaskId | TaskNumber
@@ -44,7 +44,7 @@ class AdoptResult:
 @define
 class NotAdoptable(Conflict):
     """
-    The late result cannot complete the task.
+    The late result cannot complete the task. *why* is the reason.
     """
 
     task: TaskId
@@ -56,29 +56,29 @@ class NotAdoptable(Conflict):
 
 class LeaseNeeded(Denied):
     """
-    A worker would adopt a late result without holding the task.
+    A worker must hold the task to adopt a late result.
     """
 
     def __str__(self) -> str:
-        return "adopting a late result needs the lease of the task's present holder, or an operator"
+        return "only an operator may adopt a late result without the lease of the task's current holder"
 
 
 @use_case
 async def adopt_result(ports: Ports, principal: Principal, cmd: AdoptResult) -> Task:
     """
-    Accept a late result as if it was handed in now. It meets every gate of the board, and its first worker is an author
-    of the work. An operator who adopts one ends whatever lease there is on the task.
+    Complete a task with a late result. It meets every gate of the board, and its first worker becomes an author of the
+    task. If an operator adopts it, any lease on the task ends.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
         LateResultNotFound: If the task has no late result of this run.
-        LeaseNeeded: If a worker names no lease.
-        LeaseUnknown: If the lease is none of this task's.
-        LeaseLost: If it has ended; a repeat answers as the first time.
-        NotAdoptable: If it is a failure, if it was adopted before, or if the task is done or in review.
-        Blocked: If an operator adopts it for a task that waits for others.
-        GateClosed: If a gate of its board keeps the task from moving at all.
-        OnlyLeadsMove: If a worker adopts it where only leads move tasks.
+        LeaseNeeded: If a worker sends no lease.
+        LeaseUnknown: If the lease was not issued for this task.
+        LeaseLost: If the lease has ended. A repeat returns the first result.
+        NotAdoptable: If it is a failure, was adopted before, or the task is done or in review.
+        Blocked: If an operator adopts it for a task with open dependencies.
+        GateClosed: If a gate of the board refuses the move.
+        OnlyLeadsMove: If a worker adopts it, and the board lets only its lead move tasks.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -91,7 +91,7 @@ async def adopt_result(ports: Ports, principal: Principal, cmd: AdoptResult) -> 
             run is not None and run.state is RunState.COMPLETED and run.outcome == late.outcome
         )
         if late.adopted_at is not None and mine:
-            return await unit.tasks.get(task.id)  # what was read above may be older than the adoption
+            return await unit.tasks.get(task.id)  # the task read above may be older than the adoption
         if cmd.lease is not None and run is not None:
             run.must_live(now, current=task.fence)
         expected(task, None, cmd.expects)
@@ -121,11 +121,11 @@ async def _run_in_hand(
     ports: Ports, unit: UnitOfWork, principal: Principal, task: Task, lease: str | None
 ) -> Run | None:
     """
-    The run of a lease that is shown; without one the task's present run, for an operator.
+    Return the run of the lease that was sent; for an operator without one, the task's current run.
 
     Raises:
-        LeaseNeeded: If a worker shows no lease.
-        LeaseUnknown: If the lease is none of this task's.
+        LeaseNeeded: If a worker sends no lease.
+        LeaseUnknown: If the lease was not issued for this task.
     """
     if lease is None:
         if not writer_of(principal).decides:
@@ -145,7 +145,7 @@ async def _late_result(unit: UnitOfWork, task: Task, run: RunId) -> LateResult:
 
 def _adoptable(task: Task, late: LateResult) -> Outcome:
     """
-    The outcome that a late result brought.
+    Return the outcome of a late result.
 
     Raises:
         NotAdoptable: If it cannot complete the task.
@@ -157,17 +157,17 @@ def _adoptable(task: Task, late: LateResult) -> Outcome:
         why = f"the task is in {task.status.value} already"
     if why is None and late.outcome is not None:
         return late.outcome
-    raise NotAdoptable(task.id, why or "it is a failure, which completes nothing")
+    raise NotAdoptable(task.id, why or "it is a failure and cannot complete the task")
 
 
 async def _taken_over(
     unit: UnitOfWork, task: Task, run: Run | None, late: LateResult, *, at: datetime
 ) -> tuple[Task, Run | None, tuple[Fact, ...]]:
     """
-    The task out of whosever hands it is in, with its run ended, for an operator.
+    Return the task with its current run ended, for an operator.
 
     Raises:
-        Blocked: If nobody works on it, and it waits for others.
+        Blocked: If the task has no live run, and has open dependencies.
     """
     worker = task.assignee or Assignee(late.by, late.by_agent)
     taken = evolve(task, fence=task.fence + 1, assignee=worker)

@@ -1,8 +1,8 @@
 """
-The authors of a task: the ids of all who worked on it or handed it in, for nobody reviews their own work.
+The authors of a task: the ids of everybody who worked on it or handed it in. Authors may not review their own work.
 
-An agent and a person are known by their id, whichever key they come with; a name that no agent has, and a key that
-belongs to nobody, by an id made of the name.
+Agents and people are identified by their id, whichever key they use. A name without an agent, and a key without an
+owner, are identified by an id derived from the name.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from mission_core.tasks.runs import Assignee
 
 NAMES: Final = UUID("5f0c6f0e-7a53-5d52-9a8e-2c1f6f5b9d11")
-"""The namespace of ids that are made of names."""
+"""The namespace of ids that are derived from names."""
 
 
 def author_named(assignee: Assignee) -> UUID:
     """
-    The author that an assignee is.
+    Return the author id of an assignee.
     """
     return assignee.agent or uuid5(NAMES, f"name:{assignee.key}")
 
 
 def author_acting(actor: Actor) -> UUID:
     """
-    The author that an actor is.
+    Return the author id of an actor.
     """
     return actor.id or uuid5(NAMES, f"{actor.kind}:{actor.name}")
 
 
 def authors_of(principal: Principal) -> frozenset[UUID]:
     """
-    All authors that a principal may be known as: an agent also by its name, from before it was registered.
+    Return all author ids of a principal. An agent also has the id of its name, from before it was registered.
     """
     own = author_acting(principal.actor)
     if not isinstance(principal, AgentPrincipal):

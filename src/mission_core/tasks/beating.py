@@ -1,5 +1,5 @@
 """
-Heartbeats: what keeps a lease, and what its holder is told in answer.
+Heartbeats: a worker extends its lease, reports progress, and gets the next order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class Heartbeat:
     """
-    Say that the work goes on: extend the lease, tell progress, acknowledge an order, or begin to wait for a person.
+    Extend a lease, report progress, acknowledge an order, or suspend the lease to wait for a person.
     """
 
     task: TaskId | TaskNumber
@@ -45,8 +45,7 @@ class Heartbeat:
 @frozen
 class Beat:
     """
-    What a heartbeat answers: the run as it goes on, the order the worker must follow now, and late results of earlier
-    runs.
+    The answer to a heartbeat: the run, the next order for the worker, and late results of earlier runs.
     """
 
     run: Run
@@ -56,7 +55,7 @@ class Beat:
     @property
     def instruction(self) -> str:
         """
-        What the worker does now, in one word: `continue`, `pause`, `cancel` or `steer`.
+        The next step of the worker, in one word: `continue`, `pause`, `cancel` or `steer`.
         """
         if self.run.state not in ALIVE:
             return "cancel"
@@ -71,8 +70,8 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
     Extend the lease.
 
     Raises:
-        LeaseUnknown: If the lease is none of this task's.
-        LeaseLost: If it has ended.
+        LeaseUnknown: If the lease was not issued for this task.
+        LeaseLost: If the lease has ended.
     """
     require(principal, Role.OPERATOR)
     now, run_id = ports.clock.now(), run_named(ports, cmd.lease)
@@ -103,7 +102,7 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Beat:
 
 async def beat_again(ports: Ports, principal: Principal, run: RunId) -> Beat:
     """
-    What a heartbeat answered, for a repeat of it: the run as it stands.
+    Return the answer to a repeated heartbeat: the run as it is now.
     """
     async with ports.unit(principal) as unit:
         found = await unit.runs.get(run)

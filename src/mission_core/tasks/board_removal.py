@@ -1,5 +1,5 @@
 """
-Removing a board: with the work on it, or with that handed over to the general board.
+Deletion of a board, either with its tasks and agents, or after these move to the general board.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class DeleteBoard:
     """
-    Remove a board with its tasks and agents; or *hand_over* those to the general board, with the tickets they have.
+    Delete a board with its tasks and agents. With *hand_over* these move to the general board and keep their ticket
+    numbers.
     """
 
     board: BoardId | BoardNumber
@@ -39,15 +40,15 @@ class DeleteBoard:
 @use_case
 async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> Board:
     """
-    Remove a board. Its leases end with its tasks, and what depended on these from other boards no longer does. What
-    is handed over keeps its leases; who led the board does not lead the general one.
+    Delete a board. The leases of its tasks end, and tasks of other boards lose their dependencies on them. With
+    *hand_over* its tasks keep their leases; its lead does not become lead of the general board.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        BoardDenied: If it may not write on it, or not on the general one to which it would hand it over.
-        GeneralNotDeleted: If it is the general one.
-        RoleTooLow: If the principal may not write, or is an agent, or no admin and would hand work over to a board with
-            gates that it never met.
+        BoardDenied: If the principal may not write to it, or not to the general board that takes over.
+        GeneralNotDeleted: If it is the general board.
+        RoleTooLow: If the principal may not write, is an agent, or is no admin while the general board has gates that
+            this board lacks.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -64,7 +65,7 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
             heir = await unit.boards.find_handle(GENERAL)
             if heir is None:
                 raise BoardDenied if boards_seen(principal) is not None else BoardNotFound
-            if board.gates.lacks(heir.gates):  # what stands on it never met those
+            if board.gates.lacks(heir.gates):  # the board's tasks never met those gates
                 require(principal, Role.ADMIN)
         await unbind_fields(unit, board.id)
         unit.boards.dissolve(board, BoardEnd(board, heir, at=now), heir=heir, at=now)
@@ -75,8 +76,8 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
 @frozen
 class BoardEnd:
     """
-    What follows from a board's end: nobody waits for what is gone, and the unfinished tasks of its agents elsewhere
-    are freed.
+    The effects of deleting a board: tasks of other boards lose their dependencies on its tasks, and unfinished tasks
+    that its agents have on other boards are freed.
     """
 
     board: Board
@@ -89,12 +90,8 @@ class BoardEnd:
             return change if change.task else None
         task = change.task or bereft.candidate.task
         left = tuple(each for each in task.depends_on if each not in bereft.depends_on)
-        updated = TaskUpdated(
-            task=task.id, board=task.board, title=task.title, changed=("depends_on",), at=self.at
-        )
-        return evolve(
-            change, task=evolve(task, depends_on=left, updated_at=self.at), facts=(*change.facts, updated)
-        )
+        updated = TaskUpdated(task=task.id, board=task.board, title=task.title, changed=("depends_on",), at=self.at)
+        return evolve(change, task=evolve(task, depends_on=left, updated_at=self.at), facts=(*change.facts, updated))
 
     def told(self, *, tasks: int, agents: int) -> tuple[Fact, ...]:
         deleted = BoardDeleted(

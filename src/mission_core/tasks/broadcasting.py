@@ -1,5 +1,5 @@
 """
-A message to all agents that follow a task.
+Broadcasts: a message to all agents that follow a task.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class BroadcastTask:
     """
-    Send a message to all agents that follow a task, or to those that are named.
+    Send a message to all agents that follow a task, or to the named ones.
     """
 
     task: TaskId | TaskNumber
@@ -40,7 +40,7 @@ class BroadcastTask:
 @frozen
 class Broadcast:
     """
-    Which agents a message reached, and which it did not.
+    The agents that a message reached, and those it did not reach.
     """
 
     sent: tuple[str, ...]
@@ -51,8 +51,8 @@ def followers_of(
     task: Task, *, runs: Iterable[RunRow], comments: Iterable[Comment], described: Iterable[Callee]
 ) -> tuple[str, ...]:
     """
-    The names of all who follow a task: whoever made it, has it, worked on it, commented on it, or is called in its
-    description or a comment. Each once, whatever its case.
+    Return the names of everybody who follows a task: its creator, assignee, workers and commenters, and everybody
+    mentioned in its description or comments. Names that differ only in case count once.
     """
     names = [task.creator_name]
     names += [task.assignee.name] if task.assignee else []
@@ -69,13 +69,13 @@ def followers_of(
 @use_case
 async def broadcast_task(ports: Ports, principal: Principal, cmd: BroadcastTask) -> Broadcast:
     """
-    Tell the log that a message was meant for those who follow a task. No agent is in reach of this server, so it
-    skips them all; where there are none, nothing is told.
+    Record a message to the followers of a task. This server has no connection to agents, so it skips them all. Without
+    recipients nothing is recorded.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
-        NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
-        BoardReadOnly: If the principal may not write on its board.
+        NotYourTask: If the agent may only write to its own tasks, and this is not one of them.
+        BoardReadOnly: If the principal may not write to its board.
     """
     require(principal, Role.OPERATOR)
     message = checked_text("message", cmd.message, least=1, most=LONGEST_COMMENT)
@@ -99,7 +99,7 @@ async def broadcast_task(ports: Ports, principal: Principal, cmd: BroadcastTask)
 @use_case
 async def broadcast_again(ports: Ports, principal: Principal, cmd: BroadcastTask) -> Broadcast:
     """
-    What a broadcast answers to a repeat of it: whom it means, without telling them again.
+    Return the answer to a repeated broadcast, without recording the message again.
     """
     async with ports.unit(principal) as unit:
         task = await task_for(unit, principal, cmd.task, own=cmd.own)
@@ -110,7 +110,7 @@ async def _meant(
     ports: Ports, unit: UnitOfWork, principal: Principal, task: Task, to: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     """
-    The agents that a message is for; never its author.
+    Return the agents that a message is for, without its author.
     """
     reads = ports.reads
     agents = await reads.agents.names(principal)

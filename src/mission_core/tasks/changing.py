@@ -1,6 +1,5 @@
 """
-Carrying out a change of a task: what the write means, whether gates let it pass, what becomes of its lease, and what is
-told to those that wait for it.
+The effects of a task update: the new status and assignee, the gates, the lease, and the events for dependent tasks.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ async def carried_out(
     at: datetime,
 ) -> list[Task]:
     """
-    Move a task, whose fields are changed already, as the command asks, and remember all that follows from it. *before*
-    is how its tenure begins.
+    Apply the status and assignee of an update to a task whose other fields have changed already, and remember all
+    writes and events that follow. *before* is the task as `Tenure.begin` returned it.
 
     Returns:
         Every task that changed, this one first; none if nothing did.
@@ -53,7 +52,7 @@ async def carried_out(
         facts = (*facts, said.said())
     after, more = await tenure.settle(unit, before, after, cmd)
     if any(isinstance(each, TaskClaimed) for each in more):
-        facts = tuple(each for each in facts if not isinstance(each, TaskMoved))  # the claim says it
+        facts = tuple(each for each in facts if not isinstance(each, TaskMoved))  # the claim event says so already
     after = evolve(after, updated_at=at)
     others, told = await _dependents_told(unit, before, after, at=at)
     after = unit.tasks.save(after)
@@ -68,7 +67,7 @@ async def _moved(
     unit: UnitOfWork, principal: Principal, before: Task, after: Task, cmd: UpdateTask, *, at: datetime
 ) -> tuple[Task, tuple[Fact, ...]]:
     """
-    The task with the status and assignee the command asks for, as its manner means them.
+    Return the task with the status and assignee that the command requests, under the rules of its update mode.
     """
     if cmd.by_team:
         meant = await as_team(unit, principal, before, after, status=cmd.status, assignee=cmd.assignee)
@@ -95,7 +94,8 @@ async def _moved(
 
 async def _as_said(unit: UnitOfWork, principal: Principal, before: Task, after: Task, cmd: UpdateTask) -> Meant:
     """
-    What a plain write means: just what it names. Work of the queue that changes hands is assigned, or open to all.
+    Return the status and assignee of a plain update. A task in the queue that gets an assignee becomes assigned; one
+    that loses it goes to the inbox.
     """
     status = present(cmd.status, before.status)
     if status is not before.status:
@@ -110,7 +110,7 @@ async def _as_said(unit: UnitOfWork, principal: Principal, before: Task, after: 
 
 def updated(task: Task, *changed: str, at: datetime, mentions: tuple[str, ...] = ()) -> TaskUpdated:
     """
-    The fact that these fields of the task changed.
+    Return the event that these fields of the task changed.
     """
     return TaskUpdated(task=task.id, board=task.board, title=task.title, changed=changed, mentions=mentions, at=at)
 
@@ -119,8 +119,8 @@ async def _dependents_told(
     unit: UnitOfWork, before: Task, after: Task, *, at: datetime
 ) -> tuple[list[Task], list[Fact]]:
     """
-    What those that wait for the task are told when it is done, or taken up again. In the latter case whoever was to
-    work on one is not any more, and it goes back to the inbox.
+    Update the dependents of a task that became done or was reopened. When it was reopened, unfinished dependents that
+    were assigned or begun go back to the inbox without an assignee.
     """
     tasks: list[Task] = []
     if before.status is not Status.DONE:
@@ -131,7 +131,7 @@ async def _dependents_told(
     everywhere = unit.everywhere
     for each in await unit.tasks.dependents(after.id):
         if each.finished or at_rest(each):
-            unit.rely_on(each)  # that nobody takes it up meanwhile
+            unit.rely_on(each)  # nobody may begin it meanwhile
             facts += [] if each.status is Status.DONE else [toggled(each, after, at=at)]
             continue
         rested, moved = evolve(each, assignee=None).move(Status.INBOX, at=at)

@@ -1,5 +1,5 @@
 """
-Saying something about a task, and who hears of it.
+Comments: adding one to a task, and finding whom it mentions.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 class LeadHoldsBack(Denied):
     """
-    A board's lead speaks where it has a part: in a review, where it was called, and on what it made.
+    A board's lead may only comment on tasks in review, tasks it is mentioned on, and tasks it created.
     """
 
     def __str__(self) -> str:
@@ -52,10 +52,10 @@ class LeadHoldsBack(Denied):
 @frozen(kw_only=True)
 class AddComment:
     """
-    Say something about a task, or with *parent* in reply to a comment on it.
+    Comment on a task, or with *parent* reply to a comment.
 
-    With *own* an agent's key reaches its own tasks only, with *lead_holds_back* a board's lead those it has a part in.
-    With *assigns* a task of nobody goes to the first agent that is called.
+    With *own* an agent may only comment on its own tasks. With *lead_holds_back* a board's lead may only comment where
+    `LeadHoldsBack` allows. With *assigns* an unassigned task is assigned to the first agent mentioned.
     """
 
     task: TaskId | TaskNumber
@@ -71,14 +71,14 @@ class AddComment:
 @use_case
 async def add_comment(ports: Ports, principal: Principal, cmd: AddComment) -> Comment:
     """
-    Keep what is said about a task.
+    Add a comment to a task.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
-        NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
-        LeadHoldsBack: If the board's lead has no part in the task.
-        CommentNotFound: If it answers a comment that the task does not have.
-        UnknownMentions: If it calls by handle whom nobody knows.
+        NotYourTask: If the agent may only write to its own tasks, and this is not one of them.
+        LeadHoldsBack: If the board's lead may not comment on the task.
+        CommentNotFound: If the task has no comment *parent*.
+        UnknownMentions: If it mentions a handle that nobody has.
     """
     require(principal, Role.OPERATOR)
     now = ports.clock.now()
@@ -126,7 +126,7 @@ async def _parent_on(unit: UnitOfWork, task: Task, key: CommentId | CommentNumbe
 
 def _given_to(task: Task, name: str, *, at: datetime) -> tuple[Task, tuple[Fact, ...]]:
     """
-    A task of nobody as this agent's; what was in the inbox is assigned.
+    Assign an unassigned task to this agent. From the inbox it moves to assigned.
     """
     assigned = TaskAssigned(task=task.id, was=None, was_agent=None, assignee=name, agent=None, at=at)
     given = evolve(task, assignee=Assignee(name), updated_at=at)
@@ -138,7 +138,8 @@ def _given_to(task: Task, name: str, *, at: datetime) -> tuple[Task, tuple[Fact,
 
 async def everybody(ports: Ports, principal: Principal) -> dict[str, Callee]:
     """
-    All who can be called by the principal, by each of their handles: who may read one of the boards that it sees.
+    Return all people and agents that the principal can mention, by each of their handles: those who may read a board
+    that the principal sees.
     """
     reads, seen = ports.reads, boards_seen(principal)
     people, agents = await reads.members.every(principal), await reads.agents.names(principal)
@@ -156,10 +157,11 @@ async def called_in(
     ports: Ports, principal: Principal, text: str | None, calling: Calling, *, on: BoardId, already: str | None = None
 ) -> tuple[Callee, ...]:
     """
-    Whom a text calls that the text *already* there does not. Where it calls nobody, nothing is read.
+    Return the people and agents that a text mentions and the text *already* there did not. A text without mentions
+    costs no query.
 
     Raises:
-        UnknownMentions: If it calls by handle whom nobody knows.
+        UnknownMentions: If it mentions a handle that nobody has.
     """
     if not text or text == already:
         return ()
@@ -189,7 +191,7 @@ async def composed(
     at: datetime,
 ) -> Comment:
     """
-    A new comment of the principal's, to be kept.
+    Return a new comment by the principal. The caller stores it.
     """
     (number,) = await ports.numbers.draw((principal.organization, "comment"))
     actor = principal.actor
@@ -210,7 +212,7 @@ async def composed(
 
 async def has_spoken(unit: UnitOfWork, task: Task, by: Assignee | None) -> bool:
     """
-    Whether the latest that this assignee said about a task was said since the work on it started.
+    Whether the assignee's latest comment on the task is not empty and newer than the start of the work.
     """
     if by is None or task.started_at is None:
         return False

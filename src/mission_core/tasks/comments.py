@@ -1,5 +1,5 @@
 """
-What is said about a task.
+Comments on tasks.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class CommentNotFound(NotFound):
 @frozen(kw_only=True, field_transformer=typed)
 class Comment:
     """
-    A comment, or with *parent* a reply to one. *author* is the name its author had, *mentions* the names it calls,
-    and *assigned* the one of them that got the task by it.
+    A comment on a task, or with *parent* a reply. *author* is the author's name at the time, *mentions* are the names
+    mentioned, and *assigned* is the agent that the comment assigned the task to.
     """
 
     id: CommentId
@@ -53,7 +53,7 @@ class Comment:
 
     def said(self) -> TaskCommented:
         """
-        The fact that it was made.
+        Return the event of this comment.
         """
         return TaskCommented(
             task=self.task, comment=self.id, author=self.author, message=self.content, parent=self.parent,

@@ -1,5 +1,5 @@
 """
-What a task waits for, as writes of it need to know.
+Dependencies between tasks: checks, and events for dependent tasks.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 async def depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumber, ...]) -> Task:
     """
-    The task with these dependencies, relying on every task that the check for cycles visited.
+    Return the task with these dependencies. The unit relies on every task that the check for cycles visited.
 
     Raises:
-        DependsOnItself: If it names itself.
-        DependencyNotFound: If its board lacks a named one.
-        DependencyCycle: If it would wait for itself.
+        DependsOnItself: If the task names itself.
+        DependencyNotFound: If a named task is not on its board.
+        DependencyCycle: If the dependencies would close a cycle.
     """
     wanted = tuple(dict.fromkeys([await _id_of(unit, each) for each in named]))
     if wanted == task.depends_on:
@@ -51,7 +51,7 @@ async def depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumb
     if any(task.id in link.depends_on for link in links):
         raise DependencyCycle
     unit.rely_on(*links)
-    if not at_rest(task):  # whoever reopens one of these sends back what waits for it, and must see this task
+    if not at_rest(task):  # a concurrent reopening must see this task, to send it back
         unit.rely_on(*(link for link in links if link.id in wanted and link.status is Status.DONE), bump=True)
     return evolve(task, depends_on=wanted)
 
@@ -67,14 +67,15 @@ async def _id_of(unit: UnitOfWork, named: TaskId | TaskNumber) -> TaskId:
 
 def at_rest(task: Task) -> bool:
     """
-    Whether nobody is to work on it yet: what it waits for may be taken up again, and it stays as it is.
+    Whether the task is in the backlog, or unassigned in the inbox. Such a task stays as it is when one of its
+    dependencies is reopened.
     """
     return task.status is Status.BACKLOG or (task.status is Status.INBOX and task.assignee is None)
 
 
 def toggled(dependent: Task, on: Task, *, at: datetime) -> DependencyToggled:
     """
-    What *dependent* is told when what it waits for was done, or taken up again.
+    Return the event for *dependent* that its dependency was done or reopened.
     """
     done = on.status is Status.DONE
     return DependencyToggled(
@@ -84,7 +85,7 @@ def toggled(dependent: Task, on: Task, *, at: datetime) -> DependencyToggled:
 
 async def told_of_finishing(unit: UnitOfWork, task: Task, *, at: datetime) -> list[Fact]:
     """
-    What those that wait for the task are told, now that it is done.
+    Return the events for the dependents of a task that is done.
     """
     if task.status is not Status.DONE:
         return []
@@ -94,7 +95,7 @@ async def told_of_finishing(unit: UnitOfWork, task: Task, *, at: datetime) -> li
 
 async def open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:
     """
-    The dependencies that are not done, relied on.
+    Return the dependencies that are not done. The unit relies on all dependencies.
     """
     if not task.depends_on:
         return ()

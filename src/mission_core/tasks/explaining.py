@@ -1,5 +1,5 @@
 """
-Telling where a task stands: every unfinished one is in exactly one state.
+Explanations of the state of a task. Every task is in exactly one state, with a reason and a next step.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 STRANGER: Final = "which is not registered"
 MOST_NAMED: Final = 5
-"""How many dependencies an explanation names."""
+"""The number of dependencies that an explanation names."""
 
 
 class State(StrEnum):
     """
-    Where a task can stand.
+    The states of a task in an explanation.
     """
 
     CLAIMABLE = "claimable"
@@ -43,13 +43,13 @@ class State(StrEnum):
 
 
 Stand = tuple[State, str, str]
-"""A state, why, and what happens next."""
+"""A state, its reason, and the next step."""
 
 
 @frozen(kw_only=True)
 class Explanation:
     """
-    The state, since when, why, what happens next, and which late results wait to be adopted.
+    The state of a task, its start, its reason, the next step, and the late results that can be adopted.
     """
 
     state: State
@@ -63,7 +63,7 @@ async def explain_task(
     ports: Ports, principal: Principal, task: TaskId | TaskNumber, *, on: BoardId | None = None
 ) -> Explanation:
     """
-    Which state a task is in, since when, and what happens next.
+    Explain the state of a task.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
@@ -77,7 +77,7 @@ async def explain_task(
 
 def explain(reading: Reading, *, at: datetime) -> Explanation:
     """
-    The state of the task that was read, at that moment.
+    Return the explanation of a task from what was read about it.
     """
     run = reading.run
     if run is not None and run.lives(at=at):
@@ -103,21 +103,21 @@ def _of_run(task: Task, run: Run, *, at: datetime) -> Explanation:
         state=State.LEASED,
         since=run.claimed_at,
         why=f"{run.worker} works on it (fence {run.fence}, attempt {run.attempt})",
-        next=f"without a {'request of theirs' if run.implicit else 'heartbeat'} the lease ends at {ends}",
+        next=f"without another {'request' if run.implicit else 'heartbeat'} the lease expires at {ends}",
     )
 
 
 def _of_task(task: Task) -> Stand | None:
     """
-    The state of a task that no lease holds, unless it waits in the queue.
+    Return the state of a task without a live lease, or None if it is in the queue.
     """
     if task.finished:
-        return State.FINISHED, f"it is {task.status.value}", "nothing, unless somebody reopens it"
+        return State.FINISHED, f"it is {task.status.value}", "nothing, unless it is reopened"
     if task.status is Status.IN_PROGRESS:
         whom = task.assignee.name if task.assignee else "somebody"
         stranger = f" ({STRANGER})" if _is_stranger(task) else ""
         why = f"{whom}{stranger} works on it without a lease"
-        return State.HELD, why, "whoever holds it moves it on; a person may put it back into the inbox"
+        return State.HELD, why, "its assignee moves it on, or a person moves it back to the inbox"
     if task.status is Status.BACKLOG:
         return State.PARKED, "it is in the backlog", "somebody moves it to the inbox"
     if task.status not in IDLE:
@@ -127,14 +127,14 @@ def _of_task(task: Task) -> Stand | None:
 
 def _of_idle(reading: Reading, *, at: datetime) -> Stand:
     """
-    The state of a task in the queue: claimable, or kept from it by all of these.
+    Return the state of a task in the queue: claimable, or blocked for all of these reasons.
     """
     found = [*_obstacles(reading, at=at)]
     if found:
         return found[0][0], "; ".join(why for _, why, _ in found), "; ".join(then for _, _, then in found)
     assignee = reading.task.assignee
     whose = f" of {assignee.name}" if assignee else ""
-    return State.CLAIMABLE, "nothing stands in its way", f"the next claim{whose} may take it"
+    return State.CLAIMABLE, "nothing blocks it", f"the next claim{whose} may take it"
 
 
 def _obstacles(reading: Reading, *, at: datetime) -> Iterator[Stand]:
@@ -159,11 +159,11 @@ def _obstacles(reading: Reading, *, at: datetime) -> Iterator[Stand]:
         then = f"it does not resolve by itself: move {task.assignee.name} or the task, or assign it to somebody else"
         yield State.BLOCKED, f"it is assigned to {task.assignee.name}, which works on another board", then
     if task.assignee is not None and reading.left_to_lead:
-        why = f"its board leaves moving tasks to its lead, and it is assigned to {task.assignee.name}, which is none"
+        why = f"only its board's lead may move tasks, and it is assigned to {task.assignee.name}, which is not the lead"
         then = "it does not resolve by itself: assign it to the lead, or let an operator claim it in that name"
         yield State.BLOCKED, why, then
     if task.not_before is not None and at < task.not_before:
-        yield State.WAITING, f"it rests until {task.not_before.isoformat()}", "it becomes claimable then"
+        yield State.WAITING, f"it is delayed until {task.not_before.isoformat()}", "it becomes claimable then"
 
 
 def _names_of(tasks: list[Task]) -> str:
@@ -172,14 +172,14 @@ def _names_of(tasks: list[Task]) -> str:
 
 def _is_stranger(task: Task) -> bool:
     """
-    Whether it is assigned to a name that no agent has.
+    Whether the task is assigned to a name that no agent has.
     """
     return task.assignee is not None and task.assignee.agent is None
 
 
 def _after_lapse(task: Task, run: Run) -> Task:
     """
-    The task as it will stand once somebody notices that its lease ran out.
+    Return the task as it will be once the expiry of its lease is recorded.
     """
     expired, _ = run.expire(at=run.expires_at)
     assert expired.failure is not None

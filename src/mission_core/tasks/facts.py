@@ -1,5 +1,5 @@
 """
-Facts about tasks and their runs.
+The events of tasks and their runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class TaskCreated(Fact):
     """
-    A task was made. *recorded* says that its work was finished elsewhere; *mentions* are whom its description calls.
+    A task was created. *recorded* says that its work was done elsewhere. *mentions* are the names that its description
+    mentions.
     """
 
     kind = "task.created"
@@ -42,7 +43,7 @@ class TaskCreated(Fact):
 @frozen(kw_only=True)
 class TaskUpdated(Fact):
     """
-    Fields of a task changed. *mentions* are whom its description calls now and did not before.
+    Fields of a task changed. *mentions* are the names that its description newly mentions.
     """
 
     kind = "task.updated"
@@ -58,8 +59,8 @@ class TaskUpdated(Fact):
 @frozen(kw_only=True)
 class TaskMoved(Fact):
     """
-    A task came to another status. *reopened* is the title of what it waits for, where that was taken up again and sent
-    it back.
+    The status of a task changed. *reopened* is the title of the reopened dependency that sent it back to the inbox, if
+    one did.
     """
 
     kind = "task.moved"
@@ -76,7 +77,7 @@ class TaskMoved(Fact):
 @frozen(kw_only=True)
 class TaskSelfReviewed(Fact):
     """
-    An owner closed the review of work that they did or handed in, for nobody else may review it.
+    An owner closed the review of their own work, because no other member may review it.
     """
 
     kind = "task.self_reviewed"
@@ -90,7 +91,7 @@ class TaskSelfReviewed(Fact):
 @frozen(kw_only=True)
 class DependencyToggled(Fact):
     """
-    What a task waits for was done, or taken up again; *title* is the title of that.
+    A dependency of a task was done or reopened. *title* is the title of the dependency.
     """
 
     kind = "task.dependency_toggled"
@@ -106,7 +107,7 @@ class DependencyToggled(Fact):
 @frozen(kw_only=True)
 class TaskCommented(Fact):
     """
-    Somebody said something about a task.
+    A comment was added to a task.
     """
 
     kind = "task.commented"
@@ -123,7 +124,8 @@ class TaskCommented(Fact):
 @frozen(kw_only=True)
 class TaskBroadcast(Fact):
     """
-    Somebody had a message for all who follow a task. It reached *sent* of the agents among them, and not *skipped*.
+    A message was sent to the followers of a task. *sent* are the agents that it reached, *skipped* those it did not
+    reach.
     """
 
     kind = "task.broadcast"
@@ -139,7 +141,7 @@ class TaskBroadcast(Fact):
 @frozen(kw_only=True)
 class TaskAssigned(Fact):
     """
-    A task changed hands.
+    The assignee of a task changed.
     """
 
     kind = "task.assigned"
@@ -155,7 +157,7 @@ class TaskAssigned(Fact):
 @frozen(kw_only=True)
 class TaskClaimed(Fact):
     """
-    Somebody took a task under a lease.
+    A task was claimed under a lease.
     """
 
     kind = "task.claimed"
@@ -174,7 +176,7 @@ class TaskClaimed(Fact):
 @frozen(kw_only=True)
 class TaskDeleted(Fact):
     """
-    A task was removed.
+    A task was deleted.
     """
 
     kind = "task.deleted"
@@ -188,7 +190,7 @@ class TaskDeleted(Fact):
 @frozen(kw_only=True)
 class RunCompleted(Fact):
     """
-    A run's result was accepted.
+    The result of a run was accepted.
     """
 
     kind = "run.completed"
@@ -203,7 +205,7 @@ class RunCompleted(Fact):
 @frozen(kw_only=True)
 class RunFailed(Fact):
     """
-    A run said that it failed.
+    A run reported that it failed.
     """
 
     kind = "run.failed"
@@ -219,7 +221,7 @@ class RunFailed(Fact):
 @frozen(kw_only=True)
 class RunReleased(Fact):
     """
-    A run gave its work back.
+    A run released its task unfinished.
     """
 
     kind = "run.released"
@@ -234,7 +236,7 @@ class RunReleased(Fact):
 @frozen(kw_only=True)
 class RunExpired(Fact):
     """
-    A run's lease ran out.
+    The lease of a run expired.
     """
 
     kind = "run.expired"
@@ -249,7 +251,7 @@ class RunExpired(Fact):
 @frozen(kw_only=True)
 class RunRevoked(Fact):
     """
-    A run's work was taken from it.
+    The lease of a run was revoked.
     """
 
     kind = "run.revoked"
@@ -264,8 +266,8 @@ class RunRevoked(Fact):
 @frozen(kw_only=True)
 class RunResultLate(Fact):
     """
-    A run whose lease was lost handed in a result, or a failure with its reason. It is kept beside the run, *size* bytes
-    of text, and changed nothing.
+    A run sent a result or a failure after its lease was lost. It was stored with the run and changed nothing else.
+    *size* is its length in bytes of text.
     """
 
     kind = "run.result_late"
@@ -298,7 +300,7 @@ class RunResultAdopted(Fact):
 @frozen(kw_only=True)
 class RunSuspended(Fact):
     """
-    A run began to wait for a person.
+    A run was suspended to wait for a person.
     """
 
     kind = "run.suspended"
@@ -313,7 +315,7 @@ class RunSuspended(Fact):
 @frozen(kw_only=True)
 class RunResumed(Fact):
     """
-    A run's wait ended and its lease started again.
+    A suspended run was resumed, and its lease started again.
     """
 
     kind = "run.resumed"
@@ -342,7 +344,7 @@ class OrderGiven(Fact):
 @frozen(kw_only=True)
 class OrderAcknowledged(Fact):
     """
-    A worker took note of an order.
+    A worker acknowledged an order.
     """
 
     kind = "run.acknowledged"

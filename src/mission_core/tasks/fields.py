@@ -1,8 +1,8 @@
 """
-What a task carries of its organization's: tags, and values of custom fields.
+Tags and custom field values of a task.
 
-Only ids are kept with the task, so whatever is renamed shows at once. A task that takes up a tag or a value relies on
-the tag or field, so that neither can go unseen meanwhile.
+The task stores ids only, so a renamed tag or field shows at once. A task that gets a tag or a value relies on that tag
+or field, so a concurrent deletion is noticed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @define
 class TagsMissing(NotFound):
     """
-    Tags that the organization does not have.
+    The organization does not have these tags.
     """
 
     missing: tuple[TagId, ...]
@@ -41,7 +41,7 @@ class TagsMissing(NotFound):
 @define
 class FieldsUnknown(Invalid):
     """
-    Keys of custom fields that the task's board does not ask for.
+    The task's board does not have these custom fields.
     """
 
     keys: tuple[str, ...]
@@ -53,7 +53,7 @@ class FieldsUnknown(Invalid):
 @define
 class FieldValueInvalid(Invalid):
     """
-    A value that its custom field does not take.
+    The custom field does not accept the value.
     """
 
     field_key: str
@@ -67,7 +67,7 @@ class FieldValueInvalid(Invalid):
 @define
 class FieldsRequired(Invalid):
     """
-    Custom fields that must have values and have none.
+    These custom fields are required and have no value.
     """
 
     keys: tuple[str, ...]
@@ -78,13 +78,13 @@ class FieldsRequired(Invalid):
 
 async def carrying(unit: UnitOfWork, task: Task, cmd: CreateTask | UpdateTask, *, new: bool = False) -> Task:
     """
-    The task with the tags and values that the command names.
+    Return the task with the tags and custom field values that the command names.
 
     Raises:
         TagsMissing: If the organization lacks a named tag.
-        FieldsUnknown: If the task's board asks for no such value.
-        FieldValueInvalid: If a value is none that its field takes.
-        FieldsRequired: If a value is missing that the board requires.
+        FieldsUnknown: If the task's board has no such custom field.
+        FieldValueInvalid: If a custom field does not accept the value.
+        FieldsRequired: If a required custom field has no value.
     """
     words, ids = (cmd.tags or ABSENT, cmd.tag_ids or ABSENT) if new else (cmd.tags, cmd.tag_ids)
     if not isinstance(words, Absent) or not isinstance(ids, Absent):
@@ -118,8 +118,8 @@ def _told_apart(
     words: tuple[str, ...], known: Iterable[Tag], own: tuple[TagId, ...]
 ) -> tuple[tuple[TagId, ...], tuple[str, ...]]:
     """
-    The tags that these words name, and the words that name none. Of tags that share a name, those go first that the
-    task has already, then the oldest.
+    Return the tags that these words name, and the words that name none. Of tags with the same name, those of the task
+    come first, then the oldest.
     """
     named: dict[str, list[TagId]] = {}
     for tag in sorted(known, key=lambda tag: tag.id not in own):

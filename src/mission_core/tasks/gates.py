@@ -1,9 +1,9 @@
 """
-The gates of boards: the one decision whether a write may put a task where it shall be.
+The decision whether the gates of a board allow a write of a task.
 
-Every write asks it: create, update, bulk update, move between boards, claim, queue poll and completion. What only
-takes work back (a failure, a release, an expired lease, an operator's order, waiting for a person) asks nothing, nor
-does work of the queue that changes hands.
+Every write asks it: create, update, bulk update, move between boards, claim, queue poll and completion. Writes that
+only take work back are not checked (a failure, a release, an expired lease, an operator's order, a suspension). Nor is
+a change of assignee in the queue.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from mission_core.ports import UnitOfWork
 
 WAITING: Final = IDLE | {Status.BACKLOG}
-"""Where new work may arrive on any board."""
+"""A task with one of these statuses may be created on, or moved to, any board."""
 HANDED_IN: Final = IN_REVIEW | {Status.DONE}
 
 
 class OwnReview(GateClosed):
     """
-    The author of some work would close its review, or an agent would whose key they made.
+    An author of a task may not close its review, and neither may an agent whose key an author made.
     """
 
     def __init__(self, task: TaskId) -> None:
@@ -50,16 +50,16 @@ class OwnReview(GateClosed):
 
     def __str__(self) -> str:
         return (
-            "Nobody closes the review of work that they did or handed in, nor does an agent whose key they made; "
-            "somebody else who may review it must."
+            "Authors may not close the review of their own work, and neither may agents whose key an author made; "
+            "another reviewer must close it."
         )
 
 
 @frozen
 class Cleared:
     """
-    A write that the gates let pass. *meets_done* says that it came to done past them, *self_reviewed* that an owner
-    closed the review of their own work, for there was nobody else.
+    A write that the gates allow. *meets_done* says that the task becomes done, *self_reviewed* that an owner closes the
+    review of their own work because no other member may review it.
     """
 
     meets_done: bool = False
@@ -68,12 +68,12 @@ class Cleared:
 
 def decide(was: Task | None, to: Task, passage: Passage, *, asker: Principal) -> Cleared:
     """
-    Whether the asker may put a task, as it was (None if it is new), where it shall be; *passage* is of the board on
-    which that is.
+    Decide whether the asker may change a task from *was* (None if it is new) to *to*. *passage* describes the gates of
+    the board of *to*.
 
     Raises:
-        OnlyLeadsMove: If a worker moves it where only leads may.
-        GateClosed: If a gate keeps it.
+        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        GateClosed: If a gate refuses the move.
     """
     arrives, moves = was is None or was.board != to.board, was is None or was.status is not to.status
     if not moves and (not arrives or (was is not None and to.board in was.passed)):
@@ -100,11 +100,11 @@ def decide(was: Task | None, to: Task, passage: Passage, *, asker: Principal) ->
 
 def decide_departure(was: Task, left: Passage, arrival: GateSet, *, asker: Principal) -> None:
     """
-    Whether the asker may move a task off its board to one with the *arrival* gates.
+    Decide whether the asker may move a task off its board, to one with the *arrival* gates.
 
     Raises:
-        GateClosed: If an approval for it is pending, and the board it leaves lets nothing move meanwhile.
-        WeakerGates: If an agent below admin moves it to weaker gates.
+        GateClosed: If an approval of the task is pending, and its board blocks status changes meanwhile.
+        WeakerGates: If an agent below admin moves it to a board with weaker gates.
     """
     if left.rules.block_status_changes_with_pending_approval and left.pending:
         raise GateClosed("block_status_changes_with_pending_approval", was.id)
@@ -113,11 +113,11 @@ def decide_departure(was: Task, left: Passage, arrival: GateSet, *, asker: Princ
 
 def decide_claim(candidate: Candidate, *, asker: Principal) -> None:
     """
-    Whether the asker may take a candidate, on fresh rows.
+    Decide whether the asker may claim a candidate, which is locked.
 
     Raises:
-        OnlyLeadsMove: If a worker takes it where only leads move tasks.
-        GateClosed: If an approval for it is pending, and its board lets nothing move meanwhile.
+        OnlyLeadsMove: If a worker claims it, and the board lets only its lead move tasks.
+        GateClosed: If an approval of the task is pending, and its board blocks status changes meanwhile.
     """
     rules = GateSet(
         only_lead_can_change_status=candidate.lead_only, block_status_changes_with_pending_approval=candidate.held
@@ -128,7 +128,7 @@ def decide_claim(candidate: Candidate, *, asker: Principal) -> None:
 
 def status_after_work(passage: Passage) -> Status:
     """
-    The status of finished work: done, or review where a gate wants somebody to look first.
+    Return the status of completed work: done, or review if a gate requires a review or an approval first.
     """
     rules = passage.rules
     gated = rules.require_review_before_done or (rules.require_approval_for_done and not passage.approved)
@@ -137,8 +137,8 @@ def status_after_work(passage: Passage) -> Status:
 
 def authored(was: Task | None, to: Task, *, asker: Principal, workers: Iterable[Assignee | None] = ()) -> Task:
     """
-    The task with all its authors: those it had, whoever has it in progress, and, where it is handed in, whoever does
-    that, whoever had it, and the *workers* beside.
+    Return the task with its authors updated: the assignee of a task in progress is one. When the task is handed in, so
+    are the asker, the former assignee, and *workers*.
     """
     assignees = [to.assignee if to.status is Status.IN_PROGRESS else None]
     acting: list[UUID] = []
@@ -160,19 +160,19 @@ async def pass_gates(
     at: datetime,
 ) -> tuple[Task, tuple[Fact, ...]]:
     """
-    Ask the gates of the board where the task is, and of the one where it shall be, and use up what lets it pass.
+    Ask the gates of the task's old and new board, and use up the approval that allows the move.
 
     Args:
-        says: Whether the write comes with a comment.
-        by: Whose comment counts, if it was made since the work started.
+        says: Whether the write has a comment.
+        by: The assignee whose comment counts instead, if it is newer than the start of the work.
 
     Returns:
-        The task as the write keeps it, and what is to be logged.
+        The task as the write keeps it, and the events to record.
 
     Raises:
-        OnlyLeadsMove: If a worker moves it where only leads may.
-        GateClosed: If a gate keeps it.
-        WeakerGates: If an agent below admin moves it to weaker gates.
+        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        GateClosed: If a gate refuses the move.
+        WeakerGates: If an agent below admin moves it to a board with weaker gates.
     """
     if was is None and to.status in WAITING:
         return to, ()
@@ -213,7 +213,7 @@ async def _asked(
 
 def _reviews(to: Task, rules: GateSet) -> bool:
     """
-    Whether a write closes a review that the rules ask for.
+    Whether a write closes a review that the rules require.
     """
     return MOVES[to.status].needs_review and rules.require_review_before_done
 
@@ -224,9 +224,9 @@ def _is_author(asker: Principal, task: Task) -> bool:
 
 async def _keyed_by_author(unit: UnitOfWork, asker: AgentPrincipal, task: Task) -> bool:
     """
-    Whether an author of the task made a key of the asking agent, or one of the agent that made it.
+    Whether an author of the task made a key of the asking agent, or a key of the agent that made that key, and so on.
     """
-    # Whoever makes a key has its secret. A revoked one counts too: with it the agent may have made itself another.
+    # The maker of a key knows its secret. Revoked keys count too: the agent may have used one to make itself another.
     met, waiting = {asker.agent}, [asker.agent]
     while waiting:
         for key in await unit.everywhere.keys.list_of(waiting.pop()):
@@ -242,8 +242,8 @@ async def _keyed_by_author(unit: UnitOfWork, asker: AgentPrincipal, task: Task) 
 
 async def _reviews_alone(unit: UnitOfWork, asker: Principal, task: Task) -> bool:
     """
-    Whether the asker is an owner, and no other member may review the task. The server's key is its only member's, if
-    there is one, and as good as an owner's.
+    Whether the asker is an owner, and no other member may review the task. The server's API key counts as an owner's.
+    If only one member may review, the key counts as that member's.
     """
     if isinstance(asker, AgentPrincipal) or asker.role is not Role.ADMIN:
         return False

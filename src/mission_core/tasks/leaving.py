@@ -1,5 +1,5 @@
 """
-Deleting an agent: its unfinished tasks are freed before it is gone.
+Deletion of an agent. Its unfinished tasks are freed first.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 AT_ONCE: Final = 64
-"""How many tasks are freed in one unit."""
+"""The number of tasks freed in one unit."""
 
 
 @frozen(kw_only=True)
 class DeleteAgent:
     """
-    Remove an agent.
+    Delete an agent.
     """
 
     agent: AgentId | AgentNumber | str
@@ -40,11 +40,11 @@ class DeleteAgent:
 
 async def delete_agent(ports: Ports, principal: Principal, cmd: DeleteAgent) -> Agent:
     """
-    Remove an agent with its keys. Its leases end, and every unfinished task that is assigned to it is freed for
-    everybody. Finished tasks keep its name.
+    Delete an agent and its keys. Its leases end, and its unfinished tasks lose their assignee. Finished tasks keep its
+    name.
 
-    All of it is one change. Only where an agent has more than `AT_ONCE` unfinished tasks, that many at a time are
-    freed before; should that be interrupted, the agent is still there, without them.
+    This is one commit for up to `AT_ONCE` unfinished tasks. An agent with more has them freed in batches first; after
+    an interruption the agent still exists, without the freed tasks.
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
@@ -101,7 +101,7 @@ def _leads(principal: Principal, agent: Agent) -> bool:
 
 def giving_back(agent: Agent, *, at: datetime) -> Decide:
     """
-    The decision to free a task of the agent.
+    Return the decision that frees a task of the agent.
     """
 
     def decide(candidate: Candidate) -> Change | None:
@@ -113,8 +113,10 @@ def giving_back(agent: Agent, *, at: datetime) -> Decide:
 
 def given_back(candidate: Candidate, *, at: datetime) -> Change | None:
     """
-    An unfinished task freed of its assignee, who is deleted: out of its hands it goes back into the queue with the
-    attempt given back (a lease that ran out before has spent it), and elsewhere it only loses the assignee.
+    Return the change that frees an unfinished task of its assignee, who is being deleted.
+
+    A task in progress goes back to the queue with its attempt returned, unless its lease expired before. Any other task
+    only loses its assignee.
     """
     task, run = candidate.task, candidate.run
     change = noticing_expiry(at)(candidate) or Change()

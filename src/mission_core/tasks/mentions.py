@@ -1,8 +1,9 @@
 """
-Whom a text calls by name.
+Mentions: the people and agents that a text names with `@`.
 
-There are two ways to call. By handle: `@handle` of anybody in the organization, where one that nobody has is a
-mistake. By name: `@name`, `@first-word` or `@lead` of a board's agents, where anything else is just text.
+A dialect uses one of two styles. A handle (`@handle`) belongs to a person or agent of the organization, and an unknown
+one is an error. A name (`@name`, `@first-word` or `@lead`) belongs to an agent of the board, and an unknown one is
+plain text.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LEAD: Final = "lead"
 
 class Calling(Enum):
     """
-    How a text calls: by `HANDLES` of the organization, or by the `NAMES` of a board's agents.
+    The style of mentions: `HANDLES` of the organization, or `NAMES` of a board's agents.
     """
 
     HANDLES = "handles"
@@ -40,7 +41,7 @@ class Calling(Enum):
 @define
 class UnknownMentions(Invalid):
     """
-    A text calls whom nobody knows.
+    The text mentions handles that nobody has.
     """
 
     missing: tuple[str, ...]
@@ -52,7 +53,7 @@ class UnknownMentions(Invalid):
 @frozen
 class Callee:
     """
-    Somebody who can be called: by this handle, under the name of *recipient*. *kind* is `user` or `agent`.
+    A person or agent that can be mentioned by this handle. *recipient* is the name, *kind* is `user` or `agent`.
     """
 
     handle: str
@@ -64,8 +65,8 @@ class Callee:
 
 def handles_of(people: Iterable[Colleague], agents: Iterable[NameRow]) -> dict[str, Callee]:
     """
-    Everybody by each of their handles. Of two who would share one the first keeps it: people before agents, and by
-    name.
+    Return all people and agents by each of their handles. If two share a handle, the first keeps it: people before
+    agents, then by name.
     """
     known: dict[str, Callee] = {}
     for user in sorted((each.user for each in people), key=lambda each: each.username_key):
@@ -92,7 +93,7 @@ def _callee(agent: NameRow, handle: str) -> Callee:
 
 def handles_in(text: str) -> tuple[str, ...]:
     """
-    The handles that a text calls, each as it is spelled first; another case is the same handle.
+    Return the handles that a text mentions, in their first spelling. Handles that differ only in case are the same.
     """
     found: dict[str, str] = {}
     if "@" in text:
@@ -103,10 +104,10 @@ def handles_in(text: str) -> tuple[str, ...]:
 
 def called_by_handle(text: str, known: dict[str, Callee]) -> tuple[tuple[Callee, ...], tuple[str, ...]]:
     """
-    Whom a text calls by handle, in the order of the text, and the handles in it that nobody has.
+    Return the people and agents that a text mentions by handle, in the order of the text, and the unknown handles.
 
-    A full stop belongs to the handle before it, or else ends the sentence. What is not ASCII may be text of a language
-    without spaces, and is missed by nobody.
+    A full stop after a handle is part of it only if such a handle exists. An unknown handle with characters beyond
+    ASCII is ignored: in a language without spaces it may be plain text.
     """
     called: dict[str, Callee] = {}
     missing = []
@@ -122,7 +123,8 @@ def called_by_handle(text: str, known: dict[str, Callee]) -> tuple[tuple[Callee,
 
 def callees_like(known: dict[str, Callee], wanted: str = "", *, kind: str | None = None) -> list[Callee]:
     """
-    All who can be called, each by one handle that can be written, whose handle or name has the *wanted* text in it.
+    Return everybody that can be mentioned and whose handle or name contains *wanted*, each with one handle that a text
+    can spell.
     """
     found: dict[tuple[str, str], Callee] = {}
     for callee in known.values():
@@ -138,14 +140,14 @@ def callees_like(known: dict[str, Callee], wanted: str = "", *, kind: str | None
 
 def names_in(text: str) -> frozenset[str]:
     """
-    The names that a text calls, as they are compared.
+    Return the keys of the names that a text mentions.
     """
     return frozenset(map(name_key, NAME.findall(text))) if "@" in text else frozenset()
 
 
 def is_called(names: frozenset[str], name: str, *, lead: bool) -> bool:
     """
-    Whether one of these names is an agent's: its whole name, the first word of it, or its office.
+    Whether one of these names is an agent's: its whole name, its first word, or `lead` for a lead.
     """
     key = name_key(name)
     return not names.isdisjoint((key, *key.split()[:1], *((LEAD,) if lead else ())))
@@ -153,7 +155,7 @@ def is_called(names: frozenset[str], name: str, *, lead: bool) -> bool:
 
 def called_by_name(text: str, agents: Iterable[NameRow]) -> tuple[Callee, ...]:
     """
-    Which of a board's agents a text calls by name, in the order of the agents.
+    Return the agents of a board that a text mentions by name, in the order of *agents*.
     """
     names = names_in(text)
     called = (each for each in agents if is_called(names, each.name, lead=bool(each.lead)))

@@ -1,5 +1,5 @@
 """
-Tasks: what is to be done, where it stands, and what a move does to it.
+The task entity, its statuses, and the rules of a status change.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 class Status(StrEnum):
     """
-    Where a task stands. Boards show fewer of them; the dialect folds.
+    The status of a task. The Boards dialect folds these nine into four.
     """
 
     BACKLOG = "backlog"
@@ -75,7 +75,7 @@ MOST_DEPENDENCIES: Final = 200
 
 def rank_of(priority: str) -> int:
     """
-    Where a priority stands in the queue; an unknown one comes last.
+    Return the sort rank of a priority: 0 is claimed first, and an unknown priority last.
     """
     return PRIORITY_RANK.get(priority, 4)
 
@@ -83,7 +83,7 @@ def rank_of(priority: str) -> int:
 @frozen
 class Move:
     """
-    What arriving at a status does, and which gates it meets.
+    The effects of entering a status, and the gates that guard it.
     """
 
     starts: bool = False
@@ -109,7 +109,7 @@ MOVES: Final = {
 
 class TaskNotFound(NotFound):
     """
-    This organization has no such task.
+    The organization has no such task.
     """
 
     def __str__(self) -> str:
@@ -119,7 +119,7 @@ class TaskNotFound(NotFound):
 @define
 class GateClosed(Conflict):
     """
-    A rule of the board keeps the task from moving. *rule* is the name of the gate.
+    A gate of the board refuses the status change. *rule* is the name of the gate.
     """
 
     rule: str
@@ -131,24 +131,22 @@ class GateClosed(Conflict):
 
 class CommentRequired(GateClosed):
     """
-    Whoever moves work to a review must say something about it.
+    The board requires a comment before a task enters review.
     """
 
 
 GATE_TEXTS: Final = {
     "require_approval_for_done": "Task can only be marked done when a linked approval has been approved.",
     "require_review_before_done": "Task can only be marked done from review when the board rule is enabled.",
-    "block_status_changes_with_pending_approval": (
-        "Task status cannot be changed while a linked approval is pending."
-    ),
+    "block_status_changes_with_pending_approval": ("Task status cannot be changed while a linked approval is pending."),
     "comment_required_for_review": "Comment is required.",
 }
-HELD: Final = "an approval that is asked for it is pending, and its board lets nothing move meanwhile"
+HELD: Final = "an approval of it is pending, and its board allows no status change meanwhile"
 
 
 class RecordingDenied(Denied):
     """
-    Only an admin may record work as done that was finished elsewhere.
+    Only an admin may create a task that is already finished (work done elsewhere).
     """
 
     def __str__(self) -> str:
@@ -161,7 +159,7 @@ class RecordingDenied(Denied):
 @define
 class Blocked(Conflict):
     """
-    The task depends on others that are not done.
+    The task depends on tasks that are not done.
     """
 
     task: TaskId
@@ -173,7 +171,7 @@ class Blocked(Conflict):
 
 class DependencyCycle(Conflict):
     """
-    A dependency would make a task wait for itself.
+    The dependency would close a cycle.
     """
 
     def __str__(self) -> str:
@@ -182,7 +180,7 @@ class DependencyCycle(Conflict):
 
 class DependsOnItself(Invalid):
     """
-    A task cannot wait for itself.
+    A task cannot depend on itself.
     """
 
     def __str__(self) -> str:
@@ -191,7 +189,7 @@ class DependsOnItself(Invalid):
 
 class DependenciesFrozen(Conflict):
     """
-    A done task's dependencies stay as they are.
+    The dependencies of a done task cannot change.
     """
 
     def __str__(self) -> str:
@@ -201,7 +199,7 @@ class DependenciesFrozen(Conflict):
 @define
 class DependencyNotFound(NotFound):
     """
-    Named dependencies that the task's board does not have.
+    A named dependency does not exist on the task's board.
     """
 
     missing: tuple[TaskId | TaskNumber, ...]
@@ -213,7 +211,7 @@ class DependencyNotFound(NotFound):
 @define
 class NotClaimable(Conflict):
     """
-    The task cannot be taken now.
+    The task cannot be claimed now. *why* is the reason.
     """
 
     task: TaskId
@@ -225,7 +223,7 @@ class NotClaimable(Conflict):
 
 class NotYourTask(Denied):
     """
-    The task belongs to another agent.
+    The task is assigned to another agent.
     """
 
     def __str__(self) -> str:
@@ -234,7 +232,7 @@ class NotYourTask(Denied):
 
 def tags_of(instance: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
     """
-    Refuse more tags than fit, and tags that are empty or too long.
+    Validate a list of tags: their number and the length of each.
     """
     if len(value) > MOST_TAGS:
         raise InvalidField(attribute.name, f"must have at most {MOST_TAGS} entries", value)
@@ -246,7 +244,7 @@ DETAILS: Final = (
     "title", "description", "priority", "due_at", "estimated_hours", "actual_hours", "tags", "tag_ids", "metadata",
     "field_values", "feedback_rating", "feedback_notes", "tracking",
 )  # fmt: skip
-"""The fields of a task on which nothing rests that becomes of it: its status, its assignee, its runs."""
+"""The fields that no status, assignee or run depends on. Two writers may change different ones of them at once."""
 
 
 @frozen(kw_only=True, field_transformer=typed)
@@ -254,17 +252,17 @@ class Task:
     """
     A piece of work on a board.
 
-    *fence* is the last one given out, *attempts* how many runs have been spent, *run* the live one if there is any.
-    *started_at* is when the work under way began, *begun_at* when any work on it first did.
-    *submitter* is the worker that brought it to review last. *authors* are all who worked on it or handed it in.
-    *passed* are other boards on which it stood in its present status: coming back, it meets no gate there again.
-    *late_results* is how many of its runs have a late result: a record beside the task, without a version, that saving
-    it does not write.
+    *fence* is the fence of the latest lease, *attempts* the number of runs that count against *max_attempts*, and *run*
+    the live run. *started_at* is the start of the current work, *begun_at* the start of the first. *submitter* is the
+    worker that last moved the task to review. *authors* are the ids of everybody who worked on the task or handed it
+    in. *passed* are the other boards on which the task had its present status: when it returns to one of them, no gate
+    is asked again. *late_results* is the number of its late results, which is stored beside the task and not written by
+    `save`.
 
-    *edits* counts those of its versions that changed nothing but `DETAILS`.
+    *edits* counts the versions that changed nothing but `DETAILS`.
 
-    *tags* are words that are no tags of the organization; those it carries by id, in the order in which it got them.
-    *field_values* holds the values of its custom fields by their ids.
+    *tags* are free words; *tag_ids* are tags of the organization, in the order in which they were added. *field_values*
+    maps the ids of custom fields to values.
     """
 
     id: TaskId
@@ -317,18 +315,18 @@ class Task:
 
     def next_version(self, before: Task) -> Task:
         """
-        The task as it is saved, where it was read as *before*.
+        Return the task with its next version number, where *before* is the task as it was read.
         """
         edited = bool(_WORK_OF(self) == _WORK_OF(before))
         return evolve(self, version=before.version + 1, edits=before.edits + edited)
 
     def onto(self, before: Task, fresh: Task) -> Task:
         """
-        The task as it is saved, where it was read as *before* and is *fresh* by now: with all details that somebody
-        else has edited meanwhile.
+        Return the task as it is saved when the row has changed from *before* to *fresh*: the details that others
+        changed meanwhile are kept.
 
         Raises:
-            StaleWrite: If more than details were changed meanwhile, or both changed the same detail.
+            StaleWrite: If something other than details changed meanwhile, or both writers changed the same detail.
         """
         edited = {name for name in DETAILS if getattr(before, name) != getattr(fresh, name)}
         ours = {name for name in DETAILS if getattr(before, name) != getattr(self, name)}
@@ -340,14 +338,14 @@ class Task:
     @property
     def rank(self) -> int:
         """
-        Where its priority stands in the queue.
+        The sort rank of its priority in the queue.
         """
         return rank_of(self.priority)
 
     @property
     def carries(self) -> frozenset[UUID]:
         """
-        The tags it has, or had when they were there, and the custom fields it has values of.
+        The ids of its tags, and of the custom fields that it has values for.
         """
         fields = () if self.field_values == EMPTY_OBJECT else map(UUID, json.loads(self.field_values))
         return frozenset((*self.tag_ids, *fields))
@@ -355,21 +353,21 @@ class Task:
     @property
     def finished(self) -> bool:
         """
-        Whether no more work is expected.
+        Whether the task is done or failed.
         """
         return self.status in FINISHED
 
     @property
     def done_at(self) -> datetime | None:
         """
-        When it was done, if it is.
+        The time at which the task was done, or None.
         """
         return (self.completed_at or self.moved_at) if self.status is Status.DONE else None
 
     def move(self, to: Status, *, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task at another status, its clocks set as the table of moves says. What had failed for good and is taken
-        up again has all its attempts before it. Whether its board lets it pass is asked in `gates.py`.
+        Return the task at another status, with the times that `MOVES` sets or clears. A failed task that is reopened
+        gets all its attempts back. Gates are checked in `gates.py`.
         """
         move = MOVES[to]
         moved = evolve(
@@ -383,13 +381,11 @@ class Task:
             begun_at=(self.begun_at or at) if move.starts else self.begun_at,
             passed=(),
         )
-        return moved, TaskMoved(
-            task=self.id, board=self.board, title=self.title, was=self.status, status=to, at=at
-        )
+        return moved, TaskMoved(task=self.id, board=self.board, title=self.title, was=self.status, status=to, at=at)
 
     def at_rest(self) -> Status:
         """
-        The idle status that fits its assignee.
+        Return the idle status that fits the assignee: assigned or inbox.
         """
         return Status.ASSIGNED if self.assignee else Status.INBOX
 
@@ -397,24 +393,24 @@ class Task:
         self, *, at: datetime, open_dependencies: int, by: Assignee, run: Run | None, held: bool = False
     ) -> str | None:
         """
-        Why it cannot be claimed at this moment, or None.
+        Return the reason why *by* cannot claim the task now, or None.
         """
         if run is not None and run.lives(at=at):
             return f"{run.worker} holds a lease on it until {run.expires_at.isoformat()}"
         if self.status not in IDLE:
-            return f"its status is {self.status.value}, and only inbox and assigned work is handed out"
+            return f"its status is {self.status.value}, and only inbox and assigned tasks can be claimed"
         if held:
             return HELD
         return self.unready(at=at, open_dependencies=open_dependencies, by=by)
 
     def unready(self, *, at: datetime, open_dependencies: int, by: Assignee) -> str | None:
         """
-        Why nobody of this name may begin it at this moment, whatever its status, or None.
+        Return the reason why *by* cannot begin the task now, whatever its status, or None.
         """
         if open_dependencies:
-            return f"it depends on {open_dependencies} task{'s' if open_dependencies > 1 else ''} that are not done"
+            return f"it depends on {open_dependencies} task{'s' if open_dependencies > 1 else ''} not yet done"
         if self.not_before is not None and at < self.not_before:
-            return f"it rests until {self.not_before.isoformat()}"
+            return f"it is delayed until {self.not_before.isoformat()}"
         if self.assignee is not None and self.assignee.key != by.key:
             return f"it is assigned to {self.assignee.name}"
         return None
@@ -423,7 +419,7 @@ class Task:
         self, *, id: RunId, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
     ) -> tuple[Task, Run, TaskClaimed]:
         """
-        The task in progress under a new lease, with the next fence and attempt.
+        Return the task in progress under a new lease, with the next fence and attempt.
         """
         moved, _ = self.move(Status.IN_PROGRESS, at=at)
         return moved.leased(id=id, was=self.status, by=by, actor=actor, holder=holder, terms=terms, at=at)
@@ -432,7 +428,7 @@ class Task:
         self, *, id: RunId, was: Status, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
     ) -> tuple[Task, Run, TaskClaimed]:
         """
-        The task, in progress already, under a new lease, with the next fence and attempt.
+        Return the task, which is already in progress, under a new lease, with the next fence and attempt.
         """
         fence, attempt = self.fence + 1, self.attempts + 1
         run = Run(
@@ -465,7 +461,7 @@ class Task:
 
     def finish(self, outcome: Outcome, status: Status, *, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task at this status after its run's result was accepted.
+        Return the task at this status after the result of its run was accepted.
         """
         moved, fact = self.move(status, at=at)
         done = evolve(
@@ -482,8 +478,8 @@ class Task:
 
     def lose(self, run: Run, failure: Failure, *, since: datetime, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task after a run failed or ran out at *since*: back in the queue after a delay, with a person, parked, or
-        failed for good.
+        Return the task after its run failed, or its lease expired at *since*. The task goes back to the queue after a
+        delay, waits for a person, is parked in the backlog, or fails for good.
         """
         if run.cancelled:
             to = Status.BACKLOG
@@ -497,7 +493,7 @@ class Task:
             to = Status.ASSIGNED if self.assignee else Status.INBOX
         freed = self.freed(run)
         if to in IDLE:
-            to = freed.at_rest()  # who took it from the open queue gives it back there
+            to = freed.at_rest()  # a task that was claimed unassigned becomes unassigned again
         moved, fact = freed.move(to, at=at)
         rests = since + run.delay if to in IDLE else None
         failed = Result.FAILED if to is Status.FAILED else self.result
@@ -506,8 +502,8 @@ class Task:
 
     def put_back(self, run: Run, *, note: str | None, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task after a run gave it back: claimable at once (unless the run was cancelled, which parks it), with the
-        attempt given back too.
+        Return the task after its run was released: claimable at once, with the attempt returned. If the run was
+        cancelled, the task is parked in the backlog.
         """
         freed = self.freed(run)
         moved, fact = freed.move(Status.BACKLOG if run.cancelled else freed.at_rest(), at=at)
@@ -515,8 +511,8 @@ class Task:
 
     def given_up(self, run: Run | None, *, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        The task after whoever had it in hand was taken off it: open to everybody (unless its run was cancelled, which
-        parks it), with the attempt of its run given back.
+        Return the task after its work was taken away: unassigned in the inbox, with the attempt of its run returned. If
+        the run was cancelled, the task is parked in the backlog.
         """
         to = Status.BACKLOG if run is not None and run.cancelled else Status.INBOX
         moved, fact = evolve(self, run=None, assignee=None, fence=self.fence + 1).move(to, at=at)
@@ -524,7 +520,7 @@ class Task:
 
     def unassigned(self, *, at: datetime) -> tuple[Task, tuple[Fact, ...]]:
         """
-        The task without its assignee; what waited in the queue for that one is open to everybody.
+        Return the task without its assignee. An assigned task goes to the inbox.
         """
         freed, facts = evolve(self, assignee=None, updated_at=at), [self.assigned_to(None, at=at)]
         if self.status is not Status.ASSIGNED:
@@ -534,7 +530,7 @@ class Task:
 
     def assigned_to(self, assignee: Assignee | None, *, at: datetime) -> TaskAssigned:
         """
-        The event that the task passes from its assignee to that one.
+        Return the event of a change of assignee.
         """
         was = self.assignee
         return TaskAssigned(
@@ -548,11 +544,11 @@ class Task:
 
     def freed(self, run: Run) -> Task:
         """
-        The task without its run; whoever took it from the open queue no longer owns it.
+        Return the task without its run. A task that was claimed unassigned loses its assignee too.
         """
         return evolve(self, run=None, assignee=None if run.from_queue else self.assignee)
 
 
 _NO_WORK: Final = {*DETAILS, "version", "edits", "late_results", "updated_at"}
 _WORK_OF: Final = attrgetter(*(each.name for each in fields(Task) if each.name not in _NO_WORK))
-"""The values of the fields of a task that are no details."""
+"""Reads the values of all fields that are not details."""

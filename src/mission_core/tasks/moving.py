@@ -1,5 +1,5 @@
 """
-Moving many tasks at once.
+Bulk update: changing the status of many tasks at once.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class MoveTasks:
     """
-    Give these tasks these statuses, one after another. With *own* an agent's key reaches its own tasks only. *agent*
-    and *instance* mean what they do in an update.
+    Set the statuses of these tasks, in this order. With *own* an agent may only move its own tasks. *agent* and
+    *instance* mean the same as in `UpdateTask`.
     """
 
     moves: tuple[tuple[TaskNumber, Status], ...]
@@ -37,7 +37,7 @@ class MoveTasks:
 @frozen
 class Moved:
     """
-    The tasks that came to another status, and the numbers that no task has.
+    The tasks whose status changed, and the numbers that no task has.
     """
 
     tasks: tuple[Task, ...]
@@ -47,14 +47,15 @@ class Moved:
 @use_case
 async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Moved:
     """
-    Move many tasks, each as an update of its own would, all of them or none. Numbers that no task has are passed over.
+    Change the status of many tasks, all or none, each under the rules of a single update. Numbers that no task has are
+    skipped.
 
     Raises:
-        NotYourTask: If an agent's key reaches its own tasks only, and one is none of them.
-        GateClosed: If a gate keeps one of them from moving.
-        HeldByAnother: If somebody else has one of them, and the caller does not decide.
-        UseTheLease: If the caller holds one under a secret lease.
-        NotClaimable: If an agent would begin one that is blocked or rests.
+        NotYourTask: If the agent may only write to its own tasks, and one is not.
+        GateClosed: If a gate refuses one of the moves.
+        HeldByAnother: If somebody else holds one of them, and the caller may not end the lease.
+        UseTheLease: If the caller holds one under an explicit lease.
+        NotClaimable: If an agent begins a task that is blocked or delayed.
     """
     require(principal, Role.OPERATOR)
     now, writer = ports.clock.now(), writer_of(principal, cmd.agent, cmd.instance)

@@ -1,5 +1,5 @@
 """
-Orders: what an operator orders of whoever works on a task.
+Orders: an operator pauses, resumes, cancels, steers or steals the work on a task.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class GiveOrder:
     """
-    Order something of whoever works on the task. *to* names who gets stolen work.
+    Give an order to the worker of a task. *to* is the next assignee of stolen work.
     """
 
     task: TaskId | TaskNumber
@@ -39,14 +39,15 @@ class GiveOrder:
 @use_case
 async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task:
     """
-    Order something of whoever works on the task. Stealing ends the run at once, resuming and cancelling end a wait at
-    once, and cancelling ends an implicit lease; everything else is told by heartbeats until one acknowledges it.
+    Give an order to the worker of a task. A steal ends the run at once. A resume or cancel ends a suspension at once,
+    and a cancel ends an implicit lease. Any other order is repeated in the answers to heartbeats until the worker
+    acknowledges it.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
-        NotRunning: If nobody holds a lease on it.
-        OutOfReach: If its holder polled for it, and so hears of nothing.
-        NotYourTask: If an agent that is no lead orders another one.
+        NotRunning: If the task has no live lease.
+        OutOfReach: If the lease is implicit, so the worker sends no heartbeats.
+        NotYourTask: If an agent that is no lead gives an order to another agent.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -61,9 +62,7 @@ async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task
             raise NotRunning(task.id)
         if not (isinstance(principal, AgentPrincipal) and principal.lead):
             own_tasks_only(principal, run.by.name)
-        order = Order(
-            id=OrderId(ports.ids.new()), kind=cmd.kind, message=cmd.message, by=principal.actor.name, at=now
-        )
+        order = Order(id=OrderId(ports.ids.new()), kind=cmd.kind, message=cmd.message, by=principal.actor.name, at=now)
         task = _ordered(unit, task, run, order, cmd.to)
         unit.result(task.id)
         await unit.commit()

@@ -1,5 +1,5 @@
 """
-Overviews: a whole board with its tasks and agents, and the foremost tasks of a group's boards.
+Snapshots: a whole board with its tasks and agents, and the top tasks of the boards of a group.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, Versioned
 
 Stamps = tuple[tuple[bytes, int], ...]
-"""Ids and versions."""
+"""Pairs of id and version."""
 Order = tuple[tuple[Status, ...], ...]
-"""Which statuses come first; those that stand together come together."""
+"""The statuses in order of display. Statuses in the same inner tuple rank equally."""
 
 
 class Asked(NamedTuple):
     """
-    How many approvals were asked for a task on its board, and how many of them are pending.
+    The number of approvals requested for a task on its board, and how many of them are pending.
     """
 
     all: int = 0
@@ -42,15 +42,15 @@ NOT_ASKED: Final = Asked()
 
 def stamps_of(entities: Iterable[Versioned]) -> Stamps:
     """
-    Their ids and versions.
+    Return the ids and versions of these entities.
     """
     return tuple((each.id.bytes, each.version) for each in entities)
 
 
 class Around(NamedTuple):
     """
-    What is shown with a task and has a life of its own: as long as this and the task's version stay the same, so does
-    all that there is to see.
+    The data shown with a task that changes independently of the task's version. If neither has changed, the task looks
+    the same.
     """
 
     assignee_agent: bytes | None
@@ -62,20 +62,20 @@ class Around(NamedTuple):
     @classmethod
     def of(cls, row: TaskRow, asked: Asked = NOT_ASKED) -> Around:
         """
-        What is around a task that was read whole, and for which so many approvals were asked.
+        Return this data for a task row and its approval counts.
         """
         return cls(row.assignee_agent, row.dependencies, stamps_of(row.tagged), stamps_of(row.fields), asked)
 
 
 Known = Callable[[bytes, int, Around], bool]
-"""Whether the caller knows how the task of this id looks at this version, with that around it. It may be asked on any
-thread."""
+"""Whether the caller has a rendering of the task with this id, at this version and with this surrounding data. It may
+be called on any thread."""
 
 
 class BoardView(NamedTuple):
     """
-    A board with its agents (but for what they keep in mind) and the ids of its tasks, newest first. Of those that the
-    caller did not know *rows* has all there is to see. *asked* tells of those for which approvals were asked.
+    A board with its agents (without their memory documents) and the ids of its tasks, newest first. *rows* has the rows
+    of tasks that the caller did not know, *asked* the approval counts of tasks that have any.
     """
 
     board: BoardRow
@@ -87,7 +87,7 @@ class BoardView(NamedTuple):
 
 class Foremost(NamedTuple):
     """
-    How many tasks of each status a board has, and the first of them.
+    The number of tasks of a board by status, and its top tasks.
     """
 
     counts: Mapping[str, int]
@@ -96,31 +96,31 @@ class Foremost(NamedTuple):
 
 class Overviews(Protocol):
     """
-    Reads overviews, each in one go.
+    Reads the data of snapshots, each in one query.
     """
 
     async def board(self, principal: Principal, board: BoardId, known: Known) -> BoardView:
         """
-        A board with all its tasks. What is *known* already is not read again.
+        Return a board with all its tasks. The rows of *known* tasks are not read.
 
         Raises:
-            BoardNotFound: If this organization has none.
-            BoardDenied: If it is not granted to the principal.
+            BoardNotFound: If the organization has no such board.
+            BoardDenied: If the principal has no grant for it.
         """
 
     async def foremost(
         self, principal: Principal, boards: Sequence[BoardId], order: Order, *, limit: int
     ) -> Mapping[BoardId, Foremost]:
         """
-        The first *limit* tasks of each of the organization's boards that stand in a status of *order*: in that order,
-        then by priority, then the one changed last first. A board that is not granted to the principal is left out.
+        Return the top *limit* tasks of each of these boards, of the statuses in *order*: by that order, then by
+        priority, then by the latest change. Boards that the principal has no grant for are left out.
         """
 
 
 @frozen
 class BoardPart:
     """
-    A board of a group, and its foremost tasks.
+    A board of a group, and its top tasks.
     """
 
     board: BoardRow
@@ -130,7 +130,7 @@ class BoardPart:
 @frozen
 class GroupView:
     """
-    A group with its boards, by name; without one there are no boards.
+    A group with its boards, by name. Without a group there are no boards.
     """
 
     group: BoardGroup | None = None
@@ -139,10 +139,10 @@ class GroupView:
 
 async def group_view(ports: Ports, principal: Principal, group: GroupId, order: Order, *, limit: int) -> GroupView:
     """
-    A group with those of its boards that the principal may see.
+    Return a group with the boards that the principal may see.
 
     Raises:
-        GroupNotFound: If this organization has none.
+        GroupNotFound: If the organization has no such group.
     """
     found = await ports.reads.rows.get(principal, GROUPS, group)
     return GroupView(found, await _parts(ports, principal, group, order, limit=limit))
@@ -152,12 +152,12 @@ async def siblings_view(
     ports: Ports, principal: Principal, board: BoardId, order: Order, *, limit: int, itself: bool
 ) -> GroupView:
     """
-    The group of a board with its other boards, and *itself* if that is asked for. An agent that may see the board is
-    shown all of the group, which is there for boards to know of each other; a person what it may see anyhow.
+    Return the group of a board with its other boards, and with *itself* the board too. An agent that may see the board
+    sees the whole group; a person sees only the boards granted to them.
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        BoardDenied: If it is not granted to the principal.
+        BoardDenied: If the principal has no grant for it.
     """
     anchor = await ports.reads.boards.get(principal, board)
     if anchor.group is None:
@@ -184,7 +184,7 @@ async def _parts(
 
 def in_turn(rows: Iterable[TaskRow], order: Order) -> list[TaskRow]:
     """
-    The rows in the order in which the foremost tasks come.
+    Return the rows in the order of top tasks.
     """
     turn = {status.value: place for place, together in enumerate(order) for status in together}
     return sorted(
@@ -197,7 +197,7 @@ def in_turn(rows: Iterable[TaskRow], order: Order) -> list[TaskRow]:
 
 def needed(counts: Mapping[str, int], order: Order, *, limit: int) -> list[str]:
     """
-    The statuses in which the first *limit* tasks can be found, when there are so many of each.
+    Return the statuses that contain the first *limit* tasks, given the number of tasks of each status.
     """
     statuses: list[str] = []
     left = limit

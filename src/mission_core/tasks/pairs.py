@@ -1,9 +1,9 @@
 """
-Pairs: callers who know no leases.
+Implicit leases: the leases of callers that send no lease.
 
-Who polls the queue, or moves a task to in progress as an agent, holds an implicit lease: its holder is the pair of
-the principal and the agent's name it works under, and of the instance where it tells one. There is no secret; every
-request of the pair renews it.
+A caller that polls the queue, or moves a task to in progress as an agent, gets an implicit lease. Its holder is the
+principal, the agent name it works under, and the instance, if it sends one. There is no secret. Every request of the
+holder renews the lease.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ PAIR_TERMS: Final = Terms(term=PAIR_TERM)
 @frozen(kw_only=True)
 class Worker:
     """
-    A principal at work under a name, and which of several it is, if it tells. With *itself* it is the agent of that
-    name, not somebody who speaks for one.
+    A principal that works under an agent name, and its instance, if it sends one. With *itself* the principal is that
+    agent, and does not act on its behalf.
     """
 
     principal: Principal
@@ -41,13 +41,14 @@ class Worker:
     @property
     def pair(self) -> Pair:
         """
-        Whom its implicit leases belong to.
+        The holder of its implicit leases.
         """
         return Pair(identity_of(self.principal), self.by.key, self.instance)
 
     def holds(self, run: Run) -> bool:
         """
-        Whether the implicit lease is its pair's, or one that an operator took in the name of the agent itself.
+        Whether the run is an implicit lease of this worker, or one that an operator took in the name of the agent
+        itself.
         """
         holder = run.holder
         if not isinstance(holder, Pair):
@@ -57,13 +58,13 @@ class Worker:
 
     def is_other_than(self, assignee: Assignee | None) -> bool:
         """
-        Whether what is assigned so is somebody else's.
+        Whether the assignee is somebody else. False if there is no assignee.
         """
         return assignee is not None and assignee.key != self.by.key
 
     def begin(self, task: Task, *, id: RunId, was: Status, at: datetime) -> tuple[Task, Run, TaskClaimed]:
         """
-        The task, in progress already, under an implicit lease of its pair.
+        Return the task, which is already in progress, under an implicit lease of this worker.
         """
         actor = self.principal.actor
         return task.leased(id=id, was=was, by=self.by, actor=actor, holder=self.pair, terms=PAIR_TERMS, at=at)
@@ -71,12 +72,12 @@ class Worker:
 
 def worker_of(principal: Principal, agent: str | None = None, instance: str | None = None) -> Worker | None:
     """
-    Under which name the principal works: an agent under its own, an admin's key under any, everybody else under the
-    one they give; None for who gives none.
+    Return the worker for a principal and the agent name it sends. An agent works under its own name, an admin's key
+    under any, and other principals under the name they send; None without a name.
 
     Raises:
-        NotYourAgent: If an agent below admin names another.
-        InvalidField: If name or instance are none that can be kept.
+        NotYourAgent: If an agent below admin names another agent.
+        InvalidField: If the name or the instance is invalid.
     """
     if not isinstance(principal, AgentPrincipal):
         return Worker(principal=principal, by=Assignee(agent), instance=instance) if agent else None
@@ -90,7 +91,7 @@ def worker_of(principal: Principal, agent: str | None = None, instance: str | No
 
 def renewing(at: datetime) -> Decide:
     """
-    The decision to renew an implicit lease, where that must be written by now.
+    Return the decision that renews an implicit lease, if it is due for renewal.
     """
 
     def decide(candidate: Candidate) -> Change | None:

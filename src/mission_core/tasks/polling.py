@@ -1,5 +1,5 @@
 """
-Polling the queue: the way of callers who know no leases to take work, under an implicit lease of their pair.
+Queue polling: a caller without leases asks for its next task and gets it under an implicit lease.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 class Reason(StrEnum):
     """
-    Why a poll answers what it does.
+    The reason of the answer to a poll.
     """
 
     CONTINUE = "continue_current"
@@ -39,9 +39,9 @@ class Reason(StrEnum):
 @frozen(kw_only=True)
 class PollQueue:
     """
-    Ask for the task to work on: the current one, else the next. *agent* is for whom a person or a program asks,
-    *instance* which of several at work under one name this is, and *most* how many tasks may be in progress under that
-    name at once.
+    Ask for a task to work on: the current one, else the next one of the queue. *agent* is the agent name that a person
+    or program asks for, *instance* distinguishes several workers of one name, and *most* limits the tasks in progress
+    under that name.
     """
 
     agent: str | None = None
@@ -52,7 +52,7 @@ class PollQueue:
 @frozen(kw_only=True)
 class RenewPair:
     """
-    Say that a pair is still there.
+    Renew the implicit leases of an agent name and instance.
     """
 
     agent: str | None = None
@@ -62,7 +62,7 @@ class RenewPair:
 @frozen
 class Polled:
     """
-    The task to work on, if there is one.
+    The answer to a poll: the reason, and the task to work on, if there is one.
     """
 
     reason: Reason
@@ -72,14 +72,14 @@ class Polled:
 @use_case
 async def poll_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Polled:
     """
-    The task the pair works on already, else the next one, taken under an implicit lease of the pair. The order is that
-    of claims. A task that is held, in progress without a lease, is the current one of whom it is assigned to, but for
-    instances.
+    Return the task that the caller already works on, else claim the next one under an implicit lease. The order is that
+    of claims. A task in progress without a lease is the current task of its assignee, unless the caller sends an
+    instance.
 
     Raises:
-        NotYourAgent: If an agent below admin asks for another.
-        InvalidField: If an operator asks for nobody.
-        StaleWrite: If another request of the same pair came in between; asked again, it is answered alike.
+        NotYourAgent: If an agent below admin asks for another agent.
+        InvalidField: If an operator names no agent.
+        StaleWrite: If another request of the same caller came in between. The next attempt returns its task.
     """
     require(principal, Role.OPERATOR)
     worker, now = _asking(principal, cmd), ports.clock.now()
@@ -101,11 +101,11 @@ async def poll_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Poll
 
 async def look_at_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Polled | None:
     """
-    What a poll answers that takes nothing, or None where it would take the next task if there is one.
+    Return the answer to a poll that claims nothing, or None if a poll would try to claim the next task.
 
     Raises:
-        NotYourAgent: If an agent below admin asks for another.
-        InvalidField: If an operator asks for nobody.
+        NotYourAgent: If an agent below admin asks for another agent.
+        InvalidField: If an operator names no agent.
     """
     worker = _asking(principal, cmd)
     in_hand = await ports.reads.tasks.in_hand(principal, worker.by.name)
@@ -123,7 +123,7 @@ def _answered(worker: Worker, most: int | None, in_hand: Sequence[InHand], *, at
 def _asking(principal: Principal, cmd: PollQueue) -> Worker:
     worker = worker_of(principal, cmd.agent, cmd.instance)
     if worker is None:
-        raise InvalidField("agent", "is required: say which agent takes the work", cmd.agent)
+        raise InvalidField("agent", "is required: name the agent that gets the task", cmd.agent)
     return worker
 
 
@@ -133,7 +133,7 @@ def _goes_on_with(worker: Worker, each: InHand) -> bool:
 
 def _still_free(worker: Worker, most: int | None, *, at: datetime) -> Agrees:
     """
-    A poll takes nothing where another one of the same pair, or of the same name up to its capacity, was faster.
+    Return the check that no other poll of the same caller, or of the same name up to its capacity, was faster.
     """
     return lambda in_hand: _answered(worker, most, in_hand, at=at) is None
 
@@ -141,14 +141,14 @@ def _still_free(worker: Worker, most: int | None, *, at: datetime) -> Agrees:
 @use_case
 async def renew_pair(ports: Ports, principal: Principal, cmd: RenewPair) -> int:
     """
-    Extend the implicit leases of a pair by a term from now, each in a unit of its own; those renewed within the last
+    Extend the caller's implicit leases by a term from now, each in a unit of its own. Leases renewed within the last
     minute are left alone.
 
     Returns:
-        How many were extended.
+        The number of leases extended.
 
     Raises:
-        NotYourAgent: If an agent below admin speaks for another.
+        NotYourAgent: If an agent below admin names another agent.
     """
     worker = worker_of(principal, cmd.agent, cmd.instance)
     if worker is None:
@@ -157,10 +157,8 @@ async def renew_pair(ports: Ports, principal: Principal, cmd: RenewPair) -> int:
     return await _renew(ports, principal, worker, in_hand, at=ports.clock.now())
 
 
-async def _renew(
-    ports: Ports, principal: Principal, worker: Worker, in_hand: Sequence[InHand], *, at: datetime
-) -> int:
-    # What was taken on a board that the principal may not write on any more is left to run out.
+async def _renew(ports: Ports, principal: Principal, worker: Worker, in_hand: Sequence[InHand], *, at: datetime) -> int:
+    # A lease on a board that the principal may no longer write to is left to expire.
     mine = (each.run for each in in_hand if each.run is not None and writes_on(principal, each.run.board))
     runs = [run for run in mine if run.lives(at=at)]
     renewed = 0
@@ -172,5 +170,5 @@ async def _renew(
                 unit.runs.heartbeat(run.id, renewing(at))
                 renewed += await unit.commit() is not None
         except NotFound:
-            continue  # its task was deleted this very moment
+            continue  # the task was deleted meanwhile
     return renewed

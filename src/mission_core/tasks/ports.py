@@ -1,5 +1,5 @@
 """
-What tasks ask of a store, and of the areas that come later.
+The ports of the tasks area: repositories of tasks and runs, gates, and the cascade of a board deletion.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class Passage:
     """
-    The gates of a board, and what happened there of all that they may ask for: whether an approval stands or is
-    pending, whether the move comes with a comment, or the work has one already, whether whoever moves it is an owner
-    and nobody else may review it, and whether they are an agent with a key that an author of the work made.
+    The gates of a board and the conditions that they check: whether an approval is granted or pending; whether the move
+    has a comment, or the assignee commented since the work started; with *alone*, whether the mover is an owner and no
+    other member may review the task; with *keyed*, whether the mover is an agent with a key that an author of the task
+    made.
     """
 
     rules: GateSet
@@ -41,37 +42,37 @@ class Passage:
 
 class Gates(Protocol):
     """
-    What the approvals area answers for a task.
+    Looks up the gates of a board and the approvals of a task. The approvals area implements it.
     """
 
     async def of(self, task: Task, to: Status | None = None) -> Passage:
         """
-        What the gates of the task's board say to it when it moves to that status; without one, only the rules. The
-        unit relies on them.
+        Return the gates of the task's board, with the approvals that matter for a move to this status. Without a
+        status, only the rules are read. The unit relies on the rules.
         """
 
     def passed(self, task: Task, *, at: datetime) -> None:
         """
-        Remember that the task, asked about before, comes to done on its board. An approval that this needed is used
-        up.
+        Remember that the task becomes done on its board. `of` was called for it before. If the board requires an
+        approval, that approval is used up.
         """
 
     async def left(self, task: Task) -> None:
         """
-        Remember that the task is removed: what was asked for it alone goes with it.
+        Remember that the task is removed. Approvals that were requested for it alone are removed too.
         """
 
 
 class MoreInHand(Conflict):
     """
-    An agent that is to go has more unfinished tasks than one unit takes back.
+    The agent to be deleted has more unfinished tasks than one unit can free.
     """
 
 
 @frozen(kw_only=True)
 class Link:
     """
-    A task as far as dependencies care. Can be relied on.
+    A task reduced to what the dependency check needs. `rely_on` accepts it.
     """
 
     id: TaskId
@@ -84,8 +85,9 @@ class Link:
 @frozen(kw_only=True)
 class Candidate:
     """
-    A task on fresh rows, with its live run if it has one, and how many of its dependencies are not done. A claim is
-    told too whether an approval *holds* it, and whether its board leaves moving tasks to its lead.
+    A task that was read under a lock, with its live run, if any, and the number of its dependencies that are not done.
+    For a claim, *held* says whether a pending approval blocks it, and *lead_only* whether only the board's lead may
+    move tasks.
     """
 
     task: Task
@@ -98,9 +100,9 @@ class Candidate:
 @frozen(kw_only=True)
 class Change:
     """
-    What a decision on fresh rows changes: the task, its run (new, saved, or only its lease record), and the facts; and
-    the late result of a run, which is counted on the task without a version of it. *result* is what an idempotency key
-    keeps. `commit` returns the change with the versions that were kept.
+    The outcome of a decision under a lock: the changed task, a new or changed run, a run of which only the lease record
+    changed (*beat*), a late result, which the task counts without a new version, and the events. *result* is the id to
+    store for the idempotency key. `commit` returns the change with the versions that were saved.
     """
 
     task: Task | None = None
@@ -113,14 +115,14 @@ class Change:
 
 
 Decide = Callable[[Candidate], Change | None]
-"""Pure and synchronous. What it raises undoes its unit alone; None passes the candidate over."""
+"""A pure, synchronous decision on a locked task. An exception undoes its unit alone; None skips the candidate."""
 
 
 @frozen(kw_only=True)
 class Bereft:
     """
-    A task of another board that loses by a board's end, on fresh rows: tasks it depends on, and with *unmanned* its
-    assignee.
+    A task of another board that the deletion of a board affects, read under a lock: it loses the dependencies in
+    *depends_on*, and with *unmanned* its assignee.
     """
 
     candidate: Candidate
@@ -130,25 +132,25 @@ class Bereft:
 
 class Ending(Protocol):
     """
-    What follows from a board's end. Its methods are pure and synchronous; what they raise undoes their unit alone.
+    The effects of deleting a board. The methods are pure and synchronous; an exception undoes their unit alone.
     """
 
     def bereave(self, bereft: Bereft) -> Change | None:
         """
-        What becomes of a task that loses by it.
+        Return the change of an affected task, or None.
         """
 
     def told(self, *, tasks: int, agents: int) -> tuple[Fact, ...]:
         """
-        The facts, when so many tasks and agents hung on the board.
+        Return the events of the deletion, given the numbers of tasks and agents of the board.
         """
 
 
 @frozen(kw_only=True)
 class Wanted:
     """
-    Which work a claim looks for: open to everyone or assigned to this name, on one board or on all. A *worker* is not
-    offered work of boards that leave moving tasks to their lead.
+    The filter of a claim: tasks that are unassigned or assigned to this name, on one board or on all. A *worker* is not
+    offered tasks of boards where only the lead may move tasks.
     """
 
     name_key: str
@@ -158,7 +160,7 @@ class Wanted:
 
 class InHand(NamedTuple):
     """
-    A task in progress, when it was last changed, and the live run that it is under; without one it is held.
+    A task in progress, the time of its last change, and its live run; None if a person holds it without a lease.
     """
 
     task: TaskId
@@ -167,48 +169,48 @@ class InHand(NamedTuple):
 
     def counts(self, *, at: datetime) -> bool:
         """
-        Whether somebody still works on it: a lease that ran out is nobody's.
+        Whether the task is still being worked on. A task whose lease has expired is not.
         """
         return self.run is None or self.run.lives(at=at)
 
 
 Agrees = Callable[[Sequence[InHand]], bool]
-"""Whether a name may be handed more than what it has in hand. Pure and synchronous."""
+"""Whether an agent name may be given another task, given its tasks in progress. Pure and synchronous."""
 
 
 class Tasks(Protocol):
     """
     Keeps the tasks of the unit's organization, as far as its principal may see them.
 
-    The store keeps readiness (idle status, open dependencies, not-before, assignee, rank) by arithmetic in the flush:
-    a task that becomes done, or stops being done, counts down or up the open dependencies of those that name it.
+    The flush keeps the readiness of tasks (idle status, open dependencies, not-before, assignee, rank) up to date. When
+    a task becomes done, or stops being done, the number of open dependencies of its dependents goes down or up.
     """
 
     async def get(self, task: TaskId | TaskNumber) -> Task:
         """
-        The task as last committed, or as this unit wrote it.
+        Return the task as last committed, or as this unit wrote it.
 
         Raises:
-            TaskNotFound: If this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            TaskNotFound: If the organization has no such task.
+            BoardDenied: If the principal has no grant for its board.
         """
 
     async def several(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
         """
-        These tasks by number, as last committed; what does not exist is left out.
+        Return the tasks with these numbers, as last committed. Unknown numbers are left out.
 
         Raises:
-            BoardDenied: If the board of one is not granted to the principal.
+            BoardDenied: If the principal has no grant for the board of one of them.
         """
 
     async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
         """
-        These tasks and all that they depend on, directly or through others; what does not exist is left out.
+        Return these tasks and all tasks that they depend on, directly or indirectly. Unknown ids are left out.
         """
 
     async def dependents(self, task: TaskId) -> list[Task]:
         """
-        The tasks that name this one as a dependency, by number; each as last committed, or as this unit wrote it.
+        Return the tasks that depend on this one, by number, each as last committed, or as this unit wrote it.
         """
 
     def add(self, task: Task) -> Task:
@@ -218,57 +220,56 @@ class Tasks(Protocol):
 
     def save(self, task: Task, *, onto_edits: bool = False) -> Task:
         """
-        Remember the change for the commit; the answer carries its next version.
+        Remember the change for the commit, and return the task with its next version.
 
-        With *onto_edits* the commit does not refuse it because somebody else has edited other details meanwhile: it
-        locks the row and makes the change of what it is by then (`Task.onto`). `get` answers with that afterwards.
+        With *onto_edits* the commit accepts that others changed other details meanwhile: it locks the row and merges
+        both changes (`Task.onto`). Afterwards `get` returns the merged task.
         """
 
     def remove(self, task: Task) -> None:
         """
-        Remember to remove the task with its runs, at the version it has here.
+        Remember to remove the task and its runs, at the version it has here.
         """
 
     def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
         """
-        In the flush, first of all: offer idle, unblocked, rested work that nothing holds and that fits *wanted* to
-        *decide*, one by one in
-        the queue's order (priority, due date with none last, age), on fresh rows that nobody else is deciding about,
-        until it makes a change. `commit` returns that change, or None. Only work on boards that the principal may
-        write on is offered.
+        First step of the flush: offer claimable tasks that fit *wanted* to *decide*, one by one, until it returns a
+        change. `commit` returns that change, or None. The order is that of the queue: priority, due date (none last),
+        age. Each task is locked and read afresh; tasks locked by others are skipped. Only tasks of boards that the
+        principal may write to are offered.
 
-        *agrees* is asked first, about all that this name has in hand on the boards that the principal may see. Of
-        several who ask so for one name each sees what those before it were handed.
+        *agrees* is asked first, with all tasks in progress of this name on the boards that the principal may see.
+        Concurrent calls for one name are serialized: each sees the tasks that the earlier ones were given.
 
         Raises (from `commit`):
-            BoardDenied: If the principal may not write on the board that is wanted.
-            StaleWrite: If it does not agree.
+            BoardDenied: If the principal may not write to the wanted board.
+            StaleWrite: If *agrees* returns false.
         """
 
     def claim(self, task: TaskId | TaskNumber, decide: Decide) -> None:
         """
-        In the flush: offer this very task to *decide* on fresh rows. `commit` returns the change, or None.
+        In the flush: lock this task and offer it to *decide*. `commit` returns the change, or None.
 
         Raises (from `commit`):
-            TaskNotFound: If this organization has none.
-            BoardDenied: If the principal may not write on its board.
+            TaskNotFound: If the organization has no such task.
+            BoardDenied: If the principal may not write to its board.
         """
 
     def expire_due(self, decide: Decide, *, at: datetime, limit: int = 16) -> None:
         """
-        In the flush: offer up to *limit* tasks of the organization whose live run's lease ended by *at* to *decide*,
-        oldest end first, whatever their board; rows that somebody else is deciding about are passed over. `commit`
-        returns how many changed, unless a claim follows.
+        In the flush: offer up to *limit* tasks whose lease expired by *at* to *decide*, the earliest expiry first, on
+        all boards of the organization. Tasks locked by others are skipped. `commit` returns the number of changed
+        tasks, unless a claim follows.
         """
 
     def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
         """
-        In the flush: offer up to *limit* unfinished tasks that are assigned to the agent's name to *decide*, whatever
-        their board, while the agent is held at the version it has here. With *last* there may not be more.
+        In the flush: offer up to *limit* unfinished tasks assigned to the agent's name to *decide*, on all boards. The
+        agent's row is locked at the version it has here. With *last* there may be no more than *limit*.
 
         Raises (from `commit`):
-            StaleWrite: If the agent has another version by now.
-            MoreInHand: If with *last* there are more.
+            StaleWrite: If the agent has changed.
+            MoreInHand: If there are more than *limit* with *last*.
         """
 
 
@@ -279,34 +280,34 @@ class Runs(Protocol):
 
     async def get(self, run: RunId) -> Run:
         """
-        The run as last committed, or as this unit wrote it.
+        Return the run as last committed, or as this unit wrote it.
 
         Raises:
-            RunNotFound: If this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            RunNotFound: If the organization has no such run.
+            BoardDenied: If the principal has no grant for its board.
         """
 
     async def last_of(self, task: TaskId, holder: Pair) -> Run | None:
         """
-        The last run of the task that was an implicit lease of this very pair, if it ever had one.
+        Return the latest run of the task that was an implicit lease of exactly this holder, or None.
         """
 
     def add(self, run: Run) -> Run:
         """
-        Remember a new run for the commit, beside the task that it was begun on.
+        Remember a new run for the commit, beside its task.
         """
 
     def save(self, run: Run) -> Run:
         """
-        Remember the change for the commit, all but the lease record of a run that goes on (its end, last heartbeat
-        and progress); the answer carries its next version.
+        Remember the change for the commit, and return the run with its next version. The lease record of a live run
+        (expiry, last heartbeat, progress) is not written.
         """
 
     def heartbeat(self, run: RunId, decide: Decide) -> None:
         """
-        In the flush: offer the run and its task to *decide* on fresh rows. `commit` returns the change, or None.
+        In the flush: lock the run and its task and offer them to *decide*. `commit` returns the change, or None.
 
         Raises (from `commit`):
-            RunNotFound: If this organization has none.
-            BoardDenied: If the principal may not write on its board.
+            RunNotFound: If the organization has no such run.
+            BoardDenied: If the principal may not write to its board.
         """

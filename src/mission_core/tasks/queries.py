@@ -1,7 +1,7 @@
 """
-Reading tasks and runs: plain rows, without building entities.
+Read queries for tasks and runs. They return rows and build no entities.
 
-Ids are 16 bytes, moments microseconds since 1970, JSON columns their text.
+Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 class Dependency(NamedTuple):
     """
-    A task that another one waits for.
+    A task that another task depends on.
     """
 
     id: bytes
@@ -37,8 +37,8 @@ class Dependency(NamedTuple):
 
 class TaskRow(NamedTuple):
     """
-    A task with what lists show of its board and assignee, how many comments and which tags it has, and the custom
-    fields of its board.
+    A task as lists show it, with its board and assignee, its number of comments, its tags, and the custom fields of its
+    board.
     """
 
     id: bytes
@@ -98,7 +98,7 @@ class TaskRow(NamedTuple):
 
 class RunRow(NamedTuple):
     """
-    A run as its history shows it.
+    A run as the history of its task shows it.
     """
 
     id: bytes
@@ -126,7 +126,7 @@ class RunRow(NamedTuple):
 @frozen(kw_only=True)
 class TaskFilter:
     """
-    Which tasks are wanted; every filter that is given must hold.
+    The filter of a task list. A task must match every filter that is set.
     """
 
     statuses: tuple[Status, ...] | None = None
@@ -139,9 +139,9 @@ class TaskFilter:
 
 class Reading(NamedTuple):
     """
-    What explaining a task needs: it, its live run, the dependencies that are not done, whether an approval that is
-    pending holds it, the board to which its assignee's agent is confined, and whether its board leaves moving tasks to
-    its lead, which that agent is not.
+    The data that an explanation needs: the task, its live run, its open dependencies, whether a pending approval holds
+    it, the board that its assignee's agent is confined to, and whether its board lets only the lead move tasks while
+    that agent is not the lead.
     """
 
     task: Task
@@ -154,56 +154,59 @@ class Reading(NamedTuple):
 
 class TaskReads(Protocol):
     """
-    Reads tasks as far as a principal may see them: its organization's, those of the boards that are granted to it.
-    What such a task waits for is told by id and number wherever that is, for it is the task that waits.
+    Reads the tasks that a principal may see: those of its organization, on the boards granted to it. Dependencies are
+    listed by id and number even if they are on other boards.
     """
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
         """
+        Return the row of a task.
+
         Raises:
-            TaskNotFound: If this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            TaskNotFound: If the organization has no such task.
+            BoardDenied: If the principal has no grant for its board.
         """
 
     async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
         """
-        Task rows, newest first (by number, falling).
+        Return a page of task rows, newest first (by descending number).
         """
 
     async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
         """
-        The runs of a task, latest first.
+        Return the runs of a task, latest first.
 
         Raises:
-            TaskNotFound: If this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            TaskNotFound: If the organization has no such task.
+            BoardDenied: If the principal has no grant for its board.
         """
 
     async def reading(self, principal: Principal, task: TaskId | TaskNumber) -> Reading:
         """
-        What `explain` needs, as of one moment.
+        Return the data for `explain`, as of one moment.
 
         Raises:
-            TaskNotFound: If this organization has none.
-            BoardDenied: If its board is not granted to the principal.
+            TaskNotFound: If the organization has no such task.
+            BoardDenied: If the principal has no grant for its board.
         """
 
     async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
         """
-        What is in progress under that name, whatever its case, the one changed last first.
+        Return the tasks in progress under this agent name (case-insensitive), latest change first.
         """
 
     async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """
-        Tasks in assigned or in_progress of that name, whatever its case: by priority (critical first), oldest first.
+        Return the assigned and in_progress tasks of this name (case-insensitive): by priority (critical first), then
+        oldest first.
         """
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """
-        How many of the tasks that the principal may see have each of these tags; none is told of a tag that none has.
+        Return the number of tasks per tag, among the tasks that the principal may see. Tags without tasks are left out.
         """
 
     async def count_by_status(self, principal: Principal, assignees: tuple[str, ...]) -> dict[tuple[str, str], int]:
         """
-        How many tasks each of these names (by name key) has in each status.
+        Return the number of tasks per name key and status.
         """

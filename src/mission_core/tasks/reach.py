@@ -1,5 +1,5 @@
 """
-Which task a principal means, and whether it may reach it.
+Task access: reading the task that a command names, and checking that the principal may write to it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ async def task_for(
     expects: int | None = None,
 ) -> Task:
     """
-    The task a principal wants to write to.
+    Return the task that a principal wants to write to.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
-        NotYourTask: If with *own* an agent's key reaches its own tasks only, and this is none of them.
+        NotYourTask: If with *own* the agent may only write to its own tasks, and this is not one of them.
         VersionMismatch: If the caller expected another version.
     """
     found = await task_on(unit, task, on)
@@ -40,7 +40,7 @@ async def task_for(
 
 async def task_on(unit: UnitOfWork, task: TaskId | TaskNumber, on: BoardId | None) -> Task:
     """
-    The task, which must be on that board if one is given.
+    Return the task. If a board is given, the task must be on it.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
@@ -54,7 +54,7 @@ async def task_on(unit: UnitOfWork, task: TaskId | TaskNumber, on: BoardId | Non
 def may_write(principal: Principal, task: Task, *, own: bool, expects: int | None) -> None:
     """
     Raises:
-        NotYourTask: If with *own* an agent's key reaches its own tasks only, and this is none of them.
+        NotYourTask: If with *own* the agent may only write to its own tasks, and this is not one of them.
         VersionMismatch: If the caller expected another version.
     """
     if own:
@@ -65,10 +65,10 @@ def may_write(principal: Principal, task: Task, *, own: bool, expects: int | Non
 
 def own_tasks_only(principal: Principal, assignee: str | None) -> None:
     """
-    The rule for an agent's key below admin: it reaches the tasks assigned to it.
+    Check that an agent below admin only writes to tasks assigned to it.
 
     Raises:
-        NotYourTask: If it does not.
+        NotYourTask: If the task is not assigned to the agent.
     """
     restricted = isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN
     if restricted and (assignee is None or name_key(assignee) != name_key(principal.display)):

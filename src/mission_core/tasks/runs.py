@@ -1,8 +1,8 @@
 """
-Runs: attempts at a task, each under a lease.
+Runs: the attempts at a task, each under a lease.
 
-A claim is a lease, never a name: it has a secret, a fence that grows with every claim of the task, and an end. A run
-that ended stays ended.
+A lease has a fence, which grows with every claim of the task, and an expiry. An explicit lease is held by its secret,
+an implicit lease by a principal and an agent name. A run that has ended never changes again.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from mission_core.tasks.facts import (
 from mission_core.values import JsonText, aware, json_kept, name_key, text, whole
 
 PAIR_TERM: Final = timedelta(minutes=10)
-"""An implicit lease ends this long after the pair's last request."""
+"""The term of an implicit lease, counted from the holder's latest request."""
 PAIR_RENEWAL: Final = timedelta(minutes=1)
-"""An implicit lease is renewed at most this often."""
+"""The shortest time between two renewals of an implicit lease."""
 MOST_ORDERS: Final = 16
 LONGEST_INSTANCE: Final = 100
 LONGEST_KEY: Final = 400
-"""A name of a hundred characters may have a longer key."""
+"""The longest key of an agent name. It can be longer than the name, which has at most 100 characters."""
 
 
 class RunState(StrEnum):
     """
-    Where a run is. Only the first two are alive.
+    The state of a run. Only leased and suspended runs are live.
     """
 
     LEASED = "leased"
@@ -61,7 +61,7 @@ ALIVE: Final = frozenset({RunState.LEASED, RunState.SUSPENDED})
 
 class RetryClass(StrEnum):
     """
-    What follows a failure: another attempt, a person, or nothing.
+    The consequence of a failure: another attempt, a person's decision, or no retry.
     """
 
     RETRY = "retry"
@@ -71,7 +71,7 @@ class RetryClass(StrEnum):
 
 class FailureReason(Enum):
     """
-    Why a run failed; each reason carries its retry class.
+    The reason of a failed run, with its retry class.
     """
 
     TRANSIENT = ("transient", RetryClass.RETRY)
@@ -95,7 +95,7 @@ FAILURE_BY_CODE: Final = {reason.code: reason for reason in FailureReason}
 
 class OrderKind(StrEnum):
     """
-    What an operator may order; `steal` takes effect at once, the others through a heartbeat.
+    The kinds of order an operator can give. `steal` takes effect at once, the others with the worker's next heartbeat.
     """
 
     PAUSE = "pause"
@@ -107,7 +107,7 @@ class OrderKind(StrEnum):
 
 class Result(StrEnum):
     """
-    How finished work went.
+    The result of finished work.
     """
 
     SUCCESS = "success"
@@ -119,33 +119,33 @@ class Result(StrEnum):
 @define
 class LeaseLost(Conflict):
     """
-    A run was written to after its lease had ended.
+    The run's lease has ended, so the write is refused.
     """
 
     task: TaskId
     fence: int
     current: int
     note: str | None = None
-    """What became of a result that came too late."""
+    """Says whether the late result of this write was stored."""
 
     def __str__(self) -> str:
-        newer = f" (its fences reached {self.current})" if self.current != self.fence else ""
+        newer = f" (the task's fence is now {self.current})" if self.current != self.fence else ""
         noted = f"; {self.note}" if self.note else ""
         return f"lease {self.fence} of this task has ended{newer}; if the task is still open, claim it again{noted}"
 
 
 class LeaseUnknown(Denied):
     """
-    The lease is none of this task's.
+    The lease was not issued for this task.
     """
 
     def __str__(self) -> str:
-        return "this lease was not given out for this task; send the lease that claiming it returned"
+        return "this lease was not issued for this task; send the lease that the claim returned"
 
 
 class RunNotFound(NotFound):
     """
-    This organization has no such run.
+    The organization has no such run.
     """
 
     def __str__(self) -> str:
@@ -155,41 +155,41 @@ class RunNotFound(NotFound):
 @define
 class NotRunning(Conflict):
     """
-    An order was given to a task that nobody works on under a lease.
+    The task has no live lease, so there is no worker to give the order to.
     """
 
     task: TaskId
 
     def __str__(self) -> str:
-        return "nobody holds a lease on this task, so there is nobody to order"
+        return "this task has no live lease, so there is no worker to give the order to"
 
 
 @define
 class OutOfReach(Conflict):
     """
-    An order was given to whoever works under an implicit lease, and so sends no heartbeats that would tell it.
+    The task is under an implicit lease. Its worker sends no heartbeats and would never get the order.
     """
 
     task: TaskId
     by: str
 
     def __str__(self) -> str:
-        return f"{self.by} polled for this task and sends no heartbeats that an order could answer; cancel or steal it"
+        return f"{self.by} has an implicit lease and sends no heartbeats, so it cannot get this order; cancel or steal"
 
 
 class TooManyOrders(Exhausted):
     """
-    So many orders wait for a heartbeat already.
+    Too many orders of this run are waiting for a heartbeat.
     """
 
     def __str__(self) -> str:
-        return f"{MOST_ORDERS} orders wait for the worker's next heartbeat already; cancel or steal the run instead"
+        return f"{MOST_ORDERS} orders already wait for the worker's next heartbeat; cancel or steal the run instead"
 
 
 @frozen(field_transformer=typed)
 class Assignee:
     """
-    Whose work it is: a name, and the agent of that name once one is registered.
+    The name that a task is assigned to, and the agent with that name, once there is one.
     """
 
     name: str = field(validator=text(least=1, most=100))
@@ -198,7 +198,7 @@ class Assignee:
     @property
     def key(self) -> str:
         """
-        What the name is compared by.
+        The key by which names are compared.
         """
         return name_key(self.name)
 
@@ -206,15 +206,15 @@ class Assignee:
 @frozen
 class Secret:
     """
-    A lease held by whoever shows its secret.
+    The holder of an explicit lease: whoever sends its secret.
     """
 
 
 @frozen(field_transformer=typed)
 class Pair:
     """
-    An implicit lease, held by a principal working under an agent's name (and instance, where it tells one). *name* is
-    the name's key.
+    The holder of an implicit lease: a principal, the key of the agent name it works under, and the instance, if it
+    sends one.
     """
 
     principal: str
@@ -225,7 +225,7 @@ class Pair:
 @frozen(kw_only=True, field_transformer=typed)
 class Terms:
     """
-    How long leases last and how failed attempts are spaced.
+    The term of a lease, and the delays between failed attempts.
     """
 
     term: timedelta = timedelta(minutes=5)
@@ -234,7 +234,7 @@ class Terms:
 
     def delay_after(self, attempt: int) -> timedelta:
         """
-        How long a task rests after its failed *attempt*: doubling from the first, up to the longest.
+        Return the delay after this failed attempt: doubled with each attempt, up to the longest.
         """
         times = 1 << min(attempt - 1, 30)
         return self.longest_delay if self.delay > self.longest_delay // times else self.delay * times
@@ -243,7 +243,7 @@ class Terms:
 @frozen(kw_only=True, field_transformer=typed)
 class Outcome:
     """
-    What came of the work.
+    The accepted result of a run: its resolution text and its output.
     """
 
     result: Result = Result.SUCCESS
@@ -254,7 +254,7 @@ class Outcome:
 @frozen(kw_only=True, field_transformer=typed)
 class Failure:
     """
-    What went wrong.
+    The reason of a failed run, and a message.
     """
 
     reason: FailureReason
@@ -264,7 +264,7 @@ class Failure:
 @frozen(kw_only=True, field_transformer=typed)
 class Order:
     """
-    An operator's order, repeated in every heartbeat's answer until its id is acknowledged.
+    An operator's order. Each heartbeat repeats it until the worker acknowledges its id.
     """
 
     id: OrderId
@@ -277,10 +277,10 @@ class Order:
 @frozen(kw_only=True, field_transformer=typed)
 class Run:
     """
-    One attempt at a task. Strict: a run that ended stays ended.
+    An attempt at a task. A run that has ended never changes again.
 
-    The end of the lease, its last heartbeat and its progress are a record beside the run: heartbeats write them
-    without a version.
+    The lease's expiry, last heartbeat and progress are stored beside the run: heartbeats write them without a new
+    version.
     """
 
     id: RunId
@@ -313,14 +313,14 @@ class Run:
     @property
     def retry_at(self) -> datetime:
         """
-        When the task may be claimed again, should this lease run out unrenewed.
+        The time from which the task may be claimed again if this lease expires.
         """
         return self.expires_at + self.delay
 
     @property
     def worker(self) -> str:
         """
-        Who works on it, as people are told: a name, and which of several of that name where it is known.
+        The worker's name for people, with its instance if it has one.
         """
         instance = self.holder.instance if isinstance(self.holder, Pair) else None
         return f"{self.by.name} ({instance})" if instance else self.by.name
@@ -328,33 +328,35 @@ class Run:
     @property
     def implicit(self) -> bool:
         """
-        Whether no secret belongs to it: a pair holds it, and every request of the pair renews it.
+        Whether the lease is implicit: it has no secret, and every request of its holder renews it.
         """
         return isinstance(self.holder, Pair)
 
     @property
     def cancelled(self) -> bool:
         """
-        Whether an operator ordered the work to end.
+        Whether an operator ordered the run to be cancelled.
         """
         return any(order.kind is OrderKind.CANCEL for order in self.orders)
 
     def lives(self, *, at: datetime) -> bool:
         """
-        Whether it may still be written to.
+        Whether the run may still be written to: it has not ended, and its lease has not expired.
         """
         return self.state in ALIVE and at < self.expires_at
 
     def waits(self, *, at: datetime) -> bool:
         """
-        Whether it waits for a person; after the wait's own end the lease runs again.
+        Whether the run waits for a person. After *resumes_at* its lease runs again.
         """
         return self.state is RunState.SUSPENDED and self.resumes_at is not None and at < self.resumes_at
 
     def must_live(self, at: datetime, *, current: int) -> None:
         """
+        Refuse a write to a run that has ended.
+
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
+            LeaseLost: If the run ended, or its lease expired before *at*.
         """
         if not self.lives(at=at):
             raise LeaseLost(self.task, self.fence, current)
@@ -363,10 +365,10 @@ class Run:
         self, *, at: datetime, progress: JsonText | None = None, acknowledges: OrderId | None = None
     ) -> tuple[Run, tuple[Fact, ...]]:
         """
-        The run with its lease extended by a term, and what acknowledging the order made true.
+        Return the run with its lease extended by a term, and the events of an acknowledged order.
 
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
+            LeaseLost: If the run ended, or its lease expired before *at*.
         """
         self.must_live(at, current=self.fence)
         facts: tuple[Fact, ...] = ()
@@ -382,12 +384,12 @@ class Run:
             )
         if self.waits(at=at):
             return evolve(kept, heartbeat_at=at, progress=progress or self.progress), facts
-        end = max(self.expires_at, at + self.term)  # a clock that was put back takes away nothing that was promised
+        end = max(self.expires_at, at + self.term)  # never shorten a lease, even if the clock went back
         return evolve(kept, expires_at=end, heartbeat_at=at, progress=progress or self.progress), facts
 
     def standing_order(self) -> Order | None:
         """
-        The order the worker must be told next; a cancellation goes before all others. A run that ended has none.
+        Return the next order for the worker, cancellation first; None if there is none or the run has ended.
         """
         if self.state not in ALIVE:
             return None
@@ -395,12 +397,12 @@ class Run:
 
     def order(self, order: Order) -> tuple[Run, OrderGiven]:
         """
-        The run with one more order waiting for its worker.
+        Return the run with another order waiting for its worker.
 
         Raises:
-            NotRunning: If it ended.
+            NotRunning: If the run has ended.
             OutOfReach: If its lease is implicit.
-            TooManyOrders: If too many wait already.
+            TooManyOrders: If too many orders are waiting.
         """
         if self.state not in ALIVE:
             raise NotRunning(self.task)
@@ -421,15 +423,15 @@ class Run:
 
     def suspend(self, waiting_for: str, *, until: datetime, at: datetime) -> tuple[Run, RunSuspended]:
         """
-        Wait for a person: until the decision, or until *until*, no heartbeat is due.
+        Suspend the run until a person decides, or until *until*. Meanwhile no heartbeat is due.
 
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
-            InvalidField: If the wait would be over already.
+            LeaseLost: If the run ended, or its lease expired before *at*.
+            InvalidField: If *until* is not in the future.
         """
         self.must_live(at, current=self.fence)
         if until <= at:
-            raise InvalidField("until", "must lie in the future", until)
+            raise InvalidField("until", "must be in the future", until)
         waiting = evolve(
             self, state=RunState.SUSPENDED, waiting_for=waiting_for, resumes_at=until, expires_at=until + self.term
         )
@@ -437,10 +439,10 @@ class Run:
 
     def resume(self, *, at: datetime) -> tuple[Run, RunResumed]:
         """
-        Start the lease again with a fresh term.
+        Start the lease again with a full term.
 
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
+            LeaseLost: If the run ended, or its lease expired before *at*.
         """
         self.must_live(at, current=self.fence)
         running = evolve(
@@ -453,7 +455,7 @@ class Run:
         Accept the result of this run.
 
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
+            LeaseLost: If the run ended, or its lease expired before *at*.
         """
         self.must_live(at, current=current)
         done = evolve(self, state=RunState.COMPLETED, outcome=outcome, ended_at=at)
@@ -464,7 +466,7 @@ class Run:
         Accept that this run failed.
 
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
+            LeaseLost: If the run ended, or its lease expired before *at*.
         """
         self.must_live(at, current=current)
         ended = evolve(self, state=RunState.FAILED, failure=failure, ended_at=at)
@@ -475,10 +477,10 @@ class Run:
 
     def release(self, note: str | None, *, at: datetime, current: int) -> tuple[Run, RunReleased]:
         """
-        Give the work back unfinished, with a note for whoever takes it next.
+        Release the task unfinished, with a note for the next worker.
 
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
+            LeaseLost: If the run ended, or its lease expired before *at*.
         """
         self.must_live(at, current=current)
         ended = evolve(self, state=RunState.RELEASED, note=note, ended_at=at)
@@ -486,7 +488,7 @@ class Run:
 
     def expire(self, *, at: datetime) -> tuple[Run, RunExpired]:
         """
-        The run after its lease ran out.
+        Return the run after its lease expired.
         """
         silence = f"no {'request' if self.implicit else 'heartbeat'} since {self.heartbeat_at.isoformat()}"
         lost = Failure(reason=FailureReason.LEASE_EXPIRED, message=silence)
@@ -495,17 +497,17 @@ class Run:
 
     def revoke(self, why: str, *, at: datetime) -> tuple[Run, RunRevoked]:
         """
-        The run after the work was taken from it.
+        Return the run after its lease was revoked.
         """
         ended = evolve(self, state=RunState.REVOKED, note=why, ended_at=at)
         return ended, RunRevoked(task=self.task, run=self.id, fence=self.fence, why=why, at=at)
 
     def renew(self, *, at: datetime) -> Run | None:
         """
-        An implicit lease after another request of its pair, or None where that need not be written yet.
+        Return the run with its implicit lease renewed, or None if the last renewal is less than a minute old.
 
         Raises:
-            LeaseLost: If it ended, or ran out before *at*.
+            LeaseLost: If the run ended, or its lease expired before *at*.
         """
         self.must_live(at, current=self.fence)
         if at - self.heartbeat_at < PAIR_RENEWAL:
@@ -514,7 +516,7 @@ class Run:
 
     def held_by(self, holder: Secret | Pair) -> bool:
         """
-        Whether it is the implicit lease of this very pair.
+        Whether this is an implicit lease of exactly this holder.
         """
         return isinstance(holder, Pair) and self.holder == holder
 

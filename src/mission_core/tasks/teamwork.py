@@ -1,5 +1,5 @@
 """
-What a team's write of a task comes to: where the task stands afterwards, and whose it is.
+Updates under the team rules: the status and assignee of a task after a write by a person, a worker or a lead.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class Meant:
     """
-    What a write asks of a task's status and assignee. *brought_by* is the assignee it names, whose word counts in a
-    review; without *starts* the task's clock does not begin.
+    The status and assignee that a write leads to. *brought_by* is the assignee it names, whose comment counts in a
+    review. Without *starts* the start time of the work does not change.
     """
 
     status: Status
@@ -54,18 +54,19 @@ async def as_team(
     assignee: AgentId | str | Absent | None,
 ) -> Meant:
     """
-    What the write means on a team, where *after* is the task with all else that it changes.
+    Return the status and assignee that a write leads to under the team rules. *after* is the task with all its other
+    changes.
 
-    What waits for open dependencies settles in the inbox when a person writes, and an agent is told that it is blocked.
+    If the task has open dependencies, a person's write puts it in the inbox, and an agent's is refused.
 
     Raises:
-        OnlyLeadsMove: If a worker moves it where only leads may.
-        Blocked: If an agent moves or assigns what is blocked.
+        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        Blocked: If an agent moves or assigns a blocked task.
         AgentNotFound: If there is no such assignee.
-        AssigneeElsewhere: If the assignee is of another board.
+        AssigneeElsewhere: If the assignee belongs to another board.
         LeadsWorkForNobody: If a lead assigns it to a lead.
-        LeadCannotMove: If a lead may not move it from here.
-        LeadCannotMoveTo: If a lead may not move it there.
+        LeadCannotMove: If a lead may not move the task from its present status.
+        LeadCannotMoveTo: If a lead may not move the task to that status.
     """
     part = part_of(principal)
     to = place_asked(part, before, status)
@@ -74,7 +75,7 @@ async def as_team(
         await _check_agent(unit, principal, before, after, to=to, assigns=named)
     chosen = None if isinstance(assignee, Absent) else await assignee_for(unit, part, assignee, board=after.board)
     if chosen is not None and chosen.agent is not None and before.assignee and chosen.key == before.assignee.key:
-        chosen = before.assignee  # the same agent, however its name was written before
+        chosen = before.assignee  # the same agent: keep the name as it was written before
     owner = chosen if named else before.assignee
     if part is Part.PERSON and await _settles(unit, before, after, moves=to is not None):
         return Meant(status=Status.INBOX, assignee=None)
@@ -95,8 +96,8 @@ async def _check_agent(
 ) -> None:
     """
     Raises:
-        OnlyLeadsMove: If a worker moves the task where only leads may.
-        Blocked: If it is blocked, and not merely put down by a worker.
+        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        Blocked: If the task is blocked, unless a worker only puts it back in the inbox.
     """
     if to is not None:
         await check_mover(unit, principal, before)
@@ -110,7 +111,7 @@ async def _check_agent(
 async def check_mover(unit: UnitOfWork, principal: Principal, task: Task) -> None:
     """
     Raises:
-        OnlyLeadsMove: If the task's board leaves it to its lead to move tasks, and this is another agent.
+        OnlyLeadsMove: If the board lets only its lead move tasks, and the principal is another agent.
     """
     if part_of(principal) is not Part.WORKER:
         return
@@ -121,11 +122,11 @@ async def check_mover(unit: UnitOfWork, principal: Principal, task: Task) -> Non
 
 async def assignee_for(unit: UnitOfWork, part: Part, named: AgentId | str | None, *, board: BoardId) -> Assignee | None:
     """
-    The assignee somebody names: an agent by its id, relied on, or any name.
+    Return the assignee for a name or an agent id. The unit relies on the agent.
 
     Raises:
-        AgentNotFound: If there is no agent of this id.
-        AssigneeElsewhere: If it is of another board.
+        AgentNotFound: If there is no agent with this id.
+        AssigneeElsewhere: If the agent belongs to another board.
         LeadsWorkForNobody: If a lead names a lead.
     """
     if not named:
@@ -151,7 +152,7 @@ def _at_rest(owner: Assignee | None) -> Status:
 
 async def _settles(unit: UnitOfWork, before: Task, after: Task, *, moves: bool) -> bool:
     """
-    Whether a person's write puts the task back in the inbox, because others come before it.
+    Whether a person's write puts the task back in the inbox because it has open dependencies.
     """
     stays = not moves and before.status in FINISHED | {Status.BACKLOG}
     return not stays and bool(await open_dependencies(unit, after))
@@ -164,7 +165,7 @@ async def _lead(unit: UnitOfWork, board: BoardId) -> Assignee | None:
 
 async def _owner(unit: UnitOfWork, principal: Principal, task: Task, whose: Whose) -> Assignee | None:
     """
-    Whose the task is after a move that names nobody and is not to the lead.
+    Return the assignee by a rule, for a move that names no assignee.
     """
     if whose is Whose.MOVER and isinstance(principal, AgentPrincipal):
         return Assignee(principal.name, principal.agent)
@@ -175,7 +176,7 @@ async def _owner(unit: UnitOfWork, principal: Principal, task: Task, whose: Whos
 
 async def _submitter(unit: UnitOfWork, submitter: AgentId, board: BoardId) -> Assignee | None:
     """
-    Who brought a task to review, if it still works on the board.
+    Return the agent that moved the task to review, if it still works on the board.
     """
     try:
         agent = await unit.agents.anywhere(submitter)

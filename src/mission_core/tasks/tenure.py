@@ -1,19 +1,21 @@
 """
-Tenure: how whoever writes to a task stands to its lease, and what the write does to it.
+Lease ownership: the effect of a write of status or assignee on the lease of a task.
 
-What a plain write of status or assignee means depends on who writes, and on who has the task:
+Such a write does not name a lease. Its effect depends on the writer and on the holder of the task:
 
-- *Whoever holds the implicit lease* goes on with it (in progress), hands the work in (done, a review), says that it
-  failed (failed), or gives it back (any other status, another assignee). The run ends as completed, failed or
-  released; the status is the one that was asked for, and the board's gates have their say.
-- *A pair whose lease ran out* takes the task again, and then writes as its holder: if the task is in the queue still,
-  or failed for good by that very expiry. If anybody else has it by now, it is told who (`HeldByAnother`).
-- *An agent, of a task that nobody has*, takes it under an implicit lease by moving it to in progress, or by taking it
-  over there; never what is blocked or rests. Every other status is just written.
-- *An agent, of a task that somebody else has*, is told who. A lead, and an admin's key, decide like an operator.
-- *Whoever holds a secret lease* is told to use it (`UseTheLease`).
-- *An operator* ends whatever lease there is, and raises the fence; in progress, the task is held by its assignee. An
-  operator who polled for an agent and names none when writing hands in what that poll took.
+- *The holder of the implicit lease* continues it (in progress), hands the work in (done, review, quality review),
+  reports a failure (failed), or releases the task (any other status or assignee). The run ends as completed, failed or
+  released. The task gets the requested status, if the board's gates allow it.
+- *The former holder of an implicit lease that expired* takes the task again and then writes as its holder, if the task
+  is still in the queue, or failed because of that expiry. If somebody else has the task by now, the write is refused
+  (`HeldByAnother`).
+- *An agent, on a task without a holder*, takes an implicit lease by moving the task to in progress, or by becoming its
+  assignee there. This is refused while the task is blocked or delayed. Any other status is simply written.
+- *An agent, on a task of another holder*, is refused. A lead, and an admin's key, may override the lease like an
+  operator.
+- *The holder of an explicit lease* is told to use it (`UseTheLease`).
+- *An operator* ends any lease, and raises the fence. A task that stays in progress is then held by its assignee without
+  a lease. An operator who polled the queue for an agent and writes without naming one acts as the holder of that lease.
 """
 
 from __future__ import annotations
@@ -53,13 +55,13 @@ if TYPE_CHECKING:
 HANDED_IN: Final = frozenset({Status.DONE, Status.REVIEW, Status.QUALITY_REVIEW})
 QUEUED: Final = IDLE | {Status.BACKLOG}
 OPEN: Final = frozenset({Status.INBOX, Status.BACKLOG})
-"""Given back to these, work that came from the open queue belongs to nobody."""
+"""A task that was claimed unassigned loses its assignee when it is released to one of these."""
 
 
 @define
 class HeldByAnother(Conflict):
     """
-    Somebody else has the task; *until* is the end of their lease, if they have one.
+    Another agent or person has the task. *until* is the expiry of their lease, if they have one.
     """
 
     task: TaskId
@@ -68,26 +70,27 @@ class HeldByAnother(Conflict):
 
     def __str__(self) -> str:
         if self.until is None:
-            return f"{self.by} has this task by now; poll the queue for another one"
+            return f"{self.by} has this task now; poll the queue for another one"
         return f"{self.by} holds this task under a lease until {self.until.isoformat()}; poll the queue for another one"
 
 
 @define
 class UseTheLease(Conflict):
     """
-    A plain write came from whoever holds a lease with a secret.
+    The caller holds an explicit lease on the task and must send it.
     """
 
     task: TaskId
 
     def __str__(self) -> str:
-        return "this task is under a lease: complete, fail or release it with the lease that its claim returned"
+        return "you hold this task under a lease; complete, fail or release it with that lease"
 
 
 @frozen(kw_only=True)
 class Writer:
     """
-    Who writes: an operator, or a *worker*. Whoever *decides* may end what others hold.
+    The caller of a write: an operator, or a *worker* under an agent name. With *decides* the caller may end the leases
+    of others.
     """
 
     principal: Principal
@@ -97,7 +100,8 @@ class Writer:
 
     def holds(self, run: Run) -> bool:
         """
-        Whether the implicit lease is theirs; an operator's who names no agent is each that they took.
+        Whether the caller holds this implicit lease. An operator who names no agent holds each lease that they took
+        themselves.
         """
         if self.worker is not None:
             return self.worker.holds(run)
@@ -109,11 +113,12 @@ class Writer:
 
 def writer_of(principal: Principal, agent: str | None = None, instance: str | None = None) -> Writer:
     """
-    Who writes: a worker, as `worker_of` tells. Operators decide, and so do leads and admins' keys under their own name.
+    Return the writer for a principal and the agent name it sends (`worker_of`). Operators may end the leases of others,
+    and so may leads and admin keys under their own name.
 
     Raises:
-        NotYourAgent: If an agent below admin names another.
-        InvalidField: If name or instance are none that can be kept.
+        NotYourAgent: If an agent below admin names another agent.
+        InvalidField: If the name or the instance is invalid.
     """
     worker = worker_of(principal, agent, instance)
     leads = isinstance(principal, AgentPrincipal) and (principal.lead or principal.role is Role.ADMIN)
@@ -124,8 +129,10 @@ def writer_of(principal: Principal, agent: str | None = None, instance: str | No
 @frozen(kw_only=True)
 class Tenure:
     """
-    How a writer stands to a task that they write to: its run that has not ended, and their own last run of it if that
-    ran out. *asked* is the status they ask for; only who asks for one, or for an assignee, *touches* a lease.
+    The relation of a writer to the lease of a task.
+
+    *run* is the task's live run, and *lapsed* the writer's own latest run of the task, if its lease expired. *asked* is
+    the requested status. Only a write that names a status or an assignee *touches* the lease.
     """
 
     writer: Writer
@@ -140,8 +147,8 @@ class Tenure:
     @property
     def returns(self) -> bool:
         """
-        Whether the writer comes back to what ran out under them: it is in the queue still, with somebody else, or
-        failed for good by that very expiry.
+        Whether the writer's lease has expired, and the task is in the queue, held by somebody else, or failed because
+        of that expiry.
         """
         if self.lapsed is None:
             return False
@@ -155,13 +162,14 @@ class Tenure:
 
     async def begin(self, unit: UnitOfWork) -> Task:
         """
-        The task as the writer finds it: with a lease that ran out noticed, and taken again if they return.
+        Return the task before the write is applied: an expired lease is recorded, and a former holder takes the task
+        again.
 
         Raises:
-            HeldByAnother: If they return, and somebody else has it.
-            NotClaimable: If they return, and it depends on work that is not done.
-            OnlyLeadsMove: If they return, and only leads move tasks on its board.
-            GateClosed: If they return, and a gate of its board keeps it from moving.
+            HeldByAnother: If a former holder comes back, and somebody else has the task.
+            NotClaimable: If a former holder comes back, and the task has open dependencies.
+            OnlyLeadsMove: If a former holder comes back, and the board lets only its lead move tasks.
+            GateClosed: If a former holder comes back, and a gate of the board refuses the move.
         """
         task, run, worker = self.task, self.run, self.writer.worker
         if worker is None or not self.touches:
@@ -176,7 +184,7 @@ class Tenure:
             raise HeldByAnother(task.id, task.assignee.name)
         await _ready(unit, evolve(task, not_before=None), worker, at=self.at)
         begun, _ = task.move(Status.IN_PROGRESS, at=self.at)
-        begun = evolve(begun, started_at=self.lapsed.claimed_at)  # to the writer it never stopped
+        begun = evolve(begun, started_at=self.lapsed.claimed_at)  # for the writer the work never stopped
         begun, _ = await pass_gates(unit, self.writer.principal, task, begun, at=self.at)
         taken, run, claimed = worker.begin(begun, id=RunId(self.ids.new()), was=task.status, at=self.at)
         unit.runs.add(run)
@@ -193,8 +201,11 @@ class Tenure:
 
     def goes_on(self, unit: UnitOfWork, after: Task) -> bool:
         """
-        Renew the writer's own implicit lease, if they ask for a task in progress that is so already, and it must be
-        written by now.
+        Renew the writer's own implicit lease, if the write repeats that the task is in progress and the lease is due
+        for renewal.
+
+        Returns:
+            Whether the lease is renewed.
         """
         run = self.run
         if run is None or after.run != run.id or self.asked is not Status.IN_PROGRESS:
@@ -208,12 +219,12 @@ class Tenure:
         self, unit: UnitOfWork, before: Task, after: Task, cmd: UpdateTask
     ) -> tuple[Task, tuple[Fact, ...]]:
         """
-        The task as the write leaves it, with what becomes of its lease: it is taken, goes on, or ends.
+        Return the task after the write, and the events of its lease: a new one, a continued one, or its end.
 
         Raises:
-            HeldByAnother: If somebody else holds it, and the writer does not decide.
-            UseTheLease: If the writer holds it under a secret lease.
-            NotClaimable: If they would begin what is blocked or rests.
+            HeldByAnother: If somebody else holds the lease, and the writer may not end it.
+            UseTheLease: If the writer holds the task under an explicit lease.
+            NotClaimable: If an agent begins a task that is blocked or delayed.
         """
         if before.run is None:
             return await self._begun(unit, before, after)
@@ -250,7 +261,7 @@ async def tenure_of(
     unit: UnitOfWork, writer: Writer, task: Task, cmd: UpdateTask, *, at: datetime, ids: IdFactory
 ) -> Tenure:
     """
-    How the writer of this command stands to the task. Only who asks for a status that work has can return to it.
+    Return the relation of the command's writer to the lease of the task.
     """
     asked = _asked(writer, task, cmd)
     touches = asked is not None or not isinstance(cmd.assignee, Absent)
@@ -263,14 +274,13 @@ async def tenure_of(
         last = await unit.runs.last_of(task.id, writer.worker.pair)
         if last is not None and (last.state is RunState.EXPIRED or (last.id == task.run and not last.lives(at=at))):
             lapsed = last
-    return Tenure(
-        writer=writer, task=task, run=run, lapsed=lapsed, asked=asked, touches=touches, at=at, ids=ids
-    )
+    return Tenure(writer=writer, task=task, run=run, lapsed=lapsed, asked=asked, touches=touches, at=at, ids=ids)
 
 
 def _asked(writer: Writer, task: Task, cmd: UpdateTask) -> Status | None:
     """
-    The status that the command asks for. On a team only another place is; but that work goes on may be said again.
+    Return the status that the command requests. In team mode the present status counts as none, except that in progress
+    may be repeated to renew the lease.
     """
     if isinstance(cmd.status, Absent):
         return None
@@ -283,8 +293,8 @@ def _asked(writer: Writer, task: Task, cmd: UpdateTask) -> Status | None:
 
 async def without_lease(unit: UnitOfWork, before: Task, after: Task, *, at: datetime) -> tuple[Task, tuple[Fact, ...]]:
     """
-    The task with its lease ended by hand, if its status or assignee changed under it. To another board the lease goes
-    along.
+    Return the task with its lease revoked, if its status or assignee changed. A task that only moves to another board
+    keeps its lease.
     """
     if before.run is None:
         return after, ()
@@ -309,7 +319,7 @@ async def _along(unit: UnitOfWork, before: Task, after: Task) -> Task:
 async def _ready(unit: UnitOfWork, task: Task, worker: Worker, *, at: datetime) -> None:
     """
     Raises:
-        NotClaimable: If the task is blocked, rests, or is assigned to another name.
+        NotClaimable: If the task is blocked, delayed, or assigned to another name.
     """
     open_ones = await open_dependencies(unit, task)
     why = task.unready(at=at, open_dependencies=len(open_ones), by=worker.by)
@@ -319,7 +329,7 @@ async def _ready(unit: UnitOfWork, task: Task, worker: Worker, *, at: datetime) 
 
 def _handed_in(run: Run, task: Task, cmd: UpdateTask, *, at: datetime) -> tuple[Run, Task, Fact]:
     """
-    The run ended as its holder's write says, and the task without it.
+    Return the run ended by its holder's write, and the task without it.
     """
     if task.status in HANDED_IN:
         result = present(cmd.result, None) or Result.SUCCESS

@@ -1,5 +1,5 @@
 """
-Where a task stands on GitHub.
+GitHub links of a task: its issue, branch and pull request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mission_core.values import aware, text, whole
 @frozen(kw_only=True, field_transformer=typed)
 class Tracking:
     """
-    The issue a task mirrors, the branch its work is on and the pull request of that, as far as they are known.
+    The GitHub issue, branch and pull request of a task, as far as they are known.
     """
 
     repo: str | None = field(default=None, validator=optional(text(least=1, most=200)))

@@ -1,5 +1,5 @@
 """
-Making, editing and removing tasks.
+Creating, updating and deleting tasks.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 
 class Manner(Enum):
     """
-    How a write is meant.
+    The update mode.
 
-    `PLAIN` changes what it names. `TEAM` follows the rules of a board's team for whoever writes, a person, a worker or
-    a lead: a move also hands work over, and a status that the task shows already means nothing (`tasks.actors`).
+    `PLAIN` writes the named fields. `TEAM` applies the team rules for the caller's role (person, worker or lead): a
+    move also changes the assignee, and a status that the task already shows is ignored (`tasks.actors`).
     """
 
     PLAIN = "plain"
@@ -62,10 +62,11 @@ class Manner(Enum):
 @frozen(kw_only=True)
 class CreateTask:
     """
-    Make a task. Without a board it goes to the general one. *calling* is how its description calls somebody.
+    Create a task. Without a board it goes to the general board, or else to the first active one. *calling* is the style
+    of mentions in the description.
 
-    *tags* are words, of which those that name tags of the organization stand for them. *values* of custom fields go by
-    key; where none are given, not even the defaults are kept, and nothing is required.
+    *tags* are words; a word that is the name of a tag adds that tag. *values* maps keys of custom fields to values.
+    Without *values* no defaults are stored and no field is required.
     """
 
     title: str
@@ -98,16 +99,16 @@ class CreateTask:
 @frozen(kw_only=True)
 class UpdateTask:
     """
-    Change the named fields of a task. Absent is not null, and null is not default.
+    Change the named fields of a task. An absent field is not changed; null clears it.
 
-    A *comment* is kept beside the task. *calling* is how that, or a new description, calls somebody. With *own* an
-    agent's key reaches its own tasks only. An assignee who is named by id must be an agent that may work on the board.
+    A *comment* is added to the task. *calling* is the style of mentions in it and in a new description. With *own* an
+    agent may only update its own tasks. An assignee given by id must be an agent that may work on the board.
 
-    *agent* is whose work a person or a program does, and *instance* which of several at work under one name this is;
-    `tenure` has what they mean to a lease.
+    *agent* is the agent name that a person or program works for, and *instance* distinguishes several workers of one
+    name; `tenure` describes their effect on a lease.
 
-    *tags* replace words and tags alike, *tag_ids* the tags; *values* of custom fields go by key, and null takes one
-    away.
+    *tags* replaces words and tags, *tag_ids* replaces tags. *values* maps keys of custom fields to values, and null
+    removes a value.
     """
 
     task: TaskId | TaskNumber
@@ -146,7 +147,7 @@ class UpdateTask:
     @property
     def by_team(self) -> bool:
         """
-        Whether it is meant as on a team.
+        Whether the team rules apply.
         """
         return self.manner is Manner.TEAM
 
@@ -154,7 +155,7 @@ class UpdateTask:
 @frozen(kw_only=True)
 class DeleteTask:
     """
-    Remove a task. With *own* an agent's key reaches its own tasks only.
+    Delete a task. With *own* an agent may only delete its own tasks.
     """
 
     task: TaskId | TaskNumber
@@ -164,29 +165,29 @@ class DeleteTask:
 
 
 ABOUT = frozenset({"task", "on", "own", "expects", "manner", "agent", "instance", "comment", "calling"})
-"""Fields of an update that are about it."""
+"""The fields of an update that are not fields of the task."""
 BESIDE = ABOUT | {"status", "board", "assignee", "depends_on", "tags", "tag_ids", "values"}
-"""Fields of an update that are more than a value to keep."""
+"""The fields of an update that are not copied to the task as they are."""
 
 
 @use_case
 async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Task:
     """
-    Make a task. Inbox work with an assignee is assigned.
+    Create a task. If it has an assignee, the status inbox becomes assigned.
 
     Raises:
         BoardNotFound: If there is no such active board for this principal.
-        BoardDenied: If the principal may not write on it, or on any.
-        RecordingDenied: If it is made as done by anybody but an admin.
-        OnlyLeadsMove: If a worker makes it as begun, or further, where only leads move tasks.
-        GateClosed: If a gate of its board keeps it from the status it is made with.
-        DependencyNotFound: If its board lacks a named dependency.
+        BoardDenied: If the principal may not write to the board, or to any board.
+        RecordingDenied: If it is created as done or failed by anybody but an admin.
+        OnlyLeadsMove: If a worker creates it in progress or later, and the board lets only its lead move tasks.
+        GateClosed: If a gate of the board refuses its status.
+        DependencyNotFound: If a named dependency is not on its board.
         TagsMissing: If the organization lacks a named tag.
-        FieldsUnknown: If its board asks for no such value.
-        FieldValueInvalid: If a value is none that its field takes.
-        FieldsRequired: If a value is missing that its board requires.
-        Blocked: If it depends on open work and would be assigned or under way.
-        UnknownMentions: If its description calls by handle whom nobody knows.
+        FieldsUnknown: If its board has no such custom field.
+        FieldValueInvalid: If a custom field does not accept the value.
+        FieldsRequired: If a required custom field has no value.
+        Blocked: If it has open dependencies, and is assigned or in progress.
+        UnknownMentions: If its description mentions a handle that nobody has.
     """
     require(principal, Role.OPERATOR)
     if cmd.status in FINISHED and principal.role is not Role.ADMIN:
@@ -194,10 +195,10 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await _board_for(unit, principal, cmd)
-        require_grant(principal, board.id)  # before it gives out a ticket
+        require_grant(principal, board.id)  # before a ticket number is drawn
         assignee = await assignee_for(unit, part_of(principal), cmd.assignee, board=board.id)
         callees = await called_in(ports, principal, cmd.description, cmd.calling, on=board.id)
-        unit.rely_on(board)  # that it is not removed meanwhile
+        unit.rely_on(board)  # it may not be deleted meanwhile
         number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
         names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
         task = await carrying(unit, _new_task(cmd, principal, names, assignee, at=now), cmd, new=True)
@@ -254,8 +255,8 @@ async def _admitted(
     unit: UnitOfWork, principal: Principal, task: Task, *, at: datetime
 ) -> tuple[Task, tuple[Fact, ...]]:
     """
-    A new task past the gates of its board. What is recorded as done elsewhere meets none. One that is made in review
-    is its assignee's work, unless that is the lead who is to look at it.
+    Return a new task after checking the gates of its board. A task that is recorded as done is not checked. A task
+    created in review counts as its assignee's work, unless the assignee is the lead.
     """
     worker = task.assignee
     if task.status in IN_REVIEW and worker is not None:
@@ -284,27 +285,27 @@ async def _board_for(unit: UnitOfWork, principal: Principal, cmd: CreateTask) ->
 @use_case
 async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Task:
     """
-    Change the named fields of a task. What a change of status or assignee does to a lease is told in `tenure`.
+    Change the named fields of a task. `tenure` describes the effect of a status or assignee on a lease.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
-        NotYourTask: If an agent's key reaches its own tasks only, and this is none of them.
-        NotYourAgent: If an agent below admin works under another's name.
+        NotYourTask: If the agent may only write to its own tasks, and this is not one of them.
+        NotYourAgent: If an agent below admin names another agent.
         VersionMismatch: If the caller expected another version.
-        HeldByAnother: If somebody else has the task, and the caller does not decide.
-        UseTheLease: If the caller holds it under a secret lease.
-        NotClaimable: If an agent would begin what is blocked or rests.
-        OnlyLeadsMove: If a worker moves it where only leads may.
-        GateClosed: If a gate of its board keeps it from moving, or one of the board it moves to from arriving.
+        HeldByAnother: If somebody else holds the task, and the caller may not end the lease.
+        UseTheLease: If the caller holds it under an explicit lease.
+        NotClaimable: If an agent begins a task that is blocked or delayed.
+        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        GateClosed: If a gate of its board, or of the board it moves to, refuses the move.
         WeakerGates: If an agent below admin moves it to a board with weaker gates.
-        DependencyCycle: If it would wait for itself.
+        DependencyCycle: If the dependencies would close a cycle.
         TagsMissing: If the organization lacks a named tag.
-        FieldsUnknown: If its board asks for no such value.
-        FieldValueInvalid: If a value is none that its field takes.
-        FieldsRequired: If a value is missing that its board requires.
+        FieldsUnknown: If its board has no such custom field.
+        FieldValueInvalid: If a custom field does not accept the value.
+        FieldsRequired: If a required custom field has no value.
         BoardNotFound: If it moves to a board that does not exist or is archived.
-        BoardDenied: If the principal may not write on its board, or on the one it moves to.
-        UnknownMentions: If what is said calls by handle whom nobody knows.
+        BoardDenied: If the principal may not write to its board, or to the board it moves to.
+        UnknownMentions: If the comment or description mentions a handle that nobody has.
     """
     require(principal, Role.OPERATOR)
     writer = writer_of(principal, cmd.agent, cmd.instance)
@@ -325,9 +326,7 @@ async def _update(ports: Ports, writer: Writer, cmd: UpdateTask) -> Task:
             to, named = place_asked(part_of(principal), found, cmd.status), frozenset(_given(cmd)) - ABOUT
             check_asked(principal, found, to=to, named=named, commented=bool(cmd.comment))
         described = present(cmd.description, None)
-        callees = await called_in(
-            ports, principal, described, cmd.calling, on=found.board, already=found.description
-        )
+        callees = await called_in(ports, principal, described, cmd.calling, on=found.board, already=found.description)
         said = await _said(ports, principal, found, cmd, at=now)
         before = await tenure.begin(unit)
         after = await _edited(ports, unit, principal, before, cmd)
@@ -348,7 +347,7 @@ async def _said(ports: Ports, principal: Principal, task: Task, cmd: UpdateTask,
 
 async def _edited(ports: Ports, unit: UnitOfWork, principal: Principal, before: Task, cmd: UpdateTask) -> Task:
     """
-    The task with all that is named of it but its status and its assignee.
+    Return the task with all named fields changed but its status and assignee.
     """
     after = evolve(before, **_named(cmd))
     if not isinstance(cmd.board, Absent):
@@ -377,7 +376,7 @@ async def _moved_to_board(
         return task
     if board.status is not BoardStatus.ACTIVE:
         raise BoardNotFound
-    require_grant(principal, board.id)  # before it gives out a ticket
+    require_grant(principal, board.id)  # before a ticket number is drawn
     unit.rely_on(board)
     (ticket,) = await ports.numbers.draw((board.id, "ticket"))
     return evolve(task, board=board.id, ticket=ticket)
@@ -386,7 +385,7 @@ async def _moved_to_board(
 @use_case
 async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Task:
     """
-    Remove a task with its runs; its live lease ends, and what depended on it no longer does.
+    Delete a task and its runs. Its live lease ends, and its dependents lose the dependency.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.

@@ -1,5 +1,5 @@
 """
-Taking work under a lease, and everything that happens to it until it is handed in.
+Leases: claiming a task, and completing, failing or releasing it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LONGEST_WAIT = timedelta(days=30)
 @frozen(kw_only=True)
 class ClaimNext:
     """
-    Take the next work there is for this name: its own principal's for an agent, any for an operator.
+    Claim the next task of the queue. An agent claims under its own name, an operator under any.
     """
 
     agent: str | None = None
@@ -64,7 +64,7 @@ class ClaimNext:
 @frozen(kw_only=True)
 class ClaimTask:
     """
-    Take this very task.
+    Claim this task.
     """
 
     task: TaskId | TaskNumber
@@ -77,7 +77,7 @@ class ClaimTask:
 @frozen(kw_only=True)
 class CompleteTask:
     """
-    Hand in the result.
+    Complete a task with a result.
     """
 
     task: TaskId | TaskNumber
@@ -90,7 +90,7 @@ class CompleteTask:
 @frozen(kw_only=True)
 class FailTask:
     """
-    Say that the work failed.
+    Report that the work on a task failed.
     """
 
     task: TaskId | TaskNumber
@@ -103,7 +103,7 @@ class FailTask:
 @frozen(kw_only=True)
 class ReleaseTask:
     """
-    Give the work back, with a note for whoever takes it next.
+    Release a task unfinished, with a note for the next worker.
     """
 
     task: TaskId | TaskNumber
@@ -116,7 +116,7 @@ class ReleaseTask:
 @frozen
 class Claimed:
     """
-    A task, the run that took it, the lease's secret, and late results of earlier runs.
+    The answer to a claim: the task, its run, the lease secret, and late results of earlier runs.
     """
 
     task: Task
@@ -127,40 +127,41 @@ class Claimed:
 
 def claimant(principal: Principal, agent: str | None) -> Assignee:
     """
-    Under which name the principal takes work.
+    Return the assignee that the principal claims for.
 
     Raises:
-        NotYourAgent: If an agent names another.
-        InvalidField: If an operator names none.
+        NotYourAgent: If an agent names another agent.
+        InvalidField: If an operator names no agent.
     """
     if isinstance(principal, AgentPrincipal):
         if agent is not None and name_key(agent) != name_key(principal.name):
             raise NotYourAgent
         return Assignee(principal.name, principal.agent)
     if not agent:
-        raise InvalidField("agent", "is required: say which agent takes the work", agent)
+        raise InvalidField("agent", "is required: name the agent that gets the task", agent)
     return Assignee(agent)
 
 
 def checked(terms: Terms) -> Terms:
     """
-    The terms themselves.
+    Return the terms, if they are valid.
 
     Raises:
-        InvalidField: If the lease would be too short or too long, or its delays no time to wait.
+        InvalidField: If the term or a delay is out of range.
     """
     if not SHORTEST_TERM <= terms.term <= LONGEST_TERM:
         raise InvalidField("lease_seconds", "must be a number from 1 to 86400", terms.term.total_seconds())
     for name in ("delay", "longest_delay"):
         if not timedelta(0) <= getattr(terms, name) <= LONGEST_WAIT:
-            raise InvalidField(name, f"must be a time from nothing to {LONGEST_WAIT.days} days", getattr(terms, name))
+            raise InvalidField(name, f"must be a time from 0 to {LONGEST_WAIT.days} days", getattr(terms, name))
     return terms
 
 
 @use_case
 async def claim_next(ports: Ports, principal: Principal, cmd: ClaimNext) -> Claimed | None:
     """
-    Take the next work: by priority, then due date (none last), then age. Never what is blocked, resting or taken.
+    Claim the next task: by priority, then due date (none last), then age. Blocked, delayed and claimed tasks are
+    skipped.
     """
     require(principal, Role.OPERATOR)
     by, now = claimant(principal, cmd.agent), ports.clock.now()
@@ -179,12 +180,12 @@ async def claim_next(ports: Ports, principal: Principal, cmd: ClaimNext) -> Clai
 @use_case
 async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Claimed:
     """
-    Take this very task.
+    Claim this task.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
-        NotClaimable: If it is blocked, resting, taken, or in no state to be worked on.
-        OnlyLeadsMove: If a worker takes it where only leads move tasks.
+        NotClaimable: If it is blocked, delayed, claimed, or not in the queue.
+        OnlyLeadsMove: If a worker claims it, and the board lets only its lead move tasks.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -207,7 +208,7 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
             )
             if why is None:
                 decide_claim(candidate, asker=principal)
-            raise NotClaimable(candidate.task.id, why or "it was taken")
+            raise NotClaimable(candidate.task.id, why or "it was claimed meanwhile")
         return evolve(change, run=ended, facts=(*facts, *change.facts))
 
     async with ports.unit(principal) as unit:
@@ -222,7 +223,7 @@ def taking(
     by: Assignee, principal: Principal, *, id: RunId, terms: Terms, at: datetime, holder: Secret | Pair = Secret()
 ) -> Decide:
     """
-    The decision to take a candidate, if it may be taken.
+    Return the decision that claims a candidate, if it is claimable.
     """
 
     def decide(candidate: Candidate) -> Change | None:
@@ -241,7 +242,8 @@ def taking(
 
 def noticing_expiry(at: datetime) -> Decide:
     """
-    The decision to end a run whose lease ran out, and to put its task where it belongs.
+    Return the decision that ends a run whose lease has expired, and puts its task back in the queue (or parks or fails
+    it).
     """
 
     def decide(candidate: Candidate) -> Change | None:
@@ -268,7 +270,7 @@ async def _claimed(ports: Ports, principal: Principal, taken: Change | None) -> 
 
 async def claimed_again(ports: Ports, principal: Principal, run: RunId) -> Claimed:
     """
-    What a claim answered, for a repeat of it: the lease is an HMAC, so it can be told again.
+    Return the answer to a repeated claim. The lease is an HMAC, so it can be computed again.
     """
     async with ports.unit(principal) as unit:
         found = await unit.runs.get(run)
@@ -280,10 +282,10 @@ async def claimed_again(ports: Ports, principal: Principal, run: RunId) -> Claim
 @use_case
 async def sweep(ports: Ports, principal: Principal, *, limit: int = 64) -> int:
     """
-    Notice leases that ran out.
+    Expire leases that are past their end.
 
     Returns:
-        How many tasks were put where they belong.
+        The number of tasks that changed.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -305,10 +307,10 @@ def expected(task: Task, on: BoardId | None, expects: int | None) -> None:
 
 def run_named(ports: Ports, lease: str) -> RunId:
     """
-    The run that a lease names.
+    Return the run that a lease names.
 
     Raises:
-        LeaseUnknown: If it is none that was ever given out.
+        LeaseUnknown: If the lease was never issued.
     """
     run = ports.secrets.run_of(lease)
     if run is None:
@@ -319,7 +321,7 @@ def run_named(ports: Ports, lease: str) -> RunId:
 def check_lease(ports: Ports, task: Task, run: Run, lease: str) -> None:
     """
     Raises:
-        LeaseUnknown: If it is not the lease of this run of the task; an implicit one has no secret to show.
+        LeaseUnknown: If it is not the lease of this run of the task. An implicit lease has no secret.
     """
     if run.implicit or run.task != task.id or not compare_digest(ports.secrets.lease(run.id, run.fence), lease):
         raise LeaseUnknown
@@ -339,16 +341,17 @@ async def _held(
 @use_case
 async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -> Task:
     """
-    Accept the result of a run. On a gated board the task goes to review, unless it was approved, and so to the
-    board's lead. What comes after the lease was lost is refused, and kept as a late result.
+    Accept the result of a run. The task becomes done. If a gate requires a review or approval, it goes to review
+    instead, assigned to the board's lead. A result that comes after the lease was lost is refused, and stored as a late
+    result.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
-        LeaseUnknown: If the lease is none of this task's.
-        LeaseLost: If it has ended; a repeat with the same lease and content answers as the first time.
-        OnlyLeadsMove: If a worker hands it in where only leads move tasks.
-        GateClosed: If an approval is pending for it, and its board lets nothing move meanwhile.
-        CommentRequired: If its board asks for a comment in review, and there is neither one nor a resolution.
+        LeaseUnknown: If the lease was not issued for this task.
+        LeaseLost: If the lease has ended. A repeat with the same lease and content returns the first result.
+        OnlyLeadsMove: If a worker completes it, and the board lets only its lead move tasks.
+        GateClosed: If an approval of the task is pending, and its board blocks status changes meanwhile.
+        CommentRequired: If the board requires a comment for review, and there is neither one nor a resolution.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -356,7 +359,7 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
     async with ports.unit(principal) as unit:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.COMPLETED and run.outcome == cmd.outcome:
-            return await unit.tasks.get(task.id)  # what was read above may be older than the run
+            return await unit.tasks.get(task.id)  # the task read above may be older than the run
         if not run.lives(at=now):
             raise await keep_late_result(unit, task, run, cmd.outcome, at=now)
         expected(task, None, cmd.expects)
@@ -369,12 +372,12 @@ async def handed_in(
     unit: UnitOfWork, principal: Principal, task: Task, outcome: Outcome, *, by: Assignee, at: datetime
 ) -> tuple[Task, tuple[Fact, ...]]:
     """
-    A task whose result is accepted, by whomever the work is: done, or in review with the board's lead if it has one.
-    A resolution is all that a review needs to be told.
+    Return a task whose result is accepted: done, or in review with the board's lead, if it has one. *by* did the work.
+    A resolution counts as the comment that a review requires.
 
     Raises:
-        OnlyLeadsMove: If a worker hands it in where only leads move tasks.
-        GateClosed: If a gate of its board keeps it from moving at all.
+        OnlyLeadsMove: If a worker hands it in, and the board lets only its lead move tasks.
+        GateClosed: If a gate of its board refuses the move.
     """
     status = status_after_work(await unit.gates.of(task, Status.DONE))
     done, moved = task.finish(outcome, status, at=at)
@@ -393,13 +396,13 @@ async def handed_in(
 @use_case
 async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
     """
-    Accept that a run failed. What follows is the retry class of the reason. A failure that comes after the lease was
-    lost is refused, and kept as a late result.
+    Accept that a run failed. The retry class of the reason decides what follows. A failure that comes after the lease
+    was lost is refused, and stored as a late result.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
-        LeaseUnknown: If the lease is none of this task's.
-        LeaseLost: If it has ended; a repeat with the same lease and content answers as the first time.
+        LeaseUnknown: If the lease was not issued for this task.
+        LeaseLost: If the lease has ended. A repeat with the same lease and content returns the first result.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -407,7 +410,7 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
     async with ports.unit(principal) as unit:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.FAILED and run.failure == cmd.failure:
-            return await unit.tasks.get(task.id)  # what was read above may be older than the run
+            return await unit.tasks.get(task.id)  # the task read above may be older than the run
         if not run.lives(at=now):
             raise await keep_late_result(unit, task, run, cmd.failure, at=now)
         expected(task, None, cmd.expects)
@@ -419,12 +422,12 @@ async def fail_task(ports: Ports, principal: Principal, cmd: FailTask) -> Task:
 @use_case
 async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> Task:
     """
-    Take the work back unfinished; it is claimable at once and the attempt does not count.
+    Release a task unfinished. It is claimable at once, and the attempt does not count.
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
-        LeaseUnknown: If the lease is none of this task's.
-        LeaseLost: If it has ended; a repeat with the same lease and note answers as the first time.
+        LeaseUnknown: If the lease was not issued for this task.
+        LeaseLost: If the lease has ended. A repeat with the same lease and note returns the first result.
         VersionMismatch: If the caller expected another version.
     """
     require(principal, Role.OPERATOR)
@@ -432,7 +435,7 @@ async def release_task(ports: Ports, principal: Principal, cmd: ReleaseTask) -> 
     async with ports.unit(principal) as unit:
         task, run = await _held(ports, unit, cmd.task, cmd.on, cmd.lease)
         if run.state is RunState.RELEASED and run.note == cmd.note:
-            return await unit.tasks.get(task.id)  # what was read above may be older than the run
+            return await unit.tasks.get(task.id)  # the task read above may be older than the run
         expected(task, None, cmd.expects)
         run, released = run.release(cmd.note, at=now, current=task.fence)
         task, moved = task.put_back(run, note=cmd.note, at=now)

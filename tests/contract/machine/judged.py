@@ -72,7 +72,7 @@ WHY = {
     "holds a lease": "leased",
     "its status is": "status",
     "it depends on": "blocked",
-    "it rests until": "resting",
+    "it is delayed until": "resting",
     "it is assigned to": "assigned",
 }
 
