@@ -422,7 +422,7 @@ async def test_a_late_result_is_kept_and_shown(boards, ada, clock):
     explained, runs = await ada.got(task, "explain"), (await ada.got(task, "runs"))["items"]
     (shown,) = claimed["late_results"]
 
-    assert (409, True) == (answer.status, "kept with its run" in answer.json["detail"])
+    assert (409, True) == (answer.status, "stored with the run" in answer.json["detail"])
     assert names_of(LateResultRead) == shown.keys()
     assert [shown] == beat["late_results"] == explained["late_results"]
     assert [None, shown] == [run["late_result"] for run in runs]

@@ -347,7 +347,7 @@ async def test_a_late_result_is_kept_and_shown(fleet: Fleet, clock: ManualClock)
     (shown,) = claimed["late_results"]
 
     assert [409, 409] == [answer.status for answer in answers]
-    assert "kept with its run" in answers[0].json["error"]
+    assert "stored with the run" in answers[0].json["error"]
     assert [shown] == beat["late_results"] == explained["late_results"]
     assert [None, shown] == [run["late_result"] for run in runs]
     assert (first["run_id"], "ada", "success", "done after all", {"files": 3}, None) == tuple(

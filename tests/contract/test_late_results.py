@@ -152,7 +152,7 @@ async def test_an_idempotency_key_does_not_make_a_refusal_a_success(world):
 
     command = CompleteTask(task=first.task.id, lease=first.lease, outcome=DONE)
     for _ in range(2):
-        with pytest.raises(LeaseLost, match="kept with its run"):
+        with pytest.raises(LeaseLost, match="stored with the run"):
             await perform(complete_task, world.ports, world.me, command, once=once, again=again)
     assert 1 == len(await kept(world))
 

@@ -126,7 +126,7 @@ async def test_the_chain_verifies(world):
 
 
 TAMPERED = [
-    ("payload", "its payload is not"),
+    ("payload", "its payload does not match"),
     ("actor_name", "its digest does not match the entry before"),
     ("kind", "its digest does not match the entry before"),
     ("digest", "its digest does not match the entry before"),

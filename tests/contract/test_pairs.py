@@ -374,7 +374,7 @@ async def test_a_cancellation_ends_an_implicit_lease_at_once(world, ada):
     """
     task = await taken(world, ada)
     for kind in (OrderKind.PAUSE, OrderKind.RESUME, OrderKind.STEER):
-        with pytest.raises(OutOfReach, match="ada polled"):
+        with pytest.raises(OutOfReach, match="ada has an implicit lease"):
             await give_order(world.ports, world.me, GiveOrder(task=task.id, kind=kind, message="m"))
     parked = await give_order(world.ports, world.me, GiveOrder(task=task.id, kind=OrderKind.CANCEL))
 

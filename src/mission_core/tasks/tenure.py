@@ -83,7 +83,7 @@ class UseTheLease(Conflict):
     task: TaskId
 
     def __str__(self) -> str:
-        return "you hold this task under a lease; complete, fail or release it with that lease"
+        return "you hold this task under a lease; complete, fail or release it with the lease that its claim returned"
 
 
 @frozen(kw_only=True)
