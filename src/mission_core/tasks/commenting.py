@@ -89,10 +89,10 @@ async def add_comment(ports: Ports, principal: Principal, cmd: AddComment) -> Co
         parent = None if cmd.parent is None else await _parent_on(unit, task, cmd.parent)
         callees = await called_in(ports, principal, cmd.content, cmd.calling, on=task.board)
         comment = await composed(ports, principal, task, cmd.content, callees, parent=parent, at=now)
-        heir = next((each.recipient for each in callees if each.kind == "agent"), None)
-        if cmd.assigns and heir is not None and task.assignee is None:
-            comment = evolve(comment, assigned=heir)
-            task, facts = _given_to(task, heir, at=now)
+        assignee = next((each.recipient for each in callees if each.kind == "agent"), None)
+        if cmd.assigns and assignee is not None and task.assignee is None:
+            comment = evolve(comment, assigned=assignee)
+            task, facts = _given_to(task, assignee, at=now)
             unit.tasks.save(task)
             unit.record(*facts)
         else:
