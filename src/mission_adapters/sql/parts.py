@@ -14,6 +14,7 @@ from mission_adapters.sql.statements import shaped
 
 Change = Insert | Update | Delete
 Family = Callable[..., Change]
+"""A function that builds a statement from the arguments in `Part.shape`."""
 NOTHING: Final[ColumnElement[int]] = literal_column("1")
 
 

@@ -23,6 +23,7 @@ from mission_core.values import MAX_INTEGER
 
 DONE: Final = Status.DONE.value
 NOBODY: Final = ""
+"""The assignee key of unassigned tasks in the queue."""
 
 _open: Final = (
     select(func.count())

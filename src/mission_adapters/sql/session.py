@@ -40,6 +40,7 @@ class Ask(NamedTuple):
 
 
 Steps = Generator[Ask, Any, R]
+"""A generator of statements: it yields each statement, is sent its result, and returns the final result."""
 
 
 @define
