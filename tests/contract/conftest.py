@@ -3,6 +3,7 @@ What the contracts of all stores share: each store opened once, and an organizat
 """
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -48,6 +49,16 @@ def store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     else:
         with postgres.empty_database(request.getfixturevalue("postgres_url")) as url:
             yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    The URL of an empty database for a server process.
+    """
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'work.db'}"
+    return str(request.getfixturevalue("fresh_postgres"))
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,8 @@ from typing import Any
 
 from attrs import define, field
 
-from tests.contract.test_seen_at_work import Server, database_url, served
+from tests.contract.server_process import Server, served
 
-__all__ = ["database_url"]
 HOLDERS, EDITORS, COMPLETIONS = 4, 4, 100
 
 

@@ -19,7 +19,7 @@ from typing import Final
 import asyncpg
 from attrs import define, field, frozen
 
-from tests.contract.test_seen_at_work import Server, served
+from tests.contract.server_process import Server, served
 
 FROZEN: Final = float(os.environ.get("MISSION_FROZEN_SECONDS", "0"))
 RECOVERY: Final = 15.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_seen_at_work import Server, served
+from tests.contract.server_process import Server, served
 from tests.examples import examples
 
 CHECKS = (

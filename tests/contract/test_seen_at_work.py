@@ -19,15 +19,12 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
 from attrs import define, field
 
 from tests.contract.at_work.worker import counts_of
+from tests.contract.server_process import Server, served
 
 ROOT = Path(__file__).parents[2]
 AGENTS, KILLED, RESTARTS = 20, 7, 2
@@ -49,79 +46,6 @@ def parses(path: Path) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
-
-
-@define
-class Server:
-    """
-    A server process on a port of its own, that can be killed and started again over the same data.
-    """
-
-    database_url: str
-    data_dir: Path
-    port: int
-    process: subprocess.Popen[str] | None = None
-
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def arguments(self, *command: str) -> list[str]:
-        return [
-            sys.executable, "-m", "mission_http.main", *command,
-            "--database-url", self.database_url, "--data-dir", str(self.data_dir),
-        ]  # fmt: skip
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            self.arguments("serve", "--port", str(self.port)), cwd=self.data_dir, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "MC_DISABLE_RATE_LIMIT": "1"},  # all that call it are behind one address
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert "listens on" in line, line
-
-    def kill(self) -> None:
-        self.stop(signal.SIGKILL)
-
-    def stop(self, how: signal.Signals) -> int:
-        """
-        What it exited with.
-        """
-        assert self.process is not None
-        self.process.send_signal(how)
-        with self.process:  # closes its pipe, too
-            return self.process.wait(timeout=30)
-
-    def credential(self, name: str) -> str:
-        printed = subprocess.run(
-            [sys.executable, "-m", "mission_http.main", "token", "--data-dir", str(self.data_dir)],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        return dict(line.split("=", 1) for line in printed.splitlines())[name]
-
-    def call(self, method: str, path: str, body: object = None, **headers: str) -> dict[str, Any]:
-        request = urllib.request.Request(self.base + path, method=method, headers=headers)
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("content-type", "application/json")
-        with urllib.request.urlopen(request, timeout=30) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
-
-
-@contextmanager
-def served(database_url: str, data_dir: Path) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Server(database_url, data_dir, port)
-    server.start()
-    try:
-        yield server
-    finally:
-        if server.process is not None and server.process.poll() is None:
-            server.kill()
 
 
 @define
@@ -163,13 +87,6 @@ class Fleet:
         for process in self.processes:
             process.kill()
             process.wait()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'work.db'}"
-    return str(request.getfixturevalue("fresh_postgres"))
 
 
 def test_all_work_is_done_exactly_once_whatever_dies(database_url: str, tmp_path: Path) -> None:

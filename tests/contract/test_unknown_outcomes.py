@@ -11,7 +11,7 @@ import pytest
 from attrs import define, field
 
 from tests.contract.relay import relayed
-from tests.contract.test_seen_at_work import Server, served
+from tests.contract.server_process import Server, served
 
 UNKNOWN, NOTHING = "not known whether the change was kept", "nothing was changed"
 
