@@ -139,7 +139,7 @@ def base_url_from(name: str, value: str) -> str:
     except ValueError:
         sound = False
     if not sound or "@" in url:
-        raise SettingsError(f"{name}: expected the address that people use, such as https://mission.example.com")
+        raise SettingsError(f"{name}: expected the public URL, such as https://mission.example.com")
     return url
 
 

@@ -299,10 +299,10 @@ def _check_archive(unpacked: Unpacked, settings: Settings, generated: Mapping[st
     known = [each for each in (secret, following) if each]
     secret = next((each for each in known if secret_keys(each).is_known_as(unpacked.manifest.fingerprint)), None)
     if secret is None:
-        where = "the one in the environment is not" if given else "there is none here that is"
+        where = "the secret in the environment is not" if given else "none of the known secrets is"
         raise SettingsError(
-            f"AUTH_SECRET: {where} the secret of this backup; set AUTH_SECRET to the one that was in force when it was "
-            "made, or unset it if the archive has it"
+            f"AUTH_SECRET: {where} that of this backup; set AUTH_SECRET to the secret in use when the backup was made, "
+            "or unset it if the archive has it"
         )
     if not unpacked.is_signed_by(derived_key(secret, "backup")):
         raise ArchiveRefused("its manifest was changed")

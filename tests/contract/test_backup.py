@@ -210,7 +210,7 @@ def test_an_archive_that_is_not_as_it_was_written_is_refused(
     [
         ("another horse battery", {}, "passphrase does not open"),
         (None, {}, "secrets in the archive are encrypted"),
-        (WORDS, {"AUTH_SECRET": "another secret of somebody"}, "^AUTH_SECRET: the one in the environment is not"),
+        (WORDS, {"AUTH_SECRET": "another secret of somebody"}, "^AUTH_SECRET: the secret in the environment is not"),
         (WORDS, {"DATABASE_URL": "postgresql://here/db"}, "^restore: works on SQLite alone; restore PostgreSQL with"),
     ],
 )
@@ -232,7 +232,7 @@ def test_without_secrets_the_present_one_must_be_that_of_the_backup(archive: Pat
     """
     origin = settings_from({}, data_dir=tmp_path / "origin")
     asyncio.run(backup(origin, archive, None, replace=True))
-    with pytest.raises(SettingsError, match="AUTH_SECRET: there is none here that is"):
+    with pytest.raises(SettingsError, match="AUTH_SECRET: none of the known secrets is that of this backup"):
         restored(tmp_path / "home", archive)
     restored(tmp_path / "home", archive, AUTH_SECRET=origin.auth_secret)
     environment = {"AUTH_SECRET": origin.auth_secret}

@@ -86,7 +86,7 @@ def _codes(dialect: Dialect) -> list[str]:
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
     for name, value in more.items():
         if into.setdefault(name, value) != value:
-            raise ValueError(f"two dialects call different things {name}")
+            raise ValueError(f"two dialects have different schemas named {name}")
 
 
 @define

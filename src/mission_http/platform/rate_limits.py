@@ -201,4 +201,4 @@ def check_limits(dialects: Iterable[Dialect]) -> None:
         for endpoint in dialect.endpoints:
             for name in limits_of(dialect, endpoint):
                 if name not in CLASSES:
-                    raise ValueError(f"{endpoint.method} {dialect.path_of(endpoint)}: no rate limit is called {name}")
+                    raise ValueError(f"{endpoint.method} {dialect.path_of(endpoint)}: unknown rate limit {name}")

@@ -303,7 +303,7 @@ def test_a_class_that_is_none_is_found_at_the_start() -> None:
     """
     misspelled = evolve(PLAIN, endpoints=[Endpoint("GET", "/odd", health, limits=("mutations",))])
 
-    with pytest.raises(ValueError, match="GET /api/odd: no rate limit is called mutations"):
+    with pytest.raises(ValueError, match="GET /api/odd: unknown rate limit mutations"):
         create_app(wire, [misspelled])
 
 
