@@ -249,6 +249,8 @@ async def _still_there(unit: UnitOfWork, links: Iterable[ApprovalLink]) -> list[
 
 async def _check_free(unit: UnitOfWork, approval: Approval, tasks: Iterable[Task]) -> None:
     """
+    Check that none of these tasks has another pending approval.
+
     Raises:
         PendingAlready: If another approval of the board is pending for one of these tasks.
     """

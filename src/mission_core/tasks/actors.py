@@ -96,7 +96,7 @@ class TaskBoardMismatch(Denied):
 
 class TaskAssigneeMismatch(Denied):
     """
-    A worker may only move tasks that are assigned to it or to nobody.
+    A worker may only move its own and unassigned tasks.
     """
 
     def __str__(self) -> str:

@@ -38,8 +38,8 @@ async def carried_out(
     at: datetime,
 ) -> list[Task]:
     """
-    Apply the status and assignee of an update to a task whose other fields have changed already, and remember all
-    writes and events that follow. *before* is the task as `Tenure.begin` returned it.
+    Apply the status and assignee of an update to a task, and add all writes and events that follow to the unit. The
+    other fields were changed before. *before* is the task as `Tenure.begin` returned it.
 
     Returns:
         Every task that changed, this one first; none if nothing did.

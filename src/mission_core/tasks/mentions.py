@@ -41,7 +41,7 @@ class Calling(Enum):
 @define
 class UnknownMentions(Invalid):
     """
-    The text mentions handles that nobody has.
+    The text mentions handles that no person or agent has.
     """
 
     missing: tuple[str, ...]

@@ -53,13 +53,13 @@ class Gates(Protocol):
 
     def passed(self, task: Task, *, at: datetime) -> None:
         """
-        Remember that the task becomes done on its board. `of` was called for it before. If the board requires an
-        approval, that approval is used up.
+        Use up the approval with which the task becomes done, if its board requires one. `of` was called for the task
+        before. `commit` writes it.
         """
 
     async def left(self, task: Task) -> None:
         """
-        Remember that the task is removed. Approvals that were requested for it alone are removed too.
+        Remove the approvals that were requested for this task alone, because the task is deleted. `commit` writes it.
         """
 
 
@@ -215,12 +215,12 @@ class Tasks(Protocol):
 
     def add(self, task: Task) -> Task:
         """
-        Remember a new task for the commit.
+        Add a new task. `commit` writes it.
         """
 
     def save(self, task: Task, *, onto_edits: bool = False) -> Task:
         """
-        Remember the change for the commit, and return the task with its next version.
+        Save a changed task, and return it with its next version. `commit` writes it.
 
         With *onto_edits* the commit accepts that others changed other details meanwhile: it locks the row and merges
         both changes (`Task.onto`). Afterwards `get` returns the merged task.
@@ -228,7 +228,7 @@ class Tasks(Protocol):
 
     def remove(self, task: Task) -> None:
         """
-        Remember to remove the task and its runs, at the version it has here.
+        Remove the task and its runs, at the version it has here. `commit` writes it.
         """
 
     def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
@@ -294,13 +294,13 @@ class Runs(Protocol):
 
     def add(self, run: Run) -> Run:
         """
-        Remember a new run for the commit, beside its task.
+        Add a new run of a task. `commit` writes it.
         """
 
     def save(self, run: Run) -> Run:
         """
-        Remember the change for the commit, and return the run with its next version. The lease record of a live run
-        (expiry, last heartbeat, progress) is not written.
+        Save a changed run, and return it with its next version. `commit` writes it, except for the lease record of a
+        live run (expiry, last heartbeat, progress).
         """
 
     def heartbeat(self, run: RunId, decide: Decide) -> None:

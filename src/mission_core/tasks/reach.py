@@ -53,6 +53,8 @@ async def task_on(unit: UnitOfWork, task: TaskId | TaskNumber, on: BoardId | Non
 
 def may_write(principal: Principal, task: Task, *, own: bool, expects: int | None) -> None:
     """
+    Check that the principal may write to the task, at the version it expects.
+
     Raises:
         NotYourTask: If with *own* the agent may only write to its own tasks, and this is not one of them.
         VersionMismatch: If the caller expected another version.

@@ -206,7 +206,7 @@ class Assignee:
 @frozen
 class Secret:
     """
-    The holder of an explicit lease: whoever sends its secret.
+    The holder of an explicit lease: the caller that sends its secret.
     """
 
 

@@ -95,6 +95,8 @@ async def _check_agent(
     unit: UnitOfWork, principal: Principal, before: Task, after: Task, *, to: Status | None, assigns: bool
 ) -> None:
     """
+    Check that an agent may move or assign the task.
+
     Raises:
         OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
         Blocked: If the task is blocked, unless a worker only puts it back in the inbox.
@@ -110,6 +112,8 @@ async def _check_agent(
 
 async def check_mover(unit: UnitOfWork, principal: Principal, task: Task) -> None:
     """
+    Check that the principal may move tasks on the task's board.
+
     Raises:
         OnlyLeadsMove: If the board lets only its lead move tasks, and the principal is another agent.
     """

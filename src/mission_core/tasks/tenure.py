@@ -318,6 +318,8 @@ async def _along(unit: UnitOfWork, before: Task, after: Task) -> Task:
 
 async def _ready(unit: UnitOfWork, task: Task, worker: Worker, *, at: datetime) -> None:
     """
+    Check that the worker may begin the task.
+
     Raises:
         NotClaimable: If the task is blocked, delayed, or assigned to another name.
     """

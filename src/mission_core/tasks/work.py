@@ -295,9 +295,11 @@ async def sweep(ports: Ports, principal: Principal, *, limit: int = 64) -> int:
 
 def expected(task: Task, on: BoardId | None, expects: int | None) -> None:
     """
+    Check the board and the version that the caller expects of the task.
+
     Raises:
-        TaskNotFound: If the task is on another board than *on*.
-        VersionMismatch: If it has another version than *expects*.
+        TaskNotFound: If the task is not on the board *on*.
+        VersionMismatch: If its version is not *expects*.
     """
     if on is not None and task.board != on:
         raise TaskNotFound
@@ -320,8 +322,10 @@ def run_named(ports: Ports, lease: str) -> RunId:
 
 def check_lease(ports: Ports, task: Task, run: Run, lease: str) -> None:
     """
+    Check that this is the lease of the task's run.
+
     Raises:
-        LeaseUnknown: If it is not the lease of this run of the task. An implicit lease has no secret.
+        LeaseUnknown: If it is another lease, or the run's lease is implicit and so has no secret.
     """
     if run.implicit or run.task != task.id or not compare_digest(ports.secrets.lease(run.id, run.fence), lease):
         raise LeaseUnknown
