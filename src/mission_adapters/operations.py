@@ -1,5 +1,5 @@
 """
-The named operations of a unit of work. Their decisions are taken inside the flush, on current rows.
+The named operations of a unit of work. Their decision functions are called inside the flush, with current rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @frozen(kw_only=True)
 class ClaimNextOf:
     """
-    Ask a decision for the claimable tasks in queue order, until it takes one.
+    Claim the next task: call `decide` with the claimable tasks in queue order, until it returns a change.
     """
 
     wanted: Wanted
@@ -34,7 +34,7 @@ class ClaimNextOf:
 @frozen(kw_only=True)
 class ClaimOf:
     """
-    Ask a decision about one task.
+    Claim one task: call `decide` with its current row.
     """
 
     task: TaskId | TaskNumber
@@ -44,7 +44,7 @@ class ClaimOf:
 @frozen(kw_only=True)
 class ExpireDueOf:
     """
-    Ask a decision about each task whose lease has ended.
+    Expire leases: call `decide` for each task whose lease has ended, for at most *limit* of them.
     """
 
     decide: Decide
@@ -55,7 +55,7 @@ class ExpireDueOf:
 @frozen(kw_only=True)
 class HeartbeatOf:
     """
-    Ask a decision about a run and its task.
+    Renew a lease: call `decide` with a run and its task.
     """
 
     run: RunId
@@ -65,7 +65,7 @@ class HeartbeatOf:
 @frozen(kw_only=True)
 class TakeBackOf:
     """
-    Ask a decision about each unfinished task of an agent.
+    Free an agent's unfinished tasks: call `decide` for each of them.
     """
 
     agent: Agent

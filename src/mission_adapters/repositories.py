@@ -270,7 +270,8 @@ class KeptTasks(Kept[Task]):
 
 def sparing(decide: Decide) -> Decide:
     """
-    The decision with its exceptions logged and taken as None, so that one task that fails does not stop the others.
+    A decision function that logs exceptions and returns None for them, so that one failing task does not stop the
+    others.
     """
 
     def spared(candidate: Candidate) -> Change | None:

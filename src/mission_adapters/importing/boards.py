@@ -259,7 +259,7 @@ class Source:
 
     def group(self, row: Row) -> BoardGroup:
         """
-        The board group for a row.
+        The board group made from a row.
         """
         return BoardGroup(
             id=GroupId(row["id"]),
@@ -274,7 +274,7 @@ class Source:
 
     def board(self, row: Row) -> Board:
         """
-        The board for a row.
+        The board made from a row.
         """
         group = row.get("board_group_id")
         if row["id"] not in self.chosen:
@@ -307,7 +307,7 @@ class Source:
 
     def tag(self, row: Row) -> Tag:
         """
-        The tag for a row.
+        The tag made from a row.
         """
         return Tag(
             id=TagId(row["id"]),
@@ -322,7 +322,7 @@ class Source:
 
     def custom_field(self, row: Row) -> CustomField:
         """
-        The custom field for a row, with its boards.
+        The custom field made from a row, with its boards.
         """
         default = json_of(row.get("default_value"))
         return CustomField(
@@ -343,7 +343,7 @@ class Source:
 
     def agent(self, row: Row) -> Agent:
         """
-        The agent for a row, with its presence.
+        The agent made from a row, with its presence.
         """
         if row["board_id"] is not None:
             self.taker.must_be_here("board", row["board_id"])
@@ -370,7 +370,7 @@ class Source:
 
     def task(self, row: Row) -> Task:
         """
-        The task for a row, with those of its tags, field values and dependencies that were imported.
+        The task made from a row, with those of its tags, field values and dependencies that were imported.
         """
         self.taker.must_be_here("board", row["board_id"])
         agent = row.get("assigned_agent_id") if row.get("assigned_agent_id") in self.taker.here else None
@@ -432,7 +432,7 @@ class Source:
 
     def comment(self, row: Row) -> Comment:
         """
-        The task comment for a row.
+        The task comment made from a row.
         """
         self.taker.must_be_here("task", row["task_id"])
         agent = row.get("agent_id")
@@ -450,7 +450,7 @@ class Source:
 
     def onboarding(self, row: Row) -> Onboarding:
         """
-        The onboarding session of a board for a row.
+        The onboarding session of a board made from a row.
         """
         self.taker.must_be_here("board", row["board_id"])
         draft = json_of(row.get("draft_goal"))

@@ -78,7 +78,7 @@ class ApprovalSource:
 
     def approval(self, row: Row) -> Approval:
         """
-        The approval for a row. Its asker is its agent, if it names one.
+        The approval made from a row. Its asker is its agent, if it names one.
         """
         self.taker.must_be_here("board", row["board_id"])
         agent = row.get("agent_id") if row.get("agent_id") in self.taker.here else None
@@ -106,7 +106,7 @@ class ApprovalSource:
 
     def link(self, row: Row) -> ApprovalLink:
         """
-        The approval link for a row. An approval of a done task counts as used.
+        The approval link made from a row. An approval of a done task counts as used.
         """
         self.taker.must_be_here("approval", row["approval"])
         self.taker.must_be_here("task", row["task"])

@@ -82,21 +82,21 @@ class MessageSource:
 
     def board_entry(self, row: Row) -> BoardEntry:
         """
-        The memory entry of a board for a row.
+        The memory entry of a board made from a row.
         """
         self.taker.must_be_here("board", row["board_id"])
         return BoardEntry(board=BoardId(row["board_id"]), **self._said_in("board_memory", row))
 
     def group_entry(self, row: Row) -> GroupEntry:
         """
-        The memory entry of a board group for a row.
+        The memory entry of a board group made from a row.
         """
         self.taker.must_be_here("group", row["board_group_id"])
         return GroupEntry(group=GroupId(row["board_group_id"]), **self._said_in("board_group_memory", row))
 
     def webhook(self, row: Row) -> BoardWebhook:
         """
-        The webhook for a row. It keeps its id and secret, so senders need no change.
+        The webhook made from a row. It keeps its id and secret, so senders need no change.
         """
         self.taker.must_be_here("board", row["board_id"])
         report, agent = self.taker.report, row.get("agent_id")
@@ -120,7 +120,7 @@ class MessageSource:
 
     def payload(self, row: Row) -> WebhookPayload:
         """
-        The webhook payload for a row, without headers that may contain a secret.
+        The webhook payload made from a row, without headers that may contain a secret.
         """
         self.taker.must_be_here("webhook", row["webhook_id"])
         report, table = self.taker.report, "board_webhook_payloads"

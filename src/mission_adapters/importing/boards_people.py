@@ -90,7 +90,7 @@ class BoardsPeople:
 
     def user(self, row: Row) -> User:
         """
-        The user for a row. The e-mail address counts as not verified.
+        The user made from a row. The e-mail address counts as not verified.
         """
         now = self.taker.ports.clock.now()
         known = str(row["clerk_user_id"])
@@ -107,7 +107,7 @@ class BoardsPeople:
 
     def member(self, row: Row) -> Member:
         """
-        The member for a row.
+        The member made from a row.
         """
         user = self.locals.get(row["user_id"])
         if user is None:
@@ -121,14 +121,14 @@ class BoardsPeople:
 
     def grant(self, row: Row, taker: Taker) -> Grant:
         """
-        The board access grant of a member for a row.
+        The board access grant of a member made from a row.
         """
         taker.must_be_here("member", row["organization_member_id"])
         return Grant(member=MemberId(row["organization_member_id"]), **self._granted(row, taker))
 
     def invite(self, row: Row) -> Invite:
         """
-        The invite for a row.
+        The invite made from a row.
         """
         by, accepted = row.get("created_by_user_id"), row.get("accepted_by_user_id")
         here = self.taker.here
@@ -142,7 +142,7 @@ class BoardsPeople:
 
     def offer(self, row: Row, taker: Taker) -> InviteGrant:
         """
-        The board access grant of an invite for a row.
+        The board access grant of an invite made from a row.
         """
         taker.must_be_here("invite", row["organization_invite_id"])
         return InviteGrant(invite=InviteId(row["organization_invite_id"]), **self._granted(row, taker))

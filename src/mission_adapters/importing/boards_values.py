@@ -51,7 +51,7 @@ def object_of(value: Any) -> JsonText | None:
 
 def cut(report: Report, row: Row, table: str, name: str, most: int) -> str | None:
     """
-    The text of a column, cut at *most* characters. The report is told if it was longer.
+    The text of a column, cut at *most* characters. The cut is noted in the report.
     """
     value = row.get(name)
     if value is None:

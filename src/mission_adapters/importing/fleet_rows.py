@@ -88,7 +88,7 @@ class Maker:
 
     def user(self, row: Row) -> User:
         """
-        The user for a row. The password stays valid, because its hash has a format that is known here.
+        The user made from a row. The password stays valid, because its hash has a format that is known here.
         """
         username = str(row["username"]).strip()
         hashed = text_in(row, "password_hash", 500)
@@ -108,7 +108,7 @@ class Maker:
 
     def member(self, row: Row) -> Member:
         """
-        The membership for a user's row, with the rights of the user's role.
+        The membership made from a user's row, with the rights of the user's role.
         """
         user = self.id("users", row["id"])
         self.taker.must_be_here("user", user)
@@ -129,7 +129,7 @@ class Maker:
 
     def board(self, row: Row) -> Board:
         """
-        The board for a project's row.
+        The board made from a project's row.
         """
         created = moment_in(row, "created_at")
         return Board(
@@ -155,7 +155,7 @@ class Maker:
 
     def agent(self, row: Row) -> Agent:
         """
-        The agent for a row, with its presence.
+        The agent made from a row, with its presence.
         """
         created = moment_in(row, "created_at")
         presence = Presence(
@@ -184,7 +184,7 @@ class Maker:
 
     def key(self, row: Row) -> ApiKey:
         """
-        The agent API key for a row. The key stays valid, because its digest is stored in the same way here.
+        The agent API key made from a row. The key stays valid, because its digest is stored in the same way here.
         """
         created = moment_in(row, "created_at")
         agent = AgentId(self.id("agents", row["agent_id"]))
@@ -212,7 +212,7 @@ class Maker:
 
     def connection(self, row: Row) -> Connection:
         """
-        The direct connection of a tool for a row, with the connection id that the tool knows.
+        The direct connection of a tool made from a row, with the connection id that the tool knows.
         """
         agent = AgentId(self.id("agents", row["agent_id"]))
         self.taker.must_be_here("agent", agent)
@@ -233,7 +233,7 @@ class Maker:
 
     def task(self, row: Row) -> Task:
         """
-        The task for a row. A task in progress keeps its assignee and has no lease.
+        The task made from a row. A task in progress keeps its assignee and has no lease.
         """
         created = moment_in(row, "created_at")
         updated = maybe_moment_in(row, "updated_at") or created
@@ -284,7 +284,7 @@ class Maker:
 
     def comment(self, row: Row) -> Comment:
         """
-        The task comment for a row.
+        The task comment made from a row.
         """
         parent, task = row.get("parent_id"), TaskId(self.id("tasks", row["task_id"]))
         self.taker.must_be_here("task", task)
@@ -309,7 +309,7 @@ class Maker:
 
     def assignment(self, row: Row) -> Assignment | None:
         """
-        The board assignment for a row, or None if the project is not in this workspace.
+        The board assignment made from a row, or None if the project is not in this workspace.
         """
         board = self.boards.get(row["project_id"])
         if board is None:
@@ -328,7 +328,7 @@ class Maker:
 
     def setting(self, row: Row) -> Setting:
         """
-        The setting for a row. In the other system it holds for all workspaces.
+        The setting made from a row. In the other system it holds for all workspaces.
         """
         return Setting(
             id=SettingId(self.id("settings", row["key"])),

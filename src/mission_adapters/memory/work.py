@@ -1,5 +1,5 @@
 """
-The named operations of a unit in memory. They take their decisions on current rows, inside the flush.
+The named operations of a unit in memory. They call their decision functions inside the flush, with current rows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @frozen
 class Desk:
     """
-    Performs the named operations of one flush. *made* collects the changes that they decided.
+    Runs the named operations of one flush. *made* collects the changes that they decided.
     """
 
     principal: Principal
@@ -77,7 +77,7 @@ class Desk:
 
     def perform(self, operation: Operation) -> Change | int | None:
         """
-        Perform an operation: load the current rows, ask its decision, and apply the change.
+        Run an operation: load the current rows, call its decision function, and apply the change.
         """
         match operation:
             case ClaimNextOf():
@@ -160,7 +160,7 @@ class Desk:
 
     def offer(self, task: Task, decide: Decide, run: Run | None = None) -> Change | None:
         """
-        Ask for a decision about a task, and apply the change if there is one.
+        Call a decision function with the current state of a task, and apply the change if it returns one.
         """
         if run is None and task.run is not None:
             run = self.runs.rows[task.run]
