@@ -17,7 +17,7 @@ from mission_core.ids import AgentId, AgentNumber
 from mission_core.values import Listed, canonical, micros, name_key
 
 if TYPE_CHECKING:
-    from mission_adapters.memory.accounts import KeyTable
+    from mission_adapters.memory.api_keys import KeyTable
     from mission_adapters.memory.plain import PlainTable
     from mission_core.accounts.model import ApiKey, Principal
     from mission_core.agents.connections import Connection

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from mission_adapters.memory.accounts import KeyTable
     from mission_adapters.memory.agents import AgentTable
+    from mission_adapters.memory.api_keys import KeyTable
     from mission_adapters.memory.boards import BoardTable
     from mission_adapters.memory.plain import PlainTable
     from mission_adapters.memory.runs import RunTable

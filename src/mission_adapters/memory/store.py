@@ -10,13 +10,16 @@ from attrs import fields, frozen
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.kinds import KIND_OF, KINDS, LOCK_ORDER
-from mission_adapters.memory.accounts import KeyTable, MemoryCredentials, MemoryMemberReads, UsedKeys
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
+from mission_adapters.memory.api_keys import KeyTable
 from mission_adapters.memory.approvals import MemoryApprovalReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
 from mission_adapters.memory.conduct_reads import MemoryConductReads
+from mission_adapters.memory.credential_store import MemoryCredentials
 from mission_adapters.memory.events import MemoryLog
+from mission_adapters.memory.idempotency_keys import UsedKeys
 from mission_adapters.memory.interleaving import Interleaving
+from mission_adapters.memory.member_reads import MemoryMemberReads
 from mission_adapters.memory.numbers import MemoryNumbers
 from mission_adapters.memory.overviews import MemoryOverviews
 from mission_adapters.memory.plain import MemoryRowReads, PlainTable

@@ -1,0 +1,45 @@
+"""
+Member reads in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from mission_core.accounts.members import MEMBERS, Colleague
+from mission_core.accounts.users import USERS, UserNotFound
+
+if TYPE_CHECKING:
+    from mission_adapters.memory.plain import PlainTable
+    from mission_core.accounts.model import Principal
+    from mission_core.ids import UserId, UserNumber
+    from mission_core.kinds import Kind
+
+
+@frozen
+class MemoryMemberReads:
+    """
+    Reads the members of the principal's organization.
+    """
+
+    plain: dict[Kind[Any], PlainTable[Any]]
+
+    async def every(self, principal: Principal) -> list[Colleague]:
+        """
+        All members with their users, ordered by the users' numbers.
+        """
+        users = self.plain[USERS].rows
+        found = [Colleague(each, users[each.user]) for each in self.plain[MEMBERS].matching(principal, {})]
+        return sorted(found, key=lambda each: each.user.number)
+
+    async def get(self, principal: Principal, user: UserId | UserNumber) -> Colleague:
+        """
+        The member with this user id or user number.
+        """
+        found = await self.every(principal)
+        for each in found:
+            if user in (each.user.id, each.user.number):
+                return each
+        raise UserNotFound
