@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests import postgres
+from tests import postgres_server
 
 # How long an example takes says more about the machine than about the code. CI tries the same examples for the same
 # commit, so that what it says is said of the change; everybody else looks for new ones each time.
@@ -28,7 +28,7 @@ def postgres_url() -> Iterator[str]:
     """
     A running PostgreSQL. That none can be had is an error of the tests that ask for it, never a skip.
     """
-    with postgres.running() as url:
+    with postgres_server.postgres_server() as url:
         yield url
 
 
@@ -37,5 +37,5 @@ def fresh_postgres(postgres_url: str) -> Iterator[str]:
     """
     A database of the test's own, empty.
     """
-    with postgres.empty_database(postgres_url) as url:
+    with postgres_server.empty_database(postgres_url) as url:
         yield url

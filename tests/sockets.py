@@ -21,7 +21,7 @@ async def listening(serve: Serve, port: int = 0) -> AsyncIterator[int]:
         try:
             await serve(reader, writer)
         finally:
-            await closed(writer)
+            await close_writer(writer)
             del connections[asyncio.current_task()]
 
     server = await asyncio.start_server(connected, "127.0.0.1", port)
@@ -39,7 +39,7 @@ async def listening(serve: Serve, port: int = 0) -> AsyncIterator[int]:
         await asyncio.gather(*filter(None, tasks), return_exceptions=True)
 
 
-async def closed(writer: asyncio.StreamWriter) -> None:
+async def close_writer(writer: asyncio.StreamWriter) -> None:
     """
     Close a connection, and wait until its socket is.
     """

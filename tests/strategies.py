@@ -8,31 +8,31 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from mission_core.accounts.access_requests import AccessRequest, RequestStatus
+from mission_core.accounts.access_requests import AccessRequest, AccessRequestStatus
 from mission_core.accounts.invites import Invite
 from mission_core.accounts.members import Member
-from mission_core.accounts.model import SCOPES, ApiKey, KeyMade, KeyWasRevoked
+from mission_core.accounts.model import SCOPES, ApiKey, ApiKeyCreated, ApiKeyRevoked
+from mission_core.accounts.organization_settings import Setting, SettingReset, SettingsChanged
 from mission_core.accounts.organizations import Isolation, Organization
 from mission_core.accounts.server_keys import ServerKey
-from mission_core.accounts.sessions import Session
-from mission_core.accounts.settings import Setting, SettingReset, SettingsChanged
-from mission_core.accounts.users import Provider, User
-from mission_core.agents.connections import Connection, ConnectionClosed, ConnectionOpened
+from mission_core.accounts.sessions import UserSession
+from mission_core.accounts.users import IdentityProvider, User
 from mission_core.agents.model import Agent, AgentCreated, AgentStatusChanged, Presence
-from mission_core.agents.onboarding import Onboarding, Stage
+from mission_core.agents.onboarding import Onboarding, OnboardingStage
+from mission_core.agents.tool_connections import ToolConnected, ToolConnection, ToolDisconnected
 from mission_core.approvals.model import Approval, ApprovalLink, ApprovalStatus, digest_of
 from mission_core.automation.board_webhooks import BoardWebhook
-from mission_core.automation.payloads import WebhookPayload
-from mission_core.boards.custom_fields import TEXTUAL, CustomField, FieldType, Visibility
+from mission_core.automation.webhook_payloads import WebhookPayload
+from mission_core.boards.assignments import AgentAssigned, AgentUnassigned, BoardAssignment
+from mission_core.boards.custom_fields import TEXT_TYPES, CustomField, CustomFieldType, FieldVisibility
 from mission_core.boards.grants import Grant, InviteGrant
 from mission_core.boards.groups import BoardGroup, GroupCreated, GroupDeleted, GroupUpdated
 from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardStatus, BoardUpdated, GateSet
-from mission_core.boards.staff import AgentAssigned, AgentUnassigned, Assignment
 from mission_core.boards.tags import Tag
-from mission_core.conversations.entries import BoardEntry, GroupEntry
+from mission_core.conversations.memory_entries import BoardMemoryEntry, GroupMemoryEntry
 from mission_core.events.model import Actor
 from mission_core.tasks.comments import Comment
-from mission_core.tasks.facts import (
+from mission_core.tasks.events import (
     DependencyToggled,
     RunCompleted,
     RunFailed,
@@ -43,25 +43,25 @@ from mission_core.tasks.facts import (
     TaskMoved,
     TaskUpdated,
 )
+from mission_core.tasks.github_links import NO_GITHUB_LINKS, GitHubLinks
 from mission_core.tasks.late_results import LateResult
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import (
-    ALIVE,
-    PAIR_TERM,
+    IMPLICIT_LEASE_TERM,
+    LIVE_STATES,
     Assignee,
     Failure,
     FailureReason,
+    ImplicitHolder,
+    LeaseTerms,
     Order,
     OrderKind,
     Outcome,
-    Pair,
-    Result,
     Run,
     RunState,
-    Secret,
-    Terms,
+    SecretHolder,
+    TaskResult,
 )
-from mission_core.tasks.tracking import UNTRACKED, Tracking
 from mission_core.values import canonical
 
 EARLIEST = datetime(2020, 1, 1)
@@ -103,10 +103,10 @@ json_objects = st.dictionaries(texts(most=10), json_values, max_size=4).map(cano
 actors = st.builds(Actor, st.sampled_from(["system", "agent", "user"]), maybe(ids), names)
 assignees = st.builds(Assignee, names, maybe(ids))
 gate_sets = st.builds(GateSet)
-terms = st.builds(Terms, term=durations, delay=durations, longest_delay=durations)
-outcomes = st.builds(Outcome, result=st.sampled_from(Result), resolution=maybe(texts()), output=maybe(json_objects))
+terms = st.builds(LeaseTerms, term=durations, delay=durations, longest_delay=durations)
+outcomes = st.builds(Outcome, result=st.sampled_from(TaskResult), resolution=maybe(texts()), output=maybe(json_objects))
 failures = st.builds(Failure, reason=st.sampled_from(FailureReason), message=maybe(texts()))
-pairs = st.builds(Pair, principal=names, name=names, instance=maybe(names))
+pairs = st.builds(ImplicitHolder, principal=names, name=names, instance=maybe(names))
 order_kinds = st.sampled_from(OrderKind)
 orders = st.builds(Order, id=ids, kind=order_kinds, message=maybe(texts()), by=names, at=moments)
 presences = st.builds(
@@ -118,7 +118,7 @@ presences = st.builds(
 
 
 trackings = st.builds(
-    Tracking,
+    GitHubLinks,
     repo=maybe(texts(least=1)),
     issue=maybe(numbers),
     branch=maybe(texts(least=1)),
@@ -255,7 +255,7 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "tag_ids": st.lists(ids, max_size=3, unique=True).map(tuple),
         "field_values": st.dictionaries(ids.map(str), json_values, max_size=3).map(canonical),
         "metadata": json_objects,
-        "result": maybe(st.sampled_from(Result)),
+        "result": maybe(st.sampled_from(TaskResult)),
         "error_message": maybe(texts()),
         "resolution": maybe(texts()),
         "output": maybe(json_objects),
@@ -276,7 +276,7 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "submitter": maybe(ids),
         "authors": st.lists(ids, max_size=3, unique=True).map(tuple),
         "passed": st.lists(ids, max_size=3, unique=True).map(tuple),
-        "tracking": st.just(UNTRACKED) | trackings,
+        "tracking": st.just(NO_GITHUB_LINKS) | trackings,
     }
     return st.builds(Task, **(fields | fixed))
 
@@ -301,7 +301,7 @@ def runs(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Run:
         "attempt": numbers,
         "by": assignees,
         "actor": actors,
-        "holder": st.just(Secret()) | pairs,
+        "holder": st.just(SecretHolder()) | pairs,
         "from_queue": st.booleans(),
         "delay": durations,
         "heartbeat_at": st.just(heartbeat_at),
@@ -311,7 +311,7 @@ def runs(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Run:
         "paused": st.booleans(),
         "waiting_for": texts(least=1) if resumes_at else st.none(),
         "resumes_at": st.just(resumes_at),
-        "ended_at": st.none() if state in ALIVE else st.just(heartbeat_at),
+        "ended_at": st.none() if state in LIVE_STATES else st.just(heartbeat_at),
         "outcome": outcomes if state is RunState.COMPLETED else st.none(),
         "failure": failures if failed else st.none(),
         "note": maybe(texts()) if state in (RunState.RELEASED, RunState.REVOKED) else st.none(),
@@ -324,14 +324,16 @@ def live_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
     """
     Runs that have not ended.
     """
-    return runs(**({"state": st.sampled_from(sorted(ALIVE))} | fixed))
+    return runs(**({"state": st.sampled_from(sorted(LIVE_STATES))} | fixed))
 
 
 def pair_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
     """
     Implicit leases of a principal and a name.
     """
-    return live_runs(**({"state": st.just(RunState.LEASED), "holder": pairs, "term": st.just(PAIR_TERM)} | fixed))
+    return live_runs(
+        **({"state": st.just(RunState.LEASED), "holder": pairs, "term": st.just(IMPLICIT_LEASE_TERM)} | fixed)
+    )
 
 
 facts = st.one_of(
@@ -366,8 +368,8 @@ facts = st.one_of(
         BoardDeleted, board=ids, number=numbers, name=titles, tasks=counts, agents=counts, handed_to=maybe(ids),
         at=moments,
     ),
-    st.builds(ConnectionOpened, connection=ids, agent=ids, agent_name=names, tool_name=names, at=moments),
-    st.builds(ConnectionClosed, connection=ids, agent=ids, agent_name=names, at=moments),
+    st.builds(ToolConnected, connection=ids, agent=ids, agent_name=names, tool_name=names, at=moments),
+    st.builds(ToolDisconnected, connection=ids, agent=ids, agent_name=names, at=moments),
     st.builds(GroupCreated, group=ids, number=numbers, name=titles, at=moments),
     st.builds(GroupUpdated, group=ids, changed=st.lists(names, max_size=3).map(tuple), at=moments),
     st.builds(GroupDeleted, group=ids, number=numbers, name=titles, at=moments),
@@ -380,8 +382,8 @@ facts = st.one_of(
         registered=st.booleans(), at=moments,
     ),
     st.builds(AgentStatusChanged, agent=ids, name=names, was=names, status=names, at=moments),
-    st.builds(KeyMade, key=ids, agent=ids, name=names, scopes=st.just(("viewer",)), at=moments),
-    st.builds(KeyWasRevoked, key=ids, agent=ids, at=moments),
+    st.builds(ApiKeyCreated, key=ids, agent=ids, name=names, scopes=st.just(("viewer",)), at=moments),
+    st.builds(ApiKeyRevoked, key=ids, agent=ids, at=moments),
 )  # fmt: skip
 
 
@@ -404,7 +406,7 @@ def late_results(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[LateRe
     """
     own = {
         "id": ids, "organization": ids, "task": ids, "run": ids, "fence": numbers, "by": names, "by_agent": maybe(ids),
-        "result": maybe(st.sampled_from(Result)), "resolution": maybe(texts()), "output": maybe(json_objects),
+        "result": maybe(st.sampled_from(TaskResult)), "resolution": maybe(texts()), "output": maybe(json_objects),
         "failure": maybe(st.sampled_from([each.code for each in FailureReason])), "message": maybe(texts()),
         "received_at": moments, "adopted_at": maybe(moments),
     }  # fmt: skip
@@ -447,7 +449,7 @@ def users(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[User]:
     told = {name: maybe(texts(least=1, most=100)) for name in (*names_told, "notes", "context")}
     own = {
         "id": ids, "number": numbers, "username": names, "username_key": names,
-        "provider": st.sampled_from(Provider), "approved": st.booleans(), "active": maybe(ids),
+        "provider": st.sampled_from(IdentityProvider), "approved": st.booleans(), "active": maybe(ids),
         "last_login_at": maybe(moments), "created_at": moments, "updated_at": moments,
         "email_issued_at": maybe(moments),
     }  # fmt: skip
@@ -500,7 +502,7 @@ def invite_grants(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Invit
     return st.builds(InviteGrant, **(own | fixed))
 
 
-def sessions(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Session]:
+def sessions(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[UserSession]:
     """
     Sessions that could exist.
     """
@@ -508,7 +510,7 @@ def sessions(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Session]:
         "id": ids, "user": ids, "workspace": ids, "digest": st.binary(min_size=32, max_size=32),
         "created_at": moments, "expires_at": moments,
     }  # fmt: skip
-    return st.builds(Session, **(own | fixed))
+    return st.builds(UserSession, **(own | fixed))
 
 
 def access_requests(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[AccessRequest]:
@@ -516,8 +518,9 @@ def access_requests(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Acc
     Requests for access that could exist.
     """
     own = {
-        "id": ids, "number": numbers, "provider": st.sampled_from(Provider), "email": names, "subject": names,
-        "name": maybe(names), "picture": maybe(names), "status": st.sampled_from(RequestStatus), "attempts": numbers,
+        "id": ids, "number": numbers, "provider": st.sampled_from(IdentityProvider), "email": names, "subject": names,
+        "name": maybe(names), "picture": maybe(names), "status": st.sampled_from(AccessRequestStatus),
+        "attempts": numbers,
         "requested_at": moments, "last_attempt_at": moments, "reviewed_by": maybe(names),
         "reviewed_at": maybe(moments), "note": maybe(names), "approved_user": maybe(numbers),
     }  # fmt: skip
@@ -540,7 +543,7 @@ def onboardings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Onboard
     Onboardings that could exist.
     """
     own = {
-        "id": ids, "organization": ids, "board": ids, "session_key": names, "stage": st.sampled_from(Stage),
+        "id": ids, "organization": ids, "board": ids, "session_key": names, "stage": st.sampled_from(OnboardingStage),
         "messages": json_objects, "draft": maybe(json_objects), "created_at": moments, "updated_at": moments,
     }  # fmt: skip
     return st.builds(Onboarding, **(own | fixed))
@@ -562,11 +565,11 @@ def custom_fields(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Custom
     """
     Custom fields that could exist, each with a default that it takes.
     """
-    field_type = draw(fixed.pop("field_type", st.sampled_from(FieldType)))
+    field_type = draw(fixed.pop("field_type", st.sampled_from(CustomFieldType)))
     own: dict[str, st.SearchStrategy[object]] = {
         "id": ids, "organization": ids, "field_key": names, "label": names,
-        "ui_visibility": st.sampled_from(Visibility),
-        "validation_regex": maybe(st.just(r"(?s).*")) if field_type in TEXTUAL else st.none(),
+        "ui_visibility": st.sampled_from(FieldVisibility),
+        "validation_regex": maybe(st.just(r"(?s).*")) if field_type in TEXT_TYPES else st.none(),
         "description": maybe(texts()), "required": st.booleans(),
         "default_value": maybe(values_of[field_type].map(canonical)),
         "boards": st.lists(ids, max_size=3, unique=True).map(tuple), "created_at": moments, "updated_at": moments,
@@ -574,16 +577,16 @@ def custom_fields(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Custom
     return CustomField(field_type=field_type, **{name: draw(each) for name, each in (own | fixed).items()})
 
 
-values_of: dict[FieldType, st.SearchStrategy[object]] = {
-    FieldType.TEXT: texts(),
-    FieldType.TEXT_LONG: texts(),
-    FieldType.INTEGER: st.integers(),
-    FieldType.DECIMAL: st.integers() | st.floats(allow_nan=False, allow_infinity=False),
-    FieldType.BOOLEAN: st.booleans(),
-    FieldType.DATE: st.dates().map(date.isoformat),
-    FieldType.DATE_TIME: st.datetimes(timezones=st.none() | st.just(UTC)).map(datetime.isoformat),
-    FieldType.URL: st.sampled_from(["http://a", "https://example.org/x?y=1#z", "https://[::1]:8080/"]),
-    FieldType.JSON: st.lists(json_values, max_size=3) | st.dictionaries(texts(most=10), json_values, max_size=3),
+values_of: dict[CustomFieldType, st.SearchStrategy[object]] = {
+    CustomFieldType.TEXT: texts(),
+    CustomFieldType.TEXT_LONG: texts(),
+    CustomFieldType.INTEGER: st.integers(),
+    CustomFieldType.DECIMAL: st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    CustomFieldType.BOOLEAN: st.booleans(),
+    CustomFieldType.DATE: st.dates().map(date.isoformat),
+    CustomFieldType.DATE_TIME: st.datetimes(timezones=st.none() | st.just(UTC)).map(datetime.isoformat),
+    CustomFieldType.URL: st.sampled_from(["http://a", "https://example.org/x?y=1#z", "https://[::1]:8080/"]),
+    CustomFieldType.JSON: st.lists(json_values, max_size=3) | st.dictionaries(texts(most=10), json_values, max_size=3),
 }
 """Values that a field of each type takes."""
 
@@ -599,7 +602,7 @@ def groups(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardGroup]:
     return st.builds(BoardGroup, **(own | fixed))
 
 
-def assignments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Assignment]:
+def assignments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardAssignment]:
     """
     Assignments to boards that could exist.
     """
@@ -607,10 +610,10 @@ def assignments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Assignm
         "id": ids, "number": numbers, "organization": ids, "board": ids, "agent_name": names, "name_key": names,
         "role": names, "assigned_at": moments,
     }  # fmt: skip
-    return st.builds(Assignment, **(own | fixed))
+    return st.builds(BoardAssignment, **(own | fixed))
 
 
-def connections(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Connection]:
+def connections(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ToolConnection]:
     """
     Connections of tools that could exist.
     """
@@ -619,7 +622,7 @@ def connections(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Connect
         "tool_version": maybe(texts(most=50)), "metadata": maybe(json_objects), "last_heartbeat_at": maybe(moments),
         "created_at": moments, "updated_at": moments,
     }  # fmt: skip
-    return st.builds(Connection, **(own | fixed))
+    return st.builds(ToolConnection, **(own | fixed))
 
 
 def settings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Setting]:
@@ -636,7 +639,7 @@ def settings(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Setting]:
 tag_lists = maybe(st.lists(names, max_size=3).map(tuple))
 
 
-def board_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardEntry]:
+def board_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardMemoryEntry]:
     """
     Entries of a board's memory that could exist.
     """
@@ -644,10 +647,10 @@ def board_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Board
         "id": ids, "number": numbers, "organization": ids, "board": ids, "content": texts().map("x{}".format),
         "tags": tag_lists, "source": maybe(texts()), "chat": st.booleans(), "created_at": moments,
     }  # fmt: skip
-    return st.builds(BoardEntry, **(own | fixed))
+    return st.builds(BoardMemoryEntry, **(own | fixed))
 
 
-def group_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[GroupEntry]:
+def group_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[GroupMemoryEntry]:
     """
     Entries of a group's memory that could exist.
     """
@@ -655,7 +658,7 @@ def group_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Group
         "id": ids, "number": numbers, "organization": ids, "group": ids, "content": texts().map("x{}".format),
         "tags": tag_lists, "source": maybe(texts()), "chat": st.booleans(), "created_at": moments,
     }  # fmt: skip
-    return st.builds(GroupEntry, **(own | fixed))
+    return st.builds(GroupMemoryEntry, **(own | fixed))
 
 
 def board_webhooks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardWebhook]:
@@ -685,10 +688,10 @@ def webhook_payloads(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[We
 
 plain = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
-    InviteGrant: invite_grants, Session: sessions, ServerKey: server_keys, AccessRequest: access_requests,
-    Setting: settings, BoardGroup: groups, Assignment: assignments, Onboarding: onboardings,
-    Tag: tags, CustomField: custom_fields, Connection: connections, Comment: comments, LateResult: late_results,
-    Approval: approvals, ApprovalLink: approval_links, BoardEntry: board_entries, GroupEntry: group_entries,
+    InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
+    Setting: settings, BoardGroup: groups, BoardAssignment: assignments, Onboarding: onboardings,
+    Tag: tags, CustomField: custom_fields, ToolConnection: connections, Comment: comments, LateResult: late_results,
+    Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads,
 }  # fmt: skip
 """The strategies of plain rows, by their class."""

@@ -11,8 +11,8 @@ from typing import Final
 
 from attrs import frozen
 
-FIRST: Final = 0.01
-LONGEST: Final = 0.25
+FIRST_DELAY: Final = 0.01
+MAX_DELAY: Final = 0.25
 
 
 @frozen(kw_only=True)
@@ -29,4 +29,4 @@ class JitteredBackoff:
         """
         Wait after this many failed attempts.
         """
-        await self.sleep(self.random() * min(LONGEST, FIRST * 2 ** (attempt - 1)))
+        await self.sleep(self.random() * min(MAX_DELAY, FIRST_DELAY * 2 ** (attempt - 1)))

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 if TYPE_CHECKING:
     from mission_core.ports import Clock
 
-QUESTIONS: Final = 5
+MEASUREMENTS: Final = 5
 """The number of requests for each measurement; the one with the shortest round trip counts."""
 
 
@@ -38,33 +38,33 @@ class CorrectedClock:
     """
 
     clock: Clock
-    ask: Callable[[], Awaitable[datetime]]
-    ahead: timedelta = timedelta(0)
+    read_other: Callable[[], Awaitable[datetime]]
+    offset: timedelta = timedelta(0)
 
     @classmethod
-    async def agreeing(cls, clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> Self:
+    async def synchronized(cls, clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> Self:
         """
         A clock that agrees with the one that *ask* reads.
         """
         corrected = cls(clock, ask)
-        await corrected.correct()
+        await corrected.synchronize()
         return corrected
 
-    async def correct(self) -> None:
+    async def synchronize(self) -> None:
         """
         Measure the offset again. Each answer is assumed to be given half-way between its request and its arrival.
         """
-        measured = [await _measured(self.clock, self.ask) for _ in range(QUESTIONS)]
-        self.ahead = min(measured)[1]
+        measured = [await _measure_offset(self.clock, self.read_other) for _ in range(MEASUREMENTS)]
+        self.offset = min(measured)[1]
 
     def now(self) -> datetime:
         """
         The present time according to the other clock.
         """
-        return self.clock.now() + self.ahead
+        return self.clock.now() + self.offset
 
 
-async def _measured(clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> tuple[timedelta, timedelta]:
+async def _measure_offset(clock: Clock, ask: Callable[[], Awaitable[datetime]]) -> tuple[timedelta, timedelta]:
     """
     The round-trip time of one request, and the offset that it showed.
     """

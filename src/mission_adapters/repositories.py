@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from attrs import define, field, frozen
 
-from mission_adapters.belonging import boards_in, is_confined
-from mission_adapters.operations import ClaimNextOf, ClaimOf, DissolveOf, EndOf, ExpireDueOf, HeartbeatOf, TakeBackOf
-from mission_adapters.remembered import Remembered, Write
-from mission_core.accounts.model import ApiKey, Principal, System, boards_written
+from mission_adapters.board_scope import boards_of_row, is_limited_by_grants
+from mission_adapters.decision_operations import (
+    ClaimNextOperation,
+    ClaimOperation,
+    DeleteBoardOperation,
+    DeleteOrganizationOperation,
+    ExpireLeasesOperation,
+    FreeAssignedOperation,
+    HeartbeatOperation,
+)
+from mission_adapters.write_buffer import RowWrite, WriteBuffer
+from mission_core.accounts.model import ApiKey, Principal, SystemPrincipal, writable_boards
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board, require_grant
-from mission_core.changes import evolve
-from mission_core.kinds import Kind, Plain
+from mission_core.entity_changes import evolve
+from mission_core.kinds import Entity, Kind
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 from mission_core.values import name_key
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from mission_adapters.source import Source
+    from mission_adapters.entity_loader import EntityLoader
     from mission_core.accounts.organizations import Organization
     from mission_core.errors import NotFound
     from mission_core.ids import (
@@ -41,30 +49,38 @@ if TYPE_CHECKING:
         TaskNumber,
     )
     from mission_core.ports import Versioned
-    from mission_core.tasks.ports import Agrees, Candidate, Change, Decide, Ending, Link, Wanted
-    from mission_core.tasks.runs import Pair
+    from mission_core.tasks.ports import (
+        Candidate,
+        CapacityCheck,
+        ClaimFilter,
+        Decide,
+        DeletionCascade,
+        DependencyNode,
+        TaskChange,
+    )
+    from mission_core.tasks.runs import ImplicitHolder
 
-E = TypeVar("E", bound=Plain)
+E = TypeVar("E", bound=Entity)
 logger = logging.getLogger("mission_adapters")
 
 
 @define
-class Kept(Generic[E]):
+class BufferedRepository(Generic[E]):
     """
     The base of all repositories: it buffers the writes that the principal may make, and answers from the buffer first.
     """
 
-    remembered: Remembered
-    source: Source
+    buffer: WriteBuffer
+    loader: EntityLoader
     principal: Principal
     kind: type[E]
     missing: type[NotFound]
 
-    def _seen(self, row: E) -> E:
-        self.remembered.loaded.setdefault(row.id, row)
+    def _remember_loaded(self, row: E) -> E:
+        self.buffer.loaded.setdefault(row.id, row)
         return row
 
-    def _may_write(self, *rows: Any) -> None:
+    def _require_writable(self, *rows: Any) -> None:
         """
         Require that the principal may write these rows. Every write calls this with the row before and after the
         change.
@@ -73,19 +89,19 @@ class Kept(Generic[E]):
             BoardReadOnly: If the principal may only read a board of one of the rows.
             BoardDenied: If it may not even read it.
         """
-        if boards_written(self.principal) is not None:
+        if writable_boards(self.principal) is not None:
             for row in rows:
-                if is_confined(type(row)):
-                    require_grant(self.principal, *boards_in(row, self.remembered))
+                if is_limited_by_grants(type(row)):
+                    require_grant(self.principal, *boards_of_row(row, self.buffer))
 
-    def _written(self, key: UUID | int) -> E | None:
+    def _buffered(self, key: UUID | int) -> E | None:
         """
         The row as this unit wrote it, or None.
 
         Raises:
             NotFound: If this unit removed it.
         """
-        for id, write in self.remembered.writes.items():
+        for id, write in self.buffer.writes.items():
             shape = write.after or write.before
             if isinstance(shape, self.kind) and (id == key or getattr(shape, "number", None) == key):
                 if write.after is None:
@@ -97,184 +113,190 @@ class Kept(Generic[E]):
         """
         Buffer the insert of a new row.
         """
-        self._may_write(row)
-        self.remembered.writes[row.id] = Write(before=None, after=row)
+        self._require_writable(row)
+        self.buffer.writes[row.id] = RowWrite(before=None, after=row)
         return row
 
     def save(self, row: E) -> E:
         """
         Buffer the change of a row, and return the row with its next version.
         """
-        known = self.remembered.writes.get(row.id)
-        before = known.before if known else self.remembered.loaded[row.id]
-        self._may_write(*(each for each in (before, row) if each is not None))
+        known = self.buffer.writes.get(row.id)
+        before = known.before if known else self.buffer.loaded[row.id]
+        self._require_writable(*(each for each in (before, row) if each is not None))
         if known and known.before is None:
-            self.remembered.writes[row.id] = Write(before=None, after=row)
+            self.buffer.writes[row.id] = RowWrite(before=None, after=row)
             return row
         again = known is not None and known.after.version == row.version
         if isinstance(row, Board | Task):
             after = cast("E", row.next_version(before))
         else:
             after = row if again else cast("E", evolve(cast(Any, row), version=row.version + 1))
-        self.remembered.writes[row.id] = Write(before=before, after=after)
+        self.buffer.writes[row.id] = RowWrite(before=before, after=after)
         return after
 
     def _remove(self, row: E) -> None:
-        known = self.remembered.writes.get(row.id)
+        known = self.buffer.writes.get(row.id)
         if known and known.before is None:  # it was never stored
-            del self.remembered.writes[row.id]
+            del self.buffer.writes[row.id]
             return
-        before = self.remembered.loaded.get(row.id, row)
-        self._may_write(before)
-        self.remembered.writes[row.id] = Write(before=before, after=None)
+        before = self.buffer.loaded.get(row.id, row)
+        self._require_writable(before)
+        self.buffer.writes[row.id] = RowWrite(before=before, after=None)
 
 
-class KeptBoards(Kept[Board]):
+class BufferedBoardRepository(BufferedRepository[Board]):
     """
     The board repository of a unit.
     """
 
     async def get(self, board: BoardId | BoardNumber) -> Board:
-        return self._written(board) or self._seen(await self.source.board(self.principal, board))
+        return self._buffered(board) or self._remember_loaded(await self.loader.board(self.principal, board))
 
     async def find_handle(self, handle: str) -> Board | None:
-        found = await self.source.board_by_handle(self.principal, handle)
-        return self._seen(found) if found else None
+        found = await self.loader.board_by_handle(self.principal, handle)
+        return self._remember_loaded(found) if found else None
 
     async def first_active(self) -> Board | None:
-        found = await self.source.first_active_board(self.principal)
-        return self._seen(found) if found else None
+        found = await self.loader.first_active_board(self.principal)
+        return self._remember_loaded(found) if found else None
 
-    async def taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
-        return await self.source.names_taken(self.principal, handle=handle, ticket_prefix=ticket_prefix)
+    async def names_taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
+        return await self.loader.names_taken(self.principal, handle=handle, ticket_prefix=ticket_prefix)
 
     async def of_group(self, group: GroupId) -> list[Board]:
-        return [self._seen(each) for each in await self.source.boards_of(self.principal, group)]
+        return [self._remember_loaded(each) for each in await self.loader.boards_of(self.principal, group)]
 
-    def dissolve(self, board: Board, end: Ending, *, heir: Board | None = None, at: datetime) -> None:
-        self._may_write(board, *([heir] if heir else []))
-        self.remembered.operations.append(DissolveOf(board=board, heir=heir, end=end, at=at))
+    def delete_with_contents(
+        self, board: Board, end: DeletionCascade, *, heir: Board | None = None, at: datetime
+    ) -> None:
+        self._require_writable(board, *([heir] if heir else []))
+        self.buffer.operations.append(DeleteBoardOperation(board=board, reassign_to=heir, cascade=end, at=at))
 
 
 @frozen
-class KeptOrganizations:
+class BufferedOrganizationDeletion:
     """
     The deletion of organizations in a unit.
     """
 
-    remembered: Remembered
+    buffer: WriteBuffer
 
-    def dissolve(self, organization: Organization, *relied_on: Versioned, since: int | None = None) -> None:
-        self.remembered.operations.append(EndOf(organization=organization, relied_on=relied_on, since=since))
+    def delete(self, organization: Organization, *relied_on: Versioned, since: int | None = None) -> None:
+        self.buffer.operations.append(
+            DeleteOrganizationOperation(organization=organization, relied_on=relied_on, since=since)
+        )
 
 
-class KeptAgents(Kept[Agent]):
+class BufferedAgentRepository(BufferedRepository[Agent]):
     """
     The agent repository of a unit.
     """
 
     async def get(self, agent: AgentId | AgentNumber) -> Agent:
-        return self._written(agent) or self._seen(await self.source.agent(self.principal, agent))
+        return self._buffered(agent) or self._remember_loaded(await self.loader.agent(self.principal, agent))
 
-    async def anywhere(self, agent: AgentId) -> Agent:
-        anybody = System(organization=self.principal.organization)
-        return self._written(agent) or self._seen(await self.source.agent(anybody, agent))
+    async def get_unscoped(self, agent: AgentId) -> Agent:
+        anybody = SystemPrincipal(organization=self.principal.organization)
+        return self._buffered(agent) or self._remember_loaded(await self.loader.agent(anybody, agent))
 
     async def find(self, name: str) -> Agent | None:
-        found = await self.source.agent_by_name(self.principal, name_key(name))
-        return self._seen(found) if found else None
+        found = await self.loader.agent_by_name(self.principal, name_key(name))
+        return self._remember_loaded(found) if found else None
 
-    async def unknown(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = await self.source.names_known(self.principal, tuple(map(name_key, names)))
+    async def unknown_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = await self.loader.names_known(self.principal, tuple(map(name_key, names)))
         return tuple(name for name in names if name_key(name) not in known)
 
     async def of_boards(self, boards: tuple[BoardId, ...]) -> list[Agent]:
-        return [self._seen(each) for each in await self.source.agents_of(self.principal, boards)]
+        return [self._remember_loaded(each) for each in await self.loader.agents_of(self.principal, boards)]
 
     async def main(self) -> Agent | None:
-        found = await self.source.main_agent(self.principal)
-        return self._seen(found) if found else None
+        found = await self.loader.main_agent(self.principal)
+        return self._remember_loaded(found) if found else None
 
     async def lead(self, board: BoardId) -> Agent | None:
-        found = await self.source.lead_of(self.principal, board)
-        return self._seen(found) if found else None
+        found = await self.loader.lead_of_board(self.principal, board)
+        return self._remember_loaded(found) if found else None
 
     async def count_workers(self, board: BoardId) -> int:
-        return await self.source.workers_of(self.principal, board)
+        return await self.loader.worker_count(self.principal, board)
 
     def remove(self, agent: Agent) -> None:
         self._remove(agent)
 
-    def seen(self, agent: Agent) -> None:
-        self._may_write(agent)
-        self.remembered.presence[agent.id] = agent
+    def save_presence(self, agent: Agent) -> None:
+        self._require_writable(agent)
+        self.buffer.presence[agent.id] = agent
 
 
-class KeptKeys(Kept[ApiKey]):
+class BufferedApiKeyRepository(BufferedRepository[ApiKey]):
     """
     The API key repository of a unit.
     """
 
     async def get(self, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
-        return self._written(key) or self._seen(await self.source.key(self.principal, key))
+        return self._buffered(key) or self._remember_loaded(await self.loader.api_key(self.principal, key))
 
     async def list_of(self, agent: AgentId) -> list[ApiKey]:
-        return [self._seen(key) for key in await self.source.keys_of(self.principal, agent)]
+        return [self._remember_loaded(key) for key in await self.loader.api_keys_of(self.principal, agent)]
 
-    def used(self, key: ApiKeyId, *, at: datetime) -> None:
-        self.remembered.used[key] = at
+    def record_use(self, key: ApiKeyId, *, at: datetime) -> None:
+        self.buffer.used_keys[key] = at
 
 
-class KeptTasks(Kept[Task]):
+class BufferedTaskRepository(BufferedRepository[Task]):
     """
     The task repository of a unit.
     """
 
     async def get(self, task: TaskId | TaskNumber) -> Task:
-        return self._written(task) or self._seen(await self.source.task(self.principal, task))
+        return self._buffered(task) or self._remember_loaded(await self.loader.task(self.principal, task))
 
-    async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
-        return await self.source.upstream(self.principal, tasks)
+    async def dependency_closure(self, tasks: tuple[TaskId, ...]) -> list[DependencyNode]:
+        return await self.loader.dependency_closure(self.principal, tasks)
 
-    async def several(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
-        return [self._seen(each) for each in await self.source.tasks_numbered(self.principal, tasks)]
+    async def get_many(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
+        return [self._remember_loaded(each) for each in await self.loader.tasks_numbered(self.principal, tasks)]
 
     async def dependents(self, task: TaskId) -> list[Task]:
-        found = await self.source.dependents(self.principal, task)
-        writes = self.remembered.writes
-        return [writes[each.id].after if each.id in writes else self._seen(each) for each in found]
+        found = await self.loader.dependents(self.principal, task)
+        writes = self.buffer.writes
+        return [writes[each.id].after if each.id in writes else self._remember_loaded(each) for each in found]
 
     def save(self, row: Task, *, onto_edits: bool = False) -> Task:
         after = super().save(row)
-        written = self.remembered.writes[row.id]
+        written = self.buffer.writes[row.id]
         if written.before is not None:
-            self.remembered.writes[row.id] = evolve(written, onto_edits=onto_edits)
+            self.buffer.writes[row.id] = evolve(written, merges_edits=onto_edits)
         return after
 
     def remove(self, task: Task) -> None:
         self._remove(task)
 
-    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
-        self.remembered.operations.append(ClaimNextOf(wanted=wanted, decide=decide, at=at, agrees=agrees))
+    def claim_next(
+        self, wanted: ClaimFilter, decide: Decide, *, at: datetime, agrees: CapacityCheck | None = None
+    ) -> None:
+        self.buffer.operations.append(ClaimNextOperation(wanted=wanted, decide=decide, at=at, capacity_check=agrees))
 
     def claim(self, task: TaskId | TaskNumber, decide: Decide) -> None:
-        self.remembered.operations.append(ClaimOf(task=task, decide=decide))
+        self.buffer.operations.append(ClaimOperation(task=task, decide=decide))
 
     def expire_due(self, decide: Decide, *, at: datetime, limit: int = 16) -> None:
-        self.remembered.operations.append(ExpireDueOf(decide=sparing(decide), at=at, limit=limit))
+        self.buffer.operations.append(ExpireLeasesOperation(decide=with_failures_logged(decide), at=at, limit=limit))
 
-    def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
-        self._may_write(agent)
-        self.remembered.operations.append(TakeBackOf(agent=agent, decide=decide, limit=limit, last=last))
+    def free_assigned(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
+        self._require_writable(agent)
+        self.buffer.operations.append(FreeAssignedOperation(agent=agent, decide=decide, limit=limit, last=last))
 
 
-def sparing(decide: Decide) -> Decide:
+def with_failures_logged(decide: Decide) -> Decide:
     """
     A decision function that logs exceptions and returns None for them, so that one failing task does not stop the
     others.
     """
 
-    def spared(candidate: Candidate) -> Change | None:
+    def spared(candidate: Candidate) -> TaskChange | None:
         try:
             return decide(candidate)
         except Exception:
@@ -284,40 +306,42 @@ def sparing(decide: Decide) -> Decide:
     return spared
 
 
-class KeptRuns(Kept[Run]):
+class BufferedRunRepository(BufferedRepository[Run]):
     """
     The run repository of a unit.
     """
 
     async def get(self, run: RunId) -> Run:
-        return self._written(run) or self._seen(await self.source.run(self.principal, run))
+        return self._buffered(run) or self._remember_loaded(await self.loader.run(self.principal, run))
 
-    async def last_of(self, task: TaskId, holder: Pair) -> Run | None:
-        found = await self.source.last_run(self.principal, task, holder)
-        return self._seen(found) if found else None
+    async def last_of(self, task: TaskId, holder: ImplicitHolder) -> Run | None:
+        found = await self.loader.last_run(self.principal, task, holder)
+        return self._remember_loaded(found) if found else None
 
     def heartbeat(self, run: RunId, decide: Decide) -> None:
-        self.remembered.operations.append(HeartbeatOf(run=run, decide=decide))
+        self.buffer.operations.append(HeartbeatOperation(run=run, decide=decide))
 
 
 @define
-class KeptPlain(Kept[E]):
+class BufferedEntityRepository(BufferedRepository[E]):
     """
     The repository of the entities of one kind in a unit.
     """
 
-    plain: Kind[E] = field(kw_only=True)
+    kind_declaration: Kind[E] = field(kw_only=True)
 
     async def get(self, key: UUID | int) -> E:
-        return self._written(key) or self._seen(await self.source.row(self.principal, self.plain, key))
+        return self._buffered(key) or self._remember_loaded(
+            await self.loader.entity(self.principal, self.kind_declaration, key)
+        )
 
     async def find(self, *, newest: bool = False, **equal: Any) -> E | None:
-        found = await self.source.row_of(self.principal, self.plain, equal, newest=newest)
-        return self._seen(found) if found else None
+        found = await self.loader.find_entity(self.principal, self.kind_declaration, equal, newest=newest)
+        return self._remember_loaded(found) if found else None
 
     async def every(self, **equal: Any) -> list[E]:
-        found = await self.source.rows(self.principal, self.plain, equal)
-        return [self._seen(row) for row in found]
+        found = await self.loader.entities(self.principal, self.kind_declaration, equal)
+        return [self._remember_loaded(row) for row in found]
 
     def remove(self, row: E) -> None:
         self._remove(row)

@@ -4,40 +4,30 @@ Mission Control's domain: standard library and attrs only, no I/O.
 This module exports the names that an embedding program needs first. Each area's own modules have the rest.
 """
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, System
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, SystemPrincipal
 from mission_core.accounts.organizations import Organization
-from mission_core.agents.editing import UpdateAgent, update_agent
-from mission_core.agents.founding import found_organization
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.agents.use_cases import (
     CreateAgent,
-    HearAgent,
+    RecordAgentHeartbeat,
     RegisterAgent,
     create_agent,
-    hear_agent,
+    record_agent_heartbeat,
     register_agent,
 )
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StaleWrite
 from mission_core.events.use_cases import verify_log
-from mission_core.ports import Once, Ports, perform
-from mission_core.tasks.beating import Heartbeat, heartbeat
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.tasks.commenting import AddComment, add_comment
-from mission_core.tasks.explaining import explain_task
-from mission_core.tasks.leaving import DeleteAgent, delete_agent
-from mission_core.tasks.moving import MoveTasks, move_tasks
-from mission_core.tasks.ordering import GiveOrder, give_order
-from mission_core.tasks.polling import PollQueue, RenewPair, poll_queue, renew_pair
-from mission_core.tasks.use_cases import (
-    CreateTask,
-    DeleteTask,
-    UpdateTask,
-    create_task,
-    delete_task,
-    update_task,
-)
-from mission_core.tasks.work import (
+from mission_core.ports import IdempotencyKey, Ports, perform
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.bulk_update import MoveTasks, move_tasks
+from mission_core.tasks.comment_creation import AddComment, add_comment
+from mission_core.tasks.explanations import explain_task
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat
+from mission_core.tasks.leases import (
     ClaimNext,
     ClaimTask,
     CompleteTask,
@@ -46,9 +36,19 @@ from mission_core.tasks.work import (
     claim_next,
     claim_task,
     complete_task,
+    expire_leases,
     fail_task,
     release_task,
-    sweep,
+)
+from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.queue_polls import PollQueue, RenewImplicitLeases, poll_queue, renew_implicit_leases
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    UpdateTask,
+    create_task,
+    delete_task,
+    update_task,
 )
 from mission_core.values import ABSENT
 
@@ -71,24 +71,24 @@ __all__ = [
     "Exhausted",
     "FailTask",
     "GiveOrder",
-    "HearAgent",
     "Heartbeat",
+    "IdempotencyKey",
     "Invalid",
     "MoveTasks",
     "NotFound",
-    "Once",
     "Organization",
     "PollQueue",
     "Ports",
     "Principal",
+    "RecordAgentHeartbeat",
     "Refusal",
     "RegisterAgent",
     "ReleaseTask",
-    "RenewPair",
+    "RenewImplicitLeases",
     "RequestApproval",
     "Role",
     "StaleWrite",
-    "System",
+    "SystemPrincipal",
     "UpdateAgent",
     "UpdateBoard",
     "UpdateTask",
@@ -103,20 +103,20 @@ __all__ = [
     "delete_agent",
     "delete_board",
     "delete_task",
+    "ensure_organization",
+    "expire_leases",
     "explain_task",
     "fail_task",
-    "found_organization",
     "give_order",
-    "hear_agent",
     "heartbeat",
     "move_tasks",
     "perform",
     "poll_queue",
+    "record_agent_heartbeat",
     "register_agent",
     "release_task",
-    "renew_pair",
+    "renew_implicit_leases",
     "request_approval",
-    "sweep",
     "update_agent",
     "update_board",
     "update_task",

@@ -29,12 +29,12 @@ from mission_core.values import (
 )
 
 Check = Callable[[str, Any], None]
-COMMANDS: Final[dict[type, tuple[tuple[str, Any, frozenset[type], Check], ...]]] = {}
+COMMAND_CHECKS: Final[dict[type, tuple[tuple[str, Any, frozenset[type], Check], ...]]] = {}
 """The checks of each command class, built when its first command is checked."""
 
 
 @frozen
-class Shape:
+class AcceptedType:
     """
     A type of value that a field accepts: its classes, its name in an error text, and a further check.
     """
@@ -44,13 +44,13 @@ class Shape:
     check: Check | None = None
 
 
-def typed(cls: type, attributes: list[Attribute[Any]]) -> list[Attribute[Any]]:
+def with_type_validators(cls: type, attributes: list[Attribute[Any]]) -> list[Attribute[Any]]:
     """
     An attrs field transformer for entities: each field without a validator gets one that accepts only values of the
     field's type.
     """
     return [
-        each if each.validator is not None else each.evolve(validator=_of_its_type(each.name, each.default))
+        each if each.validator is not None else each.evolve(validator=_type_validator(each.name, each.default))
         for each in attributes
     ]
 
@@ -63,15 +63,15 @@ def check_fields(thing: Any) -> None:
         InvalidField: If a value has another type than its field, or cannot be stored.
     """
     kind = type(thing)
-    if kind not in COMMANDS:
-        COMMANDS[kind] = _command_checks(kind)
-    for name, default, enough, check in COMMANDS[kind]:
+    if kind not in COMMAND_CHECKS:
+        COMMAND_CHECKS[kind] = _command_checks(kind)
+    for name, default, enough, check in COMMAND_CHECKS[kind]:
         value = getattr(thing, name)
         if value is not default and value.__class__ not in enough:
             check(name, value)
 
 
-def _of_its_type(name: str, default: object) -> Callable[[object, Any, object], None]:
+def _type_validator(name: str, default: object) -> Callable[[object, Any, object], None]:
     check: Check | None = None  # built for the first value: annotations may name types that are imported later
     enough: frozenset[type] = frozenset()
 
@@ -81,13 +81,16 @@ def _of_its_type(name: str, default: object) -> Callable[[object, Any, object], 
             return
         if check is None:
             kind = get_type_hints(type(instance))[name]
-            check, enough = _check_of(kind, bounded=True) or _anything, _enough(_shapes_of(kind, bounded=True) or ())
+            check, enough = (
+                _check_of(kind, bounded=True) or _accept_anything,
+                _classes_without_check(_accepted_types_of(kind, bounded=True) or ()),
+            )
         check(name, value)
 
     return validate
 
 
-def _anything(name: str, value: Any) -> None:
+def _accept_anything(name: str, value: Any) -> None:
     pass
 
 
@@ -100,15 +103,15 @@ def _command_checks(cls: Any) -> tuple[tuple[str, Any, frozenset[type], Check], 
         (
             each.name,
             each.default if each.default is not NOTHING else checks,
-            _enough(_shapes_of(kinds[each.name], bounded=False) or ()),
-            check if each.repr else _unquoted(check),
+            _classes_without_check(_accepted_types_of(kinds[each.name], bounded=False) or ()),
+            check if each.repr else _without_value(check),
         )
         for each, check in checks
         if check is not None
     )
 
 
-def _unquoted(check: Check) -> Check:
+def _without_value(check: Check) -> Check:
     def checked(name: str, value: Any) -> None:
         try:
             check(name, value)
@@ -123,12 +126,12 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
     The check of values of a type; None if there is nothing to check. Integers that only look up a row need not be
     *bounded* to 64 bits: a larger one matches no row.
     """
-    shapes = _shapes_of(kind, bounded)
+    shapes = _accepted_types_of(kind, bounded)
     if shapes is None:
         return None
     called = " or ".join(dict.fromkeys(shape.called for shape in shapes if shape.of is not Absent))
 
-    enough = _enough(shapes)
+    enough = _classes_without_check(shapes)
 
     def check(name: str, value: Any) -> None:
         if value.__class__ in enough:
@@ -145,62 +148,70 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
     return check
 
 
-def _enough(shapes: tuple[Shape, ...]) -> frozenset[type]:
+def _classes_without_check(shapes: tuple[AcceptedType, ...]) -> frozenset[type]:
     """
     The classes whose instances need no further check.
     """
     return frozenset(shape.of for shape in shapes if shape.check is None and isinstance(shape.of, type))
 
 
-def _shapes_of(kind: Any, bounded: bool) -> tuple[Shape, ...] | None:
+def _accepted_types_of(kind: Any, bounded: bool) -> tuple[AcceptedType, ...] | None:
     """
     The accepted types of a field's annotation; None if any value is accepted.
     """
     if isinstance(kind, NewType):
         if kind is JsonText:
-            return (Shape(str, "JSON as text", checked_json),)
-        known = _shapes_of(kind.__supertype__, bounded)
-        return known if bounded or kind.__supertype__ is not int else (Shape(int, WORDS[int]),)
-    if kind in PLAIN:
-        return (PLAIN[kind],)
+            return (AcceptedType(str, "JSON as text", checked_json),)
+        known = _accepted_types_of(kind.__supertype__, bounded)
+        return known if bounded or kind.__supertype__ is not int else (AcceptedType(int, TYPE_NAMES[int]),)
+    if kind in PLAIN_TYPES:
+        return (PLAIN_TYPES[kind],)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _shapes_of(inner[0], bounded)
+        return _accepted_types_of(inner[0], bounded)
     if origin in (Union, UnionType):
-        parts = [_shapes_of(each, bounded) for each in inner]
+        parts = [_accepted_types_of(each, bounded) for each in inner]
         return None if None in parts else tuple(shape for part in parts if part for shape in part)
     if origin is Literal:
-        return (Shape(tuple({type(each) for each in inner}), f"one of {_list(inner)}", _one_of(inner)),)
+        return (
+            AcceptedType(
+                tuple({type(each) for each in inner}), f"one of {_comma_separated(inner)}", _literal_check(inner)
+            ),
+        )
     if origin in (tuple, frozenset):
-        return (Shape(origin, "a list", _each(origin, inner, bounded)),)
+        return (AcceptedType(origin, "a list", _items_check(origin, inner, bounded)),)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return (Shape(Mapping, "an object", _entries(*inner)),)
+        return (AcceptedType(Mapping, "an object", _mapping_check(*inner)),)
     if origin is Callable:
-        return (Shape(cast("type", origin), "a function"),)
+        return (AcceptedType(cast("type", origin), "a function"),)
     if not isinstance(kind, type) or kind in (Any, object) or getattr(kind, "_is_protocol", False):
         return None
     if issubclass(kind, Enum):
-        return (Shape(kind, f"one of {_list(each.value for each in kind)}" if kind is not Absent else "absent"),)
-    return (Shape(kind, f"a {kind.__name__}", _nested(kind)),)
+        return (
+            AcceptedType(
+                kind, f"one of {_comma_separated(each.value for each in kind)}" if kind is not Absent else "absent"
+            ),
+        )
+    return (AcceptedType(kind, f"a {kind.__name__}", _nested_check(kind)),)
 
 
-def _list(values: Any) -> str:
+def _comma_separated(values: Any) -> str:
     return ", ".join(str(each) for each in values)
 
 
-def _nested(kind: type) -> Check | None:
+def _nested_check(kind: type) -> Check | None:
     return (lambda name, value: check_fields(value)) if has(kind) else None
 
 
-def _one_of(values: tuple[Any, ...]) -> Check:
+def _literal_check(values: tuple[Any, ...]) -> Check:
     def check(name: str, value: Any) -> None:
         if value not in values:
-            raise InvalidField(name, f"must be one of {_list(values)}", value)
+            raise InvalidField(name, f"must be one of {_comma_separated(values)}", value)
 
     return check
 
 
-def _each(origin: type, kinds: tuple[Any, ...], bounded: bool) -> Check:
+def _items_check(origin: type, kinds: tuple[Any, ...], bounded: bool) -> Check:
     alike = origin is frozenset or kinds[-1] is Ellipsis
     checks = [_check_of(each, bounded=bounded) for each in kinds if each is not Ellipsis]
 
@@ -215,7 +226,7 @@ def _each(origin: type, kinds: tuple[Any, ...], bounded: bool) -> Check:
     return check
 
 
-def _entries(key: Any, kind: Any) -> Check:
+def _mapping_check(key: Any, kind: Any) -> Check:
     keys, values = _check_of(key), _check_of(kind)
 
     def check(name: str, value: Any) -> None:
@@ -233,28 +244,29 @@ def _entries(key: Any, kind: Any) -> Check:
     return check
 
 
-def _storable(name: str, value: str) -> None:
+def _check_text(name: str, value: str) -> None:
     if UNSTORABLE.search(value):
         raise InvalidField(name, UNSTORABLE_TEXT, value)
 
 
-def _in_64_bits(name: str, value: int) -> None:
+def _check_64_bits(name: str, value: int) -> None:
     if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
         raise InvalidField(name, "must be a whole number within 64 bits")
 
 
-def _finite(name: str, value: float) -> None:
+def _check_finite(name: str, value: float) -> None:
     if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:  # also false for NaN and infinity
         raise InvalidField(name, "must be a finite number within 64 bits")
 
 
-WORDS: Final = {
+TYPE_NAMES: Final = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false", bytes: "bytes", UUID: "a UUID",
     datetime: "a datetime in UTC", timedelta: "a timedelta", NoneType: "null",
 }  # fmt: skip
-CHECKS: Final[Mapping[type, Check]] = {
-    str: _storable, int: _in_64_bits, float: _finite, datetime: checked_moment
+TYPE_CHECKS: Final[Mapping[type, Check]] = {
+    str: _check_text, int: _check_64_bits, float: _check_finite, datetime: checked_moment
 }  # fmt: skip
-PLAIN: Final = {
-    kind: Shape((int, float) if kind is float else kind, words, CHECKS.get(kind)) for kind, words in WORDS.items()
-} | {None: Shape(NoneType, WORDS[NoneType])}
+PLAIN_TYPES: Final = {
+    kind: AcceptedType((int, float) if kind is float else kind, words, TYPE_CHECKS.get(kind))
+    for kind, words in TYPE_NAMES.items()
+} | {None: AcceptedType(NoneType, TYPE_NAMES[NoneType])}

@@ -17,14 +17,14 @@ from mission_core.ids import OrganizationId
 
 if TYPE_CHECKING:
     from mission_core.errors import Conflict, NotFound
-    from mission_core.values import Listed, Page
+    from mission_core.values import PageOfRows, PageRequest
 
 DEPLOYMENT: Final = OrganizationId(UUID(int=0))
 """The organization id of rows that belong to no organization, and the scope of numbers that are unique in the whole
 deployment."""
 
 
-class Plain(Protocol):
+class Entity(Protocol):
     """
     An entity that a `Kind` can store: a frozen attrs class whose fields are ids, texts, numbers, booleans, datetimes,
     enumerations, JSON texts, tuples of texts or ids, or None.
@@ -49,39 +49,41 @@ class Plain(Protocol):
         """
 
 
-P = TypeVar("P", bound=Plain)
+EntityT = TypeVar("EntityT", bound=Entity)
 
 
 @frozen(kw_only=True, eq=False)
-class Kind(Generic[P]):
+class Kind(Generic[EntityT]):
     """
     The declaration of how one class of entities is stored.
 
     Args:
         entity: The class. A field `number` is unique in the organization. A field `board` limits access to principals
-            that may see that board. Without one, access follows the first entity in *goes_with* that belongs to a board
+            that may see that board. Without one, access follows the first entity in *cascades_from* that belongs to a
+            board
             or a board group; without such an entity, everybody in the organization may see the rows.
         name: The plural name, which is also the name of the table.
         missing: The error for a row that does not exist.
         unique: Groups of fields that no two rows of an organization share, and the error for the second row. A row in
             which one of the fields is None is not compared.
-        found_by: Groups of fields that are indexed.
-        goes_with: Fields that hold the id of another entity. When that entity is removed, the row is removed too.
-        forgets: Fields that hold the id of another entity. When that entity is removed, the field becomes None.
-        carried: Whether tasks hold the ids of such rows. Adding one to a task depends on the row's version.
+        indexed_by: Groups of fields that are indexed.
+        cascades_from: Fields that hold the id of another entity. When that entity is removed, the row is removed too.
+        nulled_on_removal_of: Fields that hold the id of another entity. When that entity is removed, the field becomes
+            None.
+        held_by_tasks: Whether tasks hold the ids of such rows. Adding one to a task depends on the row's version.
         in_use: The error for removing a row that a task holds. Without one, the task drops the id.
         shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`). Units of every
             organization then find them, and the use case decides which rows a caller may see.
     """
 
-    entity: type[P]
+    entity: type[EntityT]
     name: str
     missing: type[NotFound]
     unique: Mapping[tuple[str, ...], type[Conflict]] = field(factory=dict)
-    found_by: tuple[tuple[str, ...], ...] = ()
-    goes_with: Mapping[str, type] = field(factory=dict)
-    forgets: Mapping[str, type] = field(factory=dict)
-    carried: bool = False
+    indexed_by: tuple[tuple[str, ...], ...] = ()
+    cascades_from: Mapping[str, type] = field(factory=dict)
+    nulled_on_removal_of: Mapping[str, type] = field(factory=dict)
+    held_by_tasks: bool = False
     in_use: type[Conflict] | None = None
     shared: bool = False
 
@@ -92,12 +94,12 @@ class Kind(Generic[P]):
         return DEPLOYMENT if self.shared else organization
 
 
-class Rows(Protocol[P]):
+class EntityRepository(Protocol[EntityT]):
     """
     The repository of one kind of entities, limited to the unit's organization and to what its principal may see.
     """
 
-    async def get(self, key: UUID | int) -> P:
+    async def get(self, key: UUID | int) -> EntityT:
         """
         The row with this id or number, as last committed or as this unit changed it.
 
@@ -106,38 +108,38 @@ class Rows(Protocol[P]):
             BoardDenied: If the principal may not see its board.
         """
 
-    async def find(self, *, newest: bool = False, **equal: Any) -> P | None:
+    async def find(self, *, newest: bool = False, **equal: Any) -> EntityT | None:
         """
         The oldest row whose fields have these values (with *newest*, the newest), or None.
         """
 
-    async def every(self, **equal: Any) -> list[P]:
+    async def every(self, **equal: Any) -> list[EntityT]:
         """
         All rows whose fields have these values, oldest first.
         """
 
-    def add(self, row: P) -> P:
+    def add(self, row: EntityT) -> EntityT:
         """
         Add a new row when the unit commits. Unique fields are checked only then.
         """
 
-    def save(self, row: P) -> P:
+    def save(self, row: EntityT) -> EntityT:
         """
         Save the changed row when the unit commits. Returns the row with its next version.
         """
 
-    def remove(self, row: P) -> None:
+    def remove(self, row: EntityT) -> None:
         """
         Remove the row when the unit commits, if it still has this version.
         """
 
 
-class RowReads(Protocol):
+class EntityReads(Protocol):
     """
     Read access to entities of every kind, limited to what a principal may see.
     """
 
-    async def get(self, principal: Any, kind: Kind[P], key: UUID | int) -> P:
+    async def get(self, principal: Any, kind: Kind[EntityT], key: UUID | int) -> EntityT:
         """
         The row with this id or number.
 
@@ -146,12 +148,14 @@ class RowReads(Protocol):
             BoardDenied: If the principal may not see its board.
         """
 
-    async def every(self, principal: Any, kind: Kind[P], **equal: Any) -> list[P]:
+    async def every(self, principal: Any, kind: Kind[EntityT], **equal: Any) -> list[EntityT]:
         """
         All rows whose fields have these values, oldest first.
         """
 
-    async def page(self, principal: Any, kind: Kind[P], page: Page, *, newest: bool = False, **equal: Any) -> Listed:
+    async def page(
+        self, principal: Any, kind: Kind[EntityT], page: PageRequest, *, newest: bool = False, **equal: Any
+    ) -> PageOfRows:
         """
         A page of the rows ordered by number, ascending or (with *newest*) descending, and their total count.
         """

@@ -18,37 +18,37 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.accounts.model import Principal
-    from mission_core.accounts.organizations import Organization, Organizations
+    from mission_core.accounts.organizations import Organization, OrganizationDeletion
     from mission_core.accounts.ports import (
-        ApiKeys,
+        ApiKeyRepository,
         CodeExchange,
-        Credentials,
-        Directory,
-        Passwords,
+        CredentialStore,
+        PasswordHasher,
+        ProviderDirectory,
+        SecretEncryption,
         Secrets,
         TokenVerifier,
-        Vault,
     )
     from mission_core.accounts.queries import MemberReads
-    from mission_core.accounts.users import Provider
-    from mission_core.agents.ports import Agents
+    from mission_core.accounts.users import IdentityProvider
+    from mission_core.agents.ports import AgentRepository
     from mission_core.agents.queries import AgentReads
     from mission_core.approvals.queries import ApprovalReads
-    from mission_core.boards.ports import Boards
+    from mission_core.boards.ports import BoardRepository
     from mission_core.boards.queries import BoardReads
-    from mission_core.events.model import Fact
-    from mission_core.events.ports import Log
-    from mission_core.kinds import Kind, P, RowReads, Rows
-    from mission_core.reports.conduct import ConductReads
+    from mission_core.events.model import Event
+    from mission_core.events.ports import EventLog
+    from mission_core.kinds import EntityReads, EntityRepository, EntityT, Kind
+    from mission_core.reports.agent_activity import AgentActivityReads
     from mission_core.reports.queries import ReportReads
-    from mission_core.tasks.overviews import Overviews
-    from mission_core.tasks.ports import Gates, Runs, Tasks
+    from mission_core.tasks.ports import Gates, RunRepository, TaskRepository
     from mission_core.tasks.queries import TaskReads
+    from mission_core.tasks.snapshots import SnapshotReads
     from mission_core.use_case import Backoff
 
 C = TypeVar("C")
 R = TypeVar("R")
-REMEMBERED: Final = timedelta(hours=24)
+IDEMPOTENCY_KEY_LIFETIME: Final = timedelta(hours=24)
 """The time for which an idempotency key is kept."""
 
 
@@ -74,18 +74,18 @@ class IdFactory(Protocol):
         """
 
 
-class Numbers(Protocol):
+class NumberSequences(Protocol):
     """
     Generates the short sequential numbers that people refer to.
     """
 
-    async def draw(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
+    async def next(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
         """
         The next number of each scope (an organization and a kind, or a board and `ticket`), in one operation. Numbers
         grow, are never reused, and have gaps only after failures. The draw itself need not be durable.
         """
 
-    async def reach(self, *scopes: tuple[UUID, str, int]) -> None:
+    async def advance_to(self, *scopes: tuple[UUID, str, int]) -> None:
         """
         Continue each scope after the given number, for example the last number of imported rows.
         """
@@ -110,19 +110,19 @@ class Versioned(Protocol):
 
 
 @frozen(kw_only=True)
-class Once:
+class IdempotencyKey:
     """
     An idempotency key with the principal, the operation and the request body that it was used for. The same key with
     another body is refused.
 
     Args:
-        whose: The principal who sent the key, if the work is done as another one; otherwise the unit's principal.
+        principal: The principal who sent the key, if the work is done as another one; otherwise the unit's principal.
     """
 
     key: str
     operation: str
     body_digest: bytes
-    whose: Principal | None = None
+    principal: Principal | None = None
 
 
 @define
@@ -151,37 +151,37 @@ class UnitOfWork(Protocol):
     """
 
     @property
-    def organizations(self) -> Organizations:
+    def organization_deletion(self) -> OrganizationDeletion:
         """
         The port that deletes the organization.
         """
 
     @property
-    def boards(self) -> Boards:
+    def boards(self) -> BoardRepository:
         """
         The repository of the organization's boards.
         """
 
     @property
-    def agents(self) -> Agents:
+    def agents(self) -> AgentRepository:
         """
         The repository of the organization's agents.
         """
 
     @property
-    def keys(self) -> ApiKeys:
+    def keys(self) -> ApiKeyRepository:
         """
         The repository of the organization's API keys.
         """
 
     @property
-    def tasks(self) -> Tasks:
+    def tasks(self) -> TaskRepository:
         """
         The repository of the organization's tasks.
         """
 
     @property
-    def runs(self) -> Runs:
+    def runs(self) -> RunRepository:
         """
         The repository of the organization's runs.
         """
@@ -192,19 +192,19 @@ class UnitOfWork(Protocol):
         The approval gates that tasks must pass before they are done.
         """
 
-    def rows(self, kind: Kind[P]) -> Rows[P]:
+    def repository(self, kind: Kind[EntityT]) -> EntityRepository[EntityT]:
         """
         The repository of this kind of entities.
         """
 
     @property
-    def everywhere(self) -> UnitOfWork:
+    def without_grants(self) -> UnitOfWork:
         """
         The same unit with repositories that ignore board grants, for the necessary consequences of a permitted change
         on any board. It is committed with the unit.
         """
 
-    def record(self, *facts: Fact) -> None:
+    def record(self, *facts: Event) -> None:
         """
         Add events to the log when the unit commits, with the principal as their actor.
         """
@@ -240,12 +240,12 @@ class UnitOfWork(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
-class OpenUnit(Protocol):
+class UnitOfWorkFactory(Protocol):
     """
     Opens units of work.
     """
 
-    def __call__(self, principal: Principal, *, once: Once | None = None) -> UnitOfWork:
+    def __call__(self, principal: Principal, *, once: IdempotencyKey | None = None) -> UnitOfWork:
         """
         A unit for this principal. With *once*, its commit also stores the idempotency key with the unit's result.
 
@@ -278,7 +278,7 @@ class Reads(Protocol):
         """
 
     @property
-    def overviews(self) -> Overviews:
+    def snapshots(self) -> SnapshotReads:
         """
         The read model of board snapshots, and of the first tasks of several boards.
         """
@@ -290,7 +290,7 @@ class Reads(Protocol):
         """
 
     @property
-    def rows(self) -> RowReads:
+    def entities(self) -> EntityReads:
         """
         The read model of entities of every kind.
         """
@@ -302,7 +302,7 @@ class Reads(Protocol):
         """
 
     @property
-    def conduct(self) -> ConductReads:
+    def agent_activity(self) -> AgentActivityReads:
         """
         The read model of agent activity.
         """
@@ -318,7 +318,7 @@ class Reads(Protocol):
         The principal's organization.
         """
 
-    async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
+    async def idempotent_result(self, principal: Principal, once: IdempotencyKey, *, since: datetime) -> UUID | None:
         """
         The id of the result that was kept with this idempotency key after *since*, or None if the key was not used.
 
@@ -341,20 +341,20 @@ class Ports:
     All ports that a use case may need. Every use case takes it as its first argument.
     """
 
-    unit: OpenUnit
+    unit: UnitOfWorkFactory
     reads: Reads
-    log: Log
-    credentials: Credentials
-    numbers: Numbers
+    log: EventLog
+    credentials: CredentialStore
+    numbers: NumberSequences
     clock: Clock
     ids: IdFactory
     secrets: Secrets
-    passwords: Passwords
-    vault: Vault
-    verifiers: Mapping[Provider, TokenVerifier] = {}
+    passwords: PasswordHasher
+    vault: SecretEncryption
+    verifiers: Mapping[IdentityProvider, TokenVerifier] = {}
     """The token verifier of each external identity provider."""
     codes: CodeExchange | None = None
-    directories: Mapping[Provider, Directory] = {}
+    directories: Mapping[IdentityProvider, ProviderDirectory] = {}
     """The user directory of each identity provider that has one."""
     backoff: Backoff | None = None
     """The wait between two tries of a use case; None means no wait."""
@@ -366,7 +366,7 @@ async def perform(
     principal: Principal,
     command: C,
     *,
-    once: Once | None,
+    once: IdempotencyKey | None,
     again: Callable[[Ports, Principal, UUID], Awaitable[R]],
 ) -> R:
     """
@@ -378,8 +378,8 @@ async def perform(
     """
     if once is None:
         return await use_case(ports, principal, command)
-    once = evolve(once, whose=once.whose or principal)
-    first = await ports.reads.once(principal, once, since=ports.clock.now() - REMEMBERED)
+    once = evolve(once, principal=once.principal or principal)
+    first = await ports.reads.idempotent_result(principal, once, since=ports.clock.now() - IDEMPOTENCY_KEY_LIFETIME)
     if first is not None:
         return await again(ports, principal, first)
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 TRIES: Final = 5
-_repeated: Final[ContextVar[bool]] = ContextVar("repeated", default=False)
+_inside_use_case: Final[ContextVar[bool]] = ContextVar("repeated", default=False)
 
 
 class Backoff(Protocol):
@@ -50,11 +50,11 @@ def use_case(function: Callable[Concatenate[Ports, P], Coroutine[Any, Any, R]]) 
 
     @wraps(function)
     async def repeating(ports: Ports, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        if _repeated.get():
+        if _inside_use_case.get():
             return await function(ports, *args, **kwargs)
         for each in (*args, *kwargs.values()):
             check_fields(each)
-        token = _repeated.set(True)
+        token = _inside_use_case.set(True)
         try:
             for attempt in range(1, TRIES):
                 try:
@@ -64,6 +64,6 @@ def use_case(function: Callable[Concatenate[Ports, P], Coroutine[Any, Any, R]]) 
                         await ports.backoff(attempt)
             return await function(ports, *args, **kwargs)
         finally:
-            _repeated.reset(token)
+            _inside_use_case.reset(token)
 
     return repeating

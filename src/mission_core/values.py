@@ -25,19 +25,19 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 JsonText = NewType("JsonText", str)
 """A JSON value as its canonical text: sorted keys, no spaces."""
-Sealed = NewType("Sealed", bytes)
+Encrypted = NewType("Encrypted", bytes)
 """A secret encrypted by the vault. Fields of this type are encrypted again when the vault's key changes."""
 
 EMPTY_OBJECT: Final = JsonText("{}")
 CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 MAX_INTEGER: Final = 2**63 - 1
-DEEPEST: Final = 64
+MAX_JSON_NESTING: Final = 64
 """The greatest nesting depth of JSON. Deeper values are refused before any recursive code reads them."""
-LONGEST_JSON: Final = 4 * 2**20
-REMEMBERED_JSON: Final = 10_000
+MAX_JSON_LENGTH: Final = 4 * 2**20
+MAX_CACHED_JSON_LENGTH: Final = 10_000
 """The greatest length of a JSON text whose check is cached."""
 UNSTORABLE_TEXT: Final = "must not hold NUL or lone surrogates"
-TOO_DEEP: Final = f"must not nest deeper than {DEEPEST} levels"
+TOO_DEEP: Final = f"must not nest deeper than {MAX_JSON_NESTING} levels"
 HUGE_NUMBER: Final = re.compile(r"[0-9]{300}|[eE]\+?[0-9]{3}")
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -57,7 +57,7 @@ class Absent(Enum):
 ABSENT: Final[Literal[Absent.ABSENT]] = Absent.ABSENT
 
 
-def present(value: T | Absent, otherwise: T) -> T:
+def value_or(value: T | Absent, otherwise: T) -> T:
     """
     The value if the update names it, otherwise the current value.
     """
@@ -65,7 +65,7 @@ def present(value: T | Absent, otherwise: T) -> T:
 
 
 @frozen
-class Page:
+class PageRequest:
     """
     A request for part of a list: at most *limit* rows, after skipping *offset* rows or after the row numbered *after*.
     """
@@ -75,7 +75,7 @@ class Page:
     after: int | None = None
 
 
-class Listed(NamedTuple):
+class PageOfRows(NamedTuple):
     """
     A page of rows, and the total count before paging.
     """
@@ -84,7 +84,7 @@ class Listed(NamedTuple):
     total: int
 
 
-def aware(instance: object, attribute: Attribute[Any], value: datetime) -> None:
+def utc_moment(instance: object, attribute: Attribute[Any], value: datetime) -> None:
     """
     Validator: a datetime in UTC.
     """
@@ -131,7 +131,7 @@ def checked_text(field: str, value: object, *, least: int = 0, most: int) -> str
     return value
 
 
-def between(least: float, most: float = MAX_INTEGER) -> Validator:
+def number_between(least: float, most: float = MAX_INTEGER) -> Validator:
     """
     A validator of numbers from *least* to *most*.
     """
@@ -143,7 +143,7 @@ def between(least: float, most: float = MAX_INTEGER) -> Validator:
     return check
 
 
-def whole(least: int, most: int = MAX_INTEGER) -> Validator:
+def whole_number(least: int, most: int = MAX_INTEGER) -> Validator:
     """
     A validator of integers from *least* to *most*.
     """
@@ -155,7 +155,7 @@ def whole(least: int, most: int = MAX_INTEGER) -> Validator:
     return check
 
 
-def json_kept(instance: object, attribute: Attribute[Any], value: JsonText) -> None:
+def storable_json(instance: object, attribute: Attribute[Any], value: JsonText) -> None:
     """
     Validator: JSON as text that every store and dialect can hold.
     """
@@ -193,9 +193,9 @@ def checked_json(field: str, value: object) -> None:
         return
     if not isinstance(value, str):
         raise InvalidField(field, "must be JSON as text", value)
-    if len(value) > LONGEST_JSON:
-        raise InvalidField(field, f"must have at most {LONGEST_JSON} characters")
-    fault = _fault_of(value) if len(value) <= REMEMBERED_JSON else _fault_of.__wrapped__(value)
+    if len(value) > MAX_JSON_LENGTH:
+        raise InvalidField(field, f"must have at most {MAX_JSON_LENGTH} characters")
+    fault = _fault_of(value) if len(value) <= MAX_CACHED_JSON_LENGTH else _fault_of.__wrapped__(value)
     if fault is not None:
         raise InvalidField(field, fault)
 
@@ -217,7 +217,7 @@ def _fault_of(text: str) -> str | None:
         return refusal.reason
     except ValueError as e:
         return f"must be JSON: {e}"
-    return TOO_DEEP if text.count("{") + text.count("[") > DEEPEST and nests_too_deeply(value) else None
+    return TOO_DEEP if text.count("{") + text.count("[") > MAX_JSON_NESTING and nests_too_deeply(value) else None
 
 
 def _no_number(name: str) -> float:
@@ -226,10 +226,10 @@ def _no_number(name: str) -> float:
 
 def nests_too_deeply(value: object) -> bool:
     """
-    Whether a JSON value nests deeper than `DEEPEST` levels.
+    Whether a JSON value nests deeper than `MAX_JSON_NESTING` levels.
     """
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_JSON_NESTING):
         level = [
             child
             for outer in level

@@ -14,35 +14,35 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from mission_http.fronting import Fronting
+from mission_http.network_settings import NetworkSettings
+from mission_http.platform.allowed_hosts import AllowedHostsMiddleware
 from mission_http.platform.cors import with_cors
-from mission_http.platform.dispatch import Dispatcher
-from mission_http.platform.documents import DOCUMENT_ENDPOINTS, Documents
+from mission_http.platform.dispatcher import Dispatcher
 from mission_http.platform.endpoints import Dialect
-from mission_http.platform.hosts import KnownHosts
-from mission_http.platform.pairs import Attendance
-from mission_http.platform.rate_limits import QUOTAS, RateLimits, check_limits
+from mission_http.platform.implicit_leases import ImplicitLeaseRenewals
+from mission_http.platform.openapi_endpoints import DOCUMENT_ENDPOINTS, OpenApiDocuments
+from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RateLimits, check_rate_limit_classes
 from mission_http.platform.request_logs import RequestLog
-from mission_http.platform.response_headers import ResponseHeaders, SecurityHeaders
+from mission_http.platform.response_headers import ResponseHeadersMiddleware, SecurityHeaders
 
 if TYPE_CHECKING:
     from mission_core.errors import Refusal
-    from mission_core.limiting import Quota, RateLimiter
     from mission_core.ports import Ports
+    from mission_core.rate_limits import Quota, RateLimiter
 
-Wire = Callable[[], AbstractAsyncContextManager["Ports"]]
+OpenPorts = Callable[[], AbstractAsyncContextManager["Ports"]]
 OpenLimiter = Callable[[], AbstractAsyncContextManager["RateLimiter | None"]]
 
 
 def create_app(
-    wire: Wire,
+    wire: OpenPorts,
     dialects: Iterable[Dialect],
     *,
     security: SecurityHeaders | None = None,
-    fronting: Fronting | None = None,
+    fronting: NetworkSettings | None = None,
     log: RequestLog | None = None,
     limiter: OpenLimiter = nullcontext,
-    quotas: Mapping[str, Quota] = QUOTAS,
+    quotas: Mapping[str, Quota] = DEFAULT_QUOTAS,
 ) -> MissionApp:
     """
     Build the ASGI application for several dialects.
@@ -59,18 +59,18 @@ def create_app(
     spoken = (first, *others)
     for dialect in spoken:
         dialect.compile_shapes()
-    check_limits(spoken)
-    fronting = fronting or Fronting()
+    check_rate_limit_classes(spoken)
+    fronting = fronting or NetworkSettings()
     dispatcher = Dispatcher.of(spoken, fronting.base_path)
-    http = KnownHosts(with_cors(dispatcher, fronting.origins), fronting)
+    http = AllowedHostsMiddleware(with_cors(dispatcher, fronting.origins), fronting)
     return MissionApp(
-        wire=wire,
+        open_ports=wire,
         open_limiter=limiter,
-        documents=Documents(spoken, quotas),
+        documents=OpenApiDocuments(spoken, quotas),
         limits=RateLimits(quotas),
-        fronting=fronting,
+        network=fronting,
         dispatcher=dispatcher,
-        http=ResponseHeaders.around(http, security or SecurityHeaders(), spoken, fronting, log),
+        http=ResponseHeadersMiddleware.around(http, security or SecurityHeaders(), spoken, fronting, log),
     )
 
 
@@ -80,14 +80,14 @@ class MissionApp:
     The ASGI application. Its *ports* are open between startup and shutdown of the lifespan.
     """
 
-    documents: Documents
+    documents: OpenApiDocuments
     limits: RateLimits
-    fronting: Fronting
-    attendance: Attendance = field(factory=Attendance, init=False)
-    _wire: Wire
+    network: NetworkSettings
+    implicit_lease_renewals: ImplicitLeaseRenewals = field(factory=ImplicitLeaseRenewals, init=False)
+    _open_ports: OpenPorts
     _open_limiter: OpenLimiter
     _dispatcher: Dispatcher
-    _http: ResponseHeaders
+    _http: ResponseHeadersMiddleware
     _lifespan: Router = field(init=False)
     _ports: Ports | None = field(default=None, init=False)
 
@@ -109,7 +109,7 @@ class MissionApp:
         else:
             await WebSocketClose()(scope, receive, send)
 
-    def refusing(self, error: Refusal) -> ASGIApp:
+    def error_app(self, error: Refusal) -> ASGIApp:
         """
         Build an ASGI application that answers every request with this error, for requests that cannot be parsed.
         """
@@ -128,7 +128,7 @@ class MissionApp:
 
         `Starlette(routes=[Mount("/mission", app)], lifespan=app.lifespan)` mounts the application in another one.
         """
-        async with self._wire() as self._ports, self._open_limiter() as self.limits.limiter:
+        async with self._open_ports() as self._ports, self._open_limiter() as self.limits.limiter:
             try:
                 yield
             finally:

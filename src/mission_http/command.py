@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from mission_http.distribution import install
+from mission_http.distribution import install_command
 
 
 def main() -> None:
@@ -18,6 +18,6 @@ def main() -> None:
     except ModuleNotFoundError as e:
         if e.name is None or e.name.startswith("mission_"):
             raise
-        print(f"mission-control: serving needs the extra: {install('server')}", file=sys.stderr)
+        print(f"mission-control: serving needs the extra: {install_command('server')}", file=sys.stderr)
         sys.exit(2)
     run()

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from mission_http.environment import SettingsError
 
-VARIABLE: Final = "MC_MAX_CONNECTIONS"
+MAX_CONNECTIONS_VARIABLE: Final = "MC_MAX_CONNECTIONS"
 
 
 @frozen(kw_only=True)
@@ -43,11 +43,13 @@ class ConnectionLimits:
         Raises:
             SettingsError: If the number of connections is not a number.
         """
-        text = environment.get(VARIABLE, "").strip()
+        text = environment.get(MAX_CONNECTIONS_VARIABLE, "").strip()
         if not text:
             return cls()
         if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**7):
-            raise SettingsError(f"{VARIABLE}: expected a number of connections, such as 4096, and got {text!r}")
+            raise SettingsError(
+                f"{MAX_CONNECTIONS_VARIABLE}: expected a number of connections, such as 4096, and got {text!r}"
+            )
         return cls(maximum=int(text))
 
 

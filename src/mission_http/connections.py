@@ -18,17 +18,17 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mission_core.errors import Refusal
-from mission_http.connection_limits import VARIABLE, ConnectionLimits
-from mission_http.platform.refusals import HeadersTooLarge, RequestMalformed, RequestTimedOut, ServerBusy
+from mission_http.connection_limits import MAX_CONNECTIONS_VARIABLE, ConnectionLimits
+from mission_http.platform.errors import HeadersTooLarge, RequestMalformed, RequestTimedOut, ServerBusy
 
 logger = logging.getLogger("mission_http")
 
-MOST_HEADER_BYTES: Final = 65_536
-FILES_FOR_OTHERS: Final = 64
+MAX_HEADER_BYTES: Final = 65_536
+RESERVED_FILE_DESCRIPTORS: Final = 64
 """The file descriptors that are reserved for the database, the log and outbound calls."""
-STALLED: Final = 3.0
+STALLED_SECONDS: Final = 3.0
 """Seconds without a byte of the request body after which a connection may be closed to admit another."""
-BETWEEN_LOGS: Final = 30.0
+LOG_INTERVAL_SECONDS: Final = 30.0
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -54,7 +54,7 @@ class HttpConnection(HttpToolsProtocol):
         """The time when the window of the measured body began, and the bytes received before."""
 
     @property
-    def under_way(self) -> bool:
+    def is_busy(self) -> bool:
         """
         Whether a request is being read or answered.
         """
@@ -86,17 +86,17 @@ class HttpConnection(HttpToolsProtocol):
             if not self.url:  # the parser does not report an invalid target
                 self.url = b"".join(data.split(b" ", 2)[1:2])
             self.refuse(self.malformed)
-        elif self.header_bytes > MOST_HEADER_BYTES:
-            self.refuse(HeadersTooLarge(MOST_HEADER_BYTES))
+        elif self.header_bytes > MAX_HEADER_BYTES:
+            self.refuse(HeadersTooLarge(MAX_HEADER_BYTES))
 
     def on_headers_complete(self) -> None:
-        if self.header_bytes > MOST_HEADER_BYTES:  # which may include bytes after the headers
+        if self.header_bytes > MAX_HEADER_BYTES:  # which may include bytes after the headers
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if size > MOST_HEADER_BYTES:
-                raise HeadersTooLarge(MOST_HEADER_BYTES)
+            if size > MAX_HEADER_BYTES:
+                raise HeadersTooLarge(MAX_HEADER_BYTES)
         self.header_bytes = 0
         if self.overloaded:
-            self.app = self.supervisor.refusing(ServerBusy())
+            self.app = self.supervisor.error_app(ServerBusy())
         super().on_headers_complete()
         if self.overloaded:
             self.cycle.keep_alive = False
@@ -128,10 +128,10 @@ class HttpConnection(HttpToolsProtocol):
         if self.refused:
             return
         self.refused = True
-        if self.under_way and not self.cycle.more_body:
+        if self.is_busy and not self.cycle.more_body:
             self.cycle.keep_alive = False  # a complete request is still answered
             return
-        if self.under_way:
+        if self.is_busy:
             if self.cycle.response_started or self.pipeline:
                 self.transport.close()
                 return
@@ -147,7 +147,7 @@ class HttpConnection(HttpToolsProtocol):
             default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
             expect_100_continue=False, keep_alive=False, on_response=lambda: None,
         )  # fmt: skip
-        self._start_asgi_task(self.cycle, self.supervisor.refusing(error))
+        self._start_asgi_task(self.cycle, self.supervisor.error_app(error))
 
     def _scope_so_far(self) -> Any:
         if self.scope is None:
@@ -159,7 +159,7 @@ class HttpConnection(HttpToolsProtocol):
             scope |= {"method": method, "path": path.decode("latin-1"), "raw_path": path, "query_string": query}
         return scope
 
-    def check(self, now: float, limits: ConnectionLimits) -> None:
+    def enforce_deadlines(self, now: float, limits: ConnectionLimits) -> None:
         """
         Close the connection or refuse its request if the client missed a deadline.
         """
@@ -167,7 +167,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.abort()
         elif self.refused or self.transport.is_closing():
             return
-        elif self.under_way:
+        elif self.is_busy:
             if self._sends_too_slowly(now, limits):
                 self.refuse(RequestTimedOut())
         elif self.timeout_keep_alive_task is None and now - self.waiting_since > limits.headers:
@@ -198,18 +198,18 @@ class HttpConnection(HttpToolsProtocol):
         self.measured, self.measured_from = cycle, (now, self.body_bytes)
         return False
 
-    def dispensable(self, now: float) -> tuple[int, float] | None:
+    def eviction_rank(self, now: float) -> tuple[int, float] | None:
         """
         The sort key by which connections are closed to admit others: idle ones first, then those without a request,
         then those stalled in a body. None if the connection is in use.
         """
         if self.refused:
             return None
-        if not self.under_way:
+        if not self.is_busy:
             idle = self.timeout_keep_alive_task
             return (1, self.waiting_since) if idle is None else (0, idle.when() - self.timeout_keep_alive)
         began, bytes_then = self.measured_from
-        stalled = self.measured is self.cycle and self.body_bytes == bytes_then and now - began > STALLED
+        stalled = self.measured is self.cycle and self.body_bytes == bytes_then and now - began > STALLED_SECONDS
         return (2, began) if stalled else None
 
 
@@ -219,23 +219,23 @@ class ConnectionSupervisor:
     Enforces the connection limits of a server.
 
     Args:
-        refusing: Builds an ASGI application that answers every request with an error.
+        error_app: Builds an ASGI application that answers every request with an error.
         files: The limit of open file descriptors of the process, if known.
     """
 
     limits: ConnectionLimits
-    refusing: Callable[[Refusal], ASGIApp]
+    error_app: Callable[[Refusal], ASGIApp]
     files: int | None = None
     maximum: int = field(init=False)
     _swept_at: float = field(default=0.0, init=False)
-    _told_at: float = field(default=-BETWEEN_LOGS, init=False)
+    _told_at: float = field(default=-LOG_INTERVAL_SECONDS, init=False)
     _closed: int = field(default=0, init=False)
     _refused: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.maximum = self.limits.maximum
         if self.files is not None:
-            self.maximum = min(self.maximum, max(self.files - FILES_FOR_OTHERS, self.files // 2))
+            self.maximum = min(self.maximum, max(self.files - RESERVED_FILE_DESCRIPTORS, self.files // 2))
 
     def admit(self, newcomer: HttpConnection) -> None:
         """
@@ -248,7 +248,7 @@ class ConnectionSupervisor:
         if len(living) < self.maximum:
             return
         now = newcomer.loop.time()
-        ranks = {each: rank for each in living if (rank := each.dispensable(now)) is not None}
+        ranks = {each: rank for each in living if (rank := each.eviction_rank(now)) is not None}
         if ranks:
             min(ranks, key=ranks.__getitem__).transport.abort()
             self._closed += 1
@@ -262,17 +262,21 @@ class ConnectionSupervisor:
         Enforce the deadlines of all clients, and log whether the connection limit was reached.
         """
         now = asyncio.get_running_loop().time()
-        asleep, self._swept_at = now - self._swept_at > STALLED, now
+        asleep, self._swept_at = now - self._swept_at > STALLED_SECONDS, now
         if not asleep:  # after a long pause, received bytes may still be unread
             for each in list(connections):
-                each.check(now, self.limits)
+                each.enforce_deadlines(now, self.limits)
         self._tell(now)
 
     def _tell(self, now: float) -> None:
-        if not (self._closed or self._refused) or now - self._told_at < BETWEEN_LOGS:
+        if not (self._closed or self._refused) or now - self._told_at < LOG_INTERVAL_SECONDS:
             return
         told = {"limit": self.maximum, "idle_closed": self._closed, "refused": self._refused}
-        advice = f"raise {VARIABLE}" if self.maximum == self.limits.maximum else "raise the limit of open files"
+        advice = (
+            f"raise {MAX_CONNECTIONS_VARIABLE}"
+            if self.maximum == self.limits.maximum
+            else "raise the limit of open files"
+        )
         logger.warning("connection_limit_reached", extra={**told, "advice": advice})
         self._told_at, self._closed, self._refused = now, 0, 0
 

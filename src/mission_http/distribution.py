@@ -10,7 +10,7 @@ from typing import Final
 DISTRIBUTION: Final = "mission-control-plane"
 
 
-def own_version() -> str:
+def distribution_version() -> str:
     """
     The version of this distribution; ``unknown`` if it runs from a source folder without installation.
     """
@@ -20,7 +20,7 @@ def own_version() -> str:
         return "unknown"
 
 
-def install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """
     The `pip` command that installs this distribution with *extra*.
     """

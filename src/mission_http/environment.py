@@ -30,7 +30,7 @@ class SettingsError(Exception):
         return re.split(r"[ :,]", str(self), maxsplit=1)[0]
 
 
-def flag(env: Mapping[str, str], name: str) -> bool:
+def boolean_variable(env: Mapping[str, str], name: str) -> bool:
     """
     Read a boolean variable; unset counts as false.
 
@@ -45,21 +45,21 @@ def flag(env: Mapping[str, str], name: str) -> bool:
     raise SettingsError(f"{name}: expected 1, true, yes or on, or 0, false, no or off, and got {value!r}")
 
 
-def listed(env: Mapping[str, str], name: str) -> list[str]:
+def list_variable(env: Mapping[str, str], name: str) -> list[str]:
     """
     Read a variable that holds a comma-separated list.
     """
-    return between_commas(env.get(name, ""))
+    return comma_separated(env.get(name, ""))
 
 
-def between_commas(text: str) -> list[str]:
+def comma_separated(text: str) -> list[str]:
     """
     Split a comma-separated list; blank values are dropped.
     """
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
-def either(env: Mapping[str, str], *names: str) -> str:
+def first_set_variable(env: Mapping[str, str], *names: str) -> str:
     """
     The name of the first variable that is set; the first name if none is.
     """

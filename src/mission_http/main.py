@@ -20,18 +20,16 @@ from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
 from mission_core.errors import StoreFailed
-from mission_http.distribution import install, own_version
-from mission_http.settings import GENERATED, Settings, SettingsError, settings_from
+from mission_http.distribution import distribution_version, install_command
+from mission_http.settings import SECRETS_FILE, Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:
-    from mission_adapters.importing.report import Report
+    from mission_adapters.data_import.import_report import ImportReport
     from mission_core.ports import Ports
-    from mission_http.app import MissionApp, OpenLimiter, Wire
+    from mission_http.app import MissionApp, OpenLimiter, OpenPorts
     from mission_http.platform.request_logs import RequestLog
 
-app = App(
-    name="mission-control", help="A control plane for fleets of AI agents.", version=own_version
-)
+app = App(name="mission-control", help="A control plane for fleets of AI agents.", version=distribution_version)
 audit = App(name="audit", help="Verify the event log.")
 app.command(audit)
 imports = App(name="import", help="Import the data of another installation; safe to repeat.")
@@ -43,15 +41,15 @@ app.command(secret)
 logger = logging.getLogger("mission_http")
 
 
-def _directory(_: Any, tokens: Sequence[Token]) -> Path:
-    return Path(_said(tokens, "a directory, such as .data"))
+def _convert_directory(_: Any, tokens: Sequence[Token]) -> Path:
+    return Path(_flag_value(tokens, "a directory, such as .data"))
 
 
-def _database(_: Any, tokens: Sequence[Token]) -> str:
-    return _said(tokens, "sqlite:///path or postgresql://user:password@host/name")
+def _convert_database_url(_: Any, tokens: Sequence[Token]) -> str:
+    return _flag_value(tokens, "sqlite:///path or postgresql://user:password@host/name")
 
 
-def _said(tokens: Sequence[Token], expected: str) -> str:
+def _flag_value(tokens: Sequence[Token], expected: str) -> str:
     """
     The value of a flag. A blank one is refused, because it usually comes from an unset variable of a script.
     """
@@ -63,7 +61,8 @@ def _said(tokens: Sequence[Token], expected: str) -> str:
 Host = Annotated[str, Parameter(help="The host name or address to listen on; 0.0.0.0 for all addresses.")]
 Port = Annotated[int, Parameter(help="The port to listen on; 0 for any free one.", validator=Number(gte=0, lte=65_535))]
 DataDir = Annotated[
-    Path | None, Parameter(help="The directory for data and generated secrets.", env_var=[], converter=_directory)
+    Path | None,
+    Parameter(help="The directory for data and generated secrets.", env_var=[], converter=_convert_directory),
 ]
 AsJson = Annotated[bool, Parameter(help="Report as JSON.", negative=())]
 BackupFile = Annotated[Path, Parameter(help="The archive, such as /srv/backups/mission-control.tar.")]
@@ -73,13 +72,13 @@ PassphraseFile = Annotated[
     Path | None,
     Parameter(help="A file whose first line is the passphrase of the secrets; default: MISSION_CONTROL_PASSPHRASE."),
 ]
-Lost = Annotated[
+LostSecret = Annotated[
     bool,
     Parameter(
         help="Accept the current AUTH_SECRET because the old one is lost; encrypted values are lost, too.", negative=()
     ),
 ]
-Url = Annotated[str | None, Parameter(help="The public URL of the server, such as https://mission.example.com.")]
+BaseUrl = Annotated[str | None, Parameter(help="The public URL of the server, such as https://mission.example.com.")]
 FleetFile = Annotated[
     Path,
     Parameter(help="The SQLite file of the Fleet installation, such as /srv/fleet/.data/mission-control.db."),
@@ -89,10 +88,11 @@ BoardsUrl = Annotated[
     Parameter(help="The database URL of the Boards installation: postgresql://user:password@host:5432/name."),
 ]
 DatabaseUrl = Annotated[
-    str | None, Parameter(help="sqlite:///path or postgresql://user:password@host/name.", converter=_database)
+    str | None,
+    Parameter(help="sqlite:///path or postgresql://user:password@host/name.", converter=_convert_database_url),
 ]
 
-CUT_SHORT: Final = 141
+SIGPIPE_EXIT_STATUS: Final = 141
 """The exit status that shells report for a program ended by SIGPIPE."""
 
 
@@ -113,7 +113,7 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:  # the reader closed the pipe; the interpreter must not flush again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(CUT_SHORT)
+        sys.exit(SIGPIPE_EXIT_STATUS)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -122,20 +122,20 @@ def _settings(data_dir: Path | None, database_url: str | None) -> Settings:
     """
     Read the settings. First complete an interrupted restore or rotation of the secret.
     """
-    from mission_http.wiring import is_restore_interrupted, with_secret_in_force
+    from mission_http.wiring import is_restore_interrupted, with_current_auth_secret
 
     settings = settings_from(data_dir=data_dir, database_url=database_url)
     if is_restore_interrupted(settings):
-        from mission_http.maintenance import complete
+        from mission_http.maintenance import complete_interrupted_restore
 
-        complete(settings)
+        complete_interrupted_restore(settings)
         settings = settings_from(data_dir=data_dir, database_url=database_url)
-    return settings if settings.next_auth_secret is None else asyncio.run(with_secret_in_force(settings))
+    return settings if settings.next_auth_secret is None else asyncio.run(with_current_auth_secret(settings))
 
 
 def application(
     settings: Settings,
-    wire: Wire | None = None,
+    wire: OpenPorts | None = None,
     *,
     limiter: OpenLimiter | None = None,
     log: RequestLog | None = None,
@@ -151,15 +151,15 @@ def application(
     from mission_http.app import create_app
     from mission_http.boards.dialect import boards_dialect
     from mission_http.fleet.dialect import fleet_dialect
-    from mission_http.wiring import from_settings, limiter_from
+    from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
 
     return create_app(
-        wire or (lambda: from_settings(settings)),
+        wire or (lambda: ports_from_settings(settings)),
         (boards_dialect(settings), fleet_dialect(settings)),
         security=settings.security,
-        fronting=settings.fronting,
-        limiter=limiter or (lambda: limiter_from(settings)),
-        quotas=settings.limiting.quotas,
+        fronting=settings.network,
+        limiter=limiter or (lambda: rate_limiter_from_settings(settings)),
+        quotas=settings.rate_limits.quotas,
         log=log,
     )
 
@@ -187,23 +187,29 @@ def event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_core.accounts.first_admin import needs_setup
-    from mission_http.doctor.identity import warnings_of as identity_warnings
-    from mission_http.doctor.port import Listening
-    from mission_http.doctor.reaching import warnings_of
-    from mission_http.doctor.server_key import replaced_in
-    from mission_http.logs.set_up import set_up
-    from mission_http.serving import Server, bound
-    from mission_http.wiring import from_settings, limiter_from
+    from mission_http.doctor.identity_providers import proxy_auth_warnings as identity_warnings
+    from mission_http.doctor.listen_address import ListenAddressState
+    from mission_http.doctor.network_settings import startup_warnings
+    from mission_http.doctor.server_key import replacement_notice_from_ports
+    from mission_http.logs.configuration import configure_logging
+    from mission_http.server import Server, bind_sockets
+    from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
 
-    log = set_up(settings.logs, secrets=settings.confidential)
-    sockets = bound(host, port)
-    for warning in (*warnings_of(settings.fronting, Listening.on(sockets)), *identity_warnings(settings.identities)):
+    log = configure_logging(settings.logs, secrets=settings.redacted_values)
+    sockets = bind_sockets(host, port)
+    for warning in (
+        *startup_warnings(settings.network, ListenAddressState.from_sockets(sockets)),
+        *identity_warnings(settings.identity_providers),
+    ):
         logger.warning("%s", warning)
     # Opened before the server is made, so that settings errors reach the terminal unchanged.
-    async with limiter_from(settings) as limiter, from_settings(settings) as ports:
+    async with rate_limiter_from_settings(settings) as limiter, ports_from_settings(settings) as ports:
         app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
         server = Server(
-            app, settings, nobody_yet=await needs_setup(ports), replaced=await replaced_in(ports, settings.api_key)
+            app,
+            settings,
+            needs_setup=await needs_setup(ports),
+            replaced_key_notice=await replacement_notice_from_ports(ports, settings.api_key),
         )
         gc.freeze()
         gc.enable()
@@ -215,7 +221,7 @@ def doctor(
     *,
     host: Host = "127.0.0.1",
     port: Port = 8000,
-    url: Url = None,
+    url: BaseUrl = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     json: AsJson = False,
@@ -223,13 +229,13 @@ def doctor(
     """
     Diagnose this installation and advise what to do. Changes nothing. Exits with 1 if there is a problem.
     """
-    from mission_http.doctor.findings import as_json, as_text, sound
-    from mission_http.doctor.rounds import findings_of, look_around
+    from mission_http.doctor.findings import as_json, as_text, has_no_problem
+    from mission_http.doctor.inspection import check_installation, inspect_installation
 
-    seen = look_around(os.environ, host=host, port=port, url=url, database_url=database_url, data_dir=data_dir)
-    findings = list(findings_of(asyncio.run(seen)))
+    seen = inspect_installation(os.environ, host=host, port=port, url=url, database_url=database_url, data_dir=data_dir)
+    findings = list(check_installation(asyncio.run(seen)))
     print(as_json(findings) if json else as_text(findings))
-    if not sound(findings):
+    if not has_no_problem(findings):
         sys.exit(1)
 
 
@@ -238,19 +244,19 @@ def token(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None
     """
     Print each credential as a shell assignment. Warn if the API_KEY was replaced.
     """
-    from mission_http.doctor.database import Database, check_fingerprint
-    from mission_http.doctor.findings import Level
-    from mission_http.doctor.server_key import replaced
+    from mission_http.doctor.database import DatabaseState, check_fingerprint
+    from mission_http.doctor.findings import FindingLevel
+    from mission_http.doctor.server_key import replacement_notice
 
     settings = _settings(data_dir, database_url)
     for name, value in settings.credentials.items():
         print(f"{name}={shlex.quote(value)}")
-    database = asyncio.run(Database.seen(settings))
-    if told := replaced(database, settings.api_key):
+    database = asyncio.run(DatabaseState.inspect(settings))
+    if told := replacement_notice(database, settings.api_key):
         print(f"mission-control: warning: API_KEY: {told}", file=sys.stderr)
-    kept_in = None if "AUTH_SECRET" in settings.given else settings.data_dir / GENERATED
+    kept_in = None if "AUTH_SECRET" in settings.given else settings.data_dir / SECRETS_FILE
     for each in check_fingerprint(database, [settings.auth_secret], kept_in=kept_in):
-        if each.level is Level.PROBLEM:
+        if each.level is FindingLevel.PROBLEM:
             print(f"mission-control: warning: AUTH_SECRET: {each.found}; {each.advice}", file=sys.stderr)
 
 
@@ -259,9 +265,9 @@ def migrate(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
     """
     Migrate the database to the newest schema.
     """
-    from mission_http.wiring import migrated
+    from mission_http.wiring import run_migrations
 
-    print(f"the database is at revision {migrated(settings_from(data_dir=data_dir, database_url=database_url))}")
+    print(f"the database is at revision {run_migrations(settings_from(data_dir=data_dir, database_url=database_url))}")
 
 
 @app.command
@@ -277,9 +283,11 @@ def backup(
     """
     Back up the database, the generated secrets and the files of the data directory to one archive, even while serving.
     """
-    from mission_http.maintenance import INSTEAD, backup, own_path, passphrase_from
+    from mission_http.maintenance import POSTGRES_BACKUP_ADVICE, backup, passphrase_from, sqlite_path
 
-    own_path(settings_from(data_dir=data_dir, database_url=database_url, in_use=False), "backup", INSTEAD)
+    sqlite_path(
+        settings_from(data_dir=data_dir, database_url=database_url, in_use=False), "backup", POSTGRES_BACKUP_ADVICE
+    )
     passphrase = None if without_secrets else passphrase_from(passphrase_file, twice=True)
     settings = _settings(data_dir, database_url)
     print("\n".join(asyncio.run(backup(settings, file.absolute(), passphrase, replace=overwrite))))
@@ -296,22 +304,22 @@ def restore(
     """
     Restore an archive. The replaced data are kept beside it. Stop the server first.
     """
-    from mission_http.maintenance import complete, passphrase_from, restore
+    from mission_http.maintenance import complete_interrupted_restore, passphrase_from, restore
 
     settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
-    complete(settings)
+    complete_interrupted_restore(settings)
     print("\n".join(restore(settings, file, lambda: passphrase_from(passphrase_file, twice=False))))
 
 
 @secret.command
-def rotate(*, lost: Lost = False, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+def rotate(*, lost: LostSecret = False, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
     Rotate AUTH_SECRET: re-encrypt everything under AUTH_SECRET_NEXT or a generated secret. Stop the server first.
     """
-    from mission_http.maintenance import rotate
+    from mission_http.maintenance import rotate_auth_secret
 
     settings = _settings(data_dir, database_url)
-    print("\n".join(asyncio.run(rotate(settings, lost=lost))))
+    print("\n".join(asyncio.run(rotate_auth_secret(settings, lost=lost))))
 
 
 @imports.command(name="fleet")
@@ -321,10 +329,10 @@ def import_fleet(
     """
     Import the SQLite file of a Fleet installation. Only reads it, and reports what was skipped and why.
     """
-    from mission_adapters.importing.fleet import check_fleet, import_fleet
+    from mission_adapters.data_import.fleet_import import check_fleet_file, import_fleet
 
-    with _refusals_told():  # before the data directory is created
-        check_fleet(file)
+    with _value_errors_as_settings_errors():  # before the data directory is created
+        check_fleet_file(file)
     _import(lambda ports: import_fleet(ports, file), _settings(data_dir, database_url), json)
 
 
@@ -336,37 +344,37 @@ def import_boards(
     Import the PostgreSQL database of a Boards installation. Only reads it, and reports what was skipped and why.
     """
     try:
-        from mission_adapters.importing.boards import import_boards
-        from mission_adapters.importing.boards_database import check_boards
+        from mission_adapters.data_import.boards_database import check_boards_database
+        from mission_adapters.data_import.boards_import import import_boards
     except ModuleNotFoundError as e:
-        raise SettingsError(f"import boards needs the extra: {install('postgres')}") from e
+        raise SettingsError(f"import boards needs the extra: {install_command('postgres')}") from e
 
-    with _refusals_told():
-        asyncio.run(check_boards(url))
+    with _value_errors_as_settings_errors():
+        asyncio.run(check_boards_database(url))
     settings = _settings(data_dir, database_url)
-    issuer = settings.identities.issuer.name if settings.identities.issuer else None
+    issuer = settings.identity_providers.issuer.name if settings.identity_providers.issuer else None
     _import(lambda ports: import_boards(ports, url, issuer=issuer), settings, json)
 
 
-def _import(take: Callable[[Ports], Awaitable[Report]], settings: Settings, as_json: bool) -> None:
-    async def taken() -> Report:
-        from mission_http.wiring import store_ports
+def _import(take: Callable[[Ports], Awaitable[ImportReport]], settings: Settings, as_json: bool) -> None:
+    async def taken() -> ImportReport:
+        from mission_http.wiring import ports_over_database
 
-        async with store_ports(settings) as ports:
+        async with ports_over_database(settings) as ports:
             return await take(ports)
 
-    with _refusals_told():
+    with _value_errors_as_settings_errors():
         try:
             report = asyncio.run(taken())
         except StoreFailed as e:
             raise SettingsError(f"the database failed ({e.reason}); run it again; what was imported is kept") from e
     print(dumps(report.plain(), indent=2) if as_json else "\n".join(report.lines()))
-    if report.behind:
+    if report.failures:
         sys.exit(3)
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
+def _value_errors_as_settings_errors() -> Iterator[None]:
     try:
         yield
     except ValueError as e:
@@ -384,22 +392,24 @@ def verify(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> Non
 
 
 async def _verify(settings: Settings) -> bool:
-    from mission_core.events.model import Misfit
+    from mission_core.events.model import ChainBreak
     from mission_core.events.use_cases import verify_log
-    from mission_http.doctor.database import Database
-    from mission_http.wiring import place_of, store_ports
+    from mission_http.doctor.database import DatabaseState
+    from mission_http.wiring import database_location, ports_over_database
 
     sound = True
-    never_served = f"nothing to verify: {place_of(settings)} was never served; check --data-dir or --database-url"
-    if (await Database.seen(settings)).to_be_made:
+    never_served = (
+        f"nothing to verify: {database_location(settings)} was never served; check --data-dir or --database-url"
+    )
+    if (await DatabaseState.inspect(settings)).is_not_created:
         raise SettingsError(never_served)
-    async with store_ports(settings, read_only=True) as ports:
+    async with ports_over_database(settings, read_only=True) as ports:
         organizations = await ports.credentials.organizations()
         if not organizations:
             raise SettingsError(never_served)
         for organization in organizations:
             found = await verify_log(ports.log, organization)
-            if isinstance(found, Misfit):
+            if isinstance(found, ChainBreak):
                 sound = False
                 print(f"organization {organization}: entry {found.position} {found.reason}")
             else:

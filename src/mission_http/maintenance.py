@@ -12,39 +12,54 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mission_adapters.backup.archive import DATABASE, FILES, SECRETS, ArchiveRefused, PassphraseWrong, Unpacked, unpack
+from mission_adapters.backup.archive import (
+    DATABASE,
+    FILES,
+    SECRETS,
+    ExtractedArchive,
+    InvalidArchive,
+    WrongPassphrase,
+    extract_archive,
+)
 from mission_adapters.backup.creation import check_database, create_backup
 from mission_adapters.backup.restore import complete_restore, replace_database, staging_folder
 from mission_adapters.sql.database_lock import DatabaseInUse, exclusive_lock
-from mission_adapters.sql.fingerprint import OthersConnected, SecretMismatch, rotate_secret
 from mission_adapters.sql.migrations import HEAD, migrate, path_in
-from mission_adapters.sql.sqlite import SqliteSession
+from mission_adapters.sql.secret_fingerprint import OtherClientsConnected, SecretMismatch, rotate_secret
+from mission_adapters.sql.sqlite_session import SqliteSession
 from mission_core.errors import StoreFailed
-from mission_http.distribution import own_version
+from mission_http.distribution import distribution_version
 from mission_http.settings import (
-    GENERATED,
-    NEXT_SECRET,
+    NEXT_AUTH_SECRET,
+    SECRETS_FILE,
     SettingsError,
-    derived_key,
-    keep_secret,
-    kept_secrets,
-    secrets_in,
+    derive_key,
+    parse_secrets,
+    read_secrets_file,
+    save_auth_secret,
 )
-from mission_http.wiring import is_restore_interrupted, naming_the_setting, place_of, secret_keys
+from mission_http.wiring import (
+    database_errors_as_settings_errors,
+    database_location,
+    is_restore_interrupted,
+    secret_keys,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mission_adapters.sql.fingerprint import Rotation, SecretKeys
+    from mission_adapters.sql.secret_fingerprint import DerivedKeys, RotationResult
     from mission_http.settings import Settings
 
-INSTEAD: Final = "back up PostgreSQL with pg_dump"
-PASSPHRASE: Final = "MISSION_CONTROL_PASSPHRASE"
-LEAST_PASSPHRASE: Final = 12
-ENDED: Final = "no longer valid: leases (claim again), sessions (sign in again), links of invites, the setup code"
+POSTGRES_BACKUP_ADVICE: Final = "back up PostgreSQL with pg_dump"
+PASSPHRASE_VARIABLE: Final = "MISSION_CONTROL_PASSPHRASE"
+MIN_PASSPHRASE_LENGTH: Final = 12
+INVALIDATED_NOTICE: Final = (
+    "no longer valid: leases (claim again), sessions (sign in again), links of invites, the setup code"
+)
 
 
-async def rotate(settings: Settings, *, lost: bool) -> list[str]:
+async def rotate_auth_secret(settings: Settings, *, lost: bool) -> list[str]:
     """
     Rotate `AUTH_SECRET`: re-encrypt every value in the database under the next secret.
 
@@ -61,35 +76,35 @@ async def rotate(settings: Settings, *, lost: bool) -> list[str]:
     given = "AUTH_SECRET" in settings.given
     following = settings.auth_secret if lost else _next_secret(settings)
     if not lost and not given:
-        keep_secret(settings, settings.auth_secret, following=following)
+        save_auth_secret(settings, settings.auth_secret, following=following)
     old = None if lost else secret_keys(settings.auth_secret)
-    rotated = await _rotated(settings, old, following)
+    rotated = await _rotate_database(settings, old, following)
     if not given:
-        keep_secret(settings, following)
-    return _told(rotated, lost=lost, given=given)
+        save_auth_secret(settings, following)
+    return _rotation_report(rotated, lost=lost, given=given)
 
 
 def _next_secret(settings: Settings) -> str:
     following = settings.next_auth_secret
     if following is None and "AUTH_SECRET" in settings.given:
         raise SettingsError(
-            f"{NEXT_SECRET}: is not set, and AUTH_SECRET is set in the environment; set {NEXT_SECRET} to the new "
-            "secret, such as `openssl rand -hex 32` prints, and run this again"
+            f"{NEXT_AUTH_SECRET}: is not set, and AUTH_SECRET is set in the environment; set {NEXT_AUTH_SECRET} to the "
+            "new secret, such as `openssl rand -hex 32` prints, and run this again"
         )
     if following == settings.auth_secret:
-        raise SettingsError(f"{NEXT_SECRET}: is the same as AUTH_SECRET; set it to a new secret, or unset it")
+        raise SettingsError(f"{NEXT_AUTH_SECRET}: is the same as AUTH_SECRET; set it to a new secret, or unset it")
     return following or secrets.token_hex(32)
 
 
-async def _rotated(settings: Settings, old: SecretKeys | None, following: str) -> Rotation:
+async def _rotate_database(settings: Settings, old: DerivedKeys | None, following: str) -> RotationResult:
     new = secret_keys(following)
-    async with naming_the_setting(settings):
+    async with database_errors_as_settings_errors(settings):
         path = path_in(settings.database_url)
         _must_exist(path)
         await asyncio.to_thread(migrate, settings.database_url)
         try:
             if path is None:
-                from mission_adapters.sql.postgres import PostgresSession
+                from mission_adapters.sql.postgres_session import PostgresSession
 
                 async with PostgresSession.open(settings.database_url) as session:
                     return await rotate_secret(session, old, new)
@@ -97,9 +112,9 @@ async def _rotated(settings: Settings, old: SecretKeys | None, following: str) -
                 async with SqliteSession.open(path) as session:
                     return await rotate_secret(session, old, new)
         except DatabaseInUse as e:
-            raise SettingsError(f"secret rotate: a server uses {place_of(settings)}; stop it first") from e
-        except OthersConnected as e:
-            told = f"secret rotate: {e.count} other clients are connected to {place_of(settings)}"
+            raise SettingsError(f"secret rotate: a server uses {database_location(settings)}; stop it first") from e
+        except OtherClientsConnected as e:
+            told = f"secret rotate: {e.count} other clients are connected to {database_location(settings)}"
             raise SettingsError(told, "stop every server on it, end other programs, and run this again") from e
 
 
@@ -108,16 +123,18 @@ def _must_exist(path: str | None) -> None:
         raise StoreFailed("there is no such file")
 
 
-def _told(rotated: Rotation, *, lost: bool, given: bool) -> list[str]:
+def _rotation_report(rotated: RotationResult, *, lost: bool, given: bool) -> list[str]:
     if lost:
         lines = ["AUTH_SECRET as it is set now is the secret of the database"]
-        if rotated.closed:
-            lines.append(f"webhook secrets that cannot be decrypted with it: {rotated.closed}; set them again")
+        if rotated.undecryptable:
+            lines.append(f"webhook secrets that cannot be decrypted with it: {rotated.undecryptable}; set them again")
     else:
-        lines = [f"the database uses the new secret; values encrypted again: {rotated.resealed}"]
+        lines = [f"the database uses the new secret; values encrypted again: {rotated.reencrypted}"]
         if given:
-            lines.append(f"before the next start set AUTH_SECRET to what {NEXT_SECRET} is now, and unset {NEXT_SECRET}")
-    return [*lines, ENDED]
+            lines.append(
+                f"before the next start set AUTH_SECRET to what {NEXT_AUTH_SECRET} is now, and unset {NEXT_AUTH_SECRET}"
+            )
+    return [*lines, INVALIDATED_NOTICE]
 
 
 async def backup(settings: Settings, target: Path, passphrase: str | None, *, replace: bool) -> list[str]:
@@ -134,15 +151,16 @@ async def backup(settings: Settings, target: Path, passphrase: str | None, *, re
     Raises:
         SettingsError: If there is no database, if it has another secret, or if the archive cannot be written.
     """
-    path = own_path(settings, "backup", INSTEAD)
-    kept = settings.data_dir / GENERATED
+    path = sqlite_path(settings, "backup", POSTGRES_BACKUP_ADVICE)
+    kept = settings.data_dir / SECRETS_FILE
     generated = kept.read_bytes() if kept.is_file() else b""
     try:
-        async with naming_the_setting(settings):
+        async with database_errors_as_settings_errors(settings):
             manifest = create_backup(
                 path, target, keys=secret_keys(settings.auth_secret), signing_key=settings.key_for("backup"),
-                secrets=(generated, passphrase) if generated and passphrase else None, files=_files_in(settings),
-                made_by=own_version(), replace=replace,
+                secrets=(generated, passphrase) if generated and passphrase else None,
+                files=_soul_template_files(settings),
+                made_by=distribution_version(), replace=replace,
             )  # fmt: skip
     except FileExistsError as e:
         raise SettingsError(f"backup: {target} exists already; name another file, or add --overwrite") from e
@@ -173,33 +191,33 @@ def restore(settings: Settings, archive: Path, ask: Callable[[], str | None]) ->
     Raises:
         SettingsError: If the database is in use, or if the archive is refused; then nothing is changed.
     """
-    path = own_path(settings, "restore", "restore PostgreSQL with pg_restore or psql", must_exist=False)
-    kept = settings.data_dir / GENERATED
+    path = sqlite_path(settings, "restore", "restore PostgreSQL with pg_restore or psql", must_exist=False)
+    kept = settings.data_dir / SECRETS_FILE
     try:
         with staging_folder(Path(path)) as folder:
-            unpacked = unpack(archive, folder)
-            text = _secrets_in(unpacked, ask)
-            generated = secrets_in(text.decode()) if text is not None else kept_secrets(kept)
+            unpacked = extract_archive(archive, folder)
+            text = _unpacked_secrets(unpacked, ask)
+            generated = parse_secrets(text.decode()) if text is not None else read_secrets_file(kept)
             _check_archive(unpacked, settings, generated)
             old = replace_database(
                 Path(path), unpacked, secrets=text, secrets_file=kept, files_folder=settings.data_dir
             )
-    except ArchiveRefused as e:
+    except InvalidArchive as e:
         raise SettingsError(f"restore: {archive} is refused: {e}; nothing was changed") from e
     except DatabaseInUse as e:
-        raise SettingsError(f"restore: a server uses {place_of(settings)}; stop it first") from e
+        raise SettingsError(f"restore: a server uses {database_location(settings)}; stop it first") from e
     except StoreFailed as e:
-        raise SettingsError(f"restore: {place_of(settings)}: {e.reason}") from e
+        raise SettingsError(f"restore: {database_location(settings)}: {e.reason}") from e
     except OSError as e:
         raise SettingsError(f"restore: {e.filename or archive}: {e.strerror}; nothing was changed") from e
     manifest = unpacked.manifest
-    lines = [f"restored {place_of(settings)}: made at {manifest.made_at}, revision {manifest.revision}"]
+    lines = [f"restored {database_location(settings)}: made at {manifest.made_at}, revision {manifest.revision}"]
     if manifest.revision != HEAD:
         lines.append(f"the next start migrates it to revision {HEAD}")
     return [*lines, f"the replaced data are kept in {old}"] if old else lines
 
 
-def complete(settings: Settings) -> None:
+def complete_interrupted_restore(settings: Settings) -> None:
     """
     Complete an interrupted restore, if there is one.
 
@@ -209,7 +227,7 @@ def complete(settings: Settings) -> None:
     if not is_restore_interrupted(settings):
         return
     try:
-        complete_restore(Path(own_path(settings, "restore", "", must_exist=False)))
+        complete_restore(Path(sqlite_path(settings, "restore", "", must_exist=False)))
     except DatabaseInUse as e:
         raise SettingsError("restore: another process is completing one; try again") from e
 
@@ -230,8 +248,8 @@ def passphrase_from(file: Path | None, *, twice: bool) -> str | None:
         except (OSError, UnicodeDecodeError) as e:
             raise SettingsError(f"--passphrase-file: {file} cannot be read; name a text file with it") from e
         source = "--passphrase-file"
-    elif given := os.environ.get(PASSPHRASE, ""):
-        source = PASSPHRASE
+    elif given := os.environ.get(PASSPHRASE_VARIABLE, ""):
+        source = PASSPHRASE_VARIABLE
     elif sys.stdin.isatty():
         source = "passphrase"
         given = getpass.getpass("Passphrase of the secrets (empty for none): ")
@@ -241,12 +259,12 @@ def passphrase_from(file: Path | None, *, twice: bool) -> str | None:
         return None
     if not given and file is None:
         return None
-    if twice and len(given) < LEAST_PASSPHRASE:
-        raise SettingsError(f"{source}: a passphrase has at least {LEAST_PASSPHRASE} characters")
+    if twice and len(given) < MIN_PASSPHRASE_LENGTH:
+        raise SettingsError(f"{source}: a passphrase has at least {MIN_PASSPHRASE_LENGTH} characters")
     return given
 
 
-def own_path(settings: Settings, command: str, instead: str, *, must_exist: bool = True) -> str:
+def sqlite_path(settings: Settings, command: str, instead: str, *, must_exist: bool = True) -> str:
     """
     The path of the SQLite database of the settings.
 
@@ -264,7 +282,7 @@ def own_path(settings: Settings, command: str, instead: str, *, must_exist: bool
     return os.path.abspath(path)
 
 
-def _files_in(settings: Settings) -> dict[str, Path]:
+def _soul_template_files(settings: Settings) -> dict[str, Path]:
     """
     The soul templates, if their directory is inside the data directory.
     """
@@ -275,38 +293,38 @@ def _files_in(settings: Settings) -> dict[str, Path]:
     return {each.relative_to(settings.data_dir).as_posix(): each for each in files}
 
 
-def _secrets_in(unpacked: Unpacked, ask: Callable[[], str | None]) -> bytes | None:
+def _unpacked_secrets(unpacked: ExtractedArchive, ask: Callable[[], str | None]) -> bytes | None:
     if SECRETS not in unpacked.manifest.members:
         return None
     passphrase = ask()
     if not passphrase:
         raise SettingsError(
-            f"restore: the secrets in the archive are encrypted; name --passphrase-file, or set {PASSPHRASE}"
+            f"restore: the secrets in the archive are encrypted; name --passphrase-file, or set {PASSPHRASE_VARIABLE}"
         )
     try:
         return unpacked.secrets(passphrase)
-    except PassphraseWrong:
+    except WrongPassphrase:
         raise SettingsError("restore: the passphrase does not open the secrets in the archive; try another") from None
 
 
-def _check_archive(unpacked: Unpacked, settings: Settings, generated: Mapping[str, str]) -> None:
+def _check_archive(unpacked: ExtractedArchive, settings: Settings, generated: Mapping[str, str]) -> None:
     """
     Check that the secret after the restore is that of the archive, and that the archive is signed with it.
     """
     given = "AUTH_SECRET" in settings.given
     secret = settings.auth_secret if given else generated.get("AUTH_SECRET")
-    following = settings.next_auth_secret if given else generated.get(NEXT_SECRET)
+    following = settings.next_auth_secret if given else generated.get(NEXT_AUTH_SECRET)
     known = [each for each in (secret, following) if each]
-    secret = next((each for each in known if secret_keys(each).is_known_as(unpacked.manifest.fingerprint)), None)
+    secret = next((each for each in known if secret_keys(each).has_fingerprint(unpacked.manifest.fingerprint)), None)
     if secret is None:
         where = "the secret in the environment is not" if given else "none of the known secrets is"
         raise SettingsError(
             f"AUTH_SECRET: {where} that of this backup; set AUTH_SECRET to the secret in use when the backup was made, "
             "or unset it if the archive has it"
         )
-    if not unpacked.is_signed_by(derived_key(secret, "backup")):
-        raise ArchiveRefused("its manifest was changed")
+    if not unpacked.is_signed_by(derive_key(secret, "backup")):
+        raise InvalidArchive("its manifest was changed")
     try:
         check_database(unpacked.folder / DATABASE, secret_keys(secret))
     except (StoreFailed, SecretMismatch) as e:
-        raise ArchiveRefused(e.reason if isinstance(e, StoreFailed) else str(e)) from e
+        raise InvalidArchive(e.reason if isinstance(e, StoreFailed) else str(e)) from e

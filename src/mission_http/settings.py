@@ -18,19 +18,19 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from attrs import field, fields, frozen
 
+from mission_core.database_urls import sqlite_url
 from mission_core.errors import InvalidField
-from mission_core.reports.workload import Thresholds
-from mission_core.urls import url_of
+from mission_core.reports.workload import WorkloadThresholds
 from mission_http.connection_limits import ConnectionLimits
 from mission_http.environment import SettingsError as SettingsError
-from mission_http.environment import flag as flag
-from mission_http.environment import listed
-from mission_http.first_admin import FirstAdmin
-from mission_http.fronting import Fronting
-from mission_http.identities import AuthMode, Identities
-from mission_http.limiting import Limiting
-from mission_http.logs.settings import Logs
+from mission_http.environment import boolean_variable as boolean_variable
+from mission_http.environment import list_variable
+from mission_http.first_admin_settings import FirstAdminSettings
+from mission_http.identity_provider_settings import AuthMode, IdentityProviderSettings
+from mission_http.logs.settings import LogSettings
+from mission_http.network_settings import NetworkSettings
 from mission_http.platform.response_headers import SecurityHeaders
+from mission_http.rate_limit_settings import RateLimitSettings
 
 PLACEHOLDERS: Final = frozenset(
     {
@@ -43,26 +43,26 @@ PLACEHOLDERS: Final = frozenset(
         "replace-with-strong-random-token",
     }
 )
-LEAST_LOCAL_TOKEN: Final = 50
+MIN_LOCAL_TOKEN_LENGTH: Final = 50
 MEGABYTE: Final = 1024 * 1024
 SETUP_CODE_LENGTH: Final = 16
-GENERATED: Final = ".auto-generated"
-NEXT_SECRET: Final = "AUTH_SECRET_NEXT"
-SECRETS: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
-HSTS: Final = "max-age=63072000"
+SECRETS_FILE: Final = ".auto-generated"
+NEXT_AUTH_SECRET: Final = "AUTH_SECRET_NEXT"
+SECRET_NAMES: Final = ("API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN")
+HSTS_VALUE: Final = "max-age=63072000"
 T = TypeVar("T")
 
 
-WORKLOAD: Final = "MC_WORKLOAD_"
-WEBHOOK_LIMIT: Final = "WEBHOOK_MAX_PAYLOAD_BYTES"
+WORKLOAD_PREFIX: Final = "MC_WORKLOAD_"
+WEBHOOK_LIMIT_VARIABLE: Final = "WEBHOOK_MAX_PAYLOAD_BYTES"
 LARGEST_WEBHOOK_LIMIT: Final = 100 * MEGABYTE
-SUBSCRIBED: Final = "MC_SUBSCRIBED_PROVIDERS"
-SUBSCRIPTION: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_SUBSCRIPTION_TYPE")
-NO_SUBSCRIPTION: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
+SUBSCRIBED_PROVIDERS_VARIABLE: Final = "MC_SUBSCRIBED_PROVIDERS"
+SUBSCRIPTION_VARIABLE: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_SUBSCRIPTION_TYPE")
+NO_SUBSCRIPTION_VALUES: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
 
 
 @frozen
-class Subscription:
+class ProviderSubscription:
     """
     The plan by which a model provider is paid, and the variable that set it.
     """
@@ -86,15 +86,15 @@ class Settings:
     """The secret that replaces `auth_secret` in a rotation; set while a rotation is pending or unfinished."""
     coordinator: str | None = None
     soul_templates: Path | None = None
-    first_admin: FirstAdmin = FirstAdmin()
-    fronting: Fronting = Fronting()
-    identities: Identities = Identities()
-    limiting: Limiting = Limiting()
+    first_admin: FirstAdminSettings = FirstAdminSettings()
+    network: NetworkSettings = NetworkSettings()
+    identity_providers: IdentityProviderSettings = IdentityProviderSettings()
+    rate_limits: RateLimitSettings = RateLimitSettings()
     connections: ConnectionLimits = ConnectionLimits()
     security: SecurityHeaders = SecurityHeaders()
-    logs: Logs = Logs()
-    workload: Thresholds = Thresholds()
-    subscriptions: Mapping[str, Subscription] = field(factory=dict)
+    logs: LogSettings = LogSettings()
+    workload: WorkloadThresholds = WorkloadThresholds()
+    subscriptions: Mapping[str, ProviderSubscription] = field(factory=dict)
     """The plans of model providers, by the provider's name."""
     webhook_max_payload_bytes: int = MEGABYTE
     """The largest payload that a webhook accepts."""
@@ -104,22 +104,22 @@ class Settings:
     """The secrets that this start generated."""
 
     @property
-    def confidential(self) -> list[str]:
+    def redacted_values(self) -> list[str]:
         """
         The secrets that are redacted in the log.
         """
-        urls = [self.database_url, self.limiting.redis.url if self.limiting.redis else ""]
+        urls = [self.database_url, self.rate_limits.redis.url if self.rate_limits.redis else ""]
         passwords = [password for url in urls if (password := _password_in(url))]
         kept = [self.api_key, self.auth_secret, self.local_auth_token, self.setup_code, self.first_admin.password]
         following = [self.next_auth_secret] if self.next_auth_secret else []
-        return [*kept, *following, *self.identities.confidential, *passwords, *map(unquote, passwords)]
+        return [*kept, *following, *self.identity_providers.redacted_values, *passwords, *map(unquote, passwords)]
 
     @property
     def credentials(self) -> dict[str, str]:
         """
         The credentials for people and programs, by name.
         """
-        if self.identities.mode is not AuthMode.LOCAL:
+        if self.identity_providers.mode is not AuthMode.LOCAL:
             return {"API_KEY": self.api_key}
         return {"API_KEY": self.api_key, "LOCAL_AUTH_TOKEN": self.local_auth_token}
 
@@ -127,7 +127,7 @@ class Settings:
         """
         Derive a 32-byte key for one purpose from `AUTH_SECRET`.
         """
-        return derived_key(self.auth_secret, purpose)
+        return derive_key(self.auth_secret, purpose)
 
     @property
     def setup_code(self) -> str:
@@ -139,13 +139,13 @@ class Settings:
         return self.key_for("setup")[:SETUP_CODE_LENGTH].hex()
 
     @property
-    def setup_is_free_here(self) -> bool:
+    def setup_needs_no_code_locally(self) -> bool:
         """
         Whether a local client may set up the first admin without the code.
 
         Clients of a proxy on this machine may look local, so this is false if any setting mentions a proxy.
         """
-        return self.fronting.for_this_machine and self.identities.proxy is None
+        return self.network.is_local_only and self.identity_providers.proxy is None
 
 
 def settings_from(
@@ -168,32 +168,32 @@ def settings_from(
     directory = (data_dir or Path(env.get("MISSION_CONTROL_DATA_DIR") or ".data")).expanduser().absolute()
     url = database_url or env.get("DATABASE_URL") or ""
     if in_use:
-        _make_usable(directory)
-        secrets_kept, fresh = _kept_or_made(directory / GENERATED, env)
+        _make_directory(directory)
+        secrets_kept, fresh = _load_or_generate_secrets(directory / SECRETS_FILE, env)
     else:
-        secrets_kept, fresh = _secrets(env, {})
-    fronting = Fronting.of(env)
+        secrets_kept, fresh = _resolved_secrets(env, {})
+    fronting = NetworkSettings.of(env)
     return Settings(
         data_dir=directory,
-        database_url=_checked_url(url) if url else own_database(directory),
+        database_url=_checked_url(url) if url else default_database_url(directory),
         api_key=secrets_kept["API_KEY"],
         auth_secret=secrets_kept["AUTH_SECRET"],
         local_auth_token=secrets_kept["LOCAL_AUTH_TOKEN"],
-        next_auth_secret=secrets_kept.get(NEXT_SECRET),
+        next_auth_secret=secrets_kept.get(NEXT_AUTH_SECRET),
         coordinator=env.get("MC_COORDINATOR_AGENT", "").strip() or None,
         soul_templates=_directory(env, "MC_SOUL_TEMPLATES_DIR"),
-        fronting=fronting,
-        identities=Identities.of(env),
-        limiting=Limiting.of(env),
+        network=fronting,
+        identity_providers=IdentityProviderSettings.of(env),
+        rate_limits=RateLimitSettings.of(env),
         connections=ConnectionLimits.of(env),
         security=_security(env, fronting),
-        logs=Logs.of(env),
-        first_admin=FirstAdmin.of(env),
+        logs=LogSettings.of(env),
+        first_admin=FirstAdminSettings.of(env),
         workload=_workload(env),
         subscriptions=_subscriptions(env),
         webhook_max_payload_bytes=_webhook_limit(env),
         fresh=frozenset(fresh),
-        given=frozenset(name for name in SECRETS if env.get(name, "").strip() not in PLACEHOLDERS),
+        given=frozenset(name for name in SECRET_NAMES if env.get(name, "").strip() not in PLACEHOLDERS),
     )
 
 
@@ -205,21 +205,21 @@ def _password_in(url: str) -> str:
         return ""
 
 
-def own_database(directory: Path) -> str:
+def default_database_url(directory: Path) -> str:
     """
     The URL of the SQLite database in the data directory, the default database.
     """
-    return url_of(str(directory / "mission-control.db"))
+    return sqlite_url(str(directory / "mission-control.db"))
 
 
-def derived_key(auth_secret: str, purpose: str) -> bytes:
+def derive_key(auth_secret: str, purpose: str) -> bytes:
     """
     Derive a 32-byte key for one purpose: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
     """
     return hmac.digest(auth_secret.encode(), purpose.encode(), "sha256")
 
 
-def as_far_as_readable(
+def read_collecting_errors(
     read: Callable[[Mapping[str, str]], T], environment: Mapping[str, str]
 ) -> tuple[T, dict[str, str]]:
     """
@@ -233,12 +233,14 @@ def as_far_as_readable(
         try:
             return read(env), malformed
         except SettingsError as e:
-            blamed = e.variable if env.get(e.variable, "").strip() else _blamed(read, env, e)
+            blamed = e.variable if env.get(e.variable, "").strip() else _variable_at_fault(read, env, e)
             malformed[blamed] = str(e)
             del env[blamed]
 
 
-def _blamed(read: Callable[[Mapping[str, str]], object], env: Mapping[str, str], refused: SettingsError) -> str:
+def _variable_at_fault(
+    read: Callable[[Mapping[str, str]], object], env: Mapping[str, str], refused: SettingsError
+) -> str:
     """
     Find the variable that causes an error whose message names an unset variable, as for values that do not go together.
 
@@ -255,7 +257,7 @@ def _blamed(read: Callable[[Mapping[str, str]], object], env: Mapping[str, str],
     raise refused
 
 
-def _make_usable(directory: Path) -> None:
+def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = directory / f".probe-{os.getpid()}"
@@ -290,23 +292,23 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _kept_or_made(path: Path, env: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _load_or_generate_secrets(path: Path, env: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """
     Read or generate all secrets, and write generated ones to the file. The second result has the generated ones only.
     """
-    kept = kept_secrets(path)
-    found, fresh = _secrets(env, kept)
+    kept = read_secrets_file(path)
+    found, fresh = _resolved_secrets(env, kept)
     if fresh:
-        keep_secrets(path, kept | fresh)
+        write_secrets_file(path, kept | fresh)
     return found, fresh
 
 
-def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _resolved_secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """
     All secrets: from the environment, the file or a generator, in this order; and the generated ones only.
     """
     found, fresh = {}, {}
-    for name in SECRETS:
+    for name in SECRET_NAMES:
         given = env.get(name, "").strip()
         if given not in PLACEHOLDERS:
             found[name] = given
@@ -315,18 +317,18 @@ def _secrets(env: Mapping[str, str], kept: Mapping[str, str]) -> tuple[dict[str,
         else:
             found[name] = fresh[name] = secrets.token_hex(32)
     # An interrupted rotation left the next secret in the file, and the database may use it already.
-    pending = kept.get(NEXT_SECRET) if env.get("AUTH_SECRET", "").strip() in PLACEHOLDERS else None
-    if following := pending or env.get(NEXT_SECRET, "").strip():
-        found[NEXT_SECRET] = following
-    if len(found["LOCAL_AUTH_TOKEN"]) < LEAST_LOCAL_TOKEN:
+    pending = kept.get(NEXT_AUTH_SECRET) if env.get("AUTH_SECRET", "").strip() in PLACEHOLDERS else None
+    if following := pending or env.get(NEXT_AUTH_SECRET, "").strip():
+        found[NEXT_AUTH_SECRET] = following
+    if len(found["LOCAL_AUTH_TOKEN"]) < MIN_LOCAL_TOKEN_LENGTH:
         raise SettingsError(
-            f"LOCAL_AUTH_TOKEN: must have at least {LEAST_LOCAL_TOKEN} characters, and has "
+            f"LOCAL_AUTH_TOKEN: must have at least {MIN_LOCAL_TOKEN_LENGTH} characters, and has "
             f"{len(found['LOCAL_AUTH_TOKEN'])}; unset it to have one generated"
         )
     return found, fresh
 
 
-def kept_secrets(path: Path) -> dict[str, str]:
+def read_secrets_file(path: Path) -> dict[str, str]:
     """
     Read the generated secrets from a file; empty if it does not exist.
 
@@ -343,10 +345,10 @@ def kept_secrets(path: Path) -> dict[str, str]:
         raise SettingsError(
             f"MISSION_CONTROL_DATA_DIR (or --data-dir): {path} is damaged; restore it, or remove it for new secrets"
         ) from e
-    return secrets_in(text)
+    return parse_secrets(text)
 
 
-def secrets_in(text: str) -> dict[str, str]:
+def parse_secrets(text: str) -> dict[str, str]:
     """
     Parse the lines `NAME=value` of a secrets file.
     """
@@ -354,16 +356,16 @@ def secrets_in(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-def keep_secret(settings: Settings, auth_secret: str, *, following: str | None = None) -> None:
+def save_auth_secret(settings: Settings, auth_secret: str, *, following: str | None = None) -> None:
     """
     Write `AUTH_SECRET` to the file of generated secrets, and with *following* the next secret of a rotation.
     """
-    path = settings.data_dir / GENERATED
-    kept = {name: value for name, value in kept_secrets(path).items() if name != NEXT_SECRET}
-    keep_secrets(path, kept | {"AUTH_SECRET": auth_secret} | ({NEXT_SECRET: following} if following else {}))
+    path = settings.data_dir / SECRETS_FILE
+    kept = {name: value for name, value in read_secrets_file(path).items() if name != NEXT_AUTH_SECRET}
+    write_secrets_file(path, kept | {"AUTH_SECRET": auth_secret} | ({NEXT_AUTH_SECRET: following} if following else {}))
 
 
-def keep_secrets(path: Path, values: Mapping[str, str]) -> None:
+def write_secrets_file(path: Path, values: Mapping[str, str]) -> None:
     """
     Write the secrets file atomically, readable for its owner only.
     """
@@ -382,16 +384,16 @@ def keep_secrets(path: Path, values: Mapping[str, str]) -> None:
             os.close(directory)
 
 
-def _workload(env: Mapping[str, str]) -> Thresholds:
+def _workload(env: Mapping[str, str]) -> WorkloadThresholds:
     told: dict[str, float] = {}
-    for one in fields(Thresholds):
-        variable = f"{WORKLOAD}{one.name.upper()}"
+    for one in fields(WorkloadThresholds):
+        variable = f"{WORKLOAD_PREFIX}{one.name.upper()}"
         if text := env.get(variable, "").strip():
             told[one.name] = _number(variable, text)
     try:
-        return Thresholds(**told)  # type: ignore[arg-type]  # it validates the types
+        return WorkloadThresholds(**told)  # type: ignore[arg-type]  # it validates the types
     except InvalidField as e:
-        raise SettingsError(f"{WORKLOAD}{e.field.upper()}: {e.reason}") from e
+        raise SettingsError(f"{WORKLOAD_PREFIX}{e.field.upper()}: {e.reason}") from e
 
 
 def _number(variable: str, text: str) -> float:
@@ -402,30 +404,33 @@ def _number(variable: str, text: str) -> float:
 
 
 def _webhook_limit(env: Mapping[str, str]) -> int:
-    text = env.get(WEBHOOK_LIMIT, "").strip() or str(MEGABYTE)
+    text = env.get(WEBHOOK_LIMIT_VARIABLE, "").strip() or str(MEGABYTE)
     if not (re.fullmatch("[0-9]{1,12}", text) and 1 <= int(text) <= LARGEST_WEBHOOK_LIMIT):
         raise SettingsError(
-            f"{WEBHOOK_LIMIT}: expected the largest payload of a webhook in bytes, from 1 to {LARGEST_WEBHOOK_LIMIT}, "
-            f"and got {text!r}"
+            f"{WEBHOOK_LIMIT_VARIABLE}: expected the largest payload of a webhook in bytes, from 1 to "
+            f"{LARGEST_WEBHOOK_LIMIT}, and got {text!r}"
         )
     return int(text)
 
 
-def _subscriptions(env: Mapping[str, str]) -> dict[str, Subscription]:
-    found = {each.lower(): Subscription("subscription", SUBSCRIBED) for each in listed(env, SUBSCRIBED)}
+def _subscriptions(env: Mapping[str, str]) -> dict[str, ProviderSubscription]:
+    found = {
+        each.lower(): ProviderSubscription("subscription", SUBSCRIBED_PROVIDERS_VARIABLE)
+        for each in list_variable(env, SUBSCRIBED_PROVIDERS_VARIABLE)
+    }
     for variable in sorted(env):
-        named, told = SUBSCRIPTION.fullmatch(variable), env[variable].strip().lower()
+        named, told = SUBSCRIPTION_VARIABLE.fullmatch(variable), env[variable].strip().lower()
         if named is None or not told:
             continue
         provider = (named[1] or named[2]).lower().replace("_", "-")
-        if told in NO_SUBSCRIPTION:
+        if told in NO_SUBSCRIPTION_VALUES:
             found.pop(provider, None)
         else:
-            found[provider] = Subscription(told, variable)
+            found[provider] = ProviderSubscription(told, variable)
     return dict(sorted(found.items()))
 
 
-def _security(env: Mapping[str, str], fronting: Fronting) -> SecurityHeaders:
+def _security(env: Mapping[str, str], fronting: NetworkSettings) -> SecurityHeaders:
     names = ("content_type_options", "frame_options", "referrer_policy", "permissions_policy")
     variables = ("X_CONTENT_TYPE_OPTIONS", "X_FRAME_OPTIONS", "REFERRER_POLICY", "PERMISSIONS_POLICY")
     given: dict[str, Any] = {
@@ -433,8 +438,8 @@ def _security(env: Mapping[str, str], fronting: Fronting) -> SecurityHeaders:
         for name, variable in zip(names, variables, strict=True)
         if f"SECURITY_HEADER_{variable}" in env
     }
-    wanted = fronting.over_https if fronting.hsts is None else fronting.hsts
-    hsts = "; ".join([HSTS, *fronting.hsts_directives]) if wanted else None
+    wanted = fronting.is_https if fronting.hsts is None else fronting.hsts
+    hsts = "; ".join([HSTS_VALUE, *fronting.hsts_directives]) if wanted else None
     return SecurityHeaders(**given, strict_transport_security=hsts, hsts_anywhere=fronting.hsts is True)
 
 

@@ -18,63 +18,68 @@ from attrs import evolve, frozen
 
 from mission_adapters.backoff import JitteredBackoff
 from mission_adapters.clocks import SystemClock
+from mission_adapters.encryption import AesSecretEncryption
 from mission_adapters.ids import TimeOrderedIds
-from mission_adapters.limiting import MemoryLimiter, RedisLimiter
-from mission_adapters.outbound import Outbound, OutboundFailed
-from mission_adapters.passwords import Argon2Passwords
-from mission_adapters.sealing import AesVault
-from mission_adapters.signing import HmacSecrets
-from mission_adapters.sql.database_lock import READY
-from mission_adapters.sql.examining import examine
-from mission_adapters.sql.fingerprint import SecretKeys, SecretMismatch, ensure_fingerprint
+from mission_adapters.lease_signatures import HmacSecrets
+from mission_adapters.outbound_http import OutboundClient, OutboundRequestFailed
+from mission_adapters.password_hashing import Argon2PasswordHasher
+from mission_adapters.rate_limits import MemoryRateLimiter, RedisRateLimiter
+from mission_adapters.sql.database_inspection import inspect_database
+from mission_adapters.sql.database_lock import RESTORE_SUFFIX
 from mission_adapters.sql.migrations import migrate, path_in
+from mission_adapters.sql.secret_fingerprint import DerivedKeys, SecretMismatch, ensure_fingerprint
 from mission_adapters.sql.store import SqlStore
-from mission_core.accounts.first_admin import MakeFirstAdmin, SetupDone, SetupRaced, make_first_admin, needs_setup
-from mission_core.accounts.model import SERVER, System
-from mission_core.accounts.passwords import LEAST_PASSWORD, is_common
-from mission_core.accounts.people import ensure_local_user
-from mission_core.accounts.users import Provider, UsernameTaken
-from mission_core.agents.founding import found_organization
-from mission_core.agents.settling import settle
-from mission_core.agents.use_cases import digest_of
+from mission_core.accounts.first_admin import CreateFirstAdmin, SetupDone, SetupRaced, create_first_admin, needs_setup
+from mission_core.accounts.model import SERVER_PRINCIPAL, SystemPrincipal
+from mission_core.accounts.passwords import MIN_PASSWORD_LENGTH, is_common
+from mission_core.accounts.profiles import ensure_local_user
+from mission_core.accounts.users import IdentityProvider, UsernameTaken
+from mission_core.agents.active_organization import ensure_active_organization
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.agents.use_cases import secret_digest
+from mission_core.database_urls import UNREADABLE, without_credentials
 from mission_core.errors import InvalidField, StoreFailed
-from mission_core.limiting import LimiterFailed
 from mission_core.ports import Ports
-from mission_core.urls import UNREADABLE, without_credentials
-from mission_http.distribution import install
-from mission_http.identities import AuthMode, IssuersSeen
-from mission_http.limiting import BACKEND
-from mission_http.settings import GENERATED, SettingsError, derived_key, keep_secret, own_database
-from mission_http.sweeping import sweeping
+from mission_core.rate_limits import LimiterFailed
+from mission_http.distribution import install_command
+from mission_http.identity_provider_settings import AuthMode, IssuerInspection
+from mission_http.lease_sweeper import lease_sweeper
+from mission_http.rate_limit_settings import BACKEND
+from mission_http.settings import SECRETS_FILE, SettingsError, default_database_url, derive_key, save_auth_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from mission_adapters.clerk import ClerkDirectory
-    from mission_adapters.oidc import OidcVerifier
+    from mission_adapters.oidc_tokens import OidcTokenVerifier
     from mission_core.accounts.invites import Invite
-    from mission_core.accounts.members import Granted, Member
+    from mission_core.accounts.members import BoardPermission, Member
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
-    from mission_core.accounts.ports import CodeExchange, Credentials, Directory, TokenVerifier
+    from mission_core.accounts.ports import CodeExchange, CredentialStore, ProviderDirectory, TokenVerifier
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
-    from mission_core.limiting import RateLimiter
     from mission_core.ports import Clock
-    from mission_http.identities import ClerkApi, Google, Identities, Issuer
+    from mission_core.rate_limits import RateLimiter
+    from mission_http.identity_provider_settings import (
+        ClerkApiSettings,
+        GoogleSettings,
+        IdentityProviderSettings,
+        OidcIssuerSettings,
+    )
     from mission_http.settings import Settings
 
 R = TypeVar("R")
 
-PATIENCE: Final = 3.0
+RETRY_SECONDS: Final = 3.0
 """Seconds for which an unreachable database is tried again."""
-PAUSE: Final = 0.3
+RETRY_INTERVAL_SECONDS: Final = 0.3
 """Seconds between two tries."""
 logger = logging.getLogger("mission_http")
 
 
 @frozen
-class KnownKeys:
+class ServerSecretCredentials:
     """
     Credentials that also accept the secrets in the settings (`API_KEY`, `LOCAL_AUTH_TOKEN`), which no store holds.
 
@@ -84,9 +89,9 @@ class KnownKeys:
             that replaces it is made.
     """
 
-    credentials: Credentials
+    credentials: CredentialStore
     known: Mapping[bytes, Principal | UserId]
-    settle: Callable[[UserId], Awaitable[MemberPrincipal | None]] | None = None
+    ensure_active_organization: Callable[[UserId], Awaitable[MemberPrincipal | None]] | None = None
     """Chooses the active organization of a user who has none any more."""
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
@@ -95,16 +100,20 @@ class KnownKeys:
             return await self.credentials.principal_of(digest, at=at)
         if isinstance(known, UUID):
             member = await self.credentials.member(known)
-            return member if member is not None or self.settle is None else await self.settle(known)
-        if isinstance(known, System) and await self.credentials.superseded(known.organization, digest, at=at):
+            if member is not None or self.ensure_active_organization is None:
+                return member
+            return await self.ensure_active_organization(known)
+        if isinstance(known, SystemPrincipal) and await self.credentials.is_server_key_replaced(
+            known.organization, digest, at=at
+        ):
             return None
         return known
 
-    def is_operators(self, digest: bytes) -> bool:
+    def is_operator_secret(self, digest: bytes) -> bool:
         return digest in self.known
 
-    async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
-        return await self.credentials.signed_in(digest, at=at)
+    async def session_principal(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
+        return await self.credentials.session_principal(digest, at=at)
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         return await self.credentials.member(user, organization)
@@ -112,20 +121,20 @@ class KnownKeys:
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
         return await self.credentials.memberships(user)
 
-    async def granted(self, member: Member) -> list[Granted]:
-        return await self.credentials.granted(member)
+    async def board_permissions(self, member: Member) -> list[BoardPermission]:
+        return await self.credentials.board_permissions(member)
 
-    async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
-        return await self.credentials.superseded(organization, digest, at=at)
+    async def is_server_key_replaced(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
+        return await self.credentials.is_server_key_replaced(organization, digest, at=at)
 
     async def organization(self, slug: str) -> Organization | None:
         return await self.credentials.organization(slug)
 
-    async def found(self, organization: Organization) -> Organization:
-        return await self.credentials.found(organization)
+    async def create_organization(self, organization: Organization) -> Organization:
+        return await self.credentials.create_organization(organization)
 
-    async def invited(self, invite: InviteId) -> Invite | None:
-        return await self.credentials.invited(invite)
+    async def find_invite(self, invite: InviteId) -> Invite | None:
+        return await self.credentials.find_invite(invite)
 
     async def invites_for(self, email: str) -> list[Invite]:
         return await self.credentials.invites_for(email)
@@ -138,44 +147,52 @@ class KnownKeys:
 
 
 @asynccontextmanager
-async def from_settings(settings: Settings) -> AsyncIterator[Ports]:
+async def ports_from_settings(settings: Settings) -> AsyncIterator[Ports]:
     """
     Open the ports over the configured database: migrated, with the default organization, and with the lease sweeper.
     """
-    async def founded(stack: AsyncExitStack) -> Ports:
-        ports = await _ports_over(settings, stack)
-        organization = await found_organization(ports, slug="default")
-        local = await ensure_local_user(ports, organization.id)
-        await make_admin_of(settings, ports)
-        known: dict[bytes, Principal | UserId] = {
-            digest_of(settings.api_key): evolve(SERVER, organization=organization.id)
-        }
-        if settings.identities.mode is AuthMode.LOCAL:
-            known[digest_of(settings.local_auth_token)] = local
-        return evolve(ports, credentials=KnownKeys(ports.credentials, known, partial(settle, ports)))
 
-    async with _opened(settings, founded) as ports, believing(settings.identities, ports) as ports, sweeping(ports):
+    async def founded(stack: AsyncExitStack) -> Ports:
+        ports = await _open_ports(settings, stack)
+        organization = await ensure_organization(ports, slug="default")
+        local = await ensure_local_user(ports, organization.id)
+        await make_configured_admin(settings, ports)
+        known: dict[bytes, Principal | UserId] = {
+            secret_digest(settings.api_key): evolve(SERVER_PRINCIPAL, organization=organization.id)
+        }
+        if settings.identity_providers.mode is AuthMode.LOCAL:
+            known[secret_digest(settings.local_auth_token)] = local
+        return evolve(
+            ports,
+            credentials=ServerSecretCredentials(ports.credentials, known, partial(ensure_active_organization, ports)),
+        )
+
+    async with (
+        _open_with_retries(settings, founded) as ports,
+        with_identity_providers(settings.identity_providers, ports) as ports,
+        lease_sweeper(ports),
+    ):
         yield ports
 
 
-async def make_admin_of(settings: Settings, ports: Ports) -> None:
+async def make_configured_admin(settings: Settings, ports: Ports) -> None:
     """
     Create the first admin that the settings name, if there are no users yet. Problems are logged as warnings.
     """
     first = settings.first_admin
-    if not (first.variable or first.garbled) or not await needs_setup(ports):
+    if not (first.variable or first.base64_is_malformed) or not await needs_setup(ports):
         return
-    if first.garbled:
+    if first.base64_is_malformed:
         logger.warning("AUTH_PASS_B64: is not valid base64 and is ignored; AUTH_PASS is used if it is set")
     if is_common(first.password):
         logger.warning("%s: this password is too common, so no admin was created; set another one", first.variable)
     elif first.variable:
-        if len(first.password) < LEAST_PASSWORD:
-            logger.warning("%s: a password should have %d characters", first.variable, LEAST_PASSWORD)
-        if first.unusually_named:
+        if len(first.password) < MIN_PASSWORD_LENGTH:
+            logger.warning("%s: a password should have %d characters", first.variable, MIN_PASSWORD_LENGTH)
+        if first.has_unusual_name:
             logger.warning("AUTH_USER: a name should have 2 to 64 letters, digits, dots, hyphens and underscores")
         try:
-            await make_first_admin(ports, MakeFirstAdmin(username=first.username, password=first.password))
+            await create_first_admin(ports, CreateFirstAdmin(username=first.username, password=first.password))
         except (SetupDone, SetupRaced):
             return  # another process created it
         except (UsernameTaken, InvalidField) as refusal:
@@ -183,84 +200,91 @@ async def make_admin_of(settings: Settings, ports: Ports) -> None:
 
 
 @asynccontextmanager
-async def believing(identities: Identities, ports: Ports) -> AsyncIterator[Ports]:
+async def with_identity_providers(identities: IdentityProviderSettings, ports: Ports) -> AsyncIterator[Ports]:
     """
     Add the token verifiers and user directories of the configured identity providers to the ports.
     """
     if identities.issuer is None and identities.google is None:
         yield ports
         return
-    async with outbound_for(identities) as outbound:
-        verifiers: dict[Provider, TokenVerifier] = {}
-        directories: dict[Provider, Directory] = {}
+    async with outbound_client_for(identities) as outbound:
+        verifiers: dict[IdentityProvider, TokenVerifier] = {}
+        directories: dict[IdentityProvider, ProviderDirectory] = {}
         codes: CodeExchange | None = None
         if identities.issuer is not None:
-            verifiers[Provider.OIDC] = issuer_verifier(identities.issuer, outbound, ports.clock)
+            verifiers[IdentityProvider.OIDC] = issuer_verifier(identities.issuer, outbound, ports.clock)
             if identities.clerk is not None:
-                directories[Provider.OIDC] = clerk_directory(identities.clerk, identities.issuer, outbound, ports.clock)
+                directories[IdentityProvider.OIDC] = clerk_directory(
+                    identities.clerk, identities.issuer, outbound, ports.clock
+                )
         if identities.google is not None:
             google = identities.google
-            verifiers[Provider.GOOGLE] = google_verifier(google, outbound, ports.clock)
+            verifiers[IdentityProvider.GOOGLE] = google_verifier(google, outbound, ports.clock)
             if google.client_secret is not None:
-                from mission_adapters.oidc import TokenEndpoint
+                from mission_adapters.oidc_tokens import TokenEndpoint
 
                 codes = TokenEndpoint(google.token_url, google.client_id, google.client_secret, outbound)
         yield evolve(ports, verifiers=verifiers, codes=codes, directories=directories)
 
 
-async def issuers_seen(identities: Identities) -> IssuersSeen:
+async def inspect_issuers(identities: IdentityProviderSettings) -> IssuerInspection:
     """
     Fetch the keys and the configuration of each configured issuer, for the doctor.
     """
-    clock, seen = SystemClock(), IssuersSeen()
+    clock, seen = SystemClock(), IssuerInspection()
     if identities.issuer is None and identities.google is None:
         return seen
-    async with outbound_for(identities) as outbound:
+    async with outbound_client_for(identities) as outbound:
         if identities.issuer is not None:
             verifier = issuer_verifier(identities.issuer, outbound, clock)
-            await _see_keys(verifier, seen)
-            await _see_name(verifier, seen)
+            await _inspect_keys(verifier, seen)
+            await _inspect_name(verifier, seen)
         if identities.google is not None:
-            await _see_keys(google_verifier(identities.google, outbound, clock), seen)
+            await _inspect_keys(google_verifier(identities.google, outbound, clock), seen)
     return seen
 
 
-async def _see_keys(verifier: OidcVerifier, seen: IssuersSeen) -> None:
+async def _inspect_keys(verifier: OidcTokenVerifier, seen: IssuerInspection) -> None:
     name = verifier.keys.issuer
     try:
-        seen.keys[name] = await verifier.keys.fetched()
-    except OutboundFailed as e:
+        seen.keys[name] = await verifier.keys.fetch()
+    except OutboundRequestFailed as e:
         seen.keys[name] = str(e)
         return
     fitting = verifier.keys.algorithms()
     if verifier.algorithms.isdisjoint(fitting):
         allowed = ", ".join(sorted(verifier.algorithms))
-        seen.unfit[name] = f"its keys are for {', '.join(fitting)}, and allowed is {allowed}"
+        seen.unusable[name] = f"its keys are for {', '.join(fitting)}, and allowed is {allowed}"
 
 
-async def _see_name(verifier: OidcVerifier, seen: IssuersSeen) -> None:
+async def _inspect_name(verifier: OidcTokenVerifier, seen: IssuerInspection) -> None:
     if verifier.issuers:
         try:
             itself = (await verifier.keys.configuration())["issuer"]
-        except OutboundFailed:
+        except OutboundRequestFailed:
             return  # not every issuer publishes its configuration
         if itself not in verifier.issuers:
-            seen.misnamed[verifier.keys.issuer] = verifier.keys.misnamed(itself)
+            seen.misnamed[verifier.keys.issuer] = verifier.keys.issuer_mismatch(itself)
 
 
-def google_verifier(google: Google, outbound: Outbound, clock: Clock) -> OidcVerifier:
+def google_verifier(google: GoogleSettings, outbound: OutboundClient, clock: Clock) -> OidcTokenVerifier:
     """
     Build the verifier of Google's ID tokens.
     """
-    from mission_adapters.oidc import OidcVerifier, PublishedKeys  # most servers have no issuer
+    from mission_adapters.oidc_tokens import IssuerKeys, OidcTokenVerifier  # most servers have no issuer
 
-    return OidcVerifier(
-        PublishedKeys(google.issuer, outbound, clock, url=google.keys_url, setting="GOOGLE_ISSUER"), clock,
-        google.issuers, google.client_id, algorithms=frozenset({"RS256"}),
+    return OidcTokenVerifier(
+        IssuerKeys(google.issuer, outbound, clock, url=google.keys_url, setting="GOOGLE_ISSUER"),
+        clock,
+        google.issuers,
+        google.client_id,
+        algorithms=frozenset({"RS256"}),
     )
 
 
-def clerk_directory(clerk: ClerkApi, issuer: Issuer, outbound: Outbound, clock: Clock) -> ClerkDirectory:
+def clerk_directory(
+    clerk: ClerkApiSettings, issuer: OidcIssuerSettings, outbound: OutboundClient, clock: Clock
+) -> ClerkDirectory:
     """
     Build the directory that reads user profiles from Clerk.
     """
@@ -269,31 +293,31 @@ def clerk_directory(clerk: ClerkApi, issuer: Issuer, outbound: Outbound, clock: 
     return ClerkDirectory(clerk.url, clerk.secret, outbound, clock, issuer.name)
 
 
-def outbound_for(identities: Identities) -> AbstractAsyncContextManager[Outbound]:
+def outbound_client_for(identities: IdentityProviderSettings) -> AbstractAsyncContextManager[OutboundClient]:
     """
     Open the client for outbound requests to the configured URLs and to public addresses.
     """
-    return Outbound.open(identities.urls, anywhere=identities.anywhere)
+    return OutboundClient.open(identities.urls, anywhere=identities.allow_private_outbound)
 
 
-def issuer_verifier(issuer: Issuer, outbound: Outbound, clock: Clock) -> OidcVerifier:
+def issuer_verifier(issuer: OidcIssuerSettings, outbound: OutboundClient, clock: Clock) -> OidcTokenVerifier:
     """
     Build the verifier of the tokens of an OpenID Connect issuer.
     """
-    from mission_adapters.oidc import OidcVerifier, PublishedKeys
+    from mission_adapters.oidc_tokens import IssuerKeys, OidcTokenVerifier
 
     headers = {"authorization": f"Bearer {issuer.secret}"} if issuer.secret else {}
-    return OidcVerifier(
-        PublishedKeys(
-            issuer.called, outbound, clock, url=issuer.keys_url, headers=headers, setting=issuer.setting
+    return OidcTokenVerifier(
+        IssuerKeys(
+            issuer.log_name, outbound, clock, url=issuer.keys_url, headers=headers, setting=issuer.setting
         ),
         clock, (issuer.name,) if issuer.name else (), issuer.audiences, algorithms=issuer.algorithms,
-        leeway=issuer.leeway, check_issued=issuer.check_issued, clients=issuer.clients,
+        leeway=issuer.leeway, requires_iat=issuer.check_issued, accepts_clients=issuer.clients,
     )  # fmt: skip
 
 
 @asynccontextmanager
-async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Ports]:
+async def ports_over_database(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Ports]:
     """
     Open the ports over the configured database, after its migrations.
 
@@ -303,14 +327,14 @@ async def store_ports(settings: Settings, *, read_only: bool = False) -> AsyncIt
     Raises:
         SettingsError: If the database cannot be opened or written to, or has another secret.
     """
-    async with _opened(settings, partial(_ports_over, settings, read_only=read_only)) as ports:
+    async with _open_with_retries(settings, partial(_open_ports, settings, read_only=read_only)) as ports:
         yield ports
 
 
-async def _ports_over(settings: Settings, stack: AsyncExitStack, *, read_only: bool = False) -> Ports:
+async def _open_ports(settings: Settings, stack: AsyncExitStack, *, read_only: bool = False) -> Ports:
     store = await stack.enter_async_context(SqlStore.open(settings.database_url))
     if not read_only:
-        await store.must_take_changes()
+        await store.require_writable()
         await ensure_fingerprint(store.session, secret_keys(settings.auth_secret))
     return Ports(
         unit=store.unit,
@@ -320,15 +344,15 @@ async def _ports_over(settings: Settings, stack: AsyncExitStack, *, read_only: b
         numbers=store.numbers,
         clock=store.clock,
         ids=TimeOrderedIds(),
-        secrets=HmacSecrets(derived_key(settings.auth_secret, "leases")),
-        passwords=Argon2Passwords.strong(),
-        vault=secret_keys(settings.auth_secret).vault,
+        secrets=HmacSecrets(derive_key(settings.auth_secret, "leases")),
+        passwords=Argon2PasswordHasher.strong(),
+        vault=secret_keys(settings.auth_secret).encryption,
         backoff=JitteredBackoff(),
     )
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, attempt: Callable[[AsyncExitStack], Awaitable[R]]) -> AsyncIterator[R]:
+async def _open_with_retries(settings: Settings, attempt: Callable[[AsyncExitStack], Awaitable[R]]) -> AsyncIterator[R]:
     """
     Call *attempt* to open the database, and close its exit stack at the end of the context.
 
@@ -337,19 +361,19 @@ async def _opened(settings: Settings, attempt: Callable[[AsyncExitStack], Awaita
     Raises:
         SettingsError: If the database cannot be opened.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + RETRY_SECONDS
     async with AsyncExitStack() as stack:
-        async with naming_the_setting(settings):
-            made = await _attempted(attempt, stack)
+        async with database_errors_as_settings_errors(settings):
+            made = await _try_to_open(attempt, stack)
             while isinstance(made, StoreFailed):
                 if not made.lost or time.monotonic() > until:
                     raise made
-                await asyncio.sleep(PAUSE)
-                made = await _attempted(attempt, stack)
+                await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+                made = await _try_to_open(attempt, stack)
         yield made
 
 
-async def _attempted(attempt: Callable[[AsyncExitStack], Awaitable[R]], stack: AsyncExitStack) -> R | StoreFailed:
+async def _try_to_open(attempt: Callable[[AsyncExitStack], Awaitable[R]], stack: AsyncExitStack) -> R | StoreFailed:
     try:
         async with AsyncExitStack() as own:
             made = await attempt(own)
@@ -359,25 +383,25 @@ async def _attempted(attempt: Callable[[AsyncExitStack], Awaitable[R]], stack: A
         return failed
 
 
-def secret_keys(auth_secret: str) -> SecretKeys:
+def secret_keys(auth_secret: str) -> DerivedKeys:
     """
     Derive the keys for the fingerprint and the encrypted values of the database from `AUTH_SECRET`.
     """
-    return SecretKeys(derived_key(auth_secret, "fingerprint"), AesVault(derived_key(auth_secret, "vault")))
+    return DerivedKeys(derive_key(auth_secret, "fingerprint"), AesSecretEncryption(derive_key(auth_secret, "vault")))
 
 
-async def with_secret_in_force(settings: Settings) -> Settings:
+async def with_current_auth_secret(settings: Settings) -> Settings:
     """
     The settings with the next secret as `auth_secret`, if the database uses it already after an interrupted rotation.
     """
     following = settings.next_auth_secret
     if following is None:
         return settings
-    found = await examine(settings.database_url)
-    if not secret_keys(following).is_known_as(found.fingerprint):
+    found = await inspect_database(settings.database_url)
+    if not secret_keys(following).has_fingerprint(found.fingerprint):
         return settings
     if "AUTH_SECRET" not in settings.given:
-        keep_secret(settings, following)
+        save_auth_secret(settings, following)
     return evolve(settings, auth_secret=following, next_auth_secret=None)
 
 
@@ -389,10 +413,10 @@ def is_restore_interrupted(settings: Settings) -> bool:
         path = path_in(settings.database_url)
     except ValueError:  # opening the database reports the error
         return False
-    return path is not None and os.path.isdir(path + READY)
+    return path is not None and os.path.isdir(path + RESTORE_SUFFIX)
 
 
-def migrated(settings: Settings) -> str:
+def run_migrations(settings: Settings) -> str:
     """
     Run the missing migrations of the database.
 
@@ -407,13 +431,13 @@ def migrated(settings: Settings) -> str:
         return await asyncio.to_thread(migrate, settings.database_url)
 
     async def run() -> str:
-        async with _opened(settings, attempt) as revision:
+        async with _open_with_retries(settings, attempt) as revision:
             return revision
 
     return asyncio.run(run())
 
 
-def place_of(settings: Settings) -> str:
+def database_location(settings: Settings) -> str:
     """
     The URL of the database without credentials, for messages.
     """
@@ -421,22 +445,22 @@ def place_of(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
+async def rate_limiter_from_settings(settings: Settings) -> AsyncIterator[RateLimiter]:
     """
     Open the rate limiter: in this process, or in the configured Redis.
 
     Raises:
         SettingsError: If Redis cannot be used.
     """
-    redis = settings.limiting.redis
+    redis = settings.rate_limits.redis
     if redis is None:
-        yield MemoryLimiter()
+        yield MemoryRateLimiter()
         return
     async with AsyncExitStack() as stack:
         try:
-            limiter = await stack.enter_async_context(RedisLimiter.open(redis.url))
+            limiter = await stack.enter_async_context(RedisRateLimiter.open(redis.url))
         except ModuleNotFoundError as e:
-            advice = f"{install('redis')}, or set {BACKEND}=memory"
+            advice = f"{install_command('redis')}, or set {BACKEND}=memory"
             raise SettingsError(f"{BACKEND}: redis needs the extra", advice) from e
         except (LimiterFailed, ValueError) as e:
             reason = e.reason if isinstance(e, LimiterFailed) else UNREADABLE
@@ -447,26 +471,26 @@ async def limiter_from(settings: Settings) -> AsyncIterator[RateLimiter]:
 
 
 @asynccontextmanager
-async def naming_the_setting(settings: Settings) -> AsyncIterator[None]:
+async def database_errors_as_settings_errors(settings: Settings) -> AsyncIterator[None]:
     """
     Convert database errors to settings errors that name the variable to change and give advice.
     """
-    own = settings.database_url == own_database(settings.data_dir)
+    own = settings.database_url == default_database_url(settings.data_dir)
     variable = "MISSION_CONTROL_DATA_DIR (or --data-dir)" if own else "DATABASE_URL (or --database-url)"
     try:
         yield
     except ModuleNotFoundError as e:
-        raise SettingsError(f"{variable}: PostgreSQL needs the extra: {install('postgres')}") from e
+        raise SettingsError(f"{variable}: PostgreSQL needs the extra: {install_command('postgres')}") from e
     except SecretMismatch as e:
-        kept_in = None if "AUTH_SECRET" in settings.given else settings.data_dir / GENERATED
-        raise SettingsError(*mismatch_told(e, place_of(settings), kept_in=kept_in)) from e
+        kept_in = None if "AUTH_SECRET" in settings.given else settings.data_dir / SECRETS_FILE
+        raise SettingsError(*secret_mismatch_message(e, database_location(settings), kept_in=kept_in)) from e
     except (StoreFailed, ValueError) as e:
         reason = " ".join((e.reason if isinstance(e, StoreFailed) else str(e)).split())
-        told = f"{variable}: {place_of(settings)} cannot be used ({reason})"
+        told = f"{variable}: {database_location(settings)} cannot be used ({reason})"
         raise SettingsError(told, await _advice(settings)) from e
 
 
-def mismatch_told(mismatch: SecretMismatch, place: str, *, kept_in: Path | None) -> tuple[str, str]:
+def secret_mismatch_message(mismatch: SecretMismatch, place: str, *, kept_in: Path | None) -> tuple[str, str]:
     """
     The message and the advice about an `AUTH_SECRET` that is not the secret of the database.
 
@@ -480,6 +504,6 @@ def mismatch_told(mismatch: SecretMismatch, place: str, *, kept_in: Path | None)
 
 
 async def _advice(settings: Settings) -> str:
-    from mission_http.doctor.database import Database, advice_about  # circular import
+    from mission_http.doctor.database import DatabaseState, database_advice  # circular import
 
-    return advice_about(await Database.seen(settings))
+    return database_advice(await DatabaseState.inspect(settings))

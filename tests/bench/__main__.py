@@ -20,18 +20,18 @@ from pathlib import Path
 
 from attrs import define, frozen
 
-from mission_core.accounts.model import System
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
 from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_http.settings import Settings, settings_from
-from mission_http.wiring import store_ports
-from tests import postgres
-from tests.bench import authenticating, bare, limits
-from tests.bench.load import Measured, Step, measure, request_bytes
+from mission_http.wiring import ports_over_database
+from tests import postgres_server
+from tests.bench import authentication, baselines, rate_limits
+from tests.bench.load import LoadResult, Step, measure, request_bytes
 
 AGENTS = 2000
 ONE_BOARD = 1000
@@ -93,9 +93,9 @@ async def seed(settings: Settings, tasks: int) -> Seeded:
     """
     Make the boards, their tasks and the agents through the core.
     """
-    async with store_ports(settings) as ports:
-        organization = await found_organization(ports, slug="default")
-        who = System(organization=organization.id, name="seed", display="Seed")
+    async with ports_over_database(settings) as ports:
+        organization = await ensure_organization(ports, slug="default")
+        who = SystemPrincipal(organization=organization.id, name="seed", display="Seed")
         gates = GateSet(require_approval_for_done=False)
         board = await create_board(ports, who, CreateBoard(name="Bench", gates=gates))
         small = await create_board(ports, who, CreateBoard(name="Snapshot", gates=gates))
@@ -264,8 +264,8 @@ def bench(title: str, database_url: str, tasks: int, folder: Path) -> Figures:
         places = (int(board.number), str(board.id), str(small.id))
         world = World(PORT, server.pid, settings.api_key, *places, tasks, seeded.agents)
         if database_url.startswith("postgres"):
-            bare.analyze(database_url)
-        floor = bare.transaction(database_url, folder)
+            baselines.analyze(database_url)
+        floor = baselines.transaction(database_url, folder)
         print(f"a bare durable transaction through the same driver: {floor:.3f} ms of CPU")
         for dialect, operations in (("fleet", fleet_operations), ("boards", boards_operations)):
             for name, cpu_ms in _report(dialect, operations(world), world, floor, folder).items():
@@ -293,7 +293,7 @@ def _report(dialect: str, operations: list[Operation], world: World, floor: floa
     return measured
 
 
-async def _measured(operation: Operation, port: int, pid: int) -> tuple[Measured, list[bytes]]:
+async def _measured(operation: Operation, port: int, pid: int) -> tuple[LoadResult, list[bytes]]:
     """
     The load, after a short warming up; and the bytes of one answer to each step.
     """
@@ -319,12 +319,12 @@ def _ping() -> bytes:
     return request_bytes("GET", "/healthz", {})
 
 
-def _bare(bodies: list[bytes], folder: Path) -> Measured:
+def _bare(bodies: list[bytes], folder: Path) -> LoadResult:
     files = []
     for index, body in enumerate(bodies):
         files.append(folder / f"bare-{index}.json")
         files[-1].write_bytes(body)
-    command = [sys.executable, "-m", "tests.bench.bare", str(PORT + 1), *map(str, files)]
+    command = [sys.executable, "-m", "tests.bench.baselines", str(PORT + 1), *map(str, files)]
     process = subprocess.Popen(command)
     try:
         _wait_for(PORT + 1)
@@ -350,15 +350,15 @@ def _wait_for(port: int) -> None:
 def main() -> None:
     sizes = [1000] if "--small" in sys.argv else [1000, 100_000]
     print("CPU ms is the server process's own, user and system, divided by requests; 16 connections.")
-    for counter, cpu_ms in limits.costs().items():
+    for counter, cpu_ms in rate_limits.costs().items():
         print(f"to count a request under a rate limit, in {counter}: {cpu_ms:.4f} ms of CPU")
     every: list[Figures] = []
-    with tempfile.TemporaryDirectory() as name, postgres.running() as server:
+    with tempfile.TemporaryDirectory() as name, postgres_server.postgres_server() as server:
         for size in sizes:
             folder = Path(name) / f"sqlite-{size}"
             folder.mkdir()
             figures = bench("SQLite", f"sqlite:///{folder / 'bench.db'}", size, folder)
-            with postgres.empty_database(server) as url:
+            with postgres_server.empty_database(server) as url:
                 folder = Path(name) / f"postgres-{size}"
                 folder.mkdir()
                 figures |= bench("PostgreSQL", url, size, folder)
@@ -366,14 +366,14 @@ def main() -> None:
         folder = Path(name) / "authenticating"
         folder.mkdir()
         print("\nCPU of reading a task in this process, by who reads it")
-        _tell("SQLite", authenticating.costs(f"sqlite:///{folder / 'bench.db'}", folder))
-        with postgres.empty_database(server) as url:
-            _tell("PostgreSQL", authenticating.costs(url, folder))
+        _tell("SQLite", authentication.costs(f"sqlite:///{folder / 'bench.db'}", folder))
+        with postgres_server.empty_database(server) as url:
+            _tell("PostgreSQL", authentication.costs(url, folder))
     if len(every) > 1:
         _compare(every[0], every[-1], sizes)
 
 
-def _tell(store: str, costs: authenticating.Costs) -> None:
+def _tell(store: str, costs: authentication.Costs) -> None:
     for who, cpu_ms in costs.items():
         print(f"{store:<11}{who:<40}{cpu_ms:>8.3f}")
 

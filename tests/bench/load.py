@@ -14,7 +14,7 @@ HERTZ = 100
 
 
 @frozen
-class Measured:
+class LoadResult:
     """
     What a load showed: requests, seconds, the server's CPU seconds, and every latency in seconds, sorted.
     """
@@ -95,7 +95,7 @@ def cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / HERTZ
 
 
-async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: int) -> Measured:
+async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: int) -> LoadResult:
     """
     Send *count* scenarios, each a list of requests of which later ones may be made of the answer before.
 
@@ -122,4 +122,4 @@ async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: in
     seconds, cpu = time.perf_counter() - began, cpu_of(pid) - before
     for connection in connections:
         connection.transport.close()
-    return Measured(len(latencies), seconds, cpu, sorted(latencies))
+    return LoadResult(len(latencies), seconds, cpu, sorted(latencies))

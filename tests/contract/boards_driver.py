@@ -13,22 +13,22 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from mission_core.accounts.members import MEMBERS, Member
-from mission_core.accounts.model import MemberPrincipal, System
-from mission_core.accounts.people import ensure_local_user
-from mission_core.accounts.users import USERS, Provider, User
-from mission_core.agents.settling import settle
-from mission_core.agents.use_cases import CreateAgent, create_agent, digest_of
+from mission_core.accounts.model import MemberPrincipal, SystemPrincipal
+from mission_core.accounts.profiles import ensure_local_user
+from mission_core.accounts.users import USERS, IdentityProvider, User
+from mission_core.agents.active_organization import ensure_active_organization
+from mission_core.agents.use_cases import CreateAgent, create_agent, secret_digest
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 from mission_core.ports import Ports
 from mission_core.values import name_key
 from mission_http.app import MissionApp, create_app
 from mission_http.boards.dialect import boards_dialect
-from mission_http.platform.codes import CODED
+from mission_http.platform.error_codes import STATUSES_WITH_CODE
 from mission_http.settings import Settings
-from mission_http.wiring import KnownKeys
-from tests.contract.documented import as_documented
-from tests.unit.http.platform.sample import Answer, ask
+from mission_http.wiring import ServerSecretCredentials
+from tests.contract.openapi_check import checked_against_openapi
+from tests.unit.http.platform.sample_app import Answer, ask
 
 TOKEN = "a-local-token-of-fifty-characters-or-even-more-0123"
 
@@ -45,7 +45,7 @@ class Person:
 
 
 @frozen
-class Boards:
+class BoardsDriver:
     """
     The Boards API over one organization, and its local user.
     """
@@ -76,7 +76,7 @@ class Boards:
             headers.setdefault("authorization", f"Bearer {user}")
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         answer = await ask(self.app, method, path, sent, key=None, **headers)
-        return as_documented(self.app, method, path, answer)
+        return checked_against_openapi(self.app, method, path, answer)
 
     async def got(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """
@@ -105,27 +105,27 @@ class Boards:
         Somebody else with a user and a token of their own: a member of the organization if they have a role there.
         """
         now, token = self.ports.clock.now(), self.ports.secrets.token()
-        (number,) = await self.ports.numbers.draw((DEPLOYMENT, "user"))
+        (number,) = await self.ports.numbers.next((DEPLOYMENT, "user"))
         username = f"{name}-{number}"
         user = User(
             id=UserId(self.ports.ids.new()), number=UserNumber(number), username=username,
-            username_key=name_key(username), provider=Provider.OIDC, subject=username, email=email, name=name,
+            username_key=name_key(username), provider=IdentityProvider.OIDC, subject=username, email=email, name=name,
             created_at=now, updated_at=now, **more,
         )  # fmt: skip
         member = MemberId(self.ports.ids.new())
-        async with self.ports.unit(System(organization=self.me.organization)) as unit:
-            unit.rows(USERS).add(evolve(user, active=self.me.organization) if role else user)
+        async with self.ports.unit(SystemPrincipal(organization=self.me.organization)) as unit:
+            unit.repository(USERS).add(evolve(user, active=self.me.organization) if role else user)
             if role:
-                unit.rows(MEMBERS).add(
+                unit.repository(MEMBERS).add(
                     Member(
                         id=member, organization=self.me.organization, user=user.id, role=role,
                         all_boards_read=boards, all_boards_write=boards, created_at=now, updated_at=now,
                     )
                 )  # fmt: skip
             await unit.commit()
-        assert isinstance(self.ports.credentials, KnownKeys)
+        assert isinstance(self.ports.credentials, ServerSecretCredentials)
         assert isinstance(self.ports.credentials.known, dict)
-        self.ports.credentials.known[digest_of(token)] = user.id
+        self.ports.credentials.known[secret_digest(token)] = user.id
         return Person(user.id, member, token)
 
     async def lead(self, name: str = "lea") -> str:
@@ -146,7 +146,7 @@ class Boards:
 
 
 @asynccontextmanager
-async def boards_over(ports: Ports, me: System, board: UUID, **settings: Any) -> AsyncIterator[Boards]:
+async def boards_over(ports: Ports, me: SystemPrincipal, board: UUID, **settings: Any) -> AsyncIterator[BoardsDriver]:
     """
     The application with the Boards dialect, as these settings want it, up for as long as the context lasts.
     """
@@ -154,26 +154,28 @@ async def boards_over(ports: Ports, me: System, board: UUID, **settings: Any) ->
     person = await ports.credentials.member(local)
     assert person is not None
     known = local if person.role is me.role else evolve(person, role=me.role)
-    known_keys = KnownKeys(ports.credentials, {digest_of(TOKEN): known}, partial(settle, ports))
+    known_keys = ServerSecretCredentials(
+        ports.credentials, {secret_digest(TOKEN): known}, partial(ensure_active_organization, ports)
+    )
     ports = evolve(ports, credentials=known_keys)
 
     @asynccontextmanager
     async def wire() -> AsyncIterator[Ports]:
         yield ports
 
-    chosen = evolve(a_setting(), **settings)
-    app = create_app(wire, (boards_dialect(chosen),), fronting=chosen.fronting)
-    async with living(app):
-        yield Boards(app, ports, person, board)
+    chosen = evolve(boards_settings(), **settings)
+    app = create_app(wire, (boards_dialect(chosen),), fronting=chosen.network)
+    async with run_lifespan(app):
+        yield BoardsDriver(app, ports, person, board)
 
 
-def a_setting() -> Settings:
+def boards_settings() -> Settings:
     nowhere: Any = None  # nothing is to be read or written there
     return Settings(data_dir=nowhere, database_url="", api_key="", auth_secret="", local_auth_token=TOKEN)
 
 
 @asynccontextmanager
-async def living(app: MissionApp) -> AsyncIterator[None]:
+async def run_lifespan(app: MissionApp) -> AsyncIterator[None]:
     """
     The lifespan of an application.
     """
@@ -194,7 +196,7 @@ def refusal(answer: Answer) -> tuple[int, Any]:
     The status and detail of an error, whose envelope must be whole, with a code where its status needs one.
     """
     assert {"detail", "request_id"} == answer.json.keys() - {"hint", "code"}, answer.json
-    assert answer.status not in CODED or answer.json["code"], answer.json
+    assert answer.status not in STATUSES_WITH_CODE or answer.json["code"], answer.json
     assert answer.headers["x-request-id"] == answer.json["request_id"]
     return answer.status, answer.json["detail"]
 

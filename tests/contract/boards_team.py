@@ -7,16 +7,16 @@ from typing import Any
 from attrs import frozen
 
 from mission_core.agents.use_cases import CreateAgent, create_agent
-from tests.contract.boards_driver import Boards, refusal
+from tests.contract.boards_driver import BoardsDriver, refusal
 
 
 @frozen
-class Member:
+class TeamMember:
     """
     Somebody on the board's team, at one half of the API.
     """
 
-    boards: Boards
+    boards: BoardsDriver
     tasks: str
     id: str
     token: str | None
@@ -39,28 +39,28 @@ class Team:
     Two workers, the lead, an agent of no board, and a person.
     """
 
-    ada: Member
-    bob: Member
-    lea: Member
-    max: Member
-    me: Member
+    ada: TeamMember
+    bob: TeamMember
+    lea: TeamMember
+    max: TeamMember
+    me: TeamMember
 
 
-async def team_of(boards: Boards, tasks: str) -> Team:
+async def team_of(boards: BoardsDriver, tasks: str) -> Team:
     """
     A new team that calls at this path.
     """
 
-    async def member(name: str, **fields: Any) -> Member:
+    async def member(name: str, **fields: Any) -> TeamMember:
         made = await create_agent(boards.ports, boards.me, CreateAgent(name=name, **fields))
-        return Member(boards, tasks, str(made.agent.id), made.token)
+        return TeamMember(boards, tasks, str(made.agent.id), made.token)
 
     ada, bob = await member("ada", board=boards.board), await member("bob", board=boards.board)
     lea, max = await member("lea", board=boards.board, lead=True), await member("max")
-    return Team(ada, bob, lea, max, Member(boards, boards.tasks, "", None))
+    return Team(ada, bob, lea, max, TeamMember(boards, boards.tasks, "", None))
 
 
-async def listed(boards: Boards, task: Any) -> Any:
+async def task_in_list(boards: BoardsDriver, task: Any) -> Any:
     """
     The task as the list of its board shows it.
     """
@@ -68,21 +68,21 @@ async def listed(boards: Boards, task: Any) -> Any:
     return next(each for each in items if each["id"] == task["id"])
 
 
-async def ruled(boards: Boards, **rules: bool) -> None:
+async def set_rules(boards: BoardsDriver, **rules: bool) -> None:
     """
     Change the board's rules.
     """
     await boards.got("PATCH", f"/api/v1/boards/{boards.board}", rules)
 
 
-def stands(task: Any) -> tuple[str, str | None, bool]:
+def status_and_assignee(task: Any) -> tuple[str, str | None, bool]:
     """
     Where a task is, whose it is, and whether its clock runs.
     """
     return task["status"], task["assigned_agent_id"], task["in_progress_at"] is not None
 
 
-async def started(boards: Boards, team: Team, status: str = "in_progress") -> Any:
+async def start_task(boards: BoardsDriver, team: Team, status: str = "in_progress") -> Any:
     """
     A task that ada works on, or brought further.
     """

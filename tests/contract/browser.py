@@ -8,13 +8,13 @@ from uuid import uuid4
 
 from attrs import define, field, frozen
 
-from mission_core.accounts.members import Colleague
+from mission_core.accounts.members import MemberWithUser
 from mission_core.accounts.user_admin import CreateUser, create_user
-from mission_core.agents.founding import found_organization
+from mission_core.agents.organization_creation import ensure_organization
 from mission_core.ports import Ports
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet
-from tests.unit.http.platform.sample import Answer
+from tests.contract.fleet_driver import FleetDriver
+from tests.unit.http.platform.sample_app import Answer
 
 PASSWORD = "correct horse battery"
 WRONG = "incorrect horse battery"
@@ -26,7 +26,7 @@ class Browser:
     Somebody's browser. *https* is what stands in its address bar, whatever the server sees.
     """
 
-    fleet: Fleet
+    fleet: FleetDriver
     https: bool = False
     behind: dict[str, str] = field(factory=dict)
     """What whoever stands between adds to requests, and as which peer."""
@@ -42,7 +42,7 @@ class Browser:
             method, path, body, **{"key": None, "scheme": scheme} | sent | self.behind | more
         )
         for cookie in cookies_of(answer):
-            if kept(cookie, https=self.https):
+            if sent_back(cookie, https=self.https):
                 self.jar[cookie.key] = cookie.value
                 if cookie["max-age"] == "0":
                     del self.jar[cookie.key]
@@ -69,7 +69,7 @@ def cookies_of(answer: Answer) -> list[Morsel[str]]:
     return [morsel for each in sent for morsel in SimpleCookie(each).values()]
 
 
-def kept(cookie: Morsel[str], *, https: bool) -> bool:
+def sent_back(cookie: Morsel[str], *, https: bool) -> bool:
     """
     Whether a browser keeps a cookie (RFC 6265bis): a secure one over https alone, a `__Host-` one if it is secure.
     """
@@ -85,25 +85,25 @@ class Person:
     """
 
     username: str
-    found: Colleague
+    found: MemberWithUser
 
     @property
     def number(self) -> int:
         return self.found.user.number
 
 
-async def a_person(world: World, **fields: Any) -> Person:
+async def make_person(world: World, **fields: Any) -> Person:
     """
     A new user of the organization.
     """
-    await front_desk(world.ports)
+    await allow_sign_in(world.ports)
     username = f"user-{uuid4()}"
     command = CreateUser(**{"username": username, "password": PASSWORD} | fields)
     return Person(command.username, await create_user(world.ports, world.me, command))
 
 
-async def front_desk(ports: Ports) -> None:
+async def allow_sign_in(ports: Ports) -> None:
     """
     The organization that signing in belongs to.
     """
-    await found_organization(ports, slug="default")
+    await ensure_organization(ports, slug="default")

@@ -11,25 +11,25 @@ import pytest
 from attrs import evolve, frozen
 
 from mission_adapters.clocks import ManualClock
+from mission_adapters.encryption import AesSecretEncryption
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory import MemoryStore
-from mission_adapters.passwords import Argon2Passwords
-from mission_adapters.sealing import AesVault
-from mission_adapters.signing import HmacSecrets
-from mission_core.accounts.model import AgentPrincipal, Role, System
-from mission_core.agents.founding import found_organization
+from mission_adapters.password_hashing import Argon2PasswordHasher
+from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
 from mission_core.agents.model import Agent
+from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
+from mission_core.tasks.leases import ClaimNext, ClaimResult, ClaimTask, claim_next, claim_task
 from mission_core.tasks.model import Task
 from mission_core.tasks.use_cases import CreateTask, create_task
-from mission_core.tasks.work import Claimed, ClaimNext, ClaimTask, claim_next, claim_task
-from tests import postgres
-from tests.contract.boards_driver import Boards, boards_over
+from tests import postgres_server
+from tests.contract.boards_driver import BoardsDriver, boards_over
 from tests.contract.boards_team import Team, team_of
-from tests.contract.fleet_driver import Fleet, fleet_over
+from tests.contract.fleet_driver import FleetDriver, fleet_over
 
 OPEN = GateSet(require_approval_for_done=False)
 STORES = ("memory", "sqlite", "postgres")
@@ -47,7 +47,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     elif request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'mission.db'}"
     else:
-        with postgres.empty_database(request.getfixturevalue("postgres_url")) as url:
+        with postgres_server.empty_database(request.getfixturevalue("postgres_url")) as url:
             yield url
 
 
@@ -106,8 +106,8 @@ def ports_over(store: Any, clock: ManualClock) -> Ports:
         clock=clock,
         ids=TimeOrderedIds(),
         secrets=HmacSecrets.seeded(7),
-        passwords=Argon2Passwords.quick(),
-        vault=AesVault(bytes(32)),
+        passwords=Argon2PasswordHasher.weak_for_tests(),
+        vault=AesSecretEncryption(bytes(32)),
     )
 
 
@@ -119,7 +119,7 @@ class World:
 
     ports: Ports
     clock: ManualClock
-    me: System
+    me: SystemPrincipal
     board: Board
 
     async def task(self, title: str = "Ship it", *, by: Any = None, **fields: Any) -> Task:
@@ -152,7 +152,7 @@ class World:
             role=role,
         )  # fmt: skip
 
-    async def claim(self, task: Task | None = None, agent: str = "ada", **fields: Any) -> Claimed | None:
+    async def claim(self, task: Task | None = None, agent: str = "ada", **fields: Any) -> ClaimResult | None:
         """
         Take this task, or the next one.
         """
@@ -174,12 +174,12 @@ class World:
         return [entry.kind for entry in await self.ports.log.read(self.me.organization, limit=10_000)]
 
 
-async def a_world(ports: Ports, clock: ManualClock, slug: str | None = None) -> World:
+async def make_world(ports: Ports, clock: ManualClock, slug: str | None = None) -> World:
     """
     A fresh organization.
     """
-    organization = await found_organization(ports, slug=slug or f"test-{uuid4()}")
-    me = System(organization=organization.id)
+    organization = await ensure_organization(ports, slug=slug or f"test-{uuid4()}")
+    me = SystemPrincipal(organization=organization.id)
     board = await create_board(ports, me, CreateBoard(name="Work", gates=OPEN))
     return World(ports, clock, me, board)
 
@@ -189,19 +189,19 @@ async def world(ports: Ports, clock: ManualClock) -> World:
     """
     A fresh organization with a board without gates.
     """
-    return await a_world(ports, clock)
+    return await make_world(ports, clock)
 
 
 @pytest.fixture
-async def elsewhere(ports: Ports, clock: ManualClock) -> World:
+async def other_world(ports: Ports, clock: ManualClock) -> World:
     """
     Another organization on the same store.
     """
-    return await a_world(ports, clock)
+    return await make_world(ports, clock)
 
 
 @pytest.fixture
-async def boards(world: World) -> AsyncIterator[Boards]:
+async def boards(world: World) -> AsyncIterator[BoardsDriver]:
     """
     The Boards API over that organization.
     """
@@ -210,7 +210,7 @@ async def boards(world: World) -> AsyncIterator[Boards]:
 
 
 @pytest.fixture(params=["agents", "mixed"])
-async def team(boards: Boards, request: pytest.FixtureRequest) -> Team:
+async def team(boards: BoardsDriver, request: pytest.FixtureRequest) -> Team:
     """
     A team of that board, whose agents call at their half of the API or at the half for everybody.
     """
@@ -218,7 +218,7 @@ async def team(boards: Boards, request: pytest.FixtureRequest) -> Team:
 
 
 @pytest.fixture
-async def fleet(world: World) -> AsyncIterator[Fleet]:
+async def fleet(world: World) -> AsyncIterator[FleetDriver]:
     """
     The Fleet API over that organization.
     """
@@ -226,7 +226,7 @@ async def fleet(world: World) -> AsyncIterator[Fleet]:
         yield fleet
 
 
-def viewer(world: World) -> System:
+def viewer(world: World) -> SystemPrincipal:
     """
     Somebody who may only look.
     """

@@ -10,23 +10,23 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from mission_core.accounts.model import System
-from mission_core.agents.use_cases import digest_of
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.agents.use_cases import secret_digest
 from mission_core.ports import Ports
 from mission_http.app import MissionApp, create_app
 from mission_http.fleet.dialect import fleet_dialect
-from mission_http.platform.codes import CODED
+from mission_http.platform.error_codes import STATUSES_WITH_CODE
 from mission_http.settings import Settings
-from mission_http.wiring import KnownKeys
-from tests.contract.boards_driver import living
-from tests.contract.documented import as_documented
-from tests.unit.http.platform.sample import Answer, ask
+from mission_http.wiring import ServerSecretCredentials
+from tests.contract.boards_driver import run_lifespan
+from tests.contract.openapi_check import checked_against_openapi
+from tests.unit.http.platform.sample_app import Answer, ask
 
 KEY = "the-global-key-of-the-fleet"
 
 
 @frozen
-class Fleet:
+class FleetDriver:
     """
     The Fleet API over one organization, its global key, and a project without gates.
     """
@@ -45,7 +45,7 @@ class Fleet:
         """
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         answer = await ask(self.app, method, f"/api{path}", sent, key=key, peer=peer, **headers)
-        return as_documented(self.app, method, f"/api{path}", answer)
+        return checked_against_openapi(self.app, method, f"/api{path}", answer)
 
     async def got(self, method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
         """
@@ -86,24 +86,24 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet_over(ports: Ports, me: System, project: int, **settings: Any) -> AsyncIterator[Fleet]:
+async def fleet_over(ports: Ports, me: SystemPrincipal, project: int, **settings: Any) -> AsyncIterator[FleetDriver]:
     """
     The application with the Fleet dialect, up for as long as the context lasts.
     """
     me = evolve(me, name="api", display="API Access")
-    ports = evolve(ports, credentials=KnownKeys(ports.credentials, {digest_of(KEY): me}))
+    ports = evolve(ports, credentials=ServerSecretCredentials(ports.credentials, {secret_digest(KEY): me}))
 
     @asynccontextmanager
     async def wire() -> AsyncIterator[Ports]:
         yield ports
 
-    setting = a_setting(**settings)
-    app = create_app(wire, (fleet_dialect(setting),), fronting=setting.fronting)
-    async with living(app):
-        yield Fleet(app, ports, project)
+    setting = fleet_settings(**settings)
+    app = create_app(wire, (fleet_dialect(setting),), fronting=setting.network)
+    async with run_lifespan(app):
+        yield FleetDriver(app, ports, project)
 
 
-def a_setting(**more: Any) -> Settings:
+def fleet_settings(**more: Any) -> Settings:
     given = {"data_dir": Path("."), "database_url": "", "api_key": KEY, "auth_secret": "", "local_auth_token": ""}
     return Settings(**given | more)
 
@@ -113,7 +113,7 @@ def refusal(answer: Answer) -> tuple[int, str]:
     The status and the text of an error that has nothing to add but a code where its status needs one.
     """
     assert {"error"} == answer.json.keys() - {"code"}, answer.json
-    assert answer.status not in CODED or answer.json["code"], answer.json
+    assert answer.status not in STATUSES_WITH_CODE or answer.json["code"], answer.json
     return answer.status, answer.json["error"]
 
 

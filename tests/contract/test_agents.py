@@ -8,9 +8,16 @@ import pytest
 from attrs import evolve
 
 from mission_core.accounts.model import AgentPrincipal, Role
-from mission_core.agents.editing import UpdateAgent, update_agent
 from mission_core.agents.model import AgentNotFound, SessionKeyTaken
-from mission_core.agents.use_cases import CreateAgent, HearAgent, RevokeKey, create_agent, hear_agent, revoke_key
+from mission_core.agents.update import UpdateAgent, update_agent
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    RecordAgentHeartbeat,
+    RevokeKey,
+    create_agent,
+    record_agent_heartbeat,
+    revoke_key,
+)
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import RoleTooLow, VersionMismatch
@@ -95,7 +102,7 @@ async def test_an_edit_and_a_heartbeat_do_not_meet(world):
     agent = await world.agent()
     await asyncio.gather(
         edited(world, agent, role="tester"),
-        hear_agent(world.ports, world.me, HearAgent(agent=agent.id, status="busy")),
+        record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id, status="busy")),
     )
     async with world.ports.unit(world.me) as unit:
         after = await unit.agents.get(agent.id)
@@ -109,12 +116,12 @@ async def test_an_agent_that_falls_silent_is_offline_and_comes_back(world):
     """
     agent = await world.agent()
     for _ in range(3):
-        await hear_agent(world.ports, world.me, HearAgent(agent=agent.id))
+        await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id))
         world.clock.advance(minutes=1)
     world.clock.advance(minutes=11)
     async with world.ports.unit(world.me) as unit:
         silent = await unit.agents.get(agent.id)
-    back = await hear_agent(world.ports, world.me, HearAgent(agent=agent.id))
+    back = await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id))
 
     assert ("offline", "online") == (silent.status(at=world.clock.now()), back.status(at=world.clock.now()))
     assert 2 == (await world.facts()).count("agent.status_changed")
@@ -164,11 +171,11 @@ async def test_a_key_tells_when_it_was_used(world):
     async with world.ports.unit(world.me) as unit:
         (key,) = await unit.keys.list_of(agent.id)
     shown = AgentPrincipal(organization=agent.organization, agent=agent.id, name=agent.name, key=key.id)
-    await hear_agent(world.ports, shown, HearAgent(agent=agent.id))
+    await record_agent_heartbeat(world.ports, shown, RecordAgentHeartbeat(agent=agent.id))
     used = micros(world.clock.now())
     world.clock.advance(seconds=5)
     again = evolve(shown, seen_at=world.clock.now())
-    await hear_agent(world.ports, again, HearAgent(agent=agent.id))
+    await record_agent_heartbeat(world.ports, again, RecordAgentHeartbeat(agent=agent.id))
     await revoke_key(world.ports, world.me, RevokeKey(agent=agent.id, key=key.number))
     (after,) = await world.ports.reads.agents.keys(world.me, agent.id)
 

@@ -13,28 +13,28 @@ from mission_core.agents.model import AgentNotFound
 from mission_core.approvals.model import (
     APPROVAL_LINKS,
     APPROVALS,
-    MOST_TASKS,
-    AgentsDoNotDecide,
+    MOST_TASKS_PER_APPROVAL,
+    AgentsCannotDecide,
     Approval,
+    ApprovalAlreadyDecided,
+    ApprovalAlreadyPending,
     ApprovalNotFound,
     ApprovalStatus,
-    DecidedAlready,
-    PendingAlready,
-    TasksMissing,
+    ApprovalTasksNotFound,
     digest_of,
 )
-from mission_core.approvals.queries import Linked, page_of_approvals, shown
+from mission_core.approvals.queries import LinkedTask, page_of_approvals, with_tasks
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.model import BoardDenied, BoardNotFound, BoardReadOnly
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.ids import AgentId, ApprovalId, MemberId, TaskId, UserId, UserNumber
-from mission_core.reports.queries import Scope
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.tasks.leaving import DeleteAgent, delete_agent
+from mission_core.reports.queries import ReportScope
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.model import Status
-from mission_core.tasks.overviews import Around, Asked, BoardView
+from mission_core.tasks.snapshots import ApprovalCounts, BoardView, TaskSurroundings
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.values import Page
+from mission_core.values import PageRequest
 from tests.contract.conftest import World, viewer
 
 PENDING, APPROVED, REJECTED = ApprovalStatus.PENDING, ApprovalStatus.APPROVED, ApprovalStatus.REJECTED
@@ -57,19 +57,19 @@ async def said(world: World, approval: Approval, status: ApprovalStatus, *, by: 
     return await decide_approval(world.ports, by or world.me, command)
 
 
-async def kept(world: World, approval: Approval) -> tuple[Approval, tuple[Linked, ...]]:
+async def kept(world: World, approval: Approval) -> tuple[Approval, tuple[LinkedTask, ...]]:
     """
     The approval as it is committed now, with its tasks.
     """
-    row = await world.ports.reads.rows.get(world.me, APPROVALS, approval.id)
-    return tuple((await shown(world.ports, world.me, row))[0])
+    row = await world.ports.reads.entities.get(world.me, APPROVALS, approval.id)
+    return tuple((await with_tasks(world.ports, world.me, row))[0])
 
 
 async def left(world: World) -> tuple[int, int]:
     """
     How many approvals there are, and how many links of them.
     """
-    reads = world.ports.reads.rows
+    reads = world.ports.reads.entities
     return len(await reads.every(world.me, APPROVALS)), len(await reads.every(world.me, APPROVAL_LINKS))
 
 
@@ -82,9 +82,9 @@ async def test_a_request_names_what_is_to_be_done(world: World) -> None:
     first, second = claimed.task, await world.task("second")
     arguments = json.dumps({"reason": "ready"})
     approval = await asked(world, second, first, second, arguments=arguments, scores='{"tests":90}')
-    links = sorted(await world.ports.reads.rows.every(world.me, APPROVAL_LINKS), key=lambda link: link.place)
+    links = sorted(await world.ports.reads.entities.every(world.me, APPROVAL_LINKS), key=lambda link: link.place)
 
-    assert (approval, (Linked(second.id, "second", False), Linked(first.id, "first", False))) == await kept(
+    assert (approval, (LinkedTask(second.id, "second", False), LinkedTask(first.id, "first", False))) == await kept(
         world, approval
     )
     assert [(second.id, 0), (first.id, 1)] == [(link.task, link.fence) for link in links]
@@ -128,7 +128,7 @@ async def test_what_is_not_there_is_not_asked_for(world: World, elsewhere: World
     task, nothing = await world.task(), TaskId(world.ports.ids.new())
     other = await world.task(board=(await world.another_board()).id)
     theirs = await elsewhere.task()
-    with pytest.raises(TasksMissing) as refused:
+    with pytest.raises(ApprovalTasksNotFound) as refused:
         await asked(world, tasks=(task.id, other.id, theirs.id, nothing))
     assert (other.id, theirs.id, nothing) == refused.value.missing
     with pytest.raises(AgentNotFound):
@@ -136,7 +136,7 @@ async def test_what_is_not_there_is_not_asked_for(world: World, elsewhere: World
     with pytest.raises(BoardNotFound):
         await asked(world, board=elsewhere.board.id)
     with pytest.raises(InvalidField):
-        await asked(world, tasks=tuple(TaskId(world.ports.ids.new()) for _ in range(MOST_TASKS + 1)))
+        await asked(world, tasks=tuple(TaskId(world.ports.ids.new()) for _ in range(MOST_TASKS_PER_APPROVAL + 1)))
     with pytest.raises(InvalidField):
         await asked(world, confidence=100.5)
 
@@ -149,7 +149,7 @@ async def test_of_each_task_one_approval_at_a_time_is_pending(world: World) -> N
     """
     tasks = [await world.task(title) for title in "abc"]
     first, second = await asked(world, tasks[1], tasks[0]), await asked(world, tasks[2])
-    with pytest.raises(PendingAlready) as refused:
+    with pytest.raises(ApprovalAlreadyPending) as refused:
         await asked(world, tasks[2], tasks[0], tasks[1])
     await asked(world, tasks[0], status=APPROVED)
     await said(world, first, REJECTED)
@@ -181,7 +181,7 @@ async def test_another_decision_is_a_conflict_until_the_first_is_taken_back(worl
     """
     approval = await asked(world, await world.task())
     first = await said(world, approval, REJECTED)
-    with pytest.raises(DecidedAlready) as refused:
+    with pytest.raises(ApprovalAlreadyDecided) as refused:
         await said(world, approval, APPROVED)
     pending = await said(world, approval, PENDING)
     approved = await said(world, approval, APPROVED)
@@ -200,7 +200,7 @@ async def test_a_decision_is_not_taken_back_beside_another_request(world: World)
     first = await asked(world, task)
     await said(world, first, REJECTED)
     second = await asked(world, task)
-    with pytest.raises(PendingAlready) as refused:
+    with pytest.raises(ApprovalAlreadyPending) as refused:
         await said(world, first, PENDING)
 
     assert ((task.id, second.id),) == refused.value.conflicts
@@ -215,7 +215,7 @@ async def test_agents_do_not_decide(world: World) -> None:
     lead = await world.principal(board=world.board.id, lead=True)
     for agent in (lead, evolve(lead, board=None, role=world.me.role)):
         for status in ApprovalStatus:
-            with pytest.raises(AgentsDoNotDecide):
+            with pytest.raises(AgentsCannotDecide):
                 await said(world, approval, status, by=agent)
 
     assert PENDING is (await kept(world, approval))[0].status
@@ -269,7 +269,7 @@ async def test_pages_show_the_newest_first_with_their_tasks(world: World) -> Non
     await update_task(world.ports, world.me, UpdateTask(task=tasks[2].id, board=(await world.another_board()).id))
 
     async def page(**wanted: Any) -> Any:
-        found = await page_of_approvals(world.ports, world.me, world.board.id, Page(limit=2), **wanted)
+        found = await page_of_approvals(world.ports, world.me, world.board.id, PageRequest(limit=2), **wanted)
         return [(each.approval.id, [task.title for task in each.tasks]) for each in found.rows], found.total
 
     new, middle, old = approvals[2].id, approvals[1].id, approvals[0].id
@@ -296,7 +296,7 @@ async def test_a_page_asks_once_for_the_tasks_of_all(world: World) -> None:
             asks.append(1)
             return world.ports.reads.approvals
 
-    found = await page_of_approvals(evolve(world.ports, reads=Counting()), world.me, world.board.id, Page())
+    found = await page_of_approvals(evolve(world.ports, reads=Counting()), world.me, world.board.id, PageRequest())
 
     assert (5, [1]) == (len(found.rows), asks)
 
@@ -311,7 +311,7 @@ async def test_a_removed_task_takes_along_what_was_asked_for_it_alone(world: Wor
     await delete_task(world.ports, world.me, DeleteTask(task=one.id))
 
     assert (2, 1) == await left(world)
-    assert (Linked(two.id, "two", False),) == (await kept(world, both))[1]
+    assert (LinkedTask(two.id, "two", False),) == (await kept(world, both))[1]
     assert () == (await kept(world, without))[1]
     with pytest.raises(ApprovalNotFound):
         await kept(world, alone)
@@ -365,7 +365,7 @@ async def view(world: World, known: dict[bytes, Any]) -> BoardView:
     """
     The view of the board, when this much of it is known.
     """
-    return await world.ports.reads.overviews.board(
+    return await world.ports.reads.snapshots.board(
         world.me, world.board.id, lambda id, *seen: known.get(id) == tuple(seen)
     )
 
@@ -381,18 +381,21 @@ async def test_a_view_tells_for_which_tasks_something_is_asked(world: World) -> 
     await update_task(world.ports, world.me, UpdateTask(task=task.id, board=world.board.id))
     known: dict[bytes, Any] = {}
 
-    async def changed() -> tuple[list[str], Asked | None]:
+    async def changed() -> tuple[list[str], ApprovalCounts | None]:
         now = await view(world, known)
-        known.update((id, (row.version, Around.of(row, now.asked.get(id, Asked())))) for id, row in now.rows.items())
-        return [row.title for row in now.rows.values()], now.asked.get(task.id.bytes)
+        known.update(
+            (id, (row.version, TaskSurroundings.of(row, now.approvals.get(id, ApprovalCounts()))))
+            for id, row in now.rows.items()
+        )
+        return [row.title for row in now.rows.values()], now.approvals.get(task.id.bytes)
 
     assert ({"asked", "plain"}, None) == (set((first := await changed())[0]), first[1])
     approval = await asked(world, task)
-    assert (["asked"], Asked(1, 1)) == await changed()
+    assert (["asked"], ApprovalCounts(1, 1)) == await changed()
     await said(world, approval, REJECTED)
-    assert (["asked"], Asked(1, 0)) == await changed()
-    assert ([], Asked(1, 0)) == await changed()
-    assert {task.id.bytes} == (await view(world, {})).asked.keys()
+    assert (["asked"], ApprovalCounts(1, 0)) == await changed()
+    assert ([], ApprovalCounts(1, 0)) == await changed()
+    assert {task.id.bytes} == (await view(world, {})).approvals.keys()
     assert plain.id.bytes in known
 
 
@@ -408,18 +411,18 @@ async def test_a_report_tells_what_waits_for_a_decision(world: World, elsewhere:
     both = await asked(world, await world.task("first"), await world.task("second"), confidence=12.5)
     none = await asked(world)
 
-    async def told(scope: Scope, *, limit: int = 10, by: Any = None) -> Any:
-        found = await world.ports.reads.reports.pending(by or world.me, scope, limit=limit)
+    async def told(scope: ReportScope, *, limit: int = 10, by: Any = None) -> Any:
+        found = await world.ports.reads.reports.pending_approvals(by or world.me, scope, limit=limit)
         return [(row.id, row.board_name, row.task_title) for row in found.rows], found.total
 
     there, here = (far.id.bytes, "far", "there"), (both.id.bytes, "Work", "first")
     bare = (none.id.bytes, "Work", None)
-    assert ([bare, here, there], 3) == await told(Scope())
-    assert ([bare], 3) == await told(Scope(), limit=1)
-    assert ([there], 1) == await told(Scope(board=board.id))
-    assert ([], 0) == await told(Scope(group=world.ports.ids.new()))
-    assert ([there], 1) == await told(Scope(), by=await world.principal(board=board.id))
-    second = (await world.ports.reads.reports.pending(world.me, Scope(), limit=2)).rows[1]
+    assert ([bare, here, there], 3) == await told(ReportScope())
+    assert ([bare], 3) == await told(ReportScope(), limit=1)
+    assert ([there], 1) == await told(ReportScope(board=board.id))
+    assert ([], 0) == await told(ReportScope(group=world.ports.ids.new()))
+    assert ([there], 1) == await told(ReportScope(), by=await world.principal(board=board.id))
+    second = (await world.ports.reads.reports.pending_approvals(world.me, ReportScope(), limit=2)).rows[1]
     assert (12.5, "task.finish") == (second.confidence, second.action)
 
 

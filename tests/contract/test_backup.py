@@ -19,9 +19,9 @@ import pytest
 
 from mission_adapters.backup.archive import DATABASE, MANIFEST, SECRETS
 from mission_adapters.sql.store import SqlStore
-from mission_http.maintenance import PASSPHRASE, backup, complete, restore
-from mission_http.settings import GENERATED, SettingsError, kept_secrets, settings_from
-from tests.contract.killed import killed_at_each_step
+from mission_http.maintenance import PASSPHRASE_VARIABLE, backup, complete_interrupted_restore, restore
+from mission_http.settings import SECRETS_FILE, SettingsError, read_secrets_file, settings_from
+from tests.contract.process_kills import kill_at_each_step
 from tests.contract.test_doctor import run, serving, tree
 from tests.contract.test_first_start import Visitor
 from tests.contract.test_secret_fingerprint import GIVEN, made, opened
@@ -52,12 +52,12 @@ def test_a_backup_under_load_has_all_that_was_acknowledged(tmp_path: Path) -> No
             writers = [pool.submit(write) for _ in range(3)]
             assert enough.wait(60)
             before = set(acknowledged)
-            saved = run("backup", str(tmp_path / "b.tar"), cwd=one, **{PASSPHRASE: WORDS})
+            saved = run("backup", str(tmp_path / "b.tar"), cwd=one, **{PASSPHRASE_VARIABLE: WORDS})
             after = set(acknowledged)
             stop.set()
         assert [None] * 3 == [each.result() for each in writers]
-        refused = run("restore", str(tmp_path / "b.tar"), cwd=one, **{PASSPHRASE: WORDS})
-    restored = run("restore", str(tmp_path / "b.tar"), cwd=other, **{PASSPHRASE: WORDS})
+        refused = run("restore", str(tmp_path / "b.tar"), cwd=one, **{PASSPHRASE_VARIABLE: WORDS})
+    restored = run("restore", str(tmp_path / "b.tar"), cwd=other, **{PASSPHRASE_VARIABLE: WORDS})
     verified = run("audit", "verify", cwd=other)
 
     assert (0, 0, 0) == (saved.returncode, restored.returncode, verified.returncode), saved.stderr + restored.stderr
@@ -69,7 +69,7 @@ def test_a_backup_under_load_has_all_that_was_acknowledged(tmp_path: Path) -> No
     assert len(before) < len(after)  # it went on meanwhile
     assert before <= found
     assert len(found) == counted
-    assert kept_secrets(one / ".data" / GENERATED) == kept_secrets(other / ".data" / GENERATED)
+    assert read_secrets_file(one / ".data" / SECRETS_FILE) == read_secrets_file(other / ".data" / SECRETS_FILE)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_restore_brings_everything_and_keeps_what_was_there(archive: Path, tmp
     kept = Path(lines[-1].rpartition(" in ")[2])
 
     assert [GIVEN] == asyncio.run(opened(settings_from({}, data_dir=home)))
-    assert kept_secrets(tmp_path / "origin" / GENERATED) == kept_secrets(home / GENERATED)
+    assert read_secrets_file(tmp_path / "origin" / SECRETS_FILE) == read_secrets_file(home / SECRETS_FILE)
     assert "# Calm" == (home / "souls" / "calm.md").read_text()
     assert home == kept.parent
     assert [GIVEN] == asyncio.run(opened(settings_from({}, data_dir=kept)))
@@ -124,7 +124,9 @@ def test_an_archive_is_for_its_owner_and_replaces_nothing_unasked(archive: Path,
 
     assert unchanged
     assert 0o600 == stat.S_IMODE(archive.stat().st_mode)
-    assert not any(secret.encode() in before for secret in kept_secrets(tmp_path / "origin" / GENERATED).values())
+    assert not any(
+        secret.encode() in before for secret in read_secrets_file(tmp_path / "origin" / SECRETS_FILE).values()
+    )
     assert SECRETS not in without
     assert any("are left out" in line for line in lines)
     assert {"origin", "b.tar"} == {each.name for each in tmp_path.iterdir()}
@@ -273,16 +275,16 @@ def test_a_restore_that_is_killed_leaves_the_old_or_the_new(archive: Path, tmp_p
     new = settings_from({}, data_dir=tmp_path / "origin")
     shutil.copy(archive, tmp_path / "first" / "b.tar")
     stands = []
-    for copy in killed_at_each_step(__name__, "from_archive", tmp_path):
+    for copy in kill_at_each_step(__name__, "from_archive", tmp_path):
         data = copy / "data"
-        complete(settings_from({}, data_dir=data, in_use=False))
+        complete_interrupted_restore(settings_from({}, data_dir=data, in_use=False))
         settings = settings_from({}, data_dir=data)
         assert [GIVEN] == asyncio.run(opened(settings)), copy
         assert settings.auth_secret in (old.auth_secret, new.auth_secret)
         stands.append(settings.auth_secret == new.auth_secret)
         if stands[-1]:
             (kept,) = data.glob("replaced-*")
-            assert {"mission-control.db", GENERATED} <= {each.name for each in kept.iterdir()}
+            assert {"mission-control.db", SECRETS_FILE} <= {each.name for each in kept.iterdir()}
 
     assert [GIVEN] == asyncio.run(opened(settings_from({}, data_dir=kept)))
     assert old.auth_secret == settings_from({}, data_dir=kept).auth_secret
@@ -298,7 +300,7 @@ def test_what_has_no_backup_is_told_in_one_line(fresh_postgres: str, tmp_path: P
     other = run("backup", "b.tar", cwd=tmp_path, DATABASE_URL=fresh_postgres)
     nothing = run("backup", "b.tar", cwd=tmp_path)
     run("migrate", cwd=tmp_path)
-    short = run("backup", "b.tar", cwd=tmp_path, **{PASSPHRASE: "short"})
+    short = run("backup", "b.tar", cwd=tmp_path, **{PASSPHRASE_VARIABLE: "short"})
 
     assert [2, 2, 2] == [each.returncode for each in (other, nothing, short)]
     assert "mission-control: backup: works on SQLite alone; back up PostgreSQL with pg_dump" in other.stderr

@@ -52,7 +52,7 @@ async def test_a_group_is_made_changed_and_removed(world: World) -> None:
     assert evolve(group, name="Wares", updated_at=now, version=1) == changed
     assert ["group.created", "group.updated", "group.deleted"] == (await world.facts())[-3:]
     with pytest.raises(GroupNotFound):
-        await world.ports.reads.rows.get(world.me, GROUPS, group.id)
+        await world.ports.reads.entities.get(world.me, GROUPS, group.id)
 
 
 async def test_a_blank_slug_is_made_of_the_name(world: World) -> None:
@@ -128,7 +128,7 @@ async def test_a_group_of_another_version_is_left_alone(world: World) -> None:
     with pytest.raises(VersionMismatch):
         await delete_group(world.ports, world.me, DeleteGroup(group=group.id, expects=7))
 
-    assert group == await world.ports.reads.rows.get(world.me, GROUPS, group.id)
+    assert group == await world.ports.reads.entities.get(world.me, GROUPS, group.id)
 
 
 @pytest.mark.parametrize("first", ["join", "remove"])
@@ -142,10 +142,10 @@ async def test_no_board_stays_in_a_group_that_is_removed_meanwhile(world: World,
         if first == "remove":
             board = await unit.boards.get(world.board.id)
             unit.boards.save(evolve(board, group=group.id))
-            unit.rely_on(await unit.rows(GROUPS).get(group.id), bump=True)
+            unit.rely_on(await unit.repository(GROUPS).get(group.id), bump=True)
             await delete_group(world.ports, world.me, DeleteGroup(group=group.id))
         else:
-            unit.rows(GROUPS).remove(await unit.rows(GROUPS).get(group.id))
+            unit.repository(GROUPS).remove(await unit.repository(GROUPS).get(group.id))
             await update_board(world.ports, world.me, join)
         with pytest.raises(StaleWrite):
             await unit.commit()

@@ -10,34 +10,40 @@ import json
 import pytest
 from attrs import evolve
 
-from mission_core.accounts.model import System
-from mission_core.accounts.ports import SealBroken
-from mission_core.agents.editing import UpdateAgent, update_agent
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.accounts.ports import DecryptionFailed
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.automation.board_webhooks import (
     BOARD_WEBHOOKS,
     CreateBoardWebhook,
     DeleteBoardWebhook,
     UpdateBoardWebhook,
-    WebhookAgentElsewhere,
+    WebhookAgentNotOnBoard,
     WebhookDisabled,
     WebhookNotFound,
     create_board_webhook,
     delete_board_webhook,
     update_board_webhook,
 )
-from mission_core.automation.payloads import PAYLOADS, PayloadNotFound
-from mission_core.automation.receiving import ReceivePayload, payload_on, receive_payload, sender_to, webhook_on
-from mission_core.automation.signatures import SignatureMissing, SignatureWrong
+from mission_core.automation.webhook_ingestion import (
+    ReceivePayload,
+    get_payload,
+    get_webhook,
+    receive_payload,
+    webhook_sender,
+)
+from mission_core.automation.webhook_payloads import PAYLOADS, PayloadNotFound
+from mission_core.automation.webhook_signatures import SignatureInvalid, SignatureMissing
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import CreateBoard, create_board
-from mission_core.conversations.entries import BOARD_MEMORY
+from mission_core.conversations.memory_entries import BOARD_MEMORY
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.tasks.leaving import DeleteAgent, delete_agent
-from mission_core.values import Page
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.values import PageRequest
 from mission_http.settings import settings_from
-from mission_http.wiring import secret_keys, store_ports
+from mission_http.wiring import ports_over_database, secret_keys
 from tests.contract.conftest import viewer
 from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
@@ -57,12 +63,12 @@ async def changed(world, webhook, *, by=None, on=None, **changes):
 def sending(webhook, body=b'{"n": 1}', *, board=None, headers=(), **more):
     return ReceivePayload(
         board=board or webhook.board, webhook=webhook.id, body=body, headers=tuple(headers),
-        inspect=lambda payload: f"/there/{payload.id}", **more,
+        payload_address=lambda payload: f"/there/{payload.id}", **more,
     )  # fmt: skip
 
 
 async def sent(world, webhook, body=b'{"n": 1}', *, board=None, **more):
-    sender = await sender_to(world.ports, board or webhook.board, webhook.id)
+    sender = await webhook_sender(world.ports, board or webhook.board, webhook.id)
     return await receive_payload(world.ports, sender, sending(webhook, body, board=board, **more))
 
 
@@ -151,9 +157,9 @@ async def test_what_cannot_be_is_refused(world):
         (InvalidField, made(world, signature_header="no header")),
         (InvalidField, changed(world, webhook, description="")),
         (InvalidField, changed(world, webhook, signature_header="é")),
-        (WebhookAgentElsewhere, made(world, agent=far.id)),
-        (WebhookAgentElsewhere, made(world, agent=nobody)),
-        (WebhookAgentElsewhere, changed(world, webhook, agent=far.id)),
+        (WebhookAgentNotOnBoard, made(world, agent=far.id)),
+        (WebhookAgentNotOnBoard, made(world, agent=nobody)),
+        (WebhookAgentNotOnBoard, changed(world, webhook, agent=far.id)),
         (RoleTooLow, made(world, by=viewer(world))),
         (RoleTooLow, made(world, by=lead)),
         (RoleTooLow, changed(world, webhook, by=lead, description="x")),
@@ -201,9 +207,9 @@ async def test_a_webhook_with_a_secret_takes_what_is_signed(world):
     webhook, body = await made(world, secret=SECRET), b"tide"
     for refusal, headers in (
         (SignatureMissing, []),
-        (SignatureWrong, [("X-Hub-Signature-256", "x")]),
-        (SignatureWrong, [("X-Webhook-Signature", signed(body, "another"))]),
-        (SignatureWrong, [("X-Webhook-Signature", signed(b"tides"))]),
+        (SignatureInvalid, [("X-Hub-Signature-256", "x")]),
+        (SignatureInvalid, [("X-Webhook-Signature", signed(body, "another"))]),
+        (SignatureInvalid, [("X-Webhook-Signature", signed(b"tides"))]),
     ):
         with pytest.raises(refusal):
             await sent(world, webhook, body, headers=headers)
@@ -226,7 +232,7 @@ async def test_a_secret_that_cannot_be_read_lets_nobody_in(world):
         row = await unit.rows(BOARD_WEBHOOKS).get(webhook.id)
         unit.rows(BOARD_WEBHOOKS).save(evolve(row, secret=other.secret))
         await unit.commit()
-    with pytest.raises(SealBroken):
+    with pytest.raises(DecryptionFailed):
         await sent(world, webhook, b"x", headers=[("X-Webhook-Signature", signed(b"x"))])
     await changed(world, webhook, secret=SECRET)
 
@@ -246,8 +252,8 @@ async def test_what_takes_nothing_keeps_nothing(world, elsewhere):
         (WebhookNotFound, nobody, webhook.id), (WebhookNotFound, world.board.id, nobody),
     ):  # fmt: skip
         with pytest.raises(refusal):
-            await sender_to(world.ports, board, asked)
-    sender = await sender_to(world.ports, webhook.board, webhook.id)
+            await webhook_sender(world.ports, board, asked)
+    sender = await webhook_sender(world.ports, webhook.board, webhook.id)
     for refusal, command in (
         (WebhookDisabled, sending(off)), (WebhookNotFound, sending(webhook, board=other.id)),
         (WebhookNotFound, sending(theirs, board=world.board.id)), (BoardNotFound, sending(theirs)),
@@ -269,13 +275,13 @@ async def test_payloads_are_for_those_who_may_see_their_board(world):
     ada = await world.principal("ada", board=world.board.id)
 
     def looking(board=world.board.id, hook=webhook.id, payload=first.id, by=ada):
-        return payload_on(world.ports, by, board, hook, payload)
+        return get_payload(world.ports, by, board, hook, payload)
 
     assert first == await looking() == await looking(by=world.me)
     assert ([second, first], 2) == await world.ports.reads.rows.page(
-        ada, PAYLOADS, Page(), newest=True, webhook=webhook.id
+        ada, PAYLOADS, PageRequest(), newest=True, webhook=webhook.id
     )
-    assert webhook == await webhook_on(world.ports, ada, world.board.id, webhook.id)
+    assert webhook == await get_webhook(world.ports, ada, world.board.id, webhook.id)
     for refusal, wanted in (
         (PayloadNotFound, looking(hook=another.id)),
         (PayloadNotFound, looking(payload=elsewhere.id)),
@@ -304,7 +310,7 @@ async def test_a_webhook_takes_along_what_came_in_by_it(world):
             await delete_board_webhook(world.ports, world.me, wrong)
     await delete_board_webhook(world.ports, world.me, evolve(gone, expects=0))
     with pytest.raises(WebhookNotFound):
-        await sender_to(world.ports, first.board, first.id)
+        await webhook_sender(world.ports, first.board, first.id)
 
     assert [second.id, far.id] == [each.webhook for each in await every(world, PAYLOADS)]
     assert 2 == len(await every(world, BOARD_MEMORY, board=world.board.id))
@@ -387,17 +393,17 @@ async def test_no_file_of_a_server_has_a_secret(tmp_path):
     Another server with the same `AUTH_SECRET` uses it; another secret does not open it.
     """
     settings = settings_from({"AUTH_SECRET": "one" * 20}, data_dir=tmp_path)
-    async with store_ports(settings) as ports:
-        me = System(organization=(await found_organization(ports)).id)
+    async with ports_over_database(settings) as ports:
+        me = SystemPrincipal(organization=(await ensure_organization(ports)).id)
         board = await create_board(ports, me, CreateBoard(name="Work"))
         webhook = await create_board_webhook(
             ports, me, CreateBoardWebhook(board=board.id, description="x", secret=SECRET)
         )
         kept = b"".join(each.read_bytes() for each in tmp_path.iterdir())
-    async with store_ports(settings) as ports:
-        opened = ports.vault.open(webhook.secret, about=webhook.id)
-    with pytest.raises(SealBroken):
-        secret_keys("two" * 20).vault.open(webhook.secret, about=webhook.id)
+    async with ports_over_database(settings) as ports:
+        opened = ports.vault.decrypt(webhook.secret, about=webhook.id)
+    with pytest.raises(DecryptionFailed):
+        secret_keys("two" * 20).encryption.decrypt(webhook.secret, about=webhook.id)
 
     assert webhook.secret in kept
     assert SECRET.encode() not in kept

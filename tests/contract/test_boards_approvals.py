@@ -8,19 +8,19 @@ from uuid import UUID, uuid4
 import pytest
 
 from mission_http.boards.approval_payloads import ApprovalRead
-from mission_http.platform.shapes import fields_of
-from tests.contract.boards_driver import Boards, field_refusal, refusal
-from tests.contract.boards_team import Team, listed, ruled
+from mission_http.platform.field_annotations import fields_of
+from tests.contract.boards_driver import BoardsDriver, field_refusal, refusal
+from tests.contract.boards_team import Team, set_rules, task_in_list
 from tests.contract.conftest import World
 
 ASK = {"action_type": "task.finish", "confidence": 87, "lead_reasoning": "it is ready"}
 
 
-def path(boards: Boards, *, agent: bool = False) -> str:
+def path(boards: BoardsDriver, *, agent: bool = False) -> str:
     return f"/api/v1{'/agent' if agent else ''}/boards/{boards.board}/approvals"
 
 
-async def asked(boards: Boards, *tasks: Any, agent: str | None = None, **fields: Any) -> Any:
+async def asked(boards: BoardsDriver, *tasks: Any, agent: str | None = None, **fields: Any) -> Any:
     """
     A new approval for these tasks.
     """
@@ -28,12 +28,12 @@ async def asked(boards: Boards, *tasks: Any, agent: str | None = None, **fields:
     return await boards.got("POST", path(boards), body, agent=agent)
 
 
-async def decided(boards: Boards, approval: Any, status: str, **more: Any) -> Any:
+async def decided(boards: BoardsDriver, approval: Any, status: str, **more: Any) -> Any:
     return await boards.got("PATCH", f"{path(boards)}/{approval['id']}", {"status": status, **more})
 
 
 @pytest.mark.parametrize("half", ["agent", "mixed"])
-async def test_an_agent_asks_and_a_person_decides(boards: Boards, half: str) -> None:
+async def test_an_agent_asks_and_a_person_decides(boards: BoardsDriver, half: str) -> None:
     """
     What it asks for is pending and its own, whatever it sends; what was decided tells by whom.
     """
@@ -55,7 +55,7 @@ async def test_an_agent_asks_and_a_person_decides(boards: Boards, half: str) -> 
     assert made["created_at"] <= said["resolved_at"]
 
 
-async def test_a_person_asks_for_an_agent_and_may_tell_the_decision(boards: Boards) -> None:
+async def test_a_person_asks_for_an_agent_and_may_tell_the_decision(boards: BoardsDriver) -> None:
     """
     Both as sent.
     """
@@ -78,7 +78,7 @@ async def test_a_person_asks_for_an_agent_and_may_tell_the_decision(boards: Boar
         ({"lead_reasoning": "r"}, {"reason": "r"}),
     ],
 )
-async def test_a_reason_is_told_in_one_of_three_ways(boards: Boards, body: Any, reason: Any) -> None:
+async def test_a_reason_is_told_in_one_of_three_ways(boards: BoardsDriver, body: Any, reason: Any) -> None:
     """
     And kept with the payload.
     """
@@ -97,7 +97,7 @@ async def test_a_reason_is_told_in_one_of_three_ways(boards: Boards, body: Any, 
         {"payload": {"decision": "r"}, "lead_reasoning": None},
     ],
 )
-async def test_without_a_reason_nothing_is_asked(boards: Boards, body: Any) -> None:
+async def test_without_a_reason_nothing_is_asked(boards: BoardsDriver, body: Any) -> None:
     """
     Nor with one that is blank or no text.
     """
@@ -117,14 +117,14 @@ async def test_without_a_reason_nothing_is_asked(boards: Boards, body: Any) -> N
         ({"action_type": "x" * 501}, "value_error", ["body", "action_type"]),
     ],
 )
-async def test_what_cannot_be_asked_is_named(boards: Boards, body: Any, kind: str, place: list[Any]) -> None:
+async def test_what_cannot_be_asked_is_named(boards: BoardsDriver, body: Any, kind: str, place: list[Any]) -> None:
     """
     By its field.
     """
     assert (kind, place) == field_refusal(await boards.call("POST", path(boards), {**ASK, **body}))[:2]
 
 
-async def test_tasks_are_named_in_many_places(boards: Boards) -> None:
+async def test_tasks_are_named_in_many_places(boards: BoardsDriver) -> None:
     """
     First `task_id`, then `task_ids`, then those that the payload tells; each once, but for what can be no id.
     """
@@ -135,7 +135,7 @@ async def test_tasks_are_named_in_many_places(boards: Boards) -> None:
     assert (b, [b, a, c, e, d], list("baced")) == (made["task_id"], made["task_ids"], made["task_titles"])
 
 
-async def test_tasks_that_are_not_on_the_board_are_named(boards: Boards, world: World) -> None:
+async def test_tasks_that_are_not_on_the_board_are_named(boards: BoardsDriver, world: World) -> None:
     """
     And nothing is asked.
     """
@@ -150,7 +150,7 @@ async def test_tasks_that_are_not_on_the_board_are_named(boards: Boards, world: 
     assert 0 == (await boards.got("GET", path(boards)))["total"]
 
 
-async def test_of_each_task_one_approval_is_pending(boards: Boards) -> None:
+async def test_of_each_task_one_approval_is_pending(boards: BoardsDriver) -> None:
     """
     The conflict names tasks and approvals, by the tasks' ids.
     """
@@ -171,7 +171,7 @@ async def test_of_each_task_one_approval_is_pending(boards: Boards) -> None:
     assert (409, [{"task_id": a["id"], "approval_id": third["id"]}]) == (again[0], again[1]["conflicts"])
 
 
-async def test_a_decision_stands_until_it_is_taken_back(boards: Boards) -> None:
+async def test_a_decision_stands_until_it_is_taken_back(boards: BoardsDriver) -> None:
     """
     The same one is answered as it stands, another one is told of the first.
     """
@@ -193,7 +193,7 @@ async def test_a_decision_stands_until_it_is_taken_back(boards: Boards) -> None:
     )  # fmt: skip
 
 
-async def test_a_decision_names_its_status(boards: Boards) -> None:
+async def test_a_decision_names_its_status(boards: BoardsDriver) -> None:
     """
     Null is none, nor is another word.
     """
@@ -206,7 +206,7 @@ async def test_a_decision_names_its_status(boards: Boards) -> None:
     assert "literal_error" == field_refusal(await boards.call("PATCH", one, {"status": "done"}))[0]
 
 
-async def test_a_decision_can_name_the_version_it_was_made_from(boards: Boards) -> None:
+async def test_a_decision_can_name_the_version_it_was_made_from(boards: BoardsDriver) -> None:
     """
     And is refused if that is not the current one.
     """
@@ -218,7 +218,7 @@ async def test_a_decision_can_name_the_version_it_was_made_from(boards: Boards) 
     assert (412, 200, '"1"') == (late.status, in_time.status, in_time.headers["etag"])
 
 
-async def test_a_request_is_made_once_under_a_key(boards: Boards) -> None:
+async def test_a_request_is_made_once_under_a_key(boards: BoardsDriver) -> None:
     """
     A repeat is answered with the first.
     """
@@ -230,7 +230,7 @@ async def test_a_request_is_made_once_under_a_key(boards: Boards) -> None:
     assert 1 == (await boards.got("GET", path(boards)))["total"]
 
 
-async def test_only_people_decide(boards: Boards, team: Team) -> None:
+async def test_only_people_decide(boards: BoardsDriver, team: Team) -> None:
     """
     An agent is nobody there; and who asks or decides must see the board.
     """
@@ -242,7 +242,7 @@ async def test_only_people_decide(boards: Boards, team: Team) -> None:
     assert "pending" == (await boards.got("PATCH", one, {}))["status"]
 
 
-async def test_an_approval_is_found_on_its_board_only(boards: Boards, world: World) -> None:
+async def test_an_approval_is_found_on_its_board_only(boards: BoardsDriver, world: World) -> None:
     """
     Whatever else is wrong.
     """
@@ -261,7 +261,7 @@ async def test_an_approval_is_found_on_its_board_only(boards: Boards, world: Wor
 
 
 @pytest.mark.parametrize("half", [True, False])
-async def test_lists_go_from_the_newest_by_status(boards: Boards, half: bool) -> None:
+async def test_lists_go_from_the_newest_by_status(boards: BoardsDriver, half: bool) -> None:
     """
     In pages, with how many there are.
     """
@@ -284,11 +284,11 @@ async def test_lists_go_from_the_newest_by_status(boards: Boards, half: bool) ->
     assert ("literal_error", ["query", "status"]) == field_refusal(answer)[:2]
 
 
-async def test_a_board_that_asks_for_approval_lets_approved_tasks_be_done(boards: Boards, team: Team) -> None:
+async def test_a_board_that_asks_for_approval_lets_approved_tasks_be_done(boards: BoardsDriver, team: Team) -> None:
     """
     Each once; the approval tells for which it was used.
     """
-    await ruled(boards, require_approval_for_done=True)
+    await set_rules(boards, require_approval_for_done=True)
     task = await boards.task()
     told = {
         "message": "Task can only be marked done when a linked approval has been approved.", "blocked_by_task_ids": []
@@ -305,11 +305,11 @@ async def test_a_board_that_asks_for_approval_lets_approved_tasks_be_done(boards
     assert ("done", [task["id"]]) == (done["status"], shown["used_task_ids"])
 
 
-async def test_a_board_may_let_nothing_move_while_an_approval_is_pending(boards: Boards, team: Team) -> None:
+async def test_a_board_may_let_nothing_move_while_an_approval_is_pending(boards: BoardsDriver, team: Team) -> None:
     """
     A status that is sent again is no move.
     """
-    await ruled(boards, block_status_changes_with_pending_approval=True)
+    await set_rules(boards, block_status_changes_with_pending_approval=True)
     task = await boards.task()
     approval = await asked(boards, task)
     told = {
@@ -326,20 +326,20 @@ async def test_a_board_may_let_nothing_move_while_an_approval_is_pending(boards:
     assert "in_progress" == (await team.ada.does(task, status="in_progress"))["status"]
 
 
-async def test_a_lead_accepts_what_was_approved(boards: Boards, team: Team) -> None:
+async def test_a_lead_accepts_what_was_approved(boards: BoardsDriver, team: Team) -> None:
     """
     Out of review.
     """
-    await ruled(boards, require_approval_for_done=True, require_review_before_done=True)
+    await set_rules(boards, require_approval_for_done=True, require_review_before_done=True)
     task = await team.ada.does(await boards.task(), status="review")
     refused = await team.lea.refused(task, status="done")
     await decided(boards, await asked(boards, task, agent=team.lea.token), "approved")
     done = await team.lea.does(task, status="done")
 
-    assert (409, "done", "done") == (refused[0], done["status"], (await listed(boards, task))["status"])
+    assert (409, "done", "done") == (refused[0], done["status"], (await task_in_list(boards, task))["status"])
 
 
-async def test_a_removed_task_leaves_its_approvals_to_others(boards: Boards) -> None:
+async def test_a_removed_task_leaves_its_approvals_to_others(boards: BoardsDriver) -> None:
     """
     The next one is the first then; an approval of that task alone goes with it.
     """
@@ -355,7 +355,7 @@ async def test_a_removed_task_leaves_its_approvals_to_others(boards: Boards) -> 
     )  # fmt: skip
 
 
-async def test_a_snapshot_shows_approvals_and_counts_them(boards: Boards) -> None:
+async def test_a_snapshot_shows_approvals_and_counts_them(boards: BoardsDriver) -> None:
     """
     On the board and on every task, also when they were shown before.
     """
@@ -376,7 +376,7 @@ async def test_a_snapshot_shows_approvals_and_counts_them(boards: Boards) -> Non
     assert 2 == (await boards.got("GET", path(boards)))["total"]
 
 
-async def test_a_snapshot_counts_what_it_does_not_show(boards: Boards) -> None:
+async def test_a_snapshot_counts_what_it_does_not_show(boards: BoardsDriver) -> None:
     """
     It shows the newest two hundred.
     """
@@ -389,7 +389,7 @@ async def test_a_snapshot_counts_what_it_does_not_show(boards: Boards) -> None:
     assert (200, 3) == (len(told["approvals"]), told["pending_approvals_count"])
 
 
-async def test_the_dashboard_tells_what_waits(boards: Boards) -> None:
+async def test_the_dashboard_tells_what_waits(boards: BoardsDriver) -> None:
     """
     The ten newest, and how many there are.
     """

@@ -11,18 +11,18 @@ from uuid import uuid4
 import pytest
 from attrs import evolve, frozen
 
-from mission_core.accounts.leaving import delete_account
-from mission_core.accounts.model import System
+from mission_core.accounts.account_deletion import delete_account
+from mission_core.accounts.model import SystemPrincipal
 from mission_core.accounts.organizations import ORGANIZATIONS
-from mission_core.accounts.people import LocalUserStays, ensure_local_user
-from mission_core.accounts.recognizing import NOBODY
-from mission_core.accounts.users import USERS, Provider, User
-from mission_core.boards.granting import InvitePerson, invite_person
-from mission_http.identities import Identities
-from tests.clerk import SECRET, LocalClerk, local_clerk, person
+from mission_core.accounts.profiles import LocalUserProtected, ensure_local_user
+from mission_core.accounts.user_provisioning import UNKNOWN_CALLER
+from mission_core.accounts.users import USERS, IdentityProvider, User
+from mission_core.boards.board_access import InvitePerson, invite_person
+from mission_http.identity_provider_settings import IdentityProviderSettings
 from tests.contract.boards_driver import refusal
 from tests.contract.conftest import World
-from tests.contract.offices import Office, office_over
+from tests.contract.issuer_app import IssuerApp, issuer_app
+from tests.local_clerk import SECRET, LocalClerk, clerk_user, local_clerk
 
 ME, MINE = "/api/v1/users/me", "/api/v1/organizations/me"
 
@@ -33,7 +33,7 @@ class Branch:
     The Boards API, and the Clerk that vouches for its people.
     """
 
-    office: Office
+    office: IssuerApp
     clerk: LocalClerk
 
     def keeps(self, *addresses: str, **more: Any) -> str:
@@ -41,7 +41,7 @@ class Branch:
         Somebody whom Clerk keeps, by their id.
         """
         id = f"user_{uuid4().hex}"
-        self.clerk.people[id] = person(*addresses, **more)
+        self.clerk.people[id] = clerk_user(*addresses, **more)
         return id
 
     async def comes(self, id: str, **said: Any) -> User:
@@ -53,7 +53,7 @@ class Branch:
         return user
 
     async def kept(self, id: str) -> list[User]:
-        return await self.office.users(provider=Provider.OIDC, subject=f"{self.office.called} {id}")
+        return await self.office.users(provider=IdentityProvider.OIDC, subject=f"{self.office.issuer_name} {id}")
 
     async def named(self, id: str) -> User:
         """
@@ -72,7 +72,7 @@ class Branch:
         return (200, answer.json) if answer.status == 200 else refusal(answer)
 
     async def has(self, organization: str) -> bool:
-        found = await self.office.boards.ports.reads.rows.every(NOBODY, ORGANIZATIONS)
+        found = await self.office.boards.ports.reads.entities.every(UNKNOWN_CALLER, ORGANIZATIONS)
         return organization in {str(each.id) for each in found}
 
 
@@ -86,8 +86,10 @@ async def branch(world: World) -> AsyncIterator[Branch]:
     With a Clerk of the test's own, as the settings of a server would have it.
     """
     async with local_clerk() as clerk:
-        identities = Identities.of({"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": SECRET, "CLERK_API_URL": clerk.url})
-        async with office_over(world, identities, clerk, f"https://{uuid4()}.clerk.example") as office:
+        identities = IdentityProviderSettings.of(
+            {"AUTH_MODE": "clerk", "CLERK_SECRET_KEY": SECRET, "CLERK_API_URL": clerk.url}
+        )
+        async with issuer_app(world, identities, clerk, f"https://{uuid4()}.clerk.example") as office:
             yield Branch(office, clerk)
 
 
@@ -142,14 +144,14 @@ async def test_whoever_lacks_something_is_asked_for_later_too(branch: Branch) ->
     """
     id = branch.keeps()
     first = await branch.comes(id)
-    branch.clerk.people[id] = person("one@example.com", first_name="Ada")
+    branch.clerk.people[id] = clerk_user("one@example.com", first_name="Ada")
     branch.office.clock.advance(minutes=5)
     second = await branch.comes(id)
     await branch.office.boards.got("PATCH", ME, {"name": " "}, user=branch.office.token(id))
-    branch.clerk.people[id] = person("two@example.com", first_name="Countess")
+    branch.clerk.people[id] = clerk_user("two@example.com", first_name="Countess")
     branch.office.clock.advance(minutes=5)
     third = await branch.comes(id)
-    branch.clerk.people[id] = person("three@example.com", first_name="Bob")
+    branch.clerk.people[id] = clerk_user("three@example.com", first_name="Bob")
     branch.office.clock.advance(minutes=5)
     fourth = await branch.comes(id)
 
@@ -164,7 +166,7 @@ async def test_an_address_is_missed_as_a_name_is(branch: Branch, said: dict[str,
     """
     id = branch.keeps()
     await branch.comes(id, **said)
-    branch.clerk.people[id] = person("ada@example.com", first_name="Ada")
+    branch.clerk.people[id] = clerk_user("ada@example.com", first_name="Ada")
     branch.office.clock.advance(minutes=5)
     user = await branch.comes(id, **said)
 
@@ -318,8 +320,8 @@ async def test_who_may_not_go_is_not_deleted_at_clerk(branch: Branch) -> None:
 
     assert (422, "Organization must have at least one owner") == await branch.leaves(id)
     local = await ensure_local_user(boards.ports, acting.organization, username=f"local-{acting.organization}")
-    with pytest.raises(LocalUserStays):
-        await delete_account(boards.ports, System(organization=acting.organization, user=local))
+    with pytest.raises(LocalUserProtected):
+        await delete_account(boards.ports, SystemPrincipal(organization=acting.organization, user=local))
     assert {id, member} == branch.clerk.people.keys()
     assert [] == [each for each in branch.clerk.calls if each.startswith("DELETE")]
 
@@ -332,9 +334,9 @@ async def test_whom_somebody_else_vouches_for_is_nothing_to_clerk(branch: Branch
     user = await branch.named(id)
     place = await branch.acts_in(id)
     assert user.active is not None
-    acting = System(organization=user.active, user=user.id)
+    acting = SystemPrincipal(organization=user.active, user=user.id)
     async with branch.office.boards.ports.unit(acting) as unit:
-        unit.rows(USERS).save(evolve(await unit.rows(USERS).get(user.id), provider=Provider.GOOGLE))
+        unit.repository(USERS).save(evolve(await unit.repository(USERS).get(user.id), provider=IdentityProvider.GOOGLE))
         await unit.commit()
     await delete_account(branch.office.boards.ports, acting)
 

@@ -4,12 +4,12 @@ Leads of a board: what they may do to its tasks, and what they delegate.
 
 import pytest
 
-from mission_core.agents.editing import UpdateAgent, update_agent
+from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from tests.contract.boards_driver import refusal
-from tests.contract.boards_team import listed, ruled, stands, started
+from tests.contract.boards_team import set_rules, start_task, status_and_assignee, task_in_list
 
 NOWHERE = "0195a000-0000-7000-8000-000000000000"
 
@@ -19,7 +19,7 @@ async def test_a_lead_comments_elsewhere(boards, team):
         "Lead comment gate failed: board leads cannot include `comment` in task PATCH. "
         "Use the task comments endpoint instead."
     )
-    task = await started(boards, team, "review")
+    task = await start_task(boards, team, "review")
 
     assert (403, said) == await team.lea.refused(task, comment="Well", status="done", title="New")
     assert "done" == (await team.lea.does(task, comment="  ", status="done"))["status"]
@@ -37,7 +37,7 @@ async def test_a_lead_leaves_alone_what_a_task_is(boards, team):
     )
 
     assert (403, said) == await team.lea.refused(task, **change)
-    assert task == await listed(boards, task)
+    assert task == await task_in_list(boards, task)
 
 
 @pytest.mark.parametrize("was", ["inbox", "in_progress", "done"])
@@ -52,7 +52,7 @@ async def test_a_lead_moves_what_is_in_review(boards, team, was, to):
     answer = await team.lea.call(task, status=to)
 
     assert expected == (answer.status, answer.json.get("detail"))
-    assert task == await listed(boards, task)
+    assert task == await task_in_list(boards, task)
 
 
 @pytest.mark.parametrize("status", [Status.REVIEW, Status.QUALITY_REVIEW, Status.FAILED])
@@ -68,34 +68,34 @@ async def test_a_lead_sends_a_review_back_or_accepts_it(boards, team, world, sta
 
 
 async def test_what_a_lead_accepts_stays_as_it_is(boards, team):
-    task = await started(boards, team, "review")
+    task = await start_task(boards, team, "review")
 
-    assert ("done", team.lea.id, False) == stands(await team.lea.does(task, status="done"))
+    assert ("done", team.lea.id, False) == status_and_assignee(await team.lea.does(task, status="done"))
 
 
 async def test_what_a_lead_sends_back_returns_to_whoever_submitted_it(boards, team):
-    task = await started(boards, team, "review")
+    task = await start_task(boards, team, "review")
     first = await team.lea.does(task, status="inbox")
     await team.me.does(task, status="inbox", assigned_agent_id=team.bob.id)
     await team.bob.does(task, status="in_progress")
     await team.bob.does(task, status="review")
     second = await team.lea.does(task, status="inbox")
 
-    assert ("inbox", team.ada.id, False) == stands(first)
+    assert ("inbox", team.ada.id, False) == status_and_assignee(first)
     assert "assigned" == first["core_status"]
-    assert ("inbox", team.bob.id, False) == stands(second)
-    assert second == await listed(boards, task)
+    assert ("inbox", team.bob.id, False) == status_and_assignee(second)
+    assert second == await task_in_list(boards, task)
 
 
 async def test_what_was_handed_in_under_a_lease_returns_too(boards, team):
-    await ruled(boards, require_review_before_done=True)
+    await set_rules(boards, require_review_before_done=True)
     task = await boards.task()
     path = f"{boards.agent_tasks}/{task['id']}"
     claimed = await boards.got("POST", f"{path}/claim", {}, agent=team.ada.token)
     handed = await boards.got("POST", f"{path}/complete", {"lease": claimed["lease"]["lease"]}, agent=team.ada.token)
 
     assert "review" == handed["status"]
-    assert ("inbox", team.ada.id, False) == stands(await team.lea.does(task, status="inbox"))
+    assert ("inbox", team.ada.id, False) == status_and_assignee(await team.lea.does(task, status="inbox"))
 
 
 async def test_what_no_worker_of_the_board_submitted_returns_to_nobody(boards, team):
@@ -104,21 +104,21 @@ async def test_what_no_worker_of_the_board_submitted_returns_to_nobody(boards, t
     await team.max.does(task, status="in_progress")
     await team.max.does(task, status="review")
 
-    assert ("inbox", None, False) == stands(await team.lea.does(by_person, status="inbox"))
-    assert ("inbox", None, False) == stands(await team.lea.does(task, status="inbox"))
+    assert ("inbox", None, False) == status_and_assignee(await team.lea.does(by_person, status="inbox"))
+    assert ("inbox", None, False) == status_and_assignee(await team.lea.does(task, status="inbox"))
 
 
 async def test_whoever_left_the_board_gets_nothing_back(boards, team, world):
-    task = await started(boards, team, "review")
+    task = await start_task(boards, team, "review")
     await update_agent(world.ports, world.me, UpdateAgent(agent="ada", board=(await world.another_board()).id))
 
-    assert ("inbox", None, False) == stands(await team.lea.does(task, status="inbox"))
+    assert ("inbox", None, False) == status_and_assignee(await team.lea.does(task, status="inbox"))
 
 
 async def test_a_lead_who_names_somebody_means_it(boards, team):
-    task = await started(boards, team, "review")
+    task = await start_task(boards, team, "review")
 
-    assert ("inbox", team.bob.id, False) == stands(
+    assert ("inbox", team.bob.id, False) == status_and_assignee(
         await team.lea.does(task, status="inbox", assigned_agent_id=team.bob.id)
     )
 
@@ -127,8 +127,8 @@ async def test_a_lead_has_somebody_begin_without_starting_the_clock(boards, team
     task = await boards.task()
     begun = await team.lea.does(task, status="in_progress", assigned_agent_id=team.ada.id)
 
-    assert ("in_progress", team.ada.id, False) == stands(begun)
-    assert ("in_progress", team.ada.id) == stands(await team.ada.does(task, status="in_progress"))[:2]
+    assert ("in_progress", team.ada.id, False) == status_and_assignee(begun)
+    assert ("in_progress", team.ada.id) == status_and_assignee(await team.ada.does(task, status="in_progress"))[:2]
 
 
 async def test_a_lead_begins_nothing_for_nobody(boards, team):
@@ -155,7 +155,7 @@ async def test_a_lead_assigns_work_to_workers(boards, team, world):
     assert (409, "Conflict") == await team.lea.refused(task, assigned_agent_id=str(far.id))
     assert (404, "Not Found") == await team.lea.refused(task, assigned_agent_id=NOWHERE)
     assert team.max.id == (await team.lea.does(task, assigned_agent_id=team.max.id))["assigned_agent_id"]
-    assert ("inbox", None, False) == stands(await team.lea.does(task, assigned_agent_id=None))
+    assert ("inbox", None, False) == status_and_assignee(await team.lea.does(task, assigned_agent_id=None))
 
 
 async def test_a_lead_orders_dependencies_and_hands_out_what_is_free(boards, team):
@@ -199,7 +199,7 @@ async def test_a_lead_delegates_work(boards, team):
     assert ("inbox", team.ada.id, "d", "high", None) == (
         task["status"], task["assigned_agent_id"], task["description"], task["priority"], task["created_by_user_id"],
     )  # fmt: skip
-    assert task == await listed(boards, task)
+    assert task == await task_in_list(boards, task)
 
 
 async def test_a_lead_delegates_to_workers(boards, team, world):

@@ -7,19 +7,19 @@ from typing import Any, get_args
 import pytest
 from attrs import frozen
 
+from mission_core.tasks.leases import expire_leases
 from mission_core.tasks.runs import FAILURE_BY_CODE
-from mission_core.tasks.work import sweep
 from mission_http.boards.lease_payloads import (
+    FailureReasonCode,
     LateResultRead,
     LeaseBeat,
     LeaseRead,
     OrderRead,
-    Reason,
     RunRead,
     TaskExplanation,
 )
 from mission_http.boards.payloads import TaskRead
-from tests.contract.boards_driver import Boards, field_refusal, refusal
+from tests.contract.boards_driver import BoardsDriver, field_refusal, refusal
 from tests.contract.test_boards_boards import names_of
 
 
@@ -29,7 +29,7 @@ class Worker:
     Somebody who works through one half of the API: an agent, or the user in its name.
     """
 
-    boards: Boards
+    boards: BoardsDriver
     tasks: str
     who: dict[str, Any]
     body: dict[str, Any]
@@ -49,7 +49,7 @@ class Worker:
 
 
 @pytest.fixture(params=["agent", "mixed", "user"])
-async def ada(boards: Boards, request: pytest.FixtureRequest) -> Worker:
+async def ada(boards: BoardsDriver, request: pytest.FixtureRequest) -> Worker:
     """
     The agent ada, in its own half, in the half for everybody, or with the user in its place.
     """
@@ -315,7 +315,7 @@ async def test_the_reason_of_a_failure_decides_what_follows(boards, ada, reason,
 
 
 def test_every_reason_but_a_lapsed_lease_may_be_given():
-    assert {*get_args(Reason), "lease_expired"} == set(FAILURE_BY_CODE)
+    assert {*get_args(FailureReasonCode), "lease_expired"} == set(FAILURE_BY_CODE)
 
 
 async def test_work_that_is_given_back_goes_on_with_a_note(boards, ada):
@@ -365,7 +365,7 @@ async def test_a_lapsed_lease_is_lost_and_the_work_comes_back(boards, ada, clock
     lease = {"lease": (await ada.claim(lease_seconds=10))["lease"]["lease"]}
     clock.advance(seconds=10)
     status, detail = refusal(await ada.call(task, "complete", lease))
-    await sweep(boards.ports, boards.me)
+    await expire_leases(boards.ports, boards.me)
     clock.advance(seconds=60)
     again = await ada.claim()
     runs = await ada.got(task, "runs")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from mission_core.agents.use_cases import HearAgent, hear_agent
+from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
 from mission_core.boards.groups import CreateGroup, create_group
+from mission_core.tasks.leases import FailTask, fail_task
 from mission_core.tasks.model import Status
 from mission_core.tasks.runs import Failure, FailureReason
 from mission_core.tasks.use_cases import UpdateTask, update_task
-from mission_core.tasks.work import FailTask, fail_task
 from mission_core.values import micros
-from tests.contract.boards_driver import Boards
+from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
 
 PATH = "/api/v1/metrics/dashboard"
@@ -53,7 +53,7 @@ def hour(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:00:00")
 
 
-async def test_without_work_every_number_is_0(boards: Boards, start: datetime) -> None:
+async def test_without_work_every_number_is_0(boards: BoardsDriver, start: datetime) -> None:
     answer = await boards.got("GET", PATH)
 
     assert "24h" == answer["range"]
@@ -78,7 +78,7 @@ async def test_without_work_every_number_is_0(boards: Boards, start: datetime) -
     ],
 )  # fmt: skip
 async def test_a_range_has_a_point_for_each_of_its_buckets(
-    boards: Boards, world: World, start: datetime, key: str, bucket: str, count: set[int]
+    boards: BoardsDriver, world: World, start: datetime, key: str, bucket: str, count: set[int]
 ) -> None:
     await world.task(status=Status.DONE)
     answer = await boards.got("GET", f"{PATH}?range_key={key}")
@@ -91,7 +91,7 @@ async def test_a_range_has_a_point_for_each_of_its_buckets(
 
 
 async def test_throughput_and_cycle_time_count_when_the_task_was_done(
-    boards: Boards, world: World, start: datetime
+    boards: BoardsDriver, world: World, start: datetime
 ) -> None:
     """
     By way of the review, and whatever is changed about it later.
@@ -110,7 +110,9 @@ async def test_throughput_and_cycle_time_count_when_the_task_was_done(
     assert 1.5 == answer["kpis"]["median_cycle_time_hours_7d"]
 
 
-async def test_work_in_progress_counts_tasks_where_they_stand(boards: Boards, world: World, start: datetime) -> None:
+async def test_work_in_progress_counts_tasks_where_they_stand(
+    boards: BoardsDriver, world: World, start: datetime
+) -> None:
     """
     By when they came there; those that nobody has begun by when they were made.
     """
@@ -133,7 +135,7 @@ async def test_work_in_progress_counts_tasks_where_they_stand(boards: Boards, wo
     )
 
 
-async def test_what_came_before_the_range_is_beside_it(boards: Boards, world: World, start: datetime) -> None:
+async def test_what_came_before_the_range_is_beside_it(boards: BoardsDriver, world: World, start: datetime) -> None:
     """
     And what came before that is nowhere.
     """
@@ -151,7 +153,9 @@ async def test_what_came_before_the_range_is_beside_it(boards: Boards, world: Wo
     assert ({}, {hour(start + timedelta(hours=24)): 2}) == (values(later["primary"]), values(later["comparison"]))
 
 
-async def test_failures_are_a_part_of_what_is_told_of_tasks(boards: Boards, world: World, start: datetime) -> None:
+async def test_failures_are_a_part_of_what_is_told_of_tasks(
+    boards: BoardsDriver, world: World, start: datetime
+) -> None:
     task = await world.task()
     lease = (await world.claim(task)).lease
     failure = Failure(reason=FailureReason.CRASHED)
@@ -164,11 +168,13 @@ async def test_failures_are_a_part_of_what_is_told_of_tasks(boards: Boards, worl
     assert {start.strftime("%Y-%m-%dT00:00:00"): 100 / len(told)} == values(answer["error_rate"]["primary"])
 
 
-async def test_an_agent_of_a_board_is_active_if_it_was_seen(boards: Boards, world: World, start: datetime) -> None:
+async def test_an_agent_of_a_board_is_active_if_it_was_seen(
+    boards: BoardsDriver, world: World, start: datetime
+) -> None:
     for name, board in (("ada", world.board.id), ("bob", world.board.id), ("carl", None)):
         agent = await world.agent(name, board=board)
         if name != "bob":
-            await hear_agent(world.ports, world.me, HearAgent(agent=agent.id))
+            await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id))
     now = (await boards.got("GET", PATH))["kpis"]["active_agents"]
     world.clock.advance(days=2)
 
@@ -176,12 +182,12 @@ async def test_an_agent_of_a_board_is_active_if_it_was_seen(boards: Boards, worl
     assert 1 == (await boards.got("GET", f"{PATH}?range_key=3d"))["kpis"]["active_agents"]
 
 
-async def test_a_board_or_a_group_can_be_asked_for(boards: Boards, world: World) -> None:
+async def test_a_board_or_a_group_can_be_asked_for(boards: BoardsDriver, world: World) -> None:
     group = (await create_group(world.ports, world.me, CreateGroup(name="G"))).id
     grouped = await world.another_board(group=group)
     for board in (world.board, grouped):
         agent = await world.agent(board.name, board=board.id)
-        await hear_agent(world.ports, world.me, HearAgent(agent=agent.id))
+        await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id))
         await move(world, await world.task(board=board.id), Status.IN_PROGRESS, Status.DONE)
 
     async def asked(query: str) -> tuple[int, int, float | None]:
@@ -199,12 +205,12 @@ async def test_a_board_or_a_group_can_be_asked_for(boards: Boards, world: World)
     assert (0, 0, None) == await asked(f"group_id={world.ports.ids.new()}")
 
 
-async def test_a_board_of_nobody_known_is_not_found(boards: Boards, elsewhere: World) -> None:
+async def test_a_board_of_nobody_known_is_not_found(boards: BoardsDriver, elsewhere: World) -> None:
     for board in (elsewhere.board.id, elsewhere.ports.ids.new()):
         assert 404 == (await boards.call("GET", f"{PATH}?board_id={board}")).status
 
 
-async def test_every_wrong_parameter_is_named(boards: Boards) -> None:
+async def test_every_wrong_parameter_is_named(boards: BoardsDriver) -> None:
     answer = await boards.call("GET", f"{PATH}?range_key=2d&board_id=x&group_id=")
 
     assert 422 == answer.status
@@ -215,7 +221,7 @@ async def test_every_wrong_parameter_is_named(boards: Boards) -> None:
     assert ("literal_error", said) == (answer.json["detail"][0]["type"], answer.json["detail"][0]["msg"])
 
 
-async def test_the_dashboard_is_for_people(boards: Boards) -> None:
+async def test_the_dashboard_is_for_people(boards: BoardsDriver) -> None:
     token = (await boards.agent())["agent_token"]
 
     assert 401 == (await boards.call("GET", PATH, user=None)).status

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from mission_core.agents.onboarding import StartOnboarding, fully_autonomous, start_onboarding
-from mission_core.agents.use_cases import MakeKey, make_key
+from mission_core.agents.onboarding import StartOnboarding, is_fully_autonomous, start_onboarding
+from mission_core.agents.use_cases import CreateKey, create_key
 from tests.contract.boards_driver import refusal
 
 DRAFT = {
@@ -27,7 +27,7 @@ async def main(boards) -> str:
     """
     async with boards.ports.unit(boards.me) as unit:
         agent = await unit.agents.main()
-    _, secret = await make_key(boards.ports, boards.me, MakeKey(agent=agent.id, scopes=("operator",)))
+    _, secret = await create_key(boards.ports, boards.me, CreateKey(agent=agent.id, scopes=("operator",)))
     return secret
 
 
@@ -119,7 +119,7 @@ async def test_starting_again_goes_on_with_what_is_there(boards):
     """
     Also when two do it at once.
     """
-    start = StartOnboarding(board=boards.board, instruct=lambda board: "Go")
+    start = StartOnboarding(board=boards.board, instruction_for=lambda board: "Go")
     both = await asyncio.gather(*(start_onboarding(boards.ports, boards.me, start) for _ in range(2)))
     third = await boards.got("POST", talk(boards, "/start"), {})
 
@@ -208,4 +208,4 @@ def test_which_words_mean_full_autonomy(lead, free):
     """
     In the draft's own field or in the profile.
     """
-    assert free is fully_autonomous(lead)
+    assert free is is_fully_autonomous(lead)

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mission_core.accounts.model import System
+from mission_core.accounts.model import SystemPrincipal
 from mission_core.accounts.organizations import ORGANIZATIONS
-from mission_core.boards.model import GENERAL
-from tests.contract.boards_driver import Boards, Person, field_refusal, refusal
+from mission_core.boards.model import GENERAL_HANDLE
+from tests.contract.boards_driver import BoardsDriver, Person, field_refusal, refusal
 
 ORGS = "/api/v1/organizations"
 MINE = f"{ORGS}/me"
@@ -17,7 +17,7 @@ MEMBERS = f"{MINE}/members"
 INVITES = f"{MINE}/invites"
 
 
-async def invited(boards: Boards, email: str, **fields: object) -> str:
+async def invited(boards: BoardsDriver, email: str, **fields: object) -> str:
     """
     The token of a new invite.
     """
@@ -51,9 +51,9 @@ async def test_who_founds_an_organization_owns_it_and_acts_in_it(boards):
     assert {(made["id"], "owner", True), (str(boards.me.organization), "member", False)} == {
         (each["id"], each["role"], each["is_active"]) for each in listed
     }
-    there = System(organization=UUID(made["id"]))
+    there = SystemPrincipal(organization=UUID(made["id"]))
     async with boards.ports.unit(there) as unit:
-        assert await unit.boards.find_handle(GENERAL) is not None
+        assert await unit.boards.find_handle(GENERAL_HANDLE) is not None
         assert await unit.agents.main() is not None
     kinds = [entry.kind for entry in await boards.ports.log.read(there.organization)]
     assert {"organization.founded", "member.joined", "board.created", "agent.created"} == set(kinds)
@@ -175,7 +175,7 @@ async def test_an_admin_neither_makes_nor_changes_an_owner(boards):
     assert "owner" == (await boards.got("PATCH", path, {"role": "owner"}, user=owner.token))["role"]
 
 
-async def founded(boards: Boards) -> tuple[Person, str, UUID]:
+async def founded(boards: BoardsDriver) -> tuple[Person, str, UUID]:
     """
     The only owner of a new organization, in which they act, their membership, and the organization.
     """

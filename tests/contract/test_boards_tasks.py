@@ -6,7 +6,7 @@ import pytest
 
 from mission_core.tasks.model import Status
 from mission_http.boards.payloads import TaskRead
-from mission_http.boards.wire import BEHIND, FOLDS
+from mission_http.boards.wire import CORE_STATUSES, FOLDED_STATUSES
 from tests.contract.boards_driver import field_refusal, refusal
 from tests.contract.test_boards_boards import names_of
 
@@ -209,12 +209,12 @@ async def test_every_core_status_shows_as_one_of_four_and_is_found_by_it(boards,
     What the other dialect calls otherwise is folded, and filters find it.
     """
     made = await world.task(status=status)
-    for shown, behind in BEHIND.items():
+    for shown, behind in CORE_STATUSES.items():
         found = await boards.got("GET", f"{boards.tasks}?status={shown}")
         assert [str(made.id)] * (status in behind) == [each["id"] for each in found["items"]]
     (shown,) = (await boards.got("GET", boards.tasks))["items"]
 
-    assert (FOLDS[status], status.value) == (shown["status"], shown["core_status"])
+    assert (FOLDED_STATUSES[status], status.value) == (shown["status"], shown["core_status"])
     assert (status in (Status.BACKLOG, Status.AWAITING_OWNER)) is shown["is_blocked"]
     assert [] == shown["blocked_by_task_ids"]
 
@@ -305,8 +305,8 @@ def test_the_fold_covers_every_status():
     """
     Every core status shows as something, and every shown status has its namesake behind it.
     """
-    assert set(Status) == set(FOLDS)
-    assert all(Status(shown) in behind for shown, behind in BEHIND.items())
+    assert set(Status) == set(FOLDED_STATUSES)
+    assert all(Status(shown) in behind for shown, behind in CORE_STATUSES.items())
 
 
 async def test_an_answer_to_a_write_shows_what_a_list_shows(boards, world):

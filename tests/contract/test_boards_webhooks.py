@@ -12,33 +12,33 @@ import pytest
 from attrs import evolve
 
 from mission_adapters.clocks import ManualClock
-from mission_adapters.sealing import AesVault
-from mission_http.fronting import Fronting
-from tests.contract.boards_driver import Boards, boards_over, field_refusal, refusal
+from mission_adapters.encryption import AesSecretEncryption
+from mission_http.network_settings import NetworkSettings
+from tests.contract.boards_driver import BoardsDriver, boards_over, field_refusal, refusal
 from tests.contract.conftest import World
-from tests.unit.http.platform.sample import Answer, ask
+from tests.unit.http.platform.sample_app import Answer, ask
 
 NOWHERE = "0195a000-0000-7000-8000-000000000000"
 ELSEWHERE = "agent_id must reference an agent on this board."
 TOKEN_ONLY = "signature_header must be a valid HTTP header name (ASCII token characters only)"
 
 
-def hooks(boards: Boards) -> str:
+def hooks(boards: BoardsDriver) -> str:
     return f"/api/v1/boards/{boards.board}/webhooks"
 
 
-async def made(boards: Boards, **fields: Any) -> Any:
+async def made(boards: BoardsDriver, **fields: Any) -> Any:
     return await boards.got("POST", hooks(boards), {"description": "Look at it", **fields})
 
 
-async def sent(boards: Boards, webhook: Any, raw: bytes = b'{"n": 1}', **headers: str) -> Answer:
+async def sent(boards: BoardsDriver, webhook: Any, raw: bytes = b'{"n": 1}', **headers: str) -> Answer:
     """
     What somebody without a credential is answered.
     """
     return await boards.call("POST", webhook["endpoint_path"], raw=raw, user=None, **headers)
 
 
-async def taken(boards: Boards, webhook: Any, raw: bytes = b'{"n": 1}', **headers: str) -> Any:
+async def taken(boards: BoardsDriver, webhook: Any, raw: bytes = b'{"n": 1}', **headers: str) -> Any:
     """
     What came in, as it is shown.
     """
@@ -50,7 +50,7 @@ async def taken(boards: Boards, webhook: Any, raw: bytes = b'{"n": 1}', **header
     return await boards.got("GET", f"{webhook['endpoint_path']}/payloads/{answer.json['payload_id']}")
 
 
-def set_up(world: World, **settings: Any) -> AbstractAsyncContextManager[Boards]:
+def set_up(world: World, **settings: Any) -> AbstractAsyncContextManager[BoardsDriver]:
     """
     The Boards API as these settings want it.
     """
@@ -61,7 +61,7 @@ def signed(raw: bytes, secret: str = "s3cret") -> str:
     return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
-async def test_a_webhook_is_shown_without_its_secret(boards: Boards, clock: ManualClock) -> None:
+async def test_a_webhook_is_shown_without_its_secret(boards: BoardsDriver, clock: ManualClock) -> None:
     ada = await boards.agent("ada")
     webhook = await made(
         boards, description=" Look at it ", agent_id=ada["id"], secret=" s3cret ", signature_header=" X-Sig "
@@ -79,13 +79,13 @@ async def test_a_webhook_is_shown_without_its_secret(boards: Boards, clock: Manu
 
 
 async def test_a_webhook_has_the_address_that_people_use(world: World) -> None:
-    async with set_up(world, fronting=Fronting(base_url="https://mission.example.com")) as boards:
+    async with set_up(world, fronting=NetworkSettings(base_url="https://mission.example.com")) as boards:
         webhook = await made(boards)
 
     assert f"https://mission.example.com{webhook['endpoint_path']}" == webhook["endpoint_url"]
 
 
-async def test_webhooks_come_newest_first_in_pages(boards: Boards) -> None:
+async def test_webhooks_come_newest_first_in_pages(boards: BoardsDriver) -> None:
     hooks_made = [await made(boards, description=str(n)) for n in range(4)]
     page = await boards.got("GET", f"{hooks(boards)}?limit=2&offset=1")
     after = await boards.got("GET", f"{hooks(boards)}?after={hooks_made[1]['number']}")
@@ -94,7 +94,7 @@ async def test_webhooks_come_newest_first_in_pages(boards: Boards) -> None:
     assert [hooks_made[0]] == after["items"]
 
 
-async def test_what_is_named_changes_and_null_clears(boards: Boards, clock: ManualClock) -> None:
+async def test_what_is_named_changes_and_null_clears(boards: BoardsDriver, clock: ManualClock) -> None:
     ada = await boards.agent("ada")
     before = await made(boards, agent_id=ada["id"], secret="s3cret", signature_header="X-Sig")
     path = before["endpoint_path"]
@@ -112,7 +112,7 @@ async def test_what_is_named_changes_and_null_clears(boards: Boards, clock: Manu
     assert bare == blank == await boards.got("GET", path)
 
 
-async def test_a_change_of_another_version_is_refused(boards: Boards) -> None:
+async def test_a_change_of_another_version_is_refused(boards: BoardsDriver) -> None:
     webhook = await made(boards)
     for method, body, own in (("PATCH", {"enabled": False}, '"0"'), ("DELETE", None, '"1"')):
         assert 412 == (await boards.call(method, webhook["endpoint_path"], body, if_match='"7"')).status
@@ -133,7 +133,7 @@ async def test_a_change_of_another_version_is_refused(boards: Boards) -> None:
     ],
 )
 async def test_what_a_webhook_cannot_be_is_refused_by_name(
-    boards: Boards, body: Any, kind: str, loc: list[str], message: str | None
+    boards: BoardsDriver, body: Any, kind: str, loc: list[str], message: str | None
 ) -> None:
     webhook = await made(boards)
     whole = {"description": "x", **body} if body else body
@@ -146,7 +146,7 @@ async def test_what_a_webhook_cannot_be_is_refused_by_name(
         assert message in (None, found[2])
 
 
-async def test_what_comes_in_is_for_an_agent_of_the_board(boards: Boards, world: World) -> None:
+async def test_what_comes_in_is_for_an_agent_of_the_board(boards: BoardsDriver, world: World) -> None:
     other = await world.another_board()
     far = await boards.got("POST", "/api/v1/agents", {"name": "far", "board_id": str(other.id)})
     webhook = await made(boards)
@@ -156,7 +156,7 @@ async def test_what_comes_in_is_for_an_agent_of_the_board(boards: Boards, world:
         assert (422, ELSEWHERE) == refusal(await boards.call("PATCH", webhook["endpoint_path"], body))
 
 
-async def test_a_webhook_forgets_an_agent_that_is_removed(boards: Boards) -> None:
+async def test_a_webhook_forgets_an_agent_that_is_removed(boards: BoardsDriver) -> None:
     ada = await boards.agent("ada")
     webhook = await made(boards, agent_id=ada["id"])
     await boards.got("DELETE", f"/api/v1/agents/{ada['id']}")
@@ -164,7 +164,7 @@ async def test_a_webhook_forgets_an_agent_that_is_removed(boards: Boards) -> Non
     assert (await boards.got("GET", webhook["endpoint_path"]))["agent_id"] is None
 
 
-async def test_agents_manage_no_webhooks(boards: Boards) -> None:
+async def test_agents_manage_no_webhooks(boards: BoardsDriver) -> None:
     webhook, lead = await made(boards), await boards.lead()
     path = webhook["endpoint_path"]
     for method, place in (
@@ -174,7 +174,7 @@ async def test_agents_manage_no_webhooks(boards: Boards) -> None:
         assert (401, "Unauthorized") == refusal(await boards.call(method, place, {}, agent=lead))
 
 
-async def test_what_is_not_on_the_board_is_not_found(boards: Boards, world: World, elsewhere: World) -> None:
+async def test_what_is_not_on_the_board_is_not_found(boards: BoardsDriver, world: World, elsewhere: World) -> None:
     webhook = await made(boards)
     came = await taken(boards, webhook)
     others = [f"/api/v1/boards/{board}/webhooks" for board in ((await world.another_board()).id, NOWHERE)]
@@ -193,7 +193,7 @@ async def test_what_is_not_on_the_board_is_not_found(boards: Boards, world: Worl
     assert (404, "Not Found") == refusal(await boards.call("POST", theirs, {}))
 
 
-async def test_what_is_sent_is_shown_to_people_and_agents(boards: Boards, clock: ManualClock) -> None:
+async def test_what_is_sent_is_shown_to_people_and_agents(boards: BoardsDriver, clock: ManualClock) -> None:
     webhook, ada = await made(boards), (await boards.agent("ada"))["agent_token"]
     came = await taken(
         boards, webhook, b'{"z": [1, "\xc3\xa9"], "a": null}', content_type="application/json", x_event="push",
@@ -225,7 +225,7 @@ async def test_what_is_sent_is_shown_to_people_and_agents(boards: Boards, clock:
         (b"sea and tide", 1, "s"),
     ],
 )
-async def test_an_agent_reads_as_much_as_it_wants(boards: Boards, raw: bytes, most: int, expected: Any) -> None:
+async def test_an_agent_reads_as_much_as_it_wants(boards: BoardsDriver, raw: bytes, most: int, expected: Any) -> None:
     webhook, ada = await made(boards), (await boards.agent("ada"))["agent_token"]
     came = await taken(boards, webhook, raw)
     path = f"/api/v1/agent{webhook['endpoint_path'].removeprefix('/api/v1')}/payloads/{came['id']}"
@@ -234,7 +234,7 @@ async def test_an_agent_reads_as_much_as_it_wants(boards: Boards, raw: bytes, mo
 
 
 @pytest.mark.parametrize("most", ["0", "1000001", "-1", "x", ""])
-async def test_how_much_an_agent_reads_has_bounds(boards: Boards, most: str) -> None:
+async def test_how_much_an_agent_reads_has_bounds(boards: BoardsDriver, most: str) -> None:
     webhook, ada = await made(boards), (await boards.agent("ada"))["agent_token"]
     came = await taken(boards, webhook)
     path = f"/api/v1/agent{webhook['endpoint_path'].removeprefix('/api/v1')}/payloads/{came['id']}?max_chars={most}"
@@ -242,7 +242,7 @@ async def test_how_much_an_agent_reads_has_bounds(boards: Boards, most: str) -> 
     assert ["query", "max_chars"] == field_refusal(await boards.call("GET", path, agent=ada))[1]
 
 
-async def test_an_agent_reads_payloads_of_its_own_board(boards: Boards, world: World) -> None:
+async def test_an_agent_reads_payloads_of_its_own_board(boards: BoardsDriver, world: World) -> None:
     webhook, other = await made(boards), await world.another_board()
     came = await taken(boards, webhook)
     far = await boards.got("POST", "/api/v1/agents", {"name": "far", "board_id": str(other.id)})
@@ -256,7 +256,7 @@ async def test_an_agent_reads_payloads_of_its_own_board(boards: Boards, world: W
     assert came == main
 
 
-async def test_payloads_come_newest_first_in_pages(boards: Boards) -> None:
+async def test_payloads_come_newest_first_in_pages(boards: BoardsDriver) -> None:
     webhook, another = await made(boards), await made(boards)
     came = [await taken(boards, webhook, str(n).encode()) for n in range(4)]
     await taken(boards, another)
@@ -267,7 +267,7 @@ async def test_payloads_come_newest_first_in_pages(boards: Boards) -> None:
     assert [came[0]] == after["items"]
 
 
-async def test_the_board_is_told_what_came_in(boards: Boards) -> None:
+async def test_the_board_is_told_what_came_in(boards: BoardsDriver) -> None:
     webhook, ada = await made(boards, description="Read the tide"), (await boards.agent("ada"))["agent_token"]
     came = await taken(boards, webhook, b'{"n": 1}')
     (entry,) = (await boards.got("GET", f"/api/v1/agent/boards/{boards.board}/memory", agent=ada))["items"]
@@ -285,7 +285,7 @@ async def test_the_board_is_told_what_came_in(boards: Boards) -> None:
     assert came == await boards.got("GET", inspect, agent=ada)
 
 
-async def test_a_webhook_with_a_secret_takes_what_is_signed(boards: Boards) -> None:
+async def test_a_webhook_with_a_secret_takes_what_is_signed(boards: BoardsDriver) -> None:
     webhook, raw = await made(boards, secret="s3cret"), b'{"n": 1}'
     named = await made(boards, secret="s3cret", signature_header="X-Sig")
     for answer in (
@@ -309,7 +309,7 @@ async def test_a_webhook_with_a_secret_takes_what_is_signed(boards: Boards) -> N
     assert 3 == (await boards.got("GET", f"/api/v1/boards/{boards.board}/memory"))["total"]
 
 
-async def test_a_webhook_that_is_off_takes_nothing(boards: Boards) -> None:
+async def test_a_webhook_that_is_off_takes_nothing(boards: BoardsDriver) -> None:
     webhook = await made(boards, enabled=False, secret="s3cret")
 
     assert (410, "Webhook is disabled.") == refusal(await sent(boards, webhook))
@@ -340,13 +340,13 @@ async def test_a_secret_that_cannot_be_read_is_told_as_such(world: World) -> Non
     """
     async with set_up(world) as boards:
         webhook = await made(boards, secret="s3cret")
-    async with set_up(evolve(world, ports=evolve(world.ports, vault=AesVault(b"\1" * 32)))) as boards:
+    async with set_up(evolve(world, ports=evolve(world.ports, vault=AesSecretEncryption(b"\1" * 32)))) as boards:
         answer = await sent(boards, webhook, x_webhook_signature=signed(b'{"n": 1}'))
 
     assert 503 == refusal(answer)[0]
 
 
-async def test_an_address_that_is_none_says_nothing_of_what_is_there(boards: Boards) -> None:
+async def test_an_address_that_is_none_says_nothing_of_what_is_there(boards: BoardsDriver) -> None:
     """
     Whether it is the board that is not there or the webhook.
     """
@@ -366,13 +366,13 @@ async def test_an_address_that_is_none_says_nothing_of_what_is_there(boards: Boa
     assert ["path", "webhook_id"] == malformed[0][1]
 
 
-async def test_who_sends_needs_no_credential_and_gains_none(boards: Boards) -> None:
+async def test_who_sends_needs_no_credential_and_gains_none(boards: BoardsDriver) -> None:
     webhook = await made(boards)
     for headers in ({"authorization": "Bearer nonsense"}, {"x_agent_token": "nonsense"}, {"x_api_key": "nonsense"}):
         assert (await taken(boards, webhook, **headers))["headers"] is None
 
 
-async def test_what_is_sent_twice_under_one_key_comes_in_once(boards: Boards) -> None:
+async def test_what_is_sent_twice_under_one_key_comes_in_once(boards: BoardsDriver) -> None:
     webhook, another = await made(boards), await made(boards)
     ids = {(await taken(boards, webhook, idempotency_key="one"))["id"] for _ in range(2)}
     other = await sent(boards, webhook, b"else", idempotency_key="one")
@@ -384,7 +384,7 @@ async def test_what_is_sent_twice_under_one_key_comes_in_once(boards: Boards) ->
     assert 1 == (await boards.got("GET", f"{webhook['endpoint_path']}/payloads"))["total"]
 
 
-async def test_a_webhook_takes_along_what_came_in(boards: Boards) -> None:
+async def test_a_webhook_takes_along_what_came_in(boards: BoardsDriver) -> None:
     webhook = await made(boards)
     came = await taken(boards, webhook)
 
@@ -396,8 +396,8 @@ async def test_a_webhook_takes_along_what_came_in(boards: Boards) -> None:
 
 
 async def test_who_sent_is_the_peer_or_whom_a_trusted_proxy_names(world: World) -> None:
-    trusting = Fronting(trusted_proxies=(ip_network("10.0.0.0/8"),))
-    for fronting, peer in ((Fronting(), "10.0.0.1"), (trusting, "203.0.113.7")):
+    trusting = NetworkSettings(trusted_proxies=(ip_network("10.0.0.0/8"),))
+    for fronting, peer in ((NetworkSettings(), "10.0.0.1"), (trusting, "203.0.113.7")):
         async with set_up(world, fronting=fronting) as boards:
             webhook = await made(boards)
             behind = {"peer": "10.0.0.1", "x_forwarded_for": "198.51.100.1, 203.0.113.7"}

@@ -5,13 +5,13 @@ Workers of a board: what they may do to its tasks, and what a move of theirs doe
 import pytest
 from attrs import evolve
 
-from mission_core.boards.custom_fields import FieldType
-from mission_core.boards.defining import CreateField, create_field
-from mission_core.tasks.actors import OnlyLeadsMove
+from mission_core.boards.custom_field_use_cases import CreateField, create_field
+from mission_core.boards.custom_fields import CustomFieldType
 from mission_core.tasks.model import Status
+from mission_core.tasks.team_rules import OnlyLeadMovesTasks
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from tests.contract.boards_driver import refusal
-from tests.contract.boards_team import listed, ruled, stands, started
+from tests.contract.boards_team import set_rules, start_task, status_and_assignee, task_in_list
 
 NOT_YOURS = {
     "message": "Agents can only change status on tasks assigned to them.", "code": "task_assignee_mismatch",
@@ -25,32 +25,32 @@ NOT_THAT = {
 async def test_a_worker_begins_what_nobody_has(boards, team, clock):
     begun = await team.ada.does(await boards.task(), status="in_progress")
 
-    assert ("in_progress", team.ada.id, True) == stands(begun)
+    assert ("in_progress", team.ada.id, True) == status_and_assignee(begun)
     assert clock.now().replace(tzinfo=None).isoformat() == begun["in_progress_at"]
-    assert begun == await listed(boards, begun)
+    assert begun == await task_in_list(boards, begun)
 
 
 async def test_a_worker_begins_what_was_assigned_to_it(boards, team):
     task = await boards.task(assigned_agent_id=team.ada.id)
 
-    assert ("in_progress", team.ada.id, True) == stands(await team.ada.does(task, status="in_progress"))
+    assert ("in_progress", team.ada.id, True) == status_and_assignee(await team.ada.does(task, status="in_progress"))
 
 
 async def test_a_worker_takes_what_is_in_progress_but_nobodys(boards, team):
     task = await boards.task(status="in_progress")
 
-    assert ("in_progress", team.ada.id) == stands(await team.ada.does(task, status="in_progress"))[:2]
+    assert ("in_progress", team.ada.id) == status_and_assignee(await team.ada.does(task, status="in_progress"))[:2]
     assert (403, NOT_YOURS) == await team.bob.refused(task, status="review")
 
 
 async def test_what_a_worker_puts_down_is_nobodys(boards, team):
-    task = await started(boards, team)
+    task = await start_task(boards, team)
 
-    assert ("inbox", None, False) == stands(await team.ada.does(task, status="inbox"))
+    assert ("inbox", None, False) == status_and_assignee(await team.ada.does(task, status="inbox"))
 
 
 async def test_what_a_worker_brings_to_review_is_the_leads(boards, team):
-    assert ("review", team.lea.id, False) == stands(await started(boards, team, "review"))
+    assert ("review", team.lea.id, False) == status_and_assignee(await start_task(boards, team, "review"))
 
 
 async def test_without_a_lead_a_review_is_nobodys(boards):
@@ -58,12 +58,14 @@ async def test_without_a_lead_a_review_is_nobodys(boards):
     path = f"{boards.agent_tasks}/{(await boards.task())['id']}"
     await boards.got("PATCH", path, {"status": "in_progress"}, agent=token)
 
-    assert ("review", None, False) == stands(await boards.got("PATCH", path, {"status": "review"}, agent=token))
+    assert ("review", None, False) == status_and_assignee(
+        await boards.got("PATCH", path, {"status": "review"}, agent=token)
+    )
 
 
 async def test_what_a_worker_finishes_is_its_own(boards, team):
-    assert ("done", team.ada.id) == stands(await started(boards, team, "done"))[:2]
-    assert ("done", team.bob.id) == stands(await team.bob.does(await boards.task(), status="done"))[:2]
+    assert ("done", team.ada.id) == status_and_assignee(await start_task(boards, team, "done"))[:2]
+    assert ("done", team.bob.id) == status_and_assignee(await team.bob.does(await boards.task(), status="done"))[:2]
 
 
 async def runs_of(boards, task):
@@ -71,7 +73,7 @@ async def runs_of(boards, task):
 
 
 async def test_what_a_worker_begins_is_under_a_lease_until_it_says_more(boards, team):
-    task = await started(boards, team)
+    task = await start_task(boards, team)
     begun = await runs_of(boards, task)
     await team.ada.does(task, status="review")
     submitted = await runs_of(boards, task)
@@ -80,19 +82,19 @@ async def test_what_a_worker_begins_is_under_a_lease_until_it_says_more(boards, 
     await team.lea.does(task, assigned_agent_id=team.bob.id)
 
     assert [["leased"], ["completed"], ["revoked", "completed"]] == [begun, submitted, await runs_of(boards, task)]
-    assert ("in_progress", team.bob.id) == stands(await listed(boards, task))[:2]
+    assert ("in_progress", team.bob.id) == status_and_assignee(await task_in_list(boards, task))[:2]
 
 
 async def test_a_worker_that_was_silent_for_long_still_brings_its_work_to_review(boards, team, clock):
-    task = await started(boards, team)
+    task = await start_task(boards, team)
     clock.advance(minutes=11)
 
-    assert ("review", team.lea.id, False) == stands(await team.ada.does(task, status="review"))
-    assert ("inbox", team.ada.id, False) == stands(await team.lea.does(task, status="inbox"))
+    assert ("review", team.lea.id, False) == status_and_assignee(await team.ada.does(task, status="review"))
+    assert ("inbox", team.ada.id, False) == status_and_assignee(await team.lea.does(task, status="inbox"))
 
 
 async def test_a_worker_that_was_silent_for_long_loses_its_work_to_who_takes_it(boards, team, clock):
-    task = await started(boards, team)
+    task = await start_task(boards, team)
     clock.advance(minutes=11)
     claimed = await boards.got("POST", f"{boards.agent_tasks}/claim", {}, agent=team.bob.token)
 
@@ -101,23 +103,23 @@ async def test_a_worker_that_was_silent_for_long_loses_its_work_to_who_takes_it(
 
 
 async def test_a_worker_leaves_other_ones_tasks_where_they_are(boards, team):
-    task = await started(boards, team)
+    task = await start_task(boards, team)
     for status in ("inbox", "review", "done"):
         assert (403, NOT_YOURS) == await team.bob.refused(task, status=status)
     ghostly = await boards.task("Second")
     await update_task(boards.ports, boards.me, UpdateTask(task=ghostly["number"], assignee="ghost"))
 
     assert (403, NOT_YOURS) == await team.bob.refused(ghostly, status="in_progress")
-    assert task == await listed(boards, task)
+    assert task == await task_in_list(boards, task)
 
 
 async def test_a_worker_comments_on_any_task_of_its_board(boards, team):
-    task = await started(boards, team)
+    task = await start_task(boards, team)
     said = await team.bob.does(task, comment="  Mind the gap  ", status="in_progress")
     (comment,) = (await boards.got("GET", f"{boards.tasks}/{task['id']}/comments"))["items"]
 
     assert ("Mind the gap", team.bob.id) == (comment["message"], comment["agent_id"])
-    assert stands(task) == stands(said)
+    assert status_and_assignee(task) == status_and_assignee(said)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ async def test_a_worker_changes_nothing_but_status_and_values(boards, team, chan
     task = await boards.task()
 
     assert (403, NOT_THAT) == await team.ada.refused(task, **change)
-    assert task == await listed(boards, task)
+    assert task == await task_in_list(boards, task)
 
 
 async def test_lists_that_a_worker_leaves_alone_are_no_wish(boards, team):
@@ -142,7 +144,7 @@ async def test_lists_that_a_worker_leaves_alone_are_no_wish(boards, team):
 
 
 async def test_a_worker_and_a_lead_fill_in_values(boards, team):
-    field = CreateField(field_key="hours", field_type=FieldType.INTEGER, boards=(boards.board,))
+    field = CreateField(field_key="hours", field_type=CustomFieldType.INTEGER, boards=(boards.board,))
     await create_field(boards.ports, boards.me, field)
     task = await boards.task()
     first = await team.ada.does(task, custom_field_values={"hours": 3})
@@ -153,7 +155,7 @@ async def test_a_worker_and_a_lead_fill_in_values(boards, team):
 
 async def test_a_rule_leaves_moving_to_the_lead(boards, team):
     task = await boards.task()
-    await ruled(boards, only_lead_can_change_status=True)
+    await set_rules(boards, only_lead_can_change_status=True)
     said = (403, "Only board leads can change task status.")
 
     assert said == await team.ada.refused(task, status="in_progress")
@@ -165,10 +167,10 @@ async def test_a_rule_leaves_moving_to_the_lead(boards, team):
 
 
 async def test_the_rule_holds_for_agents_plain_writes_too(boards, world):
-    await ruled(boards, only_lead_can_change_status=True)
+    await set_rules(boards, only_lead_can_change_status=True)
     ada, lea = await world.principal("ada", board=world.board.id), await world.principal("lea", board=world.board.id)
     task = await world.task(assignee="ada")
-    with pytest.raises(OnlyLeadsMove):
+    with pytest.raises(OnlyLeadMovesTasks):
         await update_task(world.ports, ada, UpdateTask(task=task.id, status=Status.DONE))
     moved = await update_task(world.ports, evolve(lea, lead=True), UpdateTask(task=task.id, status=Status.BACKLOG))
 
@@ -219,7 +221,7 @@ async def test_an_agent_without_a_board_is_a_worker_everywhere(boards, team):
     task = await boards.task()
 
     assert (403, NOT_THAT) == await team.max.refused(task, title="New")
-    assert ("in_progress", team.max.id, True) == stands(await team.max.does(task, status="in_progress"))
+    assert ("in_progress", team.max.id, True) == status_and_assignee(await team.max.does(task, status="in_progress"))
     assert (403, NOT_YOURS) == await team.ada.refused(task, status="done")
 
 
@@ -264,20 +266,20 @@ async def test_an_agents_update_of_another_version_is_refused(boards, team):
 
 
 async def test_gates_stand_before_agents_in_their_order(boards, team):
-    await ruled(boards, require_approval_for_done=True, require_review_before_done=True)
-    task = await started(boards, team)
+    await set_rules(boards, require_approval_for_done=True, require_review_before_done=True)
+    task = await start_task(boards, team)
     review = "Task can only be marked done from review when the board rule is enabled."
     approval = "Task can only be marked done when a linked approval has been approved."
 
     assert (409, {"message": review, "blocked_by_task_ids": []}) == await team.ada.refused(task, status="done")
     await team.ada.does(task, status="review")
     assert (409, {"message": approval, "blocked_by_task_ids": []}) == await team.lea.refused(task, status="done")
-    assert stands(await listed(boards, task)) == ("review", team.lea.id, False)
+    assert status_and_assignee(await task_in_list(boards, task)) == ("review", team.lea.id, False)
 
 
 async def test_a_worker_says_something_about_a_review(boards, team, clock):
-    await ruled(boards, comment_required_for_review=True)
-    task = await started(boards, team)
+    await set_rules(boards, comment_required_for_review=True)
+    task = await start_task(boards, team)
     said = (422, "Comment is required.")
 
     assert said == await team.ada.refused(task, status="review")
@@ -286,7 +288,7 @@ async def test_a_worker_says_something_about_a_review(boards, team, clock):
 
 
 async def test_what_a_worker_said_since_it_started_counts_in_a_review(boards, team, clock):
-    await ruled(boards, comment_required_for_review=True)
+    await set_rules(boards, comment_required_for_review=True)
     task = await boards.task()
     await team.ada.does(task, comment="I may do it")
     clock.advance(seconds=1)

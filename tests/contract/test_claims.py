@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from mission_core.accounts.model import NotYourAgent, RoleTooLow
+from mission_core.accounts.model import KeyOfAnotherAgent, RoleTooLow
 from mission_core.boards.model import BoardDenied, BoardStatus
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.tasks.leases import ClaimNext, ClaimTask, CompleteTask, claim_next, claim_task, complete_task
 from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
-from mission_core.tasks.ports import Change, Wanted
-from mission_core.tasks.runs import RunState, Terms
+from mission_core.tasks.ports import ClaimFilter, TaskChange
+from mission_core.tasks.runs import LeaseTerms, RunState
 from mission_core.tasks.use_cases import UpdateTask, update_task
-from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, claim_next, claim_task, complete_task
 from tests.contract.conftest import viewer
 
 REVOKED = RunState.REVOKED
@@ -61,14 +61,14 @@ async def test_claiming_takes_the_task_under_a_lease(world):
     In progress, assigned to whoever took it, with a fence, an attempt and an end.
     """
     task = await world.task()
-    claimed = await world.claim(agent="ada", terms=Terms(term=timedelta(seconds=90)))
+    claimed = await world.claim(agent="ada", terms=LeaseTerms(term=timedelta(seconds=90)))
     run, fresh = claimed.run, await world.fresh(task)
 
     assert fresh == claimed.task
     assert (Status.IN_PROGRESS, "ada", run.id) == (fresh.status, fresh.assignee.name, fresh.run)
     assert (1, 1, RunState.LEASED) == (run.fence, run.attempt, run.state)
     assert world.clock.now() + timedelta(seconds=90) == run.expires_at
-    assert run.id == world.ports.secrets.run_of(claimed.lease)
+    assert run.id == world.ports.secrets.run_of_lease(claimed.lease)
     assert "task.claimed" == (await world.facts())[-1]
 
 
@@ -185,10 +185,10 @@ async def test_nothing_but_what_may_be_claimed_is_offered(world):
 
     def decide(candidate):
         offered.append((candidate.task.title, candidate.run, candidate.open_dependencies))
-        return Change(task=candidate.task) if candidate.task.title == "own" else None
+        return TaskChange(task=candidate.task) if candidate.task.title == "own" else None
 
     async with world.ports.unit(world.me) as unit:
-        unit.tasks.claim_next(Wanted(name_key="ada"), decide, at=world.clock.now())
+        unit.tasks.claim_next(ClaimFilter(name_key="ada"), decide, at=world.clock.now())
         change = await unit.commit()
 
     assert [("open", None, 0), ("own", None, 0)] == offered
@@ -203,7 +203,7 @@ async def test_a_decision_that_takes_nothing_changes_nothing(world):
     offered = []
     async with world.ports.unit(world.me) as unit:
         unit.tasks.claim_next(
-            Wanted(name_key="ada"), lambda candidate: offered.append(candidate.task), at=world.clock.now()
+            ClaimFilter(name_key="ada"), lambda candidate: offered.append(candidate.task), at=world.clock.now()
         )
 
         assert await unit.commit() is None
@@ -270,7 +270,7 @@ async def test_who_claims_must_be_somebody(world):
     task = await world.task()
     with pytest.raises(InvalidField):
         await claim_next(world.ports, world.me, ClaimNext())
-    with pytest.raises(NotYourAgent):
+    with pytest.raises(KeyOfAnotherAgent):
         await claim_task(world.ports, ada, ClaimTask(task=task.id, agent="bob"))
     with pytest.raises(RoleTooLow):
         await claim_next(world.ports, viewer(world), ClaimNext(agent="ada"))

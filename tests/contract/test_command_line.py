@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from mission_adapters.sql.migrations import HEAD
-from tests.contract.relay import relayed
+from tests.contract.database_relay import relay_to
 
 NOBODY = 65534
 
@@ -191,7 +191,7 @@ def test_a_database_that_goes_away_during_the_start_is_told_in_one_line(
     """
     Whatever the start was at.
     """
-    with relayed(fresh_postgres) as relay:
+    with relay_to(fresh_postgres) as relay:
         if command == "audit verify":
             assert 0 == run("migrate", data_dir=tmp_path, DATABASE_URL=relay.url).returncode
         relay.cut_after(times)
@@ -209,7 +209,7 @@ def test_a_database_that_goes_away_is_found_by_the_doctor_and_keeps_no_token_bac
     """
     Neither is a start.
     """
-    with relayed(fresh_postgres) as relay:
+    with relay_to(fresh_postgres) as relay:
         run("migrate", data_dir=tmp_path, DATABASE_URL=relay.url)
         found = []
         for command in ("doctor", "token"):
@@ -227,7 +227,7 @@ def test_a_database_that_is_back_in_a_moment_is_waited_for(fresh_postgres: str, 
     """
     As it is where everything is started at once.
     """
-    with relayed(fresh_postgres) as relay:
+    with relay_to(fresh_postgres) as relay:
         relay.away = True
         back = threading.Thread(target=lambda: relay.refused.wait(60) and relay.mend())
         back.start()
@@ -438,7 +438,8 @@ async def started(folder):  # so that all modules are loaded, which nobody may n
 
 with tempfile.TemporaryDirectory() as folder:
     asyncio.run(started(folder))
-import encodings.idna, mission_core.events.use_cases, mission_http.doctor.rounds, mission_http.logs.set_up, uvloop
+import encodings.idna, mission_core.events.use_cases, mission_http.doctor.inspection, mission_http.logs.configuration,
+uvloop
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid({NOBODY})

@@ -10,14 +10,14 @@ from attrs import evolve
 
 from mission_core.boards.model import GateSet
 from mission_core.errors import RoleTooLow
-from mission_core.tasks.commenting import AddComment, LeadHoldsBack, add_comment
+from mission_core.tasks.comment_creation import AddComment, LeadCommentDenied, add_comment
 from mission_core.tasks.comments import COMMENTS, CommentNotFound
-from mission_core.tasks.mentions import Calling, UnknownMentions
+from mission_core.tasks.mentions import MentionStyle, UnknownMentions
 from mission_core.tasks.model import CommentRequired, NotYourTask, Status, TaskNotFound
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
-    Manner,
+    UpdateMode,
     UpdateTask,
     create_task,
     delete_task,
@@ -109,23 +109,23 @@ async def test_whom_nobody_knows_cannot_be_called_by_handle(world):
     task = await world.task(description="@gone did this")
     before = len(await world.facts())
     with pytest.raises(UnknownMentions) as refused:
-        await said(world, task, "@eve and @mallory", calling=Calling.HANDLES)
-    command = CreateTask(title="x", description="@eve", calling=Calling.HANDLES)
+        await said(world, task, "@eve and @mallory", calling=MentionStyle.HANDLES)
+    command = CreateTask(title="x", description="@eve", mention_style=MentionStyle.HANDLES)
     with pytest.raises(UnknownMentions):
         await create_task(world.ports, world.me, command)
     with pytest.raises(UnknownMentions):
-        await moved(world, task, Status.REVIEW, description="@eve", calling=Calling.HANDLES)
+        await moved(world, task, Status.REVIEW, description="@eve", calling=MentionStyle.HANDLES)
 
     assert ("eve", "mallory") == refused.value.missing
     assert ([], task, before) == (await comments(world), await world.fresh(task), len(await world.facts()))
-    await moved(world, task, Status.REVIEW, description=task.description, calling=Calling.HANDLES)
+    await moved(world, task, Status.REVIEW, description=task.description, calling=MentionStyle.HANDLES)
 
 
 async def test_the_log_tells_whom_a_description_calls_anew(world):
     ada = (await world.agent("ada")).name
     await world.agent("Bob Ross", config='{"openclawId":"br-1"}')
-    task = await world.task(description="@ada begins", calling=Calling.HANDLES)
-    command = UpdateTask(task=task.id, description="@ada begins, @br-1 ends", calling=Calling.HANDLES)
+    task = await world.task(description="@ada begins", calling=MentionStyle.HANDLES)
+    command = UpdateTask(task=task.id, description="@ada begins, @br-1 ends", mention_style=MentionStyle.HANDLES)
     await update_task(world.ports, world.me, command)
 
     assert [[ada]] == [fact["mentions"] for fact in await payloads(world, "task.created")]
@@ -145,7 +145,7 @@ async def test_work_of_nobody_goes_to_the_first_agent_that_is_called(world):
     await world.agent("ada")
     await world.agent("bob")
     task = await world.task()
-    how = {"calling": Calling.HANDLES, "assigns": True}
+    how = {"calling": MentionStyle.HANDLES, "assigns": True}
     first = await said(world, task, "@bob, or @ada?", **how)
     second = await said(world, task, "@ada, no?", **how)
     given = await world.fresh(task)
@@ -159,7 +159,7 @@ async def test_work_of_nobody_goes_to_the_first_agent_that_is_called(world):
 async def test_work_that_goes_to_somebody_stays_where_it_is_beyond_the_inbox(world):
     await world.agent("ada")
     task = await world.task(status=Status.REVIEW)
-    await said(world, task, "@ada", calling=Calling.HANDLES, assigns=True)
+    await said(world, task, "@ada", calling=MentionStyle.HANDLES, assigns=True)
     given = await world.fresh(task)
 
     assert ("ada", Status.REVIEW) == (given.assignee.name, given.status)
@@ -176,7 +176,7 @@ async def test_a_lead_speaks_where_it_has_a_part(world, status):
     for task in (reviewed, made):
         await said(world, task, by=lead, lead_holds_back=True)
     for task in (other, other_words):
-        with pytest.raises(LeadHoldsBack):
+        with pytest.raises(LeadCommentDenied):
             await said(world, task, by=lead, lead_holds_back=True)
     await said(world, other, "what now, @lea?", by=ada, lead_holds_back=True)
     await said(world, other, by=lead, lead_holds_back=True)
@@ -186,13 +186,13 @@ async def test_a_lead_speaks_where_it_has_a_part(world, status):
 async def test_a_lead_that_was_called_by_its_handle_may_answer(world):
     lead = await world.principal("Lea.Lead", board=world.board.id, lead=True)
     task = await world.task()
-    await said(world, task, "@lea.lead?", calling=Calling.HANDLES)
+    await said(world, task, "@lea.lead?", calling=MentionStyle.HANDLES)
     await said(world, task, by=lead, lead_holds_back=True)
 
     assert 2 == len(await comments(world))
 
 
-@pytest.mark.parametrize("manner", Manner)
+@pytest.mark.parametrize("manner", UpdateMode)
 async def test_a_comment_with_a_change_is_kept_with_it(world, manner):
     task = await world.task()
     await world.agent("bob", board=world.board.id)

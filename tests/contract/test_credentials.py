@@ -10,25 +10,25 @@ from attrs import evolve
 
 from mission_core.accounts.model import AgentPrincipal, ApiKeyNotFound, Role, RoleTooLow
 from mission_core.accounts.organizations import Organization
-from mission_core.agents.founding import found_organization
+from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import (
     CreateAgent,
-    HearAgent,
-    MakeKey,
+    CreateKey,
+    RecordAgentHeartbeat,
     RegisterAgent,
     RevokeKey,
     create_agent,
-    digest_of,
-    hear_agent,
-    make_key,
+    create_key,
+    record_agent_heartbeat,
     register_agent,
     revoke_key,
+    secret_digest,
 )
 from tests.contract.conftest import viewer
 
 
 async def principal_of(world, secret):
-    return await world.ports.credentials.principal_of(digest_of(secret), at=world.clock.now())
+    return await world.ports.credentials.principal_of(secret_digest(secret), at=world.clock.now())
 
 
 async def test_a_token_stands_for_its_agent(world):
@@ -51,7 +51,7 @@ async def test_a_token_stands_for_its_agent(world):
         (key,) = await unit.keys.list_of(agent.id)
 
         assert key == await unit.keys.get(key.number) == await unit.keys.get(principal.key)
-    await hear_agent(world.ports, principal, HearAgent(agent=agent.id))
+    await record_agent_heartbeat(world.ports, principal, RecordAgentHeartbeat(agent=agent.id))
     assert world.clock.now() == (await principal_of(world, made.token)).seen_at
 
 
@@ -62,7 +62,7 @@ async def test_the_highest_scope_is_the_role(world):
     await world.agent("ada")
     roles = []
     for scopes in (("agent:self",), ("viewer", "operator"), ("operator", "admin")):
-        _, secret = await make_key(world.ports, world.me, MakeKey(agent="ada", scopes=scopes))
+        _, secret = await create_key(world.ports, world.me, CreateKey(agent="ada", scopes=scopes))
         roles.append((await principal_of(world, secret)).role)
 
     assert [Role.VIEWER, Role.OPERATOR, Role.ADMIN] == roles
@@ -73,8 +73,8 @@ async def test_a_key_is_dead_from_the_moment_it_ends(world):
     By its own end or by being revoked; what nobody made stands for nobody.
     """
     await world.agent("ada")
-    ending, one = await make_key(world.ports, world.me, MakeKey(agent="ada", lasts=timedelta(minutes=1)))
-    lasting, other = await make_key(world.ports, world.me, MakeKey(agent="ada"))
+    ending, one = await create_key(world.ports, world.me, CreateKey(agent="ada", lifetime=timedelta(minutes=1)))
+    lasting, other = await create_key(world.ports, world.me, CreateKey(agent="ada"))
     world.clock.advance(seconds=59)
     before = await principal_of(world, one)
     world.clock.advance(seconds=1)
@@ -95,7 +95,7 @@ async def test_keys_of_another_organization_are_not_found(world, elsewhere):
     By number or by id.
     """
     await world.agent("ada")
-    key, _ = await make_key(world.ports, world.me, MakeKey(agent="ada"))
+    key, _ = await create_key(world.ports, world.me, CreateKey(agent="ada"))
     async with elsewhere.ports.unit(elsewhere.me) as unit:
         for asked in (key.id, 999):
             with pytest.raises(ApiKeyNotFound):
@@ -115,7 +115,7 @@ async def test_registering_makes_an_agent_once(world):
     assert (first.agent.id, None) == (second.agent.id, second.token)
     assert first.agent.id == (await principal_of(world, first.token)).agent
     with pytest.raises(RoleTooLow):
-        await make_key(world.ports, viewer(world), MakeKey(agent="ada"))
+        await create_key(world.ports, viewer(world), CreateKey(agent="ada"))
 
 
 async def test_an_organization_keeps_its_slug(ports):
@@ -124,7 +124,7 @@ async def test_an_organization_keeps_its_slug(ports):
     """
     slug = f"test-{uuid4()}"
     nobody = await ports.credentials.organization(slug)
-    first = await found_organization(ports, slug=slug)
+    first = await ensure_organization(ports, slug=slug)
     later = evolve(first, id=ports.ids.new(), number=first.number + 1_000_000, name="later")
 
     assert nobody is None

@@ -8,29 +8,29 @@ import pytest
 from attrs import evolve
 
 from mission_core.accounts.model import Role
-from mission_core.boards.custom_fields import (
-    CUSTOM_FIELDS,
-    DefaultInvalid,
-    FieldBoardsUnknown,
-    FieldInUse,
-    FieldKeyTaken,
-    FieldNotFound,
-    FieldType,
-)
-from mission_core.boards.defining import (
+from mission_core.boards.custom_field_use_cases import (
     CreateField,
     DeleteField,
     UpdateField,
     create_field,
     delete_field,
-    unbind_fields,
+    remove_board_from_fields,
     update_field,
 )
+from mission_core.boards.custom_fields import (
+    CUSTOM_FIELDS,
+    CustomFieldType,
+    DefaultInvalid,
+    FieldBoardsUnknown,
+    FieldInUse,
+    FieldKeyTaken,
+    FieldNotFound,
+)
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
-from mission_core.tasks.fields import FieldsRequired, FieldsUnknown, FieldValueInvalid
 from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.tags_and_custom_fields import CustomFieldsRequired, CustomFieldsUnknown, CustomFieldValueInvalid
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
-from mission_core.values import Page, canonical
+from mission_core.values import PageRequest, canonical
 from tests.contract.test_write_skew import at_once
 
 
@@ -76,7 +76,7 @@ async def test_a_field_is_kept_as_it_was_made(world):
     """
     Its key trimmed, its label the key if it has none.
     """
-    field = await a_field(world, " Size ", field_type=FieldType.INTEGER, default=3, required=True)
+    field = await a_field(world, " Size ", field_type=CustomFieldType.INTEGER, default=3, required=True)
 
     assert ("Size", "Size", "3", (world.board.id,)) == (field.field_key, field.label, field.default_value, field.boards)
     assert field == await world.ports.reads.rows.get(world.me, CUSTOM_FIELDS, field.id)
@@ -132,15 +132,15 @@ async def test_a_default_must_be_one_of_the_values(world):
     When the field is made, and as a whole whenever it changes.
     """
     with pytest.raises(DefaultInvalid, match="must be an integer"):
-        await a_field(world, field_type=FieldType.INTEGER, default="three")
+        await a_field(world, field_type=CustomFieldType.INTEGER, default="three")
 
     field = await a_field(world, default="three")
     with pytest.raises(DefaultInvalid, match="must be an integer"):
-        await edited(world, field, field_type=FieldType.INTEGER)
+        await edited(world, field, field_type=CustomFieldType.INTEGER)
     with pytest.raises(DefaultInvalid, match="does not match validation_regex"):
         await edited(world, field, validation_regex="[0-9]+")
     with pytest.raises(InvalidField, match="only supported for string field types"):
-        await edited(world, field, field_type=FieldType.JSON, validation_regex="[0-9]+", default_value=None)
+        await edited(world, field, field_type=CustomFieldType.JSON, validation_regex="[0-9]+", default_value=None)
 
 
 async def test_another_organizations_field_is_not_there(world, elsewhere):
@@ -171,7 +171,7 @@ async def test_a_task_is_read_with_the_fields_of_its_board(world):
     await update_task(world.ports, world.me, UpdateTask(task=task.id, board=other.id))
     assert ["both"] == await asked(world, task)
     assert {str(here.id): "x"} == await kept(world, task)
-    listed = await world.ports.reads.tasks.page(world.me, TaskFilter(board=other.id), Page())
+    listed = await world.ports.reads.tasks.page(world.me, TaskFilter(board=other.id), PageRequest())
     assert [["both"]] == [[each.field_key for each in row.fields] for row in listed.rows]
 
 
@@ -179,7 +179,7 @@ async def test_a_new_task_keeps_the_defaults_of_what_it_leaves_out(world):
     """
     So that another default, later, changes nothing about it; null leaves a value out on purpose.
     """
-    size = await a_field(world, "size", field_type=FieldType.INTEGER, default=3)
+    size = await a_field(world, "size", field_type=CustomFieldType.INTEGER, default=3)
     await a_field(world, "team", default="red")
     task = await world.task(values={"team": None})
     assert {str(size.id): 3} == await kept(world, task)
@@ -192,7 +192,7 @@ async def test_whoever_knows_nothing_of_fields_meets_none_of_their_rules(world):
     """
     A task that is made without values, not even none of them, keeps no default and lacks nothing.
     """
-    await a_field(world, "size", field_type=FieldType.INTEGER, default=3)
+    await a_field(world, "size", field_type=CustomFieldType.INTEGER, default=3)
     await a_field(world, "team", required=True)
 
     assert {} == await kept(world, await world.task())
@@ -217,7 +217,7 @@ async def test_unknown_keys_are_listed(world):
     await create_field(world.ports, world.me, CreateField(field_key="theirs", boards=(other.id,)))
     await a_field(world, "ours")
     task = await world.task(values={"ours": "1"})
-    with pytest.raises(FieldsUnknown) as refused:
+    with pytest.raises(CustomFieldsUnknown) as refused:
         await given(world, task, {"z": 1, "theirs": None, "ours": "2"})
 
     assert ("theirs", "z") == refused.value.keys
@@ -225,8 +225,8 @@ async def test_unknown_keys_are_listed(world):
 
 
 async def test_a_value_that_does_not_fit_is_named(world):
-    await a_field(world, "size", field_type=FieldType.INTEGER)
-    with pytest.raises(FieldValueInvalid) as refused:
+    await a_field(world, "size", field_type=CustomFieldType.INTEGER)
+    with pytest.raises(CustomFieldValueInvalid) as refused:
         await world.task(values={"size": True})
 
     told = refused.value
@@ -242,7 +242,7 @@ async def test_required_values_are_missed_by_name(world):
     await a_field(world, "a", required=True)
     await a_field(world, "b", required=True, default="stands in")
     for call in world.task(values={"b": None}), given(world, task, {}), given(world, task, {"a": None}):
-        with pytest.raises(FieldsRequired) as refused:
+        with pytest.raises(CustomFieldsRequired) as refused:
             await call
         assert ("a", "z") == refused.value.keys
 
@@ -283,9 +283,9 @@ async def test_no_value_is_left_of_a_field_that_goes(world, last):
     *tasks, gone = await at_once(world, *calls, last=last)
 
     if isinstance(gone, FieldInUse):
-        assert not any(isinstance(answer, FieldsUnknown) for answer in tasks)
+        assert not any(isinstance(answer, CustomFieldsUnknown) for answer in tasks)
     else:
-        assert [FieldsUnknown, FieldsUnknown] == [type(answer) for answer in tasks]
+        assert [CustomFieldsUnknown, CustomFieldsUnknown] == [type(answer) for answer in tasks]
         assert {} == await kept(world, task)
 
 
@@ -297,20 +297,20 @@ async def test_a_value_fits_the_field_as_it_is(world, last):
     field, task = await a_field(world), await world.task()
     calls = (
         (update_task, UpdateTask(task=task.id, values={"size": "S"})),
-        (update_field, UpdateField(field=field.id, field_type=FieldType.INTEGER)),
+        (update_field, UpdateField(field=field.id, field_type=CustomFieldType.INTEGER)),
     )
     written, _ = await at_once(world, *calls, last=last)
     field = await world.ports.reads.rows.get(world.me, CUSTOM_FIELDS, field.id)
 
-    assert FieldType.INTEGER is field.field_type
-    assert isinstance(written, FieldValueInvalid) or {str(field.id): "S"} == await kept(world, task)
+    assert CustomFieldType.INTEGER is field.field_type
+    assert isinstance(written, CustomFieldValueInvalid) or {str(field.id): "S"} == await kept(world, task)
 
 
 async def test_a_board_that_goes_is_asked_nothing_more(world):
     other = await world.another_board()
     field = await a_field(world, on=[other])
     async with world.ports.unit(world.me) as unit:
-        await unbind_fields(unit, other.id)
+        await remove_board_from_fields(unit, other.id)
         await unit.commit()
 
     assert (world.board.id,) == (await world.ports.reads.rows.get(world.me, CUSTOM_FIELDS, field.id)).boards

@@ -11,9 +11,9 @@ import pytest
 from mission_adapters.clocks import ManualClock
 from mission_adapters.sql.store import SqlStore
 from mission_core.errors import StoreFailed
-from tests.contract.boards_driver import TOKEN, Boards, boards_over
-from tests.contract.conftest import a_world, ports_over
-from tests.unit.http.platform.sample import Answer, ask
+from tests.contract.boards_driver import TOKEN, BoardsDriver, boards_over
+from tests.contract.conftest import make_world, ports_over
+from tests.unit.http.platform.sample_app import Answer, ask
 
 
 def moved(database: Path) -> None:
@@ -51,18 +51,18 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def boards(database: Path) -> AsyncIterator[Boards]:
+async def boards(database: Path) -> AsyncIterator[BoardsDriver]:
     """
     The Boards API over it.
     """
     clock = ManualClock()
     async with SqlStore.open(f"sqlite:///{database}", clock=clock) as store:
-        world = await a_world(ports_over(store, clock), clock)
+        world = await make_world(ports_over(store, clock), clock)
         async with boards_over(world.ports, world.me, world.board.id) as boards:
             yield boards
 
 
-async def written(boards: Boards) -> Answer:
+async def written(boards: BoardsDriver) -> Answer:
     """
     The answer to a new task.
     """
@@ -72,7 +72,7 @@ async def written(boards: Boards) -> Answer:
 
 @pytest.mark.parametrize("befalls", [moved, deleted, replaced, robbed_of_its_log, folder_moved])
 async def test_nothing_is_acknowledged_that_a_restart_would_not_find(
-    boards: Boards, database: Path, befalls: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+    boards: BoardsDriver, database: Path, befalls: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     """
     Reads go on, writes and the probe of a load balancer are refused, and an operator is told.
@@ -90,7 +90,7 @@ async def test_nothing_is_acknowledged_that_a_restart_would_not_find(
     assert str(database) in told.message
 
 
-async def test_a_database_that_is_put_back_needs_a_restart(boards: Boards, database: Path) -> None:
+async def test_a_database_that_is_put_back_needs_a_restart(boards: BoardsDriver, database: Path) -> None:
     """
     Since what was written meanwhile may be in either.
     """

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 
 from mission_adapters.sql.migrations import migrate
-from mission_core.accounts.rotating import RotateServerKey, rotate_server_key
-from mission_core.accounts.signing_in import digest_of
-from mission_http.doctor.findings import Finding, Level, as_json, as_text
-from mission_http.doctor.rounds import findings_of, look_around
+from mission_core.accounts.server_key_rotation import RotateServerKey, rotate_server_key
+from mission_core.accounts.sign_in import token_digest
+from mission_http.doctor.findings import DoctorFinding, FindingLevel, as_json, as_text
+from mission_http.doctor.inspection import check_installation, inspect_installation
 from mission_http.settings import Settings, settings_from
-from mission_http.wiring import from_settings
-from tests.issuer import EC, RSA, local_issuer
+from mission_http.wiring import ports_from_settings
+from tests.local_issuer import EC, RSA, local_issuer
 
-Findings = dict[tuple[str, str], Finding]
+Findings = dict[tuple[str, str], DoctorFinding]
 
 HOSTS = ("127.0.0.1", "192.0.2.1", "nowhere.invalid")
 NOWHERE = "/dev/null/data"
@@ -43,15 +43,15 @@ def doctor(data_dir: Path | None, **asked: Any) -> Findings:
     """
     environment = {name: value for name, value in asked.items() if name.isupper()}
     flags = {"host": "127.0.0.1", "port": 0} | {name: value for name, value in asked.items() if name.islower()}
-    picture = asyncio.run(look_around(environment, data_dir=data_dir, **flags))
-    return {(each.check, each.looked_at): each for each in findings_of(picture)}
+    picture = asyncio.run(inspect_installation(environment, data_dir=data_dir, **flags))
+    return {(each.check, each.looked_at): each for each in check_installation(picture)}
 
 
-def worst(findings: Findings, check: str | None = None) -> Finding:
+def worst(findings: Findings, check: str | None = None) -> DoctorFinding:
     """
     The first of the worst findings, of one check or all.
     """
-    levels = [Level.PROBLEM, Level.WARNING, Level.OK]
+    levels = [FindingLevel.PROBLEM, FindingLevel.WARNING, FindingLevel.OK]
     found = (each for each in findings.values() if check in (None, each.check))
     return min(found, key=lambda each: levels.index(each.level))
 
@@ -138,7 +138,7 @@ def test_beside_a_server_that_is_up_all_is_well(tmp_path: Path) -> None:
     with serving(cwd=tmp_path) as (port, _):
         findings = doctor(tmp_path / ".data", port=port)
 
-    assert Level.OK is worst(findings).level, findings
+    assert FindingLevel.OK is worst(findings).level, findings
     assert "listens there already" in findings["port", f"127.0.0.1:{port}"].found
 
 
@@ -153,7 +153,7 @@ def test_beside_a_server_over_another_database_it_is_told(tmp_path: Path) -> Non
 
     for findings in (fresh, at_rest):
         found = findings["port", f"127.0.0.1:{port}"]
-        assert Level.WARNING is found.level
+        assert FindingLevel.WARNING is found.level
         assert "another database" in found.found
         assert {"--port", "--data-dir"} < set(found.settings)
 
@@ -164,7 +164,7 @@ def test_of_a_directory_that_cannot_be_used_nothing_is_called_well() -> None:
     """
     findings = doctor(Path(NOWHERE))
 
-    assert Level.PROBLEM is worst(findings, "data directory").level
+    assert FindingLevel.PROBLEM is worst(findings, "data directory").level
     assert {"database", "migrations"}.isdisjoint(check for check, _ in findings)
 
 
@@ -185,8 +185,8 @@ def test_a_weak_key_is_not_called_good(tmp_path: Path) -> None:
     migrate(f"sqlite:///{tmp_path / 'mission-control.db'}")
     findings = doctor(tmp_path, API_KEY="hunter2")
 
-    assert Level.PROBLEM is findings["credentials", "API_KEY"].level
-    assert (Level.OK, "was not replaced") == (
+    assert FindingLevel.PROBLEM is findings["credentials", "API_KEY"].level
+    assert (FindingLevel.OK, "was not replaced") == (
         findings["server key", "API_KEY"].level, findings["server key", "API_KEY"].found,
     )  # fmt: skip
 
@@ -198,7 +198,7 @@ def test_the_extra_that_redis_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setitem(sys.modules, "limits.aio.storage", None)
     found = worst(doctor(tmp_path, RATE_LIMIT_BACKEND="redis", RQ_REDIS_URL="redis://127.0.0.1:1"), "rate limits")
 
-    assert (Level.PROBLEM, "redis needs the extra") == (found.level, found.found)
+    assert (FindingLevel.PROBLEM, "redis needs the extra") == (found.level, found.found)
     assert "pip install 'mission-control-plane[redis]'" in found.advice
 
 
@@ -212,7 +212,7 @@ def test_a_port_that_another_program_has_is_a_problem(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         found = [doctor(tmp_path, host=host, port=port)["port", f"{host}:{port}"] for host in HOSTS]
 
-    assert [Level.PROBLEM] * 3 == [each.level for each in found]
+    assert [FindingLevel.PROBLEM] * 3 == [each.level for each in found]
     assert {("--port", "--host")} == {each.settings for each in found}
 
 
@@ -285,7 +285,7 @@ def test_a_fault_is_told_with_what_to_change(asked: dict[str, Any], check: str, 
     """
     found = worst(doctor(**{"data_dir": tmp_path, **asked}), check)
 
-    assert Level.OK is not found.level
+    assert FindingLevel.OK is not found.level
     assert names in found.settings
     assert names in found.advice
 
@@ -309,7 +309,7 @@ def test_of_settings_of_an_issuer_that_are_refused_it_is_told_what_to_set(
     findings = doctor(tmp_path, **environment)
     (found,) = (each for each in findings.values() if each.check == "settings")
 
-    assert (Level.PROBLEM, (needed,)) == (found.level, found.settings)
+    assert (FindingLevel.PROBLEM, (needed,)) == (found.level, found.settings)
     assert "unset AUTH_MODE" not in found.advice
     assert [] == [each.found for each in findings.values() if "LOCAL_AUTH_TOKEN" in each.found]
 
@@ -332,17 +332,17 @@ def test_what_keeps_an_issuers_tokens_out_is_a_problem(
     With the variable to set; the issuer is a real server.
     """
 
-    async def judged() -> tuple[str, Finding]:
+    async def judged() -> tuple[str, DoctorFinding]:
         async with local_issuer(keys=[RSA, EC]) as issuer:
             environment = {"AUTH_MODE": "oidc", "OIDC_ISSUER": f"{issuer.url}{slash}", "OIDC_AUDIENCE": "us"}
             environment |= {name: value.replace("HERE", issuer.url) for name, value in more.items()}
-            picture = await look_around(environment, host="127.0.0.1", port=0, data_dir=tmp_path)
-            named = (each for each in findings_of(picture) if each.looked_at == environment["OIDC_ISSUER"])
+            picture = await inspect_installation(environment, host="127.0.0.1", port=0, data_dir=tmp_path)
+            named = (each for each in check_installation(picture) if each.looked_at == environment["OIDC_ISSUER"])
             return issuer.url, next(named)
 
     here, found = asyncio.run(judged())
 
-    assert (Level.PROBLEM if settings else Level.OK, settings) == (found.level, found.settings)
+    assert (FindingLevel.PROBLEM if settings else FindingLevel.OK, settings) == (found.level, found.settings)
     assert told.replace("HERE", here) in found.found
     if "itself" in told:
         assert f"set OIDC_ISSUER to {here}" == found.advice
@@ -355,7 +355,7 @@ def test_a_good_secret_is_no_fault(secret: str, tmp_path: Path) -> None:
     """
     found = doctor(tmp_path, **{secret: f"{GOOD}{secret}{GOOD[::-1]}"})["credentials", secret]
 
-    assert Level.OK is found.level
+    assert FindingLevel.OK is found.level
 
 
 def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     found = worst(doctor(tmp_path), "migrations")
 
-    assert Level.PROBLEM is found.level
+    assert FindingLevel.PROBLEM is found.level
     assert "9999" in found.found
 
 
@@ -389,19 +389,19 @@ def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Pat
         greeted = server.stdout.read()
     (line,) = (each for each in greeted.splitlines() if "API_KEY" in each)
 
-    assert (Level.WARNING, ("API_KEY",)) == (told.level, told.settings)
+    assert (FindingLevel.WARNING, ("API_KEY",)) == (told.level, told.settings)
     assert words in told.found
     assert printed.stderr.startswith("mission-control: warning: API_KEY: was replaced by api at ")
     assert words in printed.stderr
     assert ["", True] == [replaced[0].stderr, "is refused" in replaced[1].stderr]
     assert ["API_KEY", told.found] == line.split(maxsplit=1)
     assert settings.api_key not in greeted
-    assert Level.OK is doctor(tmp_path / ".data", API_KEY=made)["server key", "API_KEY"].level
+    assert FindingLevel.OK is doctor(tmp_path / ".data", API_KEY=made)["server key", "API_KEY"].level
 
 
 async def _rotated(settings: Settings, overlap: int) -> str:
-    async with from_settings(settings) as ports:
-        me = await ports.credentials.principal_of(digest_of(settings.api_key), at=ports.clock.now())
+    async with ports_from_settings(settings) as ports:
+        me = await ports.credentials.principal_of(token_digest(settings.api_key), at=ports.clock.now())
         assert me is not None
         command = RotateServerKey(given=settings.api_key, overlap=timedelta(seconds=overlap))
         return str((await rotate_server_key(ports, me, command)).secret)

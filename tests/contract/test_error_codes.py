@@ -11,10 +11,10 @@ from mission_core.boards.model import GateSet
 from mission_http.boards.dialect import boards_dialect
 from mission_http.fleet.dialect import fleet_dialect
 from mission_http.platform.openapi import document_of
-from tests.contract.boards_driver import Boards
+from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet, a_setting
-from tests.unit.http.platform.sample import Answer
+from tests.contract.fleet_driver import FleetDriver, fleet_settings
+from tests.unit.http.platform.sample_app import Answer
 
 pytestmark = pytest.mark.parametrize("store_url", ["memory"], indirect=True, scope="session")
 SHARED = set(
@@ -39,7 +39,7 @@ def test_the_document_lists_every_code_and_none_is_ever_renamed(store_url: str) 
     """
     Of each dialect, where its errors are described.
     """
-    document = document_of([boards_dialect(a_setting()), fleet_dialect(a_setting())])
+    document = document_of([boards_dialect(fleet_settings()), fleet_dialect(fleet_settings())])
     schemas = document["components"]["schemas"]
     fleet = schemas["FleetError"]["properties"]["code"]["enum"]
     boards = schemas["LLMErrorResponse"]["properties"]["code"]["anyOf"][0]["enum"]
@@ -53,7 +53,9 @@ def told(answer: Answer) -> tuple[int, Any]:
     return answer.status, answer.json.get("code")
 
 
-async def test_both_dialects_tell_the_same_conflicts_apart(fleet: Fleet, boards: Boards, world: World) -> None:
+async def test_both_dialects_tell_the_same_conflicts_apart(
+    fleet: FleetDriver, boards: BoardsDriver, world: World
+) -> None:
     """
     A lost lease, another version, a closed gate; what its status tells has no code.
     """

@@ -16,21 +16,21 @@ from attrs import evolve
 from mission_adapters.clocks import ManualClock
 from mission_adapters.memory import MemoryStore
 from mission_adapters.sql.store import SqlStore
-from mission_core.accounts.first_admin import MakeFirstAdmin, SetupRaced, make_first_admin, needs_setup
+from mission_core.accounts.first_admin import CreateFirstAdmin, SetupRaced, create_first_admin, needs_setup
 from mission_core.accounts.members import OWNER
-from mission_core.accounts.model import System
-from mission_core.accounts.people import LOCAL_LOGIN, ensure_local_user
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.accounts.profiles import LOCAL_LOGIN, ensure_local_user
 from mission_core.accounts.user_admin import CreateUser, create_user
-from mission_core.accounts.users import Provider
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.users import IdentityProvider
+from mission_core.agents.organization_creation import ensure_organization
 from mission_core.boards.use_cases import CreateBoard, create_board
-from mission_http.first_admin import FirstAdmin
-from mission_http.fronting import Fronting
-from mission_http.identities import Identities, ProxyAuth
-from mission_http.wiring import make_admin_of
+from mission_http.first_admin_settings import FirstAdminSettings
+from mission_http.identity_provider_settings import IdentityProviderSettings, ProxyAuthSettings
+from mission_http.network_settings import NetworkSettings
+from mission_http.wiring import make_configured_admin
 from tests.contract.browser import PASSWORD, Browser
 from tests.contract.conftest import OPEN, STORES, World, ports_over
-from tests.contract.fleet_driver import Fleet, a_setting, fleet_over, refusal
+from tests.contract.fleet_driver import FleetDriver, fleet_over, fleet_settings, refusal
 
 HERE = {"host": "127.0.0.1:8000"}
 ADMIN = {"username": "ada", "password": PASSWORD}
@@ -66,24 +66,24 @@ async def fresh(place: str) -> AsyncIterator[World]:
 
 async def a_deployment(store: Any, clock: ManualClock) -> World:
     ports = ports_over(store, clock)
-    organization = await found_organization(ports, slug="default")
+    organization = await ensure_organization(ports, slug="default")
     await ensure_local_user(ports, organization.id)
-    me = System(organization=organization.id)
+    me = SystemPrincipal(organization=organization.id)
     return World(ports, clock, me, await create_board(ports, me, CreateBoard(name="Work", gates=OPEN)))
 
 
 @pytest.fixture
-async def empty(fresh: World) -> AsyncIterator[Fleet]:
+async def empty(fresh: World) -> AsyncIterator[FleetDriver]:
     async with fleet_over(fresh.ports, fresh.me, fresh.board.number) as fleet:
         yield fleet
 
 
-async def set_up(fleet: Fleet, body: Any = ADMIN, **more: Any) -> Any:
+async def set_up(fleet: FleetDriver, body: Any = ADMIN, **more: Any) -> Any:
     return await Browser(fleet).call("POST", "/setup", body, **HERE | more)
 
 
 @pytest.mark.parametrize("spelled", ["displayName", "display_name"])
-async def test_the_first_admin_is_called_what_they_say(empty: Fleet, spelled: str) -> None:
+async def test_the_first_admin_is_called_what_they_say(empty: FleetDriver, spelled: str) -> None:
     """
     By the name that the body has for it, and by that of the answer.
     """
@@ -93,7 +93,7 @@ async def test_the_first_admin_is_called_what_they_say(empty: Fleet, spelled: st
 
 
 @on_every_store
-async def test_the_first_admin_is_made_and_signed_in(fresh: World, empty: Fleet) -> None:
+async def test_the_first_admin_is_made_and_signed_in(fresh: World, empty: FleetDriver) -> None:
     """
     An owner, who shows as an admin; and from then on nobody is first any more.
     """
@@ -113,7 +113,7 @@ async def test_the_first_admin_is_made_and_signed_in(fresh: World, empty: Fleet)
     assert {"user.created", "user.signed_in"} <= set(await fresh.facts())
 
 
-async def test_before_it_nobody_can_sign_in_and_is_told_so(empty: Fleet) -> None:
+async def test_before_it_nobody_can_sign_in_and_is_told_so(empty: FleetDriver) -> None:
     answer = await Browser(empty).log_in("admin")
 
     assert (401, "No admin account has been created yet", "NO_USERS") == (
@@ -122,8 +122,10 @@ async def test_before_it_nobody_can_sign_in_and_is_told_so(empty: Fleet) -> None
     assert "/api/setup" in answer.json["hint"]
 
 
-@pytest.mark.parametrize("provider", [Provider.LOCAL, Provider.GOOGLE, Provider.PROXY])
-async def test_with_a_user_of_any_kind_nobody_is_first(fresh: World, empty: Fleet, provider: Provider) -> None:
+@pytest.mark.parametrize("provider", [IdentityProvider.LOCAL, IdentityProvider.GOOGLE, IdentityProvider.PROXY])
+async def test_with_a_user_of_any_kind_nobody_is_first(
+    fresh: World, empty: FleetDriver, provider: IdentityProvider
+) -> None:
     await create_user(fresh.ports, fresh.me, CreateUser(username="bob", password=PASSWORD, provider=provider))
 
     assert not await needs_setup(fresh.ports)
@@ -145,12 +147,12 @@ async def test_with_a_user_of_any_kind_nobody_is_first(fresh: World, empty: Flee
          "That password is too common. Choose a stronger one."),
     ],
 )  # fmt: skip
-async def test_an_admin_who_cannot_be_is_not_made(empty: Fleet, body: Any, said: str) -> None:
+async def test_an_admin_who_cannot_be_is_not_made(empty: FleetDriver, body: Any, said: str) -> None:
     assert (400, said) == refusal(await set_up(empty, body))
     assert (await Browser(empty).call("GET", "/setup")).json["needsSetup"]
 
 
-async def test_what_else_is_said_of_the_first_admin_changes_nothing(empty: Fleet) -> None:
+async def test_what_else_is_said_of_the_first_admin_changes_nothing(empty: FleetDriver) -> None:
     more = {"role": "viewer", "id": 99, "email": "x@example.com", "provider": "google", "is_approved": 0, "number": 9}
     browser = Browser(empty)
     await browser.call("POST", "/setup", ADMIN | more, **HERE)
@@ -169,12 +171,12 @@ NOT_HERE = [
 
 
 @pytest.mark.parametrize("way", NOT_HERE)
-async def test_from_elsewhere_it_takes_the_code(empty: Fleet, way: dict[str, str]) -> None:
+async def test_from_elsewhere_it_takes_the_code(empty: FleetDriver, way: dict[str, str]) -> None:
     """
     From another machine, through any proxy, or under a name that a page of another site may have. Who has no code is
     told where it is.
     """
-    code = a_setting().setup_code
+    code = fleet_settings().setup_code
     without, wrong = await set_up(empty, **way), await set_up(empty, ADMIN | {"code": "0" * len(code)}, **way)
     with_code = await set_up(empty, ADMIN | {"code": code}, **way)
 
@@ -185,10 +187,14 @@ async def test_from_elsewhere_it_takes_the_code(empty: Fleet, way: dict[str, str
 
 
 OF_OTHERS: list[dict[str, Any]] = [
-    {"fronting": Fronting(base_url="https://mission.example.com")},
-    {"fronting": Fronting(allowed_hosts=("mission.example.com",))},
-    {"fronting": Fronting(trusted_proxies=(ip_network("10.0.0.7"),))},
-    {"identities": Identities(proxy=ProxyAuth(header="x-remote-user", trusted=(ip_network("10.0.0.7"),)))},
+    {"fronting": NetworkSettings(base_url="https://mission.example.com")},
+    {"fronting": NetworkSettings(allowed_hosts=("mission.example.com",))},
+    {"fronting": NetworkSettings(trusted_proxies=(ip_network("10.0.0.7"),))},
+    {
+        "identities": IdentityProviderSettings(
+            proxy=ProxyAuthSettings(header="x-remote-user", trusted=(ip_network("10.0.0.7"),))
+        )
+    },
 ]
 
 
@@ -199,7 +205,7 @@ async def test_where_settings_tell_of_others_it_takes_the_code_here_too(fresh: W
     """
     async with fleet_over(fresh.ports, fresh.me, fresh.board.number, **settings) as fleet:
         without = await set_up(fleet)
-        with_code = await set_up(fleet, ADMIN | {"code": a_setting().setup_code})
+        with_code = await set_up(fleet, ADMIN | {"code": fleet_settings().setup_code})
 
     assert (403, "SETUP_CODE") == (without.status, without.json["code"])
     assert "terminal" in without.json["hint"]
@@ -207,12 +213,12 @@ async def test_where_settings_tell_of_others_it_takes_the_code_here_too(fresh: W
 
 
 async def test_where_settings_name_this_machine_alone_it_is_free_here(fresh: World) -> None:
-    fronting = Fronting(base_url="http://localhost:8000", allowed_hosts=("localhost",))
+    fronting = NetworkSettings(base_url="http://localhost:8000", allowed_hosts=("localhost",))
     async with fleet_over(fresh.ports, fresh.me, fresh.board.number, fronting=fronting) as fleet:
         assert 200 == (await set_up(fleet)).status
 
 
-async def test_a_wrong_code_is_wrong_here_too(empty: Fleet) -> None:
+async def test_a_wrong_code_is_wrong_here_too(empty: FleetDriver) -> None:
     for code in ("x", 7, "é" * 40, ["x"]):
         assert 403 == (await set_up(empty, ADMIN | {"code": code})).status, code
 
@@ -224,7 +230,7 @@ async def test_of_two_that_are_first_one_is(fresh: World) -> None:
     """
     names = ("ada", "bob", "ada", "eve")
     answers = await asyncio.gather(
-        *(make_first_admin(fresh.ports, MakeFirstAdmin(username=name, password=PASSWORD)) for name in names),
+        *(create_first_admin(fresh.ports, CreateFirstAdmin(username=name, password=PASSWORD)) for name in names),
         return_exceptions=True,
     )
     kinds = sorted(type(each).__name__ for each in answers)
@@ -235,25 +241,25 @@ async def test_of_two_that_are_first_one_is(fresh: World) -> None:
 
 
 async def test_who_lost_the_race_is_told_by_the_server(
-    empty: Fleet, fresh: World, monkeypatch: pytest.MonkeyPatch
+    empty: FleetDriver, fresh: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def raced(*_: Any) -> None:
         raise SetupRaced
 
-    monkeypatch.setattr("mission_http.fleet.setup.make_first_admin", raced)
+    monkeypatch.setattr("mission_http.fleet.initial_setup.make_first_admin", raced)
 
     assert (409, "Another admin was created while you were setting up") == refusal(await set_up(empty))
 
 
 @on_every_store
-async def test_the_name_of_the_local_user_is_taken(empty: Fleet) -> None:
+async def test_the_name_of_the_local_user_is_taken(empty: FleetDriver) -> None:
     answer = await set_up(empty, {"username": LOCAL_LOGIN, "password": PASSWORD})
 
     assert (409, "Username already exists") == refusal(answer)
 
 
 def given(**environment: str) -> Any:
-    return a_setting(first_admin=FirstAdmin.of(environment))
+    return fleet_settings(first_admin=FirstAdminSettings.of(environment))
 
 
 @pytest.mark.parametrize(
@@ -269,12 +275,12 @@ def given(**environment: str) -> Any:
     ],
 )
 async def test_the_environment_names_the_first_admin(
-    fresh: World, empty: Fleet, environment: dict[str, str], username: str, password: str
+    fresh: World, empty: FleetDriver, environment: dict[str, str], username: str, password: str
 ) -> None:
     """
     The coded password goes before the plain one, unless it is no base64.
     """
-    await make_admin_of(given(**environment), fresh.ports)
+    await make_configured_admin(given(**environment), fresh.ports)
     answer = await Browser(empty).log_in(username, password)
 
     assert (200, "admin") == (answer.status, answer.json["user"]["role"])
@@ -300,7 +306,7 @@ async def test_no_admin_is_made_in_silence(
     What everybody tries first is no password, and the warning names the variable.
     """
     with caplog.at_level(logging.WARNING, "mission_http"):
-        await make_admin_of(given(**environment), fresh.ports)
+        await make_configured_admin(given(**environment), fresh.ports)
 
     assert await needs_setup(fresh.ports)
     assert caplog.messages[-1].startswith(variable)
@@ -318,7 +324,7 @@ async def test_what_setup_would_refuse_is_taken_from_the_environment_with_a_warn
     The operator's word counts, and is not repeated.
     """
     with caplog.at_level(logging.WARNING, "mission_http"):
-        await make_admin_of(given(**environment), fresh.ports)
+        await make_configured_admin(given(**environment), fresh.ports)
 
     assert not await needs_setup(fresh.ports)
     (said,) = caplog.messages
@@ -329,7 +335,7 @@ async def test_what_setup_would_refuse_is_taken_from_the_environment_with_a_warn
 @pytest.mark.parametrize("name", ["admin", "Ada", "a.b-c_1"])
 async def test_a_usual_name_and_a_good_password_are_taken_in_silence(fresh: World, name: str, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING, "mission_http"):
-        await make_admin_of(given(AUTH_PASS=PASSWORD, AUTH_USER=name), fresh.ports)
+        await make_configured_admin(given(AUTH_PASS=PASSWORD, AUTH_USER=name), fresh.ports)
 
     assert not await needs_setup(fresh.ports)
     assert [] == caplog.messages
@@ -340,10 +346,10 @@ async def test_with_users_the_environment_changes_nothing(fresh: World, caplog: 
     """
     Any number of processes may start with it, at once and later, with whatever password.
     """
-    await asyncio.gather(*(make_admin_of(given(AUTH_PASS=PASSWORD), fresh.ports) for _ in range(4)))
+    await asyncio.gather(*(make_configured_admin(given(AUTH_PASS=PASSWORD), fresh.ports) for _ in range(4)))
     users = await fresh.ports.reads.members.every(fresh.me)
     with caplog.at_level(logging.WARNING, "mission_http"):
-        await make_admin_of(given(AUTH_USER="eve", AUTH_PASS="admin"), fresh.ports)
+        await make_configured_admin(given(AUTH_USER="eve", AUTH_PASS="admin"), fresh.ports)
 
     assert users == await fresh.ports.reads.members.every(fresh.me)
     assert 2 == len(users)
@@ -351,7 +357,7 @@ async def test_with_users_the_environment_changes_nothing(fresh: World, caplog: 
 
 
 async def test_the_code_is_the_same_for_all_processes_and_nobody_elses(fresh: World) -> None:
-    one, other = a_setting(auth_secret="a"), a_setting(auth_secret="b")
+    one, other = fleet_settings(auth_secret="a"), fleet_settings(auth_secret="b")
 
     assert one.setup_code == evolve(one).setup_code
     assert one.setup_code != other.setup_code

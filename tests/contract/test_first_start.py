@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from tests.contract.browser import PASSWORD, kept
+from tests.contract.browser import PASSWORD, sent_back
 from tests.contract.test_doctor import NOWHERE, run, serving
 
 ADMIN = {"username": "ada", "password": PASSWORD}
@@ -47,7 +47,7 @@ class Visitor:
         return response.status, answer
 
     def keep(self, cookies: list[Morsel[str]]) -> None:
-        self.jar |= {each.key: each.value for each in cookies if kept(each, https=self.https)}
+        self.jar |= {each.key: each.value for each in cookies if sent_back(each, https=self.https)}
 
     def stays_signed_in(self) -> bool:
         return self.ask("GET", "/api/auth/me")[0] == 200

@@ -11,21 +11,21 @@ import pytest
 from mission_adapters.clocks import ManualClock
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet, fleet_over, refusal, without, wrong_fields
-from tests.unit.http.platform.sample import Answer
+from tests.contract.fleet_driver import FleetDriver, fleet_over, refusal, without, wrong_fields
+from tests.unit.http.platform.sample_app import Answer
 
 OWN_AGENT = "Access denied: agent key may only access its own agent."
 NOBODY = (404, "Agent not found")
 
 
-async def shown(fleet: Fleet, name: str = "ada") -> Any:
+async def shown(fleet: FleetDriver, name: str = "ada") -> Any:
     """
     The agent as it is shown now.
     """
     return (await fleet.got("GET", f"/agents/{name}"))["agent"]
 
 
-async def test_the_agent_of_a_name_is_changed_in_what_is_named(fleet: Fleet, clock: ManualClock) -> None:
+async def test_the_agent_of_a_name_is_changed_in_what_is_named(fleet: FleetDriver, clock: ManualClock) -> None:
     """
     A status is a sign of life, too.
     """
@@ -46,7 +46,7 @@ async def test_the_agent_of_a_name_is_changed_in_what_is_named(fleet: Fleet, clo
     assert without(made, "taskStats", "version", "updated_at") | changed == without(agent, "version", "updated_at")
 
 
-async def test_null_clears_what_can_be_empty(fleet: Fleet) -> None:
+async def test_null_clears_what_can_be_empty(fleet: FleetDriver) -> None:
     """
     A runtime is cleared by an empty text as well; what is absent stays.
     """
@@ -59,7 +59,7 @@ async def test_null_clears_what_can_be_empty(fleet: Fleet) -> None:
     assert "coder" == agent["role"]
 
 
-async def test_an_activity_alone_is_no_sign_of_life(fleet: Fleet) -> None:
+async def test_an_activity_alone_is_no_sign_of_life(fleet: FleetDriver) -> None:
     """
     It is only shown.
     """
@@ -80,7 +80,7 @@ async def test_an_activity_alone_is_no_sign_of_life(fleet: Fleet) -> None:
         ({"name": "ada"}, (400, "No fields to update")), ({"name": "ada", "id": 7}, (400, "No fields to update")),
     ],
 )  # fmt: skip
-async def test_a_change_by_name_that_cannot_be_meant_is_refused(fleet: Fleet, body: Any, said: Any) -> None:
+async def test_a_change_by_name_that_cannot_be_meant_is_refused(fleet: FleetDriver, body: Any, said: Any) -> None:
     """
     In the words of the operation.
     """
@@ -98,7 +98,7 @@ async def test_a_change_by_name_that_cannot_be_meant_is_refused(fleet: Fleet, bo
     ],
 )  # fmt: skip
 async def test_a_wrong_value_of_a_change_is_refused_by_the_name_of_its_field(
-    fleet: Fleet, field: str, value: Any
+    fleet: FleetDriver, field: str, value: Any
 ) -> None:
     """
     And nothing is changed.
@@ -110,7 +110,7 @@ async def test_a_wrong_value_of_a_change_is_refused_by_the_name_of_its_field(
     assert before == await shown(fleet)
 
 
-async def test_a_session_key_of_another_agent_cannot_be_had(fleet: Fleet) -> None:
+async def test_a_session_key_of_another_agent_cannot_be_had(fleet: FleetDriver) -> None:
     """
     It names one session.
     """
@@ -120,7 +120,7 @@ async def test_a_session_key_of_another_agent_cannot_be_had(fleet: Fleet) -> Non
     assert 409 == (await fleet.call("PUT", "/agents", {"name": "bob", "session_key": "s"})).status
 
 
-async def test_a_gateway_configuration_is_laid_over_the_configuration(fleet: Fleet) -> None:
+async def test_a_gateway_configuration_is_laid_over_the_configuration(fleet: FleetDriver) -> None:
     """
     Other fields than it and the role do not count, and the answer says which these were.
     """
@@ -136,7 +136,7 @@ async def test_a_gateway_configuration_is_laid_over_the_configuration(fleet: Fle
     assert ["name"] == answer["ignored"]
 
 
-async def test_a_change_of_nothing_succeeds(fleet: Fleet) -> None:
+async def test_a_change_of_nothing_succeeds(fleet: FleetDriver) -> None:
     """
     With an empty body, or with none.
     """
@@ -157,7 +157,7 @@ async def test_a_change_of_nothing_succeeds(fleet: Fleet) -> None:
         ("DELETE", "/agents/ada", None),
     ],
 )  # fmt: skip
-async def test_who_expects_another_version_is_told_so(fleet: Fleet, method: str, path: str, body: Any) -> None:
+async def test_who_expects_another_version_is_told_so(fleet: FleetDriver, method: str, path: str, body: Any) -> None:
     """
     Nothing is changed; at its own version it is.
     """
@@ -171,7 +171,7 @@ async def test_who_expects_another_version_is_told_so(fleet: Fleet, method: str,
     assert 200 == (await fleet.call(method, path, body, if_match=f'"{before["version"]}"')).status
 
 
-async def test_a_hidden_agent_is_found_and_not_listed(fleet: Fleet) -> None:
+async def test_a_hidden_agent_is_found_and_not_listed(fleet: FleetDriver) -> None:
     """
     Until it is shown again.
     """
@@ -187,7 +187,7 @@ async def test_a_hidden_agent_is_found_and_not_listed(fleet: Fleet) -> None:
     assert [NOBODY] * 2 == [refusal(await fleet.call(method, "/agents/no/hide")) for method in ("POST", "DELETE")]
 
 
-async def test_a_deleted_agent_is_gone_and_its_tasks_are_open_to_everybody(fleet: Fleet) -> None:
+async def test_a_deleted_agent_is_gone_and_its_tasks_are_open_to_everybody(fleet: FleetDriver) -> None:
     """
     What waited for it, and what it worked on; its key is nobody's.
     """
@@ -205,7 +205,7 @@ async def test_a_deleted_agent_is_gone_and_its_tasks_are_open_to_everybody(fleet
     assert NOBODY == refusal(await fleet.call("DELETE", "/agents/ada"))
 
 
-async def test_a_workspace_is_not_removed_without_a_host(fleet: Fleet) -> None:
+async def test_a_workspace_is_not_removed_without_a_host(fleet: FleetDriver) -> None:
     """
     Nor is the agent then.
     """
@@ -220,7 +220,7 @@ async def test_a_workspace_is_not_removed_without_a_host(fleet: Fleet) -> None:
     assert ["remove_workspace"] == wrong_fields(await fleet.call("DELETE", "/agents/ada", {"remove_workspace": "yes"}))
 
 
-async def test_only_admins_delete_agents_and_never_the_built_in_one(fleet: Fleet) -> None:
+async def test_only_admins_delete_agents_and_never_the_built_in_one(fleet: FleetDriver) -> None:
     """
     It stands for the organization's own gateway.
     """
@@ -232,7 +232,7 @@ async def test_only_admins_delete_agents_and_never_the_built_in_one(fleet: Fleet
     assert "built-in" in said
 
 
-async def test_a_soul_reads_back_as_it_was_written(fleet: Fleet, clock: ManualClock) -> None:
+async def test_a_soul_reads_back_as_it_was_written(fleet: FleetDriver, clock: ManualClock) -> None:
     """
     Before, there is none.
     """
@@ -272,7 +272,7 @@ async def templates(world: World, tmp_path: Path) -> Any:
         yield fleet
 
 
-async def test_templates_are_listed_and_read(templates: Fleet) -> None:
+async def test_templates_are_listed_and_read(templates: FleetDriver) -> None:
     """
     By those of their names that may be asked for.
     """
@@ -290,7 +290,7 @@ async def test_templates_are_listed_and_read(templates: Fleet) -> None:
     assert ["calm", "plain"] == (await templates.got("GET", "/agents/ada/soul"))["available_templates"]
 
 
-async def test_a_template_is_filled_in_and_never_executed(templates: Fleet, clock: ManualClock) -> None:
+async def test_a_template_is_filled_in_and_never_executed(templates: FleetDriver, clock: ManualClock) -> None:
     """
     Three names stand for their values, nothing else for anything; what stands in a value is left as it is.
     """
@@ -304,7 +304,7 @@ async def test_a_template_is_filled_in_and_never_executed(templates: Fleet, cloc
 
 
 @pytest.mark.parametrize("name", ["../calm", "-calm", "x" * 65, "calm.md", "a/b"])
-async def test_a_template_that_cannot_have_its_name_is_refused(templates: Fleet, name: str) -> None:
+async def test_a_template_that_cannot_have_its_name_is_refused(templates: FleetDriver, name: str) -> None:
     """
     No file outside the directory is reached.
     """
@@ -315,7 +315,7 @@ async def test_a_template_that_cannot_have_its_name_is_refused(templates: Fleet,
     assert said == refusal(await templates.call("PATCH", f"/agents/ada/soul?template={name}"))
 
 
-async def test_a_template_that_is_not_there_is_not_found(templates: Fleet, fleet: Fleet) -> None:
+async def test_a_template_that_is_not_there_is_not_found(templates: FleetDriver, fleet: FleetDriver) -> None:
     """
     Without a directory there are none at all.
     """
@@ -330,7 +330,7 @@ async def test_a_template_that_is_not_there_is_not_found(templates: Fleet, fleet
     assert {"templates": [], "message": "Templates directory not found"} == await fleet.got("PATCH", "/agents/x/soul")
 
 
-async def test_a_soul_that_is_none_is_refused(fleet: Fleet) -> None:
+async def test_a_soul_that_is_none_is_refused(fleet: FleetDriver) -> None:
     """
     By the name of its field.
     """
@@ -342,7 +342,7 @@ async def test_a_soul_that_is_none_is_refused(fleet: Fleet) -> None:
         assert NOBODY == refusal(await fleet.call(method, "/agents/nobody/soul", raw=raw))
 
 
-async def test_what_an_agent_has_in_mind_is_written_and_added_to(fleet: Fleet, clock: ManualClock) -> None:
+async def test_what_an_agent_has_in_mind_is_written_and_added_to(fleet: FleetDriver, clock: ManualClock) -> None:
     """
     An entry stands under its moment, below an empty line.
     """
@@ -368,7 +368,7 @@ async def test_what_an_agent_has_in_mind_is_written_and_added_to(fleet: Fleet, c
     assert ("Working memory updated for ada", "three", 5) == (anew["message"], anew["working_memory"], anew["size"])
 
 
-async def test_a_memory_is_cleared(fleet: Fleet) -> None:
+async def test_a_memory_is_cleared(fleet: FleetDriver) -> None:
     """
     Also one that is empty already.
     """
@@ -383,7 +383,7 @@ async def test_a_memory_is_cleared(fleet: Fleet) -> None:
     assert "" == (await shown(fleet))["working_memory"]
 
 
-async def test_a_memory_has_its_bounds(fleet: Fleet) -> None:
+async def test_a_memory_has_its_bounds(fleet: FleetDriver) -> None:
     """
     An entry that does not fit leaves it as it was.
     """
@@ -401,7 +401,7 @@ async def test_a_memory_has_its_bounds(fleet: Fleet) -> None:
         assert ["working_memory"] == wrong_fields(await fleet.call("PUT", "/agents/ada/memory", body))
 
 
-async def test_what_an_agent_has_in_mind_is_its_own(fleet: Fleet, world: World) -> None:
+async def test_what_an_agent_has_in_mind_is_its_own(fleet: FleetDriver, world: World) -> None:
     """
     Its key reaches no other agent, nor learns whether there is one.
     """
@@ -422,7 +422,7 @@ async def test_what_an_agent_has_in_mind_is_its_own(fleet: Fleet, world: World) 
     assert 200 == (await fleet.call("PUT", "/agents/bob/memory", body, key=admin)).status
 
 
-async def test_no_agent_is_woken_without_a_host(fleet: Fleet) -> None:
+async def test_no_agent_is_woken_without_a_host(fleet: FleetDriver) -> None:
     """
     The answer says so, and nothing is changed.
     """
@@ -438,7 +438,7 @@ async def test_no_agent_is_woken_without_a_host(fleet: Fleet) -> None:
     assert NOBODY == refusal(await fleet.call("POST", "/agents/nobody/wake"))
 
 
-async def test_no_message_is_delivered_without_a_host(fleet: Fleet) -> None:
+async def test_no_message_is_delivered_without_a_host(fleet: FleetDriver) -> None:
     """
     In either spelling.
     """
@@ -455,7 +455,7 @@ async def test_no_message_is_delivered_without_a_host(fleet: Fleet) -> None:
         assert said == refusal(await fleet.call("POST", "/agents/message", {"to": to, "message": "hi"}))
 
 
-async def test_an_unsafe_message_is_blocked_before_anything_else(fleet: Fleet) -> None:
+async def test_an_unsafe_message_is_blocked_before_anything_else(fleet: FleetDriver) -> None:
     """
     With each critical rule it runs against; what is only suspicious is not told.
     """
@@ -479,14 +479,14 @@ async def test_an_unsafe_message_is_blocked_before_anything_else(fleet: Fleet) -
         ({"to": 5, "message": "x"}, ["to"]), ({"to": "a\0", "message": "x"}, ["to"]),
     ],
 )  # fmt: skip
-async def test_a_message_that_is_none_is_refused(fleet: Fleet, body: Any, fields: list[str]) -> None:
+async def test_a_message_that_is_none_is_refused(fleet: FleetDriver, body: Any, fields: list[str]) -> None:
     """
     By the names of its fields.
     """
     assert fields == wrong_fields(await fleet.call("POST", "/agents/message", body))
 
 
-async def test_nothing_was_said_between_agents_yet(fleet: Fleet) -> None:
+async def test_nothing_was_said_between_agents_yet(fleet: FleetDriver) -> None:
     """
     The answer is whole all the same, and its query is read.
     """
@@ -500,7 +500,7 @@ async def test_nothing_was_said_between_agents_yet(fleet: Fleet) -> None:
         assert [query.partition("=")[0]] == wrong_fields(await fleet.call("GET", f"/agents/comms?{query}"))
 
 
-async def test_there_are_no_files_without_a_workspace(fleet: Fleet) -> None:
+async def test_there_are_no_files_without_a_workspace(fleet: FleetDriver) -> None:
     """
     A path that an agent was made with names none on this server.
     """
@@ -530,7 +530,7 @@ async def test_there_are_no_files_without_a_workspace(fleet: Fleet) -> None:
         ("POST", "/agents/register", {"name": "{name}"}),
     ],
 )  # fmt: skip
-async def test_an_agents_key_changes_its_own_agent_only(fleet: Fleet, method: str, path: str, body: Any) -> None:
+async def test_an_agents_key_changes_its_own_agent_only(fleet: FleetDriver, method: str, path: str, body: Any) -> None:
     """
     An admin's changes others, too.
     """

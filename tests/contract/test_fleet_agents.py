@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from mission_adapters.clocks import ManualClock
-from mission_core.agents.use_cases import CreateAgent, create_agent, digest_of
+from mission_core.agents.use_cases import CreateAgent, create_agent, secret_digest
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import KEY, Fleet, refusal, without, wrong_fields
+from tests.contract.fleet_driver import KEY, FleetDriver, refusal, without, wrong_fields
 
 OWN_AGENT = "Access denied: agent key may only access its own agent."
 NOTHING = {"total": 0, "assigned": 0, "in_progress": 0, "quality_review": 0, "done": 0, "completed": 0}
 
 
-async def test_a_made_agent_reads_back_as_it_was_answered(fleet: Fleet) -> None:
+async def test_a_made_agent_reads_back_as_it_was_answered(fleet: FleetDriver) -> None:
     made, _ = await fleet.agent(config={"a": [1]}, session_key="s", soul_content="soul", runtime_type="claude")
     answer = await fleet.call("GET", f"/agents/{made['id']}")
 
@@ -24,7 +24,7 @@ async def test_a_made_agent_reads_back_as_it_was_answered(fleet: Fleet) -> None:
     assert f'"{made["version"]}"' == answer.headers["etag"]
 
 
-async def test_an_agent_has_defaults_for_all_that_is_not_said(fleet: Fleet) -> None:
+async def test_an_agent_has_defaults_for_all_that_is_not_said(fleet: FleetDriver) -> None:
     made, _ = await fleet.agent("Ada")
 
     assert {
@@ -35,7 +35,7 @@ async def test_an_agent_has_defaults_for_all_that_is_not_said(fleet: Fleet) -> N
     } == without(made, "id", "created_at", "updated_at", "version", "taskStats")  # fmt: skip
 
 
-async def test_the_token_of_a_new_agent_is_its_key(fleet: Fleet) -> None:
+async def test_the_token_of_a_new_agent_is_its_key(fleet: FleetDriver) -> None:
     made, token = await fleet.agent()
     task = await fleet.task(assigned_to="ada")
 
@@ -44,7 +44,7 @@ async def test_the_token_of_a_new_agent_is_its_key(fleet: Fleet) -> None:
     assert "agent_token" not in made
 
 
-async def test_an_agents_token_is_shown_once(fleet: Fleet) -> None:
+async def test_an_agents_token_is_shown_once(fleet: FleetDriver) -> None:
     body = {"name": "ada", "role": "coder"}
     first, second = [await fleet.call("POST", "/agents", body, idempotency_key="k") for _ in range(2)]
 
@@ -53,27 +53,27 @@ async def test_an_agents_token_is_shown_once(fleet: Fleet) -> None:
     assert first.json["agent_token"]
 
 
-async def test_names_of_agents_are_unique_whatever_their_case(fleet: Fleet) -> None:
+async def test_names_of_agents_are_unique_whatever_their_case(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     answer = await fleet.call("POST", "/agents", {"name": "ADA", "role": "x"})
 
     assert (409, "Agent name already exists") == refusal(answer)
 
 
-async def test_session_keys_are_unique(fleet: Fleet) -> None:
+async def test_session_keys_are_unique(fleet: FleetDriver) -> None:
     await fleet.agent("ada", session_key="s")
 
     assert 409 == (await fleet.call("POST", "/agents", {"name": "bob", "role": "x", "session_key": "s"})).status
 
 
-async def test_an_agent_needs_a_role_unless_a_template_has_one(fleet: Fleet) -> None:
+async def test_an_agent_needs_a_role_unless_a_template_has_one(fleet: FleetDriver) -> None:
     said = (400, "Name and role are required")
 
     assert said == refusal(await fleet.call("POST", "/agents", {"name": "ada"}))
     assert said == refusal(await fleet.call("POST", "/agents", {"name": "ada", "template": "nonsense"}))
 
 
-async def test_a_template_gives_an_agent_its_configuration(fleet: Fleet) -> None:
+async def test_a_template_gives_an_agent_its_configuration(fleet: FleetDriver) -> None:
     body = {
         "name": "Ada L", "template": "reviewer", "config": {"extra": 1, "memorySearch": {}},
         "gateway_config": {"model": {"primary": "own"}, "sandbox": {"mode": "off"}, "ignored": True},
@@ -90,13 +90,13 @@ async def test_a_template_gives_an_agent_its_configuration(fleet: Fleet) -> None
     assert "ignored" not in config
 
 
-async def test_a_gateway_configuration_lies_over_the_configuration(fleet: Fleet) -> None:
+async def test_a_gateway_configuration_lies_over_the_configuration(fleet: FleetDriver) -> None:
     made, _ = await fleet.agent(config={"a": 1, "b": 1}, gateway_config={"b": 2})
 
     assert {"a": 1, "b": 2} == made["config"]
 
 
-async def test_what_needs_a_host_says_that_there_is_none(fleet: Fleet) -> None:
+async def test_what_needs_a_host_says_that_there_is_none(fleet: FleetDriver) -> None:
     body = {"name": "ada", "role": "x", "provision_openclaw_workspace": True}
     made = await fleet.got("POST", "/agents", {"name": "bob", "role": "x", "write_to_gateway": True}, 201)
 
@@ -114,12 +114,12 @@ async def test_what_needs_a_host_says_that_there_is_none(fleet: Fleet) -> None:
     ],
 )  # fmt: skip
 async def test_a_wrong_value_of_an_agent_is_refused_by_the_name_of_its_field(
-    fleet: Fleet, field: str, value: Any
+    fleet: FleetDriver, field: str, value: Any
 ) -> None:
     assert [field] == wrong_fields(await fleet.call("POST", "/agents", {"name": "ada", "role": "x", field: value}))
 
 
-async def test_agents_are_listed_newest_first_with_their_work(fleet: Fleet) -> None:
+async def test_agents_are_listed_newest_first_with_their_work(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     await fleet.agent("Bob")
     for status in ("assigned", "assigned", "done", "review"):
@@ -133,7 +133,7 @@ async def test_agents_are_listed_newest_first_with_their_work(fleet: Fleet) -> N
     ]
 
 
-async def test_agents_can_be_filtered_by_what_they_show(fleet: Fleet, clock: ManualClock) -> None:
+async def test_agents_can_be_filtered_by_what_they_show(fleet: FleetDriver, clock: ManualClock) -> None:
     await fleet.agent("made", status="busy")
     await fleet.agent("unseen")
     await fleet.agent("silent", role="tester")
@@ -153,14 +153,14 @@ async def test_agents_can_be_filtered_by_what_they_show(fleet: Fleet, clock: Man
     assert {"made": "busy", "unseen": "offline", "silent": "offline", "heard": "idle"} == statuses
 
 
-async def test_the_built_in_agent_is_hidden(fleet: Fleet) -> None:
+async def test_the_built_in_agent_is_hidden(fleet: FleetDriver) -> None:
     shown = await fleet.got("GET", "/agents?show_hidden=true")
 
     assert 0 == (await fleet.got("GET", "/agents"))["total"]
     assert [1] == [agent["hidden"] for agent in shown["agents"]]
 
 
-async def test_an_agent_is_found_by_number_or_name(fleet: Fleet) -> None:
+async def test_an_agent_is_found_by_number_or_name(fleet: FleetDriver) -> None:
     made, _ = await fleet.agent("Ada")
     paths = ("Ada", "ada", str(made["id"]), f"{made['id']}e0", hex(made["id"]), f"{made['id']}.0")
 
@@ -170,7 +170,7 @@ async def test_an_agent_is_found_by_number_or_name(fleet: Fleet) -> None:
         assert (404, "Agent not found") == refusal(await fleet.call("GET", f"/agents/{path}")), path
 
 
-async def test_an_agent_registers_itself_once(fleet: Fleet) -> None:
+async def test_an_agent_registers_itself_once(fleet: FleetDriver) -> None:
     body = {"name": " ada ", "role": "tester", "capabilities": ["a", 5], "framework": "f"}
     first = await fleet.call("POST", "/agents/register", body)
     again = await fleet.call("POST", "/agents/register", body | {"role": "coder"})
@@ -188,7 +188,7 @@ async def test_an_agent_registers_itself_once(fleet: Fleet) -> None:
     assert stored["last_seen"] >= stored["created_at"]
 
 
-async def test_a_repeated_registration_does_not_show_the_token_again(fleet: Fleet) -> None:
+async def test_a_repeated_registration_does_not_show_the_token_again(fleet: FleetDriver) -> None:
     first, second = [
         await fleet.call("POST", "/agents/register", {"name": "ada"}, idempotency_key="k") for _ in range(2)
     ]
@@ -206,14 +206,14 @@ async def test_a_repeated_registration_does_not_show_the_token_again(fleet: Flee
         ({"name": "a", "role": ["coder"]}, "Invalid role. Use: co"),
     ],
 )  # fmt: skip
-async def test_a_registration_that_cannot_be_meant_is_refused(fleet: Fleet, body: Any, said: str) -> None:
+async def test_a_registration_that_cannot_be_meant_is_refused(fleet: FleetDriver, body: Any, said: str) -> None:
     status, text = refusal(await fleet.call("POST", "/agents/register", body))
 
     assert 400 == status
     assert text.startswith(said)
 
 
-async def test_a_viewer_may_register_and_gives_no_more_than_it_has(fleet: Fleet) -> None:
+async def test_a_viewer_may_register_and_gives_no_more_than_it_has(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     viewer = await fleet.key("ada", "viewer")
     made = await fleet.got("POST", "/agents/register", {"name": "bob"}, 201, key=viewer)
@@ -222,7 +222,7 @@ async def test_a_viewer_may_register_and_gives_no_more_than_it_has(fleet: Fleet)
     assert (403, "Requires operator role or higher") == refusal(answer)
 
 
-async def test_a_heartbeat_without_work_says_so(fleet: Fleet, clock: ManualClock) -> None:
+async def test_a_heartbeat_without_work_says_so(fleet: FleetDriver, clock: ManualClock) -> None:
     await fleet.agent("Ada", status="busy")
     answer = await fleet.got("GET", "/agents/ada/heartbeat")
     agent = (await fleet.got("GET", "/agents/ada"))["agent"]
@@ -236,7 +236,7 @@ async def test_a_heartbeat_without_work_says_so(fleet: Fleet, clock: ManualClock
     )  # fmt: skip
 
 
-async def test_a_heartbeat_tells_what_waits(fleet: Fleet) -> None:
+async def test_a_heartbeat_tells_what_waits(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     low = await fleet.task("low", assigned_to="ada", priority="low", metadata={"path": "src", "github_repo": " "})
     critical = await fleet.task(
@@ -256,7 +256,7 @@ async def test_a_heartbeat_tells_what_waits(fleet: Fleet) -> None:
     assert [{"type": "assigned_tasks", "count": 2, "items": items}] == answer["work_items"]
 
 
-async def test_a_heartbeat_tells_ten_tasks_at_most(fleet: Fleet) -> None:
+async def test_a_heartbeat_tells_ten_tasks_at_most(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     for number in range(11):
         await fleet.task(str(number), assigned_to="ada")
@@ -264,7 +264,7 @@ async def test_a_heartbeat_tells_ten_tasks_at_most(fleet: Fleet) -> None:
     assert 10 == (await fleet.got("GET", "/agents/ada/heartbeat"))["total_items"]
 
 
-async def test_a_posted_heartbeat_may_have_any_body(fleet: Fleet) -> None:
+async def test_a_posted_heartbeat_may_have_any_body(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     usage = {"token_usage": {"model": "m", "inputTokens": 1, "outputTokens": 2}}
 
@@ -273,7 +273,7 @@ async def test_a_posted_heartbeat_may_have_any_body(fleet: Fleet) -> None:
         assert ("HEARTBEAT_OK", False) == (answer["status"], answer["token_recorded"])
 
 
-async def test_a_posted_heartbeat_of_nobody_is_answered_all_the_same(fleet: Fleet) -> None:
+async def test_a_posted_heartbeat_of_nobody_is_answered_all_the_same(fleet: FleetDriver) -> None:
     answer = await fleet.got("POST", "/agents/nobody/heartbeat")
     unnamable = await fleet.got("POST", "/agents/a\0/heartbeat")
 
@@ -282,7 +282,7 @@ async def test_a_posted_heartbeat_of_nobody_is_answered_all_the_same(fleet: Flee
     assert (404, "Agent not found") == refusal(await fleet.call("GET", "/agents/nobody/heartbeat"))
 
 
-async def test_looking_at_a_heartbeat_changes_nothing(fleet: Fleet) -> None:
+async def test_looking_at_a_heartbeat_changes_nothing(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     await fleet.agent("bob")
     before = await fleet.got("GET", "/agents/ada")
@@ -293,7 +293,7 @@ async def test_looking_at_a_heartbeat_changes_nothing(fleet: Fleet) -> None:
     assert before == await fleet.got("GET", "/agents/ada")
 
 
-async def test_an_agents_key_speaks_for_its_own_agent_only(fleet: Fleet) -> None:
+async def test_an_agents_key_speaks_for_its_own_agent_only(fleet: FleetDriver) -> None:
     ada, token = await fleet.agent("Ada")
     bob, _ = await fleet.agent("Bob")
 
@@ -304,20 +304,20 @@ async def test_an_agents_key_speaks_for_its_own_agent_only(fleet: Fleet) -> None
             assert 200 == (await fleet.call(method, f"/agents/{path}/heartbeat", key=token)).status
 
 
-async def test_an_admin_agent_speaks_for_others(fleet: Fleet) -> None:
+async def test_an_admin_agent_speaks_for_others(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     await fleet.agent("bob")
 
     assert 200 == (await fleet.call("GET", "/agents/bob/heartbeat", key=await fleet.key("ada", "admin"))).status
 
 
-async def test_an_agent_of_a_board_that_was_never_seen_is_offline(fleet: Fleet, world: World) -> None:
+async def test_an_agent_of_a_board_that_was_never_seen_is_offline(fleet: FleetDriver, world: World) -> None:
     await create_agent(world.ports, world.me, CreateAgent(name="lea", board=world.board.id))
 
     assert "offline" == (await fleet.got("GET", "/agents/lea"))["agent"]["status"]
 
 
-async def test_agents_of_another_organization_are_not_there(fleet: Fleet, elsewhere: World) -> None:
+async def test_agents_of_another_organization_are_not_there(fleet: FleetDriver, elsewhere: World) -> None:
     foreign = await elsewhere.agent("foreign")
 
     assert 404 == (await fleet.call("GET", "/agents/foreign")).status
@@ -339,4 +339,4 @@ async def test_an_agent_is_named_by_either_of_its_ids(fleet):
 
 
 async def _me(fleet):
-    return await fleet.ports.credentials.principal_of(digest_of(KEY), at=fleet.ports.clock.now())
+    return await fleet.ports.credentials.principal_of(secret_digest(KEY), at=fleet.ports.clock.now())

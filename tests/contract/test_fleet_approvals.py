@@ -4,15 +4,15 @@ What was asked for and decided in the Boards API, met by who works through the F
 
 from typing import Any
 
-from tests.contract.boards_driver import Boards
+from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet, refusal
+from tests.contract.fleet_driver import FleetDriver, refusal
 
 NOT_APPROVED = "Aegis approval is required to move task to done."
 PENDING = "Task status cannot be changed while a linked approval is pending."
 
 
-async def gated(boards: Boards, world: World, **rules: bool) -> Any:
+async def gated(boards: BoardsDriver, world: World, **rules: bool) -> Any:
     """
     A task on the board, which has these rules from now on.
     """
@@ -20,7 +20,7 @@ async def gated(boards: Boards, world: World, **rules: bool) -> Any:
     return await world.task("Ship it")
 
 
-async def asked(boards: Boards, task: Any) -> str:
+async def asked(boards: BoardsDriver, task: Any) -> str:
     """
     An approval for the task, as a path to decide about it.
     """
@@ -29,13 +29,13 @@ async def asked(boards: Boards, task: Any) -> str:
     return f"/api/v1/boards/{boards.board}/approvals/{made['id']}"
 
 
-async def status(fleet: Fleet, task: Any) -> str:
+async def status(fleet: FleetDriver, task: Any) -> str:
     told: str = (await fleet.got("GET", f"/tasks/{task.number}"))["task"]["status"]
     return told
 
 
 async def test_a_task_approved_on_its_board_is_finished_in_the_fleet(
-    boards: Boards, fleet: Fleet, world: World
+    boards: BoardsDriver, fleet: FleetDriver, world: World
 ) -> None:
     """
     Not before, and not a second time.
@@ -55,7 +55,7 @@ async def test_a_task_approved_on_its_board_is_finished_in_the_fleet(
     assert "done" == first
 
 
-async def test_many_tasks_are_done_if_all_are_approved(boards: Boards, fleet: Fleet, world: World) -> None:
+async def test_many_tasks_are_done_if_all_are_approved(boards: BoardsDriver, fleet: FleetDriver, world: World) -> None:
     """
     The one that is not is named.
     """
@@ -71,7 +71,9 @@ async def test_many_tasks_are_done_if_all_are_approved(boards: Boards, fleet: Fl
     assert ["done", "done"] == [await status(fleet, each) for each in (one, two)]
 
 
-async def test_approved_work_is_done_when_its_lease_is_completed(boards: Boards, fleet: Fleet, world: World) -> None:
+async def test_approved_work_is_done_when_its_lease_is_completed(
+    boards: BoardsDriver, fleet: FleetDriver, world: World
+) -> None:
     """
     Other work waits in review.
     """
@@ -86,7 +88,7 @@ async def test_approved_work_is_done_when_its_lease_is_completed(boards: Boards,
 
 
 async def test_what_an_approval_holds_stays_where_it_is_in_the_fleet(
-    boards: Boards, fleet: Fleet, world: World
+    boards: BoardsDriver, fleet: FleetDriver, world: World
 ) -> None:
     """
     It is neither moved, nor handed in, nor handed out.
@@ -111,7 +113,7 @@ async def test_what_an_approval_holds_stays_where_it_is_in_the_fleet(
     assert held.number == (await fleet.got("GET", "/tasks/queue?agent=ada"))["task"]["id"]
 
 
-async def test_the_activity_tells_of_approvals(boards: Boards, fleet: Fleet, world: World) -> None:
+async def test_the_activity_tells_of_approvals(boards: BoardsDriver, fleet: FleetDriver, world: World) -> None:
     """
     In words.
     """

@@ -13,16 +13,16 @@ from mission_core.accounts.members import MEMBERS, Member
 from mission_core.accounts.users import USERS, User
 from mission_core.ids import MemberId, UserId
 from mission_core.kinds import DEPLOYMENT
-from mission_core.tasks.commenting import AddComment, add_comment
+from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
 from mission_core.values import name_key
 from tests.contract.boards_driver import boards_over
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import KEY, Fleet, refusal, wrong_fields
-from tests.unit.http.platform.sample import ask
+from tests.contract.fleet_driver import KEY, FleetDriver, refusal, wrong_fields
+from tests.unit.http.platform.sample_app import ask
 
 
-async def said(fleet: Fleet, task: Any, content: str = "Hello", **fields: Any) -> Any:
+async def said(fleet: FleetDriver, task: Any, content: str = "Hello", **fields: Any) -> Any:
     made = await fleet.got("POST", f"/tasks/{task['id']}/comments", {"content": content, **fields}, 201)
     return made["comment"]
 
@@ -32,7 +32,7 @@ async def a_person(world: World, login: str, name: str | None = None) -> None:
     A person whom the organization knows.
     """
     now = world.clock.now()
-    (number,) = await world.ports.numbers.draw((DEPLOYMENT, "user"))
+    (number,) = await world.ports.numbers.next((DEPLOYMENT, "user"))
     # User names are unique in the deployment, which all tests share.
     await forget_user(world, login)
     user = User(
@@ -44,8 +44,8 @@ async def a_person(world: World, login: str, name: str | None = None) -> None:
         created_at=now, updated_at=now,
     )  # fmt: skip
     async with world.ports.unit(world.me) as unit:
-        unit.rows(USERS).add(user)
-        unit.rows(MEMBERS).add(place)
+        unit.repository(USERS).add(user)
+        unit.repository(MEMBERS).add(place)
         await unit.commit()
 
 
@@ -54,7 +54,7 @@ async def forget_user(world: World, login: str) -> None:
     Free a user name that another test took.
     """
     async with world.ports.unit(world.me) as unit:
-        users = unit.rows(USERS)
+        users = unit.repository(USERS)
         if taken := await users.find(username_key=name_key(login)):
             users.save(taken.renamed(f"{login}-{taken.id}"))
             await unit.commit()
@@ -67,7 +67,7 @@ def printed(*texts: Any, **meta: Any) -> str:
     return json.dumps({"payloads": [{"text": text} for text in texts], "meta": meta})
 
 
-async def test_a_comment_reads_back_as_it_was_answered(fleet: Fleet, clock: ManualClock) -> None:
+async def test_a_comment_reads_back_as_it_was_answered(fleet: FleetDriver, clock: ManualClock) -> None:
     await fleet.agent("ada")
     task = await fleet.task()
     made = await said(fleet, task, "Look, @ADA", author="somebody else")
@@ -80,7 +80,7 @@ async def test_a_comment_reads_back_as_it_was_answered(fleet: Fleet, clock: Manu
     assert {"comments": [made], "total": 1} == await fleet.got("GET", f"/tasks/{task['id']}/comments")
 
 
-async def test_replies_stand_below_what_they_answer_oldest_first(fleet: Fleet) -> None:
+async def test_replies_stand_below_what_they_answer_oldest_first(fleet: FleetDriver) -> None:
     task, other = await fleet.task(), await fleet.task()
     first = await said(fleet, task, "1")
     second = await said(fleet, task, "2")
@@ -101,7 +101,7 @@ async def test_replies_stand_below_what_they_answer_oldest_first(fleet: Fleet) -
     assert second["id"] > first["id"]
 
 
-async def test_a_thread_may_be_as_deep_as_it_likes(fleet: Fleet, world: World) -> None:
+async def test_a_thread_may_be_as_deep_as_it_likes(fleet: FleetDriver, world: World) -> None:
     """
     Beyond what a recursive writer could follow.
     """
@@ -111,7 +111,7 @@ async def test_a_thread_may_be_as_deep_as_it_likes(fleet: Fleet, world: World) -
     async with world.ports.unit(world.me) as unit:
         for _ in range(depth):
             latest = evolve(latest, id=world.ports.ids.new(), number=latest.number + 1, parent=latest.id)
-            unit.rows(COMMENTS).add(latest)
+            unit.repository(COMMENTS).add(latest)
         await unit.commit()
     answer = await ask(fleet.app, "GET", f"/api/tasks/{task.number}/comments", key=KEY)
 
@@ -120,7 +120,7 @@ async def test_a_thread_may_be_as_deep_as_it_likes(fleet: Fleet, world: World) -
 
 
 @pytest.mark.parametrize("parent", [999_999, 0, -1])
-async def test_a_reply_to_nothing_is_refused(fleet: Fleet, parent: int) -> None:
+async def test_a_reply_to_nothing_is_refused(fleet: FleetDriver, parent: int) -> None:
     task, other = await fleet.task(), await fleet.task()
     elsewhere = await said(fleet, other)
     place = f"/tasks/{task['id']}/comments"
@@ -138,7 +138,7 @@ async def test_a_reply_to_nothing_is_refused(fleet: Fleet, parent: int) -> None:
         ({"content": 5}, None), ({"content": "\0"}, None), ({"content": None}, None),
     ],
 )  # fmt: skip
-async def test_a_comment_says_something(fleet: Fleet, body: Any, said: str | None) -> None:
+async def test_a_comment_says_something(fleet: FleetDriver, body: Any, said: str | None) -> None:
     task = await fleet.task()
     answer = await fleet.call("POST", f"/tasks/{task['id']}/comments", body)
 
@@ -149,7 +149,7 @@ async def test_a_comment_says_something(fleet: Fleet, body: Any, said: str | Non
     )
 
 
-async def test_a_comment_may_be_long(fleet: Fleet) -> None:
+async def test_a_comment_may_be_long(fleet: FleetDriver) -> None:
     """
     As long as a body can be.
     """
@@ -158,14 +158,14 @@ async def test_a_comment_may_be_long(fleet: Fleet) -> None:
     assert 900_000 == len((await said(fleet, task, "x" * 900_000))["content"])
 
 
-async def test_what_is_not_there_has_no_comments(fleet: Fleet) -> None:
+async def test_what_is_not_there_has_no_comments(fleet: FleetDriver) -> None:
     for path, refused in (("999999", (404, "Task not found")), ("x", (400, "Invalid task ID"))):
         for method, body in (("GET", None), ("POST", {"content": "Hi"})):
             assert refused == refusal(await fleet.call(method, f"/tasks/{path}/comments", body))
     assert (400, "Invalid task ID") == refusal(await fleet.call("POST", "/tasks/x/comments", {}))
 
 
-async def test_an_agents_key_comments_on_its_own_tasks_only(fleet: Fleet) -> None:
+async def test_an_agents_key_comments_on_its_own_tasks_only(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     own, other = await fleet.task(assigned_to="ada"), await fleet.task(assigned_to="bob")
     said = "Access denied: agent key may only access its own tasks."
@@ -178,7 +178,7 @@ async def test_an_agents_key_comments_on_its_own_tasks_only(fleet: Fleet) -> Non
     assert "ada" == answer.json["comment"]["author"]
 
 
-async def test_whom_nobody_knows_cannot_be_called(fleet: Fleet) -> None:
+async def test_whom_nobody_knows_cannot_be_called(fleet: FleetDriver) -> None:
     """
     In a comment, or in the description of a task, new or changed.
     """
@@ -198,7 +198,7 @@ async def test_whom_nobody_knows_cannot_be_called(fleet: Fleet) -> None:
     assert "ask me@example.com" == (await fleet.task(description="ask me@example.com"))["description"]
 
 
-async def test_a_task_of_nobody_goes_to_the_first_agent_that_is_called(fleet: Fleet, world: World) -> None:
+async def test_a_task_of_nobody_goes_to_the_first_agent_that_is_called(fleet: FleetDriver, world: World) -> None:
     await a_person(world, "carl")
     for name in ("ada", "bob"):
         await fleet.agent(name)
@@ -235,18 +235,18 @@ async def test_a_task_of_nobody_goes_to_the_first_agent_that_is_called(fleet: Fl
         ("\x1b[1mbold\x1b[0m", "\x1b[1mbold\x1b[0m"),
     ],
 )
-async def test_what_a_runtime_prints_is_kept_as_people_read_it(fleet: Fleet, content: str, kept: str) -> None:
+async def test_what_a_runtime_prints_is_kept_as_people_read_it(fleet: FleetDriver, content: str, kept: str) -> None:
     assert kept == (await said(fleet, await fleet.task(), content))["content"]
 
 
-async def test_what_a_runtime_prints_must_be_keepable_too(fleet: Fleet) -> None:
+async def test_what_a_runtime_prints_must_be_keepable_too(fleet: FleetDriver) -> None:
     task = await fleet.task()
     for text in ("\0", "\ud800"):
         body = {"content": '{"payloads": [{"text": ' + json.dumps(text) + "}]}"}
         assert ["content"] == wrong_fields(await fleet.call("POST", f"/tasks/{task['id']}/comments", body))
 
 
-async def test_who_can_be_called_is_listed_people_first(fleet: Fleet, world: World) -> None:
+async def test_who_can_be_called_is_listed_people_first(fleet: FleetDriver, world: World) -> None:
     for login, name in (("zoe", "Zoe Z"), ("Carl", None)):
         await a_person(world, login, name)
     for name, id in (("bob", "carl"), ("Ada Lovelace", "engine-1"), ("@!", "@!")):
@@ -273,7 +273,7 @@ async def test_who_can_be_called_is_listed_people_first(fleet: Fleet, world: Wor
     assert ["type"] == wrong_fields(await fleet.call("GET", "/mentions?type=robot"))
 
 
-async def test_a_message_skips_agents_that_cannot_be_reached(fleet: Fleet, world: World) -> None:
+async def test_a_message_skips_agents_that_cannot_be_reached(fleet: FleetDriver, world: World) -> None:
     """
     Whoever follows the task: made it, has it, worked on it, said something, or was called.
     """
@@ -300,7 +300,7 @@ async def log(world: World) -> list[Any]:
     return [json.loads(entry.payload) | {"kind": entry.kind} for entry in entries if entry.payload]
 
 
-async def test_a_message_to_nobody_is_none(fleet: Fleet, world: World) -> None:
+async def test_a_message_to_nobody_is_none(fleet: FleetDriver, world: World) -> None:
     task = await fleet.task()
     before = len(await world.facts())
 
@@ -308,7 +308,7 @@ async def test_a_message_to_nobody_is_none(fleet: Fleet, world: World) -> None:
     assert before == len(await world.facts())
 
 
-async def test_a_message_that_is_sent_twice_under_one_key_is_told_once(fleet: Fleet, world: World) -> None:
+async def test_a_message_that_is_sent_twice_under_one_key_is_told_once(fleet: FleetDriver, world: World) -> None:
     await fleet.agent("ada")
     task = await fleet.task(assigned_to="ada")
     for _ in range(2):
@@ -317,7 +317,7 @@ async def test_a_message_that_is_sent_twice_under_one_key_is_told_once(fleet: Fl
     assert 1 == (await world.facts()).count("task.broadcast")
 
 
-async def test_a_message_says_something_about_a_task(fleet: Fleet) -> None:
+async def test_a_message_says_something_about_a_task(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     task = await fleet.task(assigned_to="bob")
     place = f"/tasks/{task['id']}/broadcast"
@@ -332,7 +332,7 @@ async def test_a_message_says_something_about_a_task(fleet: Fleet) -> None:
     assert 403 == (await fleet.call("POST", place, {"message": "x"}, key=token)).status
 
 
-async def test_what_is_said_in_one_dialect_is_heard_in_the_other(fleet: Fleet, world: World) -> None:
+async def test_what_is_said_in_one_dialect_is_heard_in_the_other(fleet: FleetDriver, world: World) -> None:
     """
     Both ways, with who said it, whom it calls and what it answers.
     """

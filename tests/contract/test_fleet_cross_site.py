@@ -7,10 +7,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from mission_http.fronting import Fronting
+from mission_http.network_settings import NetworkSettings
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import KEY, Fleet, fleet_over
-from tests.unit.http.platform.sample import Answer
+from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over
+from tests.unit.http.platform.sample_app import Answer
 
 HOST, ALLOWED, PROXY = "mission.example.com", "https://app.example.com", "10.0.0.1"
 FOREIGN = [
@@ -34,8 +34,10 @@ CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
 
 
 @pytest.fixture
-async def fronted(world: World) -> AsyncIterator[Fleet]:
-    fronting = Fronting(origins=(ALLOWED,), trusted_proxies=(ip_network(PROXY),), base_url="https://base.example.com")
+async def fronted(world: World) -> AsyncIterator[FleetDriver]:
+    fronting = NetworkSettings(
+        origins=(ALLOWED,), trusted_proxies=(ip_network(PROXY),), base_url="https://base.example.com"
+    )
     async with fleet_over(world.ports, world.me, world.board.number, fronting=fronting) as fleet:
         yield fleet
 
@@ -46,7 +48,7 @@ def mismatch(answer: Answer) -> bool:
 
 @pytest.mark.parametrize("origin", FOREIGN)
 @pytest.mark.parametrize("method", CHANGING)
-async def test_a_foreign_origin_changes_nothing(fronted: Fleet, method: str, origin: str) -> None:
+async def test_a_foreign_origin_changes_nothing(fronted: FleetDriver, method: str, origin: str) -> None:
     """
     It is refused before anybody asks who calls, and told which origin it was and what would allow it.
     """
@@ -60,7 +62,7 @@ async def test_a_foreign_origin_changes_nothing(fronted: Fleet, method: str, ori
 
 @pytest.mark.parametrize("origin", OURS)
 @pytest.mark.parametrize("method", CHANGING)
-async def test_ones_own_origin_and_those_named_pass(fronted: Fleet, method: str, origin: str) -> None:
+async def test_ones_own_origin_and_those_named_pass(fronted: FleetDriver, method: str, origin: str) -> None:
     """
     Without a key they get no further than that.
     """
@@ -70,7 +72,7 @@ async def test_ones_own_origin_and_those_named_pass(fronted: Fleet, method: str,
 
 
 @pytest.mark.parametrize("header", ["x_api_key", "authorization"])
-async def test_a_key_in_a_header_comes_from_no_browser(fronted: Fleet, header: str) -> None:
+async def test_a_key_in_a_header_comes_from_no_browser(fronted: FleetDriver, header: str) -> None:
     """
     Unless a session comes beside it.
     """
@@ -85,14 +87,14 @@ async def test_a_key_in_a_header_comes_from_no_browser(fronted: Fleet, header: s
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/setup"])
-async def test_a_key_opens_no_way_to_what_needs_none(fronted: Fleet, path: str) -> None:
+async def test_a_key_opens_no_way_to_what_needs_none(fronted: FleetDriver, path: str) -> None:
     """
     Login has no credential to stand on, so it is always checked.
     """
     assert mismatch(await fronted.call("POST", path, {}, host=HOST, origin=FOREIGN[0], key=KEY))
 
 
-async def test_looking_is_always_allowed(fronted: Fleet) -> None:
+async def test_looking_is_always_allowed(fronted: FleetDriver) -> None:
     """
     The answer is kept from the page by the browser.
     """
@@ -103,7 +105,7 @@ async def test_looking_is_always_allowed(fronted: Fleet) -> None:
 
 
 @pytest.mark.parametrize("path", ["/tasks/queue?agent=ada", "/agents/ada/heartbeat"])
-async def test_looking_that_changes_something_is_not(fronted: Fleet, path: str) -> None:
+async def test_looking_that_changes_something_is_not(fronted: FleetDriver, path: str) -> None:
     """
     As when a page shows what it calls an image, of which a browser tells no origin, but that it is another site's, or a
     neighbour's. Pages of ours may, and those named, and whatever is typed or comes with a key alone.
@@ -128,7 +130,7 @@ async def test_looking_that_changes_something_is_not(fronted: Fleet, path: str) 
 
 @pytest.mark.parametrize(("peer", "passes"), [(PROXY, True), ("8.8.8.8", False)])
 async def test_the_name_that_a_proxy_was_called_by_is_ours_if_it_is_trusted(
-    fronted: Fleet, peer: str, passes: bool
+    fronted: FleetDriver, peer: str, passes: bool
 ) -> None:
     """
     A page cannot choose its own name to be ours.

@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 
 from mission_adapters.clocks import ManualClock
-from tests.contract.fleet_driver import Fleet, refusal, wrong_fields
+from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
 
 NOTHING = {"task": None, "lease": None, "late_results": []}
 
 
-async def test_a_claim_answers_with_the_task_and_its_lease(fleet: Fleet, clock: ManualClock) -> None:
+async def test_a_claim_answers_with_the_task_and_its_lease(fleet: FleetDriver, clock: ManualClock) -> None:
     _, token = await fleet.agent("ada")
     made = await fleet.task()
     answer = await fleet.call("POST", "/tasks/claim", {"lease_seconds": 60}, key=token)
@@ -30,14 +30,14 @@ async def test_a_claim_answers_with_the_task_and_its_lease(fleet: Fleet, clock: 
     assert f'"{task["version"]}"' == answer.headers["etag"]
 
 
-async def test_with_nothing_to_do_a_claim_is_empty(fleet: Fleet) -> None:
+async def test_with_nothing_to_do_a_claim_is_empty(fleet: FleetDriver) -> None:
     await fleet.task(assigned_to="bob")
     await fleet.task(status="backlog")
 
     assert NOTHING == await fleet.got("POST", "/tasks/claim", {"agent": "ada"})
 
 
-async def test_a_claim_of_a_project_takes_from_it_alone(fleet: Fleet) -> None:
+async def test_a_claim_of_a_project_takes_from_it_alone(fleet: FleetDriver) -> None:
     general = await fleet.task(project_id=999_999, priority="critical")
     here = await fleet.task()
     body = {"agent": "ada", "project_id": fleet.project}
@@ -49,7 +49,7 @@ async def test_a_claim_of_a_project_takes_from_it_alone(fleet: Fleet) -> None:
     assert (404, "Project not found") == refusal(answer)
 
 
-async def test_the_header_says_for_whom_the_global_key_claims(fleet: Fleet) -> None:
+async def test_the_header_says_for_whom_the_global_key_claims(fleet: FleetDriver) -> None:
     await fleet.task()
 
     assert ["agent"] == wrong_fields(await fleet.call("POST", "/tasks/claim", {}))
@@ -57,7 +57,7 @@ async def test_the_header_says_for_whom_the_global_key_claims(fleet: Fleet) -> N
     assert "ada" == claimed["task"]["assigned_to"]
 
 
-async def test_an_agent_claims_for_itself_only(fleet: Fleet) -> None:
+async def test_an_agent_claims_for_itself_only(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     task = await fleet.task()
     said = (403, "Access denied: agent key may only access its own agent.")
@@ -68,13 +68,13 @@ async def test_an_agent_claims_for_itself_only(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 86_401, "60", None])
-async def test_a_term_out_of_bounds_is_refused(fleet: Fleet, seconds: Any) -> None:
+async def test_a_term_out_of_bounds_is_refused(fleet: FleetDriver, seconds: Any) -> None:
     answer = await fleet.call("POST", "/tasks/claim", {"agent": "ada", "lease_seconds": seconds})
 
     assert ["lease_seconds"] == wrong_fields(answer)
 
 
-async def test_a_repeated_claim_is_answered_with_the_same_lease(fleet: Fleet) -> None:
+async def test_a_repeated_claim_is_answered_with_the_same_lease(fleet: FleetDriver) -> None:
     for _ in range(2):
         await fleet.task()
     body = {"agent": "ada"}
@@ -85,7 +85,7 @@ async def test_a_repeated_claim_is_answered_with_the_same_lease(fleet: Fleet) ->
     assert first["task"]["id"] != other["task"]["id"]
 
 
-async def test_a_named_task_is_claimed_once(fleet: Fleet) -> None:
+async def test_a_named_task_is_claimed_once(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}/claim"
     first, second = [await fleet.got("POST", place, {"agent": "ada"}, idempotency_key="k") for _ in range(2)]
     status, said = refusal(await fleet.call("POST", place, {"agent": "bob"}))
@@ -95,7 +95,7 @@ async def test_a_named_task_is_claimed_once(fleet: Fleet) -> None:
     assert "ada holds a lease" in said
 
 
-async def test_what_cannot_be_worked_on_cannot_be_claimed(fleet: Fleet) -> None:
+async def test_what_cannot_be_worked_on_cannot_be_claimed(fleet: FleetDriver) -> None:
     first = await fleet.task()
     blocked = await fleet.task(depends_on=[first["id"]])
     parked = await fleet.task(status="backlog")
@@ -109,7 +109,7 @@ async def test_what_cannot_be_worked_on_cannot_be_claimed(fleet: Fleet) -> None:
     assert 412 == answer.status
 
 
-async def test_a_heartbeat_extends_the_lease(fleet: Fleet, clock: ManualClock) -> None:
+async def test_a_heartbeat_extends_the_lease(fleet: FleetDriver, clock: ManualClock) -> None:
     task = await fleet.task()
     lease = await fleet.claim(task["id"], lease_seconds=30)
     clock.advance(seconds=20)
@@ -125,7 +125,7 @@ async def test_a_heartbeat_extends_the_lease(fleet: Fleet, clock: ManualClock) -
     assert ({"done": 0.5}, beat["expires_at"]) == (run["progress"], run["expires_at"])
 
 
-async def test_an_order_is_told_until_it_is_acknowledged(fleet: Fleet) -> None:
+async def test_an_order_is_told_until_it_is_acknowledged(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]
 
@@ -143,7 +143,7 @@ async def test_an_order_is_told_until_it_is_acknowledged(fleet: Fleet) -> None:
         assert 36 == len(told["id"])
 
 
-async def test_an_acknowledged_cancellation_ends_the_run(fleet: Fleet) -> None:
+async def test_an_acknowledged_cancellation_ends_the_run(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]
     await fleet.got("POST", f"{place}/orders", {"kind": "cancel"})
@@ -157,7 +157,7 @@ async def test_an_acknowledged_cancellation_ends_the_run(fleet: Fleet) -> None:
     assert 409 == (await fleet.call("POST", f"{place}/lease/heartbeat", body)).status
 
 
-async def test_waiting_for_a_person_suspends_the_lease(fleet: Fleet, clock: ManualClock) -> None:
+async def test_waiting_for_a_person_suspends_the_lease(fleet: FleetDriver, clock: ManualClock) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]
     body = {"lease": lease, "waiting_for": "a decision", "wait_seconds": 600}
@@ -171,7 +171,7 @@ async def test_waiting_for_a_person_suspends_the_lease(fleet: Fleet, clock: Manu
     assert "in_progress" == resumed["task"]["status"]
 
 
-async def test_stealing_frees_the_task_at_once(fleet: Fleet) -> None:
+async def test_stealing_frees_the_task_at_once(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]
     answer = await fleet.call("POST", f"{place}/orders", {"kind": "steal", "to": "bob"})
@@ -182,7 +182,7 @@ async def test_stealing_frees_the_task_at_once(fleet: Fleet) -> None:
     assert "has ended" in late.json["error"]
 
 
-async def test_orders_need_somebody_to_order(fleet: Fleet) -> None:
+async def test_orders_need_somebody_to_order(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}/orders"
 
     assert 409 == (await fleet.call("POST", place, {"kind": "pause"})).status
@@ -190,7 +190,7 @@ async def test_orders_need_somebody_to_order(fleet: Fleet) -> None:
     assert ["message"] == wrong_fields(await fleet.call("POST", place, {"kind": "steer"}))
 
 
-async def test_agents_do_not_order_each_other(fleet: Fleet) -> None:
+async def test_agents_do_not_order_each_other(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("bob")
     task = await fleet.task()
     await fleet.claim(task["id"], "ada")
@@ -198,7 +198,7 @@ async def test_agents_do_not_order_each_other(fleet: Fleet) -> None:
     assert 403 == (await fleet.call("POST", f"/tasks/{task['id']}/orders", {"kind": "steal"}, key=token)).status
 
 
-async def test_completed_work_is_done(fleet: Fleet) -> None:
+async def test_completed_work_is_done(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]
     body = {"lease": lease, "outcome": "partial", "resolution": "half", "output": {"lines": 5}}
@@ -212,7 +212,7 @@ async def test_completed_work_is_done(fleet: Fleet) -> None:
     assert f'"{task["version"]}"' == first.headers["etag"]
 
 
-async def test_completed_work_behind_a_gate_is_in_review(fleet: Fleet) -> None:
+async def test_completed_work_behind_a_gate_is_in_review(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task(project_id=999_999))['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]
     task = (await fleet.got("POST", f"{place}/complete", {"lease": lease}))["task"]
@@ -220,7 +220,7 @@ async def test_completed_work_behind_a_gate_is_in_review(fleet: Fleet) -> None:
     assert ("review", "success", None) == (task["status"], task["outcome"], task["completed_at"])
 
 
-async def test_failed_work_follows_its_reason(fleet: Fleet, clock: ManualClock) -> None:
+async def test_failed_work_follows_its_reason(fleet: FleetDriver, clock: ManualClock) -> None:
     now = int(clock.now().timestamp())
     for reason, status, rests in (
         ("transient", "inbox", now + 5), ("unclear", "awaiting_owner", None), ("impossible", "failed", None),
@@ -235,7 +235,7 @@ async def test_failed_work_follows_its_reason(fleet: Fleet, clock: ManualClock) 
         assert (status, "m", rests) == (task["status"], task["error_message"], task["not_before"])
 
 
-async def test_released_work_is_claimable_with_a_note(fleet: Fleet) -> None:
+async def test_released_work_is_claimable_with_a_note(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]
     task = (await fleet.got("POST", f"{place}/release", {"lease": lease, "note": "half"}, idempotency_key="k"))["task"]
@@ -248,7 +248,7 @@ async def test_released_work_is_claimable_with_a_note(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("verb", ["lease/heartbeat", "complete", "fail", "release"])
-async def test_work_needs_its_own_lease(fleet: Fleet, verb: str) -> None:
+async def test_work_needs_its_own_lease(fleet: FleetDriver, verb: str) -> None:
     one, other = await fleet.task(), await fleet.task()
     lease = (await fleet.claim(other["id"]))["lease"]
     place = f"/tasks/{one['id']}/{verb}"
@@ -262,7 +262,7 @@ async def test_work_needs_its_own_lease(fleet: Fleet, verb: str) -> None:
     assert ["If-Match"] == wrong_fields(await fleet.call("POST", place, {"lease": lease} | more, if_match="99"))
 
 
-async def test_wrong_words_are_refused_by_the_name_of_their_field(fleet: Fleet) -> None:
+async def test_wrong_words_are_refused_by_the_name_of_their_field(fleet: FleetDriver) -> None:
     place, lease = f"/tasks/{(await fleet.task())['id']}", {"lease": "x"}
 
     for verb, body, field in (
@@ -275,7 +275,7 @@ async def test_wrong_words_are_refused_by_the_name_of_their_field(fleet: Fleet) 
         assert [field] == wrong_fields(await fleet.call("POST", f"{place}/{verb}", lease | body)), body
 
 
-async def test_every_task_can_be_explained(fleet: Fleet) -> None:
+async def test_every_task_can_be_explained(fleet: FleetDriver) -> None:
     made = await fleet.task()
     explained = await fleet.got("GET", f"/tasks/{made['id']}/explain")
 
@@ -283,7 +283,7 @@ async def test_every_task_can_be_explained(fleet: Fleet) -> None:
     assert {"state", "since", "why", "next", "late_results"} == explained.keys()
 
 
-async def test_runs_are_kept_latest_first(fleet: Fleet, clock: ManualClock) -> None:
+async def test_runs_are_kept_latest_first(fleet: FleetDriver, clock: ManualClock) -> None:
     made = await fleet.task(max_attempts=3)
     place = f"/tasks/{made['id']}"
     first = await fleet.claim(made["id"])
@@ -302,7 +302,7 @@ async def test_runs_are_kept_latest_first(fleet: Fleet, clock: ManualClock) -> N
     assert UUID(first["run_id"])
 
 
-async def test_an_agent_looks_into_its_own_tasks_only(fleet: Fleet) -> None:
+async def test_an_agent_looks_into_its_own_tasks_only(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     own, other = await fleet.task(assigned_to="ada"), await fleet.task(assigned_to="bob")
 
@@ -313,7 +313,7 @@ async def test_an_agent_looks_into_its_own_tasks_only(fleet: Fleet) -> None:
         assert (400, "Invalid task ID") == refusal(await fleet.call("GET", f"/tasks/x/{verb}"))
 
 
-async def test_a_persons_write_ends_a_lease(fleet: Fleet) -> None:
+async def test_a_persons_write_ends_a_lease(fleet: FleetDriver) -> None:
     task = await fleet.task()
     lease = await fleet.claim(task["id"])
     changed = (await fleet.got("PUT", f"/tasks/{task['id']}", {"status": "inbox"}))["task"]
@@ -322,7 +322,7 @@ async def test_a_persons_write_ends_a_lease(fleet: Fleet) -> None:
     assert 409 == (await fleet.call("POST", f"/tasks/{task['id']}/complete", {"lease": lease["lease"]})).status
 
 
-async def test_viewers_do_not_take_work(fleet: Fleet) -> None:
+async def test_viewers_do_not_take_work(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     viewer = await fleet.key("ada", "viewer")
     answer = await fleet.call("POST", "/tasks/claim", raw=b"{", key=viewer)
@@ -330,7 +330,7 @@ async def test_viewers_do_not_take_work(fleet: Fleet) -> None:
     assert (403, "Requires operator role or higher") == refusal(answer)
 
 
-async def test_a_late_result_is_kept_and_shown(fleet: Fleet, clock: ManualClock) -> None:
+async def test_a_late_result_is_kept_and_shown(fleet: FleetDriver, clock: ManualClock) -> None:
     """
     Refused with 409, and seen in the runs, the explanation, and by the next holder, as the words of another agent.
     """

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mission_core.accounts.model import System
+from mission_core.accounts.model import SystemPrincipal
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet, refusal, without, wrong_fields
+from tests.contract.fleet_driver import FleetDriver, refusal, without, wrong_fields
 
 GATES = {
     "require_approval_for_done": True,
@@ -19,11 +19,11 @@ GATES = {
 }
 
 
-async def made(fleet: Fleet, name: str = "My Project", **fields: Any) -> Any:
+async def made(fleet: FleetDriver, name: str = "My Project", **fields: Any) -> Any:
     return (await fleet.got("POST", "/projects", {"name": name, **fields}, 201))["project"]
 
 
-async def test_a_project_has_defaults_for_all_that_is_not_said(fleet: Fleet) -> None:
+async def test_a_project_has_defaults_for_all_that_is_not_said(fleet: FleetDriver) -> None:
     project = await made(fleet, " My Project! ")
 
     assert {
@@ -33,7 +33,7 @@ async def test_a_project_has_defaults_for_all_that_is_not_said(fleet: Fleet) -> 
     } == without(project, "id", "created_at", "updated_at", "version")  # fmt: skip
 
 
-async def test_a_project_reads_back_with_its_counts(fleet: Fleet) -> None:
+async def test_a_project_reads_back_with_its_counts(fleet: FleetDriver) -> None:
     project = await made(
         fleet, description="d", ticketPrefix="a-b 1", github_repo="x/y", deadline=5, color="red",
         gates={"require_approval_for_done": False},
@@ -57,11 +57,11 @@ async def test_a_project_reads_back_with_its_counts(fleet: Fleet) -> None:
         ({"name": "x", "ticket_prefix": "--"}, "Invalid ticket prefix"),
     ],
 )  # fmt: skip
-async def test_a_project_that_cannot_be_meant_is_refused(fleet: Fleet, body: Any, said: str) -> None:
+async def test_a_project_that_cannot_be_meant_is_refused(fleet: FleetDriver, body: Any, said: str) -> None:
     assert (400, said) == refusal(await fleet.call("POST", "/projects", body))
 
 
-async def test_slugs_and_prefixes_are_unique(fleet: Fleet) -> None:
+async def test_slugs_and_prefixes_are_unique(fleet: FleetDriver) -> None:
     await made(fleet)
 
     for body in ({"name": "my project", "ticket_prefix": "X"}, {"name": "other", "ticket_prefix": "mypr"}):
@@ -69,13 +69,13 @@ async def test_slugs_and_prefixes_are_unique(fleet: Fleet) -> None:
         assert (409, "Project slug or ticket prefix already exists") == refusal(answer)
 
 
-async def test_a_repeat_makes_one_project(fleet: Fleet) -> None:
+async def test_a_repeat_makes_one_project(fleet: FleetDriver) -> None:
     first, second = [await fleet.call("POST", "/projects", {"name": "x"}, idempotency_key="k") for _ in range(2)]
 
     assert (201, first.json) == (second.status, second.json)
 
 
-async def test_projects_are_listed_by_name(fleet: Fleet) -> None:
+async def test_projects_are_listed_by_name(fleet: FleetDriver) -> None:
     for name in ("beta", "Alpha"):
         await made(fleet, name)
     archived = await made(fleet, "gone")
@@ -88,7 +88,7 @@ async def test_projects_are_listed_by_name(fleet: Fleet) -> None:
     assert all(project["task_count"] == 0 and project["assigned_agents"] == [] for project in listed)
 
 
-async def test_a_change_touches_what_it_names(fleet: Fleet) -> None:
+async def test_a_change_touches_what_it_names(fleet: FleetDriver) -> None:
     project = await made(fleet, description="d", deadline=5)
     body = {
         "name": " New ", "deadline": None, "ticketPrefix": "new", "github_sync_enabled": 1,
@@ -105,7 +105,7 @@ async def test_a_change_touches_what_it_names(fleet: Fleet) -> None:
     } == changed | {"updated_at": project["updated_at"]}  # fmt: skip
 
 
-async def test_a_new_prefix_shows_in_every_ticket(fleet: Fleet) -> None:
+async def test_a_new_prefix_shows_in_every_ticket(fleet: FleetDriver) -> None:
     project = await made(fleet)
     task = await fleet.task(project_id=project["id"])
     await fleet.got("PATCH", f"/projects/{project['id']}", {"ticket_prefix": "zz"})
@@ -125,38 +125,40 @@ async def test_a_new_prefix_shows_in_every_ticket(fleet: Fleet) -> None:
         ["gates.only_lead_can_change_status"]),
     ],
 )  # fmt: skip
-async def test_a_wrong_change_is_refused_by_the_name_of_its_field(fleet: Fleet, body: Any, places: list[str]) -> None:
+async def test_a_wrong_change_is_refused_by_the_name_of_its_field(
+    fleet: FleetDriver, body: Any, places: list[str]
+) -> None:
     assert places == wrong_fields(await fleet.call("PATCH", f"/projects/{fleet.project}", body))
 
 
-async def test_an_empty_change_says_what_it_needs(fleet: Fleet) -> None:
+async def test_an_empty_change_says_what_it_needs(fleet: FleetDriver) -> None:
     answer = await fleet.call("PATCH", f"/projects/{fleet.project}", {})
 
     assert [": At least one field is required"] == answer.json["details"]
 
 
-async def test_a_project_is_looked_for_before_its_change_is_checked(fleet: Fleet) -> None:
+async def test_a_project_is_looked_for_before_its_change_is_checked(fleet: FleetDriver) -> None:
     assert (404, "Project not found") == refusal(await fleet.call("PATCH", "/projects/999999", {}))
     assert (404, "Project not found") == refusal(await fleet.call("GET", "/projects/999999"))
     for method in ("GET", "PATCH"):
         assert (400, "Invalid project ID") == refusal(await fleet.call(method, "/projects/abc", {}))
 
 
-async def test_the_general_project_stays(fleet: Fleet) -> None:
+async def test_the_general_project_stays(fleet: FleetDriver) -> None:
     (general,) = [p for p in (await fleet.got("GET", "/projects"))["projects"] if p["slug"] == "general"]
     answer = await fleet.call("PATCH", f"/projects/{general['id']}", {"status": "archived"})
 
     assert (400, "Default project cannot be archived") == refusal(answer)
 
 
-async def test_a_prefix_that_is_taken_or_empty_is_refused(fleet: Fleet) -> None:
+async def test_a_prefix_that_is_taken_or_empty_is_refused(fleet: FleetDriver) -> None:
     place = f"/projects/{(await made(fleet))['id']}"
 
     assert (409, "Ticket prefix already in use") == refusal(await fleet.call("PATCH", place, {"ticket_prefix": "task"}))
     assert (400, "Invalid ticket prefix") == refusal(await fleet.call("PATCH", place, {"ticket_prefix": "-"}))
 
 
-async def test_a_change_names_all_who_are_assigned(fleet: Fleet) -> None:
+async def test_a_change_names_all_who_are_assigned(fleet: FleetDriver) -> None:
     for name in ("ada", "bob", "eve"):
         await fleet.agent(name)
     place = f"/projects/{fleet.project}"
@@ -174,7 +176,7 @@ async def test_a_change_names_all_who_are_assigned(fleet: Fleet) -> None:
     assert [] == (await fleet.got("PATCH", place, {"assigned_agents": []}))["project"]["assigned_agents"]
 
 
-async def test_a_change_of_a_project_that_expects_another_version_is_refused(fleet: Fleet) -> None:
+async def test_a_change_of_a_project_that_expects_another_version_is_refused(fleet: FleetDriver) -> None:
     project = await made(fleet)
     place = f"/projects/{project['id']}"
 
@@ -182,8 +184,8 @@ async def test_a_change_of_a_project_that_expects_another_version_is_refused(fle
     assert 200 == (await fleet.call("PATCH", place, {"name": "x"}, if_match=f'"{project["version"]}"')).status
 
 
-async def test_projects_of_another_organization_are_not_there(fleet: Fleet, elsewhere: World) -> None:
-    assert isinstance(elsewhere.me, System)
+async def test_projects_of_another_organization_are_not_there(fleet: FleetDriver, elsewhere: World) -> None:
+    assert isinstance(elsewhere.me, SystemPrincipal)
     named = {project["name"] for project in (await fleet.got("GET", "/projects"))["projects"]}
     foreign = await fleet.call("GET", f"/projects/{elsewhere.board.id}")
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mission_core.agents.use_cases import HearAgent, hear_agent
-from mission_core.reports.workload import Thresholds
-from mission_core.tasks.runs import Failure, FailureReason, Outcome, Result
-from mission_core.tasks.work import CompleteTask, FailTask, complete_task, fail_task
+from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
+from mission_core.reports.workload import WorkloadThresholds
+from mission_core.tasks.leases import CompleteTask, FailTask, complete_task, fail_task
+from mission_core.tasks.runs import Failure, FailureReason, Outcome, TaskResult
 from mission_core.values import micros
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet, fleet_over, refusal, wrong_fields
+from tests.contract.fleet_driver import FleetDriver, fleet_over, refusal, wrong_fields
 
 HOUR = 3600
 
@@ -27,7 +27,7 @@ def start(world: World) -> int:
 
 
 async def done(
-    world: World, *, after: float = 0, agent: str = "ada", result: Result = Result.SUCCESS, **fields: Any
+    world: World, *, after: float = 0, agent: str = "ada", result: TaskResult = TaskResult.SUCCESS, **fields: Any
 ) -> None:
     """
     A task that an agent finished so many seconds after it was made.
@@ -52,7 +52,7 @@ async def failed(world: World) -> None:
 NONE = {"success": 0, "failed": 0, "partial": 0, "abandoned": 0, "unknown": 0}
 
 
-async def test_without_finished_work_every_number_is_0(fleet: Fleet) -> None:
+async def test_without_finished_work_every_number_is_0(fleet: FleetDriver) -> None:
     answer = await fleet.got("GET", "/tasks/outcomes")
 
     assert {
@@ -65,9 +65,9 @@ async def test_without_finished_work_every_number_is_0(fleet: Fleet) -> None:
     } == answer  # fmt: skip
 
 
-async def test_outcomes_are_told_of_all_of_agents_and_of_priorities(fleet: Fleet, world: World) -> None:
+async def test_outcomes_are_told_of_all_of_agents_and_of_priorities(fleet: FleetDriver, world: World) -> None:
     await done(world, after=10, priority="high")
-    await done(world, after=20, agent="Ada", result=Result.PARTIAL)
+    await done(world, after=20, agent="Ada", result=TaskResult.PARTIAL)
     await fleet.task(status="done", error_message="boom", retry_count=3)
     await fleet.task(status="done", outcome="failed", error_message="boom", assigned_to="bob")
     await fleet.task()
@@ -90,7 +90,7 @@ async def test_outcomes_are_told_of_all_of_agents_and_of_priorities(fleet: Fleet
 @pytest.mark.parametrize(
     ("timeframe", "expected"), [("day", 1), ("week", 2), ("month", 3), ("all", 4), ("", 4), ("fortnight", 4)]
 )
-async def test_a_timeframe_counts_back_from_now(fleet: Fleet, start: int, timeframe: str, expected: int) -> None:
+async def test_a_timeframe_counts_back_from_now(fleet: FleetDriver, start: int, timeframe: str, expected: int) -> None:
     for days in (0, 6, 29, 400):
         await fleet.task(status="done", completed_at=start - days * 24 * HOUR)
     answer = await fleet.got("GET", f"/tasks/outcomes?timeframe={timeframe}")
@@ -98,12 +98,12 @@ async def test_a_timeframe_counts_back_from_now(fleet: Fleet, start: int, timefr
     assert (timeframe or "all", expected) == (answer["timeframe"], answer["record_count"])
 
 
-async def test_two_windows_meet_at_the_start_of_the_beta(fleet: Fleet, world: World, start: int) -> None:
+async def test_two_windows_meet_at_the_start_of_the_beta(fleet: FleetDriver, world: World, start: int) -> None:
     for after in (10, 30, 20):
         await done(world, after=after)
     beta = start + 60
     await done(world, after=100)
-    await done(world, after=40, result=Result.FAILED)
+    await done(world, after=40, result=TaskResult.FAILED)
     now = micros(world.clock.now()) // 1_000_000
     answer = await fleet.got("GET", f"/tasks/regression?beta_start={beta}")
 
@@ -123,7 +123,7 @@ async def test_two_windows_meet_at_the_start_of_the_beta(fleet: Fleet, world: Wo
 @pytest.mark.parametrize(
     ("asked", "told"), [("", 604_800), ("0", 60), ("100", 100), ("99999999999999999999999", 2_592_000)]
 )
-async def test_the_lookback_has_bounds(fleet: Fleet, start: int, asked: str, told: int) -> None:
+async def test_the_lookback_has_bounds(fleet: FleetDriver, start: int, asked: str, told: int) -> None:
     more = f"&lookback_seconds={asked}" if asked else ""
     answer = await fleet.got("GET", f"/tasks/regression?cutover={start}{more}")
 
@@ -133,7 +133,7 @@ async def test_the_lookback_has_bounds(fleet: Fleet, start: int, asked: str, tol
 
 
 @pytest.mark.parametrize("text", ["2020-01-02T03:04:05Z", "2020-01-02T04:04:05%2B01:00", "1577934245", "1577934245.9"])
-async def test_the_start_of_the_beta_is_a_number_or_a_date(fleet: Fleet, text: str) -> None:
+async def test_the_start_of_the_beta_is_a_number_or_a_date(fleet: FleetDriver, text: str) -> None:
     assert 1_577_934_245 == (await fleet.got("GET", f"/tasks/regression?beta_start={text}"))["params"]["beta_start"]
 
 
@@ -147,23 +147,23 @@ NO_START = "beta_start query parameter is required (unix seconds or ISO timestam
         ("?beta_start=4000000000", "beta_start must not be in the future"),
     ],
 )  # fmt: skip
-async def test_a_beta_that_has_no_start_is_refused(fleet: Fleet, query: str, said: str) -> None:
+async def test_a_beta_that_has_no_start_is_refused(fleet: FleetDriver, query: str, said: str) -> None:
     assert (400, said) == refusal(await fleet.call("GET", f"/tasks/regression{query}"))
 
 
-async def test_moments_before_1970_are_before_all_work(fleet: Fleet) -> None:
+async def test_moments_before_1970_are_before_all_work(fleet: FleetDriver) -> None:
     answer = await fleet.got("GET", "/tasks/regression?beta_start=0001-01-01")
 
     assert 0 == answer["windows"]["baseline"]["sample_size"]
 
 
-async def test_a_lookback_that_is_no_number_is_named(fleet: Fleet, start: int) -> None:
+async def test_a_lookback_that_is_no_number_is_named(fleet: FleetDriver, start: int) -> None:
     answer = await fleet.call("GET", f"/tasks/regression?beta_start={start}&lookback_seconds=week")
 
     assert ["lookback_seconds"] == wrong_fields(answer)
 
 
-async def test_a_fleet_without_agents_or_work_is_told_to_pause(fleet: Fleet, start: int) -> None:
+async def test_a_fleet_without_agents_or_work_is_told_to_pause(fleet: FleetDriver, start: int) -> None:
     answer = await fleet.got("GET", "/workload")
 
     assert {
@@ -202,10 +202,10 @@ def advice(answer: Any) -> tuple[Any, ...]:
     return tuple(answer["recommendation"][name] for name in ("action", "submit_ok", "suggested_delay_ms"))
 
 
-async def test_workload_tells_queue_pace_and_crew(fleet: Fleet, world: World, start: int) -> None:
+async def test_workload_tells_queue_pace_and_crew(fleet: FleetDriver, world: World, start: int) -> None:
     for name, status in (("ada", "idle"), ("bob", "busy"), ("carl", "online")):
         agent = await world.agent(name)
-        await hear_agent(world.ports, world.me, HearAgent(agent=agent.id, status=status))
+        await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id, status=status))
     await fleet.agent("dora")
     await fleet.task(priority="low")
     world.clock.advance(minutes=2)
@@ -232,7 +232,7 @@ async def test_workload_tells_queue_pace_and_crew(fleet: Fleet, world: World, st
     assert ["All metrics within normal bounds"] == answer["recommendation"]["details"]
 
 
-async def test_failures_are_told_and_slow_down(fleet: Fleet, world: World, start: int) -> None:
+async def test_failures_are_told_and_slow_down(fleet: FleetDriver, world: World, start: int) -> None:
     await fleet.agent()
     await fleet.got("POST", "/agents/ada/heartbeat")
     for _ in range(4):
@@ -250,7 +250,9 @@ async def test_failures_are_told_and_slow_down(fleet: Fleet, world: World, start
 
 
 async def test_thresholds_are_the_operators(world: World) -> None:
-    thresholds = Thresholds(queue_depth_normal=0, queue_depth_throttle=1, queue_depth_shed=2, recent_window_seconds=60)
+    thresholds = WorkloadThresholds(
+        queue_depth_normal=0, queue_depth_throttle=1, queue_depth_shed=2, recent_window_seconds=60
+    )
     async with fleet_over(world.ports, world.me, world.board.number, workload=thresholds) as fleet:
         await fleet.agent()
         await fleet.got("POST", "/agents/ada/heartbeat")
@@ -265,7 +267,7 @@ async def test_thresholds_are_the_operators(world: World) -> None:
     )
 
 
-async def test_reports_need_a_key_and_no_more(fleet: Fleet) -> None:
+async def test_reports_need_a_key_and_no_more(fleet: FleetDriver) -> None:
     await fleet.agent()
     viewer = await fleet.key("ada", "viewer")
 

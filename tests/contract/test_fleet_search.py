@@ -11,12 +11,12 @@ import pytest
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.events.model import Actor, Entry
 from mission_core.ids import OrganizationId
-from mission_http.fleet.activities import WORDINGS, activity_of
+from mission_http.fleet.activities import ACTIVITY_WORDINGS, activity_of
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet, refusal, wrong_fields
+from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
 
 
-async def test_what_is_found_is_told_with_where_it_stands(fleet: Fleet) -> None:
+async def test_what_is_found_is_told_with_where_it_stands(fleet: FleetDriver) -> None:
     agent, _ = await fleet.agent("shipper")
     task = await fleet.task("Write", description=f"{'a' * 60}ship{'b' * 100}", assigned_to="carl")
     titled = await fleet.task("Ship it")
@@ -37,7 +37,7 @@ async def test_what_is_found_is_told_with_where_it_stands(fleet: Fleet) -> None:
     assert (agent["id"], "shipper", "coder", 2) == (found["id"], found["title"], found["subtitle"], found["relevance"])
 
 
-async def test_activities_are_found_by_their_words_and_their_actor(fleet: Fleet) -> None:
+async def test_activities_are_found_by_their_words_and_their_actor(fleet: FleetDriver) -> None:
     task = await fleet.task("Unheard of")
     await fleet.got("PUT", f"/tasks/{task['id']}", {"status": "in_progress"})
     made = await fleet.got("GET", "/search?q=task:%20unheard&type=activity")
@@ -51,7 +51,7 @@ async def test_activities_are_found_by_their_words_and_their_actor(fleet: Fleet)
     assert by["count"] >= 2
 
 
-async def test_the_count_is_of_all_and_the_best_are_told(fleet: Fleet) -> None:
+async def test_the_count_is_of_all_and_the_best_are_told(fleet: FleetDriver) -> None:
     for n in range(5):
         await fleet.task(f"needle {n}")
     await fleet.task("hay", description="needle")
@@ -67,7 +67,7 @@ async def test_the_count_is_of_all_and_the_best_are_told(fleet: Fleet) -> None:
     ("audit", set()), ("message", set()), ("webhook", set()), ("pipeline", set()),
     ("all", {"task", "agent", "activity"}),
 ])  # fmt: skip
-async def test_one_type_can_be_asked_for(fleet: Fleet, kind: str, types: set[str]) -> None:
+async def test_one_type_can_be_asked_for(fleet: FleetDriver, kind: str, types: set[str]) -> None:
     await fleet.agent("common")
     await fleet.task("common")
     answer = await fleet.got("GET", f"/search?q=common&type={kind}")
@@ -77,17 +77,17 @@ async def test_one_type_can_be_asked_for(fleet: Fleet, kind: str, types: set[str
 
 
 @pytest.mark.parametrize("query", ["", "?q=", "?q=a", "?q=%20a%20"])
-async def test_a_short_text_is_refused(fleet: Fleet, query: str) -> None:
+async def test_a_short_text_is_refused(fleet: FleetDriver, query: str) -> None:
     assert (400, "Query must be at least 2 characters") == refusal(await fleet.call("GET", f"/search{query}"))
 
 
-async def test_every_wrong_parameter_is_named(fleet: Fleet) -> None:
+async def test_every_wrong_parameter_is_named(fleet: FleetDriver) -> None:
     answer = await fleet.call("GET", f"/search?q={'a' * 501}&type=dance&limit=many")
 
     assert ["q", "type", "limit"] == wrong_fields(answer)
 
 
-async def test_an_agents_key_finds_its_own_tasks(fleet: Fleet) -> None:
+async def test_an_agents_key_finds_its_own_tasks(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     await fleet.task("secret work", assigned_to="bob")
     await fleet.task("own work", assigned_to="Ada")
@@ -98,7 +98,7 @@ async def test_an_agents_key_finds_its_own_tasks(fleet: Fleet) -> None:
     assert 2 == (await fleet.got("GET", "/search?q=work&type=task", key=admin))["count"]
 
 
-async def test_who_is_confined_to_a_board_finds_nothing_of_others(fleet: Fleet, world: World) -> None:
+async def test_who_is_confined_to_a_board_finds_nothing_of_others(fleet: FleetDriver, world: World) -> None:
     other = await world.another_board()
     made = await create_agent(world.ports, world.me, CreateAgent(name="far", board=other.id))
     await world.agent("far too", board=world.board.id)
@@ -150,5 +150,5 @@ def test_no_wording_fails_for_want_of_data() -> None:
     """
     An erased entry still reads as something.
     """
-    for kind in WORDINGS:
+    for kind in ACTIVITY_WORDINGS:
         assert activity_of(entry(kind)).description

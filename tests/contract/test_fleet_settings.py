@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.contract.fleet_driver import Fleet, refusal, wrong_fields
+from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
 
 
-async def listed(fleet: Fleet) -> dict[str, Any]:
+async def listed(fleet: FleetDriver) -> dict[str, Any]:
     """
     All settings by their keys.
     """
     return {each["key"]: each for each in (await fleet.got("GET", "/settings"))["settings"]}
 
 
-async def test_what_clients_know_is_listed_with_its_default(fleet: Fleet) -> None:
+async def test_what_clients_know_is_listed_with_its_default(fleet: FleetDriver) -> None:
     """
     And grouped by category.
     """
@@ -33,7 +33,7 @@ async def test_what_clients_know_is_listed_with_its_default(fleet: Fleet) -> Non
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-async def test_what_is_set_is_listed_as_text(fleet: Fleet, clock: Any, method: str) -> None:
+async def test_what_is_set_is_listed_as_text(fleet: FleetDriver, clock: Any, method: str) -> None:
     """
     Under any key, whatever it was sent as.
     """
@@ -50,7 +50,7 @@ async def test_what_is_set_is_listed_as_text(fleet: Fleet, clock: Any, method: s
     assert ("general", False) == (found["general.site_name"]["category"], found["general.site_name"]["is_default"])
 
 
-async def test_a_setting_is_set_back(fleet: Fleet) -> None:
+async def test_a_setting_is_set_back(fleet: FleetDriver) -> None:
     """
     To its default, if it has one; a second time there is nothing to set back.
     """
@@ -67,7 +67,7 @@ async def test_a_setting_is_set_back(fleet: Fleet) -> None:
     assert "x" not in await listed(fleet)
 
 
-async def test_what_is_to_be_set_back_is_named(fleet: Fleet) -> None:
+async def test_what_is_to_be_set_back_is_named(fleet: FleetDriver) -> None:
     """
     By a key.
     """
@@ -77,7 +77,7 @@ async def test_what_is_to_be_set_back_is_named(fleet: Fleet) -> None:
         assert (400, "key parameter required") == refusal(await fleet.call("DELETE", "/settings", body))
 
 
-async def test_a_wrong_setting_is_named_and_none_is_set(fleet: Fleet) -> None:
+async def test_a_wrong_setting_is_named_and_none_is_set(fleet: FleetDriver) -> None:
     """
     By its key.
     """
@@ -92,7 +92,7 @@ async def test_a_wrong_setting_is_named_and_none_is_set(fleet: Fleet) -> None:
         assert ["settings"] == wrong_fields(await fleet.call("PUT", "/settings", body))
 
 
-async def test_a_repeated_post_is_answered_alike(fleet: Fleet) -> None:
+async def test_a_repeated_post_is_answered_alike(fleet: FleetDriver) -> None:
     """
     And sets nothing again.
     """
@@ -105,7 +105,7 @@ async def test_a_repeated_post_is_answered_alike(fleet: Fleet) -> None:
     assert "2" == (await listed(fleet))["x"]["value"]
 
 
-async def test_settings_are_an_admins(fleet: Fleet) -> None:
+async def test_settings_are_an_admins(fleet: FleetDriver) -> None:
     """
     Even to see them.
     """

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mission_core.tasks.commenting import AddComment, add_comment
-from mission_core.tasks.tracking import Tracking
+from mission_core.tasks.comment_creation import AddComment, add_comment
+from mission_core.tasks.github_links import GitHubLinks
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import KEY, Fleet, fleet_over, refusal, without, wrong_fields
+from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, refusal, without, wrong_fields
 
 GIVEN = {
     "title": "Ship it",
@@ -35,7 +35,7 @@ GIVEN = {
 }
 
 
-async def test_a_made_task_reads_back_as_it_was_answered(fleet: Fleet) -> None:
+async def test_a_made_task_reads_back_as_it_was_answered(fleet: FleetDriver) -> None:
     made = await fleet.task(assigned_to=" bob ", tags=["a"], metadata={"k": [1]}, due_date=5)
     answer = await fleet.call("GET", f"/tasks/{made['id']}")
 
@@ -43,13 +43,13 @@ async def test_a_made_task_reads_back_as_it_was_answered(fleet: Fleet) -> None:
     assert f'"{made["version"]}"' == answer.headers["etag"]
 
 
-async def test_a_task_keeps_all_that_it_was_made_with(fleet: Fleet) -> None:
+async def test_a_task_keeps_all_that_it_was_made_with(fleet: FleetDriver) -> None:
     made = await fleet.task(**GIVEN)
 
     assert {name: made[name] for name in GIVEN} == GIVEN
 
 
-async def test_a_task_has_defaults_for_all_that_is_not_said(fleet: Fleet) -> None:
+async def test_a_task_has_defaults_for_all_that_is_not_said(fleet: FleetDriver) -> None:
     made = (await fleet.got("POST", "/tasks", {"title": "x"}, 201))["task"]
 
     moments = {name: made[name] for name in ("created_at", "updated_at")}
@@ -68,7 +68,7 @@ async def test_a_task_has_defaults_for_all_that_is_not_said(fleet: Fleet) -> Non
     assert made["id"] == made["number"]
 
 
-async def test_inbox_work_with_an_assignee_is_assigned(fleet: Fleet) -> None:
+async def test_inbox_work_with_an_assignee_is_assigned(fleet: FleetDriver) -> None:
     assert "assigned" == (await fleet.task(assigned_to="bob"))["status"]
     assert "review" == (await fleet.task(assigned_to="bob", status="review"))["status"]
 
@@ -79,13 +79,13 @@ async def test_work_for_nobody_goes_to_the_coordinator(world: World) -> None:
         assert "bob" == (await fleet.task(assigned_to="bob"))["assigned_to"]
 
 
-async def test_work_for_an_unknown_project_goes_to_the_general_one(fleet: Fleet) -> None:
+async def test_work_for_an_unknown_project_goes_to_the_general_one(fleet: FleetDriver) -> None:
     made = await fleet.task(project_id=999_999)
 
     assert ("General", "TASK-001") == (made["project_name"], made["ticket_ref"])
 
 
-async def test_only_the_title_of_a_task_is_required(fleet: Fleet) -> None:
+async def test_only_the_title_of_a_task_is_required(fleet: FleetDriver) -> None:
     for body in ({}, {"title": ""}):
         answer = await fleet.call("POST", "/tasks", body)
 
@@ -107,7 +107,7 @@ async def test_only_the_title_of_a_task_is_required(fleet: Fleet) -> None:
         ("not_before", "soon"), ("max_attempts", 0), ("max_attempts", 1001), ("created_by", 5),
     ],
 )  # fmt: skip
-async def test_a_wrong_value_is_refused_by_the_name_of_its_field(fleet: Fleet, field: str, value: Any) -> None:
+async def test_a_wrong_value_is_refused_by_the_name_of_its_field(fleet: FleetDriver, field: str, value: Any) -> None:
     made = await fleet.task()
     (said,) = wrong_fields(await fleet.call("PUT", f"/tasks/{made['id']}", {field: value}))
     (also,) = wrong_fields(await fleet.call("POST", "/tasks", {"title": "x", field: value}))
@@ -122,13 +122,13 @@ async def test_a_wrong_value_is_refused_by_the_name_of_its_field(fleet: Fleet, f
         ("2030-01-02T03:04:05.9+01:00", 1_893_549_845), (7, 7),
     ],
 )  # fmt: skip
-async def test_a_task_is_due_at_seconds_or_at_an_iso_time(fleet: Fleet, due: Any, seconds: int) -> None:
+async def test_a_task_is_due_at_seconds_or_at_an_iso_time(fleet: FleetDriver, due: Any, seconds: int) -> None:
     made = await fleet.task(due_date=due)
 
     assert seconds == made["due_date"]
 
 
-async def test_every_wrong_field_is_named(fleet: Fleet) -> None:
+async def test_every_wrong_field_is_named(fleet: FleetDriver) -> None:
     body = {"tags": ["", 3], "metadata": {"implementation_repo": "", "code_location": 4}, "priority": "x"}
     answer = await fleet.call("POST", "/tasks", body)
 
@@ -137,7 +137,7 @@ async def test_every_wrong_field_is_named(fleet: Fleet) -> None:
     assert "metadata.implementation_repo: implementation_repo cannot be empty" in answer.json["details"]
 
 
-async def test_a_body_that_is_no_json_is_refused(fleet: Fleet) -> None:
+async def test_a_body_that_is_no_json_is_refused(fleet: FleetDriver) -> None:
     """
     It is told where it stops being JSON.
     """
@@ -150,7 +150,7 @@ async def test_a_body_that_is_no_json_is_refused(fleet: Fleet) -> None:
         assert said in detail
 
 
-async def test_a_body_that_is_no_object_is_refused(fleet: Fleet) -> None:
+async def test_a_body_that_is_no_object_is_refused(fleet: FleetDriver) -> None:
     """
     Its place is empty, as no field is wrong, so a hint tells what is.
     """
@@ -160,11 +160,11 @@ async def test_a_body_that_is_no_object_is_refused(fleet: Fleet) -> None:
     assert "send a JSON object as the body" == answer.json["hint"]
 
 
-async def test_unknown_fields_are_dropped(fleet: Fleet) -> None:
+async def test_unknown_fields_are_dropped(fleet: FleetDriver) -> None:
     assert "id" in await fleet.task(nonsense=1, created_by="somebody else")
 
 
-async def test_only_an_admin_records_work_as_done(fleet: Fleet) -> None:
+async def test_only_an_admin_records_work_as_done(fleet: FleetDriver) -> None:
     _, token = await fleet.agent()
     answer = await fleet.call("POST", "/tasks", {"title": "x", "status": "done"}, key=token)
     recorded = await fleet.task(status="done")
@@ -175,7 +175,7 @@ async def test_only_an_admin_records_work_as_done(fleet: Fleet) -> None:
     assert recorded["created_at"] == recorded["completed_at"]
 
 
-async def test_a_repeat_with_the_same_idempotency_key_makes_one_task(fleet: Fleet) -> None:
+async def test_a_repeat_with_the_same_idempotency_key_makes_one_task(fleet: FleetDriver) -> None:
     first, second = [await fleet.call("POST", "/tasks", {"title": "x"}, idempotency_key="k") for _ in range(2)]
     other = await fleet.call("POST", "/tasks", {"title": "y"}, idempotency_key="k")
 
@@ -185,11 +185,11 @@ async def test_a_repeat_with_the_same_idempotency_key_makes_one_task(fleet: Flee
     assert 1 == (await fleet.got("GET", "/tasks"))["total"]
 
 
-async def test_an_idempotency_key_is_checked(fleet: Fleet) -> None:
+async def test_an_idempotency_key_is_checked(fleet: FleetDriver) -> None:
     assert ["Idempotency-Key"] == wrong_fields(await fleet.call("POST", "/tasks", {"title": "x"}, idempotency_key=" "))
 
 
-async def test_tasks_are_listed_newest_first_in_pages(fleet: Fleet) -> None:
+async def test_tasks_are_listed_newest_first_in_pages(fleet: FleetDriver) -> None:
     ids = [(await fleet.task(str(n)))["id"] for n in range(5)]
     page = await fleet.got("GET", "/tasks?limit=2&offset=2")
     after = await fleet.got("GET", f"/tasks?limit=2&after={ids[2]}")
@@ -198,7 +198,7 @@ async def test_tasks_are_listed_newest_first_in_pages(fleet: Fleet) -> None:
     assert ids[1::-1] == [task["id"] for task in after["tasks"]]
 
 
-async def test_a_list_tells_how_many_comments_each_task_has(fleet: Fleet, world: World) -> None:
+async def test_a_list_tells_how_many_comments_each_task_has(fleet: FleetDriver, world: World) -> None:
     one, two, _ = [await world.task() for _ in range(3)]
     for task in (one, two, one):
         await add_comment(world.ports, world.me, AddComment(task=task.id, content="Hello"))
@@ -207,9 +207,9 @@ async def test_a_list_tells_how_many_comments_each_task_has(fleet: Fleet, world:
     assert [0, 1, 2] == [task["comment_count"] for task in page["tasks"]]
 
 
-async def test_a_task_tells_where_it_stands_on_github(fleet: Fleet, world: World) -> None:
+async def test_a_task_tells_where_it_stands_on_github(fleet: FleetDriver, world: World) -> None:
     task = await world.task()
-    tracking = Tracking(
+    tracking = GitHubLinks(
         repo="x/y", issue=3, branch="feat/x", pull_request=4, pull_request_state="open", synced_at=world.clock.now()
     )
     async with world.ports.unit(world.me) as unit:
@@ -223,7 +223,7 @@ async def test_a_task_tells_where_it_stands_on_github(fleet: Fleet, world: World
     } == {name: shown[name] for name in shown if name.startswith("github")}  # fmt: skip
 
 
-async def test_limits_are_read_like_their_leading_digits_and_capped(fleet: Fleet) -> None:
+async def test_limits_are_read_like_their_leading_digits_and_capped(fleet: FleetDriver) -> None:
     await fleet.task()
     shown = {query: await fleet.got("GET", f"/tasks?limit={query}") for query in ("12abc", "999", "9" * 30, "0")}
 
@@ -236,11 +236,11 @@ async def test_limits_are_read_like_their_leading_digits_and_capped(fleet: Fleet
 
 @pytest.mark.parametrize("name", ["limit", "offset", "after", "project_id"])
 @pytest.mark.parametrize("value", ["abc", "-1", ""])
-async def test_a_number_that_is_none_is_refused_by_name(fleet: Fleet, name: str, value: str) -> None:
+async def test_a_number_that_is_none_is_refused_by_name(fleet: FleetDriver, name: str, value: str) -> None:
     assert [name] == wrong_fields(await fleet.call("GET", f"/tasks?{name}={value}"))
 
 
-async def test_a_list_can_be_filtered(fleet: Fleet) -> None:
+async def test_a_list_can_be_filtered(fleet: FleetDriver) -> None:
     one = await fleet.task("one", assigned_to="bob", priority="low")
     two = await fleet.task("two", project_id=999_999)
 
@@ -254,34 +254,34 @@ async def test_a_list_can_be_filtered(fleet: Fleet) -> None:
         assert len(expected) == page["total"], query
 
 
-async def test_a_task_is_found_by_the_number_its_path_begins_with(fleet: Fleet) -> None:
+async def test_a_task_is_found_by_the_number_its_path_begins_with(fleet: FleetDriver) -> None:
     made = await fleet.task()
 
     assert made == (await fleet.got("GET", f"/tasks/{made['id']}abc"))["task"]
 
 
-async def test_a_task_is_found_by_its_uuid_too(fleet: Fleet, world: World) -> None:
+async def test_a_task_is_found_by_its_uuid_too(fleet: FleetDriver, world: World) -> None:
     task = await world.task()
 
     assert task.number == (await fleet.got("GET", f"/tasks/{task.id}"))["task"]["id"]
 
 
-async def test_a_task_that_is_not_there_is_not_found(fleet: Fleet) -> None:
+async def test_a_task_that_is_not_there_is_not_found(fleet: FleetDriver) -> None:
     for path in ("999999", "9" * 30, "-1", "0195a000-0000-7000-8000-000000000000"):
         for method, body in (("GET", None), ("PUT", {"title": "x"}), ("DELETE", None)):
             assert (404, "Task not found") == refusal(await fleet.call(method, f"/tasks/{path}", body))
 
 
-async def test_a_malformed_task_id_is_refused(fleet: Fleet) -> None:
+async def test_a_malformed_task_id_is_refused(fleet: FleetDriver) -> None:
     for method, body in (("GET", None), ("PUT", {"title": "x"}), ("DELETE", None)):
         assert (400, "Invalid task ID") == refusal(await fleet.call(method, "/tasks/abc", body))
 
 
-async def test_a_body_is_checked_before_the_task_is_looked_for(fleet: Fleet) -> None:
+async def test_a_body_is_checked_before_the_task_is_looked_for(fleet: FleetDriver) -> None:
     assert ["title"] == wrong_fields(await fleet.call("PUT", "/tasks/abc", {"title": ""}))
 
 
-async def test_a_change_touches_what_it_names(fleet: Fleet) -> None:
+async def test_a_change_touches_what_it_names(fleet: FleetDriver) -> None:
     made = await fleet.task(**GIVEN)
     answer = await fleet.call("PUT", f"/tasks/{made['id']}", {"title": "New", "due_date": 7})
     changed = answer.json["task"]
@@ -292,7 +292,7 @@ async def test_a_change_touches_what_it_names(fleet: Fleet) -> None:
     assert f'"{changed["version"]}"' == answer.headers["etag"]
 
 
-async def test_null_clears_what_can_be_empty(fleet: Fleet) -> None:
+async def test_null_clears_what_can_be_empty(fleet: FleetDriver) -> None:
     cleared = dict.fromkeys(
         (
             "description", "due_date", "assigned_to", "estimated_hours", "actual_hours", "outcome", "error_message",
@@ -305,7 +305,7 @@ async def test_null_clears_what_can_be_empty(fleet: Fleet) -> None:
     assert cleared == {name: changed[name] for name in cleared}
 
 
-async def test_an_empty_change_says_that_nothing_changed(fleet: Fleet) -> None:
+async def test_an_empty_change_says_that_nothing_changed(fleet: FleetDriver) -> None:
     made = await fleet.task()
     answer = await fleet.got("PUT", f"/tasks/{made['id']}", {})
 
@@ -315,7 +315,7 @@ async def test_an_empty_change_says_that_nothing_changed(fleet: Fleet) -> None:
     } == answer
 
 
-async def test_assigning_moves_between_inbox_and_assigned(fleet: Fleet) -> None:
+async def test_assigning_moves_between_inbox_and_assigned(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     for body, status in (
         ({"assigned_to": "bob"}, "assigned"), ({"assigned_to": ""}, "inbox"),
@@ -325,7 +325,7 @@ async def test_assigning_moves_between_inbox_and_assigned(fleet: Fleet) -> None:
         assert status == (await fleet.got("PUT", place, body))["task"]["status"], body
 
 
-async def test_done_sets_when_unless_it_is_known(fleet: Fleet) -> None:
+async def test_done_sets_when_unless_it_is_known(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     done = (await fleet.got("PUT", place, {"status": "done"}))["task"]
     reopened = (await fleet.got("PUT", place, {"status": "inbox"}))["task"]
@@ -333,7 +333,7 @@ async def test_done_sets_when_unless_it_is_known(fleet: Fleet) -> None:
     assert done["completed_at"] == done["updated_at"] == reopened["completed_at"]
 
 
-async def test_a_gated_project_keeps_tasks_from_done(fleet: Fleet) -> None:
+async def test_a_gated_project_keeps_tasks_from_done(fleet: FleetDriver) -> None:
     gated = (await fleet.got("POST", "/projects", {"name": "Gated"}, 201))["project"]["id"]
     place = f"/tasks/{(await fleet.task(project_id=gated))['id']}"
     answer = await fleet.call("PUT", place, {"status": "done", "title": "x"})
@@ -342,7 +342,7 @@ async def test_a_gated_project_keeps_tasks_from_done(fleet: Fleet) -> None:
     assert "Ship it" == (await fleet.got("GET", place))["task"]["title"]
 
 
-async def test_other_rules_say_what_they_want(fleet: Fleet) -> None:
+async def test_other_rules_say_what_they_want(fleet: FleetDriver) -> None:
     rules = {"require_approval_for_done": False, "require_review_before_done": True}
     ruled = (await fleet.got("POST", "/projects", {"name": "Ruled", "gates": rules}, 201))["project"]["id"]
     place = f"/tasks/{(await fleet.task(project_id=ruled))['id']}"
@@ -354,7 +354,7 @@ async def test_other_rules_say_what_they_want(fleet: Fleet) -> None:
     assert "done" == (await fleet.got("PUT", place, {"status": "done"}))["task"]["status"]
 
 
-async def test_many_tasks_move_at_once(fleet: Fleet) -> None:
+async def test_many_tasks_move_at_once(fleet: FleetDriver) -> None:
     one, two = [(await fleet.task())["id"] for _ in range(2)]
     moves = [{"id": one, "status": "done"}, {"id": 999_999, "status": "done"}, {"id": two, "status": "inbox"}]
     answer = await fleet.got("PUT", "/tasks", {"tasks": moves})
@@ -374,7 +374,7 @@ async def test_many_tasks_move_at_once(fleet: Fleet) -> None:
     ],
 )
 async def test_a_gate_that_is_closed_for_one_of_many_tasks_refuses_all(
-    fleet: Fleet, gates: dict[str, bool], said: str
+    fleet: FleetDriver, gates: dict[str, bool], said: str
 ) -> None:
     gated = (await fleet.got("POST", "/projects", {"name": "Gated", "gates": gates}, 201))["project"]["id"]
     free, kept = (await fleet.task())["id"], (await fleet.task(project_id=gated))["id"]
@@ -391,11 +391,11 @@ async def test_a_gate_that_is_closed_for_one_of_many_tasks_refuses_all(
         ([{"id": 1, "status": "doing"}], "tasks.0.status"), ([{"id": 2**70, "status": "done"}], "tasks.0.id"),
     ],
 )  # fmt: skip
-async def test_many_moves_that_cannot_be_meant_are_refused(fleet: Fleet, tasks: Any, place: str) -> None:
+async def test_many_moves_that_cannot_be_meant_are_refused(fleet: FleetDriver, tasks: Any, place: str) -> None:
     assert [place] == wrong_fields(await fleet.call("PUT", "/tasks", {"tasks": tasks}))
 
 
-async def test_an_agents_key_moves_many_tasks_only_if_all_are_its_own(fleet: Fleet) -> None:
+async def test_an_agents_key_moves_many_tasks_only_if_all_are_its_own(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     own, other = await fleet.task(assigned_to="ada"), await fleet.task(assigned_to="bob")
     moves = [{"id": each["id"], "status": "review"} for each in (own, other)]
@@ -404,7 +404,7 @@ async def test_an_agents_key_moves_many_tasks_only_if_all_are_its_own(fleet: Fle
     assert 1 == (await fleet.got("PUT", "/tasks", {"tasks": moves[:1]}, key=token))["changed"]
 
 
-async def test_a_task_moves_to_another_project_under_a_new_ticket(fleet: Fleet) -> None:
+async def test_a_task_moves_to_another_project_under_a_new_ticket(fleet: FleetDriver) -> None:
     made = await fleet.task()
     other = (await fleet.got("POST", "/projects", {"name": "Other"}, 201))["project"]
     moved = (await fleet.got("PUT", f"/tasks/{made['id']}", {"project_id": other["id"]}))["task"]
@@ -412,7 +412,7 @@ async def test_a_task_moves_to_another_project_under_a_new_ticket(fleet: Fleet) 
     assert (other["id"], "OTHER-001") == (moved["project_id"], moved["ticket_ref"])
 
 
-async def test_a_task_does_not_move_to_a_project_that_is_archived_or_unknown(fleet: Fleet) -> None:
+async def test_a_task_does_not_move_to_a_project_that_is_archived_or_unknown(fleet: FleetDriver) -> None:
     made = await fleet.task()
     other = (await fleet.got("POST", "/projects", {"name": "Other"}, 201))["project"]["id"]
     await fleet.got("PATCH", f"/projects/{other}", {"status": "archived"})
@@ -422,7 +422,7 @@ async def test_a_task_does_not_move_to_a_project_that_is_archived_or_unknown(fle
         assert (400, "Project not found or archived") == refusal(answer)
 
 
-async def test_a_change_that_expects_another_version_is_refused(fleet: Fleet) -> None:
+async def test_a_change_that_expects_another_version_is_refused(fleet: FleetDriver) -> None:
     made = await fleet.task()
     place, stale = f"/tasks/{made['id']}", f'"{made["version"] + 1}"'
 
@@ -433,14 +433,14 @@ async def test_a_change_that_expects_another_version_is_refused(fleet: Fleet) ->
     assert 200 == (await fleet.call("PUT", place, {"title": "x"}, if_match=f'"{made["version"]}"')).status
 
 
-async def test_a_deleted_task_is_gone(fleet: Fleet) -> None:
+async def test_a_deleted_task_is_gone(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
 
     assert {"success": True} == await fleet.got("DELETE", place)
     assert (404, "Task not found") == refusal(await fleet.call("DELETE", place))
 
 
-async def test_tasks_depend_on_others_by_number(fleet: Fleet) -> None:
+async def test_tasks_depend_on_others_by_number(fleet: FleetDriver) -> None:
     first = await fleet.task("first")
     second = await fleet.task("second", depends_on=[first["id"]])
     await fleet.got("PUT", f"/tasks/{first['id']}", {"status": "done"})
@@ -450,7 +450,7 @@ async def test_tasks_depend_on_others_by_number(fleet: Fleet) -> None:
     assert ([first["id"]], []) == (freed["depends_on"], freed["blocked_by"])
 
 
-async def test_impossible_dependencies_are_refused(fleet: Fleet) -> None:
+async def test_impossible_dependencies_are_refused(fleet: FleetDriver) -> None:
     first, elsewhere = await fleet.task(), await fleet.task(project_id=999_999)
     second = await fleet.task(depends_on=[first["id"]])
     place = f"/tasks/{first['id']}"
@@ -460,7 +460,7 @@ async def test_impossible_dependencies_are_refused(fleet: Fleet) -> None:
     assert 409 == (await fleet.call("PUT", place, {"depends_on": [second["id"]]})).status
 
 
-async def test_an_agents_key_reaches_its_own_tasks_only(fleet: Fleet) -> None:
+async def test_an_agents_key_reaches_its_own_tasks_only(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     own, other = await fleet.task(assigned_to="ADA"), await fleet.task(assigned_to="bob")
     said = "Access denied: agent key may only access its own tasks."
@@ -471,7 +471,7 @@ async def test_an_agents_key_reaches_its_own_tasks_only(fleet: Fleet) -> None:
     assert (404, "Task not found") == refusal(await fleet.call("GET", "/tasks/999999", key=token))
 
 
-async def test_an_agents_list_is_its_own(fleet: Fleet) -> None:
+async def test_an_agents_list_is_its_own(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     own = await fleet.task(assigned_to="ada")
     await fleet.task(assigned_to="bob")
@@ -480,7 +480,7 @@ async def test_an_agents_list_is_its_own(fleet: Fleet) -> None:
     assert ([own["id"]], 1) == ([task["id"] for task in page["tasks"]], page["total"])
 
 
-async def test_an_admin_agent_is_not_confined_to_its_own(fleet: Fleet) -> None:
+async def test_an_admin_agent_is_not_confined_to_its_own(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     other = await fleet.task(assigned_to="bob")
     key = await fleet.key("ada", "admin")
@@ -489,7 +489,7 @@ async def test_an_admin_agent_is_not_confined_to_its_own(fleet: Fleet) -> None:
     assert 1 == (await fleet.got("GET", "/tasks", key=key))["total"]
 
 
-async def test_tasks_of_another_organization_are_not_there(fleet: Fleet, elsewhere: World) -> None:
+async def test_tasks_of_another_organization_are_not_there(fleet: FleetDriver, elsewhere: World) -> None:
     made = await fleet.task()
     async with fleet_over(elsewhere.ports, elsewhere.me, elsewhere.board.number) as other:
         foreign = await other.task("foreign")
@@ -500,7 +500,7 @@ async def test_tasks_of_another_organization_are_not_there(fleet: Fleet, elsewhe
     assert "Ship it" == made["title"]
 
 
-async def test_an_etag_of_something_else_is_refused_without_inventing_a_version(fleet: Fleet) -> None:
+async def test_an_etag_of_something_else_is_refused_without_inventing_a_version(fleet: FleetDriver) -> None:
     """
     A weak tag, or one of another server, names no version that could be told back.
     """

@@ -8,25 +8,29 @@ from uuid import uuid4
 import pytest
 
 from mission_core.accounts.members import MEMBERS
-from mission_core.accounts.model import MemberPrincipal, System
-from mission_core.accounts.organizations import ORGANIZATIONS, HomeStays
-from mission_core.accounts.people import ensure_local_user
-from mission_core.agents.dissolving import DissolveOrganization, OrganizationInUse, dissolve_organization
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.model import MemberPrincipal, SystemPrincipal
+from mission_core.accounts.organizations import ORGANIZATIONS, DefaultOrganizationUndeletable
+from mission_core.accounts.profiles import ensure_local_user
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.agents.organization_deletion import (
+    DeleteEmptyOrganization,
+    OrganizationInUse,
+    delete_empty_organization,
+)
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import StaleWrite
 from mission_core.ids import OrganizationId
 from mission_core.tasks.use_cases import CreateTask, create_task
-from tests.contract.boards_driver import Boards
+from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import Fleet
+from tests.contract.fleet_driver import FleetDriver
 
 SPACES = "/workspaces"
 
 
 @pytest.fixture
-async def owned(fleet: Fleet, world: World) -> Fleet:
+async def owned(fleet: FleetDriver, world: World) -> FleetDriver:
     """
     The Fleet API over an organization that has its local user.
     """
@@ -34,25 +38,25 @@ async def owned(fleet: Fleet, world: World) -> Fleet:
     return fleet
 
 
-async def made(fleet: Fleet, **fields: Any) -> Any:
+async def made(fleet: FleetDriver, **fields: Any) -> Any:
     """
     A new workspace.
     """
     return (await fleet.got("POST", SPACES, {"name": f"Space {uuid4()}", **fields}, 201))["workspace"]
 
 
-def there_of(organization: OrganizationId) -> System:
-    return System(organization=organization)
+def there_of(organization: OrganizationId) -> SystemPrincipal:
+    return SystemPrincipal(organization=organization)
 
 
 async def organization_of(world: World, number: int) -> OrganizationId:
     """
     The organization of this number.
     """
-    return (await world.ports.reads.rows.get(world.me, ORGANIZATIONS, number)).id
+    return (await world.ports.reads.entities.get(world.me, ORGANIZATIONS, number)).id
 
 
-async def test_a_new_workspace_is_whole_and_the_local_users(owned: Fleet, world: World) -> None:
+async def test_a_new_workspace_is_whole_and_the_local_users(owned: FleetDriver, world: World) -> None:
     """
     With its project and its built-in agent, whose number others do not see counted.
     """
@@ -60,7 +64,7 @@ async def test_a_new_workspace_is_whole_and_the_local_users(owned: Fleet, world:
     shown = (await owned.got("GET", f"{SPACES}/{space['id']}"))["workspace"]
     there = there_of(await organization_of(world, space["id"]))
     async with world.ports.unit(there) as unit:
-        (owner,) = await unit.rows(MEMBERS).every()
+        (owner,) = await unit.repository(MEMBERS).every()
         assert await unit.agents.main() is not None
 
     assert ("Acme", "strict", 1, 1) == (space["brand"], space["isolation"], space["tenant_id"], space["version"])
@@ -69,7 +73,7 @@ async def test_a_new_workspace_is_whole_and_the_local_users(owned: Fleet, world:
     assert ("owner", True, True) == (owner.role, owner.all_boards_read, owner.all_boards_write)
 
 
-async def test_the_callers_workspaces_are_listed_by_name(owned: Fleet, world: World, elsewhere: World) -> None:
+async def test_the_callers_workspaces_are_listed_by_name(owned: FleetDriver, world: World, elsewhere: World) -> None:
     """
     And no others, nor are they found.
     """
@@ -87,7 +91,7 @@ async def test_the_callers_workspaces_are_listed_by_name(owned: Fleet, world: Wo
             assert (404, {"error": "Workspace not found"}) == (answer.status, answer.json)
 
 
-async def test_slugs_are_unique_and_names_need_not_be(owned: Fleet) -> None:
+async def test_slugs_are_unique_and_names_need_not_be(owned: FleetDriver) -> None:
     """
     A slug is made of the name where none is sent.
     """
@@ -107,7 +111,7 @@ def _said(answer: Any) -> str:
     return str(answer.get("details", [answer["error"]])[0]).rpartition(": ")[2]
 
 
-async def test_a_workspace_changes_by_field(owned: Fleet) -> None:
+async def test_a_workspace_changes_by_field(owned: FleetDriver) -> None:
     """
     What is absent is kept, null clears the brand, and the slug stays.
     """
@@ -122,7 +126,7 @@ async def test_a_workspace_changes_by_field(owned: Fleet) -> None:
     assert 400 == (await owned.call("PUT", path, {"brand": "x"})).status
 
 
-async def test_an_empty_workspace_goes_and_its_end_is_told(owned: Fleet, world: World) -> None:
+async def test_an_empty_workspace_goes_and_its_end_is_told(owned: FleetDriver, world: World) -> None:
     """
     In the log of whoever ended it.
     """
@@ -135,7 +139,7 @@ async def test_an_empty_workspace_goes_and_its_end_is_told(owned: Fleet, world: 
 
 
 @pytest.mark.parametrize("what", ["projects", "agents", "tasks", "other users"])
-async def test_a_workspace_with_something_in_it_stays_whole(owned: Fleet, world: World, what: str) -> None:
+async def test_a_workspace_with_something_in_it_stays_whole(owned: FleetDriver, world: World, what: str) -> None:
     """
     And says what it is.
     """
@@ -158,7 +162,7 @@ async def test_a_workspace_with_something_in_it_stays_whole(owned: Fleet, world:
     assert 200 == (await owned.call("GET", f"{SPACES}/{space['id']}")).status
 
 
-async def test_what_comes_in_meanwhile_keeps_a_workspace(owned: Fleet, world: World) -> None:
+async def test_what_comes_in_meanwhile_keeps_a_workspace(owned: FleetDriver, world: World) -> None:
     """
     Nothing that was not looked at is lost.
     """
@@ -166,29 +170,29 @@ async def test_what_comes_in_meanwhile_keeps_a_workspace(owned: Fleet, world: Wo
     there, ports = there_of(await organization_of(world, space["id"])), world.ports
     since = (await ports.log.head(there.organization)).position
     async with ports.unit(world.me) as unit:
-        organization = await unit.rows(ORGANIZATIONS).get(there.organization)
+        organization = await unit.repository(ORGANIZATIONS).get(there.organization)
         await create_task(ports, there, CreateTask(title="Just now"))
-        unit.organizations.dissolve(organization, since=since)
+        unit.organization_deletion.delete(organization, since=since)
         with pytest.raises(StaleWrite):
             await unit.commit()
 
     assert organization == await ports.reads.organization(there)
 
 
-async def test_the_servers_own_workspace_stays(owned: Fleet, world: World) -> None:
+async def test_the_servers_own_workspace_stays(owned: FleetDriver, world: World) -> None:
     """
     Whoever would delete it is told so.
     """
     own = (await world.ports.reads.organization(world.me)).number
     answer = await owned.call("DELETE", f"{SPACES}/{own}")
-    home = await found_organization(world.ports)
+    home = await ensure_organization(world.ports)
 
     assert (400, {"error": "Cannot delete the default workspace", "code": "home_stays"}) == (answer.status, answer.json)
-    with pytest.raises(HomeStays):
-        await dissolve_organization(world.ports, there_of(home.id), DissolveOrganization(organization=home.id))
+    with pytest.raises(DefaultOrganizationUndeletable):
+        await delete_empty_organization(world.ports, there_of(home.id), DeleteEmptyOrganization(organization=home.id))
 
 
-async def test_a_person_sees_the_workspaces_of_which_they_are_a_member(boards: Boards) -> None:
+async def test_a_person_sees_the_workspaces_of_which_they_are_a_member(boards: BoardsDriver) -> None:
     """
     And ends only those that they own, once nobody else is there.
     """
@@ -201,10 +205,10 @@ async def test_a_person_sees_the_workspaces_of_which_they_are_a_member(boards: B
     owner, colleague = [await ports.credentials.member(each.id) for each in (founder, admin)]
     assert isinstance(owner, MemberPrincipal)
     assert isinstance(colleague, MemberPrincipal)
-    end = DissolveOrganization(organization=OrganizationId(owner.organization))
+    end = DeleteEmptyOrganization(organization=OrganizationId(owner.organization))
 
     assert str(owner.organization) == space["id"]
     with pytest.raises(OrganizationInUse, match="1 other users"):
-        await dissolve_organization(ports, owner, end)
+        await delete_empty_organization(ports, owner, end)
     with pytest.raises(Exception, match="Only organization owners can delete organizations"):
-        await dissolve_organization(ports, colleague, end)
+        await delete_empty_organization(ports, colleague, end)

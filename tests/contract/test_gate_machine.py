@@ -18,28 +18,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from mission_adapters.clocks import ManualClock
+from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory import memory_ports
-from mission_adapters.memory.vault import MemoryVault
-from mission_adapters.passwords import Argon2Passwords
-from mission_adapters.signing import HmacSecrets
+from mission_adapters.memory.encryption import MemorySecretEncryption
+from mission_adapters.password_hashing import Argon2PasswordHasher
 from mission_core.accounts.model import Role
-from mission_core.accounts.people import ensure_local_user
-from mission_core.agents.use_cases import CreateAgent, MakeKey, create_agent, digest_of, make_key
+from mission_core.accounts.profiles import ensure_local_user
+from mission_core.agents.use_cases import CreateAgent, CreateKey, create_agent, create_key, secret_digest
 from mission_core.boards import use_cases as boards
 from mission_core.boards.model import GateSet
-from mission_core.tasks import changing, gates, moving, polling, tenure, use_cases, work
-from mission_core.tasks.actors import Part
+from mission_core.tasks import bulk_update, gates, lease_ownership, leases, queue_polls, update_effects, use_cases
+from mission_core.tasks.leases import expire_leases
 from mission_core.tasks.model import Status
-from mission_core.tasks.work import sweep
+from mission_core.tasks.team_rules import BoardRole
 from mission_http.app import create_app
-from mission_http.wiring import KnownKeys
-from tests.contract.boards_driver import TOKEN, living
-from tests.contract.browser import PASSWORD, a_person, cookies_of
-from tests.contract.conftest import a_world
-from tests.contract.everything import DIALECTS
+from mission_http.wiring import ServerSecretCredentials
+from tests.contract.boards_driver import TOKEN, run_lifespan
+from tests.contract.browser import PASSWORD, cookies_of, make_person
+from tests.contract.conftest import make_world
 from tests.contract.fleet_driver import KEY
-from tests.examples import USUAL, examples
-from tests.unit.http.platform.sample import Answer, ask
+from tests.contract.populated_app import DIALECTS
+from tests.example_counts import USUAL, max_examples
+from tests.unit.http.platform.sample_app import Answer, ask
 
 RULES = {
     "approval": "require_approval_for_done", "review": "require_review_before_done",
@@ -141,19 +141,24 @@ class Gates(RuleBasedStateMachine):
     async def _found(self) -> None:
         self.clock = ManualClock()
         ports = memory_ports(
-            clock=self.clock, secrets=HmacSecrets.seeded(7), passwords=Argon2Passwords.quick(), vault=MemoryVault()
+            clock=self.clock,
+            secrets=HmacSecrets.seeded(7),
+            passwords=Argon2PasswordHasher.weak_for_tests(),
+            vault=MemorySecretEncryption(),
         )
-        self.world = await a_world(ports, self.clock)
+        self.world = await make_world(ports, self.clock)
         me = self.world.me
         owner = await ensure_local_user(ports, me.organization, username="owner")
-        known = KnownKeys(ports.credentials, {digest_of(KEY): evolve(me, name="api"), digest_of(TOKEN): owner})
+        known = ServerSecretCredentials(
+            ports.credentials, {secret_digest(KEY): evolve(me, name="api"), secret_digest(TOKEN): owner}
+        )
 
         @asynccontextmanager
         async def wire() -> Any:
             yield evolve(ports, credentials=known)
 
         self.app = create_app(wire, DIALECTS)
-        await self.open.enter_async_context(living(self.app))
+        await self.open.enter_async_context(run_lifespan(self.app))
         made = {name: await self.world.another_board(name, gates=gates_of(rules)) for name, rules in BOARDS.items()}
         self.numbers = {name: board.number for name, board in made.items()}
         self.ids = {name: str(board.id) for name, board in made.items()}
@@ -164,7 +169,7 @@ class Gates(RuleBasedStateMachine):
             agent = (await create_agent(ports, me, CreateAgent(name=name, board=on, lead=name in LEADS))).agent
             for scope in ("operator", "agent:self", "admin"):
                 scopes = ("viewer", scope)
-                _, key = await make_key(ports, me, MakeKey(agent=agent.id, name=scope, scopes=scopes))
+                _, key = await create_key(ports, me, CreateKey(agent=agent.id, name=scope, scopes=scopes))
                 self.callers.append(Caller(name, {"x-api-key": key}, {"x-agent-token": key}, scope == "admin"))
 
     # Asking, and judging what came of it.
@@ -434,7 +439,7 @@ class Gates(RuleBasedStateMachine):
         All leases run out.
         """
         self.clock.advance(hours=1)
-        self.run(sweep(self.world.ports, self.world.me))
+        self.run(expire_leases(self.world.ports, self.world.me))
         self.look(Deed(self.callers[0], back=True))
 
     @precondition(lambda self: self.stories)
@@ -504,7 +509,7 @@ class Gates(RuleBasedStateMachine):
         """
         A second person, who may review.
         """
-        self.run(a_person(self.world, username="pat", role=Role.OPERATOR))
+        self.run(make_person(self.world, username="pat", role=Role.OPERATOR))
         said = {"username": "pat", "password": PASSWORD}
         answer = self.ask(Caller("nobody", {}, ()), "POST", "/api/auth/login", said)
         (session,) = cookies_of(answer)
@@ -520,7 +525,7 @@ def gates_of(rules: Iterable[str]) -> GateSet:
 
 
 FEW = settings(
-    max_examples=examples(100), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck),
+    max_examples=max_examples(100), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False,
 )  # fmt: skip
 UNTIL_FOUND = settings(FEW, max_examples=2000, database=None, phases=(Phase.generate,))
@@ -562,8 +567,8 @@ async def carried_past_gates(*args: Any, **more: Any) -> Any:
     A change of one of many tasks, past all gates.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(changing, "pass_gates", passing)
-        return await changing.carried_out(*args, **more)
+        patch.setattr(update_effects, "pass_gates", passing)
+        return await update_effects.apply_update(*args, **more)
 
 
 def nothing(*args: Any, **more: Any) -> None:
@@ -572,11 +577,11 @@ def nothing(*args: Any, **more: Any) -> None:
     """
 
 
-def person(principal: Any) -> Part:
+def person(principal: Any) -> BoardRole:
     """
     Everybody's part on a board, if everybody were a person.
     """
-    return Part.PERSON
+    return BoardRole.PERSON
 
 
 async def alone_at_once(*asked: Any) -> bool:
@@ -590,14 +595,14 @@ Skipped = tuple[list[tuple[Any, str, Any]], tuple[str, ...]]
 """What is broken, and the rules of the machine that are left out, for they would find it by another path."""
 SKIPPED: dict[str, Skipped] = {
     "create": ([(use_cases, "pass_gates", passing)], ()),
-    "update": ([(changing, "pass_gates", passing)], ("move_many", "change_board")),
-    "bulk update": ([(moving, "carried_out", carried_past_gates)], ()),
-    "move between boards": ([(changing, "pass_gates", passing_from_board_to_board)], ()),
-    "claim": ([(work, "decide_claim", nothing)], ("poll",)),
-    "claim the next": ([(work, "decide_claim", nothing), (work, "part_of", person)], ("poll",)),
-    "poll": ([(work, "decide_claim", nothing), (polling, "part_of", person)], ("work_under_a_lease",)),
-    "return to a lapsed lease": ([(tenure, "pass_gates", passing)], ()),
-    "complete": ([(work, "pass_gates", passing), (work, "status_after_work", lambda passage: Status.DONE)], ()),
+    "update": ([(update_effects, "pass_gates", passing)], ("move_many", "change_board")),
+    "bulk update": ([(bulk_update, "carried_out", carried_past_gates)], ()),
+    "move between boards": ([(update_effects, "pass_gates", passing_from_board_to_board)], ()),
+    "claim": ([(leases, "decide_claim", nothing)], ("poll",)),
+    "claim the next": ([(leases, "decide_claim", nothing), (leases, "part_of", person)], ("poll",)),
+    "poll": ([(leases, "decide_claim", nothing), (queue_polls, "part_of", person)], ("work_under_a_lease",)),
+    "return to a lapsed lease": ([(lease_ownership, "pass_gates", passing)], ()),
+    "complete": ([(leases, "pass_gates", passing), (leases, "status_after_work", lambda passage: Status.DONE)], ()),
     "leave a board": ([(gates, "decide_departure", nothing)], ()),
     "make a board": ([(boards, "check_gates_kept", nothing)], ()),
     "own review": ([(gates, "_reviews_own", lambda *asked: False)], ()),

@@ -8,14 +8,22 @@ from mission_core.approvals.model import APPROVAL_LINKS, ApprovalStatus
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import UpdateBoard, update_board
-from mission_core.tasks.explaining import State, explain_task
+from mission_core.tasks.bulk_update import MoveTasks, move_tasks
+from mission_core.tasks.explanations import TaskState, explain_task
+from mission_core.tasks.leases import (
+    CompleteTask,
+    FailTask,
+    ReleaseTask,
+    complete_task,
+    expire_leases,
+    fail_task,
+    release_task,
+)
 from mission_core.tasks.model import CommentRequired, GateClosed, NotClaimable, Status
-from mission_core.tasks.moving import MoveTasks, move_tasks
-from mission_core.tasks.polling import PollQueue, poll_queue
-from mission_core.tasks.ports import Wanted
+from mission_core.tasks.ports import ClaimFilter
+from mission_core.tasks.queue_polls import PollQueue, poll_queue
 from mission_core.tasks.runs import Failure, FailureReason
-from mission_core.tasks.use_cases import Manner, UpdateTask, update_task
-from mission_core.tasks.work import CompleteTask, FailTask, ReleaseTask, complete_task, fail_task, release_task, sweep
+from mission_core.tasks.use_cases import UpdateMode, UpdateTask, update_task
 
 GATED = GateSet()
 HELD = GateSet(require_approval_for_done=False, block_status_changes_with_pending_approval=True)
@@ -114,7 +122,7 @@ async def test_a_review_wants_a_comment_where_the_board_says_so(world):
     assert "task.commented" in await world.facts()
 
 
-@pytest.mark.parametrize("manner", list(Manner))
+@pytest.mark.parametrize("manner", list(UpdateMode))
 async def test_an_approved_task_may_be_done(world, manner):
     """
     Once somebody approved it: not while that is pending, nor when it is rejected.
@@ -250,7 +258,7 @@ async def test_many_tasks_are_done_on_approvals_of_their_own(world):
     assert {Status.DONE} == {(await world.fresh(task)).status for task in (first, second)}
 
 
-@pytest.mark.parametrize("manner", list(Manner))
+@pytest.mark.parametrize("manner", list(UpdateMode))
 async def test_a_pending_approval_keeps_a_task_where_it_is(world, manner):
     """
     If its board says so: other fields may change, and once somebody decided it moves.
@@ -287,7 +295,7 @@ async def test_work_is_not_handed_in_while_an_approval_is_pending(world):
     await decided(world, approvals[0], APPROVED)
     await complete_task(world.ports, world.me, complete)
     world.clock.advance(hours=1)
-    await sweep(world.ports, world.me)
+    await expire_leases(world.ports, world.me)
 
     assert "block_status_changes_with_pending_approval" == closed.value.rule
     assert [Status.DONE, Status.AWAITING_OWNER, Status.INBOX, Status.INBOX] == [
@@ -311,8 +319,8 @@ async def test_what_an_approval_holds_is_not_handed_out(world):
     await decided(world, approval, REJECTED)
     polled = await poll_queue(world.ports, world.me, PollQueue(agent="bob"))
 
-    assert (State.BLOCKED, free.id, held.id) == (told.state, first.task.id, polled.task)
-    assert State.CLAIMABLE is not (await explain_task(world.ports, world.me, held.id)).state
+    assert (TaskState.BLOCKED, free.id, held.id) == (told.state, first.task.id, polled.task)
+    assert TaskState.CLAIMABLE is not (await explain_task(world.ports, world.me, held.id)).state
 
 
 async def test_many_that_are_held_do_not_hide_what_is_free(world):
@@ -325,7 +333,7 @@ async def test_many_that_are_held_do_not_hide_what_is_free(world):
     free = await world.task("free", board=board.id)
     offered = []
     async with world.ports.unit(world.me) as unit:
-        unit.tasks.claim_next(Wanted(name_key="ada"), lambda each: offered.append(each), at=world.clock.now())
+        unit.tasks.claim_next(ClaimFilter(name_key="ada"), lambda each: offered.append(each), at=world.clock.now())
         await unit.commit()
 
     assert [(free.id, False)] == [(each.task.id, each.held) for each in offered]
@@ -341,7 +349,7 @@ async def test_a_pending_approval_holds_nothing_where_no_rule_says_so(world):
     await asked(world, board, task, status=PENDING)
     told = await explain_task(world.ports, world.me, task.id)
 
-    assert State.CLAIMABLE is told.state
+    assert TaskState.CLAIMABLE is told.state
     assert task.id == (await world.claim()).task.id
 
 
@@ -355,7 +363,7 @@ async def test_who_comes_back_to_what_is_held_does_not_begin_it(world):
     await update_task(world.ports, ada, begin)
     approval = await asked(world, board, task, status=PENDING)
     world.clock.advance(hours=1)
-    await sweep(world.ports, world.me)
+    await expire_leases(world.ports, world.me)
     with pytest.raises(GateClosed):
         await update_task(world.ports, ada, begin)
     await decided(world, approval, APPROVED)

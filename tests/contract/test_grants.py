@@ -10,52 +10,52 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mission_adapters.belonging import is_confined
-from mission_adapters.kinds import KINDS
-from mission_core.agents.editing import UpdateAgent, update_agent
+from mission_adapters.board_scope import is_limited_by_grants
+from mission_adapters.kind_registry import KINDS
 from mission_core.agents.queries import AgentFilter
-from mission_core.agents.use_cases import HearAgent, MakeKey, hear_agent, make_key
+from mission_core.agents.update import UpdateAgent, update_agent
+from mission_core.agents.use_cases import CreateKey, RecordAgentHeartbeat, create_key, record_agent_heartbeat
+from mission_core.boards.assignments import AssignAgent, assign_agent
 from mission_core.boards.groups import DeleteGroup, delete_group
 from mission_core.boards.model import BoardDenied, BoardReadOnly
 from mission_core.boards.queries import BoardFilter
-from mission_core.boards.staff import AssignAgent, assign_agent
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import Refusal
-from mission_core.reports.conduct import Amount
-from mission_core.reports.pulse import hour_of
-from mission_core.reports.queries import Counts, Happened, Recent, Scope, Standing
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.tasks.commenting import AddComment, add_comment
+from mission_core.reports.agent_activity import HourlyEventCount
+from mission_core.reports.hourly_counters import hour_of
+from mission_core.reports.queries import BucketCount, MinuteCount, ReportCounts, ReportScope, StatusCount
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.values import Page, moment
+from mission_core.values import PageRequest, moment
+from tests.contract.board_writes import BY_NAME, COMMANDS_ON_BOARDS, NOT_ON_ONE_BOARD, writing_use_cases
 from tests.contract.conftest import World
-from tests.contract.grants_written import ELSEWHERE, NAMED, WISHES, writing_use_cases
-from tests.contract.many_boards import (
+from tests.contract.granted_boards import (
     PORTS,
+    SEARCHED_WORD,
     SHARED,
-    WORD,
-    Asked,
-    ManyBoards,
-    Place,
-    answers,
-    many_boards,
+    GrantedBoards,
+    PopulatedBoard,
+    ReadCall,
+    make_granted_boards,
     methods_of,
-    questions,
+    read_calls,
+    results_of,
     without_the_main_agent,
 )
 
 
 @pytest.fixture
-async def many(world: World) -> ManyBoards:
+async def many(world: World) -> GrantedBoards:
     """
     Three boards, each with one of everything.
     """
-    return await many_boards(world)
+    return await make_granted_boards(world)
 
 
-async def test_every_read_port_is_asked(many: ManyBoards) -> None:
+async def test_every_read_port_is_asked(many: GrantedBoards) -> None:
     """
     A new one joins by its name.
     """
@@ -74,37 +74,41 @@ def methods_in(port: Any) -> bool:
 
 
 @pytest.mark.parametrize("granted", [1, 2])
-async def test_who_may_see_some_boards_learns_nothing_of_another(many: ManyBoards, granted: int) -> None:
+async def test_who_may_see_some_boards_learns_nothing_of_another(many: GrantedBoards, granted: int) -> None:
     """
     Whatever is asked: it makes no difference what is on the other boards, nor whether they are there at all.
     """
     member = many.member(*many.places[:granted])
-    asked = list(questions(many))
-    before = await answers(many, member, *asked)
+    asked = list(read_calls(many))
+    before = await results_of(many, member, *asked)
     for place in many.places[granted:]:
         await live_on(many, place)
-    changed = await answers(many, member, *asked)
+    changed = await results_of(many, member, *asked)
     await delete_board(many.world.ports, many.world.me, DeleteBoard(board=many.other.board.id))
-    gone = await answers(many, member, *asked)
+    gone = await results_of(many, member, *asked)
 
     assert {} == unlike(unrefused(before), unrefused(changed))
     assert {} == unlike(unrefused(before), unrefused(gone))
 
 
-async def live_on(many: ManyBoards, place: Place) -> None:
+async def live_on(many: GrantedBoards, place: PopulatedBoard) -> None:
     """
     Let a lot happen on a board.
     """
     world = evolve(many.world, board=place.board)
     ports, me, (first, later, held, done, _) = world.ports, world.me, place.tasks
-    await world.task(f"{WORD} more", assignee=SHARED, priority="high", tag_ids=(many.tag.id,), description=WORD)
-    await world.agent(f"eve {WORD} {place.board.number}", board=place.board.id)
+    await world.task(
+        f"{SEARCHED_WORD} more", assignee=SHARED, priority="high", tag_ids=(many.tag.id,), description=SEARCHED_WORD
+    )
+    await world.agent(f"eve {SEARCHED_WORD} {place.board.number}", board=place.board.id)
     await update_task(ports, me, UpdateTask(task=first.id, status=Status.DONE))
     await update_task(ports, me, UpdateTask(task=held.id, title="Otherwise"))
-    await add_comment(ports, me, AddComment(task=later.id, content=WORD))
+    await add_comment(ports, me, AddComment(task=later.id, content=SEARCHED_WORD))
     await delete_task(ports, me, DeleteTask(task=done.id))
-    await make_key(ports, me, MakeKey(agent=place.worker.id))
-    await hear_agent(ports, me, HearAgent(agent=place.worker.id, status="idle", activity="Other"))
+    await create_key(ports, me, CreateKey(agent=place.worker.id))
+    await record_agent_heartbeat(
+        ports, me, RecordAgentHeartbeat(agent=place.worker.id, status="idle", activity="Other")
+    )
     await update_agent(ports, me, UpdateAgent(agent=place.worker.id, name=f"adele {place.board.number}"))
     await assign_agent(ports, me, AssignAgent(board=place.board.id, agent_name="eve"))
     await update_board(ports, me, UpdateBoard(board=place.board.id, name="Renamed"))
@@ -125,19 +129,19 @@ def unrefused(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("granted", [1, 2])
-async def test_who_may_see_some_boards_is_told_all_that_is_on_them(many: ManyBoards, granted: int) -> None:
+async def test_who_may_see_some_boards_is_told_all_that_is_on_them(many: GrantedBoards, granted: int) -> None:
     """
     Just what somebody is told who may see everything, once there is nothing else.
     """
     seen, others = many.places[:granted], many.places[granted:]
     member, owner = many.member(*seen), many.world.me
-    asked = list(questions(many))
-    told = await answers(many, member, *asked)
+    asked = list(read_calls(many))
+    told = await results_of(many, member, *asked)
     counted = {str(each): await counts_of(many, each, seen) for each in asked if each.method == "counts"}
     for place in others:
         await delete_board(many.world.ports, owner, DeleteBoard(board=place.board.id))
     await delete_group(many.world.ports, owner, DeleteGroup(group=many.secluded.id))
-    expected = await answers(many, owner, *asked) | counted
+    expected = await results_of(many, owner, *asked) | counted
     for each in asked:
         if each.port == "conduct":
             expected[str(each)] = deeds_of(each, told, expected)
@@ -147,7 +151,7 @@ async def test_who_may_see_some_boards_is_told_all_that_is_on_them(many: ManyBoa
     assert {} == unlike(unrefused(expected), unrefused(told))
 
 
-async def counts_of(many: ManyBoards, asked: Asked, seen: tuple[Place, ...]) -> Counts:
+async def counts_of(many: GrantedBoards, asked: ReadCall, seen: tuple[PopulatedBoard, ...]) -> ReportCounts:
     """
     What is counted on the boards that are seen: the sum of them, as told to somebody who may see everything. What
     concerns no board is not counted.
@@ -158,11 +162,13 @@ async def counts_of(many: ManyBoards, asked: Asked, seen: tuple[Place, ...]) -> 
         for place in seen
         if scope.board in (None, place.board.id) and scope.group in (None, place.board.group)
     ]
-    each = [await reads.counts(many.world.me, **(asked.given | {"scope": Scope(board=board)})) for board in boards]
-    return Counts(
-        summed(Standing, 2, [row for one in each for row in one.standing]),
-        summed(Happened, 3, [row for one in each for row in one.happened]),
-        summed(Recent, 1, [row for one in each for row in one.recent]),
+    each = [
+        await reads.counts(many.world.me, **(asked.given | {"scope": ReportScope(board=board)})) for board in boards
+    ]
+    return ReportCounts(
+        summed(StatusCount, 2, [row for one in each for row in one.status_counts]),
+        summed(BucketCount, 3, [row for one in each for row in one.bucket_counts]),
+        summed(MinuteCount, 1, [row for one in each for row in one.minute_counts]),
         min((one.oldest for one in each if one.oldest is not None), default=None),
     )
 
@@ -178,7 +184,7 @@ def summed(make: Any, names: int, rows: list[Any]) -> list[Any]:
     return sorted((make(*about, *amounts) for about, amounts in sums.items()), key=repr)
 
 
-def deeds_of(asked: Asked, told: dict[str, Any], all_told: dict[str, Any]) -> Any:
+def deeds_of(asked: ReadCall, told: dict[str, Any], all_told: dict[str, Any]) -> Any:
     """
     What is told of an agent: of all that is told to somebody who may see everything, what is about something that is
     there. How much that is, is counted of what was told.
@@ -187,25 +193,25 @@ def deeds_of(asked: Asked, told: dict[str, Any], all_told: dict[str, Any]) -> An
         return all_told[str(asked)]
     agent, since = asked.given["agent"], asked.given["since"]
     if asked.method == "amounts":
-        deeds = told[str(Asked("conduct", "deeds", {"agent": agent, "since": since, "kinds": None, "limit": 100}))]
+        deeds = told[str(ReadCall("conduct", "deeds", {"agent": agent, "since": since, "kinds": None, "limit": 100}))]
         split = asked.given["split"]
         moments = [(moment(each.at), each.kind) for each in deeds]
         counted = Counter((at >= split, hour_of(at), kind) for at, kind in moments)
-        return sorted((Amount(*cell, amount) for cell, amount in counted.items()), key=repr)
+        return sorted((HourlyEventCount(*cell, amount) for cell, amount in counted.items()), key=repr)
     whole = all_told[str(evolve(asked, given=asked.given | {"limit": 100}))]
     return [each for each in whole if each.number is not None][: asked.given["limit"]]
 
 
-async def test_who_may_see_no_board_is_told_nothing(many: ManyBoards) -> None:
+async def test_who_may_see_no_board_is_told_nothing(many: GrantedBoards) -> None:
     """
     Of what belongs to boards: every list is empty, every sum nothing, and what is asked for by its name is denied.
     """
     asked = [
         each
-        for each in questions(many)
-        if each.port != "members" and (each.port != "rows" or is_confined(each.given["kind"].entity))
+        for each in read_calls(many)
+        if each.port != "members" and (each.port != "rows" or is_limited_by_grants(each.given["kind"].entity))
     ]
-    told = await answers(many, many.member(), *asked)
+    told = await results_of(many, many.member(), *asked)
 
     assert {} == {name: each for name, each in told.items() if each is not BoardDenied and something_in(each)}
 
@@ -221,7 +227,7 @@ def something_in(told: Any) -> bool:
     return bool(told)
 
 
-async def test_grants_on_all_boards_show_no_row_of_no_board(many: ManyBoards) -> None:
+async def test_grants_on_all_boards_show_no_row_of_no_board(many: GrantedBoards) -> None:
     """
     For they are grants on boards.
     """
@@ -238,18 +244,18 @@ async def test_grants_on_all_boards_show_no_row_of_no_board(many: ManyBoards) ->
 # Writing.
 
 
-async def looks(many: ManyBoards) -> Any:
+async def looks(many: GrantedBoards) -> Any:
     """
     How everything looks to somebody who may see all, and how much has happened.
     """
     reads, me = many.world.ports.reads, many.world.me
-    rows = [await reads.rows.every(me, kind) for kind in KINDS if is_confined(kind.entity)]
+    rows = [await reads.entities.every(me, kind) for kind in KINDS if is_limited_by_grants(kind.entity)]
     everybody = AgentFilter(hidden=True, at=many.world.clock.now())
-    tasks = await reads.tasks.page(me, TaskFilter(), Page(limit=1000))
+    tasks = await reads.tasks.page(me, TaskFilter(), PageRequest(limit=1000))
     listed = [
         tasks,
         *[await reads.tasks.runs(me, row.number) for row in tasks.rows],
-        await reads.agents.page(me, everybody, Page(limit=1000)),
+        await reads.agents.page(me, everybody, PageRequest(limit=1000)),
         await reads.boards.page(me, BoardFilter(archived=True)),
         *[await reads.agents.keys(me, place.worker.id) for place in many.places],
     ]
@@ -260,15 +266,15 @@ async def test_every_use_case_that_changes_something_is_asked_for() -> None:
     """
     On a board, or known to concern none.
     """
-    assert writing_use_cases() == {*NAMED} | ELSEWHERE
+    assert writing_use_cases() == {*BY_NAME} | NOT_ON_ONE_BOARD
 
 
-async def test_nothing_changes_on_a_board_that_is_granted_for_reading_only(many: ManyBoards) -> None:
+async def test_nothing_changes_on_a_board_that_is_granted_for_reading_only(many: GrantedBoards) -> None:
     """
     Whatever is asked for is refused as such, and leaves no trace.
     """
     member = many.member(many.general, many.work, writes=[many.general])
-    for use_case, wish in WISHES:
+    for use_case, wish in COMMANDS_ON_BOARDS:
         command = await wish(many, many.work)
         before = await looks(many)
         with pytest.raises(BoardReadOnly):
@@ -277,12 +283,12 @@ async def test_nothing_changes_on_a_board_that_is_granted_for_reading_only(many:
         assert before == await looks(many), command
 
 
-async def test_nothing_changes_on_a_board_that_is_not_granted(many: ManyBoards) -> None:
+async def test_nothing_changes_on_a_board_that_is_not_granted(many: GrantedBoards) -> None:
     """
     And it is not even told that it could be seen.
     """
     member = many.member(many.general, many.work, writes=[many.general, many.work])
-    for use_case, wish in WISHES:
+    for use_case, wish in COMMANDS_ON_BOARDS:
         command = await wish(many, many.other)
         before = await looks(many)
         with pytest.raises(BoardDenied) as refused:
@@ -293,14 +299,16 @@ async def test_nothing_changes_on_a_board_that_is_not_granted(many: ManyBoards) 
 
 
 @pytest.mark.parametrize("granted", ["some", "all"])
-async def test_what_is_asked_for_on_a_board_that_is_granted_for_writing_is_done(many: ManyBoards, granted: str) -> None:
+async def test_what_is_asked_for_on_a_board_that_is_granted_for_writing_is_done(
+    many: GrantedBoards, granted: str
+) -> None:
     """
     By somebody who may write on it and see others, as by somebody who may see and write on all.
     """
     member = many.member(many.general, many.work, writes=[many.work])
     if granted == "all":
         member = evolve(member, reads=None, writes=None)
-    for use_case, wish in WISHES:
+    for use_case, wish in COMMANDS_ON_BOARDS:
         command = await wish(many, many.work)
         before = await looks(many)
         await use_case(many.world.ports, member, command)

@@ -8,13 +8,13 @@ import pytest
 
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.errors import KeyReused
-from mission_core.ports import AlreadyDone, Once, perform
+from mission_core.ports import AlreadyDone, IdempotencyKey, perform
+from mission_core.tasks.leases import ClaimNext, claim_next, repeat_claim
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.use_cases import CreateTask, create_task
-from mission_core.tasks.work import ClaimNext, claim_next, claimed_again
-from mission_core.values import Page
+from mission_core.values import PageRequest
 
-ONCE = Once(key="k1", operation="create_task", body_digest=b"1" * 32)
+ONCE = IdempotencyKey(key="k1", operation="create_task", body_digest=b"1" * 32)
 
 
 async def create(world, *, title="Ship it", me=None, key="k1", operation="create_task", digest=b"1" * 32):
@@ -26,13 +26,13 @@ async def create(world, *, title="Ship it", me=None, key="k1", operation="create
         async with ports.unit(principal) as unit:
             return await unit.tasks.get(id)
 
-    once = Once(key=key, operation=operation, body_digest=digest)
+    once = IdempotencyKey(key=key, operation=operation, body_digest=digest)
     command = CreateTask(title=title, board=world.board.id)
     return await perform(create_task, world.ports, me or world.me, command, once=once, again=again)
 
 
 async def total(world):
-    return (await world.ports.reads.tasks.page(world.me, TaskFilter(), Page())).total
+    return (await world.ports.reads.tasks.page(world.me, TaskFilter(), PageRequest())).total
 
 
 async def test_a_repeat_gets_the_first_result(world):
@@ -79,7 +79,9 @@ async def test_another_body_is_refused(world):
     await create(world)
     with pytest.raises(KeyReused):
         await create(world, digest=b"2" * 32)
-    async with world.ports.unit(world.me, once=Once(key="k1", operation="create_task", body_digest=b"2")) as unit:
+    async with world.ports.unit(
+        world.me, once=IdempotencyKey(key="k1", operation="create_task", body_digest=b"2")
+    ) as unit:
         unit.result(world.board.id)
         with pytest.raises(KeyReused):
             await unit.commit()
@@ -123,7 +125,7 @@ async def test_what_failed_keeps_no_key(world):
     The request can be sent again, corrected or not.
     """
     await world.agent("ada")
-    once = Once(key="k", operation="create_agent", body_digest=b"1")
+    once = IdempotencyKey(key="k", operation="create_agent", body_digest=b"1")
 
     async def again(ports, principal, id):
         raise AssertionError("there is no first result")
@@ -139,10 +141,10 @@ async def test_a_repeated_claim_shows_its_lease_again(world):
     """
     for title in "abc":
         await world.task(title)
-    once = Once(key="c", operation="claim_next", body_digest=b"1")
+    once = IdempotencyKey(key="c", operation="claim_next", body_digest=b"1")
 
     async def claim():
-        return await perform(claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=claimed_again)
+        return await perform(claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=repeat_claim)
 
     answers = await asyncio.gather(*(claim() for _ in range(5)))
     answers.append(await claim())
@@ -155,10 +157,10 @@ async def test_a_claim_that_found_nothing_keeps_no_key(world):
     """
     A repeat looks again.
     """
-    once = Once(key="c", operation="claim_next", body_digest=b"1")
+    once = IdempotencyKey(key="c", operation="claim_next", body_digest=b"1")
 
     async def claim():
-        return await perform(claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=claimed_again)
+        return await perform(claim_next, world.ports, world.me, ClaimNext(agent="ada"), once=once, again=repeat_claim)
 
     nothing = await claim()
     task = await world.task()
@@ -178,4 +180,4 @@ async def test_a_key_is_found_only_if_it_was_used_late_enough(world):
 
     assert first.id == await once(world.me, ONCE, since=before)
     assert await once(world.me, ONCE, since=world.clock.now()) is None
-    assert await once(world.me, Once(key="k9", operation="x", body_digest=b""), since=before) is None
+    assert await once(world.me, IdempotencyKey(key="k9", operation="x", body_digest=b""), since=before) is None

@@ -18,25 +18,25 @@ import pytest
 from attrs import frozen
 
 from mission_adapters.clocks import ManualClock
-from mission_adapters.importing.boards import import_boards
+from mission_adapters.data_import.boards_import import import_boards
 from mission_adapters.memory import MemoryStore
 from mission_core.accounts.invites import INVITES
-from mission_core.accounts.model import System
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.onboarding import ONBOARDINGS
+from mission_core.agents.organization_creation import ensure_organization
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
-from mission_core.approvals.queries import shown
+from mission_core.approvals.queries import with_tasks
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
-from mission_core.automation.payloads import PAYLOADS
+from mission_core.automation.webhook_payloads import PAYLOADS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.grants import GRANTS, INVITE_GRANTS
 from mission_core.boards.groups import GROUPS
 from mission_core.boards.tags import TAGS
-from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
+from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.queries import TaskFilter
-from mission_core.values import Page
-from tests import postgres
+from mission_core.values import PageRequest
+from tests import postgres_server
 from tests.contract.conftest import ports_over
 
 TABLES = """
@@ -147,7 +147,7 @@ def there(postgres_url: str) -> Iterator[There]:
     A database with something of everything, and something wrong.
     """
     ids: dict[str, UUID] = {}
-    with postgres.empty_database(postgres_url) as url:
+    with postgres_server.empty_database(postgres_url) as url:
         asyncio.run(_fill(url, ids))
         yield There(url, ids)
 
@@ -274,11 +274,11 @@ CHANGING = {
 }  # fmt: skip
 
 
-async def owner(ports: Any) -> System:
+async def owner(ports: Any) -> SystemPrincipal:
     """
     Who may see what came into the default organization.
     """
-    return System(organization=(await found_organization(ports, slug="default")).id)
+    return SystemPrincipal(organization=(await ensure_organization(ports, slug="default")).id)
 
 
 async def test_ids_moments_and_what_hangs_together_stay(ports: Any, there: There) -> None:
@@ -357,7 +357,7 @@ async def test_approvals_go_along_with_their_tasks(ports: Any, there: There) -> 
     names = ("both", "approved done", "approved first task", "older", "twice")
     rows = [await ports.reads.rows.get(me, APPROVALS, ids[name]) for name in names]
     both, of_done = rows[:2]
-    told = {each.approval.id: each.tasks for each in await shown(ports, me, *rows)}
+    told = {each.approval.id: each.tasks for each in await with_tasks(ports, me, *rows)}
     links = await ports.reads.rows.every(me, APPROVAL_LINKS, approval=both.id)
 
     assert ("ship", 81.5, '{"reason":"r"}', '{"tests":9}', ids["ada"], "Lead Agent", "pending", ids["one"]) == (
@@ -391,7 +391,7 @@ async def test_an_organization_keeps_its_name(ports: Any, there: There) -> None:
     assert "Second" == (await ports.credentials.organization(f"imported-{there.ids['second'].hex[:12]}")).name
 
 
-async def _ticket(ports: Any, me: System, task: UUID) -> int:
+async def _ticket(ports: Any, me: SystemPrincipal, task: UUID) -> int:
     return int((await ports.reads.tasks.get(me, task)).ticket)
 
 
@@ -430,14 +430,14 @@ async def test_importing_again_changes_nothing(ports: Any, there: There) -> None
     await import_boards(ports, there.url)
     me = await owner(ports)
     before = (await ports.log.head(me.organization)).position
-    total = (await ports.reads.tasks.page(me, TaskFilter(), Page())).total
+    total = (await ports.reads.tasks.page(me, TaskFilter(), PageRequest())).total
     told = (await import_boards(ports, there.url)).plain()
 
     assert {} == {table: count for table, count in told["taken"].items() if count}
     assert 6 == told["there"]["tasks"]
     assert (before, total) == (
         (await ports.log.head(me.organization)).position,
-        (await ports.reads.tasks.page(me, TaskFilter(), Page())).total,
+        (await ports.reads.tasks.page(me, TaskFilter(), PageRequest())).total,
     )
 
 
@@ -446,10 +446,13 @@ async def test_another_organization_stays_another(ports: Any, there: There) -> N
     What belongs to it is not seen from the first.
     """
     await import_boards(ports, there.url)
-    other = await found_organization(ports, slug=f"imported-{there.ids['second'].hex[:12]}")
+    other = await ensure_organization(ports, slug=f"imported-{there.ids['second'].hex[:12]}")
 
     assert ["Far"] == [
-        row.title for row in (await ports.reads.tasks.page(System(organization=other.id), TaskFilter(), Page())).rows
+        row.title
+        for row in (
+            await ports.reads.tasks.page(SystemPrincipal(organization=other.id), TaskFilter(), PageRequest())
+        ).rows
     ]
 
 
@@ -518,7 +521,7 @@ async def test_invites_wait_under_new_tokens(ports: Any, there: There) -> None:
         invite.email, invite.role, invite.created_by, invite.pending,
     )  # fmt: skip
     assert (there.ids["one"], True, False) == (offer.on_board, offer.can_read, offer.can_write)
-    assert invite.id == ports.secrets.invited_by(ports.secrets.invitation(invite.id))
+    assert invite.id == ports.secrets.invite_of_token(ports.secrets.invite_token(invite.id))
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "4000-01-01 BC"])

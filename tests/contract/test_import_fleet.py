@@ -18,24 +18,24 @@ from uuid import uuid4
 import pytest
 
 from mission_adapters.clocks import ManualClock
-from mission_adapters.importing.fleet import import_fleet
-from mission_adapters.importing.report import Report
-from mission_adapters.importing.taking import Taker
+from mission_adapters.data_import.entity_import import EntityImporter
+from mission_adapters.data_import.fleet_import import import_fleet
+from mission_adapters.data_import.import_report import ImportReport
 from mission_adapters.memory import MemoryStore
-from mission_core.accounts.model import Role, System
-from mission_core.accounts.people import ensure_local_user
-from mission_core.accounts.settings import SETTINGS
-from mission_core.accounts.signing_in import SignIn, SignInRefused, sign_in
-from mission_core.agents.connections import CONNECTIONS
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.model import Role, SystemPrincipal
+from mission_core.accounts.organization_settings import SETTINGS
+from mission_core.accounts.profiles import ensure_local_user
+from mission_core.accounts.sign_in import SignIn, SignInRefused, sign_in
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.agents.tool_connections import CONNECTIONS
+from mission_core.boards.assignments import BOARD_ASSIGNMENTS
 from mission_core.boards.groups import GROUPS, BoardGroup
-from mission_core.boards.staff import STAFF
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.github_links import NO_GITHUB_LINKS, GitHubLinks
+from mission_core.tasks.leases import ClaimNext, claim_next
 from mission_core.tasks.queries import TaskFilter
-from mission_core.tasks.tracking import UNTRACKED, Tracking
 from mission_core.tasks.use_cases import CreateTask, create_task
-from mission_core.tasks.work import ClaimNext, claim_next
-from mission_core.values import Page, moment
+from mission_core.values import PageRequest, moment
 from tests.contract.conftest import ports_over
 
 TABLES = """
@@ -142,11 +142,11 @@ def file(tmp_path: Path, slug: str, key: str) -> Path:
     return path
 
 
-async def owner(ports: Any, slug: str) -> System:
+async def owner(ports: Any, slug: str) -> SystemPrincipal:
     """
     Who may see all that was imported.
     """
-    return System(organization=(await found_organization(ports, slug=slug)).id)
+    return SystemPrincipal(organization=(await ensure_organization(ports, slug=slug)).id)
 
 
 async def test_numbers_ids_and_moments_stay(ports: Any, slug: str, file: Path) -> None:
@@ -164,8 +164,8 @@ async def test_numbers_ids_and_moments_stay(ports: Any, slug: str, file: Path) -
         task.title, task.status, task.priority, task.assignee.name, task.ticket, task.tags, task.metadata,
         task.retry_count,
     )  # fmt: skip
-    assert Tracking(repo="x/y", issue=5, branch="feat/x", synced_at=moment((AT + 4) * 1_000_000)) == task.tracking
-    assert UNTRACKED == done.tracking
+    assert GitHubLinks(repo="x/y", issue=5, branch="feat/x", synced_at=moment((AT + 4) * 1_000_000)) == task.tracking
+    assert NO_GITHUB_LINKS == done.tracking
     assert [AT, AT + 5, AT + 99] == [each.timestamp() for each in (task.created_at, task.updated_at, task.due_at)]
     assert ("done", "success", AT + 3, True) == (done.status, done.result, done.completed_at.timestamp(), done.recorded)
     assert ("inbox", 20_000, base.id) == (odd.status, len(odd.description), odd.board)
@@ -212,7 +212,7 @@ async def test_importing_again_changes_nothing(ports: Any, slug: str, file: Path
     there = {"agents": 2, "agent_api_keys": 1, "comments": 3, "projects": 2, "tasks": 5, "users": 4, "members": 3}
     assert there == told["there"]
     assert before == (await ports.log.head(me.organization)).position
-    assert 5 == (await ports.reads.tasks.page(me, TaskFilter(), Page())).total
+    assert 5 == (await ports.reads.tasks.page(me, TaskFilter(), PageRequest())).total
 
 
 async def test_an_agents_key_goes_on_opening_the_door(ports: Any, key: str, file: Path) -> None:
@@ -250,7 +250,7 @@ async def test_a_number_that_is_taken_gives_way(ports: Any, slug: str, file: Pat
         first = await unit.tasks.get(11)
 
     assert "Here first 10" == first.title
-    assert 16 == (await ports.reads.tasks.page(me, TaskFilter(), Page())).total
+    assert 16 == (await ports.reads.tasks.page(me, TaskFilter(), PageRequest())).total
     taken = [each for each in told["changed"] if "number" in each["why"] and each["table"] != "users"]
     assert ["11"] == [e for each in taken for e in each["examples"]]
 
@@ -275,7 +275,7 @@ async def test_a_ticket_is_given_once(ports: Any, slug: str, file: Path) -> None
         await create_task(ports, me, CreateTask(title=f"Here first {number}"))
     told = (await import_fleet(ports, file)).plain()
     again = (await import_fleet(ports, file)).plain()
-    rows = (await ports.reads.tasks.page(me, TaskFilter(), Page())).rows
+    rows = (await ports.reads.tasks.page(me, TaskFilter(), PageRequest())).rows
     tickets = {row.title: row.ticket for row in rows if row.ticket is not None}
 
     assert {"Here first 3": 4, "Shipped": 9, "Ship it": 10} == {
@@ -341,7 +341,7 @@ async def test_who_is_assigned_and_what_is_set_go_along(ports: Any, slug: str, f
     )
     first, second = (await import_fleet(ports, file)).plain(), (await import_fleet(ports, file)).plain()
     me = await owner(ports, slug)
-    (staff,), (setting,) = [await ports.reads.rows.every(me, kind) for kind in (STAFF, SETTINGS)]
+    (staff,), (setting,) = [await ports.reads.rows.every(me, kind) for kind in (BOARD_ASSIGNMENTS, SETTINGS)]
     async with ports.unit(me) as unit:
         old = await unit.boards.find_handle("old")
 
@@ -418,7 +418,7 @@ async def test_an_import_that_was_cut_short_is_completed_by_the_next(ports: Any,
     """
     me = await owner(ports, slug)
     ids = [ports.ids.new() for _ in range(250)]
-    (number,) = await ports.numbers.draw((me.organization, "group"))
+    (number,) = await ports.numbers.next((me.organization, "group"))
 
     def group(id: Any) -> BoardGroup:
         now = ports.clock.now()
@@ -431,11 +431,13 @@ async def test_an_import_that_was_cut_short_is_completed_by_the_next(ports: Any,
                 raise KeyboardInterrupt
             yield place, {"id": id}, lambda row: group(row["id"])
 
-    report = Report()
+    report = ImportReport()
     for cut in (150, 1000):
-        taker = Taker(ports, me.organization, "test", report)
+        taker = EntityImporter(ports, me.organization, "test", report)
         with suppress(KeyboardInterrupt):
-            await taker.take("groups", lambda unit: unit.rows(GROUPS), rows(cut), finish=taker.drawn("group"))
+            await taker.import_rows(
+                "groups", lambda unit: unit.repository(GROUPS), rows(cut), finish=taker.with_next_number("group")
+            )
     kept = await ports.reads.rows.every(me, GROUPS)
 
     assert (set(ids), 250) == ({each.id for each in kept}, len({each.number for each in kept}))
@@ -504,7 +506,7 @@ async def test_people_sign_in_with_the_passwords_they_have(ports: Any, slug: str
     """
     As what their role made them; who was not approved is not let in, and no session goes along.
     """
-    await found_organization(ports)
+    await ensure_organization(ports)
     await import_fleet(ports, file)
     me = await owner(ports, slug)
     begun = await sign_in(ports, SignIn(username=f"boss-{slug}", password="correct horse"))
@@ -541,7 +543,7 @@ async def test_the_local_user_owns_what_came_without_an_owner(ports: Any, slug: 
     """
     So the server's key reaches every workspace of the file.
     """
-    home = await found_organization(ports)
+    home = await ensure_organization(ports)
     local = await ensure_local_user(ports, home.id)
     await import_fleet(ports, file)
     (member,) = [

@@ -10,19 +10,20 @@ from attrs import evolve
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.boards.model import BoardReadOnly
 from mission_core.ids import MemberId, UserId, UserNumber
-from mission_core.ports import Once, perform
-from mission_core.tasks.actors import TaskAssigneeMismatch
-from mission_core.tasks.beating import Heartbeat, heartbeat
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.tasks.explaining import explain_task
-from mission_core.tasks.late_results import ANOTHER, KEPT, LARGEST, LATE_RESULTS, TOO_LARGE, late_results_by_run
-from mission_core.tasks.model import Status, TaskNotFound
-from mission_core.tasks.ordering import GiveOrder, give_order
-from mission_core.tasks.polling import PollQueue, poll_queue
-from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseUnknown, OrderKind, Outcome, RunState
-from mission_core.tasks.tenure import HeldByAnother
-from mission_core.tasks.use_cases import DeleteTask, Manner, UpdateTask, delete_task, update_task
-from mission_core.tasks.work import (
+from mission_core.ports import IdempotencyKey, perform
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.explanations import explain_task
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat
+from mission_core.tasks.late_results import (
+    DUPLICATE_NOTE,
+    KEPT_NOTE,
+    LATE_RESULTS,
+    MAX_BYTES,
+    TOO_LARGE_NOTE,
+    late_results_by_run,
+)
+from mission_core.tasks.lease_ownership import LeaseHeldByAnother
+from mission_core.tasks.leases import (
     CompleteTask,
     FailTask,
     ReleaseTask,
@@ -30,6 +31,12 @@ from mission_core.tasks.work import (
     fail_task,
     release_task,
 )
+from mission_core.tasks.model import Status, TaskNotFound
+from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.queue_polls import PollQueue, poll_queue
+from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseUnknown, OrderKind, Outcome, RunState
+from mission_core.tasks.team_rules import TaskAssigneeMismatch
+from mission_core.tasks.use_cases import DeleteTask, UpdateMode, UpdateTask, delete_task, update_task
 from mission_core.values import canonical
 
 DONE = Outcome(resolution="all of it", output=canonical({"files": 3}))
@@ -99,8 +106,8 @@ async def test_what_comes_after_its_lease_was_lost_is_refused_and_kept(world, br
     told = await explain_task(world.ports, world.me, first.task.id)
     entry = (await world.ports.log.read(world.me.organization, limit=1000))[-1]
 
-    assert KEPT == note
-    assert (first.run.id, first.run.fence, "ada", brought) == (late.run, late.fence, late.by, late.brought)
+    assert KEPT_NOTE == note
+    assert (first.run.id, first.run.fence, "ada", brought) == (late.run, late.fence, late.by, late.content)
     assert evolve(before, late_results=1) == await world.fresh(first.task)
     assert (late,) == seen == told.late_results
     assert {first.run.id: late} == await late_results_by_run(world.ports, world.me, first.task.id)
@@ -117,14 +124,14 @@ async def test_whoever_claims_it_next_sees_it_at_once(world):
     first = await world.claim(await world.task())
     stale = await world.fresh(first.task)
     world.clock.advance(minutes=6)
-    assert KEPT == await refused(world, first)
+    assert KEPT_NOTE == await refused(world, first)
     async with world.ports.unit(world.me) as unit:
         task = await unit.tasks.get(first.task.id)
         unit.tasks.save(evolve(task, title="Other", late_results=stale.late_results))
         await unit.commit()
     second = await world.claim(first.task, agent="bob")
 
-    assert [DONE] == [late.brought for late in second.late_results]
+    assert [DONE] == [late.content for late in second.late_results]
     assert RunState.EXPIRED.value == (await world.ports.reads.tasks.runs(world.me, first.task.id))[1].state
 
 
@@ -135,8 +142,8 @@ async def test_a_repeat_is_the_same_and_another_content_is_not_kept(world):
     first, _ = await taken_over(world)
     facts = [await refused(world, first, brought) for brought in (DONE, DONE, Outcome(resolution="else"), LOST)]
 
-    assert [KEPT, KEPT, ANOTHER, ANOTHER] == facts
-    assert [DONE] == [late.brought for late in await kept(world)]
+    assert [KEPT_NOTE, KEPT_NOTE, DUPLICATE_NOTE, DUPLICATE_NOTE] == facts
+    assert [DONE] == [late.content for late in await kept(world)]
     assert 1 == (await world.facts()).count("run.result_late")
 
 
@@ -145,7 +152,7 @@ async def test_an_idempotency_key_does_not_make_a_refusal_a_success(world):
     A repeat with the key is refused like the first request.
     """
     first, _ = await taken_over(world)
-    once = Once(key="k", operation="complete", body_digest=b"1")
+    once = IdempotencyKey(key="k", operation="complete", body_digest=b"1")
 
     async def again(ports, principal, id):
         raise AssertionError("it was never accepted")
@@ -183,7 +190,7 @@ async def test_what_was_given_back_or_taken_away_may_be_handed_in_late(world):
     await release_task(world.ports, world.me, given_back)
     await give_order(world.ports, world.me, GiveOrder(task=stolen.task.id, kind=OrderKind.STEAL, to="bob"))
 
-    assert [KEPT, KEPT] == [await refused(world, each) for each in (released, stolen)]
+    assert [KEPT_NOTE, KEPT_NOTE] == [await refused(world, each) for each in (released, stolen)]
 
 
 async def test_no_more_than_fits_is_kept(world):
@@ -191,12 +198,12 @@ async def test_no_more_than_fits_is_kept(world):
     64 KiB of text, to the byte; the version that was expected does not matter to what is lost.
     """
     first, _ = await taken_over(world)
-    room = LARGEST - len(canonical({"a": ""}).encode())
+    room = MAX_BYTES - len(canonical({"a": ""}).encode())
     large, fitting = [Outcome(output=canonical({"a": "é" * (room // 2) + tail})) for tail in ("xx", "")]
 
-    assert TOO_LARGE == await refused(world, first, large, expects=77)
-    assert KEPT == await refused(world, first, fitting, expects=77)
-    assert LARGEST - 2 < (await kept(world))[0].size <= LARGEST
+    assert TOO_LARGE_NOTE == await refused(world, first, large, expects=77)
+    assert KEPT_NOTE == await refused(world, first, fitting, expects=77)
+    assert MAX_BYTES - 2 < (await kept(world))[0].size <= MAX_BYTES
 
 
 async def test_late_results_go_with_their_task(world):
@@ -245,7 +252,7 @@ async def test_a_pair_s_late_write_leaves_one_too(world, status):
     bob = await world.claim(task, agent="bob")
     write = UpdateTask(task=task.id, status=status, resolution="by hand", error_message="no way")
     for _ in range(2):
-        with pytest.raises(HeldByAnother):
+        with pytest.raises(LeaseHeldByAnother):
             await update_task(world.ports, ada, write)
     (late,) = await kept(world)
 
@@ -260,10 +267,10 @@ async def test_a_worker_s_late_word_on_a_team_is_kept_as_its_result(world):
     """
     ada, eve = [await world.principal(name, board=world.board.id) for name in ("ada", "eve")]
     task = await world.task()
-    await update_task(world.ports, ada, UpdateTask(task=task.id, status=Status.IN_PROGRESS, manner=Manner.TEAM))
+    await update_task(world.ports, ada, UpdateTask(task=task.id, status=Status.IN_PROGRESS, mode=UpdateMode.TEAM))
     world.clock.advance(minutes=11)
     await world.claim(task, agent="bob")
-    write = UpdateTask(task=task.id, status=Status.REVIEW, comment="see the branch", manner=Manner.TEAM)
+    write = UpdateTask(task=task.id, status=Status.REVIEW, comment="see the branch", mode=UpdateMode.TEAM)
     for each in (ada, eve):
         with pytest.raises(TaskAssigneeMismatch):
             await update_task(world.ports, each, write)
@@ -277,7 +284,7 @@ async def test_two_at_once_keep_one(world):
     """
     first, _ = await taken_over(world)
     notes = await asyncio.gather(*(refused(world, first) for _ in range(4)))
-    assert ([KEPT] * 4, 1) == (notes, len(await kept(world)))
+    assert ([KEPT_NOTE] * 4, 1) == (notes, len(await kept(world)))
 
     for _ in range(3):
         claimed = await world.claim(await world.task())

@@ -11,40 +11,40 @@ from attrs import asdict, evolve
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import InvalidField, NotFound, StoreFailed
-from mission_core.tasks.beating import Heartbeat, heartbeat
-from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.explanations import explain_task
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat
+from mission_core.tasks.leases import (
+    CompleteTask,
+    FailTask,
+    ReleaseTask,
+    complete_task,
+    expire_leases,
+    fail_task,
+    release_task,
+    repeat_claim,
+)
 from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
-from mission_core.tasks.ordering import GiveOrder, give_order
+from mission_core.tasks.orders import GiveOrder, give_order
 from mission_core.tasks.runs import (
     Failure,
     FailureReason,
     LeaseLost,
+    LeaseTerms,
     LeaseUnknown,
-    NotRunning,
+    NoLiveLease,
     OrderKind,
     Outcome,
-    Result,
     RetryClass,
     RunNotFound,
     RunState,
-    Terms,
+    TaskResult,
     TooManyOrders,
 )
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.tasks.work import (
-    CompleteTask,
-    FailTask,
-    ReleaseTask,
-    claimed_again,
-    complete_task,
-    fail_task,
-    release_task,
-    sweep,
-)
 from mission_core.values import canonical
-from mission_http.sweeping import sweep_all
+from mission_http.lease_sweeper import sweep_all_organizations
 
-TERMS = Terms(term=timedelta(minutes=1), delay=timedelta(seconds=10), longest_delay=timedelta(seconds=30))
+TERMS = LeaseTerms(term=timedelta(minutes=1), delay=timedelta(seconds=10), longest_delay=timedelta(seconds=30))
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ async def test_expiry_returns_the_task_with_a_growing_delay(world):
     for _ in range(4):
         claimed = await world.claim(task, terms=TERMS)
         world.clock.advance(minutes=1)
-        assert 1 == await sweep(world.ports, world.me)
+        assert 1 == await expire_leases(world.ports, world.me)
         fresh = await world.fresh(task)
         delays.append((fresh.not_before - claimed.run.expires_at).total_seconds())
         world.clock.advance(minutes=1)
@@ -163,7 +163,7 @@ async def test_a_lease_that_cannot_be_ended_keeps_no_other(world, caplog):
         await unit.commit()
     world.clock.advance(minutes=1)
 
-    assert 1 == await sweep(world.ports, world.me)
+    assert 1 == await expire_leases(world.ports, world.me)
     assert Status.INBOX is (await world.fresh(other.task)).status
     assert [True] == [f"expiry_failed organization={world.me.organization} task={stuck.task.id}" in each.message
                       for each in caplog.records]  # fmt: skip
@@ -185,7 +185,7 @@ async def test_an_organization_that_cannot_be_swept_keeps_no_other(world, elsewh
 
     held = await elsewhere.claim(await elsewhere.task(), terms=TERMS)
     world.clock.advance(minutes=1)
-    await sweep_all(evolve(world.ports, unit=unit))
+    await sweep_all_organizations(evolve(world.ports, unit=unit))
 
     assert Status.INBOX is (await elsewhere.fresh(held.task)).status
     assert [f"sweep_failed organization={world.me.organization} error=StoreFailed reason=as asked"] == [
@@ -230,7 +230,7 @@ async def test_expired_work_of_an_assignee_stays_theirs(world):
     task = await world.task(assignee="ada")
     await world.claim(task, terms=TERMS)
     world.clock.advance(minutes=1)
-    await sweep(world.ports, world.me)
+    await expire_leases(world.ports, world.me)
     fresh = await world.fresh(task)
 
     assert (Status.ASSIGNED, "ada") == (fresh.status, fresh.assignee.name)
@@ -244,10 +244,10 @@ async def test_after_the_last_attempt_the_task_failed(world):
     for _ in range(2):
         await world.claim(task, terms=TERMS)
         world.clock.advance(minutes=2)
-        await sweep(world.ports, world.me)
+        await expire_leases(world.ports, world.me)
     fresh, rows = await world.fresh(task), await world.ports.reads.tasks.runs(world.me, task.id)
 
-    assert (Status.FAILED, Result.FAILED) == (fresh.status, fresh.result)
+    assert (Status.FAILED, TaskResult.FAILED) == (fresh.status, fresh.result)
     assert ["lease_expired"] * 2 == [row.failure for row in rows]
     assert "no heartbeat since" in fresh.error_message
 
@@ -257,7 +257,7 @@ async def test_sweeping_twice_changes_nothing_more(world, held):
     Also when two sweepers work at once.
     """
     world.clock.advance(minutes=1)
-    answers = await asyncio.gather(sweep(world.ports, world.me), sweep(world.ports, world.me))
+    answers = await asyncio.gather(expire_leases(world.ports, world.me), expire_leases(world.ports, world.me))
 
     assert [0, 1] == sorted(answers)
     assert 1 == (await world.facts()).count("run.expired")
@@ -270,9 +270,9 @@ async def test_a_sweep_takes_the_earliest_first(world):
     tasks = []
     for minutes in (3, 1, 2):
         tasks.append(await world.task(f"{minutes}"))
-        await world.claim(tasks[-1], terms=Terms(term=timedelta(minutes=minutes)))
+        await world.claim(tasks[-1], terms=LeaseTerms(term=timedelta(minutes=minutes)))
     world.clock.advance(minutes=5)
-    swept = await sweep(world.ports, world.me, limit=2)
+    swept = await expire_leases(world.ports, world.me, limit=2)
 
     assert 2 == swept
     assert [True, False, False] == [(await world.fresh(task)).run is not None for task in tasks]
@@ -282,12 +282,12 @@ async def test_completing_ends_the_run_and_the_task(world, held):
     """
     With what came of it; the gates of the board are open.
     """
-    outcome = Outcome(result=Result.PARTIAL, resolution="mostly", output=canonical({"pull": 7}))
+    outcome = Outcome(result=TaskResult.PARTIAL, resolution="mostly", output=canonical({"pull": 7}))
     done = await complete(world, held, outcome=outcome)
     run = await run_of(world, held)
 
     assert done == await world.fresh(held.task)
-    assert (Status.DONE, None, Result.PARTIAL) == (done.status, done.run, done.result)
+    assert (Status.DONE, None, TaskResult.PARTIAL) == (done.status, done.run, done.result)
     assert ("mostly", '{"pull":7}') == (done.resolution, done.output)
     assert (RunState.COMPLETED, outcome) == (run.state, run.outcome)
 
@@ -357,7 +357,7 @@ async def test_what_follows_a_failure_is_the_retry_class_of_its_reason(world, he
     expected = {
         RetryClass.RETRY: (Status.INBOX, world.clock.now() + TERMS.delay, None),
         RetryClass.PERSON: (Status.AWAITING_OWNER, None, None),
-        RetryClass.NEVER: (Status.FAILED, None, Result.FAILED),
+        RetryClass.NEVER: (Status.FAILED, None, TaskResult.FAILED),
     }[reason.retry]
 
     assert failed == again == await world.fresh(held.task)
@@ -433,7 +433,7 @@ async def test_cancelled_work_that_runs_out_is_parked_too(world, held):
     """
     await order(world, held, OrderKind.CANCEL)
     world.clock.advance(minutes=1)
-    await sweep(world.ports, world.me)
+    await expire_leases(world.ports, world.me)
 
     assert Status.BACKLOG is (await world.fresh(held.task)).status
 
@@ -498,7 +498,7 @@ async def test_nobody_holding_a_lease_can_be_ordered(world, held):
     Neither on idle work nor after the end of a lease.
     """
     world.clock.advance(minutes=1)
-    with pytest.raises(NotRunning):
+    with pytest.raises(NoLiveLease):
         await order(world, held, OrderKind.PAUSE)
     with pytest.raises(InvalidField):
         await order(world, held, OrderKind.STEER)
@@ -510,7 +510,7 @@ async def test_waiting_for_a_person_suspends_the_lease(world, held):
     """
     waiting = await beat(world, held, waiting_for="which database?", wait=timedelta(hours=2))
     world.clock.advance(hours=1)
-    swept = await sweep(world.ports, world.me)
+    swept = await expire_leases(world.ports, world.me)
     fresh = await world.fresh(held.task)
 
     assert (RunState.SUSPENDED, 0) == (waiting.run.state, swept)
@@ -544,10 +544,10 @@ async def test_a_wait_that_nobody_ends_ends_itself(world, held):
     world.clock.advance(hours=2)
     woken = await beat(world, held)
     world.clock.advance(seconds=59)
-    nobody_yet = await sweep(world.ports, world.me)
+    nobody_yet = await expire_leases(world.ports, world.me)
     await beat(world, held)
     world.clock.advance(seconds=1)
-    swept = await sweep(world.ports, world.me)
+    swept = await expire_leases(world.ports, world.me)
 
     assert (RunState.LEASED, Status.IN_PROGRESS) == (woken.run.state, (await world.fresh(held.task)).status)
     assert (0, 1) == (nobody_yet, swept)
@@ -635,7 +635,7 @@ async def test_a_lease_can_be_shown_again(world, held):
     """
     It is an HMAC over run and fence, so nobody has to keep it.
     """
-    assert held == await claimed_again(world.ports, world.me, held.run.id)
+    assert held == await repeat_claim(world.ports, world.me, held.run.id)
 
 
 async def test_cancelling_ends_a_wait(world):
@@ -647,7 +647,7 @@ async def test_cancelling_ends_a_wait(world):
     await heartbeat(world.ports, world.me, Heartbeat(task=task.id, lease=claimed.lease, waiting_for="a decision"))
     await give_order(world.ports, world.me, GiveOrder(task=task.id, kind=OrderKind.CANCEL))
     world.clock.advance(minutes=6)
-    await sweep(world.ports, world.me)
+    await expire_leases(world.ports, world.me)
 
     assert Status.BACKLOG is (await world.fresh(task)).status
 

@@ -6,35 +6,35 @@ import json
 
 import pytest
 
-from mission_core.accounts.people import UpdateProfile, ensure_local_user, update_profile
+from mission_core.accounts.profiles import UpdateProfile, ensure_local_user, update_profile
 from mission_core.boards.groups import CreateGroup, DeleteGroup, GroupNotFound, create_group, delete_group
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.use_cases import UpdateBoard, update_board
-from mission_core.conversations.entries import BOARD_MEMORY, GROUP_MEMORY
+from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.conversations.use_cases import (
-    BoardStandsAlone,
-    GroupOf,
-    WriteBoardEntry,
-    WriteGroupEntry,
-    group_entries_of,
-    write_board_entry,
-    write_group_entry,
+    BoardNotInGroup,
+    GroupOfBoard,
+    WriteBoardMemory,
+    WriteGroupMemory,
+    group_memory_of_board,
+    write_board_memory,
+    write_group_memory,
 )
 from mission_core.errors import InvalidField, RoleTooLow
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.values import Page
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.values import PageRequest
 from tests.contract.conftest import viewer
 from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
 
 async def told(world, content="Remember", *, board=None, by=None, **more):
-    command = WriteBoardEntry(board=board or world.board.id, content=content, **more)
-    return await write_board_entry(world.ports, by or world.me, command)
+    command = WriteBoardMemory(board=board or world.board.id, content=content, **more)
+    return await write_board_memory(world.ports, by or world.me, command)
 
 
 async def told_group(world, group, content="Remember", *, by=None, **more):
-    command = WriteGroupEntry(group=group, content=content, **more)
-    return await write_group_entry(world.ports, by or world.me, command)
+    command = WriteGroupMemory(group=group, content=content, **more)
+    return await write_group_memory(world.ports, by or world.me, command)
 
 
 async def a_group(world, *boards):
@@ -105,7 +105,8 @@ async def test_entries_are_found_by_whether_they_are_chat(world):
     entries = [await told(world, tags=tags) for tags in (("chat",), None, ("chat",), ("x",))]
     reads, board = world.ports.reads.rows, world.board.id
     chat, rest = [
-        await reads.page(world.me, BOARD_MEMORY, Page(), newest=True, board=board, chat=chat) for chat in (True, False)
+        await reads.page(world.me, BOARD_MEMORY, PageRequest(), newest=True, board=board, chat=chat)
+        for chat in (True, False)
     ]
 
     assert ([entries[2], entries[0]], 2) == chat
@@ -124,8 +125,8 @@ async def test_who_may_not_write_tells_nothing(world):
         (BoardDenied, told(world, by=far)),
         (BoardNotFound, told(world, board=group.id)),
         (RoleTooLow, told_group(world, group.id, by=viewer(world))),
-        (BoardDenied, told_group(world, GroupOf(world.board.id), by=far)),
-        (BoardStandsAlone, told_group(world, GroupOf(other.id))),
+        (BoardDenied, told_group(world, GroupOfBoard(world.board.id), by=far)),
+        (BoardNotInGroup, told_group(world, GroupOfBoard(other.id))),
         (GroupNotFound, told_group(world, other.id)),
         (InvalidField, told(world, "  ")),
     ):
@@ -142,18 +143,18 @@ async def test_all_boards_of_a_group_remember_together(world):
     other, alone = await world.another_board("Other"), await world.another_board("Alone")
     group = await a_group(world, world.board, other)
     ada = await world.principal("ada", board=other.id)
-    first = await told_group(world, GroupOf(world.board.id), "Low tide at six")
-    second = await told_group(world, GroupOf(other.id), "@all come in", by=ada)
+    first = await told_group(world, GroupOfBoard(world.board.id), "Low tide at six")
+    second = await told_group(world, GroupOfBoard(other.id), "@all come in", by=ada)
     third = await told_group(world, group.id, "Out again", tags=("chat",))
 
     async def seen(board, **wanted):
-        return await group_entries_of(world.ports, ada, board.id, Page(), **wanted)
+        return await group_memory_of_board(world.ports, ada, board.id, PageRequest(), **wanted)
 
     assert [first, second, third] == await kept(world, GROUP_MEMORY, group=group.id)
     assert ([third, second, first], 3) == await seen(other)
     assert ([third], 1) == await seen(other, chat=True)
     assert ([second, first], 2) == await seen(other, chat=False)
-    assert ([], 0) == await group_entries_of(world.ports, world.me, alone.id, Page())
+    assert ([], 0) == await group_memory_of_board(world.ports, world.me, alone.id, PageRequest())
     assert [(None, False), ("ada", False), ("System", True)] == [
         (each.source, each.chat) for each in (first, second, third)
     ]
@@ -184,7 +185,7 @@ async def test_nothing_is_told_to_a_board_that_goes_meanwhile(world, last):
     It would stay behind for ever.
     """
     other = await world.another_board()
-    telling = (write_board_entry, WriteBoardEntry(board=other.id, content="Too late"))
+    telling = (write_board_memory, WriteBoardMemory(board=other.id, content="Too late"))
     await in_turn(world, telling, (delete_board, DeleteBoard(board=other.id)), last=last)
 
     assert [] == await kept(world)
@@ -196,9 +197,9 @@ async def test_nothing_is_told_to_a_group_that_goes_meanwhile(world, last):
     Nor through a board that leaves it by that.
     """
     other = await world.another_board()
-    for meant in (None, GroupOf(other.id)):
+    for meant in (None, GroupOfBoard(other.id)):
         group = await a_group(world, other)
-        telling = (write_group_entry, WriteGroupEntry(group=meant or group.id, content="Too late"))
+        telling = (write_group_memory, WriteGroupMemory(group=meant or group.id, content="Too late"))
         await in_turn(world, telling, (delete_group, DeleteGroup(group=group.id)), last=last)
 
         assert [] == await kept(world, GROUP_MEMORY, group=group.id)

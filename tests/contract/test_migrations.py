@@ -23,7 +23,7 @@ from mission_adapters.sql.migrations import HEAD, config, migrate, path_in
 from mission_adapters.sql.statements import DIALECTS
 from mission_adapters.sql.tables import metadata
 from mission_core.errors import StoreFailed
-from tests import postgres
+from tests import postgres_server
 
 VERSIONS = "alembic_version"
 
@@ -135,7 +135,7 @@ def test_an_empty_postgres_gets_the_tables(fresh_postgres: str, postgres_url: st
         await connection.close()
 
     migrate(fresh_postgres)
-    with postgres.empty_database(postgres_url) as url:
+    with postgres_server.empty_database(postgres_url) as url:
         asyncio.run(make(url))
 
         assert shape(url) == shape(fresh_postgres)

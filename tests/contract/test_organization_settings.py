@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from mission_core.accounts.model import Role
-from mission_core.accounts.settings import (
+from mission_core.accounts.organization_settings import (
     SETTINGS,
     ChangeSettings,
     ResetSetting,
@@ -31,7 +31,7 @@ async def values(world: World) -> dict[str, str]:
     """
     All that is set.
     """
-    return {each.key: each.value for each in await world.ports.reads.rows.every(world.me, SETTINGS)}
+    return {each.key: each.value for each in await world.ports.reads.entities.every(world.me, SETTINGS)}
 
 
 async def test_settings_are_made_and_changed(world: World, elsewhere: World) -> None:
@@ -44,7 +44,7 @@ async def test_settings_are_made_and_changed(world: World, elsewhere: World) -> 
 
     assert ("b", "c") == await change(world, b="two", c="3")
     assert {"a": "1", "b": "two", "c": "3"} == await values(world)
-    (b,) = [each for each in await world.ports.reads.rows.every(world.me, SETTINGS) if each.key == "b"]
+    (b,) = [each for each in await world.ports.reads.entities.every(world.me, SETTINGS) if each.key == "b"]
     assert ("system", world.clock.now(), 1) == (b.updated_by, b.updated_at, b.version)
     assert {"a": "theirs"} == await values(elsewhere)
 

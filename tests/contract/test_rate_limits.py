@@ -10,21 +10,21 @@ import pytest
 from attrs import frozen
 
 from mission_adapters.clocks import ManualClock
-from mission_adapters.limiting import MemoryLimiter
 from mission_adapters.memory import memory_ports
-from mission_core.limiting import Quota, Verdict
+from mission_adapters.rate_limits import MemoryRateLimiter
+from mission_core.rate_limits import Quota, RateLimitDecision
 from mission_http.boards.access import AGENT, MIXED, USER
-from mission_http.fleet.errors import render
-from mission_http.limiting import Limiting
+from mission_http.fleet.errors import render_error
 from mission_http.platform.endpoints import Dialect, Endpoint
-from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
-from mission_http.platform.refusals import TooManyRequests
+from mission_http.platform.errors import TooManyRequests
+from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RATE_LIMIT_CLASSES, rate_limit_classes_of
+from mission_http.rate_limit_settings import RateLimitSettings
 from tests.contract.boards_driver import TOKEN
-from tests.contract.browser import WRONG, Browser, a_person
-from tests.contract.conftest import a_world
-from tests.contract.everything import NOBODY, OPERATIONS, Everything, everything_over, named
-from tests.contract.fleet_driver import Fleet
-from tests.unit.http.platform.sample import Answer, ask
+from tests.contract.browser import WRONG, Browser, make_person
+from tests.contract.conftest import make_world
+from tests.contract.fleet_driver import FleetDriver
+from tests.contract.populated_app import OPERATIONS, UNKNOWN_ID, PopulatedApp, operation_id, populated_app
+from tests.unit.http.platform.sample_app import Answer, ask
 
 Operation = tuple[Dialect, Endpoint]
 
@@ -103,18 +103,18 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=operation_id)
 def test_every_operation_is_counted_under_the_classes_it_should_be(operation: Operation) -> None:
     """
     All of the Fleet under the general one and perhaps one more; in the Boards API whatever agents may call.
     """
     dialect, endpoint = operation
-    stricter = [STRICTER[named(operation)]] if named(operation) in STRICTER else []
+    stricter = [STRICTER[operation_id(operation)]] if operation_id(operation) in STRICTER else []
     common = ["general"] if dialect.name == "Fleet" else ["agent-auth"] if endpoint.who.name != "user" else []
     if endpoint.who.public and dialect.name != "Fleet":
         common = []
 
-    assert common + stricter == limits_of(dialect, endpoint)
+    assert common + stricter == rate_limit_classes_of(dialect, endpoint)
 
 
 def test_what_agents_may_call_is_what_is_counted_as_their_authentication() -> None:
@@ -130,8 +130,10 @@ def test_the_fleet_says_which_limit_is_used_up_and_when_to_come_back(name: str) 
     In the words of the class.
     """
     now = ManualClock().now()
-    verdict = Verdict(QUOTAS[name], QUOTAS[name].amount + 1, now, now + timedelta(seconds=41.2))
-    body: Any = bytes(render(TooManyRequests(verdict), 429, None).body)  # type: ignore[arg-type]  # it asks for nothing
+    verdict = RateLimitDecision(
+        DEFAULT_QUOTAS[name], DEFAULT_QUOTAS[name].amount + 1, now, now + timedelta(seconds=41.2)
+    )
+    body: Any = bytes(render_error(TooManyRequests(verdict), 429, None).body)  # type: ignore[arg-type]  # it asks for nothing
 
     assert Answer(429, [], body).json == {
         "error": TEXTS[name], "details": ["try again in 42 seconds"], "code": "too_many_requests"
@@ -142,7 +144,7 @@ def test_every_class_but_those_of_the_boards_has_words_in_the_fleet() -> None:
     """
     Each its own, or those for any.
     """
-    assert CLASSES.keys() - {"agent-auth", "webhook-ingest"} == TEXTS.keys()
+    assert RATE_LIMIT_CLASSES.keys() - {"agent-auth", "webhook-ingest"} == TEXTS.keys()
 
 
 @frozen
@@ -153,23 +155,23 @@ class Refusing:
 
     clock: ManualClock
 
-    async def hit(self, quota: Quota, *who: str) -> Verdict:
+    async def hit(self, quota: Quota, *who: str) -> RateLimitDecision:
         now = self.clock.now()
-        return Verdict(quota, quota.amount + 1, now, now + timedelta(seconds=quota.seconds))
+        return RateLimitDecision(quota, quota.amount + 1, now, now + timedelta(seconds=quota.seconds))
 
 
 @pytest.fixture
-async def everything() -> AsyncIterator[Everything]:
+async def everything() -> AsyncIterator[PopulatedApp]:
     """
     Both dialects, where requests are counted from now on. The store has no part in it, so it is in memory.
     """
     clock = ManualClock()
-    async with everything_over(await a_world(memory_ports(clock=clock), clock)) as made:
-        made.app.limits.limiter = MemoryLimiter(clock)
+    async with populated_app(await make_world(memory_ports(clock=clock), clock)) as made:
+        made.app.limits.limiter = MemoryRateLimiter(clock)
         yield made
 
 
-async def test_every_refusal_is_documented_and_changes_nothing(everything: Everything) -> None:
+async def test_every_refusal_is_documented_and_changes_nothing(everything: PopulatedApp) -> None:
     """
     By whichever limit of an operation.
     """
@@ -177,20 +179,22 @@ async def test_every_refusal_is_documented_and_changes_nothing(everything: Every
     before = await everything.head()
     for operation in OPERATIONS:
         dialect, endpoint = operation
-        for name in {*limits_of(dialect, endpoint)} - {"password-change"}:
-            everything.app.limits.quotas = {name: QUOTAS[name]}
+        for name in {*rate_limit_classes_of(dialect, endpoint)} - {"password-change"}:
+            everything.app.limits.quotas = {name: DEFAULT_QUOTAS[name]}
             as_agent = {"x-agent-token": everything.lead} if dialect.name != "Fleet" else {}
             answer = await everything.call(operation, raw=b"{}" if endpoint.takes else b"", **as_agent)
 
-            assert (429, str(QUOTAS[name].seconds)) == (answer.status, answer.headers["retry-after"]), named(operation)
+            assert (429, str(DEFAULT_QUOTAS[name].seconds)) == (answer.status, answer.headers["retry-after"]), (
+                operation_id(operation)
+            )
     assert before == await everything.head()
 
 
-async def ask_as(everything: Everything, path: str, method: str = "GET", **headers: str) -> Answer:
+async def ask_as(everything: PopulatedApp, path: str, method: str = "GET", **headers: str) -> Answer:
     return await ask(everything.app, method, path, key=None, **headers)
 
 
-async def test_the_fleet_has_a_hundred_requests_a_minute_for_an_address(everything: Everything) -> None:
+async def test_the_fleet_has_a_hundred_requests_a_minute_for_an_address(everything: PopulatedApp) -> None:
     """
     Of any kind, also such as are refused anyway; other addresses have their own, and the next minute is another.
     """
@@ -205,11 +209,11 @@ async def test_the_fleet_has_a_hundred_requests_a_minute_for_an_address(everythi
     assert [(200, "99")] * 2 == [(each.status, each.headers["x-ratelimit-remaining"]) for each in (elsewhere, later)]
 
 
-async def test_heartbeats_are_counted_for_each_agent(everything: Everything) -> None:
+async def test_heartbeats_are_counted_for_each_agent(everything: PopulatedApp) -> None:
     """
     However many there are behind one address.
     """
-    everything.app.limits.quotas = {"agent-heartbeat": QUOTAS["agent-heartbeat"]}
+    everything.app.limits.quotas = {"agent-heartbeat": DEFAULT_QUOTAS["agent-heartbeat"]}
     beat = _operation("POST /api/agents/{id}/heartbeat")
     ada = [await everything.call(beat, **{"x-agent-name": "ada"}) for _ in range(31)]
     bob = await everything.call(beat, **{"x-agent-name": "bob"})
@@ -221,20 +225,20 @@ async def test_heartbeats_are_counted_for_each_agent(everything: Everything) -> 
 
 
 @pytest.fixture
-async def browser(everything: Everything) -> tuple[Browser, str]:
+async def browser(everything: PopulatedApp) -> tuple[Browser, str]:
     """
     The browser of a person, and the name they sign in with.
     """
     world = everything.world
-    fleet = Fleet(everything.app, world.ports, int(world.board.number))
-    return Browser(fleet), (await a_person(world)).username
+    fleet = FleetDriver(everything.app, world.ports, int(world.board.number))
+    return Browser(fleet), (await make_person(world)).username
 
 
-async def test_nobody_uses_up_what_an_agent_has(everything: Everything, browser: tuple[Browser, str]) -> None:
+async def test_nobody_uses_up_what_an_agent_has(everything: PopulatedApp, browser: tuple[Browser, str]) -> None:
     """
     Whoever names it is counted for themselves, and each apart from the others.
     """
-    everything.app.limits.quotas = {name: QUOTAS[name] for name in ("agent-heartbeat", "agent-task")}
+    everything.app.limits.quotas = {name: DEFAULT_QUOTAS[name] for name in ("agent-heartbeat", "agent-task")}
     page, username = browser
     await page.log_in(username)
     queue, beat = _operation("GET /api/tasks/queue"), _operation("POST /api/agents/{id}/heartbeat")
@@ -253,11 +257,11 @@ async def test_nobody_uses_up_what_an_agent_has(everything: Everything, browser:
         assert [(200, "19"), (200, "29")] == [(each.status, each.headers["x-ratelimit-remaining"]) for each in some]
 
 
-async def test_passwords_are_tried_five_times_a_minute(everything: Everything, browser: tuple[Browser, str]) -> None:
+async def test_passwords_are_tried_five_times_a_minute(everything: PopulatedApp, browser: tuple[Browser, str]) -> None:
     """
     Right or wrong, for whichever name; also when other limits are lifted.
     """
-    everything.app.limits.quotas = Limiting.of({"MC_DISABLE_RATE_LIMIT": "1"}).quotas
+    everything.app.limits.quotas = RateLimitSettings.of({"MC_DISABLE_RATE_LIMIT": "1"}).quotas
     page, username = browser
     tries = [await page.log_in(who, WRONG) for who in (username, "nobody", username, "somebody")]
     right, late = await page.log_in(username), await page.log_in(username)
@@ -266,7 +270,9 @@ async def test_passwords_are_tried_five_times_a_minute(everything: Everything, b
     assert "Too many login attempts. Try again in a minute." == late.json["error"]
 
 
-async def test_passwords_are_changed_five_times_a_minute(everything: Everything, browser: tuple[Browser, str]) -> None:
+async def test_passwords_are_changed_five_times_a_minute(
+    everything: PopulatedApp, browser: tuple[Browser, str]
+) -> None:
     """
     A wrong one, or one too short, is a try, too; another name is none.
     """
@@ -282,7 +288,7 @@ async def test_passwords_are_changed_five_times_a_minute(everything: Everything,
 
 
 @pytest.mark.parametrize("token", ["its own", "another", None])
-async def test_an_agent_is_authenticated_twenty_times_a_minute(everything: Everything, token: str | None) -> None:
+async def test_an_agent_is_authenticated_twenty_times_a_minute(everything: PopulatedApp, token: str | None) -> None:
     """
     Each request counts once, whatever it does, and whether the token is good, bad or missing.
     """
@@ -299,7 +305,7 @@ async def test_an_agent_is_authenticated_twenty_times_a_minute(everything: Every
     assert "60" == answers[-1].headers["retry-after"]
 
 
-async def test_an_agent_has_twenty_requests_in_any_minute(everything: Everything) -> None:
+async def test_an_agent_has_twenty_requests_in_any_minute(everything: PopulatedApp) -> None:
     """
     Wherever it begins, and however often it is refused. Nothing is told of what is left.
     """
@@ -321,10 +327,10 @@ def test_the_limits_of_the_boards_slide() -> None:
     """
     And those of the Fleet do not.
     """
-    assert {"agent-auth", "webhook-ingest"} == {name for name, quota in QUOTAS.items() if quota.sliding}
+    assert {"agent-auth", "webhook-ingest"} == {name for name, quota in DEFAULT_QUOTAS.items() if quota.sliding}
 
 
-async def test_a_person_is_never_counted_as_an_agent(everything: Everything) -> None:
+async def test_a_person_is_never_counted_as_an_agent(everything: PopulatedApp) -> None:
     """
     Neither where agents may call, too, nor elsewhere; nor is who brings nothing at all.
     """
@@ -337,7 +343,7 @@ async def test_a_person_is_never_counted_as_an_agent(everything: Everything) -> 
     assert 200 == (await ask_as(everything, "/api/v1/agent/healthz", x_agent_token=everything.lead)).status
 
 
-async def test_where_both_may_call_whoever_is_no_person_is_counted(everything: Everything) -> None:
+async def test_where_both_may_call_whoever_is_no_person_is_counted(everything: PopulatedApp) -> None:
     """
     A token that is nobody's becomes a request too many, like that of an agent.
     """
@@ -349,12 +355,12 @@ async def test_where_both_may_call_whoever_is_no_person_is_counted(everything: E
     assert 200 == (await ask_as(everything, path, authorization=f"Bearer {TOKEN}")).status
 
 
-async def test_what_is_sent_to_webhooks_is_counted_for_each_address(everything: Everything) -> None:
+async def test_what_is_sent_to_webhooks_is_counted_for_each_address(everything: PopulatedApp) -> None:
     """
     Whichever webhook it is for, for whoever sends has no credential.
     """
     ingest = _operation("POST /api/v1/boards/{board_id}/webhooks/{webhook_id}")
-    paths = [everything.path(ingest), everything.path(ingest, webhook_id=NOBODY)]
+    paths = [everything.path(ingest), everything.path(ingest, webhook_id=UNKNOWN_ID)]
     answers = [await everything.call(ingest, path=paths[n % 2], raw=b"{}") for n in range(61)]
     elsewhere = await ask_as(everything, paths[0], "POST", peer="10.0.0.2")
 
@@ -362,7 +368,7 @@ async def test_what_is_sent_to_webhooks_is_counted_for_each_address(everything: 
     assert (202, "60") == (elsewhere.status, answers[-1].headers["retry-after"])
 
 
-async def test_malformed_json_is_refused_before_an_agent_is_counted(everything: Everything) -> None:
+async def test_malformed_json_is_refused_before_an_agent_is_counted(everything: PopulatedApp) -> None:
     """
     As all of this dialect is.
     """
@@ -374,5 +380,5 @@ async def test_malformed_json_is_refused_before_an_agent_is_counted(everything: 
 
 
 def _operation(name: str) -> Operation:
-    (found,) = [each for each in OPERATIONS if named(each) == name]
+    (found,) = [each for each in OPERATIONS if operation_id(each) == name]
     return found

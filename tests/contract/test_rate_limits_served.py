@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import redis
+from tests import redis_server
 from tests.contract.test_command_line import run
 from tests.contract.test_doctor import serving
 
@@ -58,7 +58,7 @@ def test_servers_share_what_a_redis_counts(tmp_path: Path) -> None:
     """
     And go on when it is gone.
     """
-    with redis.a_server() as server:
+    with redis_server.redis_server() as server:
         shared = {"RATE_LIMIT_BACKEND": "redis", "RQ_REDIS_URL": server.url, "RATE_LIMIT_GENERAL": "30/60"}
         with serving(cwd=tmp_path, **shared) as (one, _), serving(cwd=tmp_path, **shared) as (two, process):
             counted = statuses(one, 20) + statuses(two, 20)

@@ -5,12 +5,12 @@ Whether a store that a load balancer asks for can work.
 import asyncpg
 import pytest
 
-from mission_adapters.sql import readiness, sqlite
+from mission_adapters.sql import readiness_check, sqlite_session
 from mission_adapters.sql.store import SqlStore
 from mission_core.errors import StoreFailed, StoreNotReady, StoreUnreachable
-from tests.contract.relay import relayed
+from tests.contract.database_relay import relay_to
 from tests.contract.test_command_line import read_only
-from tests.contract.test_sessions import failing_with
+from tests.contract.test_database_sessions import failing_with
 
 FULL = f"""
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $f$ {failing_with("53100")[6:-2]} $f$;
@@ -36,7 +36,7 @@ async def test_a_sqlite_file_on_a_disk_without_room(tmp_path, monkeypatch):
     """
     Even before a change has failed.
     """
-    monkeypatch.setattr(sqlite, "ROOM", 2**62)
+    monkeypatch.setattr(sqlite_session, "ROOM", 2**62)
     async with SqlStore.open(f"sqlite:///{tmp_path / 'mission.db'}") as store:
         with pytest.raises(StoreNotReady, match="full"):
             await store.reads.ready()
@@ -63,7 +63,7 @@ async def test_a_postgresql_whose_disk_is_full(fresh_postgres):
         await connection.execute(FULL)
         await store.reads.ready()
         with pytest.raises(StoreFailed):
-            await store.must_take_changes()
+            await store.require_writable()
         with pytest.raises(StoreFailed, match="as asked"):
             await store.reads.ready()
         await connection.execute("DROP TRIGGER full_disk ON alembic_version")
@@ -76,8 +76,8 @@ async def test_a_postgresql_that_does_not_answer(fresh_postgres, monkeypatch):
     """
     Nobody waits for it for longer than a few seconds.
     """
-    monkeypatch.setattr(readiness, "DEADLINE", 0.2)
-    with relayed(fresh_postgres) as relay:
+    monkeypatch.setattr(readiness_check, "DEADLINE", 0.2)
+    with relay_to(fresh_postgres) as relay:
         async with SqlStore.open(relay.url) as store:
             relay.silent = True
             with pytest.raises(StoreUnreachable, match="no answer"):

@@ -7,27 +7,27 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from mission_core.agents.use_cases import HearAgent, hear_agent
+from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
 from mission_core.boards.groups import CreateGroup, create_group
 from mission_core.errors import Conflict
 from mission_core.ids import TaskId
 from mission_core.reports.queries import (
-    Counts,
-    Finished,
-    Happened,
-    Hours,
-    Minutes,
-    Recent,
-    Scope,
-    Standing,
-    Took,
+    BucketCount,
+    DoneTaskGroup,
+    DurationCount,
+    HourRange,
+    MinuteCount,
+    MinuteRange,
+    ReportCounts,
+    ReportScope,
+    StatusCount,
 )
-from mission_core.tasks.beating import Heartbeat, heartbeat
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat
+from mission_core.tasks.leases import CompleteTask, FailTask, complete_task, expire_leases, fail_task
 from mission_core.tasks.model import Status
-from mission_core.tasks.ordering import GiveOrder, give_order
-from mission_core.tasks.runs import Failure, FailureReason, OrderKind, Outcome, Result
+from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.runs import Failure, FailureReason, OrderKind, Outcome, TaskResult
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.tasks.work import CompleteTask, FailTask, complete_task, fail_task, sweep
 from mission_core.values import EPOCH, micros
 
 HOUR = timedelta(hours=1)
@@ -56,13 +56,13 @@ async def counts(world, scope=None, *, by=None, back=HOUR, split=timedelta(0), e
     What was counted, without what comes to nothing.
     """
     now = world.clock.now()
-    window = Minutes(now - HOUR, now - 5 * MINUTE) if minutes else None
+    window = MinuteRange(now - HOUR, now - 5 * MINUTE) if minutes else None
     found = await world.ports.reads.reports.counts(
-        by or world.me, scope or Scope(), Hours(now - back, now - split, each), window
+        by or world.me, scope or ReportScope(), HourRange(now - back, now - split, each), window
     )
-    return Counts(
+    return ReportCounts(
         sorted(found.standing),
-        sorted(each for each in found.happened if each.amount),
+        sorted(each for each in found.bucket_counts if each.amount),
         sorted(each for each in found.recent if each.amount),
         found.oldest,
     )
@@ -73,7 +73,7 @@ def happened(found, *whats, late=None):
     How often each of these was counted.
     """
     amounts = dict.fromkeys(whats, 0)
-    for each in found.happened:
+    for each in found.bucket_counts:
         if each.what in amounts and late in (None, each.late):
             amounts[each.what] += each.amount
     return amounts
@@ -89,7 +89,7 @@ async def test_tasks_are_counted_by_status_and_priority(world, reads):
     await move(world, first, Status.DONE)
     found = await counts(world)
 
-    assert [Standing("done", "high", 1), Standing("inbox", "medium", 2)] == found.standing
+    assert [StatusCount("done", "high", 1), StatusCount("inbox", "medium", 2)] == found.standing
 
 
 async def test_a_task_stands_in_the_hour_in_which_it_came_there(world, reads):
@@ -103,8 +103,8 @@ async def test_a_task_stands_in_the_hour_in_which_it_came_there(world, reads):
     hour = micros(world.clock.now()) // 3_600_000_000
     found = await counts(world)
 
-    assert Happened(False, hour - 1, "backlog", 1, 1) in found.happened
-    assert Happened(True, hour, "in_progress", 1, 1) in found.happened
+    assert BucketCount(False, hour - 1, "backlog", 1, 1) in found.bucket_counts
+    assert BucketCount(True, hour, "in_progress", 1, 1) in found.bucket_counts
     assert {"inbox": 0, "backlog": 1} == happened(found, "inbox", "backlog")
 
 
@@ -125,8 +125,8 @@ async def test_the_cycle_of_a_done_task_begins_with_the_first_work_on_it(world, 
     found = await counts(world)
 
     assert {"done": 2, "cycles": 1, "cycle_seconds": 24 * 60} == happened(found, "done", "cycles", "cycle_seconds")
-    assert [(24 * 60, 1)] == await reads.cycles(world.me, Scope(), since=world.clock.now() - HOUR)
-    assert [] == await reads.cycles(world.me, Scope(), since=world.clock.now() + MINUTE)
+    assert [(24 * 60, 1)] == await reads.cycle_times(world.me, ReportScope(), since=world.clock.now() - HOUR)
+    assert [] == await reads.cycle_times(world.me, ReportScope(), since=world.clock.now() + MINUTE)
 
 
 async def test_what_is_undone_is_counted_no_longer(world, reads):
@@ -140,11 +140,14 @@ async def test_what_is_undone_is_counted_no_longer(world, reads):
     await move(world, tasks[0], Status.INBOX)
     await update_task(world.ports, world.me, UpdateTask(task=tasks[1].id, board=other.id))
     await delete_task(world.ports, world.me, DeleteTask(task=tasks[2].id))
-    here, there = await counts(world, Scope(board=world.board.id)), await counts(world, Scope(board=other.id))
+    here, there = (
+        await counts(world, ReportScope(board=world.board.id)),
+        await counts(world, ReportScope(board=other.id)),
+    )
 
     assert {"done": 0, "cycles": 0, "inbox": 1} == happened(here, "done", "cycles", "inbox")
     assert {"done": 1, "cycles": 1, "inbox": 0} == happened(there, "done", "cycles", "inbox")
-    assert [Recent("done", 1, 1)] == [each for each in there.recent if each.what == "done"]
+    assert [MinuteCount("done", 1, 1)] == [each for each in there.recent if each.what == "done"]
 
 
 async def test_what_is_refused_is_not_counted(world, reads):
@@ -186,7 +189,7 @@ async def test_many_changes_at_once_are_all_counted(world, reads):
     found = await counts(world, back=100 * HOUR)
 
     assert {"done": 40, "inbox": 0, "task.moved": 40} == happened(found, "done", "inbox", "task.moved")
-    assert 40 == len([each for each in found.happened if each.what == "done"])
+    assert 40 == len([each for each in found.bucket_counts if each.what == "done"])
 
 
 async def test_facts_are_counted_where_their_task_is(world, reads):
@@ -204,14 +207,17 @@ async def test_facts_are_counted_where_their_task_is(world, reads):
         world.ports, world.me,
         FailTask(task=task.id, lease=lease.lease, failure=Failure(reason=FailureReason.CRASHED)),
     )  # fmt: skip
-    here, there = await counts(world, Scope(board=world.board.id)), await counts(world, Scope(board=other.id))
+    here, there = (
+        await counts(world, ReportScope(board=world.board.id)),
+        await counts(world, ReportScope(board=other.id)),
+    )
     whole = await counts(world)
     kinds = ("task.created", "task.claimed", "run.ordered", "run.acknowledged", "run.failed", "board.created")
 
     assert {**dict.fromkeys(kinds, 1), "board.created": 0} == happened(here, *kinds)
     assert dict.fromkeys(kinds, 0) == happened(there, *kinds)
     assert {**dict.fromkeys(kinds, 1), "board.created": 0} == happened(
-        evolved(whole, [each for each in whole.happened if each.placed]), *kinds
+        evolved(whole, [each for each in whole.bucket_counts if each.placed]), *kinds
     )
 
 
@@ -229,9 +235,9 @@ async def test_a_lease_that_runs_out_is_counted_as_such(world, reads):
     task = await world.task()
     await world.claim(task)
     world.clock.advance(minutes=20)
-    await sweep(world.ports, world.me)
+    await expire_leases(world.ports, world.me)
 
-    assert {"run.expired": 1} == happened(await counts(world, Scope(board=world.board.id)), "run.expired")
+    assert {"run.expired": 1} == happened(await counts(world, ReportScope(board=world.board.id)), "run.expired")
 
 
 async def test_the_last_hour_is_known_by_the_minute(world, reads):
@@ -249,9 +255,9 @@ async def test_the_last_hour_is_known_by_the_minute(world, reads):
     world.clock.advance(minutes=5)
     much_later = await counts(world)
 
-    assert Recent("task.created", 3, 2) in at
-    assert Recent("task.created", 3, 1) in later
-    assert Recent("task.created", 2, 0) in much_later.recent
+    assert MinuteCount("task.created", 3, 2) in at
+    assert MinuteCount("task.created", 3, 1) in later
+    assert MinuteCount("task.created", 2, 0) in much_later.recent
     assert micros(first.created_at) == much_later.oldest
 
 
@@ -264,7 +270,7 @@ async def test_minutes_that_come_round_begin_anew(world, reads):
     world.clock.advance(minutes=64)
     await world.task()
 
-    assert Recent("task.created", 1, 1) in (await counts(world)).recent
+    assert MinuteCount("task.created", 1, 1) in (await counts(world)).recent
     assert {"task.created": 3} == happened(await counts(world, back=2 * HOUR), "task.created")
 
 
@@ -279,7 +285,7 @@ async def test_what_was_done_at_another_time_counts_in_its_hour_and_in_no_minute
 
     assert {"done": 1} == happened(found, "done", late=False)
     assert [] == [each for each in found.recent if each.what == "done"]
-    assert EPOCH + next(each.bucket for each in found.happened if each.what == "done") * HOUR == now - 2 * HOUR
+    assert EPOCH + next(each.bucket for each in found.bucket_counts if each.what == "done") * HOUR == now - 2 * HOUR
 
 
 async def test_hours_come_in_buckets_before_and_after_the_split(world, reads):
@@ -291,9 +297,9 @@ async def test_hours_come_in_buckets_before_and_after_the_split(world, reads):
         await world.task()
         world.clock.advance(hours=1)
     asked = {"back": world.clock.now() - start, "split": 2 * HOUR, "minutes": False}
-    apart = [each for each in (await counts(world, **asked)).happened if each.what == "task.created"]
-    together = [each for each in (await counts(world, **asked, each=None)).happened if each.what == "task.created"]
-    days = (await counts(world, **asked, each=24)).happened
+    apart = [each for each in (await counts(world, **asked)).bucket_counts if each.what == "task.created"]
+    together = [each for each in (await counts(world, **asked, each=None)).bucket_counts if each.what == "task.created"]
+    days = (await counts(world, **asked, each=24)).bucket_counts
 
     first = micros(start) // 3_600_000_000
     assert [(False, first, 1), (False, first + 1, 1), (True, first + 2, 1), (True, first + 3, 1)] == [
@@ -314,7 +320,7 @@ async def test_a_scope_leaves_out_other_boards_and_organizations(world, elsewher
     await elsewhere.task("c")
 
     async def standing(**scope):
-        return sum(each.amount for each in (await counts(world, Scope(**scope))).standing)
+        return sum(each.amount for each in (await counts(world, ReportScope(**scope))).standing)
 
     assert 2 == await standing()
     assert 1 == await standing(group=group)
@@ -337,9 +343,9 @@ async def test_who_is_confined_to_a_board_is_told_of_that_board(world, reads):
     now = world.clock.now()
     found = await counts(world, by=bob)
 
-    assert [Standing("assigned", "medium", 1), Standing("done", "medium", 1)] == found.standing
+    assert [StatusCount("assigned", "medium", 1), StatusCount("done", "medium", 1)] == found.standing
     assert {"task.created": 2, "board.created": 0} == happened(found, "task.created", "board.created")
-    assert [("bob", 1)] == [(each.name, each.assigned) for each in await reads.staff(bob, Scope())]
+    assert [("bob", 1)] == [(each.name, each.assigned) for each in await reads.staff(bob, ReportScope())]
     assert [1] == [each.amount for each in (await reads.finished(bob, since=EPOCH, errors=9)).groups]
     assert [1] == [each.amount for each in await reads.took(bob, since=EPOCH, split=now, until=now + MINUTE)]
     assert 1 == (await reads.find_tasks(bob, "WORK", limit=9)).total
@@ -352,16 +358,16 @@ async def test_staff_is_told_with_what_is_before_it(world, reads):
     """
     await world.agent("Bob")
     ada = await world.agent("ada", board=world.board.id)
-    await hear_agent(world.ports, world.me, HearAgent(agent=ada.id, status="busy"))
+    await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=ada.id, status="busy"))
     await world.task(assignee="ADA")
     await world.task(assignee="ada", status=Status.IN_PROGRESS)
     await world.task(assignee="ada", status=Status.REVIEW)
-    bob, told = await reads.staff(world.me, Scope())
+    bob, told = await reads.staff(world.me, ReportScope())
 
     assert ("Bob", None, None, 0, 0) == (bob.name, bob.board, bob.last_seen_at, bob.assigned, bob.in_progress)
     assert ("ada", ada.board.bytes, "busy", micros(world.clock.now()), 1, 1) == told
     assert ("offline", "busy") == (bob.status(at=world.clock.now()), told.status(at=world.clock.now()))
-    assert [told] == await reads.staff(world.me, Scope(board=world.board.id))
+    assert [told] == await reads.staff(world.me, ReportScope(board=world.board.id))
 
 
 async def test_finished_work_comes_in_groups_with_its_errors(world, reads):
@@ -369,8 +375,8 @@ async def test_finished_work_comes_in_groups_with_its_errors(world, reads):
     Of each assignee, priority and result. What was done before it was made has no time that could be told.
     """
     made = {"status": Status.DONE, "assignee": "ada"}
-    await world.task(**made, result=Result.FAILED, error_message="boom", retry_count=2)
-    await world.task(**made, result=Result.FAILED, error_message="boom")
+    await world.task(**made, result=TaskResult.FAILED, error_message="boom", retry_count=2)
+    await world.task(**made, result=TaskResult.FAILED, error_message="boom")
     await world.task(**made, completed_at=world.clock.now() - HOUR, error_message="bang")
     task = await world.task(priority="high", max_attempts=9)
     for _ in range(2):
@@ -379,14 +385,14 @@ async def test_finished_work_comes_in_groups_with_its_errors(world, reads):
         await fail_task(world.ports, world.me, failed)
         world.clock.advance(minutes=30)
     lease = await world.claim(task, agent="bob")
-    outcome = Outcome(result=Result.SUCCESS)
+    outcome = Outcome(result=TaskResult.SUCCESS)
     await complete_task(world.ports, world.me, CompleteTask(task=task.id, lease=lease.lease, outcome=outcome))
     found = await reads.finished(world.me, since=EPOCH, errors=9)
 
     assert {
-        Finished("ada", "medium", "failed", 2, 2, 2, 0),
-        Finished("ada", "medium", None, 1, 0, 0, 0),
-        Finished("bob", "high", "success", 1, 2, 1, 3600),
+        DoneTaskGroup("ada", "medium", "failed", 2, 2, 2, 0),
+        DoneTaskGroup("ada", "medium", None, 1, 0, 0, 0),
+        DoneTaskGroup("bob", "high", "success", 1, 2, 1, 3600),
     } == {*found.groups}
     assert [("boom", 2), ("bang", 1)] == found.errors
     assert [("boom", 2)] == (await reads.finished(world.me, since=EPOCH, errors=1)).errors
@@ -404,10 +410,11 @@ async def test_how_long_work_took_is_told_in_seconds_before_and_after_the_split(
         await move(world, task, Status.DONE)
     await world.task(status=Status.DONE, completed_at=start, retry_count=1)
     split, until = start + timedelta(seconds=5), start + timedelta(seconds=7.5)
-    await world.task(status=Status.DONE, result=Result.PARTIAL, completed_at=split)
+    await world.task(status=Status.DONE, result=TaskResult.PARTIAL, completed_at=split)
 
     assert {
-        Took(False, 0, 1, 1), Took(False, 2, 1, 0), Took(True, 5, 1, 1), Took(True, 0, 1, 1),
+        DurationCount(False, 0, 1, 1), DurationCount(False, 2, 1, 0), DurationCount(True, 5, 1, 1),
+        DurationCount(True, 0, 1, 1),
     } == {*await reads.took(world.me, since=start, split=split, until=until)}  # fmt: skip
 
 
@@ -456,7 +463,7 @@ async def test_agents_are_found_too(world):
     await world.agent("Reviewer")
     bob = await world.agent("bob", role="peer review")
     await world.agent("carl", role="coder")
-    await hear_agent(world.ports, world.me, HearAgent(agent=bob.id, activity="Reviewing all"))
+    await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=bob.id, activity="Reviewing all"))
     found = await world.ports.reads.reports.find_agents(world.me, "review", limit=9)
 
     assert 2 == found.total

@@ -7,11 +7,11 @@ import re
 import pytest
 from attrs import evolve
 
-from mission_core.agents.model import PATH_WORDS
+from mission_core.agents.model import RESERVED_AGENT_NAMES
 from mission_http.platform.routes import RouteTree
-from tests.contract.everything import DIALECTS
 from tests.contract.fleet_driver import KEY, wrong_fields
-from tests.unit.http.platform.sample import ask
+from tests.contract.populated_app import DIALECTS
+from tests.unit.http.platform.sample_app import ask
 
 pytestmark = pytest.mark.parametrize("store_url", ["memory"], indirect=True)  # no store knows of paths
 SERVED = {dialect.path_of(endpoint) for dialect in DIALECTS for endpoint in dialect.endpoints}
@@ -47,7 +47,7 @@ def test_a_reserved_path_is_not_served_and_would_be_taken_for_another(store_url)
     assert SERVED.isdisjoint(RESERVED)
 
 
-@pytest.mark.parametrize("name", [*sorted(PATH_WORDS), "Sync", "team/ada"])
+@pytest.mark.parametrize("name", [*sorted(RESERVED_AGENT_NAMES), "Sync", "team/ada"])
 async def test_no_new_agent_gets_a_name_that_its_path_cannot_have(fleet, name):
     answer = await fleet.call("POST", "/agents", {"name": name, "role": "coder"})
     await fleet.agent("ada")
@@ -78,4 +78,4 @@ async def test_an_agent_that_has_such_a_name_already_is_reached_by_its_ids(world
 def test_the_names_that_no_agent_gets_are_the_words_of_paths(store_url):
     below = {path.split("/")[3] for path in (*SERVED, *RESERVED) if path.startswith("/api/agents/")}
 
-    assert {word for word in below if not word.startswith("{")} == PATH_WORDS - {".", ".."}
+    assert {word for word in below if not word.startswith("{")} == RESERVED_AGENT_NAMES - {".", ".."}

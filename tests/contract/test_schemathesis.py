@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.server_process import Server, served
-from tests.examples import examples
+from tests.example_counts import max_examples
 
 CHECKS = (
     "not_a_server_error",
@@ -75,7 +75,8 @@ def test_no_request_made_from_the_document_surprises_the_server(server: Server, 
         [
             sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml"), "run",
             f"{server.base}/openapi.json", *PARTS[part], *headers, "--checks", ",".join(CHECKS),
-            "--phases", "coverage,fuzzing", "--max-examples", str(examples(6)), "--workers", "1", "--warnings", "off",
+            "--phases", "coverage,fuzzing", "--max-examples", str(max_examples(6)), "--workers", "1", "--warnings",
+            "off",
             "--continue-on-failure",
         ],
         cwd=tmp_path, capture_output=True, text=True,

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from mission_core.accounts.key_scopes import INCLUDED_SCOPES
 from mission_core.accounts.model import SCOPES
-from mission_core.accounts.scopes import COVERS
-from mission_core.agents.use_cases import MakeKey, make_key
+from mission_core.agents.use_cases import CreateKey, create_key
 from mission_core.ids import AgentId, TaskNumber
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_http.platform.endpoints import Dialect, Endpoint
 from tests.contract.conftest import World
-from tests.contract.everything import OPERATIONS, Everything, everything_over, named
-from tests.contract.fleet_driver import KEY, Fleet, refusal
-from tests.unit.http.platform.sample import Answer, ask
+from tests.contract.fleet_driver import KEY, FleetDriver, refusal
+from tests.contract.populated_app import OPERATIONS, PopulatedApp, operation_id, populated_app
+from tests.unit.http.platform.sample_app import Answer, ask
 
 Operation = tuple[Dialect, Endpoint]
 OWN = [scope for scope in SCOPES if scope.startswith("agent:")]
@@ -42,7 +42,7 @@ class Scoped:
     One of everything, a key for each scope of its agent, and another agent with a task.
     """
 
-    everything: Everything
+    everything: PopulatedApp
     keys: dict[str, str]
     others_agent: str
     others_task: str
@@ -58,13 +58,13 @@ class Scoped:
 
 @pytest.fixture
 async def scoped(world: World) -> AsyncIterator[Scoped]:
-    async with everything_over(world) as everything:
+    async with populated_app(world) as everything:
         agent = AgentId(await _id_of(world, "lea"))
         task = TaskNumber(int(everything.known["tasks/id"]))
         await update_task(world.ports, world.me, UpdateTask(task=task, assignee="lea"))
         keys = {}
         for scope in OWN:
-            _, keys[scope] = await make_key(world.ports, world.me, MakeKey(agent=agent, scopes=(scope,)))
+            _, keys[scope] = await create_key(world.ports, world.me, CreateKey(agent=agent, scopes=(scope,)))
         other = await world.agent("bob", board=world.board.id)
         others = await world.task("Of somebody else", assignee="bob")
         yield Scoped(everything, keys, str(other.number), str(others.number))
@@ -79,7 +79,7 @@ async def _id_of(world: World, name: str) -> Any:
 
 def allows(scope: str, operation: Operation) -> bool:
     needed = operation[1].scope
-    return needed is not None and (needed == scope or needed in COVERS.get(scope, ()))
+    return needed is not None and (needed == scope or needed in INCLUDED_SCOPES.get(scope, ()))
 
 
 def refused(answer: Answer) -> bool:
@@ -91,7 +91,7 @@ def refused(answer: Answer) -> bool:
 
 
 @pytest.mark.parametrize("store_url", ["memory"], indirect=True)  # no store knows of scopes
-@pytest.mark.parametrize("operation", FOR_AGENTS, ids=named)
+@pytest.mark.parametrize("operation", FOR_AGENTS, ids=operation_id)
 async def test_a_key_without_a_role_does_what_its_scope_names_and_nothing_else(
     scoped: Scoped, operation: Operation
 ) -> None:
@@ -111,7 +111,7 @@ async def test_a_key_without_a_role_does_what_its_scope_names_and_nothing_else(
 @pytest.mark.parametrize("store_url", ["memory"], indirect=True)
 @pytest.mark.parametrize("role", ["", "viewer"])
 @pytest.mark.parametrize(
-    "operation", [each for each in SCOPED if "{id}" in each[1].path and "lease/" not in each[1].path], ids=named
+    "operation", [each for each in SCOPED if "{id}" in each[1].path and "lease/" not in each[1].path], ids=operation_id
 )
 async def test_what_a_scope_lets_in_is_its_own_alone(
     scoped: Scoped, world: World, operation: Operation, role: str
@@ -121,7 +121,7 @@ async def test_what_a_scope_lets_in_is_its_own_alone(
     """
     assert operation[1].scope is not None
     scopes = tuple(filter(None, (role, operation[1].scope)))
-    _, key = await make_key(world.ports, world.me, MakeKey(agent="lea", scopes=scopes))
+    _, key = await create_key(world.ports, world.me, CreateKey(agent="lea", scopes=scopes))
     number = scoped.others_agent if "/agents/" in operation[1].path else scoped.others_task
     before = await scoped.everything.head()
     answer = await scoped.call(operation, key, id=number)
@@ -131,7 +131,7 @@ async def test_what_a_scope_lets_in_is_its_own_alone(
     assert before == await scoped.everything.head()
 
 
-async def test_the_document_tells_the_scope(fleet: Fleet) -> None:
+async def test_the_document_tells_the_scope(fleet: FleetDriver) -> None:
     paths = (await fleet.got("GET", "/docs"))["paths"]
 
     assert "agent:heartbeat" == paths["/api/agents/{id}/heartbeat"]["post"]["x-scope"]
@@ -144,7 +144,9 @@ async def test_the_document_tells_the_scope(fleet: Fleet) -> None:
     [(("viewer",), 403), (("viewer", "agent:heartbeat"), 200), (("viewer", "agent:self"), 200),
      (("agent:heartbeat",), 200), (("agent:messages",), 403), (("operator",), 200)],
 )  # fmt: skip
-async def test_a_scope_lifts_a_viewer_to_its_own_heartbeat(fleet: Fleet, scopes: tuple[str, ...], status: int) -> None:
+async def test_a_scope_lifts_a_viewer_to_its_own_heartbeat(
+    fleet: FleetDriver, scopes: tuple[str, ...], status: int
+) -> None:
     """
     And not to another's.
     """
@@ -156,7 +158,7 @@ async def test_a_scope_lifts_a_viewer_to_its_own_heartbeat(fleet: Fleet, scopes:
     assert 403 == (await fleet.call("POST", "/agents/bob/heartbeat", key=key)).status
 
 
-async def test_the_usual_keys_read_as_ever(fleet: Fleet) -> None:
+async def test_the_usual_keys_read_as_ever(fleet: FleetDriver) -> None:
     """
     What is made without naming scopes, and what comes with an agent.
     """
@@ -168,7 +170,7 @@ async def test_the_usual_keys_read_as_ever(fleet: Fleet) -> None:
             assert 200 == (await fleet.call("GET", path, key=key)).status, path
 
 
-async def test_an_agent_works_with_a_key_for_itself_alone(fleet: Fleet) -> None:
+async def test_an_agent_works_with_a_key_for_itself_alone(fleet: FleetDriver) -> None:
     """
     From the queue to the end, without seeing anything else.
     """
@@ -186,7 +188,7 @@ async def test_an_agent_works_with_a_key_for_itself_alone(fleet: Fleet) -> None:
     assert 403 == (await fleet.call("POST", "/tasks", {"title": "x"}, key=key)).status
 
 
-async def test_a_key_that_may_not_is_told_what_it_needs(fleet: Fleet) -> None:
+async def test_a_key_that_may_not_is_told_what_it_needs(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     key = await fleet.key("ada", "agent:messages")
     _, said = refusal(await fleet.call("POST", "/agents/ada/heartbeat", key=key))

@@ -14,16 +14,16 @@ import pytest
 
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.store import SqlStore
-from mission_core.accounts.model import System
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.agents.organization_creation import ensure_organization
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS, CreateBoardWebhook, create_board_webhook
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
-from mission_http.doctor.findings import Level
-from mission_http.maintenance import rotate
-from mission_http.settings import GENERATED, Settings, SettingsError, kept_secrets, settings_from
-from mission_http.wiring import secret_keys, store_ports, with_secret_in_force
-from tests.contract.killed import killed_at_each_step
+from mission_http.doctor.findings import FindingLevel
+from mission_http.maintenance import rotate_auth_secret
+from mission_http.settings import SECRETS_FILE, Settings, SettingsError, read_secrets_file, settings_from
+from mission_http.wiring import ports_over_database, secret_keys, with_current_auth_secret
+from tests.contract.process_kills import kill_at_each_step
 from tests.contract.test_doctor import doctor, run
 
 ONE, OTHER = "one-secret-" * 4, "another-secret-" * 3
@@ -48,14 +48,14 @@ async def opened(settings: Settings) -> list[str]:
     """
     The secrets of all webhooks, opened.
     """
-    async with store_ports(settings) as ports:
-        me = System(organization=(await found_organization(ports)).id)
-        rows = await ports.reads.rows.every(me, BOARD_WEBHOOKS)
-        return [ports.vault.open(each.secret, about=each.id) for each in rows if each.secret]
+    async with ports_over_database(settings) as ports:
+        me = SystemPrincipal(organization=(await ensure_organization(ports)).id)
+        rows = await ports.reads.entities.every(me, BOARD_WEBHOOKS)
+        return [ports.vault.decrypt(each.secret, about=each.id) for each in rows if each.secret]
 
 
 async def a_sealed_secret(ports: Ports) -> None:
-    me = System(organization=(await found_organization(ports)).id)
+    me = SystemPrincipal(organization=(await ensure_organization(ports)).id)
     board = await create_board(ports, me, CreateBoard(name="Work"))
     await create_board_webhook(ports, me, CreateBoardWebhook(board=board.id, description="CI", secret=GIVEN))
 
@@ -64,7 +64,7 @@ async def made(settings: Settings) -> Settings:
     """
     The settings, after a first start that sealed something.
     """
-    async with store_ports(settings) as ports:
+    async with ports_over_database(settings) as ports:
         await a_sealed_secret(ports)
     return settings
 
@@ -87,7 +87,7 @@ async def test_another_secret_is_refused(url: str, sealed: bool, tmp_path: Path)
     From the first start on, whether anything is sealed or not; the first one is taken again.
     """
     settings = told(url, ONE, tmp_path)
-    async with store_ports(settings) as ports:
+    async with ports_over_database(settings) as ports:
         if sealed:
             await a_sealed_secret(ports)
     with pytest.raises(SettingsError, match=r"^AUTH_SECRET: is not the secret of .*; set AUTH_SECRET to that"):
@@ -135,7 +135,7 @@ async def test_the_doctor_finds_another_secret(url: str, tmp_path: Path) -> None
     """
     await made(told(url, ONE, tmp_path))
 
-    def found(secret: str) -> Level:
+    def found(secret: str) -> FindingLevel:
         environment = {"AUTH_SECRET": secret, "DATABASE_URL": url}
         ((_, finding),) = (each for each in doctor(tmp_path / "data", **environment).items() if each[0][0] == "secret")
         return finding.level
@@ -144,7 +144,7 @@ async def test_the_doctor_finds_another_secret(url: str, tmp_path: Path) -> None
     await executed(url, "DELETE FROM secret_fingerprints")
     judged = await asyncio.to_thread(lambda: [found(ONE), found(OTHER)])
 
-    assert [Level.OK, Level.PROBLEM] == known == judged
+    assert [FindingLevel.OK, FindingLevel.PROBLEM] == known == judged
 
 
 async def test_a_rotation_seals_everything_anew(url: str, tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ async def test_a_rotation_seals_everything_anew(url: str, tmp_path: Path) -> Non
     From then on the new secret opens it alone. Running it again changes nothing.
     """
     await made(told(url, ONE, tmp_path))
-    lines = await rotate(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER), lost=False)
-    again = await rotate(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER), lost=False)
+    lines = await rotate_auth_secret(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER), lost=False)
+    again = await rotate_auth_secret(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER), lost=False)
 
     assert "values encrypted again: 1" in lines[0]
     assert "set AUTH_SECRET to what AUTH_SECRET_NEXT is now" in lines[1]
@@ -161,7 +161,7 @@ async def test_a_rotation_seals_everything_anew(url: str, tmp_path: Path) -> Non
     assert "sessions" in lines[2]
     assert "values encrypted again: 0" in again[0]
     assert [GIVEN] == await opened(told(url, OTHER, tmp_path))
-    assert [GIVEN] == await opened(await with_secret_in_force(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER)))
+    assert [GIVEN] == await opened(await with_current_auth_secret(told(url, ONE, tmp_path, AUTH_SECRET_NEXT=OTHER)))
     with pytest.raises(SettingsError, match="AUTH_SECRET: is not the secret"):
         await opened(told(url, ONE, tmp_path))
 
@@ -171,8 +171,8 @@ async def test_a_lost_secret_is_replaced_and_opens_nothing(url: str, tmp_path: P
     What was sealed under it stays closed, and is counted.
     """
     await made(told(url, ONE, tmp_path))
-    lines = await rotate(told(url, OTHER, tmp_path), lost=True)
-    async with store_ports(told(url, OTHER, tmp_path)):
+    lines = await rotate_auth_secret(told(url, OTHER, tmp_path), lost=True)
+    async with ports_over_database(told(url, OTHER, tmp_path)):
         pass
 
     assert "cannot be decrypted with it: 1" in lines[1]
@@ -206,7 +206,7 @@ async def test_a_rotation_that_cannot_be_is_refused(
     asked = settings_from({"AUTH_SECRET": ONE, "DATABASE_URL": url, **environment}, data_dir=tmp_path / "data")
     async with in_use(url) if why == "stop " else nullcontext():
         with pytest.raises(SettingsError, match=why):
-            await rotate(asked, lost=False)
+            await rotate_auth_secret(asked, lost=False)
 
     assert [GIVEN] == await opened(settings)
 
@@ -215,7 +215,7 @@ def rotated(folder: Path) -> None:
     """
     The secret that was generated in this data directory, rotated.
     """
-    asyncio.run(rotate(settings_from({}, data_dir=folder), lost=False))
+    asyncio.run(rotate_auth_secret(settings_from({}, data_dir=folder), lost=False))
 
 
 def test_a_rotation_that_is_killed_leaves_a_database_that_opens(tmp_path: Path) -> None:
@@ -225,16 +225,16 @@ def test_a_rotation_that_is_killed_leaves_a_database_that_opens(tmp_path: Path) 
     first = settings_from({}, data_dir=tmp_path / "first")
     asyncio.run(made(first))
     in_force = []
-    for copy in killed_at_each_step(__name__, "rotated", tmp_path):
-        settings = asyncio.run(with_secret_in_force(settings_from({}, data_dir=copy)))
+    for copy in kill_at_each_step(__name__, "rotated", tmp_path):
+        settings = asyncio.run(with_current_auth_secret(settings_from({}, data_dir=copy)))
         assert [GIVEN] == asyncio.run(opened(settings)), copy
         in_force.append(settings.auth_secret != first.auth_secret)
 
     assert [False, True] == [in_force[0], in_force[-1]]
     assert sorted(in_force) == in_force
     assert 1 < in_force.count(True)
-    assert {"API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN"} == kept_secrets(copy / GENERATED).keys()
-    assert first.api_key == kept_secrets(copy / GENERATED)["API_KEY"]
+    assert {"API_KEY", "AUTH_SECRET", "LOCAL_AUTH_TOKEN"} == read_secrets_file(copy / SECRETS_FILE).keys()
+    assert first.api_key == read_secrets_file(copy / SECRETS_FILE)["API_KEY"]
 
 
 def test_commands_tell_of_another_secret(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_commands_tell_of_another_secret(tmp_path: Path) -> None:
     """
     run("migrate", cwd=tmp_path)
     asyncio.run(made(settings_from({}, data_dir=tmp_path / ".data")))
-    kept = tmp_path / ".data" / GENERATED
+    kept = tmp_path / ".data" / SECRETS_FILE
     kept.unlink()
     served, printed, audited = (
         run(*command, cwd=tmp_path) for command in (("serve", "--port", "0"), ("token",), ("audit", "verify"))

@@ -13,23 +13,23 @@ from attrs import define, evolve, field
 from itsdangerous import Signer
 
 from mission_core.accounts.model import Role
-from mission_core.accounts.sessions import LASTS
-from mission_core.accounts.signing_in import HOME
+from mission_core.accounts.sessions import SESSION_LIFETIME
+from mission_core.accounts.sign_in import DEFAULT_ORGANIZATION_SLUG
 from mission_core.accounts.user_admin import UpdateUser, update_user
-from mission_core.accounts.users import Provider
+from mission_core.accounts.users import IdentityProvider
 from mission_core.agents.use_cases import RevokeKey, revoke_key
-from mission_http.fronting import Fronting
-from mission_http.settings import derived_key
-from tests.contract.browser import PASSWORD, WRONG, Browser, a_person, cookies_of, front_desk
+from mission_http.network_settings import NetworkSettings
+from mission_http.settings import derive_key
+from tests.contract.browser import PASSWORD, WRONG, Browser, allow_sign_in, cookies_of, make_person
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import KEY, Fleet, fleet_over, refusal, without
+from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, refusal, without
 
 PROXY = "10.0.0.1"
 OVER_HTTPS = {"x_forwarded_proto": "https", "x_forwarded_for": "203.0.113.9", "host": "mission.example.com"}
 
 
 @pytest.fixture
-def browser(fleet: Fleet) -> Browser:
+def browser(fleet: FleetDriver) -> Browser:
     return Browser(fleet)
 
 
@@ -37,11 +37,11 @@ def fronted(world: World, **fronting: Any) -> Any:
     """
     The Fleet API as it is reached in another way.
     """
-    return fleet_over(world.ports, world.me, world.board.number, fronting=Fronting(**fronting))
+    return fleet_over(world.ports, world.me, world.board.number, fronting=NetworkSettings(**fronting))
 
 
 async def facts_at_the_desk(world: World) -> list[Any]:
-    home = await world.ports.credentials.organization(HOME)
+    home = await world.ports.credentials.organization(DEFAULT_ORGANIZATION_SLUG)
     assert home is not None
     entries = await world.ports.log.read(home.id, limit=10_000)
     return [(each.kind, each.payload) for each in entries]
@@ -51,7 +51,7 @@ async def test_who_signs_in_is_known_from_then_on(world: World, browser: Browser
     """
     By the cookie alone, as the user they are.
     """
-    person = await a_person(world, name="Ada", email="ada@example.com", role=Role.VIEWER)
+    person = await make_person(world, name="Ada", email="ada@example.com", role=Role.VIEWER)
     answer = await browser.log_in(person.username)
 
     expected = {
@@ -69,18 +69,18 @@ async def test_the_cookie_is_only_for_the_server(world: World, browser: Browser)
     """
     No script reads it, no other site sends it, and it goes when the session does.
     """
-    (cookie,) = cookies_of(await browser.log_in((await a_person(world)).username))
+    (cookie,) = cookies_of(await browser.log_in((await make_person(world)).username))
 
     assert ("mc-session", True, "strict", "/", "") == (
         cookie.key, cookie["httponly"], cookie["samesite"], cookie["path"], cookie["domain"]
     )  # fmt: skip
-    assert LASTS == timedelta(seconds=int(cookie["max-age"]))
+    assert SESSION_LIFETIME == timedelta(seconds=int(cookie["max-age"]))
     assert not cookie["secure"]
 
 
-async def test_over_https_the_cookie_is_bound_to_the_host(world: World, fleet: Fleet) -> None:
+async def test_over_https_the_cookie_is_bound_to_the_host(world: World, fleet: FleetDriver) -> None:
     browser = Browser(fleet, https=True)
-    (cookie,) = cookies_of(await browser.log_in((await a_person(world)).username))
+    (cookie,) = cookies_of(await browser.log_in((await make_person(world)).username))
 
     assert ("__Host-mc-session", True) == (cookie.key, cookie["secure"])
     assert 200 == await browser.status()
@@ -91,7 +91,7 @@ async def test_whether_cookies_are_secure_can_be_forced(world: World, secure: bo
     """
     And over https browsers keep them either way.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     async with fronted(world, cookie_secure=secure) as fleet:
         browser = Browser(fleet, https=True)
         (cookie,) = cookies_of(await browser.log_in(person.username))
@@ -112,8 +112,8 @@ async def test_who_is_not_let_in_does_not_learn_why(world: World, browser: Brows
     Whether it is the name, the password, the provider or the approval: the answer is the same to the letter, and only
     the server's log and the organization's know more.
     """
-    known, others = await a_person(world), await a_person(world, provider=Provider.GOOGLE)
-    shut_out = await a_person(world)
+    known, others = await make_person(world), await make_person(world, provider=IdentityProvider.GOOGLE)
+    shut_out = await make_person(world)
     await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
     tries = {
         "invalid_password": (known.username, WRONG), "user_not_found": ("nobody", PASSWORD),
@@ -148,7 +148,7 @@ class Counting:
 
     async def fits(self, password: str, kept: str | None) -> bool:
         self.compared.append(kept is not None)
-        answer: bool = await self.passwords.fits(password, kept)
+        answer: bool = await self.passwords.verify(password, kept)
         return answer
 
 
@@ -156,8 +156,8 @@ async def test_to_find_out_who_exists_takes_no_less_work(world: World) -> None:
     """
     One comparison of a password, whoever it is.
     """
-    known, others = await a_person(world), await a_person(world, provider=Provider.GOOGLE)
-    shut_out = await a_person(world)
+    known, others = await make_person(world), await make_person(world, provider=IdentityProvider.GOOGLE)
+    shut_out = await make_person(world)
     await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
     counting = Counting(world.ports.passwords)
     async with fleet_over(evolve(world.ports, passwords=counting), world.me, world.board.number) as fleet:
@@ -172,8 +172,8 @@ async def test_a_session_that_was_presented_is_never_adopted(world: World, brows
     """
     Whatever a browser brings, signing in gives it another session; the one it brought stays what it was.
     """
-    ada, eve = await a_person(world), Browser(browser.fleet)
-    await eve.log_in((await a_person(world)).username)
+    ada, eve = await make_person(world), Browser(browser.fleet)
+    await eve.log_in((await make_person(world)).username)
     planted = browser.jar["mc-session"] = eve.jar["mc-session"]
     await browser.log_in(ada.username)
     first = browser.jar["mc-session"]
@@ -201,10 +201,10 @@ async def test_a_forged_cookie_is_refused_before_anything_is_looked_up(world: Wo
     """
     A secret alone, one signed under another key, a cut signature, and what is no secret at all.
     """
-    await browser.log_in((await a_person(world)).username)
+    await browser.log_in((await make_person(world)).username)
     good = browser.jar["mc-session"]
     token = good.rpartition(".")[0]
-    key = derived_key("another", "sessions")
+    key = derive_key("another", "sessions")
     foreign = Signer(key, b"session", key_derivation="hmac", digest_method=hashlib.sha256)
     forged = [token, foreign.sign(token).decode(), good[:-1], f"x{good}", "x", "." * 9, "\xff", good * 20, f"{token}."]
     ports = evolve(world.ports, credentials=Refusing(world.ports.credentials))
@@ -221,8 +221,8 @@ async def test_a_session_is_over_when_it_ends(world: World, browser: Browser) ->
     """
     However much it was used.
     """
-    await browser.log_in((await a_person(world)).username)
-    world.clock.advance(seconds=LASTS.total_seconds() - 1)
+    await browser.log_in((await make_person(world)).username)
+    world.clock.advance(seconds=SESSION_LIFETIME.total_seconds() - 1)
     before = await browser.status("/tasks")
     world.clock.advance(seconds=1)
 
@@ -233,7 +233,7 @@ async def test_a_session_that_was_ended_cannot_be_replayed(world: World, browser
     """
     Signing out ends it on the server, not only in the browser.
     """
-    await browser.log_in((await a_person(world)).username)
+    await browser.log_in((await make_person(world)).username)
     stolen = Browser(browser.fleet, jar=dict(browser.jar))
     answer = await browser.call("POST", "/auth/logout")
 
@@ -243,7 +243,7 @@ async def test_a_session_that_was_ended_cannot_be_replayed(world: World, browser
     assert "user.signed_out" in await world.facts()
 
 
-async def test_a_key_that_was_revoked_or_ran_out_cannot_be_replayed(world: World, fleet: Fleet) -> None:
+async def test_a_key_that_was_revoked_or_ran_out_cannot_be_replayed(world: World, fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     made = await fleet.got("POST", "/agents/ada/keys", {"scopes": ["viewer"], "expires_in_days": 1}, 201)
     revoked = await fleet.got("POST", "/agents/ada/keys", {"scopes": ["viewer"]}, 201)
@@ -272,7 +272,7 @@ async def test_a_dead_cookie_does_not_stop_a_live_key(world: World, browser: Bro
     """
     browser.jar["mc-session"] = "x"
     with_key = await browser.call("GET", "/auth/me", key=KEY)
-    person = await a_person(world)
+    person = await make_person(world)
     await browser.log_in(person.username)
     both = await browser.call("GET", "/auth/me", key=KEY)
 
@@ -299,7 +299,7 @@ async def test_no_header_claims_to_be_somebody(world: World, browser: Browser, h
     """
     Neither alone nor beside a session: `X-Agent-Name` of a person is a label, and gives and takes nothing.
     """
-    other, person = await a_person(world, role=Role.ADMIN), await a_person(world, role=Role.VIEWER)
+    other, person = await make_person(world, role=Role.ADMIN), await make_person(world, role=Role.VIEWER)
     alone = await browser.call("GET", "/tasks", **{header: other.username})
     await browser.log_in(person.username)
     beside = await browser.call("GET", "/auth/me", **{header: other.username})
@@ -310,7 +310,7 @@ async def test_no_header_claims_to_be_somebody(world: World, browser: Browser, h
 
 
 async def test_a_label_does_not_confine_a_person(world: World, browser: Browser) -> None:
-    await browser.log_in((await a_person(world)).username)
+    await browser.log_in((await make_person(world)).username)
     task = (await browser.call("POST", "/tasks", {"title": "x", "assigned_to": "bob"})).json["task"]
     answer = await browser.call("GET", f"/tasks/{task['id']}", x_agent_name="ada")
 
@@ -321,7 +321,7 @@ async def test_who_lost_the_approval_or_the_membership_is_out_at_once(world: Wor
     """
     An approval given back lets them sign in, and revives no session.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     await browser.log_in(person.username)
     await update_user(world.ports, world.me, UpdateUser(user=person.found.user.id, approved=False))
     out = await browser.status("/tasks")
@@ -336,7 +336,7 @@ async def test_behind_a_trusted_proxy_the_cookie_is_bound(world: World, cookie_s
     """
     The browser is at https, the proxy says so, and is believed.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     async with fronted(world, trusted_proxies=(ip_network(PROXY),), cookie_secure=cookie_secure) as fleet:
         browser = Browser(fleet, https=True, behind={"peer": PROXY, **OVER_HTTPS})
         answer = await browser.log_in(person.username)
@@ -353,7 +353,7 @@ async def test_behind_a_proxy_that_is_not_believed_it_is_told(
     """
     To the one who signs in and to the log: which proxy it is, and which variable to set. They are signed in.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     async with fronted(world, cookie_secure=cookie_secure) as fleet:
         browser = Browser(fleet, https=True, behind={"peer": PROXY, **OVER_HTTPS})
         with caplog.at_level(logging.WARNING, "mission_http"):
@@ -369,7 +369,7 @@ async def test_that_a_browser_throws_the_cookie_away_is_told(world: World, caplo
     """
     Secure cookies over http: the login works, the session does not, and both the answer and the log say why.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     async with fronted(world, cookie_secure=True) as fleet:
         browser = Browser(fleet)
         with caplog.at_level(logging.WARNING, "mission_http"):
@@ -384,7 +384,7 @@ async def test_what_an_untrusted_peer_forwards_makes_no_cookie_secure(world: Wor
     """
     Whoever is at http and claims https would only lose the cookie.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     browser.behind = {"peer": PROXY, **OVER_HTTPS}
     await browser.log_in(person.username)
 
@@ -395,14 +395,14 @@ async def test_signing_in_is_checked_for_other_sites(world: World, browser: Brow
     """
     No other site signs a browser in, as whomever.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     sent = {"host": "mission.example.com", "origin": "https://evil.example"}
     answer = await browser.call("POST", "/auth/login", {"username": person.username, "password": PASSWORD}, **sent)
 
     assert (403, {}) == (answer.status, browser.jar)
 
 
-async def test_the_document_tells_of_the_cookie(fleet: Fleet) -> None:
+async def test_the_document_tells_of_the_cookie(fleet: FleetDriver) -> None:
     document = await fleet.got("GET", "/docs")
     scheme = document["components"]["securitySchemes"]["FleetSession"]
 
@@ -410,8 +410,8 @@ async def test_the_document_tells_of_the_cookie(fleet: Fleet) -> None:
     assert {"FleetSession": []} in document["paths"]["/api/tasks"]["get"]["security"]
 
 
-async def test_an_agents_key_is_told_as_the_agent(fleet: Fleet) -> None:
-    await front_desk(fleet.ports)
+async def test_an_agents_key_is_told_as_the_agent(fleet: FleetDriver) -> None:
+    await allow_sign_in(fleet.ports)
     await fleet.agent("ada")
     made = await fleet.got("POST", "/agents/ada/keys", {"scopes": ["viewer"]}, 201)
     me = (await fleet.got("GET", "/auth/me", key=made["api_key"]))["user"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.impatient_server import FLOOD, PIECES
+from tests.contract.short_timeout_server import FLOOD, PIECES
 
 ROOT = Path(__file__).parents[2]
 HURRIED = {"headers": 1.0, "window": 1.0, "rate": 1000, "unread": 1.0, "stop": 1.0}
@@ -35,7 +35,7 @@ def impatient(
     A hurried server, and the port it listens on.
     """
     arguments = f"'{json.dumps(HURRIED | limits)}' {loop}"
-    command = ["bash", "-c", f"{files}; exec {sys.executable} -m tests.contract.impatient_server {arguments}"]
+    command = ["bash", "-c", f"{files}; exec {sys.executable} -m tests.contract.short_timeout_server {arguments}"]
     environment = {"MISSION_CONTROL_DATA_DIR": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -18,7 +18,7 @@ from mission_core.boards.tags import (
     update_tag,
 )
 from mission_core.errors import InvalidField, RoleTooLow, StaleWrite, VersionMismatch
-from mission_core.tasks.fields import TagsMissing
+from mission_core.tasks.tags_and_custom_fields import TagsNotFound
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
 from tests.contract.test_write_skew import at_once, kinds
 
@@ -134,7 +134,7 @@ async def test_another_organizations_tag_is_not_there(world, elsewhere):
     ):
         with pytest.raises(TagNotFound):
             await use_case(world.ports, world.me, command)
-    with pytest.raises(TagsMissing) as refused:
+    with pytest.raises(TagsNotFound) as refused:
         await world.task(tag_ids=(theirs.id,))
     assert (theirs.id,) == refused.value.missing
     assert {} == await world.ports.reads.tasks.count_by_tag(world.me, [theirs.id])
@@ -170,7 +170,7 @@ async def test_a_removed_tag_is_on_no_task_any_more(world):
     await delete_tag(world.ports, world.me, DeleteTag(tag=gone.id))
 
     assert (["stays"], '["word"]') == await shown(world, task)
-    with pytest.raises(TagsMissing):
+    with pytest.raises(TagsNotFound):
         await changed(world, task, tag_ids=(gone.id,))
     await changed(world, task, title="Still to be written to")
     assert [0, 1] == await counts(world, gone, stays)

@@ -9,30 +9,30 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
-from mission_core.accounts.leaving import delete_account
-from mission_core.accounts.managing import SetRole, set_role
-from mission_core.accounts.members import ADMIN, MEMBERS, OWNER, Granted, Member
-from mission_core.accounts.model import MemberPrincipal, Role, RoleTooLow, System
-from mission_core.accounts.people import LocalUserStays, ensure_local_user
-from mission_core.accounts.standing import LastOwnerStays, OwnerAboveAdmin
+from mission_core.accounts.account_deletion import delete_account
+from mission_core.accounts.member_admin import SetMemberRole, set_member_role
+from mission_core.accounts.members import ADMIN, MEMBERS, OWNER, BoardPermission, Member
+from mission_core.accounts.model import MemberPrincipal, Role, RoleTooLow, SystemPrincipal
+from mission_core.accounts.ownership_rules import LastOwnerRequired, OwnerAboveAdmin
+from mission_core.accounts.profiles import LocalUserProtected, ensure_local_user
 from mission_core.accounts.user_admin import (
+    CannotChangeOwnRole,
+    CannotDeleteOwnUser,
     CreateUser,
     DeleteUser,
-    MemberElsewhere,
-    OwnAccount,
-    OwnRole,
+    MemberOfAnotherOrganization,
     UpdateUser,
     create_user,
     delete_user,
     update_user,
 )
 from mission_core.accounts.users import USERS, UserNotFound
-from mission_core.boards.granting import Access, SetAccess, set_access
+from mission_core.boards.board_access import BoardAccess, SetBoardAccess, set_board_access
 from mission_core.errors import InvalidField
 from mission_core.ids import MemberId
-from tests.contract.browser import PASSWORD, WRONG, Browser, Person, a_person, front_desk
+from tests.contract.browser import PASSWORD, WRONG, Browser, Person, allow_sign_in, make_person
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import KEY, Fleet, refusal, wrong_fields
+from tests.contract.fleet_driver import KEY, FleetDriver, refusal, wrong_fields
 from tests.contract.test_write_skew import BOTH_ORDERS, at_once, kinds
 
 ANOTHER = "another horse battery"
@@ -42,9 +42,9 @@ async def an_owner(world: World) -> Person:
     """
     A user who owns the organization.
     """
-    person = await a_person(world, role=Role.ADMIN)
+    person = await make_person(world, role=Role.ADMIN)
     async with world.ports.unit(world.me) as unit:
-        members = unit.rows(MEMBERS)
+        members = unit.repository(MEMBERS)
         members.save(evolve(await members.get(person.found.member.id), role=OWNER))
         await unit.commit()
     return person
@@ -56,8 +56,8 @@ async def acting_as(world: World, person: Person) -> MemberPrincipal:
     return principal
 
 
-async def signed_in(world: World, fleet: Fleet, **fields: Any) -> tuple[Person, Browser]:
-    person = await a_person(world, **fields)
+async def signed_in(world: World, fleet: FleetDriver, **fields: Any) -> tuple[Person, Browser]:
+    person = await make_person(world, **fields)
     browser = Browser(fleet)
     assert 200 == (await browser.log_in(person.username)).status
     return person, browser
@@ -67,11 +67,11 @@ def named(**more: Any) -> dict[str, Any]:
     return {"username": f"user-{uuid4()}", "password": PASSWORD, **more}
 
 
-async def test_an_admin_makes_a_user_who_signs_in(world: World, fleet: Fleet) -> None:
+async def test_an_admin_makes_a_user_who_signs_in(world: World, fleet: FleetDriver) -> None:
     """
     As an operator who is called by their user name, unless it is said otherwise.
     """
-    await front_desk(world.ports)
+    await allow_sign_in(world.ports)
     _, admin = await signed_in(world, fleet, role=Role.ADMIN)
     sent = named()
     made = await admin.call("POST", "/auth/users", sent)
@@ -111,11 +111,11 @@ async def test_what_a_role_stands_for(world: World, role: Role, expected: Any) -
         assert expected == (member.role, member.all_boards_read, member.all_boards_write)
 
 
-async def test_a_user_name_is_taken_once(world: World, elsewhere: World, fleet: Fleet) -> None:
+async def test_a_user_name_is_taken_once(world: World, elsewhere: World, fleet: FleetDriver) -> None:
     """
     In the whole deployment, and in any case of letters.
     """
-    person = await a_person(elsewhere)
+    person = await make_person(elsewhere)
     answer = await fleet.call("POST", "/auth/users", named(username=person.username.upper()))
 
     assert (409, "Username already exists") == refusal(answer)
@@ -136,11 +136,11 @@ async def test_a_user_name_is_taken_once(world: World, elsewhere: World, fleet: 
         ({"email": 1}, "email"),
     ],
 )
-async def test_a_user_that_cannot_be_is_not_made(fleet: Fleet, body: Any, field: str) -> None:
+async def test_a_user_that_cannot_be_is_not_made(fleet: FleetDriver, body: Any, field: str) -> None:
     assert [field] == wrong_fields(await fleet.call("POST", "/auth/users", named() | body))
 
 
-async def test_nothing_else_can_be_said_about_a_user(world: World, fleet: Fleet) -> None:
+async def test_nothing_else_can_be_said_about_a_user(world: World, fleet: FleetDriver) -> None:
     """
     What a request adds to the fields there are changes nothing: not who they are, nor what they may do, nor where.
     """
@@ -166,7 +166,7 @@ async def test_nothing_else_can_be_said_about_a_user(world: World, fleet: Fleet)
     )
 
 
-async def test_users_are_for_admins(world: World, fleet: Fleet) -> None:
+async def test_users_are_for_admins(world: World, fleet: FleetDriver) -> None:
     """
     Whoever is not one learns no more than that; who asks for the list without a credential is asked for one.
     """
@@ -182,7 +182,7 @@ async def test_users_are_for_admins(world: World, fleet: Fleet) -> None:
         assert expected == refusal(await fleet.call(method, "/auth/users", {"id": 1}, key=None)), method
 
 
-async def test_no_agent_keeps_users(world: World, fleet: Fleet) -> None:
+async def test_no_agent_keeps_users(world: World, fleet: FleetDriver) -> None:
     """
     But one with an admin's key, which is an admin.
     """
@@ -195,13 +195,13 @@ async def test_no_agent_keeps_users(world: World, fleet: Fleet) -> None:
 
 
 async def test_the_users_of_an_organization_are_listed_in_their_order(
-    world: World, elsewhere: World, fleet: Fleet
+    world: World, elsewhere: World, fleet: FleetDriver
 ) -> None:
     """
     With when they came and when they last signed in, and none of another organization.
     """
-    first, second = await a_person(world), await a_person(world, role=Role.VIEWER)
-    await a_person(elsewhere)
+    first, second = await make_person(world), await make_person(world, role=Role.VIEWER)
+    await make_person(elsewhere)
     await Browser(fleet).log_in(second.username)
     users = (await fleet.got("GET", "/auth/users"))["users"]
     now = int(world.clock.now().timestamp())
@@ -212,11 +212,11 @@ async def test_the_users_of_an_organization_are_listed_in_their_order(
     assert {now} == {each["created_at"] for each in users}
 
 
-async def test_an_admin_changes_what_is_named(world: World, fleet: Fleet) -> None:
+async def test_an_admin_changes_what_is_named(world: World, fleet: FleetDriver) -> None:
     """
     By number, also as text; what is not named stays.
     """
-    person = await a_person(world, email="ada@example.com", name="Ada")
+    person = await make_person(world, email="ada@example.com", name="Ada")
     body = {"id": str(person.number), "role": "viewer", "avatar_url": "https://example.com/a.png", "is_approved": 0}
     user = (await fleet.got("PUT", "/auth/users", body))["user"]
     cleared = (await fleet.got("PUT", "/auth/users", {"id": person.number, "email": None, "is_approved": True}))["user"]
@@ -234,7 +234,7 @@ async def test_an_admin_changes_what_is_named(world: World, fleet: Fleet) -> Non
     ("body", "said"),
     [({}, "User ID is required"), ({"id": 0}, "User ID is required"), ({"id": 1, "role": "owner"}, "Invalid role")],
 )
-async def test_what_cannot_be_meant_is_told(fleet: Fleet, body: Any, said: str) -> None:
+async def test_what_cannot_be_meant_is_told(fleet: FleetDriver, body: Any, said: str) -> None:
     assert (400, said) == refusal(await fleet.call("PUT", "/auth/users", body))
 
 
@@ -249,24 +249,24 @@ async def test_what_cannot_be_meant_is_told(fleet: Fleet, body: Any, said: str) 
         ({"id": {}}, "id"),
     ],
 )
-async def test_a_change_that_cannot_be_names_its_field(world: World, fleet: Fleet, body: Any, field: str) -> None:
-    person = await a_person(world)
+async def test_a_change_that_cannot_be_names_its_field(world: World, fleet: FleetDriver, body: Any, field: str) -> None:
+    person = await make_person(world)
 
     assert [field] == wrong_fields(await fleet.call("PUT", "/auth/users", {"id": person.number} | body))
 
 
-async def test_who_is_not_here_is_not_found(world: World, elsewhere: World, fleet: Fleet) -> None:
+async def test_who_is_not_here_is_not_found(world: World, elsewhere: World, fleet: FleetDriver) -> None:
     """
     Nobody, and somebody of another organization, are the same.
     """
-    foreign = (await a_person(elsewhere)).number
+    foreign = (await make_person(elsewhere)).number
     for number in (foreign, 10**9, -1):
         for method in ("PUT", "DELETE"):
             answer = await fleet.call(method, "/auth/users", {"id": number, "display_name": "x"})
             assert (404, "User not found") == refusal(answer)
 
 
-async def test_another_password_by_an_admin_ends_all_sessions(world: World, fleet: Fleet) -> None:
+async def test_another_password_by_an_admin_ends_all_sessions(world: World, fleet: FleetDriver) -> None:
     """
     An empty one is none.
     """
@@ -282,7 +282,7 @@ async def test_another_password_by_an_admin_ends_all_sessions(world: World, flee
     assert "user.password_changed" in await world.facts()
 
 
-async def test_a_deleted_user_is_gone(world: World, fleet: Fleet) -> None:
+async def test_a_deleted_user_is_gone(world: World, fleet: FleetDriver) -> None:
     """
     With their sessions; their user name is free.
     """
@@ -301,11 +301,11 @@ async def test_a_deleted_user_is_gone(world: World, fleet: Fleet) -> None:
     [(b"", "Request body required"), (b"{", "Request body required"), (b"[]", "Request body required"),
      (b"{}", "User ID is required"), (b'{"id": "x"}', "User ID is required")],
 )  # fmt: skip
-async def test_whom_to_delete_must_be_told(fleet: Fleet, raw: bytes, said: str) -> None:
+async def test_whom_to_delete_must_be_told(fleet: FleetDriver, raw: bytes, said: str) -> None:
     assert (400, said) == refusal(await fleet.call("DELETE", "/auth/users", raw=raw))
 
 
-async def test_nobody_locks_themselves_out(world: World, fleet: Fleet) -> None:
+async def test_nobody_locks_themselves_out(world: World, fleet: FleetDriver) -> None:
     """
     Neither by another role, nor without an approval, nor by being deleted.
     """
@@ -320,7 +320,7 @@ async def test_nobody_locks_themselves_out(world: World, fleet: Fleet) -> None:
     assert ("admin", "Ada") == (same.json["user"]["role"], same.json["user"]["display_name"])
 
 
-async def test_an_admin_does_not_touch_an_owner(world: World, fleet: Fleet) -> None:
+async def test_an_admin_does_not_touch_an_owner(world: World, fleet: FleetDriver) -> None:
     """
     Not their role, their password, their name, nor that they are there. An owner shows as an admin.
     """
@@ -335,7 +335,7 @@ async def test_an_admin_does_not_touch_an_owner(world: World, fleet: Fleet) -> N
     assert 200 == (await Browser(fleet).log_in(owner.username)).status
 
 
-async def test_an_agents_key_does_not_touch_an_owner(world: World, fleet: Fleet) -> None:
+async def test_an_agents_key_does_not_touch_an_owner(world: World, fleet: FleetDriver) -> None:
     """
     It is an admin's at most, however many owners there are.
     """
@@ -347,7 +347,7 @@ async def test_an_agents_key_does_not_touch_an_owner(world: World, fleet: Fleet)
         answer = await fleet.call("PUT", "/auth/users", {"id": owner.number} | change, key=key)
         assert (403, "only an owner may change an owner") == refusal(answer), change
     assert 403 == (await fleet.call("DELETE", "/auth/users", {"id": owner.number}, key=key)).status
-    member = await a_person(world, role=Role.ADMIN)
+    member = await make_person(world, role=Role.ADMIN)
     changed = await fleet.call("PUT", "/auth/users", {"id": member.number, "password": ANOTHER}, key=key)
 
     assert 200 == changed.status
@@ -355,7 +355,7 @@ async def test_an_agents_key_does_not_touch_an_owner(world: World, fleet: Fleet)
     assert 2 == len(await owners_left(world))
 
 
-async def test_the_servers_key_lets_an_owner_in_again(world: World, fleet: Fleet) -> None:
+async def test_the_servers_key_lets_an_owner_in_again(world: World, fleet: FleetDriver) -> None:
     """
     Whoever has it operates the deployment.
     """
@@ -368,15 +368,15 @@ async def test_the_servers_key_lets_an_owner_in_again(world: World, fleet: Fleet
 @pytest.mark.parametrize("can_write", [False, True])
 @pytest.mark.parametrize("approved", [True, False])
 async def test_the_role_that_shows_says_nothing_about_boards(
-    world: World, fleet: Fleet, can_write: bool, approved: bool
+    world: World, fleet: FleetDriver, can_write: bool, approved: bool
 ) -> None:
     """
     Whoever sends it back with another change leaves the boards as they are granted one by one; another role stands for
     all of them.
     """
-    person = await a_person(world, role=Role.VIEWER)
-    member, granted = person.found.member.id, (Granted(world.board.id, True, can_write),)
-    await set_access(world.ports, world.me, SetAccess(member=member, access=Access(boards=granted)))
+    person = await make_person(world, role=Role.VIEWER)
+    member, granted = person.found.member.id, (BoardPermission(world.board.id, True, can_write),)
+    await set_board_access(world.ports, world.me, SetBoardAccess(member=member, access=BoardAccess(boards=granted)))
     await update_user(world.ports, world.me, UpdateUser(user=person.found.user.id, approved=approved))
     shown = next(each for each in (await fleet.got("GET", "/auth/users"))["users"] if each["id"] == person.number)
     sent = {"id": person.number, "display_name": "Ada", "is_approved": 1, "role": shown["role"]}
@@ -390,8 +390,8 @@ async def test_the_role_that_shows_says_nothing_about_boards(
 
 
 async def test_a_label_is_kept_where_the_role_stays(world: World) -> None:
-    person = await a_person(world)
-    await set_role(world.ports, world.me, SetRole(member=person.found.member.id, role="captain"))
+    person = await make_person(world)
+    await set_member_role(world.ports, world.me, SetMemberRole(member=person.found.member.id, role="captain"))
     same = await update_user(world.ports, world.me, UpdateUser(user=person.found.user.id, role=Role.OPERATOR))
 
     assert "captain" == same.member.role
@@ -408,11 +408,11 @@ async def test_the_last_owner_stays(world: World) -> None:
         (delete_user, DeleteUser(user=user)),
     )  # fmt: skip
     for use_case, command in steps:
-        with pytest.raises(LastOwnerStays):
+        with pytest.raises(LastOwnerRequired):
             await use_case(world.ports, world.me, command)
     shut_out = await an_owner(world)
     await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
-    with pytest.raises(LastOwnerStays):
+    with pytest.raises(LastOwnerRequired):
         await delete_user(world.ports, world.me, DeleteUser(user=user))
     await an_owner(world)
     demoted = await update_user(world.ports, world.me, UpdateUser(user=user, role=Role.ADMIN))
@@ -429,11 +429,11 @@ async def test_an_owner_who_cannot_sign_in_does_not_count(world: World) -> None:
     owner, shut_out = await an_owner(world), await an_owner(world)
     await update_user(world.ports, world.me, UpdateUser(user=shut_out.found.user.id, approved=False))
     themselves = await acting_as(world, owner)
-    with pytest.raises(LastOwnerStays):
-        await set_role(world.ports, themselves, SetRole(member=themselves.member, role=ADMIN))
-    with pytest.raises(LastOwnerStays):
+    with pytest.raises(LastOwnerRequired):
+        await set_member_role(world.ports, themselves, SetMemberRole(member=themselves.member, role=ADMIN))
+    with pytest.raises(LastOwnerRequired):
         await delete_account(world.ports, themselves)
-    with pytest.raises(LastOwnerStays):
+    with pytest.raises(LastOwnerRequired):
         await delete_user(world.ports, world.me, DeleteUser(user=themselves.user))
 
     assert [themselves.member] == [each.id for each in await owners_left(world)]
@@ -463,7 +463,7 @@ async def test_two_owners_do_not_remove_each_other(world: World, last: bool, goi
     refused = [each for each in answers if isinstance(each, Exception)]
 
     assert 1 == len(refused), answers
-    assert isinstance(refused[0], OwnerAboveAdmin | LastOwnerStays | UserNotFound), answers
+    assert isinstance(refused[0], OwnerAboveAdmin | LastOwnerRequired | UserNotFound), answers
     assert 1 == len(await owners_left(world))
 
 
@@ -513,7 +513,7 @@ async def test_an_admin_who_was_demoted_meanwhile_changes_nobody_above(world: Wo
         await delete_user(world.ports, principal, DeleteUser(user=owner.found.user.id))
 
 
-async def test_the_local_user_stays_as_it_is(world: World, fleet: Fleet) -> None:
+async def test_the_local_user_stays_as_it_is(world: World, fleet: FleetDriver) -> None:
     """
     It stands for the server's own token, which no admin takes away.
     """
@@ -523,9 +523,9 @@ async def test_the_local_user_stays_as_it_is(world: World, fleet: Fleet) -> None
         UpdateUser(user=local, role=Role.VIEWER), UpdateUser(user=local, approved=False),
         UpdateUser(user=local, password=PASSWORD),
     ):  # fmt: skip
-        with pytest.raises(LocalUserStays):
+        with pytest.raises(LocalUserProtected):
             await update_user(world.ports, world.me, command)
-    with pytest.raises(LocalUserStays):
+    with pytest.raises(LocalUserProtected):
         await delete_user(world.ports, world.me, DeleteUser(user=local))
     assert "Grace" == (await update_user(world.ports, world.me, UpdateUser(user=local, name="Grace"))).user.name
 
@@ -536,7 +536,7 @@ async def also_in(elsewhere: World, person: Person) -> None:
     """
     now = elsewhere.clock.now()
     async with elsewhere.ports.unit(elsewhere.me) as unit:
-        unit.rows(MEMBERS).add(
+        unit.repository(MEMBERS).add(
             Member(
                 id=MemberId(elsewhere.ports.ids.new()), organization=elsewhere.me.organization,
                 user=person.found.user.id, role=ADMIN, all_boards_read=True, all_boards_write=True, created_at=now,
@@ -550,21 +550,21 @@ async def test_no_admin_takes_over_an_account_of_another_organization(world: Wor
     """
     What a person signs in with belongs to both; the role here is this organization's alone.
     """
-    person = await a_person(world)
+    person = await make_person(world)
     await also_in(elsewhere, person)
     user = person.found.user.id
     for command in (
         UpdateUser(user=user, password=ANOTHER), UpdateUser(user=user, email="eve@example.com"),
         UpdateUser(user=user, approved=False), UpdateUser(user=user, name="Eve"),
     ):  # fmt: skip
-        with pytest.raises(MemberElsewhere):
+        with pytest.raises(MemberOfAnotherOrganization):
             await update_user(world.ports, world.me, command)
     changed = await update_user(world.ports, world.me, UpdateUser(user=user, role=Role.VIEWER))
 
     assert not changed.member.all_boards_write
 
 
-async def test_who_is_deleted_here_stays_elsewhere(world: World, elsewhere: World, fleet: Fleet) -> None:
+async def test_who_is_deleted_here_stays_elsewhere(world: World, elsewhere: World, fleet: FleetDriver) -> None:
     """
     The membership and the sessions of this organization end; the person signs in to the other one.
     """
@@ -581,7 +581,7 @@ async def test_who_is_deleted_here_stays_elsewhere(world: World, elsewhere: Worl
         await world.ports.reads.members.get(world.me, person.found.user.id)
 
 
-async def test_a_password_is_changed_by_who_knows_it(world: World, fleet: Fleet) -> None:
+async def test_a_password_is_changed_by_who_knows_it(world: World, fleet: FleetDriver) -> None:
     """
     All sessions end, and a new one begins where it was changed.
     """
@@ -612,7 +612,7 @@ async def test_a_password_is_changed_by_who_knows_it(world: World, fleet: Fleet)
     ],
 )  # fmt: skip
 async def test_an_account_that_is_not_changed_says_why(
-    world: World, fleet: Fleet, body: Any, status: int, said: str
+    world: World, fleet: FleetDriver, body: Any, status: int, said: str
 ) -> None:
     """
     And is changed in nothing.
@@ -626,13 +626,13 @@ async def test_an_account_that_is_not_changed_says_why(
 
 
 @pytest.mark.parametrize("body", [{"display_name": 7}, {"display_name": "\0"}, {"new_password": []}])
-async def test_an_account_that_cannot_be_names_its_field(world: World, fleet: Fleet, body: Any) -> None:
+async def test_an_account_that_cannot_be_names_its_field(world: World, fleet: FleetDriver, body: Any) -> None:
     _, browser = await signed_in(world, fleet)
 
     assert list(body) == wrong_fields(await browser.call("PATCH", "/auth/me", body))
 
 
-async def test_only_people_have_accounts(fleet: Fleet) -> None:
+async def test_only_people_have_accounts(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     body = {"display_name": "x"}
 
@@ -641,7 +641,7 @@ async def test_only_people_have_accounts(fleet: Fleet) -> None:
     assert 401 == (await fleet.call("PATCH", "/auth/me", body, key=None)).status
 
 
-async def test_no_fact_and_no_answer_tells_a_password(world: World, fleet: Fleet) -> None:
+async def test_no_fact_and_no_answer_tells_a_password(world: World, fleet: FleetDriver) -> None:
     """
     Neither the password nor what is kept of it.
     """
@@ -651,7 +651,7 @@ async def test_no_fact_and_no_answer_tells_a_password(world: World, fleet: Fleet
         await fleet.call("PUT", "/auth/users", {"id": person.number, "password": PASSWORD}, key=KEY),
         await fleet.call("GET", "/auth/users", key=KEY),
     ]
-    kept = (await world.ports.reads.rows.get(world.me, USERS, person.found.user.id)).password
+    kept = (await world.ports.reads.entities.get(world.me, USERS, person.found.user.id)).password
     entries = await world.ports.log.read(world.me.organization, limit=10_000)
     told = json.dumps([each.payload for each in entries]) + str([each.body for each in answers])
 
@@ -669,12 +669,12 @@ async def test_the_core_refuses_what_no_dialect_should_ask(world: World) -> None
     """
     A person's own role and account, and whoever is no admin.
     """
-    person = await a_person(world, role=Role.ADMIN)
+    person = await make_person(world, role=Role.ADMIN)
     me = await acting_as(world, person)
-    viewer = System(organization=world.me.organization, role=Role.OPERATOR)
-    with pytest.raises(OwnRole):
+    viewer = SystemPrincipal(organization=world.me.organization, role=Role.OPERATOR)
+    with pytest.raises(CannotChangeOwnRole):
         await update_user(world.ports, me, UpdateUser(user=person.found.user.id, role=Role.VIEWER))
-    with pytest.raises(OwnAccount):
+    with pytest.raises(CannotDeleteOwnUser):
         await delete_user(world.ports, me, DeleteUser(user=person.found.user.id))
     with pytest.raises(RoleTooLow):
         await create_user(world.ports, viewer, CreateUser(**named()))

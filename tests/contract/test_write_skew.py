@@ -10,34 +10,29 @@ from uuid import uuid4
 import pytest
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.model import System
-from mission_core.agents.editing import UpdateAgent, update_agent
-from mission_core.agents.founding import found_organization
+from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.model import TooManyAgents
-from mission_core.agents.use_cases import CreateAgent, MakeKey, RegisterAgent, create_agent, make_key, register_agent
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.agents.update import UpdateAgent, update_agent
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    CreateKey,
+    RegisterAgent,
+    create_agent,
+    create_key,
+    register_agent,
+)
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
-from mission_core.tasks.actors import AssigneeElsewhere, OnlyLeadsMove
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
-from mission_core.tasks.commenting import AddComment, add_comment
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
-from mission_core.tasks.leaving import DeleteAgent, delete_agent
-from mission_core.tasks.model import Blocked, DependencyCycle, GateClosed, Status, Task
-from mission_core.tasks.runs import Failure, FailureReason, Outcome
-from mission_core.tasks.use_cases import (
-    CreateTask,
-    DeleteTask,
-    Manner,
-    UpdateTask,
-    create_task,
-    delete_task,
-    update_task,
-)
-from mission_core.tasks.work import (
+from mission_core.tasks.leases import (
     ClaimNext,
     ClaimTask,
     CompleteTask,
@@ -48,6 +43,18 @@ from mission_core.tasks.work import (
     complete_task,
     fail_task,
     release_task,
+)
+from mission_core.tasks.model import BlockedByDependencies, DependencyCycle, GateClosed, Status, Task
+from mission_core.tasks.runs import Failure, FailureReason, Outcome
+from mission_core.tasks.team_rules import AssigneeOnAnotherBoard, OnlyLeadMovesTasks
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    UpdateMode,
+    UpdateTask,
+    create_task,
+    delete_task,
+    update_task,
 )
 from tests.contract.conftest import INTERLEAVED, STORES
 
@@ -315,7 +322,7 @@ async def test_work_assigned_while_its_dependency_is_reopened_is_not_handed_out(
     reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
     answers = await at_once(world, create, reopen, last=last)
 
-    assert isinstance(answers[0], Blocked | Task)
+    assert isinstance(answers[0], BlockedByDependencies | Task)
     assert not isinstance(answers[1], Exception)
     assert await world.claim(agent="ada") is None
 
@@ -344,10 +351,12 @@ async def test_nothing_is_assigned_to_who_left_the_board_meanwhile(world, last):
     """
     agent, task = await world.agent(board=world.board.id), await world.task()
     leave = update_agent, UpdateAgent(agent=agent.id, board=(await world.another_board()).id)
-    assign = update_task, UpdateTask(task=task.id, assignee=agent.id, manner=Manner.TEAM)
+    assign = update_task, UpdateTask(task=task.id, assignee=agent.id, mode=UpdateMode.TEAM)
     answers = await at_once(world, assign, leave, last=last)
     facts = [kind for kind in await world.facts() if kind in ("task.assigned", "agent.updated")]
-    expected = ["agent.updated"] if isinstance(answers[0], AssigneeElsewhere) else ["task.assigned", "agent.updated"]
+    expected = (
+        ["agent.updated"] if isinstance(answers[0], AssigneeOnAnotherBoard) else ["task.assigned", "agent.updated"]
+    )
 
     assert not isinstance(answers[1], Exception)
     assert expected == facts
@@ -360,7 +369,7 @@ async def test_no_review_goes_to_a_lead_that_leaves_meanwhile(world, last):
     """
     lead, task = await world.agent("lea", board=world.board.id, lead=True), await world.task()
     leave = update_agent, UpdateAgent(agent=lead.id, board=(await world.another_board()).id)
-    submit = update_task, UpdateTask(task=task.id, status=Status.REVIEW, manner=Manner.TEAM)
+    submit = update_task, UpdateTask(task=task.id, status=Status.REVIEW, mode=UpdateMode.TEAM)
     await at_once(world, submit, leave, last=last)
     facts = [kind for kind in await world.facts() if kind in ("task.moved", "agent.updated")]
     assigned = (await world.fresh(task)).assignee is not None
@@ -382,7 +391,7 @@ async def test_a_worker_moves_nothing_where_that_became_the_leads_meanwhile(worl
     answers = await at_once(world, (move, UpdateTask(task=task.id, status=Status.DONE)), rule, last=last)
     facts = [kind for kind in await world.facts() if kind in ("task.moved", "board.updated")]
 
-    expected = ["board.updated"] if isinstance(answers[0], OnlyLeadsMove) else ["task.moved", "board.updated"]
+    expected = ["board.updated"] if isinstance(answers[0], OnlyLeadMovesTasks) else ["task.moved", "board.updated"]
 
     assert expected == facts
 
@@ -445,8 +454,8 @@ async def test_founding_an_organization_at_once_founds_one(ports):
     Any number of processes may start at once.
     """
     slug = f"test-{uuid4()}"
-    founded = await asyncio.gather(*(found_organization(ports, slug=slug) for _ in range(6)))
-    me = System(organization=founded[0].id)
+    founded = await asyncio.gather(*(ensure_organization(ports, slug=slug) for _ in range(6)))
+    me = SystemPrincipal(organization=founded[0].id)
     boards, total = await ports.reads.boards.page(me, BoardFilter())
     async with ports.unit(me) as unit:
         main = await unit.agents.main()
@@ -477,7 +486,7 @@ async def test_of_two_comments_that_give_a_task_away_the_first_one_does(world):
     for name in ("ada", "bob"):
         await world.agent(name, board=world.board.id)
     task = await world.task()
-    comments = [AddComment(task=task.id, content=text, assigns=True) for text in ("@ada", "@bob")]
+    comments = [AddComment(task=task.id, content=text, assign_first_mention=True) for text in ("@ada", "@bob")]
     answers = await at_once(world, *((add_comment, each) for each in comments))
 
     assert [(await world.fresh(task)).assignee.name] == [each.assigned for each in answers if each.assigned]
@@ -536,7 +545,7 @@ async def test_no_key_outlives_its_agent(world, last):
     """
     ada = await world.agent("ada")
     answers = await at_once(
-        world, (make_key, MakeKey(agent=ada.id)), (delete_agent, DeleteAgent(agent=ada.id)), last=last
+        world, (create_key, CreateKey(agent=ada.id)), (delete_agent, DeleteAgent(agent=ada.id)), last=last
     )
 
     assert kinds(answers) in (["Agent", "tuple"], ["Agent", "AgentNotFound"])

@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE, Presence
+from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING, Presence
 from tests import strategies as some
 
 
@@ -17,7 +17,7 @@ def test_a_sign_of_life_touches_nothing_but_presence(agent, at, status, activity
     """
     And is told as a fact only if the derived status changed by it.
     """
-    heard, fact = agent.heard(at=at, status=status, activity=activity)
+    heard, fact = agent.after_heartbeat(at=at, status=status, activity=activity)
     was, now = agent.status(at=at), heard.status(at=at)
 
     assert agent == evolve(heard, presence=agent.presence)
@@ -32,12 +32,12 @@ def test_who_is_silent_for_too_long_is_offline(presence, at, later):
     """
     Unless its lifecycle says otherwise.
     """
-    seen = presence.seen(at=at)
-    silent = at + SILENCE + later
-    expected = seen.reported if seen.reported in LIFECYCLE else OFFLINE
+    seen = presence.after_heartbeat(at=at)
+    silent = at + OFFLINE_AFTER + later
+    expected = seen.reported if seen.reported in LIFECYCLE_STATUSES else OFFLINE
 
     assert expected == seen.status(at=silent)
-    assert seen.reported == seen.status(at=at + SILENCE)
+    assert seen.reported == seen.status(at=at + OFFLINE_AFTER)
 
 
 @given(some.moments)
@@ -47,7 +47,7 @@ def test_who_was_never_seen_is_being_provisioned(at):
     """
     assert PROVISIONING == Presence().status(at=at)
     assert OFFLINE == Presence().status(at=at, as_made=True)
-    assert "online" == Presence().seen(at=at).status(at=at)
+    assert "online" == Presence().after_heartbeat(at=at).status(at=at)
 
 
 @given(some.presences, some.moments)
@@ -55,7 +55,7 @@ def test_who_was_seen_is_the_same_however_it_was_made(presence, at):
     """
     The status it was made with only tells of an agent that was never seen.
     """
-    seen = presence.seen(at=at)
+    seen = presence.after_heartbeat(at=at)
     later = at + timedelta(seconds=1)
 
     assert seen.status(at=later) == seen.status(at=later, as_made=True)

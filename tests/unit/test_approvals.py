@@ -10,10 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mission_core.approvals.model import (
-    AgentsDoNotDecide,
+    AgentsCannotDecide,
+    ApprovalAlreadyDecided,
     ApprovalLink,
     ApprovalStatus,
-    DecidedAlready,
     digest_of,
 )
 from mission_core.events.model import Actor
@@ -49,7 +49,7 @@ def test_what_is_decided_is_not_decided_again(approval, status, by, at):
     """
     The refusal names the first decision.
     """
-    with pytest.raises(DecidedAlready) as refused:
+    with pytest.raises(ApprovalAlreadyDecided) as refused:
         approval.decide(status, by=by, through="x", at=at)
 
     assert (approval.id, approval.status, approval.resolved_at) == (
@@ -63,10 +63,10 @@ def test_agents_neither_decide_nor_take_back(approval, status, by, at):
     """
     Neither what they asked for nor what others did.
     """
-    with pytest.raises(AgentsDoNotDecide):
+    with pytest.raises(AgentsCannotDecide):
         approval.decide(status, by=by, through="x", at=at)
-    with pytest.raises(AgentsDoNotDecide):
-        approval.ask_again(by=by, at=at)
+    with pytest.raises(AgentsCannotDecide):
+        approval.reopen(by=by, at=at)
 
 
 @given(some.approvals(status=DECISIONS), DECISIONS, people, people, some.moments)
@@ -74,7 +74,7 @@ def test_a_decision_that_was_taken_back_can_be_made_anew(approval, status, back,
     """
     Until then the old one is told of, and it is pending.
     """
-    reopened, fact = approval.ask_again(by=back, at=at)
+    reopened, fact = approval.reopen(by=back, at=at)
     decided, _ = reopened.decide(status, by=by, through="x", at=at)
 
     assert evolve(approval, status=PENDING) == reopened
@@ -88,7 +88,7 @@ def test_a_link_stands_like_its_approval(approval, later, task, id, fence):
     From the beginning and whatever is decided; while that is pending, its task has no other.
     """
     link = ApprovalLink.of(approval, task, id=id, place=0, fence=fence)
-    followed = link.following(evolve(approval, status=later.status))
+    followed = link.with_status_of(evolve(approval, status=later.status))
 
     assert (approval.status, approval.board, approval.organization) == (link.status, link.board, link.organization)
     for each in (link, followed):
@@ -103,9 +103,9 @@ def test_an_approval_is_good_once_for_each_task(link, at):
     """
     used, fact = link.use(at=at)
 
-    assert (True, False) == (link.good, used.good)
+    assert (True, False) == (link.is_usable, used.is_usable)
     assert (link.approval, link.task, at) == (fact.approval, fact.passed, used.used_at)
-    assert not any(evolve(used, status=status).good for status in ApprovalStatus)
+    assert not any(evolve(used, status=status).is_usable for status in ApprovalStatus)
 
 
 @given(some.approval_links(status=st.just(APPROVED)), pending, some.moments)
@@ -113,11 +113,11 @@ def test_what_is_asked_for_again_is_good_again(link, approval, at):
     """
     Once it is approved again.
     """
-    again = link.following(approval)
+    again = link.with_status_of(approval)
     approved, _ = approval.decide(APPROVED, by=Actor("user", None, "me"), through="x", at=at)
 
-    assert not again.good
-    assert again.following(approved).good
+    assert not again.is_usable
+    assert again.with_status_of(approved).is_usable
 
 
 @given(some.texts(), some.json_objects, named, st.integers(0, 3), st.data())

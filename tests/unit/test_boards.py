@@ -9,9 +9,9 @@ from attrs import evolve
 from hypothesis import assume, given
 
 from mission_core.boards.model import (
-    GENERAL,
+    GENERAL_HANDLE,
     BoardStatus,
-    GeneralStays,
+    GeneralBoardProtected,
     GoalIncomplete,
     handle_from,
     prefix_from,
@@ -67,9 +67,11 @@ def test_the_general_board_stays(board, at):
     """
     Others may be archived.
     """
-    archived, _ = board.edit({"status": BoardStatus.ARCHIVED}, at=at) if board.handle != GENERAL else (None, None)
-    with pytest.raises(GeneralStays):
-        evolve(board, handle=GENERAL).edit({"status": BoardStatus.ARCHIVED}, at=at)
+    archived, _ = (
+        board.edit({"status": BoardStatus.ARCHIVED}, at=at) if board.handle != GENERAL_HANDLE else (None, None)
+    )
+    with pytest.raises(GeneralBoardProtected):
+        evolve(board, handle=GENERAL_HANDLE).edit({"status": BoardStatus.ARCHIVED}, at=at)
 
     assert archived is None or archived.status is BoardStatus.ARCHIVED
 

@@ -19,7 +19,7 @@ async def test_a_corrected_clock_agrees_with_the_other(ahead):
     async def other():
         return clock.now() + ahead
 
-    corrected = await CorrectedClock.agreeing(clock, other)
+    corrected = await CorrectedClock.synchronized(clock, other)
     clock.advance(minutes=5)
 
     assert await other() == corrected.now()
@@ -38,7 +38,7 @@ async def test_the_quickest_answer_counts():
         clock.advance(seconds=back)
         return told
 
-    assert timedelta(minutes=1) == (await CorrectedClock.agreeing(clock, other)).ahead
+    assert timedelta(minutes=1) == (await CorrectedClock.synchronized(clock, other)).offset
 
 
 async def test_a_corrected_clock_agrees_again():
@@ -50,8 +50,8 @@ async def test_a_corrected_clock_agrees_again():
     async def other():
         return clock.now() + ahead[0]
 
-    corrected = await CorrectedClock.agreeing(clock, other)
+    corrected = await CorrectedClock.synchronized(clock, other)
     ahead[0] = timedelta(hours=-1)
-    await corrected.correct()
+    await corrected.synchronize()
 
     assert await other() == corrected.now()

@@ -7,14 +7,14 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_core.accounts.model import AgentPrincipal, Role, System
+from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
 from mission_core.boards.model import GateSet, WeakerGates
-from mission_core.tasks.actors import OnlyLeadsMove
-from mission_core.tasks.authors import author_named, authors_of
-from mission_core.tasks.gates import OwnReview, authored, decide, decide_departure, status_after_work
+from mission_core.tasks.authors import author_ids_of, author_of_assignee
+from mission_core.tasks.gates import OwnReviewRefused, decide_departure, decide_move, status_after_work, with_authors
 from mission_core.tasks.model import CommentRequired, GateClosed, Status
-from mission_core.tasks.ports import Passage
+from mission_core.tasks.ports import GateContext
 from mission_core.tasks.runs import Assignee
+from mission_core.tasks.team_rules import OnlyLeadMovesTasks
 from tests import strategies as some
 
 RULES = (
@@ -22,10 +22,10 @@ RULES = (
     "block_status_changes_with_pending_approval", "only_lead_can_change_status",
 )  # fmt: skip
 gate_sets = st.builds(GateSet, **{rule: st.booleans() for rule in RULES})
-passages = st.builds(Passage, rules=gate_sets, **{
-    fact: st.booleans() for fact in ("approved", "pending", "commented", "alone")
+passages = st.builds(GateContext, rules=gate_sets, **{
+    fact: st.booleans() for fact in ("approved", "pending", "has_comment", "sole_reviewer")
 })  # fmt: skip
-operators = st.builds(System, organization=some.ids)
+operators = st.builds(SystemPrincipal, organization=some.ids)
 agents = st.builds(
     AgentPrincipal, organization=some.ids, agent=some.ids, name=some.names, board=st.none() | some.ids,
     lead=st.booleans(), role=st.sampled_from([Role.OPERATOR, Role.ADMIN]),
@@ -51,12 +51,12 @@ def refusal(was, to, passage, asker, *, own):
     done, review = to.status is Status.DONE, to.status.value in REVIEWS
     agent = isinstance(asker, AgentPrincipal)
     closed = [
-        (rules.only_lead_can_change_status and worker and not at_rest, OnlyLeadsMove),
+        (rules.only_lead_can_change_status and worker and not at_rest, OnlyLeadMovesTasks),
         (rules.block_status_changes_with_pending_approval and passage.pending, GateClosed),
         (rules.require_review_before_done and done and not in_review, GateClosed),
         (rules.require_approval_for_done and done and not passage.approved, GateClosed),
-        (rules.comment_required_for_review and review and not passage.commented, CommentRequired),
-        (rules.require_review_before_done and done and own and (agent or not passage.alone), OwnReview),
+        (rules.comment_required_for_review and review and not passage.has_comment, CommentRequired),
+        (rules.require_review_before_done and done and own and (agent or not passage.alone), OwnReviewRefused),
     ]  # fmt: skip
     return next((error for refused, error in closed if refused), None)
 
@@ -68,14 +68,14 @@ def test_a_write_meets_the_gates_or_is_refused(was, to, stays, passage, asker, o
     """
     if was is not None:
         to = evolve(to, id=was.id, board=was.board if stays else to.board)
-        was = evolve(was, authors=(*was.authors, *sorted(authors_of(asker))[:1])) if own else was
+        was = evolve(was, authors=(*was.authors, *sorted(author_ids_of(asker))[:1])) if own else was
     expected = refusal(was, to, passage, asker, own=own and was is not None)
     if expected is None:
-        cleared = decide(was, to, passage, asker=asker)
+        cleared = decide_move(was, to, passage, asker=asker)
         assert not (cleared.self_reviewed and isinstance(asker, AgentPrincipal))
     else:
         with pytest.raises(expected) as refused:
-            decide(was, to, passage, asker=asker)
+            decide_move(was, to, passage, asker=asker)
         assert type(refused.value) is expected
         assert str(refused.value)
 
@@ -112,11 +112,13 @@ def test_who_hands_work_in_is_its_author_beside_who_had_it(was, status, asker):
     """
     And they stay it, whatever follows.
     """
-    handed_in = authored(was, evolve(was, status=status), asker=asker)
-    decided = authored(handed_in, evolve(handed_in, status=Status.DONE), asker=System(organization=was.organization))
+    handed_in = with_authors(was, evolve(was, status=status), asker=asker)
+    decided = with_authors(
+        handed_in, evolve(handed_in, status=Status.DONE), asker=SystemPrincipal(organization=was.organization)
+    )
 
-    assert not authors_of(asker).isdisjoint(handed_in.authors)
-    assert was.assignee is None or author_named(was.assignee) in handed_in.authors
+    assert not author_ids_of(asker).isdisjoint(handed_in.authors)
+    assert was.assignee is None or author_of_assignee(was.assignee) in handed_in.authors
     assert handed_in.authors == decided.authors
 
 
@@ -125,7 +127,7 @@ def test_who_gets_work_to_review_is_no_author(was, reviewer, asker):
     """
     Nor who hands it to them.
     """
-    assert was.authors == authored(was, evolve(was, assignee=reviewer), asker=asker, workers=[was.assignee]).authors
+    assert was.authors == with_authors(was, evolve(was, assignee=reviewer), asker=asker, workers=[was.assignee]).authors
 
 
 @given(agents)
@@ -133,4 +135,4 @@ def test_an_agent_is_known_by_its_name_from_before_it_was_registered(agent):
     """
     In whatever case.
     """
-    assert author_named(Assignee(agent.name.upper())) in authors_of(evolve(agent, name=agent.name.lower()))
+    assert author_of_assignee(Assignee(agent.name.upper())) in author_ids_of(evolve(agent, name=agent.name.lower()))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mission_adapters.clocks import ManualClock, SystemClock
 from mission_adapters.ids import CountingIds, TimeOrderedIds
-from mission_adapters.signing import HmacSecrets
+from mission_adapters.lease_signatures import HmacSecrets
 from tests import strategies as some
 
 KEY = bytes(range(32))
@@ -95,7 +95,7 @@ def test_a_lease_names_its_run(run, fence):
     secrets = HmacSecrets(KEY)
     lease = secrets.lease(run, fence)
 
-    assert run == secrets.run_of(lease)
+    assert run == secrets.run_of_lease(lease)
     assert lease == HmacSecrets(KEY).lease(run, fence)
     assert 54 == len(lease)
     assert lease.replace("-", "a").replace("_", "a").isalnum()
@@ -119,7 +119,7 @@ def test_what_is_no_lease_names_no_run(text):
     Unless it is spelled as one, however it came to be.
     """
     secrets = HmacSecrets(KEY)
-    run = secrets.run_of(text)
+    run = secrets.run_of_lease(text)
 
     assert run is None or (len(text) == 54 and set(text) <= set("abcXYZ019-_"))
 
@@ -133,7 +133,7 @@ def test_a_lease_spelled_otherwise_names_no_run(run, fence, place, character):
     lease = secrets.lease(run, fence)
 
     for spelled in (lease[:place] + character + lease[place + 1 :], lease[:-1], lease + "A", lease + "=="):
-        assert secrets.run_of(spelled) is None
+        assert secrets.run_of_lease(spelled) is None
 
 
 def test_secrets_have_their_forms():

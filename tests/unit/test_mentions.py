@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_core.accounts.members import Colleague
-from mission_core.agents.queries import NameRow
+from mission_core.accounts.members import MemberWithUser
+from mission_core.agents.queries import AgentNameRow
 from mission_core.tasks.mentions import (
     UnknownMentions,
-    called_by_handle,
-    called_by_name,
     handles_in,
-    handles_of,
+    index_by_handle,
+    mentioned_by_handle,
+    mentioned_by_name,
     names_in,
 )
 from mission_core.values import JsonText
@@ -24,7 +24,7 @@ from tests import strategies as some
 
 def agent(name, *, lead=False, openclaw=None):
     config = "{}" if openclaw is None else f'{{"openclawId":"{openclaw}"}}'
-    return NameRow(name, "coder", int(lead), JsonText(config))
+    return AgentNameRow(name, "coder", int(lead), JsonText(config))
 
 
 ADA = agent("Ada Lovelace", openclaw="Engine-1")
@@ -68,13 +68,13 @@ def test_a_handle_calls_whoever_has_it(text, called, missing):
     """
     By the id it was given elsewhere or by its name, with hyphens for its spaces; a full stop may end the sentence.
     """
-    found, unknown = called_by_handle(text, handles_of([], [ADA, BOB, LEA]))
+    found, unknown = mentioned_by_handle(text, index_by_handle([], [ADA, BOB, LEA]))
 
     assert (called, missing) == ([each.recipient for each in found], unknown)
 
 
 def test_a_handle_with_a_full_stop_of_its_own_goes_before_one_without():
-    found, _ = called_by_handle("@bob.", handles_of([], [agent("bob."), BOB]))
+    found, _ = mentioned_by_handle("@bob.", index_by_handle([], [agent("bob."), BOB]))
 
     assert ["bob."] == [each.recipient for each in found]
 
@@ -84,8 +84,8 @@ def test_of_those_who_share_a_handle_the_first_has_it(member, user):
     """
     People go before agents, and both by name.
     """
-    lea = Colleague(member, user)
-    known = handles_of([lea], [agent("zoe", openclaw="bob"), BOB, agent("amy", openclaw="zoe"), LEA])
+    lea = MemberWithUser(member, user)
+    known = index_by_handle([lea], [agent("zoe", openclaw="bob"), BOB, agent("amy", openclaw="zoe"), LEA])
 
     assert ("bob", "amy") == (known["bob"].recipient, known["zoe"].recipient)
     assert ("user", "Lea", "Lea Person") == (known["lea"].kind, known["lea"].recipient, known["lea"].display)
@@ -109,7 +109,7 @@ def test_unknown_handles_are_told_as_they_are_spelled():
     ],
 )
 def test_a_name_calls_agents_by_name_first_word_or_office(text, called):
-    assert called == [each.recipient for each in called_by_name(text, [ADA, BOB, LEA])]
+    assert called == [each.recipient for each in mentioned_by_name(text, [ADA, BOB, LEA])]
 
 
 @given(st.text(), st.lists(some.names.map(agent), max_size=5))
@@ -117,8 +117,8 @@ def test_any_text_calls_somebody_known_or_is_told_of(text, agents):
     """
     Every handle of ASCII in a text leads to somebody or is missed; nobody is called twice.
     """
-    known = handles_of([], agents)
-    found, missing = called_by_handle(text, known)
+    known = index_by_handle([], agents)
+    found, missing = mentioned_by_handle(text, known)
 
     assert len({each.recipient for each in found}) == len(found)
     assert set(missing) <= set(handles_in(text))
@@ -128,5 +128,5 @@ def test_any_text_calls_somebody_known_or_is_told_of(text, agents):
 
 @given(st.from_regex(r"[A-Za-z][\w-]{0,31}", fullmatch=True))
 def test_whoever_has_a_name_that_can_be_called_is_called_by_it(name):
-    assert [name] == [each.recipient for each in called_by_name(f"hey @{name}!", [agent(name)])]
+    assert [name] == [each.recipient for each in mentioned_by_name(f"hey @{name}!", [agent(name)])]
     assert names_in(f"@{name}")

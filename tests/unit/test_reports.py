@@ -12,25 +12,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_core.errors import InvalidField
-from mission_core.reports.metrics import NEXT, RANGES, error_rate_of, floor, median, periods, series_of, stages_of
-from mission_core.reports.outcomes import RESULTS, outcomes_of
-from mission_core.reports.pulse import CYCLE_SECONDS, CYCLES, FAILURES
-from mission_core.reports.queries import Counts, Finished, Happened, Recent, Staff, Standing, Took
-from mission_core.reports.regression import LONGEST, SHORTEST, percentile, window_of, windows
-from mission_core.reports.search import excerpt, folded, relevance
+from mission_core.reports.board_metrics import (
+    METRICS_RANGES,
+    NEXT_BUCKET,
+    bucket_start,
+    bucket_starts,
+    error_rate_of,
+    median,
+    series_of,
+    stages_of,
+)
+from mission_core.reports.hourly_counters import CYCLE_SECONDS, CYCLES, FAILURE_KINDS
+from mission_core.reports.queries import (
+    AgentWorkload,
+    BucketCount,
+    DoneTaskGroup,
+    DurationCount,
+    MinuteCount,
+    ReportCounts,
+    StatusCount,
+)
+from mission_core.reports.task_outcomes import RESULTS, outcomes_of
+from mission_core.reports.task_regression import MAX_LOOKBACK, MIN_LOOKBACK, percentile, window_bounds, window_of
+from mission_core.reports.text_search import ascii_lowercased, excerpt, relevance
 from mission_core.reports.workload import (
-    Action,
-    Capacity,
-    Crew,
-    Queue,
-    Thresholds,
-    capacity_of,
-    crew_of,
+    AgentCapacity,
+    QueueState,
+    Throughput,
+    WorkloadAction,
+    WorkloadThresholds,
+    agent_capacity_of,
     queue_of,
-    recommended,
+    recommend,
+    throughput_of,
 )
 from mission_core.tasks.model import Status
-from mission_core.tasks.runs import Result
+from mission_core.tasks.runs import TaskResult
 from mission_core.values import EPOCH, micros
 from tests import strategies as some
 
@@ -38,8 +55,8 @@ NOW = datetime(2030, 5, 15, 13, 30, tzinfo=UTC)
 amounts = st.integers(1, 50)
 weighted = st.dictionaries(st.integers(0, 10_000), amounts, min_size=1, max_size=20)
 groups = st.builds(
-    Finished, st.sampled_from([None, "ada", "Ada", "bob"]), st.sampled_from(["low", "high"]),
-    st.sampled_from([None, *(each.value for each in Result)]), amounts, st.integers(0, 9), st.integers(0, 9),
+    DoneTaskGroup, st.sampled_from([None, "ada", "Ada", "bob"]), st.sampled_from(["low", "high"]),
+    st.sampled_from([None, *(each.value for each in TaskResult)]), amounts, st.integers(0, 9), st.integers(0, 9),
     st.integers(0, 999),
 )  # fmt: skip
 kinds = st.sampled_from(["task.created", "task.moved", "run.failed", "run.expired", "run.completed"])
@@ -85,7 +102,7 @@ def test_outcomes_add_up(found):
     for parts in (outcomes.by_agent, outcomes.by_priority):
         sums = {name: sum(each.by_result[name] for each in parts.values()) for name in RESULTS}
         assert outcomes.by_result == sums
-    assert outcomes.told + outcomes.by_result["unknown"] == outcomes.total
+    assert outcomes.with_result + outcomes.by_result["unknown"] == outcomes.total
     assert 0 <= outcomes.success_rate <= 1
     assert (outcomes.success_rate > 0) is (outcomes.by_result["success"] > 0)
     assert not {"ada", "Ada"} <= outcomes.by_agent.keys()
@@ -95,7 +112,9 @@ def test_averages_of_outcomes_are_over_what_can_be_told() -> None:
     """
     Retries over all; time over those that were not done before they were made.
     """
-    outcomes = outcomes_of([Finished("ada", "low", "success", 3, 6, 2, 50), Finished(None, "low", None, 1, 0, 0, 0)])
+    outcomes = outcomes_of(
+        [DoneTaskGroup("ada", "low", "success", 3, 6, 2, 50), DoneTaskGroup(None, "low", None, 1, 0, 0, 0)]
+    )
 
     assert (1.5, 25.0, 1.0) == (outcomes.average_retries, outcomes.average_seconds, outcomes.success_rate)
     assert ["ada", "unassigned"] == list(outcomes.by_agent)
@@ -104,19 +123,19 @@ def test_averages_of_outcomes_are_over_what_can_be_told() -> None:
     )  # fmt: skip
 
 
-@given(some.moments, st.timedeltas(timedelta(0), timedelta(days=4000)), st.timedeltas(SHORTEST, LONGEST))
+@given(some.moments, st.timedeltas(timedelta(0), timedelta(days=4000)), st.timedeltas(MIN_LOOKBACK, MAX_LOOKBACK))
 def test_the_window_before_is_as_long_as_the_one_after(since, passed, lookback):
     """
     But a minute at least, the lookback at most, and never before 1970.
     """
-    start, end = windows(since, lookback, now=since + passed)
+    start, end = window_bounds(since, lookback, now=since + passed)
 
     assert since + passed < end
-    assert since - start == min(max(end - since, SHORTEST), lookback)
-    assert EPOCH == windows(EPOCH, lookback, now=EPOCH + passed)[0]
+    assert since - start == min(max(end - since, MIN_LOOKBACK), lookback)
+    assert EPOCH == window_bounds(EPOCH, lookback, now=EPOCH + passed)[0]
 
 
-@given(st.lists(st.builds(Took, st.just(True), st.integers(0, 999), amounts, st.integers(0, 1)), max_size=9))
+@given(st.lists(st.builds(DurationCount, st.just(True), st.integers(0, 999), amounts, st.integers(0, 1)), max_size=9))
 def test_a_window_tells_of_all_its_tasks(took):
     """
     Without any it tells no time, and a rate of 0.
@@ -130,17 +149,17 @@ def test_a_window_tells_of_all_its_tasks(took):
         assert min(each.seconds for each in took) <= window.p50 <= window.p95 <= max(each.seconds for each in took)
 
 
-@given(some.moments, st.timedeltas(timedelta(0), timedelta(days=400)), st.sampled_from(sorted(NEXT)))
+@given(some.moments, st.timedeltas(timedelta(0), timedelta(days=400)), st.sampled_from(sorted(NEXT_BUCKET)))
 def test_buckets_follow_each_other_without_gaps(start, length, bucket):
     """
     The first holds the start, the last the end, and each begins where a bucket begins.
     """
-    found = periods(start, start + length, bucket)
+    found = bucket_starts(start, start + length, bucket)
 
-    assert found[0] <= start < NEXT[bucket](found[0])
-    assert found[-1] <= start + length < NEXT[bucket](found[-1])
-    assert all(NEXT[bucket](earlier) == later for earlier, later in pairwise(found))
-    assert all(each == floor(each, bucket) for each in found)
+    assert found[0] <= start < NEXT_BUCKET[bucket](found[0])
+    assert found[-1] <= start + length < NEXT_BUCKET[bucket](found[-1])
+    assert all(NEXT_BUCKET[bucket](earlier) == later for earlier, later in pairwise(found))
+    assert all(each == bucket_start(each, bucket) for each in found)
 
 
 @pytest.mark.parametrize(
@@ -152,22 +171,22 @@ def test_every_range_has_as_many_points_as_it_should(name, count, now):
     """
     Whenever it is asked for, and so has the range before it.
     """
-    start = floor(now - RANGES[name].length, "hour")
-    before = start - RANGES[name].length
+    start = bucket_start(now - METRICS_RANGES[name].length, "hour")
+    before = start - METRICS_RANGES[name].length
 
-    assert len(periods(start, now, RANGES[name].bucket)) in count
-    assert len(periods(before, start, RANGES[name].bucket)) in count
+    assert len(bucket_starts(start, now, METRICS_RANGES[name].bucket)) in count
+    assert len(bucket_starts(before, start, METRICS_RANGES[name].bucket)) in count
 
 
-@given(st.sampled_from(sorted(RANGES)), st.lists(st.tuples(st.integers(0, 365 * 24), amounts), max_size=9))
+@given(st.sampled_from(sorted(METRICS_RANGES)), st.lists(st.tuples(st.integers(0, 365 * 24), amounts), max_size=9))
 def test_what_happened_in_a_range_is_in_one_of_its_points(name, happened):
     """
     Nothing is lost and nothing is told twice; what is said to be done later is left out.
     """
-    range = RANGES[name]
-    start = floor(NOW - range.length, "hour")
+    range = METRICS_RANGES[name]
+    start = bucket_start(NOW - range.length, "hour")
     rows = [
-        Happened(True, micros(start + timedelta(hours=hour)) // 3_600_000_000 // range.hours, "done", amount, amount)
+        BucketCount(True, micros(start + timedelta(hours=hour)) // 3_600_000_000 // range.hours, "done", amount, amount)
         for hour, amount in happened
     ]
     points = series_of(rows, start, NOW, range).points
@@ -183,13 +202,13 @@ def test_a_point_tells_stages_cycles_and_failures() -> None:
     """
     hour = micros(NOW) // 3_600_000_000
     rows = [
-        Happened(True, hour, what, amount, placed)
+        BucketCount(True, hour, what, amount, placed)
         for what, amount, placed in [
             ("assigned", 2, 2), ("backlog", 1, 1), ("failed", 3, 3), ("done", 4, 4), (CYCLES, 2, 2),
             (CYCLE_SECONDS, 5400, 5400), ("run.failed", 1, 1), ("task.moved", 3, 3), ("board.created", 9, 0),
         ]
     ]  # fmt: skip
-    point = series_of(rows, floor(NOW - timedelta(days=1), "hour"), NOW, RANGES["24h"]).points[-1]
+    point = series_of(rows, bucket_start(NOW - timedelta(days=1), "hour"), NOW, METRICS_RANGES["24h"]).points[-1]
 
     assert {"inbox": 3, "in_progress": 0, "review": 3, "done": 4} == point.stages
     assert (0.75, 25.0) == (point.mean_cycle, point.error_rate)
@@ -200,17 +219,17 @@ def test_an_error_rate_is_a_percentage(told):
     """
     0 where nothing is told.
     """
-    rate = error_rate_of(Happened(True, 0, what, amount, amount) for what, amount in told)
+    rate = error_rate_of(BucketCount(True, 0, what, amount, amount) for what, amount in told)
 
     assert 0 <= rate <= 100
-    assert (rate > 0) is any(what in FAILURES for what, _ in told)
+    assert (rate > 0) is any(what in FAILURE_KINDS for what, _ in told)
 
 
 def test_every_status_is_a_stage() -> None:
     """
     So that no task is left out.
     """
-    standing = [Standing(status.value, "low", 1) for status in Status]
+    standing = [StatusCount(status.value, "low", 1) for status in Status]
 
     assert {"inbox": 4, "in_progress": 1, "review": 3, "done": 1} == stages_of(standing)
 
@@ -220,26 +239,26 @@ def test_capacity_tells_pace_and_errors() -> None:
     Of the near minutes, the last hour, and the last day.
     """
     recent = [
-        Recent("task.created", 9, 4), Recent("task.assigned", 2, 1), Recent("run.failed", 5, 2),
-        Recent("run.expired", 1, 1), Recent("agent.created", 1, 1), Recent("done", 7, 0),
+        MinuteCount("task.created", 9, 4), MinuteCount("task.assigned", 2, 1), MinuteCount("run.failed", 5, 2),
+        MinuteCount("run.expired", 1, 1), MinuteCount("agent.created", 1, 1), MinuteCount("done", 7, 0),
     ]  # fmt: skip
-    happened = [Happened(True, 0, "done", 30, 30), Happened(True, 0, "task.created", 99, 99)]
-    standing = [Standing(status.value, "low", 1) for status in Status]
-    capacity = capacity_of(Counts(standing, happened, recent, None))
+    happened = [BucketCount(True, 0, "done", 30, 30), BucketCount(True, 0, "task.created", 99, 99)]
+    standing = [StatusCount(status.value, "low", 1) for status in Status]
+    capacity = throughput_of(ReportCounts(standing, happened, recent, None))
 
     assert (4, 5, 3, 7, 1.25) == (
         capacity.active, capacity.arrived, capacity.errors, capacity.done_last_hour, capacity.done_per_hour,
     )  # fmt: skip
     assert round(3 / 9, 4) == capacity.error_rate
-    assert 0.0 == capacity_of(Counts([], [], [], None)).error_rate
+    assert 0.0 == throughput_of(ReportCounts([], [], [], None)).error_rate
 
 
 def test_a_queue_tells_how_long_it_takes_at_this_pace() -> None:
     """
     Where nothing gets done nobody can tell.
     """
-    standing = [Standing("inbox", "low", 3), Standing("review", "high", 1), Standing("done", "low", 9)]
-    counts = Counts(standing, [], [], micros(NOW - timedelta(minutes=1)))
+    standing = [StatusCount("inbox", "low", 3), StatusCount("review", "high", 1), StatusCount("done", "low", 9)]
+    counts = ReportCounts(standing, [], [], micros(NOW - timedelta(minutes=1)))
     queue = queue_of(counts, pace=2, at=NOW)
 
     assert (4, 7200, timedelta(minutes=1)) == (queue.depth, queue.wait, queue.oldest)
@@ -250,7 +269,7 @@ def test_a_queue_tells_how_long_it_takes_at_this_pace() -> None:
 
 seen = st.none() | st.integers(-20, 0).map(lambda minutes: micros(NOW + timedelta(minutes=minutes)))
 statuses = st.sampled_from(["idle", "busy", "online", "offline", "error", "provisioning"])
-staff = st.builds(Staff, st.text(max_size=5), st.none(), statuses, seen, st.integers(0, 9), st.integers(0, 9))
+staff = st.builds(AgentWorkload, st.text(max_size=5), st.none(), statuses, seen, st.integers(0, 9), st.integers(0, 9))
 
 
 @given(st.lists(staff, max_size=9))
@@ -258,12 +277,12 @@ def test_a_crew_is_counted_whole(members):
     """
     Who is there is listed, the heaviest load first; who says no more than online counts as busy or idle.
     """
-    crew = crew_of(members, at=NOW)
-    loads = [each.assigned + each.in_progress for each in crew.loads]
+    crew = agent_capacity_of(members, at=NOW)
+    loads = [each.assigned + each.in_progress for each in crew.agent_loads]
 
     assert len(members) == crew.total
-    assert len(crew.loads) + crew.offline == crew.total
-    assert crew.busy + crew.idle == crew.online <= len(crew.loads)
+    assert len(crew.agent_loads) + crew.offline == crew.total
+    assert crew.busy + crew.idle == crew.online <= len(crew.agent_loads)
     assert sorted(loads, reverse=True) == loads
     assert 0 <= crew.busy_ratio <= 1
 
@@ -276,7 +295,7 @@ def test_who_is_online_is_busy_with_work_under_way(reported, in_progress, expect
     """
     Others are what they say.
     """
-    crew = crew_of([Staff("ada", None, reported, micros(NOW), 0, in_progress)], at=NOW)
+    crew = agent_capacity_of([AgentWorkload("ada", None, reported, micros(NOW), 0, in_progress)], at=NOW)
 
     assert expected == (crew.busy, crew.idle)
 
@@ -285,25 +304,25 @@ def wish(*, errors=0.0, depth=0, busy=0, idle=1, total=1):
     """
     What is recommended.
     """
-    capacity = Capacity(active=0, arrived=0, errors=0, error_rate=errors, done_last_hour=0, done_per_hour=0.0)
-    queue = Queue(by_status={"inbox": depth}, by_priority={}, oldest=None, wait=None)
-    crew = Crew(total=total, busy=busy, idle=idle, offline=total - busy - idle, loads=())
-    return recommended(capacity, queue, crew, Thresholds())
+    capacity = Throughput(active=0, arrived=0, errors=0, error_rate=errors, done_last_hour=0, done_per_hour=0.0)
+    queue = QueueState(by_status={"inbox": depth}, by_priority={}, oldest=None, wait=None)
+    crew = AgentCapacity(total=total, busy=busy, idle=idle, offline=total - busy - idle, agent_loads=())
+    return recommend(capacity, queue, crew, WorkloadThresholds())
 
 
 @pytest.mark.parametrize(
     ("state", "action", "reason"),
     [
-        ({}, Action.NORMAL, "room"),
-        ({"errors": 0.1}, Action.THROTTLE, "Error rate"),
-        ({"errors": 0.25}, Action.SHED, "Error rate"),
-        ({"depth": 49}, Action.NORMAL, "room"),
-        ({"depth": 50}, Action.THROTTLE, "Queue depth"),
-        ({"depth": 100, "errors": 0.1}, Action.SHED, "Queue depth"),
-        ({"busy": 8, "idle": 2, "total": 10}, Action.THROTTLE, "Busy agent ratio"),
-        ({"busy": 19, "idle": 1, "total": 20}, Action.SHED, "Busy agent ratio"),
-        ({"idle": 0, "errors": 0.9}, Action.PAUSE, "No agents online"),
-        ({"idle": 0, "total": 0}, Action.PAUSE, "No agents registered"),
+        ({}, WorkloadAction.NORMAL, "room"),
+        ({"errors": 0.1}, WorkloadAction.THROTTLE, "Error rate"),
+        ({"errors": 0.25}, WorkloadAction.SHED, "Error rate"),
+        ({"depth": 49}, WorkloadAction.NORMAL, "room"),
+        ({"depth": 50}, WorkloadAction.THROTTLE, "Queue depth"),
+        ({"depth": 100, "errors": 0.1}, WorkloadAction.SHED, "Queue depth"),
+        ({"busy": 8, "idle": 2, "total": 10}, WorkloadAction.THROTTLE, "Busy agent ratio"),
+        ({"busy": 19, "idle": 1, "total": 20}, WorkloadAction.SHED, "Busy agent ratio"),
+        ({"idle": 0, "errors": 0.9}, WorkloadAction.PAUSE, "No agents online"),
+        ({"idle": 0, "total": 0}, WorkloadAction.PAUSE, "No agents registered"),
     ],
 )
 def test_the_worst_decides_what_is_recommended(state, action, reason) -> None:
@@ -314,9 +333,9 @@ def test_the_worst_decides_what_is_recommended(state, action, reason) -> None:
 
     assert action is found.action
     assert reason in found.reason
-    assert (action in (Action.NORMAL, Action.THROTTLE)) is found.submit
+    assert (action in (WorkloadAction.NORMAL, WorkloadAction.THROTTLE)) is found.submit
     assert {"normal": 0, "throttle": 2000, "shed": 10_000, "pause": 30_000}[action] == found.delay
-    if action is Action.NORMAL:
+    if action is WorkloadAction.NORMAL:
         assert ("All metrics within normal bounds",) == found.details
     else:
         assert found.reason in found.details
@@ -330,7 +349,7 @@ def test_more_trouble_never_recommends_more_work(errors, depths):
     """
     Whatever gets worse, the advice does not get better.
     """
-    order = list(Action)
+    order = list(WorkloadAction)
     better, worse = (
         order.index(wish(errors=rate, depth=depth).action) for rate, depth in zip(errors, depths, strict=True)
     )
@@ -350,9 +369,9 @@ def test_thresholds_that_make_no_sense_are_refused(wrong) -> None:
     By the name of what would have to change.
     """
     with pytest.raises(InvalidField) as refused:
-        Thresholds(**wrong)
+        WorkloadThresholds(**wrong)
 
-    assert refused.value.field in {each.name for each in fields(Thresholds)}
+    assert refused.value.field in {each.name for each in fields(WorkloadThresholds)}
 
 
 texts = some.texts(most=300)
@@ -366,10 +385,12 @@ def test_an_excerpt_holds_what_was_found(before, after, title, wanted):
     text = f"{before}{wanted}{after}"
     shown = excerpt(text, wanted.upper() if wanted.isascii() else wanted)
 
-    assert folded(wanted) in folded(shown)
+    assert ascii_lowercased(wanted) in ascii_lowercased(shown)
     assert len(shown) <= 40 + len(wanted) + 80 + 6
     assert shown.removeprefix("...").removesuffix("...") in text
-    assert relevance(folded(wanted), title, None, text) == (2 if folded(wanted) in folded(title) else 1)
+    assert relevance(ascii_lowercased(wanted), title, None, text) == (
+        2 if ascii_lowercased(wanted) in ascii_lowercased(title) else 1
+    )
     assert excerpt(None, wanted) is None
 
 
@@ -378,8 +399,8 @@ def test_folding_touches_nothing_but_a_to_z(text):
     """
     So that every place in a text stays where it is.
     """
-    assert len(folded(text)) == len(text)
-    for old, new in zip(text, folded(text), strict=True):
+    assert len(ascii_lowercased(text)) == len(text)
+    for old, new in zip(text, ascii_lowercased(text), strict=True):
         assert new == old or (old.isascii() and new == old.lower())
 
 

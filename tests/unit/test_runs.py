@@ -13,23 +13,23 @@ from hypothesis import strategies as st
 
 from mission_core.errors import InvalidField
 from mission_core.tasks.runs import (
-    ALIVE,
+    IMPLICIT_LEASE_RENEWAL_INTERVAL,
+    IMPLICIT_LEASE_TERM,
+    LIVE_STATES,
     MOST_ORDERS,
-    PAIR_RENEWAL,
-    PAIR_TERM,
     LeaseLost,
-    NotRunning,
+    NoLiveLease,
     Order,
     OrderKind,
-    OutOfReach,
+    OrderNotDeliverable,
     RunState,
-    Secret,
+    SecretHolder,
     TooManyOrders,
 )
 from tests import strategies as some
 
-ENDED = sorted(set(RunState) - ALIVE)
-SECRET = st.just(Secret())
+ENDED = sorted(set(RunState) - LIVE_STATES)
+SECRET = st.just(SecretHolder())
 
 
 @st.composite
@@ -100,8 +100,8 @@ def test_a_run_that_ended_takes_no_orders(run, order):
     """
     There is nobody to follow them.
     """
-    with pytest.raises(NotRunning):
-        run.order(order)
+    with pytest.raises(NoLiveLease):
+        run.with_order(order)
 
 
 @given(some.pair_runs(), some.orders)
@@ -109,8 +109,8 @@ def test_an_implicit_lease_takes_no_orders(run, order):
     """
     Its holder sends no heartbeats that would tell them.
     """
-    with pytest.raises(OutOfReach):
-        run.order(order)
+    with pytest.raises(OrderNotDeliverable):
+        run.with_order(order)
 
 
 @given(some.live_runs(), some.durations, some.outcomes)
@@ -119,7 +119,7 @@ def test_a_lease_is_lost_at_its_end(run, later, outcome):
     At the very moment, and ever after.
     """
     for now in (run.expires_at, run.expires_at + later):
-        assert not run.lives(at=now)
+        assert not run.is_live(at=now)
         with pytest.raises(LeaseLost):
             run.complete(outcome, at=now, current=run.fence + 1)
         with pytest.raises(LeaseLost):
@@ -168,14 +168,14 @@ def test_an_order_is_repeated_until_it_is_acknowledged(pair, kind):
     """
     run, now = pair
     order = Order(id=UUID(int=1), kind=kind, by="me", at=now)
-    run, _ = evolve(run, orders=()).order(order)
+    run, _ = evolve(run, orders=()).with_order(order)
     for acknowledged in (None, run.task):
         run, facts = run.heartbeat(at=now, acknowledges=acknowledged)
 
-        assert (order, ()) == (run.standing_order(), facts)
+        assert (order, ()) == (run.next_order(), facts)
     followed, facts = run.heartbeat(at=now, acknowledges=order.id)
 
-    assert followed.standing_order() is None
+    assert followed.next_order() is None
     assert [order.id] == [fact.order for fact in facts]
 
 
@@ -187,12 +187,12 @@ def test_a_cancellation_goes_before_all_other_orders(pair, orders):
     run, _ = pair
     run = evolve(run, orders=())
     for order in orders:
-        run, _ = run.order(order)
+        run, _ = run.with_order(order)
     cancel = [order for order in orders if order.kind is OrderKind.CANCEL]
 
     assert run.cancelled is bool(cancel)
     if cancel:
-        assert cancel[-1] == run.standing_order()
+        assert cancel[-1] == run.next_order()
     assert len(run.orders) <= len(orders)
 
 
@@ -204,7 +204,7 @@ def test_of_pause_and_resume_the_last_one_stands(pair, kinds):
     run, now = pair
     run = evolve(run, orders=(), paused=False)
     for i, kind in enumerate(kinds):
-        run, _ = run.order(Order(id=UUID(int=i), kind=kind, by="me", at=now))
+        run, _ = run.with_order(Order(id=UUID(int=i), kind=kind, by="me", at=now))
     followed, _ = run.heartbeat(at=now, acknowledges=UUID(int=len(kinds) - 1))
 
     assert [kinds[-1]] == [order.kind for order in run.orders]
@@ -219,10 +219,10 @@ def test_only_so_many_orders_wait(pair):
     run, now = pair
     run = evolve(run, orders=())
     for i in range(MOST_ORDERS):
-        run, _ = run.order(Order(id=UUID(int=i), kind=OrderKind.STEER, message="x", by="me", at=now))
+        run, _ = run.with_order(Order(id=UUID(int=i), kind=OrderKind.STEER, message="x", by="me", at=now))
     with pytest.raises(TooManyOrders):
-        run.order(Order(id=UUID(int=99), kind=OrderKind.STEER, message="x", by="me", at=now))
-    run, _ = run.order(Order(id=UUID(int=100), kind=OrderKind.CANCEL, by="me", at=now))
+        run.with_order(Order(id=UUID(int=99), kind=OrderKind.STEER, message="x", by="me", at=now))
+    run, _ = run.with_order(Order(id=UUID(int=100), kind=OrderKind.CANCEL, by="me", at=now))
 
     assert run.cancelled
 
@@ -237,9 +237,9 @@ def test_no_heartbeat_is_due_while_a_run_waits_for_a_person(pair, wait):
     almost = now + wait - timedelta(microseconds=1)
     beaten, _ = waiting.heartbeat(at=almost)
 
-    assert waiting.waits(at=almost)
-    assert not waiting.waits(at=now + wait)
-    assert waiting.lives(at=now + wait)
+    assert waiting.is_waiting(at=almost)
+    assert not waiting.is_waiting(at=now + wait)
+    assert waiting.is_live(at=now + wait)
     assert now + wait + run.term == waiting.expires_at == beaten.expires_at
 
 
@@ -266,7 +266,7 @@ def test_a_wait_must_end_later_than_it_begins(pair):
         run.suspend("why", until=now, at=now)
 
 
-@given(some.pair_runs(), st.lists(st.timedeltas(timedelta(0), PAIR_TERM * 1.2), max_size=30))
+@given(some.pair_runs(), st.lists(st.timedeltas(timedelta(0), IMPLICIT_LEASE_TERM * 1.2), max_size=30))
 def test_a_pair_lease_is_renewed_once_a_minute_and_ends_ten_minutes_after_the_last_request(run, gaps):
     """
     It lives as long as no gap between requests reaches the term, give or take the minute that need not be written.
@@ -274,8 +274,8 @@ def test_a_pair_lease_is_renewed_once_a_minute_and_ends_ten_minutes_after_the_la
     now, written, last = run.heartbeat_at, [run.heartbeat_at], run.heartbeat_at
     for gap in gaps:
         now += gap
-        if not run.lives(at=now):
-            assert now - last >= PAIR_TERM - PAIR_RENEWAL
+        if not run.is_live(at=now):
+            assert now - last >= IMPLICIT_LEASE_TERM - IMPLICIT_LEASE_RENEWAL_INTERVAL
             with pytest.raises(LeaseLost):
                 run.renew(at=now)
             break
@@ -283,10 +283,10 @@ def test_a_pair_lease_is_renewed_once_a_minute_and_ends_ten_minutes_after_the_la
         if renewed is not None:
             run = renewed
             written.append(now)
-            assert now + PAIR_TERM == run.expires_at
+            assert now + IMPLICIT_LEASE_TERM == run.expires_at
 
-    assert all(b - a >= PAIR_RENEWAL for a, b in pairwise(written))
-    assert not run.lives(at=last + PAIR_TERM)
+    assert all(b - a >= IMPLICIT_LEASE_RENEWAL_INTERVAL for a, b in pairwise(written))
+    assert not run.is_live(at=last + IMPLICIT_LEASE_TERM)
 
 
 @given(some.pair_runs(), some.pairs)
@@ -294,8 +294,8 @@ def test_a_pair_lease_is_held_by_that_very_pair(run, other):
     """
     Not by the same name under another principal.
     """
-    assert run.held_by(run.holder)
-    assert run.held_by(other) is (run.holder == other)
+    assert run.is_held_by(run.holder)
+    assert run.is_held_by(other) is (run.holder == other)
 
 
 @given(some.terms, st.integers(1, 200))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_core.boards.tags import color_from, in_order, slug_from
+from mission_core.boards.tags import color_from, slug_from, sorted_by_name
 from mission_core.errors import InvalidField
 from tests import strategies as some
 
@@ -44,7 +44,7 @@ def test_tags_stand_in_the_order_of_their_names(tags: list) -> None:
     """
     However they came.
     """
-    line = in_order(tags)
+    line = sorted_by_name(tags)
 
     assert [tag.name.lower() for tag in line] == sorted(tag.name.lower() for tag in tags)
-    assert line == in_order(tags[::-1])
+    assert line == sorted_by_name(tags[::-1])

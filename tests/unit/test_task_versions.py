@@ -24,7 +24,7 @@ def test_a_change_is_made_of_what_others_edited_meanwhile(before):
     ours = evolve(before, status=Status.DONE, resolution="said")
     edited = evolve(before, title="Say it").next_version(before)
     again = evolve(edited, priority="high").next_version(edited)
-    kept = ours.next_version(before).onto(before, again)
+    kept = ours.next_version(before).merged_onto(before, again)
 
     assert (before.edits + 1, before.edits + 2, before.version + 2) == (edited.edits, again.edits, again.version)
     assert evolve(again, status=Status.DONE, resolution="said", version=again.version + 1) == kept
@@ -48,4 +48,4 @@ def test_a_change_is_not_made_of_what_rests_on_more_than_details(before, meanwhi
     changed = evolve(edited, **meanwhile)
     fresh = changed.next_version(edited) if meanwhile else evolve(edited, version=edited.version + 1)
     with pytest.raises(StaleWrite):
-        ours.onto(before, fresh)
+        ours.merged_onto(before, fresh)

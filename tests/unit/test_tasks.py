@@ -9,21 +9,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mission_core.events.model import Actor
-from mission_core.tasks.explaining import State, explain
-from mission_core.tasks.model import IDLE, Status
-from mission_core.tasks.queries import Reading
-from mission_core.tasks.runs import ALIVE, Assignee, RetryClass, RunState, Secret, Terms
+from mission_core.tasks.explanations import TaskState, explain_input
+from mission_core.tasks.model import IDLE_STATUSES, Status
+from mission_core.tasks.queries import ExplanationInput
+from mission_core.tasks.runs import LIVE_STATES, Assignee, LeaseTerms, RetryClass, RunState, SecretHolder
 from tests import strategies as some
 
 ME = Actor("system", None, "me")
-idle_tasks = some.tasks(status=st.sampled_from(sorted(IDLE)))
+idle_tasks = some.tasks(status=st.sampled_from(sorted(IDLE_STATUSES)))
 
 
 def claimed(task, by, at, terms=None):
     """
     The task under a lease, and its run.
     """
-    taken, run, _ = task.claim(id=task.id, by=by, actor=ME, holder=Secret(), terms=terms or Terms(), at=at)
+    taken, run, _ = task.claim(id=task.id, by=by, actor=ME, holder=SecretHolder(), terms=terms or LeaseTerms(), at=at)
     return taken, run
 
 
@@ -52,10 +52,10 @@ def test_fences_only_grow(task, ends, now):
         task, run = claimed(task, by, now)
         fences.append(run.fence)
         if end == "release":
-            task, _ = task.put_back(run, note=None, at=now)
+            task, _ = task.after_release(run, note=None, at=now)
         else:
             ended, _ = run.expire(at=run.expires_at)
-            task, _ = task.lose(ended, ended.failure, since=run.expires_at, at=now)
+            task, _ = task.after_failure(ended, ended.failure, since=run.expires_at, at=now)
 
     assert sorted(set(fences)) == fences
 
@@ -66,10 +66,10 @@ def test_releasing_leaves_the_task_as_it_was_but_for_its_fence(task, by, at):
     No attempt is lost, and whoever it was assigned to has it again.
     """
     taken, run = claimed(task, task.assignee or by, at)
-    back, _ = taken.put_back(run, note="n", at=at)
+    back, _ = taken.after_release(run, note="n", at=at)
 
     assert (task.attempts, task.assignee, task.fence + 1) == (back.attempts, back.assignee, back.fence)
-    assert (task.at_rest(), None, "n") == (back.status, back.run, back.hand_over)
+    assert (task.idle_status(), None, "n") == (back.status, back.run, back.hand_over)
 
 
 @given(idle_tasks, some.assignees, some.moments, some.failures)
@@ -78,14 +78,14 @@ def test_what_follows_a_failure_is_the_retry_class_of_its_reason(task, by, at, f
     And the last attempt is the last.
     """
     taken, run = claimed(task, by, at)
-    lost, moved = taken.lose(run, failure, since=at, at=at)
+    lost, moved = taken.after_failure(run, failure, since=at, at=at)
     retry = failure.reason.retry
     last = taken.attempts >= taken.max_attempts
 
     assert lost.run is None
     assert (lost.status is Status.FAILED) is (retry is RetryClass.NEVER or (retry is RetryClass.RETRY and last))
     assert (lost.status is Status.AWAITING_OWNER) is (retry is RetryClass.PERSON)
-    assert (lost.not_before == at + run.delay) is (lost.status in IDLE)
+    assert (lost.not_before == at + run.delay) is (lost.status in IDLE_STATUSES)
     assert (moved.was, moved.status) == (Status.IN_PROGRESS, lost.status)
 
 
@@ -123,16 +123,16 @@ def test_explaining_agrees_with_claiming(task, run, open_dependencies, held, by,
     """
     A task is claimable, for its assignee or for anybody, exactly if it is explained so.
     """
-    run = run if run is not None and run.state in ALIVE else None
-    assume(run is None or run.lives(at=at))
-    assume(run is None or task.status not in IDLE)
+    run = run if run is not None and run.state in LIVE_STATES else None
+    assume(run is None or run.is_live(at=at))
+    assume(run is None or task.status not in IDLE_STATUSES)
     who = task.assignee or by
-    why_not = task.claimable(at=at, open_dependencies=open_dependencies, by=who, run=run, held=held)
-    told = explain(Reading(task, run, (task,) * open_dependencies, held, confined_to), at=at)
+    why_not = task.why_not_claimable(at=at, open_dependencies=open_dependencies, by=who, run=run, held=held)
+    told = explain_input(ExplanationInput(task, run, (task,) * open_dependencies, held, confined_to), at=at)
     somebody = task.assignee is None or (task.assignee.agent is not None and confined_to in (None, task.board))
 
-    assert (told.state is State.CLAIMABLE) is (told.why == "nothing blocks it")
-    assert (told.state is State.CLAIMABLE) is (why_not is None and somebody)
+    assert (told.state is TaskState.CLAIMABLE) is (told.why == "nothing blocks it")
+    assert (told.state is TaskState.CLAIMABLE) is (why_not is None and somebody)
 
 
 @given(idle_tasks, some.names, some.moments)
@@ -142,9 +142,9 @@ def test_what_does_not_resolve_by_itself_is_named_so(task, name, at):
     """
     task = evolve(task, assignee=Assignee(name))
     gone, due = evolve(task, number=7, status=Status.FAILED), evolve(task, number=8, status=Status.INBOX)
-    told = explain(Reading(task, None, (due, gone), False, None), at=at)
+    told = explain_input(ExplanationInput(task, None, (due, gone), False, None), at=at)
 
-    assert State.BLOCKED is told.state
+    assert TaskState.BLOCKED is told.state
     assert "it depends on #7, which failed; it depends on #8" in told.why
     assert f"it is assigned to {name}, which is not registered" in told.why
     assert 2 == told.next.count("does not resolve by itself")
@@ -155,20 +155,22 @@ def test_every_task_stands_in_exactly_one_state(task, run, open_dependencies, he
     """
     And the explanation says why, since when, and what happens next. There is no limbo.
     """
-    assume(run is None or run.lives(at=at))
-    told = explain(Reading(task, run, (task,) * open_dependencies, held, None), at=at)
+    assume(run is None or run.is_live(at=at))
+    told = explain_input(ExplanationInput(task, run, (task,) * open_dependencies, held, None), at=at)
     alive, stranger = run is not None, task.assignee is not None and task.assignee.agent is None
 
-    assert told.state in State
+    assert told.state in TaskState
     assert told.why
     assert told.next
     if alive:
-        assert told.state is (State.WAITING if run.waits(at=at) else State.LEASED)
+        assert told.state is (TaskState.WAITING if run.is_waiting(at=at) else TaskState.LEASED)
     else:
-        assert (told.state is State.FINISHED) is task.finished
-        assert (told.state is State.PARKED) is (task.status is Status.BACKLOG)
-        assert (told.state is State.HELD) is (task.status is Status.IN_PROGRESS)
-        assert (told.state is State.BLOCKED) is (task.status in IDLE and (open_dependencies > 0 or held or stranger))
+        assert (told.state is TaskState.FINISHED) is task.finished
+        assert (told.state is TaskState.PARKED) is (task.status is Status.BACKLOG)
+        assert (told.state is TaskState.HELD) is (task.status is Status.IN_PROGRESS)
+        assert (told.state is TaskState.BLOCKED) is (
+            task.status in IDLE_STATUSES and (open_dependencies > 0 or held or stranger)
+        )
 
 
 @given(idle_tasks, some.assignees, some.moments, some.terms, some.durations)
@@ -179,9 +181,9 @@ def test_a_lapsed_lease_is_explained_as_what_will_be_noticed(task, by, at, terms
     taken, run = claimed(task, by, at, terms)
     now = run.expires_at + later
     ended, _ = run.expire(at=now)
-    noticed, _ = taken.lose(ended, ended.failure, since=run.expires_at, at=now)
-    before = explain(Reading(taken, run, (), False, None), at=now)
-    after = explain(Reading(noticed, None, (), False, None), at=now)
+    noticed, _ = taken.after_failure(ended, ended.failure, since=run.expires_at, at=now)
+    before = explain_input(ExplanationInput(taken, run, (), False, None), at=now)
+    after = explain_input(ExplanationInput(noticed, None, (), False, None), at=now)
 
     assert before.state is after.state
 
@@ -193,12 +195,12 @@ def test_assigned_work_is_refused_to_others(task, mine, other, at):
     """
     assume(mine.key != other.key)
     task = evolve(task, assignee=mine, not_before=None)
-    refused = task.claimable(at=at, open_dependencies=0, by=other, run=None)
+    refused = task.why_not_claimable(at=at, open_dependencies=0, by=other, run=None)
     shouted = evolve(mine, name=mine.name.upper())
 
     assert refused == f"it is assigned to {mine.name}"
     if shouted.key == mine.key:
-        assert task.claimable(at=at, open_dependencies=0, by=shouted, run=None) is None
+        assert task.why_not_claimable(at=at, open_dependencies=0, by=shouted, run=None) is None
 
 
 @given(idle_tasks, some.moments, some.durations)
@@ -210,5 +212,5 @@ def test_resting_ends_at_its_moment(task, at, rest):
     by = some.Assignee("ada")
     early = at + rest - timedelta(microseconds=1)
 
-    assert "delayed until" in task.claimable(at=early, open_dependencies=0, by=by, run=None)
-    assert task.claimable(at=at + rest, open_dependencies=0, by=by, run=None) is None
+    assert "delayed until" in task.why_not_claimable(at=early, open_dependencies=0, by=by, run=None)
+    assert task.why_not_claimable(at=at + rest, open_dependencies=0, by=by, run=None) is None

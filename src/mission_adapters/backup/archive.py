@@ -26,21 +26,21 @@ FORMAT: Final = "mission-control-backup"
 VERSION: Final = 1
 MANIFEST, SIGNATURE = "manifest.json", "manifest.hmac"
 DATABASE, SECRETS, FILES = "database.sqlite", "secrets.encrypted", "files/"
-LARGEST_TEXT: Final = 16 * 1024 * 1024
+MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
 """The largest size of the manifest, which is read into memory."""
-CHUNK: Final = 1024 * 1024
-SEAL: Final = b"\x01"
+CHUNK_BYTES: Final = 1024 * 1024
+SECRETS_FORMAT: Final = b"\x01"
 """The first byte of encrypted secrets. The scrypt salt and the AES-256-GCM nonce follow, then the text."""
 SALT, NONCE = 16, 12
 
 
-class ArchiveRefused(Exception):
+class InvalidArchive(Exception):
     """
     The file is no backup archive, is incomplete, or was changed.
     """
 
 
-class PassphraseWrong(Exception):
+class WrongPassphrase(Exception):
     """
     The passphrase does not decrypt the secrets of an archive.
     """
@@ -90,28 +90,28 @@ class Manifest:
         try:
             plain = json.loads(text)
             if plain["format"] != FORMAT:
-                raise ArchiveRefused("this is no backup of Mission Control")
+                raise InvalidArchive("this is no backup of Mission Control")
             if plain["version"] != VERSION:
-                raise ArchiveRefused(f"its format version {plain['version']!r} is unknown; update Mission Control")
+                raise InvalidArchive(f"its format version {plain['version']!r} is unknown; update Mission Control")
             members = {str(name): (int(each["size"]), str(each["sha256"])) for name, each in plain["members"].items()}
-            if DATABASE not in members or not all(map(_is_known, members)):
-                raise ArchiveRefused("its manifest names files that no backup has")
+            if DATABASE not in members or not all(map(_is_valid_member_name, members)):
+                raise InvalidArchive("its manifest names files that no backup has")
             return cls(
                 made_at=str(plain["made_at"]), made_by=str(plain["made_by"]), revision=str(plain["revision"]),
                 fingerprint=bytes.fromhex(plain["fingerprint"]), members=members,
             )  # fmt: skip
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
-            raise ArchiveRefused("its manifest cannot be read") from e
+            raise InvalidArchive("its manifest cannot be read") from e
 
 
-def _is_known(name: str) -> bool:
+def _is_valid_member_name(name: str) -> bool:
     parts = name.removeprefix(FILES).split("/")
     plain = all(part not in ("", ".", "..") and not set(part) & set("\\\0:") for part in parts)
     return name in (DATABASE, SECRETS) or (name.startswith(FILES) and plain)
 
 
 @frozen
-class Unpacked:
+class ExtractedArchive:
     """
     A verified archive whose members were extracted into a private folder, under their names in the archive.
     """
@@ -134,22 +134,27 @@ class Unpacked:
         Raises:
             PassphraseWrong: If this passphrase does not decrypt them.
         """
-        return decrypted((self.folder / SECRETS).read_bytes(), passphrase, about=self.manifest.fingerprint)
+        return decrypt_secrets((self.folder / SECRETS).read_bytes(), passphrase, about=self.manifest.fingerprint)
 
 
 def _signature(text: bytes, key: bytes) -> bytes:
     return hmac.digest(key, text, "sha256").hex().encode()
 
 
-def encrypted(secret: bytes, passphrase: str, *, about: bytes) -> bytes:
+def encrypt_secrets(secret: bytes, passphrase: str, *, about: bytes) -> bytes:
     """
     The secret, encrypted under a passphrase. *about* is authenticated with it.
     """
     salt, nonce = token_bytes(SALT), token_bytes(NONCE)
-    return SEAL + salt + nonce + AESGCM(_key_from(passphrase, salt)).encrypt(nonce, secret, SEAL + about)
+    return (
+        SECRETS_FORMAT
+        + salt
+        + nonce
+        + AESGCM(_key_from(passphrase, salt)).encrypt(nonce, secret, SECRETS_FORMAT + about)
+    )
 
 
-def decrypted(sealed: bytes, passphrase: str, *, about: bytes) -> bytes:
+def decrypt_secrets(sealed: bytes, passphrase: str, *, about: bytes) -> bytes:
     """
     Decrypt a secret.
 
@@ -160,14 +165,14 @@ def decrypted(sealed: bytes, passphrase: str, *, about: bytes) -> bytes:
     try:
         return AESGCM(_key_from(passphrase, salt)).decrypt(nonce, text, sealed[:1] + about)
     except (InvalidTag, ValueError) as e:
-        raise PassphraseWrong from e
+        raise WrongPassphrase from e
 
 
 def _key_from(passphrase: str, salt: bytes) -> bytes:
     return Scrypt(salt=salt, length=32, n=2**16, r=8, p=1).derive(passphrase.encode())
 
 
-def digest_of(path: Path) -> tuple[int, str]:
+def size_and_digest_of(path: Path) -> tuple[int, str]:
     """
     The size and the SHA-256 of a file.
     """
@@ -184,7 +189,7 @@ def write_archive(target: Path, manifest: Manifest, members: Mapping[str, Path],
         FileExistsError: If the target exists and must not be replaced.
     """
     text = manifest.encoded()
-    with _published(target, replace=replace) as file, tarfile.open(fileobj=file, mode="w") as tar:
+    with _write_atomically(target, replace=replace) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in ((MANIFEST, text), (SIGNATURE, _signature(text, key))):
             tar.addfile(_member(name, len(content)), io.BytesIO(content))
         for name, path in members.items():
@@ -199,7 +204,7 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 @contextmanager
-def _published(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
+def _write_atomically(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
     draft = target.with_name(f".{target.name}.{token_hex(4)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -210,7 +215,7 @@ def _published(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
             draft.replace(target)
         else:
             _rename_to_new(draft, target)
-        sync(target.parent)
+        sync_folder(target.parent)
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
@@ -227,7 +232,7 @@ def _rename_to_new(draft: Path, target: Path) -> None:
         draft.rename(target)
 
 
-def unpack(archive: Path, folder: Path) -> Unpacked:
+def extract_archive(archive: Path, folder: Path) -> ExtractedArchive:
     """
     Extract an archive into an empty folder, and verify it on the way.
 
@@ -238,47 +243,47 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
     try:
         with tarfile.open(archive, "r:") as tar:
             members = iter(tar)
-            text, signature = (_text(tar, next(members, None), name) for name in (MANIFEST, SIGNATURE))
+            text, signature = (_read_text_member(tar, next(members, None), name) for name in (MANIFEST, SIGNATURE))
             manifest = Manifest.decoded(text)
             missing = dict(manifest.members)
             for member in members:
                 if member.name not in missing:
-                    raise ArchiveRefused(f"it has {member.name!r} twice, or its manifest does not name it")
-                _unpack_one(tar, member, folder, *missing.pop(member.name))
+                    raise InvalidArchive(f"it has {member.name!r} twice, or its manifest does not name it")
+                _extract_member(tar, member, folder, *missing.pop(member.name))
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as e:
-        raise ArchiveRefused("it is not a complete tar archive") from e
+        raise InvalidArchive("it is not a complete tar archive") from e
     if missing:
-        raise ArchiveRefused(f"it lacks {', '.join(sorted(missing))}")
-    return Unpacked(manifest, folder, text, signature)
+        raise InvalidArchive(f"it lacks {', '.join(sorted(missing))}")
+    return ExtractedArchive(manifest, folder, text, signature)
 
 
-def _text(tar: tarfile.TarFile, member: tarfile.TarInfo | None, name: str) -> bytes:
-    if member is None or member.name != name or member.type != tarfile.REGTYPE or member.size > LARGEST_TEXT:
-        raise ArchiveRefused("this is no backup of Mission Control")
+def _read_text_member(tar: tarfile.TarFile, member: tarfile.TarInfo | None, name: str) -> bytes:
+    if member is None or member.name != name or member.type != tarfile.REGTYPE or member.size > MAX_MANIFEST_BYTES:
+        raise InvalidArchive("this is no backup of Mission Control")
     source: Any = tar.extractfile(member)
     content: bytes = source.read()
     if len(content) != member.size:
-        raise ArchiveRefused("it is not a complete tar archive")
+        raise InvalidArchive("it is not a complete tar archive")
     return content
 
 
-def _unpack_one(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, size: int, digest: str) -> None:
+def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, size: int, digest: str) -> None:
     if member.type != tarfile.REGTYPE or member.issparse() or member.size != size:
-        raise ArchiveRefused(f"{member.name} in it is not what its manifest says")
+        raise InvalidArchive(f"{member.name} in it is not what its manifest says")
     target, seen, source = folder / member.name, hashlib.sha256(), tar.extractfile(member)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     assert source is not None
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        while chunk := source.read(CHUNK):
+        while chunk := source.read(CHUNK_BYTES):
             seen.update(chunk)
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
     if not hmac.compare_digest(seen.hexdigest(), digest):
-        raise ArchiveRefused(f"{member.name} in it is not what its manifest says")
+        raise InvalidArchive(f"{member.name} in it is not what its manifest says")
 
 
-def sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """
     Flush a folder's new and renamed entries to disk.
     """

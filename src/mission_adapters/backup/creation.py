@@ -12,16 +12,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_adapters.backup.archive import DATABASE, FILES, SECRETS, Manifest, digest_of, encrypted, write_archive
+from mission_adapters.backup.archive import (
+    DATABASE,
+    FILES,
+    SECRETS,
+    Manifest,
+    encrypt_secrets,
+    size_and_digest_of,
+    write_archive,
+)
 from mission_adapters.sql.database_lock import shared_lock
-from mission_adapters.sql.fingerprint import ALL_SEALED, FINGERPRINT
 from mission_adapters.sql.migrations import lacking, revision_in
+from mission_adapters.sql.secret_fingerprint import SELECT_ENCRYPTED, SELECT_FINGERPRINT
 from mission_core.errors import StoreFailed
 
 if TYPE_CHECKING:
-    from mission_adapters.sql.fingerprint import SecretKeys
+    from mission_adapters.sql.secret_fingerprint import DerivedKeys
 
-PATIENCE: Final = 10.0
+LOCK_TIMEOUT: Final = 10.0
 """The time to wait for a locked database, in seconds."""
 
 
@@ -29,7 +37,7 @@ def create_backup(
     path: str,
     target: Path,
     *,
-    keys: SecretKeys,
+    keys: DerivedKeys,
     signing_key: bytes,
     secrets: tuple[bytes, str] | None,
     files: Mapping[str, Path],
@@ -55,24 +63,24 @@ def create_backup(
     with TemporaryDirectory(prefix=".backup-", dir=target.parent) as name:
         members = {DATABASE: Path(name) / DATABASE}
         with shared_lock(path):
-            _copy(path, members[DATABASE])
+            _copy_database(path, members[DATABASE])
         revision = check_database(members[DATABASE], keys)
         if secrets is not None:
             members[SECRETS] = Path(name) / SECRETS
-            members[SECRETS].write_bytes(encrypted(*secrets, about=keys.fingerprint))
+            members[SECRETS].write_bytes(encrypt_secrets(*secrets, about=keys.fingerprint))
         members |= {f"{FILES}{place}": file for place, file in files.items()}
         manifest = Manifest(
             made_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", made_by=made_by, revision=revision,
-            fingerprint=keys.fingerprint, members={place: digest_of(file) for place, file in members.items()},
+            fingerprint=keys.fingerprint, members={place: size_and_digest_of(file) for place, file in members.items()},
         )  # fmt: skip
         write_archive(target, manifest, members, signing_key, replace=replace)
     return manifest
 
 
-def _copy(path: str, copy: Path) -> None:
+def _copy_database(path: str, copy: Path) -> None:
     try:
         uri = f"{Path(path).absolute().as_uri()}?mode=ro"
-        source = sqlite3.connect(uri, uri=True, timeout=PATIENCE)
+        source = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT)
         with closing(source), closing(sqlite3.connect(copy)) as made:
             copy.chmod(0o600)
             source.backup(made)  # in one step: a consistent snapshot that no write restarts
@@ -81,7 +89,7 @@ def _copy(path: str, copy: Path) -> None:
         raise StoreFailed(f"SQLite: {e}") from e
 
 
-def check_database(path: Path, keys: SecretKeys) -> str:
+def check_database(path: Path, keys: DerivedKeys) -> str:
     """
     Check that a database copy is intact, has a known revision, and belongs to this `AUTH_SECRET`.
 
@@ -101,15 +109,15 @@ def check_database(path: Path, keys: SecretKeys) -> str:
             if revision is None:
                 raise StoreFailed("it is not a database of Mission Control")
             lacking(revision)
-            fingerprints = _rows(connection, FINGERPRINT)
-            sealed = [row for each in ALL_SEALED for row in _rows(connection, each)]
+            fingerprints = _select_if_present(connection, SELECT_FINGERPRINT)
+            sealed = [row for each in SELECT_ENCRYPTED for row in _select_if_present(connection, each)]
     except sqlite3.Error as e:
         raise StoreFailed(f"SQLite: {e}") from e
     keys.check(fingerprints[0][0] if fingerprints else None, sealed)
     return revision
 
 
-def _rows(connection: sqlite3.Connection, statement: str) -> list[Any]:
+def _select_if_present(connection: sqlite3.Connection, statement: str) -> list[Any]:
     try:
         return connection.execute(statement).fetchall()
     except sqlite3.OperationalError as e:

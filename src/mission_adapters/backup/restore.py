@@ -18,15 +18,15 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from mission_adapters.backup.archive import DATABASE, FILES, sync
-from mission_adapters.sql.database_lock import READY, DatabaseInUse, exclusive_lock
+from mission_adapters.backup.archive import DATABASE, FILES, sync_folder
+from mission_adapters.sql.database_lock import RESTORE_SUFFIX, DatabaseInUse, exclusive_lock
 
 if TYPE_CHECKING:
-    from mission_adapters.backup.archive import Unpacked
+    from mission_adapters.backup.archive import ExtractedArchive
 
-STAGING: Final = ".restoring-"
+STAGING_SUFFIX: Final = ".restoring-"
 PLAN, SECRETS = "plan.json", "secrets"
-BESIDE: Final = ("-wal", "-shm", "-journal")
+SQLITE_SUFFIXES: Final = ("-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite keeps beside a database."""
 
 
@@ -36,7 +36,7 @@ def staging_folder(path: Path) -> Iterator[Path]:
     An empty folder beside the database. It is deleted at the end, unless it was renamed.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = path.with_name(f"{path.name}{STAGING}{token_hex(4)}")
+    folder = path.with_name(f"{path.name}{STAGING_SUFFIX}{token_hex(4)}")
     folder.mkdir(mode=0o700)
     try:
         yield folder
@@ -45,7 +45,7 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
 
 def replace_database(
-    path: Path, unpacked: Unpacked, *, secrets: bytes | None, secrets_file: Path, files_folder: Path
+    path: Path, unpacked: ExtractedArchive, *, secrets: bytes | None, secrets_file: Path, files_folder: Path
 ) -> Path | None:
     """
     Replace the database with the one in a verified archive, together with *secrets* and the files in it.
@@ -59,21 +59,21 @@ def replace_database(
     staging = unpacked.folder
     plan = {DATABASE: path}
     if secrets is not None:
-        _write(staging / SECRETS, secrets)
+        _write_file(staging / SECRETS, secrets)
         plan[SECRETS] = secrets_file
     for name in unpacked.manifest.members:
         if name.startswith(FILES):
             plan[name] = files_folder / name.removeprefix(FILES)
     with exclusive_lock(str(path)):
-        _close(path)
-        kept = _keep(path, [target for target in plan.values() if target != path], files_folder)
-        _write(staging / PLAN, json.dumps({name: str(target) for name, target in plan.items()}).encode())
+        _checkpoint(path)
+        kept = _keep_replaced_files(path, [target for target in plan.values() if target != path], files_folder)
+        _write_file(staging / PLAN, json.dumps({name: str(target) for name, target in plan.items()}).encode())
         for folder, _, _ in os.walk(staging):
-            sync(Path(folder))
-        staging.rename(_ready(path))
-        sync(path.parent)
-        _complete(path)
-        for stale in path.parent.glob(f"{path.name}{STAGING}*"):
+            sync_folder(Path(folder))
+        staging.rename(_committed_folder(path))
+        sync_folder(path.parent)
+        _complete_restore(path)
+        for stale in path.parent.glob(f"{path.name}{STAGING_SUFFIX}*"):
             shutil.rmtree(stale, ignore_errors=True)
     return kept
 
@@ -86,15 +86,15 @@ def complete_restore(path: Path) -> None:
         DatabaseInUse: If another process is completing it.
     """
     with exclusive_lock(str(path)):
-        if _ready(path).is_dir():
-            _complete(path)
+        if _committed_folder(path).is_dir():
+            _complete_restore(path)
 
 
-def _ready(path: Path) -> Path:
-    return path.with_name(path.name + READY)
+def _committed_folder(path: Path) -> Path:
+    return path.with_name(path.name + RESTORE_SUFFIX)
 
 
-def _close(path: Path) -> None:
+def _checkpoint(path: Path) -> None:
     """
     Checkpoint the current database, so that it is a single file. A damaged database stays as it is.
     """
@@ -108,11 +108,11 @@ def _close(path: Path) -> None:
             raise DatabaseInUse from error  # a program that does not use our lock file
 
 
-def _keep(path: Path, others: list[Path], files_folder: Path) -> Path | None:
+def _keep_replaced_files(path: Path, others: list[Path], files_folder: Path) -> Path | None:
     """
     Keep the files that will be replaced in a folder beside the database.
     """
-    present = [*(path.with_name(path.name + end) for end in ("", *BESIDE)), *others]
+    present = [*(path.with_name(path.name + end) for end in ("", *SQLITE_SUFFIXES)), *others]
     present = [each for each in present if each.is_file()]
     if not present:
         return None
@@ -125,41 +125,41 @@ def _keep(path: Path, others: list[Path], files_folder: Path) -> Path | None:
             os.link(each, target)
         except OSError:  # not every file system has hard links
             shutil.copy2(each, target)
-        sync(target.parent)
+        sync_folder(target.parent)
     return folder
 
 
-def _complete(path: Path) -> None:
-    ready = _ready(path)
+def _complete_restore(path: Path) -> None:
+    ready = _committed_folder(path)
     plan = json.loads((ready / PLAN).read_bytes())
     del plan[DATABASE]  # replaced last: that makes the restore visible
     for name, target in plan.items():
         if (ready / name).exists():
-            _put(ready / name, Path(target))
+            _replace_file(ready / name, Path(target))
     if (ready / DATABASE).exists():
-        for end in BESIDE:
+        for end in SQLITE_SUFFIXES:
             with suppress(FileNotFoundError):
                 path.with_name(path.name + end).unlink()
         (ready / DATABASE).replace(path)
-        sync(path.parent)
+        sync_folder(path.parent)
     # Renamed first: a partly deleted folder could not be completed.
-    gone = path.with_name(f"{path.name}{STAGING}{token_hex(4)}")
+    gone = path.with_name(f"{path.name}{STAGING_SUFFIX}{token_hex(4)}")
     ready.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def _put(source: Path, target: Path) -> None:
+def _replace_file(source: Path, target: Path) -> None:
     """
     Replace a file with a copy of another, which may be on another file system.
     """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.restored")
-    _write(draft, source.read_bytes())
+    _write_file(draft, source.read_bytes())
     draft.replace(target)
-    sync(target.parent)
+    sync_folder(target.parent)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write_file(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()

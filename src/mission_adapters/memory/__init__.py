@@ -11,10 +11,10 @@ from attrs import evolve
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.ids import TimeOrderedIds
+from mission_adapters.lease_signatures import HmacSecrets
+from mission_adapters.memory.encryption import MemorySecretEncryption
 from mission_adapters.memory.store import MemoryStore
-from mission_adapters.memory.vault import MemoryVault
-from mission_adapters.passwords import ScryptPasswords
-from mission_adapters.signing import HmacSecrets
+from mission_adapters.password_hashing import ScryptPasswordHasher
 from mission_core.ports import Ports
 
 __all__ = ["MemoryStore", "memory_ports"]
@@ -38,8 +38,8 @@ def memory_ports(*, interleave: int | None = None, **overrides: Any) -> Ports:
         clock=clock,
         ids=TimeOrderedIds(),
         secrets=HmacSecrets(os.urandom(32)),
-        passwords=ScryptPasswords(),
-        vault=MemoryVault(),
+        passwords=ScryptPasswordHasher(),
+        vault=MemorySecretEncryption(),
         backoff=store.interleaving.backoff if store.interleaving else None,
     )
     return evolve(own, **overrides)

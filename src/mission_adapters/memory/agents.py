@@ -8,22 +8,30 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from mission_adapters.memory.tables import Groups, Journal, Lines, Table, Unique, numbered, scoped
-from mission_core.accounts.model import sees
+from mission_adapters.memory.tables import (
+    GroupIndex,
+    SortedIndex,
+    Table,
+    UndoLog,
+    UniqueConstraint,
+    number_key,
+    require_visible,
+)
+from mission_core.accounts.model import may_read_board
 from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, SessionKeyTaken
-from mission_core.agents.queries import AgentRow, ConnectionRow, KeyRow, NameRow, boards_named
+from mission_core.agents.queries import AgentNameRow, AgentRow, ApiKeyRow, ToolConnectionRow, boards_of_nameable_agents
 from mission_core.errors import Conflict
 from mission_core.ids import AgentId, AgentNumber
-from mission_core.values import Listed, canonical, micros, name_key
+from mission_core.values import PageOfRows, canonical, micros, name_key
 
 if TYPE_CHECKING:
-    from mission_adapters.memory.api_keys import KeyTable
-    from mission_adapters.memory.plain import PlainTable
+    from mission_adapters.memory.api_keys import ApiKeyTable
+    from mission_adapters.memory.kind_tables import KindTable
     from mission_core.accounts.model import ApiKey, Principal
-    from mission_core.agents.connections import Connection
     from mission_core.agents.queries import AgentFilter
+    from mission_core.agents.tool_connections import ToolConnection
     from mission_core.ids import BoardId, OrganizationId
-    from mission_core.values import Page
+    from mission_core.values import PageRequest
 
 
 class AgentTable(Table[Agent]):
@@ -31,13 +39,13 @@ class AgentTable(Table[Agent]):
     The agents of all organizations, with their presence.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self.by_number = Unique[Agent](numbered, Conflict)
-        self.by_name = Unique[Agent](lambda agent: (agent.organization, agent.name_key), AgentNameTaken)
-        self.by_session = Unique[Agent](_session_of, SessionKeyTaken)
-        self.on_board = Groups[Agent](lambda agent: (agent.board,) if agent.board else ())
-        self.mains = Groups[Agent](lambda agent: (agent.organization,) if agent.main else ())
-        self.in_order = Lines[Agent](lambda agent: [(agent.organization, (agent.number, agent.id))])
+    def __init__(self, journal: UndoLog) -> None:
+        self.by_number = UniqueConstraint[Agent](number_key, Conflict)
+        self.by_name = UniqueConstraint[Agent](lambda agent: (agent.organization, agent.name_key), AgentNameTaken)
+        self.by_session = UniqueConstraint[Agent](_session_key_of, SessionKeyTaken)
+        self.on_board = GroupIndex[Agent](lambda agent: (agent.board,) if agent.board else ())
+        self.mains = GroupIndex[Agent](lambda agent: (agent.organization,) if agent.main else ())
+        self.in_order = SortedIndex[Agent](lambda agent: [(agent.organization, (agent.number, agent.id))])
         uniques = (self.by_number, self.by_name, self.by_session)
         super().__init__("agent", journal, uniques, (self.on_board, self.mains, self.in_order))
 
@@ -51,14 +59,18 @@ class AgentTable(Table[Agent]):
         """
         id = self.by_number.ids.get((principal.organization, agent)) if isinstance(agent, int) else agent
         found = self.rows.get(id) if id else None
-        return scoped(principal, found, found.board if found else None, AgentNotFound)
+        return require_visible(principal, found, found.board if found else None, AgentNotFound)
 
     def is_seen(self, principal: Principal, agent: AgentId) -> bool:
         """
         Whether the agent exists and the principal may see it.
         """
         found = self.rows.get(agent)
-        return found is not None and found.organization == principal.organization and sees(principal, found.board)
+        return (
+            found is not None
+            and found.organization == principal.organization
+            and may_read_board(principal, found.board)
+        )
 
     def named(self, organization: OrganizationId, name_key: str) -> Agent | None:
         """
@@ -73,13 +85,13 @@ class AgentTable(Table[Agent]):
         """
         return next(self.each(self.mains.of(organization)), None)
 
-    def on(self, organization: OrganizationId, board: BoardId) -> list[Agent]:
+    def agents_on(self, organization: OrganizationId, board: BoardId) -> list[Agent]:
         """
         The agents of a board.
         """
         return [agent for agent in self.each(self.on_board.of(board)) if agent.organization == organization]
 
-    def present(self, agent: Agent) -> None:
+    def save_presence(self, agent: Agent) -> None:
         """
         Update an agent's presence, unless a later one is stored.
         """
@@ -91,7 +103,7 @@ class AgentTable(Table[Agent]):
             self.put(evolve(known, presence=agent.presence))
 
 
-def _session_of(agent: Agent) -> object:
+def _session_key_of(agent: Agent) -> object:
     return None if agent.session_key is None else (agent.organization, agent.session_key)
 
 
@@ -102,8 +114,8 @@ class MemoryAgentReads:
     """
 
     agents: AgentTable
-    api_keys: KeyTable
-    connected: PlainTable[Connection]
+    api_keys: ApiKeyTable
+    tool_connections: KindTable[ToolConnection]
 
     async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
         """
@@ -116,48 +128,48 @@ class MemoryAgentReads:
             agent = named.id
         return agent_row(self.agents.find(principal, agent))
 
-    async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
+    async def page(self, principal: Principal, wanted: AgentFilter, page: PageRequest) -> PageOfRows:
         """
         Agent rows, newest first.
         """
         places = reversed(self.agents.in_order.of(principal.organization))
         agents = self.agents.each(id for _, id in places)
-        found = [agent for agent in agents if sees(principal, agent.board) and _fits(agent, wanted)]
+        found = [agent for agent in agents if may_read_board(principal, agent.board) and _matches_filter(agent, wanted)]
         rest = [agent for agent in found if page.after is None or agent.number < page.after]
-        return Listed([agent_row(agent) for agent in rest[page.offset : page.offset + page.limit]], len(found))
+        return PageOfRows([agent_row(agent) for agent in rest[page.offset : page.offset + page.limit]], len(found))
 
-    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
+    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:
         """
         The names of the agents, of all boards or of one, by number. The list covers the boards whose agents the
         principal may address by name.
         """
-        known = boards_named(principal)
+        known = boards_of_nameable_agents(principal)
         agents = self.agents.each(id for _, id in self.agents.in_order.of(principal.organization))
         return [
-            NameRow(agent.name, agent.role, int(agent.lead), agent.config, agent.board)
+            AgentNameRow(agent.name, agent.role, int(agent.lead), agent.config, agent.board)
             for agent in agents
             if board in (None, agent.board) and (known is None or agent.board in known)
         ]
 
-    async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
+    async def keys(self, principal: Principal, agent: AgentId) -> list[ApiKeyRow]:
         """
         The agent's API keys, newest first. The list is empty if the principal may not see the agent.
         """
         if not self.agents.is_seen(principal, agent):
             return []
-        return [key_row(key) for key in self.api_keys.list_of(principal, agent)]
+        return [api_key_row(key) for key in self.api_keys.list_of(principal, agent)]
 
-    async def connections(self, principal: Principal, page: Page) -> Listed:
+    async def connections(self, principal: Principal, page: PageRequest) -> PageOfRows:
         """
         The direct connections of tools with their agents, newest first.
         """
-        rows = [(row, self.agents.rows[row.agent]) for row in reversed(self.connected.matching(principal, {}))]
-        found = [connection_row(row, agent) for row, agent in rows if sees(principal, agent.board)]
+        rows = [(row, self.agents.rows[row.agent]) for row in reversed(self.tool_connections.matching(principal, {}))]
+        found = [tool_connection_row(row, agent) for row, agent in rows if may_read_board(principal, agent.board)]
         rest = [row for row in found if page.after is None or row.number < page.after]
-        return Listed(rest[page.offset : page.offset + page.limit], len(found))
+        return PageOfRows(rest[page.offset : page.offset + page.limit], len(found))
 
 
-def _fits(agent: Agent, wanted: AgentFilter) -> bool:
+def _matches_filter(agent: Agent, wanted: AgentFilter) -> bool:
     return (
         (wanted.hidden or not agent.hidden)
         and wanted.role in (None, agent.role)
@@ -199,11 +211,11 @@ def agent_row(agent: Agent) -> AgentRow:
     )
 
 
-def key_row(key: ApiKey) -> KeyRow:
+def api_key_row(key: ApiKey) -> ApiKeyRow:
     """
     The row that reads return for an API key.
     """
-    return KeyRow(
+    return ApiKeyRow(
         number=key.number,
         name=key.name,
         prefix=key.prefix,
@@ -217,12 +229,12 @@ def key_row(key: ApiKey) -> KeyRow:
     )
 
 
-def connection_row(row: Connection, agent: Agent) -> ConnectionRow:
+def tool_connection_row(row: ToolConnection, agent: Agent) -> ToolConnectionRow:
     """
     The row that reads return for a direct connection.
     """
     presence = agent.presence
-    return ConnectionRow(
+    return ToolConnectionRow(
         id=row.id.bytes,
         number=row.number,
         tool_name=row.tool_name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered
+from mission_adapters.memory.tables import GroupIndex, Table, UndoLog, UniqueConstraint, number_key
 from mission_core.accounts.model import ApiKey, ApiKeyNotFound
 from mission_core.errors import Conflict
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber
 
 
-class KeyTable(Table[ApiKey]):
+class ApiKeyTable(Table[ApiKey]):
     """
     The API keys of all agents.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self.by_digest = Unique[ApiKey](lambda key: key.digest, Conflict)
-        self.by_number = Unique[ApiKey](numbered, Conflict)
-        self.of_agent = Groups[ApiKey](lambda key: (key.agent,))
+    def __init__(self, journal: UndoLog) -> None:
+        self.by_digest = UniqueConstraint[ApiKey](lambda key: key.digest, Conflict)
+        self.by_number = UniqueConstraint[ApiKey](number_key, Conflict)
+        self.of_agent = GroupIndex[ApiKey](lambda key: (key.agent,))
         super().__init__("key", journal, (self.by_digest, self.by_number), (self.of_agent,))
 
     def find(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
@@ -44,7 +44,7 @@ class KeyTable(Table[ApiKey]):
             raise ApiKeyNotFound
         return found
 
-    def use(self, key: UUID, *, at: datetime) -> None:
+    def record_use(self, key: UUID, *, at: datetime) -> None:
         """
         Set the time at which the key was last used, unless a later time is known.
         """

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_adapters.memory.tables import Groups, Journal, Table, Unique, numbered, scoped
-from mission_core.accounts.model import sees, writes_on
-from mission_core.boards.model import GENERAL, Board, BoardNotFound, BoardStatus, HandleTaken, PrefixTaken
+from mission_adapters.memory.tables import GroupIndex, Table, UndoLog, UniqueConstraint, number_key, require_visible
+from mission_core.accounts.model import may_read_board, may_write_board
+from mission_core.boards.model import GENERAL_HANDLE, Board, BoardNotFound, BoardStatus, HandleTaken, TicketPrefixTaken
 from mission_core.boards.queries import BoardRow
 from mission_core.errors import Conflict
 from mission_core.ids import BoardId, BoardNumber
-from mission_core.values import Listed, micros, name_key
+from mission_core.values import PageOfRows, micros, name_key
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
-    from mission_adapters.memory.numbers import MemoryNumbers
+    from mission_adapters.memory.number_sequences import MemoryNumberSequences
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
     from mission_core.boards.queries import BoardFilter
     from mission_core.ids import GroupId, OrganizationId
-    from mission_core.values import Page
+    from mission_core.values import PageRequest
 
 
 class BoardTable(Table[Board]):
@@ -34,11 +34,13 @@ class BoardTable(Table[Board]):
     The boards of all organizations.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self.by_number = Unique[Board](numbered, Conflict)
-        self.by_handle = Unique[Board](lambda board: (board.organization, board.handle), HandleTaken)
-        self.by_prefix = Unique[Board](lambda board: (board.organization, board.ticket_prefix), PrefixTaken)
-        self.of_organization = Groups[Board](lambda board: (board.organization,))
+    def __init__(self, journal: UndoLog) -> None:
+        self.by_number = UniqueConstraint[Board](number_key, Conflict)
+        self.by_handle = UniqueConstraint[Board](lambda board: (board.organization, board.handle), HandleTaken)
+        self.by_prefix = UniqueConstraint[Board](
+            lambda board: (board.organization, board.ticket_prefix), TicketPrefixTaken
+        )
+        self.of_organization = GroupIndex[Board](lambda board: (board.organization,))
         uniques = (self.by_number, self.by_handle, self.by_prefix)
         super().__init__("board", journal, uniques, (self.of_organization,))
 
@@ -52,22 +54,22 @@ class BoardTable(Table[Board]):
         """
         id = self.by_number.ids.get((principal.organization, board)) if isinstance(board, int) else board
         found = self.rows.get(id) if id else None
-        return scoped(principal, found, found.id if found else None, BoardNotFound)
+        return require_visible(principal, found, found.id if found else None, BoardNotFound)
 
     def find_handle(self, principal: Principal, handle: str) -> Board | None:
         """
         The board with this handle, or None if the principal may not see it.
         """
         id = self.by_handle.ids.get((principal.organization, handle))
-        return self.rows[id] if id and sees(principal, BoardId(id)) else None
+        return self.rows[id] if id and may_read_board(principal, BoardId(id)) else None
 
     def first_active(self, principal: Principal) -> Board | None:
         """
         The general board if it is active and writable for the principal, else the first such board by number.
         """
-        boards = (board for board in self.visible(principal) if writes_on(principal, board.id))
+        boards = (board for board in self.visible(principal) if may_write_board(principal, board.id))
         active = (board for board in boards if board.status is BoardStatus.ACTIVE)
-        return min(active, key=lambda board: (board.handle != GENERAL, board.number), default=None)
+        return min(active, key=lambda board: (board.handle != GENERAL_HANDLE, board.number), default=None)
 
     def of_group(self, organization: OrganizationId, group: GroupId) -> list[Board]:
         """
@@ -76,7 +78,7 @@ class BoardTable(Table[Board]):
         boards = self.each(self.of_organization.of(organization))
         return sorted((board for board in boards if board.group == group), key=lambda board: board.number)
 
-    def taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
+    def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         """
         Whether the handle is taken, and whether the ticket prefix is taken.
         """
@@ -88,7 +90,7 @@ class BoardTable(Table[Board]):
         The boards that the principal may see.
         """
         boards = self.each(self.of_organization.of(principal.organization))
-        return [board for board in boards if sees(principal, board.id)]
+        return [board for board in boards if may_read_board(principal, board.id)]
 
 
 @frozen
@@ -100,7 +102,7 @@ class MemoryBoardReads:
     boards: BoardTable
     tasks: TaskTable
     agents: AgentTable
-    numbers: MemoryNumbers
+    numbers: MemoryNumberSequences
 
     async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
         """
@@ -114,13 +116,13 @@ class MemoryBoardReads:
         """
         return self.boards.find(principal, board).id
 
-    async def page(self, principal: Principal, wanted: BoardFilter, page: Page | None = None) -> Listed:
+    async def page(self, principal: Principal, wanted: BoardFilter, page: PageRequest | None = None) -> PageOfRows:
         """
         A page of board rows, or all of them if no page is given.
         """
-        found = [board for board in self.boards.visible(principal) if _fits(board, wanted)]
+        found = [board for board in self.boards.visible(principal) if _matches_filter(board, wanted)]
         if not wanted.empty_general:
-            found = [board for board in found if board.handle != GENERAL or self._used(board)]
+            found = [board for board in found if board.handle != GENERAL_HANDLE or self._used(board)]
         found.sort(key=lambda board: board.number, reverse=True)
         if wanted.by_name:
             found.sort(key=lambda board: name_key(board.name))
@@ -129,7 +131,7 @@ class MemoryBoardReads:
             if page.after is not None:
                 found = [board for board in found if board.number < page.after]
             found = found[page.offset : page.offset + page.limit]
-        return Listed([self._row(board) for board in found], total)
+        return PageOfRows([self._row(board) for board in found], total)
 
     def _used(self, board: Board) -> bool:
         return bool(self.tasks.on_board.count(board.id) or self.agents.on_board.count(board.id))
@@ -151,12 +153,12 @@ class MemoryBoardReads:
             comment_required_for_review=int(gates.comment_required_for_review),
             block_status_changes_with_pending_approval=int(gates.block_status_changes_with_pending_approval),
             only_lead_can_change_status=int(gates.only_lead_can_change_status),
-            gateway=_bytes(board.gateway),
-            group=_bytes(board.group),
+            gateway=_optional_bytes(board.gateway),
+            group=_optional_bytes(board.group),
             board_type=board.board_type,
             objective=board.objective,
             success_metrics=board.success_metrics,
-            target_date=_micros(board.target_date),
+            target_date=_optional_micros(board.target_date),
             goal_confirmed=int(board.goal_confirmed),
             goal_source=board.goal_source,
             max_agents=board.max_agents,
@@ -164,7 +166,7 @@ class MemoryBoardReads:
             github_sync_enabled=int(board.github_sync_enabled),
             github_labels_initialized=int(board.github_labels_initialized),
             github_default_branch=board.github_default_branch,
-            deadline=_micros(board.deadline),
+            deadline=_optional_micros(board.deadline),
             color=board.color,
             created_at=micros(board.created_at),
             updated_at=micros(board.updated_at),
@@ -174,7 +176,7 @@ class MemoryBoardReads:
         )
 
 
-def _fits(board: Board, wanted: BoardFilter) -> bool:
+def _matches_filter(board: Board, wanted: BoardFilter) -> bool:
     return (
         (wanted.archived or board.status is BoardStatus.ACTIVE)
         and wanted.gateway in (None, board.gateway)
@@ -182,9 +184,9 @@ def _fits(board: Board, wanted: BoardFilter) -> bool:
     )
 
 
-def _bytes(id: UUID | None) -> bytes | None:
+def _optional_bytes(id: UUID | None) -> bytes | None:
     return id.bytes if id else None
 
 
-def _micros(at: datetime | None) -> int | None:
+def _optional_micros(at: datetime | None) -> int | None:
     return micros(at) if at else None

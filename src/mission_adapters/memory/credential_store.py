@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve
 
-from mission_adapters.memory.plain import NOBODY
-from mission_adapters.memory.tables import Journal
+from mission_adapters.memory.kind_tables import DEPLOYMENT_PRINCIPAL
+from mission_adapters.memory.tables import UndoLog
 from mission_core.accounts.invites import INVITES, Invite
-from mission_core.accounts.members import MEMBERS, Granted, Member, acting
-from mission_core.accounts.model import SERVER, AgentPrincipal, System, role_from
+from mission_core.accounts.members import MEMBERS, BoardPermission, Member, principal_of_member
+from mission_core.accounts.model import SERVER_PRINCIPAL, AgentPrincipal, SystemPrincipal, role_from_scopes
 from mission_core.accounts.organizations import ORGANIZATIONS, Organization
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_adapters.memory.agents import AgentTable
-    from mission_adapters.memory.api_keys import KeyTable
+    from mission_adapters.memory.api_keys import ApiKeyTable
     from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.plain import PlainTable
+    from mission_adapters.memory.kind_tables import KindTable
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.ids import BoardId, InviteId, OrganizationId, SessionId, UserId
     from mission_core.kinds import Kind
 
 
 @define
-class MemoryCredentials:
+class MemoryCredentialStore:
     """
     Finds the principal of a secret. It is the only port whose reads are not scoped to an organization.
     """
 
-    keys: KeyTable
+    keys: ApiKeyTable
     agents: AgentTable
-    plain: dict[Kind[Any], PlainTable[Any]]
+    kind_tables: dict[Kind[Any], KindTable[Any]]
     boards: BoardTable
-    journal: Journal
+    journal: UndoLog
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
@@ -50,8 +50,8 @@ class MemoryCredentials:
         id = self.keys.by_digest.ids.get(digest)
         key = self.keys.rows[id] if id else None
         if key is None:
-            servers = self.plain[SERVER_KEYS].matching(NOBODY, {"digest": digest})
-            return next((evolve(SERVER, organization=each.of) for each in servers if each.lives(at=at)), None)
+            servers = self.kind_tables[SERVER_KEYS].matching(DEPLOYMENT_PRINCIPAL, {"digest": digest})
+            return next((evolve(SERVER_PRINCIPAL, organization=each.of) for each in servers if each.is_valid(at=at)), None)
         if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
             return None
         agent = self.agents.rows.get(key.agent)
@@ -63,45 +63,45 @@ class MemoryCredentials:
             name=agent.name,
             board=agent.board,
             lead=agent.lead,
-            role=role_from(key.scopes),
+            role=role_from_scopes(key.scopes),
             scopes=frozenset(key.scopes),
             key=key.id,
             seen_at=agent.presence.last_seen_at,
         )
 
-    def is_operators(self, digest: bytes) -> bool:
+    def is_operator_secret(self, digest: bytes) -> bool:
         """
         False: the operator's own secrets are in the environment, not in the store.
         """
         return False
 
-    async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
+    async def session_principal(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
         The member of the session whose secret has this SHA-256, unless the session has expired.
         """
-        found = self.plain[SESSIONS].matching(NOBODY, {"digest": digest})
+        found = self.kind_tables[SESSIONS].matching(DEPLOYMENT_PRINCIPAL, {"digest": digest})
         if not found or found[0].expires_at <= at:
             return None
-        return self._acting_as(found[0].user, found[0].workspace, session=found[0].id)
+        return self._member_principal(found[0].user, found[0].workspace, session=found[0].id)
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         """
         The user as a member of this organization, or of their active one if none is given.
         """
-        return self._acting_as(user, organization)
+        return self._member_principal(user, organization)
 
-    def _acting_as(
+    def _member_principal(
         self, id: UserId, organization: OrganizationId | None, *, session: SessionId | None = None
     ) -> MemberPrincipal | None:
-        user = self.plain[USERS].rows.get(id)
+        user = self.kind_tables[USERS].rows.get(id)
         place = organization or (user.active if user else None)
         if user is None or not user.approved or place is None:
             return None
-        there = System(organization=place)
-        members = self.plain[MEMBERS].matching(there, {"user": id})
+        there = SystemPrincipal(organization=place)
+        members = self.kind_tables[MEMBERS].matching(there, {"user": id})
         if not members:
             return None
-        return acting(
+        return principal_of_member(
             members[0],
             self._granted(members[0]),
             number=user.number,
@@ -114,32 +114,34 @@ class MemoryCredentials:
         """
         The user's memberships with their organizations, the oldest first.
         """
-        own = [each for each in self.plain[MEMBERS].rows.values() if each.user == user]
+        own = [each for each in self.kind_tables[MEMBERS].rows.values() if each.user == user]
         own.sort(key=lambda each: (each.created_at, each.id))
         return [(self.by_id(each.organization), each) for each in own]
 
-    async def granted(self, member: Member) -> list[Granted]:
+    async def board_permissions(self, member: Member) -> list[BoardPermission]:
         """
         The member's board access grants.
         """
         return self._granted(member)
 
-    def _granted(self, member: Member) -> list[Granted]:
-        grants = self.plain[GRANTS].matching(System(organization=member.organization), {"member": member.id})
-        return [Granted(each.on_board, each.can_read, each.can_write) for each in grants]
+    def _granted(self, member: Member) -> list[BoardPermission]:
+        grants = self.kind_tables[GRANTS].matching(
+            SystemPrincipal(organization=member.organization), {"member": member.id}
+        )
+        return [BoardPermission(each.on_board, each.can_read, each.can_write) for each in grants]
 
-    async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
+    async def is_server_key_replaced(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """
         Whether the organization has server keys, and none that is valid at *at* has this digest.
         """
-        keys = self.plain[SERVER_KEYS].matching(NOBODY, {"of": organization})
-        return bool(keys) and not any(each.digest == digest and each.lives(at=at) for each in keys)
+        keys = self.kind_tables[SERVER_KEYS].matching(DEPLOYMENT_PRINCIPAL, {"of": organization})
+        return bool(keys) and not any(each.digest == digest and each.is_valid(at=at) for each in keys)
 
     async def organization(self, slug: str) -> Organization | None:
         """
         The organization with this slug, or None.
         """
-        return next(iter(self.plain[ORGANIZATIONS].matching(NOBODY, {"slug": slug})), None)
+        return next(iter(self.kind_tables[ORGANIZATIONS].matching(DEPLOYMENT_PRINCIPAL, {"slug": slug})), None)
 
     def by_id(self, id: OrganizationId) -> Organization:
         """
@@ -148,17 +150,17 @@ class MemoryCredentials:
         Raises:
             OrganizationNotFound: If there is none.
         """
-        found: Organization = self.plain[ORGANIZATIONS].find(NOBODY, id)
+        found: Organization = self.kind_tables[ORGANIZATIONS].find(DEPLOYMENT_PRINCIPAL, id)
         return found
 
-    async def found(self, organization: Organization) -> Organization:
+    async def create_organization(self, organization: Organization) -> Organization:
         """
         Create the organization if its slug is free, and return the organization that has the slug.
         """
         kept = await self.organization(organization.slug)
         if kept is None:
-            kept = self.plain[ORGANIZATIONS].add(organization)
-            self.journal.forget()
+            kept = self.kind_tables[ORGANIZATIONS].add(organization)
+            self.journal.clear()
         return kept
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
@@ -172,17 +174,17 @@ class MemoryCredentials:
         """
         The ids of all organizations.
         """
-        return [each.id for each in self.plain[ORGANIZATIONS].matching(NOBODY, {})]
+        return [each.id for each in self.kind_tables[ORGANIZATIONS].matching(DEPLOYMENT_PRINCIPAL, {})]
 
-    async def invited(self, invite: InviteId) -> Invite | None:
+    async def find_invite(self, invite: InviteId) -> Invite | None:
         """
         The invite with this id, in any organization.
         """
-        return self.plain[INVITES].rows.get(invite)
+        return self.kind_tables[INVITES].rows.get(invite)
 
     async def invites_for(self, email: str) -> list[Invite]:
         """
         The pending invites for this e-mail address, the oldest first.
         """
-        found = [each for each in self.plain[INVITES].rows.values() if each.email == email and each.pending]
+        found = [each for each in self.kind_tables[INVITES].rows.values() if each.email == email and each.pending]
         return sorted(found, key=lambda each: (each.created_at, each.id))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from mission_adapters.memory.tables import Journal
+from mission_adapters.memory.tables import UndoLog
 from mission_core.accounts.model import identity_of
 from mission_core.errors import KeyReused
-from mission_core.ports import REMEMBERED, AlreadyDone
+from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME, AlreadyDone
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 
     from mission_core.accounts.model import Principal
     from mission_core.ids import OrganizationId
-    from mission_core.ports import Once
+    from mission_core.ports import IdempotencyKey
 
 
 @define
-class UsedKeys:
+class IdempotencyKeys:
     """
     The idempotency keys of the last 24 hours with their results, the oldest first.
     """
 
-    journal: Journal
-    used: dict[tuple[object, ...], tuple[bytes, UUID, datetime]] = field(factory=dict)
+    journal: UndoLog
+    results: dict[tuple[object, ...], tuple[bytes, UUID, datetime]] = field(factory=dict)
 
-    def find(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
+    def find(self, principal: Principal, once: IdempotencyKey, *, since: datetime) -> UUID | None:
         """
         The result stored for this idempotency key after *since*, or None.
 
         Raises:
             KeyReused: If the key was used with another request body.
         """
-        digest, result, at = self.used.get(_name(principal, once), (b"", None, since))
+        digest, result, at = self.results.get(_key_name(principal, once), (b"", None, since))
         if at <= since:
             return None
         if digest != once.body_digest:
             raise KeyReused(once.key)
         return result
 
-    def check(self, principal: Principal, once: Once, *, at: datetime) -> None:
+    def check(self, principal: Principal, once: IdempotencyKey, *, at: datetime) -> None:
         """
         Require that the idempotency key was not used in the last 24 hours.
 
@@ -54,34 +54,34 @@ class UsedKeys:
             AlreadyDone: If it was used with the same request body.
             KeyReused: If it was used with another request body.
         """
-        result = self.find(principal, once, since=at - REMEMBERED)
+        result = self.find(principal, once, since=at - IDEMPOTENCY_KEY_LIFETIME)
         if result is not None:
             raise AlreadyDone(result)
 
-    def keep(self, principal: Principal, once: Once, result: UUID, *, at: datetime) -> None:
+    def store(self, principal: Principal, once: IdempotencyKey, result: UUID, *, at: datetime) -> None:
         """
         Store the result of a new idempotency key, and delete expired keys.
         """
-        name = _name(principal, once)
-        self._forget(before=at - REMEMBERED)
-        self.journal.note(lambda: self.used.pop(name, None))
-        self.used[name] = (once.body_digest, result, at)
+        name = _key_name(principal, once)
+        self._forget(before=at - IDEMPOTENCY_KEY_LIFETIME)
+        self.journal.note(lambda: self.results.pop(name, None))
+        self.results[name] = (once.body_digest, result, at)
 
     def drop(self, organization: OrganizationId) -> None:
         """
         Delete the idempotency keys of an organization, and the key under which it was created.
         """
-        for name in [name for name, kept in self.used.items() if organization in (name[0], kept[1])]:
-            self.journal.note(partial(self.used.__setitem__, name, self.used.pop(name)))
+        for name in [name for name, kept in self.results.items() if organization in (name[0], kept[1])]:
+            self.journal.note(partial(self.results.__setitem__, name, self.results.pop(name)))
 
     def _forget(self, *, before: datetime) -> None:
-        while self.used:
-            oldest = next(iter(self.used))
-            if self.used[oldest][2] > before:
+        while self.results:
+            oldest = next(iter(self.results))
+            if self.results[oldest][2] > before:
                 return
-            del self.used[oldest]
+            del self.results[oldest]
 
 
-def _name(principal: Principal, once: Once) -> tuple[object, ...]:
-    whose = once.whose or principal
+def _key_name(principal: Principal, once: IdempotencyKey) -> tuple[object, ...]:
+    whose = once.principal or principal
     return whose.organization, identity_of(whose), once.operation, once.key

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 from attrs import frozen
 
 T = TypeVar("T")
-MOST_TURNS: Final = 4
+MAX_YIELDS: Final = 4
 
 
 class Interleaving:
@@ -28,25 +28,25 @@ class Interleaving:
         """
         Yield to other tasks zero or more times.
         """
-        for _ in range(self._random.randrange(MOST_TURNS)):
+        for _ in range(self._random.randrange(MAX_YIELDS)):
             await asyncio.sleep(0)
 
     async def backoff(self, attempt: int) -> None:
         """
         Yield to other tasks before a retry; the upper bound doubles with each failed attempt.
         """
-        for _ in range(1 + self._random.randrange(MOST_TURNS * 2**attempt)):
+        for _ in range(1 + self._random.randrange(MAX_YIELDS * 2**attempt)):
             await asyncio.sleep(0)
 
     def over(self, reader: T) -> T:
         """
         A proxy of *reader* that pauses before and after each asynchronous method.
         """
-        return cast(T, _Interleaved(reader, self))
+        return cast(T, _PausingReader(reader, self))
 
 
 @frozen
-class _Interleaved:
+class _PausingReader:
     reader: Any
     interleaving: Interleaving
 

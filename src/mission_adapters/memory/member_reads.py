@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from mission_core.accounts.members import MEMBERS, Colleague
+from mission_core.accounts.members import MEMBERS, MemberWithUser
 from mission_core.accounts.users import USERS, UserNotFound
 
 if TYPE_CHECKING:
-    from mission_adapters.memory.plain import PlainTable
+    from mission_adapters.memory.kind_tables import KindTable
     from mission_core.accounts.model import Principal
     from mission_core.ids import UserId, UserNumber
     from mission_core.kinds import Kind
@@ -24,17 +24,17 @@ class MemoryMemberReads:
     Reads the members of the principal's organization.
     """
 
-    plain: dict[Kind[Any], PlainTable[Any]]
+    kind_tables: dict[Kind[Any], KindTable[Any]]
 
-    async def every(self, principal: Principal) -> list[Colleague]:
+    async def every(self, principal: Principal) -> list[MemberWithUser]:
         """
         All members with their users, ordered by the users' numbers.
         """
-        users = self.plain[USERS].rows
-        found = [Colleague(each, users[each.user]) for each in self.plain[MEMBERS].matching(principal, {})]
+        users = self.kind_tables[USERS].rows
+        found = [MemberWithUser(each, users[each.user]) for each in self.kind_tables[MEMBERS].matching(principal, {})]
         return sorted(found, key=lambda each: each.user.number)
 
-    async def get(self, principal: Principal, user: UserId | UserNumber) -> Colleague:
+    async def get(self, principal: Principal, user: UserId | UserNumber) -> MemberWithUser:
         """
         The member with this user id or user number.
         """

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from mission_core.accounts.model import boards_seen, sees
+from mission_core.accounts.model import may_read_board, readable_boards
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, Approval, ApprovalStatus
-from mission_core.reports.pulse import cycle_of, hour_of, minute_of
+from mission_core.reports.hourly_counters import cycle_time_of, hour_of, minute_of
 from mission_core.reports.queries import (
-    Counts,
-    Finished,
-    FinishedTasks,
-    Found,
+    AgentWorkload,
+    BucketCount,
+    DoneTaskGroup,
+    DoneTaskGroups,
+    DurationCount,
     FoundAgent,
+    FoundRows,
     FoundTask,
-    Happened,
+    MinuteCount,
     PendingApproval,
     PendingApprovals,
-    Recent,
-    Staff,
-    Standing,
-    Took,
+    ReportCounts,
+    StatusCount,
 )
-from mission_core.reports.search import folded, relevance
-from mission_core.tasks.model import IDLE, Status, Task
-from mission_core.tasks.runs import Result
+from mission_core.reports.text_search import ascii_lowercased, relevance
+from mission_core.tasks.model import IDLE_STATUSES, Status, Task
+from mission_core.tasks.runs import TaskResult
 from mission_core.values import micros, name_key
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.plain import PlainTable
-    from mission_adapters.memory.pulses import MemoryPulses
+    from mission_adapters.memory.hourly_counters import MemoryHourlyCounters
+    from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
     from mission_core.agents.model import Agent
     from mission_core.kinds import Kind
-    from mission_core.reports.queries import Hours, Minutes, Scope
+    from mission_core.reports.queries import HourRange, MinuteRange, ReportScope
 
 SECOND: Final = timedelta(seconds=1)
 
@@ -60,63 +60,65 @@ class MemoryReportReads:
     boards: BoardTable
     agents: AgentTable
     tasks: TaskTable
-    pulses: MemoryPulses
-    plain: Mapping[Kind[Any], PlainTable[Any]]
+    hourly_counters: MemoryHourlyCounters
+    kind_tables: Mapping[Kind[Any], KindTable[Any]]
 
-    async def counts(self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None) -> Counts:
+    async def counts(
+        self, principal: Principal, scope: ReportScope, hours: HourRange, minutes: MinuteRange | None = None
+    ) -> ReportCounts:
         """
         The tasks by status and priority, and the activity counters of these hours and minutes.
         """
         boards = self._boards(principal, scope)
         standing = Counter((task.status.value, task.priority) for task in self._tasks(principal, boards))
-        whole = scope.whole and boards_seen(principal) is None
+        whole = scope.whole and readable_boards(principal) is None
         places = {*boards, principal.organization} if whole else boards
-        waiting = (task.created_at for task in self._tasks(principal, boards) if task.status in IDLE)
+        waiting = (task.created_at for task in self._tasks(principal, boards) if task.status in IDLE_STATUSES)
         oldest = min(waiting, default=None) if minutes is not None else None
-        return Counts(
-            [Standing(*names, amount) for names, amount in standing.items()],
-            self._happened(principal, places, hours),
-            [] if minutes is None else self._recent(principal, places, minutes),
+        return ReportCounts(
+            [StatusCount(*names, amount) for names, amount in standing.items()],
+            self._bucket_counts(principal, places, hours),
+            [] if minutes is None else self._minute_counts(principal, places, minutes),
             None if oldest is None else micros(oldest),
         )
 
-    def _happened(self, principal: Principal, places: set[UUID], hours: Hours) -> list[Happened]:
+    def _bucket_counts(self, principal: Principal, places: set[UUID], hours: HourRange) -> list[BucketCount]:
         since, split = hour_of(hours.since), hour_of(hours.split)
         amounts: Counter[tuple[bool, int, str]] = Counter()
         placed: Counter[tuple[bool, int, str]] = Counter()
         for place in places:
-            for (slot, what), (_, amount) in self.pulses.of(principal.organization, place).items():
+            for (slot, what), (_, amount) in self.hourly_counters.of(principal.organization, place).items():
                 if slot >= since:
-                    group = slot >= split, slot // hours.each if hours.each else 0, what
+                    group = slot >= split, slot // hours.bucket_hours if hours.bucket_hours else 0, what
                     amounts[group] += amount
                     placed[group] += amount if place != principal.organization else 0
-        return [Happened(*group, amount, placed[group]) for group, amount in amounts.items()]
+        return [BucketCount(*group, amount, placed[group]) for group, amount in amounts.items()]
 
-    def _recent(self, principal: Principal, places: set[UUID], minutes: Minutes) -> list[Recent]:
+    def _minute_counts(self, principal: Principal, places: set[UUID], minutes: MinuteRange) -> list[MinuteCount]:
         since, near = minute_of(minutes.since), minute_of(minutes.near)
         amounts: Counter[str] = Counter()
         of_near: Counter[str] = Counter()
         for place in places:
-            for (slot, what), (minute, amount) in self.pulses.of(principal.organization, place).items():
+            for (slot, what), (minute, amount) in self.hourly_counters.of(principal.organization, place).items():
                 if slot < 0 and minute >= since:
                     amounts[what] += amount
                     of_near[what] += amount if minute >= near else 0
-        return [Recent(what, amount, of_near[what]) for what, amount in amounts.items()]
+        return [MinuteCount(what, amount, of_near[what]) for what, amount in amounts.items()]
 
-    async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
+    async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
         """
         The workload of each agent by name, without the main agent.
         """
         boards = self._boards(principal, scope)
-        whole = scope.whole and boards_seen(principal) is None
+        whole = scope.whole and readable_boards(principal) is None
         agents = [agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)]
-        return [self._staff(agent, boards) for agent in sorted(agents, key=lambda agent: agent.name)]
+        return [self._workload_of(agent, boards) for agent in sorted(agents, key=lambda agent: agent.name)]
 
-    def _staff(self, agent: Agent, boards: set[UUID]) -> Staff:
-        tasks = self.tasks.each(self.tasks.of_name.of((agent.organization, agent.name_key)))
+    def _workload_of(self, agent: Agent, boards: set[UUID]) -> AgentWorkload:
+        tasks = self.tasks.each(self.tasks.of_assignee.of((agent.organization, agent.name_key)))
         waiting = Counter(task.status for task in tasks if task.board in boards)
         presence = agent.presence
-        return Staff(
+        return AgentWorkload(
             agent.name,
             agent.board.bytes if agent.board else None,
             presence.reported,
@@ -125,7 +127,7 @@ class MemoryReportReads:
             waiting[Status.IN_PROGRESS],
         )
 
-    async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
+    async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
         """
         The tasks done since *since*, grouped by assignee, priority and result, and their most common error messages.
         """
@@ -136,9 +138,11 @@ class MemoryReportReads:
             groups[assignee.name if assignee else None, task.priority, result.value if result else None].append(task)
         told = Counter(task.error_message for task in done if task.error_message)
         common = sorted(told.items(), key=lambda each: (-each[1], each[0]))[:errors]
-        return FinishedTasks([_finished(names, tasks) for names, tasks in groups.items()], common)
+        return DoneTaskGroups([_done_task_group(names, tasks) for names, tasks in groups.items()], common)
 
-    async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
+    async def durations(
+        self, principal: Principal, *, since: datetime, split: datetime, until: datetime
+    ) -> list[DurationCount]:
         """
         The time from creation to completion, in seconds, of the tasks done from *since* up to *until* (exclusive).
         """
@@ -146,22 +150,22 @@ class MemoryReportReads:
         needed: Counter[tuple[bool, int]] = Counter()
         for task in self._done(principal, since):
             if task.done_at is not None and task.done_at < until:
-                group = task.done_at >= split, _seconds(task)
+                group = task.done_at >= split, _duration_seconds(task)
                 amounts[group] += 1
-                needed[group] += _needed_help(task)
-        return [Took(*group, amount, needed[group]) for group, amount in amounts.items()]
+                needed[group] += _had_trouble(task)
+        return [DurationCount(*group, amount, needed[group]) for group, amount in amounts.items()]
 
-    async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
+    async def pending_approvals(self, principal: Principal, scope: ReportScope, *, limit: int) -> PendingApprovals:
         """
         The pending approvals, newest first, and their number.
         """
         boards = self._boards(principal, scope)
-        waiting = self.plain[APPROVALS].matching(principal, {"status": ApprovalStatus.PENDING})
+        waiting = self.kind_tables[APPROVALS].matching(principal, {"status": ApprovalStatus.PENDING})
         found = [each for each in reversed(waiting) if each.board in boards]
         return PendingApprovals([self._pending(each) for each in found[:limit]], len(found))
 
     def _pending(self, approval: Approval) -> PendingApproval:
-        links = sorted(self.plain[APPROVAL_LINKS].naming("approval", approval), key=lambda link: link.place)
+        links = sorted(self.kind_tables[APPROVAL_LINKS].referring_to("approval", approval), key=lambda link: link.place)
         tasks = [self.tasks.rows[link.task] for link in links if link.task in self.tasks.rows]
         titles = (task.title for task in tasks if task.board == approval.board)
         return PendingApproval(
@@ -174,19 +178,21 @@ class MemoryReportReads:
             next(titles, None),
         )
 
-    async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
+    async def cycle_times(self, principal: Principal, scope: ReportScope, *, since: datetime) -> list[tuple[int, int]]:
         """
         The cycle times of the tasks done since *since*, in seconds, each with its number of tasks.
         """
         boards = self._boards(principal, scope)
-        cycles = (cycle_of(task) for task in self._done(principal, since) if task.board in boards)
+        cycles = (cycle_time_of(task) for task in self._done(principal, since) if task.board in boards)
         return list(Counter(cycle // SECOND for cycle in cycles if cycle is not None).items())
 
-    async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
+    async def find_tasks(
+        self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
+    ) -> FoundRows:
         """
         The tasks whose title, description or assignee contains the text, the most relevant first.
         """
-        wanted, hits = folded(text), []
+        wanted, hits = ascii_lowercased(text), []
         for task in self._tasks(principal, self._boards(principal)):
             name = task.assignee
             if assignee is not None and (name is None or name.key != name_key(assignee)):
@@ -195,19 +201,19 @@ class MemoryReportReads:
             if found:
                 hits.append((found, task))
         hits.sort(key=lambda hit: (-hit[0], -hit[1].number))
-        return Found([_found_task(task, found) for found, task in hits[:limit]], len(hits))
+        return FoundRows([_found_task(task, found) for found, task in hits[:limit]], len(hits))
 
-    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows:
         """
         The agents whose name, role or last activity contains the text, the most relevant first.
         """
-        wanted, hits = folded(text), []
+        wanted, hits = ascii_lowercased(text), []
         for agent in self._agents(principal):
             found = relevance(wanted, agent.name, agent.role, agent.presence.activity)
             if found:
                 hits.append((found, agent))
         hits.sort(key=lambda hit: (-hit[0], -hit[1].number))
-        return Found([_found_agent(agent, found) for found, agent in hits[:limit]], len(hits))
+        return FoundRows([_found_agent(agent, found) for found, agent in hits[:limit]], len(hits))
 
     async def size(self) -> int:
         """
@@ -215,7 +221,7 @@ class MemoryReportReads:
         """
         return 0
 
-    def _boards(self, principal: Principal, scope: Scope | None = None) -> set[UUID]:
+    def _boards(self, principal: Principal, scope: ReportScope | None = None) -> set[UUID]:
         return {
             board.id
             for board in self.boards.visible(principal)
@@ -229,7 +235,7 @@ class MemoryReportReads:
     def _agents(self, principal: Principal) -> Iterator[Agent]:
         places = self.agents.in_order.of(principal.organization)
         agents = self.agents.each(id for _, id in places)
-        return (agent for agent in agents if sees(principal, agent.board))
+        return (agent for agent in agents if may_read_board(principal, agent.board))
 
     def _done(self, principal: Principal, since: datetime) -> Iterator[Task]:
         tasks = self._tasks(principal, self._boards(principal))
@@ -240,17 +246,17 @@ def _retries(task: Task) -> int:
     return max(task.retry_count, task.attempts - 1)
 
 
-def _seconds(task: Task) -> int:
+def _duration_seconds(task: Task) -> int:
     return max((task.done_at or task.created_at) - task.created_at, timedelta(0)) // SECOND
 
 
-def _needed_help(task: Task) -> bool:
-    return _retries(task) > 0 or bool(task.error_message) or task.result not in (None, Result.SUCCESS)
+def _had_trouble(task: Task) -> bool:
+    return _retries(task) > 0 or bool(task.error_message) or task.result not in (None, TaskResult.SUCCESS)
 
 
-def _finished(names: tuple[str | None, str, str | None], tasks: list[Task]) -> Finished:
+def _done_task_group(names: tuple[str | None, str, str | None], tasks: list[Task]) -> DoneTaskGroup:
     timed = [task for task in tasks if task.done_at is not None and task.done_at >= task.created_at]
-    return Finished(*names, len(tasks), sum(map(_retries, tasks)), len(timed), sum(map(_seconds, timed)))
+    return DoneTaskGroup(*names, len(tasks), sum(map(_retries, tasks)), len(timed), sum(map(_duration_seconds, timed)))
 
 
 def _found_task(task: Task, relevance: int) -> FoundTask:

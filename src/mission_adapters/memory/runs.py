@@ -8,26 +8,34 @@ from typing import Any
 
 from attrs import evolve
 
-from mission_adapters.memory.tables import Groups, Journal, Lines, Place, Table, Unique, scoped
+from mission_adapters.memory.tables import (
+    GroupIndex,
+    SortedIndex,
+    SortEntry,
+    Table,
+    UndoLog,
+    UniqueConstraint,
+    require_visible,
+)
 from mission_core.accounts.model import Principal
 from mission_core.agents.model import Agent
 from mission_core.errors import Conflict
 from mission_core.ids import OrganizationId, RunId, TaskId
-from mission_core.tasks.runs import ALIVE, Pair, Run, RunNotFound
+from mission_core.tasks.runs import LIVE_STATES, ImplicitHolder, Run, RunNotFound
 
-LEASE_RECORD = ("expires_at", "heartbeat_at", "progress")
+LEASE_FIELDS = ("expires_at", "heartbeat_at", "progress")
 
 
 class RunTable(Table[Run]):
     """
-    The runs of all organizations. *ending* orders the live ones by the end of their lease.
+    The runs of all organizations. *by_lease_end* orders the live ones by the end of their lease.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self.by_fence = Unique[Run](lambda run: (run.task, run.fence), Conflict)
-        self.of_task = Groups[Run](lambda run: (run.task,))
-        self.ending = Lines[Run](_end_of)
-        super().__init__("run", journal, (self.by_fence,), (self.of_task, self.ending))
+    def __init__(self, journal: UndoLog) -> None:
+        self.by_fence = UniqueConstraint[Run](lambda run: (run.task, run.fence), Conflict)
+        self.of_task = GroupIndex[Run](lambda run: (run.task,))
+        self.by_lease_end = SortedIndex[Run](_lease_end_of)
+        super().__init__("run", journal, (self.by_fence,), (self.of_task, self.by_lease_end))
 
     def find(self, principal: Principal, run: RunId) -> Run:
         """
@@ -38,7 +46,7 @@ class RunTable(Table[Run]):
             BoardDenied: If its board is not granted to the principal.
         """
         found = self.rows.get(run)
-        return scoped(principal, found, found.board if found else None, RunNotFound)
+        return require_visible(principal, found, found.board if found else None, RunNotFound)
 
     def history(self, task: TaskId) -> list[Run]:
         """
@@ -53,7 +61,7 @@ class RunTable(Table[Run]):
         """
         kept: dict[str, Any] = {
             name: getattr(self.rows[after.id], name)
-            for name in LEASE_RECORD
+            for name in LEASE_FIELDS
             if getattr(before, name) == getattr(after, name)
         }
         self.put(evolve(after, **kept))
@@ -64,17 +72,17 @@ class RunTable(Table[Run]):
         """
         run = self.rows[id]
         holder = run.holder
-        if isinstance(holder, Pair) and holder.name == was.name_key:
+        if isinstance(holder, ImplicitHolder) and holder.name == was.name_key:
             holder = evolve(holder, name=now.name_key)
         by = evolve(run.by, name=now.name)
         self.put(evolve(run, by=by, holder=holder, version=run.version + 1))
 
-    def due(self, organization: OrganizationId) -> list[tuple[Any, ...]]:
+    def lease_ends(self, organization: OrganizationId) -> list[tuple[Any, ...]]:
         """
         The ends of the organization's live leases with their run ids, the earliest first.
         """
-        return self.ending.of(organization)
+        return self.by_lease_end.of(organization)
 
 
-def _end_of(run: Run) -> list[Place]:
-    return [(run.organization, (run.expires_at, run.id))] if run.state in ALIVE else []
+def _lease_end_of(run: Run) -> list[SortEntry]:
+    return [(run.organization, (run.expires_at, run.id))] if run.state in LIVE_STATES else []

@@ -9,38 +9,38 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import fields, frozen
 
 from mission_adapters.clocks import SystemClock
-from mission_adapters.kinds import KIND_OF, KINDS, LOCK_ORDER
+from mission_adapters.kind_registry import KIND_OF, KINDS, LOCK_ORDER
+from mission_adapters.memory.agent_activity_reads import MemoryAgentActivityReads
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
-from mission_adapters.memory.api_keys import KeyTable
-from mission_adapters.memory.approvals import MemoryApprovalReads
+from mission_adapters.memory.api_keys import ApiKeyTable
+from mission_adapters.memory.approval_reads import MemoryApprovalReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
-from mission_adapters.memory.conduct_reads import MemoryConductReads
-from mission_adapters.memory.credential_store import MemoryCredentials
-from mission_adapters.memory.events import MemoryLog
-from mission_adapters.memory.idempotency_keys import UsedKeys
+from mission_adapters.memory.credential_store import MemoryCredentialStore
+from mission_adapters.memory.decision_operations import OperationRunner
+from mission_adapters.memory.entity_loader import MemoryEntityLoader
+from mission_adapters.memory.event_log import MemoryEventLog
+from mission_adapters.memory.hourly_counters import MemoryHourlyCounters
+from mission_adapters.memory.idempotency_keys import IdempotencyKeys
 from mission_adapters.memory.interleaving import Interleaving
+from mission_adapters.memory.kind_tables import KindTable, MemoryEntityReads
 from mission_adapters.memory.member_reads import MemoryMemberReads
-from mission_adapters.memory.numbers import MemoryNumbers
-from mission_adapters.memory.overviews import MemoryOverviews
-from mission_adapters.memory.plain import MemoryRowReads, PlainTable
-from mission_adapters.memory.pulses import MemoryPulses
+from mission_adapters.memory.number_sequences import MemoryNumberSequences
 from mission_adapters.memory.report_reads import MemoryReportReads
 from mission_adapters.memory.runs import RunTable
-from mission_adapters.memory.source import MemorySource
-from mission_adapters.memory.tables import Journal, Table
+from mission_adapters.memory.snapshots import MemorySnapshotReads
+from mission_adapters.memory.tables import Table, UndoLog
 from mission_adapters.memory.task_reads import MemoryTaskReads
 from mission_adapters.memory.tasks import TaskTable
-from mission_adapters.memory.work import Desk
-from mission_adapters.remembered import Remembered, Write
-from mission_adapters.unit import Unit
+from mission_adapters.unit_of_work import BufferedUnitOfWork
+from mission_adapters.write_buffer import RowWrite, WriteBuffer
 from mission_core.accounts.model import ApiKey
-from mission_core.agents.connections import CONNECTIONS
 from mission_core.agents.model import Agent
+from mission_core.agents.tool_connections import CONNECTIONS
 from mission_core.approvals.model import APPROVAL_LINKS
-from mission_core.boards.model import Board, BoardGates
-from mission_core.changes import evolve
+from mission_core.boards.model import Board, GatesVersion
+from mission_core.entity_changes import evolve
 from mission_core.errors import StaleWrite
-from mission_core.reports.pulse import counted, places_of
+from mission_core.reports.hourly_counters import boards_of_tasks, counter_changes
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Assignee, Run
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from mission_adapters.source import Source
+    from mission_adapters.entity_loader import EntityLoader
     from mission_core.accounts.model import Principal
     from mission_core.accounts.organizations import Organization
-    from mission_core.events.model import Fact
-    from mission_core.ports import Clock, Once
+    from mission_core.events.model import Event
+    from mission_core.ports import Clock, IdempotencyKey
 
 
 @frozen
@@ -65,13 +65,13 @@ class MemoryReads:
     boards: MemoryBoardReads
     agents: MemoryAgentReads
     tasks: MemoryTaskReads
-    used: UsedKeys
+    idempotency_keys: IdempotencyKeys
     members: MemoryMemberReads
-    rows: MemoryRowReads
-    credentials: MemoryCredentials
+    entities: MemoryEntityReads
+    credentials: MemoryCredentialStore
     reports: MemoryReportReads
-    conduct: MemoryConductReads
-    overviews: MemoryOverviews
+    agent_activity: MemoryAgentActivityReads
+    snapshots: MemorySnapshotReads
     approvals: MemoryApprovalReads
 
     async def organization(self, principal: Principal) -> Organization:
@@ -80,11 +80,11 @@ class MemoryReads:
         """
         return self.credentials.by_id(principal.organization)
 
-    async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
+    async def idempotent_result(self, principal: Principal, once: IdempotencyKey, *, since: datetime) -> UUID | None:
         """
         The result stored for this idempotency key of the principal after *since*, or None.
         """
-        return self.used.find(principal, once, since=since)
+        return self.idempotency_keys.find(principal, once, since=since)
 
     async def ready(self) -> None:
         """
@@ -104,94 +104,98 @@ class MemoryStore:
     def __init__(self, clock: Clock | None = None, *, interleave: int | None = None) -> None:
         self.clock = clock or SystemClock()
         self.interleaving = None if interleave is None else Interleaving(interleave)
-        self.journal = journal = Journal()
-        self.log = MemoryLog(journal)
-        self.numbers = MemoryNumbers()
-        self.used = UsedKeys(journal)
-        self.pulses = MemoryPulses(journal)
-        boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), KeyTable(journal), RunTable(journal)
+        self.journal = journal = UndoLog()
+        self.log = MemoryEventLog(journal)
+        self.numbers = MemoryNumberSequences()
+        self.idempotency_keys = IdempotencyKeys(journal)
+        self.hourly_counters = MemoryHourlyCounters(journal)
+        boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), ApiKeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
         self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
-        self.plain = {kind: PlainTable(journal, kind, self.tables) for kind in KINDS}
-        self.tables |= {kind.entity: table for kind, table in self.plain.items()}
+        self.kind_tables = {kind: KindTable(journal, kind, self.tables) for kind in KINDS}
+        self.tables |= {kind.entity: table for kind, table in self.kind_tables.items()}
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
-        self.source: Source = MemorySource(boards, agents, keys, tasks, runs, self.plain)
-        self.credentials = MemoryCredentials(keys, agents, self.plain, boards, journal)
+        self.loader: EntityLoader = MemoryEntityLoader(boards, agents, keys, tasks, runs, self.kind_tables)
+        self.credentials = MemoryCredentialStore(keys, agents, self.kind_tables, boards, journal)
         board_reads = MemoryBoardReads(boards, tasks, agents, self.numbers)
-        task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.plain)
+        task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.kind_tables)
         self.reads = MemoryReads(
             board_reads,
-            MemoryAgentReads(agents, keys, self.plain[CONNECTIONS]),
+            MemoryAgentReads(agents, keys, self.kind_tables[CONNECTIONS]),
             task_reads,
-            self.used,
-            MemoryMemberReads(self.plain),
-            MemoryRowReads(self.plain),
+            self.idempotency_keys,
+            MemoryMemberReads(self.kind_tables),
+            MemoryEntityReads(self.kind_tables),
             self.credentials,
-            MemoryReportReads(boards, agents, tasks, self.pulses, self.plain),
-            MemoryConductReads(self.log, agents, tasks, self.plain[COMMENTS]),
-            MemoryOverviews(board_reads, agents, task_reads, self.plain[APPROVAL_LINKS]),
-            MemoryApprovalReads(tasks, self.plain[APPROVAL_LINKS]),
+            MemoryReportReads(boards, agents, tasks, self.hourly_counters, self.kind_tables),
+            MemoryAgentActivityReads(self.log, agents, tasks, self.kind_tables[COMMENTS]),
+            MemorySnapshotReads(board_reads, agents, task_reads, self.kind_tables[APPROVAL_LINKS]),
+            MemoryApprovalReads(tasks, self.kind_tables[APPROVAL_LINKS]),
         )
         if self.interleaving is not None:
             over = self.interleaving.over
-            self.source, self.credentials, self.numbers = over(self.source), over(self.credentials), over(self.numbers)
+            self.loader, self.credentials, self.numbers = over(self.loader), over(self.credentials), over(self.numbers)
             self.reads = MemoryReads(*(over(getattr(self.reads, each.name)) for each in fields(MemoryReads)))
 
-    def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
+    def unit(self, principal: Principal, *, once: IdempotencyKey | None = None) -> BufferedUnitOfWork:
         """
         A unit of work for this principal.
         """
-        return Unit(self, principal, once)
+        return BufferedUnitOfWork(self, principal, once)
 
-    async def flush(self, remembered: Remembered) -> Any:
+    async def flush(self, remembered: WriteBuffer) -> Any:
         """
         Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
         """
         if self.interleaving is not None:
             await self.interleaving.pause()
         try:
-            answer = self._made(remembered)
+            answer = self._apply(remembered)
         except BaseException:
             self.journal.undo()
             raise
         finally:
-            self.tasks.touched.clear()
-        self.journal.forget()
+            self.tasks.changed.clear()
+        self.journal.clear()
         self.log.wake(remembered.principal.organization)
         return answer
 
-    def _made(self, remembered: Remembered) -> Any:
-        principal, once, now = remembered.principal, remembered.once, self.clock.now()
+    def _apply(self, remembered: WriteBuffer) -> Any:
+        principal, once, now = remembered.principal, remembered.idempotency_key, self.clock.now()
         if once is not None:
-            self.used.check(principal, once, at=now)
-        desk = Desk(principal, self)
-        answers = [desk.perform(operation) for operation in remembered.operations]
+            self.idempotency_keys.check(principal, once, at=now)
+        desk = OperationRunner(principal, self)
+        answers = [desk.run(operation) for operation in remembered.operations]
         self._check(remembered)
-        for write in _in_order(remembered):
+        for write in _in_lock_order(remembered):
             self._write(write)
         for agent in remembered.presence.values():
-            self.agents.present(agent)
-        for key, at in remembered.used.items():
-            self.keys.use(key, at=at)
-        result = remembered.result or next((change.result for change in desk.made if change.result), None)
+            self.agents.save_presence(agent)
+        for key, at in remembered.used_keys.items():
+            self.keys.record_use(key, at=at)
+        result = remembered.result or next((change.result for change in desk.changes if change.result), None)
         if once is not None and result is not None:
-            self.used.keep(principal, once, result, at=now)
-        facts = [*(fact for change in desk.made for fact in change.facts), *remembered.facts]
-        self._count(remembered, desk, facts, at=now)
+            self.idempotency_keys.store(principal, once, result, at=now)
+        facts = [*(fact for change in desk.changes for fact in change.events), *remembered.events]
+        self._update_counters(remembered, desk, facts, at=now)
         if not facts:
             return answers[-1] if answers else None
         self.credentials.by_id(principal.organization)  # raises if the organization was deleted meanwhile
         self.log.record(principal.organization, principal.actor, facts)
         return answers[-1] if answers else None
 
-    def _count(self, remembered: Remembered, desk: Desk, facts: list[Fact], *, at: datetime) -> None:
+    def _update_counters(
+        self, remembered: WriteBuffer, desk: OperationRunner, facts: list[Event], *, at: datetime
+    ) -> None:
         own = remembered.principal.organization
-        changes = [(before, self.tasks.rows.get(id)) for id, before in self.tasks.touched.items()]
-        decided = (run for change in desk.made for run in (change.new_run, change.run, change.beat))
-        places = remembered.places | places_of((*decided, *(after or before for before, after in changes)))
-        self.pulses.count(own, counted(facts, changes, own=own, places=places, at=at))
+        changes = [(before, self.tasks.rows.get(id)) for id, before in self.tasks.changed.items()]
+        decided = (run for change in desk.changes for run in (change.new_run, change.run, change.heartbeat))
+        places = remembered.boards_of_tasks | boards_of_tasks(
+            (*decided, *(after or before for before, after in changes))
+        )
+        self.hourly_counters.count(own, counter_changes(facts, changes, own=own, places=places, at=at))
 
-    def _check(self, remembered: Remembered) -> None:
+    def _check(self, remembered: WriteBuffer) -> None:
         """
         Require that the written rows and the read dependencies have their expected versions.
 
@@ -199,30 +203,30 @@ class MemoryStore:
             StaleWrite: If one of them has changed.
         """
         for id, write in remembered.writes.items():
-            fresh = self.tasks.rows.get(id) if write.onto_edits else None
+            fresh = self.tasks.rows.get(id) if write.merges_edits else None
             if fresh is not None and fresh.version != write.before.version:
-                remembered.writes[id] = write.onto(self.tasks.resolved(fresh))
+                remembered.writes[id] = write.merged_onto(self.tasks.with_assignee_agent(fresh))
             elif write.before is not None:
                 self.tables[type(write.before)].expect(write.before.id, write.before.version)
-        for reliance in remembered.reliances.values():
+        for reliance in remembered.read_dependencies.values():
             written = remembered.writes.get(reliance.id)
             if written is not None and written.before is None:
                 continue
-            if reliance.kind is BoardGates:
+            if reliance.kind is GatesVersion:
                 board = self.boards.rows.get(reliance.id)
-                if board is None or board.gates_as_read.version != reliance.version:
+                if board is None or board.gates_to_rely_on.version != reliance.version:
                     raise StaleWrite("board", reliance.id)
                 continue
             row = self.tables[reliance.kind].expect(reliance.id, reliance.version)
             if reliance.bump and written is None:
                 self.tables[reliance.kind].put(evolve(row, version=row.version + 1))
 
-    def _write(self, write: Write) -> None:
+    def _write(self, write: RowWrite) -> None:
         before, after = write.before, write.after
         if after is None:
             if before is not None:
                 self.remove(before)
-                self._nobody_waits(before)
+                self._require_no_dependents(before)
         elif before is None:
             self.tables[type(after)].add(after)
         elif isinstance(after, Agent):
@@ -242,7 +246,7 @@ class MemoryStore:
         """
         Change the assignee's name on an agent's tasks and their live runs.
         """
-        for task in list(self.tasks.each(self.tasks.of_name.of((was.organization, was.name_key)))):
+        for task in list(self.tasks.each(self.tasks.of_assignee.of((was.organization, was.name_key)))):
             self.tasks.put(evolve(task, assignee=Assignee(now.name), version=task.version + 1))
             if task.run is not None:
                 self.runs.rename(task.run, was, now)
@@ -257,30 +261,30 @@ class MemoryStore:
         if isinstance(row, Task):
             for run in self.runs.of_task.of(row.id):
                 self.runs.drop(run)
-        for kind, table in self.plain.items():
-            for name in (name for name, entity in kind.goes_with.items() if entity is type(row)):
-                for going in table.naming(name, row):
+        for kind, table in self.kind_tables.items():
+            for name in (name for name, entity in kind.cascades_from.items() if entity is type(row)):
+                for going in table.referring_to(name, row):
                     self.remove(going)
-            for name in (name for name, entity in kind.forgets.items() if entity is type(row)):
-                for left in table.naming(name, row):
+            for name in (name for name, entity in kind.nulled_on_removal_of.items() if entity is type(row)):
+                for left in table.referring_to(name, row):
                     table.put(evolve(left, **{name: None}, version=left.version + 1))
         own = KIND_OF.get(type(row))
-        if own is not None and own.in_use is not None and self.tasks.carrying.count(row.id):
+        if own is not None and own.in_use is not None and self.tasks.with_tag_or_field.count(row.id):
             raise own.in_use
         if row.id in self.tables[type(row)].rows:  # a cascade may reach it twice
             self.tables[type(row)].drop(row.id)
 
-    def _nobody_waits(self, row: Any) -> None:
+    def _require_no_dependents(self, row: Any) -> None:
         if isinstance(row, Task) and self.tasks.dependents.count(row.id):
             raise StaleWrite("task", row.id)  # a dependency on it was added since it was read
 
 
-def _in_order(remembered: Remembered) -> list[Write]:
+def _in_lock_order(remembered: WriteBuffer) -> list[RowWrite]:
     """
     The writes in lock order, deletions last: rows that refer to a deleted row are changed before it goes.
     """
 
-    def place(write: Write) -> tuple[bool, int, UUID]:
+    def place(write: RowWrite) -> tuple[bool, int, UUID]:
         row = write.after or write.before
         return write.after is None, LOCK_ORDER.index(type(row)), cast("UUID", row.id)
 

@@ -14,19 +14,19 @@ from uuid import UUID
 
 from attrs import define, field
 
-from mission_core.accounts.model import Principal, sees
+from mission_core.accounts.model import Principal, may_read_board
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Conflict, NotFound, StaleWrite
 from mission_core.ids import BoardId, OrganizationId
-from mission_core.kinds import Plain
+from mission_core.kinds import Entity
 
-E = TypeVar("E", bound=Plain)
+E = TypeVar("E", bound=Entity)
 R_contra = TypeVar("R_contra", contravariant=True)
-Place = tuple[Hashable, tuple[Any, ...]]
+SortEntry = tuple[Hashable, tuple[Any, ...]]
 
 
 @define
-class Journal:
+class UndoLog:
     """
     The undo log of the flush that is running.
     """
@@ -46,24 +46,24 @@ class Journal:
         while self.undos:
             self.undos.pop()()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """
         Accept all steps: clear the undo log.
         """
         self.undos.clear()
 
 
-class Index(Protocol[R_contra]):
+class TableIndex(Protocol[R_contra]):
     """
     An index that a table updates when a row enters or leaves it.
     """
 
-    def enter(self, row: R_contra) -> None: ...
-    def leave(self, row: R_contra) -> None: ...
+    def add(self, row: R_contra) -> None: ...
+    def remove(self, row: R_contra) -> None: ...
 
 
 @define
-class Unique(Generic[E]):
+class UniqueConstraint(Generic[E]):
     """
     A unique constraint: at most one row for each key. Rows whose key is None are not constrained.
     """
@@ -83,17 +83,17 @@ class Unique(Generic[E]):
         if key is not None and self.ids.get(key, row.id) != row.id:
             raise self.refusal
 
-    def enter(self, row: E) -> None:
+    def add(self, row: E) -> None:
         if (key := self.key(row)) is not None:
             self.ids[key] = row.id
 
-    def leave(self, row: E) -> None:
+    def remove(self, row: E) -> None:
         if (key := self.key(row)) is not None:
             del self.ids[key]
 
 
 @define
-class Groups(Generic[E]):
+class GroupIndex(Generic[E]):
     """
     An index from a key to the rows that have it. A row may have several keys.
     """
@@ -113,11 +113,11 @@ class Groups(Generic[E]):
         """
         return len(self.ids.get(key, ()))
 
-    def enter(self, row: E) -> None:
+    def add(self, row: E) -> None:
         for key in self.keys(row):
             self.ids.setdefault(key, {})[row.id] = None
 
-    def leave(self, row: E) -> None:
+    def remove(self, row: E) -> None:
         for key in self.keys(row):
             group = self.ids[key]
             del group[row.id]
@@ -126,36 +126,36 @@ class Groups(Generic[E]):
 
 
 @define
-class Lines(Generic[E]):
+class SortedIndex(Generic[E]):
     """
     A sorted index. A row may have several entries; each is a partition and a sort key that ends with the row's id.
 
-    The entries of a row may depend on other rows. Call `enter` again when those change.
+    The entries of a row may depend on other rows. Call `add` again when those change.
     """
 
-    places: Callable[[E], Iterable[Place]]
-    lines: dict[Hashable, list[tuple[Any, ...]]] = field(factory=dict)
-    held: dict[UUID, list[Place]] = field(factory=dict)
+    entries_of: Callable[[E], Iterable[SortEntry]]
+    partitions: dict[Hashable, list[tuple[Any, ...]]] = field(factory=dict)
+    entries: dict[UUID, list[SortEntry]] = field(factory=dict)
 
     def of(self, line: Hashable) -> list[tuple[Any, ...]]:
         """
         The sort keys of one partition, in order.
         """
-        return self.lines.get(line, [])
+        return self.partitions.get(line, [])
 
-    def enter(self, row: E) -> None:
-        self.leave(row)
-        if places := list(self.places(row)):
-            self.held[row.id] = places
+    def add(self, row: E) -> None:
+        self.remove(row)
+        if places := list(self.entries_of(row)):
+            self.entries[row.id] = places
             for line, place in places:
-                insort(self.lines.setdefault(line, []), place)
+                insort(self.partitions.setdefault(line, []), place)
 
-    def leave(self, row: E) -> None:
-        for line, place in self.held.pop(row.id, ()):
-            standing = self.lines[line]
+    def remove(self, row: E) -> None:
+        for line, place in self.entries.pop(row.id, ()):
+            standing = self.partitions[line]
             del standing[bisect_left(standing, place)]
             if not standing:
-                del self.lines[line]
+                del self.partitions[line]
 
 
 @define(slots=False)
@@ -165,9 +165,9 @@ class Table(Generic[E]):
     """
 
     kind: str
-    journal: Journal
-    uniques: tuple[Unique[E], ...] = ()
-    indexes: tuple[Index[E], ...] = ()
+    journal: UndoLog
+    uniques: tuple[UniqueConstraint[E], ...] = ()
+    indexes: tuple[TableIndex[E], ...] = ()
     rows: dict[UUID, E] = field(factory=dict)
 
     def put(self, row: E) -> E:
@@ -227,19 +227,19 @@ class Table(Generic[E]):
         if row is not None:
             self.rows[id] = row
         for unique in self.uniques:
-            _exchange(unique, before, row)
+            _update_index(unique, before, row)
         for index in self.indexes:
-            _exchange(index, before, row)
+            _update_index(index, before, row)
 
 
-def _exchange(index: Index[E], before: E | None, after: E | None) -> None:
+def _update_index(index: TableIndex[E], before: E | None, after: E | None) -> None:
     if before is not None:
-        index.leave(before)
+        index.remove(before)
     if after is not None:
-        index.enter(after)
+        index.add(after)
 
 
-def scoped(principal: Principal, row: E | None, board: BoardId | None, missing: type[NotFound]) -> E:
+def require_visible(principal: Principal, row: E | None, board: BoardId | None, missing: type[NotFound]) -> E:
     """
     The row itself, if the principal may see it. *board* is the board that it belongs to.
 
@@ -249,12 +249,12 @@ def scoped(principal: Principal, row: E | None, board: BoardId | None, missing: 
     """
     if row is None or row.organization != principal.organization:
         raise missing
-    if not sees(principal, board):
+    if not may_read_board(principal, board):
         raise BoardDenied
     return row
 
 
-def numbered(row: Any) -> tuple[OrganizationId, int]:
+def number_key(row: Any) -> tuple[OrganizationId, int]:
     """
     The key under which a row's short number is unique: its organization and the number.
     """

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from mission_adapters.memory.work import holds, in_hand
-from mission_core.accounts.model import Principal, boards_seen, sees
-from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, by_board
+from mission_adapters.memory.decision_operations import is_held_by_approval, tasks_in_progress_of
+from mission_core.accounts.model import Principal, may_read_board, readable_boards
+from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.model import Board
 from mission_core.boards.tags import TAGS, Tag
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.queries import Dependency, Reading, RunRow, TaskFilter, TaskRow
+from mission_core.tasks.queries import Dependency, ExplanationInput, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.runs import Run
-from mission_core.values import Listed, canonical, micros, name_key
+from mission_core.values import PageOfRows, canonical, micros, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.plain import PlainTable
+    from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.ids import TagId, TaskId, TaskNumber
     from mission_core.kinds import Kind
-    from mission_core.tasks.ports import InHand
-    from mission_core.values import Page
+    from mission_core.tasks.ports import TaskInProgress
+    from mission_core.values import PageRequest
 
-UNDER_WAY = frozenset({Status.ASSIGNED, Status.IN_PROGRESS})
-EVERY = TaskFilter()
-AS_THEY_ARE = (
+OPEN_STATUSES = frozenset({Status.ASSIGNED, Status.IN_PROGRESS})
+NO_FILTER = TaskFilter()
+COPIED_FIELDS = (
     "number", "ticket", "title", "description", "priority", "creator_name", "metadata", "error_message", "resolution",
     "output", "feedback_rating", "feedback_notes", "retry_count", "fence", "attempts", "max_attempts", "hand_over",
     "version", "field_values",
 )  # fmt: skip
-MOMENTS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "started_at", "completed_at")
+TIME_FIELDS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "started_at", "completed_at")
 
 
 @frozen
@@ -55,7 +55,7 @@ class MemoryTaskReads:
     agents: AgentTable
     tasks: TaskTable
     run_table: RunTable
-    plain: dict[Kind[Any], PlainTable[Any]]
+    kind_tables: dict[Kind[Any], KindTable[Any]]
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
         """
@@ -63,23 +63,23 @@ class MemoryTaskReads:
         """
         return self.rows_of(principal, [self.tasks.find(principal, task)])[0]
 
-    async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
+    async def page(self, principal: Principal, wanted: TaskFilter, page: PageRequest) -> PageOfRows:
         """
         A page of task rows, newest first.
         """
-        if wanted == EVERY and boards_seen(principal) is None:
+        if wanted == NO_FILTER and readable_boards(principal) is None:
             return self._page_of_all(principal, page)
         found = [task for task in self._visible(principal) if self._fits(task, wanted)]
         rest = found if page.after is None else [task for task in found if task.number < page.after]
         shown = rest[page.offset : page.offset + page.limit]
-        return Listed(self.rows_of(principal, map(self.tasks.resolved, shown)), len(found))
+        return PageOfRows(self.rows_of(principal, map(self.tasks.with_assignee_agent, shown)), len(found))
 
-    def _page_of_all(self, principal: Principal, page: Page) -> Listed:
+    def _page_of_all(self, principal: Principal, page: PageRequest) -> PageOfRows:
         places = self.tasks.in_order.of(principal.organization)
         below = len(places) if page.after is None else bisect_left(places, (page.after,))
         end = max(below - page.offset, 0)
         shown = self.tasks.each(id for _, id in reversed(places[max(end - page.limit, 0) : end]))
-        return Listed(self.rows_of(principal, map(self.tasks.resolved, shown)), len(places))
+        return PageOfRows(self.rows_of(principal, map(self.tasks.with_assignee_agent, shown)), len(places))
 
     async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:
         """
@@ -87,40 +87,42 @@ class MemoryTaskReads:
         """
         return [run_row(run) for run in self.run_table.history(self.tasks.find(principal, task).id)]
 
-    async def reading(self, principal: Principal, task: TaskId | TaskNumber) -> Reading:
+    async def explanation_input(self, principal: Principal, task: TaskId | TaskNumber) -> ExplanationInput:
         """
         The state that explains why a task can or cannot be claimed.
         """
         found = self.tasks.find(principal, task)
         run = self.run_table.rows[found.run] if found.run else None
-        waits_for = tuple(map(self.tasks.resolved, self.tasks.blocking(found)))
+        waits_for = tuple(map(self.tasks.with_assignee_agent, self.tasks.open_dependencies(found)))
         assignee = found.assignee
         agent = self.agents.rows[assignee.agent] if assignee and assignee.agent else None
-        held = holds(self.boards, self.plain, found)
+        held = is_held_by_approval(self.boards, self.kind_tables, found)
         leads = agent is not None and agent.lead and agent.board is not None
         rules = self.boards.rows[found.board].gates
         left_to_lead = rules.only_lead_can_change_status and agent is not None and not leads
-        return Reading(found, run, waits_for, held, agent.board if agent else None, left_to_lead)
+        return ExplanationInput(found, run, waits_for, held, agent.board if agent else None, left_to_lead)
 
-    async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
+    async def in_progress(self, principal: Principal, name: str) -> list[TaskInProgress]:
         """
         The tasks in progress that are assigned to this name, the latest changed first.
         """
-        return in_hand(principal, name_key(name), self.tasks, self.run_table)
+        return tasks_in_progress_of(principal, name_key(name), self.tasks, self.run_table)
 
-    async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
+    async def open_of_assignee(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """
         The assigned and in-progress tasks of this assignee, by priority and number.
         """
         tasks = self._assigned(principal, name_key(assignee))
-        found = sorted((task for task in tasks if task.status in UNDER_WAY), key=lambda task: (task.rank, task.number))
-        return self.rows_of(principal, map(self.tasks.resolved, found[:limit]))
+        found = sorted(
+            (task for task in tasks if task.status in OPEN_STATUSES), key=lambda task: (task.priority_rank, task.number)
+        )
+        return self.rows_of(principal, map(self.tasks.with_assignee_agent, found[:limit]))
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """
         The number of tasks with each of these tags.
         """
-        known = self.plain[TAGS].rows
+        known = self.kind_tables[TAGS].rows
         own = (each for each in tags if each in known and known[each].organization == principal.organization)
         counted = {each: self._count_carrying(principal, each) for each in own}
         return {each: count for each, count in counted.items() if count}
@@ -133,17 +135,19 @@ class MemoryTaskReads:
         return dict(Counter((key, task.status.value) for key in keys for task in self._assigned(principal, key)))
 
     def _count_carrying(self, principal: Principal, tag: TagId) -> int:
-        if boards_seen(principal) is None:
-            return self.tasks.carrying.count(tag)
-        return sum(sees(principal, task.board) for task in self.tasks.each(self.tasks.carrying.of(tag)))
+        if readable_boards(principal) is None:
+            return self.tasks.with_tag_or_field.count(tag)
+        return sum(
+            may_read_board(principal, task.board) for task in self.tasks.each(self.tasks.with_tag_or_field.of(tag))
+        )
 
     def _visible(self, principal: Principal) -> Iterator[Task]:
         places = reversed(self.tasks.in_order.of(principal.organization))
-        return (task for task in self.tasks.each(id for _, id in places) if sees(principal, task.board))
+        return (task for task in self.tasks.each(id for _, id in places) if may_read_board(principal, task.board))
 
     def _assigned(self, principal: Principal, name_key: str) -> Iterator[Task]:
-        tasks = self.tasks.each(self.tasks.of_name.of((principal.organization, name_key)))
-        return (task for task in tasks if sees(principal, task.board))
+        tasks = self.tasks.each(self.tasks.of_assignee.of((principal.organization, name_key)))
+        return (task for task in tasks if may_read_board(principal, task.board))
 
     def _fits(self, task: Task, wanted: TaskFilter) -> bool:
         name = task.assignee.key if task.assignee else None
@@ -157,15 +161,15 @@ class MemoryTaskReads:
         )
 
     def _agent(self, task: Task) -> object:
-        assignee = self.tasks.resolved(task).assignee
+        assignee = self.tasks.with_assignee_agent(task).assignee
         return assignee.agent if assignee else None
 
     def rows_of(self, principal: Principal, tasks: Iterable[Task]) -> list[TaskRow]:
         """
         The rows of these tasks. The agents of their assignees must be resolved already.
         """
-        asked = by_board(self.plain[CUSTOM_FIELDS].matching(principal, {}))
-        known, comments = self.plain[TAGS].rows, self.plain[COMMENTS]
+        asked = fields_by_board(self.kind_tables[CUSTOM_FIELDS].matching(principal, {}))
+        known, comments = self.kind_tables[TAGS].rows, self.kind_tables[COMMENTS]
         return [
             task_row(
                 task,
@@ -191,8 +195,8 @@ def task_row(
     The row that reads return for a task. The agent of its assignee must be resolved already.
     """
     assignee, creator, tracking = task.assignee, task.creator, task.tracking
-    plain: dict[str, Any] = {name: getattr(task, name) for name in AS_THEY_ARE}
-    plain |= {name: _micros(getattr(task, name)) for name in MOMENTS}
+    plain: dict[str, Any] = {name: getattr(task, name) for name in COPIED_FIELDS}
+    plain |= {name: _optional_micros(getattr(task, name)) for name in TIME_FIELDS}
     return TaskRow(
         **plain,
         id=task.id.bytes,
@@ -205,8 +209,8 @@ def task_row(
         assignee_agent=assignee.agent.bytes if assignee and assignee.agent else None,
         creator_kind=creator.kind,
         creator_id=creator.id.bytes if creator.id else None,
-        estimated_hours=_float(task.estimated_hours),
-        actual_hours=_float(task.actual_hours),
+        estimated_hours=_optional_float(task.estimated_hours),
+        actual_hours=_optional_float(task.actual_hours),
         tags=canonical(task.tags),
         depends_on=b"".join(each.bytes for each in task.depends_on),
         result=task.result.value if task.result else None,
@@ -216,7 +220,7 @@ def task_row(
         github_branch=tracking.branch,
         github_pull_request=tracking.pull_request,
         github_pull_request_state=tracking.pull_request_state,
-        github_synced_at=_micros(tracking.synced_at),
+        github_synced_at=_optional_micros(tracking.synced_at),
         comment_count=comment_count,
         tag_ids=b"".join(each.bytes for each in task.tag_ids) or None,
         dependencies=tuple(Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on),
@@ -243,8 +247,8 @@ def run_row(run: Run) -> RunRow:
         progress=run.progress,
         paused=int(run.paused),
         waiting_for=run.waiting_for,
-        resumes_at=_micros(run.resumes_at),
-        ended_at=_micros(run.ended_at),
+        resumes_at=_optional_micros(run.resumes_at),
+        ended_at=_optional_micros(run.ended_at),
         result=outcome.result.value if outcome else None,
         resolution=outcome.resolution if outcome else None,
         output=outcome.output if outcome else None,
@@ -254,9 +258,9 @@ def run_row(run: Run) -> RunRow:
     )
 
 
-def _micros(at: datetime | None) -> int | None:
+def _optional_micros(at: datetime | None) -> int | None:
     return micros(at) if at else None
 
 
-def _float(value: float | None) -> float | None:
+def _optional_float(value: float | None) -> float | None:
     return None if value is None else float(value)

@@ -11,88 +11,98 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, case, exists, func, literal, select
 
-from mission_adapters.sql.connection_reads import read_connections
-from mission_adapters.sql.grants import WITHIN, border_of, border_of_boards, granted, within
-from mission_adapters.sql.mapping import maybe_id
-from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.statements import shaped, value
+from mission_adapters.sql.board_visibility import (
+    BOARD_FILTERS,
+    board_filter_for,
+    board_filter_of,
+    on_boards,
+    require_visible,
+)
+from mission_adapters.sql.conversions import optional_uuid
+from mission_adapters.sql.database_session import DatabaseSession, Steps
+from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import agents, api_keys
-from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE, AgentNotFound
-from mission_core.agents.queries import AgentRow, KeyRow, NameRow, boards_named
+from mission_adapters.sql.tool_connection_reads import read_connections
+from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING, AgentNotFound
+from mission_core.agents.queries import AgentNameRow, AgentRow, ApiKeyRow, boards_of_nameable_agents
 from mission_core.ids import BoardId
-from mission_core.values import Listed, micros, name_key
+from mission_core.values import PageOfRows, micros, name_key
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.agents.queries import AgentFilter
     from mission_core.ids import AgentId, AgentNumber
-    from mission_core.values import Page
+    from mission_core.values import PageRequest
 
-Given = dict[str, Any]
-_own: Final = agents.c.organization == value("organization")
+Parameters = dict[str, Any]
+_in_organization: Final = agents.c.organization == parameter("organization")
 BOARD: Final = AgentRow._fields.index("board")
-ROWS: Final = select(*(agents.c[name] for name in AgentRow._fields)).where(_own)
-KEY: Final = tuple(api_keys.c[name] for name in KeyRow._fields)
+ROWS: Final = select(*(agents.c[name] for name in AgentRow._fields)).where(_in_organization)
+KEY_COLUMNS: Final = tuple(api_keys.c[name] for name in ApiKeyRow._fields)
 
 
-def _status(unseen: Any) -> ColumnElement[bool]:
+def _has_status(unseen: Any) -> ColumnElement[bool]:
     derived = case(  # the same rule as Presence.status
-        (agents.c.reported.in_(sorted(LIFECYCLE)), agents.c.reported),
+        (agents.c.reported.in_(sorted(LIFECYCLE_STATUSES)), agents.c.reported),
         (agents.c.last_seen_at.is_(None), unseen),
-        (agents.c.last_seen_at < value("silent_since", int), OFFLINE),
+        (agents.c.last_seen_at < parameter("silent_since", int), OFFLINE),
         else_=agents.c.reported,
     )
-    return derived == value("status", str)
+    return derived == parameter("status", str)
 
 
-AS_MADE: Final = case((agents.c.reported == PROVISIONING, OFFLINE), else_=agents.c.reported)
+REPORTED_STATUS: Final = case((agents.c.reported == PROVISIONING, OFFLINE), else_=agents.c.reported)
 FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
-    "id": lambda: agents.c.id == value("id"),
-    "number": lambda: agents.c.number == value("number", int),
-    "name": lambda: agents.c.name_key == value("name", str),
-    "after": lambda: agents.c.number < value("after", int),
-    "own_board": lambda: WITHIN["own_board"](agents.c.board),
-    "own_boards": lambda: WITHIN["own_boards"](agents.c.board),
-    "board": lambda: agents.c.board == value("board"),
-    "role": lambda: agents.c.role == value("role", str),
-    "hidden": lambda: agents.c.hidden == value("hidden", int),
-    "status": lambda: _status(literal(PROVISIONING)),
-    "as_made": lambda: _status(AS_MADE),
+    "id": lambda: agents.c.id == parameter("id"),
+    "number": lambda: agents.c.number == parameter("number", int),
+    "name": lambda: agents.c.name_key == parameter("name", str),
+    "after": lambda: agents.c.number < parameter("after", int),
+    "own_board": lambda: BOARD_FILTERS["own_board"](agents.c.board),
+    "own_boards": lambda: BOARD_FILTERS["own_boards"](agents.c.board),
+    "board": lambda: agents.c.board == parameter("board"),
+    "role": lambda: agents.c.role == parameter("role", str),
+    "hidden": lambda: agents.c.hidden == parameter("hidden", int),
+    "status": lambda: _has_status(literal(PROVISIONING)),
+    "as_made": lambda: _has_status(REPORTED_STATUS),
 }
 """The SQL condition of each filter, by the name of its parameter."""
 
 
-@shaped
-def _one(*filters: str) -> Executable:
+@cached_statement
+def _select_one(*filters: str) -> Executable:
     return ROWS.where(*(FILTERS[name]() for name in filters))
 
 
-@shaped
-def _page(*filters: str) -> Executable:
+@cached_statement
+def _select_page(*filters: str) -> Executable:
     found = ROWS.where(*(FILTERS[name]() for name in filters)).order_by(agents.c.number.desc())
-    return found.limit(value("limit", int)).offset(value("offset", int))
+    return found.limit(parameter("limit", int)).offset(parameter("offset", int))
 
 
-@shaped
-def _count(*filters: str) -> Executable:
-    found = select(func.count()).select_from(agents).where(_own)
+@cached_statement
+def _select_count(*filters: str) -> Executable:
+    found = select(func.count()).select_from(agents).where(_in_organization)
     return found.where(*(FILTERS[name]() for name in filters if name != "after"))
 
 
-@shaped
-def _names(*filters: str) -> Executable:
-    found = select(*(agents.c[name] for name in NameRow._fields)).where(_own, *(FILTERS[name]() for name in filters))
+@cached_statement
+def _select_names(*filters: str) -> Executable:
+    found = select(*(agents.c[name] for name in AgentNameRow._fields)).where(
+        _in_organization, *(FILTERS[name]() for name in filters)
+    )
     return found.order_by(agents.c.number)
 
 
-@shaped
-def keys_of(columns: tuple[ColumnElement[Any], ...], *board_filters: str) -> Executable:
+@cached_statement
+def select_keys(columns: tuple[ColumnElement[Any], ...], *board_filters: str) -> Executable:
     """
     Select the keys of an agent, newest first, if the agent's board passes these board filters.
     """
-    found = select(*columns).where(api_keys.c.organization == value("organization"), api_keys.c.agent == value("agent"))
+    found = select(*columns).where(
+        api_keys.c.organization == parameter("organization"), api_keys.c.agent == parameter("agent")
+    )
     if board_filters:
-        found = found.where(exists().where(agents.c.id == api_keys.c.agent, *within(agents.c.board, board_filters)))
+        found = found.where(exists().where(agents.c.id == api_keys.c.agent, *on_boards(agents.c.board, board_filters)))
     return found.order_by(api_keys.c.number.desc())
 
 
@@ -102,13 +112,13 @@ class SqlAgentReads:
     Reads the agents that a principal may see.
     """
 
-    session: Session
+    session: DatabaseSession
 
     async def get(self, principal: Principal, agent: AgentId | AgentNumber | str) -> AgentRow:
         """
         Return the agent with this id, number or name.
         """
-        given: Given
+        given: Parameters
         if isinstance(agent, UUID):
             given = {"id": agent.bytes}
         else:
@@ -116,65 +126,65 @@ class SqlAgentReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[Any]]:
-            rows: list[Any] = yield _one(*given)(dialect, organization=own, **given)
+            rows: list[Any] = yield _select_one(*given)(dialect, organization=own, **given)
             return rows
 
         found = await self.session.read(steps)
         row = AgentRow._make(found[0]) if found else None
         board = BoardId(UUID(bytes=row.board)) if row and row.board else None
-        return granted(principal, row, board, AgentNotFound)
+        return require_visible(principal, row, board, AgentNotFound)
 
-    async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
+    async def page(self, principal: Principal, wanted: AgentFilter, page: PageRequest) -> PageOfRows:
         """
         Return a page of agents, newest first, with the total count.
         """
-        given = _asked(principal, wanted)
+        given = _filter_parameters(principal, wanted)
         shape = tuple(given)
         given["organization"] = principal.organization.bytes
         if wanted.status is not None:
-            given |= {"status": wanted.status, "silent_since": micros(wanted.at - SILENCE)}
+            given |= {"status": wanted.status, "silent_since": micros(wanted.at - OFFLINE_AFTER)}
         dialect, paged = self.session.dialect, shape
-        limits: Given = {"limit": page.limit, "offset": page.offset}
+        limits: Parameters = {"limit": page.limit, "offset": page.offset}
         if page.after is not None:
             paged, limits["after"] = (*shape, "after"), page.after
 
-        def steps() -> Steps[Listed]:
-            rows = yield _page(*paged)(dialect, **given, **limits)
-            ((total,),) = yield _count(*shape)(dialect, **given)
-            return Listed([AgentRow._make(row) for row in rows], total)
+        def steps() -> Steps[PageOfRows]:
+            rows = yield _select_page(*paged)(dialect, **given, **limits)
+            ((total,),) = yield _select_count(*shape)(dialect, **given)
+            return PageOfRows([AgentRow._make(row) for row in rows], total)
 
         return await self.session.read(steps)
 
-    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
+    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:
         """
         Return the names of the agents whose names the principal may know, on all boards or on one, by agent number.
         """
-        given = border_of_boards(boards_named(principal))
+        given = board_filter_for(boards_of_nameable_agents(principal))
         if board is not None:
             given["board"] = board.bytes
         dialect, own = self.session.dialect, principal.organization.bytes
 
-        def steps() -> Steps[list[NameRow]]:
-            rows = yield _names(*given)(dialect, organization=own, **given)
-            return [NameRow._make((*row[:4], maybe_id(row[4]))) for row in rows]
+        def steps() -> Steps[list[AgentNameRow]]:
+            rows = yield _select_names(*given)(dialect, organization=own, **given)
+            return [AgentNameRow._make((*row[:4], optional_uuid(row[4]))) for row in rows]
 
         return await self.session.read(steps)
 
-    async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
+    async def keys(self, principal: Principal, agent: AgentId) -> list[ApiKeyRow]:
         """
         Return the agent's API keys, newest first.
         """
-        dialect, given = self.session.dialect, border_of(principal)
+        dialect, given = self.session.dialect, board_filter_of(principal)
 
-        def steps() -> Steps[list[KeyRow]]:
-            rows = yield keys_of(KEY, *given)(
+        def steps() -> Steps[list[ApiKeyRow]]:
+            rows = yield select_keys(KEY_COLUMNS, *given)(
                 dialect, organization=principal.organization.bytes, agent=agent.bytes, **given
             )
-            return [KeyRow._make(row) for row in rows]
+            return [ApiKeyRow._make(row) for row in rows]
 
         return await self.session.read(steps)
 
-    async def connections(self, principal: Principal, page: Page) -> Listed:
+    async def connections(self, principal: Principal, page: PageRequest) -> PageOfRows:
         """
         Return a page of tool connections with their agents, newest first.
         """
@@ -182,11 +192,11 @@ class SqlAgentReads:
         return await self.session.read(lambda: read_connections(dialect, principal, page))
 
 
-def _asked(principal: Principal, wanted: AgentFilter) -> Given:
+def _filter_parameters(principal: Principal, wanted: AgentFilter) -> Parameters:
     """
     Return the parameters of the filters that apply, by their names in `FILTERS`.
     """
-    given = border_of(principal)
+    given = board_filter_of(principal)
     if wanted.board is not None:
         given["board"] = wanted.board.bytes
     if wanted.role is not None:

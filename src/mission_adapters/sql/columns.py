@@ -36,7 +36,7 @@ metadata = MetaData(
 )
 
 
-def must(name: str, type: TypeEngine[Any], *, at_first: str | None = None) -> Column[Any]:
+def required(name: str, type: TypeEngine[Any], *, at_first: str | None = None) -> Column[Any]:
     """
     Return a column that is not null. A column that a later migration added has *at_first*, a SQL literal, in the rows
     that existed before.
@@ -44,7 +44,7 @@ def must(name: str, type: TypeEngine[Any], *, at_first: str | None = None) -> Co
     return Column(name, type, nullable=False, server_default=None if at_first is None else text(at_first))
 
 
-def may(name: str, type: TypeEngine[Any]) -> Column[Any]:
+def optional(name: str, type: TypeEngine[Any]) -> Column[Any]:
     """
     Return a nullable column.
     """

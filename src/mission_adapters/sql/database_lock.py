@@ -18,10 +18,10 @@ from typing import Final
 
 from mission_core.errors import StoreFailed
 
-SUFFIX: Final = ".lock"
-READY: Final = ".restore"
+LOCK_SUFFIX: Final = ".lock"
+RESTORE_SUFFIX: Final = ".restore"
 """The suffix of the folder with a restored database that is about to replace the present one."""
-PATIENCE: Final = 10.0
+LOCK_TIMEOUT: Final = 10.0
 """The seconds that a process waits for the lock while another process holds it exclusively."""
 
 
@@ -32,7 +32,7 @@ class DatabaseInUse(Exception):
 
 
 @contextmanager
-def shared_lock(path: str, *, patience: float = PATIENCE) -> Iterator[None]:
+def shared_lock(path: str, *, patience: float = LOCK_TIMEOUT) -> Iterator[None]:
     """
     Hold the lock of a database together with other processes. No lock is taken in a read-only folder, where the
     database cannot be replaced either.
@@ -40,12 +40,12 @@ def shared_lock(path: str, *, patience: float = PATIENCE) -> Iterator[None]:
     Raises:
         StoreFailed: If a restore or a secret rotation is under way.
     """
-    with _lock_of(path, patience) as lock:
+    with _open_lock_file(path, patience) as lock:
         try:
             if lock is not None:
                 lock.execute("BEGIN")
                 lock.execute("SELECT count(*) FROM sqlite_master")
-            if os.path.isdir(path + READY):
+            if os.path.isdir(path + RESTORE_SUFFIX):
                 raise StoreFailed("SQLite: a restore was interrupted; mission-control serve completes it")
         except sqlite3.OperationalError as error:
             raise StoreFailed("SQLite: a restore or a secret rotation is under way; wait until it has ended") from error
@@ -61,7 +61,7 @@ def exclusive_lock(path: str) -> Iterator[None]:
         DatabaseInUse: If another process uses the database.
         StoreFailed: If the lock file cannot be created.
     """
-    with _lock_of(path, 0) as lock:
+    with _open_lock_file(path, 0) as lock:
         if lock is None:
             raise StoreFailed("SQLite: the lock file cannot be created; let this user write to the database's folder")
         try:
@@ -74,9 +74,9 @@ def exclusive_lock(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def _lock_of(path: str, patience: float) -> Iterator[sqlite3.Connection | None]:
+def _open_lock_file(path: str, patience: float) -> Iterator[sqlite3.Connection | None]:
     # One thread opens the connection and another may close it, hence check_same_thread=False.
-    name = os.path.realpath(path) + SUFFIX
+    name = os.path.realpath(path) + LOCK_SUFFIX
     try:
         lock = sqlite3.connect(name, isolation_level=None, timeout=patience, check_same_thread=False)
     except sqlite3.OperationalError:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 from sqlalchemy import literal_column, select
 
-from mission_adapters.sql.accounts import organization_of
+from mission_adapters.sql.agent_activity_reads import SqlAgentActivityReads
 from mission_adapters.sql.agent_reads import SqlAgentReads
 from mission_adapters.sql.approval_reads import SqlApprovalReads
 from mission_adapters.sql.board_reads import SqlBoardReads
-from mission_adapters.sql.conduct_reads import SqlConductReads
-from mission_adapters.sql.members import SqlMemberReads
-from mission_adapters.sql.once import used_key
-from mission_adapters.sql.overviews import SqlOverviews
-from mission_adapters.sql.plain_reads import SqlRowReads
+from mission_adapters.sql.credential_store import read_organization
+from mission_adapters.sql.database_session import DatabaseSession
+from mission_adapters.sql.entity_reads import SqlEntityReads
+from mission_adapters.sql.idempotency_keys import read_result
+from mission_adapters.sql.member_reads import SqlMemberReads
 from mission_adapters.sql.report_reads import SqlReportReads
-from mission_adapters.sql.session import Session
+from mission_adapters.sql.snapshots import SqlSnapshotReads
 from mission_adapters.sql.statements import Statement
 from mission_adapters.sql.task_reads import SqlTaskReads
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mission_core.accounts.model import Principal
     from mission_core.accounts.organizations import Organization
-    from mission_core.ports import Once
+    from mission_core.ports import IdempotencyKey
 
 ONE: Final = Statement(select(literal_column("1")))
 
@@ -40,15 +40,15 @@ class SqlReads:
     The read models of all areas, over one database session.
     """
 
-    session: Session
+    session: DatabaseSession
     tasks: SqlTaskReads = field(init=False)
     agents: SqlAgentReads = field(init=False)
     boards: SqlBoardReads = field(init=False)
     members: SqlMemberReads = field(init=False)
-    rows: SqlRowReads = field(init=False)
+    entities: SqlEntityReads = field(init=False)
     reports: SqlReportReads = field(init=False)
-    conduct: SqlConductReads = field(init=False)
-    overviews: SqlOverviews = field(init=False)
+    agent_activity: SqlAgentActivityReads = field(init=False)
+    snapshots: SqlSnapshotReads = field(init=False)
     approvals: SqlApprovalReads = field(init=False)
 
     @tasks.default
@@ -67,21 +67,21 @@ class SqlReads:
     def _members(self) -> SqlMemberReads:
         return SqlMemberReads(self.session)
 
-    @rows.default
-    def _rows(self) -> SqlRowReads:
-        return SqlRowReads(self.session)
+    @entities.default
+    def _rows(self) -> SqlEntityReads:
+        return SqlEntityReads(self.session)
 
     @reports.default
     def _reports(self) -> SqlReportReads:
         return SqlReportReads(self.session)
 
-    @conduct.default
-    def _conduct(self) -> SqlConductReads:
-        return SqlConductReads(self.session)
+    @agent_activity.default
+    def _conduct(self) -> SqlAgentActivityReads:
+        return SqlAgentActivityReads(self.session)
 
-    @overviews.default
-    def _overviews(self) -> SqlOverviews:
-        return SqlOverviews(self.session)
+    @snapshots.default
+    def _overviews(self) -> SqlSnapshotReads:
+        return SqlSnapshotReads(self.session)
 
     @approvals.default
     def _approvals(self) -> SqlApprovalReads:
@@ -91,13 +91,13 @@ class SqlReads:
         """
         Return the principal's organization.
         """
-        return await self.session.read(lambda: organization_of(self.session.dialect, principal))
+        return await self.session.read(lambda: read_organization(self.session.dialect, principal))
 
-    async def once(self, principal: Principal, once: Once, *, since: datetime) -> UUID | None:
+    async def idempotent_result(self, principal: Principal, once: IdempotencyKey, *, since: datetime) -> UUID | None:
         """
         Return the result of this idempotency key of the principal if it was used after *since*, else None.
         """
-        return await self.session.read(lambda: used_key(self.session.dialect, principal, once, since=since))
+        return await self.session.read(lambda: read_result(self.session.dialect, principal, once, since=since))
 
     async def ready(self) -> None:
         """

@@ -24,142 +24,142 @@ from sqlalchemy import (
     union_all,
 )
 
+from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
 from mission_adapters.sql.columns import INTEGER, TEXT
-from mission_adapters.sql.finding import FIELDS_OF_AGENTS, FIELDS_OF_TASKS, found_agents, found_tasks, pattern
-from mission_adapters.sql.grants import WITHIN, border_of
-from mission_adapters.sql.plain import SHELVES
-from mission_adapters.sql.session import Session, Steps
-from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.database_session import DatabaseSession, Steps
+from mission_adapters.sql.kind_tables import MAPPINGS
+from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, workloads
+from mission_adapters.sql.text_search import AGENT_FIELDS, TASK_FIELDS, like_pattern, search_agents, search_tasks
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
-from mission_core.reports.pulse import RING, hour_of, minute_of
+from mission_core.reports.hourly_counters import RING_MINUTES, hour_of, minute_of
 from mission_core.reports.queries import (
-    Counts,
-    Finished,
-    FinishedTasks,
-    Found,
+    AgentWorkload,
+    BucketCount,
+    DoneTaskGroup,
+    DoneTaskGroups,
+    DurationCount,
     FoundAgent,
+    FoundRows,
     FoundTask,
-    Happened,
+    MinuteCount,
     PendingApproval,
     PendingApprovals,
-    Recent,
-    Staff,
-    Standing,
-    Took,
+    ReportCounts,
+    StatusCount,
 )
 from mission_core.tasks.model import Status
-from mission_core.tasks.runs import Result
+from mission_core.tasks.runs import TaskResult
 from mission_core.values import micros, name_key
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.accounts.model import Principal
-    from mission_core.reports.queries import Hours, Minutes, Scope
+    from mission_core.reports.queries import HourRange, MinuteRange, ReportScope
 
-Given = dict[str, Any]
-approvals: Final = SHELVES[APPROVALS].table
-_own: Final = value("organization")
+Parameters = dict[str, Any]
+approvals: Final = MAPPINGS[APPROVALS].table
+_organization: Final = parameter("organization")
 _zero: Final[ColumnElement[Any]] = literal_column("0")
 _nothing: Final = literal_column("''", TEXT)
-BORDERS: Final = {
-    **{name: condition(boards.c.id) for name, condition in WITHIN.items()},
-    "board": boards.c.id == value("board"),
-    "group": boards.c.group == value("group"),
+FILTERS: Final = {
+    **{name: condition(boards.c.id) for name, condition in BOARD_FILTERS.items()},
+    "board": boards.c.id == parameter("board"),
+    "group": boards.c.group == parameter("group"),
 }
 """The conditions that narrow a report's scope, by the names of their parameters."""
 STANDING, HAPPENED, RECENT, OLDEST = range(4)
-"""The first column of a row of `_counts`: which part of the counts the row belongs to."""
-FOR_EVER: Final = 1 << 40
+"""The first column of a row of `_select_counts`: which part of the counts the row belongs to."""
+ONE_BUCKET: Final = 1 << 40
 """A bucket size in hours that puts everything into one bucket."""
 
 
 def _boards(*board_filters: str) -> Select[Any]:
-    return select(boards.c.id).where(boards.c.organization == _own, *(BORDERS[name] for name in board_filters))
+    return select(boards.c.id).where(boards.c.organization == _organization, *(FILTERS[name] for name in board_filters))
 
 
-def _places(*board_filters: str) -> Select[Any] | CompoundSelect[Any]:
+def _counter_places(*board_filters: str) -> Select[Any] | CompoundSelect[Any]:
     """
     Select the ids under which counters of the scope are kept: boards, and without a filter also the organization, which
     has the counters of events that concern no board.
     """
-    return _boards(*board_filters) if board_filters else union_all(_boards(), select(_own))
+    return _boards(*board_filters) if board_filters else union_all(_boards(), select(_organization))
 
 
 def _total(amount: Any) -> Any:
     return cast(func.coalesce(func.sum(amount), 0), INTEGER)
 
 
-@shaped
-def _counts(minutes: bool, *board_filters: str) -> Executable:
+@cached_statement
+def _select_counts(minutes: bool, *board_filters: str) -> Executable:
     """
     Select all parts of the counts as one list of rows. The first column names the part.
     """
-    parts = [_standing(*board_filters), _happened(*board_filters)]
+    parts = [_status_counts(*board_filters), _bucket_counts(*board_filters)]
     if minutes:
-        parts += [_recent(*board_filters), _oldest(*board_filters)]
+        parts += [_minute_counts(*board_filters), _oldest_waiting(*board_filters)]
     return union_all(*parts)
 
 
-def _part(part: int, *columns: Any) -> Select[Any]:
+def _labelled_rows(part: int, *columns: Any) -> Select[Any]:
     return select(literal_column(str(part)), *columns)
 
 
-def _standing(*board_filters: str) -> Select[Any]:
+def _status_counts(*board_filters: str) -> Select[Any]:
     amount = _total(tallies.c.amount)
-    found = _part(STANDING, tallies.c.status, tallies.c.priority, _zero, _zero, amount, _zero)
-    found = found.where(tallies.c.organization == _own)
+    found = _labelled_rows(STANDING, tallies.c.status, tallies.c.priority, _zero, _zero, amount, _zero)
+    found = found.where(tallies.c.organization == _organization)
     if board_filters:
         found = found.where(tallies.c.board.in_(_boards(*board_filters)))
     return found.group_by(tallies.c.status, tallies.c.priority).having(func.sum(tallies.c.amount) > 0)
 
 
-def _happened(*board_filters: str) -> Select[Any]:
-    late = case((pulses.c.slot >= value("split", int), 1), else_=0).label("late")
-    bucket: Any = (pulses.c.slot // value("each", int)).label("bucket")
-    placed = _total(case((pulses.c.place == _own, 0), else_=pulses.c.amount))
-    found = _part(HAPPENED, pulses.c.what, _nothing, late, bucket, _total(pulses.c.amount), placed)
+def _bucket_counts(*board_filters: str) -> Select[Any]:
+    late = case((pulses.c.slot >= parameter("split", int), 1), else_=0).label("late")
+    bucket: Any = (pulses.c.slot // parameter("each", int)).label("bucket")
+    placed = _total(case((pulses.c.place == _organization, 0), else_=pulses.c.amount))
+    found = _labelled_rows(HAPPENED, pulses.c.what, _nothing, late, bucket, _total(pulses.c.amount), placed)
     found = found.where(
-        pulses.c.organization == _own,
-        pulses.c.place.in_(_places(*board_filters)),
-        pulses.c.slot >= value("since", int),
+        pulses.c.organization == _organization,
+        pulses.c.place.in_(_counter_places(*board_filters)),
+        pulses.c.slot >= parameter("since", int),
     )
     return found.group_by(pulses.c.what, late, bucket)
 
 
-def _recent(*board_filters: str) -> Select[Any]:
-    near = _total(case((pulses.c.minute >= value("near", int), pulses.c.amount), else_=0))
-    found = _part(RECENT, pulses.c.what, _nothing, _zero, _zero, _total(pulses.c.amount), near)
+def _minute_counts(*board_filters: str) -> Select[Any]:
+    near = _total(case((pulses.c.minute >= parameter("near", int), pulses.c.amount), else_=0))
+    found = _labelled_rows(RECENT, pulses.c.what, _nothing, _zero, _zero, _total(pulses.c.amount), near)
     found = found.where(
-        pulses.c.organization == _own,
-        pulses.c.place.in_(_places(*board_filters)),
-        pulses.c.slot >= -RING,
+        pulses.c.organization == _organization,
+        pulses.c.place.in_(_counter_places(*board_filters)),
+        pulses.c.slot >= -RING_MINUTES,
         pulses.c.slot < 0,
-        pulses.c.minute >= value("minute", int),
+        pulses.c.minute >= parameter("minute", int),
     )
     return found.group_by(pulses.c.what)
 
 
-def _oldest(*board_filters: str) -> Select[Any]:
+def _oldest_waiting(*board_filters: str) -> Select[Any]:
     """
     Select the creation times of the oldest tasks in inbox and assigned. The oldest task has the lowest number.
     """
 
     def first(status: Status) -> Any:
-        found = select(tasks.c.created_at).where(tasks.c.organization == _own, tasks.c.status == status.value)
+        found = select(tasks.c.created_at).where(tasks.c.organization == _organization, tasks.c.status == status.value)
         if board_filters:
             found = found.where(tasks.c.board.in_(_boards(*board_filters)))
         return found.order_by(tasks.c.number).limit(1).scalar_subquery()
 
-    return _part(OLDEST, _nothing, _nothing, _zero, _zero, first(Status.INBOX), first(Status.ASSIGNED))
+    return _labelled_rows(OLDEST, _nothing, _nothing, _zero, _zero, first(Status.INBOX), first(Status.ASSIGNED))
 
 
-@shaped
-def _staff(*board_filters: str) -> Executable:
+@cached_statement
+def _select_workload(*board_filters: str) -> Executable:
     def waiting(status: Status) -> Any:
         found = select(_total(workloads.c.amount)).where(
-            workloads.c.organization == _own,
+            workloads.c.organization == _organization,
             workloads.c.assignee_key == agents.c.name_key,
             workloads.c.status == status.value,
         )
@@ -170,7 +170,7 @@ def _staff(*board_filters: str) -> Executable:
     found = select(
         agents.c.name, agents.c.board, agents.c.reported, agents.c.last_seen_at, waiting(Status.ASSIGNED),
         waiting(Status.IN_PROGRESS),
-    ).where(agents.c.organization == _own, agents.c.main == 0)  # fmt: skip
+    ).where(agents.c.organization == _organization, agents.c.main == 0)  # fmt: skip
     if board_filters:
         found = found.where(agents.c.board.in_(_boards(*board_filters)))
     return found.order_by(agents.c.name)
@@ -179,50 +179,50 @@ def _staff(*board_filters: str) -> Executable:
 _retries: Final = case((tasks.c.attempts > tasks.c.retry_count + 1, tasks.c.attempts - 1), else_=tasks.c.retry_count)
 _message: Final = func.coalesce(tasks.c.error_message, _nothing)
 _has_message: Final = case((_message != _nothing, 1), else_=0)
-_fair: Final = tasks.c.done_at >= tasks.c.created_at
-_seconds: Final = case((_fair, (tasks.c.done_at - tasks.c.created_at) // 1_000_000), else_=0)
+_has_duration: Final = tasks.c.done_at >= tasks.c.created_at
+_seconds: Final = case((_has_duration, (tasks.c.done_at - tasks.c.created_at) // 1_000_000), else_=0)
 
 
-def _done(found: Select[Any], *board_filters: str) -> Select[Any]:
-    found = found.where(tasks.c.organization == _own, tasks.c.done_at >= value("since", int))
+def _done_tasks(found: Select[Any], *board_filters: str) -> Select[Any]:
+    found = found.where(tasks.c.organization == _organization, tasks.c.done_at >= parameter("since", int))
     return found.where(tasks.c.board.in_(_boards(*board_filters))) if board_filters else found
 
 
-@shaped
-def _finished(*board_filters: str) -> Executable:
+@cached_statement
+def _select_done_groups(*board_filters: str) -> Executable:
     groups = (tasks.c.assignee, tasks.c.priority, tasks.c.result)
-    sums = (_total(each) for each in (_retries, case((_fair, 1), else_=0), _seconds, _has_message))
-    return _done(select(*groups, func.count(), *sums), *board_filters).group_by(*groups)
+    sums = (_total(each) for each in (_retries, case((_has_duration, 1), else_=0), _seconds, _has_message))
+    return _done_tasks(select(*groups, func.count(), *sums), *board_filters).group_by(*groups)
 
 
-@shaped
-def _errors(*board_filters: str) -> Executable:
+@cached_statement
+def _select_errors(*board_filters: str) -> Executable:
     amount = func.count()
-    found = _done(select(tasks.c.error_message, amount), *board_filters).where(_message != _nothing)
+    found = _done_tasks(select(tasks.c.error_message, amount), *board_filters).where(_message != _nothing)
     found = found.group_by(tasks.c.error_message).order_by(amount.desc(), tasks.c.error_message)
-    return found.limit(value("most", int))
+    return found.limit(parameter("most", int))
 
 
-@shaped
-def _took(*board_filters: str) -> Executable:
-    late = case((tasks.c.done_at >= value("split", int), 1), else_=0).label("late")
-    unlucky = tasks.c.result.in_([each.value for each in Result if each is not Result.SUCCESS])
+@cached_statement
+def _select_durations(*board_filters: str) -> Executable:
+    late = case((tasks.c.done_at >= parameter("split", int), 1), else_=0).label("late")
+    unlucky = tasks.c.result.in_([each.value for each in TaskResult if each is not TaskResult.SUCCESS])
     needed = or_(_retries > 0, _message != _nothing, and_(tasks.c.result.is_not(null()), unlucky))
     seconds = _seconds.label("seconds")
-    found = _done(select(late, seconds, func.count(), _total(case((needed, 1), else_=0))), *board_filters)
-    return found.where(tasks.c.done_at < value("until", int)).group_by(late, seconds)
+    found = _done_tasks(select(late, seconds, func.count(), _total(case((needed, 1), else_=0))), *board_filters)
+    return found.where(tasks.c.done_at < parameter("until", int)).group_by(late, seconds)
 
 
-@shaped
-def _cycles(*board_filters: str) -> Executable:
+@cached_statement
+def _select_cycle_times(*board_filters: str) -> Executable:
     seconds: Any = ((tasks.c.done_at - tasks.c.begun_at) // 1_000_000).label("seconds")
-    found = _done(select(seconds, func.count()), *board_filters).where(tasks.c.begun_at <= tasks.c.done_at)
+    found = _done_tasks(select(seconds, func.count()), *board_filters).where(tasks.c.begun_at <= tasks.c.done_at)
     return found.group_by(seconds)
 
 
-@shaped
-def _pending(*board_filters: str) -> Executable:
-    links, first = SHELVES[APPROVAL_LINKS].table, tasks.alias("first")
+@cached_statement
+def _select_pending_approvals(*board_filters: str) -> Executable:
+    links, first = MAPPINGS[APPROVAL_LINKS].table, tasks.alias("first")
     title = (
         select(first.c.title)
         .select_from(links.join(first, and_(first.c.id == links.c.task, first.c.board == links.c.board)))
@@ -235,20 +235,20 @@ def _pending(*board_filters: str) -> Executable:
         approvals.c.id, boards.c.id, boards.c.name, approvals.c.action, approvals.c.confidence,
         approvals.c.created_at, title,
     ).join(boards, boards.c.id == approvals.c.board)  # fmt: skip
-    return _waiting(found, *board_filters).order_by(approvals.c.number.desc()).limit(value("most", int))
+    return _pending_approvals(found, *board_filters).order_by(approvals.c.number.desc()).limit(parameter("most", int))
 
 
-@shaped
+@cached_statement
 def _count_pending(*board_filters: str) -> Executable:
-    return _waiting(select(func.count()).select_from(approvals), *board_filters)
+    return _pending_approvals(select(func.count()).select_from(approvals), *board_filters)
 
 
-def _waiting(found: Select[Any], *board_filters: str) -> Select[Any]:
-    waiting = found.where(approvals.c.organization == _own, approvals.c.status == ApprovalStatus.PENDING.value)
+def _pending_approvals(found: Select[Any], *board_filters: str) -> Select[Any]:
+    waiting = found.where(approvals.c.organization == _organization, approvals.c.status == ApprovalStatus.PENDING.value)
     return waiting.where(approvals.c.board.in_(_boards(*board_filters))) if board_filters else waiting
 
 
-SIZES: Final = {
+DATABASE_SIZE: Final = {
     "sqlite": Statement(
         select(literal_column("page_count * page_size")).select_from(func.pragma_page_count(), func.pragma_page_size())
     ),
@@ -262,63 +262,71 @@ class SqlReportReads:
     Reads the figures of reports as far as a principal may see them.
     """
 
-    session: Session
+    session: DatabaseSession
 
-    async def counts(self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None) -> Counts:
+    async def counts(
+        self, principal: Principal, scope: ReportScope, hours: HourRange, minutes: MinuteRange | None = None
+    ) -> ReportCounts:
         """
         Return task counts by status and priority, and event counts by bucket and, with *minutes*, of the last minutes.
         """
-        given = _asked(principal, scope)
+        given = _scope_parameters(principal, scope)
         shape = (minutes is not None, *given)
-        given |= {"since": hour_of(hours.since), "split": hour_of(hours.split), "each": hours.each or FOR_EVER}
+        given |= {
+            "since": hour_of(hours.since),
+            "split": hour_of(hours.split),
+            "each": hours.bucket_hours or ONE_BUCKET,
+        }
         if minutes is not None:
             given |= {"minute": minute_of(minutes.since), "near": minute_of(minutes.near)}
-        found = await self._rows(_counts(*shape), principal, given)
-        return _told(found)
+        found = await self._rows(_select_counts(*shape), principal, given)
+        return _counts_of_rows(found)
 
-    async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
+    async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
         """
         Return the agents, without the built-in one, by name, each with its numbers of assigned and in-progress tasks.
         """
-        given = _asked(principal, scope)
-        return [Staff._make(row) for row in await self._rows(_staff(*given), principal, given)]
+        given = _scope_parameters(principal, scope)
+        return [AgentWorkload._make(row) for row in await self._rows(_select_workload(*given), principal, given)]
 
-    async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
+    async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
         """
         Return the tasks done since *since*, grouped, and their most common error messages.
         """
-        given, dialect = border_of(principal), self.session.dialect
+        given, dialect = board_filter_of(principal), self.session.dialect
         asked = {**given, "organization": principal.organization.bytes, "since": micros(since)}
 
-        def steps() -> Steps[FinishedTasks]:
-            groups = yield _finished(*given)(dialect, **asked)
+        def steps() -> Steps[DoneTaskGroups]:
+            groups = yield _select_done_groups(*given)(dialect, **asked)
             messages: list[tuple[str, int]] = []
             if any(errors_told for *_, errors_told in groups):
-                messages = [tuple(row) for row in (yield _errors(*given)(dialect, most=errors, **asked))]
-            return FinishedTasks([Finished._make(row[:-1]) for row in groups], messages)
+                messages = [tuple(row) for row in (yield _select_errors(*given)(dialect, most=errors, **asked))]
+            return DoneTaskGroups([DoneTaskGroup._make(row[:-1]) for row in groups], messages)
 
         return await self.session.read(steps)
 
-    async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
+    async def durations(
+        self, principal: Principal, *, since: datetime, split: datetime, until: datetime
+    ) -> list[DurationCount]:
         """
         Return the durations of the tasks that were done from *since* until before *until*.
         """
-        given = border_of(principal)
+        given = board_filter_of(principal)
         shape = tuple(given)
         given |= {"since": micros(since), "split": micros(split), "until": micros(until)}
-        found = await self._rows(_took(*shape), principal, given)
-        return [Took(bool(late), *rest) for late, *rest in found]
+        found = await self._rows(_select_durations(*shape), principal, given)
+        return [DurationCount(bool(late), *rest) for late, *rest in found]
 
-    async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
+    async def pending_approvals(self, principal: Principal, scope: ReportScope, *, limit: int) -> PendingApprovals:
         """
         Return the newest pending approvals, and the number of all pending ones.
         """
-        given, dialect = _asked(principal, scope), self.session.dialect
+        given, dialect = _scope_parameters(principal, scope), self.session.dialect
         shape = tuple(given)
         given["organization"] = principal.organization.bytes
 
         def steps() -> Steps[PendingApprovals]:
-            rows = yield _pending(*shape)(dialect, most=limit, **given)
+            rows = yield _select_pending_approvals(*shape)(dialect, most=limit, **given)
             total = len(rows)
             if total == limit:
                 ((total,),) = yield _count_pending(*shape)(dialect, **given)
@@ -326,33 +334,35 @@ class SqlReportReads:
 
         return await self.session.read(steps)
 
-    async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
+    async def cycle_times(self, principal: Principal, scope: ReportScope, *, since: datetime) -> list[tuple[int, int]]:
         """
         Return the durations, from the first start of work, of the tasks done since *since*.
         """
-        given = _asked(principal, scope)
-        found = await self._rows(_cycles(*given), principal, {**given, "since": micros(since)})
+        given = _scope_parameters(principal, scope)
+        found = await self._rows(_select_cycle_times(*given), principal, {**given, "since": micros(since)})
         return [(seconds, amount) for seconds, amount in found]
 
-    async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
+    async def find_tasks(
+        self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
+    ) -> FoundRows:
         """
         Return the tasks whose title, description or assignee contains the text.
         """
-        given = border_of(principal)
+        given = board_filter_of(principal)
         if assignee is not None:
             given["name"] = name_key(assignee)
-        statement = found_tasks(self.session.dialect, *given)
-        found = await self._rows(statement, principal, {**given, "text": pattern(text), "most": limit})
-        return Found([FoundTask._make(row[: len(FIELDS_OF_TASKS)]) for row in found], found[0][-1] if found else 0)
+        statement = search_tasks(self.session.dialect, *given)
+        found = await self._rows(statement, principal, {**given, "text": like_pattern(text), "most": limit})
+        return FoundRows([FoundTask._make(row[: len(TASK_FIELDS)]) for row in found], found[0][-1] if found else 0)
 
-    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows:
         """
         Return the agents whose name, role or last activity contains the text.
         """
-        given = border_of(principal)
-        statement = found_agents(self.session.dialect, *given)
-        found = await self._rows(statement, principal, {**given, "text": pattern(text), "most": limit})
-        return Found([FoundAgent._make(row[: len(FIELDS_OF_AGENTS)]) for row in found], found[0][-1] if found else 0)
+        given = board_filter_of(principal)
+        statement = search_agents(self.session.dialect, *given)
+        found = await self._rows(statement, principal, {**given, "text": like_pattern(text), "most": limit})
+        return FoundRows([FoundAgent._make(row[: len(AGENT_FIELDS)]) for row in found], found[0][-1] if found else 0)
 
     async def size(self) -> int:
         """
@@ -361,12 +371,12 @@ class SqlReportReads:
         dialect = self.session.dialect
 
         def steps() -> Steps[int]:
-            ((size,),) = yield SIZES[dialect](dialect)
+            ((size,),) = yield DATABASE_SIZE[dialect](dialect)
             return int(size)
 
         return await self.session.read(steps)
 
-    async def _rows(self, statement: Statement, principal: Principal, given: Given) -> list[Any]:
+    async def _rows(self, statement: Statement, principal: Principal, given: Parameters) -> list[Any]:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[Any]]:
@@ -376,11 +386,11 @@ class SqlReportReads:
         return await self.session.read(steps)
 
 
-def _asked(principal: Principal, scope: Scope) -> Given:
+def _scope_parameters(principal: Principal, scope: ReportScope) -> Parameters:
     """
-    Return the parameters that narrow the scope, by their names in `BORDERS`.
+    Return the parameters that narrow the scope, by their names in `FILTERS`.
     """
-    given = border_of(principal)
+    given = board_filter_of(principal)
     if scope.board is not None:
         given["board"] = scope.board.bytes
     if scope.group is not None:
@@ -388,18 +398,18 @@ def _asked(principal: Principal, scope: Scope) -> Given:
     return given
 
 
-def _told(rows: Iterable[Any]) -> Counts:
-    standing: list[Standing] = []
-    happened: list[Happened] = []
-    recent: list[Recent] = []
+def _counts_of_rows(rows: Iterable[Any]) -> ReportCounts:
+    standing: list[StatusCount] = []
+    happened: list[BucketCount] = []
+    recent: list[MinuteCount] = []
     oldest: int | None = None
     for part, name, more, late, bucket, amount, other in rows:
         if part == STANDING:
-            standing.append(Standing(name, more, amount))
+            standing.append(StatusCount(name, more, amount))
         elif part == HAPPENED:
-            happened.append(Happened(bool(late), bucket, name, amount, other))
+            happened.append(BucketCount(bool(late), bucket, name, amount, other))
         elif part == RECENT:
-            recent.append(Recent(name, amount, other))
+            recent.append(MinuteCount(name, amount, other))
         else:
             oldest = min((each for each in (amount, other) if each is not None), default=None)
-    return Counts(standing, happened, recent, oldest)
+    return ReportCounts(standing, happened, recent, oldest)

@@ -9,29 +9,29 @@ from uuid import UUID
 
 from sqlalchemy import Executable, Select, select, union_all
 
-from mission_adapters.sql.grants import granted
-from mission_adapters.sql.held import holding, lead_only
-from mission_adapters.sql.loads import RUN, TASK, a_run, a_task
-from mission_adapters.sql.mapping import maybe_id
-from mission_adapters.sql.session import Steps
-from mission_adapters.sql.statements import Statement, shaped, value
+from mission_adapters.sql.approval_holds import is_lead_only, pending_hold
+from mission_adapters.sql.board_visibility import require_visible
+from mission_adapters.sql.conversions import optional_uuid
+from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.entity_queries import RUN_COLUMNS, TASK_COLUMNS, run_of_tuple, task_of_tuple
+from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, dependencies, runs, tasks
 from mission_core.ids import BoardId
 from mission_core.tasks.model import Status, TaskNotFound
-from mission_core.tasks.queries import Reading, RunRow
+from mission_core.tasks.queries import ExplanationInput, RunRow
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ids import TaskId, TaskNumber
 
-HISTORY: Final = Statement(
+SELECT_RUNS: Final = Statement(
     select(*(runs.c[name] for name in RunRow._fields))
-    .where(runs.c.task == value("task"), runs.c.organization == value("organization"))
+    .where(runs.c.task == parameter("task"), runs.c.organization == parameter("organization"))
     .order_by(runs.c.fence.desc())
 )
 
 
-def _of_assignee(column: Any) -> Any:
+def _column_of_assignee(column: Any) -> Any:
     """
     Return a subquery for a column of the agent that a task is assigned to.
     """
@@ -39,28 +39,28 @@ def _of_assignee(column: Any) -> Any:
     return select(column).where(*of_name).scalar_subquery()
 
 
-def _this(numbered: bool) -> Select[Any]:
-    key = tasks.c.number == value("key", int) if numbered else tasks.c.id == value("key")
-    return select(tasks.c.id, tasks.c.board).where(tasks.c.organization == value("organization"), key)
+def _task_key(numbered: bool) -> Select[Any]:
+    key = tasks.c.number == parameter("key", int) if numbered else tasks.c.id == parameter("key")
+    return select(tasks.c.id, tasks.c.board).where(tasks.c.organization == parameter("organization"), key)
 
 
-@shaped
-def _place(numbered: bool) -> Executable:
-    return _this(numbered)
+@cached_statement
+def _select_task_board(numbered: bool) -> Executable:
+    return _task_key(numbered)
 
 
-@shaped
-def _situation(numbered: bool) -> Executable:
+@cached_statement
+def _select_situation(numbered: bool) -> Executable:
     """
     Select a task and its dependencies, each with its live run. It is one statement, so that all rows are consistent.
     """
-    this = _this(numbered).cte("this")
+    this = _task_key(numbered).cte("this")
     named = select(dependencies.c.depends_on).join(this, this.c.id == dependencies.c.task)
     every = union_all(select(this.c.id), named).subquery("every")
     found = tasks.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
-    held = holding(tasks.c.organization, tasks.c.board, tasks.c.id)
-    gates = (held, lead_only(tasks.c.board), _of_assignee(agents.c.board), _of_assignee(agents.c.lead))
-    return select(*TASK, *RUN, *gates).select_from(found)
+    held = pending_hold(tasks.c.organization, tasks.c.board, tasks.c.id)
+    gates = (held, is_lead_only(tasks.c.board), _column_of_assignee(agents.c.board), _column_of_assignee(agents.c.lead))
+    return select(*TASK_COLUMNS, *RUN_COLUMNS, *gates).select_from(found)
 
 
 def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[list[RunRow]]:
@@ -72,14 +72,14 @@ def read_history(dialect: str, principal: Principal, task: TaskId | TaskNumber) 
         BoardDenied: If the task's board is not granted to the principal.
     """
     own = principal.organization.bytes
-    found = yield _place(isinstance(task, int))(dialect, organization=own, key=_plain(task))
+    found = yield _select_task_board(isinstance(task, int))(dialect, organization=own, key=_key_value(task))
     id, board = found[0] if found else (None, None)
-    granted(principal, id, BoardId(UUID(bytes=board)) if board else None, TaskNotFound)
-    rows = yield HISTORY(dialect, organization=own, task=id)
+    require_visible(principal, id, BoardId(UUID(bytes=board)) if board else None, TaskNotFound)
+    rows = yield SELECT_RUNS(dialect, organization=own, task=id)
     return [RunRow._make(row) for row in rows]
 
 
-def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[Reading]:
+def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber) -> Steps[ExplanationInput]:
     """
     Return a task with its live run, its open dependencies, and whether a pending approval holds it.
 
@@ -88,18 +88,20 @@ def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber
         BoardDenied: If the task's board is not granted to the principal.
     """
     own = principal.organization.bytes
-    rows = yield _situation(isinstance(task, int))(dialect, organization=own, key=_plain(task))
-    found = {each.id: (each, row) for row in rows for each in (a_task(row),)}
+    rows = yield _select_situation(isinstance(task, int))(dialect, organization=own, key=_key_value(task))
+    found = {each.id: (each, row) for row in rows for each in (task_of_tuple(row),)}
     this, row = next((pair for pair in found.values() if task in (pair[0].id, pair[0].number)), (None, None))
-    this = granted(principal, this, this.board if this else None, TaskNotFound)
-    run = row[len(TASK) :] if row is not None and row[len(TASK)] is not None else None
+    this = require_visible(principal, this, this.board if this else None, TaskNotFound)
+    run = row[len(TASK_COLUMNS) :] if row is not None and row[len(TASK_COLUMNS)] is not None else None
     others = (found[each][0] for each in this.depends_on if each in found)
     waits_for = tuple(each for each in others if each.status is not Status.DONE)
     held, only_leads, confined_to, leads = row[-4:] if row is not None else (None, 0, None, None)
     left_to_lead = bool(only_leads) and leads is not None and not (leads and confined_to is not None)
     held_by_approval = held is not None
-    return Reading(this, a_run(run) if run else None, waits_for, held_by_approval, maybe_id(confined_to), left_to_lead)
+    return ExplanationInput(
+        this, run_of_tuple(run) if run else None, waits_for, held_by_approval, optional_uuid(confined_to), left_to_lead
+    )
 
 
-def _plain(task: TaskId | TaskNumber) -> bytes | int:
+def _key_value(task: TaskId | TaskNumber) -> bytes | int:
     return task.bytes if isinstance(task, UUID) else task

@@ -23,16 +23,16 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Boolean, TypeEngine, UserDefinedType
 
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT
-from mission_adapters.sql.session import Ask
+from mission_adapters.sql.database_session import BoundStatement
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
     "postgresql": asyncpg.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]  # it has no types
 }
-Pack = Callable[[Any], Any]
+Packing = Callable[[Any], Any]
 
 
-class Ids(UserDefinedType[Any]):
+class IdArray(UserDefinedType[Any]):
     """
     The SQL type of a parameter that holds any number of ids.
     """
@@ -40,7 +40,7 @@ class Ids(UserDefinedType[Any]):
     cache_ok = True
 
 
-class Texts(UserDefinedType[Any]):
+class TextArray(UserDefinedType[Any]):
     """
     The SQL type of a parameter that holds any number of texts.
     """
@@ -48,7 +48,7 @@ class Texts(UserDefinedType[Any]):
     cache_ok = True
 
 
-class Numbers(UserDefinedType[Any]):
+class IntegerArray(UserDefinedType[Any]):
     """
     The SQL type of a parameter that holds any number of integers.
     """
@@ -60,12 +60,12 @@ def _as_json(values: Iterable[Any]) -> str:
     return json.dumps(list(values))
 
 
-PACKED: Final[dict[type, Pack]] = {Ids: b"".join, Texts: _as_json, Numbers: _as_json}
+PACKINGS: Final[dict[type, Packing]] = {IdArray: b"".join, TextArray: _as_json, IntegerArray: _as_json}
 """The conversions of several values into one value for SQLite, which has no arrays."""
 TYPES: Final[dict[type, TypeEngine[Any]]] = {bytes: ID, int: INTEGER, str: TEXT, float: DOUBLE}
 
 
-class among(ColumnElement[bool]):
+class in_array(ColumnElement[bool]):
     """
     The condition that a column has one of the values of an array parameter.
     """
@@ -73,7 +73,7 @@ class among(ColumnElement[bool]):
     inherit_cache = False
     type = Boolean()
 
-    def __init__(self, column: ColumnElement[Any], name: str, many: Ids | Texts | Numbers) -> None:
+    def __init__(self, column: ColumnElement[Any], name: str, many: IdArray | TextArray | IntegerArray) -> None:
         self.column = column
         self.values: BindParameter[Any] = bindparam(name, type_=many, required=False)
 
@@ -88,15 +88,15 @@ class among(ColumnElement[bool]):
         return self
 
 
-@compiles(among, "postgresql")
-def _any(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
+@compiles(in_array, "postgresql")
+def _in_array_postgresql(element: in_array, compiler: SQLCompiler, **kwargs: Any) -> str:
     return f"({compiler.process(element.column)} = ANY({compiler.process(element.values)}))"
 
 
-@compiles(among, "sqlite")
-def _within(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
+@compiles(in_array, "sqlite")
+def _in_array_sqlite(element: in_array, compiler: SQLCompiler, **kwargs: Any) -> str:
     column, values = compiler.process(element.column), compiler.process(element.values)
-    if not isinstance(element.values.type, Ids):
+    if not isinstance(element.values.type, IdArray):
         return f"({column} IN (SELECT value FROM json_each({values})))"
     return (
         f"({column} IN (WITH RECURSIVE given(every) AS (SELECT {values}), each(id, next) AS ("
@@ -106,7 +106,7 @@ def _within(element: among, compiler: SQLCompiler, **kwargs: Any) -> str:
     )
 
 
-def value(name: str, type: type = bytes) -> BindParameter[Any]:
+def parameter(name: str, type: type = bytes) -> BindParameter[Any]:
     """
     Return a named parameter of a statement: bytes, an integer, text or a float.
     """
@@ -114,23 +114,23 @@ def value(name: str, type: type = bytes) -> BindParameter[Any]:
 
 
 @define
-class Prepared:
+class CompiledStatement:
     """
     A statement compiled for one dialect: its text, the names of its parameters in order, and its literal values.
     """
 
     text: str
     names: Sequence[str]
-    own: dict[str, Any]
-    packs: dict[str, Pack]
+    literals: dict[str, Any]
+    packings: dict[str, Packing]
 
     def values(self, given: dict[str, Any]) -> list[Any]:
         """
         Return the parameter values in the driver's order.
         """
-        every = {**self.own, **given} if self.own else given
-        if self.packs:
-            every = {name: self.packs[name](each) if name in self.packs else each for name, each in every.items()}
+        every = {**self.literals, **given} if self.literals else given
+        if self.packings:
+            every = {name: self.packings[name](each) if name in self.packings else each for name, each in every.items()}
         return [every[name] for name in self.names]
 
 
@@ -142,41 +142,41 @@ class Statement:
 
     core: Executable
     returns: bool = field(init=False)
-    prepared: dict[str, Prepared] = field(factory=dict, init=False, repr=False)
+    prepared: dict[str, CompiledStatement] = field(factory=dict, init=False, repr=False)
 
     @returns.default
     def _returns(self) -> bool:
         return self.core.is_select or bool(getattr(self.core, "_returning", ()))
 
-    def __call__(self, dialect: str, /, **given: Any) -> Ask:
+    def __call__(self, dialect: str, /, **given: Any) -> BoundStatement:
         """
         Bind the parameters of a statement whose rows are wanted.
         """
-        ready = self._in(dialect)
-        return Ask(ready.text, ready.values(given))
+        ready = self._compiled_for(dialect)
+        return BoundStatement(ready.text, ready.values(given))
 
-    def count(self, dialect: str, /, **given: Any) -> Ask:
+    def count(self, dialect: str, /, **given: Any) -> BoundStatement:
         """
         Bind the parameters of a statement whose number of changed rows is wanted.
         """
-        ready = self._in(dialect)
-        return Ask(ready.text, ready.values(given), rows=False)
+        ready = self._compiled_for(dialect)
+        return BoundStatement(ready.text, ready.values(given), returns_rows=False)
 
-    def many(self, dialect: str, /, rows: Iterable[dict[str, Any]]) -> Ask:
+    def many(self, dialect: str, /, rows: Iterable[dict[str, Any]]) -> BoundStatement:
         """
         Bind the parameters of a statement that runs once for each of *rows*, without a result.
         """
-        ready = self._in(dialect)
-        return Ask(ready.text, [ready.values(row) for row in rows], rows=False, many=True)
+        ready = self._compiled_for(dialect)
+        return BoundStatement(ready.text, [ready.values(row) for row in rows], returns_rows=False, many=True)
 
-    def _in(self, dialect: str) -> Prepared:
+    def _compiled_for(self, dialect: str) -> CompiledStatement:
         ready = self.prepared.get(dialect)
         if ready is None:
             ready = self.prepared[dialect] = _compiled(self.core, dialect)
         return ready
 
 
-def _compiled(core: Executable, dialect: str) -> Prepared:
+def _compiled(core: Executable, dialect: str) -> CompiledStatement:
     compiled: Any = core.compile(  # type: ignore[attr-defined]  # all statements here have it
         dialect=DIALECTS[dialect], compile_kwargs={"render_postcompile": True}
     )
@@ -184,11 +184,13 @@ def _compiled(core: Executable, dialect: str) -> Prepared:
     own = {name: each for name, each in compiled.params.items() if each is not None}
     packs = {}
     if dialect == "sqlite":
-        packs = {name: PACKED[type(bind.type)] for name, bind in compiled.binds.items() if type(bind.type) in PACKED}
-    return Prepared(str(compiled), names, own, packs)
+        packs = {
+            name: PACKINGS[type(bind.type)] for name, bind in compiled.binds.items() if type(bind.type) in PACKINGS
+        }
+    return CompiledStatement(str(compiled), names, own, packs)
 
 
-def shaped(make: Callable[..., Executable]) -> Callable[..., Statement]:
+def cached_statement(make: Callable[..., Executable]) -> Callable[..., Statement]:
     """
     Decorate a function that builds a statement, so that each set of arguments is built and compiled once.
     """

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
-from mission_adapters.remembered import Remembered
-from mission_adapters.sql.accounts import SqlCredentials
+from mission_adapters.sql.credential_store import SqlCredentialStore
 from mission_adapters.sql.database_lock import shared_lock
+from mission_adapters.sql.database_session import DatabaseSession
+from mission_adapters.sql.entity_loader import SqlEntityLoader
+from mission_adapters.sql.entity_reads import SqlEntityReads
+from mission_adapters.sql.event_log import SqlEventLog
 from mission_adapters.sql.flush import flush
-from mission_adapters.sql.log import SqlLog
 from mission_adapters.sql.migrations import migrate, path_in
-from mission_adapters.sql.numbers import SqlNumbers
-from mission_adapters.sql.plain_reads import SqlRowReads
-from mission_adapters.sql.readiness import change_nothing
+from mission_adapters.sql.number_sequences import SqlNumberSequences
+from mission_adapters.sql.readiness_check import write_unchanged_row
 from mission_adapters.sql.reads import SqlReads
-from mission_adapters.sql.session import Session
-from mission_adapters.sql.source import SqlSource
 from mission_adapters.sql.tables import metadata
-from mission_adapters.unit import Unit
+from mission_adapters.unit_of_work import BufferedUnitOfWork
+from mission_adapters.write_buffer import WriteBuffer
 from mission_core.errors import StoreFailed
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.ports import Clock, Once
+    from mission_core.ports import Clock, IdempotencyKey
 
-UNIQUE: Final = {
+CONSTRAINT_NAMES: Final = {
     tuple(f"{table.name}.{column.name}" for column in constraint.columns): str(constraint.name)
     for table in metadata.tables.values()
     for constraint in table.constraints
@@ -41,7 +41,7 @@ UNIQUE: Final = {
 """The names of unique constraints and primary keys by their columns, which are all that SQLite reports."""
 
 
-CORRECTED: Final = 60.0
+CLOCK_CORRECTION_INTERVAL: Final = 60.0
 """The seconds between two corrections of the clock by the server's time."""
 
 
@@ -54,14 +54,14 @@ class SqlStore:
             `open` corrects by the server's time on PostgreSQL.
     """
 
-    def __init__(self, session: Session, clock: Clock | None = None) -> None:
+    def __init__(self, session: DatabaseSession, clock: Clock | None = None) -> None:
         self.session = session
         self.clock = clock or SystemClock()
-        self.source = SqlSource(session, SqlRowReads(session))
+        self.loader = SqlEntityLoader(session, SqlEntityReads(session))
         self.reads = SqlReads(session)
-        self.log = SqlLog(session)
-        self.credentials = SqlCredentials(session)
-        self.numbers = SqlNumbers(session)
+        self.log = SqlEventLog(session)
+        self.credentials = SqlCredentialStore(session)
+        self.numbers = SqlNumberSequences(session)
 
     @classmethod
     @asynccontextmanager
@@ -83,45 +83,47 @@ class SqlStore:
             if migrated:
                 await asyncio.to_thread(migrate, url)
             if path is not None:
-                from mission_adapters.sql.sqlite import SqliteSession
+                from mission_adapters.sql.sqlite_session import SqliteSession
 
-                yield cls(await stack.enter_async_context(SqliteSession.open(path, constraints=UNIQUE)), clock)
+                yield cls(
+                    await stack.enter_async_context(SqliteSession.open(path, constraints=CONSTRAINT_NAMES)), clock
+                )
             else:
-                from mission_adapters.sql.postgres import PostgresSession
+                from mission_adapters.sql.postgres_session import PostgresSession
 
                 session = await stack.enter_async_context(PostgresSession.open(url))
                 if clock is None:
-                    clock = await CorrectedClock.agreeing(SystemClock(), session.moment)
-                    await stack.enter_async_context(_correcting(clock))
+                    clock = await CorrectedClock.synchronized(SystemClock(), session.server_time)
+                    await stack.enter_async_context(_clock_correction(clock))
                 yield cls(session, clock)
 
-    async def must_take_changes(self) -> None:
+    async def require_writable(self) -> None:
         """
         Check that the database accepts writes, by writing a row unchanged.
 
         Raises:
             StoreFailed: If the database does not accept writes.
         """
-        await self.session.write(change_nothing)
+        await self.session.write(write_unchanged_row)
 
-    def unit(self, principal: Principal, *, once: Once | None = None) -> Unit:
+    def unit(self, principal: Principal, *, once: IdempotencyKey | None = None) -> BufferedUnitOfWork:
         """
         Return a unit of work for this principal.
         """
-        return Unit(self, principal, once)
+        return BufferedUnitOfWork(self, principal, once)
 
-    async def flush(self, remembered: Remembered) -> Any:
+    async def flush(self, remembered: WriteBuffer) -> Any:
         """
         Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises.
         """
-        wakes = remembered.principal.organization if remembered.facts or remembered.operations else None
+        wakes = remembered.principal.organization if remembered.events or remembered.operations else None
         dialect, at = self.session.dialect, self.clock.now()
         return await self.session.write(lambda: flush(remembered, dialect, at=at), wakes=wakes)
 
 
 @asynccontextmanager
-async def _correcting(clock: CorrectedClock) -> AsyncIterator[None]:
-    task = asyncio.get_running_loop().create_task(_correct(clock))
+async def _clock_correction(clock: CorrectedClock) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(_correct_clock(clock))
     try:
         yield
     finally:
@@ -129,8 +131,8 @@ async def _correcting(clock: CorrectedClock) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _correct(clock: CorrectedClock) -> None:
+async def _correct_clock(clock: CorrectedClock) -> None:
     while True:
-        await asyncio.sleep(CORRECTED)
+        await asyncio.sleep(CLOCK_CORRECTION_INTERVAL)
         with suppress(StoreFailed):  # the clock keeps its present correction
-            await clock.correct()
+            await clock.synchronize()

@@ -11,19 +11,19 @@ from typing import Final
 from attrs import evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.users import LONGEST_EMAIL, Provider, User
-from mission_core.accounts.vouching import Vouched
+from mission_core.accounts.identity_claims import ProviderIdentity
+from mission_core.accounts.users import MAX_EMAIL, IdentityProvider, User
 from mission_core.errors import Conflict, Denied, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import AccessRequestId, OrganizationId, UserId
 from mission_core.kinds import DEPLOYMENT, Kind
-from mission_core.values import aware, text
+from mission_core.values import text, utc_moment
 
 LONGEST_NOTE: Final = 5000
 
 
-class RequestStatus(StrEnum):
+class AccessRequestStatus(StrEnum):
     """
     The status of an access request.
     """
@@ -42,16 +42,20 @@ class AccessRequestNotFound(NotFound):
         return "Request not found"
 
 
-class AccessRequested(Conflict):
+class AccessRequestExists(Conflict):
     """
     This e-mail address has an access request already.
     """
 
+    code = "access_requested"
 
-class RequestsElsewhere(Denied):
+
+class NotDefaultOrganizationAdmin(Denied):
     """
     Only admins of the default organization may decide access requests.
     """
+
+    code = "requests_elsewhere"
 
     def __str__(self) -> str:
         return "requests for access are decided by the admins of the default organization"
@@ -66,7 +70,7 @@ class AccessPending(Denied):
         return "Access request pending admin approval"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class AccessRequest:
     """
     A request for access, with the person's data from their last sign-in.
@@ -78,37 +82,37 @@ class AccessRequest:
     id: AccessRequestId
     organization: OrganizationId = DEPLOYMENT
     number: int
-    provider: Provider
-    email: str = field(validator=text(least=1, most=LONGEST_EMAIL))
+    provider: IdentityProvider
+    email: str = field(validator=text(least=1, most=MAX_EMAIL))
     subject: str = field(validator=text(least=1, most=500))
     name: str | None = field(default=None, validator=optional(text(most=200)))
     picture: str | None = field(default=None, validator=optional(text(most=2000)))
-    status: RequestStatus = RequestStatus.PENDING
+    status: AccessRequestStatus = AccessRequestStatus.PENDING
     attempts: int = 1
-    requested_at: datetime = field(validator=aware)
-    last_attempt_at: datetime = field(validator=aware)
+    requested_at: datetime = field(validator=utc_moment)
+    last_attempt_at: datetime = field(validator=utc_moment)
     reviewed_by: str | None = None
-    reviewed_at: datetime | None = field(default=None, validator=optional(aware))
+    reviewed_at: datetime | None = field(default=None, validator=optional(utc_moment))
     note: str | None = field(default=None, validator=optional(text(most=LONGEST_NOTE)))
     approved_user: int | None = None
     version: int = 1
 
     @property
-    def person(self) -> Vouched:
+    def identity(self) -> ProviderIdentity:
         """
         The person's identity. Its e-mail address is verified: only verified ones are stored.
         """
-        return Vouched(
+        return ProviderIdentity(
             provider=self.provider, subject=self.subject, email=self.email, verified=True, name=self.name,
             picture=self.picture,
         )  # fmt: skip
 
-    def again(self, person: Vouched, *, at: datetime) -> AccessRequest:
+    def again(self, person: ProviderIdentity, *, at: datetime) -> AccessRequest:
         """
         The request after another sign-in: it is pending again, whatever was decided before.
         """
         return evolve(
-            self, subject=person.subject, name=person.name, picture=person.picture, status=RequestStatus.PENDING,
+            self, subject=person.subject, name=person.name, picture=person.picture, status=AccessRequestStatus.PENDING,
             attempts=self.attempts + 1, last_attempt_at=at,
         )  # fmt: skip
 
@@ -117,12 +121,12 @@ ACCESS_REQUESTS: Final = Kind(
     entity=AccessRequest,
     name="access_requests",
     missing=AccessRequestNotFound,
-    unique={("email",): AccessRequested},
+    unique={("email",): AccessRequestExists},
     shared=True,
 )
 
 
-def is_same_person(user: User, person: Vouched) -> bool:
+def is_same_person(user: User, person: ProviderIdentity) -> bool:
     """
     Whether a user and a provider's identity are the same person. The provider's subject decides.
 
@@ -138,13 +142,13 @@ def is_same_person(user: User, person: Vouched) -> bool:
 
 
 @frozen(kw_only=True)
-class AccessAsked(Fact):
+class AccessRequestReceived(Event):
     """
     A person without access signed in, so an access request was created or renewed.
     """
 
     kind = "access.asked"
-    about = "request"
+    subject_field = "request"
 
     request: AccessRequestId
     provider: str
@@ -153,13 +157,13 @@ class AccessAsked(Fact):
 
 
 @frozen(kw_only=True)
-class AccessGiven(Fact):
+class AccessRequestApproved(Event):
     """
     An admin approved an access request.
     """
 
     kind = "access.given"
-    about = "request"
+    subject_field = "request"
 
     request: AccessRequestId
     user: UserId
@@ -168,13 +172,13 @@ class AccessGiven(Fact):
 
 
 @frozen(kw_only=True)
-class AccessRefused(Fact):
+class AccessRequestRejected(Event):
     """
     An admin rejected an access request.
     """
 
     kind = "access.refused"
-    about = "request"
+    subject_field = "request"
 
     request: AccessRequestId
     email: str

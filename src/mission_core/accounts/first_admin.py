@@ -9,11 +9,11 @@ from uuid import NAMESPACE_URL, uuid5
 
 from attrs import field, frozen
 
-from mission_core.accounts.members import OWNER, Colleague
-from mission_core.accounts.model import SERVER, System
-from mission_core.accounts.signing_in import front_desk
+from mission_core.accounts.members import OWNER, MemberWithUser
+from mission_core.accounts.model import SERVER_PRINCIPAL, SystemPrincipal
+from mission_core.accounts.sign_in import sign_in_principal
 from mission_core.accounts.user_admin import add_user, checked_username
-from mission_core.accounts.users import USERS, Provider, User, UsernameTaken
+from mission_core.accounts.users import USERS, IdentityProvider, User, UsernameTaken
 from mission_core.errors import Conflict, Denied
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
@@ -23,11 +23,11 @@ from mission_core.values import name_key
 if TYPE_CHECKING:
     from mission_core.ports import Ports
 
-PEOPLE: Final = (Provider.LOCAL, Provider.GOOGLE, Provider.PROXY)
+PROVIDERS_OF_PEOPLE: Final = (IdentityProvider.LOCAL, IdentityProvider.GOOGLE, IdentityProvider.PROXY)
 """The providers of users that count as signed up. Users of the server's own token and of OpenID Connect do not."""
-FIRST: Final = UserId(uuid5(NAMESPACE_URL, "mission-control:first-admin"))
+FIRST_ADMIN_ID: Final = UserId(uuid5(NAMESPACE_URL, "mission-control:first-admin"))
 """The id of the first admin. It is constant, so that the store keeps only one of two created at once."""
-OWNING: Final = {"role": OWNER, "all_boards_read": True, "all_boards_write": True}
+OWNER_MEMBERSHIP: Final = {"role": OWNER, "all_boards_read": True, "all_boards_write": True}
 
 
 class SetupDone(Denied):
@@ -49,7 +49,7 @@ class SetupRaced(Conflict):
 
 
 @frozen(kw_only=True)
-class MakeFirstAdmin:
+class CreateFirstAdmin:
     """
     Create the first user, who owns the default organization. The caller checks the strength of the password.
     """
@@ -63,15 +63,15 @@ async def needs_setup(ports: Ports) -> bool:
     """
     Whether there is no user yet.
     """
-    async with ports.unit(System(organization=DEPLOYMENT, name=SERVER.name)) as unit:
-        for provider in PEOPLE:
-            if await unit.rows(USERS).find(provider=provider) is not None:
+    async with ports.unit(SystemPrincipal(organization=DEPLOYMENT, name=SERVER_PRINCIPAL.name)) as unit:
+        for provider in PROVIDERS_OF_PEOPLE:
+            if await unit.repository(USERS).find(provider=provider) is not None:
                 return False
     return True
 
 
 @use_case
-async def make_first_admin(ports: Ports, cmd: MakeFirstAdmin) -> Colleague:
+async def create_first_admin(ports: Ports, cmd: CreateFirstAdmin) -> MemberWithUser:
     """
     Create the first user. If several processes try at once, one succeeds.
 
@@ -83,17 +83,19 @@ async def make_first_admin(ports: Ports, cmd: MakeFirstAdmin) -> Colleague:
     if not await needs_setup(ports):
         raise SetupDone
     username, name = checked_username(cmd.username), (cmd.name or "").strip()
-    desk, now = await front_desk(ports), ports.clock.now()
-    password = await ports.passwords.hashed(cmd.password)
-    (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+    desk, now = await sign_in_principal(ports), ports.clock.now()
+    password = await ports.passwords.hash(cmd.password)
+    (number,) = await ports.numbers.next((DEPLOYMENT, "user"))
     user = User(
-        id=FIRST, number=UserNumber(number), username=username, username_key=name_key(username),
-        provider=Provider.LOCAL, password=password, name=name or username[:1].upper() + username[1:],
+        id=FIRST_ADMIN_ID, number=UserNumber(number), username=username, username_key=name_key(username),
+        provider=IdentityProvider.LOCAL, password=password, name=name or username[:1].upper() + username[1:],
         active=desk.organization, created_at=now, updated_at=now,
     )  # fmt: skip
     try:
-        async with ports.unit(System(organization=desk.organization, name="setup", display="Setup")) as unit:
-            made = add_user(unit, user, MemberId(uuid5(desk.organization, str(FIRST))), desk.organization, OWNING)
+        async with ports.unit(SystemPrincipal(organization=desk.organization, name="setup", display="Setup")) as unit:
+            made = add_user(
+                unit, user, MemberId(uuid5(desk.organization, str(FIRST_ADMIN_ID))), desk.organization, OWNER_MEMBERSHIP
+            )
             await unit.commit()
     except Conflict as clash:
         if isinstance(clash, UsernameTaken) and await needs_setup(ports):

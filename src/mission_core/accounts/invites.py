@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.members import ADMIN, MEMBER, STANDING
-from mission_core.accounts.users import LONGEST_EMAIL, User
+from mission_core.accounts.members import ADMIN, MEMBER, ROLE_RANKS
+from mission_core.accounts.users import MAX_EMAIL, User
 from mission_core.errors import Conflict, Denied, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import InviteId, MemberId, OrganizationId, UserId
 from mission_core.kinds import Kind
-from mission_core.values import aware, text
+from mission_core.values import text, utc_moment
 
 if TYPE_CHECKING:
     from mission_core.ports import UnitOfWork
@@ -50,7 +50,7 @@ class InviteForAnother(Denied):
         return "this invite is for another e-mail address"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Invite:
     """
     An offer of membership to the owner of an e-mail address. Its token is derived from its id, so none is stored.
@@ -62,23 +62,23 @@ class Invite:
 
     id: InviteId
     organization: OrganizationId
-    email: str = field(validator=text(least=1, most=LONGEST_EMAIL))
+    email: str = field(validator=text(least=1, most=MAX_EMAIL))
     role: str = field(default=MEMBER, validator=text(least=1, most=64))
     all_boards_read: bool = False
     all_boards_write: bool = False
     created_by: UserId | None = None
     accepted_by: UserId | None = None
-    accepted_at: datetime | None = field(default=None, validator=optional(aware))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    accepted_at: datetime | None = field(default=None, validator=optional(utc_moment))
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 1
 
     @property
-    def standing(self) -> int:
+    def rank(self) -> int:
         """
         The rank of the role, comparable with that of other roles.
         """
-        return STANDING.get(self.role, 0)
+        return ROLE_RANKS.get(self.role, 0)
 
     @property
     def pending(self) -> bool:
@@ -103,73 +103,73 @@ class Invite:
         return accepted, InviteAccepted(invite=self.id, member=member, user=user.id, role=self.role, at=at)
 
 
-INVITES: Final = Kind(entity=Invite, name="invites", missing=InviteNotFound, found_by=(("accepted_at",),))
+INVITES: Final = Kind(entity=Invite, name="invites", missing=InviteNotFound, indexed_by=(("accepted_at",),))
 
 
-async def without(unit: UnitOfWork, user: UserId) -> list[Invite]:
+async def invites_without_user(unit: UnitOfWork, user: UserId) -> list[Invite]:
     """
     The accepted invites that name a user, with that name removed. Call it in the unit that deletes the user; pending
     invites of the user are deleted with the membership.
     """
     found = []
-    for each in await unit.rows(INVITES).every():
+    for each in await unit.repository(INVITES).every():
         if not each.pending and user in (each.created_by, each.accepted_by):
             by, accepted = (None if known == user else known for known in (each.created_by, each.accepted_by))
             found.append(evolve(each, created_by=by, accepted_by=accepted))
     return found
 
 
-async def invites_beyond(unit: UnitOfWork, user: UserId, standing: int) -> list[Invite]:
+async def invites_above_rank(unit: UnitOfWork, user: UserId, standing: int) -> list[Invite]:
     """
     The pending invites of a user that this *standing* does not permit. Call it in the unit that lowers the user's role,
     and withdraw them; otherwise the user could regain the role with an own invite.
     """
-    waiting = await unit.rows(INVITES).every(accepted_at=None)
-    return [each for each in waiting if each.created_by == user and standing < max(each.standing, STANDING[ADMIN])]
+    waiting = await unit.repository(INVITES).every(accepted_at=None)
+    return [each for each in waiting if each.created_by == user and standing < max(each.rank, ROLE_RANKS[ADMIN])]
 
 
-def take_back(unit: UnitOfWork, *invites: Invite, at: datetime) -> None:
+def withdraw_invites(unit: UnitOfWork, *invites: Invite, at: datetime) -> None:
     """
     Withdraw invites when the unit commits.
     """
     for each in invites:
-        unit.rows(INVITES).remove(each)
+        unit.repository(INVITES).remove(each)
         unit.record(InviteWithdrawn(invite=each.id, at=at))
 
 
 @frozen(kw_only=True)
-class InviteMade(Fact):
+class InviteCreated(Event):
     """
     An invite was created.
     """
 
     kind = "invite.made"
-    about = "invite"
+    subject_field = "invite"
 
     invite: InviteId
     role: str
 
 
 @frozen(kw_only=True)
-class InviteWithdrawn(Fact):
+class InviteWithdrawn(Event):
     """
     An invite was withdrawn.
     """
 
     kind = "invite.withdrawn"
-    about = "invite"
+    subject_field = "invite"
 
     invite: InviteId
 
 
 @frozen(kw_only=True)
-class InviteAccepted(Fact):
+class InviteAccepted(Event):
     """
     An invite was accepted: a person became a member, or a member got more access.
     """
 
     kind = "invite.accepted"
-    about = "invite"
+    subject_field = "invite"
 
     invite: InviteId
     member: MemberId

@@ -13,15 +13,15 @@ from attrs import field, frozen
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.accounts.users import User
 from mission_core.errors import Conflict, NotFound
-from mission_core.field_types import typed
+from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, MemberId, OrganizationId, SessionId, UserId, UserNumber
 from mission_core.kinds import Kind
-from mission_core.values import aware, text
+from mission_core.values import text, utc_moment
 
 OWNER: Final = "owner"
 ADMIN: Final = "admin"
 MEMBER: Final = "member"
-STANDING: Final = {MEMBER: 0, ADMIN: 1, OWNER: 2}
+ROLE_RANKS: Final = {MEMBER: 0, ADMIN: 1, OWNER: 2}
 """The rank of each role that gives rights. Any other role is a label and ranks as `member`."""
 
 
@@ -43,7 +43,7 @@ class AlreadyMember(Conflict):
         return "this person is a member of the organization already"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Member:
     """
     A user's membership in an organization.
@@ -60,22 +60,22 @@ class Member:
     role: str = field(validator=text(least=1, most=64))
     all_boards_read: bool = False
     all_boards_write: bool = False
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 1
 
     @property
-    def standing(self) -> int:
+    def rank(self) -> int:
         """
         The rank of the role, comparable with that of other roles.
         """
-        return STANDING.get(self.role, 0)
+        return ROLE_RANKS.get(self.role, 0)
 
 
 MEMBERS: Final = Kind(entity=Member, name="members", missing=MemberNotFound, unique={("user",): AlreadyMember})
 
 
-class Granted(NamedTuple):
+class BoardPermission(NamedTuple):
     """
     A member's access to one board.
     """
@@ -85,7 +85,9 @@ class Granted(NamedTuple):
     can_write: bool
 
 
-def boards_of(member: Member, grants: Iterable[Granted]) -> tuple[frozenset[BoardId] | None, frozenset[BoardId] | None]:
+def accessible_boards(
+    member: Member, grants: Iterable[BoardPermission]
+) -> tuple[frozenset[BoardId] | None, frozenset[BoardId] | None]:
     """
     The boards that a member may see and those they may write on; None means all boards. Write access includes read
     access.
@@ -97,26 +99,26 @@ def boards_of(member: Member, grants: Iterable[Granted]) -> tuple[frozenset[Boar
     return writes | {each.board for each in grants if each.can_read}, writes
 
 
-def role_of(member: Member, *, writes: frozenset[BoardId] | None) -> Role:
+def principal_role(member: Member, *, writes: frozenset[BoardId] | None) -> Role:
     """
     The principal role of a member: owners and admins are admins, members with write access to any board are operators,
     others are viewers.
     """
-    if member.standing > 0:
+    if member.rank > 0:
         return Role.ADMIN
     return Role.VIEWER if writes is not None and not writes else Role.OPERATOR
 
 
-def role_shown(member: Member, grants: Iterable[Granted]) -> Role:
+def effective_role(member: Member, grants: Iterable[BoardPermission]) -> Role:
     """
     The principal role of a member with these board grants.
     """
-    return role_of(member, writes=boards_of(member, grants)[1])
+    return principal_role(member, writes=accessible_boards(member, grants)[1])
 
 
-def acting(
+def principal_of_member(
     member: Member,
-    grants: Iterable[Granted],
+    grants: Iterable[BoardPermission],
     *,
     number: UserNumber,
     username: str,
@@ -126,15 +128,15 @@ def acting(
     """
     The principal of a member.
     """
-    reads, writes = boards_of(member, grants)
+    reads, writes = accessible_boards(member, grants)
     return MemberPrincipal(
         organization=member.organization, user=member.user, number=number, member=member.id, name=username,
-        display=display, role=role_of(member, writes=writes), reads=reads, writes=writes, session=session,
+        display=display, role=principal_role(member, writes=writes), reads=reads, writes=writes, session=session,
     )  # fmt: skip
 
 
 @frozen
-class Colleague:
+class MemberWithUser:
     """
     A member with the user.
     """

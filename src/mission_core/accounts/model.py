@@ -13,8 +13,8 @@ from attrs import Factory, evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Denied, NotFound, RoleTooLow
-from mission_core.events.model import Actor, Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Actor, Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import (
     AgentId,
     ApiKeyId,
@@ -26,7 +26,7 @@ from mission_core.ids import (
     UserId,
     UserNumber,
 )
-from mission_core.values import aware, text
+from mission_core.values import text, utc_moment
 
 
 class Role(StrEnum):
@@ -39,7 +39,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-RANK: Final = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+ROLE_LEVELS: Final = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 ROLES: Final = frozenset(role.value for role in Role)
 SCOPES: Final = (
     "viewer", "operator", "admin", "agent:self", "agent:diagnostics", "agent:attribution", "agent:heartbeat",
@@ -48,7 +48,7 @@ SCOPES: Final = (
 
 
 @frozen(kw_only=True)
-class System:
+class SystemPrincipal:
     """
     A principal that is not an agent: the operator's key, a background job, or an embedding program.
     """
@@ -67,7 +67,7 @@ class System:
         return Actor("user" if self.user else "system", self.user, self.name)
 
 
-SERVER: Final = System(organization=OrganizationId(UUID(int=0)), name="api", display="API Access")
+SERVER_PRINCIPAL: Final = SystemPrincipal(organization=OrganizationId(UUID(int=0)), name="api", display="API Access")
 """The principal of the server's own key, before its organization is set."""
 
 
@@ -141,7 +141,7 @@ class MemberPrincipal:
         return Actor("user", self.user, self.name)
 
 
-Principal = System | MemberPrincipal | AgentPrincipal
+Principal = SystemPrincipal | MemberPrincipal | AgentPrincipal
 
 
 def board_of(principal: Principal) -> BoardId | None:
@@ -151,7 +151,7 @@ def board_of(principal: Principal) -> BoardId | None:
     return principal.board if isinstance(principal, AgentPrincipal) else None
 
 
-def boards_seen(principal: Principal) -> frozenset[BoardId] | None:
+def readable_boards(principal: Principal) -> frozenset[BoardId] | None:
     """
     The boards whose rows the principal may see; None means all rows of the organization. A principal limited to some
     boards sees no row without a board.
@@ -162,26 +162,26 @@ def boards_seen(principal: Principal) -> frozenset[BoardId] | None:
     return None if own is None else frozenset((own,))
 
 
-def boards_written(principal: Principal) -> frozenset[BoardId] | None:
+def writable_boards(principal: Principal) -> frozenset[BoardId] | None:
     """
     The boards whose rows the principal may change; None means all rows of the organization.
     """
-    return principal.writes if isinstance(principal, MemberPrincipal) else boards_seen(principal)
+    return principal.writes if isinstance(principal, MemberPrincipal) else readable_boards(principal)
 
 
-def sees(principal: Principal, board: BoardId | None) -> bool:
+def may_read_board(principal: Principal, board: BoardId | None) -> bool:
     """
     Whether the principal may see rows of this board, or with None, rows without a board.
     """
-    seen = boards_seen(principal)
+    seen = readable_boards(principal)
     return seen is None or board in seen
 
 
-def writes_on(principal: Principal, board: BoardId | None) -> bool:
+def may_write_board(principal: Principal, board: BoardId | None) -> bool:
     """
     Whether the principal may change rows of this board, or with None, rows without a board.
     """
-    granted = boards_written(principal)
+    granted = writable_boards(principal)
     return granted is None or board in granted
 
 
@@ -193,18 +193,18 @@ def identity_of(principal: Principal) -> str:
     return f"{actor.kind}:{actor.id or actor.name}"
 
 
-def require(principal: Principal, role: Role) -> None:
+def require_role(principal: Principal, role: Role) -> None:
     """
     Require a role.
 
     Raises:
         RoleTooLow: If the principal's role is lower than *role*.
     """
-    if RANK[principal.role] < RANK[role]:
+    if ROLE_LEVELS[principal.role] < ROLE_LEVELS[role]:
         raise RoleTooLow(role.value, principal.role.value)
 
 
-def require_no_agent(principal: Principal) -> None:
+def require_no_agent_below_admin(principal: Principal) -> None:
     """
     Refuse agents with a role below admin, for example where they would change the rules that apply to their own work.
 
@@ -212,10 +212,10 @@ def require_no_agent(principal: Principal) -> None:
         RoleTooLow: If the principal is such an agent.
     """
     if isinstance(principal, AgentPrincipal):
-        require(principal, Role.ADMIN)
+        require_role(principal, Role.ADMIN)
 
 
-def require_over_all(principal: Principal) -> None:
+def require_organization_admin(principal: Principal) -> None:
     """
     Require an admin of the whole organization, for example for users, settings and shared definitions. An agent of one
     board is refused even if its key has the admin role.
@@ -224,22 +224,24 @@ def require_over_all(principal: Principal) -> None:
         RoleTooLow: If the principal is no admin.
         OneBoardAlone: If it is an agent of one board.
     """
-    require(principal, Role.ADMIN)
+    require_role(principal, Role.ADMIN)
     if board_of(principal) is not None:
-        raise OneBoardAlone
+        raise BoardAgentConfined
 
 
-def role_from(scopes: tuple[str, ...]) -> Role:
+def role_from_scopes(scopes: tuple[str, ...]) -> Role:
     """
     The highest role among a key's scopes; viewer if there is none.
     """
     return next((role for role in (Role.ADMIN, Role.OPERATOR) if role.value in scopes), Role.VIEWER)
 
 
-class OneBoardAlone(Denied):
+class BoardAgentConfined(Denied):
     """
     An agent of one board may not see or change rows of the whole organization.
     """
+
+    code = "one_board_alone"
 
     def __str__(self) -> str:
         return "this agent's key is limited to its own board; this operation concerns the whole organization"
@@ -254,16 +256,18 @@ class ApiKeyNotFound(NotFound):
         return "there is no such valid key; list the agent's keys to see the valid ones"
 
 
-class NotYourAgent(Denied):
+class KeyOfAnotherAgent(Denied):
     """
     An agent's key may be used only for its own agent.
     """
+
+    code = "not_your_agent"
 
     def __str__(self) -> str:
         return "an agent's key may only be used for its own agent"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class ApiKey:
     """
     An agent's key. Only its SHA-256 is stored; *prefix* lets people recognize it.
@@ -278,14 +282,14 @@ class ApiKey:
     prefix: str
     scopes: tuple[str, ...]
     created_by: str | None
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
-    expires_at: datetime | None = field(default=None, validator=optional(aware))
-    revoked_at: datetime | None = field(default=None, validator=optional(aware))
-    last_used_at: datetime | None = field(default=None, validator=optional(aware))
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
+    expires_at: datetime | None = field(default=None, validator=optional(utc_moment))
+    revoked_at: datetime | None = field(default=None, validator=optional(utc_moment))
+    last_used_at: datetime | None = field(default=None, validator=optional(utc_moment))
     version: int = 0
 
-    def revoke_for(self, agent: AgentId, *, at: datetime) -> tuple[ApiKey, KeyWasRevoked]:
+    def revoke_for(self, agent: AgentId, *, at: datetime) -> tuple[ApiKey, ApiKeyRevoked]:
         """
         Revoke the key permanently.
 
@@ -294,17 +298,17 @@ class ApiKey:
         """
         if self.agent != agent or self.revoked_at is not None:
             raise ApiKeyNotFound
-        return evolve(self, revoked_at=at, updated_at=at), KeyWasRevoked(key=self.id, agent=self.agent, at=at)
+        return evolve(self, revoked_at=at, updated_at=at), ApiKeyRevoked(key=self.id, agent=self.agent, at=at)
 
 
 @frozen(kw_only=True)
-class KeyMade(Fact):
+class ApiKeyCreated(Event):
     """
     A key was created for an agent.
     """
 
     kind = "key.made"
-    about = "key"
+    subject_field = "key"
 
     key: ApiKeyId
     agent: AgentId
@@ -313,13 +317,13 @@ class KeyMade(Fact):
 
 
 @frozen(kw_only=True)
-class KeyWasRevoked(Fact):
+class ApiKeyRevoked(Event):
     """
     A key was revoked.
     """
 
     kind = "key.revoked"
-    about = "key"
+    subject_field = "key"
 
     key: ApiKeyId
     agent: AgentId

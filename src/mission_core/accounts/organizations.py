@@ -13,16 +13,16 @@ from attrs import evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId
 from mission_core.kinds import DEPLOYMENT, Kind
-from mission_core.values import aware, name_key, text
+from mission_core.values import name_key, text, utc_moment
 
 if TYPE_CHECKING:
     from mission_core.ports import Versioned
 
-HOME: Final = "default"
+DEFAULT_ORGANIZATION_SLUG: Final = "default"
 """The slug of the default organization, which exists from the first start."""
 LONGEST_NAME: Final = 200
 LONGEST_BRAND: Final = 64
@@ -65,16 +65,18 @@ class OrganizationNameTaken(Conflict):
         return "another organization has this name; choose another one"
 
 
-class HomeStays(Conflict):
+class DefaultOrganizationUndeletable(Conflict):
     """
     The default organization cannot be deleted.
     """
+
+    code = "home_stays"
 
     def __str__(self) -> str:
         return "this is the default organization; it cannot be deleted"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Organization:
     """
     A tenant: the owner of all its rows.
@@ -94,8 +96,8 @@ class Organization:
     gateway: UUID
     brand: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_BRAND)))
     isolation: Isolation = Isolation.SHARED
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 1
 
     def renamed(self, name: str, *, shared: bool = False) -> Organization:
@@ -114,12 +116,12 @@ ORGANIZATIONS: Final = Kind(
 )
 
 
-class Organizations(Protocol):
+class OrganizationDeletion(Protocol):
     """
     Deletes the unit's organization.
     """
 
-    def dissolve(self, organization: Organization, *relied_on: Versioned, since: int | None = None) -> None:
+    def delete(self, organization: Organization, *relied_on: Versioned, since: int | None = None) -> None:
         """
         Delete the organization when the unit commits, with all its rows, its log and its counters. Users and their rows
         remain, without it as their active organization. The decision may depend on rows that are deleted, and on the
@@ -137,21 +139,21 @@ def built_in_gateway(organization: OrganizationId) -> UUID:
     return uuid5(organization, "gateway")
 
 
-def is_home(organization: Organization) -> bool:
+def is_default_organization(organization: Organization) -> bool:
     """
     Whether it is the default organization.
     """
-    return organization.slug == HOME
+    return organization.slug == DEFAULT_ORGANIZATION_SLUG
 
 
 @frozen(kw_only=True)
-class OrganizationFounded(Fact):
+class OrganizationCreated(Event):
     """
     An organization was created.
     """
 
     kind = "organization.founded"
-    about = "organization"
+    subject_field = "organization"
 
     organization: OrganizationId
     number: int
@@ -160,26 +162,26 @@ class OrganizationFounded(Fact):
 
 
 @frozen(kw_only=True)
-class OrganizationUpdated(Fact):
+class OrganizationUpdated(Event):
     """
     Fields of an organization changed.
     """
 
     kind = "organization.updated"
-    about = "organization"
+    subject_field = "organization"
 
     organization: OrganizationId
     changed: tuple[str, ...]
 
 
 @frozen(kw_only=True)
-class OrganizationDissolved(Fact):
+class OrganizationDeleted(Event):
     """
     An organization was deleted. The event is in the log of the organization from which it was deleted.
     """
 
     kind = "organization.dissolved"
-    about = "organization"
+    subject_field = "organization"
 
     organization: OrganizationId
     number: int

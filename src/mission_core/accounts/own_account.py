@@ -10,10 +10,10 @@ from attrs import evolve, field, frozen
 
 from mission_core.accounts.model import MemberPrincipal, Principal
 from mission_core.accounts.passwords import checked_password
-from mission_core.accounts.people import NotAPerson
-from mission_core.accounts.signing_in import Begun, add_session, end_sessions
+from mission_core.accounts.profiles import NotAPerson
+from mission_core.accounts.sign_in import StartedSession, add_session, end_sessions
 from mission_core.accounts.users import USERS, PasswordChanged, User, UserUpdated
-from mission_core.changes import edited
+from mission_core.entity_changes import with_changes
 from mission_core.errors import Denied, StaleWrite
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent
@@ -43,7 +43,7 @@ class UpdateAccount:
 
 
 @use_case
-async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount) -> User | Begun:
+async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount) -> User | StartedSession:
     """
     Change the named fields of the caller's own account. A new password ends all of the user's sessions and starts a new
     one.
@@ -59,12 +59,12 @@ async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount)
     changes: dict[str, Any] = {} if isinstance(cmd.name, Absent) else {"name": cmd.name}
     if not isinstance(cmd.password, Absent):
         checked_password(cmd.password)
-        kept = (await ports.reads.rows.get(principal, USERS, principal.user)).password
-        if not await ports.passwords.fits(cmd.current, kept):
+        kept = (await ports.reads.entities.get(principal, USERS, principal.user)).password
+        if not await ports.passwords.verify(cmd.current, kept):
             raise WrongPassword
-        changes["password"] = await ports.passwords.hashed(cmd.password)
+        changes["password"] = await ports.passwords.hash(cmd.password)
     async with ports.unit(principal) as unit:
-        user = await unit.rows(USERS).get(principal.user)
+        user = await unit.repository(USERS).get(principal.user)
         token = None
         if "password" in changes:
             if user.password != kept:
@@ -73,10 +73,10 @@ async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount)
             token = ports.secrets.token()
             unit.record(PasswordChanged(user=user.id, by_themselves=True, at=now))
             changes["last_login_at"] = now
-        user, changed = edited(user, changes, at=now)
+        user, changed = with_changes(user, changes, at=now)
         if not changed:
             return user
-        user = unit.rows(USERS).save(user)
+        user = unit.repository(USERS).save(user)
         if "name" in changed:
             unit.record(UserUpdated(user=user.id, changed=("name",), at=now))
         if token is None:
@@ -84,4 +84,4 @@ async def update_account(ports: Ports, principal: Principal, cmd: UpdateAccount)
             return user
         session = add_session(ports, unit, principal, token, at=now)
         await unit.commit()
-    return Begun(user, evolve(principal, session=session.id), session, token)
+    return StartedSession(user, evolve(principal, session=session.id), session, token)

@@ -10,9 +10,9 @@ from attrs import define
 
 from mission_core.errors import Invalid
 
-LEAST_PASSWORD: Final = 12
-LONGEST_PASSWORD: Final = 1000
-COMMON: Final = frozenset({"admin", "password", "change-me-on-first-login", "changeme", "testpass123"})
+MIN_PASSWORD_LENGTH: Final = 12
+MAX_PASSWORD_LENGTH: Final = 1000
+COMMON_PASSWORDS: Final = frozenset({"admin", "password", "change-me-on-first-login", "changeme", "testpass123"})
 """Passwords from example files and other common ones, which attackers try first."""
 
 
@@ -49,12 +49,12 @@ def checked_password(password: str) -> str:
         PasswordTooShort: If it has fewer than 12 characters.
         PasswordRefused: If it is too long, or holds a lone surrogate.
     """
-    if len(password) < LEAST_PASSWORD:
-        raise PasswordTooShort(f"Password must be at least {LEAST_PASSWORD} characters")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise PasswordTooShort(f"Password must be at least {MIN_PASSWORD_LENGTH} characters")
     if is_common(password):
         raise PasswordTooCommon("That password is too common. Choose a stronger one.")
-    if len(password) > LONGEST_PASSWORD:
-        raise PasswordRefused(f"Password must be at most {LONGEST_PASSWORD} characters")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise PasswordRefused(f"Password must be at most {MAX_PASSWORD_LENGTH} characters")
     if any("\ud800" <= character <= "\udfff" for character in password):
         raise PasswordRefused("Password must not hold lone surrogates")
     return password
@@ -64,4 +64,4 @@ def is_common(password: str) -> bool:
     """
     Whether a password is a common one, ignoring case.
     """
-    return password.strip().casefold() in COMMON
+    return password.strip().casefold() in COMMON_PASSWORDS

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from mission_core.accounts.identity_claims import Claims, ProviderProfile
     from mission_core.accounts.invites import Invite
-    from mission_core.accounts.members import Granted, Member
+    from mission_core.accounts.members import BoardPermission, Member
     from mission_core.accounts.model import ApiKey, MemberPrincipal, Principal
     from mission_core.accounts.organizations import Organization
-    from mission_core.accounts.vouching import Claims, Profile
     from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber, BoardId, InviteId, OrganizationId, RunId, UserId
-    from mission_core.values import Sealed
+    from mission_core.values import Encrypted
 
 
-class ApiKeys(Protocol):
+class ApiKeyRepository(Protocol):
     """
     The repository of the API keys of the unit's organization.
     """
@@ -41,7 +41,7 @@ class ApiKeys(Protocol):
         The agent's keys, newest first. Empty if the principal may not see the agent.
         """
 
-    def used(self, key: ApiKeyId, *, at: datetime) -> None:
+    def record_use(self, key: ApiKeyId, *, at: datetime) -> None:
         """
         Record that the key was used at this time. The latest time wins; the key's version does not change.
         """
@@ -57,7 +57,7 @@ class ApiKeys(Protocol):
         """
 
 
-class Credentials(Protocol):
+class CredentialStore(Protocol):
     """
     Lookups of principals and organizations before a principal is known. This is the only port whose reads are not
     limited to a principal.
@@ -69,12 +69,12 @@ class Credentials(Protocol):
         replaced the server's. One indexed lookup.
         """
 
-    def is_operators(self, digest: bytes) -> bool:
+    def is_operator_secret(self, digest: bytes) -> bool:
         """
         Whether this is the SHA-256 of a secret from the server's configuration. The store is not read.
         """
 
-    async def signed_in(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
+    async def session_principal(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
         The member whose session has a secret with this SHA-256, if the session is valid at *at* and the user is
         approved and still a member. One indexed lookup.
@@ -91,12 +91,12 @@ class Credentials(Protocol):
         The user's organizations and memberships, oldest membership first.
         """
 
-    async def granted(self, member: Member) -> list[Granted]:
+    async def board_permissions(self, member: Member) -> list[BoardPermission]:
         """
         The boards to which the member has individual access.
         """
 
-    async def superseded(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
+    async def is_server_key_replaced(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """
         Whether keys replaced the server's configured key, and none of those valid at *at* has this SHA-256. One indexed
         lookup.
@@ -107,7 +107,7 @@ class Credentials(Protocol):
         The organization with this slug, or None.
         """
 
-    async def found(self, organization: Organization) -> Organization:
+    async def create_organization(self, organization: Organization) -> Organization:
         """
         Create the organization if its slug is free. Returns the organization that has the slug.
 
@@ -115,7 +115,7 @@ class Credentials(Protocol):
             OrganizationNameTaken: If the slug is free, but another organization has the name.
         """
 
-    async def invited(self, invite: InviteId) -> Invite | None:
+    async def find_invite(self, invite: InviteId) -> Invite | None:
         """
         The invite with this id, in any organization.
         """
@@ -136,22 +136,22 @@ class Credentials(Protocol):
         """
 
 
-class Passwords(Protocol):
+class PasswordHasher(Protocol):
     """
     Hashes passwords with a slow hash function.
     """
 
-    async def hashed(self, password: str) -> str:
+    async def hash(self, password: str) -> str:
         """
         The hash of a password, to be stored.
         """
 
-    async def fits(self, password: str, kept: str | None) -> bool:
+    async def verify(self, password: str, kept: str | None) -> bool:
         """
         Whether the password matches the stored hash. Without a hash the result is False after the same time.
         """
 
-    def outdated(self, kept: str) -> bool:
+    def needs_rehash(self, kept: str) -> bool:
         """
         Whether the hash uses weaker parameters than the current ones, so that the password should be hashed again.
         """
@@ -163,7 +163,7 @@ class TokenVerifier(Protocol):
     """
 
     @property
-    def clients(self) -> bool:
+    def accepts_clients(self) -> bool:
         """
         Whether a token of a client itself (client credentials), not of a person, may create a user.
         """
@@ -179,10 +179,12 @@ class TokenVerifier(Protocol):
 
 
 @define
-class AccountRemains(Exhausted):
+class ProviderAccountNotDeleted(Exhausted):
     """
     The identity provider could not delete its account of this person. Nothing was deleted here.
     """
+
+    code = "account_remains"
 
     provider: str
 
@@ -190,12 +192,12 @@ class AccountRemains(Exhausted):
         return f"the account at {self.provider} could not be deleted, so nothing was deleted here; try again soon"
 
 
-class Directory(Protocol):
+class ProviderDirectory(Protocol):
     """
     The user directory of an identity provider. A person is named by the stored subject.
     """
 
-    async def profile_of(self, subject: str) -> Profile | None:
+    async def profile_of(self, subject: str) -> ProviderProfile | None:
         """
         The provider's profile of a person, at most a few minutes old; None if there is none. The provider is asked at
         most once in a few minutes for each person, with a timeout of seconds.
@@ -246,12 +248,12 @@ class Secrets(Protocol):
         A new server key: `mc_` and 48 hexadecimal digits.
         """
 
-    def invitation(self, invite: InviteId) -> str:
+    def invite_token(self, invite: InviteId) -> str:
         """
         The token of an invite: its id with an HMAC, 32 URL-safe characters. It is derived each time, not stored.
         """
 
-    def invited_by(self, token: str) -> InviteId | None:
+    def invite_of_token(self, token: str) -> InviteId | None:
         """
         The id of the invite that the token belongs to; None if the HMAC is wrong.
         """
@@ -261,33 +263,35 @@ class Secrets(Protocol):
         The lease token of a run: an HMAC over run and fence. It is derived each time, not stored.
         """
 
-    def run_of(self, lease: str) -> RunId | None:
+    def run_of_lease(self, lease: str) -> RunId | None:
         """
         The id of the run that the lease token belongs to; None if the HMAC is wrong. The caller must still compare the
         fence, with `lease`.
         """
 
 
-class SealBroken(Exhausted):
+class DecryptionFailed(Exhausted):
     """
     A secret cannot be decrypted: it was encrypted with another key, for another row, or is damaged.
     """
+
+    code = "seal_broken"
 
     def __str__(self) -> str:
         return "a stored secret was encrypted with another key than this server has; store the secret again"
 
 
-class Vault(Protocol):
+class SecretEncryption(Protocol):
     """
     Encrypts secrets before they are stored, so that a copy of the store does not reveal them.
     """
 
-    def seal(self, secret: str, *, about: UUID) -> Sealed:
+    def encrypt(self, secret: str, *, about: UUID) -> Encrypted:
         """
         Encrypt a secret for the row *about*, whose id is needed to decrypt it. The result differs each time.
         """
 
-    def open(self, sealed: bytes, *, about: UUID) -> str:
+    def decrypt(self, sealed: bytes, *, about: UUID) -> str:
         """
         Decrypt a secret of the row *about*.
 

@@ -11,11 +11,11 @@ from attrs import field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, ServerKeyId
 from mission_core.kinds import DEPLOYMENT, Kind
-from mission_core.values import aware
+from mission_core.values import utc_moment
 
 
 class ServerKeyNotFound(NotFound):
@@ -24,7 +24,7 @@ class ServerKeyNotFound(NotFound):
     """
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class ServerKey:
     """
     A key of the server's operator for the organization *of*. Only its SHA-256 is stored. A replaced key has
@@ -38,11 +38,11 @@ class ServerKey:
     digest: bytes = field(repr=False)
     masked: str
     created_by: str
-    created_at: datetime = field(validator=aware)
-    expires_at: datetime | None = field(default=None, validator=optional(aware))
+    created_at: datetime = field(validator=utc_moment)
+    expires_at: datetime | None = field(default=None, validator=optional(utc_moment))
     version: int = 1
 
-    def lives(self, *, at: datetime) -> bool:
+    def is_valid(self, *, at: datetime) -> bool:
         """
         Whether the key is valid at this time.
         """
@@ -54,19 +54,19 @@ SERVER_KEYS: Final = Kind(
     name="server_keys",
     missing=ServerKeyNotFound,
     unique={("digest",): Conflict},
-    found_by=(("of",),),
+    indexed_by=(("of",),),
     shared=True,
 )
 
 
 @frozen(kw_only=True)
-class ServerKeyRotated(Fact):
+class ServerKeyRotated(Event):
     """
     The server's key was replaced. The event has only masked keys.
     """
 
     kind = "server_key.rotated"
-    about = "organization"
+    subject_field = "organization"
 
     organization: OrganizationId
     old: str | None

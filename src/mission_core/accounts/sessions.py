@@ -11,13 +11,13 @@ from attrs import field, frozen
 
 from mission_core.accounts.users import User
 from mission_core.errors import Conflict, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, SessionId, UserId
 from mission_core.kinds import DEPLOYMENT, Kind
-from mission_core.values import aware
+from mission_core.values import utc_moment
 
-LASTS: Final = timedelta(days=7)
+SESSION_LIFETIME: Final = timedelta(days=7)
 """The lifetime of a session, counted from its start."""
 
 
@@ -27,8 +27,8 @@ class SessionNotFound(NotFound):
     """
 
 
-@frozen(kw_only=True, field_transformer=typed)
-class Session:
+@frozen(kw_only=True, field_transformer=with_type_validators)
+class UserSession:
     """
     A session of a user in the organization *workspace*. Only the SHA-256 of its secret is stored.
     """
@@ -38,30 +38,30 @@ class Session:
     user: UserId
     workspace: OrganizationId
     digest: bytes = field(repr=False)
-    created_at: datetime = field(validator=aware)
-    expires_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    expires_at: datetime = field(validator=utc_moment)
     version: int = 1
 
 
 SESSIONS: Final = Kind(
-    entity=Session,
+    entity=UserSession,
     name="sessions",
     missing=SessionNotFound,
     unique={("digest",): Conflict},
-    found_by=(("user",),),
-    goes_with={"user": User},
+    indexed_by=(("user",),),
+    cascades_from={"user": User},
     shared=True,
 )
 
 
 @frozen(kw_only=True)
-class SignedIn(Fact):
+class SignedIn(Event):
     """
     A user signed in. *how* names the identity provider.
     """
 
     kind = "user.signed_in"
-    about = "user"
+    subject_field = "user"
 
     user: UserId
     session: SessionId
@@ -69,27 +69,27 @@ class SignedIn(Fact):
 
 
 @frozen(kw_only=True)
-class SignedOut(Fact):
+class SignedOut(Event):
     """
     A user signed out, which ended the session.
     """
 
     kind = "user.signed_out"
-    about = "user"
+    subject_field = "user"
 
     user: UserId
     session: SessionId
 
 
 @frozen(kw_only=True)
-class SignInFailed(Fact):
+class SignInFailed(Event):
     """
     A sign-in failed. The event has the reason, which the caller is not told. An unknown user name is not recorded: it
     may be a password typed into the wrong field.
     """
 
     kind = "user.sign_in_failed"
-    about = "organization"
+    subject_field = "organization"
 
     organization: OrganizationId
     username: str | None

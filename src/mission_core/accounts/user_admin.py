@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
-from mission_core.accounts.invites import INVITES, invites_beyond, take_back, without
-from mission_core.accounts.managing import take_leave
-from mission_core.accounts.members import MEMBER, MEMBERS, STANDING, Colleague, Member
-from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_over_all
+from mission_core.accounts.invites import INVITES, invites_above_rank, invites_without_user, withdraw_invites
+from mission_core.accounts.member_admin import end_membership
+from mission_core.accounts.members import MEMBER, MEMBERS, ROLE_RANKS, Member, MemberWithUser
+from mission_core.accounts.model import MemberPrincipal, Principal, Role, require_organization_admin
+from mission_core.accounts.ownership_rules import (
+    MEMBERSHIP_OF_ROLE,
+    membership_changes,
+    require_another_owner,
+    require_rank_over_member,
+)
 from mission_core.accounts.passwords import checked_password
-from mission_core.accounts.people import LocalUserStays
-from mission_core.accounts.signing_in import end_sessions
-from mission_core.accounts.standing import GIVES, check_reach, leave_an_owner, place_for
+from mission_core.accounts.profiles import LocalUserProtected
+from mission_core.accounts.sign_in import end_sessions
 from mission_core.accounts.users import (
     USERS,
+    IdentityProvider,
     PasswordChanged,
-    Provider,
     User,
     UserCreated,
     UserDeleted,
     UserNotFound,
     UserUpdated,
 )
-from mission_core.changes import differing
+from mission_core.entity_changes import changed_fields
 from mission_core.errors import Denied, Invalid, InvalidField
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
@@ -37,32 +42,38 @@ from mission_core.values import ABSENT, Absent, name_key
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
-PERSONAL: Final = ("name", "email", "avatar_url", "approved")
+PERSONAL_FIELDS: Final = ("name", "email", "avatar_url", "approved")
 """The fields that belong to the user in all organizations."""
 
 
-class OwnRole(Invalid):
+class CannotChangeOwnRole(Invalid):
     """
     Users cannot change their own role or approval.
     """
+
+    code = "own_role"
 
     def __str__(self) -> str:
         return "Cannot change your own role"
 
 
-class OwnAccount(Invalid):
+class CannotDeleteOwnUser(Invalid):
     """
     Users cannot delete themselves here.
     """
+
+    code = "own_account"
 
     def __str__(self) -> str:
         return "Cannot delete your own account"
 
 
-class MemberElsewhere(Denied):
+class MemberOfAnotherOrganization(Denied):
     """
     An admin cannot change the personal fields of a user who is a member of another organization too.
     """
+
+    code = "member_elsewhere"
 
     def __str__(self) -> str:
         return (
@@ -81,7 +92,7 @@ class CreateUser:
     password: str = field(repr=False)
     name: str | None = None
     role: Role = Role.OPERATOR
-    provider: Provider = Provider.LOCAL
+    provider: IdentityProvider = IdentityProvider.LOCAL
     email: str | None = None
 
 
@@ -122,7 +133,7 @@ def checked_username(username: str) -> str:
     return username
 
 
-async def users_of(ports: Ports, principal: Principal) -> list[Colleague]:
+async def users_of_organization(ports: Ports, principal: Principal) -> list[MemberWithUser]:
     """
     The users of the caller's organization, ordered by number.
 
@@ -130,12 +141,12 @@ async def users_of(ports: Ports, principal: Principal) -> list[Colleague]:
         RoleTooLow: If the caller is no admin.
         OneBoardAlone: If the caller is an agent of one board.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     return await ports.reads.members.every(principal)
 
 
 @use_case
-async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Colleague:
+async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> MemberWithUser:
     """
     Create a user who is a member of the caller's organization. The password is stored only for users who sign in with a
     password.
@@ -146,11 +157,11 @@ async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Co
         UsernameTaken: If another user of the deployment has the user name.
         PasswordRefused: If the password is too weak.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     username, now = checked_username(cmd.username), ports.clock.now()
     told = checked_password(cmd.password)
-    password = await ports.passwords.hashed(told) if cmd.provider is Provider.LOCAL else None
-    (number,) = await ports.numbers.draw((DEPLOYMENT, "user"))
+    password = await ports.passwords.hash(told) if cmd.provider is IdentityProvider.LOCAL else None
+    (number,) = await ports.numbers.next((DEPLOYMENT, "user"))
     async with ports.unit(principal) as unit:
         made = add_user(
             unit,
@@ -159,7 +170,7 @@ async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Co
                 username_key=name_key(username), provider=cmd.provider, email=cmd.email or None, password=password,
                 name=cmd.name or None, active=principal.organization, created_at=now, updated_at=now,
             ),
-            MemberId(ports.ids.new()), principal.organization, GIVES[cmd.role],
+            MemberId(ports.ids.new()), principal.organization, MEMBERSHIP_OF_ROLE[cmd.role],
         )  # fmt: skip
         await unit.commit()
     return made
@@ -167,18 +178,18 @@ async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Co
 
 def add_user(
     unit: UnitOfWork, user: User, member: MemberId, organization: OrganizationId, place: dict[str, Any]
-) -> Colleague:
+) -> MemberWithUser:
     """
     Add a new user with a membership when the unit commits.
     """
-    made = Colleague(
-        unit.rows(MEMBERS).add(
+    made = MemberWithUser(
+        unit.repository(MEMBERS).add(
             Member(
                 id=member, organization=organization, user=user.id, created_at=user.created_at,
                 updated_at=user.created_at, **place,
             )
         ),
-        unit.rows(USERS).add(user),
+        unit.repository(USERS).add(user),
     )  # fmt: skip
     role, provider = str(place["role"]), user.provider.value
     unit.record(
@@ -191,7 +202,7 @@ def add_user(
 
 
 @use_case
-async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Colleague:
+async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> MemberWithUser:
     """
     Change the named fields of a user. A new password or the loss of approval ends all of the user's sessions. The
     user's pending invites that the new role does not permit are withdrawn.
@@ -207,75 +218,80 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Co
         MemberElsewhere: If personal fields would change, and the user is a member of another organization too.
         PasswordRefused: If the password is too weak.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     now, password = ports.clock.now(), None
     if not isinstance(cmd.password, Absent):
-        password = await ports.passwords.hashed(checked_password(cmd.password))
+        password = await ports.passwords.hash(checked_password(cmd.password))
     async with ports.unit(principal) as unit:
-        was = await _colleague(unit, cmd.user)
+        was = await _member_with_user(unit, cmd.user)
         changes, place = _changes(cmd, was, password), {}
         if not isinstance(cmd.role, Absent):
-            place = await place_for(ports, was.member, cmd.role)
+            place = await membership_changes(ports, was.member, cmd.role)
         if not changes and not place:
             return was
-        await _check(ports, unit, principal, was, changes, place)
+        await _require_change_allowed(ports, unit, principal, was, changes, place)
         shut_out = changes.get("approved") is False
-        standing = STANDING[MEMBER] if shut_out else STANDING.get(place.get("role", was.member.role), 0)
-        invites = await invites_beyond(unit, was.user.id, standing) if place or shut_out else []
+        standing = ROLE_RANKS[MEMBER] if shut_out else ROLE_RANKS.get(place.get("role", was.member.role), 0)
+        invites = await invites_above_rank(unit, was.user.id, standing) if place or shut_out else []
         if password is not None or shut_out:
             await end_sessions(unit, was.user)
-        take_back(unit, *invites, at=now)
+        withdraw_invites(unit, *invites, at=now)
         user, member = was.user, was.member
         if changes:
             known = user.email_verified and "email" not in changes
-            user = unit.rows(USERS).save(evolve(user, **changes, email_verified=known, updated_at=now))
+            user = unit.repository(USERS).save(evolve(user, **changes, email_verified=known, updated_at=now))
         if place:
-            member = unit.rows(MEMBERS).save(evolve(member, **place, updated_at=now))
-        _record(unit, user, member, {**changes, **place}, at=now)
+            member = unit.repository(MEMBERS).save(evolve(member, **place, updated_at=now))
+        _record_changes(unit, user, member, {**changes, **place}, at=now)
         await unit.commit()
-    return Colleague(member, user)
+    return MemberWithUser(member, user)
 
 
-async def _colleague(unit: UnitOfWork, user: UserId | UserNumber) -> Colleague:
+async def _member_with_user(unit: UnitOfWork, user: UserId | UserNumber) -> MemberWithUser:
     """
     The member who is this user.
 
     Raises:
         UserNotFound: If no member of the organization is this user.
     """
-    found = await unit.rows(USERS).get(user)
-    member = await unit.rows(MEMBERS).find(user=found.id)
+    found = await unit.repository(USERS).get(user)
+    member = await unit.repository(MEMBERS).find(user=found.id)
     if member is None:
         raise UserNotFound
-    return Colleague(member, found)
+    return MemberWithUser(member, found)
 
 
-def _changes(cmd: UpdateUser, was: Colleague, password: str | None) -> dict[str, Any]:
-    given = {name: value for name in PERSONAL if (value := getattr(cmd, name)) is not ABSENT}
-    changes = {name: given[name] for name in differing(was.user, evolve(was.user, **given))}
+def _changes(cmd: UpdateUser, was: MemberWithUser, password: str | None) -> dict[str, Any]:
+    given = {name: value for name in PERSONAL_FIELDS if (value := getattr(cmd, name)) is not ABSENT}
+    changes = {name: given[name] for name in changed_fields(was.user, evolve(was.user, **given))}
     return changes if password is None else {**changes, "password": password}
 
 
-async def _check(
-    ports: Ports, unit: UnitOfWork, principal: Principal, was: Colleague, changes: dict[str, Any], place: dict[str, Any]
+async def _require_change_allowed(
+    ports: Ports,
+    unit: UnitOfWork,
+    principal: Principal,
+    was: MemberWithUser,
+    changes: dict[str, Any],
+    place: dict[str, Any],
 ) -> None:
     shut_out = changes.get("approved") is False
-    if _is(principal, was.user) and (place or shut_out):
-        raise OwnRole
-    if was.user.provider is Provider.TOKEN and (place or changes.keys() & {"approved", "password"}):
-        raise LocalUserStays
-    await check_reach(unit, principal, was.member)
+    if _is_caller(principal, was.user) and (place or shut_out):
+        raise CannotChangeOwnRole
+    if was.user.provider is IdentityProvider.TOKEN and (place or changes.keys() & {"approved", "password"}):
+        raise LocalUserProtected
+    await require_rank_over_member(unit, principal, was.member)
     if place or shut_out:
-        await leave_an_owner(unit, was.member)
-    if changes and not _is(principal, was.user) and len(await ports.credentials.memberships(was.user.id)) > 1:
-        raise MemberElsewhere
+        await require_another_owner(unit, was.member)
+    if changes and not _is_caller(principal, was.user) and len(await ports.credentials.memberships(was.user.id)) > 1:
+        raise MemberOfAnotherOrganization
 
 
-def _is(principal: Principal, user: User) -> bool:
+def _is_caller(principal: Principal, user: User) -> bool:
     return isinstance(principal, MemberPrincipal) and principal.user == user.id
 
 
-def _record(unit: UnitOfWork, user: User, member: Member, changed: dict[str, Any], *, at: datetime) -> None:
+def _record_changes(unit: UnitOfWork, user: User, member: Member, changed: dict[str, Any], *, at: datetime) -> None:
     named = tuple(sorted(changed.keys() - {"password"}))
     if named:
         unit.record(
@@ -302,21 +318,21 @@ async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> Us
         LastOwnerStays: If the organization would have no owner.
         LocalUserStays: If it is the local user.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        was = await _colleague(unit, cmd.user)
-        if _is(principal, was.user):
-            raise OwnAccount
-        if was.user.provider is Provider.TOKEN:
-            raise LocalUserStays
-        await check_reach(unit, principal, was.member)
-        invites = await without(unit, was.user.id)
-        await take_leave(ports, unit, was.member, at=now)
+        was = await _member_with_user(unit, cmd.user)
+        if _is_caller(principal, was.user):
+            raise CannotDeleteOwnUser
+        if was.user.provider is IdentityProvider.TOKEN:
+            raise LocalUserProtected
+        await require_rank_over_member(unit, principal, was.member)
+        invites = await invites_without_user(unit, was.user.id)
+        await end_membership(ports, unit, was.member, at=now)
         if len(await ports.credentials.memberships(was.user.id)) == 1:
             for each in invites:
-                unit.rows(INVITES).save(each)
-            unit.rows(USERS).remove(await unit.rows(USERS).get(was.user.id))
+                unit.repository(INVITES).save(each)
+            unit.repository(USERS).remove(await unit.repository(USERS).get(was.user.id))
             unit.record(UserDeleted(user=was.user.id, username=was.user.username, at=now))
         await unit.commit()
     return was.user

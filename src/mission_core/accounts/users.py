@@ -14,19 +14,19 @@ from attrs import evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT, Kind
-from mission_core.values import aware, name_key, text
+from mission_core.values import name_key, text, utc_moment
 
-LONGEST: Final = 20_000
-LONGEST_NAME: Final = 200
-LONGEST_EMAIL: Final = 320
-LONGEST_SUBJECT: Final = 500
+MAX_PROFILE_TEXT: Final = 20_000
+MAX_USERNAME: Final = 200
+MAX_EMAIL: Final = 320
+MAX_SUBJECT: Final = 500
 
 
-class Provider(StrEnum):
+class IdentityProvider(StrEnum):
     """
     The identity provider of a user: a password of this server, Google, a proxy in front of the server, an OpenID
     Connect issuer, or the server's own token.
@@ -66,7 +66,7 @@ class SubjectTaken(Conflict):
         return "another user has this identity at the provider already"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class User:
     """
     A user of the deployment.
@@ -84,27 +84,27 @@ class User:
     id: UserId
     organization: OrganizationId = DEPLOYMENT
     number: UserNumber
-    username: str = field(validator=text(least=1, most=LONGEST_NAME))
+    username: str = field(validator=text(least=1, most=MAX_USERNAME))
     username_key: str
-    provider: Provider = Provider.LOCAL
-    subject: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_SUBJECT)))
-    email: str | None = field(default=None, validator=optional(text(most=LONGEST_EMAIL)))
+    provider: IdentityProvider = IdentityProvider.LOCAL
+    subject: str | None = field(default=None, validator=optional(text(least=1, most=MAX_SUBJECT)))
+    email: str | None = field(default=None, validator=optional(text(most=MAX_EMAIL)))
     email_verified: bool = False
     avatar_url: str | None = field(default=None, validator=optional(text(most=2000)))
     password: str | None = field(default=None, repr=False)
     approved: bool = True
     active: OrganizationId | None = None
-    name: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    preferred_name: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    pronouns: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    timezone: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    notes: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    context: str | None = field(default=None, validator=optional(text(most=LONGEST)))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
-    last_login_at: datetime | None = field(default=None, validator=optional(aware))
+    name: str | None = field(default=None, validator=optional(text(most=MAX_PROFILE_TEXT)))
+    preferred_name: str | None = field(default=None, validator=optional(text(most=MAX_PROFILE_TEXT)))
+    pronouns: str | None = field(default=None, validator=optional(text(most=MAX_PROFILE_TEXT)))
+    timezone: str | None = field(default=None, validator=optional(text(most=MAX_PROFILE_TEXT)))
+    notes: str | None = field(default=None, validator=optional(text(most=MAX_PROFILE_TEXT)))
+    context: str | None = field(default=None, validator=optional(text(most=MAX_PROFILE_TEXT)))
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
+    last_login_at: datetime | None = field(default=None, validator=optional(utc_moment))
     version: int = 1
-    email_issued_at: datetime | None = field(default=None, validator=optional(aware))
+    email_issued_at: datetime | None = field(default=None, validator=optional(utc_moment))
 
     @property
     def display(self) -> str:
@@ -125,19 +125,19 @@ USERS: Final = Kind(
     name="users",
     missing=UserNotFound,
     unique={("username_key",): UsernameTaken, ("provider", "subject"): SubjectTaken},
-    found_by=(("email",), ("active",)),
+    indexed_by=(("email",), ("active",)),
     shared=True,
 )
 
 
 @frozen(kw_only=True)
-class UserCreated(Fact):
+class UserCreated(Event):
     """
     A user was created as a member of this organization.
     """
 
     kind = "user.created"
-    about = "user"
+    subject_field = "user"
 
     user: UserId
     username: str
@@ -147,13 +147,13 @@ class UserCreated(Fact):
 
 
 @frozen(kw_only=True)
-class UserUpdated(Fact):
+class UserUpdated(Event):
     """
     Fields of a user changed. The event names them; of the values it has only the role and the approval.
     """
 
     kind = "user.updated"
-    about = "user"
+    subject_field = "user"
 
     user: UserId
     changed: tuple[str, ...]
@@ -162,26 +162,26 @@ class UserUpdated(Fact):
 
 
 @frozen(kw_only=True)
-class UserDeleted(Fact):
+class UserDeleted(Event):
     """
     A user was deleted.
     """
 
     kind = "user.deleted"
-    about = "user"
+    subject_field = "user"
 
     user: UserId
     username: str
 
 
 @frozen(kw_only=True)
-class PasswordChanged(Fact):
+class PasswordChanged(Event):
     """
     A user's password changed, which ended all earlier sessions.
     """
 
     kind = "user.password_changed"
-    about = "user"
+    subject_field = "user"
 
     user: UserId
     by_themselves: bool

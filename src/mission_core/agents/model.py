@@ -11,25 +11,25 @@ from typing import Any, Final
 from attrs import define, field, frozen
 from attrs.validators import optional
 
-from mission_core.changes import edited, evolve
+from mission_core.entity_changes import evolve, with_changes
 from mission_core.errors import Conflict, Exhausted, Invalid, InvalidField, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, checked_text, json_object, name_key, text
+from mission_core.values import EMPTY_OBJECT, JsonText, checked_text, json_object, name_key, text, utc_moment
 
 PROVISIONING: Final = "provisioning"
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"
 IDLE: Final = "idle"
-LIFECYCLE: Final = frozenset({"updating", "deleting"})
-LONGEST_SOUL: Final = 1_000_000
-LONGEST_MEMORY: Final = 524_288
-PATH_WORDS: Final = frozenset({".", "..", "comms", "evals", "message", "optimize", "register", "sync"})
+LIFECYCLE_STATUSES: Final = frozenset({"updating", "deleting"})
+MAX_SOUL_LENGTH: Final = 1_000_000
+MAX_WORKING_MEMORY_LENGTH: Final = 524_288
+RESERVED_AGENT_NAMES: Final = frozenset({".", "..", "comms", "evals", "message", "optimize", "register", "sync"})
 """Reserved names: a path that ends with one of them means something other than an agent."""
-SILENCE: Final = timedelta(minutes=10)
+OFFLINE_AFTER: Final = timedelta(minutes=10)
 """An agent whose last heartbeat is older than this is offline."""
-TOUCH_EVERY: Final = timedelta(seconds=30)
+PRESENCE_WRITE_INTERVAL: Final = timedelta(seconds=30)
 """The least time between two updates of an agent's presence by its requests."""
 
 
@@ -63,10 +63,12 @@ class SessionKeyTaken(Conflict):
         return "another agent has this session key; choose another"
 
 
-class MainAgentStays(Conflict):
+class MainAgentProtected(Conflict):
     """
     The built-in main agent represents the organization's own gateway, so it cannot be deleted or moved to a board.
     """
+
+    code = "main_agent_stays"
 
     def __str__(self) -> str:
         return (
@@ -75,10 +77,12 @@ class MainAgentStays(Conflict):
         )
 
 
-class TokenMinted(Conflict):
+class TokenAlreadyIssued(Conflict):
     """
     The agent already has a key, so no first token is issued.
     """
+
+    code = "token_minted"
 
     def __str__(self) -> str:
         return (
@@ -88,15 +92,20 @@ class TokenMinted(Conflict):
 
 
 @define
-class MemoryFull(Invalid):
+class WorkingMemoryFull(Invalid):
     """
     An agent's working memory would exceed its maximum length.
     """
 
+    code = "memory_full"
+
     size: int
 
     def __str__(self) -> str:
-        return f"Working memory exceeds {LONGEST_MEMORY} bytes ({self.size} bytes). Consider clearing old entries."
+        return (
+            f"Working memory exceeds {MAX_WORKING_MEMORY_LENGTH} bytes ({self.size} bytes). "
+            "Consider clearing old entries."
+        )
 
 
 @define
@@ -115,14 +124,14 @@ class TooManyAgents(Exhausted):
         )
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Presence:
     """
     The last heartbeat of an agent and what it reported: a record beside the agent, without a version.
     """
 
     reported: str = field(default=PROVISIONING, validator=text(least=1, most=100))
-    last_seen_at: datetime | None = field(default=None, validator=optional(aware))
+    last_seen_at: datetime | None = field(default=None, validator=optional(utc_moment))
     activity: str | None = field(default=None, validator=optional(text(most=500)))
 
     def status(self, *, at: datetime, as_made: bool = False) -> str:
@@ -131,14 +140,14 @@ class Presence:
         old. With *as_made* an agent that was never seen has the status it was created with, and `offline` instead of
         `provisioning`.
         """
-        if self.reported in LIFECYCLE:
+        if self.reported in LIFECYCLE_STATUSES:
             return self.reported
         if self.last_seen_at is None:
             made = OFFLINE if self.reported == PROVISIONING else self.reported
             return made if as_made else PROVISIONING
-        return OFFLINE if at - self.last_seen_at > SILENCE else self.reported
+        return OFFLINE if at - self.last_seen_at > OFFLINE_AFTER else self.reported
 
-    def seen(self, *, at: datetime, status: str | None = None, activity: str | None = None) -> Presence:
+    def after_heartbeat(self, *, at: datetime, status: str | None = None, activity: str | None = None) -> Presence:
         """
         The presence after a heartbeat. Without *status*, an agent that was offline or never seen becomes online.
         """
@@ -146,7 +155,7 @@ class Presence:
         return Presence(reported=reported, last_seen_at=at, activity=activity or self.activity)
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Agent:
     """
     An agent: a worker or the lead of a board or, without a board, one that serves the whole organization.
@@ -162,8 +171,8 @@ class Agent:
     main: bool = False
     config: JsonText = field(default=EMPTY_OBJECT, validator=json_object)
     session_key: str | None = field(default=None, validator=optional(text(most=300)))
-    soul: str | None = field(default=None, validator=optional(text(most=LONGEST_SOUL)))
-    working_memory: str = field(default="", validator=text(most=LONGEST_MEMORY))
+    soul: str | None = field(default=None, validator=optional(text(most=MAX_SOUL_LENGTH)))
+    working_memory: str = field(default="", validator=text(most=MAX_WORKING_MEMORY_LENGTH))
     runtime_type: str | None = field(default=None, validator=optional(text(most=100)))
     source: str = field(default="manual", validator=text(most=100))
     workspace_path: str | None = field(default=None, validator=optional(text(most=500)))
@@ -171,8 +180,8 @@ class Agent:
     heartbeat_config: JsonText | None = field(default=None, validator=optional(json_object))
     identity_profile: JsonText | None = field(default=None, validator=optional(json_object))
     identity_template: str | None = field(default=None, validator=optional(text(most=50_000)))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     presence: Presence = Presence()
     version: int = 0
 
@@ -196,29 +205,29 @@ class Agent:
         Raises:
             InvalidField: If a value is invalid.
         """
-        after, changed = edited(self, changes, at=at)
+        after, changed = with_changes(self, changes, at=at)
         return after, AgentUpdated(agent=self.id, changed=changed, at=at)
 
-    def heard(
+    def after_heartbeat(
         self, *, at: datetime, status: str | None = None, activity: str | None = None
     ) -> tuple[Agent, AgentStatusChanged | None]:
         """
         The agent after a heartbeat, and the event if its derived status changed.
         """
-        return self._present(self.presence.seen(at=at, status=status, activity=activity), at=at)
+        return self._with_presence(self.presence.after_heartbeat(at=at, status=status, activity=activity), at=at)
 
-    def hung_up(self, *, at: datetime) -> tuple[Agent, AgentStatusChanged | None]:
+    def after_disconnect(self, *, at: datetime) -> tuple[Agent, AgentStatusChanged | None]:
         """
         The agent after it disconnected, which is not a heartbeat, and the event if its derived status changed.
         """
-        return self._present(evolve(self.presence, reported=OFFLINE), at=at)
+        return self._with_presence(evolve(self.presence, reported=OFFLINE), at=at)
 
-    def _present(self, presence: Presence, *, at: datetime) -> tuple[Agent, AgentStatusChanged | None]:
+    def _with_presence(self, presence: Presence, *, at: datetime) -> tuple[Agent, AgentStatusChanged | None]:
         before, after = self.status(at=at), presence.status(at=at)
         changed = AgentStatusChanged(agent=self.id, name=self.name, was=before, status=after, at=at)
         return evolve(self, presence=presence), changed if before != after else None
 
-    def doing(self, activity: str | None) -> Agent:
+    def with_activity(self, activity: str | None) -> Agent:
         """
         The agent with another activity text, which is not a heartbeat.
         """
@@ -236,19 +245,19 @@ def checked_agent_name(name: str) -> str:
     checked_text("name", name, least=1, most=100)
     if "/" in name:
         raise InvalidField("name", "must not contain a slash, which separates the segments of a path", name)
-    if name_key(name) in PATH_WORDS:
+    if name_key(name) in RESERVED_AGENT_NAMES:
         raise InvalidField("name", f"must be another name: {name!r} is a segment of the API's own paths", name)
     return name
 
 
 @frozen(kw_only=True)
-class AgentCreated(Fact):
+class AgentCreated(Event):
     """
     An agent was created, or registered itself.
     """
 
     kind = "agent.created"
-    about = "agent"
+    subject_field = "agent"
 
     agent: AgentId
     number: int
@@ -259,26 +268,26 @@ class AgentCreated(Fact):
 
 
 @frozen(kw_only=True)
-class AgentUpdated(Fact):
+class AgentUpdated(Event):
     """
     Fields of an agent changed.
     """
 
     kind = "agent.updated"
-    about = "agent"
+    subject_field = "agent"
 
     agent: AgentId
     changed: tuple[str, ...]
 
 
 @frozen(kw_only=True)
-class AgentStatusChanged(Fact):
+class AgentStatusChanged(Event):
     """
     An agent's derived status changed.
     """
 
     kind = "agent.status_changed"
-    about = "agent"
+    subject_field = "agent"
 
     agent: AgentId
     name: str
@@ -287,13 +296,13 @@ class AgentStatusChanged(Fact):
 
 
 @frozen(kw_only=True)
-class AgentRenamed(Fact):
+class AgentRenamed(Event):
     """
     An agent was renamed, and its tasks with it.
     """
 
     kind = "agent.renamed"
-    about = "agent"
+    subject_field = "agent"
 
     agent: AgentId
     was: str
@@ -301,13 +310,13 @@ class AgentRenamed(Fact):
 
 
 @frozen(kw_only=True)
-class AgentDeleted(Fact):
+class AgentDeleted(Event):
     """
     An agent was deleted with its keys. Its unfinished tasks went back to the queue.
     """
 
     kind = "agent.deleted"
-    about = "agent"
+    subject_field = "agent"
 
     agent: AgentId
     number: int

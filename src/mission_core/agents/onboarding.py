@@ -16,31 +16,35 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, evolve, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require, require_no_agent
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_no_agent_below_admin, require_role
 from mission_core.accounts.organizations import built_in_gateway
-from mission_core.accounts.people import profile_told
-from mission_core.agents.model import PATH_WORDS, Agent, AgentCreated
+from mission_core.accounts.profiles import save_profile_answers
+from mission_core.agents.model import RESERVED_AGENT_NAMES, Agent, AgentCreated
 from mission_core.boards.model import Board
 from mission_core.errors import Conflict, Denied, InvalidField, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, AgentNumber, BoardId, OnboardingId, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
-from mission_core.values import JsonText, aware, canonical, checked_text, json_kept, name_key, text
+from mission_core.values import JsonText, canonical, checked_text, name_key, storable_json, text, utc_moment
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
-LONGEST_MESSAGE: Final = 20_000
-MOST_MESSAGES: Final = 500
-SOURCE: Final = "lead_agent_onboarding"
-LEAD_NAME: Final = "Lead Agent"
-LEAD_PROFILE: Final = {"role": "Board Lead", "communication_style": "direct, concise, practical", "emoji": ":gear:"}
-PREFERENCES: Final = ("autonomy_level", "verbosity", "output_format", "update_cadence", "custom_instructions")
+MAX_MESSAGE_LENGTH: Final = 20_000
+MAX_MESSAGES: Final = 500
+GOAL_SOURCE: Final = "lead_agent_onboarding"
+DEFAULT_LEAD_NAME: Final = "Lead Agent"
+DEFAULT_LEAD_PROFILE: Final = {
+    "role": "Board Lead",
+    "communication_style": "direct, concise, practical",
+    "emoji": ":gear:",
+}
+LEAD_PREFERENCES: Final = ("autonomy_level", "verbosity", "output_format", "update_cadence", "custom_instructions")
 
 
-class Stage(StrEnum):
+class OnboardingStage(StrEnum):
     """
     The stage of an onboarding.
     """
@@ -50,10 +54,12 @@ class Stage(StrEnum):
     CONFIRMED = "confirmed"
 
 
-class NoOnboarding(NotFound):
+class OnboardingNotFound(NotFound):
     """
     The board has no onboarding.
     """
+
+    code = "no_onboarding"
 
     def __str__(self) -> str:
         return "this board has no onboarding; start one"
@@ -80,7 +86,7 @@ class NotTheMainAgent(Denied):
         return "Only the dedicated gateway agent may call this endpoint."
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Onboarding:
     """
     An onboarding of a board: its messages (a JSON list of role, content and timestamp), and the draft once the agent
@@ -91,14 +97,14 @@ class Onboarding:
     organization: OrganizationId
     board: BoardId
     session_key: str = field(validator=text(least=1, most=300))
-    stage: Stage = Stage.ACTIVE
-    messages: JsonText = field(validator=json_kept)
-    draft: JsonText | None = field(default=None, validator=optional(json_kept))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    stage: OnboardingStage = OnboardingStage.ACTIVE
+    messages: JsonText = field(validator=storable_json)
+    draft: JsonText | None = field(default=None, validator=optional(storable_json))
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 0
 
-    def hear(self, role: str, content: str, *, at: datetime, draft: JsonText | None = None) -> Onboarding:
+    def add_message(self, role: str, content: str, *, at: datetime, draft: JsonText | None = None) -> Onboarding:
         """
         The onboarding with another message. A *draft* completes it.
 
@@ -106,22 +112,22 @@ class Onboarding:
             OnboardingConfirmed: If it is confirmed already.
             InvalidField: If it has the maximum number of messages.
         """
-        if self.stage is Stage.CONFIRMED:
+        if self.stage is OnboardingStage.CONFIRMED:
             raise OnboardingConfirmed
         said = json.loads(self.messages)
-        if len(said) >= MOST_MESSAGES:
-            raise InvalidField("messages", f"must have at most {MOST_MESSAGES} entries", len(said))
+        if len(said) >= MAX_MESSAGES:
+            raise InvalidField("messages", f"must have at most {MAX_MESSAGES} entries", len(said))
         said.append(_message(role, content, at))
         return evolve(
             self,
             messages=canonical(said),
-            stage=self.stage if draft is None else Stage.COMPLETED,
+            stage=self.stage if draft is None else OnboardingStage.COMPLETED,
             draft=draft or self.draft,
             updated_at=at,
         )
 
     @property
-    def drafted(self) -> dict[str, Any]:
+    def draft_object(self) -> dict[str, Any]:
         """
         The draft as a dictionary.
         """
@@ -132,34 +138,34 @@ class Onboarding:
 ONBOARDINGS: Final = Kind(
     entity=Onboarding,
     name="onboardings",
-    missing=NoOnboarding,
-    found_by=(("board",),),
-    goes_with={"board": Board},
+    missing=OnboardingNotFound,
+    indexed_by=(("board",),),
+    cascades_from={"board": Board},
 )
 
 
 @frozen(kw_only=True)
-class OnboardingMoved(Fact):
+class OnboardingStageChanged(Event):
     """
     An onboarding was started, completed with a draft, or confirmed.
     """
 
     kind = "board.onboarding"
-    about = "board"
+    subject_field = "board"
 
     board: BoardId
     onboarding: OnboardingId
-    stage: Stage
+    stage: OnboardingStage
 
 
 @frozen(kw_only=True)
 class StartOnboarding:
     """
-    Start the onboarding of a board. *instruct* writes the main agent's instructions for the board.
+    Start the onboarding of a board. *instruction_for* writes the main agent's instructions for the board.
     """
 
     board: BoardId
-    instruct: Callable[[Board], str]
+    instruction_for: Callable[[Board], str]
 
 
 @frozen(kw_only=True)
@@ -173,13 +179,13 @@ class AnswerOnboarding:
 
 
 @frozen(kw_only=True)
-class ReportOnboarding:
+class SubmitOnboardingMessage:
     """
-    Ask the next question, or hand in the draft, as the main agent. *said* is its message as JSON.
+    Ask the next question, or hand in the draft, as the main agent. *content* is its message as JSON.
     """
 
     board: BoardId
-    said: JsonText
+    content: JsonText
     complete: bool
 
 
@@ -205,7 +211,7 @@ async def latest_onboarding(ports: Ports, principal: Principal, board: BoardId) 
         NoOnboarding: If the board has no onboarding.
     """
     await ports.reads.boards.check(principal, board)
-    return _latest(await ports.reads.rows.every(principal, ONBOARDINGS, board=board))
+    return _latest(await ports.reads.entities.every(principal, ONBOARDINGS, board=board))
 
 
 @use_case
@@ -216,13 +222,13 @@ async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboard
     Raises:
         BoardNotFound: If there is no such board for this principal.
     """
-    require(principal, Role.OPERATOR)
-    require_no_agent(principal)
+    require_role(principal, Role.OPERATOR)
+    require_no_agent_below_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
-        known = await unit.rows(ONBOARDINGS).every(board=board.id)
-        active = next((each for each in known if each.stage is Stage.ACTIVE), None)
+        known = await unit.repository(ONBOARDINGS).every(board=board.id)
+        active = next((each for each in known if each.stage is OnboardingStage.ACTIVE), None)
         if active is not None:
             return active
         made = Onboarding(
@@ -230,13 +236,13 @@ async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboard
             organization=principal.organization,
             board=board.id,
             session_key=f"agent:mc-gateway-{board.gateway or built_in_gateway(principal.organization)}:main",
-            messages=canonical([_message("user", cmd.instruct(board), now)]),
+            messages=canonical([_message("user", cmd.instruction_for(board), now)]),
             created_at=now,
             updated_at=now,
         )
-        unit.rows(ONBOARDINGS).add(made)
+        unit.repository(ONBOARDINGS).add(made)
         unit.rely_on(board, bump=True)  # of two concurrent starts, one fails and then finds the other's
-        unit.record(OnboardingMoved(board=board.id, onboarding=made.id, stage=made.stage, at=now))
+        unit.record(OnboardingStageChanged(board=board.id, onboarding=made.id, stage=made.stage, at=now))
         unit.result(made.id)
         await unit.commit()
     return made
@@ -251,20 +257,20 @@ async def answer_onboarding(ports: Ports, principal: Principal, cmd: AnswerOnboa
         NoOnboarding: If the board has no onboarding.
         OnboardingConfirmed: If it is confirmed already.
     """
-    require(principal, Role.OPERATOR)
-    require_no_agent(principal)
-    checked_text("answer", cmd.answer, least=1, most=LONGEST_MESSAGE)
+    require_role(principal, Role.OPERATOR)
+    require_no_agent_below_admin(principal)
+    checked_text("answer", cmd.answer, least=1, most=MAX_MESSAGE_LENGTH)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         talk = await _of_board(unit, cmd.board)
-        talk = unit.rows(ONBOARDINGS).save(talk.hear("user", cmd.answer, at=now))
+        talk = unit.repository(ONBOARDINGS).save(talk.add_message("user", cmd.answer, at=now))
         unit.result(talk.id)
         await unit.commit()
     return talk
 
 
 @use_case
-async def report_onboarding(ports: Ports, principal: Principal, cmd: ReportOnboarding) -> Onboarding:
+async def submit_onboarding_message(ports: Ports, principal: Principal, cmd: SubmitOnboardingMessage) -> Onboarding:
     """
     Store the main agent's question or draft.
 
@@ -273,15 +279,15 @@ async def report_onboarding(ports: Ports, principal: Principal, cmd: ReportOnboa
         NoOnboarding: If the board has no onboarding.
         OnboardingConfirmed: If it is confirmed already.
     """
-    checked_text("content", cmd.said, most=LONGEST_MESSAGE)
+    checked_text("content", cmd.content, most=MAX_MESSAGE_LENGTH)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        await _main_only(unit, principal)
+        await _require_main_agent(unit, principal)
         talk = await _of_board(unit, cmd.board)
-        after = talk.hear("assistant", cmd.said, at=now, draft=cmd.said if cmd.complete else None)
-        after = unit.rows(ONBOARDINGS).save(after)
+        after = talk.add_message("assistant", cmd.content, at=now, draft=cmd.content if cmd.complete else None)
+        after = unit.repository(ONBOARDINGS).save(after)
         if cmd.complete:
-            unit.record(OnboardingMoved(board=talk.board, onboarding=talk.id, stage=after.stage, at=now))
+            unit.record(OnboardingStageChanged(board=talk.board, onboarding=talk.id, stage=after.stage, at=now))
         unit.result(after.id)
         await unit.commit()
     return after
@@ -298,18 +304,18 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
         OnboardingConfirmed: If it is confirmed already.
         GoalIncomplete: If a goal board lacks objective or metrics.
     """
-    require(principal, Role.OPERATOR)
-    require_no_agent(principal)
+    require_role(principal, Role.OPERATOR)
+    require_no_agent_below_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
         talk = await _of_board(unit, cmd.board)
-        if talk.stage is Stage.CONFIRMED:
+        if talk.stage is OnboardingStage.CONFIRMED:
             raise OnboardingConfirmed
-        lead = talk.drafted.get("lead_agent") or {}
+        lead = talk.draft_object.get("lead_agent") or {}
         known_lead = await unit.agents.lead(board.id)
-        new_lead = None if known_lead else await _lead_for(ports, unit, board, lead, at=now)
-        told = await profile_told(unit, principal, talk.drafted.get("user_profile") or {}, at=now)
+        new_lead = None if known_lead else await _drafted_lead(ports, unit, board, lead, at=now)
+        told = await save_profile_answers(unit, principal, talk.draft_object.get("user_profile") or {}, at=now)
         board, updated = board.edit(
             {
                 "board_type": cmd.board_type,
@@ -317,14 +323,14 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
                 "success_metrics": cmd.success_metrics,
                 "target_date": cmd.target_date,
                 "goal_confirmed": True,
-                "goal_source": SOURCE,
-                "gates": evolve(board.gates, require_approval_for_done=not fully_autonomous(lead)),
+                "goal_source": GOAL_SOURCE,
+                "gates": evolve(board.gates, require_approval_for_done=not is_fully_autonomous(lead)),
             },
             at=now,
         )
         board.check_goal()
         board = unit.boards.save(board)
-        unit.rows(ONBOARDINGS).save(evolve(talk, stage=Stage.CONFIRMED, updated_at=now))
+        unit.repository(ONBOARDINGS).save(evolve(talk, stage=OnboardingStage.CONFIRMED, updated_at=now))
         if new_lead is not None:
             unit.agents.add(new_lead)
             unit.record(
@@ -333,13 +339,17 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
                     board=board.id, at=now,
                 )
             )  # fmt: skip
-        unit.record(updated, *told, OnboardingMoved(board=board.id, onboarding=talk.id, stage=Stage.CONFIRMED, at=now))
+        unit.record(
+            updated,
+            *told,
+            OnboardingStageChanged(board=board.id, onboarding=talk.id, stage=OnboardingStage.CONFIRMED, at=now),
+        )
         unit.result(board.id)
         await unit.commit()
     return board
 
 
-def fully_autonomous(lead: Mapping[str, Any]) -> bool:
+def is_fully_autonomous(lead: Mapping[str, Any]) -> bool:
     """
     Whether the drafted lead acts without asking for approval, in any spelling that the drafts use.
     """
@@ -352,17 +362,19 @@ def fully_autonomous(lead: Mapping[str, Any]) -> bool:
     return False
 
 
-async def _lead_for(ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping[str, Any], *, at: datetime) -> Agent:
+async def _drafted_lead(
+    ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping[str, Any], *, at: datetime
+) -> Agent:
     """
     The lead agent of the draft, under a name that is free in the organization.
     """
-    wanted = str(draft.get("name") or LEAD_NAME).replace("/", "-").strip()[:100] or LEAD_NAME
-    (number,) = await ports.numbers.draw((board.organization, "agent"))
+    wanted = str(draft.get("name") or DEFAULT_LEAD_NAME).replace("/", "-").strip()[:100] or DEFAULT_LEAD_NAME
+    (number,) = await ports.numbers.next((board.organization, "agent"))
     name = wanted
-    if name_key(name) in PATH_WORDS or await unit.agents.find(name) is not None:
+    if name_key(name) in RESERVED_AGENT_NAMES or await unit.agents.find(name) is not None:
         name = f"{wanted[:60]} ({board.name[:25]}, {number})".replace("/", "-")
-    profile = LEAD_PROFILE | dict(draft.get("identity_profile") or {})
-    profile |= {key: draft[key] for key in PREFERENCES if draft.get(key)}
+    profile = DEFAULT_LEAD_PROFILE | dict(draft.get("identity_profile") or {})
+    profile |= {key: draft[key] for key in LEAD_PREFERENCES if draft.get(key)}
     return Agent(
         id=AgentId(ports.ids.new()),
         number=AgentNumber(number),
@@ -380,16 +392,16 @@ async def _lead_for(ports: Ports, unit: UnitOfWork, board: Board, draft: Mapping
 
 async def _of_board(unit: UnitOfWork, board: BoardId) -> Onboarding:
     await unit.boards.get(board)
-    return _latest(await unit.rows(ONBOARDINGS).every(board=board))
+    return _latest(await unit.repository(ONBOARDINGS).every(board=board))
 
 
 def _latest(known: list[Onboarding]) -> Onboarding:
     if not known:
-        raise NoOnboarding
+        raise OnboardingNotFound
     return max(known, key=lambda each: (each.updated_at, each.id))
 
 
-async def _main_only(unit: UnitOfWork, principal: Principal) -> None:
+async def _require_main_agent(unit: UnitOfWork, principal: Principal) -> None:
     if not isinstance(principal, AgentPrincipal) or principal.board is not None:
         raise NotTheMainAgent(of_a_board=True)
     agent = await unit.agents.get(principal.agent)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mission_core.ids import AgentId, AgentNumber, BoardId
 
 
-class Agents(Protocol):
+class AgentRepository(Protocol):
     """
     Stores the agents of the unit's organization, as far as its principal may see them: a principal with grants on some
     boards sees their agents only.
@@ -29,7 +29,7 @@ class Agents(Protocol):
             BoardDenied: If its board is not granted to the principal.
         """
 
-    async def anywhere(self, agent: AgentId) -> Agent:
+    async def get_unscoped(self, agent: AgentId) -> Agent:
         """
         The agent, not scoped by grants. Assigning a task to it must be able to answer that it belongs to another board.
 
@@ -42,7 +42,7 @@ class Agents(Protocol):
         The agent of that name, ignoring case. It is not scoped by grants, since names belong to the organization.
         """
 
-    async def unknown(self, names: tuple[str, ...]) -> tuple[str, ...]:
+    async def unknown_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """
         The names that no agent has, ignoring case; not scoped by grants.
         """
@@ -83,7 +83,7 @@ class Agents(Protocol):
         Delete the agent and its keys with the commit, if the agent still has this version.
         """
 
-    def seen(self, agent: Agent) -> None:
+    def save_presence(self, agent: Agent) -> None:
         """
         Store the agent's presence with the commit. It is a record beside the agent, without a version; the latest one
         wins.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from attrs import frozen
 
-from mission_core.accounts.model import AgentPrincipal, boards_seen
+from mission_core.accounts.model import AgentPrincipal, readable_boards
 from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.values import JsonText
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.accounts.model import Principal
-    from mission_core.values import Listed, Page
+    from mission_core.values import PageOfRows, PageRequest
 
 
 class AgentRow(NamedTuple):
@@ -52,7 +52,7 @@ class AgentRow(NamedTuple):
     version: int
 
 
-class NameRow(NamedTuple):
+class AgentNameRow(NamedTuple):
     """
     The names by which an agent can be mentioned, and its board, if it works on one only.
     """
@@ -64,7 +64,7 @@ class NameRow(NamedTuple):
     board: BoardId | None = None
 
 
-class KeyRow(NamedTuple):
+class ApiKeyRow(NamedTuple):
     """
     A key without its secret and digest.
     """
@@ -81,7 +81,7 @@ class KeyRow(NamedTuple):
     updated_at: int
 
 
-class ConnectionRow(NamedTuple):
+class ToolConnectionRow(NamedTuple):
     """
     A tool's connection, with its agent and the agent's presence as stored.
     """
@@ -118,12 +118,12 @@ class AgentFilter:
     at: datetime
 
 
-def boards_named(principal: Principal) -> frozenset[BoardId] | None:
+def boards_of_nameable_agents(principal: Principal) -> frozenset[BoardId] | None:
     """
     The boards whose agents the principal may address by name; None for all. An agent may address agents of every board,
     since names belong to the organization; a person may address those they can see.
     """
-    return None if isinstance(principal, AgentPrincipal) else boards_seen(principal)
+    return None if isinstance(principal, AgentPrincipal) else readable_boards(principal)
 
 
 class AgentReads(Protocol):
@@ -140,23 +140,23 @@ class AgentReads(Protocol):
             BoardDenied: If its board is not granted to the principal.
         """
 
-    async def page(self, principal: Principal, wanted: AgentFilter, page: Page) -> Listed:
+    async def page(self, principal: Principal, wanted: AgentFilter, page: PageRequest) -> PageOfRows:
         """
         A page of agent rows, newest first (by number, descending).
         """
 
-    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[NameRow]:
+    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:
         """
         The names of all agents, or of those on one board, by number, as far as the principal may address them
-        (`boards_named`).
+        (`boards_of_nameable_agents`).
         """
 
-    async def keys(self, principal: Principal, agent: AgentId) -> list[KeyRow]:
+    async def keys(self, principal: Principal, agent: AgentId) -> list[ApiKeyRow]:
         """
         The agent's keys, newest first. The list is empty if the principal may not see the agent.
         """
 
-    async def connections(self, principal: Principal, page: Page) -> Listed:
+    async def connections(self, principal: Principal, page: PageRequest) -> PageOfRows:
         """
         A page of tool connections with their agents, newest first (by number, descending).
         """

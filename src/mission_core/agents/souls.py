@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, Role, require
+from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.agents.model import Agent, AgentNotFound
-from mission_core.agents.use_cases import agent_named, own_agent_only
+from mission_core.agents.use_cases import require_own_agent, resolve_agent
 from mission_core.errors import VersionMismatch
-from mission_core.events.model import Fact
+from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.use_case import use_case
 from mission_core.values import text
@@ -31,7 +31,7 @@ class WriteSoul:
 
     agent: AgentId | AgentNumber | str
     own: bool = False
-    on: BoardId | None = None
+    board: BoardId | None = None
     content: str
     template: str | None = None
     reason: str | None = None
@@ -40,13 +40,13 @@ class WriteSoul:
 
 
 @frozen(kw_only=True)
-class SoulWritten(Fact):
+class SoulWritten(Event):
     """
     An agent's soul was replaced. The event carries the new and the old length, not the text.
     """
 
     kind = "agent.soul_written"
-    about = "agent"
+    subject_field = "agent"
 
     agent: AgentId
     name: str
@@ -68,14 +68,14 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
         NotYourAgent: If *own* is set and an agent key below admin names another agent.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        before = await agent_named(unit, cmd.agent)
-        if cmd.on is not None and before.board != cmd.on:
+        before = await resolve_agent(unit, cmd.agent)
+        if cmd.board is not None and before.board != cmd.board:
             raise AgentNotFound
         if cmd.own:
-            own_agent_only(principal, before.id)
+            require_own_agent(principal, before.id)
         if cmd.expects is not None and cmd.expects != before.version:
             raise VersionMismatch(cmd.expects, before.version)
         agent, updated = before.edit({"soul": cmd.content}, at=now)

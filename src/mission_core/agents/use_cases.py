@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, frozen
 
 from mission_core.accounts.model import (
-    RANK,
+    ROLE_LEVELS,
     AgentPrincipal,
     ApiKey,
-    KeyMade,
-    NotYourAgent,
+    ApiKeyCreated,
+    KeyOfAnotherAgent,
     Principal,
     Role,
     board_of,
-    require,
-    require_no_agent,
+    require_no_agent_below_admin,
+    require_role,
 )
-from mission_core.agents.connections import CONNECTIONS, ConnectionNotFound
 from mission_core.agents.model import (
     IDLE,
+    PRESENCE_WRITE_INTERVAL,
     PROVISIONING,
-    TOUCH_EVERY,
     Agent,
     AgentCreated,
     AgentNameTaken,
     AgentNotFound,
     Presence,
-    TokenMinted,
+    TokenAlreadyIssued,
     TooManyAgents,
     checked_agent_name,
 )
+from mission_core.agents.tool_connections import CONNECTIONS, ConnectionNotFound
 from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId, ConnectionId
@@ -82,7 +82,7 @@ class RegisterAgent:
 
 
 @frozen(kw_only=True)
-class HearAgent:
+class RecordAgentHeartbeat:
     """
     Record a heartbeat of an agent. It counts for *connection* too, if that is open and the agent's own.
     """
@@ -94,7 +94,7 @@ class HearAgent:
 
 
 @frozen(kw_only=True)
-class MakeKey:
+class CreateKey:
     """
     Create another key for an agent.
     """
@@ -103,7 +103,7 @@ class MakeKey:
     name: str = "default"
     scopes: tuple[str, ...] = ("viewer", "agent:self")
     expires_at: datetime | None = None
-    lasts: timedelta | None = None
+    lifetime: timedelta | None = None
 
 
 @frozen(kw_only=True)
@@ -117,7 +117,7 @@ class RevokeKey:
 
 
 @frozen(kw_only=True)
-class MintToken:
+class IssueToken:
     """
     Issue the first key of an agent that has none.
     """
@@ -126,7 +126,7 @@ class MintToken:
 
 
 @frozen
-class WithToken:
+class AgentWithToken:
     """
     An agent and the secret of the key that was created with it. The secret is returned only here; without a new key it
     is None.
@@ -137,7 +137,7 @@ class WithToken:
     new: bool = True
 
 
-async def agent_named(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> Agent:
+async def resolve_agent(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> Agent:
     """
     Read an agent by id, number or name.
 
@@ -153,7 +153,7 @@ async def agent_named(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> A
     return await unit.agents.get(found.id)
 
 
-def own_agent_only(principal: Principal, agent: AgentId) -> None:
+def require_own_agent(principal: Principal, agent: AgentId) -> None:
     """
     Refuse an agent key below admin that names another agent than its own.
 
@@ -162,11 +162,11 @@ def own_agent_only(principal: Principal, agent: AgentId) -> None:
     """
     foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent
     if foreign and principal.role is not Role.ADMIN:
-        raise NotYourAgent
+        raise KeyOfAnotherAgent
 
 
 @use_case
-async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> WithToken:
+async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> AgentWithToken:
     """
     Create an agent with a key.
 
@@ -177,15 +177,15 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
         RoleTooLow: If an agent creates a lead.
         TooManyAgents: If a lead exceeds its board's limit.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     if cmd.lead:
-        require_no_agent(principal)
+        require_no_agent_below_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         namesake = await unit.agents.find(cmd.name)
         if namesake is not None:
             raise AgentNameTaken(namesake.board)
-        may_stand_on(principal, cmd.board)
+        require_agent_board(principal, cmd.board)
         if cmd.board is not None:
             board = await unit.boards.get(cmd.board)
             by_lead = isinstance(principal, AgentPrincipal)
@@ -198,7 +198,7 @@ async def create_agent(ports: Ports, principal: Principal, cmd: CreateAgent) -> 
     return made
 
 
-def may_stand_on(principal: Principal, board: BoardId | None) -> None:
+def require_agent_board(principal: Principal, board: BoardId | None) -> None:
     """
     Refuse a principal that may write on some boards only and puts an agent on another board, or on none.
     """
@@ -206,7 +206,7 @@ def may_stand_on(principal: Principal, board: BoardId | None) -> None:
 
 
 @use_case
-async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> WithToken:
+async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent) -> AgentWithToken:
     """
     Create the agent if its name is new; otherwise record a heartbeat.
 
@@ -221,17 +221,17 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
     async with ports.unit(principal) as unit:
         agent = await unit.agents.find(cmd.name)
         if agent is not None:
-            own_agent_only(principal, agent.id)
+            require_own_agent(principal, agent.id)
             if cmd.board not in (None, agent.board):
                 raise AgentNameTaken(agent.board)
-            agent, changed = agent.heard(at=now, status=cmd.status)
-            unit.agents.seen(agent)
+            agent, changed = agent.after_heartbeat(at=now, status=cmd.status)
+            unit.agents.save_presence(agent)
             if changed:
                 unit.record(changed)
             await unit.commit()
-            return WithToken(agent, None, new=False)
+            return AgentWithToken(agent, None, new=False)
         given = asdict(cmd, recurse=False) | {"board": cmd.board or board_of(principal)}
-        may_stand_on(principal, given["board"])
+        require_agent_board(principal, given["board"])
         if given["board"] is not None:
             unit.rely_on(await unit.boards.get(given["board"]))
         made = await add_agent(ports, unit, principal, given, at=now, registered=True)
@@ -244,7 +244,7 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
 
 async def add_agent(
     ports: Ports, unit: UnitOfWork, principal: Principal, given: dict[str, Any], *, at: datetime, registered: bool
-) -> WithToken:
+) -> AgentWithToken:
     """
     Store a new agent with a key, with the commit. An agent that *registered* itself has its first heartbeat by that.
 
@@ -252,7 +252,7 @@ async def add_agent(
         InvalidField: If the name is not allowed.
     """
     checked_agent_name(given["name"])
-    number, key_number = await ports.numbers.draw((principal.organization, "agent"), (principal.organization, "key"))
+    number, key_number = await ports.numbers.next((principal.organization, "agent"), (principal.organization, "key"))
     presence = Presence(reported=str(given.pop("status")), last_seen_at=at if registered else None)
     agent = unit.agents.add(
         Agent(
@@ -276,18 +276,18 @@ async def add_agent(
 
 def _with_token(
     ports: Ports, unit: UnitOfWork, principal: Principal, agent: Agent, number: ApiKeyNumber, *, at: datetime
-) -> WithToken:
-    role = principal.role if RANK[principal.role] < RANK[Role.OPERATOR] else Role.OPERATOR
+) -> AgentWithToken:
+    role = principal.role if ROLE_LEVELS[principal.role] < ROLE_LEVELS[Role.OPERATOR] else Role.OPERATOR
     token = ports.secrets.token()
-    wanted = MakeKey(agent=agent.id, name="agent token", scopes=(role.value, "agent:self"))
-    key = unit.keys.add(_key_for(agent, token, principal, ApiKeyId(ports.ids.new()), number, wanted, at))
-    unit.record(KeyMade(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=at))
+    wanted = CreateKey(agent=agent.id, name="agent token", scopes=(role.value, "agent:self"))
+    key = unit.keys.add(_new_key(agent, token, principal, ApiKeyId(ports.ids.new()), number, wanted, at))
+    unit.record(ApiKeyCreated(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=at))
     unit.result(agent.id)
-    return WithToken(agent, token)
+    return AgentWithToken(agent, token)
 
 
 @use_case
-async def mint_token(ports: Ports, principal: Principal, cmd: MintToken) -> WithToken:
+async def issue_token(ports: Ports, principal: Principal, cmd: IssueToken) -> AgentWithToken:
     """
     Issue the first key of an agent that has none. Agents created by onboarding or by an import have none.
 
@@ -295,21 +295,21 @@ async def mint_token(ports: Ports, principal: Principal, cmd: MintToken) -> With
         AgentNotFound: If there is no such agent for this principal.
         TokenMinted: If it has, or had, a key.
     """
-    require(principal, Role.ADMIN)
+    require_role(principal, Role.ADMIN)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await agent_named(unit, cmd.agent)
+        agent = await resolve_agent(unit, cmd.agent)
         if await unit.keys.list_of(agent.id):
-            raise TokenMinted
+            raise TokenAlreadyIssued
         unit.rely_on(agent, bump=True)  # of two concurrent requests, one is refused
-        (number,) = await ports.numbers.draw((principal.organization, "key"))
+        (number,) = await ports.numbers.next((principal.organization, "key"))
         made = _with_token(ports, unit, principal, agent, ApiKeyNumber(number), at=now)
         await unit.commit()
     return made
 
 
-def _key_for(
-    agent: Agent, secret: str, principal: Principal, id: ApiKeyId, number: ApiKeyNumber, cmd: MakeKey, at: datetime
+def _new_key(
+    agent: Agent, secret: str, principal: Principal, id: ApiKeyId, number: ApiKeyNumber, cmd: CreateKey, at: datetime
 ) -> ApiKey:
     return ApiKey(
         id=id,
@@ -317,17 +317,17 @@ def _key_for(
         organization=agent.organization,
         agent=agent.id,
         name=cmd.name,
-        digest=digest_of(secret),
+        digest=secret_digest(secret),
         prefix=secret[:12],
         scopes=cmd.scopes,
         created_by=principal.actor.name,
         created_at=at,
         updated_at=at,
-        expires_at=cmd.expires_at or (at + cmd.lasts if cmd.lasts else None),
+        expires_at=cmd.expires_at or (at + cmd.lifetime if cmd.lifetime else None),
     )
 
 
-def digest_of(secret: str) -> bytes:
+def secret_digest(secret: str) -> bytes:
     """
     The SHA-256 of a secret. It is stored instead of the secret, which is only ever verified.
     """
@@ -335,7 +335,7 @@ def digest_of(secret: str) -> bytes:
 
 
 @use_case
-async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agent:
+async def record_agent_heartbeat(ports: Ports, principal: Principal, cmd: RecordAgentHeartbeat) -> Agent:
     """
     Record a heartbeat. An agent key below admin may do so for its own agent only. The last use of the key is recorded
     at most as often as requests update the presence.
@@ -346,14 +346,14 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await agent_named(unit, cmd.agent)
-        own_agent_only(principal, agent.id)
-        agent, changed = agent.heard(at=now, status=cmd.status, activity=cmd.activity)
-        unit.agents.seen(agent)
+        agent = await resolve_agent(unit, cmd.agent)
+        require_own_agent(principal, agent.id)
+        agent, changed = agent.after_heartbeat(at=now, status=cmd.status, activity=cmd.activity)
+        unit.agents.save_presence(agent)
         if cmd.connection is not None:
-            await _beat(unit, agent, cmd.connection, at=now)
-        if isinstance(principal, AgentPrincipal) and principal.key and due_for_touch(principal, at=now):
-            unit.keys.used(principal.key, at=now)
+            await _record_connection_heartbeat(unit, agent, cmd.connection, at=now)
+        if isinstance(principal, AgentPrincipal) and principal.key and presence_update_due(principal, at=now):
+            unit.keys.record_use(principal.key, at=now)
         if changed:
             unit.record(changed)
         unit.result(agent.id)
@@ -361,24 +361,24 @@ async def hear_agent(ports: Ports, principal: Principal, cmd: HearAgent) -> Agen
     return agent
 
 
-async def _beat(unit: UnitOfWork, agent: Agent, id: ConnectionId, *, at: datetime) -> None:
+async def _record_connection_heartbeat(unit: UnitOfWork, agent: Agent, id: ConnectionId, *, at: datetime) -> None:
     with suppress(ConnectionNotFound):
-        connection = await unit.everywhere.rows(CONNECTIONS).get(id)
+        connection = await unit.without_grants.repository(CONNECTIONS).get(id)
         if connection.live_for == agent.id:
-            unit.rows(CONNECTIONS).save(connection.beaten(at=at))
+            unit.repository(CONNECTIONS).save(connection.with_heartbeat(at=at))
 
 
-def due_for_touch(principal: Principal, *, at: datetime) -> bool:
+def presence_update_due(principal: Principal, *, at: datetime) -> bool:
     """
     Whether a request of this principal should update the presence: it is an agent, and the last update is old enough.
     """
     if not isinstance(principal, AgentPrincipal):
         return False
-    return principal.seen_at is None or at - principal.seen_at >= TOUCH_EVERY
+    return principal.seen_at is None or at - principal.seen_at >= PRESENCE_WRITE_INTERVAL
 
 
 @use_case
-async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[ApiKey, str]:
+async def create_key(ports: Ports, principal: Principal, cmd: CreateKey) -> tuple[ApiKey, str]:
     """
     Create another key for an agent and return it with its secret, which is returned only here. The caller may give an
     expiry that has passed; such a key is refused everywhere.
@@ -386,17 +386,17 @@ async def make_key(ports: Ports, principal: Principal, cmd: MakeKey) -> tuple[Ap
     Raises:
         AgentNotFound: If there is no such agent for this principal.
     """
-    require(principal, Role.ADMIN)
+    require_role(principal, Role.ADMIN)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await agent_named(unit, cmd.agent)
+        agent = await resolve_agent(unit, cmd.agent)
         unit.rely_on(agent)
-        (number,) = await ports.numbers.draw((principal.organization, "key"))
+        (number,) = await ports.numbers.next((principal.organization, "key"))
         secret = ports.secrets.key()
         key = unit.keys.add(
-            _key_for(agent, secret, principal, ApiKeyId(ports.ids.new()), ApiKeyNumber(number), cmd, now)
+            _new_key(agent, secret, principal, ApiKeyId(ports.ids.new()), ApiKeyNumber(number), cmd, now)
         )
-        unit.record(KeyMade(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=now))
+        unit.record(ApiKeyCreated(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=now))
         unit.result(key.id)
         await unit.commit()
     return key, secret
@@ -410,9 +410,9 @@ async def revoke_key(ports: Ports, principal: Principal, cmd: RevokeKey) -> ApiK
     Raises:
         ApiKeyNotFound: If the agent has no such live key.
     """
-    require(principal, Role.ADMIN)
+    require_role(principal, Role.ADMIN)
     async with ports.unit(principal) as unit:
-        agent = await agent_named(unit, cmd.agent)
+        agent = await resolve_agent(unit, cmd.agent)
         key, revoked = (await unit.keys.get(cmd.key)).revoke_for(agent.id, at=ports.clock.now())
         key = unit.keys.save(key)
         unit.record(revoked)

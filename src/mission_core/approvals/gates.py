@@ -12,8 +12,8 @@ from attrs import field, frozen
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalLink, ApprovalStatus
 from mission_core.boards.model import Board
 from mission_core.ids import BoardId, TaskId
-from mission_core.tasks.model import MOVES, Status, Task
-from mission_core.tasks.ports import Passage
+from mission_core.tasks.model import STATUS_RULES, Status, Task
+from mission_core.tasks.ports import GateContext
 
 if TYPE_CHECKING:
     from mission_core.ports import UnitOfWork
@@ -32,50 +32,50 @@ class ApprovalGates:
     boards: dict[BoardId, Board] = field(factory=dict)
     links: dict[TaskId, list[ApprovalLink]] = field(factory=dict)
 
-    async def of(self, task: Task, to: Status | None = None) -> Passage:
+    async def context_of(self, task: Task, to: Status | None = None) -> GateContext:
         board = self.boards.get(task.board)
         if board is None:
             board = self.boards[task.board] = await self.unit.boards.get(task.board)
-        self.unit.rely_on(board.gates_as_read)
-        if not _asks(board, to):
-            return Passage(rules=board.gates)
+        self.unit.rely_on(board.gates_to_rely_on)
+        if not _needs_approvals(board, to):
+            return GateContext(rules=board.gates)
         links = await self._links(task)
-        return Passage(
+        return GateContext(
             rules=board.gates,
-            approved=any(link.good for link in links),
+            approved=any(link.is_usable for link in links),
             pending=any(link.status is ApprovalStatus.PENDING for link in links),
         )
 
-    def passed(self, task: Task, *, at: datetime) -> None:
+    def use_approval(self, task: Task, *, at: datetime) -> None:
         if not self.boards[task.board].gates.require_approval_for_done:
             return
         links = self.links[task.id]
-        place = next(i for i, link in enumerate(links) if link.good and link.board == task.board)
+        place = next(i for i, link in enumerate(links) if link.is_usable and link.board == task.board)
         used, fact = links[place].use(at=at)
-        links[place] = self.unit.rows(APPROVAL_LINKS).save(used)
+        links[place] = self.unit.repository(APPROVAL_LINKS).save(used)
         self.unit.record(fact)
 
-    async def left(self, task: Task) -> None:
-        everywhere = self.unit.everywhere  # the task may have been on other boards before
-        for link in await everywhere.rows(APPROVAL_LINKS).every(task=task.id):
-            approval = await everywhere.rows(APPROVALS).get(link.approval)
-            if len(await everywhere.rows(APPROVAL_LINKS).every(approval=approval.id)) > 1:
+    async def remove_approvals(self, task: Task) -> None:
+        everywhere = self.unit.without_grants  # the task may have been on other boards before
+        for link in await everywhere.repository(APPROVAL_LINKS).every(task=task.id):
+            approval = await everywhere.repository(APPROVALS).get(link.approval)
+            if len(await everywhere.repository(APPROVAL_LINKS).every(approval=approval.id)) > 1:
                 self.unit.rely_on(approval, bump=True)  # two tasks deleted at once must see each other
             else:
-                everywhere.rows(APPROVALS).remove(approval)
+                everywhere.repository(APPROVALS).remove(approval)
 
     async def _links(self, task: Task) -> list[ApprovalLink]:
         if task.id not in self.links:
-            found = await self.unit.rows(APPROVAL_LINKS).every(task=task.id)
+            found = await self.unit.repository(APPROVAL_LINKS).every(task=task.id)
             self.links[task.id] = sorted(found, key=lambda link: link.approval)
         return [link for link in self.links[task.id] if link.board == task.board]
 
 
-def _asks(board: Board, to: Status | None) -> bool:
+def _needs_approvals(board: Board, to: Status | None) -> bool:
     """
     Whether the board's rules need the approvals of a task that moves to this status.
     """
     if to is None:
         return False
-    needs = MOVES[to].needs_approval and board.gates.require_approval_for_done
+    needs = STATUS_RULES[to].needs_approval and board.gates.require_approval_for_done
     return needs or board.gates.block_status_changes_with_pending_approval

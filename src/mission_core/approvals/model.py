@@ -21,14 +21,14 @@ from attrs.validators import optional
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.errors import Conflict, Denied, NotFound
-from mission_core.events.model import Actor, Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Actor, Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, OrganizationId, TaskId
 from mission_core.kinds import Kind
 from mission_core.tasks.model import Task
-from mission_core.values import JsonText, aware, between, canonical, json_object, text, whole
+from mission_core.values import JsonText, canonical, json_object, number_between, text, utc_moment, whole_number
 
-MOST_TASKS: Final = 50
+MOST_TASKS_PER_APPROVAL: Final = 50
 LONGEST_ACTION: Final = 500
 LONGEST_REASON: Final = 5000
 
@@ -58,20 +58,24 @@ class ApprovalLinkNotFound(NotFound):
     """
 
 
-class AgentsDoNotDecide(Denied):
+class AgentsCannotDecide(Denied):
     """
     Only people decide about approvals, not agents.
     """
+
+    code = "agents_do_not_decide"
 
     def __str__(self) -> str:
         return "only people may decide about approvals, not agents"
 
 
 @define
-class TasksMissing(NotFound):
+class ApprovalTasksNotFound(NotFound):
     """
     The board does not have these tasks.
     """
+
+    code = "tasks_missing"
 
     missing: tuple[TaskId, ...]
 
@@ -80,10 +84,12 @@ class TasksMissing(NotFound):
 
 
 @define
-class PendingAlready(Conflict):
+class ApprovalAlreadyPending(Conflict):
     """
     A task can have only one pending approval. *conflicts* pairs each task with its pending approval.
     """
+
+    code = "pending_already"
 
     conflicts: tuple[tuple[TaskId, ApprovalId], ...] = ()
 
@@ -91,20 +97,24 @@ class PendingAlready(Conflict):
         return "Each task can have only one pending approval."
 
 
-class LinkedAlready(Conflict):
+class ApprovalAlreadyLinked(Conflict):
     """
     The approval is already linked to this task.
     """
+
+    code = "linked_already"
 
     def __str__(self) -> str:
         return "this approval is already linked to this task"
 
 
 @define
-class DecidedAlready(Conflict):
+class ApprovalAlreadyDecided(Conflict):
     """
     The approval was decided differently before.
     """
+
+    code = "decided_already"
 
     approval: ApprovalId
     status: ApprovalStatus
@@ -116,7 +126,7 @@ class DecidedAlready(Conflict):
         return f"{self.by} {self.status.value} this{when}; set it to pending to decide again"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Approval:
     """
     A request for approval and the decision about it. A reopened approval keeps its last decision.
@@ -131,7 +141,7 @@ class Approval:
     board: BoardId
     action: str = field(validator=text(most=LONGEST_ACTION))
     arguments: JsonText | None = field(default=None, validator=optional(json_object))
-    confidence: float = field(validator=between(0, 100))
+    confidence: float = field(validator=number_between(0, 100))
     scores: JsonText | None = field(default=None, validator=optional(json_object))
     agent: AgentId | None = None
     digest: bytes
@@ -144,8 +154,8 @@ class Approval:
     decider_id: UUID | None = None
     decided_through: str | None = field(default=None, validator=optional(text(most=100)))
     reason: str | None = field(default=None, validator=optional(text(most=LONGEST_REASON)))
-    created_at: datetime = field(validator=aware)
-    resolved_at: datetime | None = field(default=None, validator=optional(aware))
+    created_at: datetime = field(validator=utc_moment)
+    resolved_at: datetime | None = field(default=None, validator=optional(utc_moment))
     version: int = 0
 
     @property
@@ -166,9 +176,9 @@ class Approval:
             DecidedAlready: If it is already decided.
         """
         if by.kind == "agent":
-            raise AgentsDoNotDecide
+            raise AgentsCannotDecide
         if not self.pending:
-            raise DecidedAlready(self.id, self.status, self.decider or "somebody", self.resolved_at)
+            raise ApprovalAlreadyDecided(self.id, self.status, self.decider or "somebody", self.resolved_at)
         decided = evolve(
             self, status=status, decider=by.name, decider_kind=by.kind, decider_id=by.id, decided_through=through,
             reason=reason, resolved_at=at,
@@ -178,7 +188,7 @@ class Approval:
             digest=self.digest.hex(), through=through, reason=reason, at=at,
         )  # fmt: skip
 
-    def ask_again(self, *, by: Actor, at: datetime) -> tuple[Approval, ApprovalReopened]:
+    def reopen(self, *, by: Actor, at: datetime) -> tuple[Approval, ApprovalReopened]:
         """
         Return the approval as pending again.
 
@@ -186,14 +196,14 @@ class Approval:
             AgentsDoNotDecide: If an agent reopens it.
         """
         if by.kind == "agent":
-            raise AgentsDoNotDecide
+            raise AgentsCannotDecide
         reopened = ApprovalReopened(
             approval=self.id, number=self.number, board=self.board, action=self.action, was=self.status, at=at
         )
         return evolve(self, status=ApprovalStatus.PENDING), reopened
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class ApprovalLink:
     """
     The link between an approval and a task. *fence* is the task's fence at the request, *place* its position in the
@@ -208,11 +218,11 @@ class ApprovalLink:
     board: BoardId
     approval: ApprovalId
     task: TaskId
-    place: int = field(validator=whole(0))
-    fence: int = field(validator=whole(0))
+    place: int = field(validator=whole_number(0))
+    fence: int = field(validator=whole_number(0))
     status: ApprovalStatus
     pending_for: TaskId | None = None
-    used_at: datetime | None = field(default=None, validator=optional(aware))
+    used_at: datetime | None = field(default=None, validator=optional(utc_moment))
     version: int = 0
 
     @classmethod
@@ -243,13 +253,13 @@ class ApprovalLink:
         )
 
     @property
-    def good(self) -> bool:
+    def is_usable(self) -> bool:
         """
         Whether it is approved and not yet used.
         """
         return self.status is ApprovalStatus.APPROVED and self.used_at is None
 
-    def following(self, approval: Approval) -> ApprovalLink:
+    def with_status_of(self, approval: Approval) -> ApprovalLink:
         """
         Return the link with the approval's present status. A reopened approval can be used again.
         """
@@ -268,16 +278,16 @@ APPROVALS: Final = Kind(
     entity=Approval,
     name="approvals",
     missing=ApprovalNotFound,
-    found_by=(("board",), ("board", "status"), ("status",)),
-    goes_with={"board": Board},
-    forgets={"agent": Agent},
+    indexed_by=(("board",), ("board", "status"), ("status",)),
+    cascades_from={"board": Board},
+    nulled_on_removal_of={"agent": Agent},
 )
 APPROVAL_LINKS: Final = Kind(
     entity=ApprovalLink,
     name="approval_links",
     missing=ApprovalLinkNotFound,
-    unique={("board", "pending_for"): PendingAlready, ("approval", "task"): LinkedAlready},
-    goes_with={"approval": Approval, "task": Task},
+    unique={("board", "pending_for"): ApprovalAlreadyPending, ("approval", "task"): ApprovalAlreadyLinked},
+    cascades_from={"approval": Approval, "task": Task},
 )
 """There is no index by board alone: the query planner would prefer it to the index on pending links."""
 
@@ -291,13 +301,13 @@ def digest_of(action: str, arguments: JsonText | None, tasks: Iterable[tuple[Tas
 
 
 @frozen(kw_only=True)
-class ApprovalRequested(Fact):
+class ApprovalRequested(Event):
     """
     An approval was requested.
     """
 
     kind = "approval.requested"
-    about = "approval"
+    subject_field = "approval"
 
     approval: ApprovalId
     number: int
@@ -309,13 +319,13 @@ class ApprovalRequested(Fact):
 
 
 @frozen(kw_only=True)
-class ApprovalDecided(Fact):
+class ApprovalDecided(Event):
     """
     A person decided about an approval.
     """
 
     kind = "approval.decided"
-    about = "approval"
+    subject_field = "approval"
 
     approval: ApprovalId
     number: int
@@ -328,13 +338,13 @@ class ApprovalDecided(Fact):
 
 
 @frozen(kw_only=True)
-class ApprovalReopened(Fact):
+class ApprovalReopened(Event):
     """
     A decision was taken back, and the approval is pending again.
     """
 
     kind = "approval.reopened"
-    about = "approval"
+    subject_field = "approval"
 
     approval: ApprovalId
     number: int
@@ -344,13 +354,13 @@ class ApprovalReopened(Fact):
 
 
 @frozen(kw_only=True)
-class ApprovalUsed(Fact):
+class ApprovalUsed(Event):
     """
     A task *passed* a gate with an approval, which is used up for this task.
     """
 
     kind = "approval.used"
-    about = "approval"
+    subject_field = "approval"
 
     approval: ApprovalId
     board: BoardId

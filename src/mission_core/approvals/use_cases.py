@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.approvals.model import (
     APPROVAL_LINKS,
     APPROVALS,
-    MOST_TASKS,
-    AgentsDoNotDecide,
+    MOST_TASKS_PER_APPROVAL,
+    AgentsCannotDecide,
     Approval,
+    ApprovalAlreadyPending,
     ApprovalLink,
     ApprovalNotFound,
     ApprovalRequested,
     ApprovalStatus,
-    PendingAlready,
-    TasksMissing,
+    ApprovalTasksNotFound,
     digest_of,
 )
 from mission_core.boards.model import Board, BoardDenied, require_grant
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from mission_core.ports import Ports, UnitOfWork
 
-CORE = "mission_core"
+EMBEDDED = "mission_core"
 """The channel of a decision made by a program that embeds the core."""
 
 
@@ -56,7 +56,7 @@ class RequestApproval:
     scores: JsonText | None = None
     agent: AgentId | None = None
     status: ApprovalStatus = ApprovalStatus.PENDING
-    through: str = CORE
+    through: str = EMBEDDED
 
 
 @frozen(kw_only=True)
@@ -69,7 +69,7 @@ class DecideApproval:
     on: BoardId | None = None
     status: ApprovalStatus | Absent = ABSENT
     reason: str | None = None
-    through: str = CORE
+    through: str = EMBEDDED
     expects: int | None = None
 
 
@@ -86,26 +86,28 @@ async def request_approval(ports: Ports, principal: Principal, cmd: RequestAppro
         PendingAlready: If an approval is pending for one of the tasks.
         InvalidField: If a field is invalid.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
         require_grant(principal, board.id)  # before a number is drawn
-        agent = await _agent_asked_for(unit, principal, cmd.agent)
+        agent = await _requested_agent(unit, principal, cmd.agent)
         tasks = await _tasks_on(unit, board, cmd.tasks)
-        approval, requested = await _requested(ports, principal, cmd, agent, tasks, at=now)
+        approval, requested = await _new_approval(ports, principal, cmd, agent, tasks, at=now)
         unit.record(requested)
         if cmd.status is not ApprovalStatus.PENDING and not isinstance(principal, AgentPrincipal):
-            approval, decided = approval.decide(cmd.status, by=_shown(principal), through=cmd.through, at=now)
+            approval, decided = approval.decide(cmd.status, by=_displayed_actor(principal), through=cmd.through, at=now)
             unit.record(decided)
         if approval.pending:
-            await _check_free(unit, approval, tasks)
+            await _check_none_pending(unit, approval, tasks)
         unit.rely_on(board)  # it may not be deleted meanwhile
         unit.rely_on(*tasks, bump=True)  # a concurrent move of one must see the approval
-        unit.rows(APPROVALS).add(approval)
+        unit.repository(APPROVALS).add(approval)
         for place, task in enumerate(tasks):
             id = ApprovalLinkId(ports.ids.new())
-            unit.rows(APPROVAL_LINKS).add(ApprovalLink.of(approval, task.id, id=id, place=place, fence=task.fence))
+            unit.repository(APPROVAL_LINKS).add(
+                ApprovalLink.of(approval, task.id, id=id, place=place, fence=task.fence)
+            )
         unit.result(approval.id)
         await unit.commit()
     return approval
@@ -124,12 +126,12 @@ async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApprova
         DecidedAlready: If it was decided differently before, and not taken back.
         PendingAlready: If it would be pending again, and another approval is pending for one of its tasks.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     if isinstance(principal, AgentPrincipal):
-        raise AgentsDoNotDecide
+        raise AgentsCannotDecide
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        approval = await unit.rows(APPROVALS).get(cmd.approval)
+        approval = await unit.repository(APPROVALS).get(cmd.approval)
         if cmd.on is not None and approval.board != cmd.on:
             raise ApprovalNotFound
         require_grant(principal, approval.board)
@@ -137,35 +139,35 @@ async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApprova
             raise VersionMismatch(cmd.expects, approval.version)
         if isinstance(cmd.status, Absent) or cmd.status is approval.status:
             return approval
-        links = await unit.rows(APPROVAL_LINKS).every(approval=approval.id)
+        links = await unit.repository(APPROVAL_LINKS).every(approval=approval.id)
         unit.rely_on(await unit.boards.get(approval.board))  # a concurrent deletion then waits at the board's row
         if cmd.status is ApprovalStatus.PENDING:
-            approval, reopened = approval.ask_again(by=_shown(principal), at=now)
-            tasks = await _still_there(unit, links)
-            await _check_free(unit, approval, tasks)
+            approval, reopened = approval.reopen(by=_displayed_actor(principal), at=now)
+            tasks = await _tasks_of_links(unit, links)
+            await _check_none_pending(unit, approval, tasks)
             unit.rely_on(*tasks, bump=True)
             unit.record(reopened)
         else:
             approval, decided = approval.decide(
-                cmd.status, by=_shown(principal), through=cmd.through, reason=cmd.reason, at=now
+                cmd.status, by=_displayed_actor(principal), through=cmd.through, reason=cmd.reason, at=now
             )
             unit.record(decided)
-        approval = unit.rows(APPROVALS).save(approval)
+        approval = unit.repository(APPROVALS).save(approval)
         for link in links:
-            unit.rows(APPROVAL_LINKS).save(link.following(approval))
+            unit.repository(APPROVAL_LINKS).save(link.with_status_of(approval))
         unit.result(approval.id)
         await unit.commit()
     return approval
 
 
-def _shown(principal: Principal) -> Actor:
+def _displayed_actor(principal: Principal) -> Actor:
     """
     Return the principal's actor under its display name.
     """
     return evolve(principal.actor, name=principal.display)
 
 
-async def _requested(
+async def _new_approval(
     ports: Ports,
     principal: Principal,
     cmd: RequestApproval,
@@ -177,8 +179,8 @@ async def _requested(
     """
     Return a new pending approval and its event.
     """
-    (number,) = await ports.numbers.draw((principal.organization, "approval"))
-    asker = _shown(principal)
+    (number,) = await ports.numbers.next((principal.organization, "approval"))
+    asker = _displayed_actor(principal)
     approval = Approval(
         id=ApprovalId(ports.ids.new()),
         number=ApprovalNumber(number),
@@ -201,7 +203,7 @@ async def _requested(
     )  # fmt: skip
 
 
-async def _agent_asked_for(unit: UnitOfWork, principal: Principal, named: AgentId | None) -> AgentId | None:
+async def _requested_agent(unit: UnitOfWork, principal: Principal, named: AgentId | None) -> AgentId | None:
     """
     Return the agent that will do the action. An agent requests for itself.
     """
@@ -209,7 +211,7 @@ async def _agent_asked_for(unit: UnitOfWork, principal: Principal, named: AgentI
         named = principal.agent
     if named is None:
         return None
-    agent = await unit.agents.anywhere(named)
+    agent = await unit.agents.get_unscoped(named)
     unit.rely_on(agent)
     return agent.id
 
@@ -223,11 +225,11 @@ async def _tasks_on(unit: UnitOfWork, board: Board, named: tuple[TaskId, ...]) -
         InvalidField: If there are too many.
     """
     wanted = tuple(dict.fromkeys(named))
-    if len(wanted) > MOST_TASKS:
-        raise InvalidField("tasks", f"must have at most {MOST_TASKS} entries", len(wanted))
+    if len(wanted) > MOST_TASKS_PER_APPROVAL:
+        raise InvalidField("tasks", f"must have at most {MOST_TASKS_PER_APPROVAL} entries", len(wanted))
     found = {id: await _task_on(unit, board.id, id) for id in wanted}
     if missing := tuple(id for id, task in found.items() if task is None):
-        raise TasksMissing(missing)
+        raise ApprovalTasksNotFound(missing)
     return [task for task in found.values() if task is not None]
 
 
@@ -239,7 +241,7 @@ async def _task_on(unit: UnitOfWork, board: BoardId, id: TaskId) -> Task | None:
     return task if task.board == board else None
 
 
-async def _still_there(unit: UnitOfWork, links: Iterable[ApprovalLink]) -> list[Task]:
+async def _tasks_of_links(unit: UnitOfWork, links: Iterable[ApprovalLink]) -> list[Task]:
     """
     Return the linked tasks that are still on the board.
     """
@@ -247,7 +249,7 @@ async def _still_there(unit: UnitOfWork, links: Iterable[ApprovalLink]) -> list[
     return [task for task in tasks if task is not None]
 
 
-async def _check_free(unit: UnitOfWork, approval: Approval, tasks: Iterable[Task]) -> None:
+async def _check_none_pending(unit: UnitOfWork, approval: Approval, tasks: Iterable[Task]) -> None:
     """
     Check that none of these tasks has another pending approval.
 
@@ -256,8 +258,8 @@ async def _check_free(unit: UnitOfWork, approval: Approval, tasks: Iterable[Task
     """
     conflicts = []
     for task in tasks:
-        link = await unit.rows(APPROVAL_LINKS).find(board=approval.board, pending_for=task.id)
+        link = await unit.repository(APPROVAL_LINKS).find(board=approval.board, pending_for=task.id)
         if link is not None and link.approval != approval.id:
             conflicts.append((task.id, link.approval))
     if conflicts:
-        raise PendingAlready(tuple(sorted(conflicts)))
+        raise ApprovalAlreadyPending(tuple(sorted(conflicts)))

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Attribute, asdict, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, Role, require, require_no_agent
-from mission_core.accounts.ports import SealBroken
+from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
+from mission_core.accounts.ports import DecryptionFailed
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardDenied
-from mission_core.changes import edited
+from mission_core.entity_changes import with_changes
 from mission_core.errors import Denied, Invalid, InvalidField, NotFound, VersionMismatch
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
-from mission_core.values import ABSENT, Absent, Sealed, aware, checked_text, text
+from mission_core.values import ABSENT, Absent, Encrypted, checked_text, text, utc_moment
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
-LONGEST_DESCRIPTION: Final = 20_000
-LONGEST_SECRET: Final = 1000
+MAX_DESCRIPTION_LENGTH: Final = 20_000
+MAX_SECRET_LENGTH: Final = 1000
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 
 
@@ -52,10 +52,12 @@ class WebhookDisabled(Denied):
         return "Webhook is disabled."
 
 
-class WebhookAgentElsewhere(Invalid):
+class WebhookAgentNotOnBoard(Invalid):
     """
     The agent of a webhook must belong to the webhook's board.
     """
+
+    code = "webhook_agent_elsewhere"
 
     def __str__(self) -> str:
         return "agent_id must reference an agent on this board."
@@ -79,7 +81,7 @@ def _header_name(instance: object, attribute: Attribute[Any], value: str) -> Non
         raise InvalidField(attribute.name, "must be a header name", value)
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class BoardWebhook:
     """
     A webhook of a board. *description* is the instruction that goes with each payload. *agent* is the agent that
@@ -94,12 +96,12 @@ class BoardWebhook:
     organization: OrganizationId
     board: BoardId
     agent: AgentId | None = None
-    description: str = field(validator=text(least=1, most=LONGEST_DESCRIPTION))
+    description: str = field(validator=text(least=1, most=MAX_DESCRIPTION_LENGTH))
     enabled: bool = True
-    secret: Sealed | None = field(default=None, repr=False)
+    secret: Encrypted | None = field(default=None, repr=False)
     signature_header: str | None = field(default=None, validator=optional(_header_name))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 0
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardWebhook, WebhookUpdated]:
@@ -109,7 +111,7 @@ class BoardWebhook:
         Raises:
             InvalidField: If a value is invalid.
         """
-        after, changed = edited(self, changes, at=at)
+        after, changed = with_changes(self, changes, at=at)
         return after, WebhookUpdated(webhook=self.id, board=self.board, changed=changed, at=at)
 
     def check_enabled(self) -> None:
@@ -125,20 +127,20 @@ BOARD_WEBHOOKS: Final = Kind(
     entity=BoardWebhook,
     name="board_webhooks",
     missing=WebhookNotFound,
-    found_by=(("board",),),
-    goes_with={"board": Board},
-    forgets={"agent": Agent},
+    indexed_by=(("board",),),
+    cascades_from={"board": Board},
+    nulled_on_removal_of={"agent": Agent},
 )
 
 
 @frozen(kw_only=True)
-class WebhookCreated(Fact):
+class WebhookCreated(Event):
     """
     A webhook was created for a board.
     """
 
     kind = "webhook.created"
-    about = "webhook"
+    subject_field = "webhook"
 
     webhook: WebhookId
     board: BoardId
@@ -146,13 +148,13 @@ class WebhookCreated(Fact):
 
 
 @frozen(kw_only=True)
-class WebhookUpdated(Fact):
+class WebhookUpdated(Event):
     """
     Fields of a webhook were changed. The event has their names only, so it reveals no secret.
     """
 
     kind = "webhook.updated"
-    about = "webhook"
+    subject_field = "webhook"
 
     webhook: WebhookId
     board: BoardId
@@ -160,13 +162,13 @@ class WebhookUpdated(Fact):
 
 
 @frozen(kw_only=True)
-class WebhookDeleted(Fact):
+class WebhookDeleted(Event):
     """
     A webhook was deleted with its payloads.
     """
 
     kind = "webhook.deleted"
-    about = "webhook"
+    subject_field = "webhook"
 
     webhook: WebhookId
     board: BoardId
@@ -225,15 +227,15 @@ async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBo
         RoleTooLow: If the principal is a viewer or an agent.
         WebhookAgentElsewhere: If the agent is not on the board.
     """
-    require(principal, Role.OPERATOR)
-    require_no_agent(principal)
+    require_role(principal, Role.OPERATOR)
+    require_no_agent_below_admin(principal)
     now, id = ports.clock.now(), WebhookId(ports.ids.new())
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
         unit.rely_on(board)
         await _check_agent(unit, cmd.agent, board.id)
-        (number,) = await ports.numbers.draw((principal.organization, "webhook"))
-        webhook = unit.rows(BOARD_WEBHOOKS).add(
+        (number,) = await ports.numbers.next((principal.organization, "webhook"))
+        webhook = unit.repository(BOARD_WEBHOOKS).add(
             BoardWebhook(
                 id=id,
                 number=WebhookNumber(number),
@@ -242,7 +244,7 @@ async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBo
                 agent=cmd.agent,
                 description=cmd.description.strip(),
                 enabled=cmd.enabled,
-                secret=sealed(ports, cmd.secret, id),
+                secret=encrypted_secret(ports, cmd.secret, id),
                 signature_header=header_name_from(cmd.signature_header or ""),
                 created_at=now,
                 updated_at=now,
@@ -266,14 +268,14 @@ async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBo
         WebhookAgentElsewhere: If the agent is not on the board.
         WebhookNotFound: If the board has no such webhook.
     """
-    require(principal, Role.OPERATOR)
-    require_no_agent(principal)
+    require_role(principal, Role.OPERATOR)
+    require_no_agent_below_admin(principal)
     async with ports.unit(principal) as unit:
-        before = await _expected(unit, cmd)
+        before = await _get_webhook(unit, cmd)
         webhook, updated = before.edit(await _changes(ports, unit, cmd, before), at=ports.clock.now())
         if not updated.changed:
             return before
-        webhook = unit.rows(BOARD_WEBHOOKS).save(webhook)
+        webhook = unit.repository(BOARD_WEBHOOKS).save(webhook)
         unit.record(updated)
         unit.result(webhook.id)
         await unit.commit()
@@ -290,11 +292,11 @@ async def delete_board_webhook(ports: Ports, principal: Principal, cmd: DeleteBo
         VersionMismatch: If the caller expected another version.
         WebhookNotFound: If the board has no such webhook.
     """
-    require(principal, Role.OPERATOR)
-    require_no_agent(principal)
+    require_role(principal, Role.OPERATOR)
+    require_no_agent_below_admin(principal)
     async with ports.unit(principal) as unit:
-        webhook = await _expected(unit, cmd)
-        unit.rows(BOARD_WEBHOOKS).remove(webhook)
+        webhook = await _get_webhook(unit, cmd)
+        unit.repository(BOARD_WEBHOOKS).remove(webhook)
         unit.record(
             WebhookDeleted(webhook=webhook.id, board=webhook.board, number=webhook.number, at=ports.clock.now())
         )
@@ -302,8 +304,8 @@ async def delete_board_webhook(ports: Ports, principal: Principal, cmd: DeleteBo
     return webhook
 
 
-async def _expected(unit: UnitOfWork, cmd: UpdateBoardWebhook | DeleteBoardWebhook) -> BoardWebhook:
-    webhook = await unit.rows(BOARD_WEBHOOKS).get(cmd.webhook)
+async def _get_webhook(unit: UnitOfWork, cmd: UpdateBoardWebhook | DeleteBoardWebhook) -> BoardWebhook:
+    webhook = await unit.repository(BOARD_WEBHOOKS).get(cmd.webhook)
     if webhook.board != cmd.on:
         raise WebhookNotFound
     if cmd.expects is not None and cmd.expects != webhook.version:
@@ -323,7 +325,7 @@ async def _changes(ports: Ports, unit: UnitOfWork, cmd: UpdateBoardWebhook, befo
     if "signature_header" in changes:
         changes["signature_header"] = header_name_from(changes["signature_header"] or "")
     if "secret" in changes:
-        changes["secret"] = sealed(ports, changes["secret"], before.id, before=before.secret)
+        changes["secret"] = encrypted_secret(ports, changes["secret"], before.id, before=before.secret)
     if changes.get("agent") != before.agent:
         await _check_agent(unit, changes.get("agent"), before.board)
     return changes
@@ -335,13 +337,15 @@ async def _check_agent(unit: UnitOfWork, agent: AgentId | None, board: BoardId) 
     try:
         found = await unit.agents.get(agent)
     except (AgentNotFound, BoardDenied):
-        raise WebhookAgentElsewhere from None
+        raise WebhookAgentNotOnBoard from None
     if found.board != board:
-        raise WebhookAgentElsewhere
+        raise WebhookAgentNotOnBoard
     unit.rely_on(found)
 
 
-def sealed(ports: Ports, secret: str | None, webhook: WebhookId, *, before: Sealed | None = None) -> Sealed | None:
+def encrypted_secret(
+    ports: Ports, secret: str | None, webhook: WebhookId, *, before: Encrypted | None = None
+) -> Encrypted | None:
     """
     Encrypt a webhook's secret. The same secret as *before* keeps its old ciphertext, and a blank one is None.
 
@@ -351,9 +355,9 @@ def sealed(ports: Ports, secret: str | None, webhook: WebhookId, *, before: Seal
     plain = (secret or "").strip()
     if not plain:
         return None
-    checked_text("secret", plain, most=LONGEST_SECRET)
+    checked_text("secret", plain, most=MAX_SECRET_LENGTH)
     if before is not None:
-        with suppress(SealBroken):  # it was encrypted with an old key; encrypt it with the present one
-            if ports.vault.open(before, about=webhook) == plain:
+        with suppress(DecryptionFailed):  # it was encrypted with an old key; encrypt it with the present one
+            if ports.vault.decrypt(before, about=webhook) == plain:
                 return before
-    return ports.vault.seal(plain, about=webhook)
+    return ports.vault.encrypt(plain, about=webhook)

@@ -15,19 +15,19 @@ from urllib.parse import urlsplit
 from attrs import define, field, frozen
 from attrs.validators import optional
 
-from mission_core.boards.patterns import LONGEST, OutOfSteps, Pattern
+from mission_core.boards.bounded_regex import MAX_PATTERN_LENGTH, BoundedRegex, StepLimitExceeded
 from mission_core.errors import Conflict, Invalid, InvalidField, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, FieldId, OrganizationId
 from mission_core.kinds import Kind
-from mission_core.values import JsonText, aware, canonical, json_kept, text
+from mission_core.values import JsonText, canonical, storable_json, text, utc_moment
 
-LONGEST_NAME: Final = 200
-LONGEST_VALUE: Final = 20_000
+MAX_FIELD_NAME_LENGTH: Final = 200
+MAX_FIELD_VALUE_LENGTH: Final = 20_000
 
 
-class FieldType(StrEnum):
+class CustomFieldType(StrEnum):
     """
     The type of a custom field's values.
     """
@@ -43,7 +43,7 @@ class FieldType(StrEnum):
     JSON = "json"
 
 
-class Visibility(StrEnum):
+class FieldVisibility(StrEnum):
     """
     Whether people are shown a custom field: always, only if it has a value, or never.
     """
@@ -54,16 +54,16 @@ class Visibility(StrEnum):
 
 
 TYPE_ALIASES: Final = {
-    "text (long)": FieldType.TEXT_LONG,
-    "long_text": FieldType.TEXT_LONG,
-    "true/false": FieldType.BOOLEAN,
-    "date & time": FieldType.DATE_TIME,
-    "datetime": FieldType.DATE_TIME,
+    "text (long)": CustomFieldType.TEXT_LONG,
+    "long_text": CustomFieldType.TEXT_LONG,
+    "true/false": CustomFieldType.BOOLEAN,
+    "date & time": CustomFieldType.DATE_TIME,
+    "datetime": CustomFieldType.DATE_TIME,
 }
-VISIBILITY_ALIASES: Final = {"if set": Visibility.IF_SET}
+VISIBILITY_ALIASES: Final = {"if set": FieldVisibility.IF_SET}
 
 
-def field_type_from(words: str) -> FieldType:
+def field_type_from(words: str) -> CustomFieldType:
     """
     Parse the name of a field type, ignoring case.
 
@@ -72,12 +72,12 @@ def field_type_from(words: str) -> FieldType:
     """
     name = words.strip().lower()
     try:
-        return TYPE_ALIASES.get(name) or FieldType(name)
+        return TYPE_ALIASES.get(name) or CustomFieldType(name)
     except ValueError:
-        raise InvalidField("field_type", f"must be one of: {', '.join(FieldType)}", words) from None
+        raise InvalidField("field_type", f"must be one of: {', '.join(CustomFieldType)}", words) from None
 
 
-def visibility_from(words: str) -> Visibility:
+def visibility_from(words: str) -> FieldVisibility:
     """
     Parse the name of a visibility, ignoring case.
 
@@ -86,24 +86,24 @@ def visibility_from(words: str) -> Visibility:
     """
     name = words.strip().lower()
     try:
-        return VISIBILITY_ALIASES.get(name) or Visibility(name)
+        return VISIBILITY_ALIASES.get(name) or FieldVisibility(name)
     except ValueError:
-        raise InvalidField("ui_visibility", f"must be one of: {', '.join(Visibility)}", words) from None
+        raise InvalidField("ui_visibility", f"must be one of: {', '.join(FieldVisibility)}", words) from None
 
 
 # A check returns the reason why a value is not of its type, or None.
 
-Check = Callable[[Any], str | None]
-DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-SPACE: Final = re.compile(r"[\x00-\x20\x7f]")
+ValueCheck = Callable[[Any], str | None]
+ISO_DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+SPACE_OR_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
-def _only(told: str, *types: type) -> Check:
+def _check_type(told: str, *types: type) -> ValueCheck:
     # In Python, bool is a subclass of int; in JSON, true is not a number.
     return lambda value: None if type(value) in types else told
 
 
-def _read(told: str, read: Callable[[str], object]) -> Check:
+def _check_text(told: str, read: Callable[[str], object]) -> ValueCheck:
     def check(value: Any) -> str | None:
         try:
             return None if isinstance(value, str) and read(value) else told
@@ -113,35 +113,48 @@ def _read(told: str, read: Callable[[str], object]) -> Check:
     return check
 
 
-def _url(value: Any) -> str | None:
+def _check_url(value: Any) -> str | None:
     if not isinstance(value, str):
         return "must be a URL string"
     try:
         parts = urlsplit(value)
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not SPACE.search(value)
+        fits = (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and parts.port != 0
+            and not SPACE_OR_CONTROL.search(value)
+        )
     except ValueError:
         fits = False
     return None if fits else "must be a valid http/https URL"
 
 
-CHECKS: Final[Mapping[FieldType, Check]] = {
-    FieldType.TEXT: _only("must be a string", str),
-    FieldType.TEXT_LONG: _only("must be a string", str),
-    FieldType.INTEGER: _only("must be an integer", int),
-    FieldType.DECIMAL: _only("must be a decimal number", int, float),
-    FieldType.BOOLEAN: _only("must be true or false", bool),
-    FieldType.DATE: _read(
-        "must be an ISO date string (YYYY-MM-DD)", lambda words: DAY.fullmatch(words) and date.fromisoformat(words)
+CHECKS: Final[Mapping[CustomFieldType, ValueCheck]] = {
+    CustomFieldType.TEXT: _check_type("must be a string", str),
+    CustomFieldType.TEXT_LONG: _check_type("must be a string", str),
+    CustomFieldType.INTEGER: _check_type("must be an integer", int),
+    CustomFieldType.DECIMAL: _check_type("must be a decimal number", int, float),
+    CustomFieldType.BOOLEAN: _check_type("must be true or false", bool),
+    CustomFieldType.DATE: _check_text(
+        "must be an ISO date string (YYYY-MM-DD)", lambda words: ISO_DATE.fullmatch(words) and date.fromisoformat(words)
     ),
-    FieldType.DATE_TIME: _read("must be an ISO datetime string", datetime.fromisoformat),
-    FieldType.URL: _url,
-    FieldType.JSON: _only("must be a JSON object or array", dict, list),
+    CustomFieldType.DATE_TIME: _check_text("must be an ISO datetime string", datetime.fromisoformat),
+    CustomFieldType.URL: _check_url,
+    CustomFieldType.JSON: _check_type("must be a JSON object or array", dict, list),
 }
-TEXTUAL: Final = frozenset({FieldType.TEXT, FieldType.TEXT_LONG, FieldType.DATE, FieldType.DATE_TIME, FieldType.URL})
+TEXT_TYPES: Final = frozenset(
+    {
+        CustomFieldType.TEXT,
+        CustomFieldType.TEXT_LONG,
+        CustomFieldType.DATE,
+        CustomFieldType.DATE_TIME,
+        CustomFieldType.URL,
+    }
+)
 """Types whose values a regular expression can validate."""
 
 
-def wrong_value(field_type: FieldType, pattern: str | None, value: object) -> str | None:
+def value_error(field_type: CustomFieldType, pattern: str | None, value: object) -> str | None:
     """
     The reason why a field of this type and regular expression refuses a value, or None if it accepts it. Null means no
     value and is accepted.
@@ -152,13 +165,13 @@ def wrong_value(field_type: FieldType, pattern: str | None, value: object) -> st
     if reason is not None:
         return reason
     try:
-        if len(canonical(value)) > LONGEST_VALUE:
-            return f"must have at most {LONGEST_VALUE} characters"
+        if len(canonical(value)) > MAX_FIELD_VALUE_LENGTH:
+            return f"must have at most {MAX_FIELD_VALUE_LENGTH} characters"
     except InvalidField as e:
         return e.reason
     try:
-        fits = pattern is None or Pattern.of(pattern).matches(str(value))
-    except OutOfSteps:
+        fits = pattern is None or BoundedRegex.of(pattern).matches(str(value))
+    except StepLimitExceeded:
         return "takes too long to match against validation_regex; shorten it"
     return None if fits else "does not match validation_regex"
 
@@ -214,17 +227,17 @@ class DefaultInvalid(Invalid):
         return self.reason
 
 
-def pattern_kept(instance: object, attribute: Any, value: str) -> None:
+def valid_regex(instance: object, attribute: Any, value: str) -> None:
     """
     Validate a regular expression, and that it can be matched in bounded time.
     """
     try:
-        Pattern.of(value)
+        BoundedRegex.of(value)
     except ValueError as e:
         raise InvalidField(attribute.name, str(e), value) from None
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class CustomField:
     """
     A custom field of the tasks of *boards*. Its key is unique in the organization and cannot be changed.
@@ -236,30 +249,30 @@ class CustomField:
 
     id: FieldId
     organization: OrganizationId
-    field_key: str = field(validator=text(least=1, most=LONGEST_NAME))
-    label: str = field(validator=text(least=1, most=LONGEST_NAME))
-    field_type: FieldType = FieldType.TEXT
-    ui_visibility: Visibility = Visibility.ALWAYS
-    validation_regex: str | None = field(default=None, validator=optional([text(most=LONGEST), pattern_kept]))
+    field_key: str = field(validator=text(least=1, most=MAX_FIELD_NAME_LENGTH))
+    label: str = field(validator=text(least=1, most=MAX_FIELD_NAME_LENGTH))
+    field_type: CustomFieldType = CustomFieldType.TEXT
+    ui_visibility: FieldVisibility = FieldVisibility.ALWAYS
+    validation_regex: str | None = field(default=None, validator=optional([text(most=MAX_PATTERN_LENGTH), valid_regex]))
     description: str | None = field(default=None, validator=optional(text(most=5000)))
     required: bool = False
-    default_value: JsonText | None = field(default=None, validator=optional(json_kept))
+    default_value: JsonText | None = field(default=None, validator=optional(storable_json))
     boards: tuple[BoardId, ...] = ()
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 0
 
     def __attrs_post_init__(self) -> None:
-        if self.validation_regex is not None and self.field_type not in TEXTUAL:
+        if self.validation_regex is not None and self.field_type not in TEXT_TYPES:
             raise InvalidField("validation_regex", "is only supported for string field types.", self.validation_regex)
-        if self.default_value is not None and (reason := self.wrong(json.loads(self.default_value))):
+        if self.default_value is not None and (reason := self.value_error(json.loads(self.default_value))):
             raise DefaultInvalid(reason)
 
-    def wrong(self, value: object) -> str | None:
+    def value_error(self, value: object) -> str | None:
         """
         The reason why the field refuses a value, or None if it accepts it.
         """
-        return wrong_value(self.field_type, self.validation_regex, value)
+        return value_error(self.field_type, self.validation_regex, value)
 
 
 CUSTOM_FIELDS: Final = Kind(
@@ -267,50 +280,50 @@ CUSTOM_FIELDS: Final = Kind(
     name="custom_fields",
     missing=FieldNotFound,
     unique={("field_key",): FieldKeyTaken},
-    carried=True,
+    held_by_tasks=True,
     in_use=FieldInUse,
 )
 
 
-def in_order(fields: list[CustomField]) -> list[CustomField]:
+def sorted_by_label(fields: list[CustomField]) -> list[CustomField]:
     """
     Sort fields by label, ignoring case, then by age.
     """
     return sorted(fields, key=lambda each: (each.label.lower(), each.created_at, each.id))
 
 
-def by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomField, ...]]:
+def fields_by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomField, ...]]:
     """
     The custom fields of each board in the order of their labels, keyed by the bytes of the board's id.
     """
     found: dict[bytes, tuple[CustomField, ...]] = {}
-    for each in in_order(list(fields)):
+    for each in sorted_by_label(list(fields)):
         for board in each.boards:
             found[board.bytes] = (*found.get(board.bytes, ()), each)
     return found
 
 
 @frozen(kw_only=True)
-class FieldCreated(Fact):
+class FieldCreated(Event):
     """
     A custom field was created.
     """
 
     kind = "field.created"
-    about = "custom_field"
+    subject_field = "custom_field"
 
     custom_field: FieldId
     field_key: str
 
 
 @frozen(kw_only=True)
-class FieldUpdated(Fact):
+class FieldUpdated(Event):
     """
     Attributes of a custom field were changed.
     """
 
     kind = "field.updated"
-    about = "custom_field"
+    subject_field = "custom_field"
 
     custom_field: FieldId
     field_key: str
@@ -318,13 +331,13 @@ class FieldUpdated(Fact):
 
 
 @frozen(kw_only=True)
-class FieldDeleted(Fact):
+class FieldDeleted(Event):
     """
     A custom field was deleted.
     """
 
     kind = "field.deleted"
-    about = "custom_field"
+    subject_field = "custom_field"
 
     custom_field: FieldId
     field_key: str

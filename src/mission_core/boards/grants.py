@@ -12,13 +12,13 @@ from attrs import field, frozen
 from mission_core.accounts.invites import Invite, InviteNotFound
 from mission_core.accounts.members import Member, MemberNotFound
 from mission_core.boards.model import Board
-from mission_core.field_types import typed
+from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId, OrganizationId
 from mission_core.kinds import Kind
-from mission_core.values import aware
+from mission_core.values import utc_moment
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Grant:
     """
     A member's permission to read one board, and possibly to write on it.
@@ -30,8 +30,8 @@ class Grant:
     on_board: BoardId
     can_read: bool
     can_write: bool
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 1
 
 
@@ -39,12 +39,12 @@ GRANTS: Final = Kind(
     entity=Grant,
     name="grants",
     missing=MemberNotFound,
-    found_by=(("member",),),
-    goes_with={"member": Member, "on_board": Board},
+    indexed_by=(("member",),),
+    cascades_from={"member": Member, "on_board": Board},
 )
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class InviteGrant:
     """
     The permission to read one board, and possibly to write on it, that an accepted invite gives.
@@ -56,8 +56,8 @@ class InviteGrant:
     on_board: BoardId
     can_read: bool
     can_write: bool
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 1
 
 
@@ -65,6 +65,6 @@ INVITE_GRANTS: Final = Kind(
     entity=InviteGrant,
     name="invite_grants",
     missing=InviteNotFound,
-    found_by=(("invite",),),
-    goes_with={"invite": Invite, "on_board": Board},
+    indexed_by=(("invite",),),
+    cascades_from={"invite": Invite, "on_board": Board},
 )

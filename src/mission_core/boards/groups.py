@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, Role, require, require_over_all, writes_on
+from mission_core.accounts.model import Principal, Role, may_write_board, require_organization_admin, require_role
 from mission_core.boards.model import handle_from, require_grant
-from mission_core.changes import edited
+from mission_core.entity_changes import with_changes
 from mission_core.errors import InvalidField, NotFound, VersionMismatch
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import GroupId, GroupNumber, OrganizationId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
-from mission_core.values import ABSENT, Absent, aware, text
+from mission_core.values import ABSENT, Absent, text, utc_moment
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -35,7 +35,7 @@ class GroupNotFound(NotFound):
         return "Board group not found"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class BoardGroup:
     """
     A group of boards. Its version also rises when a board joins it.
@@ -49,8 +49,8 @@ class BoardGroup:
     name: str = field(validator=text(most=200))
     slug: str = field(validator=text(least=1, most=200))
     description: str | None = field(default=None, validator=optional(text(most=5000)))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 0
 
     def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardGroup, GroupUpdated]:
@@ -60,7 +60,7 @@ class BoardGroup:
         Raises:
             InvalidField: If a value is invalid.
         """
-        after, changed = edited(self, changes, at=at)
+        after, changed = with_changes(self, changes, at=at)
         return after, GroupUpdated(group=self.id, changed=changed, at=at)
 
 
@@ -68,13 +68,13 @@ GROUPS: Final = Kind(entity=BoardGroup, name="board_groups", missing=GroupNotFou
 
 
 @frozen(kw_only=True)
-class GroupCreated(Fact):
+class GroupCreated(Event):
     """
     A group was created.
     """
 
     kind = "group.created"
-    about = "group"
+    subject_field = "group"
 
     group: GroupId
     number: int
@@ -82,26 +82,26 @@ class GroupCreated(Fact):
 
 
 @frozen(kw_only=True)
-class GroupUpdated(Fact):
+class GroupUpdated(Event):
     """
     Fields of a group changed.
     """
 
     kind = "group.updated"
-    about = "group"
+    subject_field = "group"
 
     group: GroupId
     changed: tuple[str, ...]
 
 
 @frozen(kw_only=True)
-class GroupDeleted(Fact):
+class GroupDeleted(Event):
     """
     A group was deleted. Its boards are in no group.
     """
 
     kind = "group.deleted"
-    about = "group"
+    subject_field = "group"
 
     group: GroupId
     number: int
@@ -151,11 +151,11 @@ async def create_group(ports: Ports, principal: Principal, cmd: CreateGroup) -> 
         RoleTooLow: If the principal is not an admin.
         OneBoardAlone: If the principal is an agent of one board.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     now, id = ports.clock.now(), GroupId(ports.ids.new())
-    (number,) = await ports.numbers.draw((principal.organization, "group"))
+    (number,) = await ports.numbers.next((principal.organization, "group"))
     async with ports.unit(principal) as unit:
-        group = unit.rows(GROUPS).add(
+        group = unit.repository(GROUPS).add(
             BoardGroup(
                 id=id,
                 number=GroupNumber(number),
@@ -184,9 +184,9 @@ async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> 
         OneBoardAlone: If the principal is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     async with ports.unit(principal) as unit:
-        group = await _expected(unit, cmd)
+        group = await _get_group(unit, cmd)
         given = asdict(cmd, recurse=False)
         changes = {name: given[name] for name in ("name", "slug", "description") if given[name] is not ABSENT}
         if "slug" in changes:
@@ -194,7 +194,7 @@ async def update_group(ports: Ports, principal: Principal, cmd: UpdateGroup) -> 
         group, updated = group.edit(changes, at=ports.clock.now())
         if not updated.changed:
             return group
-        group = unit.rows(GROUPS).save(group)
+        group = unit.repository(GROUPS).save(group)
         unit.record(updated)
         await unit.commit()
     return group
@@ -211,21 +211,21 @@ async def delete_group(ports: Ports, principal: Principal, cmd: DeleteGroup) -> 
         OneBoardAlone: If the principal is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        group = await _expected(unit, cmd)
+        group = await _get_group(unit, cmd)
         for board in await unit.boards.of_group(group.id):
             alone, updated = board.edit({"group": None}, at=now)
-            unit.everywhere.boards.save(alone)
+            unit.without_grants.boards.save(alone)
             unit.record(updated)
-        unit.rows(GROUPS).remove(group)
+        unit.repository(GROUPS).remove(group)
         unit.record(GroupDeleted(group=group.id, number=group.number, name=group.name, at=now))
         await unit.commit()
     return group
 
 
-async def join_group(unit: UnitOfWork, principal: Principal, group: GroupId | Absent | None) -> None:
+async def require_joinable_group(unit: UnitOfWork, principal: Principal, group: GroupId | Absent | None) -> None:
     """
     Check that a board may join a group, if it joins one. The group gets a new version, so that a concurrent deletion of
     it fails and then finds this board.
@@ -237,18 +237,18 @@ async def join_group(unit: UnitOfWork, principal: Principal, group: GroupId | Ab
     """
     if group is None or isinstance(group, Absent):
         return
-    unit.rely_on(await unit.everywhere.rows(GROUPS).get(group), bump=True)
-    if writes_on(principal, None):
+    unit.rely_on(await unit.without_grants.repository(GROUPS).get(group), bump=True)
+    if may_write_board(principal, None):
         return
     boards = await unit.boards.of_group(group)
     if boards:
         require_grant(principal, *(board.id for board in boards))  # the group's memory is readable to its boards only
     else:
-        require(principal, Role.ADMIN)
+        require_role(principal, Role.ADMIN)
 
 
-async def _expected(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGroup:
-    group = await unit.rows(GROUPS).get(cmd.group)
+async def _get_group(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGroup:
+    group = await unit.repository(GROUPS).get(cmd.group)
     await unit.boards.of_group(group.id)  # read, so that the write can check the grants on them
     if cmd.expects is not None and cmd.expects != group.version:
         raise VersionMismatch(cmd.expects, group.version)

@@ -14,15 +14,22 @@ from uuid import UUID
 from attrs import asdict, field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, boards_written, sees, writes_on
-from mission_core.changes import edited, evolve
+from mission_core.accounts.model import (
+    AgentPrincipal,
+    Principal,
+    Role,
+    may_read_board,
+    may_write_board,
+    writable_boards,
+)
+from mission_core.entity_changes import evolve, with_changes
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, aware, json_object, text, whole
+from mission_core.values import EMPTY_OBJECT, JsonText, json_object, text, utc_moment, whole_number
 
-GENERAL: Final = "general"
+GENERAL_HANDLE: Final = "general"
 """The handle of the board that every organization is created with."""
 
 
@@ -35,7 +42,7 @@ class BoardStatus(StrEnum):
     ARCHIVED = "archived"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class GateSet:
     """
     The five gates of a board: rules that apply to every change of its tasks, through either dialect.
@@ -47,7 +54,7 @@ class GateSet:
     block_status_changes_with_pending_approval: bool = False
     only_lead_can_change_status: bool = False
 
-    def lacks(self, other: GateSet) -> bool:
+    def is_weaker_than(self, other: GateSet) -> bool:
         """
         Whether the other set has a gate that this one lacks, which makes this one weaker.
         """
@@ -69,7 +76,7 @@ class WeakerGates(Denied):
 
 
 @frozen
-class BoardGates:
+class GatesVersion:
     """
     The version of a board's gates as they were read. A decision relies on it instead of the whole board; *version* is
     the board's `gates_version`.
@@ -112,18 +119,18 @@ def require_grant(principal: Principal, *boards: BoardId | None) -> None:
         BoardReadOnly: If the principal may only read one of them.
         BoardDenied: If it may read none of them.
     """
-    if boards_written(principal) is not None and not any(writes_on(principal, each) for each in boards):
-        raise BoardReadOnly if any(sees(principal, each) for each in boards) else BoardDenied
+    if writable_boards(principal) is not None and not any(may_write_board(principal, each) for each in boards):
+        raise BoardReadOnly if any(may_read_board(principal, each) for each in boards) else BoardDenied
 
 
-def check_gates_kept(principal: Principal, gates: GateSet, least: GateSet) -> None:
+def require_gates_not_weakened(principal: Principal, gates: GateSet, least: GateSet) -> None:
     """
     Refuse an agent below admin that would weaken the gates.
 
     Raises:
         WeakerGates: If the principal is one, and *gates* lack a gate of *least*.
     """
-    if isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN and gates.lacks(least):
+    if isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN and gates.is_weaker_than(least):
         raise WeakerGates
 
 
@@ -136,28 +143,34 @@ class HandleTaken(Conflict):
         return "another board has this slug or ticket prefix; choose another"
 
 
-class PrefixTaken(HandleTaken):
+class TicketPrefixTaken(HandleTaken):
     """
     Another board of the organization has this ticket prefix.
     """
+
+    code = "prefix_taken"
 
     def __str__(self) -> str:
         return "another board has this ticket prefix; choose another"
 
 
-class GeneralStays(Invalid):
+class GeneralBoardProtected(Invalid):
     """
     The general board takes the tasks that name no board, so it cannot be archived.
     """
+
+    code = "general_stays"
 
     def __str__(self) -> str:
         return "the general board cannot be archived: it takes the tasks that name no board"
 
 
-class GeneralNotDeleted(GeneralStays):
+class GeneralBoardNotDeletable(GeneralBoardProtected):
     """
     The general board takes the tasks that name no board, so it cannot be deleted.
     """
+
+    code = "general_not_deleted"
 
     def __str__(self) -> str:
         return "the general board cannot be deleted: it takes the tasks that name no board"
@@ -172,7 +185,7 @@ class GoalIncomplete(Invalid):
         return "a confirmed goal board needs an objective and success metrics"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Board:
     """
     A board. *handle* is unique in the organization and identifies the board in ticket lists; *slug* is free text.
@@ -195,27 +208,27 @@ class Board:
     board_type: str = field(default="goal", validator=text(most=100))
     objective: str | None = field(default=None, validator=optional(text(most=20_000)))
     success_metrics: JsonText | None = field(default=None, validator=optional(json_object))
-    target_date: datetime | None = field(default=None, validator=optional(aware))
+    target_date: datetime | None = field(default=None, validator=optional(utc_moment))
     goal_confirmed: bool = False
     goal_source: str | None = field(default=None, validator=optional(text(most=200)))
-    max_agents: int = field(default=1, validator=whole(0, 1_000_000))
+    max_agents: int = field(default=1, validator=whole_number(0, 1_000_000))
     github_repo: str | None = field(default=None, validator=optional(text(most=200)))
     github_sync_enabled: bool = False
     github_labels_initialized: bool = False
     github_default_branch: str = field(default="main", validator=text(least=1, most=255))
-    deadline: datetime | None = field(default=None, validator=optional(aware))
+    deadline: datetime | None = field(default=None, validator=optional(utc_moment))
     color: str | None = field(default=None, validator=optional(text(most=32)))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 0
     gates_version: int = 0
 
     @property
-    def gates_as_read(self) -> BoardGates:
+    def gates_to_rely_on(self) -> GatesVersion:
         """
         The version of the gates, for a decision that relies on them.
         """
-        return BoardGates(self.id, self.gates_version)
+        return GatesVersion(self.id, self.gates_version)
 
     def next_version(self, before: Board) -> Board:
         """
@@ -232,9 +245,9 @@ class Board:
             GeneralStays: If it is the general board and would be archived.
             InvalidField: If a value is invalid.
         """
-        if self.handle == GENERAL and changes.get("status") is BoardStatus.ARCHIVED:
-            raise GeneralStays
-        after, changed = edited(self, changes, at=at)
+        if self.handle == GENERAL_HANDLE and changes.get("status") is BoardStatus.ARCHIVED:
+            raise GeneralBoardProtected
+        after, changed = with_changes(self, changes, at=at)
         return after, BoardUpdated(board=self.id, changed=changed, at=at)
 
     def check_goal(self) -> None:
@@ -274,13 +287,13 @@ def prefix_from(name: str, *, most: int = 12) -> str:
 
 
 @frozen(kw_only=True)
-class BoardCreated(Fact):
+class BoardCreated(Event):
     """
     A board was created.
     """
 
     kind = "board.created"
-    about = "board"
+    subject_field = "board"
 
     board: BoardId
     number: int
@@ -288,26 +301,26 @@ class BoardCreated(Fact):
 
 
 @frozen(kw_only=True)
-class BoardUpdated(Fact):
+class BoardUpdated(Event):
     """
     Fields of a board changed.
     """
 
     kind = "board.updated"
-    about = "board"
+    subject_field = "board"
 
     board: BoardId
     changed: tuple[str, ...]
 
 
 @frozen(kw_only=True)
-class BoardDeleted(Fact):
+class BoardDeleted(Event):
     """
     A board was deleted, along with its tasks and agents. If *handed_to* is set, they were moved to that board instead.
     """
 
     kind = "board.deleted"
-    about = "board"
+    subject_field = "board"
 
     board: BoardId
     number: int

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from mission_core.boards.model import Board
     from mission_core.ids import BoardId, BoardNumber, GroupId
-    from mission_core.tasks.ports import Ending
+    from mission_core.tasks.ports import DeletionCascade
 
 
-class Boards(Protocol):
+class BoardRepository(Protocol):
     """
     Stores the boards of the unit's organization, as far as its principal may see them. Handles and ticket prefixes are
     unique; `commit` refuses a duplicate with `HandleTaken` or `PrefixTaken`.
@@ -40,7 +40,7 @@ class Boards(Protocol):
         board, else the one with the lowest number.
         """
 
-    async def taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
+    async def names_taken(self, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         """
         Whether a board has this handle, and whether a board has this ticket prefix. It is not scoped by grants.
         """
@@ -60,7 +60,9 @@ class Boards(Protocol):
         Store the change with the commit, and return the board with its next version.
         """
 
-    def dissolve(self, board: Board, end: Ending, *, heir: Board | None = None, at: datetime) -> None:
+    def delete_with_contents(
+        self, board: Board, end: DeletionCascade, *, heir: Board | None = None, at: datetime
+    ) -> None:
         """
         Delete the board with the commit, if it still has this version. Its agents with their keys, its tasks with their
         runs, and the rows of kinds that belong to any of them are deleted too. Tasks of other boards that depended on

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_core.accounts.model import Principal
-    from mission_core.values import Listed, Page
+    from mission_core.values import PageOfRows, PageRequest
 
 
 class BoardRow(NamedTuple):
@@ -96,7 +96,7 @@ class BoardReads(Protocol):
             BoardDenied: If it is not granted to the principal.
         """
 
-    async def page(self, principal: Principal, wanted: BoardFilter, page: Page | None = None) -> Listed:
+    async def page(self, principal: Principal, wanted: BoardFilter, page: PageRequest | None = None) -> PageOfRows:
         """
         A page of board rows, or all of them without *page*.
         """

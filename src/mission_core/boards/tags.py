@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, require_over_all
-from mission_core.changes import edited
+from mission_core.accounts.model import Principal, require_organization_admin
+from mission_core.entity_changes import with_changes
 from mission_core.errors import Conflict, InvalidField, NotFound, VersionMismatch
-from mission_core.events.model import Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, TagId
 from mission_core.kinds import Kind
 from mission_core.use_case import use_case
-from mission_core.values import ABSENT, Absent, aware, name_key, present, text
+from mission_core.values import ABSENT, Absent, name_key, text, utc_moment, value_or
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
-LONGEST_NAME: Final = 100
-GREY: Final = "9e9e9e"
-NAMELESS: Final = "tag"
+MAX_TAG_NAME_LENGTH: Final = 100
+DEFAULT_TAG_COLOR: Final = "9e9e9e"
+FALLBACK_SLUG: Final = "tag"
 """The slug of a name that has neither a letter from a to z nor a digit."""
 
 
@@ -49,7 +49,7 @@ class TagSlugTaken(Conflict):
         return "Tag slug already exists in this organization."
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Tag:
     """
     A tag. Its slug is unique in the organization, its name need not be.
@@ -57,26 +57,26 @@ class Tag:
 
     id: TagId
     organization: OrganizationId
-    name: str = field(validator=text(least=1, most=LONGEST_NAME))
-    slug: str = field(validator=text(least=1, most=LONGEST_NAME))
-    color: str = GREY
+    name: str = field(validator=text(least=1, most=MAX_TAG_NAME_LENGTH))
+    slug: str = field(validator=text(least=1, most=MAX_TAG_NAME_LENGTH))
+    color: str = DEFAULT_TAG_COLOR
     description: str | None = field(default=None, validator=optional(text(most=5000)))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
     version: int = 0
 
     @property
-    def key(self) -> str:
+    def name_key(self) -> str:
         """
         The name in the form that is compared.
         """
         return name_key(self.name)
 
 
-TAGS: Final = Kind(entity=Tag, name="tags", missing=TagNotFound, unique={("slug",): TagSlugTaken}, carried=True)
+TAGS: Final = Kind(entity=Tag, name="tags", missing=TagNotFound, unique={("slug",): TagSlugTaken}, held_by_tasks=True)
 
 
-def in_order(tags: list[Tag]) -> list[Tag]:
+def sorted_by_name(tags: list[Tag]) -> list[Tag]:
     """
     Sort tags by name, ignoring case, then by age.
     """
@@ -88,7 +88,7 @@ def slug_from(words: str) -> str:
     Derive a slug: lower case, with each run of characters other than a-z and 0-9 as one hyphen. The result may be
     empty.
     """
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:LONGEST_NAME].strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:MAX_TAG_NAME_LENGTH].strip("-")
 
 
 def color_from(words: str) -> str:
@@ -107,26 +107,26 @@ def color_from(words: str) -> str:
 
 
 @frozen(kw_only=True)
-class TagCreated(Fact):
+class TagCreated(Event):
     """
     A tag was created.
     """
 
     kind = "tag.created"
-    about = "tag"
+    subject_field = "tag"
 
     tag: TagId
     name: str
 
 
 @frozen(kw_only=True)
-class TagUpdated(Fact):
+class TagUpdated(Event):
     """
     Fields of a tag changed.
     """
 
     kind = "tag.updated"
-    about = "tag"
+    subject_field = "tag"
 
     tag: TagId
     name: str
@@ -134,13 +134,13 @@ class TagUpdated(Fact):
 
 
 @frozen(kw_only=True)
-class TagDeleted(Fact):
+class TagDeleted(Event):
     """
     A tag was deleted, and removed from every task.
     """
 
     kind = "tag.deleted"
-    about = "tag"
+    subject_field = "tag"
 
     tag: TagId
     name: str
@@ -154,7 +154,7 @@ class CreateTag:
 
     name: str
     slug: str | None = None
-    color: str = GREY
+    color: str = DEFAULT_TAG_COLOR
     description: str | None = None
 
 
@@ -191,10 +191,10 @@ async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
         TagSlugTaken: If another tag has its slug.
         InvalidField: If name, slug or colour is invalid.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        tag = unit.rows(TAGS).add(
+        tag = unit.repository(TAGS).add(
             Tag(
                 id=TagId(ports.ids.new()),
                 organization=principal.organization,
@@ -223,21 +223,21 @@ async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
         VersionMismatch: If the caller expected another version.
         InvalidField: If name, slug or colour is invalid.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     async with ports.unit(principal) as unit:
-        before = await _tag_for(unit, cmd)
-        name = present(cmd.name, before.name).strip()
+        before = await _get_tag(unit, cmd)
+        name = value_or(cmd.name, before.name).strip()
         given = {
             "name": name,
             "slug": before.slug if isinstance(cmd.slug, Absent) else await _slug(unit, cmd.slug, name, own=before),
             "color": before.color if isinstance(cmd.color, Absent) else color_from(cmd.color),
-            "description": present(cmd.description, before.description),
+            "description": value_or(cmd.description, before.description),
         }
         now = ports.clock.now()
-        after, changed = edited(before, given, at=now)
+        after, changed = with_changes(before, given, at=now)
         if not changed:
             return before
-        after = unit.rows(TAGS).save(after)
+        after = unit.repository(TAGS).save(after)
         unit.record(TagUpdated(tag=after.id, name=after.name, changed=changed, at=now))
         unit.result(after.id)
         await unit.commit()
@@ -253,17 +253,17 @@ async def delete_tag(ports: Ports, principal: Principal, cmd: DeleteTag) -> Tag:
         TagNotFound: If there is no such tag.
         VersionMismatch: If the caller expected another version.
     """
-    require_over_all(principal)
+    require_organization_admin(principal)
     async with ports.unit(principal) as unit:
-        tag = await _tag_for(unit, cmd)
-        unit.rows(TAGS).remove(tag)
+        tag = await _get_tag(unit, cmd)
+        unit.repository(TAGS).remove(tag)
         unit.record(TagDeleted(tag=tag.id, name=tag.name, at=ports.clock.now()))
         await unit.commit()
     return tag
 
 
-async def _tag_for(unit: UnitOfWork, cmd: UpdateTag | DeleteTag) -> Tag:
-    tag = await unit.rows(TAGS).get(cmd.tag)
+async def _get_tag(unit: UnitOfWork, cmd: UpdateTag | DeleteTag) -> Tag:
+    tag = await unit.repository(TAGS).get(cmd.tag)
     if cmd.expects is not None and cmd.expects != tag.version:
         raise VersionMismatch(cmd.expects, tag.version)
     return tag
@@ -277,6 +277,6 @@ async def _slug(unit: UnitOfWork, given: str | None, name: str, *, own: Tag | No
     slug = slug_from((given or "").strip() or name)
     if slug:
         return slug
-    taken = {tag.slug for tag in await unit.rows(TAGS).every() if own is None or tag.id != own.id}
-    suggested = chain([NAMELESS], (f"{NAMELESS}-{number}" for number in count(2)))
+    taken = {tag.slug for tag in await unit.repository(TAGS).every() if own is None or tag.id != own.id}
+    suggested = chain([FALLBACK_SLUG], (f"{FALLBACK_SLUG}-{number}" for number in count(2)))
     return next(each for each in suggested if each not in taken)

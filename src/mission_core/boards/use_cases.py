@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict, evolve, field, frozen
 
-from mission_core.accounts.model import Principal, Role, require, require_no_agent
-from mission_core.boards.groups import join_group
+from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
+from mission_core.boards.assignments import AlreadyAssigned, replace_assignments
+from mission_core.boards.groups import require_joinable_group
 from mission_core.boards.model import (
     Board,
     BoardCreated,
     BoardStatus,
     GateSet,
     HandleTaken,
-    PrefixTaken,
-    check_gates_kept,
+    TicketPrefixTaken,
     handle_from,
     prefix_from,
+    require_gates_not_weakened,
     require_grant,
 )
-from mission_core.boards.staff import AlreadyAssigned, staff_board
 from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
 from mission_core.ids import BoardId, BoardNumber, GroupId
 from mission_core.use_case import use_case
@@ -65,7 +65,8 @@ class CreateBoard:
 @frozen(kw_only=True)
 class UpdateBoard:
     """
-    Change the named fields of a board. *gates* names the gates to change. *staff* replaces the agents assigned to it.
+    Change the named fields of a board. *gates* names the gates to change. *assigned_agents* replaces the agents
+    assigned to it.
     """
 
     board: BoardId | BoardNumber
@@ -90,10 +91,10 @@ class UpdateBoard:
     github_default_branch: str | Absent = ABSENT
     deadline: datetime | Absent | None = ABSENT
     color: str | Absent | None = ABSENT
-    staff: tuple[str, ...] | Absent = ABSENT
+    assigned_agents: tuple[str, ...] | Absent = ABSENT
 
 
-BESIDE = frozenset({"board", "expects", "gates", "staff"})
+SPECIAL_FIELDS = frozenset({"board", "expects", "gates", "staff"})
 """Fields of the command that are not simply written to the board."""
 
 
@@ -109,20 +110,20 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
         GroupNotFound: If there is no such group to join.
         InvalidField: If no handle or prefix can be derived from the given one.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     require_grant(principal, None)
-    check_gates_kept(principal, cmd.gates, GateSet())
+    require_gates_not_weakened(principal, cmd.gates, GateSet())
     now = ports.clock.now()
-    (number,) = await ports.numbers.draw((principal.organization, "board"))
+    (number,) = await ports.numbers.next((principal.organization, "board"))
     async with ports.unit(principal) as unit:
-        handle, prefix = _names(cmd, number)
-        handle_taken, prefix_taken = await unit.boards.taken(handle=handle, ticket_prefix=prefix)
+        handle, prefix = _handle_and_prefix(cmd, number)
+        handle_taken, prefix_taken = await unit.boards.names_taken(handle=handle, ticket_prefix=prefix)
         if handle_taken and cmd.handle:
             raise HandleTaken
         if prefix_taken and cmd.ticket_prefix:
-            raise PrefixTaken
-        await join_group(unit, principal, cmd.group)
-        own = {a: getattr(cmd, a) for a in _COPIED}
+            raise TicketPrefixTaken
+        await require_joinable_group(unit, principal, cmd.group)
+        own = {a: getattr(cmd, a) for a in _COPIED_FIELDS}
         board = unit.boards.add(
             Board(
                 id=BoardId(ports.ids.new()),
@@ -144,26 +145,26 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
     return board
 
 
-_COPIED = (
+_COPIED_FIELDS = (
     "name", "description", "gates", "group", "board_type", "objective", "success_metrics", "target_date",
     "goal_confirmed", "goal_source", "max_agents", "github_repo", "deadline", "color",
 )  # fmt: skip
 
 
-def _names(cmd: CreateBoard, number: int) -> tuple[str, str]:
+def _handle_and_prefix(cmd: CreateBoard, number: int) -> tuple[str, str]:
     """
     The handle and the ticket prefix: as given, else derived from slug or name, else from the number.
     """
     if cmd.handle:
         handle = handle_from(cmd.handle)
     else:
-        handle = _suggested(handle_from, cmd.slug, cmd.name) or f"board-{number}"
+        handle = _first_usable(handle_from, cmd.slug, cmd.name) or f"board-{number}"
     if cmd.ticket_prefix:
         return handle, prefix_from(cmd.ticket_prefix)
-    return handle, _suggested(partial(prefix_from, most=5), cmd.name, cmd.slug) or f"B{number}"
+    return handle, _first_usable(partial(prefix_from, most=5), cmd.name, cmd.slug) or f"B{number}"
 
 
-def _suggested(make: Callable[[str], str], *names: str | None) -> str | None:
+def _first_usable(make: Callable[[str], str], *names: str | None) -> str | None:
     """
     The first result of *make* for one of *names* that it accepts, or None.
     """
@@ -189,9 +190,9 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         GoalIncomplete: If it becomes a goal board without objective or metrics.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     if cmd.gates:
-        require_no_agent(principal)
+        require_no_agent_below_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
@@ -200,18 +201,20 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         changes = {
             name: value
             for name, value in asdict(cmd, recurse=False).items()
-            if name not in BESIDE and value is not ABSENT
+            if name not in SPECIAL_FIELDS and value is not ABSENT
         }
         if "ticket_prefix" in changes:
             changes["ticket_prefix"] = prefix_from(str(changes["ticket_prefix"]))
         if cmd.gates:
             changes["gates"] = evolve(board.gates, **cmd.gates)
         if cmd.group != board.group:
-            await join_group(unit, principal, cmd.group)
+            await require_joinable_group(unit, principal, cmd.group)
         board, updated = board.edit(changes, at=now)
         if "board_type" in changes:
             board.check_goal()
-        restaffed = not isinstance(cmd.staff, Absent) and await staff_board(ports, unit, board, cmd.staff, at=now)
+        restaffed = not isinstance(cmd.assigned_agents, Absent) and await replace_assignments(
+            ports, unit, board, cmd.assigned_agents, at=now
+        )
         if not updated.changed and not restaffed:
             require_grant(principal, board.id)
             return board

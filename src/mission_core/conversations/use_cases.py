@@ -9,40 +9,42 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
-from mission_core.accounts.people import NotAPerson, own_profile
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
+from mission_core.accounts.profiles import NotAPerson, own_profile
 from mission_core.boards.groups import GROUPS
-from mission_core.conversations.entries import (
+from mission_core.conversations.memory_entries import (
     BOARD_MEMORY,
     GROUP_MEMORY,
-    BoardEntry,
-    GroupEntry,
+    BoardMemoryEntry,
+    GroupMemoryEntry,
+    is_addressed,
     is_chat,
-    is_for_others,
 )
 from mission_core.errors import Invalid
 from mission_core.ids import BoardId, GroupId, MemoryId, MemoryNumber
 from mission_core.use_case import use_case
-from mission_core.values import Listed, Page
+from mission_core.values import PageOfRows, PageRequest
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
-NAMELESS: Final = "User"
+DEFAULT_SPEAKER: Final = "User"
 """The name of a person who has set none."""
 
 
-class BoardStandsAlone(Invalid):
+class BoardNotInGroup(Invalid):
     """
     The board is in no group, so it has no group memory.
     """
+
+    code = "board_stands_alone"
 
     def __str__(self) -> str:
         return "Board is not in a board group"
 
 
 @frozen(kw_only=True)
-class WriteBoardEntry:
+class WriteBoardMemory:
     """
     Add an entry to a board's memory. An entry with the tag `chat` has the caller's name as its source, unless *source*
     is given.
@@ -55,7 +57,7 @@ class WriteBoardEntry:
 
 
 @frozen
-class GroupOf:
+class GroupOfBoard:
     """
     The group of this board.
     """
@@ -64,20 +66,20 @@ class GroupOf:
 
 
 @frozen(kw_only=True)
-class WriteGroupEntry:
+class WriteGroupMemory:
     """
     Add an entry to a group's memory. An entry that is addressed to readers has the caller's name as its source, unless
     *source* is given.
     """
 
-    group: GroupId | GroupOf
+    group: GroupId | GroupOfBoard
     content: str
     tags: tuple[str, ...] | None = None
     source: str | None = None
 
 
 @use_case
-async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardEntry) -> BoardEntry:
+async def write_board_memory(ports: Ports, principal: Principal, cmd: WriteBoardMemory) -> BoardMemoryEntry:
     """
     Add an entry to a board's memory.
 
@@ -85,15 +87,15 @@ async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardE
         BoardNotFound: If there is no such board for this principal.
         RoleTooLow: If the principal is a viewer.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     now, chat = ports.clock.now(), is_chat(cmd.tags)
-    source = cmd.source or (await speaker(ports, principal) if chat else cmd.source)
+    source = cmd.source or (await speaker_name(ports, principal) if chat else cmd.source)
     async with ports.unit(principal) as unit:
         board = await unit.boards.get(cmd.board)
         unit.rely_on(board)
-        (number,) = await ports.numbers.draw((principal.organization, "board_memory"))
-        entry = unit.rows(BOARD_MEMORY).add(
-            BoardEntry(
+        (number,) = await ports.numbers.next((principal.organization, "board_memory"))
+        entry = unit.repository(BOARD_MEMORY).add(
+            BoardMemoryEntry(
                 id=MemoryId(ports.ids.new()),
                 number=MemoryNumber(number),
                 organization=principal.organization,
@@ -105,14 +107,14 @@ async def write_board_entry(ports: Ports, principal: Principal, cmd: WriteBoardE
                 created_at=now,
             )
         )
-        unit.record(entry.written())
+        unit.record(entry.written_event())
         unit.result(entry.id)
         await unit.commit()
     return entry
 
 
 @use_case
-async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupEntry) -> GroupEntry:
+async def write_group_memory(ports: Ports, principal: Principal, cmd: WriteGroupMemory) -> GroupMemoryEntry:
     """
     Add an entry to a group's memory.
 
@@ -122,17 +124,17 @@ async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupE
         GroupNotFound: If this organization has no such group.
         RoleTooLow: If the principal is a viewer.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     now, source = ports.clock.now(), cmd.source
-    if not source and is_for_others(cmd.content, cmd.tags):
-        source = await speaker(ports, principal)
+    if not source and is_addressed(cmd.content, cmd.tags):
+        source = await speaker_name(ports, principal)
     async with ports.unit(principal) as unit:
-        group = await unit.rows(GROUPS).get(await _group_meant(unit, cmd.group))
+        group = await unit.repository(GROUPS).get(await _group_id(unit, cmd.group))
         unit.rely_on(group)
         await unit.boards.of_group(group.id)  # read, so that the write can check the grants on them
-        (number,) = await ports.numbers.draw((principal.organization, "group_memory"))
-        entry = unit.rows(GROUP_MEMORY).add(
-            GroupEntry(
+        (number,) = await ports.numbers.next((principal.organization, "group_memory"))
+        entry = unit.repository(GROUP_MEMORY).add(
+            GroupMemoryEntry(
                 id=MemoryId(ports.ids.new()),
                 number=MemoryNumber(number),
                 organization=principal.organization,
@@ -144,15 +146,15 @@ async def write_group_entry(ports: Ports, principal: Principal, cmd: WriteGroupE
                 created_at=now,
             )
         )
-        unit.record(entry.written())
+        unit.record(entry.written_event())
         unit.result(entry.id)
         await unit.commit()
     return entry
 
 
-async def group_entries_of(
-    ports: Ports, principal: Principal, board: BoardId, page: Page, *, chat: bool | None = None
-) -> Listed:
+async def group_memory_of_board(
+    ports: Ports, principal: Principal, board: BoardId, page: PageRequest, *, chat: bool | None = None
+) -> PageOfRows:
     """
     A page of the memory of a board's group, newest first. It is empty if the board is in no group.
 
@@ -162,13 +164,13 @@ async def group_entries_of(
     """
     row = await ports.reads.boards.get(principal, board)
     if row.group is None:
-        return Listed([], 0)
+        return PageOfRows([], 0)
     equal = {} if chat is None else {"chat": chat}
     group = GroupId(UUID(bytes=row.group))
-    return await ports.reads.rows.page(principal, GROUP_MEMORY, page, newest=True, group=group, **equal)
+    return await ports.reads.entities.page(principal, GROUP_MEMORY, page, newest=True, group=group, **equal)
 
 
-async def speaker(ports: Ports, principal: Principal) -> str:
+async def speaker_name(ports: Ports, principal: Principal) -> str:
     """
     The name of the principal, as the source of an entry.
     """
@@ -178,14 +180,14 @@ async def speaker(ports: Ports, principal: Principal) -> str:
         person = await own_profile(ports, principal)
     except NotAPerson:
         return principal.display
-    return person.preferred_name or person.name or NAMELESS
+    return person.preferred_name or person.name or DEFAULT_SPEAKER
 
 
-async def _group_meant(unit: UnitOfWork, meant: GroupId | GroupOf) -> GroupId:
-    if not isinstance(meant, GroupOf):
+async def _group_id(unit: UnitOfWork, meant: GroupId | GroupOfBoard) -> GroupId:
+    if not isinstance(meant, GroupOfBoard):
         return meant
     board = await unit.boards.get(meant.board)
     unit.rely_on(board)
     if board.group is None:
-        raise BoardStandsAlone
+        raise BoardNotInGroup
     return board.group

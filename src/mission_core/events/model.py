@@ -16,7 +16,7 @@ from uuid import UUID
 
 from attrs import Attribute, field, fields, frozen
 
-from mission_core.values import JsonText, aware, canonical, micros
+from mission_core.values import JsonText, canonical, micros, utc_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,31 +39,31 @@ class Actor:
 
 
 @frozen(kw_only=True)
-class Fact:
+class Event:
     """
-    A domain event. Subclasses set `kind`, and in `about` the name of the field that holds the subject.
+    A domain event. Subclasses set `kind`, and in `subject_field` the name of the field that holds the subject.
     """
 
     kind: ClassVar[str]
-    about: ClassVar[str]
+    subject_field: ClassVar[str]
 
-    at: datetime = field(validator=aware)
+    at: datetime = field(validator=utc_moment)
 
     @property
     def subject(self) -> UUID:
         """
         The id of the entity that the event is about.
         """
-        return cast(UUID, getattr(self, self.about))
+        return cast(UUID, getattr(self, self.subject_field))
 
     def payload(self) -> JsonText:
         """
         Return the event's own fields in canonical JSON. The time is part of the envelope.
         """
-        return canonical({a.name: plain(getattr(self, a.name)) for a in fields(type(self)) if a.name != "at"})
+        return canonical({a.name: json_value(getattr(self, a.name)) for a in fields(type(self)) if a.name != "at"})
 
 
-def plain(value: object) -> Any:
+def json_value(value: object) -> Any:
     """
     Return the JSON value of a field: ids as text, times as microseconds, enumerations as their values.
     """
@@ -76,11 +76,11 @@ def plain(value: object) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
+        return {k: json_value(v) for k, v in value.items()}
     if isinstance(value, tuple | list | frozenset):
-        return [plain(each) for each in value]
+        return [json_value(each) for each in value]
     own: tuple[Attribute[Any], ...] = fields(cast(Any, type(value)))
-    return {a.name: plain(getattr(value, a.name)) for a in own}
+    return {a.name: json_value(getattr(value, a.name)) for a in own}
 
 
 @frozen(kw_only=True)
@@ -100,7 +100,7 @@ class Entry:
     digest: bytes
 
     @classmethod
-    def of(cls, fact: Fact, *, organization: OrganizationId, actor: Actor, position: int, previous: bytes) -> Entry:
+    def of(cls, fact: Event, *, organization: OrganizationId, actor: Actor, position: int, previous: bytes) -> Entry:
         """
         Return the entry that stores *fact* at *position*, after the entry whose digest is *previous*.
         """
@@ -115,11 +115,11 @@ class Entry:
             subject=fact.subject,
             payload=payload,
             payload_digest=payload_digest,
-            digest=chained(previous, position, fact.kind, fact.at, actor, fact.subject, payload_digest),
+            digest=chain_digest(previous, position, fact.kind, fact.at, actor, fact.subject, payload_digest),
         )
 
 
-def chained(
+def chain_digest(
     previous: bytes, position: int, kind: str, at: datetime, actor: Actor, subject: UUID, payload_digest: bytes
 ) -> bytes:
     """
@@ -132,7 +132,7 @@ def chained(
 
 
 @frozen
-class Misfit:
+class ChainBreak:
     """
     The first entry that does not fit the chain, and the reason.
     """
@@ -142,7 +142,7 @@ class Misfit:
 
 
 @frozen
-class Verified:
+class ChainHead:
     """
     The position and digest up to which the chain was verified.
     """
@@ -151,20 +151,20 @@ class Verified:
     digest: bytes
 
 
-def verify(entries: Iterable[Entry], since: Verified = Verified(0, GENESIS)) -> Verified | Misfit:
+def verify_chain(entries: Iterable[Entry], since: ChainHead = ChainHead(0, GENESIS)) -> ChainHead | ChainBreak:
     """
     Verify the chain over *entries*, which follow *since* in order.
     """
     position, digest = since.position, since.digest
     for entry in entries:
         if entry.position != position + 1:
-            return Misfit(position + 1, f"is missing; the next entry found is {entry.position}")
+            return ChainBreak(position + 1, f"is missing; the next entry found is {entry.position}")
         if entry.payload is not None and sha256(entry.payload.encode()).digest() != entry.payload_digest:
-            return Misfit(entry.position, "its payload does not match its digest")
-        expected = chained(
+            return ChainBreak(entry.position, "its payload does not match its digest")
+        expected = chain_digest(
             digest, entry.position, entry.kind, entry.at, entry.actor, entry.subject, entry.payload_digest
         )
         if entry.digest != expected:
-            return Misfit(entry.position, "its digest does not match the entry before it")
+            return ChainBreak(entry.position, "its digest does not match the entry before it")
         position, digest = entry.position, entry.digest
-    return Verified(position, digest)
+    return ChainHead(position, digest)

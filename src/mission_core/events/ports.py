@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from mission_core.events.model import Entry, Verified
+    from mission_core.events.model import ChainHead, Entry
     from mission_core.ids import OrganizationId
 
 
-class Log(Protocol):
+class EventLog(Protocol):
     """
     Reads the log of one organization. Positions are dense and in commit order, so a reader that continues after its
     last position misses nothing and sees nothing twice.
@@ -22,7 +22,7 @@ class Log(Protocol):
         Return up to *limit* entries after the position *after*, in order.
         """
 
-    async def head(self, organization: OrganizationId) -> Verified:
+    async def head(self, organization: OrganizationId) -> ChainHead:
         """
         Return the last position and its digest, which the store keeps beside the entries.
         """

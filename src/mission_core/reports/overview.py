@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from mission_core.reports.pulse import AUDITED, STANDING
-from mission_core.reports.queries import Hours, Scope
+from mission_core.reports.hourly_counters import AUDITED_KINDS, TASK_COUNTERS
+from mission_core.reports.queries import HourRange, ReportScope
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -22,7 +22,7 @@ WEEK: Final = timedelta(days=7)
 
 
 @frozen(kw_only=True)
-class Overview:
+class OrganizationOverview:
     """
     The number of tasks and agents by status, the number of events in the last day and week, and the size of the store
     in bytes. A day starts at a full hour.
@@ -36,20 +36,24 @@ class Overview:
     size: int
 
 
-async def overview(ports: Ports, principal: Principal) -> Overview:
+async def organization_overview(ports: Ports, principal: Principal) -> OrganizationOverview:
     """
     The overview of the principal's organization.
     """
     now, reads = ports.clock.now(), ports.reads.reports
-    counts = await reads.counts(principal, Scope(), Hours(now - WEEK, now - DAY))
+    counts = await reads.counts(principal, ReportScope(), HourRange(now - WEEK, now - DAY))
     tasks: Counter[str] = Counter()
-    for each in counts.standing:
+    for each in counts.status_counts:
         tasks[each.status] += each.amount
-    facts = [each for each in counts.happened if each.what not in STANDING]
-    audited = [each for each in facts if each.what in AUDITED]
-    return Overview(
+    facts = [each for each in counts.bucket_counts if each.what not in TASK_COUNTERS]
+    audited = [each for each in facts if each.what in AUDITED_KINDS]
+    return OrganizationOverview(
         tasks=dict(sorted(tasks.items())),
-        agents=dict(sorted(Counter(each.status(at=now) for each in await reads.staff(principal, Scope())).items())),
+        agents=dict(
+            sorted(
+                Counter(each.status(at=now) for each in await reads.agent_workloads(principal, ReportScope())).items()
+            )
+        ),
         happened_today=sum(each.amount for each in facts if each.late),
         audited_today=sum(each.amount for each in audited if each.late),
         audited_this_week=sum(each.amount for each in audited),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
-class Scope:
+class ReportScope:
     """
     The boards of a report: one board, the boards of a group, or all boards that the principal may see.
     """
@@ -38,19 +38,19 @@ class Scope:
 
 
 @frozen
-class Hours:
+class HourRange:
     """
-    The hours to read: all from the hour of *since*, in buckets of *each* hours. Buckets before the hour of *split* are
-    separate from later ones. Without *each* there is one bucket on each side.
+    The hours to read: all from the hour of *since*, in buckets of *bucket_hours* hours. Buckets before the hour of
+    *split* are separate from later ones. Without *bucket_hours* there is one bucket on each side.
     """
 
     since: datetime
     split: datetime
-    each: int | None = None
+    bucket_hours: int | None = None
 
 
 @frozen
-class Minutes:
+class MinuteRange:
     """
     The minutes to read: all from the minute of *since*, at most an hour ago. Those from the minute of *near* on are
     also counted separately.
@@ -60,7 +60,7 @@ class Minutes:
     near: datetime
 
 
-class Standing(NamedTuple):
+class StatusCount(NamedTuple):
     """
     The number of tasks with a status and priority.
     """
@@ -70,7 +70,7 @@ class Standing(NamedTuple):
     amount: int
 
 
-class Recent(NamedTuple):
+class MinuteCount(NamedTuple):
     """
     The value of a counter in the requested minutes, and in the *near* ones.
     """
@@ -80,7 +80,7 @@ class Recent(NamedTuple):
     near: int
 
 
-class Happened(NamedTuple):
+class BucketCount(NamedTuple):
     """
     The value of a counter in one bucket, numbered since 1970; *late* tells whether it is after the split. *placed* is
     the part that concerns boards.
@@ -93,18 +93,18 @@ class Happened(NamedTuple):
     placed: int
 
 
-class Counts(NamedTuple):
+class ReportCounts(NamedTuple):
     """
     The counters of a scope. *oldest* is the creation time of the oldest task that waits for a claim.
     """
 
-    standing: list[Standing]
-    happened: list[Happened]
-    recent: list[Recent]
+    status_counts: list[StatusCount]
+    bucket_counts: list[BucketCount]
+    minute_counts: list[MinuteCount]
     oldest: int | None
 
 
-class Staff(NamedTuple):
+class AgentWorkload(NamedTuple):
     """
     The workload of an agent: its stored presence, and the number of tasks assigned to it and in progress.
     """
@@ -124,7 +124,7 @@ class Staff(NamedTuple):
         return Presence(reported=self.reported, last_seen_at=seen).status(at=at, as_made=True)
 
 
-class Finished(NamedTuple):
+class DoneTaskGroup(NamedTuple):
     """
     A group of completed tasks with the same assignee, priority and result: their number and retries. *timed* tasks have
     a known duration, whose sum is *seconds*.
@@ -139,16 +139,16 @@ class Finished(NamedTuple):
     seconds: int
 
 
-class FinishedTasks(NamedTuple):
+class DoneTaskGroups(NamedTuple):
     """
     Groups of completed tasks, and the most common error messages with their frequencies.
     """
 
-    groups: list[Finished]
+    groups: list[DoneTaskGroup]
     errors: list[tuple[str, int]]
 
 
-class Took(NamedTuple):
+class DurationCount(NamedTuple):
     """
     The number of completed tasks with the same duration in whole seconds; *late* tells whether they were completed
     after the split. *needed* of them needed an intervention: they were retried, reported an error, or did not succeed.
@@ -210,7 +210,7 @@ class FoundAgent(NamedTuple):
     relevance: int
 
 
-class Found(NamedTuple):
+class FoundRows(NamedTuple):
     """
     The most relevant rows, and the number of all matches.
     """
@@ -225,48 +225,50 @@ class ReportReads(Protocol):
     """
 
     async def counts(
-        self, principal: Principal, scope: Scope, hours: Hours, minutes: Minutes | None = None
-    ) -> Counts:
+        self, principal: Principal, scope: ReportScope, hours: HourRange, minutes: MinuteRange | None = None
+    ) -> ReportCounts:
         """
         The tasks by status and the counters of these hours. With *minutes*, also the counters of these minutes and the
         oldest task in inbox or assigned. It reads counters, not tasks.
         """
 
-    async def staff(self, principal: Principal, scope: Scope) -> list[Staff]:
+    async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
         """
         The workload of all agents that are not built in, by name.
         """
 
-    async def finished(self, principal: Principal, *, since: datetime, errors: int) -> FinishedTasks:
+    async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
         """
         The tasks completed since then, and their most common error messages, at most *errors*. The cost is linear in
         these tasks.
         """
 
-    async def took(self, principal: Principal, *, since: datetime, split: datetime, until: datetime) -> list[Took]:
+    async def durations(self, principal: Principal, *, since: datetime, split: datetime,
+    until: datetime) -> list[DurationCount]:
         """
         The durations, from creation to completion, of the tasks completed from *since* to before *until*. The cost is
         linear in these tasks.
         """
 
-    async def pending(self, principal: Principal, scope: Scope, *, limit: int) -> PendingApprovals:
+    async def pending_approvals(self, principal: Principal, scope: ReportScope, *, limit: int) -> PendingApprovals:
         """
         The pending approvals, at most *limit*.
         """
 
-    async def cycles(self, principal: Principal, scope: Scope, *, since: datetime) -> list[tuple[int, int]]:
+    async def cycle_times(self, principal: Principal, scope: ReportScope, *, since: datetime) -> list[tuple[int, int]]:
         """
         The cycle times in whole seconds of the tasks completed since then whose start is known, each with its
         frequency. The cost is linear in these tasks.
         """
 
-    async def find_tasks(self, principal: Principal, text: str, *, limit: int, assignee: str | None = None) -> Found:
+    async def find_tasks(self, principal: Principal, text: str, *, limit: int,
+    assignee: str | None = None) -> FoundRows:
         """
         The tasks (of this assignee, if one is given) whose title, description or assignee contains the text, ignoring
         the case of A to Z; by relevance, then newest first. The cost is linear in all tasks.
         """
 
-    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> Found:
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows:
         """
         The agents whose name, role or last activity contains the text, ignoring the case of A to Z; by relevance, then
         newest first. The cost is linear in all agents.

@@ -13,25 +13,25 @@ from attrs import field, frozen
 
 from mission_core.agents.model import OFFLINE, ONLINE
 from mission_core.errors import InvalidField
-from mission_core.reports.pulse import ASSIGNMENTS, CREATIONS, FAILURES, STANDING
-from mission_core.reports.queries import Counts, Hours, Minutes, Recent, Scope, Staff
+from mission_core.reports.hourly_counters import ASSIGNMENT_KINDS, CREATION_KINDS, FAILURE_KINDS, TASK_COUNTERS
+from mission_core.reports.queries import AgentWorkload, HourRange, MinuteCount, MinuteRange, ReportCounts, ReportScope
 from mission_core.tasks.model import Status
-from mission_core.values import between, moment, whole
+from mission_core.values import moment, number_between, whole_number
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ports import Ports
 
-WAITING: Final = (Status.INBOX, Status.ASSIGNED, Status.IN_PROGRESS, Status.REVIEW, Status.QUALITY_REVIEW)
+OPEN_STATUSES: Final = (Status.INBOX, Status.ASSIGNED, Status.IN_PROGRESS, Status.REVIEW, Status.QUALITY_REVIEW)
 """The statuses of tasks that are open and counted in the queue."""
-ACTIVE: Final = WAITING[1:]
+ACTIVE_STATUSES: Final = OPEN_STATUSES[1:]
 BUSY: Final = "busy"
 IDLE: Final = "idle"
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 
 
-class Action(StrEnum):
+class WorkloadAction(StrEnum):
     """
     The recommended action for a sender of tasks, from best to worst.
     """
@@ -42,24 +42,25 @@ class Action(StrEnum):
     PAUSE = "pause"
 
 
-DELAYS: Final = {Action.NORMAL: 0, Action.THROTTLE: 2_000, Action.SHED: 10_000, Action.PAUSE: 30_000}
+DELAYS_OF_ACTION: Final = {WorkloadAction.NORMAL: 0, WorkloadAction.THROTTLE: 2_000, WorkloadAction.SHED: 10_000,
+WorkloadAction.PAUSE: 30_000}
 """The milliseconds to wait before sending more tasks."""
 
 
 @frozen(kw_only=True)
-class Thresholds:
+class WorkloadThresholds:
     """
     The values from which the recommendation gets worse.
     """
 
-    queue_depth_normal: int = field(default=20, validator=whole(0))
-    queue_depth_throttle: int = field(default=50, validator=whole(0))
-    queue_depth_shed: int = field(default=100, validator=whole(0))
-    busy_ratio_throttle: float = field(default=0.8, validator=between(0, 1))
-    busy_ratio_shed: float = field(default=0.95, validator=between(0, 1))
-    error_rate_throttle: float = field(default=0.1, validator=between(0, 1))
-    error_rate_shed: float = field(default=0.25, validator=between(0, 1))
-    recent_window_seconds: int = field(default=300, validator=whole(60, 3600))
+    queue_depth_normal: int = field(default=20, validator=whole_number(0))
+    queue_depth_throttle: int = field(default=50, validator=whole_number(0))
+    queue_depth_shed: int = field(default=100, validator=whole_number(0))
+    busy_ratio_throttle: float = field(default=0.8, validator=number_between(0, 1))
+    busy_ratio_shed: float = field(default=0.95, validator=number_between(0, 1))
+    error_rate_throttle: float = field(default=0.1, validator=number_between(0, 1))
+    error_rate_shed: float = field(default=0.25, validator=number_between(0, 1))
+    recent_window_seconds: int = field(default=300, validator=whole_number(60, 3600))
 
     def __attrs_post_init__(self) -> None:
         rising = (
@@ -75,7 +76,7 @@ class Thresholds:
 
 
 @frozen(kw_only=True)
-class Capacity:
+class Throughput:
     """
     The rates of arriving, failing and completed tasks.
     """
@@ -89,7 +90,7 @@ class Capacity:
 
 
 @frozen(kw_only=True)
-class Queue:
+class QueueState:
     """
     The open tasks. *wait* is the estimated seconds until all are done at the last hour's rate.
     """
@@ -108,7 +109,7 @@ class Queue:
 
 
 @frozen(kw_only=True)
-class Load:
+class AgentLoad:
     """
     The number of tasks assigned to an agent that is not offline.
     """
@@ -119,16 +120,17 @@ class Load:
 
 
 @frozen(kw_only=True)
-class Crew:
+class AgentCapacity:
     """
-    The number of agents by status. Busy and idle agents are online. *loads* lists the agents with the most tasks first.
+    The number of agents by status. Busy and idle agents are online. *agent_loads* lists the agents with the most tasks
+    first.
     """
 
     total: int
     busy: int
     idle: int
     offline: int
-    loads: tuple[Load, ...]
+    agent_loads: tuple[AgentLoad, ...]
 
     @property
     def online(self) -> int:
@@ -146,12 +148,12 @@ class Crew:
 
 
 @frozen(kw_only=True)
-class Recommendation:
+class WorkloadRecommendation:
     """
     The recommended action for a sender of tasks, with reasons.
     """
 
-    action: Action
+    action: WorkloadAction
     reason: str
     details: tuple[str, ...]
 
@@ -160,76 +162,76 @@ class Recommendation:
         """
         Whether more tasks may be sent.
         """
-        return self.action in (Action.NORMAL, Action.THROTTLE)
+        return self.action in (WorkloadAction.NORMAL, WorkloadAction.THROTTLE)
 
     @property
     def delay(self) -> int:
         """
         The milliseconds to wait before sending more tasks.
         """
-        return DELAYS[self.action]
+        return DELAYS_OF_ACTION[self.action]
 
 
 @frozen(kw_only=True)
-class Workload:
+class WorkloadReport:
     """
     The task queue, the agents' capacity, and the recommendation.
     """
 
     at: datetime
-    capacity: Capacity
-    queue: Queue
-    crew: Crew
-    recommendation: Recommendation
+    capacity: Throughput
+    queue: QueueState
+    agents: AgentCapacity
+    recommendation: WorkloadRecommendation
 
 
-async def workload(ports: Ports, principal: Principal, thresholds: Thresholds) -> Workload:
+async def workload_report(ports: Ports, principal: Principal, thresholds: WorkloadThresholds) -> WorkloadReport:
     """
     The workload report of the principal's organization. It reads counters and agents, not tasks.
     """
-    now, scope = ports.clock.now(), Scope()
-    minutes = Minutes(now - HOUR, now - timedelta(seconds=thresholds.recent_window_seconds))
-    counts = await ports.reads.reports.counts(principal, scope, Hours(now - DAY, now - DAY), minutes)
-    staff = await ports.reads.reports.staff(principal, scope)
-    capacity, crew = capacity_of(counts), crew_of(staff, at=now)
+    now, scope = ports.clock.now(), ReportScope()
+    minutes = MinuteRange(now - HOUR, now - timedelta(seconds=thresholds.recent_window_seconds))
+    counts = await ports.reads.reports.counts(principal, scope, HourRange(now - DAY, now - DAY), minutes)
+    staff = await ports.reads.reports.agent_workloads(principal, scope)
+    capacity, crew = throughput_of(counts), agent_capacity_of(staff, at=now)
     queue = queue_of(counts, pace=capacity.done_last_hour, at=now)
-    recommendation = recommended(capacity, queue, crew, thresholds)
-    return Workload(at=now, capacity=capacity, queue=queue, crew=crew, recommendation=recommendation)
+    recommendation = recommend(capacity, queue, crew, thresholds)
+    return WorkloadReport(at=now, capacity=capacity, queue=queue, agents=crew, recommendation=recommendation)
 
 
-def capacity_of(counts: Counts) -> Capacity:
+def throughput_of(counts: ReportCounts) -> Throughput:
     """
     The rates of arriving, failing and completed tasks. A window consists of whole minutes or hours, including the
     current one.
     """
-    errors = _sum(counts.recent, lambda each: each.what in FAILURES)
-    everything = _sum(counts.recent, lambda each: each.what not in STANDING)
-    done = sum(each.amount for each in counts.happened if each.what == Status.DONE)
-    return Capacity(
-        active=sum(each.amount for each in counts.standing if each.status in ACTIVE),
-        arrived=_sum(counts.recent, lambda each: each.what in CREATIONS | ASSIGNMENTS),
+    errors = _sum(counts.minute_counts, lambda each: each.what in FAILURE_KINDS)
+    everything = _sum(counts.minute_counts, lambda each: each.what not in TASK_COUNTERS)
+    done = sum(each.amount for each in counts.bucket_counts if each.what == Status.DONE)
+    return Throughput(
+        active=sum(each.amount for each in counts.status_counts if each.status in ACTIVE_STATUSES),
+        arrived=_sum(counts.minute_counts, lambda each: each.what in CREATION_KINDS | ASSIGNMENT_KINDS),
         errors=errors,
         error_rate=round(errors / everything, 4) if everything else 0.0,
-        done_last_hour=max(sum(each.amount for each in counts.recent if each.what == Status.DONE), 0),
+        done_last_hour=max(sum(each.amount for each in counts.minute_counts if each.what == Status.DONE), 0),
         done_per_hour=round(max(done, 0) / 24, 2),
     )
 
 
-def _sum(recent: Iterable[Recent], counts: Callable[[Recent], bool]) -> int:
+def _sum(recent: Iterable[MinuteCount], counts: Callable[[MinuteCount], bool]) -> int:
     return sum(each.near for each in recent if counts(each))
 
 
-def queue_of(counts: Counts, *, pace: int, at: datetime) -> Queue:
+def queue_of(counts: ReportCounts, *, pace: int, at: datetime) -> QueueState:
     """
     The open tasks, of which *pace* are completed in an hour.
     """
-    by_status = dict.fromkeys((status.value for status in WAITING), 0)
+    by_status = dict.fromkeys((status.value for status in OPEN_STATUSES), 0)
     by_priority: dict[str, int] = {}
-    for each in counts.standing:
+    for each in counts.status_counts:
         if each.status in by_status:
             by_status[each.status] += each.amount
             by_priority[each.priority] = by_priority.get(each.priority, 0) + each.amount
-    return Queue(
+    return QueueState(
         by_status=by_status,
         by_priority=by_priority,
         oldest=None if counts.oldest is None else max(at - moment(counts.oldest), timedelta(0)),
@@ -237,26 +239,26 @@ def queue_of(counts: Counts, *, pace: int, at: datetime) -> Queue:
     )
 
 
-def crew_of(staff: Iterable[Staff], *, at: datetime) -> Crew:
+def agent_capacity_of(staff: Iterable[AgentWorkload], *, at: datetime) -> AgentCapacity:
     """
     The number of agents by status, and the tasks of each.
     """
     staff = list(staff)
-    statuses = [_status(each, at=at) for each in staff]
+    statuses = [_agent_status(each, at=at) for each in staff]
     there = [each for each, status in zip(staff, statuses, strict=True) if status != OFFLINE]
     there.sort(key=lambda each: (-each.assigned - each.in_progress, each.name))
-    return Crew(
+    return AgentCapacity(
         total=len(staff),
         busy=statuses.count(BUSY),
         idle=statuses.count(IDLE),
         offline=statuses.count(OFFLINE),
-        loads=tuple(
-            Load(agent=each.name, assigned=each.assigned, in_progress=each.in_progress) for each in there
+        agent_loads=tuple(
+            AgentLoad(agent=each.name, assigned=each.assigned, in_progress=each.in_progress) for each in there
         ),
     )
 
 
-def _status(staff: Staff, *, at: datetime) -> str:
+def _agent_status(staff: AgentWorkload, *, at: datetime) -> str:
     """
     The agent's shown status. An agent that reports only that it is online is busy if it has tasks in progress,
     otherwise idle.
@@ -267,28 +269,30 @@ def _status(staff: Staff, *, at: datetime) -> str:
     return status
 
 
-def recommended(capacity: Capacity, queue: Queue, crew: Crew, thresholds: Thresholds) -> Recommendation:
+def recommend(capacity: Throughput, queue: QueueState, crew: AgentCapacity,
+thresholds: WorkloadThresholds) -> WorkloadRecommendation:
     """
     The worst action that the error rate, the queue depth or the agents require.
     """
     judged = [
-        _judged("Error rate", capacity.error_rate, thresholds.error_rate_throttle, thresholds.error_rate_shed),
-        _judged("Queue depth", queue.depth, thresholds.queue_depth_throttle, thresholds.queue_depth_shed),
-        _judged("Busy agent ratio", crew.busy_ratio, thresholds.busy_ratio_throttle, thresholds.busy_ratio_shed),
+        _action_for("Error rate", capacity.error_rate, thresholds.error_rate_throttle, thresholds.error_rate_shed),
+        _action_for("Queue depth", queue.depth, thresholds.queue_depth_throttle, thresholds.queue_depth_shed),
+        _action_for("Busy agent ratio", crew.busy_ratio, thresholds.busy_ratio_throttle, thresholds.busy_ratio_shed),
     ]
     if not crew.online:
-        judged.insert(0, (Action.PAUSE, "No agents online" if crew.total else "No agents registered"))
-    bad = [(action, told) for action, told in judged if action is not Action.NORMAL]
+        judged.insert(0, (WorkloadAction.PAUSE, "No agents online" if crew.total else "No agents registered"))
+    bad = [(action, told) for action, told in judged if action is not WorkloadAction.NORMAL]
     if not bad:
         details = ("All metrics within normal bounds",)
-        return Recommendation(action=Action.NORMAL, reason="There is room for more work", details=details)
-    worst = max((action for action, _ in bad), key=list(Action).index)
+        return WorkloadRecommendation(action=WorkloadAction.NORMAL, reason="There is room for more work",
+        details=details)
+    worst = max((action for action, _ in bad), key=list(WorkloadAction).index)
     reason = next(told for action, told in bad if action is worst)
-    return Recommendation(action=worst, reason=reason, details=tuple(told for _, told in bad))
+    return WorkloadRecommendation(action=worst, reason=reason, details=tuple(told for _, told in bad))
 
 
-def _judged(name: str, value: float, throttle: float, shed: float) -> tuple[Action, str]:
-    for action, limit in ((Action.SHED, shed), (Action.THROTTLE, throttle)):
+def _action_for(name: str, value: float, throttle: float, shed: float) -> tuple[WorkloadAction, str]:
+    for action, limit in ((WorkloadAction.SHED, shed), (WorkloadAction.THROTTLE, throttle)):
         if value >= limit:
             return action, f"{name} {value:g} has reached the {action.value} threshold of {limit:g}"
-    return Action.NORMAL, ""
+    return WorkloadAction.NORMAL, ""

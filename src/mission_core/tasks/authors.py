@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from mission_core.events.model import Actor
     from mission_core.tasks.runs import Assignee
 
-NAMES: Final = UUID("5f0c6f0e-7a53-5d52-9a8e-2c1f6f5b9d11")
+NAME_NAMESPACE: Final = UUID("5f0c6f0e-7a53-5d52-9a8e-2c1f6f5b9d11")
 """The namespace of ids that are derived from names."""
 
 
-def author_named(assignee: Assignee) -> UUID:
+def author_of_assignee(assignee: Assignee) -> UUID:
     """
     Return the author id of an assignee.
     """
-    return assignee.agent or uuid5(NAMES, f"name:{assignee.key}")
+    return assignee.agent or uuid5(NAME_NAMESPACE, f"name:{assignee.key}")
 
 
-def author_acting(actor: Actor) -> UUID:
+def author_of_actor(actor: Actor) -> UUID:
     """
     Return the author id of an actor.
     """
-    return actor.id or uuid5(NAMES, f"{actor.kind}:{actor.name}")
+    return actor.id or uuid5(NAME_NAMESPACE, f"{actor.kind}:{actor.name}")
 
 
-def authors_of(principal: Principal) -> frozenset[UUID]:
+def author_ids_of(principal: Principal) -> frozenset[UUID]:
     """
     Return all author ids of a principal. An agent also has the id of its name, from before it was registered.
     """
-    own = author_acting(principal.actor)
+    own = author_of_actor(principal.actor)
     if not isinstance(principal, AgentPrincipal):
         return frozenset((own,))
-    return frozenset((own, uuid5(NAMES, f"name:{name_key(principal.name)}")))
+    return frozenset((own, uuid5(NAME_NAMESPACE, f"name:{name_key(principal.name)}")))

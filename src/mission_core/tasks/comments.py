@@ -11,12 +11,12 @@ from uuid import UUID
 from attrs import field, frozen
 
 from mission_core.errors import NotFound
-from mission_core.field_types import typed
+from mission_core.field_types import with_type_validators
 from mission_core.ids import CommentId, CommentNumber, OrganizationId, TaskId
 from mission_core.kinds import Kind
-from mission_core.tasks.facts import TaskCommented
+from mission_core.tasks.events import TaskCommented
 from mission_core.tasks.model import Task
-from mission_core.values import aware, text
+from mission_core.values import text, utc_moment
 
 LONGEST_COMMENT: Final = 1_000_000
 
@@ -30,7 +30,7 @@ class CommentNotFound(NotFound):
         return "Parent comment not found"
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Comment:
     """
     A comment on a task, or with *parent* a reply. *author* is the author's name at the time, *mentions* are the names
@@ -48,10 +48,10 @@ class Comment:
     parent: CommentId | None = None
     mentions: tuple[str, ...] = ()
     assigned: str | None = None
-    created_at: datetime = field(validator=aware)
+    created_at: datetime = field(validator=utc_moment)
     version: int = 0
 
-    def said(self) -> TaskCommented:
+    def commented_event(self) -> TaskCommented:
         """
         Return the event of this comment.
         """
@@ -65,6 +65,6 @@ COMMENTS: Final = Kind(
     entity=Comment,
     name="comments",
     missing=CommentNotFound,
-    found_by=(("task",), ("author_id",)),
-    goes_with={"task": Task},
+    indexed_by=(("task",), ("author_id",)),
+    cascades_from={"task": Task},
 )

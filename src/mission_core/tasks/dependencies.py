@@ -7,16 +7,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mission_core.changes import evolve
+from mission_core.entity_changes import evolve
 from mission_core.errors import InvalidField
-from mission_core.events.model import Fact
+from mission_core.events.model import Event
 from mission_core.ids import TaskId, TaskNumber
-from mission_core.tasks.facts import DependencyToggled
+from mission_core.tasks.events import DependencyToggled
 from mission_core.tasks.model import (
     MOST_DEPENDENCIES,
     DependencyCycle,
     DependencyNotFound,
-    DependsOnItself,
+    SelfDependency,
     Status,
     Task,
     TaskNotFound,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mission_core.ports import UnitOfWork
 
 
-async def depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumber, ...]) -> Task:
+async def with_dependencies(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumber, ...]) -> Task:
     """
     Return the task with these dependencies. The unit relies on every task that the check for cycles visited.
 
@@ -39,10 +39,10 @@ async def depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumb
     if wanted == task.depends_on:
         return task
     if task.id in wanted:
-        raise DependsOnItself
+        raise SelfDependency
     if len(wanted) > MOST_DEPENDENCIES:
         raise InvalidField("depends_on", f"must have at most {MOST_DEPENDENCIES} entries", len(wanted))
-    links = await unit.tasks.upstream(wanted)
+    links = await unit.tasks.dependency_closure(wanted)
     here = {link.id for link in links if link.board == task.board}
     kept = set(task.depends_on)
     missing = tuple(each for each in wanted if each not in here and each not in kept)
@@ -51,7 +51,7 @@ async def depending(unit: UnitOfWork, task: Task, named: tuple[TaskId | TaskNumb
     if any(task.id in link.depends_on for link in links):
         raise DependencyCycle
     unit.rely_on(*links)
-    if not at_rest(task):  # a concurrent reopening must see this task, to send it back
+    if not is_not_started(task):  # a concurrent reopening must see this task, to send it back
         unit.rely_on(*(link for link in links if link.id in wanted and link.status is Status.DONE), bump=True)
     return evolve(task, depends_on=wanted)
 
@@ -65,7 +65,7 @@ async def _id_of(unit: UnitOfWork, named: TaskId | TaskNumber) -> TaskId:
         raise DependencyNotFound((named,)) from None
 
 
-def at_rest(task: Task) -> bool:
+def is_not_started(task: Task) -> bool:
     """
     Whether the task is in the backlog, or unassigned in the inbox. Such a task stays as it is when one of its
     dependencies is reopened.
@@ -73,7 +73,7 @@ def at_rest(task: Task) -> bool:
     return task.status is Status.BACKLOG or (task.status is Status.INBOX and task.assignee is None)
 
 
-def toggled(dependent: Task, on: Task, *, at: datetime) -> DependencyToggled:
+def dependency_toggled(dependent: Task, on: Task, *, at: datetime) -> DependencyToggled:
     """
     Return the event for *dependent* that its dependency was done or reopened.
     """
@@ -83,14 +83,14 @@ def toggled(dependent: Task, on: Task, *, at: datetime) -> DependencyToggled:
     )
 
 
-async def told_of_finishing(unit: UnitOfWork, task: Task, *, at: datetime) -> list[Fact]:
+async def completion_events(unit: UnitOfWork, task: Task, *, at: datetime) -> list[Event]:
     """
     Return the events for the dependents of a task that is done.
     """
     if task.status is not Status.DONE:
         return []
     waiting = await unit.tasks.dependents(task.id)
-    return [toggled(each, task, at=at) for each in waiting if each.status is not Status.DONE]
+    return [dependency_toggled(each, task, at=at) for each in waiting if each.status is not Status.DONE]
 
 
 async def open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:
@@ -99,6 +99,6 @@ async def open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:
     """
     if not task.depends_on:
         return ()
-    links = {link.id: link for link in await unit.tasks.upstream(task.depends_on)}
+    links = {link.id: link for link in await unit.tasks.dependency_closure(task.depends_on)}
     unit.rely_on(*(links[each] for each in task.depends_on if each in links))
     return tuple(each for each in task.depends_on if each not in links or links[each].status is not Status.DONE)

@@ -21,15 +21,15 @@ from mission_core.errors import Invalid
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
-    from mission_core.accounts.members import Colleague
-    from mission_core.agents.queries import NameRow
+    from mission_core.accounts.members import MemberWithUser
+    from mission_core.agents.queries import AgentNameRow
 
 HANDLE: Final = re.compile(r"(?<![\w.-])@([^\W_][\w.-]{0,63})")
 NAME: Final = re.compile(r"@([A-Za-z][\w-]{0,31})")
-LEAD: Final = "lead"
+LEAD_NAME: Final = "lead"
 
 
-class Calling(Enum):
+class MentionStyle(Enum):
     """
     The style of mentions: `HANDLES` of the organization, or `NAMES` of a board's agents.
     """
@@ -51,7 +51,7 @@ class UnknownMentions(Invalid):
 
 
 @frozen
-class Callee:
+class Mentionable:
     """
     A person or agent that can be mentioned by this handle. *recipient* is the name, *kind* is `user` or `agent`.
     """
@@ -63,22 +63,22 @@ class Callee:
     role: str | None
 
 
-def handles_of(people: Iterable[Colleague], agents: Iterable[NameRow]) -> dict[str, Callee]:
+def index_by_handle(people: Iterable[MemberWithUser], agents: Iterable[AgentNameRow]) -> dict[str, Mentionable]:
     """
     Return all people and agents by each of their handles. If two share a handle, the first keeps it: people before
     agents, then by name.
     """
-    known: dict[str, Callee] = {}
+    known: dict[str, Mentionable] = {}
     for user in sorted((each.user for each in people), key=lambda each: each.username_key):
-        callee = Callee(user.username_key, user.username, "user", user.display, None)
+        callee = Mentionable(user.username_key, user.username, "user", user.display, None)
         known.setdefault(user.username_key, callee)
     for agent in sorted(agents, key=lambda each: name_key(each.name)):
-        for handle in _own_handles(agent):
-            known.setdefault(handle, _callee(agent, handle))
+        for handle in _handles_of_agent(agent):
+            known.setdefault(handle, _mentionable(agent, handle))
     return known
 
 
-def _own_handles(agent: NameRow) -> Iterable[str]:
+def _handles_of_agent(agent: AgentNameRow) -> Iterable[str]:
     id = json.loads(agent.config).get("openclawId") if "openclawId" in agent.config else None
     if isinstance(id, str) and id:
         yield name_key(id)
@@ -87,8 +87,8 @@ def _own_handles(agent: NameRow) -> Iterable[str]:
     yield name
 
 
-def _callee(agent: NameRow, handle: str) -> Callee:
-    return Callee(handle=handle, recipient=agent.name, kind="agent", display=agent.name, role=agent.role)
+def _mentionable(agent: AgentNameRow, handle: str) -> Mentionable:
+    return Mentionable(handle=handle, recipient=agent.name, kind="agent", display=agent.name, role=agent.role)
 
 
 def handles_in(text: str) -> tuple[str, ...]:
@@ -102,14 +102,14 @@ def handles_in(text: str) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def called_by_handle(text: str, known: dict[str, Callee]) -> tuple[tuple[Callee, ...], tuple[str, ...]]:
+def mentioned_by_handle(text: str, known: dict[str, Mentionable]) -> tuple[tuple[Mentionable, ...], tuple[str, ...]]:
     """
     Return the people and agents that a text mentions by handle, in the order of the text, and the unknown handles.
 
     A full stop after a handle is part of it only if such a handle exists. An unknown handle with characters beyond
     ASCII is ignored: in a language without spaces it may be plain text.
     """
-    called: dict[str, Callee] = {}
+    called: dict[str, Mentionable] = {}
     missing = []
     for handle in handles_in(text):
         key = name_key(handle)
@@ -121,12 +121,14 @@ def called_by_handle(text: str, known: dict[str, Callee]) -> tuple[tuple[Callee,
     return tuple(called.values()), tuple(missing)
 
 
-def callees_like(known: dict[str, Callee], wanted: str = "", *, kind: str | None = None) -> list[Callee]:
+def search_mentionable(
+    known: dict[str, Mentionable], wanted: str = "", *, kind: str | None = None
+) -> list[Mentionable]:
     """
     Return everybody that can be mentioned and whose handle or name contains *wanted*, each with one handle that a text
     can spell.
     """
-    found: dict[tuple[str, str], Callee] = {}
+    found: dict[tuple[str, str], Mentionable] = {}
     for callee in known.values():
         if HANDLE.fullmatch(f"@{callee.handle}") and kind in (None, callee.kind):
             found.setdefault((callee.kind, callee.recipient), callee)
@@ -145,18 +147,18 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(map(name_key, NAME.findall(text))) if "@" in text else frozenset()
 
 
-def is_called(names: frozenset[str], name: str, *, lead: bool) -> bool:
+def is_mentioned(names: frozenset[str], name: str, *, lead: bool) -> bool:
     """
     Whether one of these names is an agent's: its whole name, its first word, or `lead` for a lead.
     """
     key = name_key(name)
-    return not names.isdisjoint((key, *key.split()[:1], *((LEAD,) if lead else ())))
+    return not names.isdisjoint((key, *key.split()[:1], *((LEAD_NAME,) if lead else ())))
 
 
-def called_by_name(text: str, agents: Iterable[NameRow]) -> tuple[Callee, ...]:
+def mentioned_by_name(text: str, agents: Iterable[AgentNameRow]) -> tuple[Mentionable, ...]:
     """
     Return the agents of a board that a text mentions by name, in the order of *agents*.
     """
     names = names_in(text)
-    called = (each for each in agents if is_called(names, each.name, lead=bool(each.lead)))
-    return tuple(_callee(each, name_key(each.name)) for each in called)
+    called = (each for each in agents if is_mentioned(names, each.name, lead=bool(each.lead)))
+    return tuple(_mentionable(each, name_key(each.name)) for each in called)

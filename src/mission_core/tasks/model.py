@@ -14,35 +14,35 @@ from uuid import UUID
 from attrs import define, field, fields, frozen
 from attrs.validators import optional
 
-from mission_core.changes import evolve
+from mission_core.entity_changes import evolve
 from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, StaleWrite
-from mission_core.events.model import Actor, Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Actor, Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
-from mission_core.tasks.authors import author_acting, author_named
-from mission_core.tasks.facts import TaskAssigned, TaskClaimed, TaskMoved
+from mission_core.tasks.authors import author_of_actor, author_of_assignee
+from mission_core.tasks.events import TaskAssigned, TaskClaimed, TaskMoved
+from mission_core.tasks.github_links import NO_GITHUB_LINKS, GitHubLinks
 from mission_core.tasks.runs import (
     Assignee,
     Failure,
+    ImplicitHolder,
+    LeaseTerms,
     Outcome,
-    Pair,
-    Result,
     RetryClass,
     Run,
-    Secret,
-    Terms,
+    SecretHolder,
+    TaskResult,
 )
-from mission_core.tasks.tracking import UNTRACKED, Tracking
 from mission_core.values import (
     EMPTY_OBJECT,
     JsonText,
-    aware,
-    between,
     checked_text,
-    json_kept,
     json_object,
+    number_between,
+    storable_json,
     text,
-    whole,
+    utc_moment,
+    whole_number,
 )
 
 if TYPE_CHECKING:
@@ -65,15 +65,15 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-IDLE: Final = frozenset({Status.INBOX, Status.ASSIGNED})
-FINISHED: Final = frozenset({Status.DONE, Status.FAILED})
-IN_REVIEW: Final = frozenset({Status.REVIEW, Status.QUALITY_REVIEW})
+IDLE_STATUSES: Final = frozenset({Status.INBOX, Status.ASSIGNED})
+FINISHED_STATUSES: Final = frozenset({Status.DONE, Status.FAILED})
+REVIEW_STATUSES: Final = frozenset({Status.REVIEW, Status.QUALITY_REVIEW})
 PRIORITY_RANK: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 MOST_TAGS: Final = 50
 MOST_DEPENDENCIES: Final = 200
 
 
-def rank_of(priority: str) -> int:
+def priority_rank_of(priority: str) -> int:
     """
     Return the sort rank of a priority: 0 is claimed first, and an unknown priority last.
     """
@@ -81,7 +81,7 @@ def rank_of(priority: str) -> int:
 
 
 @frozen
-class Move:
+class StatusRules:
     """
     The effects of entering a status, and the gates that guard it.
     """
@@ -94,16 +94,16 @@ class Move:
     needs_comment: bool = False
 
 
-MOVES: Final = {
-    Status.BACKLOG: Move(stops_clock=True),
-    Status.INBOX: Move(stops_clock=True),
-    Status.ASSIGNED: Move(stops_clock=True),
-    Status.AWAITING_OWNER: Move(),
-    Status.IN_PROGRESS: Move(starts=True),
-    Status.REVIEW: Move(stops_clock=True, needs_comment=True),
-    Status.QUALITY_REVIEW: Move(stops_clock=True, needs_comment=True),
-    Status.DONE: Move(completes=True, needs_approval=True, needs_review=True),
-    Status.FAILED: Move(stops_clock=True),
+STATUS_RULES: Final = {
+    Status.BACKLOG: StatusRules(stops_clock=True),
+    Status.INBOX: StatusRules(stops_clock=True),
+    Status.ASSIGNED: StatusRules(stops_clock=True),
+    Status.AWAITING_OWNER: StatusRules(),
+    Status.IN_PROGRESS: StatusRules(starts=True),
+    Status.REVIEW: StatusRules(stops_clock=True, needs_comment=True),
+    Status.QUALITY_REVIEW: StatusRules(stops_clock=True, needs_comment=True),
+    Status.DONE: StatusRules(completes=True, needs_approval=True, needs_review=True),
+    Status.FAILED: StatusRules(stops_clock=True),
 }
 
 
@@ -141,13 +141,15 @@ GATE_TEXTS: Final = {
     "block_status_changes_with_pending_approval": ("Task status cannot be changed while a linked approval is pending."),
     "comment_required_for_review": "Comment is required.",
 }
-HELD: Final = "an approval of it is pending, and its board allows no status change meanwhile"
+HELD_BY_APPROVAL: Final = "an approval of it is pending, and its board allows no status change meanwhile"
 
 
-class RecordingDenied(Denied):
+class FinishedTaskDenied(Denied):
     """
     Only an admin may create a task that is already finished (work done elsewhere).
     """
+
+    code = "recording_denied"
 
     def __str__(self) -> str:
         return (
@@ -157,10 +159,12 @@ class RecordingDenied(Denied):
 
 
 @define
-class Blocked(Conflict):
+class BlockedByDependencies(Conflict):
     """
     The task depends on tasks that are not done.
     """
+
+    code = "blocked"
 
     task: TaskId
     by: tuple[TaskId, ...]
@@ -178,10 +182,12 @@ class DependencyCycle(Conflict):
         return "Dependency cycle detected. Remove the cycle before saving."
 
 
-class DependsOnItself(Invalid):
+class SelfDependency(Invalid):
     """
     A task cannot depend on itself.
     """
+
+    code = "depends_on_itself"
 
     def __str__(self) -> str:
         return "Task cannot depend on itself."
@@ -230,7 +236,7 @@ class NotYourTask(Denied):
         return "Access denied: agent key may only access its own tasks."
 
 
-def tags_of(instance: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+def valid_tags(instance: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
     """
     Validate a list of tags: their number and the length of each.
     """
@@ -240,14 +246,14 @@ def tags_of(instance: object, attribute: Attribute[tuple[str, ...]], value: tupl
         checked_text(f"{attribute.name}.{i}", tag, least=1, most=100)
 
 
-DETAILS: Final = (
+DETAIL_FIELDS: Final = (
     "title", "description", "priority", "due_at", "estimated_hours", "actual_hours", "tags", "tag_ids", "metadata",
     "field_values", "feedback_rating", "feedback_notes", "tracking",
 )  # fmt: skip
 """The fields that no status, assignee or run depends on. Two writers may change different ones of them at once."""
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Task:
     """
     A piece of work on a board.
@@ -259,7 +265,7 @@ class Task:
     is asked again. *late_results* is the number of its late results, which is stored beside the task and not written by
     `save`.
 
-    *edits* counts the versions that changed nothing but `DETAILS`.
+    *edits* counts the versions that changed nothing but `DETAIL_FIELDS`.
 
     *tags* are free words; *tag_ids* are tags of the organization, in the order in which they were added. *field_values*
     maps the ids of custom fields to values.
@@ -277,38 +283,38 @@ class Task:
     assignee: Assignee | None = None
     creator: Actor
     creator_name: str = field(validator=text(most=200))
-    due_at: datetime | None = field(default=None, validator=optional(aware))
-    not_before: datetime | None = field(default=None, validator=optional(aware))
-    estimated_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
-    actual_hours: float | None = field(default=None, validator=optional(between(0, 10_000)))
-    tags: tuple[str, ...] = field(default=(), validator=tags_of)
+    due_at: datetime | None = field(default=None, validator=optional(utc_moment))
+    not_before: datetime | None = field(default=None, validator=optional(utc_moment))
+    estimated_hours: float | None = field(default=None, validator=optional(number_between(0, 10_000)))
+    actual_hours: float | None = field(default=None, validator=optional(number_between(0, 10_000)))
+    tags: tuple[str, ...] = field(default=(), validator=valid_tags)
     metadata: JsonText = field(default=EMPTY_OBJECT, validator=json_object)
     depends_on: tuple[TaskId, ...] = ()
-    result: Result | None = None
+    result: TaskResult | None = None
     error_message: str | None = field(default=None, validator=optional(text(most=5000)))
     resolution: str | None = field(default=None, validator=optional(text(most=5000)))
-    output: JsonText | None = field(default=None, validator=optional(json_kept))
-    feedback_rating: int | None = field(default=None, validator=optional(whole(1, 5)))
+    output: JsonText | None = field(default=None, validator=optional(storable_json))
+    feedback_rating: int | None = field(default=None, validator=optional(whole_number(1, 5)))
     feedback_notes: str | None = field(default=None, validator=optional(text(most=5000)))
-    retry_count: int = field(default=0, validator=whole(0))
+    retry_count: int = field(default=0, validator=whole_number(0))
     recorded: bool = False
-    fence: int = field(default=0, validator=whole(0))
-    attempts: int = field(default=0, validator=whole(0))
-    max_attempts: int = field(default=5, validator=whole(1, 1000))
+    fence: int = field(default=0, validator=whole_number(0))
+    attempts: int = field(default=0, validator=whole_number(0))
+    max_attempts: int = field(default=5, validator=whole_number(1, 1000))
     run: RunId | None = None
     tag_ids: tuple[TagId, ...] = ()
     field_values: JsonText = field(default=EMPTY_OBJECT, validator=json_object)
     hand_over: str | None = field(default=None, validator=optional(text(most=5000)))
-    created_at: datetime = field(validator=aware)
-    updated_at: datetime = field(validator=aware)
-    moved_at: datetime = field(validator=aware)
-    started_at: datetime | None = field(default=None, validator=optional(aware))
-    completed_at: datetime | None = field(default=None, validator=optional(aware))
-    begun_at: datetime | None = field(default=None, validator=optional(aware))
+    created_at: datetime = field(validator=utc_moment)
+    updated_at: datetime = field(validator=utc_moment)
+    moved_at: datetime = field(validator=utc_moment)
+    started_at: datetime | None = field(default=None, validator=optional(utc_moment))
+    completed_at: datetime | None = field(default=None, validator=optional(utc_moment))
+    begun_at: datetime | None = field(default=None, validator=optional(utc_moment))
     submitter: AgentId | None = None
     authors: tuple[UUID, ...] = ()
     passed: tuple[BoardId, ...] = ()
-    tracking: Tracking = UNTRACKED
+    tracking: GitHubLinks = NO_GITHUB_LINKS
     late_results: int = 0
     version: int = 0
     edits: int = 0
@@ -317,10 +323,10 @@ class Task:
         """
         Return the task with its next version number, where *before* is the task as it was read.
         """
-        edited = bool(_WORK_OF(self) == _WORK_OF(before))
+        edited = bool(_work_fields_of(self) == _work_fields_of(before))
         return evolve(self, version=before.version + 1, edits=before.edits + edited)
 
-    def onto(self, before: Task, fresh: Task) -> Task:
+    def merged_onto(self, before: Task, fresh: Task) -> Task:
         """
         Return the task as it is saved when the row has changed from *before* to *fresh*: the details that others
         changed meanwhile are kept.
@@ -328,22 +334,22 @@ class Task:
         Raises:
             StaleWrite: If something other than details changed meanwhile, or both writers changed the same detail.
         """
-        edited = {name for name in DETAILS if getattr(before, name) != getattr(fresh, name)}
-        ours = {name for name in DETAILS if getattr(before, name) != getattr(self, name)}
+        edited = {name for name in DETAIL_FIELDS if getattr(before, name) != getattr(fresh, name)}
+        ours = {name for name in DETAIL_FIELDS if getattr(before, name) != getattr(self, name)}
         if fresh.version - fresh.edits != before.version - before.edits or edited & ours:
             raise StaleWrite("task", self.id)
         merged = evolve(self, **{name: getattr(fresh, name) for name in edited})
         return evolve(merged, updated_at=max(self.updated_at, fresh.updated_at)).next_version(fresh)
 
     @property
-    def rank(self) -> int:
+    def priority_rank(self) -> int:
         """
         The sort rank of its priority in the queue.
         """
-        return rank_of(self.priority)
+        return priority_rank_of(self.priority)
 
     @property
-    def carries(self) -> frozenset[UUID]:
+    def tag_and_field_ids(self) -> frozenset[UUID]:
         """
         The ids of its tags, and of the custom fields that it has values for.
         """
@@ -355,7 +361,7 @@ class Task:
         """
         Whether the task is done or failed.
         """
-        return self.status in FINISHED
+        return self.status in FINISHED_STATUSES
 
     @property
     def done_at(self) -> datetime | None:
@@ -366,10 +372,10 @@ class Task:
 
     def move(self, to: Status, *, at: datetime) -> tuple[Task, TaskMoved]:
         """
-        Return the task at another status, with the times that `MOVES` sets or clears. A failed task that is reopened
-        gets all its attempts back. Gates are checked in `gates.py`.
+        Return the task at another status, with the times that `STATUS_RULES` sets or clears. A failed task that is
+        reopened gets all its attempts back. Gates are checked in `gates.py`.
         """
-        move = MOVES[to]
+        move = STATUS_RULES[to]
         moved = evolve(
             self,
             status=to,
@@ -383,27 +389,27 @@ class Task:
         )
         return moved, TaskMoved(task=self.id, board=self.board, title=self.title, was=self.status, status=to, at=at)
 
-    def at_rest(self) -> Status:
+    def idle_status(self) -> Status:
         """
         Return the idle status that fits the assignee: assigned or inbox.
         """
         return Status.ASSIGNED if self.assignee else Status.INBOX
 
-    def claimable(
+    def why_not_claimable(
         self, *, at: datetime, open_dependencies: int, by: Assignee, run: Run | None, held: bool = False
     ) -> str | None:
         """
         Return the reason why *by* cannot claim the task now, or None.
         """
-        if run is not None and run.lives(at=at):
-            return f"{run.worker} holds a lease on it until {run.expires_at.isoformat()}"
-        if self.status not in IDLE:
+        if run is not None and run.is_live(at=at):
+            return f"{run.worker_name} holds a lease on it until {run.expires_at.isoformat()}"
+        if self.status not in IDLE_STATUSES:
             return f"its status is {self.status.value}, and only inbox and assigned tasks can be claimed"
         if held:
-            return HELD
-        return self.unready(at=at, open_dependencies=open_dependencies, by=by)
+            return HELD_BY_APPROVAL
+        return self.why_not_ready(at=at, open_dependencies=open_dependencies, by=by)
 
-    def unready(self, *, at: datetime, open_dependencies: int, by: Assignee) -> str | None:
+    def why_not_ready(self, *, at: datetime, open_dependencies: int, by: Assignee) -> str | None:
         """
         Return the reason why *by* cannot begin the task now, whatever its status, or None.
         """
@@ -416,16 +422,31 @@ class Task:
         return None
 
     def claim(
-        self, *, id: RunId, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
+        self,
+        *,
+        id: RunId,
+        by: Assignee,
+        actor: Actor,
+        holder: SecretHolder | ImplicitHolder,
+        terms: LeaseTerms,
+        at: datetime,
     ) -> tuple[Task, Run, TaskClaimed]:
         """
         Return the task in progress under a new lease, with the next fence and attempt.
         """
         moved, _ = self.move(Status.IN_PROGRESS, at=at)
-        return moved.leased(id=id, was=self.status, by=by, actor=actor, holder=holder, terms=terms, at=at)
+        return moved.begin_run(id=id, was=self.status, by=by, actor=actor, holder=holder, terms=terms, at=at)
 
-    def leased(
-        self, *, id: RunId, was: Status, by: Assignee, actor: Actor, holder: Secret | Pair, terms: Terms, at: datetime
+    def begin_run(
+        self,
+        *,
+        id: RunId,
+        was: Status,
+        by: Assignee,
+        actor: Actor,
+        holder: SecretHolder | ImplicitHolder,
+        terms: LeaseTerms,
+        at: datetime,
     ) -> tuple[Task, Run, TaskClaimed]:
         """
         Return the task, which is already in progress, under a new lease, with the next fence and attempt.
@@ -448,7 +469,7 @@ class Task:
             heartbeat_at=at,
             from_queue=self.assignee is None,
         )
-        workers = (author_named(by), *([author_acting(actor)] if actor.kind == "agent" else []))
+        workers = (author_of_assignee(by), *([author_of_actor(actor)] if actor.kind == "agent" else []))
         taken = evolve(
             self, assignee=by, fence=fence, attempts=attempt, run=id, not_before=None,
             authors=tuple(dict.fromkeys((*self.authors, *workers))),
@@ -476,7 +497,7 @@ class Task:
         )
         return done, fact
 
-    def lose(self, run: Run, failure: Failure, *, since: datetime, at: datetime) -> tuple[Task, TaskMoved]:
+    def after_failure(self, run: Run, failure: Failure, *, since: datetime, at: datetime) -> tuple[Task, TaskMoved]:
         """
         Return the task after its run failed, or its lease expired at *since*. The task goes back to the queue after a
         delay, waits for a person, is parked in the backlog, or fails for good.
@@ -491,25 +512,25 @@ class Task:
             to = Status.FAILED
         else:
             to = Status.ASSIGNED if self.assignee else Status.INBOX
-        freed = self.freed(run)
-        if to in IDLE:
-            to = freed.at_rest()  # a task that was claimed unassigned becomes unassigned again
+        freed = self.without_run(run)
+        if to in IDLE_STATUSES:
+            to = freed.idle_status()  # a task that was claimed unassigned becomes unassigned again
         moved, fact = freed.move(to, at=at)
-        rests = since + run.delay if to in IDLE else None
-        failed = Result.FAILED if to is Status.FAILED else self.result
+        rests = since + run.delay if to in IDLE_STATUSES else None
+        failed = TaskResult.FAILED if to is Status.FAILED else self.result
         message = failure.message or failure.reason.code
         return evolve(moved, not_before=rests, error_message=message, result=failed), fact
 
-    def put_back(self, run: Run, *, note: str | None, at: datetime) -> tuple[Task, TaskMoved]:
+    def after_release(self, run: Run, *, note: str | None, at: datetime) -> tuple[Task, TaskMoved]:
         """
         Return the task after its run was released: claimable at once, with the attempt returned. If the run was
         cancelled, the task is parked in the backlog.
         """
-        freed = self.freed(run)
-        moved, fact = freed.move(Status.BACKLOG if run.cancelled else freed.at_rest(), at=at)
+        freed = self.without_run(run)
+        moved, fact = freed.move(Status.BACKLOG if run.cancelled else freed.idle_status(), at=at)
         return evolve(moved, attempts=max(self.attempts - 1, 0), hand_over=note), fact
 
-    def given_up(self, run: Run | None, *, at: datetime) -> tuple[Task, TaskMoved]:
+    def after_revocation(self, run: Run | None, *, at: datetime) -> tuple[Task, TaskMoved]:
         """
         Return the task after its work was taken away: unassigned in the inbox, with the attempt of its run returned. If
         the run was cancelled, the task is parked in the backlog.
@@ -518,17 +539,17 @@ class Task:
         moved, fact = evolve(self, run=None, assignee=None, fence=self.fence + 1).move(to, at=at)
         return evolve(moved, attempts=max(self.attempts - (run is not None), 0)), fact
 
-    def unassigned(self, *, at: datetime) -> tuple[Task, tuple[Fact, ...]]:
+    def without_assignee(self, *, at: datetime) -> tuple[Task, tuple[Event, ...]]:
         """
         Return the task without its assignee. An assigned task goes to the inbox.
         """
-        freed, facts = evolve(self, assignee=None, updated_at=at), [self.assigned_to(None, at=at)]
+        freed, facts = evolve(self, assignee=None, updated_at=at), [self.assigned_event(None, at=at)]
         if self.status is not Status.ASSIGNED:
             return freed, tuple(facts)
         moved, fact = freed.move(Status.INBOX, at=at)
         return moved, (fact, *facts)
 
-    def assigned_to(self, assignee: Assignee | None, *, at: datetime) -> TaskAssigned:
+    def assigned_event(self, assignee: Assignee | None, *, at: datetime) -> TaskAssigned:
         """
         Return the event of a change of assignee.
         """
@@ -542,13 +563,13 @@ class Task:
             at=at,
         )
 
-    def freed(self, run: Run) -> Task:
+    def without_run(self, run: Run) -> Task:
         """
         Return the task without its run. A task that was claimed unassigned loses its assignee too.
         """
         return evolve(self, run=None, assignee=None if run.from_queue else self.assignee)
 
 
-_NO_WORK: Final = {*DETAILS, "version", "edits", "late_results", "updated_at"}
-_WORK_OF: Final = attrgetter(*(each.name for each in fields(Task) if each.name not in _NO_WORK))
+_NON_WORK_FIELDS: Final = {*DETAIL_FIELDS, "version", "edits", "late_results", "updated_at"}
+_work_fields_of: Final = attrgetter(*(each.name for each in fields(Task) if each.name not in _NON_WORK_FIELDS))
 """Reads the values of all fields that are not details."""

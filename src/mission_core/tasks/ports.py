@@ -15,29 +15,29 @@ from mission_core.boards.model import GateSet
 from mission_core.errors import Conflict
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.runs import Pair, Run
+from mission_core.tasks.runs import ImplicitHolder, Run
 
 if TYPE_CHECKING:
     from mission_core.agents.model import Agent
-    from mission_core.events.model import Fact
+    from mission_core.events.model import Event
     from mission_core.tasks.late_results import LateResult
 
 
 @frozen(kw_only=True)
-class Passage:
+class GateContext:
     """
     The gates of a board and the conditions that they check: whether an approval is granted or pending; whether the move
-    has a comment, or the assignee commented since the work started; with *alone*, whether the mover is an owner and no
-    other member may review the task; with *keyed*, whether the mover is an agent with a key that an author of the task
-    made.
+    has a comment, or the assignee commented since the work started; with *sole_reviewer*, whether the mover is an owner
+    and no other member may review the task; with *has_author_key*, whether the mover is an agent with a key that an
+    author of the task made.
     """
 
     rules: GateSet
     approved: bool = False
     pending: bool = False
-    commented: bool = False
-    alone: bool = False
-    keyed: bool = False
+    has_comment: bool = False
+    sole_reviewer: bool = False
+    has_author_key: bool = False
 
 
 class Gates(Protocol):
@@ -45,32 +45,34 @@ class Gates(Protocol):
     Looks up the gates of a board and the approvals of a task. The approvals area implements it.
     """
 
-    async def of(self, task: Task, to: Status | None = None) -> Passage:
+    async def context_of(self, task: Task, to: Status | None = None) -> GateContext:
         """
         Return the gates of the task's board, with the approvals that matter for a move to this status. Without a
         status, only the rules are read. The unit relies on the rules.
         """
 
-    def passed(self, task: Task, *, at: datetime) -> None:
+    def use_approval(self, task: Task, *, at: datetime) -> None:
         """
-        Use up the approval with which the task becomes done, if its board requires one. `of` was called for the task
-        before. `commit` writes it.
+        Use up the approval with which the task becomes done, if its board requires one. `context_of` was called for the
+        task before. `commit` writes it.
         """
 
-    async def left(self, task: Task) -> None:
+    async def remove_approvals(self, task: Task) -> None:
         """
         Remove the approvals that were requested for this task alone, because the task is deleted. `commit` writes it.
         """
 
 
-class MoreInHand(Conflict):
+class TooManyUnfinishedTasks(Conflict):
     """
     The agent to be deleted has more unfinished tasks than one unit can free.
     """
 
+    code = "more_in_hand"
+
 
 @frozen(kw_only=True)
-class Link:
+class DependencyNode:
     """
     A task reduced to what the dependency check needs. `rely_on` accepts it.
     """
@@ -98,56 +100,56 @@ class Candidate:
 
 
 @frozen(kw_only=True)
-class Change:
+class TaskChange:
     """
     The outcome of a decision under a lock: the changed task, a new or changed run, a run of which only the lease record
-    changed (*beat*), a late result, which the task counts without a new version, and the events. *result* is the id to
-    store for the idempotency key. `commit` returns the change with the versions that were saved.
+    changed (*heartbeat*), a late result, which the task counts without a new version, and the events. *result* is the
+    id to store for the idempotency key. `commit` returns the change with the versions that were saved.
     """
 
     task: Task | None = None
     new_run: Run | None = None
     run: Run | None = None
-    beat: Run | None = None
+    heartbeat: Run | None = None
     late_result: LateResult | None = None
-    facts: tuple[Fact, ...] = ()
+    events: tuple[Event, ...] = ()
     result: UUID | None = None
 
 
-Decide = Callable[[Candidate], Change | None]
+Decide = Callable[[Candidate], TaskChange | None]
 """A pure, synchronous decision on a locked task. An exception undoes its unit alone; None skips the candidate."""
 
 
 @frozen(kw_only=True)
-class Bereft:
+class OrphanedTask:
     """
     A task of another board that the deletion of a board affects, read under a lock: it loses the dependencies in
-    *depends_on*, and with *unmanned* its assignee.
+    *depends_on*, and with *loses_assignee* its assignee.
     """
 
     candidate: Candidate
     depends_on: frozenset[TaskId] = frozenset()
-    unmanned: bool = False
+    loses_assignee: bool = False
 
 
-class Ending(Protocol):
+class DeletionCascade(Protocol):
     """
     The effects of deleting a board. The methods are pure and synchronous; an exception undoes their unit alone.
     """
 
-    def bereave(self, bereft: Bereft) -> Change | None:
+    def update_orphan(self, bereft: OrphanedTask) -> TaskChange | None:
         """
         Return the change of an affected task, or None.
         """
 
-    def told(self, *, tasks: int, agents: int) -> tuple[Fact, ...]:
+    def events(self, *, tasks: int, agents: int) -> tuple[Event, ...]:
         """
         Return the events of the deletion, given the numbers of tasks and agents of the board.
         """
 
 
 @frozen(kw_only=True)
-class Wanted:
+class ClaimFilter:
     """
     The filter of a claim: tasks that are unassigned or assigned to this name, on one board or on all. A *worker* is not
     offered tasks of boards where only the lead may move tasks.
@@ -158,7 +160,7 @@ class Wanted:
     worker: bool = False
 
 
-class InHand(NamedTuple):
+class TaskInProgress(NamedTuple):
     """
     A task in progress, the time of its last change, and its live run; None if a person holds it without a lease.
     """
@@ -167,18 +169,18 @@ class InHand(NamedTuple):
     updated_at: datetime
     run: Run | None
 
-    def counts(self, *, at: datetime) -> bool:
+    def is_active(self, *, at: datetime) -> bool:
         """
         Whether the task is still being worked on. A task whose lease has expired is not.
         """
-        return self.run is None or self.run.lives(at=at)
+        return self.run is None or self.run.is_live(at=at)
 
 
-Agrees = Callable[[Sequence[InHand]], bool]
+CapacityCheck = Callable[[Sequence[TaskInProgress]], bool]
 """Whether an agent name may be given another task, given its tasks in progress. Pure and synchronous."""
 
 
-class Tasks(Protocol):
+class TaskRepository(Protocol):
     """
     Keeps the tasks of the unit's organization, as far as its principal may see them.
 
@@ -195,7 +197,7 @@ class Tasks(Protocol):
             BoardDenied: If the principal has no grant for its board.
         """
 
-    async def several(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
+    async def get_many(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
         """
         Return the tasks with these numbers, as last committed. Unknown numbers are left out.
 
@@ -203,7 +205,7 @@ class Tasks(Protocol):
             BoardDenied: If the principal has no grant for the board of one of them.
         """
 
-    async def upstream(self, tasks: tuple[TaskId, ...]) -> list[Link]:
+    async def dependency_closure(self, tasks: tuple[TaskId, ...]) -> list[DependencyNode]:
         """
         Return these tasks and all tasks that they depend on, directly or indirectly. Unknown ids are left out.
         """
@@ -231,7 +233,9 @@ class Tasks(Protocol):
         Remove the task and its runs, at the version it has here. `commit` writes it.
         """
 
-    def claim_next(self, wanted: Wanted, decide: Decide, *, at: datetime, agrees: Agrees | None = None) -> None:
+    def claim_next(
+        self, wanted: ClaimFilter, decide: Decide, *, at: datetime, agrees: CapacityCheck | None = None
+    ) -> None:
         """
         First step of the flush: offer claimable tasks that fit *wanted* to *decide*, one by one, until it returns a
         change. `commit` returns that change, or None. The order is that of the queue: priority, due date (none last),
@@ -262,7 +266,7 @@ class Tasks(Protocol):
         tasks, unless a claim follows.
         """
 
-    def take_back(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
+    def free_assigned(self, agent: Agent, decide: Decide, *, limit: int, last: bool = False) -> None:
         """
         In the flush: offer up to *limit* unfinished tasks assigned to the agent's name to *decide*, on all boards. The
         agent's row is locked at the version it has here. With *last* there may be no more than *limit*.
@@ -273,7 +277,7 @@ class Tasks(Protocol):
         """
 
 
-class Runs(Protocol):
+class RunRepository(Protocol):
     """
     Keeps the runs of the unit's organization.
     """
@@ -287,7 +291,7 @@ class Runs(Protocol):
             BoardDenied: If the principal has no grant for its board.
         """
 
-    async def last_of(self, task: TaskId, holder: Pair) -> Run | None:
+    async def last_of(self, task: TaskId, holder: ImplicitHolder) -> Run | None:
         """
         Return the latest run of the task that was an implicit lease of exactly this holder, or None.
         """

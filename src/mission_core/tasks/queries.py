@@ -20,9 +20,9 @@ from mission_core.values import JsonText
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.tasks.model import Task
-    from mission_core.tasks.ports import InHand
+    from mission_core.tasks.ports import TaskInProgress
     from mission_core.tasks.runs import Run
-    from mission_core.values import Listed, Page
+    from mission_core.values import PageOfRows, PageRequest
 
 
 class Dependency(NamedTuple):
@@ -137,7 +137,7 @@ class TaskFilter:
     priority: str | None = None
 
 
-class Reading(NamedTuple):
+class ExplanationInput(NamedTuple):
     """
     The data that an explanation needs: the task, its live run, its open dependencies, whether a pending approval holds
     it, the board that its assignee's agent is confined to, and whether its board lets only the lead move tasks while
@@ -167,7 +167,7 @@ class TaskReads(Protocol):
             BoardDenied: If the principal has no grant for its board.
         """
 
-    async def page(self, principal: Principal, wanted: TaskFilter, page: Page) -> Listed:
+    async def page(self, principal: Principal, wanted: TaskFilter, page: PageRequest) -> PageOfRows:
         """
         Return a page of task rows, newest first (by descending number).
         """
@@ -181,7 +181,7 @@ class TaskReads(Protocol):
             BoardDenied: If the principal has no grant for its board.
         """
 
-    async def reading(self, principal: Principal, task: TaskId | TaskNumber) -> Reading:
+    async def explanation_input(self, principal: Principal, task: TaskId | TaskNumber) -> ExplanationInput:
         """
         Return the data for `explain`, as of one moment.
 
@@ -190,12 +190,12 @@ class TaskReads(Protocol):
             BoardDenied: If the principal has no grant for its board.
         """
 
-    async def in_hand(self, principal: Principal, name: str) -> list[InHand]:
+    async def in_progress(self, principal: Principal, name: str) -> list[TaskInProgress]:
         """
         Return the tasks in progress under this agent name (case-insensitive), latest change first.
         """
 
-    async def waiting_for(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
+    async def open_of_assignee(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
         """
         Return the assigned and in_progress tasks of this name (case-insensitive): by priority (critical first), then
         oldest first.

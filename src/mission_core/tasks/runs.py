@@ -14,12 +14,12 @@ from typing import Final
 from attrs import define, field, frozen
 from attrs.validators import optional
 
-from mission_core.changes import evolve
+from mission_core.entity_changes import evolve
 from mission_core.errors import Conflict, Denied, Exhausted, InvalidField, NotFound
-from mission_core.events.model import Actor, Fact
-from mission_core.field_types import typed
+from mission_core.events.model import Actor, Event
+from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId
-from mission_core.tasks.facts import (
+from mission_core.tasks.events import (
     OrderAcknowledged,
     OrderGiven,
     RunCompleted,
@@ -30,15 +30,15 @@ from mission_core.tasks.facts import (
     RunRevoked,
     RunSuspended,
 )
-from mission_core.values import JsonText, aware, json_kept, name_key, text, whole
+from mission_core.values import JsonText, name_key, storable_json, text, utc_moment, whole_number
 
-PAIR_TERM: Final = timedelta(minutes=10)
+IMPLICIT_LEASE_TERM: Final = timedelta(minutes=10)
 """The term of an implicit lease, counted from the holder's latest request."""
-PAIR_RENEWAL: Final = timedelta(minutes=1)
+IMPLICIT_LEASE_RENEWAL_INTERVAL: Final = timedelta(minutes=1)
 """The shortest time between two renewals of an implicit lease."""
 MOST_ORDERS: Final = 16
 LONGEST_INSTANCE: Final = 100
-LONGEST_KEY: Final = 400
+LONGEST_NAME_KEY: Final = 400
 """The longest key of an agent name. It can be longer than the name, which has at most 100 characters."""
 
 
@@ -56,7 +56,7 @@ class RunState(StrEnum):
     REVOKED = "revoked"
 
 
-ALIVE: Final = frozenset({RunState.LEASED, RunState.SUSPENDED})
+LIVE_STATES: Final = frozenset({RunState.LEASED, RunState.SUSPENDED})
 
 
 class RetryClass(StrEnum):
@@ -105,7 +105,7 @@ class OrderKind(StrEnum):
     STEAL = "steal"
 
 
-class Result(StrEnum):
+class TaskResult(StrEnum):
     """
     The result of finished work.
     """
@@ -153,10 +153,12 @@ class RunNotFound(NotFound):
 
 
 @define
-class NotRunning(Conflict):
+class NoLiveLease(Conflict):
     """
     The task has no live lease, so there is no worker to give the order to.
     """
+
+    code = "not_running"
 
     task: TaskId
 
@@ -165,10 +167,12 @@ class NotRunning(Conflict):
 
 
 @define
-class OutOfReach(Conflict):
+class OrderNotDeliverable(Conflict):
     """
     The task is under an implicit lease. Its worker sends no heartbeats and would never get the order.
     """
+
+    code = "out_of_reach"
 
     task: TaskId
     by: str
@@ -186,7 +190,7 @@ class TooManyOrders(Exhausted):
         return f"{MOST_ORDERS} orders already wait for the worker's next heartbeat; cancel or steal the run instead"
 
 
-@frozen(field_transformer=typed)
+@frozen(field_transformer=with_type_validators)
 class Assignee:
     """
     The name that a task is assigned to, and the agent with that name, once there is one.
@@ -204,26 +208,26 @@ class Assignee:
 
 
 @frozen
-class Secret:
+class SecretHolder:
     """
     The holder of an explicit lease: the caller that sends its secret.
     """
 
 
-@frozen(field_transformer=typed)
-class Pair:
+@frozen(field_transformer=with_type_validators)
+class ImplicitHolder:
     """
     The holder of an implicit lease: a principal, the key of the agent name it works under, and the instance, if it
     sends one.
     """
 
     principal: str
-    name: str = field(validator=text(least=1, most=LONGEST_KEY))
+    name: str = field(validator=text(least=1, most=LONGEST_NAME_KEY))
     instance: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_INSTANCE)))
 
 
-@frozen(kw_only=True, field_transformer=typed)
-class Terms:
+@frozen(kw_only=True, field_transformer=with_type_validators)
+class LeaseTerms:
     """
     The term of a lease, and the delays between failed attempts.
     """
@@ -240,18 +244,18 @@ class Terms:
         return self.longest_delay if self.delay > self.longest_delay // times else self.delay * times
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Outcome:
     """
     The accepted result of a run: its resolution text and its output.
     """
 
-    result: Result = Result.SUCCESS
+    result: TaskResult = TaskResult.SUCCESS
     resolution: str | None = field(default=None, validator=optional(text(most=5000)))
-    output: JsonText | None = field(default=None, validator=optional(json_kept))
+    output: JsonText | None = field(default=None, validator=optional(storable_json))
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Failure:
     """
     The reason of a failed run, and a message.
@@ -261,7 +265,7 @@ class Failure:
     message: str | None = field(default=None, validator=optional(text(most=5000)))
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Order:
     """
     An operator's order. Each heartbeat repeats it until the worker acknowledges its id.
@@ -271,10 +275,10 @@ class Order:
     kind: OrderKind
     message: str | None = field(default=None, validator=optional(text(most=5000)))
     by: str
-    at: datetime = field(validator=aware)
+    at: datetime = field(validator=utc_moment)
 
 
-@frozen(kw_only=True, field_transformer=typed)
+@frozen(kw_only=True, field_transformer=with_type_validators)
 class Run:
     """
     An attempt at a task. A run that has ended never changes again.
@@ -287,24 +291,24 @@ class Run:
     organization: OrganizationId
     board: BoardId
     task: TaskId
-    fence: int = field(validator=whole(1))
-    attempt: int = field(validator=whole(1))
+    fence: int = field(validator=whole_number(1))
+    attempt: int = field(validator=whole_number(1))
     by: Assignee
     actor: Actor
-    holder: Secret | Pair = Secret()
+    holder: SecretHolder | ImplicitHolder = SecretHolder()
     from_queue: bool = False
     state: RunState = RunState.LEASED
     term: timedelta
     delay: timedelta
-    claimed_at: datetime = field(validator=aware)
-    expires_at: datetime = field(validator=aware)
-    heartbeat_at: datetime = field(validator=aware)
-    progress: JsonText | None = field(default=None, validator=optional(json_kept))
+    claimed_at: datetime = field(validator=utc_moment)
+    expires_at: datetime = field(validator=utc_moment)
+    heartbeat_at: datetime = field(validator=utc_moment)
+    progress: JsonText | None = field(default=None, validator=optional(storable_json))
     orders: tuple[Order, ...] = ()
     paused: bool = False
     waiting_for: str | None = field(default=None, validator=optional(text(least=1, most=5000)))
-    resumes_at: datetime | None = field(default=None, validator=optional(aware))
-    ended_at: datetime | None = field(default=None, validator=optional(aware))
+    resumes_at: datetime | None = field(default=None, validator=optional(utc_moment))
+    ended_at: datetime | None = field(default=None, validator=optional(utc_moment))
     outcome: Outcome | None = None
     failure: Failure | None = None
     note: str | None = field(default=None, validator=optional(text(most=5000)))
@@ -318,19 +322,19 @@ class Run:
         return self.expires_at + self.delay
 
     @property
-    def worker(self) -> str:
+    def worker_name(self) -> str:
         """
         The worker's name for people, with its instance if it has one.
         """
-        instance = self.holder.instance if isinstance(self.holder, Pair) else None
+        instance = self.holder.instance if isinstance(self.holder, ImplicitHolder) else None
         return f"{self.by.name} ({instance})" if instance else self.by.name
 
     @property
-    def implicit(self) -> bool:
+    def is_implicit(self) -> bool:
         """
         Whether the lease is implicit: it has no secret, and every request of its holder renews it.
         """
-        return isinstance(self.holder, Pair)
+        return isinstance(self.holder, ImplicitHolder)
 
     @property
     def cancelled(self) -> bool:
@@ -339,39 +343,39 @@ class Run:
         """
         return any(order.kind is OrderKind.CANCEL for order in self.orders)
 
-    def lives(self, *, at: datetime) -> bool:
+    def is_live(self, *, at: datetime) -> bool:
         """
         Whether the run may still be written to: it has not ended, and its lease has not expired.
         """
-        return self.state in ALIVE and at < self.expires_at
+        return self.state in LIVE_STATES and at < self.expires_at
 
-    def waits(self, *, at: datetime) -> bool:
+    def is_waiting(self, *, at: datetime) -> bool:
         """
         Whether the run waits for a person. After *resumes_at* its lease runs again.
         """
         return self.state is RunState.SUSPENDED and self.resumes_at is not None and at < self.resumes_at
 
-    def must_live(self, at: datetime, *, current: int) -> None:
+    def require_live(self, at: datetime, *, current: int) -> None:
         """
         Refuse a write to a run that has ended.
 
         Raises:
             LeaseLost: If the run ended, or its lease expired before *at*.
         """
-        if not self.lives(at=at):
+        if not self.is_live(at=at):
             raise LeaseLost(self.task, self.fence, current)
 
     def heartbeat(
         self, *, at: datetime, progress: JsonText | None = None, acknowledges: OrderId | None = None
-    ) -> tuple[Run, tuple[Fact, ...]]:
+    ) -> tuple[Run, tuple[Event, ...]]:
         """
         Return the run with its lease extended by a term, and the events of an acknowledged order.
 
         Raises:
             LeaseLost: If the run ended, or its lease expired before *at*.
         """
-        self.must_live(at, current=self.fence)
-        facts: tuple[Fact, ...] = ()
+        self.require_live(at, current=self.fence)
+        facts: tuple[Event, ...] = ()
         kept = self
         acknowledged = next((order for order in self.orders if order.id == acknowledges), None)
         if acknowledged is not None:
@@ -382,20 +386,20 @@ class Run:
                     task=self.task, run=self.id, order=acknowledged.id, order_kind=acknowledged.kind, at=at
                 ),
             )
-        if self.waits(at=at):
+        if self.is_waiting(at=at):
             return evolve(kept, heartbeat_at=at, progress=progress or self.progress), facts
         end = max(self.expires_at, at + self.term)  # never shorten a lease, even if the clock went back
         return evolve(kept, expires_at=end, heartbeat_at=at, progress=progress or self.progress), facts
 
-    def standing_order(self) -> Order | None:
+    def next_order(self) -> Order | None:
         """
         Return the next order for the worker, cancellation first; None if there is none or the run has ended.
         """
-        if self.state not in ALIVE:
+        if self.state not in LIVE_STATES:
             return None
         return next((o for o in self.orders if o.kind is OrderKind.CANCEL), self.orders[0] if self.orders else None)
 
-    def order(self, order: Order) -> tuple[Run, OrderGiven]:
+    def with_order(self, order: Order) -> tuple[Run, OrderGiven]:
         """
         Return the run with another order waiting for its worker.
 
@@ -404,10 +408,10 @@ class Run:
             OutOfReach: If its lease is implicit.
             TooManyOrders: If too many orders are waiting.
         """
-        if self.state not in ALIVE:
-            raise NotRunning(self.task)
-        if self.implicit:
-            raise OutOfReach(self.task, self.by.name)
+        if self.state not in LIVE_STATES:
+            raise NoLiveLease(self.task)
+        if self.is_implicit:
+            raise OrderNotDeliverable(self.task, self.by.name)
         if order.kind is OrderKind.CANCEL:
             orders: tuple[Order, ...] = (order,)
         elif order.kind is OrderKind.STEER:
@@ -429,7 +433,7 @@ class Run:
             LeaseLost: If the run ended, or its lease expired before *at*.
             InvalidField: If *until* is not in the future.
         """
-        self.must_live(at, current=self.fence)
+        self.require_live(at, current=self.fence)
         if until <= at:
             raise InvalidField("until", "must be in the future", until)
         waiting = evolve(
@@ -444,7 +448,7 @@ class Run:
         Raises:
             LeaseLost: If the run ended, or its lease expired before *at*.
         """
-        self.must_live(at, current=self.fence)
+        self.require_live(at, current=self.fence)
         running = evolve(
             self, state=RunState.LEASED, waiting_for=None, resumes_at=None, expires_at=at + self.term, heartbeat_at=at
         )
@@ -457,7 +461,7 @@ class Run:
         Raises:
             LeaseLost: If the run ended, or its lease expired before *at*.
         """
-        self.must_live(at, current=current)
+        self.require_live(at, current=current)
         done = evolve(self, state=RunState.COMPLETED, outcome=outcome, ended_at=at)
         return done, RunCompleted(task=self.task, run=self.id, fence=self.fence, outcome=outcome, at=at)
 
@@ -468,7 +472,7 @@ class Run:
         Raises:
             LeaseLost: If the run ended, or its lease expired before *at*.
         """
-        self.must_live(at, current=current)
+        self.require_live(at, current=current)
         ended = evolve(self, state=RunState.FAILED, failure=failure, ended_at=at)
         failed = RunFailed(
             task=self.task, run=self.id, fence=self.fence, reason=failure.reason.code, message=failure.message, at=at
@@ -482,7 +486,7 @@ class Run:
         Raises:
             LeaseLost: If the run ended, or its lease expired before *at*.
         """
-        self.must_live(at, current=current)
+        self.require_live(at, current=current)
         ended = evolve(self, state=RunState.RELEASED, note=note, ended_at=at)
         return ended, RunReleased(task=self.task, run=self.id, fence=self.fence, note=note, at=at)
 
@@ -490,7 +494,7 @@ class Run:
         """
         Return the run after its lease expired.
         """
-        silence = f"no {'request' if self.implicit else 'heartbeat'} since {self.heartbeat_at.isoformat()}"
+        silence = f"no {'request' if self.is_implicit else 'heartbeat'} since {self.heartbeat_at.isoformat()}"
         lost = Failure(reason=FailureReason.LEASE_EXPIRED, message=silence)
         ended = evolve(self, state=RunState.EXPIRED, failure=lost, ended_at=self.expires_at)
         return ended, RunExpired(task=self.task, run=self.id, fence=self.fence, ran_out_at=self.expires_at, at=at)
@@ -509,16 +513,16 @@ class Run:
         Raises:
             LeaseLost: If the run ended, or its lease expired before *at*.
         """
-        self.must_live(at, current=self.fence)
-        if at - self.heartbeat_at < PAIR_RENEWAL:
+        self.require_live(at, current=self.fence)
+        if at - self.heartbeat_at < IMPLICIT_LEASE_RENEWAL_INTERVAL:
             return None
         return evolve(self, expires_at=max(self.expires_at, at + self.term), heartbeat_at=at)
 
-    def held_by(self, holder: Secret | Pair) -> bool:
+    def is_held_by(self, holder: SecretHolder | ImplicitHolder) -> bool:
         """
         Whether this is an implicit lease of exactly this holder.
         """
-        return isinstance(holder, Pair) and self.holder == holder
+        return isinstance(holder, ImplicitHolder) and self.holder == holder
 
 
 def _paused_after(kind: OrderKind, paused: bool) -> bool:

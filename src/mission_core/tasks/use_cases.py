@@ -11,43 +11,43 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
-from mission_core.accounts.model import Principal, Role, require, writes_on
+from mission_core.accounts.model import Principal, Role, may_write_board, require_role
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound, BoardStatus, require_grant
-from mission_core.changes import evolve
+from mission_core.entity_changes import evolve
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
-from mission_core.tasks.actors import TaskAssigneeMismatch, check_asked, part_of, place_asked
-from mission_core.tasks.changing import carried_out, updated
-from mission_core.tasks.commenting import called_in, composed
+from mission_core.tasks.comment_creation import new_comment, new_mentions
 from mission_core.tasks.comments import Comment
-from mission_core.tasks.dependencies import depending, open_dependencies
-from mission_core.tasks.facts import TaskCreated, TaskDeleted
-from mission_core.tasks.fields import carrying
-from mission_core.tasks.gates import authored, pass_gates
-from mission_core.tasks.late_results import keep_late_write
-from mission_core.tasks.mentions import Calling
+from mission_core.tasks.dependencies import open_dependencies, with_dependencies
+from mission_core.tasks.events import TaskCreated, TaskDeleted
+from mission_core.tasks.gates import pass_gates, with_authors
+from mission_core.tasks.late_results import keep_refused_write
+from mission_core.tasks.lease_ownership import LeaseHeldByAnother, TaskWriter, lease_ownership_of, task_writer_of
+from mission_core.tasks.mentions import MentionStyle
 from mission_core.tasks.model import (
-    FINISHED,
-    IN_REVIEW,
-    Blocked,
+    FINISHED_STATUSES,
+    REVIEW_STATUSES,
+    BlockedByDependencies,
     DependenciesFrozen,
+    FinishedTaskDenied,
     NotYourTask,
-    RecordingDenied,
     Status,
     Task,
 )
-from mission_core.tasks.reach import may_write, task_for, task_on
-from mission_core.tasks.runs import ALIVE, Assignee, Result
-from mission_core.tasks.teamwork import assignee_for
-from mission_core.tasks.tenure import HeldByAnother, Writer, tenure_of, writer_of
+from mission_core.tasks.runs import LIVE_STATES, Assignee, TaskResult
+from mission_core.tasks.tags_and_custom_fields import with_tags_and_values
+from mission_core.tasks.task_access import check_write, get_for_write, get_on_board
+from mission_core.tasks.team_rules import TaskAssigneeMismatch, board_role_of, check_agent_update, requested_status
+from mission_core.tasks.team_updates import resolve_assignee
+from mission_core.tasks.update_effects import apply_update, task_updated
 from mission_core.use_case import use_case
-from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, present
+from mission_core.values import ABSENT, EMPTY_OBJECT, Absent, JsonText, value_or
 
 if TYPE_CHECKING:
-    from mission_core.events.model import Fact
+    from mission_core.events.model import Event
     from mission_core.ports import Ports, UnitOfWork
 
 
-class Manner(Enum):
+class UpdateMode(Enum):
     """
     The update mode.
 
@@ -62,8 +62,8 @@ class Manner(Enum):
 @frozen(kw_only=True)
 class CreateTask:
     """
-    Create a task. Without a board it goes to the general board, or else to the first active one. *calling* is the style
-    of mentions in the description.
+    Create a task. Without a board it goes to the general board, or else to the first active one. *mention_style* is the
+    style of mentions in the description.
 
     *tags* are words; a word that is the name of a tag adds that tag. *values* maps keys of custom fields to values.
     Without *values* no defaults are stored and no field is required.
@@ -85,7 +85,7 @@ class CreateTask:
     values: Mapping[str, Any] | Absent = ABSENT
     metadata: JsonText = EMPTY_OBJECT
     depends_on: tuple[TaskId | TaskNumber, ...] = ()
-    result: Result | None = None
+    result: TaskResult | None = None
     error_message: str | None = None
     resolution: str | None = None
     feedback_rating: int | None = None
@@ -93,7 +93,7 @@ class CreateTask:
     retry_count: int = 0
     completed_at: datetime | None = None
     max_attempts: int = 5
-    calling: Calling = Calling.NAMES
+    mention_style: MentionStyle = MentionStyle.NAMES
 
 
 @frozen(kw_only=True)
@@ -101,8 +101,8 @@ class UpdateTask:
     """
     Change the named fields of a task. An absent field is not changed; null clears it.
 
-    A *comment* is added to the task. *calling* is the style of mentions in it and in a new description. With *own* an
-    agent may only update its own tasks. An assignee given by id must be an agent that may work on the board.
+    A *comment* is added to the task. *mention_style* is the style of mentions in it and in a new description. With
+    *own* an agent may only update its own tasks. An assignee given by id must be an agent that may work on the board.
 
     *agent* is the agent name that a person or program works for, and *instance* distinguishes several workers of one
     name; `tenure` describes their effect on a lease.
@@ -115,7 +115,7 @@ class UpdateTask:
     on: BoardId | None = None
     own: bool = False
     expects: int | None = None
-    manner: Manner = Manner.PLAIN
+    mode: UpdateMode = UpdateMode.PLAIN
     agent: str | None = None
     instance: str | None = None
     title: str | Absent = ABSENT
@@ -134,7 +134,7 @@ class UpdateTask:
     values: Mapping[str, Any] | Absent = ABSENT
     metadata: JsonText | Absent = ABSENT
     depends_on: tuple[TaskId | TaskNumber, ...] | Absent = ABSENT
-    result: Result | Absent | None = ABSENT
+    result: TaskResult | Absent | None = ABSENT
     error_message: str | Absent | None = ABSENT
     resolution: str | Absent | None = ABSENT
     feedback_rating: int | Absent | None = ABSENT
@@ -142,14 +142,14 @@ class UpdateTask:
     retry_count: int | Absent = ABSENT
     completed_at: datetime | Absent | None = ABSENT
     max_attempts: int | Absent = ABSENT
-    calling: Calling = Calling.NAMES
+    mention_style: MentionStyle = MentionStyle.NAMES
 
     @property
-    def by_team(self) -> bool:
+    def is_team_update(self) -> bool:
         """
         Whether the team rules apply.
         """
-        return self.manner is Manner.TEAM
+        return self.mode is UpdateMode.TEAM
 
 
 @frozen(kw_only=True)
@@ -164,9 +164,9 @@ class DeleteTask:
     expects: int | None = None
 
 
-ABOUT = frozenset({"task", "on", "own", "expects", "manner", "agent", "instance", "comment", "calling"})
+COMMAND_FIELDS = frozenset({"task", "on", "own", "expects", "mode", "agent", "instance", "comment", "mention_style"})
 """The fields of an update that are not fields of the task."""
-BESIDE = ABOUT | {"status", "board", "assignee", "depends_on", "tags", "tag_ids", "values"}
+SPECIAL_FIELDS = COMMAND_FIELDS | {"status", "board", "assignee", "depends_on", "tags", "tag_ids", "values"}
 """The fields of an update that are not copied to the task as they are."""
 
 
@@ -189,25 +189,25 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
         Blocked: If it has open dependencies, and is assigned or in progress.
         UnknownMentions: If its description mentions a handle that nobody has.
     """
-    require(principal, Role.OPERATOR)
-    if cmd.status in FINISHED and principal.role is not Role.ADMIN:
-        raise RecordingDenied
+    require_role(principal, Role.OPERATOR)
+    if cmd.status in FINISHED_STATUSES and principal.role is not Role.ADMIN:
+        raise FinishedTaskDenied
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         board = await _board_for(unit, principal, cmd)
         require_grant(principal, board.id)  # before a ticket number is drawn
-        assignee = await assignee_for(unit, part_of(principal), cmd.assignee, board=board.id)
-        callees = await called_in(ports, principal, cmd.description, cmd.calling, on=board.id)
+        assignee = await resolve_assignee(unit, board_role_of(principal), cmd.assignee, board=board.id)
+        callees = await new_mentions(ports, principal, cmd.description, cmd.mention_style, on=board.id)
         unit.rely_on(board)  # it may not be deleted meanwhile
-        number, ticket = await ports.numbers.draw((principal.organization, "task"), (board.id, "ticket"))
+        number, ticket = await ports.numbers.next((principal.organization, "task"), (board.id, "ticket"))
         names = {"id": TaskId(ports.ids.new()), "number": TaskNumber(number), "board": board.id, "ticket": ticket}
-        task = await carrying(unit, _new_task(cmd, principal, names, assignee, at=now), cmd, new=True)
+        task = await with_tags_and_values(unit, _new_task(cmd, principal, names, assignee, at=now), cmd, new=True)
         if cmd.depends_on:
-            task = await depending(unit, task, cmd.depends_on)
+            task = await with_dependencies(unit, task, cmd.depends_on)
             open_ones = await open_dependencies(unit, task)
             if open_ones and (task.assignee or task.status is not Status.INBOX) and task.status is not Status.BACKLOG:
-                raise Blocked(task.id, open_ones)
-        task, cleared = await _admitted(unit, principal, task, at=now)
+                raise BlockedByDependencies(task.id, open_ones)
+        task, cleared = await _pass_creation_gates(unit, principal, task, at=now)
         task = unit.tasks.add(task)
         unit.record(
             TaskCreated(
@@ -223,7 +223,7 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
     return task
 
 
-_COPIED = (
+_COPIED_FIELDS = (
     "title", "description", "priority", "due_at", "not_before", "estimated_hours", "actual_hours", "metadata",
     "result", "error_message", "resolution", "feedback_rating", "feedback_notes", "retry_count", "max_attempts",
 )  # fmt: skip
@@ -247,22 +247,22 @@ def _new_task(
         completed_at=cmd.completed_at or (at if status is Status.DONE else None),
         begun_at=at if status is Status.IN_PROGRESS else None,
         **names,
-        **{name: getattr(cmd, name) for name in _COPIED},
+        **{name: getattr(cmd, name) for name in _COPIED_FIELDS},
     )
 
 
-async def _admitted(
+async def _pass_creation_gates(
     unit: UnitOfWork, principal: Principal, task: Task, *, at: datetime
-) -> tuple[Task, tuple[Fact, ...]]:
+) -> tuple[Task, tuple[Event, ...]]:
     """
     Return a new task after checking the gates of its board. A task that is recorded as done is not checked. A task
     created in review counts as its assignee's work, unless the assignee is the lead.
     """
     worker = task.assignee
-    if task.status in IN_REVIEW and worker is not None:
+    if task.status in REVIEW_STATUSES and worker is not None:
         lead = await unit.agents.lead(task.board)
         worker = None if lead and lead.name_key == worker.key else worker
-    task = authored(None, task, asker=principal, workers=[worker])
+    task = with_authors(None, task, asker=principal, workers=[worker])
     return (task, ()) if task.recorded else await pass_gates(unit, principal, None, task, at=at)
 
 
@@ -278,7 +278,7 @@ async def _board_for(unit: UnitOfWork, principal: Principal, cmd: CreateTask) ->
                 return board
     general = await unit.boards.first_active()
     if general is None:
-        raise BoardNotFound if writes_on(principal, None) else BoardDenied
+        raise BoardNotFound if may_write_board(principal, None) else BoardDenied
     return general
 
 
@@ -307,68 +307,75 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
         BoardDenied: If the principal may not write to its board, or to the board it moves to.
         UnknownMentions: If the comment or description mentions a handle that nobody has.
     """
-    require(principal, Role.OPERATOR)
-    writer = writer_of(principal, cmd.agent, cmd.instance)
+    require_role(principal, Role.OPERATOR)
+    writer = task_writer_of(principal, cmd.agent, cmd.instance)
     try:
         return await _update(ports, writer, cmd)
-    except (HeldByAnother, NotYourTask, TaskAssigneeMismatch):
-        await keep_late_write(ports, writer, cmd)
+    except (LeaseHeldByAnother, NotYourTask, TaskAssigneeMismatch):
+        await keep_refused_write(ports, writer, cmd)
         raise
 
 
-async def _update(ports: Ports, writer: Writer, cmd: UpdateTask) -> Task:
+async def _update(ports: Ports, writer: TaskWriter, cmd: UpdateTask) -> Task:
     principal, now = writer.principal, ports.clock.now()
     async with ports.unit(principal) as unit:
-        found = await task_on(unit, cmd.task, cmd.on)
-        tenure = await tenure_of(unit, writer, found, cmd, at=now, ids=ports.ids)
-        may_write(principal, found, own=cmd.own and not tenure.returns, expects=cmd.expects)
-        if cmd.by_team:
-            to, named = place_asked(part_of(principal), found, cmd.status), frozenset(_given(cmd)) - ABOUT
-            check_asked(principal, found, to=to, named=named, commented=bool(cmd.comment))
-        described = present(cmd.description, None)
-        callees = await called_in(ports, principal, described, cmd.calling, on=found.board, already=found.description)
-        said = await _said(ports, principal, found, cmd, at=now)
-        before = await tenure.begin(unit)
-        after = await _edited(ports, unit, principal, before, cmd)
-        changed = await carried_out(unit, tenure, before, after, cmd, said=said, callees=callees, at=now)
+        found = await get_on_board(unit, cmd.task, cmd.on)
+        tenure = await lease_ownership_of(unit, writer, found, cmd, at=now, ids=ports.ids)
+        check_write(principal, found, own=cmd.own and not tenure.is_returning, expects=cmd.expects)
+        if cmd.is_team_update:
+            to, named = (
+                requested_status(board_role_of(principal), found, cmd.status),
+                frozenset(_present_fields(cmd)) - COMMAND_FIELDS,
+            )
+            check_agent_update(principal, found, to=to, named=named, commented=bool(cmd.comment))
+        described = value_or(cmd.description, None)
+        callees = await new_mentions(
+            ports, principal, described, cmd.mention_style, on=found.board, already=found.description
+        )
+        said = await _comment_of(ports, principal, found, cmd, at=now)
+        before = await tenure.retake_expired(unit)
+        after = await _with_fields(ports, unit, principal, before, cmd)
+        changed = await apply_update(unit, tenure, before, after, cmd, said=said, callees=callees, at=now)
         after = changed[0] if changed else found
-        if tenure.goes_on(unit, after) or changed:
+        if tenure.renew(unit, after) or changed:
             unit.result(found.id)
             await unit.commit()
     return after
 
 
-async def _said(ports: Ports, principal: Principal, task: Task, cmd: UpdateTask, *, at: datetime) -> Comment | None:
+async def _comment_of(
+    ports: Ports, principal: Principal, task: Task, cmd: UpdateTask, *, at: datetime
+) -> Comment | None:
     if not cmd.comment:
         return None
-    callees = await called_in(ports, principal, cmd.comment, cmd.calling, on=task.board)
-    return await composed(ports, principal, task, cmd.comment, callees, at=at)
+    callees = await new_mentions(ports, principal, cmd.comment, cmd.mention_style, on=task.board)
+    return await new_comment(ports, principal, task, cmd.comment, callees, at=at)
 
 
-async def _edited(ports: Ports, unit: UnitOfWork, principal: Principal, before: Task, cmd: UpdateTask) -> Task:
+async def _with_fields(ports: Ports, unit: UnitOfWork, principal: Principal, before: Task, cmd: UpdateTask) -> Task:
     """
     Return the task with all named fields changed but its status and assignee.
     """
-    after = evolve(before, **_named(cmd))
+    after = evolve(before, **_plain_fields(cmd))
     if not isinstance(cmd.board, Absent):
-        after = await _moved_to_board(ports, unit, principal, after, cmd.board)
-    after = await carrying(unit, after, cmd)
+        after = await _on_board(ports, unit, principal, after, cmd.board)
+    after = await with_tags_and_values(unit, after, cmd)
     if not isinstance(cmd.depends_on, Absent):
-        after = await depending(unit, after, cmd.depends_on)
+        after = await with_dependencies(unit, after, cmd.depends_on)
         if before.status is Status.DONE and after.depends_on != before.depends_on:
             raise DependenciesFrozen
     return after
 
 
-def _given(cmd: UpdateTask) -> dict[str, Any]:
+def _present_fields(cmd: UpdateTask) -> dict[str, Any]:
     return {name: value for name, value in asdict(cmd, recurse=False).items() if value is not ABSENT}
 
 
-def _named(cmd: UpdateTask) -> dict[str, Any]:
-    return {name: value for name, value in _given(cmd).items() if name not in BESIDE}
+def _plain_fields(cmd: UpdateTask) -> dict[str, Any]:
+    return {name: value for name, value in _present_fields(cmd).items() if name not in SPECIAL_FIELDS}
 
 
-async def _moved_to_board(
+async def _on_board(
     ports: Ports, unit: UnitOfWork, principal: Principal, task: Task, to: BoardId | BoardNumber
 ) -> Task:
     board = await unit.boards.get(to)
@@ -378,7 +385,7 @@ async def _moved_to_board(
         raise BoardNotFound
     require_grant(principal, board.id)  # before a ticket number is drawn
     unit.rely_on(board)
-    (ticket,) = await ports.numbers.draw((board.id, "ticket"))
+    (ticket,) = await ports.numbers.next((board.id, "ticket"))
     return evolve(task, board=board.id, ticket=ticket)
 
 
@@ -391,21 +398,21 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
         TaskNotFound: If there is no such task (on that board) for this principal.
         VersionMismatch: If the caller expected another version.
     """
-    require(principal, Role.OPERATOR)
+    require_role(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        task = await task_for(unit, principal, cmd.task, on=cmd.on, own=cmd.own, expects=cmd.expects)
+        task = await get_for_write(unit, principal, cmd.task, on=cmd.on, own=cmd.own, expects=cmd.expects)
         dependents = await unit.tasks.dependents(task.id)
         if task.run is not None:
             run = await unit.runs.get(task.run)
-            if run.state in ALIVE:
+            if run.state in LIVE_STATES:
                 _, revoked = run.revoke("the task was deleted", at=now)
                 unit.record(revoked)
         for each in dependents:
             left = tuple(other for other in each.depends_on if other != task.id)
-            unit.everywhere.tasks.save(evolve(each, depends_on=left, updated_at=now))
-            unit.record(updated(each, "depends_on", at=now))
-        await unit.gates.left(task)
+            unit.without_grants.tasks.save(evolve(each, depends_on=left, updated_at=now))
+            unit.record(task_updated(each, "depends_on", at=now))
+        await unit.gates.remove_approvals(task)
         unit.tasks.remove(task)
         unit.record(TaskDeleted(task=task.id, number=task.number, title=task.title, at=now))
         await unit.commit()

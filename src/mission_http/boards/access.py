@@ -13,48 +13,48 @@ from uuid import UUID
 from attrs import evolve, frozen
 from starlette.requests import Request
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
-from mission_core.accounts.scopes import within_scopes
+from mission_core.accounts.key_scopes import require_role_or_scope
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Refusal, RoleTooLow, StoreFailed
 from mission_core.ids import BoardId, TaskId
 from mission_core.kinds import Kind
 from mission_core.tasks.model import TaskNotFound
-from mission_http.boards.errors import Refused, Unauthorized, within_path
-from mission_http.platform.authentication import caller_of, check_token, principal_for
-from mission_http.platform.endpoints import Access, Header
+from mission_http.boards.errors import CredentialRefused, ForbiddenWithReason, within_path
+from mission_http.platform.authentication import check_bearer_token, principal_of_bearer_token, principal_of_credential
+from mission_http.platform.endpoints import EndpointAccess, RequestHeader
+from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.exchange import endpoint_of, ports_of, principal_of
-from mission_http.platform.pairs import attend
-from mission_http.platform.rate_limits import hit
-from mission_http.platform.readings import LAX
-from mission_http.platform.refusals import FieldsInvalid
+from mission_http.platform.implicit_leases import renew_leases_for_request
+from mission_http.platform.rate_limits import count_request
+from mission_http.platform.value_parsers import LAX
 
-MAYBE_TEXT: Final = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+NULLABLE_TEXT: Final = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 TOKEN_HEADERS: Final = (
-    Header("X-Agent-Token", "The agent's token.", MAYBE_TEXT),
-    Header("Authorization", "The agent's token as a bearer token, if no X-Agent-Token is sent.", MAYBE_TEXT),
+    RequestHeader("X-Agent-Token", "The agent's token.", NULLABLE_TEXT),
+    RequestHeader("Authorization", "The agent's token as a bearer token, if no X-Agent-Token is sent.", NULLABLE_TEXT),
 )
-USER: Final = Access("user", "A person, or a program with the API key.", schemes=("HTTPBearer",))
+USER: Final = EndpointAccess("user", "A person, or a program with the API key.", schemes=("HTTPBearer",))
 AGENT_AUTH: Final = "agent-auth"
-MIXED: Final = Access(
+MIXED: Final = EndpointAccess(
     "user or agent", "A person, or an agent of the board.", limits=(AGENT_AUTH,),
     credentials=("header Authorization: Bearer", "header X-Agent-Token"),
 )  # fmt: skip
-AGENT: Final = Access(
+AGENT: Final = EndpointAccess(
     "agent", "An agent.", headers=TOKEN_HEADERS, limits=(AGENT_AUTH,),
     credentials=("header X-Agent-Token", "header Authorization: Bearer"),
 )  # fmt: skip
-EXPECTED: Final = {
+EXPECTED_CREDENTIALS: Final = {
     USER.name: "a person's token or the API key as Authorization: Bearer",
     MIXED.name: "a person's token or the API key as Authorization: Bearer, or an agent's token as X-Agent-Token",
     AGENT.name: "an agent's token as X-Agent-Token",
 }
 """The credential to send, by the name of the access."""
-BEATING: Final = evolve(AGENT, description="An agent that sends a heartbeat.")
+AGENT_HEARTBEAT: Final = evolve(AGENT, description="An agent that sends a heartbeat.")
 """The operation records a heartbeat itself, so authentication does not."""
 
 
-async def authenticate(request: Request, access: Access) -> Principal:
+async def authenticate(request: Request, access: EndpointAccess) -> Principal:
     """
     Authenticate the caller.
 
@@ -75,36 +75,36 @@ async def authenticate(request: Request, access: Access) -> Principal:
     agent_token = request.headers.get("x-agent-token", "").strip()
     principal: Principal | None = None
     if access is not USER and (agent_token or access is not MIXED):
-        await hit(request, AGENT_AUTH)
+        await count_request(request, AGENT_AUTH)
     if agent_token and access is not USER:
-        principal = await principal_for(request, agent_token, touch=access is not BEATING)
+        principal = await principal_of_credential(request, agent_token, touch=access is not AGENT_HEARTBEAT)
         if not isinstance(principal, AgentPrincipal):
             raise _unauthorized(request, access)
-        within_scopes(principal, Role.VIEWER, endpoint_of(request).scope)
-        await attend(request, principal)
+        require_role_or_scope(principal, Role.VIEWER, endpoint_of(request).scope)
+        await renew_leases_for_request(request, principal)
         return principal
     secret = _bearer_of(request)
-    touch = access is not BEATING
+    touch = access is not AGENT_HEARTBEAT
     if secret and (access is USER or access is MIXED):
-        principal = await caller_of(request, secret, touch=touch)
+        principal = await principal_of_bearer_token(request, secret, touch=touch)
     elif secret:
-        principal = await principal_for(request, secret, touch=touch)
+        principal = await principal_of_credential(request, secret, touch=touch)
     if access is MIXED and secret and (principal is None or isinstance(principal, AgentPrincipal)):
-        await hit(request, AGENT_AUTH)
+        await count_request(request, AGENT_AUTH)
     known = isinstance(principal, AgentPrincipal) is not (access is USER)
     if principal is None and (access is USER or access is MIXED):
-        await check_token(request, secret)
+        await check_bearer_token(request, secret)
     if principal is None or not (known or access is MIXED):
         raise _unauthorized(request, access)
-    within_scopes(principal, Role.VIEWER, endpoint_of(request).scope)
-    await attend(request, principal)
+    require_role_or_scope(principal, Role.VIEWER, endpoint_of(request).scope)
+    await renew_leases_for_request(request, principal)
     return principal
 
 
-def _unauthorized(request: Request, access: Access) -> Unauthorized:
+def _unauthorized(request: Request, access: EndpointAccess) -> CredentialRefused:
     came = any(name in request.headers for name in ("authorization", "x-agent-token"))
     said = "the credential is unknown or not valid for this operation" if came else "the request has no credential"
-    return Unauthorized(f"{said}; send {EXPECTED[access.name]}", came)
+    return CredentialRefused(f"{said}; send {EXPECTED_CREDENTIALS[access.name]}", came)
 
 
 def _bearer_of(request: Request) -> str:
@@ -112,7 +112,7 @@ def _bearer_of(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def admin_of(request: Request) -> Principal:
+def require_admin(request: Request) -> Principal:
     """
     The caller, who must be an admin.
 
@@ -120,11 +120,11 @@ def admin_of(request: Request) -> Principal:
         RoleTooLow: If not.
     """
     principal = principal_of(request)
-    require(principal, Role.ADMIN)
+    require_role(principal, Role.ADMIN)
     return principal
 
 
-def check_leads(request: Request) -> None:
+def require_lead(request: Request) -> None:
     """
     Refuse an agent that is not the lead of its board. Users pass.
 
@@ -134,9 +134,9 @@ def check_leads(request: Request) -> None:
     principal = principal_of(request)
     if isinstance(principal, AgentPrincipal):
         if not principal.lead:
-            raise Refused("Only board leads can perform this action")
+            raise ForbiddenWithReason("Only board leads can perform this action")
         if principal.board is None:
-            raise Refused("Board lead must be assigned to a board")
+            raise ForbiddenWithReason("Board lead must be assigned to a board")
 
 
 def path_id(request: Request, name: str) -> UUID:
@@ -153,7 +153,7 @@ def path_id(request: Request, name: str) -> UUID:
 
 
 @asynccontextmanager
-async def there(request: Request, kind: Kind[Any], key: UUID) -> AsyncIterator[None]:
+async def row_not_found_first(request: Request, kind: Kind[Any], key: UUID) -> AsyncIterator[None]:
     """
     A context that answers any error with the kind's not-found error if the row does not exist.
 
@@ -163,13 +163,13 @@ async def there(request: Request, kind: Kind[Any], key: UUID) -> AsyncIterator[N
     try:
         yield
     except StoreFailed:
-        raise  # as in `Place`
+        raise  # as in `BoardPath`
     except Refusal:
-        await ports_of(request).reads.rows.get(principal_of(request), kind, key)
+        await ports_of(request).reads.entities.get(principal_of(request), kind, key)
         raise
 
 
-async def board_in(request: Request) -> BoardId:
+async def board_in_path(request: Request) -> BoardId:
     """
     The board that the path names, if the caller may see it.
     """
@@ -178,7 +178,7 @@ async def board_in(request: Request) -> BoardId:
 
 
 @frozen
-class Place:
+class BoardPath:
     """
     The board, and possibly the task, that a path names.
 
@@ -191,7 +191,7 @@ class Place:
     task: TaskId | None = None
 
     @classmethod
-    def of(cls, request: Request) -> Place:
+    def of(cls, request: Request) -> BoardPath:
         """
         Raises:
             FieldsInvalid: If an id is malformed.
@@ -200,7 +200,7 @@ class Place:
         task = TaskId(path_id(request, "task_id")) if "task_id" in request.path_params else None
         return cls(request, board, task)
 
-    async def __aenter__(self) -> Place:
+    async def __aenter__(self) -> BoardPath:
         return self
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:

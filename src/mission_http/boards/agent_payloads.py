@@ -12,13 +12,13 @@ from attrs import frozen
 from msgspec import UNSET, UnsetType
 
 from mission_core.values import UNSTORABLE
-from mission_http.boards.payloads import MaybeObject, NumberedQuery, nothing_if_blank, stripped
+from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank, stripped
 from mission_http.boards.wire import JsonObject
-from mission_http.platform.shapes import Length, Rule, Schema
+from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
 
 
 @frozen(kw_only=True)
-class AgentQuery(NumberedQuery):
+class AgentListQuery(NumberedPageQuery):
     board_id: UUID | None = None
     gateway_id: UUID | None = None
 
@@ -49,7 +49,7 @@ class AgentRead:
     """Present only in the response that creates the agent."""
 
 
-def profile_of(value: object) -> dict[str, str] | None:
+def identity_profile_from(value: object) -> dict[str, str] | None:
     """
     Convert the values of an identity profile to trimmed text. Lists are joined, blank values are left out, and an empty
     profile is None.
@@ -75,13 +75,15 @@ def _as_text(value: object) -> str:
 class AgentCreate:
     schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_profile"}
 
-    name: Annotated[str, Rule(stripped), Length(1, 100)]
+    name: Annotated[str, CustomCheck(stripped), Length(1, 100)]
     board_id: UUID | None = None
     status: str = "provisioning"
     heartbeat_config: JsonObject | None = None
-    identity_profile: Annotated[Any, Rule(profile_of), Schema({"anyOf": [{"type": "object"}, {"type": "null"}]})] = None
-    identity_template: Annotated[str | None, Rule(nothing_if_blank)] = None
-    soul_template: Annotated[str | None, Rule(nothing_if_blank)] = None
+    identity_profile: Annotated[
+        Any, CustomCheck(identity_profile_from), SchemaOverride({"anyOf": [{"type": "object"}, {"type": "null"}]})
+    ] = None
+    identity_template: Annotated[str | None, CustomCheck(none_if_blank)] = None
+    soul_template: Annotated[str | None, CustomCheck(none_if_blank)] = None
 
 
 @frozen(kw_only=True)

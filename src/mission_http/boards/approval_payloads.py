@@ -14,26 +14,26 @@ from uuid import UUID
 from attrs import field, frozen
 
 from mission_core.approvals.model import ApprovalStatus
-from mission_core.approvals.queries import Shown
+from mission_core.approvals.queries import ApprovalWithTasks
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval
 from mission_core.ids import AgentId, ApprovalId, BoardId, TaskId
 from mission_core.values import ABSENT, Absent, canonical
-from mission_http.boards.payloads import MaybeObject, NumberedQuery, nothing_if_blank
+from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank
 from mission_http.boards.wire import JsonObject, naive, raw_json
-from mission_http.platform.readings import LAX
-from mission_http.platform.refusals import FieldsInvalid
-from mission_http.platform.shapes import Range, Rule
+from mission_http.platform.errors import FieldsInvalid
+from mission_http.platform.field_annotations import CustomCheck, NumberRange
+from mission_http.platform.value_parsers import LAX
 
-Status = Literal["pending", "approved", "rejected"]
-Confidence = Annotated[float, Range(0, 100)]
-THROUGH: Final = "Boards API"
-TASKS_NAMED: Final = ("task_ids", "taskIds", "taskIDs", "task_id", "taskId", "taskID")
+ApprovalStatusText = Literal["pending", "approved", "rejected"]
+Confidence = Annotated[float, NumberRange(0, 100)]
+DECISION_CHANNEL: Final = "Boards API"
+TASK_ID_KEYS: Final = ("task_ids", "taskIds", "taskIDs", "task_id", "taskId", "taskID")
 """The keys of a payload that hold ids of tasks."""
 
 
 @frozen(kw_only=True)
-class ApprovalQuery(NumberedQuery):
-    status: Status | None = None
+class ApprovalListQuery(NumberedPageQuery):
+    status: ApprovalStatusText | None = None
 
 
 @frozen(kw_only=True)
@@ -44,7 +44,7 @@ class ApprovalRead:
     payload: MaybeObject
     confidence: Confidence
     rubric_scores: dict[str, int] | None
-    status: Status
+    status: ApprovalStatusText
     id: UUID
     board_id: UUID
     task_titles: list[str]
@@ -69,17 +69,17 @@ class ApprovalCreate:
     payload: JsonObject | None = None
     confidence: Confidence
     rubric_scores: dict[str, int] | None = None
-    status: Status = "pending"
+    status: ApprovalStatusText = "pending"
     agent_id: UUID | None = None
-    lead_reasoning: Annotated[str | None, Rule(nothing_if_blank)] = None
+    lead_reasoning: Annotated[str | None, CustomCheck(none_if_blank)] = None
 
     def __attrs_post_init__(self) -> None:
-        if not (self.lead_reasoning or _reasoned(self._told())):
+        if not (self.lead_reasoning or _has_reason(self._payload_object())):
             raise ValueError("lead reasoning is required")
 
     def command(self, board: BoardId) -> RequestApproval:
-        told = self._told()
-        if not _reasoned(told):
+        told = self._payload_object()
+        if not _has_reason(told):
             told["reason"] = self.lead_reasoning
         named = [] if self.task_id is None else [self.task_id]
         return RequestApproval(
@@ -91,18 +91,18 @@ class ApprovalCreate:
             scores=None if self.rubric_scores is None else canonical(self.rubric_scores),
             agent=AgentId(self.agent_id) if self.agent_id else None,
             status=ApprovalStatus(self.status),
-            through=THROUGH,
+            through=DECISION_CHANNEL,
         )
 
-    def _told(self) -> dict[str, Any]:
+    def _payload_object(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.payload) if self.payload else {}
         return told
 
 
 @frozen(kw_only=True)
 class ApprovalUpdate:
-    status: Status | Absent | None = ABSENT
-    reason: Annotated[str | None, Rule(nothing_if_blank)] = None
+    status: ApprovalStatusText | Absent | None = ABSENT
+    reason: Annotated[str | None, CustomCheck(none_if_blank)] = None
 
     def __attrs_post_init__(self) -> None:
         if self.status is None:
@@ -111,11 +111,11 @@ class ApprovalUpdate:
     def command(self, approval: ApprovalId, *, on: BoardId, expects: int | None) -> DecideApproval:
         status = ApprovalStatus(self.status) if isinstance(self.status, str) else ABSENT
         return DecideApproval(
-            approval=approval, on=on, status=status, reason=self.reason, through=THROUGH, expects=expects
+            approval=approval, on=on, status=status, reason=self.reason, through=DECISION_CHANNEL, expects=expects
         )
 
 
-def _reasoned(told: dict[str, Any]) -> bool:
+def _has_reason(told: dict[str, Any]) -> bool:
     """
     Whether a payload contains a reason.
     """
@@ -128,7 +128,7 @@ def _tasks_in(told: dict[str, Any]) -> Iterator[UUID]:
     """
     The ids of tasks in a payload; values that are not UUIDs are skipped.
     """
-    for name in TASKS_NAMED:
+    for name in TASK_ID_KEYS:
         named = told.get(name)
         for each in named if isinstance(named, list) else [named]:
             if isinstance(each, str):
@@ -138,7 +138,7 @@ def _tasks_in(told: dict[str, Any]) -> Iterator[UUID]:
                     continue
 
 
-def approval_from(shown: Shown) -> dict[str, Any]:
+def approval_from(shown: ApprovalWithTasks) -> dict[str, Any]:
     """
     An approval as `ApprovalRead`.
     """

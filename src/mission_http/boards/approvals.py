@@ -15,38 +15,38 @@ from mission_core.agents.model import AgentNotFound
 from mission_core.approvals.model import (
     APPROVALS,
     Approval,
+    ApprovalAlreadyDecided,
+    ApprovalAlreadyPending,
     ApprovalNotFound,
     ApprovalStatus,
-    DecidedAlready,
-    PendingAlready,
-    TasksMissing,
+    ApprovalTasksNotFound,
 )
-from mission_core.approvals.queries import page_of_approvals, shown
+from mission_core.approvals.queries import page_of_approvals, with_tasks
 from mission_core.approvals.use_cases import decide_approval, request_approval
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import ApprovalId, BoardId
 from mission_core.ports import Ports
-from mission_core.values import Page
-from mission_http.boards.access import MIXED, USER, Place, path_id
-from mission_http.boards.answers import one, page_from, wanted_page
+from mission_core.values import PageRequest
+from mission_http.boards.access import MIXED, USER, BoardPath, path_id
+from mission_http.boards.agent_hints import agent_endpoint, agent_hints
 from mission_http.boards.approval_payloads import (
     ApprovalCreate,
-    ApprovalQuery,
+    ApprovalListQuery,
     ApprovalRead,
     ApprovalUpdate,
     approval_from,
 )
-from mission_http.boards.intents import for_agents, told
 from mission_http.boards.payloads import LimitOffsetPage
+from mission_http.boards.responses import listed_response, versioned_response, wanted_page
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
-from mission_http.platform.queries import query_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.query_strings import query_of
 
-LATEST: Final = 200
+SNAPSHOT_APPROVALS: Final = 200
 """The greatest number of approvals in a snapshot."""
 
 
@@ -54,14 +54,14 @@ async def list_approvals(request: Request) -> Response:
     """
     List the approvals requested on a board, newest first.
     """
-    async with Place.of(request) as place:
-        query = query_of(request, ApprovalQuery)
+    async with BoardPath.of(request) as place:
+        query = query_of(request, ApprovalListQuery)
         await place.check()
         status = ApprovalStatus(query.status) if query.status else None
         listed = await page_of_approvals(
             ports_of(request), principal_of(request), place.board, wanted_page(query), status=status
         )
-    return page_from(listed, query, approval_from)
+    return listed_response(listed, query, approval_from)
 
 
 async def create_approval(request: Request) -> Response:
@@ -72,9 +72,9 @@ async def create_approval(request: Request) -> Response:
     approval. A board may require that an approval of a task is approved before the task is done; the approval is then
     used up.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         body = await body_of(request, ApprovalCreate)
-        approval = await once(request, request_approval, body.command(place.board), _again)
+        approval = await perform_once(request, request_approval, body.command(place.board), _again)
     return await _answer(request, approval)
 
 
@@ -84,12 +84,12 @@ async def update_approval(request: Request) -> Response:
 
     Repeating the same decision changes nothing. Another decision is a conflict that names the first one.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         id, ports, principal = ApprovalId(path_id(request, "approval_id")), ports_of(request), principal_of(request)
-        if (await ports.reads.rows.get(principal, APPROVALS, id)).board != place.board:
+        if (await ports.reads.entities.get(principal, APPROVALS, id)).board != place.board:
             raise ApprovalNotFound
         body = await body_of(request, ApprovalUpdate)
-        command = body.command(id, on=place.board, expects=expects_of(request))
+        command = body.command(id, on=place.board, expects=expected_version_of(request))
         approval = await decide_approval(ports, principal, command)
     return await _answer(request, approval)
 
@@ -98,30 +98,30 @@ async def latest_approvals(ports: Ports, principal: Principal, board: BoardId) -
     """
     The board's newest approvals, and the number of pending ones.
     """
-    listed = await page_of_approvals(ports, principal, board, Page(limit=LATEST))
+    listed = await page_of_approvals(ports, principal, board, PageRequest(limit=SNAPSHOT_APPROVALS))
     pending = sum(each.approval.pending for each in listed.rows)
-    if listed.total > LATEST:
-        found = await ports.reads.rows.page(
-            principal, APPROVALS, Page(limit=1), board=board, status=ApprovalStatus.PENDING
+    if listed.total > SNAPSHOT_APPROVALS:
+        found = await ports.reads.entities.page(
+            principal, APPROVALS, PageRequest(limit=1), board=board, status=ApprovalStatus.PENDING
         )
         pending = found.total
     return [approval_from(each) for each in listed.rows], pending
 
 
 async def _answer(request: Request, approval: Approval) -> Response:
-    (found,) = await shown(ports_of(request), principal_of(request), approval)
-    return one(approval_from(found))
+    (found,) = await with_tasks(ports_of(request), principal_of(request), approval)
+    return versioned_response(approval_from(found))
 
 
-_again = row_again(APPROVALS)
+_again = read_row_again(APPROVALS)
 PATH: Final = "/boards/{board_id}/approvals"
 OPERATIONS = [
     (
         Endpoint(
-            "GET", PATH, list_approvals, query=ApprovalQuery, gives=LimitOffsetPage[ApprovalRead],
+            "GET", PATH, list_approvals, query=ApprovalListQuery, gives=LimitOffsetPage[ApprovalRead],
             refuses=(BoardNotFound, BoardDenied),
         ),
-        told(
+        agent_hints(
             "agent_board_approval_discovery",
             ["You want to know which approvals were requested on your board, and how people decided."],
             unless=["You want the status of a task: list the tasks, or ask for its explanation."],
@@ -130,9 +130,9 @@ OPERATIONS = [
     (
         Endpoint(
             "POST", PATH, create_approval, takes=ApprovalCreate, gives=ApprovalRead, headers=(IDEMPOTENCY_KEY,),
-            refuses=(BoardNotFound, BoardDenied, AgentNotFound, TasksMissing, PendingAlready),
+            refuses=(BoardNotFound, BoardDenied, AgentNotFound, ApprovalTasksNotFound, ApprovalAlreadyPending),
         ),
-        told(
+        agent_hints(
             "agent_board_approval_request",
             ["An action needs a person's approval first, or your board requires one before a task is done."],
             unless=["You have a question or a report: comment on the task."],
@@ -146,7 +146,8 @@ ENDPOINTS = [
     Endpoint(
         "PATCH", PATH + "/{approval_id}", update_approval, takes=ApprovalUpdate, gives=ApprovalRead, who=USER,
         tags=("approvals",), headers=(IF_MATCH,),
-        refuses=(BoardNotFound, BoardDenied, ApprovalNotFound, PendingAlready, DecidedAlready, VersionMismatch),
+        refuses=(BoardNotFound, BoardDenied, ApprovalNotFound, ApprovalAlreadyPending, ApprovalAlreadyDecided,
+        VersionMismatch),
     ),
 ]  # fmt: skip
-AGENT_ENDPOINTS = [for_agents(endpoint, extra) for endpoint, extra in OPERATIONS]
+AGENT_ENDPOINTS = [agent_endpoint(endpoint, extra) for endpoint, extra in OPERATIONS]

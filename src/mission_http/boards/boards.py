@@ -15,28 +15,35 @@ from starlette.responses import Response
 from mission_core.accounts.model import Principal
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.boards.groups import GroupNotFound
-from mission_core.boards.model import Board, BoardDenied, BoardNotFound, GeneralNotDeleted, GoalIncomplete
+from mission_core.boards.model import Board, BoardDenied, BoardNotFound, GeneralBoardNotDeletable, GoalIncomplete
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import create_board as make_board
 from mission_core.boards.use_cases import update_board as change_board
 from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId
 from mission_core.ports import Ports
-from mission_core.tasks.board_removal import DeleteBoard
-from mission_core.tasks.board_removal import delete_board as remove_board
+from mission_core.tasks.board_deletion import DeleteBoard
+from mission_core.tasks.board_deletion import delete_board as remove_board
 from mission_core.values import Absent
-from mission_http.boards.access import USER, Place, admin_of, path_id
-from mission_http.boards.answers import one, page_from, wanted_page
-from mission_http.boards.errors import Unacceptable
-from mission_http.boards.payloads import BoardCreate, BoardQuery, BoardRead, BoardUpdate, LimitOffsetPage, OkResponse
+from mission_http.boards.access import USER, BoardPath, path_id, require_admin
+from mission_http.boards.errors import PayloadRuleBroken
+from mission_http.boards.payloads import (
+    BoardCreate,
+    BoardListQuery,
+    BoardRead,
+    BoardUpdate,
+    LimitOffsetPage,
+    OkResponse,
+)
+from mission_http.boards.responses import listed_response, versioned_response, wanted_page
 from mission_http.boards.wire import board_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 
 async def list_boards(request: Request) -> Response:
@@ -46,14 +53,14 @@ async def list_boards(request: Request) -> Response:
     They are sorted by name, and boards of the same name newest first. The general board, which takes tasks that name no
     board, is listed only if it has tasks or agents.
     """
-    query = query_of(request, BoardQuery)
+    query = query_of(request, BoardListQuery)
     principal = principal_of(request)
     own = query.gateway_id == built_in_gateway(principal.organization)
     # The rows of boards on the built-in gateway do not name it.
     gateway = None if own else query.gateway_id
     wanted = BoardFilter(gateway=gateway, group=query.board_group_id, empty_general=False)
     listed = await ports_of(request).reads.boards.page(principal, wanted, wanted_page(query))
-    return page_from(listed, query, board_from)
+    return listed_response(listed, query, board_from)
 
 
 async def create_board(request: Request) -> Response:
@@ -62,19 +69,19 @@ async def create_board(request: Request) -> Response:
 
     It needs no live gateway. Without a gateway_id, the board belongs to the organization's built-in gateway.
     """
-    principal = admin_of(request)
+    principal = require_admin(request)
     body = await body_of(request, BoardCreate)
     _check_gateway(principal, body.gateway_id)
-    with _group_named():
-        board = await once(request, make_board, body.command(), _again)
-    return one(await _as_read(request, board.id))
+    with _group_invalid_if_missing():
+        board = await perform_once(request, make_board, body.command(), _again)
+    return versioned_response(await _board_payload(request, board.id))
 
 
 async def get_board(request: Request) -> Response:
     """
     Read a board.
     """
-    return one(await _as_read(request, BoardId(path_id(request, "board_id"))))
+    return versioned_response(await _board_payload(request, BoardId(path_id(request, "board_id"))))
 
 
 async def update_board(request: Request) -> Response:
@@ -83,14 +90,14 @@ async def update_board(request: Request) -> Response:
 
     A field that is not sent stays as it is; null is a value.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         principal = principal_of(request)
         body = await body_of(request, BoardUpdate)
         _check_gateway(principal, body.gateway_id)
-        command = body.command(place.board, expects=expects_of(request))
-        with _group_named():
+        command = body.command(place.board, expects=expected_version_of(request))
+        with _group_invalid_if_missing():
             await change_board(ports_of(request), principal, command)
-    return one(await _as_read(request, place.board))
+    return versioned_response(await _board_payload(request, place.board))
 
 
 async def delete_board(request: Request) -> Response:
@@ -99,10 +106,10 @@ async def delete_board(request: Request) -> Response:
 
     The general board, which takes tasks that name no board, cannot be deleted.
     """
-    async with Place.of(request) as place:
-        command = DeleteBoard(board=place.board, expects=expects_of(request))
+    async with BoardPath.of(request) as place:
+        command = DeleteBoard(board=place.board, expects=expected_version_of(request))
         await remove_board(ports_of(request), principal_of(request), command)
-    return json_of({"ok": True})
+    return json_response({"ok": True})
 
 
 def _check_gateway(principal: Principal, gateway: UUID | Absent | None) -> None:
@@ -111,21 +118,21 @@ def _check_gateway(principal: Principal, gateway: UUID | Absent | None) -> None:
         Unacceptable: If the organization has no such gateway.
     """
     if isinstance(gateway, UUID) and gateway != built_in_gateway(principal.organization):
-        raise Unacceptable("gateway_id is invalid")
+        raise PayloadRuleBroken("gateway_id is invalid")
 
 
 @contextmanager
-def _group_named() -> Iterator[None]:
+def _group_invalid_if_missing() -> Iterator[None]:
     """
     A context that answers a group that does not exist as an error of the body.
     """
     try:
         yield
     except GroupNotFound:
-        raise Unacceptable("board_group_id is invalid") from None
+        raise PayloadRuleBroken("board_group_id is invalid") from None
 
 
-async def _as_read(request: Request, board: BoardId) -> dict[str, Any]:
+async def _board_payload(request: Request, board: BoardId) -> dict[str, Any]:
     return board_from(await ports_of(request).reads.boards.get(principal_of(request), board))
 
 
@@ -136,7 +143,8 @@ async def _again(ports: Ports, principal: Principal, board: UUID) -> Board:
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/boards", list_boards, query=BoardQuery, gives=LimitOffsetPage[BoardRead], who=USER, tags=("boards",)
+        "GET", "/boards", list_boards, query=BoardListQuery, gives=LimitOffsetPage[BoardRead], who=USER,
+        tags=("boards",)
     ),
     Endpoint(
         "POST", "/boards", create_board, takes=BoardCreate, gives=BoardRead, who=USER, tags=("boards",),
@@ -152,6 +160,6 @@ ENDPOINTS = [
     ),
     Endpoint(
         "DELETE", "/boards/{board_id}", delete_board, gives=OkResponse, who=USER, tags=("boards",),
-        headers=(IF_MATCH,), refuses=(BoardNotFound, BoardDenied, GeneralNotDeleted, VersionMismatch),
+        headers=(IF_MATCH,), refuses=(BoardNotFound, BoardDenied, GeneralBoardNotDeletable, VersionMismatch),
     ),
 ]  # fmt: skip

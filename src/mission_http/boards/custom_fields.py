@@ -12,46 +12,59 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.boards.custom_field_use_cases import (
+    CreateField,
+    DeleteField,
+    UpdateField,
+    create_field,
+    delete_field,
+    update_field,
+)
 from mission_core.boards.custom_fields import (
     CUSTOM_FIELDS,
-    LONGEST_NAME,
+    MAX_FIELD_NAME_LENGTH,
     CustomField,
+    CustomFieldType,
     FieldInUse,
     FieldKeyTaken,
     FieldNotFound,
-    FieldType,
-    Visibility,
+    FieldVisibility,
     field_type_from,
-    in_order,
+    sorted_by_label,
     visibility_from,
 )
-from mission_core.boards.defining import CreateField, DeleteField, UpdateField, create_field, delete_field, update_field
 from mission_core.errors import InvalidField, VersionMismatch
 from mission_core.ids import BoardId, FieldId
 from mission_core.values import ABSENT, Absent, JsonText, canonical
-from mission_http.boards.access import USER, admin_of, path_id, there
-from mission_http.boards.answers import one
-from mission_http.boards.payloads import OkResponse, named_in, stripped
+from mission_http.boards.access import USER, path_id, require_admin, row_not_found_first
+from mission_http.boards.payloads import OkResponse, sent_fields, stripped
+from mission_http.boards.responses import versioned_response
 from mission_http.boards.wire import naive, raw_json
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
-from mission_http.platform.json import json_of
-from mission_http.platform.shapes import Length, Rule, Schema
+from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.json_responses import json_response
 
-KEY: Final = "task_custom_field_definition_id"
+FIELD_ID_PARAMETER: Final = "task_custom_field_definition_id"
 NOT_NULL: Final = ("field_type", "label", "required", "ui_visibility")
 
-Words = Annotated[str, Rule(stripped), Length(1, LONGEST_NAME)]
-TypeName = Annotated[str, Rule(field_type_from), Schema({"type": "string", "enum": [each.value for each in FieldType]})]
+NameText = Annotated[str, CustomCheck(stripped), Length(1, MAX_FIELD_NAME_LENGTH)]
+TypeName = Annotated[
+    str,
+    CustomCheck(field_type_from),
+    SchemaOverride({"type": "string", "enum": [each.value for each in CustomFieldType]}),
+]
 VisibilityName = Annotated[
-    str, Rule(visibility_from), Schema({"type": "string", "enum": [each.value for each in Visibility]})
+    str,
+    CustomCheck(visibility_from),
+    SchemaOverride({"type": "string", "enum": [each.value for each in FieldVisibility]}),
 ]
 
 
-def fixed(value: object) -> None:
+def reject_key_change(value: object) -> None:
     raise ValueError("field_key cannot be changed after creation.")
 
 
@@ -61,8 +74,8 @@ class TaskCustomFieldDefinitionRead:
     organization_id: UUID
     field_key: str
     label: str
-    field_type: FieldType
-    ui_visibility: Visibility
+    field_type: CustomFieldType
+    ui_visibility: FieldVisibility
     validation_regex: str | None
     description: str | None
     required: bool
@@ -75,11 +88,11 @@ class TaskCustomFieldDefinitionRead:
 
 @frozen(kw_only=True)
 class TaskCustomFieldDefinitionCreate:
-    field_key: Words
+    field_key: NameText
     board_ids: Annotated[list[UUID], Length(1)]
-    label: Words | None = None
-    field_type: TypeName = FieldType.TEXT
-    ui_visibility: VisibilityName = Visibility.ALWAYS
+    label: NameText | None = None
+    field_type: TypeName = CustomFieldType.TEXT
+    ui_visibility: VisibilityName = FieldVisibility.ALWAYS
     validation_regex: str | None = None
     description: str | None = None
     required: bool = False
@@ -90,8 +103,8 @@ class TaskCustomFieldDefinitionCreate:
             field_key=self.field_key,
             boards=tuple(map(BoardId, self.board_ids)),
             label=self.label,
-            field_type=FieldType(self.field_type),
-            ui_visibility=Visibility(self.ui_visibility),
+            field_type=CustomFieldType(self.field_type),
+            ui_visibility=FieldVisibility(self.ui_visibility),
             validation_regex=self.validation_regex,
             description=self.description,
             required=self.required,
@@ -101,7 +114,7 @@ class TaskCustomFieldDefinitionCreate:
 
 @frozen(kw_only=True)
 class TaskCustomFieldDefinitionUpdate:
-    label: Words | Absent | None = ABSENT
+    label: NameText | Absent | None = ABSENT
     field_type: TypeName | Absent | None = ABSENT
     ui_visibility: VisibilityName | Absent | None = ABSENT
     validation_regex: str | Absent | None = ABSENT
@@ -109,10 +122,10 @@ class TaskCustomFieldDefinitionUpdate:
     required: bool | Absent | None = ABSENT
     default_value: Any = ABSENT
     board_ids: list[UUID] | Absent | None = ABSENT
-    field_key: Annotated[Any, Rule(fixed), Schema({"not": {}})] = ABSENT
+    field_key: Annotated[Any, CustomCheck(reject_key_change), SchemaOverride({"not": {}})] = ABSENT
 
     def __attrs_post_init__(self) -> None:
-        named = named_in(self)
+        named = sent_fields(self)
         if not named:
             raise ValueError("At least one field is required")
         null = [name for name in NOT_NULL if named.get(name, ABSENT) is None]
@@ -120,7 +133,7 @@ class TaskCustomFieldDefinitionUpdate:
             raise ValueError(f"{', '.join(null)} cannot be null; omit the field to leave it unchanged")
 
     def command(self, field: FieldId, *, expects: int | None) -> UpdateField:
-        named = named_in(self)
+        named = sent_fields(self)
         boards = named.pop("board_ids", None)
         if boards is not None:
             named["boards"] = tuple(map(BoardId, boards))
@@ -148,8 +161,8 @@ async def list_org_custom_fields(request: Request) -> Response:
     """
     List the custom fields of the organization, sorted by label.
     """
-    fields = await ports_of(request).reads.rows.every(principal_of(request), CUSTOM_FIELDS)
-    return json_of([field_from(each) for each in in_order(fields)])
+    fields = await ports_of(request).reads.entities.every(principal_of(request), CUSTOM_FIELDS)
+    return json_response([field_from(each) for each in sorted_by_label(fields)])
 
 
 async def create_org_custom_field(request: Request) -> Response:
@@ -158,9 +171,9 @@ async def create_org_custom_field(request: Request) -> Response:
 
     A validation_regex must match the whole value. It may not contain lookaround, backreferences or possessive repeats.
     """
-    admin_of(request)
+    require_admin(request)
     body = await body_of(request, TaskCustomFieldDefinitionCreate)
-    return one(field_from(await once(request, create_field, body.command(), _again)))
+    return versioned_response(field_from(await perform_once(request, create_field, body.command(), _again)))
 
 
 async def update_org_custom_field(request: Request) -> Response:
@@ -169,22 +182,22 @@ async def update_org_custom_field(request: Request) -> Response:
 
     New boards replace the old ones. Values that tasks already have stay as they are.
     """
-    principal, id = admin_of(request), FieldId(path_id(request, KEY))
-    async with there(request, CUSTOM_FIELDS, id):
+    principal, id = require_admin(request), FieldId(path_id(request, FIELD_ID_PARAMETER))
+    async with row_not_found_first(request, CUSTOM_FIELDS, id):
         body = await body_of(request, TaskCustomFieldDefinitionUpdate)
-        command = body.command(id, expects=expects_of(request))
+        command = body.command(id, expects=expected_version_of(request))
         field = await update_field(ports_of(request), principal, command)
-    return one(field_from(field))
+    return versioned_response(field_from(field))
 
 
 async def delete_org_custom_field(request: Request) -> Response:
     """
     Delete a custom field that no task has a value of.
     """
-    principal, id = admin_of(request), FieldId(path_id(request, KEY))
-    async with there(request, CUSTOM_FIELDS, id):
-        await delete_field(ports_of(request), principal, DeleteField(field=id, expects=expects_of(request)))
-    return json_of({"ok": True})
+    principal, id = require_admin(request), FieldId(path_id(request, FIELD_ID_PARAMETER))
+    async with row_not_found_first(request, CUSTOM_FIELDS, id):
+        await delete_field(ports_of(request), principal, DeleteField(field=id, expects=expected_version_of(request)))
+    return json_response({"ok": True})
 
 
 def field_from(field: CustomField) -> dict[str, Any]:
@@ -209,25 +222,27 @@ def field_from(field: CustomField) -> dict[str, Any]:
     }
 
 
-_again = row_again(CUSTOM_FIELDS)
-PLACE: Final = "/organizations/me/custom-fields"
+_again = read_row_again(CUSTOM_FIELDS)
+FIELDS_PATH: Final = "/organizations/me/custom-fields"
 ENDPOINTS = [
     Endpoint(
-        "GET", PLACE, list_org_custom_fields, gives=list[TaskCustomFieldDefinitionRead], who=USER,
+        "GET", FIELDS_PATH, list_org_custom_fields, gives=list[TaskCustomFieldDefinitionRead], who=USER,
         tags=("custom-fields",),
     ),
     Endpoint(
-        "POST", PLACE, create_org_custom_field, takes=TaskCustomFieldDefinitionCreate,
+        "POST", FIELDS_PATH, create_org_custom_field, takes=TaskCustomFieldDefinitionCreate,
         gives=TaskCustomFieldDefinitionRead, who=USER, tags=("custom-fields",), headers=(IDEMPOTENCY_KEY,),
         refuses=(FieldKeyTaken,),
     ),
     Endpoint(
-        "PATCH", f"{PLACE}/{{{KEY}}}", update_org_custom_field, takes=TaskCustomFieldDefinitionUpdate,
+        "PATCH", f"{FIELDS_PATH}/{{{FIELD_ID_PARAMETER}}}", update_org_custom_field,
+        takes=TaskCustomFieldDefinitionUpdate,
         gives=TaskCustomFieldDefinitionRead, who=USER, tags=("custom-fields",), headers=(IF_MATCH,),
         refuses=(FieldNotFound, VersionMismatch),
     ),
     Endpoint(
-        "DELETE", f"{PLACE}/{{{KEY}}}", delete_org_custom_field, gives=OkResponse, who=USER, tags=("custom-fields",),
+        "DELETE", f"{FIELDS_PATH}/{{{FIELD_ID_PARAMETER}}}", delete_org_custom_field, gives=OkResponse, who=USER,
+        tags=("custom-fields",),
         headers=(IF_MATCH,), refuses=(FieldNotFound, FieldInUse, VersionMismatch),
     ),
 ]  # fmt: skip

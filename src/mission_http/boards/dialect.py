@@ -6,29 +6,29 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args, get_origin
 
-from mission_core.accounts.recognizing import ClientNotLetIn
-from mission_core.accounts.vouching import KeysUnavailable
-from mission_core.agents.welcoming import NotLetIn
+from mission_core.accounts.identity_claims import SigningKeysUnavailable
+from mission_core.accounts.user_provisioning import ClientCredentialsRefused
+from mission_core.agents.member_provisioning import UserNotApproved
 from mission_http.boards import (
-    agent_life,
-    agent_surface,
+    agent_endpoints,
+    agent_lifecycle,
     agents,
     approvals,
+    board_memory,
     boards,
     comments,
-    coordination,
     custom_fields,
+    gateway_messages,
     gateways,
     groups,
     health,
     invites,
     leases,
     members,
-    memory,
     metrics,
     onboarding,
     organizations,
-    people,
+    own_profile,
     tags,
     tasks,
 )
@@ -38,7 +38,7 @@ from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, 
 from mission_http.boards.snapshots import snapshot_endpoints
 from mission_http.boards.webhooks import webhook_endpoints
 from mission_http.boards.wire import CONVERTER, JsonObject
-from mission_http.platform.endpoints import Dialect, Manners, Paperwork
+from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata
 from mission_http.settings import Settings
 
 TAGS: Final = (
@@ -48,7 +48,7 @@ TAGS: Final = (
 )  # fmt: skip
 UUIDS: Final = (
     "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id",
-    custom_fields.KEY,
+    custom_fields.FIELD_ID_PARAMETER,
 )  # fmt: skip
 """The path parameters that the document declares as UUIDs; all others are strings."""
 RESERVED: Final = (
@@ -67,7 +67,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         prefix="/api/v1",
         endpoints=(
             *health.ENDPOINTS,
-            *people.ENDPOINTS,
+            *own_profile.ENDPOINTS,
             *organizations.ENDPOINTS,
             *members.ENDPOINTS,
             *invites.ENDPOINTS,
@@ -76,16 +76,16 @@ def boards_dialect(settings: Settings) -> Dialect:
             *snapshot_endpoints(),
             *tasks.ENDPOINTS,
             *comments.ENDPOINTS,
-            *memory.ENDPOINTS,
+            *board_memory.ENDPOINTS,
             *webhook_endpoints(settings),
             *leases.ENDPOINTS,
             *tags.ENDPOINTS,
             *custom_fields.ENDPOINTS,
             *gateways.ENDPOINTS,
             *agents.ENDPOINTS,
-            *agent_life.ENDPOINTS,
-            *agent_surface.ENDPOINTS,
-            *coordination.ENDPOINTS,
+            *agent_lifecycle.ENDPOINTS,
+            *agent_endpoints.ENDPOINTS,
+            *gateway_messages.ENDPOINTS,
             *onboarding.ENDPOINTS,
             *approvals.ENDPOINTS,
             *metrics.ENDPOINTS,
@@ -96,9 +96,11 @@ def boards_dialect(settings: Settings) -> Dialect:
         render=render,
         reserved=RESERVED,
         statuses=STATUSES,
-        refuses_callers=() if settings.identities.issuer is None else (ClientNotLetIn, KeysUnavailable, NotLetIn),
-        manners=Manners(syntax_first=True, any_content_type=False),
-        paperwork=Paperwork(
+        refuses_callers=()
+        if settings.identity_providers.issuer is None
+        else (ClientCredentialsRefused, SigningKeysUnavailable, UserNotApproved),
+        http_options=HttpOptions(syntax_first=True, any_content_type=False),
+        openapi_metadata=OpenApiMetadata(
             title="Mission Control API",
             version="0.1.0",
             description="Boards, tasks and agents. Ids are UUIDs, times are ISO 8601 in UTC.",
@@ -118,5 +120,5 @@ def component_of(kind: Any) -> str:
     The name of a class as a component of the OpenAPI document. A page's name contains the name of its items.
     """
     if get_origin(kind) is None:
-        return str(kind.__name__)
+        return str(kind.__name__).removesuffix("Payload")
     return f"{get_origin(kind).__name__}_TypeVar_Customized_{get_args(kind)[0].__name__}_"

@@ -13,36 +13,39 @@ from attrs import define, evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.identity_claims import TokenRefused
 from mission_core.accounts.model import AgentPrincipal
-from mission_core.accounts.ports import AccountRemains
-from mission_core.accounts.standing import LastOwnerStays
-from mission_core.accounts.vouching import TokenRefused
+from mission_core.accounts.ownership_rules import LastOwnerRequired
+from mission_core.accounts.ports import ProviderAccountNotDeleted
 from mission_core.agents.model import TooManyAgents
 from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
-from mission_core.approvals.model import DecidedAlready, PendingAlready, TasksMissing
+from mission_core.approvals.model import ApprovalAlreadyDecided, ApprovalAlreadyPending, ApprovalTasksNotFound
 from mission_core.automation.board_webhooks import WebhookDisabled
 from mission_core.boards.custom_fields import FieldBoardsUnknown
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
-from mission_core.tasks.actors import (
-    FIELDS,
-    AssigneeElsewhere,
+from mission_core.tasks.model import BlockedByDependencies, CommentRequired, DependencyNotFound, GateClosed
+from mission_core.tasks.runs import TooManyOrders
+from mission_core.tasks.tags_and_custom_fields import (
+    CustomFieldsRequired,
+    CustomFieldsUnknown,
+    CustomFieldValueInvalid,
+    TagsNotFound,
+)
+from mission_core.tasks.team_rules import (
+    UPDATABLE_FIELDS,
+    AssigneeOnAnotherBoard,
+    BoardRole,
     LeadCommentRefused,
     LeadFieldsRefused,
-    Part,
     TaskAssigneeMismatch,
     TaskBoardMismatch,
     UpdateFieldForbidden,
 )
-from mission_core.tasks.fields import FieldsRequired, FieldsUnknown, FieldValueInvalid, TagsMissing
-from mission_core.tasks.model import Blocked, CommentRequired, DependencyNotFound, GateClosed
-from mission_core.tasks.runs import TooManyOrders
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import is_json
-from mission_http.platform.codes import code_of
-from mission_http.platform.exchange import exchange_of, request_id_of
-from mission_http.platform.json import json_of
-from mission_http.platform.refusals import (
+from mission_http.platform.error_codes import code_of
+from mission_http.platform.errors import (
     BodyMalformed,
     BodyMissing,
     BodyTooLarge,
@@ -50,11 +53,13 @@ from mission_http.platform.refusals import (
     FieldsInvalid,
     MethodRefused,
     TooManyRequests,
-    challenge,
+    bearer_challenge,
 )
-from mission_http.platform.shapes import choices, fields_of, wire_name
+from mission_http.platform.exchange import exchange_of, request_id_of
+from mission_http.platform.field_annotations import fields_of, union_members, wire_name
+from mission_http.platform.json_responses import json_response
 
-NAMES: Final = {
+WIRE_NAMES: Final = {
     "depends_on": "depends_on_task_ids", "assignee": "assigned_agent_id", "soul": "soul_template", "content": "message",
     "values": "custom_field_values", "email": "invited_email", "action": "action_type", "arguments": "payload",
     "scores": "rubric_scores", "tasks": "task_ids",
@@ -63,27 +68,33 @@ NAMES: Final = {
 
 
 @define
-class Unauthorized(Denied):
+class CredentialRefused(Denied):
     """
-    The request has no credential that is valid for this operation. *came* says whether it has any.
+    The request has no credential that is valid for this operation. *credential_sent* says whether it has any.
     """
+
+    code = "unauthorized"
 
     hint: str
-    came: bool = False
+    credential_sent: bool = False
 
 
-class Forbidden(Denied):
+class ForbiddenSilently(Denied):
     """
     The caller may not do this. The response gives no reason.
     """
 
+    code = "forbidden"
+
 
 @define
-class Refused(Denied):
+class ForbiddenWithReason(Denied):
     """
     The caller may not do this. The response gives the reason.
     """
 
+    code = "refused"
+
     why: str
 
     def __str__(self) -> str:
@@ -91,33 +102,39 @@ class Refused(Denied):
 
 
 @define
-class Unacceptable(Invalid):
+class PayloadRuleBroken(Invalid):
     """
     The payload breaks a rule. The text is the one that clients of this API know.
     """
 
+    code = "unacceptable"
+
     why: str
 
     def __str__(self) -> str:
         return self.why
 
 
-class UserNotFound(NotFound):
+class CreatorNotFound(NotFound):
     """
     The organization has no such person.
     """
 
+    code = "user_not_found"
+
 
 @define
-class Missing(NotFound):
+class NamedNotFound(NotFound):
     """
     Something that the request names does not exist, and the response says what.
     """
 
-    what: str
+    code = "missing"
+
+    thing: str
 
     def __str__(self) -> str:
-        return f"{self.what} not found"
+        return f"{self.thing} not found"
 
 
 @define
@@ -126,23 +143,25 @@ class GatewayUnreachable(Exhausted):
     The operation needs a live gateway, and none is connected. Nothing was changed.
     """
 
-    what: str
+    action: str
 
     def __str__(self) -> str:
-        return f"{self.what}: no live gateway is connected; nothing was changed"
+        return f"{self.action}: no live gateway is connected; nothing was changed"
 
 
-class DelegationBlocked(Blocked):
+class DelegationBlocked(BlockedByDependencies):
     """
     A lead cannot delegate a task that starts at once but depends on unfinished tasks.
     """
 
 
 @define
-class NameTaken(Conflict):
+class AgentNameConflict(Conflict):
     """
     Another agent of the board, or of the organization, has this name.
     """
+
+    code = "name_taken"
 
     here: bool
 
@@ -159,18 +178,19 @@ CODES: Final[Mapping[type[Denied], str]] = {
 STATUSES: Final[Mapping[type[Exception], int]] = {
     Invalid: 422,
     BodyTooLarge: 413,
-    Unauthorized: 401,
+    CredentialRefused: 401,
     TokenRefused: 401,
     CommentRequired: 422,
-    LastOwnerStays: 422,
+    LastOwnerRequired: 422,
     TooManyAgents: 409,
     GatewayUnreachable: 502,
-    AccountRemains: 502,
+    ProviderAccountNotDeleted: 502,
     TooManyOrders: 409,
     WebhookDisabled: 410,
 }
-BARE: Final = (
-    Unauthorized, TokenRefused, Forbidden, RoleTooLow, UserNotFound, AssigneeElsewhere, MethodRefused,
+PHRASE_ONLY: Final = (
+    CredentialRefused, TokenRefused, ForbiddenSilently, RoleTooLow, CreatorNotFound, AssigneeOnAnotherBoard,
+    MethodRefused,
     OnboardingConfirmed, TooManyRequests,
 )  # fmt: skip
 """Errors whose detail is only the phrase of their status."""
@@ -183,25 +203,25 @@ def render(error: Exception, status: int, request: Request) -> Response:
     if isinstance(error, InvalidField):
         error = _as_sent(error, request)
     elsewhere = isinstance(error, NotTheMainAgent) and error.of_a_board
-    if elsewhere or isinstance(error, BARE) or (isinstance(error, BoardDenied) and _is_agent(request)):
+    if elsewhere or isinstance(error, PHRASE_ONLY) or (isinstance(error, BoardDenied) and _is_agent(request)):
         detail: Any = HTTPStatus(status).phrase
     else:
         detail = detail_of(error)
-    headers = {"www-authenticate": challenge(told)} if (told := _fault_of(error)) else None
+    headers = {"www-authenticate": bearer_challenge(told)} if (told := _credential_fault(error)) else None
     body = {"detail": detail, "request_id": request_id_of(request)}
     if (code := code_of(type(error), status)) is not None:
         body["code"] = code
     if hint := _hint_of(error, request):
         body["hint"] = hint
-    return json_of(body, status, headers)
+    return json_response(body, status, headers)
 
 
-def _fault_of(error: Exception) -> str | None:
+def _credential_fault(error: Exception) -> str | None:
     """
     The reason why a credential was not accepted, if one was sent.
     """
-    if isinstance(error, Unauthorized):
-        return error.hint if error.came else None
+    if isinstance(error, CredentialRefused):
+        return error.hint if error.credential_sent else None
     return str(error) if isinstance(error, TokenRefused) else None
 
 
@@ -210,9 +230,9 @@ def _hint_of(error: Exception, request: Request) -> str | None:
     Advice for the caller, where the detail has none.
     """
     match error:
-        case Unauthorized():
+        case CredentialRefused():
             return error.hint
-        case TokenRefused() | AccountRemains():
+        case TokenRefused() | ProviderAccountNotDeleted():
             return str(error)
         case TooManyRequests():
             return error.when
@@ -226,10 +246,10 @@ def _as_sent(error: InvalidField, request: Request) -> InvalidField:
     The error with the field's name in the body of the operation.
     """
     endpoint = exchange_of(request).endpoint
-    shapes = choices(endpoint.takes) if endpoint is not None and endpoint.takes is not None else ()
+    shapes = union_members(endpoint.takes) if endpoint is not None and endpoint.takes is not None else ()
     sent = {wire_name(field) for shape in shapes for field in fields_of(shape)}
-    names = (each for each in (error.field, NAMES.get(error.field)) if each in sent)
-    return evolve(error, field=next(names, NAMES.get(error.field, error.field)))
+    names = (each for each in (error.field, WIRE_NAMES.get(error.field)) if each in sent)
+    return evolve(error, field=next(names, WIRE_NAMES.get(error.field, error.field)))
 
 
 def _is_agent(request: Request) -> bool:
@@ -245,7 +265,7 @@ def detail_of(error: Exception) -> Any:
 
 
 @detail_of.register
-def _(error: AccountRemains) -> str:
+def _(error: ProviderAccountNotDeleted) -> str:
     return f"Failed to delete account from {error.provider}"
 
 
@@ -255,12 +275,12 @@ def _(error: NotFound) -> str:
 
 
 @detail_of.register
-def _(error: Missing) -> str:
+def _(error: NamedNotFound) -> str:
     return str(error)
 
 
 @detail_of.register
-def _(error: LastOwnerStays) -> str:
+def _(error: LastOwnerRequired) -> str:
     return "Organization must have at least one owner"
 
 
@@ -270,7 +290,7 @@ def _(error: GoalIncomplete) -> str:
 
 
 @detail_of.register
-def _(error: Blocked) -> dict[str, Any]:
+def _(error: BlockedByDependencies) -> dict[str, Any]:
     return {
         "message": str(error),
         "code": "task_blocked_cannot_transition",
@@ -301,7 +321,8 @@ def _(error: LeadCommentRefused) -> str:
 @detail_of.register
 def _(error: LeadFieldsRefused) -> str:
     named, allowed = (
-        ", ".join(sorted(NAMES.get(field, field) for field in fields)) for fields in (error.fields, FIELDS[Part.LEAD])
+        ", ".join(sorted(WIRE_NAMES.get(field, field) for field in fields))
+        for fields in (error.fields, UPDATABLE_FIELDS[BoardRole.LEAD])
     )
     return f"Lead field gate failed: unsupported fields for board leads: {named}. Allowed fields: {allowed}."
 
@@ -317,41 +338,41 @@ def _(error: CommentRequired) -> str:
 
 
 @detail_of.register(DependencyNotFound)
-@detail_of.register(TasksMissing)
-def _(error: DependencyNotFound | TasksMissing) -> dict[str, Any]:
+@detail_of.register(ApprovalTasksNotFound)
+def _(error: DependencyNotFound | ApprovalTasksNotFound) -> dict[str, Any]:
     return {"message": str(error), "missing_task_ids": [str(id) for id in error.missing]}
 
 
 @detail_of.register
-def _(error: PendingAlready) -> dict[str, Any]:
+def _(error: ApprovalAlreadyPending) -> dict[str, Any]:
     conflicts = [{"task_id": str(task), "approval_id": str(approval)} for task, approval in error.conflicts]
     return {"message": str(error), "conflicts": conflicts}
 
 
 @detail_of.register
-def _(error: DecidedAlready) -> dict[str, Any]:
+def _(error: ApprovalAlreadyDecided) -> dict[str, Any]:
     decided = {"status": error.status.value, "resolved_by": error.by, "resolved_at": naive(error.at)}
     return {"message": str(error), **decided}
 
 
 @detail_of.register
-def _(error: TagsMissing) -> dict[str, Any]:
+def _(error: TagsNotFound) -> dict[str, Any]:
     return {"message": str(error), "missing_tag_ids": [str(id) for id in error.missing]}
 
 
 @detail_of.register
-def _(error: FieldsUnknown) -> dict[str, Any]:
+def _(error: CustomFieldsUnknown) -> dict[str, Any]:
     return {"message": str(error), "unknown_field_keys": list(error.keys)}
 
 
 @detail_of.register
-def _(error: FieldValueInvalid) -> dict[str, Any]:
+def _(error: CustomFieldValueInvalid) -> dict[str, Any]:
     what = {"field_key": error.field_key, "field_type": error.field_type, "reason": error.reason}
     return {"message": str(error), **what}
 
 
 @detail_of.register
-def _(error: FieldsRequired) -> dict[str, Any]:
+def _(error: CustomFieldsRequired) -> dict[str, Any]:
     return {"message": str(error), "missing_field_keys": list(error.keys)}
 
 
@@ -362,28 +383,30 @@ def _(error: FieldBoardsUnknown) -> dict[str, Any]:
 
 @detail_of.register
 def _(error: FieldsInvalid) -> list[dict[str, Any]]:
-    return [_shown(each) for each in error.errors]
+    return [_field_error_payload(each) for each in error.errors]
 
 
 @detail_of.register
 def _(error: InvalidField) -> list[dict[str, Any]]:
     value = error.value if isinstance(error.value, str | int | float | list | dict) else None
     told = f"Value error, {error.field} {error.reason}"
-    return [_shown(FieldError(("body", error.field), "value_error", told, value, {"error": error.reason}))]
+    return [
+        _field_error_payload(FieldError(("body", error.field), "value_error", told, value, {"error": error.reason}))
+    ]
 
 
 @detail_of.register
 def _(error: BodyMalformed) -> list[dict[str, Any]]:
     told = {"error": error.reason}
-    return [_shown(FieldError(("body", error.offset), "json_invalid", "JSON decode error", {}, told))]
+    return [_field_error_payload(FieldError(("body", error.offset), "json_invalid", "JSON decode error", {}, told))]
 
 
 @detail_of.register
 def _(error: BodyMissing) -> list[dict[str, Any]]:
-    return [_shown(FieldError(("body",), "missing", "Field required"))]
+    return [_field_error_payload(FieldError(("body",), "missing", "Field required"))]
 
 
-def _shown(error: FieldError) -> dict[str, Any]:
+def _field_error_payload(error: FieldError) -> dict[str, Any]:
     shown = {"type": error.kind, "loc": error.loc, "msg": error.message, "input": error.input}
     return shown | {"ctx": error.ctx} if error.ctx else shown
 

@@ -16,15 +16,15 @@ from starlette.responses import Response
 from mission_core.accounts.organizations import Organization
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import BoardId
-from mission_http.boards.access import USER, admin_of, path_id
-from mission_http.boards.answers import page_of
-from mission_http.boards.errors import Missing, Unacceptable
+from mission_http.boards.access import USER, path_id, require_admin
+from mission_http.boards.errors import NamedNotFound, PayloadRuleBroken
 from mission_http.boards.payloads import LimitOffsetPage, PageQuery
+from mission_http.boards.responses import page_response
 from mission_http.boards.wire import naive
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 NAME: Final = "Built-in"
 URL: Final = "local://built-in"
@@ -78,7 +78,7 @@ async def list_gateways(request: Request) -> Response:
     gateway = await _built_in(request)
     query = query_of(request, PageQuery)
     page = [gateway][query.offset : query.offset + query.limit]
-    return page_of(page, 1, query, dict)
+    return page_response(page, 1, query, dict)
 
 
 async def get_gateway(request: Request) -> Response:
@@ -87,8 +87,8 @@ async def get_gateway(request: Request) -> Response:
     """
     gateway = await _built_in(request)
     if path_id(request, "gateway_id") != gateway["id"]:
-        raise Missing("Gateway")
-    return json_of(gateway)
+        raise NamedNotFound("Gateway")
+    return json_response(gateway)
 
 
 async def gateways_status(request: Request) -> Response:
@@ -97,17 +97,17 @@ async def gateways_status(request: Request) -> Response:
 
     No gateway is ever connected: agents fetch their work from this server, and it does not connect to the address.
     """
-    principal = admin_of(request)
+    principal = require_admin(request)
     query = query_of(request, GatewayStatusQuery)
     url = (query.gateway_url or "").strip()
     if not url:
         if query.board_id is None:
-            raise Unacceptable("board_id or gateway_url is required")
+            raise PayloadRuleBroken("board_id or gateway_url is required")
         try:
             await ports_of(request).reads.boards.check(principal, BoardId(query.board_id))
         except BoardNotFound:
-            raise Missing("Board") from None
-    return json_of(
+            raise NamedNotFound("Board") from None
+    return json_response(
         {
             "connected": False, "gateway_url": url or URL, "sessions_count": None, "sessions": None,
             "main_session": None, "main_session_error": None, "error": NOT_CONNECTED,
@@ -116,7 +116,7 @@ async def gateways_status(request: Request) -> Response:
 
 
 async def _built_in(request: Request) -> dict[str, Any]:
-    organization: Organization = await ports_of(request).reads.organization(admin_of(request))
+    organization: Organization = await ports_of(request).reads.organization(require_admin(request))
     return {
         "id": organization.gateway, "organization_id": organization.id, "name": NAME, "url": URL,
         "workspace_root": WORKSPACES, "allow_insecure_tls": False, "disable_device_pairing": False, "token": None,
@@ -127,7 +127,7 @@ async def _built_in(request: Request) -> dict[str, Any]:
 ENDPOINTS = [
     Endpoint(
         "GET", "/gateways/status", gateways_status, query=GatewayStatusQuery, gives=GatewaysStatusResponse, who=USER,
-        tags=("gateways",), refuses=(Missing, BoardDenied),
+        tags=("gateways",), refuses=(NamedNotFound, BoardDenied),
     ),
     Endpoint(
         "GET", "/gateways", list_gateways, query=PageQuery, gives=LimitOffsetPage[GatewayRead], who=USER,
@@ -135,6 +135,6 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/gateways/{gateway_id}", get_gateway, gives=GatewayRead, who=USER, tags=("gateways",),
-        refuses=(Missing,),
+        refuses=(NamedNotFound,),
     ),
 ]  # fmt: skip

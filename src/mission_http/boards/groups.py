@@ -12,8 +12,13 @@ from attrs import asdict, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
-from mission_core.agents.beats import BeatsSet, SetBeats, beating, set_beats
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
+from mission_core.agents.heartbeat_intervals import (
+    GroupAgents,
+    SetHeartbeatInterval,
+    group_agents,
+    set_heartbeat_interval,
+)
 from mission_core.boards.groups import (
     GROUPS,
     BoardGroup,
@@ -30,17 +35,17 @@ from mission_core.errors import VersionMismatch
 from mission_core.ids import GroupId
 from mission_core.ports import Ports
 from mission_core.values import ABSENT, Absent, name_key
-from mission_http.boards.access import MIXED, USER, admin_of, path_id, there
-from mission_http.boards.answers import one, page_of
-from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, named_in
+from mission_http.boards.access import MIXED, USER, path_id, require_admin, row_not_found_first
+from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, sent_fields
+from mission_http.boards.responses import page_response, versioned_response
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 
 @frozen(kw_only=True)
@@ -73,7 +78,7 @@ class BoardGroupUpdate:
     description: str | Absent | None = ABSENT
 
     def command(self, group: GroupId, *, expects: int | None) -> UpdateGroup:
-        named = named_in(self)
+        named = sent_fields(self)
         if "slug" in named:
             named["slug"] = named["slug"] or ""
         return UpdateGroup(group=group, expects=expects, **named)
@@ -98,9 +103,9 @@ async def list_board_groups(request: Request) -> Response:
     List the groups of boards, sorted by name.
     """
     principal, query = principal_of(request), query_of(request, PageQuery)
-    groups = await ports_of(request).reads.rows.every(principal, GROUPS)
+    groups = await ports_of(request).reads.entities.every(principal, GROUPS)
     groups.sort(key=lambda group: (name_key(group.name), group.number))
-    return page_of(groups[query.offset : query.offset + query.limit], len(groups), query, group_from)
+    return page_response(groups[query.offset : query.offset + query.limit], len(groups), query, group_from)
 
 
 async def create_board_group(request: Request) -> Response:
@@ -109,16 +114,16 @@ async def create_board_group(request: Request) -> Response:
 
     A blank slug is derived from the name.
     """
-    admin_of(request)
+    require_admin(request)
     body = await body_of(request, BoardGroupCreate)
-    return one(group_from(await once(request, make_group, body.command(), _again)))
+    return versioned_response(group_from(await perform_once(request, make_group, body.command(), _again)))
 
 
 async def get_board_group(request: Request) -> Response:
     """
     Read a group of boards.
     """
-    return one(group_from(await group_in(request)))
+    return versioned_response(group_from(await group_in(request)))
 
 
 async def update_board_group(request: Request) -> Response:
@@ -127,22 +132,22 @@ async def update_board_group(request: Request) -> Response:
 
     A slug of null or blank is derived from the name again.
     """
-    principal, id = admin_of(request), GroupId(path_id(request, "group_id"))
-    async with there(request, GROUPS, id):
+    principal, id = require_admin(request), GroupId(path_id(request, "group_id"))
+    async with row_not_found_first(request, GROUPS, id):
         body = await body_of(request, BoardGroupUpdate)
-        command = body.command(id, expects=expects_of(request))
+        command = body.command(id, expects=expected_version_of(request))
         group = await change_group(ports_of(request), principal, command)
-    return one(group_from(group))
+    return versioned_response(group_from(group))
 
 
 async def delete_board_group(request: Request) -> Response:
     """
     Delete a group. Its boards are kept and are in no group.
     """
-    principal, id = admin_of(request), GroupId(path_id(request, "group_id"))
-    async with there(request, GROUPS, id):
-        await remove_group(ports_of(request), principal, DeleteGroup(group=id, expects=expects_of(request)))
-    return json_of({"ok": True})
+    principal, id = require_admin(request), GroupId(path_id(request, "group_id"))
+    async with row_not_found_first(request, GROUPS, id):
+        await remove_group(ports_of(request), principal, DeleteGroup(group=id, expects=expected_version_of(request)))
+    return json_response({"ok": True})
 
 
 async def apply_board_group_heartbeat(request: Request) -> Response:
@@ -154,17 +159,17 @@ async def apply_board_group_heartbeat(request: Request) -> Response:
     """
     id = GroupId(path_id(request, "group_id"))
     if not isinstance(principal_of(request), AgentPrincipal):
-        require(principal_of(request), Role.ADMIN)
-    async with there(request, GROUPS, id):
+        require_role(principal_of(request), Role.ADMIN)
+    async with row_not_found_first(request, GROUPS, id):
         body = await body_of(request, BoardGroupHeartbeatApply)
-        command = SetBeats(group=id, every=body.every, leads=body.include_board_leads)
+        command = SetHeartbeatInterval(group=id, every=body.every, leads=body.include_board_leads)
 
-        async def again(ports: Ports, principal: Principal, _: UUID) -> BeatsSet:
+        async def again(ports: Ports, principal: Principal, _: UUID) -> GroupAgents:
             async with ports.unit(principal) as unit:
-                return await beating(unit, principal, command)
+                return await group_agents(unit, principal, command)
 
-        found = await once(request, set_beats, command, again)
-    return json_of(
+        found = await perform_once(request, set_heartbeat_interval, command, again)
+    return json_response(
         {
             "board_group_id": str(id),
             "requested": asdict(body),
@@ -179,7 +184,7 @@ async def group_in(request: Request) -> BoardGroup:
     The group that the path names.
     """
     id = path_id(request, "group_id")
-    return await ports_of(request).reads.rows.get(principal_of(request), GROUPS, id)
+    return await ports_of(request).reads.entities.get(principal_of(request), GROUPS, id)
 
 
 def group_from(group: BoardGroup) -> dict[str, Any]:
@@ -199,30 +204,32 @@ def group_from(group: BoardGroup) -> dict[str, Any]:
     }
 
 
-_again = row_again(GROUPS)
-GROUP = "/board-groups/{group_id}"
-TAGGED = ("board-groups",)
+_again = read_row_again(GROUPS)
+GROUP_PATH = "/board-groups/{group_id}"
+GROUP_TAGS = ("board-groups",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/board-groups", list_board_groups, query=PageQuery, gives=LimitOffsetPage[BoardGroupRead], who=USER,
-        tags=TAGGED,
+        tags=GROUP_TAGS,
     ),
     Endpoint(
         "POST", "/board-groups", create_board_group, takes=BoardGroupCreate, gives=BoardGroupRead, who=USER,
-        tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+        tags=GROUP_TAGS, headers=(IDEMPOTENCY_KEY,),
     ),
-    Endpoint("GET", GROUP, get_board_group, gives=BoardGroupRead, who=USER, tags=TAGGED, refuses=(GroupNotFound,)),
+    Endpoint("GET", GROUP_PATH, get_board_group, gives=BoardGroupRead, who=USER, tags=GROUP_TAGS,
+    refuses=(GroupNotFound,)),
     Endpoint(
-        "PATCH", GROUP, update_board_group, takes=BoardGroupUpdate, gives=BoardGroupRead, who=USER, tags=TAGGED,
+        "PATCH", GROUP_PATH, update_board_group, takes=BoardGroupUpdate, gives=BoardGroupRead, who=USER,
+        tags=GROUP_TAGS,
         headers=(IF_MATCH,), refuses=(GroupNotFound, VersionMismatch),
     ),
     Endpoint(
-        "DELETE", GROUP, delete_board_group, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
+        "DELETE", GROUP_PATH, delete_board_group, gives=OkResponse, who=USER, tags=GROUP_TAGS, headers=(IF_MATCH,),
         refuses=(GroupNotFound, VersionMismatch),
     ),
     Endpoint(
-        "POST", GROUP + "/heartbeat", apply_board_group_heartbeat, takes=BoardGroupHeartbeatApply,
-        gives=BoardGroupHeartbeatApplyResult, who=MIXED, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+        "POST", GROUP_PATH + "/heartbeat", apply_board_group_heartbeat, takes=BoardGroupHeartbeatApply,
+        gives=BoardGroupHeartbeatApplyResult, who=MIXED, tags=GROUP_TAGS, headers=(IDEMPOTENCY_KEY,),
         refuses=(GroupNotFound, BoardDenied),
     ),
 ]  # fmt: skip

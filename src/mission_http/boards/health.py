@@ -11,21 +11,21 @@ from mission_core.errors import StoreFailed
 from mission_http.boards.payloads import HealthStatusResponse
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of
-from mission_http.platform.json import json_of
+from mission_http.platform.json_responses import json_response
 
 
 async def health(request: Request) -> Response:
     """
     Confirm that the server is up.
     """
-    return json_of({"ok": True})
+    return json_response({"ok": True})
 
 
 async def healthz(request: Request) -> Response:
     """
     Confirm that the server is up, for probes.
     """
-    return json_of({"ok": True})
+    return json_response({"ok": True})
 
 
 async def readyz(request: Request) -> Response:
@@ -33,7 +33,7 @@ async def readyz(request: Request) -> Response:
     Tell whether the server is ready: its store answers and accepts changes.
     """
     await ports_of(request).reads.ready()
-    return json_of({"ok": True})
+    return json_response({"ok": True})
 
 
 ENDPOINTS = [

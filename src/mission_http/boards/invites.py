@@ -19,39 +19,39 @@ from mission_core.accounts.invites import (
     InviteForAnother,
     InviteNotFound,
 )
-from mission_core.accounts.managing import OwnersOnly
+from mission_core.accounts.member_admin import OwnersOnly
 from mission_core.accounts.members import MEMBER, MEMBERS, Member
-from mission_core.accounts.model import Principal, System
-from mission_core.accounts.people import NotAPerson, user_in
-from mission_core.boards.granting import (
+from mission_core.accounts.model import Principal, SystemPrincipal
+from mission_core.accounts.profiles import NotAPerson, user_id_of
+from mission_core.boards.board_access import (
     AcceptInvite,
-    GrantedElsewhere,
+    GrantedBoardNotFound,
     InvitePerson,
     WithdrawInvite,
     accept_invite,
     invite_person,
-    with_tokens,
+    invites_with_tokens,
     withdraw_invite,
 )
 from mission_core.errors import KeyReused, RoleTooLow
 from mission_core.ids import InviteId
 from mission_core.ports import Ports
-from mission_http.boards.access import USER, admin_of, path_id, there
-from mission_http.boards.answers import page_of
+from mission_http.boards.access import USER, path_id, require_admin, row_not_found_first
 from mission_http.boards.members import (
     OrganizationBoardAccessSpec,
     OrganizationMemberAccessUpdate,
     OrganizationMemberRead,
-    one_member,
+    member_response,
 )
 from mission_http.boards.payloads import LimitOffsetPage, PageQuery
+from mission_http.boards.responses import page_response
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 
 @frozen(kw_only=True)
@@ -97,11 +97,11 @@ async def list_invites(request: Request) -> Response:
 
     The token of an invite for an owner is shown to owners only; for others it is empty.
     """
-    principal, query = admin_of(request), query_of(request, PageQuery)
-    found = await ports_of(request).reads.rows.every(principal, INVITES, accepted_at=None)
+    principal, query = require_admin(request), query_of(request, PageQuery)
+    found = await ports_of(request).reads.entities.every(principal, INVITES, accepted_at=None)
     found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
-    page = await with_tokens(ports_of(request), principal, found[query.offset : query.offset + query.limit])
-    return page_of(page, len(found), query, invite_from)
+    page = await invites_with_tokens(ports_of(request), principal, found[query.offset : query.offset + query.limit])
+    return page_response(page, len(found), query, invite_from)
 
 
 async def create_invite(request: Request) -> Response:
@@ -110,28 +110,28 @@ async def create_invite(request: Request) -> Response:
 
     No mail is sent: pass the token on. The invite is accepted by a sign-in with this address, or by its token.
     """
-    admin_of(request)
+    require_admin(request)
     body = await body_of(request, OrganizationInviteCreate)
-    invite = await once(request, invite_person, body.command(), _again)
-    return await _one(request, invite)
+    invite = await perform_once(request, invite_person, body.command(), _again)
+    return await _invite_response(request, invite)
 
 
-_again = row_again(INVITES)
+_again = read_row_again(INVITES)
 
 
-async def _one(request: Request, invite: Invite) -> Response:
-    (told,) = await with_tokens(ports_of(request), principal_of(request), [invite])
-    return json_of(invite_from(told))
+async def _invite_response(request: Request, invite: Invite) -> Response:
+    (told,) = await invites_with_tokens(ports_of(request), principal_of(request), [invite])
+    return json_response(invite_from(told))
 
 
 async def delete_invite(request: Request) -> Response:
     """
     Withdraw an invite.
     """
-    principal, id = admin_of(request), InviteId(path_id(request, "invite_id"))
-    async with there(request, INVITES, id):
+    principal, id = require_admin(request), InviteId(path_id(request, "invite_id"))
+    async with row_not_found_first(request, INVITES, id):
         invite = await withdraw_invite(ports_of(request), principal, WithdrawInvite(invite=id))
-    return await _one(request, invite)
+    return await _invite_response(request, invite)
 
 
 async def accept(request: Request) -> Response:
@@ -141,14 +141,14 @@ async def accept(request: Request) -> Response:
     A person who is a member already keeps their role and access, and gets those of the invite in addition.
     """
     body = await body_of(request, OrganizationInviteAccept)
-    member = await once(request, accept_invite, AcceptInvite(token=body.token), _accepted)
-    return await one_member(request, member)
+    member = await perform_once(request, accept_invite, AcceptInvite(token=body.token), _membership_again)
+    return await member_response(request, member)
 
 
-async def _accepted(ports: Ports, principal: Principal, member: UUID) -> Member:
-    places = await ports.credentials.memberships(user_in(principal))
-    there = next((System(organization=place.id) for place, each in places if each.id == member), principal)
-    return await ports.reads.rows.get(there, MEMBERS, member)
+async def _membership_again(ports: Ports, principal: Principal, member: UUID) -> Member:
+    places = await ports.credentials.memberships(user_id_of(principal))
+    there = next((SystemPrincipal(organization=place.id) for place, each in places if each.id == member), principal)
+    return await ports.reads.entities.get(there, MEMBERS, member)
 
 
 def invite_from(told: tuple[Invite, str]) -> dict[str, Any]:
@@ -166,27 +166,27 @@ def invite_from(told: tuple[Invite, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-TAGGED = ("organizations",)
+ORGANIZATION_TAGS = ("organizations",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/organizations/me/invites", list_invites, query=PageQuery,
-        gives=LimitOffsetPage[OrganizationInviteRead], who=USER, tags=TAGGED, refuses=(RoleTooLow,),
+        gives=LimitOffsetPage[OrganizationInviteRead], who=USER, tags=ORGANIZATION_TAGS, refuses=(RoleTooLow,),
         operation_id="list_org_invites_api_v1_organizations_me_invites_get",
     ),
     Endpoint(
         "POST", "/organizations/me/invites", create_invite, takes=OrganizationInviteCreate,
-        gives=OrganizationInviteRead, who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
-        refuses=(RoleTooLow, OwnersOnly, InvitedAlready, GrantedElsewhere, KeyReused),
+        gives=OrganizationInviteRead, who=USER, tags=ORGANIZATION_TAGS, headers=(IDEMPOTENCY_KEY,),
+        refuses=(RoleTooLow, OwnersOnly, InvitedAlready, GrantedBoardNotFound, KeyReused),
         operation_id="create_org_invite_api_v1_organizations_me_invites_post",
     ),
     Endpoint(
         "DELETE", "/organizations/me/invites/{invite_id}", delete_invite, gives=OrganizationInviteRead, who=USER,
-        tags=TAGGED, refuses=(InviteNotFound, RoleTooLow, OwnersOnly),
+        tags=ORGANIZATION_TAGS, refuses=(InviteNotFound, RoleTooLow, OwnersOnly),
         operation_id="revoke_org_invite_api_v1_organizations_me_invites__invite_id__delete",
     ),
     Endpoint(
         "POST", "/organizations/invites/accept", accept, takes=OrganizationInviteAccept, gives=OrganizationMemberRead,
-        who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,),
+        who=USER, tags=ORGANIZATION_TAGS, headers=(IDEMPOTENCY_KEY,),
         refuses=(NotAPerson, InviteNotFound, InviteForAnother, KeyReused),
         operation_id="accept_org_invite_api_v1_organizations_invites_accept_post",
     ),

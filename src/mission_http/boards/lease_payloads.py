@@ -11,17 +11,17 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.ids import BoardId, OrderId, RunId, TaskId
-from mission_core.tasks.adopt import AdoptResult
-from mission_core.tasks.beating import Heartbeat
-from mission_core.tasks.ordering import GiveOrder
-from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, OrderKind, Outcome, Result, RunState, Terms
-from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
-from mission_http.boards.payloads import MaybeObject, TaskRead, nothing_if_blank
+from mission_core.tasks.heartbeats import Heartbeat
+from mission_core.tasks.late_result_adoption import AdoptLateResult
+from mission_core.tasks.leases import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
+from mission_core.tasks.orders import GiveOrder
+from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, LeaseTerms, OrderKind, Outcome, RunState, TaskResult
+from mission_http.boards.payloads import MaybeObject, TaskRead, none_if_blank
 from mission_http.boards.wire import JsonObject, maybe_json
-from mission_http.platform.shapes import Length, Range, Rule
+from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange
 
-Told = Annotated[str | None, Length(0, 5000)]
-Reason = Literal[
+NoteText = Annotated[str | None, Length(0, 5000)]
+FailureReasonCode = Literal[
     "transient", "rate_limited", "timeout", "crashed", "tool_failed", "unclear", "access_missing", "impossible",
     "refused",
 ]  # fmt: skip
@@ -29,17 +29,17 @@ Reason = Literal[
 
 @frozen(kw_only=True)
 class TaskClaim:
-    agent: Annotated[str | None, Length(0, 100), Rule(nothing_if_blank)] = None
-    lease_seconds: Annotated[int, Range(1, 86_400)] = 300
+    agent: Annotated[str | None, Length(0, 100), CustomCheck(none_if_blank)] = None
+    lease_seconds: Annotated[int, NumberRange(1, 86_400)] = 300
 
     @property
-    def terms(self) -> Terms:
-        return Terms(term=timedelta(seconds=self.lease_seconds))
+    def terms(self) -> LeaseTerms:
+        return LeaseTerms(term=timedelta(seconds=self.lease_seconds))
 
-    def next_on(self, board: BoardId) -> ClaimNext:
+    def next_command(self, board: BoardId) -> ClaimNext:
         return ClaimNext(agent=self.agent, board=board, terms=self.terms)
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> ClaimTask:
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> ClaimTask:
         return ClaimTask(task=task, on=on, agent=self.agent, terms=self.terms, expects=expects)
 
 
@@ -73,7 +73,7 @@ class LateResultRead:
 
 
 @frozen(kw_only=True)
-class TaskClaimed:
+class TaskClaimedPayload:
     task: TaskRead | None
     lease: LeaseRead | None
     late_results: list[LateResultRead]
@@ -85,9 +85,9 @@ class LeaseHeartbeat:
     progress: JsonObject | None = None
     acknowledges: UUID | None = None
     waiting_for: Annotated[str | None, Length(1, 5000)] = None
-    wait_seconds: Annotated[int, Range(1, 2_592_000)] = 86_400
+    wait_seconds: Annotated[int, NumberRange(1, 2_592_000)] = 86_400
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> Heartbeat:
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> Heartbeat:
         return Heartbeat(
             task=task,
             on=on,
@@ -120,21 +120,21 @@ class LeaseBeat:
 class TaskComplete:
     lease: str
     outcome: Literal["success", "failed", "partial", "abandoned"] = "success"
-    resolution: Told = None
+    resolution: NoteText = None
     output: JsonObject | None = None
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> CompleteTask:
-        outcome = Outcome(result=Result(self.outcome), resolution=self.resolution, output=maybe_json(self.output))
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> CompleteTask:
+        outcome = Outcome(result=TaskResult(self.outcome), resolution=self.resolution, output=maybe_json(self.output))
         return CompleteTask(task=task, on=on, lease=self.lease, outcome=outcome, expects=expects)
 
 
 @frozen(kw_only=True)
 class TaskFail:
     lease: str
-    reason: Reason
-    message: Told = None
+    reason: FailureReasonCode
+    message: NoteText = None
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> FailTask:
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> FailTask:
         failure = Failure(reason=FAILURE_BY_CODE[self.reason], message=self.message)
         return FailTask(task=task, on=on, lease=self.lease, failure=failure, expects=expects)
 
@@ -144,26 +144,26 @@ class TaskAdopt:
     run_id: UUID
     lease: str | None = None
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> AdoptResult:
-        return AdoptResult(task=task, on=on, run=RunId(self.run_id), lease=self.lease, expects=expects)
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> AdoptLateResult:
+        return AdoptLateResult(task=task, on=on, run=RunId(self.run_id), lease=self.lease, expects=expects)
 
 
 @frozen(kw_only=True)
 class TaskRelease:
     lease: str
-    note: Told = None
+    note: NoteText = None
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> ReleaseTask:
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> ReleaseTask:
         return ReleaseTask(task=task, on=on, lease=self.lease, note=self.note, expects=expects)
 
 
 @frozen(kw_only=True)
 class TaskOrder:
     kind: OrderKind
-    message: Told = None
-    to: Annotated[str | None, Length(0, 100), Rule(nothing_if_blank)] = None
+    message: NoteText = None
+    to: Annotated[str | None, Length(0, 100), CustomCheck(none_if_blank)] = None
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> GiveOrder:
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> GiveOrder:
         return GiveOrder(task=task, on=on, kind=self.kind, message=self.message, to=self.to, expects=expects)
 
 

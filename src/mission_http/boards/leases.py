@@ -17,48 +17,48 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId, RunId, TaskId
 from mission_core.ports import Ports
-from mission_core.tasks.adopt import LeaseNeeded, NotAdoptable, adopt_result
-from mission_core.tasks.beating import Beat, beat_again, heartbeat
-from mission_core.tasks.explaining import explain_task
+from mission_core.tasks.explanations import explain_task
+from mission_core.tasks.heartbeats import HeartbeatResult, heartbeat, repeat_heartbeat
+from mission_core.tasks.late_result_adoption import AdoptionNeedsLease, LateResultNotAdoptable, adopt_result
 from mission_core.tasks.late_results import LateResultNotFound, late_results_by_run
-from mission_core.tasks.model import Blocked, GateClosed, NotClaimable, Task, TaskNotFound
-from mission_core.tasks.ordering import give_order
-from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NotRunning
-from mission_core.tasks.work import (
-    Claimed,
+from mission_core.tasks.leases import (
+    ClaimResult,
     claim_next,
     claim_task,
-    claimed_again,
     complete_task,
     fail_task,
     release_task,
+    repeat_claim,
 )
-from mission_http.boards.access import MIXED, Place
-from mission_http.boards.answers import one, page_of, written
-from mission_http.boards.intents import TEAM, for_agents, told
+from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, Task, TaskNotFound
+from mission_core.tasks.orders import give_order
+from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NoLiveLease
+from mission_http.boards.access import MIXED, BoardPath
+from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_endpoint, agent_hints
 from mission_http.boards.lease_payloads import (
     LeaseBeat,
     LeaseHeartbeat,
     RunRead,
     TaskAdopt,
     TaskClaim,
-    TaskClaimed,
+    TaskClaimedPayload,
     TaskComplete,
     TaskExplanation,
     TaskFail,
     TaskOrder,
     TaskRelease,
 )
-from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, TaskRead
+from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, TaskRead
+from mission_http.boards.responses import page_response, task_payload, versioned_response
 from mission_http.boards.tasks import TASKS, task_again
-from mission_http.boards.wire import beats_of, late_result_from, lease_from, naive, run_from
+from mission_http.boards.wire import late_result_from, lease_from, lease_heartbeat_seconds, naive, run_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 C_co = TypeVar("C_co", covariant=True)
 
@@ -69,21 +69,21 @@ async def claim_next_task(request: Request) -> Response:
 
     Tasks are ordered by priority, due date and age. If there is none to claim, task and lease are null.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         body = await body_of(request, TaskClaim)
-        claimed = await once(request, claim_next, body.next_on(place.board), _told_again)
-        return await _claimed(request, claimed)
+        claimed = await perform_once(request, claim_next, body.next_command(place.board), _claim_again)
+        return await _claim_response(request, claimed)
 
 
 async def claim_this_task(request: Request) -> Response:
     """
     Claim this task under a lease.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         body = await body_of(request, TaskClaim)
-        command = body.of(_task(place), on=place.board, expects=expects_of(request))
-        claimed = await once(request, claim_task, command, _told_again)
-        return await _claimed(request, claimed)
+        command = body.command(_task(place), on=place.board, expects=expected_version_of(request))
+        claimed = await perform_once(request, claim_task, command, _claim_again)
+        return await _claim_response(request, claimed)
 
 
 async def heartbeat_lease(request: Request) -> Response:
@@ -92,12 +92,12 @@ async def heartbeat_lease(request: Request) -> Response:
 
     The heartbeat may report progress, acknowledge an order by its id, or suspend the work until a person answers.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         body = await body_of(request, LeaseHeartbeat)
-        command = body.of(_task(place), on=place.board, expects=expects_of(request))
-        beat = await once(request, heartbeat, command, _beaten_again)
+        command = body.command(_task(place), on=place.board, expects=expected_version_of(request))
+        beat = await perform_once(request, heartbeat, command, _heartbeat_again)
     order, run = beat.order, beat.run
-    return json_of(
+    return json_response(
         {
             "order": {
                 "id": str(order.id) if order else None,
@@ -106,7 +106,7 @@ async def heartbeat_lease(request: Request) -> Response:
             },
             "state": run.state.value,
             "expires_at": naive(run.expires_at),
-            "heartbeat_seconds": beats_of(run),
+            "heartbeat_seconds": lease_heartbeat_seconds(run),
             "late_results": [late_result_from(each) for each in beat.late_results],
         }
     )
@@ -119,7 +119,7 @@ async def complete_lease(request: Request) -> Response:
     On a board with gates the task goes to review, unless it was approved. If the lease was lost, completion is refused,
     and the result is stored with the run as a late result.
     """
-    return await _done(request, TaskComplete, complete_task)
+    return await _run_on_task(request, TaskComplete, complete_task)
 
 
 async def adopt_late_result(request: Request) -> Response:
@@ -129,7 +129,7 @@ async def adopt_late_result(request: Request) -> Response:
     Every gate applies, and the agent that produced the result counts as an author. The holder of the present lease
     sends that lease. A person or a lead sends none, and any present lease ends.
     """
-    return await _done(request, TaskAdopt, adopt_result)
+    return await _run_on_task(request, TaskAdopt, adopt_result)
 
 
 async def fail_lease(request: Request) -> Response:
@@ -138,7 +138,7 @@ async def fail_lease(request: Request) -> Response:
 
     The reason decides what follows: another attempt, a person's decision, or the end of the task.
     """
-    return await _done(request, TaskFail, fail_task)
+    return await _run_on_task(request, TaskFail, fail_task)
 
 
 async def release_lease(request: Request) -> Response:
@@ -147,7 +147,7 @@ async def release_lease(request: Request) -> Response:
 
     The note is for the next agent that claims the task. The attempt does not count.
     """
-    return await _done(request, TaskRelease, release_task)
+    return await _run_on_task(request, TaskRelease, release_task)
 
 
 async def order_task(request: Request) -> Response:
@@ -157,16 +157,16 @@ async def order_task(request: Request) -> Response:
     The order `steal` takes effect at once. Any other order is part of each heartbeat's response until a heartbeat
     acknowledges it.
     """
-    return await _done(request, TaskOrder, give_order)
+    return await _run_on_task(request, TaskOrder, give_order)
 
 
 async def explain_this_task(request: Request) -> Response:
     """
     Explain the state of a task: since when, why, and what happens next.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         found = await explain_task(ports_of(request), principal_of(request), _task(place), on=place.board)
-    return json_of(
+    return json_response(
         {
             "state": found.state.value,
             "since": naive(found.since),
@@ -181,69 +181,69 @@ async def list_runs(request: Request) -> Response:
     """
     List the runs of a task, latest first. A run's number is its `fence`.
     """
-    async with Place.of(request) as place:
-        query = query_of(request, NumberedQuery)
+    async with BoardPath.of(request) as place:
+        query = query_of(request, NumberedPageQuery)
         await place.check()
         ports, principal = ports_of(request), principal_of(request)
         runs = await ports.reads.tasks.runs(principal, _task(place))
         late = await late_results_by_run(ports, principal, _task(place))
     rest = [run for run in runs if query.after is None or run.fence < query.after]
     shown = rest[query.offset : query.offset + query.limit]
-    return page_of(shown, len(runs), query, lambda run: run_from(run, late.get(RunId(UUID(bytes=run.id)))))
+    return page_response(shown, len(runs), query, lambda run: run_from(run, late.get(RunId(UUID(bytes=run.id)))))
 
 
-class Body(Protocol[C_co]):
+class TaskCommandBody(Protocol[C_co]):
     """
     A body that becomes a command once the task is known.
     """
 
-    def of(self, task: TaskId, *, on: BoardId, expects: int | None) -> C_co: ...
+    def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> C_co: ...
 
 
-async def _done(
-    request: Request, shape: type[Body[C_co]], use_case: Callable[[Ports, Principal, C_co], Awaitable[Task]]
+async def _run_on_task(
+    request: Request, shape: type[TaskCommandBody[C_co]], use_case: Callable[[Ports, Principal, C_co], Awaitable[Task]]
 ) -> Response:
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         body = await body_of(request, shape)
-        command = body.of(_task(place), on=place.board, expects=expects_of(request))
-        task = await once(request, use_case, command, task_again)
-        return one(await written(request, task))
+        command = body.command(_task(place), on=place.board, expects=expected_version_of(request))
+        task = await perform_once(request, use_case, command, task_again)
+        return versioned_response(await task_payload(request, task))
 
 
-def _task(place: Place) -> TaskId:
+def _task(place: BoardPath) -> TaskId:
     return cast(TaskId, place.task)
 
 
-async def _told_again(ports: Ports, principal: Principal, run: UUID) -> Claimed | None:
-    return await claimed_again(ports, principal, RunId(run))
+async def _claim_again(ports: Ports, principal: Principal, run: UUID) -> ClaimResult | None:
+    return await repeat_claim(ports, principal, RunId(run))
 
 
-async def _beaten_again(ports: Ports, principal: Principal, run: UUID) -> Beat:
-    return await beat_again(ports, principal, RunId(run))
+async def _heartbeat_again(ports: Ports, principal: Principal, run: UUID) -> HeartbeatResult:
+    return await repeat_heartbeat(ports, principal, RunId(run))
 
 
-async def _claimed(request: Request, claimed: Claimed | None) -> Response:
+async def _claim_response(request: Request, claimed: ClaimResult | None) -> Response:
     if claimed is None:
-        return json_of({"task": None, "lease": None, "late_results": []})
-    task = await written(request, claimed.task)
+        return json_response({"task": None, "lease": None, "late_results": []})
+    task = await task_payload(request, claimed.task)
     answer = {
         "task": task,
         "lease": lease_from(claimed.run, claimed.lease),
         "late_results": [late_result_from(each) for each in claimed.late_results],
     }
-    return json_of(answer, headers={"etag": etag_of(task["version"])})
+    return json_response(answer, headers={"etag": etag_of(task["version"])})
 
 
 TASK = TASKS + "/{task_id}"
-HELD = (BoardDenied, TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch)
-REPEATABLE = (IDEMPOTENCY_KEY, IF_MATCH)
+LEASE_REFUSALS = (BoardDenied, TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch)
+RETRY_HEADERS = (IDEMPOTENCY_KEY, IF_MATCH)
 OPERATIONS = [
     (
         Endpoint(
-            "POST", TASKS + "/claim", claim_next_task, takes=TaskClaim, gives=TaskClaimed, body_required=False,
+            "POST", TASKS + "/claim", claim_next_task, takes=TaskClaim, gives=TaskClaimedPayload, body_required=False,
             headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied),
         ),
-        told(
+        agent_hints(
             "agent_task_claim_next", ["You are free and want the next work of the board."],
             unless=["You still hold a lease: complete, fail or release it first."],
             effects=["The task is in progress, and you hold it until its lease ends."],
@@ -251,10 +251,10 @@ OPERATIONS = [
     ),
     (
         Endpoint(
-            "POST", TASK + "/claim", claim_this_task, takes=TaskClaim, gives=TaskClaimed, body_required=False,
-            headers=REPEATABLE, refuses=(BoardDenied, TaskNotFound, NotClaimable, VersionMismatch),
+            "POST", TASK + "/claim", claim_this_task, takes=TaskClaim, gives=TaskClaimedPayload, body_required=False,
+            headers=RETRY_HEADERS, refuses=(BoardDenied, TaskNotFound, NotClaimable, VersionMismatch),
         ),
-        told(
+        agent_hints(
             "agent_task_claim", ["You were told to work on this very task."],
             unless=["Any task will do: claim the next one."],
             effects=["The task is in progress, and you hold it until its lease ends."],
@@ -263,9 +263,9 @@ OPERATIONS = [
     (
         Endpoint(
             "POST", TASK + "/lease/heartbeat", heartbeat_lease, takes=LeaseHeartbeat, gives=LeaseBeat,
-            headers=REPEATABLE, refuses=HELD,
+            headers=RETRY_HEADERS, refuses=LEASE_REFUSALS,
         ),
-        told(
+        agent_hints(
             "agent_lease_heartbeat", ["You continue to work on a task: send a heartbeat every heartbeat_seconds."],
             unless=["The lease has ended: claim the task again, if it is still open."],
             effects=["The lease is extended; an acknowledged order takes effect."],
@@ -274,10 +274,10 @@ OPERATIONS = [
     ),
     (
         Endpoint(
-            "POST", TASK + "/complete", complete_lease, takes=TaskComplete, gives=TaskRead, headers=REPEATABLE,
-            refuses=(*HELD, GateClosed),
+            "POST", TASK + "/complete", complete_lease, takes=TaskComplete, gives=TaskRead, headers=RETRY_HEADERS,
+            refuses=(*LEASE_REFUSALS, GateClosed),
         ),
-        told(
+        agent_hints(
             "agent_task_complete", ["The work is done and you have its result."],
             unless=["The work is not done: fail or release the lease."],
             effects=["The lease ends. The task is done, or in review if a gate requires it."],
@@ -286,10 +286,11 @@ OPERATIONS = [
     ),
     (
         Endpoint(
-            "POST", TASK + "/adopt", adopt_late_result, takes=TaskAdopt, gives=TaskRead, headers=REPEATABLE,
-            refuses=(*HELD, LateResultNotFound, LeaseNeeded, NotAdoptable, Blocked, GateClosed),
+            "POST", TASK + "/adopt", adopt_late_result, takes=TaskAdopt, gives=TaskRead, headers=RETRY_HEADERS,
+            refuses=(*LEASE_REFUSALS, LateResultNotFound, AdoptionNeedsLease, LateResultNotAdoptable,
+            BlockedByDependencies, GateClosed),
         ),
-        told(
+        agent_hints(
             "agent_task_adopt", ["You have checked a late result of another agent, and it is what the task asks for."],
             unless=["You have a result of your own: complete the task with it."],
             effects=["Your lease ends. The task is done, or in review if a gate requires it."],
@@ -297,8 +298,9 @@ OPERATIONS = [
         ),
     ),
     (
-        Endpoint("POST", TASK + "/fail", fail_lease, takes=TaskFail, gives=TaskRead, headers=REPEATABLE, refuses=HELD),
-        told(
+        Endpoint("POST", TASK + "/fail", fail_lease, takes=TaskFail, gives=TaskRead, headers=RETRY_HEADERS,
+        refuses=LEASE_REFUSALS),
+        agent_hints(
             "agent_task_fail", ["You cannot finish the work and know why."],
             unless=["Another agent could continue: release the lease with a note."],
             effects=["The lease ends. The reason decides: another attempt, a person's decision, or failure."],
@@ -307,10 +309,10 @@ OPERATIONS = [
     ),
     (
         Endpoint(
-            "POST", TASK + "/release", release_lease, takes=TaskRelease, gives=TaskRead, headers=REPEATABLE,
-            refuses=HELD,
+            "POST", TASK + "/release", release_lease, takes=TaskRelease, gives=TaskRead, headers=RETRY_HEADERS,
+            refuses=LEASE_REFUSALS,
         ),
-        told(
+        agent_hints(
             "agent_task_release", ["You must stop, and another agent can continue the work."],
             unless=["The work failed: fail the lease with a reason."],
             effects=["The lease ends. The task can be claimed at once, and the attempt does not count."],
@@ -319,10 +321,10 @@ OPERATIONS = [
     ),
     (
         Endpoint(
-            "POST", TASK + "/orders", order_task, takes=TaskOrder, gives=TaskRead, headers=REPEATABLE,
-            refuses=(BoardDenied, TaskNotFound, NotRunning, VersionMismatch),
+            "POST", TASK + "/orders", order_task, takes=TaskOrder, gives=TaskRead, headers=RETRY_HEADERS,
+            refuses=(BoardDenied, TaskNotFound, NoLiveLease, VersionMismatch),
         ),
-        told(
+        agent_hints(
             "agent_task_order", ["You lead the board and must pause, resume, steer, cancel or steal running work."],
             unless=["No agent holds a lease on the task."],
             effects=["Stealing ends the lease at once. Other orders reach the worker with its next heartbeat."],
@@ -332,16 +334,16 @@ OPERATIONS = [
         Endpoint(
             "GET", TASK + "/explain", explain_this_task, gives=TaskExplanation, refuses=(BoardDenied, TaskNotFound)
         ),
-        told(
+        agent_hints(
             "agent_task_explain", ["You want to know why a task is not moving."], unless=["You only want its fields."]
         ),
     ),
     (
         Endpoint(
-            "GET", TASK + "/runs", list_runs, query=NumberedQuery, gives=LimitOffsetPage[RunRead],
+            "GET", TASK + "/runs", list_runs, query=NumberedPageQuery, gives=LimitOffsetPage[RunRead],
             refuses=(BoardDenied, TaskNotFound),
         ),
-        told(
+        agent_hints(
             "agent_task_runs", ["You want to know the results of earlier attempts at a task."],
             unless=["You want other tasks: list them."],
         ),
@@ -349,6 +351,8 @@ OPERATIONS = [
 ]  # fmt: skip
 ENDPOINTS = [evolve(endpoint, who=MIXED, tags=("tasks",)) for endpoint, _ in OPERATIONS]
 AGENT_ENDPOINTS = [
-    for_agents(endpoint, extra, tags=("agent", "agent-lead") if endpoint.handler is order_task else TEAM)
+    agent_endpoint(
+        endpoint, extra, tags=("agent", "agent-lead") if endpoint.handler is order_task else BOARD_AGENT_TAGS
+    )
     for endpoint, extra in OPERATIONS
 ]

@@ -13,34 +13,40 @@ from attrs import field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.managing import (
+from mission_core.accounts.member_admin import (
+    CannotRemoveOwnMembership,
     OwnersOnly,
     RemoveMember,
-    RemovesThemselves,
-    SetRole,
+    SetMemberRole,
     remove_member,
-    set_role,
+    set_member_role,
 )
-from mission_core.accounts.members import MEMBERS, Granted, Member, MemberNotFound
+from mission_core.accounts.members import MEMBERS, BoardPermission, Member, MemberNotFound
 from mission_core.accounts.model import MemberPrincipal, Role
-from mission_core.accounts.people import LocalUserStays, NotAPerson
-from mission_core.accounts.standing import LastOwnerStays
+from mission_core.accounts.ownership_rules import LastOwnerRequired
+from mission_core.accounts.profiles import LocalUserProtected, NotAPerson
 from mission_core.accounts.users import USERS, User
-from mission_core.boards.granting import Access, GrantedElsewhere, SetAccess, administering, set_access
+from mission_core.boards.board_access import (
+    BoardAccess,
+    GrantedBoardNotFound,
+    SetBoardAccess,
+    set_board_access,
+    with_all_boards,
+)
 from mission_core.boards.grants import GRANTS, Grant
 from mission_core.errors import RoleTooLow, VersionMismatch
 from mission_core.ids import BoardId, MemberId
-from mission_http.boards.access import USER, admin_of, path_id, there
-from mission_http.boards.answers import one, page_of
-from mission_http.boards.errors import Forbidden
+from mission_http.boards.access import USER, path_id, require_admin, row_not_found_first
+from mission_http.boards.errors import ForbiddenSilently
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery
+from mission_http.boards.responses import page_response, versioned_response
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 
 @frozen(kw_only=True)
@@ -94,12 +100,12 @@ class OrganizationMemberAccessUpdate:
     all_boards_write: bool = False
     board_access: tuple[OrganizationBoardAccessSpec, ...] = field(factory=tuple)
 
-    def access(self) -> Access:
+    def access(self) -> BoardAccess:
         """
         The board access as the core's command takes it.
         """
-        boards = (Granted(BoardId(each.board_id), each.can_read, each.can_write) for each in self.board_access)
-        return Access(
+        boards = (BoardPermission(BoardId(each.board_id), each.can_read, each.can_write) for each in self.board_access)
+        return BoardAccess(
             all_boards_read=self.all_boards_read, all_boards_write=self.all_boards_write, boards=tuple(boards)
         )
 
@@ -111,7 +117,7 @@ async def get_membership(request: Request) -> Response:
     principal = principal_of(request)
     if not isinstance(principal, MemberPrincipal):
         raise NotAPerson
-    return await _shown(request, principal.member)
+    return await _member_with_grants(request, principal.member)
 
 
 async def list_members(request: Request) -> Response:
@@ -124,7 +130,7 @@ async def list_members(request: Request) -> Response:
     found = await ports_of(request).reads.members.every(principal_of(request))
     found.sort(key=lambda each: ((each.user.email or "").lower(), each.user.name or "", each.user.number))
     page = found[query.offset : query.offset + query.limit]
-    return page_of(page, len(found), query, lambda each: member_from(each.member, each.user))
+    return page_response(page, len(found), query, lambda each: member_from(each.member, each.user))
 
 
 async def get_member(request: Request) -> Response:
@@ -134,10 +140,10 @@ async def get_member(request: Request) -> Response:
     A member who is not an admin may read only themselves.
     """
     principal, id = principal_of(request), MemberId(path_id(request, "member_id"))
-    await ports_of(request).reads.rows.get(principal, MEMBERS, id)
+    await ports_of(request).reads.entities.get(principal, MEMBERS, id)
     if principal.role is not Role.ADMIN and getattr(principal, "member", None) != id:
-        raise Forbidden
-    return await _shown(request, id)
+        raise ForbiddenSilently
+    return await _member_with_grants(request, id)
 
 
 async def update_member(request: Request) -> Response:
@@ -147,12 +153,12 @@ async def update_member(request: Request) -> Response:
     Owners and admins administer the organization; any other role is a label. Only an owner may make a member an owner,
     or change an owner.
     """
-    principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
-    async with there(request, MEMBERS, id):
+    principal, id = require_admin(request), MemberId(path_id(request, "member_id"))
+    async with row_not_found_first(request, MEMBERS, id):
         body = await body_of(request, OrganizationMemberUpdate)
-        command = SetRole(member=id, role=body.role, expects=expects_of(request))
-        member = await set_role(ports_of(request), principal, command)
-    return await one_member(request, member)
+        command = SetMemberRole(member=id, role=body.role, expects=expected_version_of(request))
+        member = await set_member_role(ports_of(request), principal, command)
+    return await member_response(request, member)
 
 
 async def update_access(request: Request) -> Response:
@@ -161,39 +167,39 @@ async def update_access(request: Request) -> Response:
 
     A member who may read or write all boards needs no grants of single boards.
     """
-    principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
-    async with there(request, MEMBERS, id):
+    principal, id = require_admin(request), MemberId(path_id(request, "member_id"))
+    async with row_not_found_first(request, MEMBERS, id):
         body = await body_of(request, OrganizationMemberAccessUpdate)
-        command = SetAccess(member=id, access=body.access(), expects=expects_of(request))
-        member = await set_access(ports_of(request), principal, command)
-    return await one_member(request, member)
+        command = SetBoardAccess(member=id, access=body.access(), expects=expected_version_of(request))
+        member = await set_board_access(ports_of(request), principal, command)
+    return await member_response(request, member)
 
 
 async def delete_member(request: Request) -> Response:
     """
     Remove a member. Their sessions in this organization end.
     """
-    principal, id = admin_of(request), MemberId(path_id(request, "member_id"))
-    async with there(request, MEMBERS, id):
-        command = RemoveMember(member=id, expects=expects_of(request))
+    principal, id = require_admin(request), MemberId(path_id(request, "member_id"))
+    async with row_not_found_first(request, MEMBERS, id):
+        command = RemoveMember(member=id, expects=expected_version_of(request))
         await remove_member(ports_of(request), principal, command)
-    return json_of({"ok": True})
+    return json_response({"ok": True})
 
 
-async def one_member(request: Request, member: Member) -> Response:
+async def member_response(request: Request, member: Member) -> Response:
     """
     A response with a member who was just changed.
     """
-    user = await ports_of(request).reads.rows.get(principal_of(request), USERS, member.user)
-    return one(member_from(member, user))
+    user = await ports_of(request).reads.entities.get(principal_of(request), USERS, member.user)
+    return versioned_response(member_from(member, user))
 
 
-async def _shown(request: Request, id: MemberId) -> Response:
-    reads, principal = ports_of(request).reads.rows, principal_of(request)
+async def _member_with_grants(request: Request, id: MemberId) -> Response:
+    reads, principal = ports_of(request).reads.entities, principal_of(request)
     member = await reads.get(principal, MEMBERS, id)
     user = await reads.get(principal, USERS, member.user)
-    grants = await reads.every(administering(principal), GRANTS, member=id)
-    return one(member_from(member, user, grants))
+    grants = await reads.every(with_all_boards(principal), GRANTS, member=id)
+    return versioned_response(member_from(member, user, grants))
 
 
 def member_from(member: Member, user: User, grants: Iterable[Grant] = ()) -> dict[str, Any]:
@@ -216,39 +222,42 @@ def member_from(member: Member, user: User, grants: Iterable[Grant] = ()) -> dic
     }  # fmt: skip
 
 
-TAGGED = ("organizations",)
-MEMBER = "/organizations/me/members/{member_id}"
+ORGANIZATION_TAGS = ("organizations",)
+MEMBER_PATH = "/organizations/me/members/{member_id}"
 ENDPOINTS = [
     Endpoint(
         "GET", "/organizations/me/member", get_membership, gives=OrganizationMemberRead, who=USER,
-        refuses=(NotAPerson,), tags=TAGGED, operation_id="get_my_membership_api_v1_organizations_me_member_get",
+        refuses=(NotAPerson,), tags=ORGANIZATION_TAGS,
+        operation_id="get_my_membership_api_v1_organizations_me_member_get",
     ),
     Endpoint(
         "GET", "/organizations/me/members", list_members, query=PageQuery,
-        gives=LimitOffsetPage[OrganizationMemberRead], who=USER, tags=TAGGED,
+        gives=LimitOffsetPage[OrganizationMemberRead], who=USER, tags=ORGANIZATION_TAGS,
         operation_id="list_org_members_api_v1_organizations_me_members_get",
     ),
     Endpoint(
-        "GET", MEMBER, get_member, gives=OrganizationMemberRead, who=USER, tags=TAGGED,
-        refuses=(MemberNotFound, Forbidden),
+        "GET", MEMBER_PATH, get_member, gives=OrganizationMemberRead, who=USER, tags=ORGANIZATION_TAGS,
+        refuses=(MemberNotFound, ForbiddenSilently),
         operation_id="get_org_member_api_v1_organizations_me_members__member_id__get",
     ),
     Endpoint(
-        "PATCH", MEMBER, update_member, takes=OrganizationMemberUpdate, gives=OrganizationMemberRead, who=USER,
-        tags=TAGGED, headers=(IF_MATCH,),
-        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, LastOwnerStays, LocalUserStays, VersionMismatch),
+        "PATCH", MEMBER_PATH, update_member, takes=OrganizationMemberUpdate, gives=OrganizationMemberRead, who=USER,
+        tags=ORGANIZATION_TAGS, headers=(IF_MATCH,),
+        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, LastOwnerRequired, LocalUserProtected, VersionMismatch),
         operation_id="update_org_member_api_v1_organizations_me_members__member_id__patch",
     ),
     Endpoint(
-        "PUT", f"{MEMBER}/access", update_access, takes=OrganizationMemberAccessUpdate, gives=OrganizationMemberRead,
-        who=USER, tags=TAGGED, headers=(IF_MATCH,),
-        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, GrantedElsewhere, VersionMismatch),
+        "PUT", f"{MEMBER_PATH}/access", update_access, takes=OrganizationMemberAccessUpdate,
+        gives=OrganizationMemberRead,
+        who=USER, tags=ORGANIZATION_TAGS, headers=(IF_MATCH,),
+        refuses=(MemberNotFound, RoleTooLow, OwnersOnly, GrantedBoardNotFound, VersionMismatch),
         operation_id="update_member_access_api_v1_organizations_me_members__member_id__access_put",
     ),
     Endpoint(
-        "DELETE", MEMBER, delete_member, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
+        "DELETE", MEMBER_PATH, delete_member, gives=OkResponse, who=USER, tags=ORGANIZATION_TAGS, headers=(IF_MATCH,),
         refuses=(
-            MemberNotFound, RoleTooLow, RemovesThemselves, OwnersOnly, LastOwnerStays, LocalUserStays, VersionMismatch,
+            MemberNotFound, RoleTooLow, CannotRemoveOwnMembership, OwnersOnly, LastOwnerRequired, LocalUserProtected,
+            VersionMismatch,
         ),
         operation_id="remove_org_member_api_v1_organizations_me_members__member_id__delete",
     ),

@@ -12,17 +12,17 @@ from starlette.responses import Response
 
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import BoardId
-from mission_core.reports.metrics import RANGES, Metrics, Point, Series, board_metrics
-from mission_core.reports.queries import PendingApproval, Scope
+from mission_core.reports.board_metrics import METRICS_RANGES, BoardMetrics, MetricsPoint, MetricsSeries, board_metrics
+from mission_core.reports.queries import PendingApproval, ReportScope
 from mission_http.boards.access import USER
 from mission_http.boards.metric_payloads import DashboardMetrics, DashboardQuery
 from mission_http.boards.wire import naive, time_from, uuid_from
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
-Shown = Callable[[Point], dict[str, Any]]
+PointPayload = Callable[[MetricsPoint], dict[str, Any]]
 
 
 async def dashboard_metrics(request: Request) -> Response:
@@ -36,13 +36,13 @@ async def dashboard_metrics(request: Request) -> Response:
     query = query_of(request, DashboardQuery)
     ports, principal = ports_of(request), principal_of(request)
     board = None if query.board_id is None else await ports.reads.boards.check(principal, BoardId(query.board_id))
-    scope = Scope(board=board, group=query.group_id)
-    found = await board_metrics(ports, principal, scope, RANGES[query.range_key])
-    return json_of(_dashboard(found, query.range_key))
+    scope = ReportScope(board=board, group=query.group_id)
+    found = await board_metrics(ports, principal, scope, METRICS_RANGES[query.range_key])
+    return json_response(_dashboard(found, query.range_key))
 
 
-def _dashboard(found: Metrics, range: str) -> dict[str, Any]:
-    def both(shown: Shown) -> dict[str, Any]:
+def _dashboard(found: BoardMetrics, range: str) -> dict[str, Any]:
+    def both(shown: PointPayload) -> dict[str, Any]:
         return {
             "primary": _series(found.primary, range, shown),
             "comparison": _series(found.comparison, range, shown),
@@ -64,12 +64,12 @@ def _dashboard(found: Metrics, range: str) -> dict[str, Any]:
         "wip": both(lambda point: point.stages),
         "pending_approvals": {
             "total": found.pending.total,
-            "items": [_waiting_from(row) for row in found.pending.rows],
+            "items": [_pending_from(row) for row in found.pending.rows],
         },
     }
 
 
-def _waiting_from(row: PendingApproval) -> dict[str, Any]:
+def _pending_from(row: PendingApproval) -> dict[str, Any]:
     return {
         "approval_id": uuid_from(row.id),
         "board_id": uuid_from(row.board),
@@ -81,7 +81,7 @@ def _waiting_from(row: PendingApproval) -> dict[str, Any]:
     }
 
 
-def _series(series: Series, range: str, shown: Shown) -> dict[str, Any]:
+def _series(series: MetricsSeries, range: str, shown: PointPayload) -> dict[str, Any]:
     points = [{"period": naive(point.period), **shown(point)} for point in series.points]
     return {"range": range, "bucket": series.bucket, "points": points}
 

@@ -19,35 +19,35 @@ from mission_core.agents.onboarding import (
     ONBOARDINGS,
     AnswerOnboarding,
     ConfirmOnboarding,
-    NoOnboarding,
     NotTheMainAgent,
     Onboarding,
     OnboardingConfirmed,
-    ReportOnboarding,
+    OnboardingNotFound,
     StartOnboarding,
+    SubmitOnboardingMessage,
     answer_onboarding,
     confirm_onboarding,
     latest_onboarding,
-    report_onboarding,
     start_onboarding,
+    submit_onboarding_message,
 )
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound
 from mission_core.ids import BoardId, OnboardingId
 from mission_core.ports import Ports
 from mission_core.values import EMPTY_OBJECT, canonical
-from mission_http.boards.access import AGENT, MIXED, USER, board_in
-from mission_http.boards.answers import one
-from mission_http.boards.intents import TEAM, told
-from mission_http.boards.payloads import BoardRead, nothing_if_blank, stripped
+from mission_http.boards.access import AGENT, MIXED, USER, board_in_path
+from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
+from mission_http.boards.payloads import BoardRead, none_if_blank, stripped
+from mission_http.boards.responses import versioned_response
 from mission_http.boards.wire import JsonObject, board_from, maybe_json, naive
-from mission_http.platform.bodies import body_of, either_body_of
+from mission_http.platform.bodies import body_of, body_of_any
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.exchange import address_of, ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.shapes import Length, Rule
+from mission_http.platform.exchange import base_url_of, ports_of, principal_of
+from mission_http.platform.field_annotations import CustomCheck, Length
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 
-Words = Annotated[str | None, Length(0, 5000), Rule(nothing_if_blank)]
-Label = Annotated[str, Rule(stripped), Length(1, 2000)]
+FreeText = Annotated[str | None, Length(0, 5000), CustomCheck(none_if_blank)]
+Label = Annotated[str, CustomCheck(stripped), Length(1, 2000)]
 
 
 @frozen(kw_only=True)
@@ -57,31 +57,31 @@ class BoardOnboardingStart:
 
 @frozen(kw_only=True)
 class BoardOnboardingAnswer:
-    answer: Annotated[str, Rule(stripped), Length(1, 9000)]
-    other_text: Annotated[str | None, Length(0, 9000), Rule(nothing_if_blank)] = None
+    answer: Annotated[str, CustomCheck(stripped), Length(1, 9000)]
+    other_text: Annotated[str | None, Length(0, 9000), CustomCheck(none_if_blank)] = None
 
 
 @frozen(kw_only=True)
 class BoardOnboardingUserProfile:
-    preferred_name: Words = None
-    pronouns: Words = None
-    timezone: Words = None
-    notes: Words = None
-    context: Words = None
+    preferred_name: FreeText = None
+    pronouns: FreeText = None
+    timezone: FreeText = None
+    notes: FreeText = None
+    context: FreeText = None
 
 
 @frozen(kw_only=True)
 class BoardOnboardingLeadAgentDraft:
-    name: Annotated[str | None, Length(0, 100), Rule(nothing_if_blank)] = None
+    name: Annotated[str | None, Length(0, 100), CustomCheck(none_if_blank)] = None
     identity_profile: dict[str, str] | None = None
     autonomy_level: Literal["ask_first", "balanced", "autonomous"] | None = None
     verbosity: Literal["concise", "balanced", "detailed"] | None = None
     output_format: Literal["bullets", "mixed", "narrative"] | None = None
     update_cadence: Literal["asap", "hourly", "daily", "weekly"] | None = None
-    custom_instructions: Words = None
+    custom_instructions: FreeText = None
 
 
-def goal_complete(board_type: str, objective: str | None, success_metrics: JsonObject | None) -> None:
+def require_complete_goal(board_type: str, objective: str | None, success_metrics: JsonObject | None) -> None:
     """
     Validate that a goal has an objective and success metrics.
 
@@ -103,7 +103,7 @@ class BoardOnboardingAgentComplete:
     lead_agent: BoardOnboardingLeadAgentDraft | None = None
 
     def __attrs_post_init__(self) -> None:
-        goal_complete(self.board_type, self.objective, self.success_metrics)
+        require_complete_goal(self.board_type, self.objective, self.success_metrics)
 
 
 @frozen(kw_only=True)
@@ -126,7 +126,7 @@ class BoardOnboardingConfirm:
     target_date: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
-        goal_complete(self.board_type, self.objective, self.success_metrics)
+        require_complete_goal(self.board_type, self.objective, self.success_metrics)
 
 
 @frozen(kw_only=True)
@@ -142,7 +142,7 @@ class BoardOnboardingRead:
     version: int
 
 
-FORMS: dict[str, type] = {
+MESSAGE_BODIES: dict[str, type] = {
     "function-after[validate_goal_fields(), BoardOnboardingAgentComplete]": BoardOnboardingAgentComplete,
     "BoardOnboardingAgentQuestion": BoardOnboardingAgentQuestion,
 }
@@ -158,7 +158,7 @@ def onboarding_from(talk: Onboarding) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def instruction(base: str, board: Board) -> str:
+def main_agent_instruction(base: str, board: Board) -> str:
     """
     The main agent's instructions for an onboarding: what to ask the person, and how to send questions and the result.
     """
@@ -190,8 +190,8 @@ async def get_onboarding(request: Request) -> Response:
 
     The organization's main agent may read it too.
     """
-    board = await board_in(request)
-    return one(onboarding_from(await latest_onboarding(ports_of(request), principal_of(request), board)))
+    board = await board_in_path(request)
+    return versioned_response(onboarding_from(await latest_onboarding(ports_of(request), principal_of(request), board)))
 
 
 async def start(request: Request) -> Response:
@@ -200,37 +200,43 @@ async def start(request: Request) -> Response:
 
     The first message contains the main agent's instructions.
     """
-    board = await board_in(request)
+    board = await board_in_path(request)
     await body_of(request, BoardOnboardingStart)
-    base = address_of(request)
-    command = StartOnboarding(board=board, instruct=lambda found: instruction(base, found))
-    return one(onboarding_from(await once(request, start_onboarding, command, _talk_again)))
+    base = base_url_of(request)
+    command = StartOnboarding(board=board, instruction_for=lambda found: main_agent_instruction(base, found))
+    return versioned_response(
+        onboarding_from(await perform_once(request, start_onboarding, command, _onboarding_again))
+    )
 
 
 async def answer(request: Request) -> Response:
     """
     Answer the main agent's question.
     """
-    board = await board_in(request)
+    board = await board_in_path(request)
     body = await body_of(request, BoardOnboardingAnswer)
     said = f"{body.answer}: {body.other_text}" if body.other_text else body.answer
     command = AnswerOnboarding(board=board, answer=said)
-    return one(onboarding_from(await once(request, answer_onboarding, command, _talk_again)))
+    return versioned_response(
+        onboarding_from(await perform_once(request, answer_onboarding, command, _onboarding_again))
+    )
 
 
 async def report(request: Request) -> Response:
     """
     Ask the person the next question about a board, or hand in the result, as the main agent.
     """
-    board = await board_in(request)
-    body = await either_body_of(request, FORMS)
+    board = await board_in_path(request)
+    body = await body_of_any(request, MESSAGE_BODIES)
     complete = isinstance(body, BoardOnboardingAgentComplete)
-    plain = _plain(attrs.asdict(body))
+    plain = _without_nulls(attrs.asdict(body))
     if complete and body.success_metrics is not None:
         plain["success_metrics"] = msgspec.json.decode(body.success_metrics)
     said = canonical(plain)
-    command = ReportOnboarding(board=board, said=said, complete=complete)
-    return one(onboarding_from(await once(request, report_onboarding, command, _talk_again)))
+    command = SubmitOnboardingMessage(board=board, content=said, complete=complete)
+    return versioned_response(
+        onboarding_from(await perform_once(request, submit_onboarding_message, command, _onboarding_again))
+    )
 
 
 async def confirm(request: Request) -> Response:
@@ -239,19 +245,19 @@ async def confirm(request: Request) -> Response:
 
     If the drafted lead is fully autonomous, tasks need no approval to be done.
     """
-    board = await board_in(request)
+    board = await board_in_path(request)
     body = await body_of(request, BoardOnboardingConfirm)
     command = ConfirmOnboarding(
         board=board, board_type=body.board_type, objective=body.objective,
         success_metrics=maybe_json(body.success_metrics), target_date=body.target_date,
     )  # fmt: skip
-    await once(request, confirm_onboarding, command, _board_again)
-    return one(board_from(await ports_of(request).reads.boards.get(principal_of(request), board)))
+    await perform_once(request, confirm_onboarding, command, _board_again)
+    return versioned_response(board_from(await ports_of(request).reads.boards.get(principal_of(request), board)))
 
 
-async def _talk_again(ports: Ports, principal: Principal, talk: UUID) -> Onboarding:
+async def _onboarding_again(ports: Ports, principal: Principal, talk: UUID) -> Onboarding:
     async with ports.unit(principal) as unit:
-        return await unit.rows(ONBOARDINGS).get(OnboardingId(talk))
+        return await unit.repository(ONBOARDINGS).get(OnboardingId(talk))
 
 
 async def _board_again(ports: Ports, principal: Principal, board: UUID) -> Board:
@@ -259,50 +265,54 @@ async def _board_again(ports: Ports, principal: Principal, board: UUID) -> Board
         return await unit.boards.get(BoardId(board))
 
 
-def _plain(value: Any) -> Any:
+def _without_nulls(value: Any) -> Any:
     """
     The value without keys that are null.
     """
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items() if each is not None}
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_without_nulls(each) for each in value]
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-TALK = "/boards/{board_id}/onboarding"
+ONBOARDING_PATH = "/boards/{board_id}/onboarding"
 TAGS = ("board-onboarding",)
-REFUSES = (BoardNotFound, BoardDenied, NoOnboarding)
-EITHER = BoardOnboardingAgentComplete | BoardOnboardingAgentQuestion
+REFUSES = (BoardNotFound, BoardDenied, OnboardingNotFound)
+OnboardingMessageBody = BoardOnboardingAgentComplete | BoardOnboardingAgentQuestion
 ENDPOINTS = [
     Endpoint(
-        "GET", TALK, get_onboarding, gives=BoardOnboardingRead, who=MIXED, tags=TAGS, refuses=REFUSES,
+        "GET", ONBOARDING_PATH, get_onboarding, gives=BoardOnboardingRead, who=MIXED, tags=TAGS, refuses=REFUSES,
         operation_id="get_onboarding_api_v1_boards__board_id__onboarding_get",
     ),
     Endpoint(
-        "POST", TALK + "/start", start, takes=BoardOnboardingStart, gives=BoardOnboardingRead, who=USER, tags=TAGS,
+        "POST", ONBOARDING_PATH + "/start", start, takes=BoardOnboardingStart, gives=BoardOnboardingRead, who=USER,
+        tags=TAGS,
         headers=(IDEMPOTENCY_KEY,), refuses=REFUSES,
         operation_id="start_onboarding_api_v1_boards__board_id__onboarding_start_post",
     ),
     Endpoint(
-        "POST", TALK + "/answer", answer, takes=BoardOnboardingAnswer, gives=BoardOnboardingRead, who=USER, tags=TAGS,
+        "POST", ONBOARDING_PATH + "/answer", answer, takes=BoardOnboardingAnswer, gives=BoardOnboardingRead, who=USER,
+        tags=TAGS,
         headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
         operation_id="answer_onboarding_api_v1_boards__board_id__onboarding_answer_post",
     ),
     Endpoint(
-        "POST", TALK + "/agent", report, takes=EITHER, gives=BoardOnboardingRead, who=AGENT, tags=TAGS,
+        "POST", ONBOARDING_PATH + "/agent", report, takes=OnboardingMessageBody, gives=BoardOnboardingRead, who=AGENT,
+        tags=TAGS,
         headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed, NotTheMainAgent),
         operation_id="agent_onboarding_update_api_v1_boards__board_id__onboarding_agent_post",
     ),
     Endpoint(
-        "POST", TALK + "/confirm", confirm, takes=BoardOnboardingConfirm, gives=BoardRead, who=USER, tags=TAGS,
+        "POST", ONBOARDING_PATH + "/confirm", confirm, takes=BoardOnboardingConfirm, gives=BoardRead, who=USER,
+        tags=TAGS,
         headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
         operation_id="confirm_onboarding_api_v1_boards__board_id__onboarding_confirm_post",
     ),
     Endpoint(
-        "POST", "/agent" + TALK, report, takes=EITHER, gives=BoardOnboardingRead, who=AGENT,
-        tags=TEAM, headers=(IDEMPOTENCY_KEY,),
-        extra=told(
+        "POST", "/agent" + ONBOARDING_PATH, report, takes=OnboardingMessageBody, gives=BoardOnboardingRead, who=AGENT,
+        tags=BOARD_AGENT_TAGS, headers=(IDEMPOTENCY_KEY,),
+        extra=agent_hints(
             "agent_board_onboarding_update",
             ["You are the main agent, and ask a person about the purpose of a board."],
             unless=["You belong to a board: the main agent drafts its goal."],

@@ -12,8 +12,14 @@ from attrs import field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.leaving import end_organization
-from mission_core.accounts.managing import OwnersOnly
+from mission_core.accounts.account_deletion import delete_own_organization
+from mission_core.accounts.active_organization import (
+    NotAMember,
+    SetActiveOrganization,
+    organizations_of,
+    set_active_organization,
+)
+from mission_core.accounts.member_admin import OwnersOnly
 from mission_core.accounts.members import ADMIN
 from mission_core.accounts.organizations import (
     ORGANIZATIONS,
@@ -21,20 +27,19 @@ from mission_core.accounts.organizations import (
     OrganizationNameTaken,
     OrganizationNotFound,
 )
-from mission_core.accounts.people import LocalUserStays, NotAPerson
-from mission_core.accounts.places import ActIn, NoPlaceThere, act_in, places_of
-from mission_core.agents.founding import CreateOrganization
-from mission_core.agents.founding import create_organization as found_organization
+from mission_core.accounts.profiles import LocalUserProtected, NotAPerson
+from mission_core.agents.organization_creation import CreateOrganization
+from mission_core.agents.organization_creation import create_organization as found_organization
 from mission_core.errors import InvalidField, KeyReused, RoleTooLow
 from mission_core.ids import OrganizationId
-from mission_http.boards.access import USER, admin_of
+from mission_http.boards.access import USER, require_admin
 from mission_http.boards.payloads import OkResponse, stripped
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
-from mission_http.platform.json import json_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.json_responses import json_response
 
 
 @frozen(kw_only=True)
@@ -70,11 +75,13 @@ async def create_organization(request: Request) -> Response:
     body = await body_of(request, OrganizationCreate)
     if not body.name:
         raise InvalidField("name", "must not be blank", body.name)
-    command = CreateOrganization(name=body.name, act_there=True)
-    return json_of(organization_from(await once(request, found_organization, command, _again, anywhere=True)))
+    command = CreateOrganization(name=body.name, activate=True)
+    return json_response(
+        organization_from(await perform_once(request, found_organization, command, _again, anywhere=True))
+    )
 
 
-_again = row_again(ORGANIZATIONS)
+_again = read_row_again(ORGANIZATIONS)
 
 
 async def list_organizations(request: Request) -> Response:
@@ -82,13 +89,13 @@ async def list_organizations(request: Request) -> Response:
     List the caller's organizations, sorted by name.
     """
     principal = principal_of(request)
-    return json_of(
+    return json_response(
         [
             {
                 "id": place.id, "name": place.name, "role": member.role if member else ADMIN,
                 "is_active": place.id == principal.organization,
             }
-            for place, member in await places_of(ports_of(request), principal)
+            for place, member in await organizations_of(ports_of(request), principal)
         ]
     )  # fmt: skip
 
@@ -98,15 +105,17 @@ async def activate_organization(request: Request) -> Response:
     Choose the caller's active organization.
     """
     body = await body_of(request, OrganizationActiveUpdate)
-    command = ActIn(organization=OrganizationId(body.organization_id))
-    return json_of(organization_from(await act_in(ports_of(request), principal_of(request), command)))
+    command = SetActiveOrganization(organization=OrganizationId(body.organization_id))
+    return json_response(
+        organization_from(await set_active_organization(ports_of(request), principal_of(request), command))
+    )
 
 
 async def get_organization(request: Request) -> Response:
     """
     Read the caller's active organization.
     """
-    return json_of(organization_from(await ports_of(request).reads.organization(principal_of(request))))
+    return json_response(organization_from(await ports_of(request).reads.organization(principal_of(request))))
 
 
 async def delete_organization(request: Request) -> Response:
@@ -115,9 +124,9 @@ async def delete_organization(request: Request) -> Response:
 
     The local user's organization cannot be deleted, since the local user has no other.
     """
-    principal = admin_of(request)
-    await end_organization(ports_of(request), principal, principal.organization)
-    return json_of({"ok": True})
+    principal = require_admin(request)
+    await delete_own_organization(ports_of(request), principal, principal.organization)
+    return json_response({"ok": True})
 
 
 def organization_from(organization: Organization) -> dict[str, Any]:
@@ -130,29 +139,30 @@ def organization_from(organization: Organization) -> dict[str, Any]:
     }  # fmt: skip
 
 
-TAGGED = ("organizations",)
+ORGANIZATION_TAGS = ("organizations",)
 ENDPOINTS = [
     Endpoint(
         "POST", "/organizations", create_organization, takes=OrganizationCreate, gives=OrganizationRead, who=USER,
-        tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(NotAPerson, OrganizationNameTaken, KeyReused),
+        tags=ORGANIZATION_TAGS, headers=(IDEMPOTENCY_KEY,), refuses=(NotAPerson, OrganizationNameTaken, KeyReused),
         operation_id="create_organization_api_v1_organizations_post",
     ),
     Endpoint(
-        "GET", "/organizations/me/list", list_organizations, gives=list[OrganizationListItem], who=USER, tags=TAGGED,
+        "GET", "/organizations/me/list", list_organizations, gives=list[OrganizationListItem], who=USER,
+        tags=ORGANIZATION_TAGS,
         operation_id="list_my_organizations_api_v1_organizations_me_list_get",
     ),
     Endpoint(
         "PATCH", "/organizations/me/active", activate_organization, takes=OrganizationActiveUpdate,
-        gives=OrganizationRead, who=USER, tags=TAGGED, refuses=(NoPlaceThere,),
+        gives=OrganizationRead, who=USER, tags=ORGANIZATION_TAGS, refuses=(NotAMember,),
         operation_id="set_active_org_api_v1_organizations_me_active_patch",
     ),
     Endpoint(
-        "GET", "/organizations/me", get_organization, gives=OrganizationRead, who=USER, tags=TAGGED,
+        "GET", "/organizations/me", get_organization, gives=OrganizationRead, who=USER, tags=ORGANIZATION_TAGS,
         operation_id="get_my_org_api_v1_organizations_me_get",
     ),
     Endpoint(
-        "DELETE", "/organizations/me", delete_organization, gives=OkResponse, who=USER, tags=TAGGED,
-        refuses=(NotAPerson, RoleTooLow, OwnersOnly, OrganizationNotFound, LocalUserStays),
+        "DELETE", "/organizations/me", delete_organization, gives=OkResponse, who=USER, tags=ORGANIZATION_TAGS,
+        refuses=(NotAPerson, RoleTooLow, OwnersOnly, OrganizationNotFound, LocalUserProtected),
         operation_id="delete_my_org_api_v1_organizations_me_delete",
     ),
 ]  # fmt: skip

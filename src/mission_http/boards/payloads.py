@@ -18,16 +18,16 @@ from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
 from mission_core.ids import AgentId, BoardId, GroupId, TagId, TaskId
 from mission_core.tasks.model import Status
-from mission_core.tasks.use_cases import CreateTask, Manner, UpdateTask
+from mission_core.tasks.use_cases import CreateTask, UpdateMode, UpdateTask
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
 from mission_http.boards.wire import JsonObject, maybe_json
-from mission_http.platform.codes import ErrorCode
-from mission_http.platform.shapes import Length, Range, Rule, Schema
+from mission_http.platform.error_codes import ErrorCode
+from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange, SchemaOverride
 
 T = TypeVar("T")
 ShownStatus = Literal["inbox", "in_progress", "review", "done"]
-MaybeObject = Annotated[dict[str, Any] | None, Schema({"anyOf": [{"type": "object"}, {"type": "null"}]})]
-GATES: Final = (
+MaybeObject = Annotated[dict[str, Any] | None, SchemaOverride({"anyOf": [{"type": "object"}, {"type": "null"}]})]
+GATE_FIELDS: Final = (
     "require_approval_for_done", "require_review_before_done", "comment_required_for_review",
     "block_status_changes_with_pending_approval", "only_lead_can_change_status",
 )  # fmt: skip
@@ -37,7 +37,7 @@ def stripped(value: str) -> str:
     return value.strip()
 
 
-def nothing_if_blank(value: str) -> str | None:
+def none_if_blank(value: str) -> str | None:
     return value.strip() or None
 
 
@@ -51,18 +51,18 @@ class LimitOffsetPage(Generic[T]):
 
 @frozen(kw_only=True)
 class PageQuery:
-    limit: Annotated[int, Range(1, 200)] = 200
-    offset: Annotated[int, Range(0)] = 0
+    limit: Annotated[int, NumberRange(1, 200)] = 200
+    offset: Annotated[int, NumberRange(0)] = 0
 
 
 @frozen(kw_only=True)
-class NumberedQuery(PageQuery):
+class NumberedPageQuery(PageQuery):
     """
     A page of a list that is sorted by number, ascending or descending. *after* is the `number` of the last item already
     seen.
     """
 
-    after: Annotated[int | None, Range(0)] = None
+    after: Annotated[int | None, NumberRange(0)] = None
 
 
 @frozen(kw_only=True)
@@ -76,7 +76,7 @@ class HealthStatusResponse:
 
 
 @frozen(kw_only=True)
-class BoardQuery(PageQuery):
+class BoardListQuery(PageQuery):
     gateway_id: UUID | None = None
     board_group_id: UUID | None = None
 
@@ -113,7 +113,7 @@ class BoardRead:
 class BoardCreate:
     name: str
     slug: str
-    description: Annotated[str, Rule(stripped)]
+    description: Annotated[str, CustomCheck(stripped)]
     gateway_id: UUID | None = None
     board_group_id: UUID | None = None
     board_type: str = "goal"
@@ -127,7 +127,7 @@ class BoardCreate:
     comment_required_for_review: bool = False
     block_status_changes_with_pending_approval: bool = False
     only_lead_can_change_status: bool = False
-    max_agents: Annotated[int, Range(0, 1_000_000)] = 1
+    max_agents: Annotated[int, NumberRange(0, 1_000_000)] = 1
 
     def __attrs_post_init__(self) -> None:
         if not self.description:
@@ -141,7 +141,7 @@ class BoardCreate:
             name=self.name,
             slug=self.slug,
             description=self.description,
-            gates=GateSet(**{gate: getattr(self, gate) for gate in GATES}),
+            gates=GateSet(**{gate: getattr(self, gate) for gate in GATE_FIELDS}),
             group=None if self.board_group_id is None else GroupId(self.board_group_id),
             board_type=self.board_type,
             objective=self.objective,
@@ -157,7 +157,7 @@ class BoardCreate:
 class BoardUpdate:
     name: str | Absent = ABSENT
     slug: str | Absent = ABSENT
-    description: Annotated[str | None, Rule(nothing_if_blank)] | Absent = ABSENT
+    description: Annotated[str | None, CustomCheck(none_if_blank)] | Absent = ABSENT
     gateway_id: UUID | Absent | None = ABSENT
     board_group_id: UUID | Absent | None = ABSENT
     board_type: str | Absent = ABSENT
@@ -171,7 +171,7 @@ class BoardUpdate:
     comment_required_for_review: bool | Absent = ABSENT
     block_status_changes_with_pending_approval: bool | Absent = ABSENT
     only_lead_can_change_status: bool | Absent = ABSENT
-    max_agents: Annotated[int, Range(0, 1_000_000)] | Absent = ABSENT
+    max_agents: Annotated[int, NumberRange(0, 1_000_000)] | Absent = ABSENT
 
     def __attrs_post_init__(self) -> None:
         if self.gateway_id is None:
@@ -180,15 +180,15 @@ class BoardUpdate:
             raise ValueError("description is required")
 
     def command(self, board: BoardId, *, expects: int | None) -> UpdateBoard:
-        named = named_in(self)
-        gates: dict[str, bool] = {gate: named.pop(gate) for gate in GATES if gate in named}
+        named = sent_fields(self)
+        gates: dict[str, bool] = {gate: named.pop(gate) for gate in GATE_FIELDS if gate in named}
         named.pop("gateway_id", None)
         if "board_group_id" in named:
             named["group"] = named.pop("board_group_id")
         return UpdateBoard(board=board, expects=expects, gates=gates, **named)
 
 
-def named_in(body: Any) -> dict[str, Any]:
+def sent_fields(body: Any) -> dict[str, Any]:
     """
     The fields that the body of an update contains.
     """
@@ -204,7 +204,7 @@ class TagRef:
 
 
 @frozen(kw_only=True)
-class TaskQuery(NumberedQuery):
+class TaskListQuery(NumberedPageQuery):
     status: str | None = None
     assigned_agent_id: UUID | None = None
     unassigned: bool | None = None
@@ -263,7 +263,7 @@ class TaskCreate:
     custom_field_values: dict[str, Any] = field(factory=dict)
     depends_on: list[UUID] = field(factory=list)
     not_before: datetime | None = None
-    max_attempts: Annotated[int, Range(1, 1000)] = 5
+    max_attempts: Annotated[int, NumberRange(1, 1000)] = 5
 
     def command(self, board: BoardId) -> CreateTask:
         return CreateTask(
@@ -293,10 +293,10 @@ class TaskUpdate:
     depends_on_task_ids: list[UUID] | Absent | None = ABSENT
     tag_ids: list[UUID] | Absent | None = ABSENT
     custom_field_values: dict[str, Any] | Absent | None = ABSENT
-    comment: Annotated[str | None, Rule(nothing_if_blank)] = None
+    comment: Annotated[str | None, CustomCheck(none_if_blank)] = None
     depends_on: list[UUID] | Absent | None = ABSENT
     not_before: datetime | Absent | None = ABSENT
-    max_attempts: Annotated[int, Range(1, 1000)] | Absent = ABSENT
+    max_attempts: Annotated[int, NumberRange(1, 1000)] | Absent = ABSENT
 
     def __attrs_post_init__(self) -> None:
         if self.status is None:
@@ -304,7 +304,7 @@ class TaskUpdate:
 
     def command(self, task: TaskId, *, on: BoardId, expects: int | None) -> UpdateTask:
         plain = ("title", "description", "priority", "due_at", "not_before", "max_attempts")
-        named = {name: value for name, value in named_in(self).items() if name in plain}
+        named = {name: value for name, value in sent_fields(self).items() if name in plain}
         for ids in (self.depends_on, self.depends_on_task_ids):
             if isinstance(ids, list):
                 named["depends_on"] = tuple(TaskId(id) for id in ids)
@@ -320,7 +320,7 @@ class TaskUpdate:
             task=task,
             on=on,
             expects=expects,
-            manner=Manner.TEAM,
+            mode=UpdateMode.TEAM,
             comment=self.comment,
             **named,
         )
@@ -341,7 +341,7 @@ class TaskCommentRead:
 
 @frozen(kw_only=True)
 class TaskCommentCreate:
-    message: Annotated[str, Rule(stripped), Length(1)]
+    message: Annotated[str, CustomCheck(stripped), Length(1)]
     parent_id: UUID | None = None
 
 

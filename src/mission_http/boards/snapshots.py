@@ -14,24 +14,24 @@ from starlette.responses import Response
 
 from mission_core.boards.groups import GroupNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.conversations.entries import BOARD_MEMORY
+from mission_core.conversations.memory_entries import BOARD_MEMORY
 from mission_core.ids import BoardId, GroupId
-from mission_core.tasks.overviews import BoardPart, GroupView, Order, group_view, siblings_view
 from mission_core.tasks.queries import TaskRow
-from mission_core.values import Page
+from mission_core.tasks.snapshots import BoardTopTasks, GroupView, StatusOrder, group_view, sibling_boards_view
+from mission_core.values import PageRequest
 from mission_http.boards.access import MIXED, USER, path_id
+from mission_http.boards.agent_hints import agent_hints
 from mission_http.boards.agent_payloads import AgentRead
 from mission_http.boards.approval_payloads import ApprovalRead
 from mission_http.boards.approvals import latest_approvals
-from mission_http.boards.cards import Cards, Look
-from mission_http.boards.groups import GROUP, BoardGroupRead, group_from
-from mission_http.boards.intents import told
-from mission_http.boards.memory import BoardMemoryRead, board_memory_from
+from mission_http.boards.board_memory import BoardMemoryRead, board_memory_from
+from mission_http.boards.groups import GROUP_PATH, BoardGroupRead, group_from
 from mission_http.boards.payloads import BoardRead, TagRef, TaskRead
+from mission_http.boards.task_cards import CardCache, CardLookup
 from mission_http.boards.wire import (
-    BEHIND,
-    SHOWN,
-    agents_of,
+    CORE_STATUSES,
+    SHOWN_STATUSES,
+    agent_renderer,
     board_from,
     maybe_time,
     maybe_uuid,
@@ -41,13 +41,13 @@ from mission_http.boards.wire import (
 )
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
-from mission_http.platform.shapes import Range
+from mission_http.platform.field_annotations import NumberRange
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
-ORDER: Final = tuple(BEHIND[shown] for shown in ("in_progress", "review", "inbox", "done"))
+STATUS_ORDER: Final = tuple(CORE_STATUSES[shown] for shown in ("in_progress", "review", "inbox", "done"))
 """The order of the statuses in a summary; done comes last."""
-LATEST: Final = Page(limit=200)
+CHAT_PAGE: Final = PageRequest(limit=200)
 """The chat messages in a board's snapshot."""
 
 
@@ -100,17 +100,17 @@ class BoardGroupSnapshot:
 @frozen(kw_only=True)
 class GroupSnapshotQuery:
     include_done: bool = False
-    per_board_task_limit: Annotated[int, Range(0)] = 5
+    per_board_task_limit: Annotated[int, NumberRange(0)] = 5
 
 
 @frozen(kw_only=True)
-class SiblingsQuery:
+class BoardGroupSnapshotQuery:
     include_self: bool = False
     include_done: bool = False
-    per_board_task_limit: Annotated[int, Range(0, 100)] = 5
+    per_board_task_limit: Annotated[int, NumberRange(0, 100)] = 5
 
 
-def snapshots_through(cards: Cards) -> Handler:
+def board_snapshot_handler(cards: CardCache) -> Handler:
     """
     The handler of board snapshots, with this cache of task cards.
     """
@@ -122,15 +122,15 @@ def snapshots_through(cards: Cards) -> Handler:
         The chat messages come oldest first.
         """
         board, principal, ports = BoardId(path_id(request, "board_id")), principal_of(request), ports_of(request)
-        look = Look(cards)
-        view = await ports.reads.overviews.board(principal, board, look.known)
+        look = CardLookup(cards)
+        view = await ports.reads.snapshots.board(principal, board, look.known)
         approvals, pending = await latest_approvals(ports, principal, board)
-        agent_from = agents_of(principal.organization, at=ports.clock.now())
-        chat = await ports.reads.rows.page(principal, BOARD_MEMORY, LATEST, newest=True, board=board, chat=True)
-        return json_of(
+        agent_from = agent_renderer(principal.organization, at=ports.clock.now())
+        chat = await ports.reads.entities.page(principal, BOARD_MEMORY, CHAT_PAGE, newest=True, board=board, chat=True)
+        return json_response(
             {
                 "board": board_from(view.board),
-                "tasks": look.all_of(view),
+                "tasks": look.cards_of(view),
                 "agents": [agent_from(row) for row in view.agents],
                 "approvals": approvals,
                 "chat_messages": [board_memory_from(entry) for entry in reversed(chat.rows)],
@@ -148,8 +148,8 @@ async def get_board_group_snapshot(request: Request) -> Response:
     Tasks are sorted by status (in progress, review, inbox, done), then by priority, then by their last change, latest
     first.
     """
-    board, query = BoardId(path_id(request, "board_id")), query_of(request, SiblingsQuery)
-    view = await siblings_view(
+    board, query = BoardId(path_id(request, "board_id")), query_of(request, BoardGroupSnapshotQuery)
+    view = await sibling_boards_view(
         ports_of(request), principal_of(request), board, _order(query.include_done),
         limit=query.per_board_task_limit, itself=query.include_self,
     )  # fmt: skip
@@ -171,21 +171,21 @@ async def get_group_snapshot(request: Request) -> Response:
     return _answer(view)
 
 
-def _order(include_done: bool) -> Order:
-    return ORDER if include_done else ORDER[:-1]
+def _order(include_done: bool) -> StatusOrder:
+    return STATUS_ORDER if include_done else STATUS_ORDER[:-1]
 
 
 def _answer(view: GroupView) -> Response:
-    return json_of(
+    return json_response(
         {"group": group_from(view.group) if view.group else None, "boards": [_part_from(part) for part in view.boards]}
     )
 
 
-def _part_from(part: BoardPart) -> dict[str, Any]:
+def _part_from(part: BoardTopTasks) -> dict[str, Any]:
     counts: dict[str, int] = {}
-    for status, amount in part.foremost.counts.items():
-        counts[SHOWN[status]] = counts.get(SHOWN[status], 0) + amount
-    tasks = [_summary_from(row) for row in part.foremost.tasks]
+    for status, amount in part.top_tasks.counts.items():
+        counts[SHOWN_STATUSES[status]] = counts.get(SHOWN_STATUSES[status], 0) + amount
+    tasks = [_summary_from(row) for row in part.top_tasks.tasks]
     return {"board": board_from(part.board), "task_counts": counts, "tasks": tasks}
 
 
@@ -195,7 +195,7 @@ def _summary_from(row: TaskRow) -> dict[str, Any]:
         "board_id": uuid_from(row.board),
         "board_name": row.board_name,
         "title": row.title,
-        "status": SHOWN[row.status],
+        "status": SHOWN_STATUSES[row.status],
         "priority": row.priority,
         "assigned_agent_id": maybe_uuid(row.assignee_agent),
         "assignee": row.assignee,
@@ -213,20 +213,20 @@ def snapshot_endpoints() -> list[Endpoint]:
     """
     return [
         Endpoint(
-            "GET", "/boards/{board_id}/snapshot", snapshots_through(Cards()), gives=BoardSnapshot, who=MIXED,
+            "GET", "/boards/{board_id}/snapshot", board_snapshot_handler(CardCache()), gives=BoardSnapshot, who=MIXED,
             tags=("boards",), refuses=(BoardNotFound, BoardDenied),
         ),
         Endpoint(
-            "GET", "/boards/{board_id}/group-snapshot", get_board_group_snapshot, query=SiblingsQuery,
+            "GET", "/boards/{board_id}/group-snapshot", get_board_group_snapshot, query=BoardGroupSnapshotQuery,
             gives=BoardGroupSnapshot, who=MIXED, tags=("boards", "agent-lead", "agent-worker"),
             refuses=(BoardNotFound, BoardDenied),
-            extra=told(
+            extra=agent_hints(
                 "agent_board_group_discovery", ["You want to know what happens on the other boards of your group."],
                 unless=["You want the tasks of your own board: list them."],
             ),
         ),
         Endpoint(
-            "GET", GROUP + "/snapshot", get_group_snapshot, query=GroupSnapshotQuery, gives=BoardGroupSnapshot,
+            "GET", GROUP_PATH + "/snapshot", get_group_snapshot, query=GroupSnapshotQuery, gives=BoardGroupSnapshot,
             who=USER, tags=("board-groups",), refuses=(GroupNotFound,),
             operation_id="get_board_group_snapshot_api_v1_board_groups__group_id__snapshot_get",
         ),

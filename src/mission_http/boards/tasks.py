@@ -16,37 +16,37 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, TaskId
 from mission_core.ports import Ports
-from mission_core.tasks.actors import AssigneeElsewhere
+from mission_core.tasks.lease_ownership import LeaseHeldByAnother, LeaseRequired
 from mission_core.tasks.model import (
-    Blocked,
+    BlockedByDependencies,
     DependencyCycle,
     DependencyNotFound,
+    FinishedTaskDenied,
     GateClosed,
     NotClaimable,
-    RecordingDenied,
     Task,
     TaskNotFound,
 )
 from mission_core.tasks.queries import TaskFilter
-from mission_core.tasks.tenure import HeldByAnother, UseTheLease
+from mission_core.tasks.team_rules import AssigneeOnAnotherBoard
 from mission_core.tasks.use_cases import DeleteTask
 from mission_core.tasks.use_cases import create_task as make_task
 from mission_core.tasks.use_cases import delete_task as remove_task
 from mission_core.tasks.use_cases import update_task as change_task
-from mission_http.boards.access import AGENT, MIXED, USER, Place, board_in, check_leads
-from mission_http.boards.answers import one, page_from, wanted_page, written
-from mission_http.boards.errors import DelegationBlocked, UserNotFound
-from mission_http.boards.intents import TEAM, told
-from mission_http.boards.payloads import LimitOffsetPage, OkResponse, TaskCreate, TaskQuery, TaskRead, TaskUpdate
-from mission_http.boards.wire import StatusFilterUnknown, statuses_behind, task_from
+from mission_http.boards.access import AGENT, MIXED, USER, BoardPath, board_in_path, require_lead
+from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
+from mission_http.boards.errors import CreatorNotFound, DelegationBlocked
+from mission_http.boards.payloads import LimitOffsetPage, OkResponse, TaskCreate, TaskListQuery, TaskRead, TaskUpdate
+from mission_http.boards.responses import listed_response, task_payload, versioned_response, wanted_page
+from mission_http.boards.wire import StatusFilterUnknown, core_statuses_from, task_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.json import json_of
-from mission_http.platform.pairs import AGENT_INSTANCE, instance_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.implicit_leases import AGENT_INSTANCE, agent_instance_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 
 async def list_tasks(request: Request) -> Response:
@@ -55,16 +55,16 @@ async def list_tasks(request: Request) -> Response:
 
     The status filter takes one status or several, separated by commas.
     """
-    board = await board_in(request)
-    query = query_of(request, TaskQuery)
+    board = await board_in_path(request)
+    query = query_of(request, TaskListQuery)
     wanted = TaskFilter(
         board=board,
-        statuses=statuses_behind(query.status),
+        statuses=core_statuses_from(query.status),
         assignee_agent=AgentId(query.assigned_agent_id) if query.assigned_agent_id else None,
         unassigned=bool(query.unassigned),
     )
     listed = await ports_of(request).reads.tasks.page(principal_of(request), wanted, wanted_page(query))
-    return page_from(listed, query, task_from)
+    return listed_response(listed, query, task_from)
 
 
 async def create_task(request: Request) -> Response:
@@ -73,12 +73,12 @@ async def create_task(request: Request) -> Response:
 
     A task that depends on unfinished tasks stays in the inbox, without an assignee.
     """
-    async with Place.of(request) as place:
-        check_leads(request)
+    async with BoardPath.of(request) as place:
+        require_lead(request)
         body = await body_of(request, TaskCreate)
         _check_creator(principal_of(request), body.created_by_user_id)
-        task = await once(request, make_task, body.command(place.board), task_again)
-    return one(await written(request, task))
+        task = await perform_once(request, make_task, body.command(place.board), task_again)
+    return versioned_response(await task_payload(request, task))
 
 
 async def delegate_task(request: Request) -> Response:
@@ -89,7 +89,7 @@ async def delegate_task(request: Request) -> Response:
     """
     try:
         return await create_task(request)
-    except Blocked as blocked:
+    except BlockedByDependencies as blocked:
         raise DelegationBlocked(blocked.task, blocked.by) from None
 
 
@@ -105,25 +105,25 @@ async def update_task(request: Request) -> Response:
     values, and a status that decides a review. A worker that moves a task to in progress holds an implicit lease on it
     until ten minutes after the worker's last request.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         assert place.task is not None
         body = await body_of(request, TaskUpdate)
-        command = body.command(place.task, on=place.board, expects=expects_of(request))
-        command = evolve(command, instance=instance_of(request))
+        command = body.command(place.task, on=place.board, expects=expected_version_of(request))
+        command = evolve(command, instance=agent_instance_of(request))
         task = await change_task(ports_of(request), principal_of(request), command)
-        return one(await written(request, task))
+        return versioned_response(await task_payload(request, task))
 
 
 async def delete_task(request: Request) -> Response:
     """
     Delete a task.
     """
-    async with Place.of(request) as place:
+    async with BoardPath.of(request) as place:
         assert place.task is not None
-        check_leads(request)
-        command = DeleteTask(task=place.task, on=place.board, expects=expects_of(request))
+        require_lead(request)
+        command = DeleteTask(task=place.task, on=place.board, expects=expected_version_of(request))
         await remove_task(ports_of(request), principal_of(request), command)
-    return json_of({"ok": True})
+    return json_response({"ok": True})
 
 
 async def task_again(ports: Ports, principal: Principal, task: UUID) -> Task:
@@ -140,50 +140,60 @@ def _check_creator(principal: Principal, user: UUID | None) -> None:
         UserNotFound: If the organization has no such person.
     """
     if user is not None and getattr(principal, "user", None) != user:
-        raise UserNotFound
+        raise CreatorNotFound
 
 
 TASKS = "/boards/{board_id}/tasks"
 TASK = TASKS + "/{task_id}"
-MAKING = (BoardNotFound, BoardDenied, RecordingDenied, Blocked, AgentNotFound, AssigneeElsewhere, DependencyNotFound)
-CHANGING = (
-    BoardDenied, TaskNotFound, Blocked, GateClosed, DependencyCycle, AgentNotFound, AssigneeElsewhere, VersionMismatch,
-    HeldByAnother, UseTheLease, NotClaimable,
+CREATE_REFUSALS = (
+    BoardNotFound,
+    BoardDenied,
+    FinishedTaskDenied,
+    BlockedByDependencies,
+    AgentNotFound,
+    AssigneeOnAnotherBoard,
+    DependencyNotFound,
+)
+UPDATE_REFUSALS = (
+    BoardDenied, TaskNotFound, BlockedByDependencies, GateClosed, DependencyCycle, AgentNotFound,
+    AssigneeOnAnotherBoard, VersionMismatch,
+    LeaseHeldByAnother, LeaseRequired, NotClaimable,
 )  # fmt: skip
-REMOVING = (BoardDenied, TaskNotFound, VersionMismatch)
-LISTING = (BoardNotFound, BoardDenied, StatusFilterUnknown)
+DELETE_REFUSALS = (BoardDenied, TaskNotFound, VersionMismatch)
+LIST_REFUSALS = (BoardNotFound, BoardDenied, StatusFilterUnknown)
 ENDPOINTS = [
     Endpoint(
-        "GET", TASKS, list_tasks, query=TaskQuery, gives=LimitOffsetPage[TaskRead], who=MIXED, tags=("tasks",),
-        refuses=LISTING,
+        "GET", TASKS, list_tasks, query=TaskListQuery, gives=LimitOffsetPage[TaskRead], who=MIXED, tags=("tasks",),
+        refuses=LIST_REFUSALS,
     ),
     Endpoint(
         "POST", TASKS, create_task, takes=TaskCreate, gives=TaskRead, who=USER, tags=("tasks",),
-        headers=(IDEMPOTENCY_KEY,), refuses=MAKING,
+        headers=(IDEMPOTENCY_KEY,), refuses=CREATE_REFUSALS,
     ),
     Endpoint(
         "PATCH", TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=MIXED, tags=("tasks",),
-        headers=(IF_MATCH, AGENT_INSTANCE), refuses=CHANGING,
+        headers=(IF_MATCH, AGENT_INSTANCE), refuses=UPDATE_REFUSALS,
     ),
     Endpoint(
         "DELETE", TASK, delete_task, gives=OkResponse, who=USER, tags=("tasks",), headers=(IF_MATCH,),
-        refuses=REMOVING,
+        refuses=DELETE_REFUSALS,
     ),
 ]  # fmt: skip
 AGENT_ENDPOINTS = [
     Endpoint(
-        "GET", "/agent" + TASKS, list_tasks, query=TaskQuery, gives=LimitOffsetPage[TaskRead], who=AGENT, tags=TEAM,
-        refuses=LISTING,
-        extra=told(
+        "GET", "/agent" + TASKS, list_tasks, query=TaskListQuery, gives=LimitOffsetPage[TaskRead], who=AGENT,
+        tags=BOARD_AGENT_TAGS,
+        refuses=LIST_REFUSALS,
+        extra=agent_hints(
             "agent_board_task_discovery", ["You want to see a board's tasks, by status or assignee."],
             unless=["You want to start work: claim the next task."],
         ),
     ),
     Endpoint(
         "POST", "/agent" + TASKS, delegate_task, takes=TaskCreate, gives=TaskRead, who=AGENT,
-        tags=("agent", "agent-lead"), headers=(IDEMPOTENCY_KEY,), refuses=MAKING,
+        tags=("agent", "agent-lead"), headers=(IDEMPOTENCY_KEY,), refuses=CREATE_REFUSALS,
         operation_id="agent_lead_create_task",
-        extra=told(
+        extra=agent_hints(
             "delegate_work", ["You lead the board and have new work for its workers."],
             unless=["A task for the work exists: assign that task instead.", "You would do the work yourself."],
             effects=["The task is in the inbox, or is assigned to the worker you name."],
@@ -191,9 +201,9 @@ AGENT_ENDPOINTS = [
         ),
     ),
     Endpoint(
-        "PATCH", "/agent" + TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=AGENT, tags=TEAM,
-        headers=(IF_MATCH, AGENT_INSTANCE), refuses=CHANGING,
-        extra=told(
+        "PATCH", "/agent" + TASK, update_task, takes=TaskUpdate, gives=TaskRead, who=AGENT, tags=BOARD_AGENT_TAGS,
+        headers=(IF_MATCH, AGENT_INSTANCE), refuses=UPDATE_REFUSALS,
+        extra=agent_hints(
             "agent_task_update",
             [
                 "You work on a task and start it, return it, submit it for review or finish it.",
@@ -209,9 +219,9 @@ AGENT_ENDPOINTS = [
         ),
     ),
     Endpoint(
-        "DELETE", "/agent" + TASK, delete_task, gives=OkResponse, who=AGENT, tags=TEAM, headers=(IF_MATCH,),
-        refuses=REMOVING,
-        extra=told(
+        "DELETE", "/agent" + TASK, delete_task, gives=OkResponse, who=AGENT, tags=BOARD_AGENT_TAGS, headers=(IF_MATCH,),
+        refuses=DELETE_REFUSALS,
+        extra=agent_hints(
             "agent_task_delete", ["You lead the board and a task was created by mistake."],
             unless=["The work is done or planned: change the task's status instead."],
             effects=["The task and its comments are deleted. Tasks that depended on it no longer do."],

@@ -15,16 +15,16 @@ from attrs import define, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.ports import SealBroken
+from mission_core.accounts.ports import DecryptionFailed
 from mission_core.automation.board_webhooks import (
     BOARD_WEBHOOKS,
-    LONGEST_DESCRIPTION,
-    LONGEST_SECRET,
+    MAX_DESCRIPTION_LENGTH,
+    MAX_SECRET_LENGTH,
     BoardWebhook,
     CreateBoardWebhook,
     DeleteBoardWebhook,
     UpdateBoardWebhook,
-    WebhookAgentElsewhere,
+    WebhookAgentNotOnBoard,
     WebhookDisabled,
     WebhookNotFound,
     header_name_from,
@@ -32,35 +32,41 @@ from mission_core.automation.board_webhooks import (
 from mission_core.automation.board_webhooks import create_board_webhook as make_webhook
 from mission_core.automation.board_webhooks import delete_board_webhook as remove_webhook
 from mission_core.automation.board_webhooks import update_board_webhook as change_webhook
-from mission_core.automation.payloads import PAYLOADS, PayloadNotFound, WebhookPayload, shortened
-from mission_core.automation.receiving import ReceivePayload, payload_on, receive_payload, sender_to, webhook_on
-from mission_core.automation.signatures import SignatureMissing, SignatureWrong
+from mission_core.automation.webhook_ingestion import (
+    ReceivePayload,
+    get_payload,
+    get_webhook,
+    receive_payload,
+    webhook_sender,
+)
+from mission_core.automation.webhook_payloads import PAYLOADS, PayloadNotFound, WebhookPayload, truncated
+from mission_core.automation.webhook_signatures import SignatureInvalid, SignatureMissing
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import Refusal, RoleTooLow, StoreFailed, VersionMismatch
 from mission_core.ids import AgentId, BoardId, PayloadId, WebhookId
 from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
-from mission_http.boards.access import AGENT, USER, Place, path_id
-from mission_http.boards.answers import one, page_from, wanted_page
-from mission_http.boards.intents import TEAM, told
-from mission_http.boards.payloads import LimitOffsetPage, NumberedQuery, OkResponse, named_in, stripped
+from mission_http.boards.access import AGENT, USER, BoardPath, path_id
+from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
+from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, OkResponse, sent_fields, stripped
+from mission_http.boards.responses import listed_response, versioned_response, wanted_page
 from mission_http.boards.wire import naive, raw_json
 from mission_http.platform.bodies import body_of, raw_body_of
 from mission_http.platform.endpoints import PUBLIC, Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.errors import BodyTooLarge, EncodingUnsupported
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_of, once, row_again
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
-from mission_http.platform.refusals import BodyTooLarge, EncodingUnsupported
-from mission_http.platform.shapes import Length, Range, Rule, Schema
+from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange, SchemaOverride
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of, perform_once, read_row_again
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 from mission_http.settings import Settings
 
-Description = Annotated[str, Rule(stripped), Length(1, LONGEST_DESCRIPTION)]
-Secret = Annotated[str | None, Length(0, LONGEST_SECRET)]
-HeaderName = Annotated[str | None, Rule(header_name_from)]
-KINDS_OF_JSON: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
-AnyJson = Annotated[Any, Schema({"anyOf": [{"type": each} for each in KINDS_OF_JSON]})]
+Description = Annotated[str, CustomCheck(stripped), Length(1, MAX_DESCRIPTION_LENGTH)]
+Secret = Annotated[str | None, Length(0, MAX_SECRET_LENGTH)]
+HeaderName = Annotated[str | None, CustomCheck(header_name_from)]
+JSON_TYPES: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
+AnyJson = Annotated[Any, SchemaOverride({"anyOf": [{"type": each} for each in JSON_TYPES]})]
 
 
 @define
@@ -118,7 +124,7 @@ class BoardWebhookUpdate:
     signature_header: HeaderName | Absent = ABSENT
 
     def command(self, webhook: WebhookId, *, on: BoardId, expects: int | None) -> UpdateBoardWebhook:
-        named = named_in(self)
+        named = sent_fields(self)
         if "agent_id" in named:
             named["agent"] = named.pop("agent_id")
         return UpdateBoardWebhook(webhook=webhook, on=on, expects=expects, **named)
@@ -147,7 +153,7 @@ class BoardWebhookIngestResponse:
 
 @frozen(kw_only=True)
 class PayloadQuery:
-    max_chars: Annotated[int | None, Range(1, 1_000_000)] = None
+    max_chars: Annotated[int | None, NumberRange(1, 1_000_000)] = None
 
 
 async def delete_board_webhook(request: Request) -> Response:
@@ -156,29 +162,29 @@ async def delete_board_webhook(request: Request) -> Response:
 
     The memory entries that tell the board about them are kept.
     """
-    async with _at_webhook(request) as (board, webhook):
-        command = DeleteBoardWebhook(webhook=webhook, on=board, expects=expects_of(request))
+    async with _webhook_in_path(request) as (board, webhook):
+        command = DeleteBoardWebhook(webhook=webhook, on=board, expects=expected_version_of(request))
         await remove_webhook(ports_of(request), principal_of(request), command)
-    return json_of({"ok": True})
+    return json_response({"ok": True})
 
 
 async def list_board_webhook_payloads(request: Request) -> Response:
     """
     List the payloads of a webhook, newest first.
     """
-    async with _at_webhook(request) as (board, webhook):
-        query = query_of(request, NumberedQuery)
+    async with _webhook_in_path(request) as (board, webhook):
+        query = query_of(request, NumberedPageQuery)
         ports, principal = ports_of(request), principal_of(request)
-        await webhook_on(ports, principal, board, webhook)
-        listed = await ports.reads.rows.page(principal, PAYLOADS, wanted_page(query), newest=True, webhook=webhook)
-    return page_from(listed, query, payload_from)
+        await get_webhook(ports, principal, board, webhook)
+        listed = await ports.reads.entities.page(principal, PAYLOADS, wanted_page(query), newest=True, webhook=webhook)
+    return listed_response(listed, query, payload_from)
 
 
 async def get_board_webhook_payload(request: Request) -> Response:
     """
     Read a payload of a webhook.
     """
-    return json_of(payload_from(await _payload_in(request)))
+    return json_response(payload_from(await _payload_in(request)))
 
 
 async def get_webhook_payload(request: Request) -> Response:
@@ -191,30 +197,30 @@ async def get_webhook_payload(request: Request) -> Response:
     query = query_of(request, PayloadQuery)
     shown = payload_from(payload)
     if query.max_chars is not None:
-        shown["payload"] = raw_json(shortened(payload.payload, query.max_chars))
-    return json_of(shown)
+        shown["payload"] = raw_json(truncated(payload.payload, query.max_chars))
+    return json_response(shown)
 
 
 @frozen
-class Doors:
+class WebhookHandlers:
     """
-    The handlers of webhooks. *base* is the URL below which webhooks have their addresses, *most* the maximum size of a
-    payload in bytes.
+    The handlers of webhooks. *base_url* is the URL below which webhooks have their addresses, *max_payload_bytes* the
+    maximum size of a payload in bytes.
     """
 
-    base: str | None
-    most: int
+    base_url: str | None
+    max_payload_bytes: int
 
     async def list_board_webhooks(self, request: Request) -> Response:
         """
         List the webhooks of a board, newest first.
         """
-        async with Place.of(request) as place:
-            query = query_of(request, NumberedQuery)
+        async with BoardPath.of(request) as place:
+            query = query_of(request, NumberedPageQuery)
             await place.check()
             reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
-            listed = await reads.rows.page(principal, BOARD_WEBHOOKS, page, newest=True, board=place.board)
-        return page_from(listed, query, self.shown)
+            listed = await reads.entities.page(principal, BOARD_WEBHOOKS, page, newest=True, board=place.board)
+        return listed_response(listed, query, self.shown)
 
     async def create_board_webhook(self, request: Request) -> Response:
         """
@@ -222,16 +228,20 @@ class Doors:
 
         If it has a secret, it takes signed payloads only. The secret is never shown again.
         """
-        async with Place.of(request) as place:
+        async with BoardPath.of(request) as place:
             body = await body_of(request, BoardWebhookCreate)
-            return one(self.shown(await once(request, make_webhook, body.command(place.board), _webhook_again)))
+            return versioned_response(
+                self.shown(await perform_once(request, make_webhook, body.command(place.board), _webhook_again))
+            )
 
     async def get_board_webhook(self, request: Request) -> Response:
         """
         Read a webhook of a board.
         """
-        async with _at_webhook(request) as (board, webhook):
-            return one(self.shown(await webhook_on(ports_of(request), principal_of(request), board, webhook)))
+        async with _webhook_in_path(request) as (board, webhook):
+            return versioned_response(
+                self.shown(await get_webhook(ports_of(request), principal_of(request), board, webhook))
+            )
 
     async def update_board_webhook(self, request: Request) -> Response:
         """
@@ -239,10 +249,12 @@ class Doors:
 
         Null removes the agent, the secret or the signature header.
         """
-        async with _at_webhook(request) as (board, webhook):
+        async with _webhook_in_path(request) as (board, webhook):
             body = await body_of(request, BoardWebhookUpdate)
-            command = body.command(webhook, on=board, expects=expects_of(request))
-            return one(self.shown(await change_webhook(ports_of(request), principal_of(request), command)))
+            command = body.command(webhook, on=board, expects=expected_version_of(request))
+            return versioned_response(
+                self.shown(await change_webhook(ports_of(request), principal_of(request), command))
+            )
 
     async def ingest_board_webhook(self, request: Request) -> Response:
         """
@@ -254,20 +266,20 @@ class Doors:
         """
         board, webhook = BoardId(path_id(request, "board_id")), WebhookId(path_id(request, "webhook_id"))
         ports = ports_of(request)
-        sender = await sender_to(ports, board, webhook)
+        sender = await webhook_sender(ports, board, webhook)
         try:
-            body = await raw_body_of(request, limit=self.most)
+            body = await raw_body_of(request, limit=self.max_payload_bytes)
         except BodyTooLarge:
-            raise PayloadTooLarge(self.most) from None
+            raise PayloadTooLarge(self.max_payload_bytes) from None
         command = ReceivePayload(
             board=board, webhook=webhook, body=body, headers=tuple(request.headers.items()),
-            source_ip=exchange_of(request).client, inspect=inspected_at,
+            source_ip=exchange_of(request).client, payload_address=payload_path,
         )  # fmt: skip
         payload = await perform(
-            receive_payload, ports, sender, command, once=await idempotency_of(request), again=_payload_again
+            receive_payload, ports, sender, command, once=await idempotency_key_of(request), again=_payload_again
         )
         ids = {"board_id": str(board), "webhook_id": str(webhook), "payload_id": str(payload.id)}
-        return json_of({"ok": True, **ids}, 202)
+        return json_response({"ok": True, **ids}, 202)
 
     def shown(self, webhook: BoardWebhook) -> dict[str, Any]:
         """
@@ -283,7 +295,7 @@ class Doors:
             "has_secret": webhook.secret is not None,
             "signature_header": webhook.signature_header,
             "endpoint_path": path,
-            "endpoint_url": None if self.base is None else self.base + path,
+            "endpoint_url": None if self.base_url is None else self.base_url + path,
             "created_at": naive(webhook.created_at),
             "updated_at": naive(webhook.updated_at),
             "number": webhook.number,
@@ -291,7 +303,7 @@ class Doors:
         }
 
 
-def inspected_at(payload: WebhookPayload) -> str:
+def payload_path(payload: WebhookPayload) -> str:
     """
     The operation with which an agent reads a whole payload.
     """
@@ -316,7 +328,7 @@ def payload_from(payload: WebhookPayload) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _at_webhook(request: Request) -> AsyncIterator[tuple[BoardId, WebhookId]]:
+async def _webhook_in_path(request: Request) -> AsyncIterator[tuple[BoardId, WebhookId]]:
     """
     The board and webhook that the path names. As a context it answers any error with not found if they do not exist.
     """
@@ -324,9 +336,9 @@ async def _at_webhook(request: Request) -> AsyncIterator[tuple[BoardId, WebhookI
     try:
         yield board, webhook
     except StoreFailed:
-        raise  # as in `Place`
+        raise  # as in `BoardPath`
     except Refusal as refusal:
-        await webhook_on(ports_of(request), principal_of(request), board, webhook)
+        await get_webhook(ports_of(request), principal_of(request), board, webhook)
         if isinstance(refusal, RoleTooLow):
             raise BoardDenied from None
         raise
@@ -334,13 +346,13 @@ async def _at_webhook(request: Request) -> AsyncIterator[tuple[BoardId, WebhookI
 
 async def _payload_in(request: Request) -> WebhookPayload:
     board, webhook, payload = (path_id(request, name) for name in ("board_id", "webhook_id", "payload_id"))
-    return await payload_on(
+    return await get_payload(
         ports_of(request), principal_of(request), BoardId(board), WebhookId(webhook), PayloadId(payload)
     )
 
 
-_webhook_again = row_again(BOARD_WEBHOOKS)
-_payload_again = row_again(PAYLOADS)
+_webhook_again = read_row_again(BOARD_WEBHOOKS)
+_payload_again = read_row_again(PAYLOADS)
 WEBHOOKS: Final = "/boards/{board_id}/webhooks"
 WEBHOOK: Final = WEBHOOKS + "/{webhook_id}"
 PAYLOAD: Final = WEBHOOK + "/payloads/{payload_id}"
@@ -352,7 +364,7 @@ ENDPOINTS: Final = (
         refuses=(*REFUSES, VersionMismatch),
     ),
     Endpoint(
-        "GET", WEBHOOK + "/payloads", list_board_webhook_payloads, query=NumberedQuery,
+        "GET", WEBHOOK + "/payloads", list_board_webhook_payloads, query=NumberedPageQuery,
         gives=LimitOffsetPage[BoardWebhookPayloadRead], who=USER, tags=TAGGED, refuses=REFUSES,
     ),
     Endpoint(
@@ -361,8 +373,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/agent" + PAYLOAD, get_webhook_payload, query=PayloadQuery, gives=BoardWebhookPayloadRead,
-        who=AGENT, tags=TEAM, refuses=(*REFUSES, PayloadNotFound),
-        extra=told(
+        who=AGENT, tags=BOARD_AGENT_TAGS, refuses=(*REFUSES, PayloadNotFound),
+        extra=agent_hints(
             "agent_board_webhook_payload_read",
             ["An entry in your board's memory announces a payload, and its preview is not enough."],
             unless=["You look for new payloads: read the board's memory, which announces them."],
@@ -376,29 +388,30 @@ def webhook_endpoints(settings: Settings) -> list[Endpoint]:
     """
     The operations on webhooks, with these settings.
     """
-    doors = Doors(settings.fronting.base_url, settings.webhook_max_payload_bytes)
+    doors = WebhookHandlers(settings.network.base_url, settings.webhook_max_payload_bytes)
     return [
         Endpoint(
-            "GET", WEBHOOKS, doors.list_board_webhooks, query=NumberedQuery, gives=LimitOffsetPage[BoardWebhookRead],
+            "GET", WEBHOOKS, doors.list_board_webhooks, query=NumberedPageQuery,
+            gives=LimitOffsetPage[BoardWebhookRead],
             who=USER, tags=TAGGED, refuses=(BoardNotFound, BoardDenied),
         ),
         Endpoint(
             "POST", WEBHOOKS, doors.create_board_webhook, takes=BoardWebhookCreate, gives=BoardWebhookRead, who=USER,
-            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, WebhookAgentElsewhere),
+            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, WebhookAgentNotOnBoard),
         ),
         Endpoint(
             "GET", WEBHOOK, doors.get_board_webhook, gives=BoardWebhookRead, who=USER, tags=TAGGED, refuses=REFUSES
         ),
         Endpoint(
             "PATCH", WEBHOOK, doors.update_board_webhook, takes=BoardWebhookUpdate, gives=BoardWebhookRead, who=USER,
-            tags=TAGGED, headers=(IF_MATCH,), refuses=(*REFUSES, WebhookAgentElsewhere, VersionMismatch),
+            tags=TAGGED, headers=(IF_MATCH,), refuses=(*REFUSES, WebhookAgentNotOnBoard, VersionMismatch),
         ),
         Endpoint(
             "POST", WEBHOOK, doors.ingest_board_webhook, gives=BoardWebhookIngestResponse, who=PUBLIC, status=202,
             tags=TAGGED, headers=(IDEMPOTENCY_KEY,), limits=("webhook-ingest",),
             refuses=(
                 WebhookNotFound, WebhookDisabled, PayloadTooLarge, EncodingUnsupported, SignatureMissing,
-                SignatureWrong, SealBroken,
+                SignatureInvalid, DecryptionFailed,
             ),
         ),
         *ENDPOINTS,

@@ -20,16 +20,16 @@ from mission_core.boards.queries import BoardRow
 from mission_core.boards.tags import Tag
 from mission_core.errors import Invalid
 from mission_core.ids import OrganizationId
-from mission_core.tasks.actors import HELD_BACK, PLACES
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.late_results import NOTICE, LateResult
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import RunRow, TaskRow
 from mission_core.tasks.runs import Run
+from mission_core.tasks.team_rules import SHOWN_AS_BLOCKED, TEAM_STATUSES
 from mission_core.values import EMPTY_OBJECT, EPOCH, JsonText, json_text, moment
 from mission_http.platform.converters import converter_of
-from mission_http.platform.readings import LAX
-from mission_http.platform.refusals import wrong
+from mission_http.platform.errors import single_value_error
+from mission_http.platform.value_parsers import LAX
 
 
 class JsonObject(str):
@@ -40,23 +40,24 @@ class JsonObject(str):
 
 def _object_read(value: object, _: object) -> JsonText:
     if not isinstance(value, dict):
-        raise wrong("dict_type", "Input should be a valid dictionary", value)
+        raise single_value_error("dict_type", "Input should be a valid dictionary", value)
     return json_text(value)
 
 
 CONVERTER: Final = converter_of(LAX)
 CONVERTER.register_structure_hook(JsonObject, _object_read)
 RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-START: Final = EPOCH.replace(tzinfo=None)
+NAIVE_EPOCH: Final = EPOCH.replace(tzinfo=None)
 """Times are sent without a zone, and are UTC."""
 
-FOLDS: Final = {status: place.value for status, place in PLACES.items()}
-SHOWN: Final[dict[str, str]] = {status.value: shown for status, shown in FOLDS.items()}
-BEHIND: Final = {
-    shown: tuple(status for status in Status if FOLDS[status] == shown) for shown in dict.fromkeys(FOLDS.values())
+FOLDED_STATUSES: Final = {status: place.value for status, place in TEAM_STATUSES.items()}
+SHOWN_STATUSES: Final[dict[str, str]] = {status.value: shown for status, shown in FOLDED_STATUSES.items()}
+CORE_STATUSES: Final = {
+    shown: tuple(status for status in Status if FOLDED_STATUSES[status] == shown)
+    for shown in dict.fromkeys(FOLDED_STATUSES.values())
 }
 """The core statuses behind each of the four statuses of this dialect."""
-BLOCKED: Final = frozenset(status.value for status in HELD_BACK)
+BLOCKED_STATUSES: Final = frozenset(status.value for status in SHOWN_AS_BLOCKED)
 """Core statuses shown as a blocked task in the inbox: work on it cannot start."""
 
 
@@ -69,7 +70,7 @@ class StatusFilterUnknown(Invalid):
         return "Unsupported task status filter."
 
 
-def statuses_behind(filtered: str | None) -> tuple[Status, ...] | None:
+def core_statuses_from(filtered: str | None) -> tuple[Status, ...] | None:
     """
     The core statuses of a comma-separated filter, or None if it is empty.
 
@@ -79,9 +80,9 @@ def statuses_behind(filtered: str | None) -> tuple[Status, ...] | None:
     names = [name.strip() for name in (filtered or "").split(",") if name.strip()]
     if not names:
         return None
-    if not BEHIND.keys() >= set(names):
+    if not CORE_STATUSES.keys() >= set(names):
         raise StatusFilterUnknown
-    return tuple(status for name in dict.fromkeys(names) for status in BEHIND[name])
+    return tuple(status for name in dict.fromkeys(names) for status in CORE_STATUSES[name])
 
 
 def uuid_from(raw: bytes) -> str:
@@ -100,11 +101,11 @@ def time_from(value: int) -> datetime:
     """
     The naive UTC time of a number of microseconds. Its encoding has a fraction only if that is not zero.
     """
-    return START + timedelta(microseconds=value)
+    return NAIVE_EPOCH + timedelta(microseconds=value)
 
 
 def maybe_time(value: int | None) -> datetime | None:
-    return None if value is None else START + timedelta(microseconds=value)
+    return None if value is None else NAIVE_EPOCH + timedelta(microseconds=value)
 
 
 def naive(value: datetime | None) -> datetime | None:
@@ -132,7 +133,7 @@ def uuids_from(raw: bytes) -> list[str]:
     return [uuid_from(raw[i : i + 16]) for i in range(0, len(raw), 16)]
 
 
-def blocking(row: TaskRow) -> list[str]:
+def open_dependency_ids(row: TaskRow) -> list[str]:
     """
     The dependencies of a task that are not done. A deleted dependency is not done.
     """
@@ -147,33 +148,33 @@ def task_from(row: TaskRow) -> dict[str, Any]:
     """
     core_status = row.status
     depends_on = uuids_from(row.depends_on) if row.depends_on else []
-    blocked_by = blocking(row) if depends_on and core_status != "done" else []
+    blocked_by = open_dependency_ids(row) if depends_on and core_status != "done" else []
     due_at, started_at, not_before, completed_at = row.due_at, row.started_at, row.not_before, row.completed_at
     return {
         "id": uuid_from(row.id),
         "board_id": uuid_from(row.board),
         "title": row.title,
         "description": row.description,
-        "status": SHOWN[core_status],
+        "status": SHOWN_STATUSES[core_status],
         "priority": row.priority,
-        "due_at": None if due_at is None else START + timedelta(microseconds=due_at),
+        "due_at": None if due_at is None else NAIVE_EPOCH + timedelta(microseconds=due_at),
         "assigned_agent_id": None if row.assignee_agent is None else uuid_from(row.assignee_agent),
         "depends_on_task_ids": depends_on,
         "tag_ids": [str(tag.id) for tag in row.tagged],
         "tags": [tag_ref(tag) for tag in row.tagged],
         "created_by_user_id": maybe_uuid(row.creator_id) if row.creator_kind == "user" else None,
-        "in_progress_at": None if started_at is None else START + timedelta(microseconds=started_at),
-        "created_at": START + timedelta(microseconds=row.created_at),
-        "updated_at": START + timedelta(microseconds=row.updated_at),
+        "in_progress_at": None if started_at is None else NAIVE_EPOCH + timedelta(microseconds=started_at),
+        "created_at": NAIVE_EPOCH + timedelta(microseconds=row.created_at),
+        "updated_at": NAIVE_EPOCH + timedelta(microseconds=row.updated_at),
         "blocked_by_task_ids": blocked_by,
-        "is_blocked": bool(blocked_by) or core_status in BLOCKED,
-        "custom_field_values": values_from(row),
+        "is_blocked": bool(blocked_by) or core_status in BLOCKED_STATUSES,
+        "custom_field_values": custom_field_values(row),
         "number": row.number,
         "core_status": core_status,
         "assignee": row.assignee,
         "depends_on": depends_on,
         "blocked_by": blocked_by,
-        "not_before": None if not_before is None else START + timedelta(microseconds=not_before),
+        "not_before": None if not_before is None else NAIVE_EPOCH + timedelta(microseconds=not_before),
         "fence": row.fence,
         "attempts": row.attempts,
         "max_attempts": row.max_attempts,
@@ -183,7 +184,7 @@ def task_from(row: TaskRow) -> dict[str, Any]:
         "output": None if row.output is None else msgspec.Raw(row.output.encode()),
         "error_message": row.error_message,
         "recorded": bool(row.recorded),
-        "completed_at": None if completed_at is None else START + timedelta(microseconds=completed_at),
+        "completed_at": None if completed_at is None else NAIVE_EPOCH + timedelta(microseconds=completed_at),
         "version": row.version,
     }
 
@@ -195,7 +196,7 @@ def tag_ref(tag: Tag) -> dict[str, Any]:
     return {"id": str(tag.id), "name": tag.name, "slug": tag.slug, "color": tag.color}
 
 
-def values_from(row: TaskRow) -> dict[str, Any]:
+def custom_field_values(row: TaskRow) -> dict[str, Any]:
     """
     A task's value of each custom field of its board, or the field's default.
     """
@@ -236,7 +237,7 @@ def board_from(row: BoardRow) -> dict[str, Any]:
     }
 
 
-def agents_of(organization: OrganizationId, *, at: datetime) -> Callable[[AgentRow], dict[str, Any]]:
+def agent_renderer(organization: OrganizationId, *, at: datetime) -> Callable[[AgentRow], dict[str, Any]]:
     """
     A function that renders agents of the organization as `AgentRead`, with their status at this time.
     """
@@ -289,11 +290,11 @@ def lease_from(run: Run, secret: str) -> dict[str, Any]:
         "fence": run.fence,
         "attempt": run.attempt,
         "expires_at": naive(run.expires_at),
-        "heartbeat_seconds": beats_of(run),
+        "heartbeat_seconds": lease_heartbeat_seconds(run),
     }
 
 
-def beats_of(run: Run) -> int:
+def lease_heartbeat_seconds(run: Run) -> int:
     """
     The greatest interval between two heartbeats in seconds: a third of the lease's term, and at least one.
     """

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Final, Self
 
 from attrs import frozen
 
-from mission_adapters.sql.examining import OLDEST_POSTGRES, OLDEST_SQLITE, Examination, Product, Trouble, examine
-from mission_adapters.sql.fingerprint import SecretMismatch
-from mission_http.distribution import install
-from mission_http.doctor.findings import Check, Finding, Level
-from mission_http.settings import own_database
-from mission_http.wiring import mismatch_told, place_of, secret_keys
+from mission_adapters.sql.database_inspection import (
+    OLDEST_POSTGRES,
+    OLDEST_SQLITE,
+    DatabaseInspection,
+    DatabaseProblem,
+    DatabaseProduct,
+    inspect_database,
+)
+from mission_adapters.sql.secret_fingerprint import SecretMismatch
+from mission_http.distribution import install_command
+from mission_http.doctor.findings import Check, DoctorFinding, FindingLevel
+from mission_http.settings import default_database_url
+from mission_http.wiring import database_location, secret_keys, secret_mismatch_message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,17 +34,17 @@ DATABASE: Final = Check("database")
 MIGRATIONS: Final = Check("migrations")
 CLOCK: Final = Check("clock")
 SECRET: Final = Check("secret")
-ELSEWHERE: Final = ("DATABASE_URL", "--database-url")
-OWN: Final = ("MISSION_CONTROL_DATA_DIR", "--data-dir")
+URL_SETTINGS: Final = ("DATABASE_URL", "--database-url")
+DIRECTORY_SETTINGS: Final = ("MISSION_CONTROL_DATA_DIR", "--data-dir")
 
-TOLERABLE: Final = timedelta(seconds=5)
+CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """The greatest difference at which two clocks count as equal."""
-HARMFUL: Final = timedelta(minutes=5)
+CLOCK_PROBLEM: Final = timedelta(minutes=5)
 """The difference at which expiry times are visibly wrong, so it is a problem and no warning."""
 
 
 @frozen(kw_only=True)
-class Database:
+class DatabaseState:
     """
     The inspected database.
 
@@ -50,25 +57,27 @@ class Database:
 
     place: str
     own: bool
-    examined: Examination
+    examined: DatabaseInspection
     at: datetime
 
     @classmethod
-    async def seen(cls, settings: Settings) -> Self:
+    async def inspect(cls, settings: Settings) -> Self:
         """
         Inspect the database that the settings name.
         """
-        own = settings.database_url == own_database(settings.data_dir)
-        examined = await examine(settings.database_url)
-        return cls(place=place_of(settings), own=own, examined=examined, at=datetime.now(UTC))
+        own = settings.database_url == default_database_url(settings.data_dir)
+        examined = await inspect_database(settings.database_url)
+        return cls(place=database_location(settings), own=own, examined=examined, at=datetime.now(UTC))
 
     @property
-    def to_be_made(self) -> bool:
+    def is_not_created(self) -> bool:
         """
         Whether the first start of the server will create it.
         """
         found = self.examined
-        return (found.trouble is None and not found.made) or (self.own and found.trouble is Trouble.NO_FOLDER)
+        return (found.problem is None and not found.has_tables) or (
+            self.own and found.problem is DatabaseProblem.NO_FOLDER
+        )
 
     @property
     def variable(self) -> str:
@@ -76,35 +85,35 @@ class Database:
 
     @property
     def settings(self) -> tuple[str, str]:
-        return OWN if self.own else ELSEWHERE
+        return DIRECTORY_SETTINGS if self.own else URL_SETTINGS
 
 
-def check_database(database: Database) -> Iterator[Finding]:
+def check_database(database: DatabaseState) -> Iterator[DoctorFinding]:
     """
     Check that the database is reachable, of a supported version and writable.
     """
     place, found = database.place, database.examined
     if found.too_old:
-        yield DATABASE.problem(place, *_too_old(found))
-    elif database.own and found.trouble is Trouble.NO_FOLDER:
+        yield DATABASE.problem(place, *_version_advice(found))
+    elif database.own and found.problem is DatabaseProblem.NO_FOLDER:
         yield DATABASE.ok(place, "will be created with its directory")
-    elif found.trouble is Trouble.UNSETTLED:
+    elif found.problem is DatabaseProblem.UNSETTLED:
         advice = "start the server, which recovers the log, and run doctor again"
-        yield DATABASE.warning(place, found.trouble.value, advice)
-    elif found.trouble is not None:
-        reason = f"{found.trouble.value} ({found.reason})" if found.reason else found.trouble.value
-        yield DATABASE.problem(place, reason, _advice(database, found.trouble), *database.settings)
+        yield DATABASE.warning(place, found.problem.value, advice)
+    elif found.problem is not None:
+        reason = f"{found.problem.value} ({found.reason})" if found.reason else found.problem.value
+        yield DATABASE.problem(place, reason, _problem_advice(database, found.problem), *database.settings)
     elif not found.writable:
         advice = f"let this user write to it and create tables in it, or name another with {database.variable}"
         yield DATABASE.problem(place, "is read-only for this user", advice, *database.settings)
     else:
         told = f"{found.product.value} {_dotted(found.version)}"
-        yield DATABASE.ok(place, told if found.made else f"{told}, without tables so far")
+        yield DATABASE.ok(place, told if found.has_tables else f"{told}, without tables so far")
 
 
-def _too_old(found: Examination) -> tuple[str, str]:
+def _version_advice(found: DatabaseInspection) -> tuple[str, str]:
     version = _dotted(found.version)
-    if found.product is Product.SQLITE:
+    if found.product is DatabaseProduct.SQLITE:
         oldest = _dotted(OLDEST_SQLITE)
         return (
             f"this Python reads it with SQLite {version}, and {oldest} is the oldest supported version",
@@ -121,52 +130,52 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _advice(database: Database, trouble: Trouble) -> str:
+def _problem_advice(database: DatabaseState, trouble: DatabaseProblem) -> str:
     """
     Advise how to solve the problem that keeps the database from being used.
     """
-    variable, sqlite = database.variable, database.examined.product is Product.SQLITE
+    variable, sqlite = database.variable, database.examined.product is DatabaseProduct.SQLITE
     match trouble:
-        case Trouble.MALFORMED:
+        case DatabaseProblem.MALFORMED:
             return f"write sqlite:///path or postgresql://user:password@host/name, @ as %40 in a password: {variable}"
-        case Trouble.NO_DRIVER:
-            return f"{install('postgres')}, or name a SQLite file with {variable}"
-        case Trouble.UNREACHABLE:
+        case DatabaseProblem.NO_DRIVER:
+            return f"{install_command('postgres')}, or name a SQLite file with {variable}"
+        case DatabaseProblem.UNREACHABLE:
             return f"start the server, allow connections to it, or correct host and port in {variable}"
-        case Trouble.DENIED:
+        case DatabaseProblem.DENIED:
             return f"correct user and password in {variable}, or let them in with pg_hba.conf"
-        case Trouble.MISSING:
+        case DatabaseProblem.MISSING:
             return f"create it (CREATE DATABASE), or correct the name in {variable}"
-        case Trouble.NO_FOLDER:
+        case DatabaseProblem.NO_FOLDER:
             return f"create the folder, or correct {variable}"
-        case Trouble.NO_DATABASE:
+        case DatabaseProblem.NO_DATABASE:
             return f"restore it from a backup, or name another with {variable}"
-        case Trouble.LOCKED:
+        case DatabaseProblem.LOCKED:
             return f"end the other program that has it open, or name another with {variable}"
-        case Trouble.UNREADABLE:
+        case DatabaseProblem.UNREADABLE:
             return f"let this user read and write it, or name another with {variable}"
     return f"see its error, or name another with {variable}" if sqlite else f"see its log, or correct {variable}"
 
 
-def check_migrations(database: Database) -> Iterator[Finding]:
+def check_migrations(database: DatabaseState) -> Iterator[DoctorFinding]:
     """
     Check that the schema is at the newest revision.
     """
     place, found = database.place, database.examined
-    if found.trouble is not None or found.too_old:
+    if found.problem is not None or found.too_old:
         return
-    if found.lacking is None:
+    if found.missing_revisions is None:
         told = f"is at revision {found.revision}, which a newer version of Mission Control wrote"
         yield MIGRATIONS.problem(
             place, told, f"install that version again, or name another database with {database.variable}",
             *database.settings,
         )  # fmt: skip
-    elif not found.lacking:
+    elif not found.missing_revisions:
         yield MIGRATIONS.ok(place, f"is at revision {found.revision}, the newest")
     elif found.revision is not None:
-        told = f"is at revision {found.revision}, and lacks {', '.join(found.lacking)}"
+        told = f"is at revision {found.revision}, and lacks {', '.join(found.missing_revisions)}"
         yield MIGRATIONS.warning(place, told, "make a backup, then run mission-control migrate; serve does it too")
-    elif found.made:
+    elif found.has_tables:
         yield MIGRATIONS.warning(
             place, "has tables, and none of them is Mission Control's",
             f"if that is a mistake, name a separate database with {database.variable}", *database.settings,
@@ -175,12 +184,14 @@ def check_migrations(database: Database) -> Iterator[Finding]:
         yield MIGRATIONS.ok(place, "its tables will be created at the first start")
 
 
-def check_fingerprint(database: Database, secrets: Sequence[str], *, kept_in: Path | None) -> Iterator[Finding]:
+def check_fingerprint(
+    database: DatabaseState, secrets: Sequence[str], *, kept_in: Path | None
+) -> Iterator[DoctorFinding]:
     """
     Check that `AUTH_SECRET`, or the one that a finished rotation replaced it with, is the secret of the database.
     """
     found = database.examined
-    if found.trouble is not None or found.too_old or found.revision is None or found.lacking != ():
+    if found.problem is not None or found.too_old or found.revision is None or found.missing_revisions != ():
         return
     mismatch = SecretMismatch(len(found.sealed), len(found.sealed)) if found.fingerprint or found.sealed else None
     for secret in secrets:
@@ -192,36 +203,39 @@ def check_fingerprint(database: Database, secrets: Sequence[str], *, kept_in: Pa
             mismatch = None
             break
     if mismatch is not None:
-        told, advice = mismatch_told(mismatch, database.place, kept_in=kept_in)
+        told, advice = secret_mismatch_message(mismatch, database.place, kept_in=kept_in)
         yield SECRET.problem("AUTH_SECRET", told.partition(": ")[2], advice, "AUTH_SECRET")
     elif secrets:
         yield SECRET.ok("AUTH_SECRET", f"is the secret of {database.place}")
 
 
-def advice_about(database: Database) -> str:
+def database_advice(database: DatabaseState) -> str:
     """
     Advise what to do about a database that a server could not start with; empty if it has no problem any more.
     """
     found = chain(check_database(database), check_migrations(database))
-    return next((each.advice for each in found if each.level is Level.PROBLEM), "")
+    return next((each.advice for each in found if each.level is FindingLevel.PROBLEM), "")
 
 
-def check_clock(database: Database) -> Iterator[Finding]:
+def check_clock(database: DatabaseState) -> Iterator[DoctorFinding]:
     """
     Check that this machine's clock agrees with the database server's, or on SQLite with the newest log entry.
     """
     found = database.examined
-    if found.ahead is not None:
-        off, place = abs(found.ahead), "this computer and the database server"
+    if found.clock_ahead is not None:
+        off, place = abs(found.clock_ahead), "this computer and the database server"
         told = f"their clocks are {off.total_seconds():.1f} seconds apart"
         advice = "set both by NTP: the server follows the database's clock, but agents and browsers do not"
-    elif found.newest is not None:
-        off, place = max(timedelta(0), found.newest - database.at), "this computer and the newest entry of the log"
+    elif found.newest_entry_at is not None:
+        off, place = (
+            max(timedelta(0), found.newest_entry_at - database.at),
+            "this computer and the newest entry of the log",
+        )
         told = f"the entry is {off.total_seconds():.1f} seconds in the future" if off else "the entry is in the past"
         advice = "set this computer's clock by NTP: until it has caught up, leases end too late"
     else:
         return
-    if off <= TOLERABLE:
+    if off <= CLOCK_TOLERANCE:
         yield CLOCK.ok(place, told)
     else:
-        yield (CLOCK.problem if off >= HARMFUL else CLOCK.warning)(place, told, advice)
+        yield (CLOCK.problem if off >= CLOCK_PROBLEM else CLOCK.warning)(place, told, advice)

@@ -12,10 +12,10 @@ from typing import Final
 
 from attrs import frozen
 
-WIDTH: Final = 16
+CHECK_WIDTH: Final = 16
 
 
-class Level(Enum):
+class FindingLevel(Enum):
     """
     Severity of a finding. A problem keeps the server from working or from being secure.
     """
@@ -26,7 +26,7 @@ class Level(Enum):
 
 
 @frozen(kw_only=True)
-class Finding:
+class DoctorFinding:
     """
     A result of one check.
 
@@ -39,7 +39,7 @@ class Finding:
     """
 
     check: str
-    level: Level
+    level: FindingLevel
     looked_at: str
     found: str
     advice: str = ""
@@ -54,45 +54,49 @@ class Check:
 
     name: str
 
-    def ok(self, looked_at: str, found: str) -> Finding:
-        return Finding(check=self.name, level=Level.OK, looked_at=looked_at, found=found)
+    def ok(self, looked_at: str, found: str) -> DoctorFinding:
+        return DoctorFinding(check=self.name, level=FindingLevel.OK, looked_at=looked_at, found=found)
 
-    def warning(self, looked_at: str, found: str, advice: str, *settings: str) -> Finding:
-        return self._bad(Level.WARNING, looked_at, found, advice, settings)
+    def warning(self, looked_at: str, found: str, advice: str, *settings: str) -> DoctorFinding:
+        return self._bad(FindingLevel.WARNING, looked_at, found, advice, settings)
 
-    def problem(self, looked_at: str, found: str, advice: str, *settings: str) -> Finding:
-        return self._bad(Level.PROBLEM, looked_at, found, advice, settings)
+    def problem(self, looked_at: str, found: str, advice: str, *settings: str) -> DoctorFinding:
+        return self._bad(FindingLevel.PROBLEM, looked_at, found, advice, settings)
 
-    def _bad(self, level: Level, looked_at: str, found: str, advice: str, settings: tuple[str, ...]) -> Finding:
-        return Finding(check=self.name, level=level, looked_at=looked_at, found=found, advice=advice, settings=settings)
+    def _bad(
+        self, level: FindingLevel, looked_at: str, found: str, advice: str, settings: tuple[str, ...]
+    ) -> DoctorFinding:
+        return DoctorFinding(
+            check=self.name, level=level, looked_at=looked_at, found=found, advice=advice, settings=settings
+        )
 
 
-def sound(findings: Iterable[Finding]) -> bool:
+def has_no_problem(findings: Iterable[DoctorFinding]) -> bool:
     """
     Whether no finding is a problem.
     """
-    return all(each.level is not Level.PROBLEM for each in findings)
+    return all(each.level is not FindingLevel.PROBLEM for each in findings)
 
 
-def as_text(findings: Sequence[Finding]) -> str:
+def as_text(findings: Sequence[DoctorFinding]) -> str:
     """
     Format the findings as text, with their number at each level.
     """
     lines = []
     for each in findings:
-        lines.append(f"{each.level.value:<8} {each.check:<{WIDTH}} {each.looked_at}: {each.found}")
+        lines.append(f"{each.level.value:<8} {each.check:<{CHECK_WIDTH}} {each.looked_at}: {each.found}")
         if each.advice:
-            lines.append(f"{'':<8} {'':<{WIDTH}} -> {each.advice}")
+            lines.append(f"{'':<8} {'':<{CHECK_WIDTH}} -> {each.advice}")
     counted = Counter(each.level for each in findings)
-    told = (_plural(counted[Level.PROBLEM], "problem"), _plural(counted[Level.WARNING], "warning"))
-    return "\n".join([*lines, "", f"{told[0]}, {told[1]}, {counted[Level.OK]} ok"])
+    told = (_plural(counted[FindingLevel.PROBLEM], "problem"), _plural(counted[FindingLevel.WARNING], "warning"))
+    return "\n".join([*lines, "", f"{told[0]}, {told[1]}, {counted[FindingLevel.OK]} ok"])
 
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def as_json(findings: Sequence[Finding]) -> str:
+def as_json(findings: Sequence[DoctorFinding]) -> str:
     """
     Format the findings as JSON.
     """
@@ -107,4 +111,4 @@ def as_json(findings: Sequence[Finding]) -> str:
         }
         for each in findings
     ]
-    return json.dumps({"ok": sound(findings), "findings": told}, indent=2)
+    return json.dumps({"ok": has_no_problem(findings), "findings": told}, indent=2)

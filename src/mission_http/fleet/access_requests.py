@@ -15,35 +15,35 @@ from mission_core.accounts.access_requests import (
     LONGEST_NOTE,
     AccessRequest,
     AccessRequestNotFound,
-    RequestsElsewhere,
+    NotDefaultOrganizationAdmin,
 )
-from mission_core.accounts.letting_in import ReviewAccess, access_requests, review_access
+from mission_core.accounts.google_sign_in import ReviewAccessRequest, list_access_requests, review_access_request
 from mission_core.accounts.model import Role
-from mission_core.accounts.standing import LastOwnerStays, OwnerAboveAdmin
+from mission_core.accounts.ownership_rules import LastOwnerRequired, OwnerAboveAdmin
 from mission_core.values import ABSENT, Absent
-from mission_http.fleet.access import CHANGING_USERS, LISTING_USERS
-from mission_http.fleet.errors import Unacceptable
-from mission_http.fleet.user_payloads import UserPayload, user_answer
+from mission_http.fleet.access import USER_CHANGE_ADMIN, USER_LIST_ADMIN
+from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.user_payloads import UserPayload, member_user_payload
 from mission_http.fleet.wire import seconds_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
-from mission_http.platform.shapes import Length, Range
+from mission_http.platform.field_annotations import Length, NumberRange
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 TAGS: Final = ("Users",)
 
 
 @frozen(kw_only=True)
-class RequestsQuery:
+class AccessRequestsQuery:
     status: str = "all"
 
 
 @frozen(kw_only=True)
 class ReviewBody:
-    request_id: Annotated[int, Range(1)] | Absent = ABSENT
-    id: Annotated[int, Range(1)] | Absent = ABSENT
+    request_id: Annotated[int, NumberRange(1)] | Absent = ABSENT
+    id: Annotated[int, NumberRange(1)] | Absent = ABSENT
     """The name of `request_id` in the first version of the document."""
     action: Literal["approve", "reject"]
     role: Literal["viewer", "operator", "admin"] = "viewer"
@@ -84,9 +84,9 @@ async def list_requests(request: Request) -> Response:
     """
     List access requests, pending ones first, then the newest first.
     """
-    status = query_of(request, RequestsQuery).status
-    found = await access_requests(ports_of(request), principal_of(request), None if status == "all" else status)
-    return json_of({"requests": [_shown(each) for each in found]})
+    status = query_of(request, AccessRequestsQuery).status
+    found = await list_access_requests(ports_of(request), principal_of(request), None if status == "all" else status)
+    return json_response({"requests": [_access_request_payload(each) for each in found]})
 
 
 async def review(request: Request) -> Response:
@@ -99,20 +99,20 @@ async def review(request: Request) -> Response:
     body = await body_of(request, ReviewBody)
     number = body.id if isinstance(body.request_id, Absent) else body.request_id
     if isinstance(number, Absent):
-        raise Unacceptable("Validation failed", ("request_id: Field required",))
-    command = ReviewAccess(
+        raise InvalidRequest("Validation failed", ("request_id: Field required",))
+    command = ReviewAccessRequest(
         request=number, approve=body.action == "approve", role=Role(body.role),
         note=None if isinstance(body.note, Absent) else body.note,
     )  # fmt: skip
     ports, principal = ports_of(request), principal_of(request)
-    let_in = await review_access(ports, principal, command)
+    let_in = await review_access_request(ports, principal, command)
     answer: dict[str, Any] = {"ok": True, "success": True}
     if let_in is not None:
-        answer["user"] = await user_answer(ports, principal, *let_in)
-    return json_of(answer)
+        answer["user"] = await member_user_payload(ports, principal, *let_in)
+    return json_response(answer)
 
 
-def _shown(row: AccessRequest) -> AccessRequestPayload:
+def _access_request_payload(row: AccessRequest) -> AccessRequestPayload:
     return AccessRequestPayload(
         id=row.number, provider=row.provider.value, email=row.email, provider_user_id=row.subject,
         display_name=row.name, avatar_url=row.picture, status=row.status.value,
@@ -125,12 +125,12 @@ def _shown(row: AccessRequest) -> AccessRequestPayload:
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/auth/access-requests", list_requests, query=RequestsQuery, gives=AccessRequestListPayload,
-        who=LISTING_USERS, refuses=(RequestsElsewhere,), operation_id="fleet_listAccessRequests", tags=TAGS,
+        "GET", "/auth/access-requests", list_requests, query=AccessRequestsQuery, gives=AccessRequestListPayload,
+        who=USER_LIST_ADMIN, refuses=(NotDefaultOrganizationAdmin,), operation_id="fleet_listAccessRequests", tags=TAGS,
     ),
     Endpoint(
-        "POST", "/auth/access-requests", review, takes=ReviewBody, gives=ReviewedPayload, who=CHANGING_USERS,
-        refuses=(AccessRequestNotFound, RequestsElsewhere, OwnerAboveAdmin, LastOwnerStays),
+        "POST", "/auth/access-requests", review, takes=ReviewBody, gives=ReviewedPayload, who=USER_CHANGE_ADMIN,
+        refuses=(AccessRequestNotFound, NotDefaultOrganizationAdmin, OwnerAboveAdmin, LastOwnerRequired),
         limits=("identity:access-requests",),
         operation_id="fleet_handleAccessRequest", tags=TAGS,
     ),

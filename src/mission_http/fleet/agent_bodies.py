@@ -8,15 +8,15 @@ from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
-from mission_core.agents.model import LONGEST_SOUL
+from mission_core.agents.model import MAX_SOUL_LENGTH
 from mission_core.values import ABSENT, Absent
-from mission_http.fleet.bodies import Object
-from mission_http.platform.shapes import Length, Named, Range, Schema
+from mission_http.fleet.bodies import JsonObjectText
+from mission_http.platform.field_annotations import Length, NumberRange, SchemaOverride, WireName
 
 RUNTIMES: Final = ("hermes", "openclaw", "claude", "codex", "custom")
-Role = Annotated[str, Length(1, 100, says="Role is required")]
-Soul = Annotated[str, Length(0, LONGEST_SOUL)]
-Runtime = Annotated[Any, Schema({"enum": [*RUNTIMES, "", None]})]
+RoleText = Annotated[str, Length(1, 100, says="Role is required")]
+SoulText = Annotated[str, Length(0, MAX_SOUL_LENGTH)]
+RuntimeName = Annotated[Any, SchemaOverride({"enum": [*RUNTIMES, "", None]})]
 
 
 @frozen(kw_only=True)
@@ -25,20 +25,20 @@ class UpdateNamedAgentBody:
     Changes of the agent with this name.
     """
 
-    name: Annotated[Any, Schema({"type": "string"})] = None
+    name: Annotated[Any, SchemaOverride({"type": "string"})] = None
     status: Annotated[str, Length(1, 100)] | Absent = ABSENT
     last_activity: Annotated[str, Length(0, 500)] | Absent | None = ABSENT
-    config: Object | Absent = ABSENT
+    config: JsonObjectText | Absent = ABSENT
     session_key: Annotated[str, Length(0, 300)] | Absent | None = ABSENT
-    soul_content: Soul | Absent | None = ABSENT
-    role: Role | Absent = ABSENT
-    runtime_type: Runtime | Absent = ABSENT
+    soul_content: SoulText | Absent | None = ABSENT
+    role: RoleText | Absent = ABSENT
+    runtime_type: RuntimeName | Absent = ABSENT
 
 
 @frozen(kw_only=True)
 class UpdateAgentBody:
-    role: Role | Absent = ABSENT
-    gateway_config: Object | Absent = ABSENT
+    role: RoleText | Absent = ABSENT
+    gateway_config: JsonObjectText | Absent = ABSENT
     write_to_gateway: bool = False
 
 
@@ -53,8 +53,8 @@ class SoulBody:
     A soul, or the name of a template to create it from. A template takes precedence.
     """
 
-    soul_content: Soul | Absent = ABSENT
-    template_name: Annotated[Any, Schema({"type": "string"})] = None
+    soul_content: SoulText | Absent = ABSENT
+    template_name: Annotated[Any, SchemaOverride({"type": "string"})] = None
 
 
 @frozen(kw_only=True)
@@ -83,15 +83,15 @@ class MessageBody:
     to: Annotated[str, Length(1, says="Recipient is required")]
     message: Annotated[str, Length(1, says="Message is required")] | Absent = ABSENT
     content: Annotated[str, Length(1, says="Message is required")] | Absent = ABSENT
-    sender: Annotated[Any, Named("from"), Schema({"type": "string"})] = None
+    sender: Annotated[Any, WireName("from"), SchemaOverride({"type": "string"})] = None
     type: str | Absent = ABSENT
 
 
 @frozen(kw_only=True)
 class CommsQuery:
-    limit: Annotated[int, Range(0)] = 100
-    offset: Annotated[int, Range(0)] = 0
-    since: Annotated[int | None, Range(0)] = None
+    limit: Annotated[int, NumberRange(0)] = 100
+    offset: Annotated[int, NumberRange(0)] = 0
+    since: Annotated[int | None, NumberRange(0)] = None
     agent: str | None = None
 
 

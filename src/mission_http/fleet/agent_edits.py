@@ -11,32 +11,32 @@ from attrs import fields
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import NotYourAgent
-from mission_core.agents.editing import UpdateAgent, update_agent
-from mission_core.agents.model import AgentNotFound, MainAgentStays, SessionKeyTaken
+from mission_core.accounts.model import KeyOfAnotherAgent
+from mission_core.agents.model import AgentNotFound, MainAgentProtected, SessionKeyTaken
+from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import AgentId
-from mission_core.tasks.leaving import DeleteAgent, delete_agent
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.values import ABSENT, UNSTORABLE
 from mission_http.fleet.access import ADMIN, OPERATOR
 from mission_http.fleet.agent_bodies import RUNTIMES, DeleteAgentBody, UpdateAgentBody, UpdateNamedAgentBody
 from mission_http.fleet.agent_payloads import DeletedAgentPayload, HiddenPayload, UpdatedAgentPayload
 from mission_http.fleet.agents import NO_GATEWAY
-from mission_http.fleet.answers import kept_once
-from mission_http.fleet.errors import NoHost, Unacceptable
-from mission_http.fleet.paths import agent_in
+from mission_http.fleet.errors import HostToolMissing, InvalidRequest
+from mission_http.fleet.path_parameters import agent_in
 from mission_http.fleet.payloads import SuccessPayload
-from mission_http.fleet.wire import agent_of, spelled
+from mission_http.fleet.responses import perform_once_for_id
+from mission_http.fleet.wire import agent_of, command_arguments
 from mission_http.platform.bodies import body_of, parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
-from mission_http.platform.json import json_of
+from mission_http.platform.json_responses import json_response
 
-NAMES: Final = {"name": "", "runtime_type": "", "last_activity": "activity", "soul_content": "soul"}
-GATEWAY_NAMES: Final = {"gateway_config": "over_config", "write_to_gateway": ""}
-TAKEN: Final = frozenset(one.name for one in fields(UpdateAgentBody))
+FIELD_NAMES: Final = {"name": "", "runtime_type": "", "last_activity": "activity", "soul_content": "soul"}
+GATEWAY_FIELD_NAMES: Final = {"gateway_config": "over_config", "write_to_gateway": ""}
+BODY_FIELDS: Final = frozenset(one.name for one in fields(UpdateAgentBody))
 NO_WORKSPACES: Final = "this server has no tool that removes workspaces; delete the agent without remove_workspace"
 
 
@@ -48,26 +48,26 @@ async def change_named(request: Request) -> Response:
     """
     body = await body_of(request, UpdateNamedAgentBody)
     if not isinstance(body.name, str) or not body.name:
-        raise Unacceptable("Agent name is required")
+        raise InvalidRequest("Agent name is required")
     if UNSTORABLE.search(body.name):
         raise AgentNotFound
     ports, principal = ports_of(request), principal_of(request)
     row = await ports.reads.agents.get(principal, body.name)
-    changes: dict[str, Any] = spelled(body, NAMES, frozenset())
+    changes: dict[str, Any] = command_arguments(body, FIELD_NAMES, frozenset())
     if body.runtime_type is not ABSENT:
         changes["runtime_type"] = _runtime(body.runtime_type)
     if not changes:
-        raise Unacceptable("No fields to update")
-    command = UpdateAgent(agent=AgentId(UUID(bytes=row.id)), own=True, expects=expects_of(request), **changes)
+        raise InvalidRequest("No fields to update")
+    command = UpdateAgent(agent=AgentId(UUID(bytes=row.id)), own=True, expects=expected_version_of(request), **changes)
     agent = await update_agent(ports, principal, command)
-    return json_of({"success": True}, headers={"etag": etag_of(agent.version)})
+    return json_response({"success": True}, headers={"etag": etag_of(agent.version)})
 
 
 def _runtime(value: object) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or value not in RUNTIMES:
-        raise Unacceptable("Invalid runtime_type")
+        raise InvalidRequest("Invalid runtime_type")
     return value
 
 
@@ -79,17 +79,17 @@ async def change(request: Request) -> Response:
     """
     body = await body_of(request, UpdateAgentBody)
     ports, principal = ports_of(request), principal_of(request)
-    changes = spelled(body, GATEWAY_NAMES, frozenset())
-    command = UpdateAgent(agent=agent_in(request), own=True, expects=expects_of(request), **changes)
+    changes = command_arguments(body, GATEWAY_FIELD_NAMES, frozenset())
+    command = UpdateAgent(agent=agent_in(request), own=True, expects=expected_version_of(request), **changes)
     agent = await update_agent(ports, principal, command)
     row = await ports.reads.agents.get(principal, agent.id)
     answer: dict[str, Any] = {"success": True, "agent": agent_of(row, at=ports.clock.now())}
     if body.write_to_gateway:
         answer["warning"] = NO_GATEWAY
     sent = await parsed_body_of(request) if await raw_body_of(request) else {}
-    if ignored := sorted(sent.keys() - TAKEN):
+    if ignored := sorted(sent.keys() - BODY_FIELDS):
         answer["ignored"] = ignored
-    return json_of(answer, headers={"etag": etag_of(row.version)})
+    return json_response(answer, headers={"etag": etag_of(row.version)})
 
 
 async def remove(request: Request) -> Response:
@@ -103,56 +103,58 @@ async def remove(request: Request) -> Response:
     ports, principal, named = ports_of(request), principal_of(request), agent_in(request)
     if body.remove_workspace:
         row = await ports.reads.agents.get(principal, named)
-        raise NoHost(f"Failed to remove OpenClaw workspace for {row.name}: no host tool", NO_WORKSPACES)
-    agent = await delete_agent(ports, principal, DeleteAgent(agent=named, expects=expects_of(request)))
-    return json_of({"success": True, "deleted": agent.name, "remove_workspace": False})
+        raise HostToolMissing(f"Failed to remove OpenClaw workspace for {row.name}: no host tool", NO_WORKSPACES)
+    agent = await delete_agent(ports, principal, DeleteAgent(agent=named, expects=expected_version_of(request)))
+    return json_response({"success": True, "deleted": agent.name, "remove_workspace": False})
 
 
 async def hide(request: Request) -> Response:
     """
     Hide an agent from lists, unless hidden agents are asked for.
     """
-    agent = await kept_once(request, update_agent, UpdateAgent(agent=agent_in(request), own=True, hidden=True))
-    return await _shown(request, AgentId(agent))
+    agent = await perform_once_for_id(
+        request, update_agent, UpdateAgent(agent=agent_in(request), own=True, hidden=True)
+    )
+    return await _hidden_response(request, AgentId(agent))
 
 
 async def unhide(request: Request) -> Response:
     """
     Show a hidden agent in lists again.
     """
-    command = UpdateAgent(agent=agent_in(request), own=True, expects=expects_of(request), hidden=False)
+    command = UpdateAgent(agent=agent_in(request), own=True, expects=expected_version_of(request), hidden=False)
     agent = await update_agent(ports_of(request), principal_of(request), command)
-    return await _shown(request, agent.id)
+    return await _hidden_response(request, agent.id)
 
 
-async def _shown(request: Request, agent: AgentId) -> Response:
+async def _hidden_response(request: Request, agent: AgentId) -> Response:
     row = await ports_of(request).reads.agents.get(principal_of(request), agent)
     answer = {"success": True, "agent_id": row.number, "hidden": bool(row.hidden)}
-    return json_of(answer, headers={"etag": etag_of(row.version)})
+    return json_response(answer, headers={"etag": etag_of(row.version)})
 
 
 ENDPOINTS = [
     Endpoint(
         "PUT", "/agents", change_named, takes=UpdateNamedAgentBody, gives=SuccessPayload, who=OPERATOR,
-        headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, SessionKeyTaken, VersionMismatch),
+        headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, SessionKeyTaken, VersionMismatch),
         limits=("mutation",), operation_id="fleet_updateAgentByName", tags=("Agents",),
     ),
     Endpoint(
         "PUT", "/agents/{id}", change, takes=UpdateAgentBody, body_required=False, gives=UpdatedAgentPayload,
-        who=OPERATOR, headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, VersionMismatch),
+        who=OPERATOR, headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, VersionMismatch),
         operation_id="fleet_updateAgent", tags=("Agents",),
     ),
     Endpoint(
         "DELETE", "/agents/{id}", remove, takes=DeleteAgentBody, body_required=False, gives=DeletedAgentPayload,
-        who=ADMIN, headers=(IF_MATCH,), refuses=(AgentNotFound, MainAgentStays, NoHost, VersionMismatch),
+        who=ADMIN, headers=(IF_MATCH,), refuses=(AgentNotFound, MainAgentProtected, HostToolMissing, VersionMismatch),
         operation_id="fleet_deleteAgent", tags=("Agents",),
     ),
     Endpoint(
         "POST", "/agents/{id}/hide", hide, gives=HiddenPayload, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
-        refuses=(AgentNotFound, NotYourAgent, KeyReused), operation_id="fleet_hideAgent", tags=("Agents",),
+        refuses=(AgentNotFound, KeyOfAnotherAgent, KeyReused), operation_id="fleet_hideAgent", tags=("Agents",),
     ),
     Endpoint(
         "DELETE", "/agents/{id}/hide", unhide, gives=HiddenPayload, who=OPERATOR, headers=(IF_MATCH,),
-        refuses=(AgentNotFound, NotYourAgent, VersionMismatch), operation_id="fleet_unhideAgent", tags=("Agents",),
+        refuses=(AgentNotFound, KeyOfAnotherAgent, VersionMismatch), operation_id="fleet_unhideAgent", tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from mission_http.fleet.payloads import AgentPayload
 
-Source = Literal["workspace", "database", "none"]
+ContentSource = Literal["workspace", "database", "none"]
 
 
 @frozen(kw_only=True)
@@ -48,7 +48,7 @@ class NamedAgentPayload:
 class SoulPayload:
     agent: NamedAgentPayload
     soul_content: str
-    source: Source
+    source: ContentSource
     available_templates: list[str]
     updated_at: int
 
@@ -85,7 +85,7 @@ class SoulTemplatesPayload:
 class MemoryPayload:
     agent: NamedAgentPayload
     working_memory: str
-    source: Source
+    source: ContentSource
     updated_at: int
     size: int
 

@@ -13,41 +13,41 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import NotYourAgent, Principal
-from mission_core.accounts.scopes import SELF
+from mission_core.accounts.key_scopes import SELF
+from mission_core.accounts.model import KeyOfAnotherAgent, Principal
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyTaken
 from mission_core.agents.queries import AgentFilter
-from mission_core.agents.use_cases import CreateAgent, RegisterAgent, WithToken, create_agent, register_agent
+from mission_core.agents.use_cases import AgentWithToken, CreateAgent, RegisterAgent, create_agent, register_agent
 from mission_core.errors import InvalidField, KeyReused
 from mission_core.ids import AgentId
 from mission_core.ports import Ports
 from mission_core.tasks.model import Status
 from mission_core.values import json_text, name_key
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.bodies import AgentQuery, CreateAgentBody, RegisterAgentBody
-from mission_http.fleet.errors import VALIDATION, Unacceptable
-from mission_http.fleet.own_agents import readable_agent_row
+from mission_http.fleet.agent_templates import AGENT_TEMPLATES, with_overrides
+from mission_http.fleet.bodies import AgentPageQuery, CreateAgentBody, RegisterAgentBody
+from mission_http.fleet.errors import VALIDATION, InvalidRequest
+from mission_http.fleet.own_agent_rule import readable_agent_row
 from mission_http.fleet.payloads import AgentAnswerPayload, AgentListPayload, MadeAgentPayload, RegistrationPayload
-from mission_http.fleet.templates import TEMPLATES, overridden
-from mission_http.fleet.wire import agent_of, page_number, seconds_of, spelled
+from mission_http.fleet.wire import agent_of, command_arguments, page_number, seconds_of
 from mission_http.platform.bodies import body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.errors import BodyMalformed, BodyMissing
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
-from mission_http.platform.refusals import BodyMalformed, BodyMissing
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
-SELF_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
-SELF_ROLES: Final = ("coder", "reviewer", "tester", "devops", "researcher", "assistant", "agent")
+REGISTRATION_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+REGISTRATION_ROLES: Final = ("coder", "reviewer", "tester", "devops", "researcher", "assistant", "agent")
 BAD_NAME: Final = (
     "Invalid agent name. Use 1-63 alphanumeric characters, dots, hyphens, or underscores. "
     "Must start with alphanumeric."
 )
 NO_GATEWAY: Final = "The agent was saved; no gateway configuration was written, because this server has no gateway"
 NO_WORKSPACES: Final = "OPENCLAW_STATE_DIR is not configured; cannot provision OpenClaw workspace"
-AGENT_NAMES: Final = {
+AGENT_FIELD_NAMES: Final = {
     "soul_content": "soul",
     "openclaw_workspace_path": "workspace_path",
     "openclaw_id": "",
@@ -56,14 +56,14 @@ AGENT_NAMES: Final = {
     "write_to_gateway": "",
     "provision_openclaw_workspace": "",
 }
-COUNTED: Final = (Status.ASSIGNED, Status.IN_PROGRESS, Status.QUALITY_REVIEW, Status.DONE)
+STATS_STATUSES: Final = (Status.ASSIGNED, Status.IN_PROGRESS, Status.QUALITY_REVIEW, Status.DONE)
 
 
 async def list_agents(request: Request) -> Response:
     """
     List agents, newest first, with the number of tasks of each.
     """
-    query, principal, ports = query_of(request, AgentQuery), principal_of(request), ports_of(request)
+    query, principal, ports = query_of(request, AgentPageQuery), principal_of(request), ports_of(request)
     page, now = query.page(), ports.clock.now()
     wanted = AgentFilter(
         status=query.status or None, role=query.role or None, hidden=query.show_hidden == "true", as_made=True, at=now
@@ -72,20 +72,20 @@ async def list_agents(request: Request) -> Response:
     keys = tuple(name_key(row.name) for row in listed.rows)
     counts = await ports.reads.tasks.count_by_status(principal, keys) if keys else {}
     agents = [
-        agent_of(row, at=now) | {"taskStats": stats_of(counts, key)}
+        agent_of(row, at=now) | {"taskStats": task_stats_of(counts, key)}
         for row, key in zip(listed.rows, keys, strict=True)
     ]
-    return json_of(
+    return json_response(
         {"agents": agents, "total": listed.total, "page": page_number(page.offset, page.limit), "limit": page.limit}
     )
 
 
-def stats_of(counts: Mapping[tuple[str, str], int], key: str) -> dict[str, int]:
+def task_stats_of(counts: Mapping[tuple[str, str], int], key: str) -> dict[str, int]:
     """
     Count an agent's tasks, in total and by status. *key* is its name key.
     """
     stats = {"total": sum(counts.get((key, status.value), 0) for status in Status)}
-    stats |= {status.value: counts.get((key, status.value), 0) for status in COUNTED}
+    stats |= {status.value: counts.get((key, status.value), 0) for status in STATS_STATUSES}
     return stats | {"completed": stats[Status.DONE.value]}
 
 
@@ -96,40 +96,40 @@ async def add_agent(request: Request) -> Response:
     Its key is returned as `agent_token`, once.
     """
     body = await body_of(request, CreateAgentBody)
-    made = await once(request, create_agent, _command(body), _made_again)
+    made = await perform_once(request, create_agent, _create_command(body), _created_again)
     ports, principal = ports_of(request), principal_of(request)
     row = await ports.reads.agents.get(principal, made.agent.id)
     shown = agent_of(row, at=ports.clock.now())
-    answer: dict[str, Any] = {"agent": shown | {"taskStats": stats_of({}, "")}}
+    answer: dict[str, Any] = {"agent": shown | {"taskStats": task_stats_of({}, "")}}
     if made.token is not None:
         answer["agent_token"] = made.token
     if body.write_to_gateway:
         answer["warning"] = NO_GATEWAY
-    return json_of(answer, 201, {"etag": etag_of(row.version)})
+    return json_response(answer, 201, {"etag": etag_of(row.version)})
 
 
-def _command(body: CreateAgentBody) -> CreateAgent:
-    named = spelled(body, AGENT_NAMES, frozenset())
-    template = TEMPLATES.get(body.template) if isinstance(body.template, str) else None
+def _create_command(body: CreateAgentBody) -> CreateAgent:
+    named = command_arguments(body, AGENT_FIELD_NAMES, frozenset())
+    template = AGENT_TEMPLATES.get(body.template) if isinstance(body.template, str) else None
     if template is None:
         config = {**body.config, **body.gateway_config}
     else:
         id = body.openclaw_id if isinstance(body.openclaw_id, str) else None
-        config = overridden({**template.config(name=body.name, id=id), **body.config}, body.gateway_config)
+        config = with_overrides({**template.config(name=body.name, id=id), **body.config}, body.gateway_config)
         named.setdefault("role", template.theme)
     if "role" not in named:
-        raise Unacceptable("Name and role are required")
+        raise InvalidRequest("Name and role are required")
     if body.provision_openclaw_workspace:
-        raise Unacceptable(NO_WORKSPACES)
+        raise InvalidRequest(NO_WORKSPACES)
     try:
         return CreateAgent(**named | {"config": json_text(config)})
     except InvalidField as refusal:
-        raise Unacceptable(VALIDATION, (f"config: {refusal.reason}",)) from None
+        raise InvalidRequest(VALIDATION, (f"config: {refusal.reason}",)) from None
 
 
-async def _made_again(ports: Ports, principal: Principal, agent: UUID) -> WithToken:
+async def _created_again(ports: Ports, principal: Principal, agent: UUID) -> AgentWithToken:
     async with ports.unit(principal) as unit:
-        return WithToken(await unit.agents.get(AgentId(agent)), None)
+        return AgentWithToken(await unit.agents.get(AgentId(agent)), None)
 
 
 async def register(request: Request) -> Response:
@@ -138,7 +138,7 @@ async def register(request: Request) -> Response:
 
     The key of a new agent is returned as `agent_token`, once.
     """
-    made = await once(request, register_agent, _registration(await _loose_body(request)), _made_again)
+    made = await perform_once(request, register_agent, _register_command(await _loose_body(request)), _created_again)
     agent = made.agent
     answer: dict[str, Any] = {
         "agent": {
@@ -154,7 +154,7 @@ async def register(request: Request) -> Response:
     }
     if made.token is not None:
         answer["agent_token"] = made.token
-    return json_of(answer, 201 if made.new else 200, {"etag": etag_of(agent.version)})
+    return json_response(answer, 201 if made.new else 200, {"etag": etag_of(agent.version)})
 
 
 async def _loose_body(request: Request) -> dict[str, Any]:
@@ -162,15 +162,15 @@ async def _loose_body(request: Request) -> dict[str, Any]:
         body = await parsed_body_of(request)
         if isinstance(body, dict):
             return body
-    raise Unacceptable("Request body required")
+    raise InvalidRequest("Request body required")
 
 
-def _registration(body: Mapping[str, Any]) -> RegisterAgent:
+def _register_command(body: Mapping[str, Any]) -> RegisterAgent:
     name, role = body.get("name"), body.get("role") or "agent"
-    if not isinstance(name, str) or not SELF_NAME.fullmatch(name.strip()):
-        raise Unacceptable(BAD_NAME)
-    if role not in SELF_ROLES:
-        raise Unacceptable(f"Invalid role. Use: {', '.join(SELF_ROLES)}")
+    if not isinstance(name, str) or not REGISTRATION_NAME.fullmatch(name.strip()):
+        raise InvalidRequest(BAD_NAME)
+    if role not in REGISTRATION_ROLES:
+        raise InvalidRequest(f"Invalid role. Use: {', '.join(REGISTRATION_ROLES)}")
     config: dict[str, Any] = {}
     if isinstance(body.get("capabilities"), list):
         config["capabilities"] = [each for each in body["capabilities"] if isinstance(each, str)]
@@ -179,7 +179,7 @@ def _registration(body: Mapping[str, Any]) -> RegisterAgent:
     try:
         return RegisterAgent(name=name.strip(), role=role, config=json_text(config))
     except InvalidField as refusal:
-        raise Unacceptable(VALIDATION, (f"capabilities: {refusal.reason}",)) from None
+        raise InvalidRequest(VALIDATION, (f"capabilities: {refusal.reason}",)) from None
 
 
 async def get_agent(request: Request) -> Response:
@@ -188,12 +188,12 @@ async def get_agent(request: Request) -> Response:
     """
     ports = ports_of(request)
     row = await readable_agent_row(request)
-    return json_of({"agent": agent_of(row, at=ports.clock.now())}, headers={"etag": etag_of(row.version)})
+    return json_response({"agent": agent_of(row, at=ports.clock.now())}, headers={"etag": etag_of(row.version)})
 
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/agents", list_agents, query=AgentQuery, gives=AgentListPayload, who=VIEWER,
+        "GET", "/agents", list_agents, query=AgentPageQuery, gives=AgentListPayload, who=VIEWER,
         operation_id="fleet_listAgents", tags=("Agents",),
     ),
     Endpoint(
@@ -204,11 +204,12 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/agents/register", register, takes=RegisterAgentBody, gives=RegistrationPayload, status=201,
         also={200: RegistrationPayload}, who=VIEWER, headers=(IDEMPOTENCY_KEY,),
-        refuses=(AgentNameTaken, NotYourAgent, KeyReused), limits=("self-register",),
+        refuses=(AgentNameTaken, KeyOfAnotherAgent, KeyReused), limits=("self-register",),
         operation_id="fleet_registerAgent", tags=("Agents",),
     ),
     Endpoint(
-        "GET", "/agents/{id}", get_agent, gives=AgentAnswerPayload, who=VIEWER, refuses=(AgentNotFound, NotYourAgent),
+        "GET", "/agents/{id}", get_agent, gives=AgentAnswerPayload, who=VIEWER,
+        refuses=(AgentNotFound, KeyOfAnotherAgent),
         scope=SELF, operation_id="fleet_getAgent", tags=("Agents",),
     ),
 ]  # fmt: skip

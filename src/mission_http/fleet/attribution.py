@@ -10,43 +10,44 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.key_scopes import ATTRIBUTION
 from mission_core.accounts.model import Principal
-from mission_core.accounts.scopes import ATTRIBUTION
 from mission_core.agents.model import AgentNotFound
 from mission_core.ports import Ports
-from mission_core.reports.conduct import IF_REGISTERED, Deed, counted
+from mission_core.reports.agent_activity import AGENT_CREATED_KIND, ActivityEntry, events_by_kind
 from mission_core.tasks.model import Status
 from mission_core.values import EPOCH, name_key
 from mission_http.fleet.access import VIEWER
-from mission_http.fleet.activities import WORDINGS, type_of
-from mission_http.fleet.conduct_payloads import AttributionPayload, ConductQuery
-from mission_http.fleet.looking_back import (
-    Look,
-    Mistakes,
-    NotYourBusiness,
-    activity_of_deed,
-    event_of,
+from mission_http.fleet.activities import ACTIVITY_WORDINGS, activity_type_of
+from mission_http.fleet.agent_activity import (
+    ActivityAccessDenied,
+    AgentTimeframe,
+    QueryErrorTexts,
+    activity_payload,
+    agent_with_access,
+    event_payload,
     hours_of,
-    looked_at,
     sections_of,
 )
-from mission_http.fleet.wire import SECOND, maybe_seconds, raw, shown_status
+from mission_http.fleet.agent_activity_payloads import AgentActivityQuery, AttributionPayload
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, raw_json, seconds_or_none, shown_status
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 SECTIONS: Final = ("identity", "audit", "mutations", "cost")
 REFUSAL: Final = "Forbidden: attribution is self-scope by default. Admin can use ?privileged=1 override."
 BAD_HOURS: Final = "Invalid hours. Expected integer 1..720."
-MISTAKES: Final = Mistakes(
+QUERY_ERRORS: Final = QueryErrorTexts(
     BAD_HOURS, BAD_HOURS, f"Invalid section. Expected one or more of {','.join(SECTIONS)}."
 )
 MOST_ACTIVITIES, MOST_AUDITED, MOST_MUTATIONS, MOST_COMMENTS, MOST_CHANGES = 200, 100, 100, 50, 50
 PREVIEW: Final = 100
 ACTIVE: Final = (Status.ASSIGNED, Status.IN_PROGRESS)
 MUTATING: Final = tuple(
-    kind for kind, worded in WORDINGS.items() if worded.type in ("task_created", "task_updated", "task_assigned")
+    kind for kind,
+    worded in ACTIVITY_WORDINGS.items() if worded.type in ("task_created", "task_updated", "task_assigned")
 )
 NO_TOKENS: Final = {"input_tokens": 0, "output_tokens": 0, "requests": 0}
 
@@ -57,12 +58,12 @@ async def attribute(request: Request) -> Response:
 
     Token costs are not recorded yet and always empty.
     """
-    query = query_of(request, ConductQuery)
-    agent, privileged = await looked_at(request, privileged=query.privileged == "1", refusal=REFUSAL)
+    query = query_of(request, AgentActivityQuery)
+    agent, privileged = await agent_with_access(request, privileged=query.privileged == "1", refusal=REFUSAL)
     ports, principal = ports_of(request), principal_of(request)
-    hours = hours_of(query.hours, MISTAKES)
-    sections = sections_of(query.section, SECTIONS, MISTAKES)
-    look = Look(agent=agent, privileged=privileged, hours=hours, until=ports.clock.now())
+    hours = hours_of(query.hours, QUERY_ERRORS)
+    sections = sections_of(query.section, SECTIONS, QUERY_ERRORS)
+    look = AgentTimeframe(agent=agent, privileged=privileged, hours=hours, until=ports.clock.now())
     told: dict[str, Any] = {
         "agent_name": agent.name,
         "timeframe": look.timeframe,
@@ -76,21 +77,21 @@ async def attribute(request: Request) -> Response:
         told["mutations"] = await _mutations(ports, principal, look)
     if "cost" in sections:
         told["cost"] = {"by_model": [], "total": NO_TOKENS, "daily_trend": []}
-    return json_of(told)
+    return json_response(told)
 
 
-async def _identity(ports: Ports, principal: Principal, look: Look) -> dict[str, Any]:
+async def _identity(ports: Ports, principal: Principal, look: AgentTimeframe) -> dict[str, Any]:
     row, key = look.agent, name_key(look.agent.name)
     counts = await ports.reads.tasks.count_by_status(principal, (key,))
-    _, comments = await ports.reads.conduct.said(principal, look.id, since=look.until, limit=1)
+    _, comments = await ports.reads.agent_activity.said(principal, look.id, since=look.until, limit=1)
     return {
         "id": row.number,
         "name": row.name,
         "role": row.role,
         "status": shown_status(row, at=look.until),
-        "last_seen": maybe_seconds(row.last_seen_at),
+        "last_seen": seconds_or_none(row.last_seen_at),
         "last_activity": row.activity,
-        "created_at": row.created_at // SECOND,
+        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
         "session_key": "***" if row.session_key else None,
         "has_soul": bool(row.soul),
         "config_keys": list(msgspec.json.decode(row.config)),
@@ -103,54 +104,54 @@ async def _identity(ports: Ports, principal: Principal, look: Look) -> dict[str,
     }
 
 
-async def _audit(ports: Ports, principal: Principal, look: Look) -> dict[str, Any]:
-    amounts = await ports.reads.conduct.amounts(principal, look.id, since=look.since, split=EPOCH)
-    deeds = await ports.reads.conduct.deeds(principal, look.id, since=look.since, limit=MOST_ACTIVITIES)
+async def _audit(ports: Ports, principal: Principal, look: AgentTimeframe) -> dict[str, Any]:
+    amounts = await ports.reads.agent_activity.event_counts(principal, look.id, since=look.since, split=EPOCH)
+    deeds = await ports.reads.agent_activity.entries_by(principal, look.id, since=look.since, limit=MOST_ACTIVITIES)
     by_type: dict[str, int] = {}
-    for kind, amount in sorted(counted(amounts).items()):
-        by_type[type_of(kind)] = by_type.get(type_of(kind), 0) + amount
-    registered = await ports.reads.conduct.deeds(
-        principal, look.id, since=look.since, kinds=(IF_REGISTERED,), limit=MOST_AUDITED
+    for kind, amount in sorted(events_by_kind(amounts).items()):
+        by_type[activity_type_of(kind)] = by_type.get(activity_type_of(kind), 0) + amount
+    registered = await ports.reads.agent_activity.entries_by(
+        principal, look.id, since=look.since, kinds=(AGENT_CREATED_KIND,), limit=MOST_AUDITED
     )
     return {
         "total_activities": sum(by_type.values()),
         "by_type": by_type,
-        "activities": [activity_of_deed(deed) for deed in deeds],
-        "audit_log_entries": [_audited(deed, look.agent.name) for deed in registered],
+        "activities": [activity_payload(deed) for deed in deeds],
+        "audit_log_entries": [_audit_entry(deed, look.agent.name) for deed in registered],
     }
 
 
-def _audited(deed: Deed, name: str) -> dict[str, Any]:
+def _audit_entry(deed: ActivityEntry, name: str) -> dict[str, Any]:
     return {
         "id": deed.position,
         "action": "agent_self_register",
         "actor": name,
-        "detail": raw(deed.payload),
-        "created_at": deed.at // SECOND,
+        "detail": raw_json(deed.payload),
+        "created_at": deed.at // MICROSECONDS_PER_SECOND,
     }
 
 
-async def _mutations(ports: Ports, principal: Principal, look: Look) -> dict[str, Any]:
-    reads, since = ports.reads.conduct, look.since
-    deeds = await reads.deeds(principal, look.id, since=since, kinds=MUTATING, limit=MOST_MUTATIONS)
+async def _mutations(ports: Ports, principal: Principal, look: AgentTimeframe) -> dict[str, Any]:
+    reads, since = ports.reads.agent_activity, look.since
+    deeds = await reads.entries_by(principal, look.id, since=since, kinds=MUTATING, limit=MOST_MUTATIONS)
     said, _ = await reads.said(principal, look.id, since=since, limit=MOST_COMMENTS)
-    changes = await reads.told(principal, look.id, since=since, limit=MOST_CHANGES)
+    changes = await reads.entries_about(principal, look.id, since=since, limit=MOST_CHANGES)
     comments = [
         {
             "id": each.number,
             "task_id": each.task,
             "content": each.content,
-            "created_at": each.created_at // SECOND,
-            "mentions": raw(each.mentions),
+            "created_at": each.created_at // MICROSECONDS_PER_SECOND,
+            "mentions": raw_json(each.mentions),
             "task_title": each.title,
             "content_preview": each.content[:PREVIEW],
         }
         for each in said
     ]
     return {
-        "task_mutations": [activity_of_deed(deed) for deed in deeds],
+        "task_mutations": [activity_payload(deed) for deed in deeds],
         "comments": comments,
-        "status_changes": [event_of(deed) for deed in changes],
+        "status_changes": [event_payload(deed) for deed in changes],
         "summary": {
             "task_mutations_count": len(deeds),
             "comments_count": len(comments),
@@ -161,8 +162,8 @@ async def _mutations(ports: Ports, principal: Principal, look: Look) -> dict[str
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/agents/{id}/attribution", attribute, query=ConductQuery, gives=AttributionPayload, who=VIEWER,
-        refuses=(AgentNotFound, NotYourBusiness), scope=ATTRIBUTION, operation_id="fleet_getAgentAttribution",
+        "GET", "/agents/{id}/attribution", attribute, query=AgentActivityQuery, gives=AttributionPayload, who=VIEWER,
+        refuses=(AgentNotFound, ActivityAccessDenied), scope=ATTRIBUTION, operation_id="fleet_getAgentAttribution",
         tags=("Agents",),
     ),
 ]  # fmt: skip

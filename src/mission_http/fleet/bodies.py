@@ -13,24 +13,31 @@ from attrs import field, fields, frozen
 from mission_core.boards.model import BoardStatus
 from mission_core.errors import InvalidField
 from mission_core.tasks.model import MOST_DEPENDENCIES, MOST_TAGS, Status
-from mission_core.tasks.runs import Result
-from mission_core.values import ABSENT, Absent, JsonText, Page, canonical
-from mission_http.fleet.errors import Unacceptable
-from mission_http.fleet.wire import LAST_MOMENT, seconds_of
-from mission_http.platform.refusals import FieldError, FieldsInvalid, wrong
-from mission_http.platform.shapes import Length, Named, Pattern, Range, Rule, Schema
+from mission_core.tasks.runs import TaskResult
+from mission_core.values import ABSENT, Absent, JsonText, PageRequest, canonical
+from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.wire import MAX_UNIX_SECONDS, seconds_of
+from mission_http.platform.errors import FieldError, FieldsInvalid, single_value_error
+from mission_http.platform.field_annotations import (
+    CustomCheck,
+    Length,
+    NumberRange,
+    SchemaOverride,
+    TextPattern,
+    WireName,
+)
 
 Priority = Literal["critical", "high", "medium", "low"]
-Moment = Annotated[int, Range(0, LAST_MOMENT)]
-Hours = Annotated[float, Range(0, 10_000)]
-Number = Annotated[int, Range(1)]
-Told = Annotated[str, Length(0, 5000)]
+UnixSeconds = Annotated[int, NumberRange(0, MAX_UNIX_SECONDS)]
+Hours = Annotated[float, NumberRange(0, 10_000)]
+EntityNumber = Annotated[int, NumberRange(1)]
+LongText = Annotated[str, Length(0, 5000)]
 Name = Annotated[str, Length(0, 100)]
 
 METADATA_LIMITS: Final = {"implementation_repo": 200, "code_location": 500}
 
 
-def storable(value: dict[str, Any]) -> JsonText:
+def json_object_text(value: dict[str, Any]) -> JsonText:
     """
     Convert a JSON object to its canonical text; fail if a store cannot hold it.
     """
@@ -54,17 +61,17 @@ def task_metadata(value: dict[str, Any]) -> JsonText:
             mistakes.append(FieldError((key,), "string_too_long" if found else "string_too_short", said, found))
     if mistakes:
         raise FieldsInvalid(tuple(mistakes))
-    return storable(value)
+    return json_object_text(value)
 
 
-def trimmed(value: str) -> str:
+def stripped_text(value: str) -> str:
     """
     Strip white space around a text.
     """
     return value.strip()
 
 
-def unique(values: list[str]) -> list[str]:
+def require_unique(values: list[str]) -> list[str]:
     """
     Require that no two texts are equal.
     """
@@ -73,16 +80,16 @@ def unique(values: list[str]) -> list[str]:
     return values
 
 
-def switch(value: object) -> bool:
+def boolean_or_bit(value: object) -> bool:
     """
     Parse a boolean, also from 0 or 1.
     """
     if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
-    raise wrong("bool_type", "Input should be a valid boolean, 0 or 1", value)
+    raise single_value_error("bool_type", "Input should be a valid boolean, 0 or 1", value)
 
 
-def moment(value: object) -> int:
+def unix_seconds(value: object) -> int:
     """
     Parse Unix seconds, also from an ISO 8601 date or time. A time without a zone is in UTC.
     """
@@ -91,58 +98,58 @@ def moment(value: object) -> int:
             told = datetime.fromisoformat(value)
             value = seconds_of(told if told.tzinfo else told.replace(tzinfo=UTC))
         except (ValueError, OverflowError):
-            raise wrong("datetime_parsing", NO_MOMENT, value) from None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MOMENT:
-        raise wrong("datetime_type", NO_MOMENT, value)
+            raise single_value_error("datetime_parsing", INVALID_MOMENT, value) from None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_UNIX_SECONDS:
+        raise single_value_error("datetime_type", INVALID_MOMENT, value)
     return value
 
 
-NO_MOMENT: Final = f"must be Unix seconds from 0 to {LAST_MOMENT}, or an ISO 8601 date or time between these"
+INVALID_MOMENT: Final = f"must be Unix seconds from 0 to {MAX_UNIX_SECONDS}, or an ISO 8601 date or time between these"
 DueDate = Annotated[
     Any,
-    Rule(moment),
-    Schema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": LAST_MOMENT}, {"type": "string"}]}),
+    CustomCheck(unix_seconds),
+    SchemaOverride({"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_UNIX_SECONDS}, {"type": "string"}]}),
 ]
 """Both forms are accepted: document 1.2.0 says text, but its server took seconds."""
-OBJECT: Final = Schema({"type": "object", "additionalProperties": True})
-Object = Annotated[dict[str, Any], Rule(storable), OBJECT]
+OBJECT_SCHEMA: Final = SchemaOverride({"type": "object", "additionalProperties": True})
+JsonObjectText = Annotated[dict[str, Any], CustomCheck(json_object_text), OBJECT_SCHEMA]
 """A JSON object, converted to its canonical text."""
-Metadata = Annotated[dict[str, Any], Rule(task_metadata), OBJECT]
-Switch = Annotated[Any, Rule(switch), Schema({"type": "boolean"})]
+Metadata = Annotated[dict[str, Any], CustomCheck(task_metadata), OBJECT_SCHEMA]
+BooleanOrBit = Annotated[Any, CustomCheck(boolean_or_bit), SchemaOverride({"type": "boolean"})]
 
 
 @frozen(kw_only=True)
-class ListQuery:
+class PagedListQuery:
     """
     Paging of a list; *after* is the number of the last row of the page before.
     """
 
-    limit: Annotated[int, Range(0)] = 50
-    offset: Annotated[int, Range(0)] = 0
-    after: Annotated[int | None, Range(0)] = None
+    limit: Annotated[int, NumberRange(0)] = 50
+    offset: Annotated[int, NumberRange(0)] = 0
+    after: Annotated[int | None, NumberRange(0)] = None
 
-    def page(self) -> Page:
+    def page(self) -> PageRequest:
         """
         Return the requested page, limited to 200 rows.
         """
-        return Page(limit=min(self.limit, 200), offset=self.offset, after=self.after)
+        return PageRequest(limit=min(self.limit, 200), offset=self.offset, after=self.after)
 
 
 @frozen(kw_only=True)
-class TaskQuery(ListQuery):
+class TaskPageQuery(PagedListQuery):
     status: str | None = None
     assigned_to: str | None = None
     priority: str | None = None
-    project_id: Annotated[int | None, Range(0)] = None
+    project_id: Annotated[int | None, NumberRange(0)] = None
 
 
 @frozen(kw_only=True)
 class QueueQuery:
-    agent: Annotated[str | None, Rule(trimmed), Length(0, 100)] = None
-    max_capacity: Annotated[str | None, Schema({"type": "integer", "minimum": 1, "maximum": 20})] = None
+    agent: Annotated[str | None, CustomCheck(stripped_text), Length(0, 100)] = None
+    max_capacity: Annotated[str | None, SchemaOverride({"type": "integer", "minimum": 1, "maximum": 20})] = None
 
     @property
-    def most(self) -> int | None:
+    def max_in_progress(self) -> int | None:
         """
         The most tasks in progress at once, if given.
 
@@ -152,20 +159,20 @@ class QueueQuery:
         if self.max_capacity is None:
             return None
         if not re.fullmatch(r"0*(?:[1-9]|1[0-9]|20)", self.max_capacity, re.ASCII):
-            raise Unacceptable("Invalid max_capacity. Expected integer 1..20.")
+            raise InvalidRequest("Invalid max_capacity. Expected integer 1..20.")
         return int(self.max_capacity)
 
 
 @frozen(kw_only=True)
-class AgentQuery(ListQuery):
+class AgentPageQuery(PagedListQuery):
     status: str | None = None
     role: str | None = None
     show_hidden: str | None = None
 
 
 @frozen(kw_only=True)
-class ProjectQuery:
-    include_archived: Annotated[str | None, Named("includeArchived")] = None
+class ProjectListQuery:
+    include_archived: Annotated[str | None, WireName("includeArchived")] = None
 
 
 @frozen(kw_only=True)
@@ -179,27 +186,27 @@ class TaskFields:
     Fields of a task for its creation and for changes. Null clears an optional field.
     """
 
-    description: Told | Absent | None = ABSENT
+    description: LongText | Absent | None = ABSENT
     status: Status | Absent = ABSENT
     priority: Priority | Absent = ABSENT
-    project_id: Number | Absent = ABSENT
-    assigned_to: Annotated[str, Rule(trimmed), Length(0, 100)] | Absent | None = ABSENT
+    project_id: EntityNumber | Absent = ABSENT
+    assigned_to: Annotated[str, CustomCheck(stripped_text), Length(0, 100)] | Absent | None = ABSENT
     created_by: Name | Absent = ABSENT
     due_date: DueDate | Absent | None = ABSENT
     estimated_hours: Hours | Absent | None = ABSENT
     actual_hours: Hours | Absent | None = ABSENT
-    outcome: Result | Absent | None = ABSENT
-    error_message: Told | Absent | None = ABSENT
-    resolution: Told | Absent | None = ABSENT
-    feedback_rating: Annotated[int, Range(1, 5)] | Absent | None = ABSENT
-    feedback_notes: Told | Absent | None = ABSENT
-    retry_count: Annotated[int, Range(0)] | Absent = ABSENT
-    completed_at: Moment | Absent | None = ABSENT
+    outcome: TaskResult | Absent | None = ABSENT
+    error_message: LongText | Absent | None = ABSENT
+    resolution: LongText | Absent | None = ABSENT
+    feedback_rating: Annotated[int, NumberRange(1, 5)] | Absent | None = ABSENT
+    feedback_notes: LongText | Absent | None = ABSENT
+    retry_count: Annotated[int, NumberRange(0)] | Absent = ABSENT
+    completed_at: UnixSeconds | Absent | None = ABSENT
     tags: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, MOST_TAGS)] | Absent = ABSENT
     metadata: Metadata | Absent = ABSENT
-    depends_on: Annotated[list[Number], Length(0, MOST_DEPENDENCIES)] | Absent = ABSENT
-    not_before: Moment | Absent | None = ABSENT
-    max_attempts: Annotated[int, Range(1, 1000)] | Absent = ABSENT
+    depends_on: Annotated[list[EntityNumber], Length(0, MOST_DEPENDENCIES)] | Absent = ABSENT
+    not_before: UnixSeconds | Absent | None = ABSENT
+    max_attempts: Annotated[int, NumberRange(1, 1000)] | Absent = ABSENT
 
 
 @frozen(kw_only=True)
@@ -212,7 +219,7 @@ class UpdateTaskBody(TaskFields):
     title: Annotated[str, Length(1, 500, says="Title is required")] | Absent = ABSENT
 
     @property
-    def empty(self) -> bool:
+    def changes_nothing(self) -> bool:
         """
         Whether the body changes no field.
         """
@@ -223,7 +230,7 @@ class UpdateTaskBody(TaskFields):
 
 @frozen(kw_only=True)
 class TaskStatusBody:
-    id: Number
+    id: EntityNumber
     status: Status
 
 
@@ -232,14 +239,14 @@ class UpdateTasksBody:
     tasks: Annotated[list[TaskStatusBody], Length(1, 100, says="At least one task is required")]
 
 
-TASK_NAMES: Final = {
+TASK_FIELD_NAMES: Final = {
     "project_id": "board",
     "assigned_to": "assignee",
     "due_date": "due_at",
     "outcome": "result",
     "created_by": "",
 }
-TASK_MOMENTS: Final = frozenset({"due_date", "completed_at", "not_before"})
+TASK_TIME_FIELDS: Final = frozenset({"due_date", "completed_at", "not_before"})
 
 
 @frozen(kw_only=True)
@@ -247,7 +254,8 @@ class CreateAgentBody:
     name: Annotated[str, Length(1, 100, says="Name is required")]
     role: Annotated[str, Length(1, 100, says="Role is required")] | Absent = ABSENT
     openclaw_id: (
-        Annotated[str, Length(1, 100), Pattern("[a-z0-9][a-z0-9-]*", says="openclaw_id must be kebab-case")] | Absent
+        Annotated[str, Length(1, 100),
+        TextPattern("[a-z0-9][a-z0-9-]*", says="openclaw_id must be kebab-case")] | Absent
     ) = ABSENT
     session_key: Annotated[str, Length(0, 200)] | Absent = ABSENT
     soul_content: Annotated[str, Length(0, 50_000)] | Absent = ABSENT
@@ -267,7 +275,7 @@ class RegisterAgentBody:
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
-    name: Annotated[str, Pattern(r"\s*[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\s*")]
+    name: Annotated[str, TextPattern(r"\s*[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}\s*")]
     role: Literal["coder", "reviewer", "tester", "devops", "researcher", "assistant", "agent"] = "agent"
     capabilities: list[str] = field(factory=list)
     framework: str | Absent = ABSENT
@@ -307,7 +315,7 @@ class MakeKeyBody:
 
 @frozen(kw_only=True)
 class RevokeKeyBody:
-    key_id: Number
+    key_id: EntityNumber
 
 
 @frozen(kw_only=True)
@@ -336,11 +344,11 @@ class GatesBody:
 class CreateProjectBody:
     name: Any = None
     slug: str | None = None
-    description: Told | None = None
+    description: LongText | None = None
     ticket_prefix: str | None = None
     ticketPrefix: str | None = None
     github_repo: Annotated[str, Length(0, 200)] | None = None
-    deadline: Moment | None = None
+    deadline: UnixSeconds | None = None
     color: Annotated[str, Length(0, 32)] | None = None
     gates: GatesBody = GatesBody()
 
@@ -349,18 +357,19 @@ class CreateProjectBody:
 class UpdateProjectBody:
     forbids_unknown: ClassVar[bool] = True
 
-    name: Annotated[str, Rule(trimmed), Length(1, 200, says="Name is required")] | Absent = ABSENT
-    description: Told | Absent | None = ABSENT
+    name: Annotated[str, CustomCheck(stripped_text), Length(1, 200, says="Name is required")] | Absent = ABSENT
+    description: LongText | Absent | None = ABSENT
     ticket_prefix: Annotated[str, Length(0, 64)] | Absent = ABSENT
     ticketPrefix: Annotated[str, Length(0, 64)] | Absent = ABSENT
     status: BoardStatus | Absent = ABSENT
     github_repo: Annotated[str, Length(0, 200)] | Absent | None = ABSENT
-    deadline: Moment | Absent | None = ABSENT
+    deadline: UnixSeconds | Absent | None = ABSENT
     color: Annotated[str, Length(0, 32)] | Absent | None = ABSENT
-    github_sync_enabled: Switch | Absent = ABSENT
-    github_labels_initialized: Switch | Absent = ABSENT
+    github_sync_enabled: BooleanOrBit | Absent = ABSENT
+    github_labels_initialized: BooleanOrBit | Absent = ABSENT
     github_default_branch: Annotated[str, Length(1, 255)] | Absent = ABSENT
-    assigned_agents: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, 100), Rule(unique)] | Absent = ABSENT
+    assigned_agents: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, 100),
+    CustomCheck(require_unique)] | Absent = ABSENT
     gates: GatesBody | Absent = ABSENT
 
     def __attrs_post_init__(self) -> None:

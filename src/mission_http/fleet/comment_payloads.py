@@ -11,7 +11,7 @@ from attrs import frozen
 from msgspec import UNSET, UnsetType
 
 from mission_core.values import ABSENT, Absent
-from mission_http.platform.shapes import Length, Rule, Schema
+from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
 
 _digits: Final = re.compile(r"\s*(-?\d{1,9})", re.ASCII)
 
@@ -52,7 +52,7 @@ class MadeCommentPayload:
     auto_assigned_to: str | UnsetType = UNSET
 
 
-def from_one_to_200(value: str) -> int:
+def mention_limit(value: str) -> int:
     """
     Parse the number that a text begins with, clamped to 1 to 200; 25 if there is none.
     """
@@ -65,7 +65,9 @@ class MentionQuery:
     q: str = ""
     type: Literal["user", "agent"] | None = None
     limit: Annotated[
-        Any, Rule(from_one_to_200), Schema({"type": "integer", "minimum": 1, "maximum": 200, "default": 25})
+        Any,
+        CustomCheck(mention_limit),
+        SchemaOverride({"type": "integer", "minimum": 1, "maximum": 200, "default": 25}),
     ] = 25
 
 

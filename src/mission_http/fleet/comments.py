@@ -13,20 +13,18 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.key_scopes import MESSAGES, SELF
 from mission_core.accounts.model import Principal
-from mission_core.accounts.scopes import MESSAGES, SELF
 from mission_core.errors import KeyReused
 from mission_core.ids import CommentId, CommentNumber, TaskId
 from mission_core.ports import Ports
-from mission_core.tasks.broadcasting import Broadcast, BroadcastTask, broadcast_again, broadcast_task
-from mission_core.tasks.commenting import AddComment, add_comment, everybody
+from mission_core.tasks.broadcasts import BroadcastResult, BroadcastTask, broadcast_task, repeat_broadcast
+from mission_core.tasks.comment_creation import AddComment, add_comment, mentionable_by_handle
 from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
-from mission_core.tasks.mentions import Calling, UnknownMentions, callees_like
+from mission_core.tasks.mentions import MentionStyle, UnknownMentions, search_mentionable
 from mission_core.tasks.model import NotYourTask, TaskNotFound
-from mission_core.tasks.reach import own_tasks_only
+from mission_core.tasks.task_access import check_own_task
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.agent_output import readable
-from mission_http.fleet.answers import task_row
 from mission_http.fleet.comment_payloads import (
     BroadcastBody,
     BroadcastPayload,
@@ -36,15 +34,17 @@ from mission_http.fleet.comment_payloads import (
     MadeCommentPayload,
     MentionQuery,
 )
-from mission_http.fleet.errors import Unacceptable
-from mission_http.fleet.paths import task_in
-from mission_http.fleet.wire import WORKSPACE, seconds_of
-from mission_http.platform.bodies import body_of, loose_body_of
+from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.path_parameters import task_in
+from mission_http.fleet.responses import task_row
+from mission_http.fleet.runtime_output import readable_output
+from mission_http.fleet.wire import WORKSPACE_NUMBER, seconds_of
+from mission_http.platform.bodies import body_of, object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once, row_again
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,13 +54,13 @@ async def list_comments(request: Request) -> Response:
     List a task's comments, oldest first, each with its replies.
     """
     row = await task_row(request, task_in(request))
-    own_tasks_only(principal_of(request), row.assignee)
-    reads = ports_of(request).reads.rows
+    check_own_task(principal_of(request), row.assignee)
+    reads = ports_of(request).reads.entities
     found = await reads.every(principal_of(request), COMMENTS, task=TaskId(UUID(bytes=row.id)))
-    return json_of({"comments": msgspec.Raw(threads_of(found, task=row.number)), "total": len(found)})
+    return json_response({"comments": msgspec.Raw(threads_json(found, task=row.number)), "total": len(found)})
 
 
-def comment_of(comment: Comment, *, task: int, parent: int | None) -> dict[str, Any]:
+def comment_payload(comment: Comment, *, task: int, parent: int | None) -> dict[str, Any]:
     """
     Return a comment's payload without its replies. *task* and *parent* are numbers.
     """
@@ -72,11 +72,11 @@ def comment_of(comment: Comment, *, task: int, parent: int | None) -> dict[str, 
         "created_at": seconds_of(comment.created_at),
         "parent_id": parent,
         "mentions": comment.mentions,
-        "workspace_id": WORKSPACE,
+        "workspace_id": WORKSPACE_NUMBER,
     }
 
 
-def threads_of(comments: Iterable[Comment], *, task: int) -> bytes:
+def threads_json(comments: Iterable[Comment], *, task: int) -> bytes:
     """
     Encode comments, sorted oldest first, as a JSON array of threads. No recursion limits the depth of a thread.
     """
@@ -95,7 +95,7 @@ def threads_of(comments: Iterable[Comment], *, task: int) -> bytes:
             continue
         if not pieces[-1].endswith(b"["):
             pieces.append(b",")
-        shown = _encode(comment_of(reply, task=task, parent=numbers.get(reply.parent)))
+        shown = _encode(comment_payload(reply, task=task, parent=numbers.get(reply.parent)))
         pieces.append(shown[:-1] + b',"replies":[')
         ahead.append(iter(replies[reply.id]))
     return b"".join(pieces)
@@ -112,17 +112,22 @@ async def say(request: Request) -> Response:
     body = await body_of(request, CommentBody)
     parent = CommentNumber(body.parent_id) if isinstance(body.parent_id, int) else None
     command = AddComment(
-        task=task, own=True, content=readable(body.content), parent=parent, calling=Calling.HANDLES, assigns=True
+        task=task,
+        own=True,
+        content=readable_output(body.content),
+        parent=parent,
+        mention_style=MentionStyle.HANDLES,
+        assign_first_mention=True,
     )
-    comment = await once(request, add_comment, command, _said_again)
+    comment = await perform_once(request, add_comment, command, _comment_again)
     number = task if isinstance(task, int) else (await task_row(request, task)).number
-    answer: dict[str, Any] = {"comment": comment_of(comment, task=number, parent=parent) | {"replies": []}}
+    answer: dict[str, Any] = {"comment": comment_payload(comment, task=number, parent=parent) | {"replies": []}}
     if comment.assigned is not None:
         answer["auto_assigned_to"] = comment.assigned
-    return json_of(answer, 201)
+    return json_response(answer, 201)
 
 
-_said_again = row_again(COMMENTS)
+_comment_again = read_row_again(COMMENTS)
 
 
 async def list_callees(request: Request) -> Response:
@@ -131,14 +136,14 @@ async def list_callees(request: Request) -> Response:
     """
     query = query_of(request, MentionQuery)
     wanted = query.q.strip().lower()
-    known = await everybody(ports_of(request), principal_of(request))
-    found = callees_like(known, wanted, kind=query.type)[: query.limit]
+    known = await mentionable_by_handle(ports_of(request), principal_of(request))
+    found = search_mentionable(known, wanted, kind=query.type)[: query.limit]
     shown = [
         {"handle": each.handle, "recipient": each.recipient, "type": each.kind, "display": each.display}
         | ({} if each.role is None else {"role": each.role})
         for each in found
     ]
-    return json_of({"mentions": shown, "total": len(shown), "q": wanted})
+    return json_response({"mentions": shown, "total": len(shown), "q": wanted})
 
 
 async def broadcast(request: Request) -> Response:
@@ -147,19 +152,19 @@ async def broadcast(request: Request) -> Response:
 
     Agents that this server cannot reach are skipped.
     """
-    task, body = task_in(request), await loose_body_of(request)
+    task, body = task_in(request), await object_body_of(request)
     message, named = body.get("message"), body.get("agents")
     if not isinstance(message, str) or not message.strip():
-        raise Unacceptable("Message is required")
+        raise InvalidRequest("Message is required")
     if named is not None and not (isinstance(named, list) and all(isinstance(each, str) for each in named)):
-        raise Unacceptable("agents must be a list of names")
+        raise InvalidRequest("agents must be a list of names")
     command = BroadcastTask(task=task, own=True, message=message, to=None if named is None else tuple(named))
 
-    async def again(ports: Ports, principal: Principal, _: UUID) -> Broadcast:
-        return await broadcast_again(ports, principal, command)
+    async def again(ports: Ports, principal: Principal, _: UUID) -> BroadcastResult:
+        return await repeat_broadcast(ports, principal, command)
 
-    told = await once(request, broadcast_task, command, again)
-    return json_of({"sent": len(told.sent), "skipped": len(told.skipped), "delivered_to": told.sent})
+    told = await perform_once(request, broadcast_task, command, again)
+    return json_response({"sent": len(told.sent), "skipped": len(told.skipped), "delivered_to": told.sent})
 
 
 TAGS = ("Tasks",)

@@ -9,40 +9,40 @@ from typing import TYPE_CHECKING, Any, Final
 from mission_http.fleet import (
     access_requests,
     agent_edits,
+    agent_heartbeats,
+    agent_keys,
     agents,
     attribution,
-    branches,
     comments,
-    connect,
     diagnostics,
-    heartbeats,
-    hosted,
-    keys,
+    github_branches,
+    host_operations,
     leases,
-    memories,
     organization_settings,
+    project_assignments,
     projects,
-    queue,
     search,
-    staff,
+    task_queue,
+    tool_connections,
     users,
+    working_memory,
     workspaces,
 )
-from mission_http.fleet.access import SECURITY_SCHEMES, authenticator, edge_of, label_of
-from mission_http.fleet.errors import FIXED, STATUSES, OriginForeign, render
-from mission_http.fleet.google import google_endpoints
-from mission_http.fleet.index import index_endpoint
+from mission_http.fleet.access import SECURITY_SCHEMES, agent_name_header_of, authenticator, credential_precheck
+from mission_http.fleet.api_index import index_endpoint
+from mission_http.fleet.errors import FIXED_CODES, STATUSES, OriginMismatch, render_error
+from mission_http.fleet.google_sign_in import google_endpoints
+from mission_http.fleet.initial_setup import setup_endpoints
 from mission_http.fleet.payloads import ErrorPayload
 from mission_http.fleet.reports import report_endpoints
 from mission_http.fleet.server_keys import server_key_endpoints
-from mission_http.fleet.setup import setup_endpoints
-from mission_http.fleet.signing_in import signing_in_endpoints
+from mission_http.fleet.sign_in import sign_in_endpoints
 from mission_http.fleet.souls import soul_endpoints
-from mission_http.fleet.status import status_endpoints
+from mission_http.fleet.system_status import status_endpoints
 from mission_http.fleet.tasks import task_endpoints
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
-from mission_http.platform.endpoints import Dialect, Manners, Paperwork
-from mission_http.platform.sessions import SessionCookies
+from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata
+from mission_http.platform.session_cookies import SessionCookies
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -69,31 +69,31 @@ def fleet_dialect(settings: Settings) -> Dialect:
     """
     Build the Fleet dialect, which is mounted at `/api`.
     """
-    cookies = SessionCookies.under(settings.key_for("sessions"), settings.fronting)
+    cookies = SessionCookies.signed_with(settings.key_for("sessions"), settings.network)
     endpoints = [
-        *signing_in_endpoints(cookies),
+        *sign_in_endpoints(cookies),
         *google_endpoints(settings, cookies),
         *access_requests.ENDPOINTS,
         *users.ENDPOINTS,
         *setup_endpoints(settings, cookies),
         *agents.ENDPOINTS,
-        *heartbeats.ENDPOINTS,
-        *connect.ENDPOINTS,
-        *keys.ENDPOINTS,
+        *agent_heartbeats.ENDPOINTS,
+        *tool_connections.ENDPOINTS,
+        *agent_keys.ENDPOINTS,
         *server_key_endpoints(settings),
         *agent_edits.ENDPOINTS,
         *soul_endpoints(settings),
-        *memories.ENDPOINTS,
-        *hosted.ENDPOINTS,
+        *working_memory.ENDPOINTS,
+        *host_operations.ENDPOINTS,
         *attribution.ENDPOINTS,
         *diagnostics.ENDPOINTS,
         *task_endpoints(settings),
         *comments.ENDPOINTS,
-        *branches.ENDPOINTS,
+        *github_branches.ENDPOINTS,
         *leases.ENDPOINTS,
-        *queue.ENDPOINTS,
+        *task_queue.ENDPOINTS,
         *projects.ENDPOINTS,
-        *staff.ENDPOINTS,
+        *project_assignments.ENDPOINTS,
         *workspaces.ENDPOINTS,
         *organization_settings.ENDPOINTS,
         *report_endpoints(settings),
@@ -107,31 +107,31 @@ def fleet_dialect(settings: Settings) -> Dialect:
         endpoints=endpoints,
         converter=CONVERTER,
         query_converter=QUERY_CONVERTER,
-        authenticate=authenticator(cookies, settings.identities.proxy),
-        render=render,
+        authenticate=authenticator(cookies, settings.identity_providers.proxy),
+        render=render_error,
         reserved=tuple(f"/agents/{name}" for name in ("evals", "optimize", "sync")),
         statuses=STATUSES,
-        edge=edge_of(settings),
-        refuses_changes=(OriginForeign,),
+        precheck=credential_precheck(settings),
+        refuses_changes=(OriginMismatch,),
         limit="general",
-        agent_of=label_of,
-        manners=Manners(answers_options=True),
+        agent_of=agent_name_header_of,
+        http_options=HttpOptions(answers_options=True),
         headers=HEADERS,
-        paperwork=Paperwork(
+        openapi_metadata=OpenApiMetadata(
             title="Mission Control API",
             version=VERSION,
             description="Agents, tasks and projects, with integers as ids and Unix seconds as times.",
             tags=TAGS,
-            schema_name=_component,
+            schema_name=_component_name,
             path_schemas={
                 **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id"), NUMBER), "agents/id": NUMBER_OR_NAME,
             },
             security_schemes=SECURITY_SCHEMES,
             error=ErrorPayload,
-            codes=tuple(FIXED.values()),
+            codes=tuple(FIXED_CODES.values()),
         ),
     )
 
 
-def _component(kind: Any) -> str:
+def _component_name(kind: Any) -> str:
     return f"Fleet{kind.__name__.removesuffix('Payload')}"

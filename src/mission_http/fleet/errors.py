@@ -12,22 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.access_requests import AccessPending
-from mission_core.accounts.model import ApiKeyNotFound, NotYourAgent
-from mission_core.accounts.organizations import HomeStays, OrganizationNotFound, SlugTaken
+from mission_core.accounts.model import ApiKeyNotFound, KeyOfAnotherAgent
+from mission_core.accounts.organizations import DefaultOrganizationUndeletable, OrganizationNotFound, SlugTaken
 from mission_core.accounts.passwords import PasswordRefused
 from mission_core.accounts.users import UsernameTaken, UserNotFound
-from mission_core.agents.model import MemoryFull
-from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralStays, PrefixTaken
+from mission_core.agents.model import WorkingMemoryFull
+from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralBoardProtected, TicketPrefixTaken
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, KeyReused
 from mission_core.ids import TaskNumber
-from mission_core.reports.regression import StillToCome
-from mission_core.screening import Finding
+from mission_core.prompt_injection import ScreeningFinding
+from mission_core.reports.task_regression import MomentInFuture
 from mission_core.tasks.mentions import UnknownMentions
-from mission_core.tasks.model import DependencyNotFound, DependsOnItself, GateClosed
+from mission_core.tasks.model import DependencyNotFound, GateClosed, SelfDependency
 from mission_core.tasks.runs import TooManyOrders
-from mission_http.platform.codes import code_of
-from mission_http.platform.json import json_of
-from mission_http.platform.refusals import (
+from mission_http.platform.error_codes import code_of
+from mission_http.platform.errors import (
     BodyMalformed,
     BodyMissing,
     FieldsInvalid,
@@ -35,24 +34,29 @@ from mission_http.platform.refusals import (
     PathUnknown,
     TooManyRequests,
 )
+from mission_http.platform.json_responses import json_response
 
 VALIDATION: Final = "Validation failed"
 
 
-class Unauthorized(Denied):
+class CredentialMissing(Denied):
     """
     The request carries no credential, or a malformed one.
     """
+
+    code = "unauthorized"
 
     def __str__(self) -> str:
         return "Unauthorized"
 
 
 @define
-class OriginForeign(Denied):
+class OriginMismatch(Denied):
     """
     The request comes from a page of another site.
     """
+
+    code = "origin_foreign"
 
     origin: str
 
@@ -92,10 +96,12 @@ class InvalidCredentials(Denied):
 
 
 @define
-class SetupNeeded(Denied):
+class SetupRequired(Denied):
     """
     There is no user yet, so nobody can sign in.
     """
+
+    code = "setup_needed"
 
     hint: str = "Create the first admin with POST /api/setup, username and password"
 
@@ -104,10 +110,12 @@ class SetupNeeded(Denied):
 
 
 @define
-class CodeNeeded(Denied):
+class SetupCodeRequired(Denied):
     """
     Creating the first admin from another machine, or through a proxy, needs the setup code.
     """
+
+    code = "code_needed"
 
     sent: bool
 
@@ -124,10 +132,12 @@ class CodeNeeded(Denied):
 
 
 @define
-class Unacceptable(Invalid):
+class InvalidRequest(Invalid):
     """
     The request is invalid, with the operation's own error text.
     """
+
+    code = "unacceptable"
 
     says: str
     details: tuple[str, ...] = ()
@@ -137,10 +147,12 @@ class Unacceptable(Invalid):
 
 
 @define
-class Explained(Invalid):
+class InvalidRequestWithHint(Invalid):
     """
     The request is invalid, or this server is not configured for it. The `hint` says what to do.
     """
+
+    code = "explained"
 
     says: str
     hint: str
@@ -150,7 +162,7 @@ class Explained(Invalid):
 
 
 @define
-class GateClosedFor(Denied):
+class GateClosedForTask(Denied):
     """
     A gate of one task refuses its new status, so no task of the request is changed.
     """
@@ -166,10 +178,12 @@ class GateClosedFor(Denied):
 
 
 @define
-class NoHost(Exhausted):
+class HostToolMissing(Exhausted):
     """
     The operation needs a tool on an agent's host, which this server does not have.
     """
+
+    code = "no_host"
 
     says: str
     why: str
@@ -179,13 +193,15 @@ class NoHost(Exhausted):
 
 
 @define
-class Unsafe(Invalid):
+class PromptInjectionDetected(Invalid):
     """
     The text was blocked as a prompt injection.
     """
 
+    code = "unsafe"
+
     says: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ScreeningFinding, ...]
 
     def __str__(self) -> str:
         return self.says
@@ -222,21 +238,21 @@ class ProjectExists(Conflict):
 
 
 STATUSES: Final[Mapping[type[Exception], int]] = {
-    Unauthorized: 401,
+    CredentialMissing: 401,
     InvalidCredentials: 401,
-    SetupNeeded: 401,
+    SetupRequired: 401,
     AuthenticationRequired: 401,
     DependencyNotFound: 400,
     FileTooLarge: 413,
     GateClosed: 403,
-    HomeStays: 400,
+    DefaultOrganizationUndeletable: 400,
     KeyReused: 422,
-    MemoryFull: 413,
-    NoHost: 502,
+    WorkingMemoryFull: 413,
+    HostToolMissing: 502,
     TooManyOrders: 409,
-    Unsafe: 422,
+    PromptInjectionDetected: 422,
 }
-TEXTS: Final[Mapping[type[Exception], str]] = {
+ERROR_TEXTS: Final[Mapping[type[Exception], str]] = {
     ApiKeyNotFound: "Active key not found for this agent",
     BoardDenied: "Project access denied",
     BoardNotFound: "Project not found",
@@ -244,23 +260,23 @@ TEXTS: Final[Mapping[type[Exception], str]] = {
     BodyMissing: "Invalid request body",
     UserNotFound: "User not found",
     UsernameTaken: "Username already exists",
-    HomeStays: "Cannot delete the default workspace",
+    DefaultOrganizationUndeletable: "Cannot delete the default workspace",
     OrganizationNotFound: "Workspace not found",
     SlugTaken: "Workspace slug already exists",
-    GeneralStays: "Default project cannot be archived",
-    NotYourAgent: "Access denied: agent key may only access its own agent.",
+    GeneralBoardProtected: "Default project cannot be archived",
+    KeyOfAnotherAgent: "Access denied: agent key may only access its own agent.",
     PathUnknown: "Not found",
-    PrefixTaken: "Ticket prefix already in use",
-    StillToCome: "beta_start must not be in the future",
+    TicketPrefixTaken: "Ticket prefix already in use",
+    MomentInFuture: "beta_start must not be in the future",
 }
-FIXED: Final[Mapping[type[Exception], str]] = {
+FIXED_CODES: Final[Mapping[type[Exception], str]] = {
     AccessPending: "PENDING_APPROVAL",
-    CodeNeeded: "SETUP_CODE",
-    SetupNeeded: "NO_USERS",
+    SetupCodeRequired: "SETUP_CODE",
+    SetupRequired: "NO_USERS",
 }
 """Codes of the original Fleet API, used instead of the class's own."""
-TOO_MANY: Final = "Too many requests. Please try again later."
-TOO_MANY_OF: Final = {
+RATE_LIMIT_TEXT: Final = "Too many requests. Please try again later."
+RATE_LIMIT_TEXTS: Final = {
     "agent-heartbeat": "Agent heartbeat rate limit exceeded.",
     "agent-task": "Agent task polling rate limit exceeded.",
     "backup": "Too many backup changes. Try again in a minute.",
@@ -294,14 +310,14 @@ FIELD_NAMES: Final = {
 """Names of the core's fields in this API, where they differ."""
 
 
-def render(error: Exception, status: int, request: Request) -> Response:
+def render_error(error: Exception, status: int, request: Request) -> Response:
     """
     Render an error in the Fleet's envelope.
     """
     if isinstance(error, MethodRefused):
         return Response(status_code=status)
     code = code_of(type(error), status)
-    return json_of(({} if code is None else {"code": code}) | _payload(error), status)
+    return json_response(({} if code is None else {"code": code}) | _payload(error), status)
 
 
 def _payload(error: Exception) -> dict[str, Any]:
@@ -315,33 +331,33 @@ def _payload(error: Exception) -> dict[str, Any]:
         if error.field in FIELD_TEXTS:
             return {"error": FIELD_TEXTS[error.field]}
         return {"error": VALIDATION, "details": [f"{FIELD_NAMES.get(error.field, error.field)}: {error.reason}"]}
-    if isinstance(error, DependencyNotFound | DependsOnItself):
+    if isinstance(error, DependencyNotFound | SelfDependency):
         return {"error": VALIDATION, "details": [f"depends_on: {error}"]}
     if isinstance(error, UnknownMentions):
         return {"error": str(error), "missing_mentions": error.missing}
-    if isinstance(error, Unacceptable) and error.details:
+    if isinstance(error, InvalidRequest) and error.details:
         return {"error": error.says, "details": error.details}
     if isinstance(error, BodyMalformed | BodyMissing):
-        return {"error": TEXTS[type(error)], "details": [str(error)]}
+        return {"error": ERROR_TEXTS[type(error)], "details": [str(error)]}
     if isinstance(error, TooManyRequests):
-        return {"error": TOO_MANY_OF.get(error.verdict.quota.name, TOO_MANY), "details": [error.when]}
-    if isinstance(error, NoHost):
+        return {"error": RATE_LIMIT_TEXTS.get(error.verdict.quota.name, RATE_LIMIT_TEXT), "details": [error.when]}
+    if isinstance(error, HostToolMissing):
         return {"error": error.says, "details": [error.why]}
-    if isinstance(error, OriginForeign):
+    if isinstance(error, OriginMismatch):
         return {"error": str(error), "details": [error.why]}
-    if isinstance(error, CodeNeeded):
-        return {"error": str(error), "code": FIXED[CodeNeeded], "hint": error.why}
-    if isinstance(error, Explained):
+    if isinstance(error, SetupCodeRequired):
+        return {"error": str(error), "code": FIXED_CODES[SetupCodeRequired], "hint": error.why}
+    if isinstance(error, InvalidRequestWithHint):
         return {"error": error.says, "hint": error.hint}
     if isinstance(error, AccessPending):
-        return {"error": str(error), "code": FIXED[AccessPending]}
-    if isinstance(error, SetupNeeded):
-        return {"error": str(error), "code": FIXED[SetupNeeded], "hint": error.hint}
+        return {"error": str(error), "code": FIXED_CODES[AccessPending]}
+    if isinstance(error, SetupRequired):
+        return {"error": str(error), "code": FIXED_CODES[SetupRequired], "hint": error.hint}
     if isinstance(error, PasswordRefused):
         return {"error": VALIDATION, "details": [f"password: {error}"]}
-    if isinstance(error, Unsafe):
+    if isinstance(error, PromptInjectionDetected):
         injection = [{"rule": each.rule, "description": each.description} for each in error.findings]
         return {"error": error.says, "injection": injection}
     if isinstance(error, GateClosed) and error.rule == "require_approval_for_done":
         return {"error": "Aegis approval is required to move task to done."}
-    return {"error": TEXTS.get(type(error)) or str(error)}
+    return {"error": ERROR_TEXTS.get(type(error)) or str(error)}

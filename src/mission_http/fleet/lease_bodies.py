@@ -11,18 +11,18 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
-from mission_core.tasks.adopt import AdoptResult
-from mission_core.tasks.beating import Heartbeat
-from mission_core.tasks.ordering import GiveOrder
-from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, OrderKind, Outcome, Result, Terms
-from mission_core.tasks.work import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
+from mission_core.tasks.heartbeats import Heartbeat
+from mission_core.tasks.late_result_adoption import AdoptLateResult
+from mission_core.tasks.leases import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
+from mission_core.tasks.orders import GiveOrder
+from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, LeaseTerms, OrderKind, Outcome, TaskResult
 from mission_core.values import JsonText, json_text
-from mission_http.fleet.bodies import Number, Object, trimmed
-from mission_http.platform.shapes import Length, Range, Rule
+from mission_http.fleet.bodies import EntityNumber, JsonObjectText, stripped_text
+from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange
 
-Told = Annotated[str, Length(0, 5000)]
-AgentName = Annotated[str, Rule(trimmed), Length(0, 100)]
-Reason = Literal[
+LongText = Annotated[str, Length(0, 5000)]
+AgentName = Annotated[str, CustomCheck(stripped_text), Length(0, 100)]
+FailureReasonName = Literal[
     "transient", "rate_limited", "timeout", "crashed", "tool_failed", "unclear", "access_missing", "impossible",
     "refused",
 ]  # fmt: skip
@@ -35,12 +35,12 @@ class ClaimBody:
     """
 
     agent: AgentName | None = None
-    project_id: Number | None = None
-    lease_seconds: Annotated[int, Range(1, 86_400)] = 300
+    project_id: EntityNumber | None = None
+    lease_seconds: Annotated[int, NumberRange(1, 86_400)] = 300
 
     @property
-    def terms(self) -> Terms:
-        return Terms(term=timedelta(seconds=self.lease_seconds))
+    def terms(self) -> LeaseTerms:
+        return LeaseTerms(term=timedelta(seconds=self.lease_seconds))
 
     def next(self, *, board: BoardId | None, label: str | None) -> ClaimNext:
         return ClaimNext(agent=self.agent or label, board=board, terms=self.terms)
@@ -54,10 +54,10 @@ class ClaimBody:
 @frozen(kw_only=True)
 class LeaseHeartbeatBody:
     lease: str
-    progress: Object | None = None
+    progress: JsonObjectText | None = None
     acknowledges: UUID | None = None
     waiting_for: Annotated[str, Length(1, 5000)] | None = None
-    wait_seconds: Annotated[int, Range(1, 2_592_000)] = 86_400
+    wait_seconds: Annotated[int, NumberRange(1, 2_592_000)] = 86_400
 
     def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> Heartbeat:
         return Heartbeat(
@@ -74,9 +74,9 @@ class LeaseHeartbeatBody:
 @frozen(kw_only=True)
 class CompleteBody:
     lease: str
-    outcome: Result = Result.SUCCESS
-    resolution: Told | None = None
-    output: Object | None = None
+    outcome: TaskResult = TaskResult.SUCCESS
+    resolution: LongText | None = None
+    output: JsonObjectText | None = None
 
     def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> CompleteTask:
         outcome = Outcome(result=self.outcome, resolution=self.resolution, output=_text(self.output))
@@ -86,8 +86,8 @@ class CompleteBody:
 @frozen(kw_only=True)
 class FailBody:
     lease: str
-    reason: Reason
-    message: Told | None = None
+    reason: FailureReasonName
+    message: LongText | None = None
 
     def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> FailTask:
         failure = Failure(reason=FAILURE_BY_CODE[self.reason], message=self.message)
@@ -97,7 +97,7 @@ class FailBody:
 @frozen(kw_only=True)
 class ReleaseBody:
     lease: str
-    note: Told | None = None
+    note: LongText | None = None
 
     def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> ReleaseTask:
         return ReleaseTask(task=task, lease=self.lease, note=self.note, expects=expects)
@@ -112,14 +112,14 @@ class AdoptBody:
     run_id: UUID
     lease: str | None = None
 
-    def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> AdoptResult:
-        return AdoptResult(task=task, run=RunId(self.run_id), lease=self.lease, expects=expects)
+    def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> AdoptLateResult:
+        return AdoptLateResult(task=task, run=RunId(self.run_id), lease=self.lease, expects=expects)
 
 
 @frozen(kw_only=True)
 class OrderBody:
     kind: OrderKind
-    message: Told | None = None
+    message: LongText | None = None
     to: AgentName | None = None
 
     def of(self, task: TaskId | TaskNumber, *, expects: int | None) -> GiveOrder:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
-from mission_core.accounts.settings import (
+from mission_core.accounts.organization_settings import (
     LONGEST_KEY,
     LONGEST_VALUE,
     ChangeSettings,
@@ -30,23 +30,23 @@ from mission_core.errors import InvalidField, KeyReused, VersionMismatch
 from mission_core.ports import Ports
 from mission_core.values import canonical, checked_text
 from mission_http.fleet.access import ADMIN
-from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import seconds_of
 from mission_http.platform.bodies import body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldError, FieldsInvalid
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.json import json_of
-from mission_http.platform.refusals import BodyMalformed, BodyMissing, FieldError, FieldsInvalid
-from mission_http.platform.shapes import Rule, Schema
+from mission_http.platform.field_annotations import CustomCheck, SchemaOverride
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.json_responses import json_response
 
-CUSTOM: Final = "custom"
+CUSTOM_CATEGORY: Final = "custom"
 """The category of keys that are not known."""
 
 
 @frozen
-class Known:
+class KnownSetting:
     """
     A known setting: its category, default and description.
     """
@@ -56,33 +56,34 @@ class Known:
     description: str
 
 
-KNOWN: Final = {
-    "retention.activities_days": Known("retention", "90", "Days for which activities are to be kept"),
-    "retention.audit_log_days": Known("retention", "365", "Days for which the audit log is to be kept"),
-    "retention.logs_days": Known("retention", "30", "Days for which log files are to be kept"),
-    "retention.notifications_days": Known("retention", "60", "Days for which notifications are to be kept"),
-    "retention.pipeline_runs_days": Known("retention", "90", "Days for which runs of pipelines are to be kept"),
-    "retention.token_usage_days": Known("retention", "90", "Days for which token usage is to be kept"),
-    "retention.gateway_sessions_days": Known("retention", "90", "Days for which gateway sessions are to be kept"),
-    "gateway.host": Known("gateway", "", "Host of a live gateway"),
-    "gateway.port": Known("gateway", "", "Port of a live gateway"),
-    "chat.coordinator_target_agent": Known("chat", "", "Agent that messages to the coordinator go to"),
-    "general.site_name": Known("general", "Mission Control", "Name of this installation"),
-    "general.auto_cleanup": Known("general", "false", "Whether data past its retention is to be removed"),
-    "general.auto_backup": Known("general", "false", "Whether backups are to be made"),
-    "general.backup_retention_count": Known("general", "10", "How many backups are to be kept"),
-    "general.interface_mode": Known("general", "essential", "How much of the interface is shown"),
-    "subscription.plan_override": Known("general", "", "Plan that is assumed instead of the one found"),
-    "subscription.codex_plan": Known("general", "", "Plan that is assumed for Codex"),
-    "onboarding.completed": Known("onboarding", "false", "Whether the tour was completed"),
-    "onboarding.completed_at": Known("onboarding", "", "When the tour was completed"),
-    "onboarding.skipped": Known("onboarding", "false", "Whether the tour was skipped"),
-    "onboarding.completed_steps": Known("onboarding", "[]", "Steps of the tour that were completed"),
-    "onboarding.checklist_dismissed": Known("onboarding", "false", "Whether the checklist was dismissed"),
+KNOWN_SETTINGS: Final = {
+    "retention.activities_days": KnownSetting("retention", "90", "Days for which activities are to be kept"),
+    "retention.audit_log_days": KnownSetting("retention", "365", "Days for which the audit log is to be kept"),
+    "retention.logs_days": KnownSetting("retention", "30", "Days for which log files are to be kept"),
+    "retention.notifications_days": KnownSetting("retention", "60", "Days for which notifications are to be kept"),
+    "retention.pipeline_runs_days": KnownSetting("retention", "90", "Days for which runs of pipelines are to be kept"),
+    "retention.token_usage_days": KnownSetting("retention", "90", "Days for which token usage is to be kept"),
+    "retention.gateway_sessions_days": KnownSetting("retention", "90",
+    "Days for which gateway sessions are to be kept"),
+    "gateway.host": KnownSetting("gateway", "", "Host of a live gateway"),
+    "gateway.port": KnownSetting("gateway", "", "Port of a live gateway"),
+    "chat.coordinator_target_agent": KnownSetting("chat", "", "Agent that messages to the coordinator go to"),
+    "general.site_name": KnownSetting("general", "Mission Control", "Name of this installation"),
+    "general.auto_cleanup": KnownSetting("general", "false", "Whether data past its retention is to be removed"),
+    "general.auto_backup": KnownSetting("general", "false", "Whether backups are to be made"),
+    "general.backup_retention_count": KnownSetting("general", "10", "How many backups are to be kept"),
+    "general.interface_mode": KnownSetting("general", "essential", "How much of the interface is shown"),
+    "subscription.plan_override": KnownSetting("general", "", "Plan that is assumed instead of the one found"),
+    "subscription.codex_plan": KnownSetting("general", "", "Plan that is assumed for Codex"),
+    "onboarding.completed": KnownSetting("onboarding", "false", "Whether the tour was completed"),
+    "onboarding.completed_at": KnownSetting("onboarding", "", "When the tour was completed"),
+    "onboarding.skipped": KnownSetting("onboarding", "false", "Whether the tour was skipped"),
+    "onboarding.completed_steps": KnownSetting("onboarding", "[]", "Steps of the tour that were completed"),
+    "onboarding.checklist_dismissed": KnownSetting("onboarding", "false", "Whether the checklist was dismissed"),
 }
 
 
-def as_texts(sent: dict[str, Any]) -> dict[str, str]:
+def setting_texts(sent: dict[str, Any]) -> dict[str, str]:
     """
     Convert the values of settings to texts. A value that is no text is encoded as JSON.
     """
@@ -109,7 +110,8 @@ def _text(value: Any) -> str:
 
 @frozen(kw_only=True)
 class ChangeSettingsBody:
-    settings: Annotated[dict[str, Any], Rule(as_texts), Schema({"type": "object", "additionalProperties": True})]
+    settings: Annotated[dict[str, Any], CustomCheck(setting_texts),
+    SchemaOverride({"type": "object", "additionalProperties": True})]
 
 
 @frozen(kw_only=True)
@@ -156,24 +158,24 @@ async def list_settings(request: Request) -> Response:
     List all settings, with the defaults of those that are not set.
     """
     stored = {row.key: row for row in await settings_of(ports_of(request), principal_of(request))}
-    shown = [shown_as(key, stored.pop(key, None)) for key in KNOWN]
-    shown += [shown_as(key, stored[key]) for key in sorted(stored)]
+    shown = [setting_payload(key, stored.pop(key, None)) for key in KNOWN_SETTINGS]
+    shown += [setting_payload(key, stored[key]) for key in sorted(stored)]
     grouped = defaultdict(list)
     for each in shown:
         grouped[each["category"]].append(each)
-    return json_of({"settings": shown, "grouped": grouped})
+    return json_response({"settings": shown, "grouped": grouped})
 
 
-def shown_as(key: str, row: Setting | None) -> dict[str, Any]:
+def setting_payload(key: str, row: Setting | None) -> dict[str, Any]:
     """
     Return a setting's payload. *row* is None if the setting is not set.
     """
-    known = KNOWN.get(key)
+    known = KNOWN_SETTINGS.get(key)
     shown: dict[str, Any] = {
         "key": key,
         "value": known.default if known else "",
         "description": known.description if known else None,
-        "category": known.category if known else CUSTOM,
+        "category": known.category if known else CUSTOM_CATEGORY,
         "updated_by": None,
         "updated_at": None,
         "is_default": row is None,
@@ -200,8 +202,8 @@ async def update_settings(request: Request) -> Response:
     async def again(ports: Ports, principal: Principal, _: UUID) -> tuple[str, ...]:
         return keys
 
-    updated = await once(request, change_settings, ChangeSettings(values=body.settings), again)
-    return json_of({"updated": updated, "count": len(updated)})
+    updated = await perform_once(request, change_settings, ChangeSettings(values=body.settings), again)
+    return json_response({"updated": updated, "count": len(updated)})
 
 
 async def set_back(request: Request) -> Response:
@@ -212,14 +214,15 @@ async def set_back(request: Request) -> Response:
     with suppress(BodyMissing, BodyMalformed):
         body = await parsed_body_of(request)
     if not isinstance(body, dict):
-        raise Unacceptable("Request body required")
+        raise InvalidRequest("Request body required")
     key = body.get("key")
     if not isinstance(key, str) or not key:
-        raise Unacceptable("key parameter required")
-    await reset_setting(ports_of(request), principal_of(request), ResetSetting(key=key, expects=expects_of(request))
+        raise InvalidRequest("key parameter required")
+    await reset_setting(ports_of(request), principal_of(request),
+    ResetSetting(key=key, expects=expected_version_of(request))
     )
-    known = KNOWN.get(key)
-    return json_of({"reset": key, "default_value": known.default if known else None})
+    known = KNOWN_SETTINGS.get(key)
+    return json_response({"reset": key, "default_value": known.default if known else None})
 
 
 TAGS = ("Settings",)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
-from mission_http.platform.codes import ErrorCode
+from mission_http.platform.error_codes import ErrorCode
 
 
 @frozen(kw_only=True)

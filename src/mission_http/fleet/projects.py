@@ -9,42 +9,49 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.boards.model import BoardNotFound, BoardStatus, GateSet, GeneralStays, HandleTaken, PrefixTaken
+from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AgentsUnknown
+from mission_core.boards.model import (
+    BoardNotFound,
+    BoardStatus,
+    GateSet,
+    GeneralBoardProtected,
+    HandleTaken,
+    TicketPrefixTaken,
+)
 from mission_core.boards.queries import BoardFilter
-from mission_core.boards.staff import STAFF, AgentsUnknown
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardId
-from mission_core.tasks.board_removal import DeleteBoard, delete_board
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import ADMIN, OPERATOR, VIEWER
-from mission_http.fleet.answers import kept_once, names_by_board, project_answer
-from mission_http.fleet.bodies import CreateProjectBody, DeleteProjectQuery, ProjectQuery, UpdateProjectBody
-from mission_http.fleet.errors import ProjectExists, Unacceptable
-from mission_http.fleet.paths import project_in
+from mission_http.fleet.bodies import CreateProjectBody, DeleteProjectQuery, ProjectListQuery, UpdateProjectBody
+from mission_http.fleet.errors import InvalidRequest, ProjectExists
+from mission_http.fleet.path_parameters import project_in
 from mission_http.fleet.payloads import DeletedProjectPayload, ProjectAnswerPayload, ProjectListPayload
-from mission_http.fleet.wire import moment_of, project_of, spelled
+from mission_http.fleet.responses import assigned_names_by_board, perform_once_for_id, project_response
+from mission_http.fleet.wire import command_arguments, moment_of, project_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expects_of
+from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
-PROJECT_NAMES: Final = {"ticketPrefix": "ticket_prefix", "assigned_agents": "staff", "gates": ""}
-PREFIX_FROM_NAME: Final = 5
+PROJECT_FIELD_NAMES: Final = {"ticketPrefix": "ticket_prefix", "assigned_agents": "staff", "gates": ""}
+DEFAULT_PREFIX_LENGTH: Final = 5
 
 
 async def list_projects(request: Request) -> Response:
     """
     List projects by name.
     """
-    archived = query_of(request, ProjectQuery).include_archived == "1"
+    archived = query_of(request, ProjectListQuery).include_archived == "1"
     reads, principal = ports_of(request).reads, principal_of(request)
     listed = await reads.boards.page(principal, BoardFilter(archived=archived))
-    names = names_by_board(await reads.rows.every(principal, STAFF))
-    return json_of(
+    names = assigned_names_by_board(await reads.entities.every(principal, BOARD_ASSIGNMENTS))
+    return json_response(
         {
             "projects": [
                 project_of(row) | {"task_count": row.task_count, "assigned_agents": names.get(row.id, [])}
@@ -61,11 +68,11 @@ async def add_project(request: Request) -> Response:
     body = await body_of(request, CreateProjectBody)
     name = body.name.strip() if isinstance(body.name, str) else ""
     if not name:
-        raise Unacceptable("Project name is required")
+        raise InvalidRequest("Project name is required")
     command = CreateBoard(
         name=name,
         handle=body.slug or name,
-        ticket_prefix=body.ticket_prefix or body.ticketPrefix or name[:PREFIX_FROM_NAME],
+        ticket_prefix=body.ticket_prefix or body.ticketPrefix or name[:DEFAULT_PREFIX_LENGTH],
         description=body.description,
         gates=GateSet(**body.gates.named()),
         github_repo=body.github_repo,
@@ -73,17 +80,17 @@ async def add_project(request: Request) -> Response:
         color=body.color,
     )
     try:
-        project = await kept_once(request, create_board, command)
+        project = await perform_once_for_id(request, create_board, command)
     except HandleTaken:
         raise ProjectExists from None
-    return await project_answer(request, BoardId(project), 201)
+    return await project_response(request, BoardId(project), 201)
 
 
 async def get_project(request: Request) -> Response:
     """
     Get a project.
     """
-    return await project_answer(request, project_in(request), counted=True, staffed=True)
+    return await project_response(request, project_in(request), counted=True, staffed=True)
 
 
 async def change_project(request: Request) -> Response:
@@ -95,15 +102,15 @@ async def change_project(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     project = await ports.reads.boards.check(principal, project_in(request))
     body = await body_of(request, UpdateProjectBody)
-    changes: dict[str, Any] = spelled(body, PROJECT_NAMES, frozenset({"deadline"}))
+    changes: dict[str, Any] = command_arguments(body, PROJECT_FIELD_NAMES, frozenset({"deadline"}))
     if body.gates is not ABSENT and not isinstance(body.gates, Absent):
         changes["gates"] = body.gates.named()
-    command = UpdateBoard(board=project, expects=expects_of(request), **changes)
+    command = UpdateBoard(board=project, expects=expected_version_of(request), **changes)
     try:
         await update_board(ports, principal, command)
     except AgentsUnknown as refusal:
-        raise Unacceptable("Unknown project agents", refusal.names) from None
-    return await project_answer(request, project, staffed=True)
+        raise InvalidRequest("Unknown project agents", refusal.names) from None
+    return await project_response(request, project, staffed=True)
 
 
 async def delete_project(request: Request) -> Response:
@@ -116,19 +123,19 @@ async def delete_project(request: Request) -> Response:
     handed_over = query_of(request, DeleteProjectQuery).mode == "delete"
     try:
         if handed_over:
-            command = DeleteBoard(board=project, expects=expects_of(request), hand_over=True)
+            command = DeleteBoard(board=project, expects=expected_version_of(request), hand_over=True)
             await delete_board(ports, principal, command)
         else:
-            archived = UpdateBoard(board=project, expects=expects_of(request), status=BoardStatus.ARCHIVED)
+            archived = UpdateBoard(board=project, expects=expected_version_of(request), status=BoardStatus.ARCHIVED)
             await update_board(ports, principal, archived)
-    except GeneralStays:
-        raise Unacceptable("Default project cannot be deleted") from None
-    return json_of({"success": True, "mode": "delete" if handed_over else "archive"})
+    except GeneralBoardProtected:
+        raise InvalidRequest("Default project cannot be deleted") from None
+    return json_response({"success": True, "mode": "delete" if handed_over else "archive"})
 
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/projects", list_projects, query=ProjectQuery, gives=ProjectListPayload, who=VIEWER,
+        "GET", "/projects", list_projects, query=ProjectListQuery, gives=ProjectListPayload, who=VIEWER,
         operation_id="fleet_listProjects", tags=("Projects",),
     ),
     Endpoint(
@@ -142,12 +149,12 @@ ENDPOINTS = [
     ),
     Endpoint(
         "PATCH", "/projects/{id}", change_project, takes=UpdateProjectBody, gives=ProjectAnswerPayload, who=OPERATOR,
-        headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralStays, PrefixTaken, VersionMismatch),
+        headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralBoardProtected, TicketPrefixTaken, VersionMismatch),
         limits=("mutation",), operation_id="fleet_updateProject", tags=("Projects",),
     ),
     Endpoint(
         "DELETE", "/projects/{id}", delete_project, query=DeleteProjectQuery, gives=DeletedProjectPayload, who=ADMIN,
-        headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralStays, VersionMismatch),
+        headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralBoardProtected, VersionMismatch),
         limits=("mutation",), operation_id="fleet_deleteProject", tags=("Projects",),
     ),
 ]  # fmt: skip

@@ -11,20 +11,27 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.reports.outcomes import Tally, task_outcomes
-from mission_core.reports.regression import Regression, StillToCome, Window, task_regression
-from mission_core.reports.workload import Crew, Queue, Recommendation, Thresholds, Workload, workload
+from mission_core.reports.task_outcomes import ResultCounts, task_outcomes
+from mission_core.reports.task_regression import MomentInFuture, RegressionWindow, TaskRegression, task_regression
+from mission_core.reports.workload import (
+    AgentCapacity,
+    QueueState,
+    WorkloadRecommendation,
+    WorkloadReport,
+    WorkloadThresholds,
+    workload_report,
+)
 from mission_http.fleet.access import VIEWER
-from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.report_payloads import OutcomesPayload, RegressionPayload, WorkloadPayload
-from mission_http.fleet.wire import WORKSPACE, seconds_of
+from mission_http.fleet.wire import WORKSPACE_NUMBER, seconds_of
 from mission_http.platform.endpoints import Endpoint, Handler
+from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
-from mission_http.platform.readings import LAX
-from mission_http.platform.refusals import FieldsInvalid
-from mission_http.platform.shapes import Range
+from mission_http.platform.field_annotations import NumberRange
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
+from mission_http.platform.value_parsers import LAX
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -50,7 +57,7 @@ class OutcomesQuery:
 class RegressionQuery:
     beta_start: str | None = None
     cutover: str | None = None
-    lookback_seconds: Annotated[int, Range(0)] = 604_800
+    lookback_seconds: Annotated[int, NumberRange(0)] = 604_800
 
 
 async def outcomes(request: Request) -> Response:
@@ -61,12 +68,12 @@ async def outcomes(request: Request) -> Response:
     """
     timeframe = query_of(request, OutcomesQuery).timeframe or "all"
     found = await task_outcomes(ports_of(request), principal_of(request), timeframe)
-    return json_of(
+    return json_response(
         {
             "timeframe": found.timeframe,
             "summary": {
                 "total_done": found.total,
-                "with_outcome": found.told,
+                "with_outcome": found.with_result,
                 "by_outcome": found.by_result,
                 "avg_retry_count": found.average_retries,
                 "avg_time_to_resolution_seconds": found.average_seconds,
@@ -80,7 +87,7 @@ async def outcomes(request: Request) -> Response:
     )
 
 
-def _tally(tally: Tally) -> dict[str, Any]:
+def _tally(tally: ResultCounts) -> dict[str, Any]:
     return {**tally.by_result, "total": tally.total, "success_rate": tally.success_rate}
 
 
@@ -94,7 +101,7 @@ async def regression(request: Request) -> Response:
     query = query_of(request, RegressionQuery)
     since = _start(query.beta_start or query.cutover)
     lookback = timedelta(seconds=min(query.lookback_seconds, 1 << 32))
-    return json_of(_regression(await task_regression(ports_of(request), principal_of(request), since, lookback)))
+    return json_response(_regression(await task_regression(ports_of(request), principal_of(request), since, lookback)))
 
 
 def _start(text: str | None) -> datetime:
@@ -107,10 +114,10 @@ def _start(text: str | None) -> datetime:
     try:
         return LAX.moment(text).replace(microsecond=0)
     except FieldsInvalid:
-        raise Unacceptable(NO_START) from None
+        raise InvalidRequest(NO_START) from None
 
 
-def _regression(found: Regression) -> dict[str, Any]:
+def _regression(found: TaskRegression) -> dict[str, Any]:
     return {
         "metric_definitions": DEFINITIONS,
         "params": {"beta_start": seconds_of(found.since), "lookback_seconds": found.lookback // timedelta(seconds=1)},
@@ -119,7 +126,7 @@ def _regression(found: Regression) -> dict[str, Any]:
     }
 
 
-def _window(window: Window) -> dict[str, Any]:
+def _window(window: RegressionWindow) -> dict[str, Any]:
     return {
         "label": window.label,
         "start": seconds_of(window.start),
@@ -130,7 +137,7 @@ def _window(window: Window) -> dict[str, Any]:
     }
 
 
-def weighing(thresholds: Thresholds) -> Handler:
+def workload_handler(thresholds: WorkloadThresholds) -> Handler:
     """
     Create the handler of the workload report with these thresholds.
     """
@@ -151,17 +158,17 @@ def weighing(thresholds: Thresholds) -> Handler:
 
         Fields of the last 5 minutes cover the recent window of the thresholds, in whole minutes.
         """
-        found = await workload(ports_of(request), principal_of(request), thresholds)
-        return json_of(_workload(found) | {"thresholds": shown})
+        found = await workload_report(ports_of(request), principal_of(request), thresholds)
+        return json_response(_workload(found) | {"thresholds": shown})
 
     return workload_signals
 
 
-def _workload(found: Workload) -> dict[str, Any]:
+def _workload(found: WorkloadReport) -> dict[str, Any]:
     capacity = found.capacity
     return {
         "timestamp": seconds_of(found.at),
-        "workspace_id": WORKSPACE,
+        "workspace_id": WORKSPACE_NUMBER,
         "capacity": {
             "active_tasks": capacity.active,
             "tasks_last_5m": capacity.arrived,
@@ -171,12 +178,12 @@ def _workload(found: Workload) -> dict[str, Any]:
             "avg_completion_rate_per_hour": capacity.done_per_hour,
         },
         "queue": _queue(found.queue),
-        "agents": _crew(found.crew),
+        "agents": _agent_capacity(found.agents),
         "recommendation": _recommendation(found.recommendation),
     }
 
 
-def _queue(queue: Queue) -> dict[str, Any]:
+def _queue(queue: QueueState) -> dict[str, Any]:
     return {
         "total_pending": queue.depth,
         "by_status": queue.by_status,
@@ -187,7 +194,7 @@ def _queue(queue: Queue) -> dict[str, Any]:
     }
 
 
-def _crew(crew: Crew) -> dict[str, Any]:
+def _agent_capacity(crew: AgentCapacity) -> dict[str, Any]:
     return {
         "total": crew.total,
         "online": crew.online,
@@ -196,12 +203,13 @@ def _crew(crew: Crew) -> dict[str, Any]:
         "offline": crew.offline,
         "busy_ratio": crew.busy_ratio,
         "load_distribution": [
-            {"agent": each.agent, "assigned": each.assigned, "in_progress": each.in_progress} for each in crew.loads
+            {"agent": each.agent, "assigned": each.assigned, "in_progress": each.in_progress}
+            for each in crew.agent_loads
         ],
     }
 
 
-def _recommendation(advice: Recommendation) -> dict[str, Any]:
+def _recommendation(advice: WorkloadRecommendation) -> dict[str, Any]:
     return {
         "action": advice.action.value,
         "reason": advice.reason,
@@ -222,11 +230,11 @@ def report_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "GET", "/tasks/regression", regression, query=RegressionQuery, gives=RegressionPayload, who=VIEWER,
-            refuses=(StillToCome,), limits=("read",),
+            refuses=(MomentInFuture,), limits=("read",),
             operation_id="fleet_getTaskRegression", tags=("Tasks",),
         ),
         Endpoint(
-            "GET", "/workload", weighing(settings.workload), gives=WorkloadPayload, who=VIEWER,
+            "GET", "/workload", workload_handler(settings.workload), gives=WorkloadPayload, who=VIEWER,
             operation_id="fleet_getWorkloadSignals", tags=("System",),
         ),
     ]  # fmt: skip

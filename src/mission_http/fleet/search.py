@@ -11,39 +11,39 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal, boards_seen
+from mission_core.accounts.model import Principal, readable_boards
 from mission_core.ports import Ports
 from mission_core.reports.queries import FoundAgent, FoundTask
-from mission_core.reports.search import ELSEWHERE, excerpt, folded
+from mission_core.reports.text_search import ELSEWHERE, ascii_lowercased, excerpt
 from mission_core.values import micros
-from mission_http.fleet.access import VIEWER, restricted
+from mission_http.fleet.access import VIEWER, is_restricted_agent
 from mission_http.fleet.activities import activity_of
-from mission_http.fleet.errors import Unacceptable
+from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.report_payloads import SearchPayload
-from mission_http.fleet.wire import SECOND
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
-from mission_http.platform.shapes import Length, Range
+from mission_http.platform.field_annotations import Length, NumberRange
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
-Finds = tuple[list[dict[str, Any]], int]
+SearchResults = tuple[list[dict[str, Any]], int]
 """Payloads of the best matches, the best first, and the number of all matches."""
-Type = Literal[
+ResultType = Literal[
     "task", "agent", "activity", "audit", "message", "webhook", "pipeline", "tasks", "agents", "activities", "all"
 ]
 ALIASES: Final = {"tasks": "task", "agents": "agent", "activities": "activity", "all": None}
-LEAST: Final = 2
-MOST: Final = 100
-ENTRIES: Final = 1000
+MIN_QUERY_LENGTH: Final = 2
+MAX_RESULTS: Final = 100
+MAX_SEARCHED_ENTRIES: Final = 1000
 """Number of the newest log entries that are searched as activities."""
 
 
 @frozen(kw_only=True)
 class SearchQuery:
     q: Annotated[str, Length(0, 500)] = ""
-    type: Type | None = None
-    limit: Annotated[int, Range(0)] = 30
+    type: ResultType | None = None
+    limit: Annotated[int, NumberRange(0)] = 30
 
 
 async def search(request: Request) -> Response:
@@ -56,24 +56,24 @@ async def search(request: Request) -> Response:
     """
     query = query_of(request, SearchQuery)
     text = query.q.strip()
-    if len(text) < LEAST:
-        raise Unacceptable(f"Query must be at least {LEAST} characters")
+    if len(text) < MIN_QUERY_LENGTH:
+        raise InvalidRequest(f"Query must be at least {MIN_QUERY_LENGTH} characters")
     wanted = ALIASES.get(query.type, query.type) if query.type else None
-    limit, found, count = min(query.limit, MOST), [], 0
-    for kind, find in FINDERS.items():
+    limit, found, count = min(query.limit, MAX_RESULTS), [], 0
+    for kind, find in SEARCH_FUNCTIONS.items():
         if wanted in (None, kind):
             rows, total = await find(ports_of(request), principal_of(request), text, max(limit, 1))
             found += rows
             count += total
     found.sort(key=lambda each: (-each["relevance"], -each["created_at"]))
-    return json_of({"query": text, "count": count, "results": found[:limit]})
+    return json_response({"query": text, "count": count, "results": found[:limit]})
 
 
-async def find_tasks(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
+async def find_tasks(ports: Ports, principal: Principal, text: str, limit: int) -> SearchResults:
     """
     Search tasks. An agent's key below admin finds only tasks that are assigned to it.
     """
-    own = principal.name if restricted(principal) else None
+    own = principal.name if is_restricted_agent(principal) else None
     found = await ports.reads.reports.find_tasks(principal, text, limit=limit, assignee=own)
     return [_task(row, text) for row in found.rows if isinstance(row, FoundTask)], found.total
 
@@ -84,13 +84,13 @@ def _task(row: FoundTask, text: str) -> dict[str, Any]:
         "id": row.number,
         "title": row.title,
         "subtitle": row.status if row.assignee is None else f"{row.status} · {row.assignee}",
-        "created_at": row.created_at // SECOND,
+        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
         "relevance": row.relevance,
     }
     return _with_excerpt(shown, row.description, text)
 
 
-async def find_agents(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
+async def find_agents(ports: Ports, principal: Principal, text: str, limit: int) -> SearchResults:
     """
     Search agents.
     """
@@ -104,7 +104,7 @@ def _agent(row: FoundAgent, text: str) -> dict[str, Any]:
         "id": row.number,
         "title": row.name,
         "subtitle": row.role,
-        "created_at": row.created_at // SECOND,
+        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
         "relevance": row.relevance,
     }
     return _with_excerpt(shown, row.activity, text)
@@ -115,20 +115,22 @@ def _with_excerpt(shown: dict[str, Any], where: str | None, text: str) -> dict[s
     return shown if found is None else shown | {"excerpt": found}
 
 
-async def find_activities(ports: Ports, principal: Principal, text: str, limit: int) -> Finds:
+async def find_activities(ports: Ports, principal: Principal, text: str, limit: int) -> SearchResults:
     """
     Search activities in the newest log entries. They cover all boards, so callers with access to some boards only, and
     agents' keys below admin, find none.
     """
-    if boards_seen(principal) is not None or restricted(principal):
+    if readable_boards(principal) is not None or is_restricted_agent(principal):
         return [], 0
-    organization, wanted = principal.organization, folded(text)
+    organization, wanted = principal.organization, ascii_lowercased(text)
     head = await ports.log.head(organization)
-    entries = await ports.log.read(organization, after=max(head.position - ENTRIES, 0), limit=ENTRIES)
+    entries = await ports.log.read(
+        organization, after=max(head.position - MAX_SEARCHED_ENTRIES, 0), limit=MAX_SEARCHED_ENTRIES
+    )
     found = []
     for entry in reversed(entries):
         description = activity_of(entry).description
-        if wanted in folded(description) or wanted in folded(entry.actor.name):
+        if wanted in ascii_lowercased(description) or wanted in ascii_lowercased(entry.actor.name):
             found.append((entry, description))
     return [
         {
@@ -136,14 +138,14 @@ async def find_activities(ports: Ports, principal: Principal, text: str, limit: 
             "id": entry.position,
             "title": description,
             "subtitle": entry.actor.name,
-            "created_at": micros(entry.at) // SECOND,
+            "created_at": micros(entry.at) // MICROSECONDS_PER_SECOND,
             "relevance": ELSEWHERE,
         }
         for entry, description in found[:limit]
     ], len(found)
 
 
-FINDERS: Final[Mapping[str, Callable[[Ports, Principal, str, int], Awaitable[Finds]]]] = {
+SEARCH_FUNCTIONS: Final[Mapping[str, Callable[[Ports, Principal, str, int], Awaitable[SearchResults]]]] = {
     "task": find_tasks,
     "agent": find_agents,
     "activity": find_activities,

@@ -12,12 +12,12 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.rotating import (
-    LONGEST_OVERLAP,
-    KeyTooWide,
+from mission_core.accounts.server_key_rotation import (
+    MAX_OVERLAP,
     RotateServerKey,
+    ServerKeyRotationDenied,
+    get_rotated_server_key,
     rotate_server_key,
-    server_key_again,
     server_key_state,
 )
 from mission_core.errors import KeyReused
@@ -26,9 +26,9 @@ from mission_http.fleet.wire import iso_of, seconds_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.json import json_of
-from mission_http.platform.shapes import Range
+from mission_http.platform.field_annotations import NumberRange
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.json_responses import json_response
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -38,7 +38,7 @@ TAGS: Final = ("Tokens",)
 
 @frozen(kw_only=True)
 class RotateKeyBody:
-    overlap_seconds: Annotated[int, Range(0, LONGEST_OVERLAP.total_seconds())] = 0
+    overlap_seconds: Annotated[int, NumberRange(0, MAX_OVERLAP.total_seconds())] = 0
     """Seconds for which the previous key stays valid."""
 
 
@@ -63,12 +63,12 @@ class RotatedKeyPayload:
 
 
 @frozen
-class ServerKeyDesk:
+class ServerKeyHandlers:
     """
-    Handlers of the server's API key. *given* is the key from the environment, if set.
+    Handlers of the server's API key. *environment_key* is the key from the environment, if set.
     """
 
-    given: str | None = field(repr=False)
+    environment_key: str | None = field(repr=False)
 
     async def show(self, request: Request) -> Response:
         """
@@ -76,9 +76,9 @@ class ServerKeyDesk:
 
         A rotated key is not shown again, not even in part.
         """
-        state = await server_key_state(ports_of(request), principal_of(request), self.given)
+        state = await server_key_state(ports_of(request), principal_of(request), self.environment_key)
         old = state.old_good_until
-        return json_of(
+        return json_response(
             {
                 "masked_key": state.masked,
                 "configured": state.source != "none",
@@ -97,11 +97,11 @@ class ServerKeyDesk:
         `overlap_seconds`.
         """
         body = await body_of(request, RotateKeyBody)
-        command = RotateServerKey(given=self.given, overlap=timedelta(seconds=body.overlap_seconds))
-        rotated = await once(request, rotate_server_key, command, server_key_again)
+        command = RotateServerKey(given=self.environment_key, overlap=timedelta(seconds=body.overlap_seconds))
+        rotated = await perform_once(request, rotate_server_key, command, get_rotated_server_key)
         key, until = rotated.key, rotated.old_good_until
         stops = "has stopped working" if until <= key.created_at else f"stops working at {iso_of(until)}"
-        return json_of(
+        return json_response(
             RotatedKeyPayload(
                 key=rotated.secret or UNSET,
                 masked_key=key.masked,
@@ -117,7 +117,7 @@ def server_key_endpoints(settings: Settings) -> list[Endpoint]:
     """
     Return the operations on the server's key.
     """
-    desk = ServerKeyDesk(settings.api_key or None)
+    desk = ServerKeyHandlers(settings.api_key or None)
     return [
         Endpoint(
             "GET", "/tokens/rotate", desk.show, gives=ServerKeyPayload, who=ADMIN,
@@ -125,7 +125,7 @@ def server_key_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "POST", "/tokens/rotate", desk.rotate, takes=RotateKeyBody, body_required=False, gives=RotatedKeyPayload,
-            who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(KeyTooWide, KeyReused),
+            who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(ServerKeyRotationDenied, KeyReused),
             limits=("identity:api-key",), operation_id="fleet_rotateApiKey", tags=TAGS,
         ),
     ]  # fmt: skip

@@ -34,7 +34,7 @@ class TemplateNotFound(NotFound):
         return "Template not found"
 
 
-class Template(NamedTuple):
+class SoulTemplate(NamedTuple):
     """
     A soul template: its name, its first heading as description, and its size in bytes.
     """
@@ -58,11 +58,11 @@ class SoulTemplates:
         """
         return await asyncio.to_thread(lambda: sorted(path.stem for path in self._files()))
 
-    async def every(self) -> list[Template]:
+    async def all_templates(self) -> list[SoulTemplate]:
         """
         List the templates, sorted by name.
         """
-        return await asyncio.to_thread(lambda: [_told(path) for path in sorted(self._files())])
+        return await asyncio.to_thread(lambda: [_template_from(path) for path in sorted(self._files())])
 
     async def read(self, name: str) -> str:
         """
@@ -86,16 +86,16 @@ class SoulTemplates:
         return [path for path in self.directory.glob(f"*{SUFFIX}") if NAME.fullmatch(path.stem) and path.is_file()]
 
 
-def _told(path: Path) -> Template:
+def _template_from(path: Path) -> SoulTemplate:
     heading = HEADING.search(_text_in(path))
-    return Template(path.stem, heading[1] if heading else f"{path.stem} template", path.stat().st_size)
+    return SoulTemplate(path.stem, heading[1] if heading else f"{path.stem} template", path.stat().st_size)
 
 
 def _text_in(path: Path) -> str:
     return UNSTORABLE.sub("", path.read_text(encoding="utf-8", errors="replace"))
 
 
-def filled(template: str, *, name: str, role: str, timestamp: str) -> str:
+def fill_template(template: str, *, name: str, role: str, timestamp: str) -> str:
     """
     Replace the placeholders of a template with values. Placeholders inside values are not replaced.
     """

@@ -10,8 +10,8 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import NotYourAgent
-from mission_core.accounts.scopes import SELF
+from mission_core.accounts.key_scopes import SELF
+from mission_core.accounts.model import KeyOfAnotherAgent
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.souls import WriteSoul, write_soul
 from mission_core.errors import VersionMismatch
@@ -19,26 +19,26 @@ from mission_core.values import Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_bodies import SoulBody, SoulTemplateQuery
 from mission_http.fleet.agent_payloads import SoulPayload, SoulTemplatesPayload, WrittenSoulPayload
-from mission_http.fleet.errors import VALIDATION, Unacceptable
-from mission_http.fleet.own_agents import readable_agent_row
-from mission_http.fleet.paths import agent_in
-from mission_http.fleet.soul_templates import NAME, SoulTemplates, TemplateNotFound, filled
-from mission_http.fleet.wire import SECOND, iso_of, seconds_of
+from mission_http.fleet.errors import VALIDATION, InvalidRequest
+from mission_http.fleet.own_agent_rule import readable_agent_row
+from mission_http.fleet.path_parameters import agent_in
+from mission_http.fleet.soul_templates import NAME, SoulTemplates, TemplateNotFound, fill_template
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, iso_of, seconds_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.json import json_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
 
-BAD_NAME = "Invalid template name"
+INVALID_NAME = "Invalid template name"
 
 
 @frozen
-class SoulDesk:
+class SoulHandlers:
     """
     Handlers of souls and soul templates.
     """
@@ -50,13 +50,13 @@ class SoulDesk:
         Get an agent's soul.
         """
         row = await readable_agent_row(request)
-        return json_of(
+        return json_response(
             {
                 "agent": {"id": row.number, "name": row.name, "role": row.role},
                 "soul_content": row.soul or "",
                 "source": "database" if row.soul else "none",
                 "available_templates": await self.templates.names(),
-                "updated_at": row.updated_at // SECOND,
+                "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
             },
             headers={"etag": etag_of(row.version)},
         )
@@ -72,13 +72,13 @@ class SoulDesk:
         named, content = agent_in(request), body.soul_content
         template = body.template_name or None
         if template is not None:
-            content = await self._made_of(request, template)
+            content = await self._from_template(request, template)
         if isinstance(content, Absent):
-            raise Unacceptable(VALIDATION, ("soul_content: send it, or the name of a template",))
-        expects, principal = expects_of(request), principal_of(request)
+            raise InvalidRequest(VALIDATION, ("soul_content: send it, or the name of a template",))
+        expects, principal = expected_version_of(request), principal_of(request)
         command = WriteSoul(agent=named, own=True, content=content, template=template, expects=expects)
         agent = await write_soul(ports_of(request), principal, command)
-        return json_of(
+        return json_response(
             {
                 "success": True,
                 "message": f"SOUL content updated for {agent.name}",
@@ -89,15 +89,15 @@ class SoulDesk:
             headers={"etag": etag_of(agent.version)},
         )
 
-    async def _made_of(self, request: Request, template: object) -> str:
+    async def _from_template(self, request: Request, template: object) -> str:
         if not isinstance(template, str) or not NAME.fullmatch(template):
-            raise Unacceptable(BAD_NAME)
+            raise InvalidRequest(INVALID_NAME)
         if self.templates.directory is None:
-            raise Unacceptable("Templates directory not configured")
+            raise InvalidRequest("Templates directory not configured")
         text = await self.templates.read(template)
         ports = ports_of(request)
         row = await ports.reads.agents.get(principal_of(request), agent_in(request))
-        return filled(text, name=row.name, role=row.role, timestamp=iso_of(ports.clock.now()))
+        return fill_template(text, name=row.name, role=row.role, timestamp=iso_of(ports.clock.now()))
 
     async def show_templates(self, request: Request) -> Response:
         """
@@ -105,27 +105,28 @@ class SoulDesk:
         """
         wanted = query_of(request, SoulTemplateQuery).template
         if self.templates.directory is None:
-            return json_of({"templates": [], "message": "Templates directory not found"})
+            return json_response({"templates": [], "message": "Templates directory not found"})
         if not wanted:
-            return json_of({"templates": [each._asdict() for each in await self.templates.every()]})
+            return json_response({"templates": [each._asdict() for each in await self.templates.all_templates()]})
         if not NAME.fullmatch(wanted):
-            raise Unacceptable(BAD_NAME)
-        return json_of({"template_name": wanted, "content": await self.templates.read(wanted)})
+            raise InvalidRequest(INVALID_NAME)
+        return json_response({"template_name": wanted, "content": await self.templates.read(wanted)})
 
 
 def soul_endpoints(settings: Settings) -> list[Endpoint]:
     """
     Return the operations on souls.
     """
-    desk = SoulDesk(SoulTemplates(settings.soul_templates))
+    desk = SoulHandlers(SoulTemplates(settings.soul_templates))
     return [
         Endpoint(
-            "GET", "/agents/{id}/soul", desk.read, gives=SoulPayload, who=VIEWER, refuses=(AgentNotFound, NotYourAgent),
+            "GET", "/agents/{id}/soul", desk.read, gives=SoulPayload, who=VIEWER,
+            refuses=(AgentNotFound, KeyOfAnotherAgent),
             scope=SELF, operation_id="fleet_getAgentSoul", tags=("Agents",),
         ),
         Endpoint(
             "PUT", "/agents/{id}/soul", desk.write, takes=SoulBody, gives=WrittenSoulPayload, who=OPERATOR,
-            headers=(IF_MATCH,), refuses=(AgentNotFound, NotYourAgent, TemplateNotFound, VersionMismatch),
+            headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, TemplateNotFound, VersionMismatch),
             scope=SELF, operation_id="fleet_updateAgentSoul", tags=("Agents",),
         ),
         Endpoint(

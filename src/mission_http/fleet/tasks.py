@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import Principal
-from mission_core.accounts.scopes import SELF
 from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardNumber, TaskId, TaskNumber
-from mission_core.tasks.mentions import Calling, UnknownMentions
+from mission_core.tasks.bulk_update import MoveTasks, move_tasks
+from mission_core.tasks.lease_ownership import LeaseHeldByAnother, LeaseRequired
+from mission_core.tasks.mentions import MentionStyle, UnknownMentions
 from mission_core.tasks.model import (
-    Blocked,
+    BlockedByDependencies,
     DependencyCycle,
     DependencyNotFound,
+    FinishedTaskDenied,
     GateClosed,
     NotClaimable,
     NotYourTask,
-    RecordingDenied,
     Status,
     TaskNotFound,
 )
-from mission_core.tasks.moving import MoveTasks, move_tasks
 from mission_core.tasks.queries import TaskFilter
-from mission_core.tasks.reach import own_tasks_only
-from mission_core.tasks.tenure import HeldByAnother, UseTheLease
+from mission_core.tasks.task_access import check_own_task
 from mission_core.tasks.use_cases import (
     CreateTask,
     DeleteTask,
@@ -38,29 +38,29 @@ from mission_core.tasks.use_cases import (
     delete_task,
     update_task,
 )
-from mission_core.values import Listed
-from mission_http.fleet.access import OPERATOR, VIEWER, label_of, restricted
-from mission_http.fleet.answers import kept_once, task_answer, task_row
+from mission_core.values import PageOfRows
+from mission_http.fleet.access import OPERATOR, VIEWER, agent_name_header_of, is_restricted_agent
 from mission_http.fleet.bodies import (
-    TASK_MOMENTS,
-    TASK_NAMES,
+    TASK_FIELD_NAMES,
+    TASK_TIME_FIELDS,
     CreateTaskBody,
-    TaskQuery,
+    TaskPageQuery,
     UpdateTaskBody,
     UpdateTasksBody,
 )
-from mission_http.fleet.errors import GateClosedFor, Unacceptable
-from mission_http.fleet.paths import task_in
+from mission_http.fleet.errors import GateClosedForTask, InvalidRequest
+from mission_http.fleet.path_parameters import task_in
 from mission_http.fleet.payloads import SuccessPayload, TaskAnswerPayload, TaskListPayload, UpdatedTasksPayload
-from mission_http.fleet.wire import bare_task_of, page_number, spelled, task_of
+from mission_http.fleet.responses import perform_once_for_id, task_response, task_row
+from mission_http.fleet.wire import bare_task_of, command_arguments, page_number, task_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
-from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
-from mission_http.platform.json import json_of
-from mission_http.platform.pairs import instance_of
-from mission_http.platform.queries import query_of
+from mission_http.platform.implicit_leases import agent_instance_of
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -74,18 +74,18 @@ async def list_tasks(request: Request) -> Response:
 
     An agent's own key lists only tasks that are assigned to it.
     """
-    query, principal = query_of(request, TaskQuery), principal_of(request)
-    page, wanted = query.page(), _wanted(query, principal)
-    listed = Listed([], 0)
+    query, principal = query_of(request, TaskPageQuery), principal_of(request)
+    page, wanted = query.page(), _task_filter(query, principal)
+    listed = PageOfRows([], 0)
     if wanted is not None:
         listed = await ports_of(request).reads.tasks.page(principal, wanted, page)
     tasks = [task_of(row) | {"comment_count": row.comment_count} for row in listed.rows]
-    return json_of(
+    return json_response(
         {"tasks": tasks, "total": listed.total, "page": page_number(page.offset, page.limit), "limit": page.limit}
     )
 
 
-def _wanted(query: TaskQuery, principal: Principal) -> TaskFilter | None:
+def _task_filter(query: TaskPageQuery, principal: Principal) -> TaskFilter | None:
     """
     Build the filter of a query; None if its status is unknown, so that no task matches.
     """
@@ -94,12 +94,12 @@ def _wanted(query: TaskQuery, principal: Principal) -> TaskFilter | None:
     return TaskFilter(
         statuses=(STATUS_BY_NAME[query.status],) if query.status else None,
         board=None if query.project_id is None else BoardNumber(query.project_id),
-        assignee=principal.name if restricted(principal) else query.assigned_to or None,
+        assignee=principal.name if is_restricted_agent(principal) else query.assigned_to or None,
         priority=query.priority or None,
     )
 
 
-def creating(coordinator: str | None) -> Handler:
+def create_task_handler(coordinator: str | None) -> Handler:
     """
     Create the handler that creates tasks. An unassigned task is assigned to the *coordinator*, if there is one.
     """
@@ -111,11 +111,11 @@ def creating(coordinator: str | None) -> Handler:
         Without a project, or with an unknown or archived one, it is created in the general project.
         """
         body = await body_of(request, CreateTaskBody)
-        named = spelled(body, TASK_NAMES, TASK_MOMENTS)
+        named = command_arguments(body, TASK_FIELD_NAMES, TASK_TIME_FIELDS)
         named["assignee"] = named.get("assignee") or coordinator
-        command = CreateTask(board_must_exist=False, calling=Calling.HANDLES, **named)
-        task = await kept_once(request, create_task, command)
-        return await task_answer(request, TaskId(task), 201)
+        command = CreateTask(board_must_exist=False, mention_style=MentionStyle.HANDLES, **named)
+        task = await perform_once_for_id(request, create_task, command)
+        return await task_response(request, TaskId(task), 201)
 
     return add_task
 
@@ -125,8 +125,8 @@ async def get_task(request: Request) -> Response:
     Get a task.
     """
     row = await task_row(request, task_in(request))
-    own_tasks_only(principal_of(request), row.assignee)
-    return json_of({"task": task_of(row)}, headers={"etag": etag_of(row.version)})
+    check_own_task(principal_of(request), row.assignee)
+    return json_response({"task": task_of(row)}, headers={"etag": etag_of(row.version)})
 
 
 async def change_task(request: Request) -> Response:
@@ -138,19 +138,19 @@ async def change_task(request: Request) -> Response:
     ends the lease. Any other agent is refused, with the holder's name.
     """
     body = await body_of(request, UpdateTaskBody)
-    named = spelled(body, TASK_NAMES, TASK_MOMENTS)
+    named = command_arguments(body, TASK_FIELD_NAMES, TASK_TIME_FIELDS)
     command = UpdateTask(
-        task=task_in(request), own=True, expects=expects_of(request), calling=Calling.HANDLES,
-        agent=label_of(request), instance=instance_of(request), **named,
+        task=task_in(request), own=True, expects=expected_version_of(request), mention_style=MentionStyle.HANDLES,
+        agent=agent_name_header_of(request), instance=agent_instance_of(request), **named,
     )  # fmt: skip
     try:
         task = await update_task(ports_of(request), principal_of(request), command)
     except BoardNotFound:
-        raise Unacceptable("Project not found or archived") from None
-    if not body.empty:
-        return await task_answer(request, task.id)
+        raise InvalidRequest("Project not found or archived") from None
+    if not body.changes_nothing:
+        return await task_response(request, task.id)
     row = await task_row(request, task.id)
-    return json_of({"task": bare_task_of(row), "unchanged": True}, headers={"etag": etag_of(row.version)})
+    return json_response({"task": bare_task_of(row), "unchanged": True}, headers={"etag": etag_of(row.version)})
 
 
 async def move_many(request: Request) -> Response:
@@ -163,13 +163,13 @@ async def move_many(request: Request) -> Response:
     body = await body_of(request, UpdateTasksBody)
     ports, principal = ports_of(request), principal_of(request)
     moves = tuple((TaskNumber(each.id), each.status) for each in body.tasks)
-    command = MoveTasks(moves=moves, own=True, agent=label_of(request), instance=instance_of(request))
+    command = MoveTasks(moves=moves, own=True, agent=agent_name_header_of(request), instance=agent_instance_of(request))
     try:
         moved = await move_tasks(ports, principal, command)
     except GateClosed as closed:
         row = await ports.reads.tasks.get(principal, closed.task)
-        raise GateClosedFor(TaskNumber(row.number), closed) from None
-    return json_of(
+        raise GateClosedForTask(TaskNumber(row.number), closed) from None
+    return json_response(
         {"success": True, "updated": len(body.tasks), "changed": len(moved.tasks), "missing": list(moved.missing)}
     )
 
@@ -178,9 +178,9 @@ async def remove_task(request: Request) -> Response:
     """
     Delete a task.
     """
-    command = DeleteTask(task=task_in(request), own=True, expects=expects_of(request))
+    command = DeleteTask(task=task_in(request), own=True, expects=expected_version_of(request))
     await delete_task(ports_of(request), principal_of(request), command)
-    return json_of({"success": True})
+    return json_response({"success": True})
 
 
 def task_endpoints(settings: Settings) -> list[Endpoint]:
@@ -190,18 +190,18 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
     tags = ("Tasks",)
     return [
         Endpoint(
-            "GET", "/tasks", list_tasks, query=TaskQuery, gives=TaskListPayload, who=VIEWER,
+            "GET", "/tasks", list_tasks, query=TaskPageQuery, gives=TaskListPayload, who=VIEWER,
             scope=SELF, operation_id="fleet_listTasks", tags=tags,
         ),
         Endpoint(
-            "POST", "/tasks", creating(settings.coordinator), takes=CreateTaskBody, gives=TaskAnswerPayload,
+            "POST", "/tasks", create_task_handler(settings.coordinator), takes=CreateTaskBody, gives=TaskAnswerPayload,
             status=201, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
-            refuses=(RecordingDenied, DependencyNotFound, Blocked, UnknownMentions, KeyReused),
+            refuses=(FinishedTaskDenied, DependencyNotFound, BlockedByDependencies, UnknownMentions, KeyReused),
             limits=("mutation",), operation_id="fleet_createTask", tags=tags,
         ),
         Endpoint(
             "PUT", "/tasks", move_many, takes=UpdateTasksBody, gives=UpdatedTasksPayload, who=OPERATOR,
-            refuses=(NotYourTask, GateClosedFor, HeldByAnother, UseTheLease, NotClaimable),
+            refuses=(NotYourTask, GateClosedForTask, LeaseHeldByAnother, LeaseRequired, NotClaimable),
             limits=("mutation",), scope=SELF, operation_id="fleet_bulkUpdateTasks", tags=tags,
         ),
         Endpoint(
@@ -213,7 +213,7 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
             headers=(IF_MATCH,),
             refuses=(
                 TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions,
-                HeldByAnother, UseTheLease, NotClaimable,
+                LeaseHeldByAnother, LeaseRequired, NotClaimable,
             ),
             limits=("mutation",), scope=SELF, operation_id="fleet_updateTask", tags=tags,
         ),

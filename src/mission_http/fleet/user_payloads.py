@@ -9,24 +9,24 @@ from typing import Annotated, Any, Final, Literal
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
-from mission_core.accounts.members import Member, role_shown
+from mission_core.accounts.members import Member, effective_role
 from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal
-from mission_core.accounts.passwords import LEAST_PASSWORD, LONGEST_PASSWORD
-from mission_core.accounts.users import LONGEST_EMAIL, LONGEST_NAME, Provider, User
+from mission_core.accounts.passwords import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
+from mission_core.accounts.users import MAX_EMAIL, MAX_USERNAME, IdentityProvider, User
 from mission_core.ports import Ports
 from mission_core.values import ABSENT, MAX_INTEGER, Absent
-from mission_http.fleet.bodies import Switch, trimmed
+from mission_http.fleet.bodies import BooleanOrBit, stripped_text
 from mission_http.fleet.wire import seconds_of
-from mission_http.platform.refusals import wrong
-from mission_http.platform.shapes import Length, Rule, Schema
+from mission_http.platform.errors import single_value_error
+from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
 
-TENANT: Final = 1
+TENANT_NUMBER: Final = 1
 """The number of the only tenant."""
-SHOWN: Final = {Provider.GOOGLE: "google", Provider.PROXY: "proxy"}
+PROVIDER_NAMES: Final = {IdentityProvider.GOOGLE: "google", IdentityProvider.PROXY: "proxy"}
 """Names of identity providers other than `local`."""
 RoleName = Literal["viewer", "operator", "admin"]
-DisplayName = Annotated[str, Rule(trimmed), Length(1, 500, says="Display name cannot be empty")]
-Email = Annotated[str, Rule(trimmed), Length(0, LONGEST_EMAIL)]
+DisplayName = Annotated[str, CustomCheck(stripped_text), Length(1, 500, says="Display name cannot be empty")]
+Email = Annotated[str, CustomCheck(stripped_text), Length(0, MAX_EMAIL)]
 
 
 def user_number(value: object) -> int:
@@ -39,7 +39,7 @@ def user_number(value: object) -> int:
         return min(int(value.strip()[:20]), MAX_INTEGER)
     if value in (None, ""):
         return 0
-    raise wrong("int_parsing", "must be the number of a user", value)
+    raise single_value_error("int_parsing", "must be the number of a user", value)
 
 
 @frozen(kw_only=True)
@@ -59,15 +59,17 @@ class UpdateMeBody:
     """
 
     current_password: str | Absent = ABSENT
-    new_password: Annotated[str, Length(LEAST_PASSWORD, LONGEST_PASSWORD)] | Absent = ABSENT
+    new_password: Annotated[str, Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH)] | Absent = ABSENT
     display_name: str | Absent = ABSENT
 
 
 @frozen(kw_only=True)
 class CreateUserBody:
-    username: Annotated[str, Rule(trimmed), Length(1, LONGEST_NAME, says="Username is required")]
-    password: Annotated[str, Length(LEAST_PASSWORD, LONGEST_PASSWORD, says="Password must be at least 12 characters")]
-    display_name: Annotated[str, Rule(trimmed), Length(0, 500)] | Absent = ABSENT
+    username: Annotated[str, CustomCheck(stripped_text), Length(1, MAX_USERNAME, says="Username is required")]
+    password: Annotated[
+        str, Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, says="Password must be at least 12 characters")
+    ]
+    display_name: Annotated[str, CustomCheck(stripped_text), Length(0, 500)] | Absent = ABSENT
     role: RoleName = "operator"
     provider: Literal["local", "google"] = "local"
     email: Email | Absent = ABSENT
@@ -75,13 +77,15 @@ class CreateUserBody:
 
 @frozen(kw_only=True)
 class UpdateUserBody:
-    id: Annotated[Any, Rule(user_number), Schema({"anyOf": [{"type": "integer"}, {"type": "string"}]})] = 0
+    id: Annotated[
+        Any, CustomCheck(user_number), SchemaOverride({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+    ] = 0
     display_name: DisplayName | Absent = ABSENT
-    role: Annotated[str, Schema({"enum": ["viewer", "operator", "admin"]})] | Absent = ABSENT
-    password: Annotated[str, Length(0, LONGEST_PASSWORD)] | Absent | None = ABSENT
-    is_approved: Switch | Absent = ABSENT
+    role: Annotated[str, SchemaOverride({"enum": ["viewer", "operator", "admin"]})] | Absent = ABSENT
+    password: Annotated[str, Length(0, MAX_PASSWORD_LENGTH)] | Absent | None = ABSENT
+    is_approved: BooleanOrBit | Absent = ABSENT
     email: Email | Absent | None = ABSENT
-    avatar_url: Annotated[str, Rule(trimmed), Length(0, 2000)] | Absent | None = ABSENT
+    avatar_url: Annotated[str, CustomCheck(stripped_text), Length(0, 2000)] | Absent | None = ABSENT
 
 
 @frozen(kw_only=True)
@@ -90,7 +94,7 @@ class DeleteUserBody:
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
 
-    id: Annotated[Any, Schema({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
+    id: Annotated[Any, SchemaOverride({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
 
 
 @frozen(kw_only=True)
@@ -100,7 +104,7 @@ class SetupBody:
     """
 
     username: Annotated[str, Length(2, 64)]
-    password: Annotated[str, Length(LEAST_PASSWORD, LONGEST_PASSWORD)]
+    password: Annotated[str, Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH)]
     displayName: str | Absent = ABSENT
     display_name: str | Absent = ABSENT
     code: str | Absent = ABSENT
@@ -183,7 +187,7 @@ class SetUpPayload:
     warning: str | UnsetType = UNSET
 
 
-def identity_of(user: User, role: str, workspace: int) -> dict[str, Any]:
+def account_payload(user: User, role: str, workspace: int) -> dict[str, Any]:
     """
     Return a user's payload as the caller of a request.
     """
@@ -192,47 +196,47 @@ def identity_of(user: User, role: str, workspace: int) -> dict[str, Any]:
         "username": user.username,
         "display_name": user.display,
         "role": role,
-        "provider": SHOWN.get(user.provider, "local"),
+        "provider": PROVIDER_NAMES.get(user.provider, "local"),
         "email": user.email,
         "avatar_url": user.avatar_url,
         "workspace_id": workspace,
-        "tenant_id": TENANT,
+        "tenant_id": TENANT_NUMBER,
     }
 
 
-def user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
+def user_payload(user: User, role: str, workspace: int) -> dict[str, Any]:
     """
     Return a user's payload for admins.
     """
-    return identity_of(user, role, workspace) | {"is_approved": int(user.approved)}
+    return account_payload(user, role, workspace) | {"is_approved": int(user.approved)}
 
 
-def listed_user_of(user: User, role: str, workspace: int) -> dict[str, Any]:
+def listed_user_payload(user: User, role: str, workspace: int) -> dict[str, Any]:
     """
     Return a user's payload in a list, with times.
     """
-    return user_of(user, role, workspace) | {
+    return user_payload(user, role, workspace) | {
         "created_at": seconds_of(user.created_at),
         "updated_at": seconds_of(user.updated_at),
         "last_login_at": seconds_of(user.last_login_at) if user.last_login_at else None,
     }
 
 
-async def workspace_of(ports: Ports, principal: Principal) -> int:
+async def workspace_number_of(ports: Ports, principal: Principal) -> int:
     """
     Read the number of the caller's organization.
     """
     return (await ports.reads.organization(principal)).number
 
 
-async def caller_of(ports: Ports, principal: Principal) -> dict[str, Any]:
+async def caller_payload(ports: Ports, principal: Principal) -> dict[str, Any]:
     """
     Return the caller's payload. The server's key and agents' keys are shown like users.
     """
-    workspace = await workspace_of(ports, principal)
+    workspace = await workspace_number_of(ports, principal)
     if isinstance(principal, MemberPrincipal):
         found = await ports.reads.members.get(principal, principal.user)
-        return identity_of(found.user, principal.role.value, workspace)
+        return account_payload(found.user, principal.role.value, workspace)
     number, username = 0, principal.name
     if isinstance(principal, AgentPrincipal):
         username = f"agent:{principal.name}"
@@ -248,13 +252,13 @@ async def caller_of(ports: Ports, principal: Principal) -> dict[str, Any]:
         "email": None,
         "avatar_url": None,
         "workspace_id": workspace,
-        "tenant_id": TENANT,
+        "tenant_id": TENANT_NUMBER,
     }
 
 
-async def user_answer(ports: Ports, principal: Principal, user: User, member: Member) -> dict[str, Any]:
+async def member_user_payload(ports: Ports, principal: Principal, user: User, member: Member) -> dict[str, Any]:
     """
     Return a user's payload for admins, with the role in the caller's organization.
     """
-    role = role_shown(member, await ports.credentials.granted(member))
-    return user_of(user, role.value, await workspace_of(ports, principal))
+    role = effective_role(member, await ports.credentials.board_permissions(member))
+    return user_payload(user, role.value, await workspace_number_of(ports, principal))

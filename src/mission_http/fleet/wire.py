@@ -13,21 +13,21 @@ from uuid import UUID
 import msgspec
 from attrs import evolve, fields
 
-from mission_core.agents.model import LIFECYCLE, OFFLINE, PROVISIONING, SILENCE
-from mission_core.agents.queries import AgentRow, ConnectionRow, KeyRow
+from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING
+from mission_core.agents.queries import AgentRow, ApiKeyRow, ToolConnectionRow
 from mission_core.boards.queries import BoardRow
 from mission_core.tasks.late_results import NOTICE, LateResult
+from mission_core.tasks.leases import ClaimResult
 from mission_core.tasks.queries import RunRow, TaskRow
-from mission_core.tasks.work import Claimed
 from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros, name_key
 from mission_http.platform.converters import converter_of
-from mission_http.platform.readings import LAX, STRICT
-from mission_http.platform.refusals import wrong
+from mission_http.platform.errors import single_value_error
+from mission_http.platform.value_parsers import LAX, STRICT
 
-WORKSPACE: Final = 1
+WORKSPACE_NUMBER: Final = 1
 """The `workspace_id` that every payload shows."""
-LAST_MOMENT: Final = 4_102_444_800
-SECOND: Final = 1_000_000
+MAX_UNIX_SECONDS: Final = 4_102_444_800
+MICROSECONDS_PER_SECOND: Final = 1_000_000
 
 _leading: Final = re.compile(r"\s*(\d+)", re.ASCII)
 
@@ -38,11 +38,11 @@ def leading_integer(value: object) -> int:
     """
     found = _leading.match(value) if isinstance(value, str) else None
     if found is None:
-        raise wrong("int_parsing", "must be a whole number, 0 or more", value)
-    return fitting(found[1])
+        raise single_value_error("int_parsing", "must be a whole number, 0 or more", value)
+    return clamped_number(found[1])
 
 
-def fitting(digits: str) -> int:
+def clamped_number(digits: str) -> int:
     """
     Convert digits to a number, at most the greatest that a store can hold, which no row has.
     """
@@ -64,7 +64,7 @@ def seconds_of(moment: datetime) -> int:
     """
     Convert a datetime to whole Unix seconds.
     """
-    return micros(moment) // SECOND
+    return micros(moment) // MICROSECONDS_PER_SECOND
 
 
 def iso_of(moment: datetime) -> str:
@@ -74,14 +74,14 @@ def iso_of(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def maybe_seconds(micros: int | None) -> int | None:
+def seconds_or_none(micros: int | None) -> int | None:
     """
     Convert a row's microseconds to whole seconds.
     """
-    return None if micros is None else micros // SECOND
+    return None if micros is None else micros // MICROSECONDS_PER_SECOND
 
 
-def spelled(body: Any, names: Mapping[str, str], moments: frozenset[str]) -> dict[str, Any]:
+def command_arguments(body: Any, names: Mapping[str, str], moments: frozenset[str]) -> dict[str, Any]:
     """
     Convert the fields that a body has to arguments of a command.
 
@@ -101,7 +101,7 @@ def spelled(body: Any, names: Mapping[str, str], moments: frozenset[str]) -> dic
     return found
 
 
-def raw(text: JsonText | None) -> msgspec.Raw | None:
+def raw_json(text: JsonText | None) -> msgspec.Raw | None:
     """
     Pass a JSON column through without decoding it.
     """
@@ -135,14 +135,14 @@ def task_of(row: TaskRow) -> dict[str, Any]:
         "priority": row.priority,
         "assigned_to": row.assignee,
         "created_by": row.creator_name,
-        "created_at": row.created_at // SECOND,
-        "updated_at": row.updated_at // SECOND,
-        "due_date": maybe_seconds(row.due_at),
+        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
+        "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
+        "due_date": seconds_or_none(row.due_at),
         "estimated_hours": row.estimated_hours,
         "actual_hours": row.actual_hours,
-        "tags": words_of(row) if row.tagged else msgspec.Raw(row.tags.encode()),
+        "tags": tag_names_of(row) if row.tagged else msgspec.Raw(row.tags.encode()),
         "metadata": msgspec.Raw(row.metadata.encode()),
-        "workspace_id": WORKSPACE,
+        "workspace_id": WORKSPACE_NUMBER,
         "project_id": row.board_number,
         "project_ticket_no": ticket,
         "outcome": row.result,
@@ -151,10 +151,10 @@ def task_of(row: TaskRow) -> dict[str, Any]:
         "feedback_rating": row.feedback_rating,
         "feedback_notes": row.feedback_notes,
         "retry_count": row.retry_count,
-        "completed_at": maybe_seconds(row.completed_at),
+        "completed_at": seconds_or_none(row.completed_at),
         "github_issue_number": row.github_issue,
         "github_repo": row.github_repo,
-        "github_synced_at": maybe_seconds(row.github_synced_at),
+        "github_synced_at": seconds_or_none(row.github_synced_at),
         "github_branch": row.github_branch,
         "github_pr_number": row.github_pull_request,
         "github_pr_state": row.github_pull_request_state,
@@ -164,15 +164,15 @@ def task_of(row: TaskRow) -> dict[str, Any]:
     }
     if ticket is not None:
         shown["ticket_ref"] = ticket_ref(row.ticket_prefix, ticket)
-    return shown | _more_of(row)
+    return shown | _additional_fields(row)
 
 
-def words_of(row: TaskRow) -> list[str]:
+def tag_names_of(row: TaskRow) -> list[str]:
     """
     Return the names of a task's tags, then its tag words that belong to no defined tag.
     """
     names = [tag.name for tag in row.tagged]
-    known = {tag.key for tag in row.tagged}
+    known = {tag.name_key for tag in row.tagged}
     return [*names, *(word for word in msgspec.json.decode(row.tags) if name_key(word) not in known)]
 
 
@@ -186,7 +186,7 @@ def bare_task_of(row: TaskRow) -> dict[str, Any]:
     return shown
 
 
-def _more_of(row: TaskRow) -> dict[str, Any]:
+def _additional_fields(row: TaskRow) -> dict[str, Any]:
     """
     Return the fields of a task's payload that the original Fleet API does not have.
     """
@@ -198,8 +198,8 @@ def _more_of(row: TaskRow) -> dict[str, Any]:
         "max_attempts": row.max_attempts,
         "depends_on": [each.number for each in row.dependencies],
         "blocked_by": [each.number for each in row.dependencies if not each.done],
-        "not_before": maybe_seconds(row.not_before),
-        "output": raw(row.output),
+        "not_before": seconds_or_none(row.not_before),
+        "output": raw_json(row.output),
         "hand_over": row.hand_over,
         "recorded": bool(row.recorded),
     }
@@ -216,17 +216,17 @@ def run_of(row: RunRow, late: LateResult | None, *, task: int) -> dict[str, Any]
         "attempt": row.attempt,
         "agent": row.by,
         "state": row.state,
-        "claimed_at": row.claimed_at // SECOND,
-        "expires_at": row.expires_at // SECOND,
-        "heartbeat_at": row.heartbeat_at // SECOND,
-        "progress": raw(row.progress),
+        "claimed_at": row.claimed_at // MICROSECONDS_PER_SECOND,
+        "expires_at": row.expires_at // MICROSECONDS_PER_SECOND,
+        "heartbeat_at": row.heartbeat_at // MICROSECONDS_PER_SECOND,
+        "progress": raw_json(row.progress),
         "paused": bool(row.paused),
         "waiting_for": row.waiting_for,
-        "resumes_at": maybe_seconds(row.resumes_at),
-        "ended_at": maybe_seconds(row.ended_at),
+        "resumes_at": seconds_or_none(row.resumes_at),
+        "ended_at": seconds_or_none(row.ended_at),
         "outcome": row.result,
         "resolution": row.resolution,
-        "output": raw(row.output),
+        "output": raw_json(row.output),
         "reason": row.failure,
         "message": row.message,
         "note": row.note,
@@ -245,7 +245,7 @@ def late_result_of(late: LateResult) -> dict[str, Any]:
         "notice": NOTICE,
         "outcome": late.result.value if late.result else None,
         "resolution": late.resolution,
-        "output": raw(late.output),
+        "output": raw_json(late.output),
         "reason": late.failure,
         "message": late.message,
         "received_at": seconds_of(late.received_at),
@@ -253,7 +253,7 @@ def late_result_of(late: LateResult) -> dict[str, Any]:
     }
 
 
-def lease_of(claimed: Claimed) -> dict[str, Any]:
+def lease_of(claimed: ClaimResult) -> dict[str, Any]:
     """
     Return the payload of a claimed lease.
     """
@@ -286,12 +286,12 @@ def agent_of(row: AgentRow, *, at: datetime) -> dict[str, Any]:
         "session_key": row.session_key,
         "soul_content": row.soul,
         "status": shown_status(row, at=at),
-        "last_seen": maybe_seconds(row.last_seen_at),
+        "last_seen": seconds_or_none(row.last_seen_at),
         "last_activity": row.activity,
-        "created_at": row.created_at // SECOND,
-        "updated_at": row.updated_at // SECOND,
+        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
+        "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
         "config": msgspec.Raw(row.config.encode()),
-        "workspace_id": WORKSPACE,
+        "workspace_id": WORKSPACE_NUMBER,
         "source": row.source,
         "content_hash": None,
         "workspace_path": row.workspace_path,
@@ -304,18 +304,18 @@ def agent_of(row: AgentRow, *, at: datetime) -> dict[str, Any]:
     }
 
 
-def shown_status(row: AgentRow | ConnectionRow, *, at: datetime) -> str:
+def shown_status(row: AgentRow | ToolConnectionRow, *, at: datetime) -> str:
     """
     Compute an agent's status: the created one until its first heartbeat, and offline after a silence.
     """
-    if row.reported in LIFECYCLE:
+    if row.reported in LIFECYCLE_STATUSES:
         return row.reported
     if row.last_seen_at is None:
         return OFFLINE if row.reported == PROVISIONING else row.reported
-    return OFFLINE if micros(at) - row.last_seen_at > SILENCE // timedelta(microseconds=1) else row.reported
+    return OFFLINE if micros(at) - row.last_seen_at > OFFLINE_AFTER // timedelta(microseconds=1) else row.reported
 
 
-def key_of(row: KeyRow) -> dict[str, Any]:
+def api_key_of(row: ApiKeyRow) -> dict[str, Any]:
     """
     Return an API key's payload, without its secret.
     """
@@ -325,11 +325,11 @@ def key_of(row: KeyRow) -> dict[str, Any]:
         "key_prefix": row.prefix,
         "scopes": msgspec.Raw(row.scopes.encode()),
         "created_by": row.created_by,
-        "expires_at": maybe_seconds(row.expires_at),
-        "revoked_at": maybe_seconds(row.revoked_at),
-        "last_used_at": maybe_seconds(row.last_used_at),
-        "created_at": row.created_at // SECOND,
-        "updated_at": row.updated_at // SECOND,
+        "expires_at": seconds_or_none(row.expires_at),
+        "revoked_at": seconds_or_none(row.revoked_at),
+        "last_used_at": seconds_or_none(row.last_used_at),
+        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
+        "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
     }
 
 
@@ -339,7 +339,7 @@ def project_of(row: BoardRow) -> dict[str, Any]:
     """
     return {
         "id": row.number,
-        "workspace_id": WORKSPACE,
+        "workspace_id": WORKSPACE_NUMBER,
         "name": row.name,
         "slug": row.handle,
         "description": row.description,
@@ -347,13 +347,13 @@ def project_of(row: BoardRow) -> dict[str, Any]:
         "ticket_counter": row.ticket_counter,
         "status": row.status,
         "github_repo": row.github_repo,
-        "deadline": maybe_seconds(row.deadline),
+        "deadline": seconds_or_none(row.deadline),
         "color": row.color,
         "github_sync_enabled": row.github_sync_enabled,
         "github_labels_initialized": row.github_labels_initialized,
         "github_default_branch": row.github_default_branch,
-        "created_at": row.created_at // SECOND,
-        "updated_at": row.updated_at // SECOND,
+        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
+        "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
         "gates": {
             "require_approval_for_done": bool(row.require_approval_for_done),
             "require_review_before_done": bool(row.require_review_before_done),

@@ -13,44 +13,53 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.managing import OwnersOnly
+from mission_core.accounts.active_organization import (
+    UpdateOrganization,
+    organizations_of,
+    resolve_organization,
+    update_organization,
+)
+from mission_core.accounts.member_admin import OwnersOnly
 from mission_core.accounts.model import Principal
 from mission_core.accounts.organizations import (
-    HOME,
-    HomeStays,
+    DEFAULT_ORGANIZATION_SLUG,
+    DefaultOrganizationUndeletable,
     Isolation,
     Organization,
     OrganizationNotFound,
     SlugTaken,
-    is_home,
+    is_default_organization,
 )
-from mission_core.accounts.people import NotAPerson
-from mission_core.accounts.places import UpdateOrganization, acting_in, places_of, update_organization
-from mission_core.agents.dissolving import DissolveOrganization, OrganizationInUse, dissolve_organization
-from mission_core.agents.founding import CreateOrganization, create_organization
+from mission_core.accounts.profiles import NotAPerson
+from mission_core.agents.organization_creation import CreateOrganization, create_organization
+from mission_core.agents.organization_deletion import (
+    DeleteEmptyOrganization,
+    OrganizationInUse,
+    delete_empty_organization,
+)
 from mission_core.agents.queries import AgentFilter
 from mission_core.boards.model import handle_from
 from mission_core.errors import InvalidField, KeyReused, VersionMismatch
 from mission_core.ids import OrganizationId
 from mission_core.ports import Ports
-from mission_core.values import ABSENT, Absent, Page, name_key
+from mission_core.values import ABSENT, Absent, PageRequest, name_key
 from mission_http.fleet.access import ADMIN, VIEWER
-from mission_http.fleet.bodies import trimmed
-from mission_http.fleet.errors import Unacceptable
-from mission_http.fleet.wire import fitting, seconds_of
+from mission_http.fleet.bodies import stripped_text
+from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.wire import clamped_number, seconds_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, etag_of, expects_of
+from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, once
-from mission_http.platform.json import json_of
-from mission_http.platform.readings import UUID_TEXT
-from mission_http.platform.shapes import Length, Rule
+from mission_http.platform.field_annotations import CustomCheck, Length
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.value_parsers import UUID_TEXT
 
-TENANT: Final = 1
+TENANT_NUMBER: Final = 1
 """The number of the only tenant, a group of workspaces."""
-Title = Annotated[str, Rule(trimmed), Length(1, 200, says="Name is required")]
-Brand = Annotated[str, Rule(trimmed), Length(1, 64)]
+Title = Annotated[str, CustomCheck(stripped_text), Length(1, 200, says="Name is required")]
+Brand = Annotated[str, CustomCheck(stripped_text), Length(1, 64)]
 
 
 @frozen(kw_only=True)
@@ -103,9 +112,9 @@ class CreateWorkspaceBody:
         try:
             slug = handle_from(self.slug or self.name, most=200)
         except InvalidField:
-            raise Unacceptable("Invalid slug") from None
+            raise InvalidRequest("Invalid slug") from None
         return CreateOrganization(
-            name=self.name, slug=slug, brand=self.brand, isolation=self.isolation, named_alike=True
+            name=self.name, slug=slug, brand=self.brand, isolation=self.isolation, allow_same_name=True
         )
 
 
@@ -124,14 +133,14 @@ async def list_workspaces(request: Request) -> Response:
     user owns.
     """
     ports, principal = ports_of(request), principal_of(request)
-    places = [place for place, _ in await places_of(ports, principal)]
-    places.sort(key=lambda each: (not is_home(each), name_key(each.name), each.number))
+    places = [place for place, _ in await organizations_of(ports, principal)]
+    places.sort(key=lambda each: (not is_default_organization(each), name_key(each.name), each.number))
     active = await ports.reads.organization(principal)
-    return json_of(
+    return json_response(
         {
-            "workspaces": list(map(workspace_of, places)),
+            "workspaces": list(map(workspace_payload, places)),
             "active_workspace_id": active.number,
-            "tenant_id": TENANT,
+            "tenant_id": TENANT_NUMBER,
         }
     )
 
@@ -143,12 +152,12 @@ async def add_workspace(request: Request) -> Response:
     A workspace that the server's key creates is owned by the local user.
     """
     body = await body_of(request, CreateWorkspaceBody)
-    workspace = await once(request, create_organization, body.command(), _again)
-    return _answer(workspace, status=201)
+    workspace = await perform_once(request, create_organization, body.command(), _created_again)
+    return _workspace_response(workspace, status=201)
 
 
-async def _again(ports: Ports, principal: Principal, organization: UUID) -> Organization:
-    return (await acting_in(ports, principal, OrganizationId(organization)))[0]
+async def _created_again(ports: Ports, principal: Principal, organization: UUID) -> Organization:
+    return (await resolve_organization(ports, principal, OrganizationId(organization)))[0]
 
 
 async def get_workspace(request: Request) -> Response:
@@ -156,9 +165,9 @@ async def get_workspace(request: Request) -> Response:
     Get a workspace.
     """
     ports = ports_of(request)
-    workspace, there = await acting_in(ports, principal_of(request), workspace_in(request))
-    counted = await ports.reads.agents.page(there, AgentFilter(at=ports.clock.now()), Page(limit=1))
-    return _answer(workspace, agent_count=counted.total)
+    workspace, there = await resolve_organization(ports, principal_of(request), workspace_in(request))
+    counted = await ports.reads.agents.page(there, AgentFilter(at=ports.clock.now()), PageRequest(limit=1))
+    return _workspace_response(workspace, agent_count=counted.total)
 
 
 async def change_workspace(request: Request) -> Response:
@@ -169,12 +178,12 @@ async def change_workspace(request: Request) -> Response:
     slug cannot be changed.
     """
     ports = ports_of(request)
-    _, there = await acting_in(ports, principal_of(request), workspace_in(request))
+    _, there = await resolve_organization(ports, principal_of(request), workspace_in(request))
     body = await body_of(request, UpdateWorkspaceBody)
     command = UpdateOrganization(
-        name=body.name, brand=body.brand, isolation=body.isolation, expects=expects_of(request)
+        name=body.name, brand=body.brand, isolation=body.isolation, expects=expected_version_of(request)
     )
-    return _answer(await update_organization(ports, there, command))
+    return _workspace_response(await update_organization(ports, there, command))
 
 
 async def delete_workspace(request: Request) -> Response:
@@ -185,10 +194,10 @@ async def delete_workspace(request: Request) -> Response:
     refused and the error names them.
     """
     ports, principal = ports_of(request), principal_of(request)
-    command = DissolveOrganization(organization=workspace_in(request), expects=expects_of(request))
-    gone = await dissolve_organization(ports, principal, command)
-    default = await ports.credentials.organization(HOME)
-    return json_of(
+    command = DeleteEmptyOrganization(organization=workspace_in(request), expects=expected_version_of(request))
+    gone = await delete_empty_organization(ports, principal, command)
+    default = await ports.credentials.organization(DEFAULT_ORGANIZATION_SLUG)
+    return json_response(
         {"success": True, "deleted": gone.name, "agents_moved_to": default.number if default else gone.number}
     )
 
@@ -208,50 +217,50 @@ def workspace_in(request: Request) -> OrganizationId | int:
         return OrganizationId(UUID(segment))
     if not _number.fullmatch(segment):
         raise OrganizationNotFound
-    return fitting(segment)
+    return clamped_number(segment)
 
 
-def workspace_of(organization: Organization) -> dict[str, Any]:
+def workspace_payload(organization: Organization) -> dict[str, Any]:
     """
     Return an organization's payload as a workspace.
     """
     return {
-        "id": organization.number, "slug": organization.slug, "name": organization.name, "tenant_id": TENANT,
+        "id": organization.number, "slug": organization.slug, "name": organization.name, "tenant_id": TENANT_NUMBER,
         "brand": organization.brand, "isolation": organization.isolation.value,
         "created_at": seconds_of(organization.created_at), "updated_at": seconds_of(organization.updated_at),
         "version": organization.version,
     }  # fmt: skip
 
 
-def _answer(organization: Organization, *, status: int = 200, **more: Any) -> Response:
-    shown = workspace_of(organization) | more
-    return json_of({"workspace": shown}, status, {"etag": etag_of(organization.version)})
+def _workspace_response(organization: Organization, *, status: int = 200, **more: Any) -> Response:
+    shown = workspace_payload(organization) | more
+    return json_response({"workspace": shown}, status, {"etag": etag_of(organization.version)})
 
 
-WORKSPACE: Final = "/workspaces/{id}"
-TAGGED: Final = ("Workspaces",)
+WORKSPACE_PATH: Final = "/workspaces/{id}"
+TAGS: Final = ("Workspaces",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/workspaces", list_workspaces, gives=WorkspaceListPayload, who=VIEWER,
-        operation_id="fleet_getApiWorkspaces", tags=TAGGED,
+        operation_id="fleet_getApiWorkspaces", tags=TAGS,
     ),
     Endpoint(
         "POST", "/workspaces", add_workspace, takes=CreateWorkspaceBody, gives=WorkspaceAnswerPayload, status=201,
         who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(NotAPerson, SlugTaken, KeyReused),
-        operation_id="fleet_postApiWorkspaces", tags=TAGGED,
+        operation_id="fleet_postApiWorkspaces", tags=TAGS,
     ),
     Endpoint(
-        "GET", WORKSPACE, get_workspace, gives=WorkspaceAnswerPayload, who=VIEWER, refuses=(OrganizationNotFound,),
-        operation_id="fleet_getApiWorkspacesId", tags=TAGGED,
+        "GET", WORKSPACE_PATH, get_workspace, gives=WorkspaceAnswerPayload, who=VIEWER, refuses=(OrganizationNotFound,),
+        operation_id="fleet_getApiWorkspacesId", tags=TAGS,
     ),
     Endpoint(
-        "PUT", WORKSPACE, change_workspace, takes=UpdateWorkspaceBody, gives=WorkspaceAnswerPayload, who=ADMIN,
+        "PUT", WORKSPACE_PATH, change_workspace, takes=UpdateWorkspaceBody, gives=WorkspaceAnswerPayload, who=ADMIN,
         headers=(IF_MATCH,), refuses=(OrganizationNotFound, VersionMismatch),
-        operation_id="fleet_putApiWorkspacesId", tags=TAGGED,
+        operation_id="fleet_putApiWorkspacesId", tags=TAGS,
     ),
     Endpoint(
-        "DELETE", WORKSPACE, delete_workspace, gives=DeletedWorkspacePayload, who=ADMIN, headers=(IF_MATCH,),
-        refuses=(OrganizationNotFound, OwnersOnly, HomeStays, OrganizationInUse, VersionMismatch),
-        operation_id="fleet_deleteApiWorkspacesId", tags=TAGGED,
+        "DELETE", WORKSPACE_PATH, delete_workspace, gives=DeletedWorkspacePayload, who=ADMIN, headers=(IF_MATCH,),
+        refuses=(OrganizationNotFound, OwnersOnly, DefaultOrganizationUndeletable, OrganizationInUse, VersionMismatch),
+        operation_id="fleet_deleteApiWorkspacesId", tags=TAGS,
     ),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from attrs import frozen
 
-from mission_http.environment import SettingsError, flag
+from mission_http.environment import SettingsError, boolean_variable
 
 LEVELS: Final = {
     "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARNING": 30, "WARN": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50,
@@ -18,7 +18,7 @@ LEVELS: Final = {
 
 
 @frozen(kw_only=True)
-class Logs:
+class LogSettings:
     """
     Settings of the log.
 
@@ -47,9 +47,9 @@ class Logs:
         return cls(
             level=_level(environment),
             as_json=_is_json(environment),
-            utc=flag(environment, "LOG_USE_UTC"),
+            utc=boolean_variable(environment, "LOG_USE_UTC"),
             slow_ms=_milliseconds(environment),
-            health=flag(environment, "REQUEST_LOG_INCLUDE_HEALTH"),
+            health=boolean_variable(environment, "REQUEST_LOG_INCLUDE_HEALTH"),
         )
 
 
@@ -70,7 +70,7 @@ def _is_json(env: Mapping[str, str]) -> bool:
 
 
 def _milliseconds(env: Mapping[str, str]) -> int:
-    value = env.get("REQUEST_LOG_SLOW_MS", "").strip() or str(Logs().slow_ms)
+    value = env.get("REQUEST_LOG_SLOW_MS", "").strip() or str(LogSettings().slow_ms)
     if not (value.isdecimal() and value.isascii()):
         raise SettingsError(f"REQUEST_LOG_SLOW_MS: expected a count of milliseconds, or 0 for never, and got {value!r}")
     return int(value)

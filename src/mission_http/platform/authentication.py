@@ -7,12 +7,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from mission_core.accounts.identity_claims import SigningKeysUnavailable, TokenRefused, identity_from_claims
 from mission_core.accounts.model import AgentPrincipal
-from mission_core.accounts.recognizing import ClientNotLetIn
-from mission_core.accounts.users import Provider
-from mission_core.accounts.vouching import KeysUnavailable, TokenRefused, vouched
-from mission_core.agents.use_cases import HearAgent, digest_of, due_for_touch, hear_agent
-from mission_core.agents.welcoming import NotLetIn, recognized
+from mission_core.accounts.user_provisioning import ClientCredentialsRefused
+from mission_core.accounts.users import IdentityProvider
+from mission_core.agents.member_provisioning import UserNotApproved, provisioned_member
+from mission_core.agents.use_cases import (
+    RecordAgentHeartbeat,
+    presence_update_due,
+    record_agent_heartbeat,
+    secret_digest,
+)
 from mission_http.platform.exchange import exchange_of, ports_of
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mission_http")
 
 
-async def principal_for(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
+async def principal_of_credential(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
     """
     Find the principal of a credential of this server; None if the credential is unknown or no longer valid.
 
@@ -32,13 +37,13 @@ async def principal_for(request: Request, secret: str, *, touch: bool = True) ->
     """
     ports = ports_of(request)
     now = ports.clock.now()
-    principal = await ports.credentials.principal_of(digest_of(secret), at=now)
-    if touch and isinstance(principal, AgentPrincipal) and due_for_touch(principal, at=now):
-        await hear_agent(ports, principal, HearAgent(agent=principal.agent))
+    principal = await ports.credentials.principal_of(secret_digest(secret), at=now)
+    if touch and isinstance(principal, AgentPrincipal) and presence_update_due(principal, at=now):
+        await record_agent_heartbeat(ports, principal, RecordAgentHeartbeat(agent=principal.agent))
     return principal
 
 
-async def caller_of(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
+async def principal_of_bearer_token(request: Request, secret: str, *, touch: bool = True) -> Principal | None:
     """
     Find the principal of a bearer token: a credential of this server or, where an issuer is configured, a JWT.
 
@@ -52,44 +57,44 @@ async def caller_of(request: Request, secret: str, *, touch: bool = True) -> Pri
         KeysUnavailable: If the keys of the issuer cannot be fetched.
     """
     ports = ports_of(request)
-    verifier = ports.verifiers.get(Provider.OIDC)
+    verifier = ports.verifiers.get(IdentityProvider.OIDC)
     if verifier is None or secret.count(".") != 2:
-        return await principal_for(request, secret, touch=touch)
-    if ports.credentials.is_operators(digest_of(secret)):
-        found = await principal_for(request, secret, touch=touch)
+        return await principal_of_credential(request, secret, touch=touch)
+    if ports.credentials.is_operator_secret(secret_digest(secret)):
+        found = await principal_of_credential(request, secret, touch=touch)
         if found is not None:
             return found
     try:
-        person = vouched(await verifier.claims_of(secret), Provider.OIDC)
-        return await recognized(ports, person, clients=verifier.clients)
-    except (TokenRefused, KeysUnavailable) as refusal:
-        found = await principal_for(request, secret, touch=touch)
+        person = identity_from_claims(await verifier.claims_of(secret), IdentityProvider.OIDC)
+        return await provisioned_member(ports, person, clients=verifier.accepts_clients)
+    except (TokenRefused, SigningKeysUnavailable) as refusal:
+        found = await principal_of_credential(request, secret, touch=touch)
         if found is None:
-            _log(request, refusal)
+            _log_refused_token(request, refusal)
             raise
         return found
-    except (NotLetIn, ClientNotLetIn) as refusal:
-        _log(request, refusal)
+    except (UserNotApproved, ClientCredentialsRefused) as refusal:
+        _log_refused_token(request, refusal)
         raise
 
 
-async def check_token(request: Request, secret: str) -> None:
+async def check_bearer_token(request: Request, secret: str) -> None:
     """
     Verify an unknown bearer token against the configured issuer, so that the caller learns why it is refused.
 
     Raises:
         TokenRefused: If the token is not valid, with the reason.
     """
-    verifier = ports_of(request).verifiers.get(Provider.OIDC)
+    verifier = ports_of(request).verifiers.get(IdentityProvider.OIDC)
     if verifier is not None and secret:
         try:
             await verifier.claims_of(secret)
         except TokenRefused as refusal:
-            _log(request, refusal)
+            _log_refused_token(request, refusal)
             raise
 
 
-def _log(request: Request, refusal: Denied | KeysUnavailable) -> None:
+def _log_refused_token(request: Request, refusal: Denied | SigningKeysUnavailable) -> None:
     told = refusal.logged if isinstance(refusal, TokenRefused) else f"reason={str(refusal)!r}"
     exchange = exchange_of(request)
     logger.warning("token_refused request=%s client=%s %s", exchange.request_id, exchange.client, told)

@@ -14,9 +14,8 @@ import attrs
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from mission_core.values import DEEPEST, nests_too_deeply
-from mission_http.platform.exchange import UNREAD, dialect_of, exchange_of
-from mission_http.platform.refusals import (
+from mission_core.values import MAX_JSON_NESTING, nests_too_deeply
+from mission_http.platform.errors import (
     BodyMalformed,
     BodyMissing,
     BodyTooLarge,
@@ -24,15 +23,16 @@ from mission_http.platform.refusals import (
     FieldError,
     FieldsInvalid,
 )
+from mission_http.platform.exchange import UNREAD, dialect_of, exchange_of
 
 T = TypeVar("T")
-MOST_DIGITS: Final = 18
+MAX_CONTENT_LENGTH_DIGITS: Final = 18
 """The longest `Content-Length` that is parsed; a longer one is over every limit."""
-TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
+TOO_DEEP: Final = f"nested deeper than {MAX_JSON_NESTING} levels"
 
-LONGEST_CODING: Final = 40
+MAX_ENCODING_NAME: Final = 40
 """How many characters of an encoding's name are repeated in the error."""
-PLAIN_CODINGS: Final = {b"content-encoding": (b"", b"identity"), b"transfer-encoding": (b"chunked",)}
+SUPPORTED_ENCODINGS: Final = {b"content-encoding": (b"", b"identity"), b"transfer-encoding": (b"chunked",)}
 """The supported encodings of a body, by header."""
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -53,7 +53,7 @@ async def raw_body_of(request: Request, *, limit: int | None = None) -> bytes:
     """
     exchange = exchange_of(request)
     if exchange.body is None:
-        exchange.body = await _read(request, dialect_of(request).manners.body_limit if limit is None else limit)
+        exchange.body = await _read(request, dialect_of(request).http_options.body_limit if limit is None else limit)
     return exchange.body
 
 
@@ -70,7 +70,7 @@ async def parsed_body_of(request: Request) -> Any:
         body = await raw_body_of(request)
         if not body:
             raise BodyMissing
-        exchange.parsed = parse(body)
+        exchange.parsed = parse_json(body)
     return exchange.parsed
 
 
@@ -87,7 +87,7 @@ async def body_of(request: Request, shape: type[T]) -> T:
     dialect = dialect_of(request)
     if not await raw_body_of(request) and exchange.endpoint is not None and not exchange.endpoint.body_required:
         value: Any = {}
-    elif not dialect.manners.any_content_type and not is_json(request):
+    elif not dialect.http_options.any_content_type and not is_json(request):
         text = (await raw_body_of(request)).decode("utf-8", "replace")
         said = "Input should be a valid dictionary or object to extract fields from"
         raise FieldsInvalid((FieldError(("body",), "model_attributes_type", said, text),))
@@ -99,7 +99,7 @@ async def body_of(request: Request, shape: type[T]) -> T:
         raise FieldsInvalid(tuple(error.within("body") for error in refusal.errors)) from None
 
 
-async def either_body_of(request: Request, shapes: Mapping[str, type]) -> Any:
+async def body_of_any(request: Request, shapes: Mapping[str, type]) -> Any:
     """
     Read the request body as an instance of the first attrs class in *shapes* that accepts it.
 
@@ -117,7 +117,7 @@ async def either_body_of(request: Request, shapes: Mapping[str, type]) -> Any:
     raise FieldsInvalid(tuple(mistakes))
 
 
-async def loose_body_of(request: Request) -> dict[str, Any]:
+async def object_body_of(request: Request) -> dict[str, Any]:
     """
     Read a JSON object from the request body; a missing body or another JSON value counts as an empty object.
 
@@ -132,7 +132,7 @@ async def check_syntax(request: Request) -> None:
     """
     Parse the body before the caller is authenticated, so that malformed JSON is refused first.
     """
-    if await raw_body_of(request) and (dialect_of(request).manners.any_content_type or is_json(request)):
+    if await raw_body_of(request) and (dialect_of(request).http_options.any_content_type or is_json(request)):
         await parsed_body_of(request)
 
 
@@ -147,7 +147,7 @@ def is_json(request: Request) -> bool:
     return True
 
 
-def parse(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """
     Parse bytes as JSON.
 
@@ -160,17 +160,21 @@ def parse(body: bytes) -> Any:
         value = _decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
         raise _malformed(body, reason) from None
-    if body.count(b"[") + body.count(b"{") > DEEPEST and nests_too_deeply(value):
+    if body.count(b"[") + body.count(b"{") > MAX_JSON_NESTING and nests_too_deeply(value):
         raise BodyMalformed(0, TOO_DEEP)
     return value
 
 
 async def _read(request: Request, limit: int) -> bytes:
     for name, value in request.scope["headers"]:
-        if name == b"content-length" and value.isdigit() and (len(value) > MOST_DIGITS or int(value) > limit):
+        if (
+            name == b"content-length"
+            and value.isdigit()
+            and (len(value) > MAX_CONTENT_LENGTH_DIGITS or int(value) > limit)
+        ):
             raise BodyTooLarge(limit)
-        if name in PLAIN_CODINGS and value.strip().lower() not in PLAIN_CODINGS[name]:
-            raise EncodingUnsupported(value.decode("latin-1")[:LONGEST_CODING])
+        if name in SUPPORTED_ENCODINGS and value.strip().lower() not in SUPPORTED_ENCODINGS[name]:
+            raise EncodingUnsupported(value.decode("latin-1")[:MAX_ENCODING_NAME])
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -221,12 +225,12 @@ def _lone_surrogate(value: Any) -> FieldError | None:
             within += [(part, index, found[index]) for index in range(len(found) - 1, -1, -1)]
         elif isinstance(found, str) and (lone := SURROGATE.search(found)):
             said = f"must not hold U+{ord(lone[0]):04X} (character {lone.start()}), a surrogate without its other half"
-            place = tuple(_printable(step) if isinstance(step, str) else step for step in _steps_to(part))
+            place = tuple(_printable(step) if isinstance(step, str) else step for step in _path_to(part))
             return FieldError(place, "value_error", f"Value error, {said}", _printable(found), {"error": said})
     return None
 
 
-def _steps_to(part: tuple[Any, str | int, Any]) -> list[str | int]:
+def _path_to(part: tuple[Any, str | int, Any]) -> list[str | int]:
     steps = []
     while part is not None:
         steps.append(part[1])

@@ -20,31 +20,31 @@ from cattrs import Converter
 
 from mission_core.errors import Invalid
 from mission_core.values import MAX_INTEGER
-from mission_http.platform.bounds import Read, bounded, within
-from mission_http.platform.readings import Reading
-from mission_http.platform.refusals import FieldError, FieldsInvalid, wrong
-from mission_http.platform.shapes import (
+from mission_http.platform.constraints import ValueReader, with_constraints, with_range
+from mission_http.platform.errors import FieldError, FieldsInvalid, single_value_error
+from mission_http.platform.field_annotations import (
     Length,
-    Range,
-    choices,
+    NumberRange,
+    annotations_of,
+    bare_type,
     fields_of,
-    plain,
-    plainest,
+    present_type,
+    union_members,
     wire_name,
-    words_of,
 )
+from mission_http.platform.value_parsers import ValueParsers
 
 T = TypeVar("T")
-INTEGERS: Final = Range(-MAX_INTEGER - 1, MAX_INTEGER)
-NO_OBJECT: Final = "Input should be a valid dictionary or object to extract fields from"
+INTEGER_RANGE: Final = NumberRange(-MAX_INTEGER - 1, MAX_INTEGER)
+NOT_AN_OBJECT: Final = "Input should be a valid dictionary or object to extract fields from"
 
 
-def converter_of(reading: Reading) -> Converter:
+def converter_of(reading: ValueParsers) -> Converter:
     """
     Build a converter that parses single values with the functions of *reading*.
     """
     converter = Converter(detailed_validation=True)
-    single: Mapping[type, Read] = {
+    single: Mapping[type, ValueReader] = {
         str: reading.text,
         int: reading.integer,
         float: reading.number,
@@ -53,18 +53,18 @@ def converter_of(reading: Reading) -> Converter:
         datetime: reading.moment,
     }
     for kind, read in single.items():
-        converter.register_structure_hook(kind, Single(read))
+        converter.register_structure_hook(kind, SingleValueHook(read))
     converter.register_structure_hook_factory(attrs.has, lambda cls: ClassReader.of(cls, converter).hook)
     return converter
 
 
 @frozen
-class Single:
+class SingleValueHook:
     """
     The cattrs hook of a single value. Readers of attrs classes call its *read* directly.
     """
 
-    read: Read
+    read: ValueReader
 
     def __call__(self, value: object, _: object) -> Any:
         return self.read(value)
@@ -79,12 +79,14 @@ class FieldReader:
     name: str
     key: str
     required: bool
-    read: Read
+    read: ValueReader
     absent: str = "Field required"
 
     @classmethod
     def of(cls, field: Attribute[Any], converter: Converter) -> FieldReader:
-        says = [word.says for word in words_of(plainest(field.type)) if isinstance(word, Length) and word.says]
+        says = [
+            word.says for word in annotations_of(present_type(field.type)) if isinstance(word, Length) and word.says
+        ]
         return cls(
             name=field.alias or field.name,
             key=wire_name(field),
@@ -118,7 +120,7 @@ class ClassReader:
             FieldsInvalid: With every wrong field.
         """
         if not isinstance(value, dict):
-            raise wrong("model_attributes_type", NO_OBJECT, value)
+            raise single_value_error("model_attributes_type", NOT_AN_OBJECT, value)
         mistakes: list[FieldError] = []
         found: dict[str, Any] = {}
         for field in self.fields:
@@ -127,7 +129,7 @@ class ClassReader:
                 try:
                     found[field.name] = field.read(value[key])
                 except (Invalid, ValueError) as reason:
-                    mistakes += mistakes_at(reason, value[key], key)
+                    mistakes += field_errors_at(reason, value[key], key)
             elif field.required:
                 mistakes.append(FieldError((key,), "missing", field.absent, value))
         if self.known is not None:
@@ -141,10 +143,10 @@ class ClassReader:
         try:
             return self.cls(**found)
         except (Invalid, ValueError) as reason:
-            raise FieldsInvalid(tuple(mistakes_at(reason, value))) from None
+            raise FieldsInvalid(tuple(field_errors_at(reason, value))) from None
 
 
-def mistakes_at(reason: Exception, value: object, *loc: str | int) -> list[FieldError]:
+def field_errors_at(reason: Exception, value: object, *loc: str | int) -> list[FieldError]:
     """
     The field errors behind an exception that reading the value at this location raised.
     """
@@ -153,18 +155,18 @@ def mistakes_at(reason: Exception, value: object, *loc: str | int) -> list[Field
     return [FieldError(loc, "value_error", f"Value error, {reason}", value, {"error": str(reason)})]
 
 
-def reader_of(kind: Any, converter: Converter) -> Read:
+def reader_of(kind: Any, converter: Converter) -> ValueReader:
     """
     Build a function that reads values of a type and raises `FieldsInvalid` or `ValueError` for invalid ones.
     """
-    several = choices(plain(kind))
+    several = union_members(bare_type(kind))
     read = _any_of([choice for choice in several if choice is not NoneType], converter)
-    read = bounded(read, plain(plainest(plain(kind))), words_of(kind))
+    read = with_constraints(read, bare_type(present_type(bare_type(kind))), annotations_of(kind))
     return _nullable(read) if NoneType in several else read
 
 
-def _any_of(kinds: Any, converter: Converter) -> Read:
-    reads = [_one(kind, converter) if not words_of(kind) else reader_of(kind, converter) for kind in kinds]
+def _any_of(kinds: Any, converter: Converter) -> ValueReader:
+    reads = [_one(kind, converter) if not annotations_of(kind) else reader_of(kind, converter) for kind in kinds]
     if len(reads) == 1:
         return reads[0]
 
@@ -180,12 +182,12 @@ def _any_of(kinds: Any, converter: Converter) -> Read:
     return read
 
 
-def _nullable(read: Read) -> Read:
+def _nullable(read: ValueReader) -> ValueReader:
     return lambda value: None if value is None else read(value)
 
 
-def _one(kind: Any, converter: Converter) -> Read:
-    kind = plain(kind)
+def _one(kind: Any, converter: Converter) -> ValueReader:
+    kind = bare_type(kind)
     origin = get_origin(kind) or kind
     if kind is Any or kind is object:
         return lambda value: value
@@ -199,12 +201,12 @@ def _one(kind: Any, converter: Converter) -> Read:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _one_of({member.value: member for member in kind}, "enum")
     hook = converter.get_structure_hook(kind)
-    if isinstance(hook, Single):
-        return within(hook.read, INTEGERS) if kind is int else hook.read
+    if isinstance(hook, SingleValueHook):
+        return with_range(hook.read, INTEGER_RANGE) if kind is int else hook.read
     return lambda value: hook(value, kind)
 
 
-def _one_of(values: Mapping[Any, Any], kind: str) -> Read:
+def _one_of(values: Mapping[Any, Any], kind: str) -> ValueReader:
     quoted = [repr(value) for value in values]
     expected = " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
 
@@ -212,22 +214,22 @@ def _one_of(values: Mapping[Any, Any], kind: str) -> Read:
         # True equals 1 in Python but not in JSON.
         if isinstance(value, str | int) and value in values and not isinstance(value, bool):
             return values[value]
-        raise wrong(kind, f"Input should be {expected}", value, {"expected": expected})
+        raise single_value_error(kind, f"Input should be {expected}", value, {"expected": expected})
 
     return read
 
 
-def _items(read: Read, collection: type) -> Read:
+def _items(read: ValueReader, collection: type) -> ValueReader:
     def read_all(value: object) -> Any:
         if not isinstance(value, list):
-            raise wrong("list_type", "Input should be a valid list", value)
+            raise single_value_error("list_type", "Input should be a valid list", value)
         mistakes: list[FieldError] = []
         found = []
         for position, item in enumerate(value):
             try:
                 found.append(read(item))
             except (Invalid, ValueError) as reason:
-                mistakes += mistakes_at(reason, item, position)
+                mistakes += field_errors_at(reason, item, position)
         if mistakes:
             raise FieldsInvalid(tuple(mistakes))
         return collection(found)
@@ -235,17 +237,17 @@ def _items(read: Read, collection: type) -> Read:
     return read_all
 
 
-def _object(read: Read) -> Read:
+def _object(read: ValueReader) -> ValueReader:
     def read_all(value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise wrong("dict_type", "Input should be a valid dictionary", value)
+            raise single_value_error("dict_type", "Input should be a valid dictionary", value)
         mistakes: list[FieldError] = []
         found = {}
         for key, item in value.items():
             try:
                 found[key] = read(item)
             except (Invalid, ValueError) as reason:
-                mistakes += mistakes_at(reason, item, key)
+                mistakes += field_errors_at(reason, item, key)
         if mistakes:
             raise FieldsInvalid(tuple(mistakes))
         return found

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-EXPOSED: Final = (
+EXPOSED_HEADERS: Final = (
     "X-Total-Count", "X-Limit", "X-Offset", "X-Request-Id", "ETag", "Retry-After",
     "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
 )  # fmt: skip
@@ -26,5 +26,5 @@ def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         return app
     return CORSMiddleware(
         app, allow_origins=origins, allow_methods=METHODS, allow_headers=("*",), allow_credentials=True,
-        expose_headers=EXPOSED, max_age=600,
+        expose_headers=EXPOSED_HEADERS, max_age=600,
     )  # fmt: skip

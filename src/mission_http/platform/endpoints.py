@@ -16,9 +16,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StoreFailed, VersionMismatch
-from mission_http.platform.cross_site import CHANGING
-from mission_http.platform.exchange import request_id_of
-from mission_http.platform.refusals import (
+from mission_http.platform.cross_site_requests import CHANGING_METHODS
+from mission_http.platform.errors import (
     BodyTooLarge,
     EncodingUnsupported,
     HeadersTooLarge,
@@ -27,16 +26,17 @@ from mission_http.platform.refusals import (
     RequestTimedOut,
     ServerBusy,
     TooManyRequests,
-    Unexpected,
-    challenge,
+    UnexpectedError,
+    bearer_challenge,
 )
-from mission_http.platform.shapes import choices
+from mission_http.platform.exchange import request_id_of
+from mission_http.platform.field_annotations import union_members
 
 logger = logging.getLogger("mission_http")
 
 Handler = Callable[[Request], Awaitable[Response]]
 MEGABYTE: Final = 1024 * 1024
-STATUSES: Final[Mapping[type[Exception], int]] = {
+DEFAULT_STATUSES: Final[Mapping[type[Exception], int]] = {
     Invalid: 400,
     NotFound: 404,
     Denied: 403,
@@ -56,7 +56,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
 
 
 @frozen
-class Header:
+class RequestHeader:
     """
     A request header that an operation reads, as the OpenAPI document describes it.
     """
@@ -67,7 +67,7 @@ class Header:
 
 
 @frozen
-class Access:
+class EndpointAccess:
     """
     The callers that an operation is open to, and how they authenticate.
 
@@ -83,13 +83,13 @@ class Access:
     name: str
     description: str
     schemes: tuple[str, ...] = ()
-    headers: tuple[Header, ...] = ()
+    headers: tuple[RequestHeader, ...] = ()
     public: bool = False
     credentials: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 
 
-PUBLIC: Final = Access("public", "Anyone.", public=True)
+PUBLIC: Final = EndpointAccess("public", "Anyone.", public=True)
 
 
 @frozen(eq=False)
@@ -105,13 +105,13 @@ class Endpoint:
     """The attrs class of the request body, or a union of several."""
     gives: Any = field(default=None, kw_only=True)
     query: type | None = field(default=None, kw_only=True)
-    who: Access = field(default=PUBLIC, kw_only=True)
+    who: EndpointAccess = field(default=PUBLIC, kw_only=True)
     changes: bool = field(default=False, kw_only=True)
     """Whether the operation changes something although its method is GET. A HEAD request must still change nothing."""
     scope: str | None = field(default=None, kw_only=True)
     """The scope that lets an agent's key, without a role, perform the operation on the agent's own data."""
     refuses: tuple[type[Exception], ...] = field(default=(), kw_only=True)
-    headers: tuple[Header, ...] = field(default=(), kw_only=True)
+    headers: tuple[RequestHeader, ...] = field(default=(), kw_only=True)
     limits: tuple[str, ...] = field(default=(), kw_only=True)
     """The rate-limit classes that count the request after authentication and before the body is read."""
     limits_within: tuple[str, ...] = field(default=(), kw_only=True)
@@ -133,7 +133,7 @@ class Endpoint:
         """
         Whether the operation changes something, by its method or by `changes`.
         """
-        return self.changes or self.method in CHANGING
+        return self.changes or self.method in CHANGING_METHODS
 
     @property
     def summary(self) -> str:
@@ -151,7 +151,7 @@ class Endpoint:
 
 
 @frozen(kw_only=True)
-class Manners:
+class HttpOptions:
     """
     The HTTP behaviour that dialects differ in.
     """
@@ -166,7 +166,7 @@ class Manners:
 
 
 @frozen(kw_only=True)
-class Paperwork:
+class OpenApiMetadata:
     """
     The metadata of a dialect's OpenAPI document: its title, schemas, security schemes and error payloads.
     """
@@ -203,7 +203,7 @@ class Dialect:
     Args:
         authenticate: Returns the principal of a request, or raises.
         render: Makes the response to an error, given its status.
-        edge: Checks every request before authentication, and those that match no endpoint; raises to refuse one.
+        precheck: Checks every request before authentication, and those that match no endpoint; raises to refuse one.
     """
 
     name: str
@@ -211,14 +211,14 @@ class Dialect:
     endpoints: Sequence[Endpoint]
     converter: Converter
     query_converter: Converter
-    authenticate: Callable[[Request, Access], Awaitable[Principal | None]]
+    authenticate: Callable[[Request, EndpointAccess], Awaitable[Principal | None]]
     render: Callable[[Exception, int, Request], Response]
     statuses: Mapping[type[Exception], int] = field(factory=dict)
     reserved: tuple[str, ...] = ()
     """Paths below the prefix that are always unknown, even where another path has a parameter in that segment."""
     also: tuple[str, ...] = ()
     """Further path prefixes whose unknown paths this dialect answers."""
-    edge: Callable[[Request, Endpoint | None], None] | None = None
+    precheck: Callable[[Request, Endpoint | None], None] | None = None
     refuses_changes: tuple[type[Exception], ...] = ()
     """The errors with which *edge* may refuse any operation that changes something."""
     refuses_callers: tuple[type[Exception], ...] = ()
@@ -227,12 +227,12 @@ class Dialect:
     """The rate-limit class that counts every request first; response headers report how much of it is left."""
     agent_of: Callable[[Request], str | None] = no_agent
     """Reads the name of the agent that a caller acts for, if the request names one."""
-    manners: Manners = Manners()
+    http_options: HttpOptions = HttpOptions()
     headers: Mapping[str, str] = field(factory=dict)
     """Response headers that the dialect adds where neither the settings nor the response set them."""
-    paperwork: Paperwork = Paperwork(title="", version="")
+    openapi_metadata: OpenApiMetadata = OpenApiMetadata(title="", version="")
     _table: dict[type[Exception], int] = field(
-        init=False, repr=False, default=Factory(lambda self: {**STATUSES, **self.statuses}, takes_self=True)
+        init=False, repr=False, default=Factory(lambda self: {**DEFAULT_STATUSES, **self.statuses}, takes_self=True)
     )
 
     def path_of(self, endpoint: Endpoint) -> str:
@@ -247,7 +247,7 @@ class Dialect:
         """
         for endpoint in self.endpoints:
             if endpoint.takes is not None:
-                for shape in choices(endpoint.takes):
+                for shape in union_members(endpoint.takes):
                     self.converter.get_structure_hook(shape)
             if endpoint.query is not None:
                 self.query_converter.get_structure_hook(endpoint.query)
@@ -266,19 +266,19 @@ class Dialect:
         """
         Make the response to an error.
 
-        An exception that is not a refusal is logged with its traceback and answered as `Unexpected`. A failure of the
-        store is logged as well.
+        An exception that is not a refusal is logged with its traceback and answered as `UnexpectedError`. A failure of
+        the store is logged as well.
         """
         status = self.status_of(type(error))
         if status == 500 and not isinstance(error, Refusal):
-            log_unexpected(error, request)
-            error = Unexpected()
+            log_unexpected_error(error, request)
+            error = UnexpectedError()
         elif isinstance(error, StoreFailed):
-            log_failure(error, request)
+            log_store_failure(error, request)
         try:
             response = self.render(error, status, request)
         except Exception as mistake:
-            log_unexpected(mistake, request)
+            log_unexpected_error(mistake, request)
             return PlainTextResponse("Internal Server Error", 500)
         if isinstance(error, MethodRefused):
             response.headers["allow"] = ", ".join(error.allow)
@@ -287,11 +287,11 @@ class Dialect:
         if (seconds := getattr(error, "retry_after", None)) is not None:
             response.headers["retry-after"] = str(seconds)
         if status == 401:
-            response.headers.setdefault("www-authenticate", challenge())
+            response.headers.setdefault("www-authenticate", bearer_challenge())
         return response
 
 
-def log_failure(failed: StoreFailed, request: Request) -> None:
+def log_store_failure(failed: StoreFailed, request: Request) -> None:
     """
     Log a failure of the store, with the id of the request.
     """
@@ -305,7 +305,7 @@ def log_failure(failed: StoreFailed, request: Request) -> None:
     )
 
 
-def log_unexpected(error: Exception, request: Request) -> None:
+def log_unexpected_error(error: Exception, request: Request) -> None:
     """
     Log an unexpected exception with its traceback, and the id of the request.
     """

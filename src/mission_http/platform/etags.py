@@ -9,15 +9,15 @@ from typing import Final
 
 from starlette.requests import Request
 
-from mission_http.platform.endpoints import Header
-from mission_http.platform.refusals import FieldError, FieldsInvalid
+from mission_http.platform.endpoints import RequestHeader
+from mission_http.platform.errors import FieldError, FieldsInvalid
 
-IF_MATCH: Final = Header(
+IF_MATCH: Final = RequestHeader(
     "If-Match",
     "Refuse the change with 412 unless this is the current version, as in `ETag`; `*` accepts any version.",
     {"type": "string", "minLength": 1, "examples": ['"7"']},
 )
-NEVER: Final = -1
+NO_VERSION: Final = -1
 """A version that no entity has."""
 
 _tag: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -32,7 +32,7 @@ def etag_of(version: int) -> str:
     return f'"{version}"'
 
 
-def expects_of(request: Request) -> int | None:
+def expected_version_of(request: Request) -> int | None:
     """
     The version that `If-Match` requires; None if every version is accepted.
 
@@ -53,4 +53,4 @@ def expects_of(request: Request) -> int | None:
             (FieldError(("header", "If-Match"), "value_error", said, value, {"error": said.partition(", ")[2]}),)
         )
     versions = [int(tag[2]) for tag in _tag.finditer(value) if not tag[1] and _version.fullmatch(tag[2])]
-    return max(versions, default=NEVER)
+    return max(versions, default=NO_VERSION)

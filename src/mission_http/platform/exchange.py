@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from mission_core.accounts.model import Principal
-    from mission_core.limiting import Verdict
     from mission_core.ports import Ports
+    from mission_core.rate_limits import RateLimitDecision
     from mission_http.platform.endpoints import Dialect, Endpoint
 
-EXCHANGE: Final = "mission"
+SCOPE_KEY: Final = "mission"
 REQUEST_ID: Final = ContextVar[str | None]("request_id", default=None)
 """The id of the current request, for log lines."""
 UNREAD: Final = object()
@@ -34,7 +34,7 @@ class Exchange:
         mount: The public path prefix of the application; empty if it is the root.
         peer: The address at the other end of the socket, which may be a proxy.
         secure: Whether the client used https, to this server or to a trusted proxy.
-        verdict: The result of the tightest rate limit that counted the request.
+        rate_limit_decision: The result of the tightest rate limit that counted the request.
         status: The status of the response, once it has begun.
     """
 
@@ -47,7 +47,7 @@ class Exchange:
     dialect: Dialect | None = None
     endpoint: Endpoint | None = None
     principal: Principal | None = None
-    verdict: Verdict | None = None
+    rate_limit_decision: RateLimitDecision | None = None
     body: bytes | None = None
     parsed: Any = UNREAD
     status: int | None = None
@@ -61,7 +61,7 @@ class Exchange:
 
 
 def exchange_of(request: Request) -> Exchange:
-    return cast(Exchange, request.scope[EXCHANGE])
+    return cast(Exchange, request.scope[SCOPE_KEY])
 
 
 def request_id_of(request: Request) -> str:
@@ -91,11 +91,11 @@ def endpoint_of(request: Request) -> Endpoint:
     return endpoint
 
 
-def address_of(request: Request) -> str:
+def base_url_of(request: Request) -> str:
     """
     The public base URL without a trailing slash: the configured one, or else that of the request.
     """
-    named: str | None = request.scope["app"].fronting.base_url
+    named: str | None = request.scope["app"].network.base_url
     return named or str(request.base_url).rstrip("/")
 
 

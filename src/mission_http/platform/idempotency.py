@@ -14,17 +14,17 @@ from attrs import evolve
 from starlette.requests import Request
 
 from mission_core.accounts.model import Principal
-from mission_core.kinds import DEPLOYMENT, Kind, P
-from mission_core.ports import Once, Ports, perform
+from mission_core.kinds import DEPLOYMENT, EntityT, Kind
+from mission_core.ports import IdempotencyKey, Ports, perform
 from mission_http.platform.bodies import raw_body_of
-from mission_http.platform.endpoints import Header
+from mission_http.platform.endpoints import RequestHeader
+from mission_http.platform.errors import FieldError, FieldsInvalid
 from mission_http.platform.exchange import dialect_of, endpoint_of, ports_of, principal_of
-from mission_http.platform.refusals import FieldError, FieldsInvalid
 
 C = TypeVar("C")
 R = TypeVar("R")
 
-IDEMPOTENCY_KEY: Final = Header(
+IDEMPOTENCY_KEY: Final = RequestHeader(
     "Idempotency-Key",
     "A repeat with the same key and request within 24 hours is answered with the first result.",
     {"type": "string", "minLength": 1, "maxLength": 255},
@@ -33,7 +33,7 @@ IDEMPOTENCY_KEY: Final = Header(
 _key: Final = re.compile(r"[\x20-\x7e]{1,255}")
 
 
-async def once(
+async def perform_once(
     request: Request,
     use_case: Callable[[Ports, Principal, C], Awaitable[R]],
     command: C,
@@ -49,24 +49,24 @@ async def once(
         anywhere: Whether a repeat is recognized in any organization of the caller, for a use case that changes their
             active organization.
     """
-    principal, key = principal_of(request), await idempotency_of(request)
+    principal, key = principal_of(request), await idempotency_key_of(request)
     if anywhere and key is not None:
-        key = evolve(key, whose=evolve(principal, organization=DEPLOYMENT))
+        key = evolve(key, principal=evolve(principal, organization=DEPLOYMENT))
     return await perform(use_case, ports_of(request), principal, command, once=key, again=again)
 
 
-def row_again(kind: Kind[P]) -> Callable[[Ports, Principal, UUID], Awaitable[P]]:
+def read_row_again(kind: Kind[EntityT]) -> Callable[[Ports, Principal, UUID], Awaitable[EntityT]]:
     """
-    Build an *again* function for `once` that reads the current row of this kind by the id of the first result.
+    Build an *again* function for `perform_once` that reads the current row of this kind by the id of the first result.
     """
 
-    async def again(ports: Ports, principal: Principal, id: UUID) -> P:
-        return await ports.reads.rows.get(principal, kind, id)
+    async def again(ports: Ports, principal: Principal, id: UUID) -> EntityT:
+        return await ports.reads.entities.get(principal, kind, id)
 
     return again
 
 
-async def idempotency_of(request: Request) -> Once | None:
+async def idempotency_key_of(request: Request) -> IdempotencyKey | None:
     """
     Read the `Idempotency-Key` of the request, with a digest of its path, query and body, which a repeat must share.
 
@@ -87,4 +87,4 @@ async def idempotency_of(request: Request) -> Once | None:
     digest.update(b"\0" + request.scope["query_string"] + b"\0")
     digest.update(await raw_body_of(request))
     operation = endpoint.operation_id or f"{endpoint.method} {dialect_of(request).path_of(endpoint)}"
-    return Once(key=key, operation=operation, body_digest=digest.digest())
+    return IdempotencyKey(key=key, operation=operation, body_digest=digest.digest())

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from attrs import define
 
-from mission_core.limiting import Quota
-from mission_http.platform.codes import ErrorCode, codes_of
-from mission_http.platform.endpoints import Dialect, Endpoint, Header
-from mission_http.platform.rate_limits import CLASSES, QUOTAS, limits_of
-from mission_http.platform.refusals import (
+from mission_core.rate_limits import Quota
+from mission_http.platform.endpoints import Dialect, Endpoint, RequestHeader
+from mission_http.platform.error_codes import ErrorCode, codes_of
+from mission_http.platform.errors import (
     BodyMalformed,
     BodyMissing,
     BodyTooLarge,
@@ -24,23 +23,24 @@ from mission_http.platform.refusals import (
     FieldsInvalid,
     TooManyRequests,
 )
-from mission_http.platform.schemas import JsonSchema, Schemas
+from mission_http.platform.json_schemas import JsonSchema, SchemaComponents
+from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RATE_LIMIT_CLASSES, rate_limit_classes_of
 
-HOST_REFUSED: Final = "The `Host` of the request is not allowed; this error is plain text."
+HOST_REFUSED_DESCRIPTION: Final = "The `Host` of the request is not allowed; this error is plain text."
 TOO_MANY: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
-RETRY_AFTER: Final = {"Retry-After": ("The number of seconds until a request is accepted again.", 1)}
-CHALLENGE: Final = "`Bearer`, with `error` and `error_description` if a token is not accepted (RFC 6750)."
-TOLD: Final = {
+RETRY_AFTER_HEADER: Final = {"Retry-After": ("The number of seconds until a request is accepted again.", 1)}
+CHALLENGE_DESCRIPTION: Final = "`Bearer`, with `error` and `error_description` if a token is not accepted (RFC 6750)."
+RATE_LIMIT_HEADERS: Final = {
     "X-RateLimit-Limit": ("The number of requests that are accepted in one window.", 1),
     "X-RateLimit-Remaining": ("The number of requests left in the current window.", 0),
     "X-RateLimit-Reset": ("The end of the current window in Unix seconds.", 0),
 }
 """Rate-limit headers of responses: their description and smallest value."""
-UNREADABLE: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
+BODY_ERRORS: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
 
 
 def document_of(
-    dialects: Iterable[Dialect], only: Dialect | None = None, quotas: Mapping[str, Quota] = QUOTAS, *,
+    dialects: Iterable[Dialect], only: Dialect | None = None, quotas: Mapping[str, Quota] = DEFAULT_QUOTAS, *,
     server: str = "/",
 ) -> JsonSchema:
     """
@@ -56,16 +56,16 @@ def document_of(
     schemas: dict[str, JsonSchema] = {}
     schemes: dict[str, Mapping[str, Any]] = {}
     for dialect in shown:
-        schemas_of = {**dialect.paperwork.schemas, ErrorCode: {"type": "string", "enum": _codes(dialect)}}
-        writer = Writer(dialect, Schemas(dialect.paperwork.schema_name, schemas_of), quotas)
+        schemas_of = {**dialect.openapi_metadata.schemas, ErrorCode: {"type": "string", "enum": _codes(dialect)}}
+        writer = OperationWriter(dialect, SchemaComponents(dialect.openapi_metadata.schema_name, schemas_of), quotas)
         for endpoint in dialect.endpoints:
             if endpoint.listed:
                 path = paths.setdefault(dialect.path_of(endpoint), {})
                 path[endpoint.method.lower()] = writer.operation(endpoint)
         _merge(schemas, writer.schemas.components)
-        _merge(schemes, dialect.paperwork.security_schemes)
-    info = shown[0].paperwork
-    told = [(one.prefix, one.paperwork.description) for one in shown if one.paperwork.description]
+        _merge(schemes, dialect.openapi_metadata.security_schemes)
+    info = shown[0].openapi_metadata
+    told = [(one.prefix, one.openapi_metadata.description) for one in shown if one.openapi_metadata.description]
     description = info.description if only else "\n\n".join(f"`{prefix}`: {text}" for prefix, text in told)
     about = {"title": info.title, "version": info.version, "description": description}
     return {
@@ -74,13 +74,13 @@ def document_of(
         "servers": [{"url": server}],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": schemes},
-        "tags": [{"name": tag} for tag in dict.fromkeys(tag for one in shown for tag in one.paperwork.tags)],
+        "tags": [{"name": tag} for tag in dict.fromkeys(tag for one in shown for tag in one.openapi_metadata.tags)],
     }
 
 
 def _codes(dialect: Dialect) -> list[str]:
     packages = ("mission_core.", "mission_http.platform.", f"{dialect.render.__module__.rpartition('.')[0]}.")
-    return sorted({*codes_of(dialect.status_of, packages=packages), *dialect.paperwork.codes})
+    return sorted({*codes_of(dialect.status_of, packages=packages), *dialect.openapi_metadata.codes})
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -90,13 +90,13 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 @define
-class Writer:
+class OperationWriter:
     """
     Generates the OpenAPI operations of one dialect.
     """
 
     dialect: Dialect
-    schemas: Schemas
+    schemas: SchemaComponents
     quotas: Mapping[str, Quota]
 
     def operation(self, endpoint: Endpoint) -> JsonSchema:
@@ -138,7 +138,7 @@ class Writer:
         return told
 
     def _credentials(self, schemes: Iterable[str]) -> tuple[str, ...]:
-        known = self.dialect.paperwork.security_schemes
+        known = self.dialect.openapi_metadata.security_schemes
         return tuple(_credential(known[scheme]) for scheme in schemes)
 
     def _default_id(self, endpoint: Endpoint) -> str:
@@ -150,15 +150,15 @@ class Writer:
         Generate `x-ratelimit`: the rate limits that apply to an endpoint.
         """
         return [
-            {"class": name, "limit": quota.amount, "seconds": quota.seconds, "per": CLASSES[name].per.name}
+            {"class": name, "limit": quota.amount, "seconds": quota.seconds, "per": RATE_LIMIT_CLASSES[name].per.name}
             | ({"sliding": True} if quota.sliding else {})
-            for name in limits_of(self.dialect, endpoint)
+            for name in rate_limit_classes_of(self.dialect, endpoint)
             if (quota := self.quotas.get(name)) is not None
         ]
 
     def _parameters(self, endpoint: Endpoint) -> list[JsonSchema]:
         names = re.findall(r"([^/]*)/{(\w+)}", self.dialect.path_of(endpoint))
-        told = self.dialect.paperwork.path_schemas
+        told = self.dialect.openapi_metadata.path_schemas
         parameters = [
             _parameter("path", name, dict(told.get(f"{before}/{name}") or told.get(name, {"type": "string"})), True)
             for before, name in names
@@ -172,9 +172,10 @@ class Writer:
         shapes = {endpoint.status: endpoint.gives, **endpoint.also}
         errors = self._errors(endpoint)
         for status in sorted(errors):
-            shapes.setdefault(status, self.dialect.paperwork.errors.get(status, self.dialect.paperwork.error))
+            shapes.setdefault(status,
+            self.dialect.openapi_metadata.errors.get(status, self.dialect.openapi_metadata.error))
         told = {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
-        _tell_of_hosts(told.setdefault("403", {"description": "Forbidden"}))
+        _describe_refused_hosts(told.setdefault("403", {"description": "Forbidden"}))
         return told
 
     def _response(self, status: int, shape: Any, errors: Collection[type[Exception]]) -> JsonSchema:
@@ -184,11 +185,11 @@ class Writer:
             told["content"] = _json(self.schemas.of(shape))
         headers: JsonSchema = {}
         if any(hasattr(kind, "retry_after") for kind in errors):
-            headers |= {name: _response_header(*about) for name, about in RETRY_AFTER.items()}
+            headers |= {name: _response_header(*about) for name, about in RETRY_AFTER_HEADER.items()}
         if status == TOO_MANY and self.dialect.limit:
-            headers |= {name: _response_header(*about) for name, about in TOLD.items()}
+            headers |= {name: _response_header(*about) for name, about in RATE_LIMIT_HEADERS.items()}
         if status == HTTPStatus.UNAUTHORIZED:
-            headers["WWW-Authenticate"] = {"description": CHALLENGE, "schema": {"type": "string"}}
+            headers["WWW-Authenticate"] = {"description": CHALLENGE_DESCRIPTION, "schema": {"type": "string"}}
         if headers:
             told["headers"] = headers
         return told
@@ -199,7 +200,7 @@ class Writer:
         """
         refused: set[type[Exception]] = set(endpoint.refuses)
         if endpoint.takes is not None:
-            refused |= {*UNREADABLE, BodyTooLarge, EncodingUnsupported}
+            refused |= {*BODY_ERRORS, BodyTooLarge, EncodingUnsupported}
         if endpoint.query is not None or endpoint.headers or "{" in endpoint.path:
             refused.add(FieldsInvalid)
         if endpoint.is_change:
@@ -214,11 +215,11 @@ class Writer:
         return errors
 
 
-def _tell_of_hosts(forbidden: JsonSchema) -> None:
+def _describe_refused_hosts(forbidden: JsonSchema) -> None:
     """
     Add the refusal of a host that is not allowed, which any operation may answer with, to its 403.
     """
-    forbidden["description"] = f"{forbidden['description'].removesuffix('.')}. {HOST_REFUSED}"
+    forbidden["description"] = f"{forbidden['description'].removesuffix('.')}. {HOST_REFUSED_DESCRIPTION}"
     forbidden.setdefault("content", {})["text/plain"] = {
         "schema": {"type": "string", "pattern": "^Forbidden"},
         "example": 'Forbidden: host "mission.example.com" is not in MC_ALLOWED_HOSTS',
@@ -253,5 +254,5 @@ def _response_header(description: str, least: int) -> JsonSchema:
     return {"description": description, "schema": {"type": "integer", "minimum": least}}
 
 
-def _header(header: Header) -> JsonSchema:
+def _header(header: RequestHeader) -> JsonSchema:
     return {**_parameter("header", header.name, dict(header.schema), False), "description": header.description}

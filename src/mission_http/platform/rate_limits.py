@@ -13,22 +13,22 @@ from attrs import define, frozen
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, identity_of
-from mission_core.limiting import Quota, RateLimiter, Verdict
+from mission_core.rate_limits import Quota, RateLimitDecision, RateLimiter
 from mission_core.values import name_key
-from mission_http.platform.clients import network_of
+from mission_http.platform.client_addresses import client_network
+from mission_http.platform.errors import TooManyRequests
 from mission_http.platform.exchange import dialect_of, exchange_of
-from mission_http.platform.refusals import TooManyRequests
 
 if TYPE_CHECKING:
     from mission_http.platform.endpoints import Dialect, Endpoint
 
-LONGEST_NAME: Final = 100
+MAX_NAME_LENGTH: Final = 100
 """The longest part of a name that a key includes; no agent has a longer name."""
 logger = logging.getLogger("mission_http")
 
 
 @frozen
-class Per:
+class RateLimitKey:
     """
     The key by which requests are counted together: its name in the OpenAPI document, and a function to compute it.
     """
@@ -38,7 +38,7 @@ class Per:
 
 
 @frozen
-class RateClass:
+class RateLimitClass:
     """
     A class of requests with its default quota, which the settings may change.
 
@@ -47,12 +47,12 @@ class RateClass:
     """
 
     quota: Quota
-    per: Per
+    per: RateLimitKey
     bypassable: bool = True
 
 
 def _address(request: Request) -> tuple[str, ...]:
-    return (network_of(exchange_of(request).client),)
+    return (client_network(exchange_of(request).client),)
 
 
 def _agent(request: Request) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def _agent(request: Request) -> tuple[str, ...]:
     if principal is None or name is None:
         return _address(request)
     # Whether the caller may act for the agent is not known yet, so the agent's own quota is not used up.
-    return principal.organization.hex, identity_of(principal), name_key(name)[:LONGEST_NAME]
+    return principal.organization.hex, identity_of(principal), name_key(name)[:MAX_NAME_LENGTH]
 
 
 def _caller(request: Request) -> tuple[str, ...]:
@@ -73,47 +73,47 @@ def _caller(request: Request) -> tuple[str, ...]:
     return principal.organization.hex, identity_of(principal)
 
 
-ADDRESS: Final = Per("address", _address)
-AGENT: Final = Per("agent", _agent)
-CALLER: Final = Per("caller", _caller)
+PER_ADDRESS: Final = RateLimitKey("address", _address)
+PER_AGENT: Final = RateLimitKey("agent", _agent)
+PER_CALLER: Final = RateLimitKey("caller", _caller)
 
 
 def _class(
-    name: str, amount: int, per: Per, *, seconds: int = 60, sliding: bool = False, bypassable: bool = True
-) -> RateClass:
-    return RateClass(Quota(name=name, amount=amount, seconds=seconds, sliding=sliding), per, bypassable)
+    name: str, amount: int, per: RateLimitKey, *, seconds: int = 60, sliding: bool = False, bypassable: bool = True
+) -> RateLimitClass:
+    return RateLimitClass(Quota(name=name, amount=amount, seconds=seconds, sliding=sliding), per, bypassable)
 
 
-CLASSES: Final[Mapping[str, RateClass]] = {
+RATE_LIMIT_CLASSES: Final[Mapping[str, RateLimitClass]] = {
     each.quota.name: each
     for each in (
-        _class("general", 100, ADDRESS),
-        _class("mutation", 60, ADDRESS),
-        _class("read", 120, ADDRESS),
-        _class("heavy", 10, ADDRESS),
-        _class("login", 5, ADDRESS, bypassable=False),
-        _class("self-register", 5, ADDRESS),
-        _class("agent-auth", 20, ADDRESS, sliding=True),
-        _class("webhook-ingest", 60, ADDRESS, sliding=True),
-        _class("agent-heartbeat", 30, AGENT),
-        _class("agent-task", 20, AGENT),
-        _class("password-change", 5, CALLER, bypassable=False),
-        _class("identity", 20, CALLER, bypassable=False),
-        _class("exec-approval", 30, CALLER, bypassable=False),
-        _class("backup", 10, CALLER, bypassable=False),
-        _class("security-fix", 5, CALLER, bypassable=False),
-        _class("gateway-control", 10, CALLER, bypassable=False),
-        _class("gateway-config", 20, CALLER, bypassable=False),
-        _class("runtime-setup", 20, CALLER, bypassable=False),
-        _class("skill", 20, CALLER, bypassable=False),
-        _class("os-user", 5, CALLER, seconds=600, bypassable=False),
-        _class("host-package", 3, CALLER, seconds=600, bypassable=False),
-        _class("release-update", 3, CALLER, seconds=600, bypassable=False),
-        _class("openclaw-maintenance", 5, CALLER, seconds=600, bypassable=False),
+        _class("general", 100, PER_ADDRESS),
+        _class("mutation", 60, PER_ADDRESS),
+        _class("read", 120, PER_ADDRESS),
+        _class("heavy", 10, PER_ADDRESS),
+        _class("login", 5, PER_ADDRESS, bypassable=False),
+        _class("self-register", 5, PER_ADDRESS),
+        _class("agent-auth", 20, PER_ADDRESS, sliding=True),
+        _class("webhook-ingest", 60, PER_ADDRESS, sliding=True),
+        _class("agent-heartbeat", 30, PER_AGENT),
+        _class("agent-task", 20, PER_AGENT),
+        _class("password-change", 5, PER_CALLER, bypassable=False),
+        _class("identity", 20, PER_CALLER, bypassable=False),
+        _class("exec-approval", 30, PER_CALLER, bypassable=False),
+        _class("backup", 10, PER_CALLER, bypassable=False),
+        _class("security-fix", 5, PER_CALLER, bypassable=False),
+        _class("gateway-control", 10, PER_CALLER, bypassable=False),
+        _class("gateway-config", 20, PER_CALLER, bypassable=False),
+        _class("runtime-setup", 20, PER_CALLER, bypassable=False),
+        _class("skill", 20, PER_CALLER, bypassable=False),
+        _class("os-user", 5, PER_CALLER, seconds=600, bypassable=False),
+        _class("host-package", 3, PER_CALLER, seconds=600, bypassable=False),
+        _class("release-update", 3, PER_CALLER, seconds=600, bypassable=False),
+        _class("openclaw-maintenance", 5, PER_CALLER, seconds=600, bypassable=False),
     )
 }
 """All rate-limit classes by name. An endpoint names the classes that count its requests."""
-QUOTAS: Final[Mapping[str, Quota]] = {name: each.quota for name, each in CLASSES.items()}
+DEFAULT_QUOTAS: Final[Mapping[str, Quota]] = {name: each.quota for name, each in RATE_LIMIT_CLASSES.items()}
 
 
 @define(eq=False)
@@ -126,7 +126,7 @@ class RateLimits:
     limiter: RateLimiter | None = None
 
 
-async def hit(request: Request, limit: str) -> None:
+async def count_request(request: Request, limit: str) -> None:
     """
     Count the request under a rate-limit class, such as `login`.
 
@@ -141,18 +141,18 @@ async def hit(request: Request, limit: str) -> None:
     quota = limits.quotas.get(name)
     if quota is None or limits.limiter is None:
         return
-    who = CLASSES[name].per.key(request)
+    who = RATE_LIMIT_CLASSES[name].per.key(request)
     verdict = await limits.limiter.hit(quota, *who, apart) if apart else await limits.limiter.hit(quota, *who)
     exchange = exchange_of(request)
     if not quota.sliding or not verdict.allowed:  # a sliding window reports no remaining requests
-        exchange.verdict = _tighter(exchange.verdict, verdict)
+        exchange.rate_limit_decision = _tighter_decision(exchange.rate_limit_decision, verdict)
     if not verdict.allowed:
         if verdict.count == quota.amount + 1:
             _log(request, verdict, who)
         raise TooManyRequests(verdict)
 
 
-def _tighter(known: Verdict | None, new: Verdict) -> Verdict:
+def _tighter_decision(known: RateLimitDecision | None, new: RateLimitDecision) -> RateLimitDecision:
     """
     The tighter of two verdicts: a refusal, or else fewer remaining requests, or else the later reset.
     """
@@ -161,7 +161,7 @@ def _tighter(known: Verdict | None, new: Verdict) -> Verdict:
     return new if new.remaining == known.remaining and new.resets_at > known.resets_at else known
 
 
-def _log(request: Request, verdict: Verdict, who: tuple[str, ...]) -> None:
+def _log(request: Request, verdict: RateLimitDecision, who: tuple[str, ...]) -> None:
     # Once in each window, so that a client that sends too much does not fill the log.
     exchange = exchange_of(request)
     logger.warning(
@@ -171,7 +171,7 @@ def _log(request: Request, verdict: Verdict, who: tuple[str, ...]) -> None:
     )  # fmt: skip
 
 
-def headers_of(verdict: Verdict) -> tuple[tuple[bytes, bytes], ...]:
+def rate_limit_headers(verdict: RateLimitDecision) -> tuple[tuple[bytes, bytes], ...]:
     """
     The `X-RateLimit-*` response headers for a verdict.
     """
@@ -182,7 +182,7 @@ def headers_of(verdict: Verdict) -> tuple[tuple[bytes, bytes], ...]:
     )
 
 
-def limits_of(dialect: Dialect, endpoint: Endpoint) -> list[str]:
+def rate_limit_classes_of(dialect: Dialect, endpoint: Endpoint) -> list[str]:
     """
     The names of all rate-limit classes that may count a request to an endpoint.
     """
@@ -190,7 +190,7 @@ def limits_of(dialect: Dialect, endpoint: Endpoint) -> list[str]:
     return [limit.partition(":")[0] for limit in named if limit]
 
 
-def check_limits(dialects: Iterable[Dialect]) -> None:
+def check_rate_limit_classes(dialects: Iterable[Dialect]) -> None:
     """
     Check at the start that every rate-limit class that an endpoint names exists.
 
@@ -199,6 +199,6 @@ def check_limits(dialects: Iterable[Dialect]) -> None:
     """
     for dialect in dialects:
         for endpoint in dialect.endpoints:
-            for name in limits_of(dialect, endpoint):
-                if name not in CLASSES:
+            for name in rate_limit_classes_of(dialect, endpoint):
+                if name not in RATE_LIMIT_CLASSES:
                     raise ValueError(f"{endpoint.method} {dialect.path_of(endpoint)}: unknown rate limit {name}")

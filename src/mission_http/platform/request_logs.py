@@ -13,11 +13,11 @@ from mission_http.platform.exchange import Exchange
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-HEALTH: Final = frozenset({"/health", "/healthz", "/readyz", "/api/health"})
-LONGEST_PATH: Final = 500
+HEALTH_PATHS: Final = frozenset({"/health", "/healthz", "/readyz", "/api/health"})
+MAX_PATH_LENGTH: Final = 500
 
 
-class Lines(Protocol):
+class StructuredLogger(Protocol):
     """
     A structured logger (structlog), which takes an event name and key-value pairs.
     """
@@ -37,11 +37,11 @@ class RequestLog:
         health: Whether requests to health endpoints are logged, too.
     """
 
-    lines: Lines
+    logger: StructuredLogger
     slow: float = 1.0
     health: bool = False
 
-    def tell(self, scope: Scope, exchange: Exchange, *, waited: float, took: float) -> None:
+    def write(self, scope: Scope, exchange: Exchange, *, waited: float, took: float) -> None:
         """
         Log a completed request.
 
@@ -51,12 +51,12 @@ class RequestLog:
         """
         slow = 0 < self.slow <= waited
         path: str = scope["path"]
-        if not slow and not self.health and (exchange.path or path) in HEALTH:
+        if not slow and not self.health and (exchange.path or path) in HEALTH_PATHS:
             return
-        (self.lines.warning if slow else self.lines.info)(
+        (self.logger.warning if slow else self.logger.info)(
             "slow_request" if slow else "request",
             method=scope["method"],
-            path=path[:LONGEST_PATH],
+            path=path[:MAX_PATH_LENGTH],
             status=exchange.status,
             duration_ms=round(took * 1000, 1),
             client=exchange.client,

@@ -12,16 +12,16 @@ from typing import Final
 from attrs import frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mission_http.fronting import Fronting
-from mission_http.platform.clients import client_address, is_secure, peer_of
+from mission_http.network_settings import NetworkSettings
+from mission_http.platform.client_addresses import client_address, is_secure, peer_address
 from mission_http.platform.endpoints import Dialect
-from mission_http.platform.exchange import EXCHANGE, REQUEST_ID, Exchange
-from mission_http.platform.rate_limits import headers_of
+from mission_http.platform.exchange import REQUEST_ID, SCOPE_KEY, Exchange
+from mission_http.platform.rate_limits import rate_limit_headers
 from mission_http.platform.request_ids import sent_or_new_id
 from mission_http.platform.request_logs import RequestLog
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
-HSTS: Final = b"strict-transport-security"
+HSTS_HEADER: Final = b"strict-transport-security"
 
 
 @frozen(kw_only=True)
@@ -63,18 +63,18 @@ class SecurityHeaders:
         The `Strict-Transport-Security` header, where it is sent.
         """
         value = self.strict_transport_security
-        return ((HSTS, value.encode("latin-1")),) if value and (secure or self.hsts_anywhere) else ()
+        return ((HSTS_HEADER, value.encode("latin-1")),) if value and (secure or self.hsts_anywhere) else ()
 
 
 @frozen(eq=False)
-class ResponseHeaders:
+class ResponseHeadersMiddleware:
     """
     ASGI middleware that creates the exchange of a request, adds headers to its response, and logs the request.
     """
 
     app: ASGIApp
     by_dialect: dict[Dialect | None, RawHeaders]
-    fronting: Fronting
+    network: NetworkSettings
     hsts: tuple[RawHeaders, RawHeaders] = ((), ())
     """The headers over http, and those over https."""
     log: RequestLog | None = None
@@ -85,20 +85,20 @@ class ResponseHeaders:
         app: ASGIApp,
         security: SecurityHeaders,
         dialects: Iterable[Dialect],
-        fronting: Fronting,
+        fronting: NetworkSettings,
         log: RequestLog | None = None,
-    ) -> ResponseHeaders:
+    ) -> ResponseHeadersMiddleware:
         by_dialect = {dialect: security.raw(dialect) for dialect in (None, *dialects)}
         return cls(app, by_dialect, fronting, (security.hsts(secure=False), security.hsts(secure=True)), log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, answered = perf_counter(), None
         request_id = sent_or_new_id(scope["headers"])
-        exchange = scope[EXCHANGE] = Exchange(
+        exchange = scope[SCOPE_KEY] = Exchange(
             request_id.decode("ascii"),
-            client=client_address(scope, self.fronting),
-            peer=peer_of(scope),
-            secure=is_secure(scope, self.fronting),
+            client=client_address(scope, self.network),
+            peer=peer_address(scope),
+            secure=is_secure(scope, self.network),
         )
 
         async def send_with_headers(message: Message) -> None:
@@ -110,8 +110,12 @@ class ResponseHeaders:
                 present = {name for name, _ in headers}
                 headers += [pair for pair in self.by_dialect[exchange.dialect] if pair[0] not in present]
                 headers.append((b"x-request-id", request_id))
-                if exchange.verdict is not None and exchange.dialect is not None and exchange.dialect.limit is not None:
-                    headers += headers_of(exchange.verdict)
+                if (
+                    exchange.rate_limit_decision is not None
+                    and exchange.dialect is not None
+                    and exchange.dialect.limit is not None
+                ):
+                    headers += rate_limit_headers(exchange.rate_limit_decision)
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -122,4 +126,4 @@ class ResponseHeaders:
             REQUEST_ID.reset(before)
             if self.log is not None:
                 ended = perf_counter()
-                self.log.tell(scope, exchange, waited=(answered or ended) - began, took=ended - began)
+                self.log.write(scope, exchange, waited=(answered or ended) - began, took=ended - began)

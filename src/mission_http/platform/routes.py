@@ -23,19 +23,19 @@ class Route:
 
 
 @define(eq=False)
-class Node:
+class RouteNode:
     """
     A node of the tree: its child segments, and the routes of its path.
     """
 
-    literals: dict[str, Node] = Factory(dict)
-    parameter: Node | None = None
+    literals: dict[str, RouteNode] = Factory(dict)
+    parameter: RouteNode | None = None
     routes: dict[str, Route] = Factory(dict)
     reserved: bool = False
 
 
 @frozen(eq=False)
-class Place:
+class RouteMatch:
     """
     A known path: its routes by method, and the values of its path parameters.
     """
@@ -54,7 +54,7 @@ class Place:
         methods = set(self.routes)
         if "GET" in methods:
             methods.add("HEAD")
-        if dialect.manners.answers_options:
+        if dialect.http_options.answers_options:
             methods.add("OPTIONS")
         return tuple(sorted(methods))
 
@@ -68,12 +68,12 @@ class RouteTree:
     where a parameter would match it.
     """
 
-    root: Node
-    fixed: dict[str, Place]
+    root: RouteNode
+    fixed: dict[str, RouteMatch]
 
     @classmethod
     def of(cls, dialects: Iterable[Dialect]) -> RouteTree:
-        tree = cls(Node(), {})
+        tree = cls(RouteNode(), {})
         for dialect in dialects:
             for endpoint in dialect.endpoints:
                 tree._add(dialect, endpoint)
@@ -88,9 +88,9 @@ class RouteTree:
             raise ValueError(f"{endpoint.method} {path} is declared twice")
         node.routes[endpoint.method] = Route(dialect, endpoint, tuple(names))
         if not names:
-            self.fixed[path] = Place(node.routes, ())
+            self.fixed[path] = RouteMatch(node.routes, ())
 
-    def _node(self, path: str) -> tuple[Node, list[str]]:
+    def _node(self, path: str) -> tuple[RouteNode, list[str]]:
         """
         Find or create the node of a path, and list the names of its parameters.
         """
@@ -98,13 +98,13 @@ class RouteTree:
         for segment in path.split("/")[1:]:
             if segment.startswith("{"):
                 names.append(segment[1:-1])
-                node.parameter = node.parameter or Node()
+                node.parameter = node.parameter or RouteNode()
                 node = node.parameter
             else:
-                node = node.literals.setdefault(segment, Node())
+                node = node.literals.setdefault(segment, RouteNode())
         return node, names
 
-    def find(self, path: str) -> Place | None:
+    def find(self, path: str) -> RouteMatch | None:
         """
         Find the routes of a path; None if the path is unknown.
         """
@@ -113,10 +113,10 @@ class RouteTree:
             return place
         values: list[str] = []
         node = _walk(self.root, path.split("/"), 1, values)
-        return None if node is None or not node.routes else Place(node.routes, tuple(values))
+        return None if node is None or not node.routes else RouteMatch(node.routes, tuple(values))
 
 
-def _walk(node: Node, segments: list[str], depth: int, values: list[str]) -> Node | None:
+def _walk(node: RouteNode, segments: list[str], depth: int, values: list[str]) -> RouteNode | None:
     if depth == len(segments):
         return node if node.routes or node.reserved else None
     segment = segments[depth]

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mission_core.reports.workload import Thresholds
-from mission_http.settings import GENERATED, SettingsError, Subscription, as_far_as_readable, settings_from
-from mission_http.wiring import place_of
+from mission_core.reports.workload import WorkloadThresholds
+from mission_http.settings import (
+    SECRETS_FILE,
+    ProviderSubscription,
+    SettingsError,
+    read_collecting_errors,
+    settings_from,
+)
+from mission_http.wiring import database_location
 
 
 def test_nothing_set_is_enough(tmp_path: Path) -> None:
@@ -87,7 +93,7 @@ def test_thresholds_of_the_workload_are_the_operators(tmp_path: Path) -> None:
     }  # fmt: skip
     settings = settings_from(given, data_dir=tmp_path)
 
-    assert Thresholds(queue_depth_shed=500, error_rate_shed=1) == settings.workload
+    assert WorkloadThresholds(queue_depth_shed=500, error_rate_shed=1) == settings.workload
 
 
 @pytest.mark.parametrize(("told", "expected"), [("", 1_048_576), (" 10 ", 10), ("104857600", 104_857_600)])
@@ -108,9 +114,9 @@ def test_subscriptions_are_told_by_their_providers(tmp_path: Path) -> None:
     }  # fmt: skip
 
     assert {
-        "anthropic": Subscription("max", "MC_ANTHROPIC_SUBSCRIPTION"),
-        "google": Subscription("subscription", "MC_SUBSCRIBED_PROVIDERS"),
-        "open-router": Subscription("pro", "OPEN_ROUTER_SUBSCRIPTION_TYPE"),
+        "anthropic": ProviderSubscription("max", "MC_ANTHROPIC_SUBSCRIPTION"),
+        "google": ProviderSubscription("subscription", "MC_SUBSCRIBED_PROVIDERS"),
+        "open-router": ProviderSubscription("pro", "OPEN_ROUTER_SUBSCRIPTION_TYPE"),
     } == settings_from(given, data_dir=tmp_path).subscriptions
 
 
@@ -128,7 +134,7 @@ def test_a_damaged_file_of_secrets_stops_the_start(tmp_path: Path) -> None:
     """
     It is not overwritten: leases and keys in use may depend on it.
     """
-    kept = tmp_path / GENERATED
+    kept = tmp_path / SECRETS_FILE
     kept.write_bytes(b"\xff\xfe\x00")
 
     with pytest.raises(SettingsError, match="MISSION_CONTROL_DATA_DIR"):
@@ -141,7 +147,7 @@ def test_what_is_malformed_can_be_left_out(tmp_path: Path) -> None:
     Each of them is told, and the rest is read as if they were not set; nothing is made.
     """
     malformed = {"DATABASE_URL": "nonsense", "LOCAL_AUTH_TOKEN": "short", "MC_ENABLE_HSTS": "perhaps"}
-    settings, told = as_far_as_readable(
+    settings, told = read_collecting_errors(
         lambda env: settings_from(env, data_dir=tmp_path / "data", in_use=False), {"API_KEY": "s3cret", **malformed}
     )
 
@@ -154,12 +160,12 @@ def test_what_fits_nothing_else_can_be_left_out(tmp_path: Path) -> None:
     """
     Though it is told of another variable, which is not set.
     """
-    settings, told = as_far_as_readable(
+    settings, told = read_collecting_errors(
         lambda env: settings_from(env, data_dir=tmp_path, in_use=False),
         {"PATH": "/bin", "MC_WORKLOAD_QUEUE_DEPTH_NORMAL": "200", "MC_WORKLOAD_RECENT_WINDOW_SECONDS": "90"},
     )
 
-    assert Thresholds(recent_window_seconds=90) == settings.workload
+    assert WorkloadThresholds(recent_window_seconds=90) == settings.workload
     assert ["MC_WORKLOAD_QUEUE_DEPTH_NORMAL"] == list(told)
     assert told["MC_WORKLOAD_QUEUE_DEPTH_NORMAL"].startswith("MC_WORKLOAD_QUEUE_DEPTH_THROTTLE: ")
 
@@ -177,7 +183,7 @@ def test_a_place_is_told_without_the_password(url: str, place: str, tmp_path: Pa
     """
     Nor any part of one that breaks its URL.
     """
-    assert place == place_of(settings_from({"DATABASE_URL": url}, data_dir=tmp_path))
+    assert place == database_location(settings_from({"DATABASE_URL": url}, data_dir=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -232,5 +238,5 @@ def test_what_nobody_may_read_in_the_log(tmp_path: Path) -> None:
     assert {
         "s3cret", settings.auth_secret, settings.local_auth_token, settings.setup_code, "hunter2", "open%20sesame",
         "open sesame", "abra%2Fcadabra", "abra/cadabra",
-    } == set(settings.confidential)  # fmt: skip
-    assert settings_from({}, data_dir=tmp_path, database_url="postgresql://[::/db").confidential
+    } == set(settings.redacted_values)  # fmt: skip
+    assert settings_from({}, data_dir=tmp_path, database_url="postgresql://[::/db").redacted_values

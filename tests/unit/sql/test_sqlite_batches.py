@@ -11,10 +11,10 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from mission_adapters.sql.session import Ask
-from mission_adapters.sql.sqlite import TOGETHER, Line, connected, hand_over
-from mission_adapters.sql.sqlite_errands import Errand, constraint_of
-from mission_adapters.sql.waking import Waking
+from mission_adapters.sql.database_session import BoundStatement
+from mission_adapters.sql.log_watches import LogWatches
+from mission_adapters.sql.sqlite_jobs import SqliteJob, constraint_name
+from mission_adapters.sql.sqlite_session import BATCH_SIZE, ThreadQueue, open_connection, run_on_thread
 from mission_core.errors import StoreFailed
 
 
@@ -23,7 +23,7 @@ async def connection() -> AsyncIterator[aiosqlite.Connection]:
     """
     A connection to nothing but memory.
     """
-    async with connected(":memory:", 1.0) as connection:
+    async with open_connection(":memory:", 1.0) as connection:
         yield connection
 
 
@@ -36,29 +36,29 @@ def batches() -> list[int]:
 
 
 @pytest.fixture
-async def line(connection: aiosqlite.Connection, batches: list[int]) -> Line:
-    def run(raw: sqlite3.Connection, batch: list[Errand]) -> dict[Any, int]:
+async def line(connection: aiosqlite.Connection, batches: list[int]) -> ThreadQueue:
+    def run(raw: sqlite3.Connection, batch: list[SqliteJob]) -> dict[Any, int]:
         batches.append(len(batch))
         for errand in batch:
             errand.run(raw.cursor(), {})
         return {}
 
-    return Line(run, [connection], Waking())
+    return ThreadQueue(run, [connection], LogWatches())
 
 
 def one():
-    [(answer,)] = yield Ask("SELECT 1")
+    [(answer,)] = yield BoundStatement("SELECT 1")
     return answer
 
 
 async def test_the_drivers_private_spelling(connection):
     """
     aiosqlite runs what is put on its queue, in order, on the thread of the connection. If this fails, it has changed:
-    `hand_over`, `connected` and `Line` are all that must follow.
+    `run_on_thread`, `open_connection` and `ThreadQueue` are all that must follow.
     """
     seen = []
-    hand_over(connection, lambda: seen.append(threading.current_thread()))
-    hand_over(connection, lambda: seen.append(connection._conn.execute("SELECT 1").fetchall()))
+    run_on_thread(connection, lambda: seen.append(threading.current_thread()))
+    run_on_thread(connection, lambda: seen.append(connection._conn.execute("SELECT 1").fetchall()))
     await connection.execute_fetchall("SELECT 2")
 
     assert [connection._thread, [(1,)]] == seen
@@ -66,24 +66,24 @@ async def test_the_drivers_private_spelling(connection):
 
 
 async def test_what_fails_on_the_thread_leaves_it_running(connection):
-    hand_over(connection, lambda: 1 / 0)
+    run_on_thread(connection, lambda: 1 / 0)
 
     assert [(2,)] == await connection.execute_fetchall("SELECT 2")
 
 
 async def test_one_that_comes_alone_goes_at_once(line, batches):
-    assert 1 == await line.send(one)
-    assert 1 == await line.send(one)
+    assert 1 == await line.submit(one)
+    assert 1 == await line.submit(one)
     assert [1, 1] == batches
 
 
 async def test_those_that_wait_go_together(line, batches):
-    assert [1] * 300 == await asyncio.gather(*(line.send(one) for _ in range(300)))
-    assert [TOGETHER, TOGETHER, 300 - 2 * TOGETHER] == batches
+    assert [1] * 300 == await asyncio.gather(*(line.submit(one) for _ in range(300)))
+    assert [BATCH_SIZE, BATCH_SIZE, 300 - 2 * BATCH_SIZE] == batches
 
 
 async def test_those_that_gave_up_do_not_go(line, batches):
-    sent = [asyncio.ensure_future(line.send(one)) for _ in range(4)]
+    sent = [asyncio.ensure_future(line.submit(one)) for _ in range(4)]
     asyncio.get_running_loop().call_soon(sent[1].cancel)
     results = await asyncio.gather(*sent, return_exceptions=True)
 
@@ -94,26 +94,26 @@ async def test_those_that_gave_up_do_not_go(line, batches):
 async def test_a_bug_in_a_crossing_is_told_to_all_and_stops_nothing(line):
     run = line.run
     line.run = lambda raw, batch: [][0]
-    results = await asyncio.gather(line.send(one), line.send(one), return_exceptions=True)
+    results = await asyncio.gather(line.submit(one), line.submit(one), return_exceptions=True)
     line.run = run
 
     assert [StoreFailed] * 2 == [type(result) for result in results]
-    assert 1 == await line.send(one)
+    assert 1 == await line.submit(one)
 
 
 async def test_closing_finishes_what_waits(line):
-    sent = [asyncio.ensure_future(line.send(one)) for _ in range(300)]
+    sent = [asyncio.ensure_future(line.submit(one)) for _ in range(300)]
     await asyncio.sleep(0)
     await line.close()
 
     assert all(each.done() for each in sent)
 
     with pytest.raises(StoreFailed):
-        await line.send(one)
+        await line.submit(one)
 
 
 async def test_closing_does_not_wait_for_those_that_gave_up(line):
-    sent = asyncio.ensure_future(line.send(one))
+    sent = asyncio.ensure_future(line.submit(one))
     asyncio.get_running_loop().call_soon(sent.cancel)
     await asyncio.sleep(0)
     await line.close()
@@ -138,4 +138,4 @@ def test_the_name_of_a_violated_constraint(schema, rows, name):
         raw.execute(f"INSERT INTO t VALUES {rows}")
     raw.close()
 
-    assert name == constraint_of(caught.value, {("t.a", "t.b"): "uq_t"})
+    assert name == constraint_name(caught.value, {("t.a", "t.b"): "uq_t"})

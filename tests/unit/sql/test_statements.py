@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from mission_adapters.sql.in_hand import in_hand_of
-from mission_adapters.sql.rows import versions_of
-from mission_adapters.sql.source import DEPENDENTS, NUMBERED
-from mission_adapters.sql.statements import DIALECTS, Ids, Statement, Texts, among, value
+from mission_adapters.sql.entity_loader import DEPENDENTS, TASKS_BY_NUMBER
+from mission_adapters.sql.row_writes import select_versions
+from mission_adapters.sql.statements import DIALECTS, IdArray, Statement, TextArray, in_array, parameter
 from mission_adapters.sql.tables import metadata, tasks
-from mission_adapters.sql.task_reads import page_of_tasks
-from mission_adapters.sql.task_rows import DEPENDENCIES
+from mission_adapters.sql.task_reads import select_page
+from mission_adapters.sql.task_row_query import DEPENDENCIES
+from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
 from tests import strategies as some
 
 
@@ -23,8 +23,8 @@ def test_values_come_in_the_order_of_the_driver() -> None:
     """
     Whatever order they were named in, and with those the statement brings itself.
     """
-    found = select(tasks.c.id).where(tasks.c.number > value("after", int), tasks.c.status == "done")
-    asked = Statement(found.limit(value("most", int)))
+    found = select(tasks.c.id).where(tasks.c.number > parameter("after", int), tasks.c.status == "done")
+    asked = Statement(found.limit(parameter("most", int)))
 
     assert [7, "done", 3, 0] == asked("sqlite", most=3, after=7).values  # it always says how many to skip
     assert [7, "done", 3] == asked("postgresql", most=3, after=7).values
@@ -36,7 +36,7 @@ def test_a_statement_is_compiled_once_for_each_dialect() -> None:
     """
     Asking again costs no compilation.
     """
-    asked = Statement(select(tasks.c.id).where(tasks.c.number == value("number", int)))
+    asked = Statement(select(tasks.c.id).where(tasks.c.number == parameter("number", int)))
 
     assert asked("sqlite", number=1).text is asked("sqlite", number=2).text
     assert asked("postgresql", number=1).text is asked("postgresql", number=2).text
@@ -47,7 +47,7 @@ def test_many_values_are_one_parameter(dialect: str) -> None:
     """
     So that one text serves lists of every length.
     """
-    both = among(tasks.c.id, "ids", Ids()), among(tasks.c.status, "kinds", Texts())
+    both = in_array(tasks.c.id, "ids", IdArray()), in_array(tasks.c.status, "kinds", TextArray())
     asked = Statement(select(tasks.c.id).where(*both))
     none, two = asked(dialect, ids=[], kinds=[]), asked(dialect, ids=[b"a" * 16, b"b" * 16], kinds=["x", "y"])
 
@@ -64,8 +64,8 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
     connection.execute("CREATE TABLE tasks (id BLOB PRIMARY KEY, title TEXT)")
     connection.executemany("INSERT INTO tasks VALUES (?, ?)", [(each.bytes, name) for each in kept])
     wanted = [*kept[::2], *others]
-    by_id = Statement(select(tasks.c.id).where(among(tasks.c.id, "ids", Ids())))
-    by_title = Statement(select(tasks.c.id).where(among(tasks.c.title, "titles", Texts())))
+    by_id = Statement(select(tasks.c.id).where(in_array(tasks.c.id, "ids", IdArray())))
+    by_title = Statement(select(tasks.c.id).where(in_array(tasks.c.title, "titles", TextArray())))
 
     found = connection.execute(*by_id("sqlite", ids=[each.bytes for each in wanted])[:2]).fetchall()
     named = connection.execute(*by_title("sqlite", titles=names)[:2]).fetchall()
@@ -79,12 +79,15 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
 @pytest.mark.parametrize(
     ("asked", "given_values"),
     [
-        (versions_of(tasks), {"keys": [bytes(16), bytes(16)]}),
+        (select_versions(tasks), {"keys": [bytes(16), bytes(16)]}),
         (DEPENDENCIES, {"tasks": [bytes(16)]}),
-        (NUMBERED, {"organization": bytes(16), "numbers": [1, 2]}),
-        (in_hand_of(), {"organization": bytes(16), "name": "ada"}),
-        (in_hand_of("own_board"), {"organization": bytes(16), "name": "ada", "own_board": bytes(16)}),
-        (in_hand_of("own_boards"), {"organization": bytes(16), "name": "ada", "own_boards": [bytes(16)] * 3}),
+        (TASKS_BY_NUMBER, {"organization": bytes(16), "numbers": [1, 2]}),
+        (select_tasks_in_progress(), {"organization": bytes(16), "name": "ada"}),
+        (select_tasks_in_progress("own_board"), {"organization": bytes(16), "name": "ada", "own_board": bytes(16)}),
+        (
+            select_tasks_in_progress("own_boards"),
+            {"organization": bytes(16), "name": "ada", "own_boards": [bytes(16)] * 3},
+        ),
     ],
 )
 def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: dict[str, Any]) -> None:
@@ -127,7 +130,7 @@ def test_a_page_of_tasks_goes_by_the_index_that_says_most(filters: tuple[str, ..
     """
     some = {"own_board": bytes(16), "board": bytes(16), "own_boards": [bytes(16)], "status": "inbox", "name": "ada"}
     limits = {"organization": bytes(16), "limit": 50, "offset": 0, "reach": 50}
-    plan = planned(page_of_tasks("sqlite", *filters), some | limits)
+    plan = planned(select_page("sqlite", *filters), some | limits)
 
     assert any(index in step for step in plan if step.startswith("SEARCH tasks")), plan
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import DBAPIError
 
 from mission_adapters.sql.database_lock import shared_lock
+from mission_core.database_urls import sqlite_paths
 from mission_core.errors import StoreFailed
-from mission_core.urls import paths_in
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -43,7 +43,7 @@ def path_in(url: str) -> str | None:
     Raises:
         ValueError: If it is the URL of neither.
     """
-    paths = paths_in(url)
+    paths = sqlite_paths(url)
     if paths is None:
         return None
     path, written = paths
@@ -143,9 +143,16 @@ async def _migrate_postgres(url: str) -> None:
     """
     On PostgreSQL the revisions are rendered as a script, which our own driver runs: SQLAlchemy would need another.
     """
-    from mission_adapters.sql.postgres_connections import FAILED, LONG_STATEMENTS, LOST, connected, dsn_from, let_go
+    from mission_adapters.sql.postgres_pool import (
+        CONNECTION_LOST,
+        DRIVER_ERRORS,
+        MIGRATION_SETTINGS,
+        close_connection,
+        dsn_from,
+        open_connection,
+    )
 
-    connection = await connected(dsn_from(url), LONG_STATEMENTS, patience=None)
+    connection = await open_connection(dsn_from(url), MIGRATION_SETTINGS, patience=None)
     try:
         if await revision_of(connection) == HEAD:
             return
@@ -155,11 +162,11 @@ async def _migrate_postgres(url: str) -> None:
             revision = await revision_of(connection)
             if revision != HEAD:
                 await connection.execute(script(revision))
-    except FAILED as error:
-        lost = connection.is_closed() or isinstance(error, LOST)
+    except DRIVER_ERRORS as error:
+        lost = connection.is_closed() or isinstance(error, CONNECTION_LOST)
         raise StoreFailed(f"PostgreSQL: {error}", lost) from error
     finally:
-        await let_go(connection)
+        await close_connection(connection)
 
 
 async def revision_of(connection: Any) -> str | None:

@@ -9,23 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_http.doctor.credentials import Credentials, check_credentials, repeated, well_known
-from mission_http.doctor.findings import Level, as_text
-from mission_http.settings import PLACEHOLDERS, SECRETS
+from mission_http.doctor.credentials import CredentialsState, check_credentials, is_well_known, repeating_unit
+from mission_http.doctor.findings import FindingLevel, as_text
+from mission_http.settings import PLACEHOLDERS, SECRET_NAMES
 
-OK, WARNING, PROBLEM = Level
+OK, WARNING, PROBLEM = FindingLevel
 HEX = "0123456789abcdef"
 GOOD = "7c1f0b9ae2d84653"
 good = st.integers(0, 2**32).map(lambda seed: f"{random.Random(seed).getrandbits(256):064x}")
 
 
-def level_of(name: str, value: str) -> Level:
-    (found,) = check_credentials(Credentials.seen({name: value}, {}))
+def level_of(name: str, value: str) -> FindingLevel:
+    (found,) = check_credentials(CredentialsState.inspect({name: value}, {}))
     assert found.level is OK or (name,) == found.settings
     return found.level
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("name", SECRET_NAMES)
 @given(good)
 def test_what_was_drawn_at_length_is_hard_to_guess(name, value):
     """
@@ -89,7 +89,9 @@ def test_what_is_kept_is_judged_where_nothing_else_is_given():
     """
     Somebody may have written to the file.
     """
-    found = list(check_credentials(Credentials.seen({"API_KEY": "hunter2"}, {"API_KEY": "x", "AUTH_SECRET": "sesame"})))
+    found = list(
+        check_credentials(CredentialsState.inspect({"API_KEY": "hunter2"}, {"API_KEY": "x", "AUTH_SECRET": "sesame"}))
+    )
 
     assert [("API_KEY", PROBLEM), ("AUTH_SECRET", PROBLEM)] == sorted((each.looked_at, each.level) for each in found)
 
@@ -99,18 +101,18 @@ def test_one_secret_in_two_places_is_told():
     Whoever is given the one must not have the other.
     """
     value = "hV3kq0ZrX8wLmT2sYbN5pJc7FgD1uAeQ"
-    found = list(check_credentials(Credentials.seen({"API_KEY": value}, {"AUTH_SECRET": value})))
+    found = list(check_credentials(CredentialsState.inspect({"API_KEY": value}, {"AUTH_SECRET": value})))
 
     assert [OK, OK, PROBLEM] == [each.level for each in found]
     assert ("API_KEY", "AUTH_SECRET") == found[-1].settings
 
 
-@given(st.dictionaries(st.sampled_from(SECRETS), st.text("ЖЩЮЯжщюя", min_size=1)))
+@given(st.dictionaries(st.sampled_from(SECRET_NAMES), st.text("ЖЩЮЯжщюя", min_size=1)))
 def test_no_secret_is_ever_shown(secrets):
     """
     Not in what is found, and not in what a traceback would show.
     """
-    seen = Credentials.seen(secrets, {})
+    seen = CredentialsState.inspect(secrets, {})
     shown = as_text(list(check_credentials(seen))) + repr(seen)
 
     assert not set("ЖЩЮЯжщюя") & set(shown)
@@ -121,8 +123,8 @@ def test_what_repeats_itself_is_what_it_repeats(value, times):
     """
     However often.
     """
-    assert repeated(value) == repeated(value * times)
-    assert len(value) >= len(repeated(value))
+    assert repeating_unit(value) == repeating_unit(value * times)
+    assert len(value) >= len(repeating_unit(value))
 
 
 @given(good)
@@ -130,4 +132,4 @@ def test_nothing_that_was_drawn_is_well_known(value):
     """
     Digits may leave few letters.
     """
-    assert not well_known(value)
+    assert not is_well_known(value)

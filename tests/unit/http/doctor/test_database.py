@@ -8,27 +8,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_adapters.sql.examining import Examination, Product, Trouble
-from mission_http.doctor.database import HARMFUL, TOLERABLE, Database, check_clock, check_database, check_migrations
-from mission_http.doctor.findings import Level
+from mission_adapters.sql.database_inspection import DatabaseInspection, DatabaseProblem, DatabaseProduct
+from mission_http.doctor.database import (
+    CLOCK_PROBLEM,
+    CLOCK_TOLERANCE,
+    DatabaseState,
+    check_clock,
+    check_database,
+    check_migrations,
+)
+from mission_http.doctor.findings import FindingLevel
 
-OK, WARNING, PROBLEM = Level
+OK, WARNING, PROBLEM = FindingLevel
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-SQLITE, POSTGRES = Product
+SQLITE, POSTGRES = DatabaseProduct
 
 
-def seen(product=SQLITE, *, own=False, version=(99,), lacking=(), **told):
-    examined = Examination(product=product, version=version, lacking=lacking, **told)
-    return Database(place="here", own=own, examined=examined, at=NOW)
+def seen(product=SQLITE, *, own=False, version=(99,), missing=(), **told):
+    examined = DatabaseInspection(product=product, version=version, missing_revisions=missing, **told)
+    return DatabaseState(place="here", own=own, examined=examined, at=NOW)
 
 
-@pytest.mark.parametrize("product", Product)
-@pytest.mark.parametrize("trouble", [each for each in Trouble if each is not Trouble.UNSETTLED])
+@pytest.mark.parametrize("product", DatabaseProduct)
+@pytest.mark.parametrize("trouble", [each for each in DatabaseProblem if each is not DatabaseProblem.UNSETTLED])
 def test_every_trouble_is_a_problem_with_advice(product, trouble):
     """
     In its own words and the driver's, with the variable to change.
     """
-    (found,) = check_database(seen(product, trouble=trouble, reason="so it said"))
+    (found,) = check_database(seen(product, problem=trouble, reason="so it said"))
 
     assert (PROBLEM, f"{trouble.value} (so it said)") == (found.level, found.found)
     assert ("DATABASE_URL", "--database-url") == found.settings
@@ -39,7 +46,7 @@ def test_what_the_next_start_mends_is_a_warning():
     """
     A log that was left behind keeps nobody from starting.
     """
-    (found,) = check_database(seen(trouble=Trouble.UNSETTLED))
+    (found,) = check_database(seen(problem=DatabaseProblem.UNSETTLED))
 
     assert WARNING is found.level
 
@@ -48,7 +55,7 @@ def test_the_own_database_is_changed_by_its_directory():
     """
     Where nobody named a database.
     """
-    (found,) = check_database(seen(own=True, trouble=Trouble.NO_DATABASE))
+    (found,) = check_database(seen(own=True, problem=DatabaseProblem.NO_DATABASE))
 
     assert ("MISSION_CONTROL_DATA_DIR", "--data-dir") == found.settings
 
@@ -57,7 +64,7 @@ def test_the_own_database_may_be_made_with_its_directory():
     """
     Before the first start neither is there.
     """
-    (found,) = check_database(seen(own=True, trouble=Trouble.NO_FOLDER))
+    (found,) = check_database(seen(own=True, problem=DatabaseProblem.NO_FOLDER))
 
     assert OK is found.level
 
@@ -96,11 +103,11 @@ def test_a_database_that_is_too_old_is_a_problem(product, version, level):
 @pytest.mark.parametrize(
     ("told", "level", "words"),
     [
-        ({"revision": None, "lacking": ("0001", "0002"), "made": False}, OK, "its tables will be created"),
-        ({"revision": None, "lacking": ("0001", "0002"), "made": True}, WARNING, "none of them is Mission Control"),
-        ({"revision": "0001", "lacking": ("0002", "0003"), "made": True}, WARNING, "lacks 0002, 0003"),
-        ({"revision": "0005", "lacking": (), "made": True}, OK, "the newest"),
-        ({"revision": "9999", "lacking": None, "made": True}, PROBLEM, "a newer version of Mission Control"),
+        ({"revision": None, "missing": ("0001", "0002"), "has_tables": False}, OK, "its tables will be created"),
+        ({"revision": None, "missing": ("0001", "0002"), "has_tables": True}, WARNING, "none of them is Mission Control"),
+        ({"revision": "0001", "missing": ("0002", "0003"), "has_tables": True}, WARNING, "lacks 0002, 0003"),
+        ({"revision": "0005", "missing": (), "has_tables": True}, OK, "the newest"),
+        ({"revision": "9999", "missing": None, "has_tables": True}, PROBLEM, "a newer version of Mission Control"),
     ],
 )
 def test_migrations_behind_and_ahead_are_told(told, level, words):
@@ -114,7 +121,7 @@ def test_migrations_behind_and_ahead_are_told(told, level, words):
     assert level is OK or found.advice
 
 
-@pytest.mark.parametrize("told", [{"trouble": Trouble.DENIED}, {"version": (3, 1)}])
+@pytest.mark.parametrize("told", [{"problem": DatabaseProblem.DENIED}, {"version": (3, 1)}])
 def test_nothing_is_said_of_tables_that_nobody_saw(told):
     """
     The database itself has its finding.
@@ -127,20 +134,20 @@ def test_a_skewed_clock_is_told(ahead):
     """
     Before or after the server's, by what nobody would take for a delay.
     """
-    (found,) = check_clock(seen(POSTGRES, ahead=ahead))
+    (found,) = check_clock(seen(POSTGRES, clock_ahead=ahead))
 
-    assert found.level is (OK if abs(ahead) <= TOLERABLE else WARNING if abs(ahead) < HARMFUL else PROBLEM)
+    assert found.level is (OK if abs(ahead) <= CLOCK_TOLERANCE else WARNING if abs(ahead) < CLOCK_PROBLEM else PROBLEM)
     assert found.level is OK or "NTP" in found.advice
 
 
 @pytest.mark.parametrize(
     ("ahead", "level"),
-    [(-timedelta(days=9), OK), (TOLERABLE, OK), (TOLERABLE * 2, WARNING), (HARMFUL, PROBLEM)],
+    [(-timedelta(days=9), OK), (CLOCK_TOLERANCE, OK), (CLOCK_TOLERANCE * 2, WARNING), (CLOCK_PROBLEM, PROBLEM)],
 )
 def test_an_entry_of_the_future_is_told(ahead, level):
     """
     On SQLite there is no other clock; the log remembers what this one said.
     """
-    (found,) = check_clock(seen(newest=NOW + ahead))
+    (found,) = check_clock(seen(newest_entry_at=NOW + ahead))
 
     assert level is found.level

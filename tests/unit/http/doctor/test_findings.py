@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mission_http.doctor.findings import Check, as_json, as_text, sound
+from mission_http.doctor.findings import Check, as_json, as_text, has_no_problem
 
 PORT = Check("port")
 FREE = PORT.ok("here:80", "is free")
@@ -52,5 +52,5 @@ def test_only_a_problem_is_one(findings, is_sound):
     """
     A warning lets a program go on.
     """
-    assert is_sound is sound(findings)
+    assert is_sound is has_no_problem(findings)
     assert is_sound is json.loads(as_json(findings))["ok"]

@@ -5,7 +5,7 @@ What is logged, as the environment tells.
 import pytest
 
 from mission_http.environment import SettingsError
-from mission_http.logs.settings import Logs
+from mission_http.logs.settings import LogSettings
 
 
 def test_nothing_set_means_a_text_with_a_line_for_each_request():
@@ -16,7 +16,11 @@ def test_nothing_set_means_a_text_with_a_line_for_each_request():
         ("LOG_LEVEL", "LOG_FORMAT", "LOG_USE_UTC", "REQUEST_LOG_SLOW_MS", "REQUEST_LOG_INCLUDE_HEALTH"), " "
     )
 
-    assert Logs(level=20, as_json=False, utc=False, slow_ms=1000, health=False) == Logs.of({}) == Logs.of(blank)
+    assert (
+        LogSettings(level=20, as_json=False, utc=False, slow_ms=1000, health=False)
+        == LogSettings.of({})
+        == LogSettings.of(blank)
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,7 +32,7 @@ def test_a_level_is_a_name_or_a_number(value, level):
     """
     A number lies between the names.
     """
-    assert level == Logs.of({"LOG_LEVEL": value}).level
+    assert level == LogSettings.of({"LOG_LEVEL": value}).level
 
 
 def test_everything_can_be_chosen():
@@ -36,7 +40,7 @@ def test_everything_can_be_chosen():
         "LOG_FORMAT": "JSON", "LOG_USE_UTC": "true", "REQUEST_LOG_SLOW_MS": "0", "REQUEST_LOG_INCLUDE_HEALTH": "1",
     }  # fmt: skip
 
-    assert Logs(as_json=True, utc=True, slow_ms=0, health=True) == Logs.of(env)
+    assert LogSettings(as_json=True, utc=True, slow_ms=0, health=True) == LogSettings.of(env)
 
 
 @pytest.mark.parametrize(
@@ -47,4 +51,4 @@ def test_everything_can_be_chosen():
 )  # fmt: skip
 def test_a_malformed_value_is_told_by_its_variable(variable, value):
     with pytest.raises(SettingsError, match=rf"^{variable}: expected .* got "):
-        Logs.of({variable: value})
+        LogSettings.of({variable: value})

@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from mission_http.app import MissionApp
-from tests.unit.http.platform.sample import sample_app
+from tests.unit.http.platform.sample_app import sample_app
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mission_http.app import create_app
-from mission_http.fronting import Fronting
+from mission_http.network_settings import NetworkSettings
 from mission_http.platform.endpoints import Endpoint
-from tests.unit.http.platform.sample import KIND, PLAIN, ask, health, sample_app, wire
+from tests.unit.http.platform.sample_app import KIND, PLAIN, ask, health, sample_app, wire
 
 
 def test_ports_are_open_exactly_while_the_application_is_up():
@@ -71,7 +71,7 @@ def test_it_can_be_served_below_another_path(kept):
     """
     Whether the proxy in front takes the path away or not.
     """
-    fronting = Fronting(base_url="https://example.org/mission")
+    fronting = NetworkSettings(base_url="https://example.org/mission")
     with TestClient(sample_app(fronting=fronting), follow_redirects=False) as client:
         _check_below(kept, "https://example.org/mission", client)
 

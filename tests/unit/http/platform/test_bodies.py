@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_http.platform.bodies import DEEPEST, parse
-from mission_http.platform.refusals import BodyMalformed
-from tests.unit.http.platform.sample import ThingBody, ask, sample_app
+from mission_http.platform.bodies import MAX_JSON_NESTING, parse_json
+from mission_http.platform.errors import BodyMalformed
+from tests.unit.http.platform.sample_app import ThingBody, ask, sample_app
 
 WRONG = {
     "title": "",
@@ -126,14 +126,14 @@ async def test_what_is_no_json_is_malformed_with_its_place(app, sent, offset):
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_json_may_nest_only_so_deep(opening):
     closing = b"]" if opening == b"[" else b"}"
-    parse(opening * DEEPEST + b"1" + closing * DEEPEST)
+    parse_json(opening * MAX_JSON_NESTING + b"1" + closing * MAX_JSON_NESTING)
 
     with pytest.raises(BodyMalformed, match="nested deeper"):
-        parse(opening * (DEEPEST + 1) + b"1" + closing * (DEEPEST + 1))
+        parse_json(opening * (MAX_JSON_NESTING + 1) + b"1" + closing * (MAX_JSON_NESTING + 1))
 
 
 def test_many_brackets_side_by_side_are_not_deep():
-    assert [[]] * 1000 == parse(b"[" + b",".join([b"[]"] * 1000) + b"]")
+    assert [[]] * 1000 == parse_json(b"[" + b",".join([b"[]"] * 1000) + b"]")
 
 
 async def test_a_missing_body_is_refused_where_one_is_required(app):

@@ -5,8 +5,8 @@ What pages of other sites may do.
 import pytest
 
 from mission_http.environment import SettingsError
-from mission_http.fronting import Fronting
-from tests.unit.http.platform.sample import ask, sample_app
+from mission_http.network_settings import NetworkSettings
+from tests.unit.http.platform.sample_app import ask, sample_app
 
 APP, OTHER = "https://app.example.com", "https://evil.example"
 ANSWERS = [
@@ -19,7 +19,7 @@ ANSWERS = [
 
 @pytest.fixture
 def open_app():
-    return sample_app(fronting=Fronting(origins=(APP, "http://localhost:3000")))
+    return sample_app(fronting=NetworkSettings(origins=(APP, "http://localhost:3000")))
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
@@ -95,7 +95,7 @@ async def test_a_foreign_host_is_refused_first():
     """
     Also a preflight.
     """
-    app = sample_app(fronting=Fronting(origins=(APP,), allowed_hosts=("here",)))
+    app = sample_app(fronting=NetworkSettings(origins=(APP,), allowed_hosts=("here",)))
     answer = await ask(app, "OPTIONS", "/api/things", origin=APP, host="there", access_control_request_method="GET")
 
     assert 403 == answer.status
@@ -114,7 +114,7 @@ def test_origins_are_read_as_browsers_write_them(given, read):
     """
     Small letters, no slash, and no port where it is the scheme's own.
     """
-    assert read == Fronting.of({"CORS_ORIGINS": given}).origins
+    assert read == NetworkSettings.of({"CORS_ORIGINS": given}).origins
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_what_no_browser_would_send_stops_the_start(given):
     Nothing could match it; and to let in every site, with its visitors' sessions, cannot be meant.
     """
     with pytest.raises(SettingsError, match=r"^CORS_ORIGINS: "):
-        Fronting.of({"CORS_ORIGINS": given})
+        NetworkSettings.of({"CORS_ORIGINS": given})

@@ -5,7 +5,7 @@ from attrs import evolve
 
 from mission_core.errors import Exhausted, Invalid, NotFound, StoreFailed
 from mission_http.app import create_app
-from tests.unit.http.platform.sample import KIND, PLAIN, ThingNotFound, ask, wire
+from tests.unit.http.platform.sample_app import KIND, PLAIN, ThingNotFound, ask, wire
 
 
 async def test_a_refusal_is_rendered_by_its_dialect(app):

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.http.platform.sample import ask
+from tests.unit.http.platform.sample_app import ask
 
 
 async def test_a_version_is_a_strong_quoted_tag(app):

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.http.platform.sample import ask
+from tests.unit.http.platform.sample_app import ask
 
 BODY = b'{"title": "x"}'
 

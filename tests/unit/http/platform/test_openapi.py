@@ -7,12 +7,12 @@ from typing import Generic, TypeVar
 import pytest
 from attrs import evolve, frozen
 
-from mission_http.platform.docs import page_of
-from mission_http.platform.documents import own_document
+from mission_http.platform.docs_page import render_docs_page
 from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.json_schemas import SchemaComponents
 from mission_http.platform.openapi import document_of
-from mission_http.platform.schemas import Schemas
-from tests.unit.http.platform.sample import KIND, PLAIN, Part, ThingBody, ThingNotFound, ask
+from mission_http.platform.openapi_endpoints import own_document
+from tests.unit.http.platform.sample_app import KIND, PLAIN, Part, ThingBody, ThingNotFound, ask
 
 T = TypeVar("T")
 DOCUMENT = document_of((KIND, PLAIN))
@@ -120,8 +120,10 @@ def test_other_good_answers_are_shown_beside_the_first():
 
 def test_a_path_parameter_may_be_told_by_the_segment_before_it():
     endpoints = [Endpoint("GET", f"/{name}/{{id}}", own_document) for name in ("parts", "things")]
-    paperwork = evolve(PLAIN.paperwork, path_schemas={"parts/id": {"type": "integer"}, "id": {"type": "boolean"}})
-    paths = document_of([evolve(PLAIN, endpoints=endpoints, paperwork=paperwork)])["paths"]
+    paperwork = evolve(
+        PLAIN.openapi_metadata, path_schemas={"parts/id": {"type": "integer"}, "id": {"type": "boolean"}}
+    )
+    paths = document_of([evolve(PLAIN, endpoints=endpoints, openapi_metadata=paperwork)])["paths"]
 
     assert ["integer", "boolean"] == [methods["get"]["parameters"][0]["schema"]["type"] for methods in paths.values()]
 
@@ -158,14 +160,14 @@ def test_a_payload_field_that_can_be_left_out_is_not_required():
 
 
 def test_a_generic_class_is_written_for_its_argument():
-    schemas = Schemas(lambda kind: "Things" if getattr(kind, "__args__", ()) else kind.__name__)
+    schemas = SchemaComponents(lambda kind: "Things" if getattr(kind, "__args__", ()) else kind.__name__)
     schemas.of(Listing[Part])
 
     assert {"$ref": "#/components/schemas/Part"} == schemas.components["Things"]["properties"]["items"]["items"]
 
 
 def test_two_classes_cannot_share_a_component():
-    schemas = Schemas(lambda kind: "Same")
+    schemas = SchemaComponents(lambda kind: "Same")
     schemas.of(Part)
 
     with pytest.raises(ValueError, match="would both be"):
@@ -173,7 +175,10 @@ def test_two_classes_cannot_share_a_component():
 
 
 def test_two_dialects_cannot_share_a_component_that_differs():
-    same = [evolve(one, paperwork=evolve(one.paperwork, schema_name=lambda kind: "Same")) for one in (KIND, PLAIN)]
+    same = [
+        evolve(one, openapi_metadata=evolve(one.openapi_metadata, schema_name=lambda kind: "Same"))
+        for one in (KIND, PLAIN)
+    ]
 
     with pytest.raises(ValueError, match="Same"):
         document_of(same)
@@ -188,7 +193,7 @@ async def test_the_document_and_its_part_are_served(app):
 
 
 def test_every_link_of_the_page_leads_to_one_place():
-    page = page_of([("Two Words", document_of([KIND])), ("Plain", document_of([PLAIN]))]).decode()
+    page = render_docs_page([("Two Words", document_of([KIND])), ("Plain", document_of([PLAIN]))]).decode()
     ids = re.findall(r' id="([^"]*)"', page)
 
     assert ["Two-Words", "Plain"] == re.findall(r'href="#([^"]*)"', page)
@@ -232,7 +237,7 @@ def test_an_error_tells_when_it_is_made():
 
 
 def test_the_page_tells_who_may_call():
-    page = page_of([("Kind", document_of([KIND]))]).decode()
+    page = render_docs_page([("Kind", document_of([KIND]))]).decode()
 
     assert "header x-api-key" in page
 
@@ -256,7 +261,7 @@ def test_the_page_says_what_a_value_is_in_words(schema, words):
     document = document_of([KIND])
     operation = document["paths"]["/api/v1/things/{thing}"]["get"]
     operation["parameters"] = [{"name": "it", "in": "query", "required": False, "schema": schema}]
-    page = page_of([("Kind", document)]).decode()
+    page = render_docs_page([("Kind", document)]).decode()
 
     assert f"<td><code>it</code></td><td>query</td><td></td><td>{words}</td>" in page
 
@@ -266,7 +271,7 @@ def test_the_page_says_limits_in_words():
     agent = {"class": "agent-auth", "limit": 20, "seconds": 60, "per": "address", "sliding": True}
     general = {"class": "general", "limit": 100, "seconds": 60, "per": "address"}
     document["paths"]["/api/v1/things/{thing}"]["get"]["x-ratelimit"] = [agent, general]
-    page = page_of([("Kind", document)]).decode()
+    page = render_docs_page([("Kind", document)]).decode()
 
     assert "agent-auth: 20 in any 60 s per address · general: 100 in 60 s per address" in page
 
@@ -285,13 +290,15 @@ def test_the_page_shows_text_as_it_is_meant(text, shown):
     """
     document = document_of([KIND])
     document["info"]["description"] = document["paths"]["/api/v1/things/{thing}"]["get"]["description"] = text
-    page = page_of([("Kind", document)]).decode()
+    page = render_docs_page([("Kind", document)]).decode()
 
     assert 2 == page.count(f"<p>{shown}</p>")
 
 
 def test_the_whole_document_is_described_by_its_parts():
-    parts = [evolve(one, paperwork=evolve(one.paperwork, description=f"{one.name}.")) for one in (KIND, PLAIN)]
+    parts = [
+        evolve(one, openapi_metadata=evolve(one.openapi_metadata, description=f"{one.name}.")) for one in (KIND, PLAIN)
+    ]
     whole, part = document_of(parts)["info"], document_of(parts, parts[1])["info"]
 
     assert ["`/api/v1`: Kind.", "`/api`: Plain."] == whole["description"].split("\n\n")

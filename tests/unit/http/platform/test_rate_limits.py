@@ -15,17 +15,17 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from mission_adapters.clocks import ManualClock
-from mission_adapters.limiting import MemoryLimiter
-from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Role, System
+from mission_adapters.rate_limits import MemoryRateLimiter
+from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Role, SystemPrincipal
 from mission_core.ids import AgentId, MemberId, OrganizationId, UserId, UserNumber
-from mission_core.limiting import Quota
+from mission_core.rate_limits import Quota
 from mission_http.app import MissionApp, create_app
 from mission_http.platform.bodies import body_of
-from mission_http.platform.endpoints import Access, Endpoint
-from mission_http.platform.json import json_of
+from mission_http.platform.endpoints import Endpoint, EndpointAccess
+from mission_http.platform.json_responses import json_response
 from mission_http.platform.openapi import document_of
-from mission_http.platform.rate_limits import CLASSES, QUOTAS, hit
-from tests.unit.http.platform.sample import KEYS, KIND, PLAIN, Answer, SealedBody, ask, health, wire
+from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RATE_LIMIT_CLASSES, count_request
+from tests.unit.http.platform.sample_app import KEYS, KIND, PLAIN, Answer, SealedBody, ask, health, wire
 from tests.unit.http.platform.test_response_headers import EVERYWHERE
 
 HERE, THERE = OrganizationId(UUID(int=1)), OrganizationId(UUID(int=2))
@@ -41,8 +41,8 @@ def person(user: UUID, name: str) -> MemberPrincipal:
 
 
 PRINCIPALS = {
-    "system": System(organization=HERE, name="api"),
-    "system elsewhere": System(organization=THERE, name="api"),
+    "system": SystemPrincipal(organization=HERE, name="api"),
+    "system elsewhere": SystemPrincipal(organization=THERE, name="api"),
     "ada": person(ADA, "ada"),
     "bob": person(BOB, "bob"),
     "agent Ada": AgentPrincipal(organization=HERE, agent=AgentId(ADA), name="Ada"),
@@ -54,7 +54,7 @@ async def seal(request: Request) -> Response:
     """
     Take a sealed body.
     """
-    return json_of({"name": (await body_of(request, SealedBody)).name})
+    return json_response({"name": (await body_of(request, SealedBody)).name})
 
 
 async def change_password(request: Request) -> Response:
@@ -62,11 +62,11 @@ async def change_password(request: Request) -> Response:
     Change a password, if one is sent.
     """
     if "new" in request.query_params:
-        await hit(request, "password-change")
-    return json_of({})
+        await count_request(request, "password-change")
+    return json_response({})
 
 
-async def authenticate(request: Request, access: Access) -> object:
+async def authenticate(request: Request, access: EndpointAccess) -> object:
     await PLAIN.authenticate(request, access)
     return PRINCIPALS[request.headers.get("as", "system")]
 
@@ -109,9 +109,11 @@ class Limited:
 @asynccontextmanager
 async def limited_to(quotas: Mapping[str, str]) -> AsyncIterator[Limited]:
     clock = ManualClock()
-    limiter = MemoryLimiter(clock)
+    limiter = MemoryRateLimiter(clock)
     parsed = {name: tuple(map(int, told.split("/"))) for name, told in quotas.items()}
-    made = {name: evolve(QUOTAS[name], amount=amount, seconds=seconds) for name, (amount, seconds) in parsed.items()}
+    made = {
+        name: evolve(DEFAULT_QUOTAS[name], amount=amount, seconds=seconds) for name, (amount, seconds) in parsed.items()
+    }
     app = create_app(wire, (KIND, LIMITED), limiter=lambda: nullcontext(limiter), quotas=made)
     with TestClient(app):
         yield Limited(app, clock)
@@ -368,4 +370,4 @@ def test_every_class_is_in_the_table_under_its_own_name() -> None:
     """
     Or else its variable would set another.
     """
-    assert {name: name for name in CLASSES} == {name: quota.name for name, quota in QUOTAS.items()}
+    assert {name: name for name in RATE_LIMIT_CLASSES} == {name: quota.name for name, quota in DEFAULT_QUOTAS.items()}

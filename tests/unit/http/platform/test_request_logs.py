@@ -5,10 +5,10 @@ What is told of requests.
 import pytest
 from attrs import define, field
 
-from mission_http.fronting import Fronting
+from mission_http.network_settings import NetworkSettings
 from mission_http.platform.exchange import REQUEST_ID, Exchange
-from mission_http.platform.request_logs import LONGEST_PATH, RequestLog
-from tests.unit.http.platform.sample import ask, sample_app
+from mission_http.platform.request_logs import MAX_PATH_LENGTH, RequestLog
+from tests.unit.http.platform.sample_app import ask, sample_app
 
 
 @define
@@ -30,7 +30,7 @@ def tell(told, *, path="/api/things", waited=0.0, **choices):
     exchange = Exchange("one", client="9.9.9.9")
     exchange.status = 200
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"token=sesame"}
-    RequestLog(lines=told, **choices).tell(scope, exchange, waited=waited, took=2.00049)
+    RequestLog(logger=told, **choices).write(scope, exchange, waited=waited, took=2.00049)
     return told.lines
 
 
@@ -72,7 +72,7 @@ def test_health_is_told_only_where_it_is_wanted_or_slow(path):
 def test_a_path_is_told_up_to_a_length():
     ((_, _, facts),) = tell(Told(), path="/" + "x" * 60_000)
 
-    assert LONGEST_PATH == len(facts["path"])
+    assert MAX_PATH_LENGTH == len(facts["path"])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_path_is_told_up_to_a_length():
 )  # fmt: skip
 async def test_every_request_is_told_once_however_it_ends(method, path, status):
     told = Told()
-    await ask(sample_app(log=RequestLog(lines=told)), method, path, x_request_id="one", peer="9.9.9.9")
+    await ask(sample_app(log=RequestLog(logger=told)), method, path, x_request_id="one", peer="9.9.9.9")
     ((level, _, facts),) = told.lines
 
     assert ("info", method, path, status, "9.9.9.9", "one") == (
@@ -95,7 +95,7 @@ async def test_every_request_is_told_once_however_it_ends(method, path, status):
 
 async def test_a_refused_host_and_a_failed_stream_are_told_too():
     told = Told()
-    app = sample_app(fronting=Fronting(allowed_hosts=("here",)), log=RequestLog(lines=told))
+    app = sample_app(fronting=NetworkSettings(allowed_hosts=("here",)), log=RequestLog(logger=told))
     await ask(app, "GET", "/api/things", host="there")
     with pytest.raises(ZeroDivisionError):
         await ask(app, "GET", "/api/stream", host="here")
@@ -113,7 +113,7 @@ async def test_a_client_that_leaves_has_no_status():
         raise AssertionError(message)
 
     scope = {"type": "http", "method": "POST", "path": "/api/v1/sealed", "headers": [], "query_string": b""}
-    await sample_app(log=RequestLog(lines=told))(scope, receive, send)
+    await sample_app(log=RequestLog(logger=told))(scope, receive, send)
 
     assert [None] == [facts["status"] for _, _, facts in told.lines]
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from mission_http.platform.response_headers import SecurityHeaders
-from tests.unit.http.platform.sample import ask, sample_app
+from tests.unit.http.platform.sample_app import ask, sample_app
 
 EVERYWHERE = [
     ("GET", "/api/things/5"), ("GET", "/api/v1/things/5"), ("GET", "/nowhere"), ("GET", "/api/broken"),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.routes import RouteTree
-from tests.unit.http.platform.sample import KIND, PLAIN, ask, health, sample_app
+from tests.unit.http.platform.sample_app import KIND, PLAIN, ask, health, sample_app
 
 
 async def test_a_parameter_arrives_as_the_text_in_the_path(app):

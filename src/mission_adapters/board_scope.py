@@ -1,0 +1,106 @@
+"""
+The boards that an entity belongs to, directly or through another entity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from uuid import UUID
+
+from attrs import fields_dict
+
+from mission_adapters.kind_registry import KIND_OF, KINDS
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent
+from mission_core.boards.groups import BoardGroup
+from mission_core.boards.model import Board
+from mission_core.kinds import Kind
+
+if TYPE_CHECKING:
+    from mission_core.ids import BoardId
+
+
+class BoardReference(NamedTuple):
+    """
+    The path from an entity without a board of its own to its board: a field that holds the id of another entity.
+    """
+
+    reference: str
+    entity: type
+
+
+def has_board(entity: type) -> bool:
+    """
+    Whether the entity class has a field `board`.
+    """
+    return "board" in fields_dict(entity)
+
+
+ENTITIES_WITH_BOARDS: Final[dict[type, str]] = {BoardGroup: "group"}
+"""Entities that belong to all boards that refer to them, with the board's field that does."""
+
+
+def _board_reference_of(kind: Kind[Any]) -> BoardReference | None:
+    """
+    The first reference of this kind to an entity that belongs to boards.
+    """
+    if has_board(kind.entity) or kind.entity in ENTITIES_WITH_BOARDS:
+        return None
+    for field, entity in kind.cascades_from.items():
+        inner = KIND_OF.get(entity)
+        if (
+            has_board(entity)
+            or entity in ENTITIES_WITH_BOARDS
+            or (inner is not None and _board_reference_of(inner) is not None)
+        ):
+            return BoardReference(field, entity)
+    return None
+
+
+BOARD_REFERENCES: Final[dict[type, BoardReference]] = {ApiKey: BoardReference("agent", Agent)} | {
+    kind.entity: home for kind in KINDS if (home := _board_reference_of(kind)) is not None
+}
+"""Entities that belong to a board through another entity."""
+
+
+class RowLookup(Protocol):
+    """
+    A source of the rows through which other rows belong to boards.
+    """
+
+    def entity(self, entity: type, id: UUID) -> Any | None:
+        """
+        The row of this class with this id, or None if it is not known.
+        """
+
+    def boards(self) -> Iterable[Board]:
+        """
+        All boards that are known.
+        """
+
+
+def boards_of_row(row: Any, around: RowLookup) -> tuple[BoardId | None, ...]:
+    """
+    The boards that a row belongs to, directly or through another row. Mostly it is one; a board group belongs to all
+    its boards. The result is empty if the row in between is not known.
+    """
+    if isinstance(row, Board):
+        return (row.id,)
+    if type(row) in ENTITIES_WITH_BOARDS:
+        field = ENTITIES_WITH_BOARDS[type(row)]
+        return tuple(board.id for board in around.boards() if getattr(board, field) == row.id)
+    home = BOARD_REFERENCES.get(type(row))
+    if home is None:
+        return (getattr(row, "board", None),)
+    id = getattr(row, home.reference)
+    there = None if id is None else around.entity(home.entity, id)
+    return () if there is None else boards_of_row(there, around)
+
+
+def is_limited_by_grants(entity: type) -> bool:
+    """
+    Whether access to the rows of this class is limited by board access grants. For all other classes the use cases
+    check the role.
+    """
+    return entity is Board or has_board(entity) or entity in ENTITIES_WITH_BOARDS or entity in BOARD_REFERENCES

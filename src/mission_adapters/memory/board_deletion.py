@@ -1,0 +1,81 @@
+"""
+Board deletion in memory: everything on the board is deleted with it, or moves to another board.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board
+from mission_core.ids import TaskId
+from mission_core.tasks.model import Task
+from mission_core.tasks.ports import Candidate, OrphanedTask, TaskChange
+from mission_core.tasks.runs import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mission_adapters.decision_operations import DeleteBoardOperation
+    from mission_adapters.memory.decision_operations import OperationRunner
+    from mission_adapters.memory.store import MemoryStore
+
+
+def delete_board(desk: OperationRunner, wish: DeleteBoardOperation) -> None:
+    """
+    Delete a board.
+
+    Raises:
+        StaleWrite: If the board has changed since it was read.
+    """
+    store, board = desk.store, wish.board
+    store.boards.expect(board.id, board.version)
+    staff = list(store.agents.each(store.agents.on_board.of(board.id)))
+    work = list(store.tasks.each(store.tasks.on_board.of(board.id)))
+    runs = [run for task in work for run in store.runs.history(task.id)]
+    if wish.reassign_to is None:
+        for task, depends_on, unmanned in _orphaned_tasks(store, staff, work):
+            desk.decide_task(task, partial(_update_orphan, wish, depends_on, unmanned))
+        going: list[Any] = [*runs, *work, *staff]
+        for each in going:
+            store.remove(each)
+    else:
+        _move_to_board(store, wish, wish.reassign_to, [*staff, *work, *runs])
+    store.remove(board)
+    store.hourly_counters.drop(board.organization, board.id, heir=wish.reassign_to.id if wish.reassign_to else None)
+    for task in work:
+        store.tasks.changed.pop(task.id, None)  # the board's counters are gone already
+    desk.changes.append(TaskChange(events=wish.cascade.events(tasks=len(work), agents=len(staff))))
+
+
+def _update_orphan(
+    wish: DeleteBoardOperation, depends_on: frozenset[TaskId], unmanned: bool, candidate: Candidate
+) -> TaskChange | None:
+    return wish.cascade.update_orphan(OrphanedTask(candidate=candidate, depends_on=depends_on, loses_assignee=unmanned))
+
+
+def _orphaned_tasks(
+    store: MemoryStore, staff: list[Agent], work: list[Task]
+) -> Iterator[tuple[Task, frozenset[TaskId], bool]]:
+    """
+    The tasks of other boards that depend on a deleted task or are assigned to a deleted agent.
+    """
+    going = {task.id for task in work}
+    waiting = {id for each in going for id in store.tasks.dependents.of(each)}
+    named = (id for agent in staff for id in store.tasks.of_assignee.of((agent.organization, agent.name_key)))
+    unmanned = {task.id for task in store.tasks.each(named) if not task.finished}
+    for task in list(store.tasks.each(sorted((waiting | unmanned) - going))):
+        yield store.tasks.with_assignee_agent(task), frozenset(going.intersection(task.depends_on)), task.id in unmanned
+
+
+def _move_to_board(store: MemoryStore, wish: DeleteBoardOperation, heir: Board, rows: list[Any]) -> None:
+    for row in rows:
+        changed: dict[str, Any] = {"board": heir.id}
+        if not isinstance(row, Run):
+            changed |= {"version": row.version + 1, "updated_at": wish.at}
+        if isinstance(row, Agent):
+            changed["lead"] = False
+        store.tables[type(row)].put(evolve(row, **changed))

@@ -1,0 +1,135 @@
+"""
+Password hashing: scrypt from the standard library, and Argon2id from `argon2-cffi`, which also verifies scrypt hashes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+from asyncio import to_thread
+from base64 import b64encode
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field, frozen
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+MAX_CONCURRENT_HASHES: Final = 2
+"""The number of hashes computed at a time: each takes tens of megabytes."""
+SCRYPT_COST: Final = 65536
+OLD_SCRYPT_COST: Final = 16384
+"""The cost of old hashes, which are still verified."""
+KEY_LENGTH: Final = 32
+DUMMY_HASH: Final = f"{'0' * 32}:{'0' * 64}"
+"""A hash that no password matches, for users without one: verifying it takes as long as verifying a real one."""
+
+
+@frozen
+class ScryptPasswordHasher:
+    """
+    scrypt (RFC 7914) with r=8 and p=1. A hash is `salt:hash`, both hexadecimal; the salt is used as that text.
+    """
+
+    cost: int = SCRYPT_COST
+
+    async def hash(self, password: str) -> str:
+        """
+        A new hash of the password.
+        """
+        salt = os.urandom(16).hex()
+        return f"{salt}:{await to_thread(_scrypt_digest, password, salt, self.cost)}"
+
+    async def verify(self, password: str, kept: str | None) -> bool:
+        """
+        Whether the password matches the hash.
+        """
+        salt, _, digest = (kept or DUMMY_HASH).partition(":")
+        costs = dict.fromkeys((self.cost, OLD_SCRYPT_COST)) if kept else (self.cost,)
+        for cost in costs:
+            if hmac.compare_digest(await to_thread(_scrypt_digest, password, salt, cost), digest):
+                return kept is not None
+        return False
+
+    def needs_rehash(self, kept: str) -> bool:
+        """
+        False: a hash does not say which cost it was made with.
+        """
+        return False
+
+
+def _scrypt_digest(password: str, salt: str, cost: int) -> str:
+    memory = 128 * 8 * cost + 1024 * 1024
+    return hashlib.scrypt(
+        password.encode(), salt=salt.encode(), n=cost, r=8, p=1, dklen=KEY_LENGTH, maxmem=memory
+    ).hex()
+
+
+@define(eq=False)
+class Argon2PasswordHasher:
+    """
+    Argon2id (RFC 9106) for new hashes. scrypt hashes are verified, too, and count as outdated.
+    """
+
+    hasher: PasswordHasher
+    scrypt: ScryptPasswordHasher = field(factory=ScryptPasswordHasher)
+    dummy_hash: str = field(init=False, repr=False)
+    """A hash that no password matches, for users without one: verifying it takes as long as verifying a real one."""
+    _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_HASHES), init=False)
+
+    @dummy_hash.default
+    def _make_dummy_hash(self) -> str:
+        # The digest is random: computing a real one would slow every start by a tenth of a second.
+        by = self.hasher
+        salt, digest = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (by.salt_len, by.hash_len))
+        return f"$argon2id$v=19$m={by.memory_cost},t={by.time_cost},p={by.parallelism}${salt}${digest}"
+
+    @classmethod
+    def strong(cls) -> Argon2PasswordHasher:
+        """
+        A hasher with the library's default parameters, which follow RFC 9106.
+        """
+        from argon2 import PasswordHasher
+
+        return cls(PasswordHasher())
+
+    @classmethod
+    def weak_for_tests(cls) -> Argon2PasswordHasher:
+        """
+        A hasher with very weak parameters, for tests only.
+        """
+        from argon2 import PasswordHasher
+
+        return cls(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1), ScryptPasswordHasher(cost=16))
+
+    async def hash(self, password: str) -> str:
+        """
+        A new hash of the password.
+        """
+        async with self._slots:
+            return await to_thread(self.hasher.hash, password)
+
+    async def verify(self, password: str, kept: str | None) -> bool:
+        """
+        Whether the password matches the hash. If there is no hash, the answer is False and takes as long.
+        """
+        async with self._slots:
+            if kept is not None and not kept.startswith("$argon2"):
+                return await self.scrypt.verify(password, kept)
+            return await to_thread(self._verified, kept or self.dummy_hash, password) and kept is not None
+
+    def needs_rehash(self, kept: str) -> bool:
+        """
+        Whether the hash was made with another algorithm or with weaker parameters.
+        """
+        return not kept.startswith("$argon2") or self.hasher.check_needs_rehash(kept)
+
+    def _verified(self, kept: str, password: str) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError
+
+        try:
+            return self.hasher.verify(kept, password)
+        except (VerificationError, InvalidHashError):
+            return False

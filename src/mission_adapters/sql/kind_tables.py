@@ -1,0 +1,322 @@
+"""
+The tables of kinds: for each `Kind` a table and a mapping of its entities to rows, generated from the entity's fields.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from enum import Enum
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, Union, cast, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from attrs import fields, frozen
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Index,
+    Select,
+    Table,
+    UniqueConstraint,
+    and_,
+    delete,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.types import TypeEngine
+
+from mission_adapters.board_scope import BOARD_REFERENCES, ENTITIES_WITH_BOARDS, has_board
+from mission_adapters.kind_registry import KIND_OF, KINDS, kinds_cascading_from
+from mission_adapters.sql.board_visibility import on_boards
+from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, metadata, optional, required, table
+from mission_adapters.sql.conversions import ColumnValues, members_by_value, trusted_constructor, uuid_of_bytes
+from mission_adapters.sql.statements import cached_statement, parameter
+from mission_core.agents.model import Agent
+from mission_core.kinds import Kind
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
+from mission_core.values import canonical, micros, moment
+
+if TYPE_CHECKING:
+    from mission_core.errors import Conflict
+
+Conversion = Callable[[Any], Any]
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+@frozen
+class ColumnCodec:
+    """
+    The column type of a field, and the conversions between the field's values and column values.
+    """
+
+    type: TypeEngine[Any]
+    to_column: Conversion = _as_is
+    from_column: Conversion = _as_is
+    nullable: bool = False
+
+
+def _texts_of(values: Iterable[Any]) -> str:
+    return canonical([str(each) for each in values])
+
+
+def _codec_of_type(hint: Any) -> ColumnCodec:
+    """
+    Return the codec for a field type.
+
+    Raises:
+        TypeError: If the type is not allowed in an entity of a kind.
+    """
+    hint = _without_new_types(hint)
+    parts = get_args(hint)
+    if get_origin(hint) in (Union, UnionType) and NoneType in parts:
+        (inner,) = (each for each in parts if each is not NoneType)
+        each = _codec_of_type(inner)
+        return ColumnCodec(each.type, _or_none(each.to_column), _or_none(each.from_column), nullable=True)
+    if get_origin(hint) is tuple and len(parts) == 2 and parts[1] is Ellipsis:
+        make: Conversion = UUID if _without_new_types(parts[0]) is UUID else _as_is
+        return ColumnCodec(TEXT, _texts_of, lambda text: tuple(make(each) for each in json.loads(text)))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return ColumnCodec(TEXT, lambda member: member.value, members_by_value(hint).__getitem__)
+    if hint not in CODECS:
+        raise TypeError(f"{hint} is not a type that an entity of a kind may have")
+    return CODECS[hint]
+
+
+def _without_new_types(hint: Any) -> Any:
+    while hasattr(hint, "__supertype__"):
+        hint = hint.__supertype__
+    return hint
+
+
+def _or_none(convert: Conversion) -> Conversion:
+    return lambda value: None if value is None else convert(value)
+
+
+CODECS: Final = {
+    UUID: ColumnCodec(ID, lambda id: id.bytes, uuid_of_bytes),
+    datetime: ColumnCodec(INTEGER, micros, moment),
+    bool: ColumnCodec(INTEGER, int, bool),
+    int: ColumnCodec(INTEGER),
+    float: ColumnCodec(DOUBLE, float),
+    str: ColumnCodec(TEXT),
+    bytes: ColumnCodec(ID),
+}
+
+
+@frozen(eq=False)
+class TableMapping:
+    """
+    The table of a kind, and the mapping of its entities to rows.
+    """
+
+    kind: Kind[Any]
+    table: Table
+    codecs: Mapping[str, ColumnCodec]
+    make_entity: Callable[..., Any]
+
+    def row_from(self, entity: Any) -> ColumnValues:
+        """
+        Return the column values of an entity.
+        """
+        return {name: each.to_column(getattr(entity, name)) for name, each in self.codecs.items()}
+
+    def entity_from(self, row: Iterable[Any]) -> Any:
+        """
+        Return the entity that a driver row holds.
+        """
+        pairs = zip(self.codecs.items(), row, strict=True)
+        return self.make_entity(**{name: each.from_column(value) for (name, each), value in pairs})
+
+    def column_values(self, equal: Mapping[str, Any]) -> ColumnValues:
+        """
+        Return the column values of these field values, without those that are None.
+        """
+        return {name: self.codecs[name].to_column(value) for name, value in equal.items() if value is not None}
+
+
+def _mapping_of_kind(kind: Kind[Any]) -> TableMapping:
+    hints = get_type_hints(kind.entity)
+    codecs = {each.name: _codec_of_type(hints[each.name]) for each in fields(cast(Any, kind.entity))}
+    columns = [(optional if each.nullable else required)(name, each.type) for name, each in codecs.items()]
+    unique: list[UniqueConstraint] = [UniqueConstraint("organization", *names) for names in kind.unique]
+    if "number" in codecs:
+        unique.append(UniqueConstraint("organization", "number"))
+    # When an entity is deleted, rows that refer to it are found by these indexes.
+    found_by = dict.fromkeys(
+        [*kind.indexed_by, *((name,) for name in (*kind.cascades_from, *kind.nulled_on_removal_of))]
+    )
+    last = "number" if "number" in codecs else "id"
+    indexes = [Index(None, "organization", *names, last) for names in found_by]
+    return TableMapping(kind, table(kind.name, *columns, *unique, *indexes), codecs, trusted_constructor(kind.entity))
+
+
+TABLES_OF_ENTITIES: Final[dict[type, str]] = {Agent: "agents", Task: "tasks", Run: "runs"}
+"""The tables of the entities that belong to a board and have no kind."""
+MAPPINGS: Final[dict[Kind[Any], TableMapping]] = {kind: _mapping_of_kind(kind) for kind in KINDS}
+KIND_UNIQUENESS_REFUSALS: Final[dict[str, type[Conflict]]] = {
+    f"uq_{kind.name}_{'_'.join(('organization', *names))}": refusal
+    for kind in KINDS
+    for names, refusal in kind.unique.items()
+}
+"""The refusal for each unique constraint of a kind's table, by the constraint's name."""
+
+
+Filters = tuple[tuple[str, bool], ...]
+"""The columns of equality conditions, each with whether it is compared with null."""
+
+
+@cached_statement
+def select_rows(kind: Kind[Any], filters: Filters = (), board_filters: tuple[str, ...] = ()) -> Executable:
+    """
+    Select the organization's rows of a kind that pass these board filters and whose columns have given values.
+    """
+    kind_table = MAPPINGS[kind].table
+    found: Executable = _where(select(*kind_table.c), kind, filters, board_filters).order_by(_order_column(kind_table))
+    return found
+
+
+@cached_statement
+def select_first(kind: Kind[Any], newest: bool, filters: Filters, board_filters: tuple[str, ...]) -> Executable:
+    """
+    Select the oldest of the rows of `select_rows`, or the newest.
+    """
+    kind_table = MAPPINGS[kind].table
+    line = _order_column(kind_table).desc() if newest else _order_column(kind_table)
+    found: Executable = _where(select(*kind_table.c), kind, filters, board_filters).order_by(line).limit(1)
+    return found
+
+
+@cached_statement
+def select_page(
+    kind: Kind[Any], newest: bool, after: bool, filters: Filters, board_filters: tuple[str, ...]
+) -> Executable:
+    """
+    Select a page of the rows of `select_rows`.
+    """
+    kind_table = MAPPINGS[kind].table
+    found = _where(select(*kind_table.c), kind, filters, board_filters)
+    if after:
+        found = found.where(
+            kind_table.c.number < parameter("after", int) if newest else kind_table.c.number > parameter("after", int)
+        )
+    line = kind_table.c.number.desc() if newest else kind_table.c.number
+    paged: Executable = found.order_by(line).limit(parameter("limit", int)).offset(parameter("offset", int))
+    return paged
+
+
+@cached_statement
+def select_count(kind: Kind[Any], filters: Filters, board_filters: tuple[str, ...]) -> Executable:
+    """
+    Count the rows of `select_rows`.
+    """
+    kind_table = MAPPINGS[kind].table
+    counted: Executable = _where(select(func.count()).select_from(kind_table), kind, filters, board_filters)
+    return counted
+
+
+def removed_with(kind: Kind[Any], gone: Mapping[type, Any]) -> ColumnElement[bool]:
+    """
+    Return the condition for the rows of a kind that are deleted together with other entities.
+
+    Args:
+        gone: The deleted entities by class: an id, or a select of ids.
+    """
+    kind_table = MAPPINGS[kind].table
+    reasons = []
+    for name, entity in kind.cascades_from.items():
+        if entity in gone:
+            ids = gone[entity]
+            reasons.append(kind_table.c[name].in_(ids) if isinstance(ids, Select) else kind_table.c[name] == ids)
+        for other in kinds_cascading_from(*gone):
+            if entity is other.entity and other is not kind:
+                reasons.append(
+                    kind_table.c[name].in_(select(MAPPINGS[other].table.c.id).where(removed_with(other, gone)))
+                )
+    return and_(kind_table.c.organization == parameter("owner"), or_(*reasons))
+
+
+@cached_statement
+def delete_removed_with(kind: Kind[Any], entity: type) -> Executable:
+    """
+    Delete the rows of a kind that are deleted together with an entity.
+    """
+    return delete(MAPPINGS[kind].table).where(removed_with(kind, {entity: parameter("key")}))
+
+
+def clear_references(kind: Kind[Any], name: str, gone: Any) -> Executable:
+    """
+    Set a field of the rows of a kind to null where it refers to a deleted entity. *gone* is an id, or a select of ids.
+    """
+    kind_table = MAPPINGS[kind].table
+    column = kind_table.c[name]
+    forgotten: Executable = (
+        update(kind_table)
+        .where(
+            kind_table.c.organization == parameter("owner"),
+            column.in_(gone) if isinstance(gone, Select) else column == gone,
+        )
+        .values({name: null(), "version": kind_table.c.version + 1})
+    )
+    return forgotten
+
+
+@cached_statement
+def clear_reference(kind: Kind[Any], name: str) -> Executable:
+    """
+    Set a field of the rows of a kind to null where it refers to an entity.
+    """
+    return clear_references(kind, name, parameter("key"))
+
+
+def within_boards(rows: Table, entity: type, board_filters: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+    """
+    Return the board-filter conditions on rows of a table: on the row's own board, or on the boards of the row that it
+    belongs to.
+    """
+    if not board_filters:
+        return []
+    if has_board(entity):
+        return on_boards(rows.c.board, board_filters)
+    if entity in ENTITIES_WITH_BOARDS:
+        boards = metadata.tables["boards"]
+        return [
+            exists().where(boards.c[ENTITIES_WITH_BOARDS[entity]] == rows.c.id, *on_boards(boards.c.id, board_filters))
+        ]
+    home = BOARD_REFERENCES.get(entity)
+    if home is None:
+        return []
+    known = KIND_OF.get(home.entity)
+    there = MAPPINGS[known].table if known else metadata.tables[TABLES_OF_ENTITIES[home.entity]]
+    return [exists().where(there.c.id == rows.c[home.reference], *within_boards(there, home.entity, board_filters))]
+
+
+def _where(found: Any, kind: Kind[Any], filters: Filters, board_filters: tuple[str, ...]) -> Any:
+    kind_table = MAPPINGS[kind].table
+    found = found.where(
+        kind_table.c.organization == parameter("organization"), *within_boards(kind_table, kind.entity, board_filters)
+    )
+    for name, empty in filters:
+        column = kind_table.c[name]
+        found = found.where(column.is_(None) if empty else column == parameter(name, column.type.python_type))
+    return found
+
+
+def _order_column(kind_table: Table) -> Any:
+    return kind_table.c.number if "number" in kind_table.c else kind_table.c.id
+
+
+def filters_of(equal: Mapping[str, Any]) -> Filters:
+    """
+    Return the equality conditions of a query in a fixed order, as the key of its compiled statement.
+    """
+    return tuple(sorted((name, each is None) for name, each in equal.items()))

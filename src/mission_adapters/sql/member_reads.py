@@ -1,0 +1,185 @@
+"""
+Members joined with their user accounts: the member list, and the principal of a session or token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+from sqlalchemy import Executable, Select, and_, select
+
+from mission_adapters.sql.conversions import uuid_of_bytes
+from mission_adapters.sql.database_session import DatabaseSession, Steps
+from mission_adapters.sql.kind_tables import MAPPINGS
+from mission_adapters.sql.statements import Statement, cached_statement, parameter
+from mission_core.accounts.members import MEMBERS, BoardPermission, Member, MemberWithUser, principal_of_member
+from mission_core.accounts.sessions import SESSIONS
+from mission_core.accounts.users import USERS, UserNotFound
+from mission_core.boards.grants import GRANTS
+from mission_core.ids import BoardId, SessionId, UserNumber
+from mission_core.kinds import DEPLOYMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mission_adapters.sql.database_session import BoundStatement
+    from mission_core.accounts.model import MemberPrincipal, Principal
+    from mission_core.ids import OrganizationId, UserId
+
+_users: Final = MAPPINGS[USERS].table
+_members: Final = MAPPINGS[MEMBERS].table
+_grants: Final = MAPPINGS[GRANTS].table
+_sessions: Final = MAPPINGS[SESSIONS].table
+_member_column_count: Final = len(_members.c)
+
+_principal_columns: Final = (
+    *_members.c, _users.c.number, _users.c.username, _users.c.name, _grants.c.on_board, _grants.c.can_read,
+    _grants.c.can_write,
+)  # fmt: skip
+_grant_of_member: Final = and_(_grants.c.organization == _members.c.organization, _grants.c.member == _members.c.id)
+
+MEMBER_OF_SESSION: Final = Statement(
+    select(*_principal_columns, _sessions.c.id)
+    .select_from(
+        _sessions.join(_users, _users.c.id == _sessions.c.user)
+        .join(_members, and_(_members.c.organization == _sessions.c.workspace, _members.c.user == _sessions.c.user))
+        .outerjoin(_grants, _grant_of_member)
+    )
+    .where(
+        _sessions.c.organization == parameter("deployment"),
+        _sessions.c.digest == parameter("digest"),
+        _sessions.c.expires_at > parameter("at", int),
+        _users.c.approved == 1,
+    )
+)
+
+GRANTS_OF_MEMBER: Final = Statement(
+    select(_grants.c.on_board, _grants.c.can_read, _grants.c.can_write).where(
+        _grants.c.organization == parameter("organization"), _grants.c.member == parameter("member")
+    )
+)
+
+
+@cached_statement
+def _select_member(named: bool) -> Executable:
+    """
+    Select a user as a member of a given organization, or of the user's active one.
+    """
+    place = parameter("organization") if named else _users.c.active
+    return (
+        select(*_principal_columns)
+        .select_from(
+            _users.join(_members, and_(_members.c.organization == place, _members.c.user == _users.c.id)).outerjoin(
+                _grants, _grant_of_member
+            )
+        )
+        .where(_users.c.id == parameter("user"), _users.c.approved == 1)
+    )
+
+
+@cached_statement
+def _select_colleagues(by: str | None) -> Executable:
+    found: Select[Any] = (
+        select(*_members.c, *_users.c)
+        .join(_users, _users.c.id == _members.c.user)
+        .where(_members.c.organization == parameter("organization"))
+    )
+    if by is not None:
+        found = found.where(_users.c[by] == parameter(by, _users.c[by].type.python_type))
+    return found.order_by(_users.c.number)
+
+
+def read_session_principal(dialect: str, digest: bytes, *, at: int) -> Steps[MemberPrincipal | None]:
+    """
+    Return the member whose session secret has this digest.
+    """
+    rows = yield MEMBER_OF_SESSION(dialect, deployment=DEPLOYMENT.bytes, digest=digest, at=at)
+    return _principal_from(rows, session=True)
+
+
+def read_member_principal(
+    dialect: str, user: UserId, organization: OrganizationId | None
+) -> Steps[MemberPrincipal | None]:
+    """
+    Return the user as a member of *organization*, by default of the user's active organization.
+    """
+    given = {} if organization is None else {"organization": organization.bytes}
+    rows = yield _select_member(organization is not None)(dialect, user=user.bytes, **given)
+    return _principal_from(rows, session=False)
+
+
+def read_grants(dialect: str, member: Member) -> Steps[list[BoardPermission]]:
+    """
+    Return the member's grants on single boards.
+    """
+    rows = yield GRANTS_OF_MEMBER(dialect, organization=member.organization.bytes, member=member.id.bytes)
+    return _grants_from(map(tuple, rows))
+
+
+def _grants_from(rows: Iterable[tuple[Any, ...]]) -> list[BoardPermission]:
+    return [
+        BoardPermission(BoardId(uuid_of_bytes(on)), bool(read), bool(write))
+        for on, read, write in rows
+        if on is not None
+    ]
+
+
+def _principal_from(rows: list[Any], *, session: bool) -> MemberPrincipal | None:
+    """
+    Return the principal described by rows that differ only in the board grant.
+    """
+    if not rows:
+        return None
+    first = tuple(rows[0])
+    number, username, name = first[_member_column_count : _member_column_count + 3]
+    grants = _grants_from(tuple(row[_member_column_count + 3 : _member_column_count + 6]) for row in rows)
+    return principal_of_member(
+        MAPPINGS[MEMBERS].entity_from(first[:_member_column_count]),
+        grants,
+        number=UserNumber(number),
+        username=username,
+        display=name if name and name.strip() else username,
+        session=SessionId(uuid_of_bytes(first[-1])) if session else None,
+    )
+
+
+@frozen
+class SqlMemberReads:
+    """
+    Reads the members of the principal's organization.
+    """
+
+    session: DatabaseSession
+
+    async def every(self, principal: Principal) -> list[MemberWithUser]:
+        """
+        Return all members, by user number.
+        """
+        statement = _select_colleagues(None)
+        return await self._rows(statement(self.session.dialect, organization=principal.organization.bytes))
+
+    async def get(self, principal: Principal, user: UserId | UserNumber) -> MemberWithUser:
+        """
+        Return the member with this user id or number.
+        """
+        given: dict[str, Any] = {"number": user} if isinstance(user, int) else {"id": user.bytes}
+        statement = _select_colleagues(next(iter(given)))
+        own = principal.organization.bytes
+        found = await self._rows(statement(self.session.dialect, organization=own, **given))
+        if not found:
+            raise UserNotFound
+        return found[0]
+
+    async def _rows(self, ask: BoundStatement) -> list[MemberWithUser]:
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield ask
+            return rows
+
+        return [
+            MemberWithUser(
+                MAPPINGS[MEMBERS].entity_from(row[:_member_column_count]),
+                MAPPINGS[USERS].entity_from(row[_member_column_count:]),
+            )
+            for row in map(tuple, await self.session.read(steps))
+        ]

@@ -1,0 +1,163 @@
+"""
+Row operations of a flush: insert, update, lock and delete the row of an entity, with version checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from sqlalchemy import Executable, Table, delete, insert, select, update
+
+from mission_adapters.sql import agent_mapping, api_key_mapping, board_mapping, run_mapping, tables, task_mapping
+from mission_adapters.sql.conversions import ColumnValues
+from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent, Presence
+from mission_core.boards.model import Board, GatesVersion
+from mission_core.errors import StaleWrite
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
+
+
+@frozen(eq=False)
+class EntityMapping:
+    """
+    The table and row mapping of an entity class.
+
+    Args:
+        separate_columns: Columns that a save leaves alone, because they have updates of their own (presence, progress).
+        version_column: The version column that is compared when a unit relies on a row.
+    """
+
+    name: str
+    table: Table
+    row_from: Callable[[Any], ColumnValues]
+    separate_columns: frozenset[str] = frozenset()
+    version_column: str = "version"
+
+
+ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
+    Board: EntityMapping("board", tables.boards, board_mapping.board_row),
+    GatesVersion: EntityMapping("board", tables.boards, board_mapping.board_row, version_column="gates_version"),
+    Agent: EntityMapping(
+        "agent", tables.agents, agent_mapping.agent_row, frozenset(agent_mapping.presence_columns(Presence()))
+    ),
+    ApiKey: EntityMapping("key", tables.api_keys, api_key_mapping.api_key_row, frozenset({"last_used_at"})),
+    Task: EntityMapping("task", tables.tasks, task_mapping.task_row, frozenset({"late_results"})),
+    Run: EntityMapping("run", tables.runs, run_mapping.run_row),
+    **{
+        kind.entity: EntityMapping(kind.name, mapping.table, mapping.row_from)
+        for kind, mapping in tables.MAPPINGS.items()
+    },
+}
+INSERTS: Final = {kind: Statement(insert(each.table)) for kind, each in ENTITY_MAPPINGS.items()}
+
+
+@cached_statement
+def update_statement(table: Table, columns: tuple[str, ...]) -> Executable:
+    """
+    Update these columns of one row, if its version has not changed.
+    """
+    return (
+        update(table)
+        .where(table.c.id == parameter("key"), table.c.version == parameter("was", int))
+        .values({name: parameter(name, table.c[name].type.python_type) for name in columns})
+    )
+
+
+@cached_statement
+def select_version(table: Table, exclusive: bool, column: str = "version") -> Executable:
+    """
+    Select the version of one row and lock the row, exclusively or shared.
+    """
+    return select(table.c[column]).where(table.c.id == parameter("key")).with_for_update(read=not exclusive)
+
+
+@cached_statement
+def select_versions(table: Table, column: str = "version") -> Executable:
+    """
+    Select the versions of several rows and lock them shared, in the order of their ids.
+    """
+    found = select(table.c.id, table.c[column]).where(in_array(table.c.id, "keys", IdArray()))
+    return found.order_by(table.c.id).with_for_update(read=True)
+
+
+@cached_statement
+def delete_statement(table: Table) -> Executable:
+    """
+    Delete one row.
+    """
+    return delete(table).where(table.c.id == parameter("key"))
+
+
+def insert_row(dialect: str, entity: Any) -> Steps[None]:
+    """
+    Insert the row of a new entity.
+    """
+    yield INSERTS[type(entity)].count(dialect, **ENTITY_MAPPINGS[type(entity)].row_from(entity))
+
+
+def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
+    """
+    Update the changed columns of an entity's row.
+
+    Raises:
+        StaleWrite: If the version of the row has changed since *before* was read.
+    """
+    kind = ENTITY_MAPPINGS[type(after)]
+    was, now = kind.row_from(before), kind.row_from(after)
+    changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.separate_columns}
+    changed["version"] = after.version
+    statement = update_statement(kind.table, tuple(changed))
+    if not (yield statement.count(dialect, key=was["id"], was=before.version, **changed)):
+        raise StaleWrite(kind.name, after.id)
+
+
+def bump_row(dialect: str, kind: type, id: UUID, version: int) -> Steps[None]:
+    """
+    Increment the version of a row.
+
+    Raises:
+        StaleWrite: If the version of the row has changed.
+    """
+    table = ENTITY_MAPPINGS[kind].table
+    statement = update_statement(table, ("version",))
+    if not (yield statement.count(dialect, key=id.bytes, was=version, version=version + 1)):
+        raise StaleWrite(ENTITY_MAPPINGS[kind].name, id)
+
+
+def lock_row(dialect: str, kind: type, id: UUID, version: int, *, exclusive: bool = False) -> Steps[None]:
+    """
+    Lock a row until the end of the flush and check its version.
+
+    Raises:
+        StaleWrite: If the version of the row has changed.
+    """
+    found = yield select_version(ENTITY_MAPPINGS[kind].table, exclusive, ENTITY_MAPPINGS[kind].version_column)(
+        dialect, key=id.bytes
+    )
+    if not found or found[0][0] != version:
+        raise StaleWrite(ENTITY_MAPPINGS[kind].name, id)
+
+
+def lock_rows_shared(dialect: str, kind: type, versions: Sequence[tuple[UUID, int]]) -> Steps[None]:
+    """
+    Lock several rows shared until the end of the flush and check their versions.
+
+    Raises:
+        StaleWrite: If the version of a row has changed.
+    """
+    if len(versions) == 1:
+        yield from lock_row(dialect, kind, *versions[0])
+        return
+    rows = yield select_versions(ENTITY_MAPPINGS[kind].table, ENTITY_MAPPINGS[kind].version_column)(
+        dialect, keys=[id.bytes for id, _ in versions]
+    )
+    found = {bytes(row[0]): row[1] for row in rows}
+    for id, version in versions:
+        if found.get(id.bytes) != version:
+            raise StaleWrite(ENTITY_MAPPINGS[kind].name, id)

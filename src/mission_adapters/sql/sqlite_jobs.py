@@ -1,0 +1,170 @@
+"""
+Jobs for a thread of the SQLite driver: steps that run there, and their result or error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import define
+
+from mission_adapters.sql.database_session import (
+    BoundStatement,
+    ConstraintViolated,
+    Steps,
+    invalid_value,
+    raise_violation,
+)
+from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed
+
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+
+R = TypeVar("R")
+ConstraintNames = Mapping[tuple[str, ...], str]
+"""The name of each unique constraint, by its columns as SQLite reports them: `("boards.handle",)`."""
+
+DATABASE_FAULTS: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""Result codes that are the database's fault and not the statement's. SQLite may have rolled back, so the whole batch
+is rolled back."""
+
+
+@define(eq=False)
+class SqliteJob:
+    """
+    Steps that run on a driver's thread, and the future that gets their result.
+    """
+
+    steps: Callable[[], Steps[Any]]
+    future: asyncio.Future[Any]
+    durable: bool = True
+    wakes: OrganizationId | None = None
+    answer: Any = None
+    refusal: BaseException | None = None
+
+    def run(self, cursor: sqlite3.Cursor, names: ConstraintNames) -> None:
+        """
+        Run the steps, and keep their result or error.
+
+        Raises:
+            sqlite3.Error: If the database failed, which concerns the whole batch.
+        """
+        try:
+            self.answer = run_steps(self.steps(), cursor, names)
+        except BaseException as error:
+            if is_database_fault(error):
+                raise
+            self.refusal = error
+
+    def fail(self, error: sqlite3.Error, *, committing: bool) -> None:
+        """
+        Set the error of a batch that failed. After a disk error during the commit the outcome is unknown: the changes
+        may be in the write-ahead log, and come back after a restart.
+        """
+        if committing and self.refusal is not None:
+            return
+        if committing and self.durable and sqlite_error_code(error) == sqlite3.SQLITE_IOERR:
+            self.refusal = store_failure(error, OutcomeUnknown)
+        else:
+            self.refusal = store_failure(
+                error, StoreBusy if sqlite_error_code(error) == sqlite3.SQLITE_BUSY else StoreFailed
+            )
+
+    def resolve(self) -> None:
+        """
+        Set the result or error of the future, unless it was cancelled.
+        """
+        if self.future.done():
+            return
+        if self.refusal is None:
+            self.future.set_result(self.answer)
+        else:
+            self.future.set_exception(self.refusal)
+
+
+def run_steps(steps: Steps[R], cursor: sqlite3.Cursor, names: ConstraintNames) -> R:
+    """
+    Run steps and return their result.
+    """
+    try:
+        ask = next(steps)
+        while True:
+            try:
+                answer = execute(ask, cursor)
+            except sqlite3.IntegrityError as error:
+                raise_violation(steps, ConstraintViolated(constraint_name(error, names)))
+            except (OverflowError, UnicodeEncodeError) as error:
+                raise invalid_value(error) from error
+            ask = steps.send(answer)
+    except StopIteration as stop:
+        done: R = stop.value
+        return done
+    finally:
+        steps.close()
+
+
+def execute(ask: BoundStatement, cursor: sqlite3.Cursor) -> list[Any] | int:
+    """
+    Run one statement. Return its rows, or the number of rows it changed.
+    """
+    text, values, rows, many, _ = ask
+    if many:
+        return cursor.executemany(text, values).rowcount
+    cursor.execute(text, values)
+    if rows:
+        return cursor.fetchall()
+    if cursor.rowcount < 0:  # the driver does not count the changes of WITH statements
+        changed: int = cursor.execute("SELECT changes()").fetchone()[0]
+        return changed
+    return cursor.rowcount
+
+
+def constraint_name(error: sqlite3.IntegrityError, names: ConstraintNames) -> str:
+    """
+    Return the name of the violated constraint. SQLite reports the names of checks and of indexes over expressions, the
+    columns of unique constraints, and nothing about foreign keys.
+    """
+    _, _, detail = str(error).partition(" failed: ")
+    if detail.startswith("index '"):
+        return detail[len("index '") : -1]
+    return names.get(tuple(detail.split(", ")), detail or str(error))
+
+
+def is_database_fault(error: BaseException) -> bool:
+    """
+    Whether the error is the database's fault and not the statement's.
+    """
+    return sqlite_error_code(error) in DATABASE_FAULTS
+
+
+def sqlite_error_code(error: BaseException) -> int:
+    """
+    Return SQLite's primary result code of an error, or 0 for other errors.
+    """
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0
+
+
+def store_failure(error: BaseException, kind: type[StoreFailed] = StoreFailed) -> StoreFailed:
+    """
+    Return the store failure for an error of SQLite.
+    """
+    failed = kind(f"SQLite: {error}")
+    failed.__cause__ = error
+    return failed

@@ -1,0 +1,113 @@
+"""
+Decisions about a task inside the flush: the locked task and its run go to a function of the core, and the changes it
+returns are written.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import define, evolve, field
+from sqlalchemy import select, update
+
+from mission_adapters.sql.approval_holds import CLAIM_RULES
+from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.entity_queries import RUN_COLUMNS, run_of_tuple
+from mission_adapters.sql.row_writes import insert_row, update_row
+from mission_adapters.sql.statement_batch import BatchedStatement
+from mission_adapters.sql.statements import Statement, parameter
+from mission_adapters.sql.tables import runs, tasks
+from mission_adapters.sql.task_queue import COUNT_OPEN_DEPENDENCIES
+from mission_adapters.write_buffer import RowWrite
+from mission_core.events.model import Event
+from mission_core.tasks.model import Task
+from mission_core.tasks.ports import Candidate, Decide, TaskChange
+from mission_core.tasks.runs import Run
+
+SELECT_RUN_FOR_UPDATE: Final = Statement(select(*RUN_COLUMNS).where(runs.c.id == parameter("run")).with_for_update())
+COUNT_LATE_RESULT: Final = Statement(
+    update(tasks).where(tasks.c.id == parameter("task")).values(late_results=tasks.c.late_results + 1)
+)
+
+
+@define
+class FlushResults:
+    """
+    The results of a unit's operations: task writes, events, and the result of the idempotency key.
+
+    Args:
+        head_statements: Statements that must run later, while the organization's head row is locked.
+        claimed: The tasks that got a new run.
+        boards_of_tasks: The board of each task that was changed.
+        answer: The value that `commit` returns.
+    """
+
+    writes: list[RowWrite] = field(factory=list)
+    head_statements: list[BatchedStatement] = field(factory=list)
+    claimed: list[Task] = field(factory=list)
+    facts: list[Event] = field(factory=list)
+    boards_of_tasks: dict[UUID, UUID] = field(factory=dict)
+    result: Any = None
+    answer: Any = None
+
+
+def decide_task(
+    dialect: str, task: Task, decide: Decide, results: FlushResults, *, ruled: bool = False
+) -> Steps[TaskChange | None]:
+    """
+    Let *decide* change a locked task and its run. With *ruled* the claim rules of the task's board are read first:
+    pending approvals that hold the task, and whether only a lead may move tasks.
+    """
+    run = None
+    if task.run is not None:
+        found = yield SELECT_RUN_FOR_UPDATE(dialect, run=task.run.bytes)
+        run = run_of_tuple(found[0]) if found else None
+    held = lead_only = False
+    if ruled:
+        where = {"organization": task.organization.bytes, "board": task.board.bytes, "task": task.id.bytes}
+        holder, led = (yield CLAIM_RULES(dialect, **where))[0]
+        held, lead_only = holder is not None, bool(led)
+    change = yield from apply_decision(dialect, task, run, decide, results, held=held, lead_only=lead_only)
+    return change
+
+
+def apply_decision(
+    dialect: str,
+    task: Task,
+    run: Run | None,
+    decide: Decide,
+    results: FlushResults,
+    *,
+    held: bool = False,
+    lead_only: bool = False,
+) -> Steps[TaskChange | None]:
+    """
+    Call *decide* with the task and its run, and write the changes it returns.
+    """
+    waits_for = (yield COUNT_OPEN_DEPENDENCIES(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
+    candidate = Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only)
+    change = decide(candidate)
+    if change is None:
+        return None
+    if change.task is not None:
+        after = evolve(change.task, version=task.version + 1)
+        change = evolve(change, task=after)
+        yield from update_row(dialect, task, after)
+        results.writes.append(RowWrite(before=task, after=after))
+    if change.run is not None and run is not None:
+        ended = evolve(change.run, version=run.version + 1)
+        change = evolve(change, run=ended)
+        yield from update_row(dialect, run, ended)
+    if change.heartbeat is not None and run is not None:
+        yield from update_row(dialect, run, change.heartbeat)
+    if change.new_run is not None:
+        yield from insert_row(dialect, change.new_run)
+        results.claimed.append(task)
+    if change.late_result is not None:
+        yield from insert_row(dialect, change.late_result)
+        yield COUNT_LATE_RESULT.count(dialect, task=task.id.bytes)
+    results.facts += change.events
+    results.boards_of_tasks[task.id] = task.board
+    results.result = results.result or change.result
+    return change

@@ -1,0 +1,127 @@
+"""
+The select statement of the read model `TaskRow`, and the queries for the dependencies, tags and custom fields in it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sqlalchemy import ColumnElement, Select, exists, func, select
+
+from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.entity_queries import ASSIGNEE_AGENT
+from mission_adapters.sql.kind_tables import MAPPINGS, select_rows
+from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
+from mission_adapters.sql.tables import boards, dependencies, tasks
+from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
+from mission_core.boards.tags import TAGS, Tag
+from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.model import Status
+from mission_core.tasks.queries import Dependency, TaskRow
+
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+
+T = TypeVar("T")
+tags, custom_fields, comments = (MAPPINGS[kind].table for kind in (TAGS, CUSTOM_FIELDS, COMMENTS))
+_organization: Final = parameter("organization")
+_joined_columns: Final[dict[str, ColumnElement[Any]]] = {
+    "board_number": boards.c.number,
+    "board_name": boards.c.name,
+    "ticket_prefix": boards.c.ticket_prefix,
+    "assignee_agent": ASSIGNEE_AGENT,
+    "comment_count": select(func.count())
+    .select_from(comments)
+    .where(comments.c.organization == tasks.c.organization, comments.c.task == tasks.c.id)
+    .scalar_subquery()
+    .label("comment_count"),
+}
+SELECTED_FIELDS: Final = TaskRow._fields[:-3]
+"""The fields of `TaskRow` that the statement selects. The last three are read by separate statements if needed."""
+ID, BOARD, DEPENDS_ON, TAG_IDS = (SELECTED_FIELDS.index(name) for name in ("id", "board", "depends_on", "tag_ids"))
+HAS_FIELDS_COLUMN: Final = len(SELECTED_FIELDS)
+"""The index of the extra column that tells whether the organization has custom fields."""
+_has_custom_fields: Final = exists().where(custom_fields.c.organization == _organization).label("any_field")
+_rows: Final = select(
+    *(_joined_columns[name] if name in _joined_columns else tasks.c[name] for name in SELECTED_FIELDS),
+    _has_custom_fields,
+).select_from(tasks.join(boards, boards.c.id == tasks.c.board))
+ROWS: Final[Select[Any]] = _rows.where(tasks.c.organization == _organization)
+ROWS_OF_A_BOARD: Final[Select[Any]] = _rows.where(boards.c.organization == _organization)
+"""The same rows, for queries about one board. Filtered by the task's organization, a planner without statistics could
+choose the organization's index on status instead of the board's."""
+DEPENDENCIES: Final = Statement(
+    select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
+    .join(tasks, tasks.c.id == dependencies.c.depends_on)
+    .where(in_array(dependencies.c.task, "tasks", IdArray()))
+)
+NAMED_TAGS: Final = Statement(
+    select(*tags.c).where(tags.c.organization == _organization, in_array(tags.c.id, "tags", IdArray()))
+)
+
+
+def task_rows_of(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[list[TaskRow]]:
+    """
+    Complete selected rows with their dependencies, tags and custom fields, which are read only if there are any.
+    """
+    if not found:
+        return []
+    waits_for = yield from read_dependencies(dialect, [row[ID] for row in found if row[DEPENDS_ON]])
+    known = yield from read_tags(dialect, organization, (row[TAG_IDS] for row in found))
+    asked = (yield from read_custom_fields(dialect, organization)) if found[0][HAS_FIELDS_COLUMN] else {}
+    return [
+        TaskRow._make(
+            (
+                *row[:HAS_FIELDS_COLUMN],
+                in_order(row[DEPENDS_ON], waits_for[row[ID]]) if row[DEPENDS_ON] else (),
+                in_order(row[TAG_IDS], known) if row[TAG_IDS] else (),
+                asked.get(row[BOARD], ()),
+            )
+        )
+        for row in found
+    ]
+
+
+def read_dependencies(dialect: str, waiting: list[bytes]) -> Steps[dict[bytes, dict[bytes, Dependency]]]:
+    """
+    Return the dependencies of each of these tasks, by task id and dependency id.
+    """
+    waits_for: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
+    if waiting:
+        for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
+            waits_for[task][id] = Dependency(id, number, status == Status.DONE.value)
+    return waits_for
+
+
+def read_tags(dialect: str, organization: OrganizationId, named: Iterable[bytes | None]) -> Steps[dict[bytes, Tag]]:
+    """
+    Return the tags in these lists of concatenated ids, by id.
+    """
+    known: dict[bytes, Tag] = {}
+    ids = {id for joined in named if joined for id in _split_ids(joined)}
+    if ids:
+        for row in (yield NAMED_TAGS(dialect, organization=organization.bytes, tags=sorted(ids))):
+            tag: Tag = MAPPINGS[TAGS].entity_from(row)
+            known[tag.id.bytes] = tag
+    return known
+
+
+def read_custom_fields(dialect: str, organization: OrganizationId) -> Steps[dict[bytes, tuple[CustomField, ...]]]:
+    """
+    Return the custom fields of each board.
+    """
+    rows = yield select_rows(CUSTOM_FIELDS)(dialect, organization=organization.bytes)
+    return fields_by_board(MAPPINGS[CUSTOM_FIELDS].entity_from(row) for row in rows)
+
+
+def in_order(ids: bytes, known: Mapping[bytes, T]) -> tuple[T, ...]:
+    """
+    Return the known values of a list of concatenated ids, in its order.
+    """
+    return tuple(known[id] for id in _split_ids(ids) if id in known)
+
+
+def _split_ids(ids: bytes) -> Iterable[bytes]:
+    return (ids[at : at + 16] for at in range(0, len(ids), 16))

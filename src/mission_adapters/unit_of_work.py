@@ -1,0 +1,116 @@
+"""
+The unit of work that all stores share. It buffers writes, answers reads from the buffer first, and hands all changes to
+the store at commit. A store provides a `EntityLoader` to load from and a `flush`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from mission_adapters.repositories import (
+    BufferedAgentRepository,
+    BufferedApiKeyRepository,
+    BufferedBoardRepository,
+    BufferedEntityRepository,
+    BufferedOrganizationDeletion,
+    BufferedRunRepository,
+    BufferedTaskRepository,
+)
+from mission_adapters.write_buffer import WriteBuffer
+from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, SystemPrincipal
+from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.approvals.gates import ApprovalGates
+from mission_core.boards.model import Board, BoardNotFound
+from mission_core.reports.hourly_counters import boards_of_tasks
+from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.tasks.ports import DependencyNode
+from mission_core.tasks.runs import Run, RunNotFound
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from mission_adapters.entity_loader import EntityLoader
+    from mission_core.events.model import Event
+    from mission_core.kinds import EntityT, Kind
+    from mission_core.ports import IdempotencyKey, Versioned
+
+
+class UnitStore(Protocol):
+    """
+    The parts of a store that a unit of work uses.
+    """
+
+    @property
+    def loader(self) -> EntityLoader:
+        """
+        Loads committed rows.
+        """
+
+    async def flush(self, remembered: WriteBuffer) -> Any:
+        """
+        Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
+        """
+
+
+class BufferedUnitOfWork:
+    """
+    An atomic change on behalf of one principal.
+    """
+
+    __slots__ = (
+        "_done", "_kept", "_plain", "agents", "boards", "buffer", "gates", "keys", "organization_deletion",
+        "runs", "store", "tasks",
+    )  # fmt: skip
+
+    def __init__(self, store: UnitStore, principal: Principal, once: IdempotencyKey | None = None) -> None:
+        self._begin(store, WriteBuffer(principal, once), principal)
+
+    def _begin(self, store: UnitStore, remembered: WriteBuffer, principal: Principal) -> None:
+        self.store, self.buffer = store, remembered
+        self._kept = (remembered, store.loader, principal)
+        self.organization_deletion = BufferedOrganizationDeletion(remembered)
+        self.boards = BufferedBoardRepository(*self._kept, Board, BoardNotFound)
+        self.agents = BufferedAgentRepository(*self._kept, Agent, AgentNotFound)
+        self.keys = BufferedApiKeyRepository(*self._kept, ApiKey, ApiKeyNotFound)
+        self.tasks = BufferedTaskRepository(*self._kept, Task, TaskNotFound)
+        self.runs = BufferedRunRepository(*self._kept, Run, RunNotFound)
+        self.gates = ApprovalGates(self)
+        self._plain: dict[Kind[Any], BufferedEntityRepository[Any]] = {}
+        self._done = False
+
+    @property
+    def without_grants(self) -> BufferedUnitOfWork:
+        wide = object.__new__(type(self))
+        wide._begin(self.store, self.buffer, SystemPrincipal(organization=self.buffer.principal.organization))
+        wide._done = True  # only the original unit commits
+        return wide
+
+    def repository(self, kind: Kind[EntityT]) -> BufferedEntityRepository[EntityT]:
+        if kind not in self._plain:
+            self._plain[kind] = BufferedEntityRepository(*self._kept, kind.entity, kind.missing, kind_declaration=kind)
+        return self._plain[kind]
+
+    def record(self, *facts: Event) -> None:
+        self.buffer.events.extend(facts)
+
+    def rely_on(self, *entities: Versioned, bump: bool = False) -> None:
+        for each in entities:
+            kind = Task if isinstance(each, DependencyNode) else type(each)
+            self.buffer.add_read_dependency(kind, each, bump=bump)
+
+    def result(self, id: UUID) -> None:
+        self.buffer.result = id
+
+    async def commit(self) -> Any:
+        if self._done:
+            raise RuntimeError("a unit commits once")
+        self._done = True
+        if self.buffer.events:
+            self.buffer.boards_of_tasks = boards_of_tasks(self.buffer.loaded.values())
+        return await self.store.flush(self.buffer)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._done = True

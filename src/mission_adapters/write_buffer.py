@@ -1,0 +1,102 @@
+"""
+The write buffer of a unit of work: everything that its commit will change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from mission_core.boards.model import Board
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from mission_adapters.decision_operations import Operation
+    from mission_core.accounts.model import Principal
+    from mission_core.agents.model import Agent
+    from mission_core.events.model import Event
+    from mission_core.ports import IdempotencyKey, Versioned
+
+
+@frozen(kw_only=True)
+class RowWrite:
+    """
+    The change of one row: *before* as it was loaded (None for a new row), *after* as it will be stored (None for a
+    deleted row). With *merges_edits*, the write of a task is merged with edits that others committed meanwhile.
+    """
+
+    before: Any
+    after: Any
+    merges_edits: bool = False
+
+    def merged_onto(self, fresh: Any) -> RowWrite:
+        """
+        The same change, applied to the current row.
+
+        Raises:
+            StaleWrite: If the row was changed so that the two changes conflict.
+        """
+        return RowWrite(before=fresh, after=self.after.onto(self.before, fresh))
+
+
+@frozen
+class ReadDependency:
+    """
+    A read dependency: a row that must still have this version at commit. With *bump*, its version is raised then.
+    """
+
+    kind: type
+    id: UUID
+    version: int
+    bump: bool
+
+
+@define
+class WriteBuffer:
+    """
+    All changes of one unit of work, for its principal. Several writes of one row are merged into one.
+    """
+
+    principal: Principal
+    idempotency_key: IdempotencyKey | None = None
+    writes: dict[UUID, RowWrite] = field(factory=dict)
+    read_dependencies: dict[tuple[type, UUID], ReadDependency] = field(factory=dict)
+    presence: dict[UUID, Agent] = field(factory=dict)
+    used_keys: dict[UUID, datetime] = field(factory=dict)
+    events: list[Event] = field(factory=list)
+    boards_of_tasks: dict[UUID, UUID] = field(factory=dict)
+    """The boards of the loaded tasks, by task id."""
+    operations: list[Operation] = field(factory=list)
+    result: UUID | None = None
+    loaded: dict[UUID, Any] = field(factory=dict)
+    """The loaded rows by id, each as it was first loaded."""
+
+    def entity(self, entity: type, id: UUID) -> Any | None:
+        """
+        The row with this id as the unit wrote, loaded or removed it, or None if it did none of these.
+        """
+        write = self.writes.get(id)
+        return (write.after or write.before) if write else self.loaded.get(id)
+
+    def boards(self) -> Iterable[Board]:
+        """
+        The boards that the unit loaded.
+        """
+        return [row for row in self.loaded.values() if isinstance(row, Board)]
+
+    def add_read_dependency(self, kind: type, row: Versioned, *, bump: bool) -> None:
+        """
+        Add a read dependency on *row*. The first version that was read counts. A row that the unit has written needs
+        none.
+        """
+        if row.id in self.writes:
+            return
+        known = self.read_dependencies.get((kind, row.id))
+        version = known.version if known else row.version
+        self.read_dependencies[kind, row.id] = ReadDependency(
+            kind, row.id, version, bump or (known.bump if known else False)
+        )

@@ -1,0 +1,25 @@
+"""
+The event that records the import of rows from another system.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from mission_core.events.model import Event
+from mission_core.ids import OrganizationId
+
+
+@frozen(kw_only=True)
+class RowsImported(Event):
+    """
+    An organization imported *count* rows from a table of another system.
+    """
+
+    kind = "rows.imported"
+    subject_field = "organization"
+
+    organization: OrganizationId
+    source: str
+    table: str
+    count: int

@@ -1,0 +1,356 @@
+"""
+The events of tasks and their runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mission_core.events.model import Event
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_core.ids import AgentId, BoardId, CommentId, OrderId, RunId, TaskId
+    from mission_core.tasks.model import Status
+    from mission_core.tasks.runs import OrderKind, Outcome, TaskResult
+
+
+@frozen(kw_only=True)
+class TaskCreated(Event):
+    """
+    A task was created. *recorded* says that its work was done elsewhere. *mentions* are the names that its description
+    mentions.
+    """
+
+    kind = "task.created"
+    subject_field = "task"
+
+    task: TaskId
+    number: int
+    board: BoardId
+    title: str
+    status: Status
+    priority: str
+    assignee: str | None
+    agent: AgentId | None = None
+    recorded: bool
+    mentions: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class TaskUpdated(Event):
+    """
+    Fields of a task changed. *mentions* are the names that its description newly mentions.
+    """
+
+    kind = "task.updated"
+    subject_field = "task"
+
+    task: TaskId
+    board: BoardId
+    title: str
+    changed: tuple[str, ...]
+    mentions: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class TaskMoved(Event):
+    """
+    The status of a task changed. *reopened* is the title of the reopened dependency that sent it back to the inbox, if
+    one did.
+    """
+
+    kind = "task.moved"
+    subject_field = "task"
+
+    task: TaskId
+    board: BoardId
+    title: str
+    was: Status
+    status: Status
+    reopened: str | None = None
+
+
+@frozen(kw_only=True)
+class TaskSelfReviewed(Event):
+    """
+    An owner closed the review of their own work, because no other member may review it.
+    """
+
+    kind = "task.self_reviewed"
+    subject_field = "task"
+
+    task: TaskId
+    board: BoardId
+    title: str
+
+
+@frozen(kw_only=True)
+class DependencyToggled(Event):
+    """
+    A dependency of a task was done or reopened. *title* is the title of the dependency.
+    """
+
+    kind = "task.dependency_toggled"
+    subject_field = "task"
+
+    task: TaskId
+    board: BoardId
+    dependency: TaskId
+    title: str
+    done: bool
+
+
+@frozen(kw_only=True)
+class TaskCommented(Event):
+    """
+    A comment was added to a task.
+    """
+
+    kind = "task.commented"
+    subject_field = "task"
+
+    task: TaskId
+    comment: CommentId
+    author: str
+    message: str
+    parent: CommentId | None
+    mentions: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TaskBroadcast(Event):
+    """
+    A message was sent to the followers of a task. *sent* are the agents that it reached, *skipped* those it did not
+    reach.
+    """
+
+    kind = "task.broadcast"
+    subject_field = "task"
+
+    task: TaskId
+    author: str
+    message: str
+    sent: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TaskAssigned(Event):
+    """
+    The assignee of a task changed.
+    """
+
+    kind = "task.assigned"
+    subject_field = "task"
+
+    task: TaskId
+    was: str | None
+    was_agent: AgentId | None
+    assignee: str | None
+    agent: AgentId | None
+
+
+@frozen(kw_only=True)
+class TaskClaimed(Event):
+    """
+    A task was claimed under a lease.
+    """
+
+    kind = "task.claimed"
+    subject_field = "task"
+
+    task: TaskId
+    board: BoardId
+    title: str
+    was: Status
+    run: RunId
+    fence: int
+    attempt: int
+    by: str
+
+
+@frozen(kw_only=True)
+class TaskDeleted(Event):
+    """
+    A task was deleted.
+    """
+
+    kind = "task.deleted"
+    subject_field = "task"
+
+    task: TaskId
+    number: int
+    title: str
+
+
+@frozen(kw_only=True)
+class RunCompleted(Event):
+    """
+    The result of a run was accepted.
+    """
+
+    kind = "run.completed"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    outcome: Outcome
+
+
+@frozen(kw_only=True)
+class RunFailed(Event):
+    """
+    A run reported that it failed.
+    """
+
+    kind = "run.failed"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    reason: str
+    message: str | None
+
+
+@frozen(kw_only=True)
+class RunReleased(Event):
+    """
+    A run released its task unfinished.
+    """
+
+    kind = "run.released"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    note: str | None
+
+
+@frozen(kw_only=True)
+class RunExpired(Event):
+    """
+    The lease of a run expired.
+    """
+
+    kind = "run.expired"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    ran_out_at: datetime
+
+
+@frozen(kw_only=True)
+class RunRevoked(Event):
+    """
+    The lease of a run was revoked.
+    """
+
+    kind = "run.revoked"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    why: str
+
+
+@frozen(kw_only=True)
+class RunResultLate(Event):
+    """
+    A run sent a result or a failure after its lease was lost. It was stored with the run and changed nothing else.
+    *size* is its length in bytes of text.
+    """
+
+    kind = "run.result_late"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    by: str
+    result: TaskResult | None
+    reason: str | None
+    size: int
+
+
+@frozen(kw_only=True)
+class RunResultAdopted(Event):
+    """
+    The late result of a run completed its task.
+    """
+
+    kind = "run.result_adopted"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    fence: int
+    by: str
+
+
+@frozen(kw_only=True)
+class RunSuspended(Event):
+    """
+    A run was suspended to wait for a person.
+    """
+
+    kind = "run.suspended"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    waiting_for: str
+    until: datetime
+
+
+@frozen(kw_only=True)
+class RunResumed(Event):
+    """
+    A suspended run was resumed, and its lease started again.
+    """
+
+    kind = "run.resumed"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+
+
+@frozen(kw_only=True)
+class OrderGiven(Event):
+    """
+    An operator gave a run an order.
+    """
+
+    kind = "run.ordered"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    order: OrderId
+    order_kind: OrderKind
+    message: str | None
+
+
+@frozen(kw_only=True)
+class OrderAcknowledged(Event):
+    """
+    A worker acknowledged an order.
+    """
+
+    kind = "run.acknowledged"
+    subject_field = "task"
+
+    task: TaskId
+    run: RunId
+    order: OrderId
+    order_kind: OrderKind

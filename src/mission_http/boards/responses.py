@@ -1,0 +1,58 @@
+"""
+Responses: one resource with its version as an entity tag, or a page of resources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.boards.custom_fields import CUSTOM_FIELDS, fields_by_board
+from mission_core.tasks.model import Task
+from mission_core.values import PageOfRows, PageRequest
+from mission_http.boards.entity_rows import is_complete_without_read, task_row
+from mission_http.boards.payloads import NumberedPageQuery, PageQuery
+from mission_http.boards.wire import task_from
+from mission_http.platform.etags import etag_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json_responses import json_response
+
+
+def versioned_response(shown: dict[str, Any]) -> Response:
+    """
+    A response with one resource, and its version as the entity tag.
+    """
+    return json_response(shown, headers={"etag": etag_of(shown["version"])})
+
+
+def wanted_page(query: PageQuery) -> PageRequest:
+    after = query.after if isinstance(query, NumberedPageQuery) else None
+    return PageRequest(limit=query.limit, offset=query.offset, after=after)
+
+
+def page_response(
+    rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], dict[str, Any]]
+) -> Response:
+    """
+    A response with a page of rows, each rendered by *shown*.
+    """
+    items = [shown(row) for row in rows]
+    return json_response({"items": items, "total": total, "limit": query.limit, "offset": query.offset})
+
+
+def listed_response(listed: PageOfRows, query: PageQuery, shown: Callable[[Any], dict[str, Any]]) -> Response:
+    return page_response(listed.rows, listed.total, query, shown)
+
+
+async def task_payload(request: Request, task: Task) -> dict[str, Any]:
+    """
+    A task that was just written, as `TaskRead`. It is rendered from the entity if that suffices, else it is read back.
+    """
+    reads, principal = ports_of(request).reads, principal_of(request)
+    if not is_complete_without_read(task):
+        return task_from(await reads.tasks.get(principal, task.id))
+    fields = fields_by_board(await reads.entities.every(principal, CUSTOM_FIELDS))
+    return task_from(task_row(task, fields.get(task.board.bytes, ())))

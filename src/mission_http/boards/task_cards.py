@@ -1,0 +1,106 @@
+"""
+A cache of task cards: tasks as a board snapshot shows them, encoded as JSON. A card is reused until the task looks
+different.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from attrs import define, field
+
+from mission_core.tasks.queries import TaskRow
+from mission_core.tasks.snapshots import NO_APPROVALS, ApprovalCounts, BoardView, TaskSurroundings
+from mission_http.boards.wire import task_from
+
+MEGABYTE: Final = 1024 * 1024
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def card_from(row: TaskRow, asked: ApprovalCounts = NO_APPROVALS) -> dict[str, Any]:
+    """
+    A task as `TaskCardRead`.
+    """
+    return task_from(row) | {"approvals_count": asked.all, "approvals_pending_count": asked.pending}
+
+
+class CachedCard(NamedTuple):
+    """
+    An encoded card, with the task's version and the other values that it shows.
+    """
+
+    version: int
+    surroundings: TaskSurroundings
+    text: msgspec.Raw
+    size: int
+
+
+@define
+class CardCache:
+    """
+    A cache of encoded cards. A card is valid for every caller who may see its task, until the task's version or the
+    values around it change.
+
+    Args:
+        max_bytes: The approximate size of the cache in bytes. When it is full, the cards that were not used since the
+            last time are dropped.
+    """
+
+    max_bytes: int = 32 * MEGABYTE
+    recent: dict[bytes, CachedCard] = field(factory=dict, init=False)
+    aging: dict[bytes, CachedCard] = field(factory=dict, init=False)
+    size: int = field(default=0, init=False)
+
+    def keep(self, id: bytes, card: CachedCard) -> None:
+        """
+        Store a card, replacing the task's previous one.
+        """
+        before = self.recent.get(id)
+        self.size += card.size - (before.size if before else 0)
+        if self.size > self.max_bytes // 2:
+            self.aging, self.recent, self.size = self.recent, {}, card.size
+        self.recent[id] = card
+
+
+@define
+class CardLookup:
+    """
+    A lookup of a board's cards in the cache. It holds the cards found until the response is complete, even if the cache
+    drops them.
+
+    The store calls `known` on its reading thread; there it changes this object only, not the cache.
+    """
+
+    cards: CardCache
+    found: dict[bytes, msgspec.Raw] = field(factory=dict, init=False)
+    to_keep: list[tuple[bytes, CachedCard]] = field(factory=list, init=False)
+
+    def known(self, id: bytes, version: int, around: TaskSurroundings) -> bool:
+        """
+        Whether the cache has a card of a task at this version and with these values around it.
+        """
+        card = self.cards.recent.get(id)
+        if card is None:
+            card = self.cards.aging.get(id)
+            if card is not None:
+                self.to_keep.append((id, card))
+        if card is None or card[0] != version or card[1] != around:
+            return False
+        self.found[id] = card[2]
+        return True
+
+    def cards_of(self, view: BoardView) -> list[msgspec.Raw]:
+        """
+        The cards of all tasks on the board. Missing ones are encoded and cached.
+        """
+        for id, card in self.to_keep:
+            self.cards.keep(id, card)
+        for id, row in view.rows.items():
+            asked = view.approvals.get(id, NO_APPROVALS)
+            text = _encode(card_from(row, asked))
+            card = CachedCard(row.version, TaskSurroundings.of(row, asked), msgspec.Raw(text), len(text))
+            self.cards.keep(id, card)
+            self.found[id] = card.text
+        return [self.found[id] for id in view.tasks]

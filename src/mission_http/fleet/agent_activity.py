@@ -1,0 +1,172 @@
+"""
+Access rule, query parameters and payloads that the attribution and diagnostics reports of an agent share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from attrs import define, frozen
+from starlette.requests import Request
+
+from mission_core.accounts.model import AgentPrincipal, Role
+from mission_core.boards.model import BoardDenied
+from mission_core.errors import Denied
+from mission_core.ids import AgentId
+from mission_core.values import name_key
+from mission_http.fleet.access import agent_name_header_of
+from mission_http.fleet.activities import activity_from
+from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.path_parameters import strict_agent_in
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, raw_json, seconds_of
+from mission_http.platform.exchange import ports_of, principal_of
+
+if TYPE_CHECKING:
+    from mission_core.agents.queries import AgentRow
+    from mission_core.reports.agent_activity import ActivityEntry
+
+MAX_HOURS: Final = 720
+NUMBERED_ENTITIES: Final = ("task", "agent")
+"""Entity types whose number is shown as `entity_id`."""
+
+
+@define
+class ActivityAccessDenied(Denied):
+    """
+    A report on an agent is for the agent itself, and for admins with `privileged=1`.
+    """
+
+    code = "not_your_business"
+
+    says: str
+
+    def __str__(self) -> str:
+        return self.says
+
+
+@frozen
+class QueryErrorTexts:
+    """
+    Error texts of an operation for an invalid query.
+    """
+
+    hours_malformed: str
+    hours_out_of_range: str
+    section_missing: str
+
+
+@frozen(kw_only=True)
+class AgentTimeframe:
+    """
+    An agent, and the timeframe of a report on it.
+    """
+
+    agent: AgentRow
+    privileged: bool
+    hours: int
+    until: datetime
+
+    @property
+    def id(self) -> AgentId:
+        return AgentId(UUID(bytes=self.agent.id))
+
+    @property
+    def since(self) -> datetime:
+        return self.until - timedelta(hours=self.hours)
+
+    @property
+    def timeframe(self) -> dict[str, int]:
+        """
+        The payload of the timeframe.
+        """
+        return {"hours": self.hours, "since": seconds_of(self.since), "until": seconds_of(self.until)}
+
+
+async def agent_with_access(request: Request, *, privileged: bool, refusal: str) -> tuple[AgentRow, bool]:
+    """
+    Read the agent in the path, and whether the caller needs the admin privilege to see its report.
+
+    Raises:
+        AgentNotFound: If there is none.
+        NotYourBusiness: If the caller may not see the report.
+    """
+    principal = principal_of(request)
+    try:
+        row = await ports_of(request).reads.agents.get(principal, strict_agent_in(request))
+    except BoardDenied:
+        raise ActivityAccessDenied(refusal) from None
+    if isinstance(principal, AgentPrincipal) and principal.agent.bytes == row.id:
+        return row, False
+    admin = principal.role is Role.ADMIN
+    names = [] if isinstance(principal, AgentPrincipal) else [principal.name]
+    if admin:  # the header grants nothing: an admin may see every agent
+        names.append(agent_name_header_of(request) or "")
+    if name_key(row.name) in map(name_key, names):
+        return row, False
+    if admin and privileged:
+        return row, True
+    raise ActivityAccessDenied(refusal)
+
+
+def hours_of(text: str | None, mistakes: QueryErrorTexts) -> int:
+    """
+    Parse the hours of a query; 24 by default.
+
+    Raises:
+        Unacceptable: If the text is no number from 1 to 720.
+    """
+    if not text:
+        return 24
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        raise InvalidRequest(mistakes.hours_malformed)
+    hours = int(text[:9])
+    if not 1 <= hours <= MAX_HOURS:
+        raise InvalidRequest(mistakes.hours_out_of_range)
+    return hours
+
+
+def sections_of(text: str | None, known: Sequence[str], mistakes: QueryErrorTexts) -> frozenset[str]:
+    """
+    Parse the sections of a query; all of them by default.
+
+    Raises:
+        Unacceptable: If the text names an unknown section, or none.
+    """
+    if not text:
+        return frozenset(known)
+    named = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    unknown = [name for name in named if name not in known]
+    if unknown:
+        raise InvalidRequest(f"Invalid section value(s): {', '.join(unknown)}")
+    if not named:
+        raise InvalidRequest(mistakes.section_missing)
+    return frozenset(named)
+
+
+def event_payload(deed: ActivityEntry) -> dict[str, Any]:
+    """
+    Return the event payload of a log entry.
+    """
+    activity = activity_from(deed.kind, deed.payload, title=deed.title)
+    return {
+        "id": deed.position,
+        "type": activity.type,
+        "description": activity.description,
+        "data": raw_json(deed.payload),
+        "created_at": deed.at // MICROSECONDS_PER_SECOND,
+    }
+
+
+def activity_payload(deed: ActivityEntry) -> dict[str, Any]:
+    """
+    Return the activity payload of a log entry, with the type and number of its entity.
+    """
+    entity = activity_from(deed.kind, deed.payload, title=deed.title).entity
+    return event_payload(deed) | {
+        "entity_type": entity,
+        "entity_id": deed.number if entity in NUMBERED_ENTITIES else None,
+    }

@@ -1,0 +1,146 @@
+"""
+Heartbeats of agents, which are answered with the agent's waiting tasks.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import msgspec
+from attrs import evolve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.key_scopes import HEARTBEAT
+from mission_core.accounts.model import KeyOfAnotherAgent, Principal
+from mission_core.agents.model import IDLE, Agent, AgentNotFound
+from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
+from mission_core.errors import KeyReused
+from mission_core.ids import AgentId, ConnectionId
+from mission_core.ports import Ports
+from mission_core.values import EMPTY_OBJECT
+from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER
+from mission_http.fleet.bodies import AgentHeartbeatBody
+from mission_http.fleet.own_agent_rule import own_agent_only, own_agent_row
+from mission_http.fleet.path_parameters import agent_in
+from mission_http.fleet.payloads import AgentHeartbeatPayload
+from mission_http.fleet.wire import seconds_of, seconds_or_none
+from mission_http.platform.bodies import parsed_body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldsInvalid
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.implicit_leases import renew_leases_for_request
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.value_parsers import UUID_TEXT
+
+if TYPE_CHECKING:
+    from mission_core.tasks.queries import TaskRow
+
+HEARTBEAT_ACTIVITY: Final = "Heartbeat check"
+MAX_TASKS: Final = 10
+METADATA_KEYS: Final = {
+    "implementation_repo": ("implementation_repo", "implementationRepo", "github_repo"),
+    "code_location": ("code_location", "codeLocation", "path"),
+}
+"""Keys of a task's metadata that each field of a work item is read from, the first match counts."""
+
+
+async def check_in(request: Request) -> Response:
+    """
+    Record a heartbeat of the agent, and return its waiting tasks.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    with own_agent_only(principal):
+        if request.method == "HEAD":  # it changes nothing
+            name = (await own_agent_row(request)).name
+        else:
+            name = (await record_agent_heartbeat(ports, principal, _heartbeat_command(request))).name
+            await renew_leases_for_request(request, principal, agent=name)
+    return json_response(await _work_items_for(ports, principal, name, at=ports.clock.now()))
+
+
+async def report(request: Request) -> Response:
+    """
+    Record a heartbeat of the agent, and return its waiting tasks.
+
+    The body is optional. Its `connection_id` names the agent's tool connection, whose heartbeat is recorded too. Its
+    token usage is not recorded yet.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    try:
+        with own_agent_only(principal):
+            sign = evolve(_heartbeat_command(request), connection=await _connection_in(request))
+            agent = await perform_once(request, record_agent_heartbeat, sign, _agent_again)
+            await renew_leases_for_request(request, principal, agent=agent.name)
+    except AgentNotFound as refusal:
+        return json_response({"error": str(refusal), "token_recorded": False})
+    work = await _work_items_for(ports, principal, agent.name, at=ports.clock.now())
+    return json_response(work | {"token_recorded": False})
+
+
+def _heartbeat_command(request: Request) -> RecordAgentHeartbeat:
+    return RecordAgentHeartbeat(agent=agent_in(request), status=IDLE, activity=HEARTBEAT_ACTIVITY)
+
+
+async def _connection_in(request: Request) -> ConnectionId | None:
+    """
+    Read the connection id from the body; None if the body is missing, malformed or has none.
+    """
+    with suppress(BodyMissing, BodyMalformed, FieldsInvalid):
+        body = await parsed_body_of(request)
+        named = body.get("connection_id") if isinstance(body, dict) else None
+        if isinstance(named, str) and UUID_TEXT.fullmatch(named):
+            return ConnectionId(UUID(named))
+    return None
+
+
+async def _agent_again(ports: Ports, principal: Principal, agent: UUID) -> Agent:
+    async with ports.unit(principal) as unit:
+        return await unit.agents.get(AgentId(agent))
+
+
+async def _work_items_for(ports: Ports, principal: Principal, name: str, *, at: datetime) -> dict[str, Any]:
+    rows = await ports.reads.tasks.open_of_assignee(principal, name, limit=MAX_TASKS)
+    found: dict[str, Any] = {"agent": name, "checked_at": seconds_of(at)}
+    if not rows:
+        return {"status": "HEARTBEAT_OK", **found, "message": "No work items found"}
+    items = [{"type": "assigned_tasks", "count": len(rows), "items": [_work_item(row) for row in rows]}]
+    return {"status": "WORK_ITEMS_FOUND", **found, "work_items": items, "total_items": len(rows)}
+
+
+def _work_item(row: TaskRow) -> dict[str, Any]:
+    item = {
+        "id": row.number,
+        "title": row.title,
+        "status": row.status,
+        "priority": row.priority,
+        "due_date": seconds_or_none(row.due_at),
+    }
+    if row.metadata == EMPTY_OBJECT:
+        return item
+    metadata = msgspec.json.decode(row.metadata)
+    for shown, keys in METADATA_KEYS.items():
+        texts = (metadata.get(key) for key in keys)
+        found = next((text for text in texts if isinstance(text, str) and text.strip()), None)
+        if found is not None:
+            item[shown] = found
+    return item
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/agents/{id}/heartbeat", check_in, gives=AgentHeartbeatPayload, who=HEARTBEAT_VIEWER, changes=True,
+        refuses=(AgentNotFound, KeyOfAnotherAgent), scope=HEARTBEAT, operation_id="fleet_getAgentHeartbeat",
+        tags=("Agents",),
+    ),
+    Endpoint(
+        "POST", "/agents/{id}/heartbeat", report, takes=AgentHeartbeatBody, body_required=False,
+        gives=AgentHeartbeatPayload, who=HEARTBEAT_OPERATOR, headers=(IDEMPOTENCY_KEY,),
+        refuses=(KeyOfAnotherAgent, KeyReused),
+        limits=("agent-heartbeat",), scope=HEARTBEAT, operation_id="fleet_triggerAgentHeartbeat", tags=("Agents",),
+    ),
+]  # fmt: skip

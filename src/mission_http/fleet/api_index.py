@@ -1,0 +1,84 @@
+"""
+Index of the Fleet API: its paths with methods, description and required role, generated from the endpoints.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from attrs import define, field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_http.fleet.access import ANY_CREDENTIAL
+from mission_http.fleet.errors import CredentialMissing
+from mission_http.fleet.report_payloads import IndexPayload
+from mission_http.fleet.wire import iso_of
+from mission_http.platform.endpoints import Dialect, Endpoint
+from mission_http.platform.exchange import dialect_of
+from mission_http.platform.json_responses import json_response
+
+CACHE_CONTROL: Final = "public, s-maxage=300, stale-while-revalidate=600"
+EVENT_STREAM: Final = {"path": "/api/events", "protocol": "SSE", "description": "All events, as they happen"}
+DOCS: Final = {"openapi": "/api/docs", "tree": "/api/docs/tree", "search": "/api/docs/search"}
+
+
+@define
+class ApiIndex:
+    """
+    Handler of the index, which is generated at the first request.
+    """
+
+    started: datetime = field(factory=lambda: datetime.now(UTC))
+    built: dict[str, Any] = field(factory=dict)
+
+    async def index(self, request: Request) -> Response:
+        """
+        List all paths with methods, description and required role.
+        """
+        if not self.built:
+            self.built = self._build(dialect_of(request))
+        return json_response(self.built, headers={"cache-control": CACHE_CONTROL})
+
+    def _build(self, dialect: Dialect) -> dict[str, Any]:
+        endpoints = indexed_paths(dialect)
+        return {
+            "version": dialect.openapi_metadata.version,
+            "generated_at": iso_of(self.started),
+            "total_endpoints": len(endpoints),
+            "endpoints": endpoints,
+            "event_stream": EVENT_STREAM,
+            "docs": DOCS,
+        }
+
+
+def indexed_paths(dialect: Dialect) -> list[dict[str, Any]]:
+    """
+    List a dialect's paths. A path whose methods need different roles is listed once for each role.
+    """
+    found: dict[tuple[str, str], list[Endpoint]] = {}
+    for endpoint in dialect.endpoints:
+        if endpoint.listed:
+            found.setdefault((dialect.path_of(endpoint), endpoint.who.name), []).append(endpoint)
+    return [
+        {
+            "path": re.sub(r"{(\w+)}", r":\1", path),
+            "methods": [each.method for each in endpoints],
+            "description": "; ".join(each.summary for each in endpoints),
+            "tag": endpoints[0].tags[0] if endpoints[0].tags else dialect.name,
+            "auth": who,
+        }
+        for (path, who), endpoints in found.items()
+    ]
+
+
+def index_endpoint() -> Endpoint:
+    """
+    Return the operation that serves the index.
+    """
+    return Endpoint(
+        "GET", "/index", ApiIndex().index, gives=IndexPayload, who=ANY_CREDENTIAL, refuses=(CredentialMissing,),
+        operation_id="fleet_getApiIndex", tags=("Discovery",),
+    )  # fmt: skip

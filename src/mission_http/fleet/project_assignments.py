@@ -1,0 +1,196 @@
+"""
+Operations on the agents that are assigned to a project, and on the list of its tasks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.boards.assignments import (
+    BOARD_ASSIGNMENTS,
+    DEFAULT_ASSIGNMENT_ROLE,
+    AssignAgent,
+    UnassignAgent,
+    assign_agent,
+    unassign_agent,
+)
+from mission_core.boards.model import BoardNotFound
+from mission_core.errors import KeyReused
+from mission_core.ids import BoardId
+from mission_core.tasks.queries import TaskFilter
+from mission_core.values import MAX_INTEGER, PageRequest
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.path_parameters import project_in
+from mission_http.fleet.payloads import SuccessPayload, TaskPayload
+from mission_http.fleet.responses import perform_once_for_id
+from mission_http.fleet.wire import project_of, seconds_of, task_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Length, NumberRange, SchemaOverride
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
+
+PROJECT_FIELDS: Final = (
+    "id", "workspace_id", "name", "slug", "description", "ticket_prefix", "ticket_counter", "status", "created_at",
+    "updated_at",
+)  # fmt: skip
+"""Fields of the project in the response with its tasks."""
+
+
+@frozen(kw_only=True)
+class AssignAgentBody:
+    agent_name: Annotated[Any, SchemaOverride({"type": "string", "minLength": 1, "maxLength": 100})] = None
+    role: Annotated[str, Length(1, 100)] = DEFAULT_ASSIGNMENT_ROLE
+
+
+@frozen(kw_only=True)
+class UnassignAgentQuery:
+    agent_name: str = ""
+
+
+@frozen(kw_only=True)
+class ProjectTaskListQuery:
+    """
+    Paging of a project's tasks, without a limit by default; *after* is the number of the last row of the page before.
+    """
+
+    limit: Annotated[int | None, NumberRange(0)] = None
+    offset: Annotated[int, NumberRange(0)] = 0
+    after: Annotated[int | None, NumberRange(0)] = None
+
+
+@frozen(kw_only=True)
+class AssignmentPayload:
+    id: int
+    project_id: int
+    agent_name: str
+    role: str
+    assigned_at: int
+
+
+@frozen(kw_only=True)
+class AssignmentListPayload:
+    assignments: list[AssignmentPayload]
+
+
+@frozen(kw_only=True)
+class ProjectOfTasksPayload:
+    id: int
+    workspace_id: int
+    name: str
+    slug: str
+    description: str | None
+    ticket_prefix: str
+    ticket_counter: int
+    status: Literal["active", "archived"]
+    created_at: int
+    updated_at: int
+
+
+@frozen(kw_only=True)
+class ProjectTasksPayload:
+    project: ProjectOfTasksPayload
+    tasks: list[TaskPayload]
+    total: int | UnsetType = UNSET
+
+
+async def list_project_agents(request: Request) -> Response:
+    """
+    List the agents that are assigned to a project, oldest assignment first.
+    """
+    reads, principal = ports_of(request).reads, principal_of(request)
+    project = await reads.boards.get(principal, project_in(request))
+    rows = await reads.entities.every(principal, BOARD_ASSIGNMENTS, board=BoardId(UUID(bytes=project.id)))
+    return json_response(
+        {
+            "assignments": [
+                {
+                    "id": row.number,
+                    "project_id": project.number,
+                    "agent_name": row.agent_name,
+                    "role": row.role,
+                    "assigned_at": seconds_of(row.assigned_at),
+                }
+                for row in rows
+            ]
+        }
+    )
+
+
+async def assign_project_agent(request: Request) -> Response:
+    """
+    Assign an agent to a project by name.
+
+    The agent need not exist yet; one that is assigned already keeps its role.
+    """
+    body = await body_of(request, AssignAgentBody)
+    name = body.agent_name.strip() if isinstance(body.agent_name, str) else ""
+    if not name:
+        raise InvalidRequest("agent_name is required")
+    await perform_once_for_id(
+        request, assign_agent, AssignAgent(board=project_in(request), agent_name=name, role=body.role)
+    )
+    return json_response({"success": True}, 201)
+
+
+async def unassign_project_agent(request: Request) -> Response:
+    """
+    Remove an agent's assignment to a project, if there is one.
+    """
+    name = query_of(request, UnassignAgentQuery).agent_name.strip()
+    if not name:
+        raise InvalidRequest("agent_name query parameter is required")
+    command = UnassignAgent(board=project_in(request), agent_name=name)
+    await unassign_agent(ports_of(request), principal_of(request), command)
+    return json_response({"success": True})
+
+
+async def list_project_tasks(request: Request) -> Response:
+    """
+    List the tasks of a project, newest first.
+    """
+    query, principal, reads = query_of(request, ProjectTaskListQuery), principal_of(request), ports_of(request).reads
+    project = await reads.boards.get(principal, project_in(request))
+    limit = MAX_INTEGER if query.limit is None else query.limit
+    page = PageRequest(limit=limit, offset=query.offset, after=query.after)
+    listed = await reads.tasks.page(principal, TaskFilter(board=BoardId(UUID(bytes=project.id))), page)
+    shown = project_of(project)
+    return json_response(
+        {
+            "project": {name: shown[name] for name in PROJECT_FIELDS},
+            "tasks": [task_of(row) for row in listed.rows],
+            "total": listed.total,
+        }
+    )
+
+
+TAGS = ("Projects",)
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/projects/{id}/agents", list_project_agents, gives=AssignmentListPayload, who=VIEWER,
+        refuses=(BoardNotFound,), operation_id="fleet_listProjectAgents", tags=TAGS,
+    ),
+    Endpoint(
+        "POST", "/projects/{id}/agents", assign_project_agent, takes=AssignAgentBody, gives=SuccessPayload, status=201,
+        who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, KeyReused),
+        limits=("mutation",), operation_id="fleet_assignProjectAgent", tags=TAGS,
+    ),
+    Endpoint(
+        "DELETE", "/projects/{id}/agents", unassign_project_agent, query=UnassignAgentQuery, gives=SuccessPayload,
+        who=OPERATOR, refuses=(BoardNotFound,), limits=("mutation",),
+        operation_id="fleet_unassignProjectAgent", tags=TAGS,
+    ),
+    Endpoint(
+        "GET", "/projects/{id}/tasks", list_project_tasks, query=ProjectTaskListQuery, gives=ProjectTasksPayload,
+        who=VIEWER, refuses=(BoardNotFound,), operation_id="fleet_listProjectTasks", tags=TAGS,
+    ),
+]  # fmt: skip

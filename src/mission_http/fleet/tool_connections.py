@@ -1,0 +1,215 @@
+"""
+Operations on tool connections: a tool connects on behalf of an agent.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import KeyOfAnotherAgent, Principal
+from mission_core.agents.connect import ConnectedTool, ConnectTool, DisconnectTool, connect_tool, disconnect_tool
+from mission_core.agents.queries import ToolConnectionRow
+from mission_core.agents.tool_connections import CONNECTIONS, ConnectionNotFound
+from mission_core.errors import KeyReused
+from mission_core.ids import ConnectionId
+from mission_core.ports import Ports
+from mission_core.values import MAX_INTEGER, PageRequest, json_text
+from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.bodies import JsonObjectText
+from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, WORKSPACE_NUMBER, seconds_or_none, shown_status
+from mission_http.platform.bodies import body_of, parsed_body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.errors import BodyMalformed, BodyMissing
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Length, NumberRange
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
+from mission_http.platform.value_parsers import UUID_TEXT
+
+DEFAULT_ROLE: Final = "cli"
+
+
+@frozen(kw_only=True)
+class ConnectBody:
+    tool_name: Annotated[str, Length(1, 100, says="Tool name is required")]
+    agent_name: Annotated[str, Length(1, 100, says="Agent name is required")]
+    tool_version: Annotated[str, Length(0, 50)] | None = None
+    agent_role: Annotated[str, Length(0, 100)] = DEFAULT_ROLE
+    metadata: JsonObjectText | None = None
+
+
+@frozen(kw_only=True)
+class DisconnectBody:
+    """
+    The request body as documented. The handler validates it itself, with the original API's error texts.
+    """
+
+    connection_id: UUID
+
+
+@frozen(kw_only=True)
+class ToolConnectionListQuery:
+    """
+    Paging of connections, without a limit by default; *after* is the number of the last row of the page before.
+    """
+
+    limit: Annotated[int | None, NumberRange(0)] = None
+    offset: Annotated[int, NumberRange(0)] = 0
+    after: Annotated[int | None, NumberRange(0)] = None
+
+
+@frozen(kw_only=True)
+class ConnectedPayload:
+    connection_id: UUID
+    agent_id: int
+    agent_name: str
+    status: Literal["connected"]
+    sse_url: str
+    heartbeat_url: str
+    token_report_url: str
+    agent_token: str | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class ConnectionPayload:
+    id: int
+    agent_id: int
+    tool_name: str
+    tool_version: str | None
+    connection_id: UUID
+    status: Literal["connected", "disconnected"]
+    last_heartbeat: int | None
+    metadata: str | None
+    created_at: int
+    updated_at: int
+    workspace_id: int
+    agent_name: str
+    agent_status: str
+    agent_role: str
+
+
+@frozen(kw_only=True)
+class ConnectionListPayload:
+    connections: list[ConnectionPayload]
+    total: int
+
+
+@frozen(kw_only=True)
+class DisconnectedPayload:
+    status: Literal["disconnected"]
+    connection_id: UUID
+
+
+async def connect(request: Request) -> Response:
+    """
+    Connect a tool for an agent, which becomes online and is created if its name is new.
+
+    An earlier connection of the agent ends. The key of a new agent is returned as `agent_token`, once.
+    """
+    body = await body_of(request, ConnectBody)
+    command = ConnectTool(
+        agent=body.agent_name,
+        tool_name=body.tool_name,
+        tool_version=body.tool_version,
+        role=body.agent_role or DEFAULT_ROLE,
+        metadata=None if body.metadata is None else json_text(body.metadata),
+    )
+    made = await perform_once(request, connect_tool, command, _connected_again)
+    agent = made.agent
+    answer: dict[str, Any] = {
+        "connection_id": str(made.connection.id),
+        "agent_id": agent.number,
+        "agent_name": agent.name,
+        "status": "connected",
+        "sse_url": "/api/events",
+        "heartbeat_url": f"/api/agents/{agent.number}/heartbeat",
+        "token_report_url": "/api/tokens",
+    }
+    if made.token is not None:
+        answer["agent_token"] = made.token
+    return json_response(answer)
+
+
+async def _connected_again(ports: Ports, principal: Principal, connection: UUID) -> ConnectedTool:
+    async with ports.unit(principal) as unit:
+        found = await unit.repository(CONNECTIONS).get(connection)
+        return ConnectedTool(found, await unit.agents.get(found.agent))
+
+
+async def list_connections(request: Request) -> Response:
+    """
+    List all connections, newest first, including those that ended.
+    """
+    query, ports = query_of(request, ToolConnectionListQuery), ports_of(request)
+    limit = MAX_INTEGER if query.limit is None else query.limit
+    page = PageRequest(limit=limit, offset=query.offset, after=query.after)
+    listed = await ports.reads.agents.connections(principal_of(request), page)
+    now = ports.clock.now()
+
+    def shown(row: ToolConnectionRow) -> dict[str, Any]:
+        return {
+            "id": row.number,
+            "agent_id": row.agent_number,
+            "tool_name": row.tool_name,
+            "tool_version": row.tool_version,
+            "connection_id": str(UUID(bytes=row.id)),
+            "status": "connected" if row.live else "disconnected",
+            "last_heartbeat": seconds_or_none(row.last_heartbeat_at),
+            "metadata": row.metadata,
+            "created_at": row.created_at // MICROSECONDS_PER_SECOND,
+            "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
+            "workspace_id": WORKSPACE_NUMBER,
+            "agent_name": row.agent_name,
+            "agent_status": shown_status(row, at=now),
+            "agent_role": row.agent_role,
+        }
+
+    return json_response({"connections": [shown(row) for row in listed.rows], "total": listed.total})
+
+
+async def disconnect(request: Request) -> Response:
+    """
+    End a connection and set its agent offline.
+
+    A connection that has ended does not change.
+    """
+    body: Any = None
+    with suppress(BodyMissing, BodyMalformed):
+        body = await parsed_body_of(request)
+    if not isinstance(body, dict):
+        raise InvalidRequest("Invalid request body")
+    id = body.get("connection_id")
+    if not isinstance(id, str) or not id:
+        raise InvalidRequest("connection_id is required")
+    if not UUID_TEXT.fullmatch(id):
+        raise ConnectionNotFound
+    command = DisconnectTool(connection=ConnectionId(UUID(id)))
+    ended = await disconnect_tool(ports_of(request), principal_of(request), command)
+    return json_response({"status": "disconnected", "connection_id": str(ended.id)})
+
+
+TAGS = ("Connections",)
+ENDPOINTS = [
+    Endpoint(
+        "POST", "/connect", connect, takes=ConnectBody, gives=ConnectedPayload, who=OPERATOR,
+        headers=(IDEMPOTENCY_KEY,), refuses=(KeyOfAnotherAgent, KeyReused), operation_id="fleet_registerConnection",
+        tags=TAGS,
+    ),
+    Endpoint(
+        "GET", "/connect", list_connections, query=ToolConnectionListQuery, gives=ConnectionListPayload, who=VIEWER,
+        operation_id="fleet_listConnections", tags=TAGS,
+    ),
+    Endpoint(
+        "DELETE", "/connect", disconnect, takes=DisconnectBody, gives=DisconnectedPayload, who=OPERATOR,
+        refuses=(ConnectionNotFound, KeyOfAnotherAgent), operation_id="fleet_disconnectConnection", tags=TAGS,
+    ),
+]  # fmt: skip

@@ -1,0 +1,110 @@
+"""
+Operations on the working memory of an agent.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.key_scopes import SELF
+from mission_core.accounts.model import KeyOfAnotherAgent
+from mission_core.agents.model import AgentNotFound, WorkingMemoryFull
+from mission_core.agents.working_memory import (
+    ClearWorkingMemory,
+    WriteWorkingMemory,
+    clear_working_memory,
+    write_working_memory,
+)
+from mission_core.errors import VersionMismatch
+from mission_http.fleet.access import OWN_AGENT_OPERATOR, OWN_AGENT_VIEWER
+from mission_http.fleet.agent_bodies import MemoryBody
+from mission_http.fleet.agent_payloads import MemoryPayload, WrittenMemoryPayload
+from mission_http.fleet.own_agent_rule import own_agent_only, own_agent_row
+from mission_http.fleet.path_parameters import agent_in
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, iso_of, seconds_of
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.json_responses import json_response
+
+
+async def read(request: Request) -> Response:
+    """
+    Get an agent's working memory.
+    """
+    row = await own_agent_row(request)
+    return json_response(
+        {
+            "agent": {"id": row.number, "name": row.name, "role": row.role},
+            "working_memory": row.working_memory,
+            "source": "database" if row.working_memory else "none",
+            "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
+            "size": len(row.working_memory),
+        },
+        headers={"etag": etag_of(row.version)},
+    )
+
+
+async def write(request: Request) -> Response:
+    """
+    Replace an agent's working memory, or append an entry with the current time.
+    """
+    body = await body_of(request, MemoryBody)
+    ports, principal = ports_of(request), principal_of(request)
+    entry = f"## {iso_of(ports.clock.now())}\n{body.working_memory}" if body.append else body.working_memory
+    command = WriteWorkingMemory(
+        agent=agent_in(request), content=entry, append=body.append, expects=expected_version_of(request)
+    )
+    with own_agent_only(principal):
+        agent = await write_working_memory(ports, principal, command)
+    return json_response(
+        {
+            "success": True,
+            "message": f"Working memory {'appended' if body.append else 'updated'} for {agent.name}",
+            "working_memory": agent.working_memory,
+            "saved_to_workspace": False,
+            "updated_at": seconds_of(agent.updated_at),
+            "size": len(agent.working_memory),
+        },
+        headers={"etag": etag_of(agent.version)},
+    )
+
+
+async def clear(request: Request) -> Response:
+    """
+    Clear an agent's working memory.
+    """
+    principal = principal_of(request)
+    command = ClearWorkingMemory(agent=agent_in(request), expects=expected_version_of(request))
+    with own_agent_only(principal):
+        agent = await clear_working_memory(ports_of(request), principal, command)
+    return json_response(
+        {
+            "success": True,
+            "message": f"Working memory cleared for {agent.name}",
+            "working_memory": "",
+            "updated_at": seconds_of(agent.updated_at),
+        },
+        headers={"etag": etag_of(agent.version)},
+    )
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/agents/{id}/memory", read, gives=MemoryPayload, who=OWN_AGENT_VIEWER,
+        refuses=(AgentNotFound, KeyOfAnotherAgent),
+        scope=SELF, operation_id="fleet_getAgentMemory", tags=("Agents",),
+    ),
+    Endpoint(
+        "PUT", "/agents/{id}/memory", write, takes=MemoryBody, gives=WrittenMemoryPayload, who=OWN_AGENT_OPERATOR,
+        headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, WorkingMemoryFull, VersionMismatch),
+        scope=SELF, operation_id="fleet_updateAgentMemory", tags=("Agents",),
+    ),
+    Endpoint(
+        "DELETE", "/agents/{id}/memory", clear, gives=WrittenMemoryPayload, who=OWN_AGENT_OPERATOR, headers=(IF_MATCH,),
+        refuses=(AgentNotFound, KeyOfAnotherAgent, VersionMismatch), scope=SELF, operation_id="fleet_deleteAgentMemory",
+        tags=("Agents",),
+    ),
+]  # fmt: skip

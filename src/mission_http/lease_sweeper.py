@@ -1,0 +1,72 @@
+"""
+The lease sweeper: a background task that ends expired leases. Without it they end at the next claim.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.errors import Refusal, StoreFailed
+from mission_core.tasks.leases import expire_leases
+
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+    from mission_core.ports import Ports
+
+BATCH_SIZE: Final = 64
+logger = logging.getLogger("mission_http")
+
+
+@asynccontextmanager
+async def lease_sweeper(ports: Ports, *, every: float = 5.0) -> AsyncIterator[None]:
+    """
+    Run the lease sweeper in the background for the duration of the context.
+
+    Args:
+        every: Seconds between two sweeps.
+    """
+    task = asyncio.create_task(_sweep_for_ever(ports, every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _sweep_for_ever(ports: Ports, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        await sweep_all_organizations(ports)
+
+
+async def sweep_all_organizations(ports: Ports) -> None:
+    """
+    End the expired leases of every organization once. A failure in one organization is logged and skips only that one.
+    """
+    try:
+        organizations = await ports.credentials.organizations()
+    except Exception as error:
+        _log_failure(error, None)
+        return
+    for organization in organizations:
+        sweeper = SystemPrincipal(organization=organization, name="sweeper")
+        try:
+            while await expire_leases(ports, sweeper, limit=BATCH_SIZE) == BATCH_SIZE:
+                pass  # a full batch: more expired leases may be left
+        except Exception as error:
+            _log_failure(error, organization)
+
+
+def _log_failure(error: Exception, organization: OrganizationId | None) -> None:
+    where = f" organization={organization}" if organization else ""
+    if isinstance(error, Refusal):
+        reason = error.reason if isinstance(error, StoreFailed) else error
+        logger.warning("sweep_failed%s error=%s reason=%s", where, type(error).__name__, reason)
+    else:
+        logger.error("sweep_failed%s", where, exc_info=error)

@@ -1,0 +1,76 @@
+"""
+The stream that the log is written to, which never blocks the server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+from typing import Final, Self, TextIO
+
+from attrs import define, field
+
+WRITE_TIMEOUT_MS: Final = 250
+"""Milliseconds to wait for a full stream."""
+CHUNK_BYTES: Final = getattr(select, "PIPE_BUF", 512)
+"""Bytes that a stream with room takes without blocking."""
+logger = logging.getLogger("mission_http")
+
+
+@define(eq=False)
+class LogStream:
+    """
+    A stream that drops lines instead of blocking the server while its reader is slow or gone. The number of dropped
+    lines is logged once there is room again.
+    """
+
+    file: TextIO
+    descriptor: int
+    dropped_lines: int = field(default=0, init=False)
+    _line_is_partial: bool = field(default=False, init=False)
+    _room: select.poll = field(factory=lambda: select.poll(), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._room.register(self.descriptor, select.POLLOUT)
+
+    @classmethod
+    def over(cls, file: TextIO) -> Self | TextIO:
+        """
+        Wrap a file; return the file itself if it cannot be polled for room.
+        """
+        try:
+            return cls(file, file.fileno()) if hasattr(select, "poll") else file
+        except OSError:
+            return file
+
+    def write(self, text: str) -> None:
+        """
+        Write whole lines, or drop them.
+        """
+        if self.dropped_lines and self._has_room():
+            lost, self.dropped_lines = self.dropped_lines, 0
+            logger.warning("log_lines_dropped lines=%d", lost)
+        if self.dropped_lines or not self._write_chunks(f"\n{text}" if self._line_is_partial else text):
+            self.dropped_lines += 1
+
+    def flush(self) -> None:
+        """
+        Do nothing, as nothing is buffered.
+        """
+
+    def _write_chunks(self, text: str) -> bool:
+        data = text.encode(self.file.encoding or "utf-8", "backslashreplace")
+        for start in range(0, len(data), CHUNK_BYTES):
+            self._line_is_partial = start > 0
+            if not self._has_room(WRITE_TIMEOUT_MS):
+                return False
+            try:
+                os.write(self.descriptor, data[start : start + CHUNK_BYTES])
+            except OSError:  # the reader is gone, or the disk is full
+                return False
+        self._line_is_partial = False
+        return True
+
+    def _has_room(self, patience: int = 0) -> bool:
+        return bool(self._room.poll(patience))

@@ -1,0 +1,88 @@
+"""
+structlog processors that format a log line from the event's dictionary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
+from time import time
+from typing import Any, Final
+
+from attrs import define, field
+
+from mission_http.platform.exchange import REQUEST_ID
+
+EventDict = MutableMapping[str, Any]
+
+_unquoted_value: Final = re.compile(r"[\w./:@,+-]+", re.ASCII)
+_needs_quotes: Final = re.compile(r"[\s=\"'\\]|^$")
+
+
+def add_request_id(_: object, __: str, told: EventDict) -> EventDict:
+    """
+    Add the id of the request that is being handled, if there is one.
+    """
+    request_id = REQUEST_ID.get()
+    if request_id is not None:
+        told.setdefault("request_id", request_id)
+    return told
+
+
+@define(eq=False)
+class TimestampProcessor:
+    """
+    Adds the timestamp, in UTC or local time. Its text, except for the milliseconds, is cached for one second.
+    """
+
+    utc: bool
+    now: Callable[[], float] = time
+    _second: int = field(default=-1, init=False)
+    _parts: tuple[str, str] = field(default=("", ""), init=False)
+
+    def __call__(self, _: object, __: str, told: EventDict) -> EventDict:
+        second, milliseconds = divmod(int(self.now() * 1000), 1000)
+        if second != self._second:
+            moment = datetime.fromtimestamp(second, UTC)
+            zoned = moment if self.utc else moment.astimezone()
+            self._second, self._parts = second, (zoned.isoformat()[:19], "Z" if self.utc else zoned.isoformat()[19:])
+        before, after = self._parts
+        told["timestamp"] = f"{before}.{milliseconds:03}{after}"
+        return told
+
+
+def drop_color_message(_: object, __: str, told: EventDict) -> EventDict:
+    """
+    Drop the colored copy of the message that uvicorn adds.
+    """
+    told.pop("color_message", None)
+    return told
+
+
+def render_text(_: object, __: str, told: EventDict) -> str:
+    """
+    Format an event as one line of text: timestamp, level, logger, event and `name=value` pairs, then the traceback.
+
+    Control characters in values are escaped, so no value can begin another line or move the cursor.
+    """
+    below = [line for name in ("exception", "stack") for line in str(told.pop(name, "")).splitlines()]
+    moment, level, logger, event = told.pop("timestamp"), told.pop("level"), told.pop("logger"), told.pop("event")
+    facts = "".join([f" {name}={_value(value)}" for name, value in told.items()])
+    return "\n".join([f"{moment} {level:<8} {logger}: {_printable(str(event))}{facts}", *map(_printable, below)])
+
+
+def _value(value: Any) -> str:
+    text = "-" if value is None else str(value)
+    if _unquoted_value.fullmatch(text):
+        return text
+    return text if text.isprintable() and not _needs_quotes.search(text) else _escaped(text)
+
+
+def _printable(line: str) -> str:
+    return line if line.isprintable() else _escaped(line)[1:-1]
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text).replace("\x7f", "\\u007f")

@@ -1,0 +1,138 @@
+"""
+What must be so whatever was asked: laws over what a store shows, without any model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from mission_core.tasks.queries import RunRow, TaskRow
+from tests.contract.state_machine.store_under_test import StoreUnderTest, counted, event_of
+
+ALIVE = ("leased", "suspended")
+STATES = ("claimable", "leased", "held", "parked", "waiting", "blocked")
+View = dict[str, Any]
+
+
+def one_live_lease(judged: StoreUnderTest, view: View) -> None:
+    """
+    At most one lease of a task is live.
+    """
+    for rows in view["runs"].values():
+        assert 1 >= sum(row.state in ALIVE for row in rows)
+
+
+def fences_grow(judged: StoreUnderTest, view: View) -> None:
+    """
+    Each run of a task has a greater fence than those before it, and a fence never becomes another run's.
+    """
+    for id, rows in view["runs"].items():
+        fences = [row.fence for row in reversed(rows)]
+
+        assert fences == sorted(set(fences))
+        assert all(fence <= view["tasks"][id].fence for fence in fences)
+        for row in rows:
+            assert judged.told.setdefault(counted(UUID(bytes=row.id)), (id, row.fence)) == (id, row.fence)
+    assert len(set(judged.told.values())) == len(judged.told)
+
+
+def completed_under_a_live_lease(judged: StoreUnderTest, view: View) -> None:
+    """
+    A completion is accepted only with the live lease, and once for each fence.
+    """
+    for entry in view["log"]:
+        if entry.kind == "run.completed":
+            fence = event_of(entry)["fence"]
+            key = counted(entry.subject), fence
+
+            assert key not in judged.completed
+            judged.completed.add(key)
+            run = next((row for row in judged.last["runs"][key[0]] if row.fence == fence), None)
+            if run is None:  # taken again and handed in by one late write
+                assert any(each.kind == "task.claimed" and event_of(each)["fence"] == fence for each in view["log"])
+                continue
+            assert run.state in ALIVE
+            assert view["at"] < run.expires_at
+
+
+def handed_out_only_what_is_free(judged: StoreUnderTest, view: View) -> None:
+    """
+    What is blocked, parked, resting, finished or taken is never handed out.
+    """
+    for entry in view["log"]:
+        if entry.kind == "task.claimed":
+            id = counted(entry.subject)
+            row: TaskRow = judged.last["tasks"][id]
+            runs: list[RunRow] = judged.last["runs"][id]
+            lapsed = any(run.state in ALIVE and run.expires_at <= view["at"] for run in runs)
+            assert row.status in ("inbox", "assigned") or lapsed
+            assert not any(run.state in ALIVE and run.expires_at > view["at"] for run in runs)
+            assert all(each.done for each in row.dependencies)
+            assert row.not_before is None or row.not_before <= view["at"]
+
+
+def taken_only_from_nobody(judged: StoreUnderTest, view: View) -> None:
+    """
+    A plain write begins nothing that is blocked, or that somebody else works on.
+    """
+    for entry in view["log"]:
+        if entry.kind == "task.claimed":
+            id = counted(entry.subject)
+            assert not any(run.state in ALIVE and run.expires_at > view["at"] for run in judged.last["runs"][id])
+            assert all(each.done for each in view["tasks"][id].dependencies)
+
+
+def every_task_stands_somewhere(judged: StoreUnderTest, view: View) -> None:
+    """
+    Every unfinished task is in exactly one state, and explaining it names that.
+    """
+    for id, row in view["tasks"].items():
+        state = view["explained"][id].state.value
+        lapsed = any(run.state in ALIVE and run.expires_at <= view["at"] for run in view["runs"][id])
+        if not lapsed:
+            assert (row.status in ("done", "failed")) == (state == "finished")
+        assert state in (*STATES, "finished")
+
+
+def nothing_waits_for_itself(judged: StoreUnderTest, view: View) -> None:
+    """
+    Dependencies close no circle.
+    """
+    waits = {row.id: {each.id for each in row.dependencies} for row in view["tasks"].values()}
+    while free := [id for id, others in waits.items() if not others & waits.keys()]:
+        for id in free:
+            del waits[id]
+
+    assert {} == waits
+
+
+ALWAYS = (
+    one_live_lease,
+    fences_grow,
+    completed_under_a_live_lease,
+    every_task_stands_somewhere,
+    nothing_waits_for_itself,
+)
+
+
+def no_limbo(view: View) -> None:
+    """
+    After all that can be claimed was done: what is unfinished is with a person, parked, or blocked by such.
+    """
+    rows: dict[bytes, TaskRow] = {row.id: row for row in view["tasks"].values()}
+    states = {row.id: view["explained"][id].state.value for id, row in view["tasks"].items()}
+    stuck = {id for id, row in rows.items() if states[id] in ("held", "parked") or _with_a_person(row)}
+    ends = stuck | {id for id, row in rows.items() if row.status == "failed"}
+    while more := {
+        id
+        for id, row in rows.items()
+        if id not in ends and states[id] == "blocked" and any(each.id in ends for each in row.dependencies)
+    }:
+        ends |= more
+
+    assert {id for id, row in rows.items() if row.status != "done"} == ends
+
+
+def _with_a_person(row: TaskRow) -> bool:
+    return row.status in ("review", "quality_review", "awaiting_owner")

@@ -1,0 +1,106 @@
+"""
+The laws of the chain.
+"""
+
+import json
+from hashlib import sha256
+
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_core.events.model import GENESIS, ChainBreak, ChainHead, Entry, verify_chain
+from mission_core.values import canonical
+from tests import strategies as some
+
+
+@st.composite
+def chains(draw, least=1):
+    """
+    A chain of entries from the first position.
+    """
+    organization, entries, digest = draw(some.ids), [], GENESIS
+    for position, fact in enumerate(draw(st.lists(some.facts, min_size=least, max_size=5)), 1):
+        actor = draw(some.actors)
+        entries.append(Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest))
+        digest = entries[-1].digest
+    return entries
+
+
+@given(chains())
+def test_an_honest_chain_verifies(entries):
+    """
+    To its last position and digest.
+    """
+    assert ChainHead(len(entries), entries[-1].digest) == verify_chain(entries)
+
+
+@given(chains(), st.data())
+def test_a_chain_verifies_in_pieces(entries, data):
+    """
+    From wherever one got to before.
+    """
+    cut = data.draw(st.integers(0, len(entries)))
+    reached = verify_chain(entries[:cut])
+
+    assert verify_chain(entries) == verify_chain(entries[cut:], reached)
+
+
+@given(chains(), st.data())
+def test_any_change_is_found_at_the_entry_that_changed(entries, data):
+    """
+    Whichever field it was.
+    """
+    place = data.draw(st.integers(0, len(entries) - 1))
+    entry = entries[place]
+    changed = data.draw(
+        st.sampled_from(
+            [
+                evolve(entry, kind=entry.kind + "x"),
+                evolve(entry, at=entry.at.replace(microsecond=entry.at.microsecond ^ 1)),
+                evolve(entry, actor=evolve(entry.actor, name=entry.actor.name + "x")),
+                evolve(entry, subject=type(entry.subject)(int=entry.subject.int ^ 1)),
+                evolve(entry, payload=canonical({"other": entry.payload})),
+                evolve(entry, payload_digest=sha256(entry.payload_digest).digest()),
+                evolve(entry, digest=sha256(entry.digest).digest()),
+            ]
+        )
+    )
+    found = verify_chain([*entries[:place], changed, *entries[place + 1 :]])
+
+    assert isinstance(found, ChainBreak)
+    assert place + 1 == found.position
+
+
+@given(chains(least=2), st.data())
+def test_a_missing_entry_is_found(entries, data):
+    """
+    Unless it was the last; that the head of the log knows.
+    """
+    place = data.draw(st.integers(0, len(entries) - 2))
+    found = verify_chain(entries[:place] + entries[place + 1 :])
+
+    assert isinstance(found, ChainBreak)
+    assert place + 1 == found.position
+
+
+@given(chains(), st.data())
+def test_an_erased_payload_leaves_a_hole_that_verifies(entries, data):
+    """
+    Its digest stands.
+    """
+    place = data.draw(st.integers(0, len(entries) - 1))
+    erased = [*entries[:place], evolve(entries[place], payload=None), *entries[place + 1 :]]
+
+    assert verify_chain(entries) == verify_chain(erased)
+
+
+@given(some.facts)
+def test_a_payload_is_canonical_json(fact):
+    """
+    The same fields give the same bytes.
+    """
+    payload = fact.payload()
+
+    assert payload == canonical(json.loads(payload))
+    assert "at" not in json.loads(payload)
