@@ -18,7 +18,9 @@ import importlib, pkgutil
 from importlib.metadata import distributions
 
 import mission_core, mission_adapters.memory
+from mission_http.platform.docs_page import FILES, content_of
 
+assert all(map(content_of, FILES.values()))
 for package in (mission_core, mission_adapters.memory):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
@@ -91,7 +93,8 @@ def nightly(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """
-    Is the wheel with no extra enough to embed the core in memory, and does its command say what it needs?
+    Is the wheel with no extra enough to embed the core in memory, and does its command say what it needs? Does it
+    have the files of the documentation page?
     """
     built = Path(session.create_tmp())
     session.run("pip", "wheel", "-q", "--no-deps", "-w", str(built), ".")

@@ -1,152 +1,91 @@
 """
-The API documentation as one HTML page, rendered from OpenAPI documents. It has no scripts and loads nothing.
+The API documentation as an HTML page: Swagger UI from this server's own files, in the folder `mission_http/swagger_ui`.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from collections.abc import Iterable, Mapping
+from functools import cache
 from hashlib import sha256
 from html import escape
-from typing import Any, Final
+from importlib.resources import files
+from typing import Final
 
-STYLE: Final = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1 small { font-weight: normal; opacity: .6; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-details { border: 1px solid var(--line); border-radius: 6px; margin: .4rem 0; padding: .3rem .7rem; }
-summary { cursor: pointer; } code, pre { font: 13px/1.45 ui-monospace, monospace; }
-pre { background: var(--soft); padding: .6rem; overflow: auto; border-radius: 4px; }
-summary b { display: inline-block; min-width: 4.5rem; font: 600 13px ui-monospace, monospace; }
-summary span { opacity: .7; margin-left: 1rem; } table { border-collapse: collapse; }
-td, th { text-align: left; padding: .15rem 1.2rem .15rem 0; vertical-align: top; }
-"""
-STYLE_SOURCE: Final = "sha256-" + base64.b64encode(sha256(STYLE.encode()).digest()).decode()
+from attrs import frozen
+
+VERSION: Final = "5.35.0"
+"""The version of the npm package `swagger-ui-dist` that the files are from."""
 CONTENT_SECURITY_POLICY: Final = (
-    f"default-src 'none'; style-src '{STYLE_SOURCE}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+"""The `Content-Security-Policy` of the page. Swagger UI has its icons as `data:` URLs in its style sheet."""
+PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<link rel="stylesheet" href="{style}">
+<link rel="icon" type="image/png" href="{icon}">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<noscript>This page needs JavaScript. The API is described in <a href="openapi.json">openapi.json</a>.</noscript>
+<script src="{library}"></script>
+<script src="{start}"></script>
+</body>
+</html>
+"""
 
-BOUNDS: Final = (
-    ("minimum", "maximum", ""), ("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"),
-)  # fmt: skip
-NOTHING: Final = (None, "")
-MARKED: Final = re.compile(r"`([^`]+)`")
-EMPHASIS: Final = re.compile(r"(?<![\w*])\*(\w[^*]*)\*(?![\w*])")
 
-
-def render_docs_page(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
+@frozen
+class PageFile:
     """
-    Render several OpenAPI documents, each under its name, as one HTML page.
+    A file that the page loads.
     """
-    parts = list(parts)
-    title = parts[0][1]["info"]["title"] if parts else "API"
-    links = " · ".join(f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name, _ in parts)
-    body = "".join(_part(name, document) for name, document in parts)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
-        f'<body><h1>{escape(title)}</h1><p>{links} · <a href="openapi.json">openapi.json</a></p>{body}</body></html>'
-    ).encode()
+
+    name: str
+    media_type: str
+    vendored: bool = True
+    """Whether the file is part of Swagger UI, so that its content belongs to the version in its path."""
+
+    @property
+    def path(self) -> str:
+        return f"/docs/{VERSION}/{self.name}" if self.vendored else f"/docs/{self.name}"
+
+    @property
+    def cache_control(self) -> str:
+        return "public, max-age=31536000, immutable" if self.vendored else "no-cache"
 
 
-def _part(name: str, document: Mapping[str, Any]) -> str:
-    groups: dict[str, list[str]] = {}
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            tag = (operation.get("tags") or ["other"])[0]
-            groups.setdefault(tag, []).append(_operation(method.upper(), path, operation))
-    listed = "".join(f"<h3>{escape(tag)}</h3>{''.join(operations)}" for tag, operations in groups.items())
-    schemas = "".join(
-        f'<details id="{_anchor(name, component)}"><summary><code>{escape(component)}</code></summary>'
-        f"<pre>{_pretty(schema)}</pre></details>"
-        for component, schema in document["components"]["schemas"].items()
-    )
-    version, about = escape(document["info"].get("version", "")), _rich(document["info"].get("description", ""))
-    heading = f'<h2 id="{_anchor(name)}">{escape(name)} <small>{version}</small></h2>'
-    return f"{heading}{f'<p>{about}</p>' if about else ''}{listed}<h3>Schemas</h3>{schemas}"
+STYLE: Final = PageFile("swagger-ui.css", "text/css")
+ICON: Final = PageFile("favicon-32x32.png", "image/png")
+LIBRARY: Final = PageFile("swagger-ui-bundle.js", "text/javascript")
+START: Final = PageFile("start.js", "text/javascript", vendored=False)
+FILES: Final = {file.path: file for file in (STYLE, ICON, LIBRARY, START)}
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(one['in'])}</td>"
-        f"<td>{'required' if one['required'] else ''}</td><td>{escape(_words(one['schema']))}</td></tr>"
-        for one in operation.get("parameters", ())
-    )
-    access = operation["x-access"]
-    who = " · ".join([access["who"].rstrip("."), *access.get("credentials", ())])
-    limits = operation.get("x-ratelimit")
-    limited = f"<p>Limits: {escape(' · '.join(map(_limit, limits)))}</p>" if limits else ""
-    shapes = [("takes", operation.get("requestBody", {}))]
-    shapes += [(status, response) for status, response in operation["responses"].items()]
-    bodies = "".join(
-        f"<tr><th>{escape(label)}</th><td>{_rich(shape.get('description', ''))}</td>"
-        f"<td>{escape(_words(_schema(shape)))}</td></tr>"
-        for label, shape in shapes
-        if shape
-    )
-    return (
-        f"<details><summary><b>{method}</b><code>{escape(path)}</code><span>{_rich(operation['summary'])}</span>"
-        f"</summary><p>{_rich(operation['description'])}</p><p>For: {escape(who)}</p>{limited}"
-        f"<table>{rows}</table><table>{bodies}</table></details>"
-    )
-
-
-def _anchor(*names: str) -> str:
-    return escape(".".join(names).replace(" ", "-"))  # an id has no spaces
-
-
-def _schema(shape: Mapping[str, Any]) -> Any:
-    return shape.get("content", {}).get("application/json", {}).get("schema", {})
-
-
-def _limit(limit: Mapping[str, Any]) -> str:
-    window = f"in any {limit['seconds']} s" if limit.get("sliding") else f"in {limit['seconds']} s"
-    return f"{limit['class']}: {limit['limit']} {window} per {limit['per']}"
-
-
-def _words(schema: Mapping[str, Any]) -> str:
+@cache
+def content_of(file: PageFile) -> tuple[bytes, str]:
     """
-    Describe a JSON schema in a few words: its type, its bounds and its default.
+    The content of a file of the page, and its entity tag.
     """
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    choices = schema.get("anyOf") or schema.get("oneOf")
-    if choices:
-        said = " or ".join(dict.fromkeys(map(_words, choices)))
-    elif "enum" in schema:
-        said = ", ".join(map(str, schema["enum"]))
-    elif schema.get("type") == "array":
-        said = f"list of {_words(schema.get('items', {})) or 'anything'}"
-    else:
-        said = str(schema.get("format") or schema.get("type", ""))
-    bounds = [_bounds(schema.get(least), schema.get(most), unit) for least, most, unit in BOUNDS]
-    default = schema.get("default")
-    unsent = "" if default in NOTHING else f"{default if isinstance(default, str) else json.dumps(default)} unless sent"
-    return ", ".join(filter(None, [said, *bounds, unsent]))
+    content = (files("mission_http") / "swagger_ui" / file.name).read_bytes()
+    return content, f'"{sha256(content).hexdigest()[:32]}"'
 
 
-def _bounds(least: object, most: object, unit: str) -> str:
-    match least, most:
-        case None, None:
-            return ""
-        case _, None:
-            return f"at least {least}{unit.removesuffix('s') if least == 1 else unit}"
-        case None, _:
-            return f"at most {most}{unit}"
-    return f"{least} to {most}{unit}"
-
-
-def _rich(text: str) -> str:
+def render_docs_page(title: str) -> bytes:
     """
-    Convert text with Markdown `code` and *emphasis* to HTML.
+    The HTML page. Its links are relative, so that it works below any path prefix.
     """
-    parts = MARKED.split(escape(text))  # every second part is code
-    parts[::2] = [EMPHASIS.sub(r"<em>\1</em>", part) for part in parts[::2]]
-    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
-    return "".join(parts)
+    links = {"style": STYLE, "icon": ICON, "library": LIBRARY, "start": START}
+    return PAGE.format(title=escape(title), **{name: file.path[1:] for name, file in links.items()}).encode()
 
 
-def _pretty(schema: Any) -> str:
-    return escape(json.dumps(schema, indent=2))
+def is_current(tag: str, sent: str) -> bool:
+    """
+    Whether an `If-None-Match` header names an entity tag.
+    """
+    return sent.strip() == "*" or tag in re.findall(r'"[^"]*"', sent)

@@ -1,5 +1,5 @@
 """
-The endpoints that serve the OpenAPI document and the documentation page.
+The endpoints that serve the OpenAPI document and the documentation page with its files.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mission_core.rate_limits import Quota
-from mission_http.platform.docs_page import CONTENT_SECURITY_POLICY, render_docs_page
+from mission_http.platform.docs_page import CONTENT_SECURITY_POLICY, FILES, content_of, is_current, render_docs_page
 from mission_http.platform.endpoints import Dialect, Endpoint
-from mission_http.platform.exchange import dialect_of, exchange_of
+from mission_http.platform.exchange import dialect_of, endpoint_of, exchange_of
 from mission_http.platform.json_responses import JsonResponse
 from mission_http.platform.openapi import document_of
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS
@@ -29,7 +29,6 @@ class OpenApiDocuments:
     dialects: tuple[Dialect, ...]
     quotas: Mapping[str, Quota] = DEFAULT_QUOTAS
     _encoded: dict[tuple[Dialect | None, str], bytes] = field(factory=dict, init=False)
-    _page: bytes = field(default=b"", init=False)
 
     def encoded(self, only: Dialect | None = None, *, server: str = "/") -> bytes:
         """
@@ -39,16 +38,6 @@ class OpenApiDocuments:
             document = document_of(self.dialects, only, self.quotas, server=server)
             self._encoded[only, server] = msgspec.json.encode(document)
         return self._encoded[only, server]
-
-    def page(self) -> bytes:
-        """
-        The HTML page with the documentation of every dialect.
-        """
-        if not self._page:
-            self._page = render_docs_page(
-                [(one.name, document_of(self.dialects, one, self.quotas)) for one in self.dialects]
-            )
-        return self._page
 
 
 async def whole_document(request: Request) -> Response:
@@ -76,7 +65,20 @@ async def docs_page(request: Request) -> Response:
     Return the API documentation as an HTML page.
     """
     documents: OpenApiDocuments = request.scope["app"].documents
-    return HTMLResponse(documents.page(), headers={"content-security-policy": CONTENT_SECURITY_POLICY})
+    page = render_docs_page(documents.dialects[0].openapi_metadata.title)
+    return HTMLResponse(page, headers={"content-security-policy": CONTENT_SECURITY_POLICY, "cache-control": "no-cache"})
+
+
+async def docs_file(request: Request) -> Response:
+    """
+    Return a file that the documentation page loads.
+    """
+    file = FILES[endpoint_of(request).path]
+    content, tag = content_of(file)
+    headers = {"cache-control": file.cache_control, "etag": tag}
+    if is_current(tag, request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=file.media_type, headers=headers)
 
 
 async def front(request: Request) -> Response:
@@ -90,4 +92,5 @@ DOCUMENT_ENDPOINTS = (
     Endpoint("GET", "/", front, rooted=True, listed=False),
     Endpoint("GET", "/openapi.json", whole_document, rooted=True, listed=False),
     Endpoint("GET", "/docs", docs_page, rooted=True, listed=False),
+    *(Endpoint("GET", path, docs_file, rooted=True, listed=False) for path in FILES),
 )

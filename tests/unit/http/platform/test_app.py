@@ -1,3 +1,4 @@
+import re
 from contextlib import asynccontextmanager
 
 import pytest
@@ -85,7 +86,10 @@ def _check_below(prefix, server, client):
     assert "/mission/api/things?a=1" == client.post(f"{prefix}/api/things/?a=1").headers["location"]
     for path in ("/openapi.json", "/api/docs"):
         assert [{"url": server}] == client.get(f"{prefix}{path}", headers=key).json()["servers"]
-    assert 'href="openapi.json"' in client.get(f"{prefix}/docs").text
+    page = client.get(f"{prefix}/docs").text
+    assert 'href="openapi.json"' in page
+    for link in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert 200 == client.get(f"{prefix}/{link}").status_code
     assert 404 == client.get("/missionary/healthz").status_code
 
 

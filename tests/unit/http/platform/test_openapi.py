@@ -1,13 +1,10 @@
-import base64
 import json
 import re
-from hashlib import sha256
 from typing import Generic, TypeVar
 
 import pytest
 from attrs import evolve, frozen
 
-from mission_http.platform.docs_page import render_docs_page
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.json_schemas import SchemaComponents
 from mission_http.platform.openapi import document_of
@@ -192,25 +189,6 @@ async def test_the_document_and_its_part_are_served(app):
     assert "/docs" not in whole.json["paths"]
 
 
-def test_every_link_of_the_page_leads_to_one_place():
-    page = render_docs_page([("Two Words", document_of([KIND])), ("Plain", document_of([PLAIN]))]).decode()
-    ids = re.findall(r' id="([^"]*)"', page)
-
-    assert ["Two-Words", "Plain"] == re.findall(r'href="#([^"]*)"', page)
-    assert {"Two-Words", "Plain"} <= set(ids)
-    assert len(ids) == len(set(ids))
-    assert not re.search(r"\s", "".join(ids))
-
-
-async def test_the_page_shows_all_and_loads_nothing(app):
-    answer = await ask(app, "GET", "/docs", key=None)
-    page = answer.body.decode()
-
-    assert "text/html; charset=utf-8" == answer.headers["content-type"]
-    assert all(path in page for path in ("/api/things/{thing}", "/api/v1/things/{thing}"))
-    assert not re.search(r"<script|<link|https?:|src=|url\(", page)
-
-
 async def test_the_front_leads_to_the_page(app):
     """
     Whoever opens the address of the server in a browser finds something.
@@ -236,65 +214,6 @@ def test_an_error_tells_when_it_is_made():
     assert missing.startswith("Not Found. ")
 
 
-def test_the_page_tells_who_may_call():
-    page = render_docs_page([("Kind", document_of([KIND]))]).decode()
-
-    assert "header x-api-key" in page
-
-
-@pytest.mark.parametrize(
-    ("schema", "words"),
-    [
-        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "string or null"),
-        ({"$ref": "#/components/schemas/Thing"}, "Thing"),
-        ({"type": "array", "items": {"$ref": "#/components/schemas/Thing"}}, "list of Thing"),
-        ({"type": "integer", "minimum": 1, "maximum": 200, "default": 25}, "integer, 1 to 200, 25 unless sent"),
-        ({"type": "integer", "minimum": 0, "default": 0}, "integer, at least 0, 0 unless sent"),
-        ({"anyOf": [{"type": "string", "maxLength": 9}, {"type": "null"}]}, "string, at most 9 characters or null"),
-        ({"type": "string", "enum": ["a", "b"], "default": "a"}, "a, b, a unless sent"),
-        ({"type": "string", "format": "uuid"}, "uuid"),
-        ({"type": "string", "minLength": 1}, "string, at least 1 character"),
-        ({"type": "boolean", "default": False}, "boolean, false unless sent"),
-    ],
-)
-def test_the_page_says_what_a_value_is_in_words(schema, words):
-    document = document_of([KIND])
-    operation = document["paths"]["/api/v1/things/{thing}"]["get"]
-    operation["parameters"] = [{"name": "it", "in": "query", "required": False, "schema": schema}]
-    page = render_docs_page([("Kind", document)]).decode()
-
-    assert f"<td><code>it</code></td><td>query</td><td></td><td>{words}</td>" in page
-
-
-def test_the_page_says_limits_in_words():
-    document = document_of([KIND])
-    agent = {"class": "agent-auth", "limit": 20, "seconds": 60, "per": "address", "sliding": True}
-    general = {"class": "general", "limit": 100, "seconds": 60, "per": "address"}
-    document["paths"]["/api/v1/things/{thing}"]["get"]["x-ratelimit"] = [agent, general]
-    page = render_docs_page([("Kind", document)]).decode()
-
-    assert "agent-auth: 20 in any 60 s per address · general: 100 in 60 s per address" in page
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("the *of_a_board* of `a <b>`", "the <em>of_a_board</em> of <code>a &lt;b&gt;</code>"),
-        ("`*.example.com`, 2 * 3 * 4", "<code>*.example.com</code>, 2 * 3 * 4"),
-        ("one ` alone", "one ` alone"),
-    ],
-)
-def test_the_page_shows_text_as_it_is_meant(text, shown):
-    """
-    Of the whole part, and of each operation.
-    """
-    document = document_of([KIND])
-    document["info"]["description"] = document["paths"]["/api/v1/things/{thing}"]["get"]["description"] = text
-    page = render_docs_page([("Kind", document)]).decode()
-
-    assert 2 == page.count(f"<p>{shown}</p>")
-
-
 def test_the_whole_document_is_described_by_its_parts():
     parts = [
         evolve(one, openapi_metadata=evolve(one.openapi_metadata, description=f"{one.name}.")) for one in (KIND, PLAIN)
@@ -303,18 +222,3 @@ def test_the_whole_document_is_described_by_its_parts():
 
     assert ["`/api/v1`: Kind.", "`/api`: Plain."] == whole["description"].split("\n\n")
     assert "Plain." == part["description"]
-
-
-async def test_the_style_of_the_page_is_the_one_its_policy_allows(app):
-    """
-    And no other, and no script.
-    """
-    answer = await ask(app, "GET", "/docs", key=None)
-    (style,) = re.findall(rb"<style>(.*?)</style>", answer.body, re.DOTALL)
-    digest = base64.b64encode(sha256(style).digest()).decode()
-    policy = dict(each.strip().split(" ", 1) for each in answer.headers["content-security-policy"].split(";"))
-
-    assert f"'sha256-{digest}'" == policy["style-src"]
-    assert ["'none'"] * 4 == [policy[name] for name in ("default-src", "base-uri", "form-action", "frame-ancestors")]
-    assert not {"script-src", "img-src"} & policy.keys()
-    assert not re.search(rb" (?:style|on\w+)=", answer.body)
