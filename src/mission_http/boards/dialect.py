@@ -34,11 +34,13 @@ from mission_http.boards import (
 )
 from mission_http.boards.access import authenticate
 from mission_http.boards.errors import STATUSES, render
+from mission_http.boards.field_descriptions import FIELDS
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
 from mission_http.boards.snapshots import snapshot_endpoints
 from mission_http.boards.webhooks import webhook_endpoints
 from mission_http.boards.wire import CONVERTER, JsonObject
 from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata
+from mission_http.platform.examples import examples_in
 from mission_http.settings import Settings
 
 TAGS: Final = (
@@ -108,6 +110,8 @@ def boards_dialect(settings: Settings) -> Dialect:
             schema_name=component_of,
             schemas={JsonObject: {"type": "object", "additionalProperties": True}},
             path_schemas=dict.fromkeys(UUIDS, UUID_SCHEMA),
+            field_descriptions=FIELDS,
+            examples=examples_in("mission_http.boards"),
             security_schemes={"HTTPBearer": {"type": "http", "scheme": "bearer"}},
             errors={409: BlockedTaskError, 422: HTTPValidationError},
             error=LLMErrorResponse,

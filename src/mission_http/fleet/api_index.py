@@ -66,7 +66,7 @@ def indexed_paths(dialect: Dialect) -> list[dict[str, Any]]:
         {
             "path": re.sub(r"{(\w+)}", r":\1", path),
             "methods": [each.method for each in endpoints],
-            "description": "; ".join(each.summary for each in endpoints),
+            "description": "; ".join(each.summary.rstrip(".") for each in endpoints),
             "tag": endpoints[0].tags[0] if endpoints[0].tags else dialect.name,
             "auth": who,
         }

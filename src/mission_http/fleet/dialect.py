@@ -31,6 +31,7 @@ from mission_http.fleet import (
 from mission_http.fleet.access import SECURITY_SCHEMES, agent_name_header_of, authenticator, credential_precheck
 from mission_http.fleet.api_index import index_endpoint
 from mission_http.fleet.errors import FIXED_CODES, STATUSES, OriginMismatch, render_error
+from mission_http.fleet.field_descriptions import FIELDS
 from mission_http.fleet.google_sign_in import google_endpoints
 from mission_http.fleet.initial_setup import setup_endpoints
 from mission_http.fleet.payloads import ErrorPayload
@@ -42,6 +43,7 @@ from mission_http.fleet.system_status import status_endpoints
 from mission_http.fleet.tasks import task_endpoints
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
 from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata
+from mission_http.platform.examples import examples_in
 from mission_http.platform.session_cookies import SessionCookies
 
 if TYPE_CHECKING:
@@ -126,6 +128,8 @@ def fleet_dialect(settings: Settings) -> Dialect:
             path_schemas={
                 **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id"), NUMBER), "agents/id": NUMBER_OR_NAME,
             },
+            field_descriptions=FIELDS,
+            examples=examples_in("mission_http.fleet"),
             security_schemes=SECURITY_SCHEMES,
             error=ErrorPayload,
             codes=tuple(FIXED_CODES.values()),

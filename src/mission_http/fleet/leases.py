@@ -75,7 +75,7 @@ async def claim_any(request: Request) -> Response:
 
 async def claim_one(request: Request) -> Response:
     """
-    Claim this task.
+    Claim this task, and return its lease.
     """
     body = await body_of(request, ClaimBody)
     task, expects = task_in(request), expected_version_of(request)

@@ -138,16 +138,16 @@ class Endpoint:
     @property
     def summary(self) -> str:
         """
-        The first line of the handler's docstring.
+        The first paragraph of the handler's docstring.
         """
-        return (inspect.getdoc(self.handler) or "").partition("\n")[0].rstrip(".")
+        return " ".join((inspect.getdoc(self.handler) or "").partition("\n\n")[0].split())
 
     @property
     def description(self) -> str:
         """
-        The handler's docstring after its first line.
+        The handler's docstring after its first paragraph.
         """
-        return (inspect.getdoc(self.handler) or "").partition("\n")[2].strip()
+        return (inspect.getdoc(self.handler) or "").partition("\n\n")[2].strip()
 
 
 @frozen(kw_only=True)
@@ -180,6 +180,10 @@ class OpenApiMetadata:
     """JSON schemas of types that the dialect encodes in its own way."""
     path_schemas: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     """JSON schemas of path parameters, by name or by preceding segment and name (`tasks/id`); a string by default."""
+    field_descriptions: Mapping[str, str] = field(factory=dict)
+    """Descriptions by field name, by component and field (`TaskRead.id`), or by path parameter (`tasks/id`)."""
+    examples: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    """A request and its response as JSON values, by method and path below the prefix (`POST /tasks`)."""
     security_schemes: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     errors: Mapping[int, type] = field(factory=dict)
     """The payload classes of errors by status, where they differ from *error*."""

@@ -47,6 +47,8 @@ class SchemaComponents:
 
     name_of: Callable[[Any], str]
     overrides: Mapping[Any, Mapping[str, Any]] = field(factory=dict)
+    descriptions: Mapping[str, str] = field(factory=dict)
+    """The descriptions of fields, by `Component.field` or by the name of the field alone."""
     components: dict[str, JsonSchema] = field(factory=dict)
     _named: dict[str, Any] = field(factory=dict, init=False)
 
@@ -73,8 +75,16 @@ class SchemaComponents:
         The JSON schemas of a class's fields by name, and the names of the required ones.
         """
         fields = {wire_name(attribute): attribute for attribute in fields_of(cls)}
-        properties = {name: self.of(one.type, types) | _default(one) for name, one in fields.items()}
+        component = self.name_of(cls)
+        properties = {
+            name: self.of(one.type, types) | _default(one) | self._description(component, name)
+            for name, one in fields.items()
+        }
         return properties, [name for name, one in fields.items() if one.default is NOTHING]
+
+    def _description(self, component: str, name: str) -> JsonSchema:
+        told = self.descriptions.get(f"{component}.{name}") or self.descriptions.get(name)
+        return {"description": told} if told else {}
 
     def _one(self, kind: Any, types: Mapping[Any, Any]) -> JsonSchema:
         if isinstance(kind, TypeVar):

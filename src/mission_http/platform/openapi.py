@@ -56,8 +56,10 @@ def document_of(
     schemas: dict[str, JsonSchema] = {}
     schemes: dict[str, Mapping[str, Any]] = {}
     for dialect in shown:
-        schemas_of = {**dialect.openapi_metadata.schemas, ErrorCode: {"type": "string", "enum": _codes(dialect)}}
-        writer = OperationWriter(dialect, SchemaComponents(dialect.openapi_metadata.schema_name, schemas_of), quotas)
+        metadata = dialect.openapi_metadata
+        overrides = {**metadata.schemas, ErrorCode: {"type": "string", "enum": _codes(dialect)}}
+        components = SchemaComponents(metadata.schema_name, overrides, metadata.field_descriptions)
+        writer = OperationWriter(dialect, components, quotas)
         for endpoint in dialect.endpoints:
             if endpoint.listed:
                 path = paths.setdefault(dialect.path_of(endpoint), {})
@@ -114,7 +116,7 @@ class OperationWriter:
         if endpoint.takes is not None:
             described["requestBody"] = {
                 "required": endpoint.body_required,
-                "content": _json(self.schemas.of(endpoint.takes)),
+                "content": _json(self.schemas.of(endpoint.takes), self._example(endpoint, "request")),
             }
         described["x-access"] = self._access(endpoint)
         if endpoint.scope is not None:
@@ -158,14 +160,16 @@ class OperationWriter:
 
     def _parameters(self, endpoint: Endpoint) -> list[JsonSchema]:
         names = re.findall(r"([^/]*)/{(\w+)}", self.dialect.path_of(endpoint))
-        told = self.dialect.openapi_metadata.path_schemas
-        parameters = [
-            _parameter("path", name, dict(told.get(f"{before}/{name}") or told.get(name, {"type": "string"})), True)
-            for before, name in names
-        ]
+        told, described = self.dialect.openapi_metadata.path_schemas, self.dialect.openapi_metadata.field_descriptions
+        parameters = []
+        for before, name in names:
+            schema = dict(told.get(f"{before}/{name}") or told.get(name, {"type": "string"}))
+            parameters.append(_described(_parameter("path", name, schema, True), described.get(f"{before}/{name}")))
         if endpoint.query is not None:
             properties, required = self.schemas.properties(endpoint.query)
-            parameters += [_parameter("query", name, schema, name in required) for name, schema in properties.items()]
+            for name, schema in properties.items():
+                text = described.get(f"?{name}", schema.pop("description", None))
+                parameters.append(_described(_parameter("query", name, schema, name in required), text))
         return parameters + [_header(header) for header in (*endpoint.who.headers, *endpoint.headers)]
 
     def _responses(self, endpoint: Endpoint) -> JsonSchema:
@@ -175,8 +179,14 @@ class OperationWriter:
             shapes.setdefault(status,
             self.dialect.openapi_metadata.errors.get(status, self.dialect.openapi_metadata.error))
         told = {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
+        success = told[str(endpoint.status)].get("content", {})
+        success.get("application/json", {}).update(self._example(endpoint, "response"))
         _describe_refused_hosts(told.setdefault("403", {"description": "Forbidden"}))
         return told
+
+    def _example(self, endpoint: Endpoint, of: str) -> JsonSchema:
+        examples = self.dialect.openapi_metadata.examples.get(f"{endpoint.method} {endpoint.path}", {})
+        return {"example": examples[of]} if of in examples else {}
 
     def _response(self, status: int, shape: Any, errors: Collection[type[Exception]]) -> JsonSchema:
         phrase, reasons = HTTPStatus(status).phrase, list(dict.fromkeys(map(_reason, errors)))
@@ -242,8 +252,8 @@ def _reason(refusal: type[Exception]) -> str:
     return " ".join((inspect.getdoc(refusal) or refusal.__name__).partition("\n\n")[0].split())
 
 
-def _json(schema: JsonSchema) -> JsonSchema:
-    return {"application/json": {"schema": schema}}
+def _json(schema: JsonSchema, example: JsonSchema | None = None) -> JsonSchema:
+    return {"application/json": {"schema": schema, **(example or {})}}
 
 
 def _parameter(where: str, name: str, schema: JsonSchema, required: bool) -> JsonSchema:
@@ -255,4 +265,8 @@ def _response_header(description: str, least: int) -> JsonSchema:
 
 
 def _header(header: RequestHeader) -> JsonSchema:
-    return {**_parameter("header", header.name, dict(header.schema), False), "description": header.description}
+    return _described(_parameter("header", header.name, dict(header.schema), False), header.description)
+
+
+def _described(parameter: JsonSchema, description: str | None) -> JsonSchema:
+    return {**parameter, "description": description} if description else parameter

@@ -58,7 +58,7 @@ def test_operation_ids_are_unique_and_made_from_function_path_and_method():
 def test_an_operation_is_described_by_its_handler():
     operation = DOCUMENT["paths"]["/api/things/{thing}"]["get"]
 
-    assert ("Read a thing", "It is read as last committed.") == (operation["summary"], operation["description"])
+    assert ("Read a thing.", "It is read as last committed.") == (operation["summary"], operation["description"])
 
 
 def test_parameters_are_those_of_path_query_and_headers():
@@ -222,3 +222,32 @@ def test_the_whole_document_is_described_by_its_parts():
 
     assert ["`/api/v1`: Kind.", "`/api`: Plain."] == whole["description"].split("\n\n")
     assert "Plain." == part["description"]
+
+
+def test_a_field_has_the_description_of_its_component_or_else_of_its_name():
+    """
+    On the wire's name for it. A query parameter may have one of its own.
+    """
+    words = {"done": "All.", "KindThingBody.done": "Body.", "?limit": "Most.", "from": "Sender."}
+    words["things/thing"] = "Path."
+    described = evolve(KIND, openapi_metadata=evolve(KIND.openapi_metadata, field_descriptions=words))
+    document = document_of([described])
+    body = document["components"]["schemas"]["KindThingBody"]["properties"]
+    paths = document["paths"]
+    listed = {each["name"]: each for each in paths["/api/v1/things"]["get"]["parameters"]}
+    (thing,) = paths["/api/v1/things/{thing}"]["get"]["parameters"]
+
+    assert ["Body.", "Sender."] == [body[name]["description"] for name in ("done", "from")]
+    assert ["Most.", "All."] == [listed[name]["description"] for name in ("limit", "done")]
+    assert "Path." == thing["description"]
+    assert "description" not in listed["done"]["schema"].keys() | body["title"].keys() | listed["tag"].keys()
+
+
+def test_an_operation_shows_the_example_of_its_request_and_response():
+    examples = {"POST /things": {"request": {"title": "one"}, "response": {"id": 1}}}
+    shown = evolve(KIND, openapi_metadata=evolve(KIND.openapi_metadata, examples=examples))
+    add = document_of([shown])["paths"]["/api/v1/things"]["post"]
+
+    assert {"title": "one"} == add["requestBody"]["content"]["application/json"]["example"]
+    assert {"id": 1} == add["responses"]["200"]["content"]["application/json"]["example"]
+    assert "example" not in ADD["requestBody"]["content"]["application/json"]
