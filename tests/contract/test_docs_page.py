@@ -70,6 +70,24 @@ def test_an_operation_can_be_tried_out(docs: str, tab: Tab) -> None:
     assert {urlsplit(docs).netloc} == hosts_of(tab)
 
 
+@with_chromium
+def test_the_schema_of_a_body_is_shown_with_its_descriptions(docs: str, tab: Tab) -> None:
+    """
+    Swagger UI is given no more of the document than the schema leads to, which must be enough.
+    """
+    operation = "#operations-agents-create_agent_api_v1_agents_post"
+    tab.send("Page.navigate", url=docs)
+    for opening in (".opblock-summary-control", "[data-name=model]"):
+        tab.click(f"{operation} {opening}")
+    button = ".json-schema-2020-12-property .json-schema-2020-12-expand-deep-button"
+    field = f"document.querySelector('{operation} {button}')"
+    told = f"document.querySelector('{operation}').textContent.includes('The board that the agent works on.')"
+    tab.wait_for(f"{told} || ({field}?.click(), false)")  # what is drawn anew is folded again
+
+    assert tab.evaluate("document.querySelector('.errors-wrapper') == null")
+    assert [] == complaints_of(tab)
+
+
 def complaints_of(tab: Tab) -> list[object]:
     """
     What a console shows as errors or warnings, and what the policy refused.
