@@ -1,5 +1,6 @@
 """
-Copies of entities with some fields changed, and the names of the fields that differ between two states.
+Copies of entities with some fields changed, the names of the fields that differ between two states, and the check of
+the version that a caller expects.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 from attrs import fields, frozen
 
+from mission_core.errors import VersionMismatch
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from attrs import AttrsInstance
 
+    from mission_core.ports import Versioned
+
 E = TypeVar("E", bound="AttrsInstance")
 T = TypeVar("T")
+VersionedT = TypeVar("VersionedT", bound="Versioned")
 
 
 @frozen
@@ -97,3 +103,15 @@ def with_changes(before: E, given: Mapping[str, Any], *, at: datetime) -> tuple[
     after = evolve(before, **given)
     changed = changed_fields(before, after)
     return (evolve(after, updated_at=at) if changed else before), changed
+
+
+def require_version(row: VersionedT, expects: int | None) -> VersionedT:
+    """
+    Require the version that the caller expects, if it expects one, and return the row.
+
+    Raises:
+        VersionMismatch: If the row has another version.
+    """
+    if expects is not None and expects != row.version:
+        raise VersionMismatch(expects, row.version)
+    return row

@@ -33,15 +33,20 @@ class Refusal(Exception):
     """
     The base class of all refusals. It is never raised itself.
 
-    Each class has a stable *code* for programs: the class name in snake case, unless the class sets another.
+    Each class has a stable *code* for programs: the class name in snake case, unless the class sets another. Its text
+    for people is *says*, in which `{self.field}` stands for the value of a field.
     """
 
     code: ClassVar[str]
+    says: ClassVar[str] = ""
 
     def __init_subclass__(cls, **more: object) -> None:
         super().__init_subclass__(**more)
         if "code" not in cls.__dict__:
             cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __str__(self) -> str:
+        return self.says.format(self=self) if self.says else super().__str__()
 
 
 class Invalid(Refusal):
@@ -84,8 +89,7 @@ class InvalidField(Invalid):
     reason: str
     value: object = None
 
-    def __str__(self) -> str:
-        return f"{self.field} {self.reason}"
+    says = "{self.field} {self.reason}"
 
 
 @define
@@ -97,8 +101,7 @@ class StaleWrite(Conflict):
     kind: str
     id: UUID
 
-    def __str__(self) -> str:
-        return f"this {self.kind} was changed by another request in the meantime; read it again and repeat the change"
+    says = "this {self.kind} was changed by another request in the meantime; read it again and repeat the change"
 
 
 @define
@@ -110,8 +113,7 @@ class VersionMismatch(Conflict):
     expected: int
     current: int
 
-    def __str__(self) -> str:
-        return f"the current version is {self.current}, which is not the expected one; read it again"
+    says = "the current version is {self.current}, which is not the expected one; read it again"
 
 
 @define
@@ -123,8 +125,7 @@ class RoleTooLow(Denied):
     needed: str
     role: str
 
-    def __str__(self) -> str:
-        return f"Requires {self.needed} role or higher"
+    says = "Requires {self.needed} role or higher"
 
 
 @define
@@ -135,8 +136,7 @@ class KeyReused(Invalid):
 
     key: str
 
-    def __str__(self) -> str:
-        return f"idempotency key {self.key!r} was used for another request; use a new key for a new request"
+    says = "idempotency key {self.key!r} was used for another request; use a new key for a new request"
 
 
 @define
@@ -154,8 +154,7 @@ class StoreFailed(Exhausted):
     retry_after: ClassVar[int | None] = 2
     """The number of seconds after which the request may be repeated."""
 
-    def __str__(self) -> str:
-        return f"nothing was changed: the store could not keep it ({self.reason}); try again when it has recovered"
+    says = "nothing was changed: the store could not keep it ({self.reason}); try again when it has recovered"
 
 
 class StoreBusy(StoreFailed):
@@ -163,8 +162,7 @@ class StoreBusy(StoreFailed):
     The store works, but other transactions blocked the change for too long.
     """
 
-    def __str__(self) -> str:
-        return f"nothing was changed: other changes blocked the store for too long ({self.reason}); repeat the request"
+    says = "nothing was changed: other changes blocked the store for too long ({self.reason}); repeat the request"
 
 
 class StoreUnreachable(StoreFailed):
@@ -172,8 +170,7 @@ class StoreUnreachable(StoreFailed):
     The store did not answer a read. There was no change to roll back.
     """
 
-    def __str__(self) -> str:
-        return f"the store cannot be reached ({self.reason}); try again when it has recovered"
+    says = "the store cannot be reached ({self.reason}); try again when it has recovered"
 
 
 class StoreNotReady(StoreFailed):
@@ -181,8 +178,7 @@ class StoreNotReady(StoreFailed):
     The store answers reads but takes no writes, as a health check found: its disk is full, or it is read-only.
     """
 
-    def __str__(self) -> str:
-        return f"the store takes no changes ({self.reason}); try again when it has recovered"
+    says = "the store takes no changes ({self.reason}); try again when it has recovered"
 
 
 class OutcomeUnknown(StoreFailed):
@@ -193,8 +189,7 @@ class OutcomeUnknown(StoreFailed):
 
     retry_after = None
 
-    def __str__(self) -> str:
-        return (
-            f"it is not known whether the change was kept ({self.reason}); check before you repeat the request, "
-            "or repeat it with its Idempotency-Key, which makes the change only once"
-        )
+    says = (
+        "it is not known whether the change was kept ({self.reason}); check before you repeat the request, "
+        "or repeat it with its Idempotency-Key, which makes the change only once"
+    )

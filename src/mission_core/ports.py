@@ -134,8 +134,7 @@ class AlreadyDone(Conflict):
 
     result: UUID
 
-    def __str__(self) -> str:
-        return "this idempotency key was used before"
+    says = "this idempotency key was used before"
 
 
 class UnitOfWork(Protocol):

@@ -78,8 +78,7 @@ class LimiterFailed(Exhausted):
 
     reason: str
 
-    def __str__(self) -> str:
-        return f"requests cannot be counted: {self.reason}"
+    says = "requests cannot be counted: {self.reason}"
 
 
 class RateLimiter(Protocol):

@@ -11,11 +11,11 @@ from mission_core.accounts.invites import InviteForAnother, InviteNotFound
 from mission_core.accounts.member_admin import (
     OwnersOnly,
     normalized_role,
-    require_member_version,
     require_rank_for_role,
 )
 from mission_core.accounts.members import ADMIN, MEMBER, OWNER, ROLE_RANKS, BoardPermission, accessible_boards
 from mission_core.boards.board_access import BoardAccess, merge_grants, merge_invite
+from mission_core.entity_changes import require_version
 from mission_core.errors import Denied, RoleTooLow, VersionMismatch
 from mission_core.values import name_key
 from tests import strategies as some
@@ -106,9 +106,9 @@ def test_a_member_of_another_version_is_refused(member):
     """
     Where the caller named one.
     """
-    assert member == require_member_version(member, None) == require_member_version(member, member.version)
+    assert member == require_version(member, None) == require_version(member, member.version)
     with pytest.raises(VersionMismatch):
-        require_member_version(member, member.version + 1)
+        require_version(member, member.version + 1)
 
 
 @given(some.invites(accepted_at=st.none(), email=st.just("a@x.io")), some.users(email=st.just(" A@X.io ")), some.ids,

@@ -38,8 +38,7 @@ class AccessRequestNotFound(NotFound):
     The access request does not exist.
     """
 
-    def __str__(self) -> str:
-        return "Request not found"
+    says = "Request not found"
 
 
 class AccessRequestExists(Conflict):
@@ -56,9 +55,7 @@ class NotDefaultOrganizationAdmin(Denied):
     """
 
     code = "requests_elsewhere"
-
-    def __str__(self) -> str:
-        return "requests for access are decided by the admins of the default organization"
+    says = "requests for access are decided by the admins of the default organization"
 
 
 class AccessPending(Denied):
@@ -66,8 +63,7 @@ class AccessPending(Denied):
     The person's identity is verified, but no admin has approved their access yet.
     """
 
-    def __str__(self) -> str:
-        return "Access request pending admin approval"
+    says = "Access request pending admin approval"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

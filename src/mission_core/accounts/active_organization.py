@@ -26,8 +26,8 @@ from mission_core.accounts.organizations import (
 )
 from mission_core.accounts.profiles import local_user_of, user_id_of
 from mission_core.accounts.users import USERS
-from mission_core.entity_changes import changed_fields
-from mission_core.errors import Denied, VersionMismatch
+from mission_core.entity_changes import changed_fields, require_version
+from mission_core.errors import Denied
 from mission_core.ids import OrganizationId
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key, value_or
@@ -45,9 +45,7 @@ class NotAMember(Denied):
     """
 
     code = "no_place_there"
-
-    def __str__(self) -> str:
-        return "No org access"
+    says = "No org access"
 
 
 @frozen(kw_only=True)
@@ -158,9 +156,7 @@ async def _update(ports: Ports, principal: Principal, cmd: UpdateOrganization, *
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         organizations = unit.repository(ORGANIZATIONS)
-        before = await organizations.get(principal.organization)
-        if cmd.expects is not None and cmd.expects != before.version:
-            raise VersionMismatch(cmd.expects, before.version)
+        before = require_version(await organizations.get(principal.organization), cmd.expects)
         renamed = before if cmd.name == before.name else before.renamed(cmd.name, shared=shared)
         after = evolve(
             renamed, brand=value_or(cmd.brand, before.brand), isolation=value_or(cmd.isolation, before.isolation)

@@ -35,8 +35,7 @@ class SetupDone(Denied):
     Setup is complete: there are users already.
     """
 
-    def __str__(self) -> str:
-        return "Setup has already been completed"
+    says = "Setup has already been completed"
 
 
 class SetupRaced(Conflict):
@@ -44,8 +43,7 @@ class SetupRaced(Conflict):
     Another request created the first admin at the same time.
     """
 
-    def __str__(self) -> str:
-        return "Another admin was created while you were setting up"
+    says = "Another admin was created while you were setting up"
 
 
 @frozen(kw_only=True)

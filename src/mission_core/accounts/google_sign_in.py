@@ -65,9 +65,7 @@ class NotConnectedToGoogle(Invalid):
     """
 
     code = "not_connected"
-
-    def __str__(self) -> str:
-        return "Account is not connected to Google"
+    says = "Account is not connected to Google"
 
 
 class NoPasswordYet(Invalid):
@@ -75,10 +73,7 @@ class NoPasswordYet(Invalid):
     The caller has no password, so they could not sign in without Google.
     """
 
-    def __str__(self) -> str:
-        return (
-            "Cannot disconnect Google — no password set. Set a password first to avoid being locked out."
-        )
+    says = "Cannot disconnect Google — no password set. Set a password first to avoid being locked out."
 
 
 @define
@@ -88,9 +83,7 @@ class SignInStateUsed(Invalid):
     """
 
     code = "state_used"
-
-    def __str__(self) -> str:
-        return "this sign-in was completed before; begin again"
+    says = "this sign-in was completed before; begin again"
 
 
 @frozen(kw_only=True)

@@ -62,8 +62,7 @@ class TokenRefused(Denied):
     fault: TokenFault = TokenFault.INVALID
     verified: Mapping[str, object] = field(factory=dict)
 
-    def __str__(self) -> str:
-        return f"this token is not accepted: {self.why}"
+    says = "this token is not accepted: {self.why}"
 
     @property
     def logged(self) -> str:
@@ -89,8 +88,7 @@ class SigningKeysUnavailable(Exhausted):
     why: str
     retry_after: int = 5
 
-    def __str__(self) -> str:
-        return f"tokens of {self.issuer} cannot be checked now ({self.why}); try again in {self.retry_after} s"
+    says = "tokens of {self.issuer} cannot be checked now ({self.why}); try again in {self.retry_after} s"
 
 
 @frozen(kw_only=True)

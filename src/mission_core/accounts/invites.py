@@ -28,8 +28,7 @@ class InviteNotFound(NotFound):
     The invite does not exist, or it was accepted already.
     """
 
-    def __str__(self) -> str:
-        return "there is no such invite, or it was accepted already"
+    says = "there is no such invite, or it was accepted already"
 
 
 class InvitedAlready(Conflict):
@@ -37,8 +36,7 @@ class InvitedAlready(Conflict):
     A member of the organization has this e-mail address already.
     """
 
-    def __str__(self) -> str:
-        return "a member of the organization has this e-mail address"
+    says = "a member of the organization has this e-mail address"
 
 
 class InviteForAnother(Denied):
@@ -46,8 +44,7 @@ class InviteForAnother(Denied):
     The invite names another e-mail address than the caller's.
     """
 
-    def __str__(self) -> str:
-        return "this invite is for another e-mail address"
+    says = "this invite is for another e-mail address"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

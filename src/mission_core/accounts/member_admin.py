@@ -19,7 +19,8 @@ from mission_core.accounts.ownership_rules import require_another_owner
 from mission_core.accounts.profiles import LocalUserProtected, local_user_of
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS
-from mission_core.errors import Denied, RoleTooLow, VersionMismatch
+from mission_core.entity_changes import require_version
+from mission_core.errors import Denied, RoleTooLow
 from mission_core.events.model import Event
 from mission_core.ids import MemberId, UserId
 from mission_core.use_case import use_case
@@ -38,8 +39,7 @@ class OwnersOnly(Denied):
 
     what: str
 
-    def __str__(self) -> str:
-        return f"Only {self.what}"
+    says = "Only {self.what}"
 
 
 class CannotRemoveOwnMembership(Denied):
@@ -48,9 +48,7 @@ class CannotRemoveOwnMembership(Denied):
     """
 
     code = "removes_themselves"
-
-    def __str__(self) -> str:
-        return "You cannot remove yourself from the organization"
+    says = "You cannot remove yourself from the organization"
 
 
 @frozen(kw_only=True)
@@ -79,18 +77,6 @@ def normalized_role(role: str) -> str:
     The stored form of a role: lower case, and `member` if it is empty.
     """
     return role.strip().lower() or MEMBER
-
-
-def require_member_version(member: Member, expects: int | None) -> Member:
-    """
-    Require the version that the caller expects, and return the member.
-
-    Raises:
-        VersionMismatch: If the member has another version.
-    """
-    if expects is not None and expects != member.version:
-        raise VersionMismatch(expects, member.version)
-    return member
 
 
 def require_rank_for_role(standing: int, *, role: str = MEMBER, of: Member | None = None) -> None:
@@ -142,7 +128,7 @@ async def set_member_role(ports: Ports, principal: Principal, cmd: SetMemberRole
     async with ports.unit(principal) as unit:
         members = unit.repository(MEMBERS)
         standing = await rank_of_caller(unit, principal)
-        member = require_member_version(await members.get(cmd.member), cmd.expects)
+        member = require_version(await members.get(cmd.member), cmd.expects)
         role = member.role if cmd.role is None else normalized_role(cmd.role)
         require_rank_for_role(standing, role=role, of=member)
         if role == member.role:
@@ -174,7 +160,7 @@ async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         standing = await rank_of_caller(unit, principal)
-        member = require_member_version(await unit.repository(MEMBERS).get(cmd.member), cmd.expects)
+        member = require_version(await unit.repository(MEMBERS).get(cmd.member), cmd.expects)
         if isinstance(principal, MemberPrincipal) and member.user == principal.user:
             raise CannotRemoveOwnMembership
         if member.rank > standing:

@@ -30,8 +30,7 @@ class MemberNotFound(NotFound):
     The organization has no such member.
     """
 
-    def __str__(self) -> str:
-        return "this organization has no such member"
+    says = "this organization has no such member"
 
 
 class AlreadyMember(Conflict):
@@ -39,8 +38,7 @@ class AlreadyMember(Conflict):
     The person is a member of the organization already.
     """
 
-    def __str__(self) -> str:
-        return "this person is a member of the organization already"
+    says = "this person is a member of the organization already"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

@@ -242,9 +242,7 @@ class BoardAgentConfined(Denied):
     """
 
     code = "one_board_alone"
-
-    def __str__(self) -> str:
-        return "this agent's key is limited to its own board; this operation concerns the whole organization"
+    says = "this agent's key is limited to its own board; this operation concerns the whole organization"
 
 
 class ApiKeyNotFound(NotFound):
@@ -252,8 +250,7 @@ class ApiKeyNotFound(NotFound):
     The key does not exist, has expired or was revoked.
     """
 
-    def __str__(self) -> str:
-        return "there is no such valid key; list the agent's keys to see the valid ones"
+    says = "there is no such valid key; list the agent's keys to see the valid ones"
 
 
 class KeyOfAnotherAgent(Denied):
@@ -262,9 +259,7 @@ class KeyOfAnotherAgent(Denied):
     """
 
     code = "not_your_agent"
-
-    def __str__(self) -> str:
-        return "an agent's key may only be used for its own agent"
+    says = "an agent's key may only be used for its own agent"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

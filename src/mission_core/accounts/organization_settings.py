@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, field, frozen
 
 from mission_core.accounts.model import Principal, require_organization_admin
-from mission_core.errors import Conflict, NotFound, StaleWrite, VersionMismatch
+from mission_core.entity_changes import require_version
+from mission_core.errors import Conflict, NotFound, StaleWrite
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, SettingId
@@ -31,8 +32,7 @@ class SettingNotFound(NotFound):
     The setting has no value.
     """
 
-    def __str__(self) -> str:
-        return "Setting not found or already at default"
+    says = "Setting not found or already at default"
 
 
 class SettingTaken(Conflict):
@@ -40,8 +40,7 @@ class SettingTaken(Conflict):
     Another request set a value for this key first.
     """
 
-    def __str__(self) -> str:
-        return "another request set this setting first; repeat the request"
+    says = "another request set this setting first; repeat the request"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)
@@ -181,8 +180,7 @@ async def reset_setting(ports: Ports, principal: Principal, cmd: ResetSetting) -
         found = await rows.find(key=cmd.key)
         if found is None:
             raise SettingNotFound
-        if cmd.expects is not None and cmd.expects != found.version:
-            raise VersionMismatch(cmd.expects, found.version)
+        require_version(found, cmd.expects)
         rows.remove(found)
         unit.record(SettingReset(organization=principal.organization, key=cmd.key, at=ports.clock.now()))
         await unit.commit()

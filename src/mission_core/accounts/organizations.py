@@ -43,8 +43,7 @@ class OrganizationNotFound(NotFound):
     The organization does not exist, or the caller is not a member.
     """
 
-    def __str__(self) -> str:
-        return "there is no such organization, or you are not a member of it"
+    says = "there is no such organization, or you are not a member of it"
 
 
 class SlugTaken(Conflict):
@@ -52,8 +51,7 @@ class SlugTaken(Conflict):
     Another organization has this slug.
     """
 
-    def __str__(self) -> str:
-        return "another organization has this slug; choose another one"
+    says = "another organization has this slug; choose another one"
 
 
 class OrganizationNameTaken(Conflict):
@@ -61,8 +59,7 @@ class OrganizationNameTaken(Conflict):
     Another organization has this name; names that differ only in case are equal.
     """
 
-    def __str__(self) -> str:
-        return "another organization has this name; choose another one"
+    says = "another organization has this name; choose another one"
 
 
 class DefaultOrganizationUndeletable(Conflict):
@@ -71,9 +68,7 @@ class DefaultOrganizationUndeletable(Conflict):
     """
 
     code = "home_stays"
-
-    def __str__(self) -> str:
-        return "this is the default organization; it cannot be deleted"
+    says = "this is the default organization; it cannot be deleted"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

@@ -27,8 +27,7 @@ class WrongPassword(Denied):
     The current password is wrong, so the password cannot be changed.
     """
 
-    def __str__(self) -> str:
-        return "Current password is incorrect"
+    says = "Current password is incorrect"
 
 
 @frozen(kw_only=True)

@@ -27,8 +27,7 @@ class OwnerAboveAdmin(Denied):
     Only an owner may change an owner or an owner's credentials.
     """
 
-    def __str__(self) -> str:
-        return "only an owner may change an owner"
+    says = "only an owner may change an owner"
 
 
 class LastOwnerRequired(Conflict):
@@ -37,9 +36,7 @@ class LastOwnerRequired(Conflict):
     """
 
     code = "last_owner_stays"
-
-    def __str__(self) -> str:
-        return "this is the last owner of the organization; make somebody else an owner first"
+    says = "this is the last owner of the organization; make somebody else an owner first"
 
 
 async def require_rank_over_member(unit: UnitOfWork, principal: Principal, target: Member) -> None:

@@ -188,8 +188,7 @@ class ProviderAccountNotDeleted(Exhausted):
 
     provider: str
 
-    def __str__(self) -> str:
-        return f"the account at {self.provider} could not be deleted, so nothing was deleted here; try again soon"
+    says = "the account at {self.provider} could not be deleted, so nothing was deleted here; try again soon"
 
 
 class ProviderDirectory(Protocol):
@@ -276,9 +275,7 @@ class DecryptionFailed(Exhausted):
     """
 
     code = "seal_broken"
-
-    def __str__(self) -> str:
-        return "a stored secret was encrypted with another key than this server has; store the secret again"
+    says = "a stored secret was encrypted with another key than this server has; store the secret again"
 
 
 class SecretEncryption(Protocol):

@@ -13,8 +13,8 @@ from attrs import asdict, evolve, frozen
 from mission_core.accounts.members import MEMBERS, OWNER, AlreadyMember, Member
 from mission_core.accounts.model import Principal, SystemPrincipal
 from mission_core.accounts.users import USERS, IdentityProvider, User, UsernameTaken, UserUpdated
-from mission_core.entity_changes import with_changes
-from mission_core.errors import Conflict, Denied, VersionMismatch
+from mission_core.entity_changes import require_version, with_changes
+from mission_core.errors import Conflict, Denied
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 from mission_core.use_case import use_case
@@ -31,8 +31,7 @@ class NotAPerson(Denied):
     The credential belongs to a program, and this needs a user.
     """
 
-    def __str__(self) -> str:
-        return "this credential belongs to a program; sign in as a user to see or change a profile"
+    says = "this credential belongs to a program; sign in as a user to see or change a profile"
 
 
 class LocalUserProtected(Conflict):
@@ -42,12 +41,10 @@ class LocalUserProtected(Conflict):
     """
 
     code = "local_user_stays"
-
-    def __str__(self) -> str:
-        return (
-            "the local user belongs to LOCAL_AUTH_TOKEN and owns this organization, so neither can be deleted; "
-            "change the token to lock the local user out, or start with another data directory"
-        )
+    says = (
+        "the local user belongs to LOCAL_AUTH_TOKEN and owns this organization, so neither can be deleted; "
+        "change the token to lock the local user out, or start with another data directory"
+    )
 
 
 LOCAL_LOGIN: Final = "local-auth-user"
@@ -142,9 +139,7 @@ async def update_profile(ports: Ports, principal: Principal, cmd: UpdateProfile)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
         users = unit.repository(USERS)
-        before = await users.get(user_id_of(principal))
-        if cmd.expects is not None and cmd.expects != before.version:
-            raise VersionMismatch(cmd.expects, before.version)
+        before = require_version(await users.get(user_id_of(principal)), cmd.expects)
         changes: dict[str, Any] = {
             name: value
             for name, value in asdict(cmd, recurse=False).items()

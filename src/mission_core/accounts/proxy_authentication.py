@@ -40,8 +40,7 @@ class ProxyUserRefused(Denied):
     username: str
     why: str
 
-    def __str__(self) -> str:
-        return f"the proxy names {self.username!r}, who has no access: {self.why}"
+    says = "the proxy names {self.username!r}, who has no access: {self.why}"
 
 
 @frozen(kw_only=True)

@@ -40,9 +40,7 @@ class ServerKeyRotationDenied(Denied):
     """
 
     code = "key_too_wide"
-
-    def __str__(self) -> str:
-        return "the server's key has an owner's rights; only an owner or a holder of that key may replace it"
+    says = "the server's key has an owner's rights; only an owner or a holder of that key may replace it"
 
 
 @frozen(kw_only=True)

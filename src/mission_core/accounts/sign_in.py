@@ -37,8 +37,7 @@ class SignInRefused(Denied):
     """The user whom the caller named, if there is one. An unknown name is not kept: it may be a password typed into the
     wrong field."""
 
-    def __str__(self) -> str:
-        return "the user name or the password is wrong, or an admin has yet to approve this user"
+    says = "the user name or the password is wrong, or an admin has yet to approve this user"
 
 
 @frozen(kw_only=True)

@@ -52,9 +52,7 @@ class CannotChangeOwnRole(Invalid):
     """
 
     code = "own_role"
-
-    def __str__(self) -> str:
-        return "Cannot change your own role"
+    says = "Cannot change your own role"
 
 
 class CannotDeleteOwnUser(Invalid):
@@ -63,9 +61,7 @@ class CannotDeleteOwnUser(Invalid):
     """
 
     code = "own_account"
-
-    def __str__(self) -> str:
-        return "Cannot delete your own account"
+    says = "Cannot delete your own account"
 
 
 class MemberOfAnotherOrganization(Denied):
@@ -74,12 +70,10 @@ class MemberOfAnotherOrganization(Denied):
     """
 
     code = "member_elsewhere"
-
-    def __str__(self) -> str:
-        return (
-            "this person is a member of another organization too, so their password, name, email and approval are "
-            "theirs to change; their role here can be changed"
-        )
+    says = (
+        "this person is a member of another organization too, so their password, name, email and approval are "
+        "theirs to change; their role here can be changed"
+    )
 
 
 @frozen(kw_only=True)

@@ -38,12 +38,10 @@ class ClientCredentialsRefused(Denied):
     """
 
     code = "client_not_let_in"
-
-    def __str__(self) -> str:
-        return (
-            "this token belongs to a client of the issuer (client credentials), not to a person; use an agent's key or "
-            "API_KEY, or set OIDC_ALLOW_CLIENT_CREDENTIALS=1 to accept such clients as users"
-        )
+    says = (
+        "this token belongs to a client of the issuer (client credentials), not to a person; use an agent's key or "
+        "API_KEY, or set OIDC_ALLOW_CLIENT_CREDENTIALS=1 to accept such clients as users"
+    )
 
 
 def username_from(wish: str | None) -> str:

@@ -44,8 +44,7 @@ class UserNotFound(NotFound):
     No member of the organization is this user.
     """
 
-    def __str__(self) -> str:
-        return "there is no such user in this organization"
+    says = "there is no such user in this organization"
 
 
 class UsernameTaken(Conflict):
@@ -53,8 +52,7 @@ class UsernameTaken(Conflict):
     Another user of the deployment has this user name; names that differ only in case are equal.
     """
 
-    def __str__(self) -> str:
-        return "this user name is taken; choose another one"
+    says = "this user name is taken; choose another one"
 
 
 class SubjectTaken(Conflict):
@@ -62,8 +60,7 @@ class SubjectTaken(Conflict):
     Another user has this subject at the identity provider.
     """
 
-    def __str__(self) -> str:
-        return "another user has this identity at the provider already"
+    says = "another user has this identity at the provider already"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

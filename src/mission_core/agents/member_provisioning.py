@@ -28,8 +28,7 @@ class UserNotApproved(Denied):
 
     username: str
 
-    def __str__(self) -> str:
-        return "an admin has not approved this user yet, or has blocked them"
+    says = "an admin has not approved this user yet, or has blocked them"
 
 
 async def provisioned_member(ports: Ports, person: ProviderIdentity, *, clients: bool = False) -> MemberPrincipal:

@@ -38,8 +38,7 @@ class AgentNotFound(NotFound):
     This organization has no such agent.
     """
 
-    def __str__(self) -> str:
-        return "Agent not found"
+    says = "Agent not found"
 
 
 @define
@@ -50,8 +49,7 @@ class AgentNameTaken(Conflict):
 
     board: BoardId | None = None
 
-    def __str__(self) -> str:
-        return "Agent name already exists"
+    says = "Agent name already exists"
 
 
 class SessionKeyTaken(Conflict):
@@ -59,8 +57,7 @@ class SessionKeyTaken(Conflict):
     Another agent has this session key.
     """
 
-    def __str__(self) -> str:
-        return "another agent has this session key; choose another"
+    says = "another agent has this session key; choose another"
 
 
 class MainAgentProtected(Conflict):
@@ -69,12 +66,10 @@ class MainAgentProtected(Conflict):
     """
 
     code = "main_agent_stays"
-
-    def __str__(self) -> str:
-        return (
-            "the built-in agent represents the organization's own gateway: it cannot be deleted or put on a board; "
-            "hide it instead"
-        )
+    says = (
+        "the built-in agent represents the organization's own gateway: it cannot be deleted or put on a board; "
+        "hide it instead"
+    )
 
 
 class TokenAlreadyIssued(Conflict):
@@ -83,12 +78,10 @@ class TokenAlreadyIssued(Conflict):
     """
 
     code = "token_minted"
-
-    def __str__(self) -> str:
-        return (
-            "this agent already has a token, which was shown only once; an admin can create another key "
-            "with POST /api/agents/{id}/keys"
-        )
+    says = (
+        "this agent already has a token, which was shown only once; an admin can create another key "
+        "with POST /api/agents/{{id}}/keys"
+    )
 
 
 @define

@@ -60,9 +60,7 @@ class OnboardingNotFound(NotFound):
     """
 
     code = "no_onboarding"
-
-    def __str__(self) -> str:
-        return "this board has no onboarding; start one"
+    says = "this board has no onboarding; start one"
 
 
 class OnboardingConfirmed(Conflict):
@@ -70,8 +68,7 @@ class OnboardingConfirmed(Conflict):
     The onboarding was confirmed, so it takes no more messages.
     """
 
-    def __str__(self) -> str:
-        return "this onboarding was confirmed; start another one"
+    says = "this onboarding was confirmed; start another one"
 
 
 @define
@@ -82,8 +79,7 @@ class NotTheMainAgent(Denied):
 
     of_a_board: bool
 
-    def __str__(self) -> str:
-        return "Only the dedicated gateway agent may call this endpoint."
+    says = "Only the dedicated gateway agent may call this endpoint."
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

@@ -27,7 +27,8 @@ from mission_core.accounts.profiles import local_user_of
 from mission_core.agents.queries import AgentFilter
 from mission_core.boards.model import GENERAL_HANDLE
 from mission_core.boards.queries import BoardFilter
-from mission_core.errors import Conflict, VersionMismatch
+from mission_core.entity_changes import require_version
+from mission_core.errors import Conflict
 from mission_core.ids import OrganizationId
 from mission_core.use_case import use_case
 from mission_core.values import PageRequest
@@ -90,9 +91,7 @@ async def delete_empty_organization(ports: Ports, principal: Principal, cmd: Del
     owner = await _owner_id(ports, principal, organization)
     since = (await ports.log.head(organization.id)).position
     async with ports.unit(principal) as unit:
-        organization = await unit.repository(ORGANIZATIONS).get(organization.id)
-        if cmd.expects is not None and cmd.expects != organization.version:
-            raise VersionMismatch(cmd.expects, organization.version)
+        organization = require_version(await unit.repository(ORGANIZATIONS).get(organization.id), cmd.expects)
         left = await _remaining_contents(ports, SystemPrincipal(organization=organization.id), but=owner)
         if left:
             raise OrganizationInUse(left)

@@ -12,7 +12,7 @@ from attrs.validators import optional
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.agents.use_cases import require_own_agent, resolve_agent
-from mission_core.errors import VersionMismatch
+from mission_core.entity_changes import require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.use_case import use_case
@@ -76,8 +76,7 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
             raise AgentNotFound
         if cmd.own:
             require_own_agent(principal, before.id)
-        if cmd.expects is not None and cmd.expects != before.version:
-            raise VersionMismatch(cmd.expects, before.version)
+        require_version(before, cmd.expects)
         agent, updated = before.edit({"soul": cmd.content}, at=now)
         if not updated.changed:
             return before

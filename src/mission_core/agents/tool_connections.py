@@ -24,8 +24,7 @@ class ConnectionNotFound(NotFound):
     This organization has no such connection.
     """
 
-    def __str__(self) -> str:
-        return "Connection not found"
+    says = "Connection not found"
 
 
 class AlreadyConnected(Conflict):
@@ -33,8 +32,7 @@ class AlreadyConnected(Conflict):
     The agent is connected through another tool.
     """
 
-    def __str__(self) -> str:
-        return "this agent is connected through another tool"
+    says = "this agent is connected through another tool"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

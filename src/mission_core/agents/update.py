@@ -13,7 +13,8 @@ from mission_core.accounts.model import Principal, Role, require_no_agent_below_
 from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentProtected, checked_agent_name
 from mission_core.agents.use_cases import require_agent_board, require_own_agent, resolve_agent
 from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AlreadyAssigned
-from mission_core.errors import StaleWrite, VersionMismatch
+from mission_core.entity_changes import require_version
+from mission_core.errors import StaleWrite
 from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText, canonical, checked_object
@@ -78,8 +79,7 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         before = await resolve_agent(unit, cmd.agent)
         if cmd.own:
             require_own_agent(principal, before.id)
-        if cmd.expects is not None and cmd.expects != before.version:
-            raise VersionMismatch(cmd.expects, before.version)
+        require_version(before, cmd.expects)
         after, updated = before.edit(_changes_of(before, cmd), at=now)
         if updated.changed:
             await _check_change(unit, principal, before, after)

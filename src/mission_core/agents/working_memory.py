@@ -12,7 +12,7 @@ from attrs import frozen
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.agents.model import MAX_WORKING_MEMORY_LENGTH, Agent, WorkingMemoryFull
 from mission_core.agents.use_cases import require_own_agent, resolve_agent
-from mission_core.errors import VersionMismatch
+from mission_core.entity_changes import require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber
 from mission_core.use_case import use_case
@@ -123,8 +123,7 @@ async def _change_working_memory(
     async with ports.unit(principal) as unit:
         agent = await resolve_agent(unit, cmd.agent)
         require_own_agent(principal, agent.id)
-        if cmd.expects is not None and cmd.expects != agent.version:
-            raise VersionMismatch(cmd.expects, agent.version)
+        require_version(agent, cmd.expects)
         memory, fact = change(agent, now)
         if memory == agent.working_memory:
             return agent

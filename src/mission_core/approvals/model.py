@@ -48,8 +48,7 @@ class ApprovalNotFound(NotFound):
     The board has no such approval.
     """
 
-    def __str__(self) -> str:
-        return "Approval not found"
+    says = "Approval not found"
 
 
 class ApprovalLinkNotFound(NotFound):
@@ -64,9 +63,7 @@ class AgentsCannotDecide(Denied):
     """
 
     code = "agents_do_not_decide"
-
-    def __str__(self) -> str:
-        return "only people may decide about approvals, not agents"
+    says = "only people may decide about approvals, not agents"
 
 
 @define
@@ -79,8 +76,7 @@ class ApprovalTasksNotFound(NotFound):
 
     missing: tuple[TaskId, ...]
 
-    def __str__(self) -> str:
-        return "One or more tasks were not found on this board."
+    says = "One or more tasks were not found on this board."
 
 
 @define
@@ -93,8 +89,7 @@ class ApprovalAlreadyPending(Conflict):
 
     conflicts: tuple[tuple[TaskId, ApprovalId], ...] = ()
 
-    def __str__(self) -> str:
-        return "Each task can have only one pending approval."
+    says = "Each task can have only one pending approval."
 
 
 class ApprovalAlreadyLinked(Conflict):
@@ -103,9 +98,7 @@ class ApprovalAlreadyLinked(Conflict):
     """
 
     code = "linked_already"
-
-    def __str__(self) -> str:
-        return "this approval is already linked to this task"
+    says = "this approval is already linked to this task"
 
 
 @define

@@ -24,7 +24,8 @@ from mission_core.approvals.model import (
     digest_of,
 )
 from mission_core.boards.model import Board, BoardDenied, require_grant
-from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.entity_changes import require_version
+from mission_core.errors import InvalidField
 from mission_core.events.model import Actor
 from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, TaskId
 from mission_core.tasks.model import Task, TaskNotFound
@@ -135,8 +136,7 @@ async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApprova
         if cmd.on is not None and approval.board != cmd.on:
             raise ApprovalNotFound
         require_grant(principal, approval.board)
-        if cmd.expects is not None and cmd.expects != approval.version:
-            raise VersionMismatch(cmd.expects, approval.version)
+        require_version(approval, cmd.expects)
         if isinstance(cmd.status, Absent) or cmd.status is approval.status:
             return approval
         links = await unit.repository(APPROVAL_LINKS).every(approval=approval.id)

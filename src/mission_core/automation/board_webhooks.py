@@ -17,8 +17,8 @@ from mission_core.accounts.model import Principal, Role, require_no_agent_below_
 from mission_core.accounts.ports import DecryptionFailed
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardDenied
-from mission_core.entity_changes import with_changes
-from mission_core.errors import Denied, Invalid, InvalidField, NotFound, VersionMismatch
+from mission_core.entity_changes import require_version, with_changes
+from mission_core.errors import Denied, Invalid, InvalidField, NotFound
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
@@ -39,8 +39,7 @@ class WebhookNotFound(NotFound):
     The board has no such webhook.
     """
 
-    def __str__(self) -> str:
-        return "Webhook not found"
+    says = "Webhook not found"
 
 
 class WebhookDisabled(Denied):
@@ -48,8 +47,7 @@ class WebhookDisabled(Denied):
     The webhook is disabled and takes no payloads.
     """
 
-    def __str__(self) -> str:
-        return "Webhook is disabled."
+    says = "Webhook is disabled."
 
 
 class WebhookAgentNotOnBoard(Invalid):
@@ -58,9 +56,7 @@ class WebhookAgentNotOnBoard(Invalid):
     """
 
     code = "webhook_agent_elsewhere"
-
-    def __str__(self) -> str:
-        return "agent_id must reference an agent on this board."
+    says = "agent_id must reference an agent on this board."
 
 
 def header_name_from(words: str) -> str | None:
@@ -308,9 +304,7 @@ async def _get_webhook(unit: UnitOfWork, cmd: UpdateBoardWebhook | DeleteBoardWe
     webhook = await unit.repository(BOARD_WEBHOOKS).get(cmd.webhook)
     if webhook.board != cmd.on:
         raise WebhookNotFound
-    if cmd.expects is not None and cmd.expects != webhook.version:
-        raise VersionMismatch(cmd.expects, webhook.version)
-    return webhook
+    return require_version(webhook, cmd.expects)
 
 
 async def _changes(ports: Ports, unit: UnitOfWork, cmd: UpdateBoardWebhook, before: BoardWebhook) -> dict[str, Any]:

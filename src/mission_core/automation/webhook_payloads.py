@@ -43,8 +43,7 @@ class PayloadNotFound(NotFound):
     The webhook has no such payload.
     """
 
-    def __str__(self) -> str:
-        return "Payload not found"
+    says = "Payload not found"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

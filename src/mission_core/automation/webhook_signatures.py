@@ -20,8 +20,7 @@ class SignatureMissing(Denied):
     The webhook takes signed payloads only, and this one has no signature.
     """
 
-    def __str__(self) -> str:
-        return "Missing webhook signature header."
+    says = "Missing webhook signature header."
 
 
 class SignatureInvalid(Denied):
@@ -30,9 +29,7 @@ class SignatureInvalid(Denied):
     """
 
     code = "signature_wrong"
-
-    def __str__(self) -> str:
-        return "Invalid webhook signature."
+    says = "Invalid webhook signature."
 
 
 def signature_in(headers: Mapping[str, str], named: str | None) -> str:

@@ -30,8 +30,7 @@ class NotAssigned(NotFound):
     The board has no assignment of this agent name.
     """
 
-    def __str__(self) -> str:
-        return "this agent is not assigned to the board"
+    says = "this agent is not assigned to the board"
 
 
 class AlreadyAssigned(Conflict):
@@ -39,8 +38,7 @@ class AlreadyAssigned(Conflict):
     The board already has an assignment of this agent name.
     """
 
-    def __str__(self) -> str:
-        return "this agent is assigned to the board already"
+    says = "this agent is assigned to the board already"
 
 
 @define

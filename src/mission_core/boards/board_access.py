@@ -26,7 +26,6 @@ from mission_core.accounts.member_admin import (
     MemberUpdated,
     normalized_role,
     rank_of_caller,
-    require_member_version,
     require_rank_for_role,
 )
 from mission_core.accounts.members import MEMBER, MEMBERS, BoardPermission, Member
@@ -36,7 +35,7 @@ from mission_core.accounts.profiles import user_id_of
 from mission_core.accounts.users import USERS, User
 from mission_core.boards.grants import GRANTS, INVITE_GRANTS, Grant, InviteGrant
 from mission_core.boards.model import Board, BoardNotFound
-from mission_core.entity_changes import with_changes
+from mission_core.entity_changes import require_version, with_changes
 from mission_core.errors import Invalid, InvalidField
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId
 from mission_core.use_case import use_case
@@ -55,8 +54,7 @@ class GrantedBoardNotFound(Invalid):
 
     board: BoardId
 
-    def __str__(self) -> str:
-        return f"this organization has no board {self.board}"
+    says = "this organization has no board {self.board}"
 
 
 @frozen(kw_only=True)
@@ -167,7 +165,7 @@ async def set_board_access(ports: Ports, principal: Principal, cmd: SetBoardAcce
     async with ports.unit(with_all_boards(principal)) as unit:
         members, grants = unit.repository(MEMBERS), unit.repository(GRANTS)
         standing = await rank_of_caller(unit, principal)
-        member = require_member_version(await members.get(cmd.member), cmd.expects)
+        member = require_version(await members.get(cmd.member), cmd.expects)
         require_rank_for_role(standing, of=member)
         before = await grants.every(member=member.id)
         await _rely_on_boards(unit, access.per_board)

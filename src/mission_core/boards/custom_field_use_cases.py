@@ -20,8 +20,8 @@ from mission_core.boards.custom_fields import (
     FieldVisibility,
 )
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.entity_changes import with_changes
-from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.entity_changes import require_version, with_changes
+from mission_core.errors import InvalidField
 from mission_core.ids import BoardId, FieldId
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText
@@ -183,9 +183,7 @@ async def remove_board_from_fields(unit: UnitOfWork, board: BoardId) -> None:
 
 
 async def _get_field(unit: UnitOfWork, cmd: UpdateField | DeleteField) -> CustomField:
-    found = await unit.repository(CUSTOM_FIELDS).get(cmd.field)
-    if cmd.expects is not None and cmd.expects != found.version:
-        raise VersionMismatch(cmd.expects, found.version)
+    found = require_version(await unit.repository(CUSTOM_FIELDS).get(cmd.field), cmd.expects)
     return found
 
 

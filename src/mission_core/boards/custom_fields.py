@@ -181,8 +181,7 @@ class FieldNotFound(NotFound):
     This organization has no such custom field.
     """
 
-    def __str__(self) -> str:
-        return "Custom field not found"
+    says = "Custom field not found"
 
 
 class FieldKeyTaken(Conflict):
@@ -190,8 +189,7 @@ class FieldKeyTaken(Conflict):
     Another field of the organization has this key.
     """
 
-    def __str__(self) -> str:
-        return "Field key already exists in this organization."
+    says = "Field key already exists in this organization."
 
 
 class FieldInUse(Conflict):
@@ -199,8 +197,7 @@ class FieldInUse(Conflict):
     A task has a value of this field.
     """
 
-    def __str__(self) -> str:
-        return "Cannot delete a custom field definition while task values exist."
+    says = "Cannot delete a custom field definition while task values exist."
 
 
 @define
@@ -211,8 +208,7 @@ class FieldBoardsUnknown(Invalid):
 
     missing: tuple[BoardId, ...]
 
-    def __str__(self) -> str:
-        return "Some selected boards are invalid for this organization."
+    says = "Some selected boards are invalid for this organization."
 
 
 @define

@@ -13,8 +13,8 @@ from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, may_write_board, require_organization_admin, require_role
 from mission_core.boards.model import handle_from, require_grant
-from mission_core.entity_changes import with_changes
-from mission_core.errors import InvalidField, NotFound, VersionMismatch
+from mission_core.entity_changes import require_version, with_changes
+from mission_core.errors import InvalidField, NotFound
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import GroupId, GroupNumber, OrganizationId
@@ -31,8 +31,7 @@ class GroupNotFound(NotFound):
     This organization has no such group.
     """
 
-    def __str__(self) -> str:
-        return "Board group not found"
+    says = "Board group not found"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)
@@ -250,9 +249,7 @@ async def require_joinable_group(unit: UnitOfWork, principal: Principal, group: 
 async def _get_group(unit: UnitOfWork, cmd: UpdateGroup | DeleteGroup) -> BoardGroup:
     group = await unit.repository(GROUPS).get(cmd.group)
     await unit.boards.of_group(group.id)  # read, so that the write can check the grants on them
-    if cmd.expects is not None and cmd.expects != group.version:
-        raise VersionMismatch(cmd.expects, group.version)
-    return group
+    return require_version(group, cmd.expects)
 
 
 def _slug(given: str, name: str, id: GroupId) -> str:

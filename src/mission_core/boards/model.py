@@ -68,11 +68,10 @@ class WeakerGates(Denied):
     board.
     """
 
-    def __str__(self) -> str:
-        return (
-            "an agent key below admin can neither move a task to a board with weaker gates nor create a board with "
-            "gates weaker than the default; ask an admin"
-        )
+    says = (
+        "an agent key below admin can neither move a task to a board with weaker gates nor create a board with "
+        "gates weaker than the default; ask an admin"
+    )
 
 
 @frozen
@@ -91,8 +90,7 @@ class BoardNotFound(NotFound):
     This organization has no such board.
     """
 
-    def __str__(self) -> str:
-        return "Board not found"
+    says = "Board not found"
 
 
 class BoardDenied(Denied):
@@ -100,8 +98,7 @@ class BoardDenied(Denied):
     The board is not granted to the principal.
     """
 
-    def __str__(self) -> str:
-        return "Board access denied"
+    says = "Board access denied"
 
 
 class BoardReadOnly(BoardDenied):
@@ -139,8 +136,7 @@ class HandleTaken(Conflict):
     Another board of the organization has this handle or ticket prefix.
     """
 
-    def __str__(self) -> str:
-        return "another board has this slug or ticket prefix; choose another"
+    says = "another board has this slug or ticket prefix; choose another"
 
 
 class TicketPrefixTaken(HandleTaken):
@@ -149,9 +145,7 @@ class TicketPrefixTaken(HandleTaken):
     """
 
     code = "prefix_taken"
-
-    def __str__(self) -> str:
-        return "another board has this ticket prefix; choose another"
+    says = "another board has this ticket prefix; choose another"
 
 
 class GeneralBoardProtected(Invalid):
@@ -160,9 +154,7 @@ class GeneralBoardProtected(Invalid):
     """
 
     code = "general_stays"
-
-    def __str__(self) -> str:
-        return "the general board cannot be archived: it takes the tasks that name no board"
+    says = "the general board cannot be archived: it takes the tasks that name no board"
 
 
 class GeneralBoardNotDeletable(GeneralBoardProtected):
@@ -171,9 +163,7 @@ class GeneralBoardNotDeletable(GeneralBoardProtected):
     """
 
     code = "general_not_deleted"
-
-    def __str__(self) -> str:
-        return "the general board cannot be deleted: it takes the tasks that name no board"
+    says = "the general board cannot be deleted: it takes the tasks that name no board"
 
 
 class GoalIncomplete(Invalid):
@@ -181,8 +171,7 @@ class GoalIncomplete(Invalid):
     A confirmed goal needs an objective and success metrics.
     """
 
-    def __str__(self) -> str:
-        return "a confirmed goal board needs an objective and success metrics"
+    says = "a confirmed goal board needs an objective and success metrics"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

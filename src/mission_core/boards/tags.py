@@ -13,8 +13,8 @@ from attrs import field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, require_organization_admin
-from mission_core.entity_changes import with_changes
-from mission_core.errors import Conflict, InvalidField, NotFound, VersionMismatch
+from mission_core.entity_changes import require_version, with_changes
+from mission_core.errors import Conflict, InvalidField, NotFound
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, TagId
@@ -36,8 +36,7 @@ class TagNotFound(NotFound):
     This organization has no such tag.
     """
 
-    def __str__(self) -> str:
-        return "Tag not found"
+    says = "Tag not found"
 
 
 class TagSlugTaken(Conflict):
@@ -45,8 +44,7 @@ class TagSlugTaken(Conflict):
     Another tag of the organization has this slug.
     """
 
-    def __str__(self) -> str:
-        return "Tag slug already exists in this organization."
+    says = "Tag slug already exists in this organization."
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)
@@ -263,9 +261,7 @@ async def delete_tag(ports: Ports, principal: Principal, cmd: DeleteTag) -> Tag:
 
 
 async def _get_tag(unit: UnitOfWork, cmd: UpdateTag | DeleteTag) -> Tag:
-    tag = await unit.repository(TAGS).get(cmd.tag)
-    if cmd.expects is not None and cmd.expects != tag.version:
-        raise VersionMismatch(cmd.expects, tag.version)
+    tag = require_version(await unit.repository(TAGS).get(cmd.tag), cmd.expects)
     return tag
 
 

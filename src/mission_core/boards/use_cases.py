@@ -27,7 +27,8 @@ from mission_core.boards.model import (
     require_gates_not_weakened,
     require_grant,
 )
-from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
+from mission_core.entity_changes import require_version
+from mission_core.errors import InvalidField, StaleWrite
 from mission_core.ids import BoardId, BoardNumber, GroupId
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText
@@ -195,9 +196,7 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
         require_no_agent_below_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        board = await unit.boards.get(cmd.board)
-        if cmd.expects is not None and cmd.expects != board.version:
-            raise VersionMismatch(cmd.expects, board.version)
+        board = require_version(await unit.boards.get(cmd.board), cmd.expects)
         changes = {
             name: value
             for name, value in asdict(cmd, recurse=False).items()

@@ -42,9 +42,7 @@ class MemoryEntryNotFound(NotFound):
     """
 
     code = "entry_not_found"
-
-    def __str__(self) -> str:
-        return "Memory entry not found"
+    says = "Memory entry not found"
 
 
 def _tags_kept(instance: object, attribute: Attribute[Any], value: tuple[str, ...]) -> None:

@@ -38,9 +38,7 @@ class BoardNotInGroup(Invalid):
     """
 
     code = "board_stands_alone"
-
-    def __str__(self) -> str:
-        return "Board is not in a board group"
+    says = "Board is not in a board group"
 
 
 @frozen(kw_only=True)

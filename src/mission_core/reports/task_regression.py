@@ -29,9 +29,7 @@ class MomentInFuture(Invalid):
     """
 
     code = "still_to_come"
-
-    def __str__(self) -> str:
-        return "that moment has not come yet"
+    says = "that moment has not come yet"
 
 
 @frozen(kw_only=True)

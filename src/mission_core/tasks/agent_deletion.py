@@ -12,8 +12,7 @@ from attrs import frozen
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.agents.model import Agent, AgentDeleted, MainAgentProtected
 from mission_core.agents.use_cases import resolve_agent
-from mission_core.entity_changes import evolve
-from mission_core.errors import VersionMismatch
+from mission_core.entity_changes import evolve, require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber
 from mission_core.tasks.leases import expiry_decision
@@ -85,9 +84,7 @@ async def _deletable_agent(unit: UnitOfWork, principal: Principal, cmd: DeleteAg
         require_role(principal, Role.ADMIN)
     if agent.main:
         raise MainAgentProtected
-    if cmd.expects is not None and cmd.expects != agent.version:
-        raise VersionMismatch(cmd.expects, agent.version)
-    return agent
+    return require_version(agent, cmd.expects)
 
 
 def _is_lead_of(principal: Principal, agent: Agent) -> bool:

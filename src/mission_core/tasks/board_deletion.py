@@ -19,8 +19,7 @@ from mission_core.boards.model import (
     BoardNotFound,
     GeneralBoardNotDeletable,
 )
-from mission_core.entity_changes import evolve
-from mission_core.errors import VersionMismatch
+from mission_core.entity_changes import evolve, require_version
 from mission_core.events.model import Event
 from mission_core.ids import BoardId, BoardNumber
 from mission_core.tasks.agent_deletion import freed_change
@@ -62,9 +61,7 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
     require_no_agent_below_admin(principal)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        board = await unit.boards.get(cmd.board)
-        if cmd.expects is not None and cmd.expects != board.version:
-            raise VersionMismatch(cmd.expects, board.version)
+        board = require_version(await unit.boards.get(cmd.board), cmd.expects)
         if board.handle == GENERAL_HANDLE:
             raise GeneralBoardNotDeletable
         heir = None

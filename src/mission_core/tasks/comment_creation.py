@@ -46,9 +46,7 @@ class LeadCommentDenied(Denied):
     """
 
     code = "lead_holds_back"
-
-    def __str__(self) -> str:
-        return "Board leads can only comment during review, when mentioned, or on tasks they created."
+    says = "Board leads can only comment during review, when mentioned, or on tasks they created."
 
 
 @frozen(kw_only=True)

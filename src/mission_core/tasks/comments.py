@@ -26,8 +26,7 @@ class CommentNotFound(NotFound):
     The task has no such comment.
     """
 
-    def __str__(self) -> str:
-        return "Parent comment not found"
+    says = "Parent comment not found"
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

@@ -58,11 +58,10 @@ class OwnReviewRefused(GateClosed):
     def __init__(self, task: TaskId) -> None:
         super().__init__("require_review_before_done", task)
 
-    def __str__(self) -> str:
-        return (
-            "Authors may not close the review of their own work, and neither may agents whose key an author made; "
-            "another reviewer must close it."
-        )
+    says = (
+        "Authors may not close the review of their own work, and neither may agents whose key an author made; "
+        "another reviewer must close it."
+    )
 
 
 @frozen

@@ -52,8 +52,7 @@ class LateResultNotAdoptable(Conflict):
     task: TaskId
     why: str
 
-    def __str__(self) -> str:
-        return f"this late result cannot be adopted: {self.why}"
+    says = "this late result cannot be adopted: {self.why}"
 
 
 class AdoptionNeedsLease(Denied):
@@ -62,9 +61,7 @@ class AdoptionNeedsLease(Denied):
     """
 
     code = "lease_needed"
-
-    def __str__(self) -> str:
-        return "only an operator may adopt a late result without the lease of the task's current holder"
+    says = "only an operator may adopt a late result without the lease of the task's current holder"
 
 
 @use_case

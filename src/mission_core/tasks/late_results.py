@@ -59,8 +59,7 @@ class LateResultNotFound(NotFound):
     The task has no late result of this run.
     """
 
-    def __str__(self) -> str:
-        return "this task has no late result of this run; the list of its runs shows which have one"
+    says = "this task has no late result of this run; the list of its runs shows which have one"
 
 
 @frozen(kw_only=True)

@@ -86,8 +86,7 @@ class LeaseRequired(Conflict):
 
     task: TaskId
 
-    def __str__(self) -> str:
-        return "you hold this task under a lease; complete, fail or release it with the lease that its claim returned"
+    says = "you hold this task under a lease; complete, fail or release it with the lease that its claim returned"
 
 
 @frozen(kw_only=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal, Role, board_of, require_role
-from mission_core.entity_changes import evolve
-from mission_core.errors import InvalidField, VersionMismatch
+from mission_core.entity_changes import evolve, require_version
+from mission_core.errors import InvalidField
 from mission_core.events.model import Event
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
 from mission_core.tasks.dependencies import completion_events
@@ -309,8 +309,7 @@ def check_expected(task: Task, on: BoardId | None, expects: int | None) -> None:
     """
     if on is not None and task.board != on:
         raise TaskNotFound
-    if expects is not None and expects != task.version:
-        raise VersionMismatch(expects, task.version)
+    require_version(task, expects)
 
 
 def run_of_lease(ports: Ports, lease: str) -> RunId:

@@ -112,8 +112,7 @@ class TaskNotFound(NotFound):
     The organization has no such task.
     """
 
-    def __str__(self) -> str:
-        return "Task not found"
+    says = "Task not found"
 
 
 @define
@@ -126,7 +125,7 @@ class GateClosed(Conflict):
     task: TaskId
 
     def __str__(self) -> str:
-        return GATE_TEXTS[self.rule]
+        return self.says or GATE_TEXTS[self.rule]
 
 
 class CommentRequired(GateClosed):
@@ -150,12 +149,10 @@ class FinishedTaskDenied(Denied):
     """
 
     code = "recording_denied"
-
-    def __str__(self) -> str:
-        return (
-            "only an admin may create a task as finished (work done elsewhere); "
-            "create it open and move it through its gates"
-        )
+    says = (
+        "only an admin may create a task as finished (work done elsewhere); "
+        "create it open and move it through its gates"
+    )
 
 
 @define
@@ -169,8 +166,7 @@ class BlockedByDependencies(Conflict):
     task: TaskId
     by: tuple[TaskId, ...]
 
-    def __str__(self) -> str:
-        return "Task is blocked by incomplete dependencies."
+    says = "Task is blocked by incomplete dependencies."
 
 
 class DependencyCycle(Conflict):
@@ -178,8 +174,7 @@ class DependencyCycle(Conflict):
     The dependency would close a cycle.
     """
 
-    def __str__(self) -> str:
-        return "Dependency cycle detected. Remove the cycle before saving."
+    says = "Dependency cycle detected. Remove the cycle before saving."
 
 
 class SelfDependency(Invalid):
@@ -188,9 +183,7 @@ class SelfDependency(Invalid):
     """
 
     code = "depends_on_itself"
-
-    def __str__(self) -> str:
-        return "Task cannot depend on itself."
+    says = "Task cannot depend on itself."
 
 
 class DependenciesFrozen(Conflict):
@@ -198,8 +191,7 @@ class DependenciesFrozen(Conflict):
     The dependencies of a done task cannot change.
     """
 
-    def __str__(self) -> str:
-        return "Cannot change task dependencies after a task is done."
+    says = "Cannot change task dependencies after a task is done."
 
 
 @define
@@ -210,8 +202,7 @@ class DependencyNotFound(NotFound):
 
     missing: tuple[TaskId | TaskNumber, ...]
 
-    def __str__(self) -> str:
-        return "One or more dependency tasks were not found on this board."
+    says = "One or more dependency tasks were not found on this board."
 
 
 @define
@@ -223,8 +214,7 @@ class NotClaimable(Conflict):
     task: TaskId
     why: str
 
-    def __str__(self) -> str:
-        return f"this task cannot be claimed: {self.why}"
+    says = "this task cannot be claimed: {self.why}"
 
 
 class NotYourTask(Denied):
@@ -232,8 +222,7 @@ class NotYourTask(Denied):
     The task is assigned to another agent.
     """
 
-    def __str__(self) -> str:
-        return "Access denied: agent key may only access its own tasks."
+    says = "Access denied: agent key may only access its own tasks."
 
 
 def valid_tags(instance: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:

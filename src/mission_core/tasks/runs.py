@@ -139,8 +139,7 @@ class LeaseUnknown(Denied):
     The lease was not issued for this task.
     """
 
-    def __str__(self) -> str:
-        return "this lease was not issued for this task; send the lease that the claim returned"
+    says = "this lease was not issued for this task; send the lease that the claim returned"
 
 
 class RunNotFound(NotFound):
@@ -148,8 +147,7 @@ class RunNotFound(NotFound):
     The organization has no such run.
     """
 
-    def __str__(self) -> str:
-        return "Run not found"
+    says = "Run not found"
 
 
 @define
@@ -162,8 +160,7 @@ class NoLiveLease(Conflict):
 
     task: TaskId
 
-    def __str__(self) -> str:
-        return "this task has no live lease, so there is no worker to give the order to"
+    says = "this task has no live lease, so there is no worker to give the order to"
 
 
 @define
@@ -177,8 +174,7 @@ class OrderNotDeliverable(Conflict):
     task: TaskId
     by: str
 
-    def __str__(self) -> str:
-        return f"{self.by} has an implicit lease and sends no heartbeats, so it cannot get this order; cancel or steal"
+    says = "{self.by} has an implicit lease and sends no heartbeats, so it cannot get this order; cancel or steal"
 
 
 class TooManyOrders(Exhausted):

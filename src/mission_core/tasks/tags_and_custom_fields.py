@@ -36,8 +36,7 @@ class TagsNotFound(NotFound):
 
     missing: tuple[TagId, ...]
 
-    def __str__(self) -> str:
-        return "One or more tags do not exist in this organization."
+    says = "One or more tags do not exist in this organization."
 
 
 @define
@@ -50,8 +49,7 @@ class CustomFieldsUnknown(Invalid):
 
     keys: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return "Unknown custom field keys for this board."
+    says = "Unknown custom field keys for this board."
 
 
 @define
@@ -66,8 +64,7 @@ class CustomFieldValueInvalid(Invalid):
     field_type: str
     reason: str
 
-    def __str__(self) -> str:
-        return "Invalid custom field value."
+    says = "Invalid custom field value."
 
 
 @define
@@ -80,8 +77,7 @@ class CustomFieldsRequired(Invalid):
 
     keys: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return "Required custom fields must have values."
+    says = "Required custom fields must have values."
 
 
 async def with_tags_and_values(

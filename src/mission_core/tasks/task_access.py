@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role
-from mission_core.errors import VersionMismatch
+from mission_core.entity_changes import require_version
 from mission_core.tasks.model import NotYourTask, Task, TaskNotFound
 from mission_core.values import name_key
 
@@ -61,8 +61,7 @@ def check_write(principal: Principal, task: Task, *, own: bool, expects: int | N
     """
     if own:
         check_own_task(principal, task.assignee.name if task.assignee else None)
-    if expects is not None and expects != task.version:
-        raise VersionMismatch(expects, task.version)
+    require_version(task, expects)
 
 
 def check_own_task(principal: Principal, assignee: str | None) -> None:

@@ -90,8 +90,7 @@ class TaskBoardMismatch(Denied):
     A worker may only update tasks of its own board.
     """
 
-    def __str__(self) -> str:
-        return "Agent can only update tasks for their assigned board."
+    says = "Agent can only update tasks for their assigned board."
 
 
 class TaskAssigneeMismatch(Denied):
@@ -99,8 +98,7 @@ class TaskAssigneeMismatch(Denied):
     A worker may only move its own and unassigned tasks.
     """
 
-    def __str__(self) -> str:
-        return "Agents can only change status on tasks assigned to them."
+    says = "Agents can only change status on tasks assigned to them."
 
 
 class UpdateFieldForbidden(Denied):
@@ -108,8 +106,7 @@ class UpdateFieldForbidden(Denied):
     A worker may only change the status and custom field values, and comment.
     """
 
-    def __str__(self) -> str:
-        return "Agents may only update status, comment, and custom field values."
+    says = "Agents may only update status, comment, and custom field values."
 
 
 class OnlyLeadMovesTasks(Denied):
@@ -118,9 +115,7 @@ class OnlyLeadMovesTasks(Denied):
     """
 
     code = "only_leads_move"
-
-    def __str__(self) -> str:
-        return "Only board leads can change task status."
+    says = "Only board leads can change task status."
 
 
 class LeadCommentRefused(Denied):
@@ -128,8 +123,7 @@ class LeadCommentRefused(Denied):
     A lead cannot comment in an update; it posts a comment instead.
     """
 
-    def __str__(self) -> str:
-        return "a lead's update takes no comment; post a comment instead"
+    says = "a lead's update takes no comment; post a comment instead"
 
 
 @define
@@ -152,11 +146,10 @@ class LeadCannotMove(Denied):
 
     current: Status
 
-    def __str__(self) -> str:
-        return (
-            "Lead status gate failed: board leads can only change status when the current task status is `review` "
-            f"(current: `{self.current.value}`)."
-        )
+    says = (
+        "Lead status gate failed: board leads can only change status when the current task status is `review` "
+        "(current: `{self.current.value}`)."
+    )
 
 
 @define
@@ -167,11 +160,10 @@ class LeadCannotMoveTo(Denied):
 
     requested: Status
 
-    def __str__(self) -> str:
-        return (
-            "Lead status target gate failed: review tasks can only move to `done` or `inbox` "
-            f"(requested: `{self.requested.value}`)."
-        )
+    says = (
+        "Lead status target gate failed: review tasks can only move to `done` or `inbox` "
+        "(requested: `{self.requested.value}`)."
+    )
 
 
 class LeadNotAssignable(Denied):
@@ -180,9 +172,7 @@ class LeadNotAssignable(Denied):
     """
 
     code = "leads_work_for_nobody"
-
-    def __str__(self) -> str:
-        return "Board leads cannot assign tasks to themselves."
+    says = "Board leads cannot assign tasks to themselves."
 
 
 class AssigneeOnAnotherBoard(Conflict):
@@ -191,9 +181,7 @@ class AssigneeOnAnotherBoard(Conflict):
     """
 
     code = "assignee_elsewhere"
-
-    def __str__(self) -> str:
-        return "the assignee belongs to another board"
+    says = "the assignee belongs to another board"
 
 
 def board_role_of(principal: Principal) -> BoardRole:

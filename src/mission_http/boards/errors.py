@@ -133,8 +133,7 @@ class NamedNotFound(NotFound):
 
     thing: str
 
-    def __str__(self) -> str:
-        return f"{self.thing} not found"
+    says = "{self.thing} not found"
 
 
 @define
@@ -145,8 +144,7 @@ class GatewayUnreachable(Exhausted):
 
     action: str
 
-    def __str__(self) -> str:
-        return f"{self.action}: no live gateway is connected; nothing was changed"
+    says = "{self.action}: no live gateway is connected; nothing was changed"
 
 
 class DelegationBlocked(BlockedByDependencies):

@@ -75,8 +75,7 @@ class PayloadTooLarge(BodyTooLarge):
     A payload sent to a webhook exceeds the maximum size.
     """
 
-    def __str__(self) -> str:
-        return f"Payload exceeds maximum size of {self.limit} bytes."
+    says = "Payload exceeds maximum size of {self.limit} bytes."
 
 
 @frozen(kw_only=True)

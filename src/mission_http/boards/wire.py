@@ -66,8 +66,7 @@ class StatusFilterUnknown(Invalid):
     The filter of a task list names an unknown status.
     """
 
-    def __str__(self) -> str:
-        return "Unsupported task status filter."
+    says = "Unsupported task status filter."
 
 
 def core_statuses_from(filtered: str | None) -> tuple[Status, ...] | None:

@@ -42,10 +42,9 @@ class ActivityAccessDenied(Denied):
 
     code = "not_your_business"
 
-    says: str
+    text: str
 
-    def __str__(self) -> str:
-        return self.says
+    says = "{self.text}"
 
 
 @frozen

@@ -45,9 +45,7 @@ class CredentialMissing(Denied):
     """
 
     code = "unauthorized"
-
-    def __str__(self) -> str:
-        return "Unauthorized"
+    says = "Unauthorized"
 
 
 @define
@@ -60,8 +58,7 @@ class OriginMismatch(Denied):
 
     origin: str
 
-    def __str__(self) -> str:
-        return "CSRF origin mismatch"
+    says = "CSRF origin mismatch"
 
     @property
     def why(self) -> str:
@@ -73,8 +70,7 @@ class AuthenticationRequired(Denied):
     The credential is unknown or expired, or belongs to another agent than the one in `X-Agent-Name`.
     """
 
-    def __str__(self) -> str:
-        return "Authentication required"
+    says = "Authentication required"
 
 
 class AdminRequired(Denied):
@@ -82,8 +78,7 @@ class AdminRequired(Denied):
     Only admins may manage users.
     """
 
-    def __str__(self) -> str:
-        return "Admin access required"
+    says = "Admin access required"
 
 
 class InvalidCredentials(Denied):
@@ -91,8 +86,7 @@ class InvalidCredentials(Denied):
     The user name or the password is wrong.
     """
 
-    def __str__(self) -> str:
-        return "Invalid credentials"
+    says = "Invalid credentials"
 
 
 @define
@@ -105,8 +99,7 @@ class SetupRequired(Denied):
 
     hint: str = "Create the first admin with POST /api/setup, username and password"
 
-    def __str__(self) -> str:
-        return "No admin account has been created yet"
+    says = "No admin account has been created yet"
 
 
 @define
@@ -139,11 +132,10 @@ class InvalidRequest(Invalid):
 
     code = "unacceptable"
 
-    says: str
+    text: str
     details: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        return self.says
+    says = "{self.text}"
 
 
 @define
@@ -154,11 +146,10 @@ class InvalidRequestWithHint(Invalid):
 
     code = "explained"
 
-    says: str
+    text: str
     hint: str
 
-    def __str__(self) -> str:
-        return self.says
+    says = "{self.text}"
 
 
 @define
@@ -185,11 +176,10 @@ class HostToolMissing(Exhausted):
 
     code = "no_host"
 
-    says: str
+    text: str
     why: str
 
-    def __str__(self) -> str:
-        return self.says
+    says = "{self.text}"
 
 
 @define
@@ -200,11 +190,10 @@ class PromptInjectionDetected(Invalid):
 
     code = "unsafe"
 
-    says: str
+    text: str
     findings: tuple[ScreeningFinding, ...]
 
-    def __str__(self) -> str:
-        return self.says
+    says = "{self.text}"
 
 
 @define
@@ -215,8 +204,7 @@ class FileTooLarge(Invalid):
 
     limit: int
 
-    def __str__(self) -> str:
-        return f"File content too large (max {self.limit} bytes)"
+    says = "File content too large (max {self.limit} bytes)"
 
 
 class NotYourQueue(Denied):
@@ -224,8 +212,7 @@ class NotYourQueue(Denied):
     An agent's key below admin polled the queue for another agent.
     """
 
-    def __str__(self) -> str:
-        return "Access denied: agent key may only queue tasks for itself."
+    says = "Access denied: agent key may only queue tasks for itself."
 
 
 class ProjectExists(Conflict):
@@ -233,8 +220,7 @@ class ProjectExists(Conflict):
     Another project has this slug or ticket prefix.
     """
 
-    def __str__(self) -> str:
-        return "Project slug or ticket prefix already exists"
+    says = "Project slug or ticket prefix already exists"
 
 
 STATUSES: Final[Mapping[type[Exception], int]] = {
@@ -336,19 +322,19 @@ def _payload(error: Exception) -> dict[str, Any]:
     if isinstance(error, UnknownMentions):
         return {"error": str(error), "missing_mentions": error.missing}
     if isinstance(error, InvalidRequest) and error.details:
-        return {"error": error.says, "details": error.details}
+        return {"error": error.text, "details": error.details}
     if isinstance(error, BodyMalformed | BodyMissing):
         return {"error": ERROR_TEXTS[type(error)], "details": [str(error)]}
     if isinstance(error, TooManyRequests):
         return {"error": RATE_LIMIT_TEXTS.get(error.verdict.quota.name, RATE_LIMIT_TEXT), "details": [error.when]}
     if isinstance(error, HostToolMissing):
-        return {"error": error.says, "details": [error.why]}
+        return {"error": error.text, "details": [error.why]}
     if isinstance(error, OriginMismatch):
         return {"error": str(error), "details": [error.why]}
     if isinstance(error, SetupCodeRequired):
         return {"error": str(error), "code": FIXED_CODES[SetupCodeRequired], "hint": error.why}
     if isinstance(error, InvalidRequestWithHint):
-        return {"error": error.says, "hint": error.hint}
+        return {"error": error.text, "hint": error.hint}
     if isinstance(error, AccessPending):
         return {"error": str(error), "code": FIXED_CODES[AccessPending]}
     if isinstance(error, SetupRequired):
@@ -357,7 +343,7 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": VALIDATION, "details": [f"password: {error}"]}
     if isinstance(error, PromptInjectionDetected):
         injection = [{"rule": each.rule, "description": each.description} for each in error.findings]
-        return {"error": error.says, "injection": injection}
+        return {"error": error.text, "injection": injection}
     if isinstance(error, GateClosed) and error.rule == "require_approval_for_done":
         return {"error": "Aegis approval is required to move task to done."}
     return {"error": ERROR_TEXTS.get(type(error)) or str(error)}

@@ -39,8 +39,7 @@ class RecipientNotFound(AgentNotFound):
     There is no agent with the recipient's name.
     """
 
-    def __str__(self) -> str:
-        return "Recipient agent not found"
+    says = "Recipient agent not found"
 
 
 async def wake(request: Request) -> Response:

@@ -48,8 +48,7 @@ class KeysHaveNoPassword(Denied):
     An API key has no password to change.
     """
 
-    def __str__(self) -> str:
-        return "API key users cannot change passwords"
+    says = "API key users cannot change passwords"
 
 
 @frozen

@@ -30,8 +30,7 @@ class TemplateNotFound(NotFound):
 
     name: str
 
-    def __str__(self) -> str:
-        return "Template not found"
+    says = "Template not found"
 
 
 class SoulTemplate(NamedTuple):

@@ -86,8 +86,7 @@ class BodyMalformed(Invalid):
     offset: int
     reason: str
 
-    def __str__(self) -> str:
-        return f"the body is not JSON: {self.reason} (character {self.offset})"
+    says = "the body is not JSON: {self.reason} (character {self.offset})"
 
 
 @define
@@ -96,8 +95,7 @@ class BodyMissing(Invalid):
     The operation needs a body, and none was sent.
     """
 
-    def __str__(self) -> str:
-        return "a body is required"
+    says = "a body is required"
 
 
 @define
@@ -108,8 +106,7 @@ class BodyTooLarge(Invalid):
 
     limit: int
 
-    def __str__(self) -> str:
-        return f"the body is longer than {self.limit} bytes"
+    says = "the body is longer than {self.limit} bytes"
 
 
 @define
@@ -120,8 +117,7 @@ class EncodingUnsupported(Invalid):
 
     encoding: str
 
-    def __str__(self) -> str:
-        return f"the encoding {self.encoding!r} of the body is not supported; send it without an encoding"
+    says = "the encoding {self.encoding!r} of the body is not supported; send it without an encoding"
 
 
 @define
@@ -132,8 +128,7 @@ class RequestMalformed(Invalid):
 
     reason: str
 
-    def __str__(self) -> str:
-        return f"the request is not HTTP: {self.reason}"
+    says = "the request is not HTTP: {self.reason}"
 
 
 @define
@@ -144,8 +139,7 @@ class HeadersTooLarge(Invalid):
 
     limit: int
 
-    def __str__(self) -> str:
-        return f"the headers are longer than {self.limit} bytes"
+    says = "the headers are longer than {self.limit} bytes"
 
 
 class RequestTimedOut(Refusal):
@@ -153,8 +147,7 @@ class RequestTimedOut(Refusal):
     The client sent the request too slowly.
     """
 
-    def __str__(self) -> str:
-        return "the request did not arrive in time; send it again, and faster"
+    says = "the request did not arrive in time; send it again, and faster"
 
 
 class ServerBusy(Exhausted):
@@ -164,8 +157,7 @@ class ServerBusy(Exhausted):
 
     retry_after: Final = 1
 
-    def __str__(self) -> str:
-        return "the server has too many connections; try again in a second"
+    says = "the server has too many connections; try again in a second"
 
 
 @define
@@ -176,8 +168,7 @@ class PathUnknown(NotFound):
 
     path: str
 
-    def __str__(self) -> str:
-        return "there is nothing at this path"
+    says = "there is nothing at this path"
 
 
 @define
@@ -201,8 +192,7 @@ class TooManyRequests(Exhausted):
 
     verdict: RateLimitDecision
 
-    def __str__(self) -> str:
-        return f"too many requests; {self.when}"
+    says = "too many requests; {self.when}"
 
     @property
     def retry_after(self) -> int:
