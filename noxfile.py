@@ -11,8 +11,8 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 TESTS, LINT, TYPES = (nox.project.dependency_groups(PYPROJECT, group) for group in ("tests", "lint", "types"))
 
-# All that may be installed when no extra was asked for: typing-extensions belongs to cattrs, the rest to the venv.
-ALONE = {"attrs", "cattrs", "mission-control-plane", "typing-extensions", "pip", "setuptools"}
+# All that may be installed when no extra was asked for: pip and setuptools belong to the venv.
+ALONE = {"attrs", "mission-control-plane", "pip", "setuptools"}
 IMPORT_ALONE = f"""
 import importlib, pkgutil
 from importlib.metadata import distributions
