@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from mission_http.boards.approval_payloads import ApprovalRead
-from mission_http.platform.field_annotations import fields_of
+from mission_http.platform.json_schemas import declared_fields
 from tests.contract.boards_driver import BoardsDriver, field_refusal, refusal
 from tests.contract.boards_team import Team, set_rules, task_in_list
 from tests.contract.conftest import World
@@ -42,7 +42,7 @@ async def test_an_agent_asks_and_a_person_decides(boards: BoardsDriver, half: st
     made = await boards.got("POST", path(boards, agent=half == "agent"), body, agent=ada["agent_token"])
     said = await decided(boards, made, "approved", reason=" go ahead ")
 
-    assert {each.name for each in fields_of(ApprovalRead)} == made.keys()
+    assert {each.name for each in declared_fields(ApprovalRead)} == made.keys()
     assert {
         "action_type": "task.finish", "task_id": task["id"], "task_ids": [task["id"]], "task_titles": ["Ship it"],
         "agent_id": ada["id"], "payload": {"reason": "it is ready"}, "confidence": 87.0,

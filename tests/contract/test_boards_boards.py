@@ -3,12 +3,12 @@ Boards in the Boards API.
 """
 
 import pytest
-from attrs import fields
 from msgspec import UNSET
 
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_http.boards.payloads import BoardRead
+from mission_http.platform.json_schemas import declared_fields
 from tests.contract.boards_driver import field_refusal, refusal
 
 NEW = {"name": "Launch", "slug": "launch", "description": "  Ship the thing  "}
@@ -19,7 +19,7 @@ def names_of(cls: type) -> set[str]:
     """
     The fields that are always sent.
     """
-    return {field.name for field in fields(cls) if field.default is not UNSET}
+    return {field.name for field in declared_fields(cls) if field.default is not UNSET}
 
 
 async def test_a_new_board_has_the_documented_defaults(boards, clock, world):

@@ -13,7 +13,8 @@ from msgspec import UnsetType
 from mission_adapters.clocks import ManualClock
 from mission_core.errors import StoreFailed
 from mission_http.fleet import payloads
-from mission_http.platform.field_annotations import fields_of
+from mission_http.platform.json_schemas import declared_fields
+from mission_http.platform.shapes import is_payload
 from mission_http.settings import ProviderSubscription
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, fleet_over, refusal
@@ -227,13 +228,13 @@ def fits(value: Any, kind: Any, where: str) -> None:
     """
     Every field that is sent is told, and every field that must be there is.
     """
-    choices = [choice for choice in get_args(kind) if attrs.has(choice)] if not attrs.has(kind) else [kind]
+    choices = [choice for choice in (get_args(kind) or [kind]) if attrs.has(choice) or is_payload(choice)]
     if isinstance(value, list):
         for each in value:
             fits(each, get_args(kind)[0], where)
     elif isinstance(value, dict) and choices:
-        told = {one.name: one.type for one in fields_of(choices[0])}
-        required = {one.name for one in fields_of(choices[0]) if UnsetType not in get_args(one.type)}
+        told = {one.name: one.type for one in declared_fields(choices[0])}
+        required = {one.name for one in declared_fields(choices[0]) if UnsetType not in get_args(one.type)}
         assert required <= value.keys() <= told.keys(), (where, required ^ value.keys())
         for name, each in value.items():
             fits(each, told[name], f"{where}.{name}")

@@ -231,7 +231,7 @@ async def _claim_response(request: Request, claimed: ClaimResult | None) -> Resp
         "lease": lease_from(claimed.run, claimed.lease),
         "late_results": [late_result_from(each) for each in claimed.late_results],
     }
-    return json_response(answer, headers={"etag": etag_of(task["version"])})
+    return json_response(answer, headers={"etag": etag_of(task.version)})
 
 
 TASK = TASKS + "/{task_id}"

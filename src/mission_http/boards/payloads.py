@@ -1,8 +1,7 @@
 """
 Bodies, queries and responses of boards and tasks, and those that several areas share.
 
-The class names are the component names of the OpenAPI document. `wire.py` writes the responses; nothing instantiates
-their classes.
+The class names are the component names of the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -15,14 +14,26 @@ from attrs import asdict, field, frozen
 from msgspec import UNSET, UnsetType
 
 from mission_core.boards.model import GateSet
+from mission_core.boards.tags import Tag
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
 from mission_core.ids import AgentId, BoardId, GroupId, TagId, TaskId
 from mission_core.tasks.model import Status
+from mission_core.tasks.queries import TaskRow
 from mission_core.tasks.use_cases import CreateTask, UpdateMode, UpdateTask
 from mission_core.values import ABSENT, EMPTY_OBJECT, Absent
-from mission_http.boards.wire import JsonObject, maybe_json
+from mission_http.boards.wire import (
+    BLOCKED_STATUSES,
+    RAW_VALUES,
+    SHOWN_STATUSES,
+    BoardsPayload,
+    JsonObject,
+    maybe_json,
+    raw_json,
+    uuid_from,
+)
 from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange, SchemaOverride
+from mission_http.platform.shapes import Computed, Of
 
 T = TypeVar("T")
 ShownStatus = Literal["inbox", "in_progress", "review", "done"]
@@ -195,8 +206,7 @@ def sent_fields(body: Any) -> dict[str, Any]:
     return {name: value for name, value in asdict(body, recurse=False).items() if not isinstance(value, Absent)}
 
 
-@frozen(kw_only=True)
-class TagRef:
+class TagRef(BoardsPayload[Tag]):
     id: UUID
     name: str
     slug: str
@@ -210,37 +220,67 @@ class TaskListQuery(NumberedPageQuery):
     unassigned: bool | None = None
 
 
-@frozen(kw_only=True)
-class TaskRead:
+def creating_user(row: TaskRow) -> bytes | None:
+    return row.creator_id if row.creator_kind == "user" else None
+
+
+def ids_of_tags(tags: tuple[Tag, ...]) -> list[TagId]:
+    return [tag.id for tag in tags]
+
+
+def open_dependencies(row: TaskRow) -> list[str]:
+    """
+    The dependencies of a task that are not done. A deleted dependency is not done.
+    """
+    if not row.depends_on or row.status == "done":
+        return []
+    done = {dependency.id for dependency in row.dependencies if dependency.done}
+    ids = (row.depends_on[i : i + 16] for i in range(0, len(row.depends_on), 16))
+    return [uuid_from(id) for id in ids if id not in done]
+
+
+def is_blocked(row: TaskRow, blocked_by: list[str]) -> bool:
+    return bool(blocked_by) or row.status in BLOCKED_STATUSES
+
+
+def custom_field_values(row: TaskRow) -> dict[str, Any]:
+    """
+    A task's value of each custom field of its board, or the field's default.
+    """
+    kept = {} if row.field_values == EMPTY_OBJECT or not row.fields else RAW_VALUES.decode(row.field_values)
+    return {each.field_key: kept.get(str(each.id)) or raw_json(each.default_value) for each in row.fields}
+
+
+class TaskRead(BoardsPayload[TaskRow]):
     id: UUID
-    board_id: UUID | None
+    board_id: Annotated[UUID | None, Of("board")]
     title: str
     description: str | None
-    status: ShownStatus
+    status: Annotated[ShownStatus, Of("status", SHOWN_STATUSES.__getitem__)]
     priority: str
     due_at: datetime | None
-    assigned_agent_id: UUID | None
-    depends_on_task_ids: list[UUID]
-    tag_ids: list[UUID]
-    tags: list[TagRef]
-    created_by_user_id: UUID | None
-    in_progress_at: datetime | None
+    assigned_agent_id: Annotated[UUID | None, Of("assignee_agent")]
+    depends_on_task_ids: Annotated[list[UUID], Of("depends_on")]
+    tag_ids: Annotated[list[UUID], Of("tagged", ids_of_tags)]
+    tags: Annotated[list[TagRef], Of("tagged")]
+    created_by_user_id: Annotated[UUID | None, Computed(creating_user)]
+    in_progress_at: Annotated[datetime | None, Of("started_at")]
     created_at: datetime
     updated_at: datetime
-    blocked_by_task_ids: list[UUID]
-    is_blocked: bool
-    custom_field_values: MaybeObject
+    blocked_by_task_ids: Annotated[list[UUID], Computed(open_dependencies)]
+    is_blocked: Annotated[bool, Computed(is_blocked)]
+    custom_field_values: Annotated[MaybeObject, Computed(custom_field_values)]
     number: int
-    core_status: Status
+    core_status: Annotated[Status, Of("status")]
     assignee: str | None
     depends_on: list[UUID]
-    blocked_by: list[UUID]
+    blocked_by: Annotated[list[UUID], Computed(open_dependencies)]
     not_before: datetime | None
     fence: int
     attempts: int
     max_attempts: int
     hand_over: str | None
-    outcome: str | None
+    outcome: Annotated[str | None, Of("result")]
     resolution: str | None
     output: MaybeObject
     error_message: str | None

@@ -5,7 +5,7 @@ Responses: one resource with its version as an entity tag, or a page of resource
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,18 +14,27 @@ from mission_core.boards.custom_fields import CUSTOM_FIELDS, fields_by_board
 from mission_core.tasks.model import Task
 from mission_core.values import PageOfRows, PageRequest
 from mission_http.boards.entity_rows import is_complete_without_read, task_row
-from mission_http.boards.payloads import NumberedPageQuery, PageQuery
-from mission_http.boards.wire import task_from
+from mission_http.boards.payloads import NumberedPageQuery, PageQuery, TaskRead
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 
 
-def versioned_response(shown: dict[str, Any]) -> Response:
+class Versioned(Protocol):
+    """
+    A payload that has the version of its resource.
+    """
+
+    @property
+    def version(self) -> int: ...
+
+
+def versioned_response(shown: Versioned | dict[str, Any]) -> Response:
     """
     A response with one resource, and its version as the entity tag.
     """
-    return json_response(shown, headers={"etag": etag_of(shown["version"])})
+    version = shown["version"] if isinstance(shown, dict) else shown.version
+    return json_response(shown, headers={"etag": etag_of(version)})
 
 
 def wanted_page(query: PageQuery) -> PageRequest:
@@ -33,9 +42,7 @@ def wanted_page(query: PageQuery) -> PageRequest:
     return PageRequest(limit=query.limit, offset=query.offset, after=after)
 
 
-def page_response(
-    rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], dict[str, Any]]
-) -> Response:
+def page_response(rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], Any]) -> Response:
     """
     A response with a page of rows, each rendered by *shown*.
     """
@@ -43,16 +50,16 @@ def page_response(
     return json_response({"items": items, "total": total, "limit": query.limit, "offset": query.offset})
 
 
-def listed_response(listed: PageOfRows, query: PageQuery, shown: Callable[[Any], dict[str, Any]]) -> Response:
+def listed_response(listed: PageOfRows, query: PageQuery, shown: Callable[[Any], Any]) -> Response:
     return page_response(listed.rows, listed.total, query, shown)
 
 
-async def task_payload(request: Request, task: Task) -> dict[str, Any]:
+async def task_payload(request: Request, task: Task) -> TaskRead:
     """
     A task that was just written, as `TaskRead`. It is rendered from the entity if that suffices, else it is read back.
     """
     reads, principal = ports_of(request).reads, principal_of(request)
     if not is_complete_without_read(task):
-        return task_from(await reads.tasks.get(principal, task.id))
+        return TaskRead.of(await reads.tasks.get(principal, task.id))
     fields = fields_by_board(await reads.entities.every(principal, CUSTOM_FIELDS))
-    return task_from(task_row(task, fields.get(task.board.bytes, ())))
+    return TaskRead.of(task_row(task, fields.get(task.board.bytes, ())))

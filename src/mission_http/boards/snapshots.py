@@ -26,8 +26,8 @@ from mission_http.boards.approval_payloads import ApprovalRead
 from mission_http.boards.approvals import latest_approvals
 from mission_http.boards.board_memory import BoardMemoryRead, board_memory_from
 from mission_http.boards.groups import GROUP_PATH, BoardGroupRead, group_from
-from mission_http.boards.payloads import BoardRead, TagRef, TaskRead
-from mission_http.boards.task_cards import CardCache, CardLookup
+from mission_http.boards.payloads import BoardRead, TagRef
+from mission_http.boards.task_cards import CardCache, CardLookup, TaskCardRead
 from mission_http.boards.wire import (
     CORE_STATUSES,
     SHOWN_STATUSES,
@@ -49,12 +49,6 @@ STATUS_ORDER: Final = tuple(CORE_STATUSES[shown] for shown in ("in_progress", "r
 """The order of the statuses in a summary; done comes last."""
 CHAT_PAGE: Final = PageRequest(limit=200)
 """The chat messages in a board's snapshot."""
-
-
-@frozen(kw_only=True)
-class TaskCardRead(TaskRead):
-    approvals_count: int = 0
-    approvals_pending_count: int = 0
 
 
 @frozen(kw_only=True)

@@ -5,25 +5,28 @@ different.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from attrs import define, field
 
 from mission_core.tasks.queries import TaskRow
 from mission_core.tasks.snapshots import NO_APPROVALS, ApprovalCounts, BoardView, TaskSurroundings
-from mission_http.boards.wire import task_from
+from mission_http.boards.payloads import TaskRead
+from mission_http.platform.shapes import Given
 
 MEGABYTE: Final = 1024 * 1024
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def card_from(row: TaskRow, asked: ApprovalCounts = NO_APPROVALS) -> dict[str, Any]:
-    """
-    A task as `TaskCardRead`.
-    """
-    return task_from(row) | {"approvals_count": asked.all, "approvals_pending_count": asked.pending}
+class TaskCardRead(TaskRead):
+    approvals_count: Annotated[int, Given()] = 0
+    approvals_pending_count: Annotated[int, Given()] = 0
+
+
+def card_from(row: TaskRow, asked: ApprovalCounts = NO_APPROVALS) -> TaskCardRead:
+    return TaskCardRead.of(row, approvals_count=asked.all, approvals_pending_count=asked.pending)
 
 
 class CachedCard(NamedTuple):

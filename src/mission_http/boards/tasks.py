@@ -38,7 +38,7 @@ from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.errors import CreatorNotFound, DelegationBlocked
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, TaskCreate, TaskListQuery, TaskRead, TaskUpdate
 from mission_http.boards.responses import listed_response, task_payload, versioned_response, wanted_page
-from mission_http.boards.wire import StatusFilterUnknown, core_statuses_from, task_from
+from mission_http.boards.wire import StatusFilterUnknown, core_statuses_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
@@ -64,7 +64,7 @@ async def list_tasks(request: Request) -> Response:
         unassigned=bool(query.unassigned),
     )
     listed = await ports_of(request).reads.tasks.page(principal_of(request), wanted, wanted_page(query))
-    return listed_response(listed, query, task_from)
+    return listed_response(listed, query, TaskRead.of)
 
 
 async def create_task(request: Request) -> Response:

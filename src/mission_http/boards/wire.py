@@ -1,14 +1,14 @@
 """
 Conversion of values between the core and the wire of the Boards dialect: ids, times, statuses and rows.
 
-Each kind of row becomes a dictionary in one function. The classes in `payloads.py` describe these dictionaries.
+The payload classes are rendered from rows with the conversions of this module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -23,13 +23,16 @@ from mission_core.ids import OrganizationId
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.late_results import NOTICE, LateResult
 from mission_core.tasks.model import Status
-from mission_core.tasks.queries import RunRow, TaskRow
+from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import Run
 from mission_core.tasks.team_rules import SHOWN_AS_BLOCKED, TEAM_STATUSES
-from mission_core.values import EMPTY_OBJECT, EPOCH, JsonText, json_text, moment
+from mission_core.values import EPOCH, JsonText, json_text, moment
 from mission_http.platform.converters import converter_of
 from mission_http.platform.errors import single_value_error
+from mission_http.platform.shapes import Conversions, Inline, RowPayload
 from mission_http.platform.value_parsers import LAX
+
+RowT = TypeVar("RowT")
 
 
 class JsonObject(str):
@@ -132,60 +135,22 @@ def uuids_from(raw: bytes) -> list[str]:
     return [uuid_from(raw[i : i + 16]) for i in range(0, len(raw), 16)]
 
 
-def open_dependency_ids(row: TaskRow) -> list[str]:
-    """
-    The dependencies of a task that are not done. A deleted dependency is not done.
-    """
-    done = {dependency.id for dependency in row.dependencies if dependency.done}
-    ids = (row.depends_on[i : i + 16] for i in range(0, len(row.depends_on), 16))
-    return [uuid_from(id) for id in ids if id not in done]
+CONVERSIONS: Final[Conversions] = {
+    (bytes, UUID): uuid_from,
+    (bytes, list): Inline("(uuids_from({0}) if {0} else [])", uuids_from=uuids_from),
+    (int, bool): Inline("{} != 0"),
+    (int, datetime): Inline("naive_epoch + timedelta(0, 0, {})", naive_epoch=NAIVE_EPOCH, timedelta=timedelta),
+    (datetime, datetime): Inline("{}.replace(tzinfo=None)"),
+    (JsonText, Any): Inline("Raw({}.encode())", Raw=msgspec.Raw),
+}
 
 
-def task_from(row: TaskRow) -> dict[str, Any]:
+class BoardsPayload(RowPayload[RowT], Generic[RowT]):
     """
-    A task as `TaskRead`.
+    A payload of the Boards API that is rendered from a row or an entity.
     """
-    core_status = row.status
-    depends_on = uuids_from(row.depends_on) if row.depends_on else []
-    blocked_by = open_dependency_ids(row) if depends_on and core_status != "done" else []
-    due_at, started_at, not_before, completed_at = row.due_at, row.started_at, row.not_before, row.completed_at
-    return {
-        "id": uuid_from(row.id),
-        "board_id": uuid_from(row.board),
-        "title": row.title,
-        "description": row.description,
-        "status": SHOWN_STATUSES[core_status],
-        "priority": row.priority,
-        "due_at": None if due_at is None else NAIVE_EPOCH + timedelta(microseconds=due_at),
-        "assigned_agent_id": None if row.assignee_agent is None else uuid_from(row.assignee_agent),
-        "depends_on_task_ids": depends_on,
-        "tag_ids": [str(tag.id) for tag in row.tagged],
-        "tags": [tag_ref(tag) for tag in row.tagged],
-        "created_by_user_id": maybe_uuid(row.creator_id) if row.creator_kind == "user" else None,
-        "in_progress_at": None if started_at is None else NAIVE_EPOCH + timedelta(microseconds=started_at),
-        "created_at": NAIVE_EPOCH + timedelta(microseconds=row.created_at),
-        "updated_at": NAIVE_EPOCH + timedelta(microseconds=row.updated_at),
-        "blocked_by_task_ids": blocked_by,
-        "is_blocked": bool(blocked_by) or core_status in BLOCKED_STATUSES,
-        "custom_field_values": custom_field_values(row),
-        "number": row.number,
-        "core_status": core_status,
-        "assignee": row.assignee,
-        "depends_on": depends_on,
-        "blocked_by": blocked_by,
-        "not_before": None if not_before is None else NAIVE_EPOCH + timedelta(microseconds=not_before),
-        "fence": row.fence,
-        "attempts": row.attempts,
-        "max_attempts": row.max_attempts,
-        "hand_over": row.hand_over,
-        "outcome": row.result,
-        "resolution": row.resolution,
-        "output": None if row.output is None else msgspec.Raw(row.output.encode()),
-        "error_message": row.error_message,
-        "recorded": bool(row.recorded),
-        "completed_at": None if completed_at is None else NAIVE_EPOCH + timedelta(microseconds=completed_at),
-        "version": row.version,
-    }
+
+    conversions: ClassVar[Conversions] = CONVERSIONS
 
 
 def tag_ref(tag: Tag) -> dict[str, Any]:
@@ -193,14 +158,6 @@ def tag_ref(tag: Tag) -> dict[str, Any]:
     A tag as `TagRef`.
     """
     return {"id": str(tag.id), "name": tag.name, "slug": tag.slug, "color": tag.color}
-
-
-def custom_field_values(row: TaskRow) -> dict[str, Any]:
-    """
-    A task's value of each custom field of its board, or the field's default.
-    """
-    kept = {} if row.field_values == EMPTY_OBJECT or not row.fields else RAW_VALUES.decode(row.field_values)
-    return {each.field_key: kept.get(str(each.id)) or raw_json(each.default_value) for each in row.fields}
 
 
 def board_from(row: BoardRow) -> dict[str, Any]:

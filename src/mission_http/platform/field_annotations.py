@@ -104,7 +104,19 @@ def fields_of(cls: type) -> tuple[Attribute[Any], ...]:
     return tuple(field for field in attrs.fields(cls) if field.init)
 
 
-def wire_name(field: Attribute[Any]) -> str:
+class NamedField(Protocol):
+    """
+    A field of an attrs class or of a payload class.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> Any: ...
+
+
+def wire_name(field: NamedField) -> str:
     """
     The name of a field on the wire.
     """

@@ -1,5 +1,6 @@
 """
-JSON schemas of attrs classes, from the same types and annotations that the converters read.
+JSON schemas of attrs classes and payload classes, from the same types and annotations that the converters and renderers
+read.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mission_http.platform.field_annotations import (
     union_members,
     wire_name,
 )
+from mission_http.platform.shapes import PayloadField, is_payload, payload_fields
 
 JsonSchema = dict[str, Any]
 SCALAR_SCHEMAS: Final[Mapping[Any, Mapping[str, Any]]] = {
@@ -74,7 +76,7 @@ class SchemaComponents:
         """
         The JSON schemas of a class's fields by name, and the names of the required ones.
         """
-        fields = {wire_name(attribute): attribute for attribute in fields_of(cls)}
+        fields = {wire_name(one): one for one in declared_fields(cls)}
         component = self.name_of(cls)
         properties = {
             name: self.of(one.type, types) | _default(one) | self._description(component, name)
@@ -102,7 +104,7 @@ class SchemaComponents:
             return {"type": "object", "additionalProperties": self.of(arguments[1], types) if arguments else True}
         if isinstance(kind, type) and issubclass(kind, Enum):
             return _enumeration([member.value for member in kind])
-        if attrs.has(origin):
+        if attrs.has(origin) or is_payload(origin):
             return self._component(kind, origin, arguments, types)
         return {}
 
@@ -121,6 +123,13 @@ class SchemaComponents:
                 schema["additionalProperties"] = False
             self.components[name] = schema | getattr(cls, "schema_extra", {})
         return {"$ref": f"#/components/schemas/{name}"}
+
+
+def declared_fields(cls: Any) -> tuple[Attribute[Any] | PayloadField, ...]:
+    """
+    The fields of an attrs class or a payload class, with their types resolved.
+    """
+    return payload_fields(cls) if is_payload(cls) else fields_of(cls)
 
 
 def _enumeration(values: list[Any]) -> JsonSchema:
@@ -144,7 +153,7 @@ def _bounded(schema: JsonSchema, words: tuple[Any, ...]) -> JsonSchema:
     return schema
 
 
-def _default(one: Attribute[Any]) -> JsonSchema:
+def _default(one: Attribute[Any] | PayloadField) -> JsonSchema:
     if one.default is NOTHING or isinstance(one.default, Absent):
         return {}
     default = one.default.value if isinstance(one.default, Enum) else one.default
