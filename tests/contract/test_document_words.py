@@ -11,7 +11,7 @@ import pytest
 from mission_http.platform.field_descriptions import FIELDS
 from mission_http.platform.openapi import document_of
 from tests.contract.populated_app import DIALECTS
-from tests.contract.test_readme_tour import README
+from tests.documentation import samples
 
 # Fields whose name says it all, also to somebody who knows nothing but the field's nouns.
 PLAIN = {
@@ -37,7 +37,11 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 NAMED = {
     f"{name}.{field}": schema for name, of in SCHEMAS.items() for field, schema in of.get("properties", {}).items()
 }
-HEADINGS = ("## A short tour", "### Signing in")
+TOURS = (
+    ("README.md", "## A short tour"),
+    ("docs/apis.md", "## The tour in the Boards API"),
+    ("docs/sign-in.md", "## The first admin"),
+)
 SENTENCE = re.compile(r"[A-Z`].*\.", re.DOTALL)
 
 
@@ -98,12 +102,12 @@ def _keys_of(document: dict[str, Any]) -> set[str]:
     return {field for _, field in fields} | {".".join(each) for each in fields} | queries | paths
 
 
-def test_the_tour_of_the_readme_has_examples() -> None:
+def test_the_tours_of_the_documentation_have_examples() -> None:
     """
-    Each call of it that a reader can paste.
+    Each call of them that a reader can paste.
     """
-    tour = "".join(README.read_text().partition(f"\n{heading}\n")[2].partition("\n#")[0] for heading in HEADINGS)
-    calls = [line for line in tour.splitlines() if "curl -s" in line]
+    lines = [line for page, heading in TOURS for sample in samples(page, heading, "sh") for line in sample.splitlines()]
+    calls = [line for line in lines if "curl -s" in line]
     called = {_operation_of(call) for call in calls}
 
     assert len(calls) == len(called)

@@ -2,16 +2,14 @@
 Variables that look like one that is read.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from mission_http.doctor.variable_names import KNOWN_VARIABLES, misspelled_variables
-from mission_http.settings import SUBSCRIPTION_VARIABLE, settings_from
+from mission_http.settings import settings_from
 
-README = Path(__file__).parents[4] / "README.md"
 ORDINARY = """
 PATH HOME USER SHELL LANG LC_ALL TERM PWD OLDPWD TZ EDITOR HOSTNAME LOGNAME MAIL DISPLAY TMPDIR XDG_RUNTIME_DIR
 VIRTUAL_ENV PYTHONPATH PYTHONUNBUFFERED PS1 SSH_AUTH_SOCK GPG_AGENT_INFO DBUS_SESSION_BUS_ADDRESS
@@ -62,17 +60,6 @@ def test_whatever_is_read_is_known(said: dict[str, str], tmp_path: Path) -> None
     settings_from(asked, data_dir=tmp_path, in_use=False)
 
     assert set() == asked.names - KNOWN_VARIABLES
-
-
-def test_whatever_the_readme_names_is_known() -> None:
-    """
-    In its table of variables; a star and angle brackets stand for many.
-    """
-    rows = (line.split("|")[1] for line in README.read_text().splitlines() if line.startswith("| `"))
-    named = {name for row in rows for name in re.findall(r"`([A-Z0-9_]{6,})`", row)}
-
-    assert len(named) > 40
-    assert set() == {each for each in named - KNOWN_VARIABLES if not SUBSCRIPTION_VARIABLE.fullmatch(each)}
 
 
 @pytest.mark.parametrize(
