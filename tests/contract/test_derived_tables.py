@@ -19,12 +19,11 @@ from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory.encryption import MemorySecretEncryption
 from mission_adapters.password_hashing import Argon2PasswordHasher
-from mission_adapters.sql import migrations
 from mission_adapters.sql.database_session import BoundStatement, Steps
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import metadata, queue
-from mission_core.accounts.model import AgentPrincipal, SystemPrincipal
+from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.agents.use_cases import CreateAgent, create_agent
@@ -34,7 +33,7 @@ from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import Refusal
 from mission_core.events.model import ChainHead
 from mission_core.events.use_cases import verify_log
-from mission_core.ids import BoardId, TaskId, TaskNumber
+from mission_core.ids import BoardId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
@@ -191,19 +190,6 @@ async def rows(store: SqlStore, text: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await store.session.read(steps)]
 
 
-async def run(store: SqlStore, script: str) -> None:
-    """
-    Run the statements of a script.
-    """
-
-    def steps() -> Steps[None]:
-        for statement in script.split(";\n"):
-            if statement.strip():
-                yield BoundStatement(statement, returns_rows=False)
-
-    await store.session.write(steps)
-
-
 async def cells(store: SqlStore, text: str) -> Counter[tuple[Any, ...]]:
     """
     Kept counts, by what they count.
@@ -260,100 +246,6 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore, on_many_bo
     assert {*await rows(store, "SELECT board FROM tasks UNION SELECT board FROM runs WHERE ended_at IS NULL")} <= boards
     assert {*await rows(store, "SELECT board FROM agents WHERE board IS NOT NULL")} <= boards
     assert isinstance(await verify_log(store.log, crowd.me.organization), ChainHead)
-
-
-HOURS = "SELECT place, slot, what, amount FROM pulses WHERE slot >= 0 AND amount <> 0"
-SCRIPTS = Path(migrations.__file__).parent / "versions" / "v0002_working_day"
-
-
-async def test_what_was_there_before_it_was_counted_is_counted_by_the_migration(store: SqlStore) -> None:
-    """
-    As if it had been counted when it happened, as far as its task is still there.
-    """
-    crowd = await gathered(store)
-    clock: Any = store.clock  # one that is set by hand
-    for _ in range(6):
-        await crowd.add(Random(0))
-        clock.advance(minutes=40)
-        taken = await crowd.do(claim_next, ClaimNext(agent="a"))
-        clock.advance(minutes=4)
-        await crowd.do(complete_task, CompleteTask(task=taken.task.id, lease=taken.lease))
-        await crowd.edit(Random(3))
-    begun = "SELECT id, begun_at, done_at FROM tasks ORDER BY id"
-    before, tasks = await cells(store, HOURS), await rows(store, begun)
-    name = f"signals.{store.session.dialect}.sql"
-    undo = "DROP TABLE pulses;\nDROP INDEX ix_tasks_done;\nDROP INDEX ix_tasks_done_by;\n"
-    undo += "ALTER TABLE tasks DROP COLUMN begun_at;\nALTER TABLE tasks DROP COLUMN done_at;\n"
-
-    await run(store, undo + (SCRIPTS / name).read_text())
-
-    assert tasks == await rows(store, begun)
-    assert before == await cells(store, HOURS)
-    assert {"inbox", "done", "cycles", "cycle_seconds", "task.claimed", "board.created"} & {
-        what for _, _, what in before
-    } == {"done", "cycles", "cycle_seconds", "task.claimed", "board.created"}
-
-
-async def test_the_work_of_each_name_is_counted_by_the_migration(store: SqlStore) -> None:
-    """
-    As it is counted from then on.
-    """
-    crowd = await gathered(store)
-    for name in ("a", "b", None):
-        for priority in ("low", "high", "low"):
-            await crowd.do(create_task, CreateTask(title="one", board=crowd.board, assignee=name, priority=priority))
-    counted = "SELECT assignee_key, board, status, priority, amount FROM workloads"
-    before = await cells(store, counted)
-    made = (SCRIPTS / f"workloads.{store.session.dialect}.sql").read_text()
-    await run(store, made[: made.index("CREATE INDEX")])
-
-    assert 4 == len(before)
-    assert before == await cells(store, counted)
-
-
-async def test_the_runs_of_tasks_that_are_gone_go_by_the_migration(store: SqlStore) -> None:
-    """
-    And no others.
-    """
-    crowd = await gathered(store)
-    taken = []
-    for _ in range(2):
-        await crowd.do(create_task, CreateTask(title="one", board=crowd.board))
-        taken.append(await crowd.do(claim_next, ClaimNext(agent="a")))
-    gone, stays = taken
-    await run(store, f"DELETE FROM tasks WHERE number = {gone.task.number}")
-    made = (SCRIPTS.parent / "v0008_late_results" / f"results.{store.session.dialect}.sql").read_text()
-
-    await run(store, "DROP TABLE late_results;\nALTER TABLE tasks DROP COLUMN late_results;\n" + made)
-
-    assert [(stays.run.id.bytes,)] == await rows(store, "SELECT id FROM runs")
-
-
-async def test_the_authors_of_older_work_are_found_by_the_migration(store: SqlStore) -> None:
-    """
-    Agents that had it in hand, under a key of their own or by their name alone; nobody worked on other tasks.
-    """
-    crowd = await gathered(store)
-    ada, bob = [
-        (await create_agent(crowd.ports, crowd.me, CreateAgent(name=name, board=crowd.board))).agent
-        for name in ("ada", "bob")
-    ]
-    own = AgentPrincipal(organization=ada.organization, agent=ada.id, name="ada", board=crowd.board)
-    for _ in range(3):
-        await crowd.do(create_task, CreateTask(title="one", board=crowd.board))
-    taken = await claim_next(crowd.ports, own, ClaimNext())
-    assert taken is not None
-    await release_task(crowd.ports, own, ReleaseTask(task=taken.task.id, lease=taken.lease))
-    first = await crowd.do(claim_task, ClaimTask(task=TaskNumber(1), agent="Bob"))
-    await crowd.do(claim_task, ClaimTask(task=TaskNumber(2), agent="nobody"))
-    made = (SCRIPTS.parent / "v0005_authors" / f"authors.{store.session.dialect}.sql").read_text()
-
-    await run(store, "ALTER TABLE tasks DROP COLUMN authors;\nALTER TABLE tasks DROP COLUMN passed;\n" + made)
-
-    async with crowd.ports.unit(crowd.me) as unit:
-        worked = await unit.tasks.get(first.task.id)
-    assert {ada.id, bob.id} == set(worked.authors)
-    assert [(1,)] == await rows(store, "SELECT number FROM tasks WHERE authors IS NOT NULL")
 
 
 async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlStore) -> None:

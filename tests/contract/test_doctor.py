@@ -358,18 +358,20 @@ def test_a_good_secret_is_no_fault(secret: str, tmp_path: Path) -> None:
     assert FindingLevel.OK is found.level
 
 
-def test_a_database_of_a_later_version_is_a_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("revision", "advice"), [("9999", "install that version again"), ("0007", "then start this")])
+def test_a_database_of_an_unknown_revision_is_a_problem(revision: str, advice: str, tmp_path: Path) -> None:
     """
     As a start would say.
     """
     path = tmp_path / "mission-control.db"
     migrate(f"sqlite:///{path}")
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute(f"UPDATE alembic_version SET version_num = '{revision}'")
     found = worst(doctor(tmp_path), "migrations")
 
     assert FindingLevel.PROBLEM is found.level
-    assert "9999" in found.found
+    assert revision in found.found
+    assert advice in found.advice
 
 
 @pytest.mark.parametrize(("overlap", "words"), [(0, "and is refused"), (3600, "and works until")])

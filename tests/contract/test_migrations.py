@@ -1,31 +1,36 @@
 """
-Migrations bring an empty database to the tables that the statements are written for.
+Migrations bring a database to the tables that the statements are written for, and keep its rows.
 """
 
 import asyncio
-import io
 import re
-import sqlite3
+import shutil
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-import asyncpg
 import pytest
-from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import NullPool, create_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from mission_adapters.sql.migrations import HEAD, config, migrate, path_in
+from mission_adapters.sql import migrations
+from mission_adapters.sql.migrations import BASELINE, BEFORE_BASELINE, HEAD, REVISIONS, config, migrate, path_in
 from mission_adapters.sql.statements import DIALECTS
+from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import metadata
 from mission_core.errors import StoreFailed
+from mission_core.events.model import ChainHead
+from mission_core.events.use_cases import verify_log
+from mission_core.ids import OrganizationId
 from tests import postgres_server
+from tests.contract.schemas import VERSIONS, asked, contents, dialect_of, revision_of, schema_of, selects
 
-VERSIONS = "alembic_version"
+BEFORE = Path(__file__).parent / "revision_0008"
+"""The last schema before the baseline on both databases, and rows that the product wrote into it."""
+PAGE = Path(__file__).parents[2] / "docs" / "migrations.md"
 
 
 @pytest.fixture
@@ -44,101 +49,136 @@ def empty_url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "fresh_postgres")
 
 
-def ddl(dialect: str) -> list[str]:
+@pytest.fixture
+def another_url(empty_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """
-    What makes the tables of the metadata.
+    Another empty database of that kind.
+    """
+    if dialect_of(empty_url) == "sqlite":
+        yield f"sqlite:///{tmp_path / 'another.db'}"
+    else:
+        with postgres_server.empty_database(request.getfixturevalue("postgres_url")) as url:
+            yield url
+
+
+@pytest.fixture
+def url_at_0008(another_url: str) -> str:
+    """
+    A database as the last version before the baseline left it.
+    """
+    dialect = dialect_of(another_url)
+    rows = (BEFORE / "rows.sql").read_text()
+    if dialect == "postgresql":
+        rows = re.sub(r"X'([0-9A-F]*)'", r"'\\x\1'", rows)
+    asked(another_url, script=(BEFORE / f"{dialect}.sql").read_text() + rows)
+    return another_url
+
+
+def ddl(dialect: str) -> str:
+    """
+    The script that makes the tables of the metadata.
     """
     tables = metadata.sorted_tables
     parts = [*map(CreateTable, tables), *(CreateIndex(index) for table in tables for index in table.indexes)]
-    return [str(part.compile(dialect=DIALECTS[dialect])) for part in parts]
+    return ";".join(str(part.compile(dialect=DIALECTS[dialect])) for part in parts)
 
 
-def asked(url: str, statement: str, *, script: str = "SELECT 1") -> list[tuple[Any, ...]]:
+@pytest.fixture
+def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """
-    The rows that a database answers, after it ran a script.
-    """
-
-    async def rows() -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(script)
-            return [tuple(row) for row in await connection.fetch(statement)]
-        finally:
-            await connection.close()
-
-    path = path_in(url)
-    if path is None:
-        return asyncio.run(rows())
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(script)
-        return connection.execute(statement).fetchall()
-
-
-def shape(url: str) -> set[tuple[Any, ...]]:
-    """
-    All tables, columns, constraints and indexes, but for Alembic's own.
-    """
-    if path_in(url) is not None:
-        # Not the text of each table: a column that a later revision adds stands behind the constraints there.
-        tables = f"(SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '{VERSIONS}') AS t"
-        parts = [
-            f"SELECT t.name, l.strict, l.wr FROM {tables}, pragma_table_list(t.name) AS l",
-            f'SELECT t.name, c.cid, c.name, c.type, c."notnull", c.dflt_value, c.pk FROM {tables}, '
-            "pragma_table_xinfo(t.name) AS c",
-            f'SELECT t.name, i."unique", i.origin, group_concat(c.name) FROM {tables}, '
-            "pragma_index_list(t.name) AS i, pragma_index_info(i.name) AS c GROUP BY t.name, i.name",
-            f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name <> '{VERSIONS}'",
-        ]
-        return {
-            tuple(re.sub(r"\s+", "", each) if isinstance(each, str) else each for each in row)
-            for part in parts
-            for row in asked(url, part)
-        }
-    parts = [
-        "SELECT table_name, column_name, data_type, is_nullable, collation_name, ordinal_position, column_default "
-        f"FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '{VERSIONS}'",
-        "SELECT tablename, indexname, indexdef FROM pg_indexes "
-        f"WHERE schemaname = 'public' AND tablename <> '{VERSIONS}'",
-        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
-        f"WHERE contype <> 'n' AND connamespace = 'public'::regnamespace AND conrelid <> '{VERSIONS}'::regclass",
-    ]
-    return {row for part in parts for row in asked(url, part)}
-
-
-def test_there_is_one_head() -> None:
-    """
-    The head that a start compares with is the one that the revisions lead to.
-    """
-    assert [HEAD] == ScriptDirectory.from_config(config()).get_heads()
-
-
-def test_an_empty_sqlite_file_gets_the_tables(sqlite_url: str, tmp_path: Path) -> None:
-    """
-    Exactly those of the metadata.
-    """
-    with closing(sqlite3.connect(tmp_path / "made.db")) as made:
-        made.executescript(";".join(ddl("sqlite")))
-
-    migrate(sqlite_url)
-
-    assert shape(f"sqlite:///{tmp_path / 'made.db'}") == shape(sqlite_url)
-
-
-def test_an_empty_postgres_gets_the_tables(fresh_postgres: str, postgres_url: str) -> None:
-    """
-    Exactly those of the metadata.
+    A function that makes the baseline the only migration, or the one before a migration 0009 with this text.
     """
 
-    async def make(url: str) -> None:
-        connection = await asyncpg.connect(url)
-        await connection.execute(";".join([*ddl("postgresql"), f"CREATE TABLE {VERSIONS} (version_num text)"]))
-        await connection.close()
+    def cut(later: str | None = None) -> None:
+        folder = tmp_path / "migrations"
+        shutil.copytree(migrations.VERSIONS.parent, folder, ignore=shutil.ignore_patterns("__pycache__", "0*"))
+        shutil.copy(next(migrations.VERSIONS.glob(f"{BASELINE}_*")), folder / "versions")
+        revisions = (BASELINE,)
+        if later is not None:
+            (folder / "versions" / "0009_later.py").write_text(later)
+            revisions += ("0009",)
+        monkeypatch.setattr(migrations, "VERSIONS", folder / "versions")
+        monkeypatch.setattr(migrations, "REVISIONS", revisions)
+        monkeypatch.setattr(migrations, "HEAD", revisions[-1])
 
-    migrate(fresh_postgres)
-    with postgres_server.empty_database(postgres_url) as url:
-        asyncio.run(make(url))
+    return cut
 
-        assert shape(url) == shape(fresh_postgres)
+
+def test_the_names_of_the_files_tell_the_order_of_the_migrations() -> None:
+    """
+    So a start knows the newest revision without Alembic.
+    """
+    walked = ScriptDirectory.from_config(config()).walk_revisions()
+
+    assert REVISIONS == tuple(each.revision for each in walked)[::-1]
+
+
+def test_all_migrations_make_the_tables_of_the_metadata(empty_url: str, another_url: str) -> None:
+    """
+    A table that is changed without a migration fails here, on both databases.
+    """
+    asked(another_url, script=ddl(dialect_of(another_url)))
+    migrate(empty_url)
+
+    assert schema_of(another_url) == schema_of(empty_url)
+
+
+def test_the_baseline_is_frozen(empty_url: str, url_at_0008: str, chain: Any) -> None:
+    """
+    It makes what the migrations before it had made, down to the order and the defaults of the columns.
+    """
+    chain()
+    migrate(empty_url)
+
+    assert schema_of(url_at_0008, exact=True) == schema_of(empty_url, exact=True)
+
+
+def test_rows_from_before_the_baseline_are_kept(empty_url: str, url_at_0008: str) -> None:
+    """
+    All of them, and the chain of the events; the tables become those of an empty database that is migrated.
+    """
+    statements = selects(url_at_0008)
+    before = contents(url_at_0008, statements)
+    migrate(empty_url)
+
+    migrate(url_at_0008)
+
+    assert 200 < sum(rows.total() for rows in before)
+    assert before == contents(url_at_0008, statements)
+    assert schema_of(empty_url) == schema_of(url_at_0008)
+    assert HEAD == revision_of(url_at_0008)
+
+
+def test_the_chain_of_events_from_before_the_baseline_is_whole(url_at_0008: str) -> None:
+    """
+    That of each organization.
+    """
+    (heads,) = asked(url_at_0008, "SELECT organization FROM heads")
+
+    async def verified() -> list[Any]:
+        async with SqlStore.open(url_at_0008) as store:
+            return [await verify_log(store.log, OrganizationId(UUID(bytes=id))) for (id,) in heads]
+
+    assert [ChainHead] * 3 == [type(found) for found in asyncio.run(verified())]
+
+
+def test_the_example_of_the_page_keeps_all_rows(url_at_0008: str, chain: Any) -> None:
+    """
+    And the columns that it adds have a value in each.
+    """
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    statements = selects(url_at_0008)
+    before = contents(url_at_0008, statements)
+    chain(example)
+
+    migrate(url_at_0008)
+
+    assert before == contents(url_at_0008, statements)
+    assert {("high", 3, None), ("medium", 1, None)} == {
+        *asked(url_at_0008, "SELECT priority, effort, effort_note FROM tasks")[0]
+    }
+    assert any("ix_tasks_organization_effort" in row for row in schema_of(url_at_0008))
+    assert "0009" == revision_of(url_at_0008)
 
 
 def test_migrating_again_changes_nothing(empty_url: str) -> None:
@@ -146,99 +186,36 @@ def test_migrating_again_changes_nothing(empty_url: str) -> None:
     A start on a database of this version only asks for its revision.
     """
     migrate(empty_url)
-    before = shape(empty_url)
+    before = schema_of(empty_url, exact=True)
 
     assert HEAD == migrate(empty_url)
-    assert before == shape(empty_url)
-    assert [(HEAD,)] == asked(empty_url, f"SELECT version_num FROM {VERSIONS}")
+    assert before == schema_of(empty_url, exact=True)
+    assert HEAD == revision_of(empty_url)
 
 
-OLDER = "0003"
-"""The revision of the first version that was given out."""
-
-
-def migrate_to_older(url: str) -> None:
+@pytest.mark.parametrize("revision", sorted(BEFORE_BASELINE))
+def test_a_database_from_further_back_is_refused(revision: str, empty_url: str) -> None:
     """
-    Bring an empty database to an older revision.
+    The refusal says what to do, and the database stays as it was.
     """
-    made = config()
-    path = path_in(url)
-    if path is None:
-        made.attributes["script"] = written = io.StringIO()
-        command.upgrade(made, OLDER, sql=True)
-        asked(url, "SELECT 1", script=written.getvalue())
-        return
-    engine = create_engine("sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(path, isolation_level=None))
-    with engine.connect() as lent:
-        made.attributes["connection"] = lent
-        command.upgrade(made, OLDER)
+    asked(empty_url, script=f"CREATE TABLE {VERSIONS} AS SELECT '{revision}' AS version_num")
+
+    with pytest.raises(StoreFailed, match=f"'{revision}'.*run `mission-control migrate` of a version .*'0008'"):
+        migrate(empty_url)
+
+    assert revision == revision_of(empty_url)
+    assert [] == selects(empty_url)
 
 
-def columns_of(url: str, table: str) -> list[tuple[str, str, bool]]:
+def test_a_database_of_a_later_version_is_refused(empty_url: str) -> None:
     """
-    The name and type of each column of a table, and whether a row must have it.
+    Rather than written to by a program that does not know its tables.
     """
-    if path_in(url) is not None:
-        statement = f"SELECT name, type, \"notnull\" AND dflt_value IS NULL FROM pragma_table_xinfo('{table}')"
-    else:
-        statement = (
-            "SELECT column_name, data_type, is_nullable = 'NO' AND column_default IS NULL "
-            f"FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
-        )
-    return [(name, kind.upper(), bool(must)) for name, kind, must in asked(url, statement)]
-
-
-def insert(url: str, table: str, **given: Any) -> None:
-    """
-    Insert a row of these values, with some value in each other column that must have one.
-    """
-    values: dict[str, str] = {}
-    for name, kind, must in columns_of(url, table):
-        if name in given:
-            value = given[name]
-        elif must:
-            value = bytes(16) if kind in {"BLOB", "BYTEA"} else "{}" if kind == "TEXT" else 0
-            if name in {"number", "fence"}:  # unique in its organization or task
-                value = int.from_bytes(given["id"][:1])
-        else:
-            continue
-        if isinstance(value, bytes):
-            value = f"X'{value.hex()}'" if path_in(url) is not None else f"'\\x{value.hex()}'"
-        elif isinstance(value, str):
-            value = f"'{value}'"
-        values[f'"{name}"'] = str(value if kind != "BOOLEAN" else "false")
-    statement = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
-    asked(url, "SELECT 1", script=statement)
-
-
-def test_rows_of_an_older_database_are_kept_and_their_authors_found(empty_url: str) -> None:
-    """
-    Every column of every row stays as it was, but for the runs of tasks that are gone.
-    """
-    team, ada, bob, cyd, one, two, gone = [bytes([n]) * 16 for n in range(1, 8)]
-    migrate_to_older(empty_url)
-    for agent, name in ((ada, "ada"), (bob, "bob"), (cyd, "cyd")):
-        insert(empty_url, "agents", id=agent, organization=team, name=name, name_key=name)
-    insert(empty_url, "boards", id=team, organization=team)
-    insert(empty_url, "tasks", id=one, organization=team, submitter=cyd)
-    insert(empty_url, "tasks", id=two, organization=team)
-    insert(empty_url, "runs", id=one, organization=team, task=one, by="Bob")
-    insert(empty_url, "runs", id=two, organization=team, task=one, by="key", by_agent=ada)
-    kept = []
-    for table in ("agents", "boards", "tasks", "runs"):
-        names = ", ".join(f'"{name}"' for name, _, _ in columns_of(empty_url, table))
-        kept.append(f"SELECT {names} FROM {table} ORDER BY id")
-    before = [asked(empty_url, statement) for statement in kept]
-    insert(empty_url, "runs", id=gone, organization=team, task=gone, by="ada")
-
     migrate(empty_url)
+    asked(empty_url, script=f"UPDATE {VERSIONS} SET version_num = '9999'")
 
-    assert before == [asked(empty_url, statement) for statement in kept]
-    assert [ada + bob + cyd, None] == [
-        authors and b"".join(sorted(authors[n : n + 16] for n in range(0, len(authors), 16)))
-        for (authors,) in asked(empty_url, "SELECT authors FROM tasks ORDER BY id")
-    ]
-    assert [(0,)] == asked(empty_url, "SELECT gates_version FROM boards")
+    with pytest.raises(StoreFailed, match="'9999', which this version does not know"):
+        migrate(empty_url)
 
 
 def test_a_file_is_found_again_by_the_name_that_its_url_had(tmp_path: Path) -> None:
@@ -263,20 +240,7 @@ def test_two_processes_that_start_at_once_migrate_once(empty_url: str) -> None:
     errors = [each.communicate()[1].decode() for each in both]
 
     assert ["", ""] == errors
-    assert [(HEAD,)] == asked(empty_url, f"SELECT version_num FROM {VERSIONS}")
-
-
-def test_a_database_of_a_later_version_is_refused(sqlite_url: str) -> None:
-    """
-    Rather than written to by a program that does not know its tables.
-    """
-    migrate(sqlite_url)
-    with closing(sqlite3.connect(str(path_in(sqlite_url)))) as connection:
-        connection.execute(f"UPDATE {VERSIONS} SET version_num = '9999'")
-        connection.commit()
-
-    with pytest.raises(StoreFailed, match="9999"):
-        migrate(sqlite_url)
+    assert HEAD == revision_of(empty_url)
 
 
 def test_a_start_on_a_migrated_file_loads_no_alembic(sqlite_url: str) -> None:

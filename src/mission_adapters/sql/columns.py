@@ -17,7 +17,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
@@ -36,12 +35,11 @@ metadata = MetaData(
 )
 
 
-def required(name: str, type: TypeEngine[Any], *, at_first: str | None = None) -> Column[Any]:
+def required(name: str, type: TypeEngine[Any]) -> Column[Any]:
     """
-    Return a column that is not null. A column that a later migration added has *at_first*, a SQL literal, in the rows
-    that existed before.
+    Return a column that is not null.
     """
-    return Column(name, type, nullable=False, server_default=None if at_first is None else text(at_first))
+    return Column(name, type, nullable=False)
 
 
 def optional(name: str, type: TypeEngine[Any]) -> Column[Any]:

@@ -153,7 +153,7 @@ async def inspect_database(url: str) -> DatabaseInspection:
 
 def _with_revision(found: DatabaseInspection, revision: str | None) -> DatabaseInspection:
     try:
-        return evolve(found, revision=revision, missing_revisions=tuple(lacking(revision)))
+        return evolve(found, revision=revision, missing_revisions=lacking(revision))
     except StoreFailed:
         return evolve(found, revision=revision, missing_revisions=None)
 

@@ -19,6 +19,7 @@ from mission_adapters.sql.database_inspection import (
     DatabaseProduct,
     inspect_database,
 )
+from mission_adapters.sql.migrations import BASELINE, BEFORE_BASELINE
 from mission_adapters.sql.secret_fingerprint import SecretMismatch
 from mission_http.distribution import install_command
 from mission_http.doctor.findings import Check, DoctorFinding, FindingLevel
@@ -164,7 +165,15 @@ def check_migrations(database: DatabaseState) -> Iterator[DoctorFinding]:
     place, found = database.place, database.examined
     if found.problem is not None or found.too_old:
         return
-    if found.missing_revisions is None:
+    if found.revision in BEFORE_BASELINE:
+        told = f"is at revision {found.revision}, and this version migrates from {BASELINE} on"
+        yield MIGRATIONS.problem(
+            place, told,
+            f"with a version whose newest revision is {BASELINE} make a backup and run mission-control migrate, "
+            "then start this one",
+            *database.settings,
+        )  # fmt: skip
+    elif found.missing_revisions is None:
         told = f"is at revision {found.revision}, which a newer version of Mission Control wrote"
         yield MIGRATIONS.problem(
             place, told, f"install that version again, or name another database with {database.variable}",

@@ -1,8 +1,8 @@
 """
-Bringing a database to the tables of this version.
+Migrations bring a database to the tables of this version. `docs/migrations.md` says how to write one.
 
-`migrate` takes the missing revisions, one process at a time; when there are none it only asks for the revision, and
-Alembic is not even imported. The revisions are an Alembic environment like any other.
+`migrate` runs those that a database lacks, one process at a time. If there are none, it reads the revision only and
+does not import Alembic.
 """
 
 from __future__ import annotations
@@ -25,8 +25,15 @@ from mission_core.errors import StoreFailed
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0008"
-"""The one head of the revisions."""
+VERSIONS: Final = Path(__file__).parent / "versions"
+REVISIONS: Final = tuple(sorted(each.stem.partition("_")[0] for each in VERSIONS.glob("*.py")))
+"""All revisions in their order. The name of a migration's file begins with its revision."""
+BASELINE: Final = REVISIONS[0]
+"""The revision that makes all tables in an empty database."""
+HEAD: Final = REVISIONS[-1]
+"""The revision of the tables of this version."""
+BEFORE_BASELINE: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007"})
+"""The revisions whose migrations are gone: the baseline took their place."""
 CURRENT: Final = "SELECT version_num FROM alembic_version"
 PATIENCE: Final = 60.0
 """For how many seconds another process may migrate before this one gives up."""
@@ -53,14 +60,14 @@ def path_in(url: str) -> str | None:
 
 def migrate(url: str) -> str:
     """
-    Take the revisions that the database lacks. Blocks, and must not be called on a running event loop.
+    Run the migrations that the database lacks. Blocks, and must not be called on a running event loop.
 
     Returns:
         The revision that the database is at.
 
     Raises:
         ValueError: If the URL names no such database.
-        StoreFailed: If the database cannot be opened, or was made by a later version.
+        StoreFailed: If the database cannot be opened, or its revision is not one of this version's.
     """
     path = path_in(url)
     if path is None:
@@ -81,13 +88,13 @@ def config() -> Config:
     from alembic.config import Config
 
     made = Config()
-    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    made.set_main_option("script_location", str(VERSIONS.parent).replace("%", "%%"))
     return made
 
 
 def _migrate_sqlite(path: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
-        if revision_in(connection) == HEAD:
+        if not lacking(revision_in(connection)):
             return
     from alembic import command
     from sqlalchemy import NullPool, create_engine
@@ -99,9 +106,9 @@ def _migrate_sqlite(path: str) -> None:
     with _alembic, engine.connect() as lent:
         lent.exec_driver_sql("BEGIN EXCLUSIVE")
         try:
-            _known(revision_in(lent.connection.dbapi_connection), made)
-            made.attributes["connection"] = lent
-            command.upgrade(made, "head")
+            if lacking(revision_in(lent.connection.dbapi_connection)):  # nobody else was faster
+                made.attributes["connection"] = lent
+                command.upgrade(made, "head")
             lent.exec_driver_sql("COMMIT")
         except BaseException:
             with suppress(DBAPIError):  # SQLite may have done so itself
@@ -109,21 +116,23 @@ def _migrate_sqlite(path: str) -> None:
             raise
 
 
-def lacking(revision: str | None) -> list[str]:
+def lacking(revision: str | None) -> tuple[str, ...]:
     """
-    The revisions that a database at this one lacks, in the order in which they are taken.
+    The revisions that a database at this one lacks, in the order in which they are run.
 
     Raises:
-        StoreFailed: If it was made by a later version.
+        StoreFailed: If it is not one of this version's.
     """
-    if revision == HEAD:
-        return []
-    from alembic.script import ScriptDirectory
-
-    made = config()
-    _known(revision, made)
-    missing = ScriptDirectory.from_config(made).iterate_revisions("head", revision or "base")
-    return [each.revision for each in missing][::-1]
+    if revision is None:
+        return REVISIONS
+    if revision in BEFORE_BASELINE:
+        raise StoreFailed(
+            f"the database is at revision {revision!r}, and this version migrates from {BASELINE!r} on; run "
+            f"`mission-control migrate` of a version whose newest revision is {BASELINE!r}, then start this one"
+        )
+    if revision not in REVISIONS:
+        raise StoreFailed(f"the database is at revision {revision!r}, which this version does not know; update it")
+    return REVISIONS[REVISIONS.index(revision) + 1 :]
 
 
 def revision_in(connection: Any) -> str | None:
@@ -141,7 +150,7 @@ def revision_in(connection: Any) -> str | None:
 
 async def _migrate_postgres(url: str) -> None:
     """
-    On PostgreSQL the revisions are rendered as a script, which our own driver runs: SQLAlchemy would need another.
+    On PostgreSQL the migrations are rendered as a script, which our own driver runs: SQLAlchemy would need another.
     """
     from mission_adapters.sql.postgres_pool import (
         CONNECTION_LOST,
@@ -154,13 +163,13 @@ async def _migrate_postgres(url: str) -> None:
 
     connection = await open_connection(dsn_from(url), MIGRATION_SETTINGS, patience=None)
     try:
-        if await revision_of(connection) == HEAD:
+        if not lacking(await revision_of(connection)):
             return
         # Before the transaction, for its tables are those that were known when it began. Closing unlocks.
         await connection.execute("SELECT pg_advisory_lock($1)", ONE_AT_A_TIME)
         async with connection.transaction():
             revision = await revision_of(connection)
-            if revision != HEAD:
+            if lacking(revision):  # nobody else was faster
                 await connection.execute(script(revision))
     except DRIVER_ERRORS as error:
         lost = connection.is_closed() or isinstance(error, CONNECTION_LOST)
@@ -181,25 +190,12 @@ async def revision_of(connection: Any) -> str | None:
 
 def script(revision: str | None) -> str:
     """
-    What brings a PostgreSQL database from this revision to the head, as one script.
-
-    Raises:
-        StoreFailed: If it was made by a later version.
+    The migrations that a PostgreSQL database at this revision lacks, as one script.
     """
     from alembic import command
 
     made, written = config(), io.StringIO()
-    _known(revision, made)
     made.attributes["script"] = written
     with _alembic:
         command.upgrade(made, f"{revision}:head" if revision else "head", sql=True)
     return written.getvalue()
-
-
-def _known(revision: str | None, made: Config) -> None:
-    from alembic.script import ScriptDirectory
-
-    if revision is not None and revision not in {
-        each.revision for each in ScriptDirectory.from_config(made).walk_revisions()
-    }:
-        raise StoreFailed(f"the database is at revision {revision!r}, which this version does not know; update it")

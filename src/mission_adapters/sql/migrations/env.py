@@ -1,18 +1,12 @@
 """
-How Alembic runs the revisions: on a connection it is lent, or as a script. The transaction is whoever's called.
+Alembic's environment: the migrations run on the connection that it is lent, in its transaction, or become a script.
 """
 
 from alembic import context
 
-from mission_adapters.sql.tables import metadata
-
+given = context.config.attributes
 if context.is_offline_mode():
-    context.configure(
-        dialect_name="postgresql",
-        output_buffer=context.config.attributes.get("script"),
-        target_metadata=metadata,
-        literal_binds=True,
-    )
+    context.configure(dialect_name="postgresql", output_buffer=given["script"], literal_binds=True)
 else:
-    context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+    context.configure(connection=given["connection"])
 context.run_migrations()

@@ -103,16 +103,18 @@ def test_a_database_that_is_too_old_is_a_problem(product, version, level):
 @pytest.mark.parametrize(
     ("told", "level", "words"),
     [
-        ({"revision": None, "missing": ("0001", "0002"), "has_tables": False}, OK, "its tables will be created"),
-        ({"revision": None, "missing": ("0001", "0002"), "has_tables": True}, WARNING, "none of them is Mission Control"),
-        ({"revision": "0001", "missing": ("0002", "0003"), "has_tables": True}, WARNING, "lacks 0002, 0003"),
-        ({"revision": "0005", "missing": (), "has_tables": True}, OK, "the newest"),
+        ({"revision": None, "missing": ("0008", "0009"), "has_tables": False}, OK, "its tables will be created"),
+        ({"revision": None, "missing": ("0008", "0009"), "has_tables": True}, WARNING, "none of them is Mission"),
+        ({"revision": "0008", "missing": ("0009", "0010"), "has_tables": True}, WARNING, "lacks 0009, 0010"),
+        ({"revision": "0010", "missing": (), "has_tables": True}, OK, "the newest"),
+        ({"revision": "0007", "missing": None, "has_tables": True}, PROBLEM, "migrates from 0008 on"),
         ({"revision": "9999", "missing": None, "has_tables": True}, PROBLEM, "a newer version of Mission Control"),
     ],
 )
 def test_migrations_behind_and_ahead_are_told(told, level, words):
     """
-    Behind is made good by the next start, ahead only by a newer version; other people's tables are at least odd.
+    Behind is made good by the next start, too far behind by an older version, ahead only by a newer one; other
+    people's tables are at least odd.
     """
     (found,) = check_migrations(seen(**told))
 

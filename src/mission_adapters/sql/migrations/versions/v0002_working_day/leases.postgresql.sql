@@ -1,1 +1,0 @@
-CREATE INDEX ix_tasks_in_progress ON tasks (organization, assignee_key) WHERE status = 'in_progress';

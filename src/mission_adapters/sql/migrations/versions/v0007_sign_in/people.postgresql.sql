@@ -1,1 +1,0 @@
-ALTER TABLE users ADD COLUMN email_issued_at BIGINT;
