@@ -40,7 +40,7 @@ class RowWrite:
         Raises:
             StaleWrite: If the row was changed so that the two changes conflict.
         """
-        return RowWrite(before=fresh, after=self.after.onto(self.before, fresh))
+        return RowWrite(before=fresh, after=self.after.merged_onto(self.before, fresh))
 
 
 @frozen

@@ -301,14 +301,14 @@ def test_a_file_that_this_user_may_not_write_to_is_told(mode: int) -> None:
 
 AS_NOBODY = f"""
 import asyncio, os, sys
-from mission_adapters.sql.database_inspection import examine
-asyncio.run(examine(sys.argv[1]))  # so that all modules are loaded, which nobody may not be allowed to read
+from mission_adapters.sql.database_inspection import inspect_database
+asyncio.run(inspect_database(sys.argv[1]))  # so that all modules are loaded, which nobody may not be allowed to read
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid({NOBODY})
     os.setuid({NOBODY})
-told = asyncio.run(examine(sys.argv[1]))
-print(told.trouble, told.revision, told.writable)
+told = asyncio.run(inspect_database(sys.argv[1]))
+print(told.problem, told.revision, told.writable)
 """
 
 

@@ -225,7 +225,7 @@ class TaskRepository(Protocol):
         Save a changed task, and return it with its next version. `commit` writes it.
 
         With *onto_edits* the commit accepts that others changed other details meanwhile: it locks the row and merges
-        both changes (`Task.onto`). Afterwards `get` returns the merged task.
+        both changes (`Task.merged_onto`). Afterwards `get` returns the merged task.
         """
 
     def remove(self, task: Task) -> None:
