@@ -123,5 +123,5 @@ async def serve_issuer(issuer: Local) -> AsyncIterator[Local]:
     """
     One that answers at a port for as long as the context lasts.
     """
-    async with sockets.listen_address(issuer.serve, issuer.port) as issuer.port:
+    async with sockets.listening(issuer.serve, issuer.port) as issuer.port:
         yield issuer

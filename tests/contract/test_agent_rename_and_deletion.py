@@ -106,7 +106,7 @@ async def test_a_renamed_agent_stays_assigned_to_its_boards(world):
     for board, name in ((world.board, "ADA"), (world.board, "bob"), (other, "ada"), (other, "Grace")):
         await assign_agent(world.ports, world.me, AssignAgent(board=board.id, agent_name=name))
     await renamed(world, ada, "grace")
-    rows = await world.ports.reads.rows.every(world.me, BOARD_ASSIGNMENTS)
+    rows = await world.ports.reads.entities.every(world.me, BOARD_ASSIGNMENTS)
 
     assert {(world.board.id, "grace"), (world.board.id, "bob"), (other.id, "Grace")} == {
         (each.board, each.agent_name) for each in rows
@@ -311,7 +311,7 @@ async def test_however_much_it_has_in_hand_an_agent_can_be_deleted(world, monkey
     """
     What is too much for one unit goes back before.
     """
-    monkeypatch.setattr(agent_deletion, "AT_ONCE", 2)
+    monkeypatch.setattr(agent_deletion, "BATCH_SIZE", 2)
     await world.agent("ada")
     tasks = [(await world.claim(await world.task())).task for _ in range(5)]
     await deleted(world)

@@ -73,11 +73,11 @@ async def sent(world, webhook, body=b'{"n": 1}', *, board=None, **more):
 
 
 async def fresh(world, webhook):
-    return await world.ports.reads.rows.get(world.me, BOARD_WEBHOOKS, webhook.id)
+    return await world.ports.reads.entities.get(world.me, BOARD_WEBHOOKS, webhook.id)
 
 
 async def every(world, kind, **equal):
-    return await world.ports.reads.rows.every(world.me, kind, **equal)
+    return await world.ports.reads.entities.every(world.me, kind, **equal)
 
 
 async def entries(world, kind):
@@ -229,8 +229,8 @@ async def test_a_secret_that_cannot_be_read_lets_nobody_in(world):
     """
     webhook, other = await made(world, secret=SECRET), await made(world, secret="x")
     async with world.ports.unit(world.me) as unit:
-        row = await unit.rows(BOARD_WEBHOOKS).get(webhook.id)
-        unit.rows(BOARD_WEBHOOKS).save(evolve(row, secret=other.secret))
+        row = await unit.entities(BOARD_WEBHOOKS).get(webhook.id)
+        unit.entities(BOARD_WEBHOOKS).save(evolve(row, secret=other.secret))
         await unit.commit()
     with pytest.raises(DecryptionFailed):
         await sent(world, webhook, b"x", headers=[("X-Webhook-Signature", signed(b"x"))])
@@ -278,7 +278,7 @@ async def test_payloads_are_for_those_who_may_see_their_board(world):
         return get_payload(world.ports, by, board, hook, payload)
 
     assert first == await looking() == await looking(by=world.me)
-    assert ([second, first], 2) == await world.ports.reads.rows.page(
+    assert ([second, first], 2) == await world.ports.reads.repository.page(
         ada, PAYLOADS, PageRequest(), newest=True, webhook=webhook.id
     )
     assert webhook == await get_webhook(world.ports, ada, world.board.id, webhook.id)

@@ -396,7 +396,7 @@ async def test_an_organization_ends_for_its_owner_alone(boards):
     assert {"ok": True} == await boards.got("DELETE", MINE, user=owner.token)
     assert str(boards.me.organization) == (await boards.got("GET", MINE, user=owner.token))["id"]
     assert "Personal" == (await boards.got("GET", MINE, user=admin.token))["name"]
-    found = await boards.ports.reads.rows.every(boards.me, ORGANIZATIONS)
+    found = await boards.ports.reads.entities.every(boards.me, ORGANIZATIONS)
     assert made not in {each.id for each in found}
 
 
@@ -410,5 +410,5 @@ async def test_who_deletes_their_account_is_gone(boards):
     assert {"ok": True} == await boards.got("DELETE", "/api/v1/users/me", user=token)
     assert 401 == (await boards.call("GET", "/api/v1/users/me", user=token)).status
     assert 404 == (await boards.call("GET", f"{MEMBERS}/{owner.member}")).status
-    found = await boards.ports.reads.rows.every(boards.me, ORGANIZATIONS)
+    found = await boards.ports.reads.entities.every(boards.me, ORGANIZATIONS)
     assert made not in {each.id for each in found}

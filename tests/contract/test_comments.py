@@ -38,7 +38,7 @@ async def moved(world, task, status, *, by=None, **more):
 
 
 async def comments(world):
-    return await world.ports.reads.rows.every(world.me, COMMENTS)
+    return await world.ports.reads.entities.every(world.me, COMMENTS)
 
 
 async def payloads(world, kind):

@@ -79,7 +79,7 @@ async def test_a_field_is_kept_as_it_was_made(world):
     field = await a_field(world, " Size ", field_type=CustomFieldType.INTEGER, default=3, required=True)
 
     assert ("Size", "Size", "3", (world.board.id,)) == (field.field_key, field.label, field.default_value, field.boards)
-    assert field == await world.ports.reads.rows.get(world.me, CUSTOM_FIELDS, field.id)
+    assert field == await world.ports.reads.entities.get(world.me, CUSTOM_FIELDS, field.id)
     assert ["field.created"] == (await world.facts())[-1:]
 
 
@@ -300,7 +300,7 @@ async def test_a_value_fits_the_field_as_it_is(world, last):
         (update_field, UpdateField(field=field.id, field_type=CustomFieldType.INTEGER)),
     )
     written, _ = await at_once(world, *calls, last=last)
-    field = await world.ports.reads.rows.get(world.me, CUSTOM_FIELDS, field.id)
+    field = await world.ports.reads.entities.get(world.me, CUSTOM_FIELDS, field.id)
 
     assert CustomFieldType.INTEGER is field.field_type
     assert isinstance(written, CustomFieldValueInvalid) or {str(field.id): "S"} == await kept(world, task)
@@ -313,4 +313,4 @@ async def test_a_board_that_goes_is_asked_nothing_more(world):
         await remove_board_from_fields(unit, other.id)
         await unit.commit()
 
-    assert (world.board.id,) == (await world.ports.reads.rows.get(world.me, CUSTOM_FIELDS, field.id)).boards
+    assert (world.board.id,) == (await world.ports.reads.entities.get(world.me, CUSTOM_FIELDS, field.id)).boards

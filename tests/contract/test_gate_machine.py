@@ -606,7 +606,7 @@ SKIPPED: dict[str, Skipped] = {
     "leave a board": ([(gates, "decide_departure", nothing)], ()),
     "make a board": ([(boards, "check_gates_kept", nothing)], ()),
     "own review": ([(gates, "_reviews_own", lambda *asked: False)], ()),
-    "others who may review": ([(gates, "_reviews_alone", alone_at_once)], ()),
+    "others who may review": ([(gates, "_is_sole_reviewer", alone_at_once)], ()),
 }
 
 

@@ -51,7 +51,7 @@ async def used(world):
     """
     The tasks that passed on an approval.
     """
-    links = await world.ports.reads.rows.every(world.me, APPROVAL_LINKS)
+    links = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS)
     return {link.task for link in links if link.used_at is not None}
 
 
@@ -213,7 +213,7 @@ async def test_moving_to_done_on_another_board_uses_the_word_of_both(world):
     await asked(world, there, task)
     await moved(world, task, board=here.id)
     done = await moved(world, task, board=there.id, status=Status.DONE)
-    links = await world.ports.reads.rows.every(world.me, APPROVAL_LINKS, task=task.id)
+    links = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS, task=task.id)
 
     assert (Status.DONE, there.id) == (done.status, done.board)
     assert all(link.used_at is not None for link in links)

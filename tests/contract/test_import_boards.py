@@ -293,7 +293,7 @@ async def test_ids_moments_and_what_hangs_together_stay(ports: Any, there: There
         ]
         one, two = [await unit.boards.get(ids[name]) for name in ("one", "two")]
         ada, bob = [await unit.agents.get(ids[name]) for name in ("ada", "bob")]
-    reads = ports.reads.rows
+    reads = ports.reads.entities
 
     assert AT == last.due_at.replace(tzinfo=None)
     assert (ids["one"], (ids["urgent"],)) == (last.board, last.tag_ids)
@@ -325,7 +325,7 @@ async def test_what_boards_remember_and_what_came_in_goes_along(ports: Any, ther
     A webhook keeps its address and its secret, which is sealed here; no secret is left in the headers of what came in.
     """
     await import_boards(ports, there.url)
-    me, ids, reads = await owner(ports), there.ids, ports.reads.rows
+    me, ids, reads = await owner(ports), there.ids, ports.reads.entities
     memory = {each.id: each for each in await reads.every(me, BOARD_MEMORY, board=ids["one"])}
     policy, chat, tagged = [memory[ids[name]] for name in ("policy", "chat", "tagged")]
     (tide,) = await reads.every(me, GROUP_MEMORY, group=ids["group"])
@@ -355,10 +355,10 @@ async def test_approvals_go_along_with_their_tasks(ports: Any, there: There) -> 
     await import_boards(ports, there.url)
     me, ids = await owner(ports), there.ids
     names = ("both", "approved done", "approved first task", "older", "twice")
-    rows = [await ports.reads.rows.get(me, APPROVALS, ids[name]) for name in names]
+    rows = [await ports.reads.entities.get(me, APPROVALS, ids[name]) for name in names]
     both, of_done = rows[:2]
     told = {each.approval.id: each.tasks for each in await with_tasks(ports, me, *rows)}
-    links = await ports.reads.rows.every(me, APPROVAL_LINKS, approval=both.id)
+    links = await ports.reads.entities.every(me, APPROVAL_LINKS, approval=both.id)
 
     assert ("ship", 81.5, '{"reason":"r"}', '{"tests":9}', ids["ada"], "Lead Agent", "pending", ids["one"]) == (
         both.action, both.confidence, both.arguments, both.scores, both.agent, both.asker, both.status, both.board
@@ -494,7 +494,7 @@ async def test_people_come_with_their_places(ports: Any, there: There) -> None:
     me = await owner(ports)
     people = {each.user.id: each for each in await ports.reads.members.every(me)}
     person, twin = people[there.ids["person"]], people[there.ids["twin"]]
-    grants = await ports.reads.rows.every(me, GRANTS, member=twin.member.id)
+    grants = await ports.reads.entities.every(me, GRANTS, member=twin.member.id)
 
     assert ("owner", True, True) == (
         person.member.role, person.member.all_boards_read, person.member.all_boards_write,
@@ -514,8 +514,8 @@ async def test_invites_wait_under_new_tokens(ports: Any, there: There) -> None:
     """
     await import_boards(ports, there.url)
     me = await owner(ports)
-    invite = await ports.reads.rows.get(me, INVITES, there.ids["invite"])
-    (offer,) = await ports.reads.rows.every(me, INVITE_GRANTS, invite=invite.id)
+    invite = await ports.reads.entities.get(me, INVITES, there.ids["invite"])
+    (offer,) = await ports.reads.entities.every(me, INVITE_GRANTS, invite=invite.id)
 
     assert ("new@x.io", "admin", there.ids["person"], True) == (
         invite.email, invite.role, invite.created_by, invite.pending,

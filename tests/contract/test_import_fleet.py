@@ -173,7 +173,7 @@ async def test_numbers_ids_and_moments_stay(ports: Any, slug: str, file: Path) -
         bob.number, bob.role, bob.hidden, bob.working_memory, bob.presence.reported,
     )  # fmt: skip
     assert ("Base", "BASE", "general") == (base.name, base.ticket_prefix, base.handle)
-    said = await ports.reads.rows.every(me, COMMENTS, task=task.id)
+    said = await ports.reads.entities.every(me, COMMENTS, task=task.id)
     assert [(21, "boss", "Well?", None), (22, "bob", "Soon", said[0].id)] == [
         (each.number, each.author, each.content, each.parent) for each in said
     ]
@@ -320,7 +320,7 @@ async def test_a_reply_to_what_was_lost_stands_for_itself(ports: Any, slug: str,
     And the report says so.
     """
     told = (await import_fleet(ports, changed(file, "UPDATE comments SET task_id = 99 WHERE id = 21"))).plain()
-    said = await ports.reads.rows.every(await owner(ports, slug), COMMENTS)
+    said = await ports.reads.entities.every(await owner(ports, slug), COMMENTS)
 
     assert [("Soon", None), ("Lost", None)] == [(each.content, each.parent) for each in said]
     assert ["22"] == [e for each in told["changed"] if "replied" in each["why"] for e in each["examples"]]
@@ -341,7 +341,7 @@ async def test_who_is_assigned_and_what_is_set_go_along(ports: Any, slug: str, f
     )
     first, second = (await import_fleet(ports, file)).plain(), (await import_fleet(ports, file)).plain()
     me = await owner(ports, slug)
-    (staff,), (setting,) = [await ports.reads.rows.every(me, kind) for kind in (BOARD_ASSIGNMENTS, SETTINGS)]
+    (staff,), (setting,) = [await ports.reads.entities.every(me, kind) for kind in (BOARD_ASSIGNMENTS, SETTINGS)]
     async with ports.unit(me) as unit:
         old = await unit.boards.find_handle("old")
 
@@ -368,7 +368,7 @@ async def test_a_tools_connection_goes_along(ports: Any, slug: str, file: Path) 
     )
     told = (await import_fleet(ports, file)).plain()
     me = await owner(ports, slug)
-    one, two = [await ports.reads.rows.get(me, CONNECTIONS, id) for id in (live, ended)]
+    one, two = [await ports.reads.entities.get(me, CONNECTIONS, id) for id in (live, ended)]
 
     assert (5, "cli", "1.0", '{"a":1}', AT) == (
         one.number, one.tool_name, one.tool_version, one.metadata, one.last_heartbeat_at.timestamp(),
@@ -438,7 +438,7 @@ async def test_an_import_that_was_cut_short_is_completed_by_the_next(ports: Any,
             await taker.import_rows(
                 "groups", lambda unit: unit.repository(GROUPS), rows(cut), finish=taker.with_next_number("group")
             )
-    kept = await ports.reads.rows.every(me, GROUPS)
+    kept = await ports.reads.entities.every(me, GROUPS)
 
     assert (set(ids), 250) == ({each.id for each in kept}, len({each.number for each in kept}))
     assert (250, 100) == (report.taken["groups"], report.there["groups"])

@@ -356,6 +356,6 @@ def test_a_leak_that_is_planted_in_a_statement_is_found(monkeypatch: pytest.Monk
     One that forgets whose rows it wants.
     """
     about = tuple(each for each in ASKED if re.search(r"(tags|board-groups)/\{\w+\}$", each[0].path_of(each[1])))
-    monkeypatch.setattr(entity_reads, "rows_where", rows_of_all)
+    monkeypatch.setattr(entity_reads, "select_rows", rows_of_all)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(_over(databases, asked=about, others_do=about), settings=UNTIL_FOUND)

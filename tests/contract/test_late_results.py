@@ -86,7 +86,7 @@ async def kept(world):
     """
     All late results of the organization.
     """
-    return await world.ports.reads.rows.every(world.me, LATE_RESULTS)
+    return await world.ports.reads.entities.every(world.me, LATE_RESULTS)
 
 
 async def beat(world, claimed):
@@ -236,7 +236,7 @@ async def test_borders_and_grants_hold_for_late_results(world, elsewhere):
     assert [] == await kept(world)
     await refused(world, first)
 
-    counts = [len(await world.ports.reads.rows.every(each, LATE_RESULTS)) for each in (reader, blind, elsewhere.me)]
+    counts = [len(await world.ports.reads.entities.every(each, LATE_RESULTS)) for each in (reader, blind, elsewhere.me)]
     assert [1, 0, 0] == counts
 
 

@@ -45,7 +45,7 @@ async def a_group(world, *boards):
 
 
 async def kept(world, kind=BOARD_MEMORY, **equal):
-    return await world.ports.reads.rows.every(world.me, kind, **equal)
+    return await world.ports.reads.entities.every(world.me, kind, **equal)
 
 
 async def test_a_board_remembers_what_it_is_told(world):
@@ -103,7 +103,7 @@ async def test_entries_are_found_by_whether_they_are_chat(world):
     Newest first.
     """
     entries = [await told(world, tags=tags) for tags in (("chat",), None, ("chat",), ("x",))]
-    reads, board = world.ports.reads.rows, world.board.id
+    reads, board = world.ports.reads.entities, world.board.id
     chat, rest = [
         await reads.page(world.me, BOARD_MEMORY, PageRequest(), newest=True, board=board, chat=chat)
         for chat in (True, False)

@@ -36,7 +36,7 @@ async def test_a_sqlite_file_on_a_disk_without_room(tmp_path, monkeypatch):
     """
     Even before a change has failed.
     """
-    monkeypatch.setattr(sqlite_session, "ROOM", 2**62)
+    monkeypatch.setattr(sqlite_session, "REQUIRED_FREE_BYTES", 2**62)
     async with SqlStore.open(f"sqlite:///{tmp_path / 'mission.db'}") as store:
         with pytest.raises(StoreNotReady, match="full"):
             await store.reads.ready()
@@ -76,7 +76,7 @@ async def test_a_postgresql_that_does_not_answer(fresh_postgres, monkeypatch):
     """
     Nobody waits for it for longer than a few seconds.
     """
-    monkeypatch.setattr(readiness_check, "DEADLINE", 0.2)
+    monkeypatch.setattr(readiness_check, "CHECK_TIMEOUT", 0.2)
     with relay_to(fresh_postgres) as relay:
         async with SqlStore.open(relay.url) as store:
             relay.silent = True

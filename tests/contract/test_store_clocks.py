@@ -25,7 +25,7 @@ async def test_on_postgres_it_is_corrected_from_time_to_time(fresh_postgres, mon
     """
     For a clock that agreed at the start drifts, and is set.
     """
-    monkeypatch.setattr(stores, "CORRECTED", 0.01)
+    monkeypatch.setattr(stores, "CLOCK_CORRECTION_INTERVAL", 0.01)
     async with SqlStore.open(fresh_postgres) as store:
         store.clock.clock = ManualClock()
         async with asyncio.timeout(20):

@@ -57,7 +57,7 @@ async def test_a_tag_is_kept_as_it_was_made(world):
     tag = await a_tag(world, "  Front End ", color="#AB12cd", description="What shows")
 
     assert ("Front End", "front-end", "ab12cd") == (tag.name, tag.slug, tag.color)
-    assert tag == await world.ports.reads.rows.get(world.me, TAGS, tag.id)
+    assert tag == await world.ports.reads.entities.get(world.me, TAGS, tag.id)
     assert ["tag.created"] == (await world.facts())[-1:]
 
 
@@ -261,8 +261,8 @@ async def test_a_task_gets_no_tag_that_goes_meanwhile(world, last):
 async def test_a_rename_is_not_lost_to_another(world):
     tag = await a_tag(world)
     async with world.ports.unit(world.me) as unit:
-        row = await unit.rows(TAGS).get(tag.id)
+        row = await unit.repository(TAGS).get(tag.id)
         await update_tag(world.ports, world.me, UpdateTag(tag=tag.id, name="First"))
-        unit.rows(TAGS).save(evolve(row, name="Second"))
+        unit.repository(TAGS).save(evolve(row, name="Second"))
         with pytest.raises(StaleWrite):
             await unit.commit()

@@ -476,7 +476,7 @@ async def test_a_comment_on_a_task_that_goes_meanwhile_does_not_stay_behind(worl
     answers = await at_once(world, comment, (delete_task, DeleteTask(task=task.id)), last=last)
 
     assert {"Task", "Comment", "TaskNotFound"} >= set(kinds(answers))
-    assert [] == await world.ports.reads.rows.every(world.me, COMMENTS)
+    assert [] == await world.ports.reads.entities.every(world.me, COMMENTS)
 
 
 async def test_of_two_comments_that_give_a_task_away_the_first_one_does(world):
@@ -571,7 +571,7 @@ async def done_by(world, call):
 
 
 async def pending_for(world, task):
-    links = await world.ports.reads.rows.every(world.me, APPROVAL_LINKS, task=task.id)
+    links = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS, task=task.id)
     return [link.approval for link in links if link.status is ApprovalStatus.PENDING]
 
 
@@ -606,7 +606,7 @@ async def test_of_two_decisions_one_stands(world):
     """
     approval = await done_by(world, asks(world, await world.task()))
     answers = await at_once(world, decides(approval, "approved"), decides(approval, "rejected"))
-    (stands,) = await world.ports.reads.rows.every(world.me, APPROVALS)
+    (stands,) = await world.ports.reads.entities.every(world.me, APPROVALS)
     (told,) = [answer for answer in answers if isinstance(answer, Exception)]
 
     assert ["Approval", "DecidedAlready"] == kinds(answers)
@@ -692,7 +692,7 @@ async def test_a_word_that_is_given_meanwhile_lets_pass_or_comes_too_late(world,
     approval = await done_by(world, asks(world, claimed.task, board=board))
     complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
     answers = await at_once(world, complete, decides(approval, "approved"), last=last)
-    (link,) = await world.ports.reads.rows.every(world.me, APPROVAL_LINKS)
+    (link,) = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS)
 
     assert ["Approval", "Task"] == kinds(answers)
     assert (answers[0].status is Status.DONE) is (link.used_at is not None)
@@ -705,7 +705,7 @@ async def test_nothing_is_asked_for_a_task_that_goes_meanwhile(world, last):
     """
     task = await world.task()
     answers = await at_once(world, asks(world, task), (delete_task, DeleteTask(task=task.id)), last=last)
-    rows = world.ports.reads.rows
+    rows = world.ports.reads.entities
 
     assert kinds(answers) in (["Approval", "Task"], ["Task", "TasksMissing"])
     assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
@@ -720,7 +720,7 @@ async def test_an_approval_goes_with_the_last_of_its_tasks(world):
     answers = await at_once(world, *((delete_task, DeleteTask(task=task.id)) for task in tasks))
 
     assert ["Task", "Task"] == kinds(answers)
-    assert [] == await world.ports.reads.rows.every(world.me, APPROVALS)
+    assert [] == await world.ports.reads.entities.every(world.me, APPROVALS)
 
 
 @BOTH_ORDERS
@@ -735,7 +735,7 @@ async def test_a_decision_on_a_board_that_goes_meanwhile_leaves_nothing_behind(w
     remove = delete_board, DeleteBoard(board=board.id)
     calls = (remove, decides(approval, "approved"), asks(world, more, board=board), asks(world, board=board))
     answers = await at_once(world, *calls, last=last)
-    rows = world.ports.reads.rows
+    rows = world.ports.reads.entities
 
     assert {"Board", "Approval", "ApprovalNotFound", "BoardNotFound"} >= set(kinds(answers))
     assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))

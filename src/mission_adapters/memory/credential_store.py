@@ -51,7 +51,9 @@ class MemoryCredentialStore:
         key = self.keys.rows[id] if id else None
         if key is None:
             servers = self.kind_tables[SERVER_KEYS].matching(DEPLOYMENT_PRINCIPAL, {"digest": digest})
-            return next((evolve(SERVER_PRINCIPAL, organization=each.of) for each in servers if each.is_valid(at=at)), None)
+            return next(
+                (evolve(SERVER_PRINCIPAL, organization=each.of) for each in servers if each.is_valid(at=at)), None
+            )
         if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
             return None
         agent = self.agents.rows.get(key.agent)

@@ -170,7 +170,7 @@ def _find_unknown_tasks(
                 tags=versions_of(in_order(tag_ids, tags)) if tag_ids else (),
             )
         if id in approvals:
-            context = context._replace(asked=approvals[id])
+            context = context._replace(approvals=approvals[id])
         order.append(id)
         if not known(id, version, context):
             unknown.append(id)

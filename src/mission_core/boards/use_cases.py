@@ -95,7 +95,7 @@ class UpdateBoard:
     assigned_agents: tuple[str, ...] | Absent = ABSENT
 
 
-SPECIAL_FIELDS = frozenset({"board", "expects", "gates", "staff"})
+SPECIAL_FIELDS = frozenset({"board", "expects", "gates", "assigned_agents"})
 """Fields of the command that are not simply written to the board."""
 
 

@@ -39,7 +39,7 @@ from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 
-PROJECT_FIELD_NAMES: Final = {"ticketPrefix": "ticket_prefix", "assigned_agents": "staff", "gates": ""}
+PROJECT_FIELD_NAMES: Final = {"ticketPrefix": "ticket_prefix", "gates": ""}
 DEFAULT_PREFIX_LENGTH: Final = 5
 
 
