@@ -39,7 +39,7 @@ def create_app(
     dialects: Iterable[Dialect],
     *,
     security: SecurityHeaders | None = None,
-    fronting: NetworkSettings | None = None,
+    network: NetworkSettings | None = None,
     log: RequestLog | None = None,
     limiter: OpenLimiter = nullcontext,
     quotas: Mapping[str, Quota] = DEFAULT_QUOTAS,
@@ -60,17 +60,17 @@ def create_app(
     for dialect in spoken:
         dialect.compile_shapes()
     check_rate_limit_classes(spoken)
-    fronting = fronting or NetworkSettings()
-    dispatcher = Dispatcher.of(spoken, fronting.base_path)
-    http = AllowedHostsMiddleware(with_cors(dispatcher, fronting.origins), fronting)
+    network = network or NetworkSettings()
+    dispatcher = Dispatcher.of(spoken, network.base_path)
+    http = AllowedHostsMiddleware(with_cors(dispatcher, network.origins), network)
     return MissionApp(
         open_ports=wire,
         open_limiter=limiter,
         documents=OpenApiDocuments(spoken, quotas),
         limits=RateLimits(quotas),
-        network=fronting,
+        network=network,
         dispatcher=dispatcher,
-        http=ResponseHeadersMiddleware.around(http, security or SecurityHeaders(), spoken, fronting, log),
+        http=ResponseHeadersMiddleware.around(http, security or SecurityHeaders(), spoken, network, log),
     )
 
 

@@ -157,7 +157,7 @@ def application(
         wire or (lambda: ports_from_settings(settings)),
         (boards_dialect(settings), fleet_dialect(settings)),
         security=settings.security,
-        fronting=settings.network,
+        network=settings.network,
         limiter=limiter or (lambda: rate_limiter_from_settings(settings)),
         quotas=settings.rate_limits.quotas,
         log=log,

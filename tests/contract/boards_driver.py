@@ -164,7 +164,7 @@ async def boards_over(ports: Ports, me: SystemPrincipal, board: UUID, **settings
         yield ports
 
     chosen = evolve(boards_settings(), **settings)
-    app = create_app(wire, (boards_dialect(chosen),), fronting=chosen.network)
+    app = create_app(wire, (boards_dialect(chosen),), network=chosen.network)
     async with run_lifespan(app):
         yield BoardsDriver(app, ports, person, board)
 

@@ -98,7 +98,7 @@ async def fleet_over(ports: Ports, me: SystemPrincipal, project: int, **settings
         yield ports
 
     setting = fleet_settings(**settings)
-    app = create_app(wire, (fleet_dialect(setting),), fronting=setting.network)
+    app = create_app(wire, (fleet_dialect(setting),), network=setting.network)
     async with run_lifespan(app):
         yield FleetDriver(app, ports, project)
 

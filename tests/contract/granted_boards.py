@@ -55,7 +55,7 @@ from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.values import PageRequest
 from tests.contract.conftest import World
 
-PORTS = ("tasks", "agents", "boards", "overviews", "rows", "reports", "conduct", "members", "approvals")
+PORTS = ("tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals")
 """The read ports, as `mission_core.ports.Reads` has them."""
 SHARED = "Zed"
 """To whom tasks of every board are assigned, and who is no agent."""
@@ -252,13 +252,13 @@ VALUES: Mapping[str, Values] = {
         BoardFilter(),
         *(BoardFilter(archived=True, by_name=False, group=each.id) for each in (many.group, many.secluded)),
     ],
-    "page: Page": lambda many: [
+    "page: PageRequest": lambda many: [
         PageRequest(limit=100),
         PageRequest(limit=2),
         PageRequest(limit=2, offset=1),
         PageRequest(limit=100, after=5),
     ],
-    "page: Page | None": lambda many: [None, PageRequest(limit=1), PageRequest(limit=9, offset=1)],
+    "page: PageRequest | None": lambda many: [None, PageRequest(limit=1), PageRequest(limit=9, offset=1)],
     "name: str": lambda many: [SHARED, many.wanderer.name, *(place.worker.name for place in many.places)],
     "assignee: str": lambda many: [SHARED, many.wanderer.name, *(place.worker.name for place in many.places)],
     "assignee: str | None": lambda many: [None, SHARED, *(place.worker.name for place in many.places)],
@@ -366,7 +366,7 @@ def _of_rows(many: GrantedBoards, method: str) -> Iterator[dict[str, Any]]:
         if method == "every":
             yield from ({"kind": kind, **each} for each in equal)
         elif method == "page" and kind in NUMBERED:
-            pages = product(VALUES["page: Page"](many), VALUES["newest"](many), equal)
+            pages = product(VALUES["page: PageRequest"](many), VALUES["newest"](many), equal)
             yield from ({"kind": kind, "page": page, "newest": newest, **each} for page, newest, each in pages)
         elif method == "get":
             yield from ({"kind": kind, "key": key} for key in many.keys[kind])

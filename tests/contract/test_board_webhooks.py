@@ -103,7 +103,7 @@ async def test_a_board_gets_a_webhook(world):
         webhook.description, webhook.agent, webhook.signature_header, webhook.enabled, webhook.board,
         webhook.created_at,
     )  # fmt: skip
-    assert SECRET == world.ports.vault.open(webhook.secret, about=webhook.id)
+    assert SECRET == world.ports.vault.decrypt(webhook.secret, about=webhook.id)
     assert SECRET.encode() not in webhook.secret
     assert not [each for each in facts if SECRET in str(each)]
     assert SECRET not in repr(webhook)

@@ -79,7 +79,7 @@ async def test_a_webhook_is_shown_without_its_secret(boards: BoardsDriver, clock
 
 
 async def test_a_webhook_has_the_address_that_people_use(world: World) -> None:
-    async with set_up(world, fronting=NetworkSettings(base_url="https://mission.example.com")) as boards:
+    async with set_up(world, network=NetworkSettings(base_url="https://mission.example.com")) as boards:
         webhook = await made(boards)
 
     assert f"https://mission.example.com{webhook['endpoint_path']}" == webhook["endpoint_url"]
@@ -398,7 +398,7 @@ async def test_a_webhook_takes_along_what_came_in(boards: BoardsDriver) -> None:
 async def test_who_sent_is_the_peer_or_whom_a_trusted_proxy_names(world: World) -> None:
     trusting = NetworkSettings(trusted_proxies=(ip_network("10.0.0.0/8"),))
     for fronting, peer in ((NetworkSettings(), "10.0.0.1"), (trusting, "203.0.113.7")):
-        async with set_up(world, fronting=fronting) as boards:
+        async with set_up(world, network=fronting) as boards:
             webhook = await made(boards)
             behind = {"peer": "10.0.0.1", "x_forwarded_for": "198.51.100.1, 203.0.113.7"}
             await ask(boards.app, "POST", webhook["endpoint_path"], b"x", key=None, **behind)

@@ -414,10 +414,10 @@ FOUND = """
 import asyncio, sys
 from pathlib import Path
 from mission_http.settings import settings_from
-from mission_http.wiring import from_settings
+from mission_http.wiring import ports_from_settings
 
 async def main():
-    async with from_settings(settings_from({}, data_dir=Path(sys.argv[1]))):
+    async with ports_from_settings(settings_from({}, data_dir=Path(sys.argv[1]))):
         pass
 
 asyncio.run(main())
@@ -429,11 +429,11 @@ import asyncio, os, sys, tempfile
 from pathlib import Path
 from mission_http import main
 from mission_http.settings import settings_from
-from mission_http.wiring import from_settings
+from mission_http.wiring import ports_from_settings
 
 async def started(folder):  # so that all modules are loaded, which nobody may not be allowed to read
     settings = settings_from({{}}, data_dir=Path(folder))
-    async with from_settings(settings) as ports:
+    async with ports_from_settings(settings) as ports:
         main.application(settings)
 
 with tempfile.TemporaryDirectory() as folder:

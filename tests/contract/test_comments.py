@@ -109,22 +109,22 @@ async def test_whom_nobody_knows_cannot_be_called_by_handle(world):
     task = await world.task(description="@gone did this")
     before = len(await world.facts())
     with pytest.raises(UnknownMentions) as refused:
-        await said(world, task, "@eve and @mallory", calling=MentionStyle.HANDLES)
+        await said(world, task, "@eve and @mallory", mention_style=MentionStyle.HANDLES)
     command = CreateTask(title="x", description="@eve", mention_style=MentionStyle.HANDLES)
     with pytest.raises(UnknownMentions):
         await create_task(world.ports, world.me, command)
     with pytest.raises(UnknownMentions):
-        await moved(world, task, Status.REVIEW, description="@eve", calling=MentionStyle.HANDLES)
+        await moved(world, task, Status.REVIEW, description="@eve", mention_style=MentionStyle.HANDLES)
 
     assert ("eve", "mallory") == refused.value.missing
     assert ([], task, before) == (await comments(world), await world.fresh(task), len(await world.facts()))
-    await moved(world, task, Status.REVIEW, description=task.description, calling=MentionStyle.HANDLES)
+    await moved(world, task, Status.REVIEW, description=task.description, mention_style=MentionStyle.HANDLES)
 
 
 async def test_the_log_tells_whom_a_description_calls_anew(world):
     ada = (await world.agent("ada")).name
     await world.agent("Bob Ross", config='{"openclawId":"br-1"}')
-    task = await world.task(description="@ada begins", calling=MentionStyle.HANDLES)
+    task = await world.task(description="@ada begins", mention_style=MentionStyle.HANDLES)
     command = UpdateTask(task=task.id, description="@ada begins, @br-1 ends", mention_style=MentionStyle.HANDLES)
     await update_task(world.ports, world.me, command)
 
@@ -159,7 +159,7 @@ async def test_work_of_nobody_goes_to_the_first_agent_that_is_called(world):
 async def test_work_that_goes_to_somebody_stays_where_it_is_beyond_the_inbox(world):
     await world.agent("ada")
     task = await world.task(status=Status.REVIEW)
-    await said(world, task, "@ada", calling=MentionStyle.HANDLES, assigns=True)
+    await said(world, task, "@ada", mention_style=MentionStyle.HANDLES, assigns=True)
     given = await world.fresh(task)
 
     assert ("ada", Status.REVIEW) == (given.assignee.name, given.status)
@@ -174,20 +174,20 @@ async def test_a_lead_speaks_where_it_has_a_part(world, status):
     await said(world, other_words, "@leader @le")
 
     for task in (reviewed, made):
-        await said(world, task, by=lead, lead_holds_back=True)
+        await said(world, task, by=lead, restrict_lead=True)
     for task in (other, other_words):
         with pytest.raises(LeadCommentDenied):
-            await said(world, task, by=lead, lead_holds_back=True)
-    await said(world, other, "what now, @lea?", by=ada, lead_holds_back=True)
-    await said(world, other, by=lead, lead_holds_back=True)
+            await said(world, task, by=lead, restrict_lead=True)
+    await said(world, other, "what now, @lea?", by=ada, restrict_lead=True)
+    await said(world, other, by=lead, restrict_lead=True)
     await said(world, other_words, by=lead)
 
 
 async def test_a_lead_that_was_called_by_its_handle_may_answer(world):
     lead = await world.principal("Lea.Lead", board=world.board.id, lead=True)
     task = await world.task()
-    await said(world, task, "@lea.lead?", calling=MentionStyle.HANDLES)
-    await said(world, task, by=lead, lead_holds_back=True)
+    await said(world, task, "@lea.lead?", mention_style=MentionStyle.HANDLES)
+    await said(world, task, by=lead, restrict_lead=True)
 
     assert 2 == len(await comments(world))
 
@@ -196,7 +196,7 @@ async def test_a_lead_that_was_called_by_its_handle_may_answer(world):
 async def test_a_comment_with_a_change_is_kept_with_it(world, manner):
     task = await world.task()
     await world.agent("bob", board=world.board.id)
-    await moved(world, task, Status.IN_PROGRESS, comment="Now, @bob", manner=manner)
+    await moved(world, task, Status.IN_PROGRESS, comment="Now, @bob", mode=manner)
     (kept,) = await comments(world)
 
     assert (task.id, "Now, @bob", ("bob",)) == (kept.task, kept.content, kept.mentions)

@@ -129,6 +129,6 @@ async def test_an_organization_keeps_its_slug(ports):
 
     assert nobody is None
     assert isinstance(first, Organization)
-    assert first == await ports.credentials.found(later) == await ports.credentials.organization(slug)
+    assert first == await ports.credentials.create_organization(later) == await ports.credentials.organization(slug)
     assert first.id in await ports.credentials.organizations()
     assert later.id not in await ports.credentials.organizations()

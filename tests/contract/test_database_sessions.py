@@ -585,14 +585,14 @@ class TestSqlite:
 
 KILLED = """
 import asyncio, sys
-from mission_adapters.sql.database_session import Ask
+from mission_adapters.sql.database_session import BoundStatement
 from mission_adapters.sql.sqlite_session import SqliteSession
 
 async def main(path, durable):
     async with SqliteSession.open(path) as session:
         for n in range(1_000_000):
             def steps():
-                yield Ask("INSERT INTO things (id, name) VALUES (?, ?)", (n, str(n)), rows=False)
+                yield BoundStatement("INSERT INTO things (id, name) VALUES (?, ?)", (n, str(n)), returns_rows=False)
             await session.write(steps, durable=durable)
             print(n, flush=True)
 
@@ -785,7 +785,7 @@ class TestPostgres:
         assert all(
             each._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             for each in session._reading.idle
-            if each._transport.get_extra_info("socket").factory != socket.AF_UNIX
+            if each._transport.get_extra_info("socket").family != socket.AF_UNIX
         )
 
     async def test_more_callers_than_connections(self, session):

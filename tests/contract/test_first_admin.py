@@ -214,7 +214,7 @@ async def test_where_settings_tell_of_others_it_takes_the_code_here_too(fresh: W
 
 async def test_where_settings_name_this_machine_alone_it_is_free_here(fresh: World) -> None:
     fronting = NetworkSettings(base_url="http://localhost:8000", allowed_hosts=("localhost",))
-    async with fleet_over(fresh.ports, fresh.me, fresh.board.number, fronting=fronting) as fleet:
+    async with fleet_over(fresh.ports, fresh.me, fresh.board.number, network=fronting) as fleet:
         assert 200 == (await set_up(fleet)).status
 
 

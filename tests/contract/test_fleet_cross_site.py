@@ -38,7 +38,7 @@ async def fronted(world: World) -> AsyncIterator[FleetDriver]:
     fronting = NetworkSettings(
         origins=(ALLOWED,), trusted_proxies=(ip_network(PROXY),), base_url="https://base.example.com"
     )
-    async with fleet_over(world.ports, world.me, world.board.number, fronting=fronting) as fleet:
+    async with fleet_over(world.ports, world.me, world.board.number, network=fronting) as fleet:
         yield fleet
 
 

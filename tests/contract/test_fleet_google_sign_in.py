@@ -106,7 +106,7 @@ async def entrance(world: World) -> AsyncIterator[Entrance]:
         async with with_identity_providers(identities, world.ports) as ports:
             fronting = NetworkSettings(base_url=BASE)
             async with fleet_over(
-                ports, home, 1, identities=identities, fronting=fronting, auth_secret="a secret"
+                ports, home, 1, identity_providers=identities, network=fronting, auth_secret="a secret"
             ) as fleet:
                 yield Entrance(fleet, issuer, world.clock, home)
 
@@ -460,7 +460,7 @@ async def test_without_settings_it_says_what_is_missing(world: World) -> None:
         (IdentityProviderSettings(google=google), "GOOGLE_CLIENT_SECRET"),
         (IdentityProviderSettings(google=evolve(google, client_secret="s")), "MC_BASE_URL"),
     ):
-        async with fleet_over(world.ports, home, 1, identities=identities) as fleet:
+        async with fleet_over(world.ports, home, 1, identity_providers=identities) as fleet:
             answer = await fleet.call("GET", "/auth/google", key=None)
             assert 400 == answer.status
             assert word in answer.json["hint"]

@@ -130,12 +130,12 @@ async def test_an_approved_task_may_be_done(world, manner):
     board = await world.another_board(gates=GATED)
     task = await world.task(board=board.id)
     approval = await asked(world, board, task, status=PENDING)
-    rules = [await refused(world, task, status=Status.DONE, manner=manner)]
+    rules = [await refused(world, task, status=Status.DONE, mode=manner)]
     await decided(world, approval, REJECTED)
-    rules.append(await refused(world, task, status=Status.DONE, manner=manner))
+    rules.append(await refused(world, task, status=Status.DONE, mode=manner))
     await decided(world, approval, PENDING)
     await decided(world, approval, APPROVED)
-    done = await moved(world, task, status=Status.DONE, manner=manner)
+    done = await moved(world, task, status=Status.DONE, mode=manner)
 
     assert ["require_approval_for_done"] * 2 == rules
     assert Status.DONE is done.status
@@ -267,15 +267,15 @@ async def test_a_pending_approval_keeps_a_task_where_it_is(world, manner):
     task, free = await world.task(board=board.id), await world.task(board=board.id)
     approval = await asked(world, board, task, status=PENDING)
     rules = {
-        await refused(world, task, status=status, manner=manner)
+        await refused(world, task, status=status, mode=manner)
         for status in (Status.IN_PROGRESS, Status.REVIEW, Status.DONE)
     }
     await moved(world, task, title="Another", assignee="ada")
-    await moved(world, free, status=Status.REVIEW, manner=manner)
+    await moved(world, free, status=Status.REVIEW, mode=manner)
     await decided(world, approval, REJECTED)
 
     assert {"block_status_changes_with_pending_approval"} == rules
-    assert Status.REVIEW is (await moved(world, task, status=Status.REVIEW, manner=manner)).status
+    assert Status.REVIEW is (await moved(world, task, status=Status.REVIEW, mode=manner)).status
 
 
 async def test_work_is_not_handed_in_while_an_approval_is_pending(world):

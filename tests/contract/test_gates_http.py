@@ -143,7 +143,7 @@ async def test_no_worker_closes_the_review_of_its_own_work(boards: BoardsDriver,
     own = [await team.ada.refused(task, status="done"), await _with(team.ada, key).refused(task, status="done")]
 
     assert [409, 409] == [status for status, _ in own]
-    assert "closes the review" in own[0][1]["message"]
+    assert "close the review" in own[0][1]["message"]
     await team.me.does(task, assigned_agent_id=team.lea.id)
     assert "done" == (await team.lea.does(task, status="done"))["status"]
 
@@ -172,7 +172,7 @@ async def test_who_makes_a_task_in_review_does_not_close_it(fleet: FleetDriver) 
     task = await fleet.task(project_id=reviewed, status="review", assigned_to="ada")
 
     for each in (made["task"], task):
-        assert "closes the review" in (await put(fleet, each, 403, key=key, status="done"))["error"]
+        assert "close the review" in (await put(fleet, each, 403, key=key, status="done"))["error"]
     many = {"tasks": [{"id": task["id"], "status": "done"}]}
     assert 403 == (await fleet.call("PUT", "/tasks", many, key=key)).status
     assert "done" == (await put(fleet, made["task"], status="done"))["task"]["status"]

@@ -176,7 +176,7 @@ async def test_a_key_is_found_only_if_it_was_used_late_enough(world):
     before = world.clock.now()
     world.clock.advance(seconds=1)
     first = await create(world)
-    once = world.ports.reads.once
+    once = world.ports.reads.idempotent_result
 
     assert first.id == await once(world.me, ONCE, since=before)
     assert await once(world.me, ONCE, since=world.clock.now()) is None

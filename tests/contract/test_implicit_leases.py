@@ -159,12 +159,12 @@ async def test_no_more_is_in_progress_than_a_name_has_capacity_for(world, ada):
     """
     for _ in range(3):
         await world.task()
-    polls = [await poll(world, *ada, instance=name, most=2) for name in ("one", "two", "three", "one")]
+    polls = [await poll(world, *ada, instance=name, max_in_progress=2) for name in ("one", "two", "three", "one")]
 
     assert [PollReason.ASSIGNED, PollReason.ASSIGNED, PollReason.AT_CAPACITY, PollReason.CONTINUE] == [
         each.reason for each in polls
     ]
-    assert PollReason.ASSIGNED is (await poll(world, *ada, instance="three", most=3)).reason
+    assert PollReason.ASSIGNED is (await poll(world, *ada, instance="three", max_in_progress=3)).reason
 
 
 async def test_a_held_task_is_the_current_one_of_its_assignee(world, ada):
@@ -276,7 +276,7 @@ async def test_polls_at_once_keep_to_the_capacity(world):
     """
     for _ in range(8):
         await world.task()
-    polled = await asyncio.gather(*(poll(world, agent="ada", instance=str(i), most=2) for i in range(5)))
+    polled = await asyncio.gather(*(poll(world, agent="ada", instance=str(i), max_in_progress=2) for i in range(5)))
 
     assert 2 == sum(each.reason is PollReason.ASSIGNED for each in polled)
     assert 3 == sum(each.reason is PollReason.AT_CAPACITY for each in polled)

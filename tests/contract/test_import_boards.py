@@ -338,7 +338,7 @@ async def test_what_boards_remember_and_what_came_in_goes_along(ports: Any, ther
     assert policy.number < chat.number
     assert (ids["tide"], "Six", None) == (tide.id, tide.content, tide.tags)
     assert (ids["ada"], True, "X-Own", "s3cret") == (
-        signed.agent, signed.enabled, signed.signature_header, ports.vault.open(signed.secret, about=signed.id),
+        signed.agent, signed.enabled, signed.signature_header, ports.vault.decrypt(signed.secret, about=signed.id),
     )  # fmt: skip
     assert b"s3cret" not in signed.secret
     assert (None, False, None) == (orphan.agent, orphan.enabled, orphan.secret)

@@ -47,7 +47,7 @@ async def over(
     world: World, home: SystemPrincipal, proxy: ProxyAuthSettings = BELIEVED, **settings: Any
 ) -> AsyncIterator[FleetDriver]:
     identities = IdentityProviderSettings(proxy=proxy)
-    async with fleet_over(world.ports, home, 1, identities=identities, **settings) as fleet:
+    async with fleet_over(world.ports, home, 1, identity_providers=identities, **settings) as fleet:
         yield fleet
 
 
@@ -104,7 +104,7 @@ async def test_the_proxy_counts_and_not_whom_it_forwards_for(world: World, home:
     A client behind a trusted proxy does not become one by having its address forwarded.
     """
     fronting = NetworkSettings(trusted_proxies=(ip_network("10.9.9.9"),))
-    async for fleet in over(world, home, fronting=fronting):
+    async for fleet in over(world, home, network=fronting):
         name = somebody()
 
         assert 401 == await me(fleet, peer="10.9.9.9", x_forwarded_for=PROXY, x_remote_user=name)

@@ -37,7 +37,7 @@ def fronted(world: World, **fronting: Any) -> Any:
     """
     The Fleet API as it is reached in another way.
     """
-    return fleet_over(world.ports, world.me, world.board.number, fronting=NetworkSettings(**fronting))
+    return fleet_over(world.ports, world.me, world.board.number, network=NetworkSettings(**fronting))
 
 
 async def facts_at_the_desk(world: World) -> list[Any]:

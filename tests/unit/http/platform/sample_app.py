@@ -339,7 +339,7 @@ async def wire() -> AsyncIterator[Any]:
 def sample_app(
     security: SecurityHeaders | None = None, fronting: NetworkSettings | None = None, log: RequestLog | None = None
 ) -> MissionApp:
-    return create_app(wire, (KIND, PLAIN), security=security, fronting=fronting, log=log)
+    return create_app(wire, (KIND, PLAIN), security=security, network=fronting, log=log)
 
 
 @frozen
