@@ -22,7 +22,7 @@ from mission_core.ports import Ports
 from mission_http.boards import approvals, board_memory, comments, leases, tasks
 from mission_http.boards.access import AGENT, AGENT_HEARTBEAT, path_id
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
-from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
+from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead, agent_renderer
 from mission_http.boards.entity_rows import agent_row
 from mission_http.boards.payloads import (
     BoardRead,
@@ -30,7 +30,7 @@ from mission_http.boards.payloads import (
     NumberedPageQuery,
 )
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
-from mission_http.boards.wire import agent_renderer, board_from, maybe_uuid
+from mission_http.boards.wire import maybe_uuid
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
@@ -90,7 +90,7 @@ async def list_boards(request: Request) -> Response:
     query = query_of(request, NumberedPageQuery)
     wanted = BoardFilter(by_name=False, empty_general=False)
     listed = await ports_of(request).reads.boards.page(principal_of(request), wanted, wanted_page(query))
-    return listed_response(listed, query, board_from)
+    return listed_response(listed, query, BoardRead.of)
 
 
 async def get_board(request: Request) -> Response:
@@ -98,7 +98,7 @@ async def get_board(request: Request) -> Response:
     Read a board that an agent may work on.
     """
     row = await ports_of(request).reads.boards.get(principal_of(request), BoardId(path_id(request, "board_id")))
-    return versioned_response(board_from(row))
+    return versioned_response(BoardRead.of(row))
 
 
 def _endpoint(method: str, path: str, handler: Handler, extra: dict[str, Any], **more: Any) -> Endpoint:

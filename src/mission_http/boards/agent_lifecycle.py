@@ -44,7 +44,7 @@ from mission_core.tasks.agent_deletion import delete_agent as remove_agent
 from mission_core.values import ABSENT, Absent, JsonText, json_text
 from mission_http.boards.access import AGENT, MIXED, USER, path_id, require_admin
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
-from mission_http.boards.agent_payloads import AgentCreate, AgentRead, identity_profile_from
+from mission_http.boards.agent_payloads import AgentCreate, AgentRead, agent_renderer, identity_profile_from
 from mission_http.boards.agents import create_agent
 from mission_http.boards.entity_rows import agent_row
 from mission_http.boards.errors import (
@@ -57,7 +57,7 @@ from mission_http.boards.errors import (
 from mission_http.boards.gateway_messages import require_lead_of_board
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, OkResponse, none_if_blank, stripped
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
-from mission_http.boards.wire import JsonObject, agent_renderer
+from mission_http.boards.wire import JsonObject
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
@@ -198,8 +198,8 @@ async def mint_agent_token(request: Request) -> Response:
         request, issue_token, IssueToken(agent=AgentId(path_id(request, "agent_id"))), _registered_again
     )
     row = await ports.reads.agents.get(principal, made.agent.id)
-    shown = agent_renderer(principal.organization, at=ports.clock.now())(row)
-    return versioned_response(shown | {"agent_token": made.token})
+    shown = agent_renderer(principal.organization, at=ports.clock.now())(row, agent_token=made.token)
+    return versioned_response(shown)
 
 
 async def delete_agent(request: Request) -> Response:
@@ -272,8 +272,8 @@ async def heartbeat_or_create_agent(request: Request) -> Response:
         raise AgentNameConflict(here=False) from None
     except BoardNotFound:
         raise NamedNotFound("Board") from None
-    shown = agent_renderer(principal.organization, at=ports.clock.now())(agent_row(made.agent))
-    return versioned_response(shown | {"agent_token": made.token})
+    shown = agent_renderer(principal.organization, at=ports.clock.now())(agent_row(made.agent), agent_token=made.token)
+    return versioned_response(shown)
 
 
 async def _record_heartbeat(request: Request, agent: AgentId, status: str | None) -> Response:

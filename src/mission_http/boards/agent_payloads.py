@@ -4,17 +4,24 @@ Queries, bodies and responses of the operations on agents.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
-from mission_core.values import UNSTORABLE
+from mission_core.accounts.organizations import built_in_gateway
+from mission_core.agents.model import Presence
+from mission_core.agents.queries import AgentRow
+from mission_core.ids import OrganizationId
+from mission_core.values import UNSTORABLE, moment
 from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank, stripped
-from mission_http.boards.wire import JsonObject
+from mission_http.boards.wire import BoardsPayload, JsonObject
 from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.shapes import Computed, Given, Of
 
 
 @frozen(kw_only=True)
@@ -23,30 +30,53 @@ class AgentListQuery(NumberedPageQuery):
     gateway_id: UUID | None = None
 
 
-@frozen(kw_only=True)
-class AgentRead:
+def status_of_agent(row: AgentRow, at: datetime) -> str:
+    seen = row.last_seen_at
+    return Presence(reported=row.reported, last_seen_at=None if seen is None else moment(seen)).status(at=at)
+
+
+def has_no_board(row: AgentRow) -> bool:
+    return row.board is None
+
+
+def session_of_agent(row: AgentRow, id: str, board_id: str | None, gateway_id: UUID) -> str:
+    if row.session_key:
+        return row.session_key
+    if board_id is None:
+        return f"agent:mc-gateway-{gateway_id}:main"
+    return f"agent:lead-{board_id}:main" if row.lead else f"agent:mc-{id}:main"
+
+
+class AgentRead(BoardsPayload[AgentRow]):
     schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_profile_lookup"}
 
     id: UUID
-    board_id: UUID | None
-    gateway_id: UUID
+    board_id: Annotated[UUID | None, Of("board")]
+    gateway_id: Annotated[UUID, Given()]
     name: Annotated[str, Length(1)]
-    status: str
+    status: Annotated[str, Computed(status_of_agent)]
     heartbeat_config: MaybeObject
     identity_profile: MaybeObject
     identity_template: str | None
-    soul_template: str | None
-    is_board_lead: bool
-    is_gateway_main: bool
-    openclaw_session_id: str | None
+    soul_template: Annotated[str | None, Of("soul")]
+    is_board_lead: Annotated[bool, Of("lead")]
+    is_gateway_main: Annotated[bool, Computed(has_no_board)]
+    openclaw_session_id: Annotated[str | None, Computed(session_of_agent)]
     last_seen_at: datetime | None
     created_at: datetime
     updated_at: datetime
     number: int
     role: str
     version: int
-    agent_token: str | UnsetType | None = UNSET
+    agent_token: Annotated[str | UnsetType | None, Given()] = UNSET
     """Present only in the response that creates the agent."""
+
+
+def agent_renderer(organization: OrganizationId, *, at: datetime) -> Callable[..., AgentRead]:
+    """
+    A function that renders agents of the organization, with their status at this time.
+    """
+    return partial(AgentRead.of, gateway_id=built_in_gateway(organization), at=at)
 
 
 def identity_profile_from(value: object) -> dict[str, str] | None:

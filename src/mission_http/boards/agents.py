@@ -20,7 +20,7 @@ from mission_core.ids import AgentId, BoardId
 from mission_core.ports import Ports
 from mission_core.values import json_text
 from mission_http.boards.access import MIXED, USER, require_admin
-from mission_http.boards.agent_payloads import AgentCreate, AgentListQuery, AgentRead
+from mission_http.boards.agent_payloads import AgentCreate, AgentListQuery, AgentRead, agent_renderer
 from mission_http.boards.entity_rows import agent_row
 from mission_http.boards.errors import (
     AgentNameConflict,
@@ -31,7 +31,7 @@ from mission_http.boards.errors import (
 )
 from mission_http.boards.payloads import LimitOffsetPage
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
-from mission_http.boards.wire import agent_renderer, maybe_json
+from mission_http.boards.wire import maybe_json
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -83,8 +83,8 @@ async def create_agent(request: Request) -> Response:
         raise AgentNameConflict(here=taken.board == board) from None
     except BoardNotFound:
         raise NamedNotFound("Board") from None
-    shown = agent_renderer(principal.organization, at=ports_of(request).clock.now())(agent_row(made.agent))
-    return versioned_response(shown | {"agent_token": made.token})
+    shown = agent_renderer(principal.organization, at=ports_of(request).clock.now())
+    return versioned_response(shown(agent_row(made.agent), agent_token=made.token))
 
 
 def _board_for(principal: Principal, body: AgentCreate) -> BoardId:

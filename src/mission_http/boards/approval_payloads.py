@@ -14,14 +14,15 @@ from uuid import UUID
 from attrs import field, frozen
 
 from mission_core.approvals.model import ApprovalStatus
-from mission_core.approvals.queries import ApprovalWithTasks
+from mission_core.approvals.queries import ApprovalWithTasks, LinkedTask
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval
 from mission_core.ids import AgentId, ApprovalId, BoardId, TaskId
 from mission_core.values import ABSENT, Absent, canonical
 from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank
-from mission_http.boards.wire import JsonObject, naive, raw_json
+from mission_http.boards.wire import BoardsPayload, JsonObject
 from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.field_annotations import CustomCheck, NumberRange
+from mission_http.platform.shapes import Computed, Of
 from mission_http.platform.value_parsers import LAX
 
 ApprovalStatusText = Literal["pending", "approved", "rejected"]
@@ -36,29 +37,44 @@ class ApprovalListQuery(NumberedPageQuery):
     status: ApprovalStatusText | None = None
 
 
-@frozen(kw_only=True)
-class ApprovalRead:
-    action_type: str
-    task_id: UUID | None
-    task_ids: list[UUID]
-    payload: MaybeObject
-    confidence: Confidence
-    rubric_scores: dict[str, int] | None
-    status: ApprovalStatusText
-    id: UUID
-    board_id: UUID
-    task_titles: list[str]
-    agent_id: UUID | None
-    created_at: datetime
-    resolved_at: datetime | None
-    number: int
-    digest: str
-    requested_by: str
-    resolved_by: str | None
-    resolved_through: str | None
-    resolution_reason: str | None
-    used_task_ids: list[UUID]
-    version: int
+def first_task(shown: ApprovalWithTasks) -> UUID | None:
+    return shown.tasks[0].task if shown.tasks else None
+
+
+def ids_of_tasks(tasks: tuple[LinkedTask, ...]) -> list[UUID]:
+    return [each.task for each in tasks]
+
+
+def titles_of_tasks(tasks: tuple[LinkedTask, ...]) -> list[str]:
+    return [each.title for each in tasks if each.title is not None]
+
+
+def ids_of_used_tasks(tasks: tuple[LinkedTask, ...]) -> list[UUID]:
+    return [each.task for each in tasks if each.used]
+
+
+class ApprovalRead(BoardsPayload[ApprovalWithTasks]):
+    action_type: Annotated[str, Of("approval.action")]
+    task_id: Annotated[UUID | None, Computed(first_task)]
+    task_ids: Annotated[list[UUID], Of("tasks", ids_of_tasks)]
+    payload: Annotated[MaybeObject, Of("approval.arguments")]
+    confidence: Annotated[Confidence, Of("approval.confidence")]
+    rubric_scores: Annotated[dict[str, int] | None, Of("approval.scores")]
+    status: Annotated[ApprovalStatusText, Of("approval.status")]
+    id: Annotated[UUID, Of("approval.id")]
+    board_id: Annotated[UUID, Of("approval.board")]
+    task_titles: Annotated[list[str], Of("tasks", titles_of_tasks)]
+    agent_id: Annotated[UUID | None, Of("approval.agent")]
+    created_at: Annotated[datetime, Of("approval.created_at")]
+    resolved_at: Annotated[datetime | None, Of("approval.resolved_at")]
+    number: Annotated[int, Of("approval.number")]
+    digest: Annotated[str, Of("approval.digest", bytes.hex)]
+    requested_by: Annotated[str, Of("approval.asker")]
+    resolved_by: Annotated[str | None, Of("approval.decider")]
+    resolved_through: Annotated[str | None, Of("approval.decided_through")]
+    resolution_reason: Annotated[str | None, Of("approval.reason")]
+    used_task_ids: Annotated[list[UUID], Of("tasks", ids_of_used_tasks)]
+    version: Annotated[int, Of("approval.version")]
 
 
 @frozen(kw_only=True)
@@ -136,34 +152,3 @@ def _tasks_in(told: dict[str, Any]) -> Iterator[UUID]:
                     yield LAX.uuid(each)
                 except FieldsInvalid:
                     continue
-
-
-def approval_from(shown: ApprovalWithTasks) -> dict[str, Any]:
-    """
-    An approval as `ApprovalRead`.
-    """
-    approval, tasks = shown
-    ids = [str(each.task) for each in tasks]
-    return {
-        "action_type": approval.action,
-        "task_id": ids[0] if ids else None,
-        "task_ids": ids,
-        "payload": raw_json(approval.arguments),
-        "confidence": approval.confidence,
-        "rubric_scores": raw_json(approval.scores),
-        "status": approval.status.value,
-        "id": str(approval.id),
-        "board_id": str(approval.board),
-        "task_titles": [each.title for each in tasks if each.title is not None],
-        "agent_id": str(approval.agent) if approval.agent else None,
-        "created_at": naive(approval.created_at),
-        "resolved_at": naive(approval.resolved_at),
-        "number": approval.number,
-        "digest": approval.digest.hex(),
-        "requested_by": approval.asker,
-        "resolved_by": approval.decider,
-        "resolved_through": approval.decided_through,
-        "resolution_reason": approval.reason,
-        "used_task_ids": [str(each.task) for each in tasks if each.used],
-        "version": approval.version,
-    }

@@ -4,7 +4,7 @@ Operations on approvals, for users (`/boards/{board_id}/approvals`) and for agen
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from attrs import evolve
 from starlette.requests import Request
@@ -35,7 +35,6 @@ from mission_http.boards.approval_payloads import (
     ApprovalListQuery,
     ApprovalRead,
     ApprovalUpdate,
-    approval_from,
 )
 from mission_http.boards.payloads import LimitOffsetPage
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
@@ -61,7 +60,7 @@ async def list_approvals(request: Request) -> Response:
         listed = await page_of_approvals(
             ports_of(request), principal_of(request), place.board, wanted_page(query), status=status
         )
-    return listed_response(listed, query, approval_from)
+    return listed_response(listed, query, ApprovalRead.of)
 
 
 async def create_approval(request: Request) -> Response:
@@ -94,7 +93,7 @@ async def update_approval(request: Request) -> Response:
     return await _answer(request, approval)
 
 
-async def latest_approvals(ports: Ports, principal: Principal, board: BoardId) -> tuple[list[dict[str, Any]], int]:
+async def latest_approvals(ports: Ports, principal: Principal, board: BoardId) -> tuple[list[ApprovalRead], int]:
     """
     The board's newest approvals, and the number of pending ones.
     """
@@ -105,12 +104,12 @@ async def latest_approvals(ports: Ports, principal: Principal, board: BoardId) -
             principal, APPROVALS, PageRequest(limit=1), board=board, status=ApprovalStatus.PENDING
         )
         pending = found.total
-    return [approval_from(each) for each in listed.rows], pending
+    return [ApprovalRead.of(each) for each in listed.rows], pending
 
 
 async def _answer(request: Request, approval: Approval) -> Response:
     (found,) = await with_tasks(ports_of(request), principal_of(request), approval)
-    return versioned_response(approval_from(found))
+    return versioned_response(ApprovalRead.of(found))
 
 
 _again = read_row_again(APPROVALS)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
@@ -36,7 +35,6 @@ from mission_http.boards.payloads import (
     OkResponse,
 )
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
-from mission_http.boards.wire import board_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
@@ -60,7 +58,7 @@ async def list_boards(request: Request) -> Response:
     gateway = None if own else query.gateway_id
     wanted = BoardFilter(gateway=gateway, group=query.board_group_id, empty_general=False)
     listed = await ports_of(request).reads.boards.page(principal, wanted, wanted_page(query))
-    return listed_response(listed, query, board_from)
+    return listed_response(listed, query, BoardRead.of)
 
 
 async def create_board(request: Request) -> Response:
@@ -132,8 +130,8 @@ def _group_invalid_if_missing() -> Iterator[None]:
         raise PayloadRuleBroken("board_group_id is invalid") from None
 
 
-async def _board_payload(request: Request, board: BoardId) -> dict[str, Any]:
-    return board_from(await ports_of(request).reads.boards.get(principal_of(request), board))
+async def _board_payload(request: Request, board: BoardId) -> BoardRead:
+    return BoardRead.of(await ports_of(request).reads.boards.get(principal_of(request), board))
 
 
 async def _again(ports: Ports, principal: Principal, board: UUID) -> Board:

@@ -20,7 +20,6 @@ from mission_http.boards.agent_hints import agent_endpoint, agent_hints
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, TaskCommentCreate, TaskCommentRead
 from mission_http.boards.responses import listed_response, wanted_page
 from mission_http.boards.tasks import TASKS
-from mission_http.boards.wire import comment_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -38,7 +37,7 @@ async def list_task_comments(request: Request) -> Response:
         await place.check()
         reads, principal = ports_of(request).reads, principal_of(request)
         listed = await reads.entities.page(principal, COMMENTS, wanted_page(query), task=place.task)
-    return listed_response(listed, query, comment_from)
+    return listed_response(listed, query, TaskCommentRead.of)
 
 
 async def create_task_comment(request: Request) -> Response:
@@ -58,7 +57,7 @@ async def create_task_comment(request: Request) -> Response:
             parent=CommentId(body.parent_id) if body.parent_id else None,
         )
         comment = await perform_once(request, add_comment, command, _said_again)
-    return json_response(comment_from(comment))
+    return json_response(TaskCommentRead.of(comment))
 
 
 _said_again = read_row_again(COMMENTS)

@@ -11,14 +11,18 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.ids import BoardId, OrderId, RunId, TaskId
-from mission_core.tasks.heartbeats import Heartbeat
+from mission_core.tasks.explanations import Explanation
+from mission_core.tasks.heartbeats import Heartbeat, HeartbeatResult
 from mission_core.tasks.late_result_adoption import AdoptLateResult
-from mission_core.tasks.leases import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
+from mission_core.tasks.late_results import NOTICE, LateResult
+from mission_core.tasks.leases import ClaimNext, ClaimResult, ClaimTask, CompleteTask, FailTask, ReleaseTask
 from mission_core.tasks.orders import GiveOrder
+from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, LeaseTerms, OrderKind, Outcome, RunState, TaskResult
 from mission_http.boards.payloads import MaybeObject, TaskRead, none_if_blank
-from mission_http.boards.wire import JsonObject, maybe_json
+from mission_http.boards.wire import BoardsPayload, JsonObject, lease_heartbeat_seconds, maybe_json
 from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange
+from mission_http.platform.shapes import Fixed, Given, Of, Payload
 
 NoteText = Annotated[str | None, Length(0, 5000)]
 FailureReasonCode = Literal[
@@ -43,37 +47,34 @@ class TaskClaim:
         return ClaimTask(task=task, on=on, agent=self.agent, terms=self.terms, expects=expects)
 
 
-@frozen(kw_only=True)
-class LeaseRead:
-    run_id: UUID
+class LeaseRead(BoardsPayload[ClaimResult]):
+    run_id: Annotated[UUID, Of("run.id")]
     lease: str
-    fence: int
-    attempt: int
-    expires_at: datetime
-    heartbeat_seconds: int
+    fence: Annotated[int, Of("run.fence")]
+    attempt: Annotated[int, Of("run.attempt")]
+    expires_at: Annotated[datetime, Of("run.expires_at")]
+    heartbeat_seconds: Annotated[int, Of("run", lease_heartbeat_seconds)]
 
 
-@frozen(kw_only=True)
-class LateResultRead:
+class LateResultRead(BoardsPayload[LateResult]):
     """
     A result, or a failure with its reason, that was sent after the lease had ended. It did not change the task.
     """
 
-    run_id: UUID
+    run_id: Annotated[UUID, Of("run")]
     fence: int
-    agent: str
-    notice: str
-    outcome: str | None
+    agent: Annotated[str, Of("by")]
+    notice: Annotated[str, Fixed(NOTICE)]
+    outcome: Annotated[str | None, Of("result")]
     resolution: str | None
     output: MaybeObject
-    reason: str | None
+    reason: Annotated[str | None, Of("failure")]
     message: str | None
     received_at: datetime
     adopted_at: datetime | None
 
 
-@frozen(kw_only=True)
-class TaskClaimedPayload:
+class TaskClaimedPayload(Payload):
     task: TaskRead | None
     lease: LeaseRead | None
     late_results: list[LateResultRead]
@@ -100,19 +101,17 @@ class LeaseHeartbeat:
         )
 
 
-@frozen(kw_only=True)
-class OrderRead:
-    id: UUID | None
-    kind: Literal["continue", "pause", "cancel", "steer"]
-    message: str | None
+class OrderRead(BoardsPayload[HeartbeatResult]):
+    id: Annotated[UUID | None, Of("order.id")]
+    kind: Annotated[Literal["continue", "pause", "cancel", "steer"], Of("instruction")]
+    message: Annotated[str | None, Of("order.message")]
 
 
-@frozen(kw_only=True)
-class LeaseBeat:
-    order: OrderRead
-    state: RunState
-    expires_at: datetime
-    heartbeat_seconds: int
+class LeaseBeat(BoardsPayload[HeartbeatResult]):
+    order: Annotated[OrderRead, Of()]
+    state: Annotated[RunState, Of("run.state")]
+    expires_at: Annotated[datetime, Of("run.expires_at")]
+    heartbeat_seconds: Annotated[int, Of("run", lease_heartbeat_seconds)]
     late_results: list[LateResultRead]
 
 
@@ -167,8 +166,7 @@ class TaskOrder:
         return GiveOrder(task=task, on=on, kind=self.kind, message=self.message, to=self.to, expects=expects)
 
 
-@frozen(kw_only=True)
-class TaskExplanation:
+class TaskExplanation(BoardsPayload[Explanation]):
     state: str
     since: datetime
     why: str
@@ -176,13 +174,12 @@ class TaskExplanation:
     late_results: list[LateResultRead]
 
 
-@frozen(kw_only=True)
-class RunRead:
-    run_id: UUID
-    task_id: UUID
+class RunRead(BoardsPayload[RunRow]):
+    run_id: Annotated[UUID, Of("id")]
+    task_id: Annotated[UUID, Of("task")]
     fence: int
     attempt: int
-    agent: str
+    agent: Annotated[str, Of("by")]
     state: RunState
     claimed_at: datetime
     expires_at: datetime
@@ -192,10 +189,10 @@ class RunRead:
     waiting_for: str | None
     resumes_at: datetime | None
     ended_at: datetime | None
-    outcome: str | None
+    outcome: Annotated[str | None, Of("result")]
     resolution: str | None
     output: MaybeObject
-    reason: str | None
+    reason: Annotated[str | None, Of("failure")]
     message: str | None
     note: str | None
-    late_result: LateResultRead | None
+    late_result: Annotated[LateResultRead | None, Given()]

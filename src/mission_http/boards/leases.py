@@ -20,7 +20,7 @@ from mission_core.ports import Ports
 from mission_core.tasks.explanations import explain_task
 from mission_core.tasks.heartbeats import HeartbeatResult, heartbeat, repeat_heartbeat
 from mission_core.tasks.late_result_adoption import AdoptionNeedsLease, LateResultNotAdoptable, adopt_result
-from mission_core.tasks.late_results import LateResultNotFound, late_results_by_run
+from mission_core.tasks.late_results import LateResult, LateResultNotFound, late_results_by_run
 from mission_core.tasks.leases import (
     ClaimResult,
     claim_next,
@@ -32,12 +32,15 @@ from mission_core.tasks.leases import (
 )
 from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, Task, TaskNotFound
 from mission_core.tasks.orders import give_order
+from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NoLiveLease
 from mission_http.boards.access import MIXED, BoardPath
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_endpoint, agent_hints
 from mission_http.boards.lease_payloads import (
+    LateResultRead,
     LeaseBeat,
     LeaseHeartbeat,
+    LeaseRead,
     RunRead,
     TaskAdopt,
     TaskClaim,
@@ -51,7 +54,6 @@ from mission_http.boards.lease_payloads import (
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, TaskRead
 from mission_http.boards.responses import page_response, task_payload, versioned_response
 from mission_http.boards.tasks import TASKS, task_again
-from mission_http.boards.wire import late_result_from, lease_from, lease_heartbeat_seconds, naive, run_from
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
@@ -96,20 +98,7 @@ async def heartbeat_lease(request: Request) -> Response:
         body = await body_of(request, LeaseHeartbeat)
         command = body.command(_task(place), on=place.board, expects=expected_version_of(request))
         beat = await perform_once(request, heartbeat, command, _heartbeat_again)
-    order, run = beat.order, beat.run
-    return json_response(
-        {
-            "order": {
-                "id": str(order.id) if order else None,
-                "kind": beat.instruction,
-                "message": order.message if order else None,
-            },
-            "state": run.state.value,
-            "expires_at": naive(run.expires_at),
-            "heartbeat_seconds": lease_heartbeat_seconds(run),
-            "late_results": [late_result_from(each) for each in beat.late_results],
-        }
-    )
+    return json_response(LeaseBeat.of(beat))
 
 
 async def complete_lease(request: Request) -> Response:
@@ -166,15 +155,7 @@ async def explain_this_task(request: Request) -> Response:
     """
     async with BoardPath.of(request) as place:
         found = await explain_task(ports_of(request), principal_of(request), _task(place), on=place.board)
-    return json_response(
-        {
-            "state": found.state.value,
-            "since": naive(found.since),
-            "why": found.why,
-            "next": found.next,
-            "late_results": [late_result_from(each) for each in found.late_results],
-        }
-    )
+    return json_response(TaskExplanation.of(found))
 
 
 async def list_runs(request: Request) -> Response:
@@ -189,7 +170,11 @@ async def list_runs(request: Request) -> Response:
         late = await late_results_by_run(ports, principal, _task(place))
     rest = [run for run in runs if query.after is None or run.fence < query.after]
     shown = rest[query.offset : query.offset + query.limit]
-    return page_response(shown, len(runs), query, lambda run: run_from(run, late.get(RunId(UUID(bytes=run.id)))))
+    return page_response(shown, len(runs), query, lambda run: _run_read(run, late.get(RunId(UUID(bytes=run.id)))))
+
+
+def _run_read(run: RunRow, late: LateResult | None) -> RunRead:
+    return RunRead.of(run, late_result=LateResultRead.of(late) if late else None)
 
 
 class TaskCommandBody(Protocol[C_co]):
@@ -224,13 +209,9 @@ async def _heartbeat_again(ports: Ports, principal: Principal, run: UUID) -> Hea
 
 async def _claim_response(request: Request, claimed: ClaimResult | None) -> Response:
     if claimed is None:
-        return json_response({"task": None, "lease": None, "late_results": []})
-    task = await task_payload(request, claimed.task)
-    answer = {
-        "task": task,
-        "lease": lease_from(claimed.run, claimed.lease),
-        "late_results": [late_result_from(each) for each in claimed.late_results],
-    }
+        return json_response(TaskClaimedPayload(task=None, lease=None, late_results=[]))
+    task, late = await task_payload(request, claimed.task), [LateResultRead.of(each) for each in claimed.late_results]
+    answer = TaskClaimedPayload(task=task, lease=LeaseRead.of(claimed), late_results=late)
     return json_response(answer, headers={"etag": etag_of(task.version)})
 
 

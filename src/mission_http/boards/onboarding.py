@@ -39,7 +39,7 @@ from mission_http.boards.access import AGENT, MIXED, USER, board_in_path
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.payloads import BoardRead, none_if_blank, stripped
 from mission_http.boards.responses import versioned_response
-from mission_http.boards.wire import JsonObject, board_from, maybe_json, naive
+from mission_http.boards.wire import JsonObject, maybe_json, naive
 from mission_http.platform.bodies import body_of, body_of_any
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import base_url_of, ports_of, principal_of
@@ -252,7 +252,7 @@ async def confirm(request: Request) -> Response:
         success_metrics=maybe_json(body.success_metrics), target_date=body.target_date,
     )  # fmt: skip
     await perform_once(request, confirm_onboarding, command, _board_again)
-    return versioned_response(board_from(await ports_of(request).reads.boards.get(principal_of(request), board)))
+    return versioned_response(BoardRead.of(await ports_of(request).reads.boards.get(principal_of(request), board)))
 
 
 async def _onboarding_again(ports: Ports, principal: Principal, talk: UUID) -> Onboarding:

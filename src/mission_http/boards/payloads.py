@@ -13,10 +13,13 @@ from uuid import UUID
 from attrs import asdict, field, frozen
 from msgspec import UNSET, UnsetType
 
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.boards.model import GateSet
+from mission_core.boards.queries import BoardRow
 from mission_core.boards.tags import Tag
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
-from mission_core.ids import AgentId, BoardId, GroupId, TagId, TaskId
+from mission_core.ids import AgentId, BoardId, GroupId, OrganizationId, TagId, TaskId
+from mission_core.tasks.comments import Comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import TaskRow
 from mission_core.tasks.use_cases import CreateTask, UpdateMode, UpdateTask
@@ -92,15 +95,22 @@ class BoardListQuery(PageQuery):
     board_group_id: UUID | None = None
 
 
-@frozen(kw_only=True)
-class BoardRead:
+def gateway_of(row: BoardRow) -> bytes:
+    return row.gateway or built_in_gateway(OrganizationId(UUID(bytes=row.organization))).bytes
+
+
+def text_or_empty(value: str | None) -> str:
+    return value or ""
+
+
+class BoardRead(BoardsPayload[BoardRow]):
     id: UUID
-    organization_id: UUID
+    organization_id: Annotated[UUID, Of("organization")]
     name: str
     slug: str
-    description: str
-    gateway_id: UUID | None
-    board_group_id: UUID | None
+    description: Annotated[str, Of("description", text_or_empty)]
+    gateway_id: Annotated[UUID | None, Computed(gateway_of)]
+    board_group_id: Annotated[UUID | None, Of("group")]
     board_type: str
     objective: str | None
     success_metrics: MaybeObject
@@ -366,16 +376,19 @@ class TaskUpdate:
         )
 
 
-@frozen(kw_only=True)
-class TaskCommentRead:
+def commenting_agent(comment: Comment) -> UUID | None:
+    return comment.author_id if comment.author_kind == "agent" else None
+
+
+class TaskCommentRead(BoardsPayload[Comment]):
     id: UUID
-    message: str | None
-    agent_id: UUID | None
-    task_id: UUID | None
+    message: Annotated[str | None, Of("content")]
+    agent_id: Annotated[UUID | None, Computed(commenting_agent)]
+    task_id: Annotated[UUID | None, Of("task")]
     created_at: datetime
     number: int
     author: str
-    parent_id: UUID | None
+    parent_id: Annotated[UUID | None, Of("parent")]
     mentions: list[str]
 
 

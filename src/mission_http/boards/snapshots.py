@@ -21,29 +21,20 @@ from mission_core.tasks.snapshots import BoardTopTasks, GroupView, StatusOrder, 
 from mission_core.values import PageRequest
 from mission_http.boards.access import MIXED, USER, path_id
 from mission_http.boards.agent_hints import agent_hints
-from mission_http.boards.agent_payloads import AgentRead
+from mission_http.boards.agent_payloads import AgentRead, agent_renderer
 from mission_http.boards.approval_payloads import ApprovalRead
 from mission_http.boards.approvals import latest_approvals
 from mission_http.boards.board_memory import BoardMemoryRead, board_memory_from
 from mission_http.boards.groups import GROUP_PATH, BoardGroupRead, group_from
 from mission_http.boards.payloads import BoardRead, TagRef
 from mission_http.boards.task_cards import CardCache, CardLookup, TaskCardRead
-from mission_http.boards.wire import (
-    CORE_STATUSES,
-    SHOWN_STATUSES,
-    agent_renderer,
-    board_from,
-    maybe_time,
-    maybe_uuid,
-    tag_ref,
-    time_from,
-    uuid_from,
-)
+from mission_http.boards.wire import CORE_STATUSES, SHOWN_STATUSES, BoardsPayload
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Of
 
 STATUS_ORDER: Final = tuple(CORE_STATUSES[shown] for shown in ("in_progress", "review", "inbox", "done"))
 """The order of the statuses in a summary; done comes last."""
@@ -61,19 +52,18 @@ class BoardSnapshot:
     pending_approvals_count: int = 0
 
 
-@frozen(kw_only=True)
-class BoardGroupTaskSummary:
+class BoardGroupTaskSummary(BoardsPayload[TaskRow]):
     id: UUID
-    board_id: UUID
+    board_id: Annotated[UUID, Of("board")]
     board_name: str
     title: str
-    status: str
+    status: Annotated[str, Of("status", SHOWN_STATUSES.__getitem__)]
     priority: str
-    assigned_agent_id: UUID | None
+    assigned_agent_id: Annotated[UUID | None, Of("assignee_agent")]
     assignee: str | None
     due_at: datetime | None
-    in_progress_at: datetime | None
-    tags: list[TagRef]
+    in_progress_at: Annotated[datetime | None, Of("started_at")]
+    tags: Annotated[list[TagRef], Of("tagged")]
     created_at: datetime
     updated_at: datetime
 
@@ -119,13 +109,13 @@ def board_snapshot_handler(cards: CardCache) -> Handler:
         look = CardLookup(cards)
         view = await ports.reads.snapshots.board(principal, board, look.known)
         approvals, pending = await latest_approvals(ports, principal, board)
-        agent_from = agent_renderer(principal.organization, at=ports.clock.now())
+        shown = agent_renderer(principal.organization, at=ports.clock.now())
         chat = await ports.reads.entities.page(principal, BOARD_MEMORY, CHAT_PAGE, newest=True, board=board, chat=True)
         return json_response(
             {
-                "board": board_from(view.board),
+                "board": BoardRead.of(view.board),
                 "tasks": look.cards_of(view),
-                "agents": [agent_from(row) for row in view.agents],
+                "agents": [shown(row) for row in view.agents],
                 "approvals": approvals,
                 "chat_messages": [board_memory_from(entry) for entry in reversed(chat.rows)],
                 "pending_approvals_count": pending,
@@ -179,26 +169,8 @@ def _part_from(part: BoardTopTasks) -> dict[str, Any]:
     counts: dict[str, int] = {}
     for status, amount in part.top_tasks.counts.items():
         counts[SHOWN_STATUSES[status]] = counts.get(SHOWN_STATUSES[status], 0) + amount
-    tasks = [_summary_from(row) for row in part.top_tasks.tasks]
-    return {"board": board_from(part.board), "task_counts": counts, "tasks": tasks}
-
-
-def _summary_from(row: TaskRow) -> dict[str, Any]:
-    return {
-        "id": uuid_from(row.id),
-        "board_id": uuid_from(row.board),
-        "board_name": row.board_name,
-        "title": row.title,
-        "status": SHOWN_STATUSES[row.status],
-        "priority": row.priority,
-        "assigned_agent_id": maybe_uuid(row.assignee_agent),
-        "assignee": row.assignee,
-        "due_at": maybe_time(row.due_at),
-        "in_progress_at": maybe_time(row.started_at),
-        "tags": [tag_ref(tag) for tag in row.tagged],
-        "created_at": time_from(row.created_at),
-        "updated_at": time_from(row.updated_at),
-    }
+    tasks = [BoardGroupTaskSummary.of(row) for row in part.top_tasks.tasks]
+    return {"board": BoardRead.of(part.board), "task_counts": counts, "tasks": tasks}
 
 
 def snapshot_endpoints() -> list[Endpoint]:

@@ -6,27 +6,18 @@ The payload classes are rendered from rows with the conversions of this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from mission_core.accounts.organizations import built_in_gateway
-from mission_core.agents.model import Presence
-from mission_core.agents.queries import AgentRow
-from mission_core.boards.queries import BoardRow
 from mission_core.boards.tags import Tag
 from mission_core.errors import Invalid
-from mission_core.ids import OrganizationId
-from mission_core.tasks.comments import Comment
-from mission_core.tasks.late_results import NOTICE, LateResult
 from mission_core.tasks.model import Status
-from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import Run
 from mission_core.tasks.team_rules import SHOWN_AS_BLOCKED, TEAM_STATUSES
-from mission_core.values import EPOCH, JsonText, json_text, moment
+from mission_core.values import EPOCH, JsonText, json_text
 from mission_http.platform.converters import converter_of
 from mission_http.platform.errors import single_value_error
 from mission_http.platform.shapes import Conversions, Inline, RowPayload
@@ -160,163 +151,8 @@ def tag_ref(tag: Tag) -> dict[str, Any]:
     return {"id": str(tag.id), "name": tag.name, "slug": tag.slug, "color": tag.color}
 
 
-def board_from(row: BoardRow) -> dict[str, Any]:
-    """
-    A board as `BoardRead`.
-    """
-    gateway = row.gateway or built_in_gateway(OrganizationId(UUID(bytes=row.organization))).bytes
-    return {
-        "id": uuid_from(row.id),
-        "organization_id": uuid_from(row.organization),
-        "name": row.name,
-        "slug": row.slug,
-        "description": row.description or "",
-        "gateway_id": uuid_from(gateway),
-        "board_group_id": maybe_uuid(row.group),
-        "board_type": row.board_type,
-        "objective": row.objective,
-        "success_metrics": raw_json(row.success_metrics),
-        "target_date": maybe_time(row.target_date),
-        "goal_confirmed": bool(row.goal_confirmed),
-        "goal_source": row.goal_source,
-        "require_approval_for_done": bool(row.require_approval_for_done),
-        "require_review_before_done": bool(row.require_review_before_done),
-        "comment_required_for_review": bool(row.comment_required_for_review),
-        "block_status_changes_with_pending_approval": bool(row.block_status_changes_with_pending_approval),
-        "only_lead_can_change_status": bool(row.only_lead_can_change_status),
-        "max_agents": row.max_agents,
-        "created_at": time_from(row.created_at),
-        "updated_at": time_from(row.updated_at),
-        "number": row.number,
-        "ticket_prefix": row.ticket_prefix,
-        "version": row.version,
-    }
-
-
-def agent_renderer(organization: OrganizationId, *, at: datetime) -> Callable[[AgentRow], dict[str, Any]]:
-    """
-    A function that renders agents of the organization as `AgentRead`, with their status at this time.
-    """
-    gateway = str(built_in_gateway(organization))
-    return lambda row: agent_from(row, gateway, at=at)
-
-
-def agent_from(row: AgentRow, gateway: str, *, at: datetime) -> dict[str, Any]:
-    """
-    An agent as `AgentRead`, with the status derived at this time.
-    """
-    seen = row.last_seen_at
-    id, board = uuid_from(row.id), maybe_uuid(row.board)
-    presence = Presence(reported=row.reported, last_seen_at=None if seen is None else moment(seen))
-    return {
-        "id": id,
-        "board_id": board,
-        "gateway_id": gateway,
-        "name": row.name,
-        "status": presence.status(at=at),
-        "heartbeat_config": raw_json(row.heartbeat_config),
-        "identity_profile": raw_json(row.identity_profile),
-        "identity_template": row.identity_template,
-        "soul_template": row.soul,
-        "is_board_lead": bool(row.lead),
-        "is_gateway_main": board is None,
-        "openclaw_session_id": row.session_key or _session_of(id, board, gateway, lead=bool(row.lead)),
-        "last_seen_at": maybe_time(seen),
-        "created_at": time_from(row.created_at),
-        "updated_at": time_from(row.updated_at),
-        "number": row.number,
-        "role": row.role,
-        "version": row.version,
-    }
-
-
-def _session_of(agent: str, board: str | None, gateway: str, *, lead: bool) -> str:
-    if board is None:
-        return f"agent:mc-gateway-{gateway}:main"
-    return f"agent:lead-{board}:main" if lead else f"agent:mc-{agent}:main"
-
-
-def lease_from(run: Run, secret: str) -> dict[str, Any]:
-    """
-    A lease as `LeaseRead`.
-    """
-    return {
-        "run_id": str(run.id),
-        "lease": secret,
-        "fence": run.fence,
-        "attempt": run.attempt,
-        "expires_at": naive(run.expires_at),
-        "heartbeat_seconds": lease_heartbeat_seconds(run),
-    }
-
-
 def lease_heartbeat_seconds(run: Run) -> int:
     """
     The greatest interval between two heartbeats in seconds: a third of the lease's term, and at least one.
     """
     return max(1, int(run.term.total_seconds()) // 3)
-
-
-def comment_from(comment: Comment) -> dict[str, Any]:
-    """
-    A comment as `TaskCommentRead`.
-    """
-    return {
-        "id": str(comment.id),
-        "message": comment.content,
-        "agent_id": str(comment.author_id) if comment.author_kind == "agent" else None,
-        "task_id": str(comment.task),
-        "created_at": naive(comment.created_at),
-        "number": comment.number,
-        "author": comment.author,
-        "parent_id": str(comment.parent) if comment.parent else None,
-        "mentions": comment.mentions,
-    }
-
-
-def late_result_from(late: LateResult) -> dict[str, Any]:
-    """
-    A late result as `LateResultRead`, marked as text of another agent.
-    """
-    return {
-        "run_id": str(late.run),
-        "fence": late.fence,
-        "agent": late.by,
-        "notice": NOTICE,
-        "outcome": late.result.value if late.result else None,
-        "resolution": late.resolution,
-        "output": raw_json(late.output),
-        "reason": late.failure,
-        "message": late.message,
-        "received_at": naive(late.received_at),
-        "adopted_at": naive(late.adopted_at) if late.adopted_at else None,
-    }
-
-
-def run_from(row: RunRow, late: LateResult | None) -> dict[str, Any]:
-    """
-    A run as `RunRead`.
-    """
-    return {
-        "run_id": uuid_from(row.id),
-        "task_id": uuid_from(row.task),
-        "fence": row.fence,
-        "attempt": row.attempt,
-        "agent": row.by,
-        "state": row.state,
-        "claimed_at": time_from(row.claimed_at),
-        "expires_at": time_from(row.expires_at),
-        "heartbeat_at": time_from(row.heartbeat_at),
-        "progress": raw_json(row.progress),
-        "paused": bool(row.paused),
-        "waiting_for": row.waiting_for,
-        "resumes_at": maybe_time(row.resumes_at),
-        "ended_at": maybe_time(row.ended_at),
-        "outcome": row.result,
-        "resolution": row.resolution,
-        "output": raw_json(row.output),
-        "reason": row.failure,
-        "message": row.message,
-        "note": row.note,
-        "late_result": late_result_from(late) if late else None,
-    }

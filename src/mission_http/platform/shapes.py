@@ -51,8 +51,8 @@ PayloadT = TypeVar("PayloadT", bound="RowPayload[Any]")
 @frozen
 class Of:
     """
-    The attribute of the row that a field shows, dotted for an attribute of an attribute. Without a name it is the row
-    itself. *convert* replaces the dialect's conversion.
+    The attribute of the row that a field shows, dotted for an attribute of an attribute; null if the latter is null.
+    Without a name it is the row itself. *convert* replaces the dialect's conversion.
     """
 
     path: str = ""
@@ -300,11 +300,13 @@ class RendererSource:
         """
         The expression for an attribute of the row, and its type.
         """
-        value, kind = "row", self.cls.row_type
+        value, kind, nullable = "row", self.cls.row_type, ""
         for name in path.split(".") if path else ():
-            kind = _attribute_type(kind, name)
+            if NoneType in union_members(kind):
+                nullable = value
+            kind = _attribute_type(present_type(kind), name)
             value = f"row_{name}" if value == "row" and name in self.columns else f"{value}.{name}"
-        return value, kind
+        return (f"(None if {nullable} is None else {value})", kind | None) if nullable else (value, kind)
 
     def _converted(self, value: str, kind: Any, one: PayloadField) -> str:
         """
