@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, require_organization_admin
-from mission_core.entity_changes import require_version, with_changes
+from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, InvalidField, NotFound
-from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, TagId
 from mission_core.kinds import Kind
+from mission_core.records import Draft, Records, record_events
 from mission_core.use_case import use_case
-from mission_core.values import ABSENT, Absent, name_key, text, utc_moment, value_or
+from mission_core.values import ABSENT, Absent, name_key, text, utc_moment
 
 if TYPE_CHECKING:
-    from mission_core.ports import Ports, UnitOfWork
+    from mission_core.ports import Ports
 
 MAX_TAG_NAME_LENGTH: Final = 100
 DEFAULT_TAG_COLOR: Final = "9e9e9e"
@@ -104,44 +103,7 @@ def color_from(words: str) -> str:
     return color
 
 
-@frozen(kw_only=True)
-class TagCreated(Event):
-    """
-    A tag was created.
-    """
-
-    kind = "tag.created"
-    subject_field = "tag"
-
-    tag: TagId
-    name: str
-
-
-@frozen(kw_only=True)
-class TagUpdated(Event):
-    """
-    Fields of a tag changed.
-    """
-
-    kind = "tag.updated"
-    subject_field = "tag"
-
-    tag: TagId
-    name: str
-    changed: tuple[str, ...]
-
-
-@frozen(kw_only=True)
-class TagDeleted(Event):
-    """
-    A tag was deleted, and removed from every task.
-    """
-
-    kind = "tag.deleted"
-    subject_field = "tag"
-
-    tag: TagId
-    name: str
+TagCreated, TagUpdated, TagDeleted = record_events("tag", subject="tag", logs=("name",), logs_change=("name",))
 
 
 @frozen(kw_only=True)
@@ -180,6 +142,34 @@ class DeleteTag:
     expects: int | None = None
 
 
+async def _normalize(draft: Draft[Tag]) -> None:
+    given = draft.given
+    if "slug" in given:
+        given["slug"] = await _slug(draft)
+    if "name" in given:
+        given["name"] = given["name"].strip()
+    if "color" in given:
+        given["color"] = color_from(given["color"])
+
+
+async def _slug(draft: Draft[Tag]) -> str:
+    """
+    The slug derived from the given one, else from the name. If no letter or digit is left, it is the first free one of
+    `tag`, `tag-2`, and so on.
+    """
+    slug = slug_from((draft.given["slug"] or "").strip() or draft.value("name"))
+    if slug:
+        return slug
+    taken = {tag.slug for tag in await draft.unit.repository(TAGS).every() if tag.id != draft.id}
+    suggested = chain([FALLBACK_SLUG], (f"{FALLBACK_SLUG}-{number}" for number in count(2)))
+    return next(each for each in suggested if each not in taken)
+
+
+TAG_RECORDS: Final = Records(
+    kind=TAGS, noun="tag", events=(TagCreated, TagUpdated, TagDeleted), prepare=_normalize
+)
+
+
 @use_case
 async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
     """
@@ -189,25 +179,7 @@ async def create_tag(ports: Ports, principal: Principal, cmd: CreateTag) -> Tag:
         TagSlugTaken: If another tag has its slug.
         InvalidField: If name, slug or colour is invalid.
     """
-    require_organization_admin(principal)
-    now = ports.clock.now()
-    async with ports.unit(principal) as unit:
-        tag = unit.repository(TAGS).add(
-            Tag(
-                id=TagId(ports.ids.new()),
-                organization=principal.organization,
-                name=cmd.name.strip(),
-                slug=await _slug(unit, cmd.slug, cmd.name),
-                color=color_from(cmd.color),
-                description=cmd.description,
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        unit.record(TagCreated(tag=tag.id, name=tag.name, at=now))
-        unit.result(tag.id)
-        await unit.commit()
-    return tag
+    return await TAG_RECORDS.create(ports, principal, cmd)
 
 
 @use_case
@@ -221,25 +193,7 @@ async def update_tag(ports: Ports, principal: Principal, cmd: UpdateTag) -> Tag:
         VersionMismatch: If the caller expected another version.
         InvalidField: If name, slug or colour is invalid.
     """
-    require_organization_admin(principal)
-    async with ports.unit(principal) as unit:
-        before = await _get_tag(unit, cmd)
-        name = value_or(cmd.name, before.name).strip()
-        given = {
-            "name": name,
-            "slug": before.slug if isinstance(cmd.slug, Absent) else await _slug(unit, cmd.slug, name, own=before),
-            "color": before.color if isinstance(cmd.color, Absent) else color_from(cmd.color),
-            "description": value_or(cmd.description, before.description),
-        }
-        now = ports.clock.now()
-        after, changed = with_changes(before, given, at=now)
-        if not changed:
-            return before
-        after = unit.repository(TAGS).save(after)
-        unit.record(TagUpdated(tag=after.id, name=after.name, changed=changed, at=now))
-        unit.result(after.id)
-        await unit.commit()
-    return after
+    return await TAG_RECORDS.change(ports, principal, cmd.tag, cmd)
 
 
 @use_case
@@ -251,28 +205,4 @@ async def delete_tag(ports: Ports, principal: Principal, cmd: DeleteTag) -> Tag:
         TagNotFound: If there is no such tag.
         VersionMismatch: If the caller expected another version.
     """
-    require_organization_admin(principal)
-    async with ports.unit(principal) as unit:
-        tag = await _get_tag(unit, cmd)
-        unit.repository(TAGS).remove(tag)
-        unit.record(TagDeleted(tag=tag.id, name=tag.name, at=ports.clock.now()))
-        await unit.commit()
-    return tag
-
-
-async def _get_tag(unit: UnitOfWork, cmd: UpdateTag | DeleteTag) -> Tag:
-    tag = require_version(await unit.repository(TAGS).get(cmd.tag), cmd.expects)
-    return tag
-
-
-async def _slug(unit: UnitOfWork, given: str | None, name: str, *, own: Tag | None = None) -> str:
-    """
-    The slug derived from *given*, else from the name. If no letter or digit is left, it is the first free one of `tag`,
-    `tag-2`, and so on.
-    """
-    slug = slug_from((given or "").strip() or name)
-    if slug:
-        return slug
-    taken = {tag.slug for tag in await unit.repository(TAGS).every() if own is None or tag.id != own.id}
-    suggested = chain([FALLBACK_SLUG], (f"{FALLBACK_SLUG}-{number}" for number in count(2)))
-    return next(each for each in suggested if each not in taken)
+    return await TAG_RECORDS.remove(ports, principal, cmd.tag, cmd)
