@@ -193,7 +193,7 @@ async def world(ports: Ports, clock: ManualClock) -> World:
 
 
 @pytest.fixture
-async def other_world(ports: Ports, clock: ManualClock) -> World:
+async def elsewhere(ports: Ports, clock: ManualClock) -> World:
     """
     Another organization on the same store.
     """

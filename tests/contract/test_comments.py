@@ -159,7 +159,7 @@ async def test_work_of_nobody_goes_to_the_first_agent_that_is_called(world):
 async def test_work_that_goes_to_somebody_stays_where_it_is_beyond_the_inbox(world):
     await world.agent("ada")
     task = await world.task(status=Status.REVIEW)
-    await said(world, task, "@ada", mention_style=MentionStyle.HANDLES, assigns=True)
+    await said(world, task, "@ada", mention_style=MentionStyle.HANDLES, assign_first_mention=True)
     given = await world.fresh(task)
 
     assert ("ada", Status.REVIEW) == (given.assignee.name, given.status)
