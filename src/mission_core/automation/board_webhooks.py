@@ -5,24 +5,23 @@ Webhooks of a board: addresses to which other systems send payloads.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Attribute, asdict, field, frozen
+from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
 from mission_core.accounts.ports import DecryptionFailed
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.boards.model import Board, BoardDenied
-from mission_core.entity_changes import require_version, with_changes
 from mission_core.errors import Denied, Invalid, InvalidField, NotFound
-from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
 from mission_core.kinds import Kind
+from mission_core.records import Draft, Records, record_events
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, Encrypted, checked_text, text, utc_moment
 
@@ -100,16 +99,6 @@ class BoardWebhook:
     updated_at: datetime = field(validator=utc_moment)
     version: int = 0
 
-    def edit(self, changes: Mapping[str, Any], *, at: datetime) -> tuple[BoardWebhook, WebhookUpdated]:
-        """
-        The webhook with these fields changed, and the event that names them.
-
-        Raises:
-            InvalidField: If a value is invalid.
-        """
-        after, changed = with_changes(self, changes, at=at)
-        return after, WebhookUpdated(webhook=self.id, board=self.board, changed=changed, at=at)
-
     def check_enabled(self) -> None:
         """
         Raises:
@@ -127,48 +116,9 @@ BOARD_WEBHOOKS: Final = Kind(
     cascades_from={"board": Board},
     nulled_on_removal_of={"agent": Agent},
 )
-
-
-@frozen(kw_only=True)
-class WebhookCreated(Event):
-    """
-    A webhook was created for a board.
-    """
-
-    kind = "webhook.created"
-    subject_field = "webhook"
-
-    webhook: WebhookId
-    board: BoardId
-    number: int
-
-
-@frozen(kw_only=True)
-class WebhookUpdated(Event):
-    """
-    Fields of a webhook were changed. The event has their names only, so it reveals no secret.
-    """
-
-    kind = "webhook.updated"
-    subject_field = "webhook"
-
-    webhook: WebhookId
-    board: BoardId
-    changed: tuple[str, ...]
-
-
-@frozen(kw_only=True)
-class WebhookDeleted(Event):
-    """
-    A webhook was deleted with its payloads.
-    """
-
-    kind = "webhook.deleted"
-    subject_field = "webhook"
-
-    webhook: WebhookId
-    board: BoardId
-    number: int
+WebhookCreated, WebhookUpdated, WebhookDeleted = record_events(
+    "webhook", subject="webhook", logs=("board", "number"), logs_change=("board",)
+)
 
 
 @frozen(kw_only=True)
@@ -212,6 +162,35 @@ class DeleteBoardWebhook:
     expects: int | None = None
 
 
+def _require_webhook_editor(principal: Principal) -> None:
+    require_role(principal, Role.OPERATOR)
+    require_no_agent_below_admin(principal)
+
+
+async def _normalize(draft: Draft[BoardWebhook]) -> None:
+    given, before, unit = draft.given, draft.before, draft.unit
+    if before is None:
+        unit.rely_on(await unit.boards.get(given["board"]))
+    if "agent" in given and not (before and before.agent == given["agent"]):
+        await _check_agent(unit, given["agent"], draft.value("board"))
+    if "description" in given:
+        given["description"] = given["description"].strip()
+    if "signature_header" in given:
+        given["signature_header"] = header_name_from(given["signature_header"] or "")
+    if "secret" in given:
+        present = before.secret if before else None
+        given["secret"] = encrypted_secret(draft.ports, given["secret"], WebhookId(draft.id), before=present)
+
+
+WEBHOOK_RECORDS: Final = Records(
+    kind=BOARD_WEBHOOKS,
+    noun="webhook",
+    events=(WebhookCreated, WebhookUpdated, WebhookDeleted),
+    require=_require_webhook_editor,
+    prepare=_normalize,
+)
+
+
 @use_case
 async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBoardWebhook) -> BoardWebhook:
     """
@@ -221,35 +200,9 @@ async def create_board_webhook(ports: Ports, principal: Principal, cmd: CreateBo
         BoardNotFound: If there is no such board for this principal.
         InvalidField: If a value is invalid.
         RoleTooLow: If the principal is a viewer or an agent.
-        WebhookAgentElsewhere: If the agent is not on the board.
+        WebhookAgentNotOnBoard: If the agent is not on the board.
     """
-    require_role(principal, Role.OPERATOR)
-    require_no_agent_below_admin(principal)
-    now, id = ports.clock.now(), WebhookId(ports.ids.new())
-    async with ports.unit(principal) as unit:
-        board = await unit.boards.get(cmd.board)
-        unit.rely_on(board)
-        await _check_agent(unit, cmd.agent, board.id)
-        (number,) = await ports.numbers.next((principal.organization, "webhook"))
-        webhook = unit.repository(BOARD_WEBHOOKS).add(
-            BoardWebhook(
-                id=id,
-                number=WebhookNumber(number),
-                organization=principal.organization,
-                board=board.id,
-                agent=cmd.agent,
-                description=cmd.description.strip(),
-                enabled=cmd.enabled,
-                secret=encrypted_secret(ports, cmd.secret, id),
-                signature_header=header_name_from(cmd.signature_header or ""),
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        unit.record(WebhookCreated(webhook=id, board=board.id, number=number, at=now))
-        unit.result(id)
-        await unit.commit()
-    return webhook
+    return await WEBHOOK_RECORDS.create(ports, principal, cmd)
 
 
 @use_case
@@ -261,21 +214,10 @@ async def update_board_webhook(ports: Ports, principal: Principal, cmd: UpdateBo
         InvalidField: If a value is invalid.
         RoleTooLow: If the principal is a viewer or an agent.
         VersionMismatch: If the caller expected another version.
-        WebhookAgentElsewhere: If the agent is not on the board.
+        WebhookAgentNotOnBoard: If the agent is not on the board.
         WebhookNotFound: If the board has no such webhook.
     """
-    require_role(principal, Role.OPERATOR)
-    require_no_agent_below_admin(principal)
-    async with ports.unit(principal) as unit:
-        before = await _get_webhook(unit, cmd)
-        webhook, updated = before.edit(await _changes(ports, unit, cmd, before), at=ports.clock.now())
-        if not updated.changed:
-            return before
-        webhook = unit.repository(BOARD_WEBHOOKS).save(webhook)
-        unit.record(updated)
-        unit.result(webhook.id)
-        await unit.commit()
-    return webhook
+    return await WEBHOOK_RECORDS.change(ports, principal, cmd.webhook, cmd, check=_board_check(cmd.on))
 
 
 @use_case
@@ -288,41 +230,15 @@ async def delete_board_webhook(ports: Ports, principal: Principal, cmd: DeleteBo
         VersionMismatch: If the caller expected another version.
         WebhookNotFound: If the board has no such webhook.
     """
-    require_role(principal, Role.OPERATOR)
-    require_no_agent_below_admin(principal)
-    async with ports.unit(principal) as unit:
-        webhook = await _get_webhook(unit, cmd)
-        unit.repository(BOARD_WEBHOOKS).remove(webhook)
-        unit.record(
-            WebhookDeleted(webhook=webhook.id, board=webhook.board, number=webhook.number, at=ports.clock.now())
-        )
-        await unit.commit()
-    return webhook
+    return await WEBHOOK_RECORDS.remove(ports, principal, cmd.webhook, cmd, check=_board_check(cmd.on))
 
 
-async def _get_webhook(unit: UnitOfWork, cmd: UpdateBoardWebhook | DeleteBoardWebhook) -> BoardWebhook:
-    webhook = await unit.repository(BOARD_WEBHOOKS).get(cmd.webhook)
-    if webhook.board != cmd.on:
-        raise WebhookNotFound
-    return require_version(webhook, cmd.expects)
+def _board_check(board: BoardId) -> Callable[[UnitOfWork, BoardWebhook], Awaitable[None]]:
+    async def check(unit: UnitOfWork, webhook: BoardWebhook) -> None:
+        if webhook.board != board:
+            raise WebhookNotFound
 
-
-async def _changes(ports: Ports, unit: UnitOfWork, cmd: UpdateBoardWebhook, before: BoardWebhook) -> dict[str, Any]:
-    given = asdict(cmd, recurse=False)
-    changes = {
-        name: given[name]
-        for name in ("description", "enabled", "agent", "secret", "signature_header")
-        if given[name] is not ABSENT
-    }
-    if "description" in changes:
-        changes["description"] = changes["description"].strip()
-    if "signature_header" in changes:
-        changes["signature_header"] = header_name_from(changes["signature_header"] or "")
-    if "secret" in changes:
-        changes["secret"] = encrypted_secret(ports, changes["secret"], before.id, before=before.secret)
-    if changes.get("agent") != before.agent:
-        await _check_agent(unit, changes.get("agent"), before.board)
-    return changes
+    return check
 
 
 async def _check_agent(unit: UnitOfWork, agent: AgentId | None, board: BoardId) -> None:

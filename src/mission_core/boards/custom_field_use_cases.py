@@ -4,11 +4,11 @@ Use cases that create, change and delete custom fields.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
-from mission_core.accounts.model import Principal, require_organization_admin
+from mission_core.accounts.model import Principal
 from mission_core.boards.custom_fields import (
     CUSTOM_FIELDS,
     CustomField,
@@ -20,9 +20,9 @@ from mission_core.boards.custom_fields import (
     FieldVisibility,
 )
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.entity_changes import require_version, with_changes
 from mission_core.errors import InvalidField
 from mission_core.ids import BoardId, FieldId
+from mission_core.records import Draft, Records
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText
 
@@ -75,6 +75,25 @@ class DeleteField:
     expects: int | None = None
 
 
+async def _normalize(draft: Draft[CustomField]) -> None:
+    given, before = draft.given, draft.before
+    if "boards" in given:
+        given["boards"] = await _require_boards(draft.unit, given["boards"], before.boards if before else ())
+    if before is None and not given["boards"]:
+        raise InvalidField("board_ids", "must name at least one board")
+    if "field_key" in given:
+        given["field_key"] = given["field_key"].strip()
+    if "label" in given:
+        given["label"] = (given["label"] or "").strip() or given.get("field_key", "")
+    if "validation_regex" in given:
+        given["validation_regex"] = (given["validation_regex"] or "").strip() or None
+
+
+FIELD_RECORDS: Final = Records(
+    kind=CUSTOM_FIELDS, noun="field", events=(FieldCreated, FieldUpdated, FieldDeleted), prepare=_normalize
+)
+
+
 @use_case
 async def create_field(ports: Ports, principal: Principal, cmd: CreateField) -> CustomField:
     """
@@ -86,34 +105,7 @@ async def create_field(ports: Ports, principal: Principal, cmd: CreateField) -> 
         DefaultInvalid: If the field does not accept its default.
         InvalidField: If it has no key or no board, or its regular expression is invalid.
     """
-    require_organization_admin(principal)
-    now = ports.clock.now()
-    key = cmd.field_key.strip()
-    async with ports.unit(principal) as unit:
-        boards = await _require_boards(unit, cmd.boards)
-        if not boards:
-            raise InvalidField("board_ids", "must name at least one board")
-        made = unit.repository(CUSTOM_FIELDS).add(
-            CustomField(
-                id=FieldId(ports.ids.new()),
-                organization=principal.organization,
-                field_key=key,
-                label=(cmd.label or "").strip() or key,
-                field_type=cmd.field_type,
-                ui_visibility=cmd.ui_visibility,
-                validation_regex=(cmd.validation_regex or "").strip() or None,
-                description=cmd.description,
-                required=cmd.required,
-                default_value=cmd.default_value,
-                boards=boards,
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        unit.record(FieldCreated(custom_field=made.id, field_key=made.field_key, at=now))
-        unit.result(made.id)
-        await unit.commit()
-    return made
+    return await FIELD_RECORDS.create(ports, principal, cmd)
 
 
 @use_case
@@ -128,29 +120,7 @@ async def update_field(ports: Ports, principal: Principal, cmd: UpdateField) -> 
         InvalidField: If its regular expression is invalid.
         VersionMismatch: If the caller expected another version.
     """
-    require_organization_admin(principal)
-    async with ports.unit(principal) as unit:
-        before = await _get_field(unit, cmd)
-        named: dict[str, Any] = {
-            name: value
-            for name, value in asdict(cmd, recurse=False).items()
-            if name not in ("field", "expects") and not isinstance(value, Absent)
-        }
-        if "label" in named:
-            named["label"] = named["label"].strip()
-        if named.get("validation_regex") is not None:
-            named["validation_regex"] = named["validation_regex"].strip() or None
-        if "boards" in named:
-            named["boards"] = await _require_boards(unit, named["boards"], before.boards)
-        now = ports.clock.now()
-        after, changed = with_changes(before, named, at=now)
-        if not changed:
-            return before
-        after = unit.repository(CUSTOM_FIELDS).save(after)
-        unit.record(FieldUpdated(custom_field=after.id, field_key=after.field_key, changed=changed, at=now))
-        unit.result(after.id)
-        await unit.commit()
-    return after
+    return await FIELD_RECORDS.change(ports, principal, cmd.field, cmd)
 
 
 @use_case
@@ -163,13 +133,7 @@ async def delete_field(ports: Ports, principal: Principal, cmd: DeleteField) -> 
         FieldInUse: If a task has a value of it.
         VersionMismatch: If the caller expected another version.
     """
-    require_organization_admin(principal)
-    async with ports.unit(principal) as unit:
-        gone = await _get_field(unit, cmd)
-        unit.repository(CUSTOM_FIELDS).remove(gone)
-        unit.record(FieldDeleted(custom_field=gone.id, field_key=gone.field_key, at=ports.clock.now()))
-        await unit.commit()
-    return gone
+    return await FIELD_RECORDS.remove(ports, principal, cmd.field, cmd)
 
 
 async def remove_board_from_fields(unit: UnitOfWork, board: BoardId) -> None:
@@ -180,11 +144,6 @@ async def remove_board_from_fields(unit: UnitOfWork, board: BoardId) -> None:
         if board in each.boards:
             left = tuple(other for other in each.boards if other != board)
             unit.repository(CUSTOM_FIELDS).save(evolve(each, boards=left))
-
-
-async def _get_field(unit: UnitOfWork, cmd: UpdateField | DeleteField) -> CustomField:
-    found = require_version(await unit.repository(CUSTOM_FIELDS).get(cmd.field), cmd.expects)
-    return found
 
 
 async def _require_boards(

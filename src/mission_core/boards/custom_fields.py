@@ -17,10 +17,10 @@ from attrs.validators import optional
 
 from mission_core.boards.bounded_regex import MAX_PATTERN_LENGTH, BoundedRegex, StepLimitExceeded
 from mission_core.errors import Conflict, Invalid, InvalidField, NotFound
-from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, FieldId, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.records import record_events
 from mission_core.values import JsonText, canonical, storable_json, text, utc_moment
 
 MAX_FIELD_NAME_LENGTH: Final = 200
@@ -299,41 +299,6 @@ def fields_by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomFi
     return found
 
 
-@frozen(kw_only=True)
-class FieldCreated(Event):
-    """
-    A custom field was created.
-    """
-
-    kind = "field.created"
-    subject_field = "custom_field"
-
-    custom_field: FieldId
-    field_key: str
-
-
-@frozen(kw_only=True)
-class FieldUpdated(Event):
-    """
-    Attributes of a custom field were changed.
-    """
-
-    kind = "field.updated"
-    subject_field = "custom_field"
-
-    custom_field: FieldId
-    field_key: str
-    changed: tuple[str, ...]
-
-
-@frozen(kw_only=True)
-class FieldDeleted(Event):
-    """
-    A custom field was deleted.
-    """
-
-    kind = "field.deleted"
-    subject_field = "custom_field"
-
-    custom_field: FieldId
-    field_key: str
+FieldCreated, FieldUpdated, FieldDeleted = record_events(
+    "field", subject="custom_field", logs=("field_key",), logs_change=("field_key",)
+)
