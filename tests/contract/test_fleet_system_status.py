@@ -8,11 +8,12 @@ from typing import Any, get_args
 import attrs
 import pytest
 from attrs import evolve
-from msgspec import UnsetType
+from msgspec import UNSET
 
 from mission_adapters.clocks import ManualClock
 from mission_core.errors import StoreFailed
 from mission_http.fleet import payloads
+from mission_http.platform.field_annotations import bare_type
 from mission_http.platform.json_schemas import declared_fields
 from mission_http.platform.shapes import is_payload
 from mission_http.settings import ProviderSubscription
@@ -228,13 +229,14 @@ def fits(value: Any, kind: Any, where: str) -> None:
     """
     Every field that is sent is told, and every field that must be there is.
     """
+    kind = bare_type(kind)
     choices = [choice for choice in (get_args(kind) or [kind]) if attrs.has(choice) or is_payload(choice)]
     if isinstance(value, list):
         for each in value:
             fits(each, get_args(kind)[0], where)
     elif isinstance(value, dict) and choices:
         told = {one.name: one.type for one in declared_fields(choices[0])}
-        required = {one.name for one in declared_fields(choices[0]) if UnsetType not in get_args(one.type)}
+        required = {one.name for one in declared_fields(choices[0]) if one.default is not UNSET}
         assert required <= value.keys() <= told.keys(), (where, required ^ value.keys())
         for name, each in value.items():
             fits(each, told[name], f"{where}.{name}")

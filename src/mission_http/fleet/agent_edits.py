@@ -24,9 +24,9 @@ from mission_http.fleet.agent_payloads import DeletedAgentPayload, HiddenPayload
 from mission_http.fleet.agents import NO_GATEWAY
 from mission_http.fleet.errors import HostToolMissing, InvalidRequest
 from mission_http.fleet.path_parameters import agent_in
-from mission_http.fleet.payloads import SuccessPayload
+from mission_http.fleet.payloads import AgentPayload, SuccessPayload
 from mission_http.fleet.responses import perform_once_for_id
-from mission_http.fleet.wire import agent_of, command_arguments
+from mission_http.fleet.wire import command_arguments
 from mission_http.platform.bodies import body_of, parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
@@ -83,7 +83,7 @@ async def change(request: Request) -> Response:
     command = UpdateAgent(agent=agent_in(request), own=True, expects=expected_version_of(request), **changes)
     agent = await update_agent(ports, principal, command)
     row = await ports.reads.agents.get(principal, agent.id)
-    answer: dict[str, Any] = {"success": True, "agent": agent_of(row, at=ports.clock.now())}
+    answer: dict[str, Any] = {"success": True, "agent": AgentPayload.of(row, at=ports.clock.now())}
     if body.write_to_gateway:
         answer["warning"] = NO_GATEWAY
     sent = await parsed_body_of(request) if await raw_body_of(request) else {}

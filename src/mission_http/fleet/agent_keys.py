@@ -24,8 +24,8 @@ from mission_http.fleet.access import ADMIN
 from mission_http.fleet.bodies import MakeKeyBody, RevokeKeyBody
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import strict_agent_in
-from mission_http.fleet.payloads import KeyListPayload, MadeKeyPayload, RevokedKeyPayload
-from mission_http.fleet.wire import api_key_of, moment_of, seconds_of
+from mission_http.fleet.payloads import KeyholderPayload, KeyListPayload, KeyPayload, MadeKeyPayload, RevokedKeyPayload
+from mission_http.fleet.wire import moment_of, seconds_of
 from mission_http.platform.bodies import object_body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -46,7 +46,8 @@ async def list_keys(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     agent = await ports.reads.agents.get(principal, strict_agent_in(request))
     keys = await ports.reads.agents.keys(principal, AgentId(UUID(bytes=agent.id)))
-    return json_response({"agent": {"id": agent.number, "name": agent.name}, "keys": [api_key_of(key) for key in keys]})
+    holder = KeyholderPayload(id=agent.number, name=agent.name)
+    return json_response(KeyListPayload(agent=holder, keys=[KeyPayload.of(key) for key in keys]))
 
 
 @frozen

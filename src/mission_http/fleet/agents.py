@@ -28,8 +28,14 @@ from mission_http.fleet.agent_templates import AGENT_TEMPLATES, with_overrides
 from mission_http.fleet.bodies import AgentPageQuery, CreateAgentBody, RegisterAgentBody
 from mission_http.fleet.errors import VALIDATION, InvalidRequest
 from mission_http.fleet.own_agent_rule import readable_agent_row
-from mission_http.fleet.payloads import AgentAnswerPayload, AgentListPayload, MadeAgentPayload, RegistrationPayload
-from mission_http.fleet.wire import agent_of, command_arguments, page_number, seconds_of
+from mission_http.fleet.payloads import (
+    AgentAnswerPayload,
+    AgentListPayload,
+    AgentPayload,
+    MadeAgentPayload,
+    RegistrationPayload,
+)
+from mission_http.fleet.wire import command_arguments, page_number, seconds_of
 from mission_http.platform.bodies import body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import BodyMalformed, BodyMissing
@@ -72,7 +78,7 @@ async def list_agents(request: Request) -> Response:
     keys = tuple(name_key(row.name) for row in listed.rows)
     counts = await ports.reads.tasks.count_by_status(principal, keys) if keys else {}
     agents = [
-        agent_of(row, at=now) | {"taskStats": task_stats_of(counts, key)}
+        AgentPayload.of(row, at=now, taskStats=task_stats_of(counts, key))
         for row, key in zip(listed.rows, keys, strict=True)
     ]
     return json_response(
@@ -99,8 +105,8 @@ async def add_agent(request: Request) -> Response:
     made = await perform_once(request, create_agent, _create_command(body), _created_again)
     ports, principal = ports_of(request), principal_of(request)
     row = await ports.reads.agents.get(principal, made.agent.id)
-    shown = agent_of(row, at=ports.clock.now())
-    answer: dict[str, Any] = {"agent": shown | {"taskStats": task_stats_of({}, "")}}
+    shown = AgentPayload.of(row, at=ports.clock.now(), taskStats=task_stats_of({}, ""))
+    answer: dict[str, Any] = {"agent": shown}
     if made.token is not None:
         answer["agent_token"] = made.token
     if body.write_to_gateway:
@@ -188,7 +194,7 @@ async def get_agent(request: Request) -> Response:
     """
     ports = ports_of(request)
     row = await readable_agent_row(request)
-    return json_response({"agent": agent_of(row, at=ports.clock.now())}, headers={"etag": etag_of(row.version)})
+    return json_response({"agent": AgentPayload.of(row, at=ports.clock.now())}, headers={"etag": etag_of(row.version)})
 
 
 ENDPOINTS = [

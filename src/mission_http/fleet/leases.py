@@ -48,11 +48,14 @@ from mission_http.fleet.payloads import (
     BeatPayload,
     ClaimPayload,
     ExplanationPayload,
+    LateResultPayload,
+    LeasePayload,
     RunListPayload,
+    RunPayload,
     TaskAnswerPayload,
+    TaskPayload,
 )
 from mission_http.fleet.responses import perform_once_for_id, task_response, task_row
-from mission_http.fleet.wire import heartbeat_seconds, late_result_of, lease_of, run_of, seconds_of, task_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
@@ -95,10 +98,10 @@ async def _claimed_again(ports: Ports, principal: Principal, run: UUID) -> Claim
 
 async def _claim_response(request: Request, claimed: ClaimResult | None) -> Response:
     if claimed is None:
-        return json_response({"task": None, "lease": None, "late_results": []})
+        return json_response(ClaimPayload(task=None, lease=None, late_results=[]))
     row = await task_row(request, claimed.task.id)
-    late_results = [late_result_of(each) for each in claimed.late_results]
-    answer = {"task": task_of(row), "lease": lease_of(claimed), "late_results": late_results}
+    late_results = [LateResultPayload.of(each) for each in claimed.late_results]
+    answer = ClaimPayload(task=TaskPayload.of(row), lease=LeasePayload.of(claimed), late_results=late_results)
     return json_response(answer, headers={"etag": etag_of(row.version)})
 
 
@@ -112,20 +115,7 @@ async def keep_lease(request: Request) -> Response:
     beat = await perform_once(
         request, heartbeat, body.of(task_in(request), expects=expected_version_of(request)), _heartbeat_again
     )
-    run, order = beat.run, beat.order
-    return json_response(
-        {
-            "order": {
-                "id": str(order.id) if order else None,
-                "kind": beat.instruction,
-                "message": order.message if order else None,
-            },
-            "state": run.state.value,
-            "expires_at": seconds_of(run.expires_at),
-            "heartbeat_seconds": heartbeat_seconds(run.term),
-            "late_results": [late_result_of(each) for each in beat.late_results],
-        }
-    )
+    return json_response(BeatPayload.of(beat))
 
 
 async def _heartbeat_again(ports: Ports, principal: Principal, run: UUID) -> HeartbeatResult:
@@ -205,15 +195,7 @@ async def explain(request: Request) -> Response:
     row = await task_row(request, task_in(request))
     check_own_task(principal_of(request), row.assignee)
     found = await explain_task(ports_of(request), principal_of(request), task_in(request))
-    return json_response(
-        {
-            "state": found.state.value,
-            "since": seconds_of(found.since),
-            "why": found.why,
-            "next": found.next,
-            "late_results": [late_result_of(each) for each in found.late_results],
-        }
-    )
+    return json_response(ExplanationPayload.of(found))
 
 
 async def list_runs(request: Request) -> Response:
@@ -225,8 +207,11 @@ async def list_runs(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     runs = await ports.reads.tasks.runs(principal, task_in(request))
     late = await late_results_by_run(ports, principal, TaskId(UUID(bytes=row.id)))
-    shown = [run_of(run, late.get(RunId(UUID(bytes=run.id))), task=row.number) for run in runs]
-    return json_response({"runs": shown, "total": len(runs)})
+    shown = {id: LateResultPayload.of(each) for id, each in late.items()}
+    rendered = [
+        RunPayload.of(run, task_id=row.number, late_result=shown.get(RunId(UUID(bytes=run.id)))) for run in runs
+    ]
+    return json_response(RunListPayload(runs=rendered, total=len(runs)))
 
 
 LEASE_REFUSALS = (TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch, KeyReused)

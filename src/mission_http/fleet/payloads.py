@@ -4,12 +4,29 @@ Responses about errors, tasks, leases, runs, agents, keys, projects and health.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from attrs import frozen
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
+from mission_core.agents.queries import AgentRow, ApiKeyRow
+from mission_core.boards.queries import BoardRow
+from mission_core.tasks.explanations import Explanation
+from mission_core.tasks.heartbeats import HeartbeatResult
+from mission_core.tasks.late_results import NOTICE, LateResult
+from mission_core.tasks.leases import ClaimResult
+from mission_core.tasks.queries import Dependency, RunRow, TaskRow
+from mission_http.fleet.wire import (
+    WORKSPACE_NUMBER,
+    FleetPayload,
+    UnixSeconds,
+    heartbeat_seconds,
+    shown_status,
+    tag_names_of,
+    ticket_ref,
+)
 from mission_http.platform.error_codes import ErrorCode
+from mission_http.platform.shapes import Computed, Fixed, Given, Of, Payload
 
 
 @frozen(kw_only=True)
@@ -28,72 +45,93 @@ class ErrorPayload:
     hint: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class TaskPayload:
-    id: int
+def tags_of(row: TaskRow) -> Any:
+    return tag_names_of(row) if row.tagged else Raw(row.tags.encode())
+
+
+def ticket_reference(row: TaskRow) -> str | UnsetType:
+    return UNSET if row.ticket is None else ticket_ref(row.ticket_prefix, row.ticket)
+
+
+def dependency_numbers(dependencies: tuple[Dependency, ...]) -> list[int]:
+    return [each.number for each in dependencies]
+
+
+def open_dependency_numbers(dependencies: tuple[Dependency, ...]) -> list[int]:
+    return [each.number for each in dependencies if not each.done]
+
+
+class TaskPayload(FleetPayload[TaskRow]):
+    id: Annotated[int, Of("number")]
     title: str
     description: str | None
     status: str
     priority: str
-    assigned_to: str | None
-    created_by: str
-    created_at: int
-    updated_at: int
-    due_date: int | None
+    assigned_to: Annotated[str | None, Of("assignee")]
+    created_by: Annotated[str, Of("creator_name")]
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
+    due_date: Annotated[UnixSeconds | None, Of("due_at")]
     estimated_hours: float | None
     actual_hours: float | None
-    tags: list[str]
+    tags: Annotated[list[str], Computed(tags_of)]
     metadata: dict[str, Any]
-    workspace_id: int
-    project_id: int | None
-    project_ticket_no: int | None
-    outcome: str | None
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
+    project_id: Annotated[int | None, Of("board_number")]
+    project_ticket_no: Annotated[int | None, Of("ticket")]
+    outcome: Annotated[str | None, Of("result")]
     error_message: str | None
     resolution: str | None
     feedback_rating: int | None
     feedback_notes: str | None
     retry_count: int
-    completed_at: int | None
-    github_issue_number: int | None
+    completed_at: UnixSeconds | None
+    github_issue_number: Annotated[int | None, Of("github_issue")]
     github_repo: str | None
-    github_synced_at: int | None
+    github_synced_at: UnixSeconds | None
     github_branch: str | None
-    github_pr_number: int | None
-    github_pr_state: str | None
-    dispatch_attempts: int
-    project_name: str | UnsetType | None = UNSET
-    project_prefix: str | UnsetType | None = UNSET
-    ticket_ref: str | UnsetType = UNSET
+    github_pr_number: Annotated[int | None, Of("github_pull_request")]
+    github_pr_state: Annotated[str | None, Of("github_pull_request_state")]
+    dispatch_attempts: Annotated[int, Fixed(0)]
+    project_name: Annotated[str | UnsetType | None, Of("board_name")] = UNSET
+    project_prefix: Annotated[str | UnsetType | None, Of("ticket_prefix")] = UNSET
+    ticket_ref: Annotated[str | UnsetType, Computed(ticket_reference)] = UNSET
     number: int
     version: int
     fence: int
     attempts: int
     max_attempts: int
-    depends_on: list[int]
-    blocked_by: list[int]
-    not_before: int | None
+    depends_on: Annotated[list[int], Of("dependencies", dependency_numbers)]
+    blocked_by: Annotated[list[int], Of("dependencies", open_dependency_numbers)]
+    not_before: UnixSeconds | None
     output: dict[str, Any] | None
     hand_over: str | None
     recorded: bool
-    comment_count: int | UnsetType = UNSET
+    comment_count: Annotated[int | UnsetType, Given()] = UNSET
 
 
-@frozen(kw_only=True)
-class TaskAnswerPayload:
+def bare_task_payload(row: TaskRow) -> TaskPayload:
+    """
+    Return a task's payload without its project's name and ticket prefix.
+    """
+    shown = TaskPayload.of(row)
+    shown.project_name = shown.project_prefix = shown.ticket_ref = UNSET
+    return shown
+
+
+class TaskAnswerPayload(Payload):
     task: TaskPayload
     unchanged: bool | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class PolledPayload:
+class PolledPayload(Payload):
     task: TaskPayload | None
     reason: Literal["continue_current", "assigned", "at_capacity", "no_tasks_available"]
     agent: str
     timestamp: int
 
 
-@frozen(kw_only=True)
-class TaskListPayload:
+class TaskListPayload(Payload):
     tasks: list[TaskPayload]
     total: int
     page: int | None
@@ -113,100 +151,91 @@ class SuccessPayload:
     success: bool
 
 
-@frozen(kw_only=True)
-class LeasePayload:
-    run_id: str
+class LeasePayload(FleetPayload[ClaimResult]):
+    run_id: Annotated[str, Of("run.id")]
     lease: str
-    fence: int
-    attempt: int
-    expires_at: int
-    heartbeat_seconds: int
+    fence: Annotated[int, Of("run.fence")]
+    attempt: Annotated[int, Of("run.attempt")]
+    expires_at: Annotated[UnixSeconds, Of("run.expires_at")]
+    heartbeat_seconds: Annotated[int, Of("run.term", heartbeat_seconds)]
 
 
-@frozen(kw_only=True)
-class LateResultPayload:
+class LateResultPayload(FleetPayload[LateResult]):
     """
     A result or failure that was handed in after the lease was lost. It did not change the task.
     """
 
-    run_id: str
+    run_id: Annotated[str, Of("run")]
     fence: int
-    agent: str
-    notice: str
-    outcome: str | None
+    agent: Annotated[str, Of("by")]
+    notice: Annotated[str, Fixed(NOTICE)]
+    outcome: Annotated[str | None, Of("result")]
     resolution: str | None
     output: dict[str, Any] | None
-    reason: str | None
+    reason: Annotated[str | None, Of("failure")]
     message: str | None
-    received_at: int
-    adopted_at: int | None
+    received_at: UnixSeconds
+    adopted_at: UnixSeconds | None
 
 
-@frozen(kw_only=True)
-class ClaimPayload:
+class ClaimPayload(Payload):
     task: TaskPayload | None
     lease: LeasePayload | None
     late_results: list[LateResultPayload]
 
 
-@frozen(kw_only=True)
-class OrderPayload:
-    id: str | None
-    kind: Literal["continue", "pause", "cancel", "steer"]
-    message: str | None
+class OrderPayload(FleetPayload[HeartbeatResult]):
+    id: Annotated[str | None, Of("order.id")]
+    kind: Annotated[Literal["continue", "pause", "cancel", "steer"], Of("instruction")]
+    message: Annotated[str | None, Of("order.message")]
 
 
-@frozen(kw_only=True)
-class BeatPayload:
-    order: OrderPayload
-    state: str
-    expires_at: int
-    heartbeat_seconds: int
+class BeatPayload(FleetPayload[HeartbeatResult]):
+    order: Annotated[OrderPayload, Of()]
+    state: Annotated[str, Of("run.state")]
+    expires_at: Annotated[UnixSeconds, Of("run.expires_at")]
+    heartbeat_seconds: Annotated[int, Of("run.term", heartbeat_seconds)]
     late_results: list[LateResultPayload]
 
 
-@frozen(kw_only=True)
-class ExplanationPayload:
+class ExplanationPayload(FleetPayload[Explanation]):
     state: str
-    since: int
+    since: UnixSeconds
     why: str
     next: str
     late_results: list[LateResultPayload]
 
 
-@frozen(kw_only=True)
-class RunPayload:
-    run_id: str
-    task_id: int
+class RunPayload(FleetPayload[RunRow]):
+    run_id: Annotated[str, Of("id")]
+    task_id: Annotated[int, Given()]
     fence: int
     attempt: int
-    agent: str
+    agent: Annotated[str, Of("by")]
     state: str
-    claimed_at: int
-    expires_at: int
-    heartbeat_at: int
+    claimed_at: UnixSeconds
+    expires_at: UnixSeconds
+    heartbeat_at: UnixSeconds
     progress: dict[str, Any] | None
     paused: bool
     waiting_for: str | None
-    resumes_at: int | None
-    ended_at: int | None
-    outcome: str | None
+    resumes_at: UnixSeconds | None
+    ended_at: UnixSeconds | None
+    outcome: Annotated[str | None, Of("result")]
     resolution: str | None
     output: dict[str, Any] | None
-    reason: str | None
+    reason: Annotated[str | None, Of("failure")]
     message: str | None
     note: str | None
-    late_result: LateResultPayload | None
+    late_result: Annotated[LateResultPayload | None, Given()]
 
 
-@frozen(kw_only=True)
-class RunListPayload:
+class RunListPayload(Payload):
     runs: list[RunPayload]
     total: int
 
 
-@frozen(kw_only=True)
-class TaskStatsPayload:
+class TaskStatsPayload(Payload):
     total: int
     assigned: int
     in_progress: int
@@ -215,46 +244,42 @@ class TaskStatsPayload:
     completed: int
 
 
-@frozen(kw_only=True)
-class AgentPayload:
-    id: int
+class AgentPayload(FleetPayload[AgentRow]):
+    id: Annotated[int, Of("number")]
     name: str
     role: str
     session_key: str | None
-    soul_content: str | None
-    status: str
-    last_seen: int | None
-    last_activity: str | None
-    created_at: int
-    updated_at: int
+    soul_content: Annotated[str | None, Of("soul")]
+    status: Annotated[str, Computed(shown_status)]
+    last_seen: Annotated[UnixSeconds | None, Of("last_seen_at")]
+    last_activity: Annotated[str | None, Of("activity")]
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
     config: dict[str, Any]
-    workspace_id: int
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
     source: str
-    content_hash: str | None
+    content_hash: Annotated[str | None, Fixed(None)]
     workspace_path: str | None
     hidden: int
     working_memory: str
     runtime_type: str | None
-    claude_base_session_id: str | None
-    claude_base_session_created_at: int | None
+    claude_base_session_id: Annotated[str | None, Fixed(None)]
+    claude_base_session_created_at: Annotated[int | None, Fixed(None)]
     version: int
-    taskStats: TaskStatsPayload | UnsetType = UNSET
+    taskStats: Annotated[TaskStatsPayload | UnsetType, Given()] = UNSET
 
 
-@frozen(kw_only=True)
-class AgentAnswerPayload:
+class AgentAnswerPayload(Payload):
     agent: AgentPayload
 
 
-@frozen(kw_only=True)
-class MadeAgentPayload:
+class MadeAgentPayload(Payload):
     agent: AgentPayload
     agent_token: str | UnsetType = UNSET
     warning: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class AgentListPayload:
+class AgentListPayload(Payload):
     agents: list[AgentPayload]
     total: int
     page: int | None
@@ -309,28 +334,25 @@ class AgentHeartbeatPayload:
     token_recorded: bool | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class KeyPayload:
-    id: int
+class KeyPayload(FleetPayload[ApiKeyRow]):
+    id: Annotated[int, Of("number")]
     name: str
-    key_prefix: str
+    key_prefix: Annotated[str, Of("prefix")]
     scopes: list[str]
     created_by: str | None
-    expires_at: int | None
-    revoked_at: int | None
-    last_used_at: int | None
-    created_at: int
-    updated_at: int
+    expires_at: UnixSeconds | None
+    revoked_at: UnixSeconds | None
+    last_used_at: UnixSeconds | None
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
 
 
-@frozen(kw_only=True)
-class KeyholderPayload:
+class KeyholderPayload(Payload):
     id: int
     name: str
 
 
-@frozen(kw_only=True)
-class KeyListPayload:
+class KeyListPayload(Payload):
     agent: KeyholderPayload
     keys: list[KeyPayload]
 
@@ -358,8 +380,7 @@ class RevokedKeyPayload:
     revoked_at: int
 
 
-@frozen(kw_only=True)
-class GatesPayload:
+class GatesPayload(FleetPayload[BoardRow]):
     require_approval_for_done: bool
     require_review_before_done: bool
     comment_required_for_review: bool
@@ -367,32 +388,30 @@ class GatesPayload:
     only_lead_can_change_status: bool
 
 
-@frozen(kw_only=True)
-class ProjectPayload:
-    id: int
-    workspace_id: int
+class ProjectPayload(FleetPayload[BoardRow]):
+    id: Annotated[int, Of("number")]
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
     name: str
-    slug: str
+    slug: Annotated[str, Of("handle")]
     description: str | None
     ticket_prefix: str
     ticket_counter: int
     status: Literal["active", "archived"]
     github_repo: str | None
-    deadline: int | None
+    deadline: UnixSeconds | None
     color: str | None
     github_sync_enabled: int
     github_labels_initialized: int
     github_default_branch: str
-    created_at: int
-    updated_at: int
-    gates: GatesPayload
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
+    gates: Annotated[GatesPayload, Of()]
     version: int
-    task_count: int | UnsetType = UNSET
-    assigned_agents: list[str] | UnsetType = UNSET
+    task_count: Annotated[int | UnsetType, Given()] = UNSET
+    assigned_agents: Annotated[list[str] | UnsetType, Given()] = UNSET
 
 
-@frozen(kw_only=True)
-class ProjectAnswerPayload:
+class ProjectAnswerPayload(Payload):
     project: ProjectPayload
 
 
@@ -402,8 +421,7 @@ class DeletedProjectPayload:
     mode: Literal["archive", "delete"]
 
 
-@frozen(kw_only=True)
-class ProjectListPayload:
+class ProjectListPayload(Payload):
     projects: list[ProjectPayload]
 
 

@@ -28,9 +28,9 @@ from mission_core.values import MAX_INTEGER, PageRequest
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import project_in
-from mission_http.fleet.payloads import SuccessPayload, TaskPayload
+from mission_http.fleet.payloads import ProjectPayload, SuccessPayload, TaskPayload
 from mission_http.fleet.responses import perform_once_for_id
-from mission_http.fleet.wire import project_of, seconds_of, task_of
+from mission_http.fleet.wire import seconds_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -163,11 +163,11 @@ async def list_project_tasks(request: Request) -> Response:
     limit = MAX_INTEGER if query.limit is None else query.limit
     page = PageRequest(limit=limit, offset=query.offset, after=query.after)
     listed = await reads.tasks.page(principal, TaskFilter(board=BoardId(UUID(bytes=project.id))), page)
-    shown = project_of(project)
+    shown = ProjectPayload.of(project)
     return json_response(
         {
-            "project": {name: shown[name] for name in PROJECT_FIELDS},
-            "tasks": [task_of(row) for row in listed.rows],
+            "project": {name: getattr(shown, name) for name in PROJECT_FIELDS},
+            "tasks": [TaskPayload.of(row) for row in listed.rows],
             "total": listed.total,
         }
     )

@@ -28,9 +28,9 @@ from mission_http.fleet.access import ADMIN, OPERATOR, VIEWER
 from mission_http.fleet.bodies import CreateProjectBody, DeleteProjectQuery, ProjectListQuery, UpdateProjectBody
 from mission_http.fleet.errors import InvalidRequest, ProjectExists
 from mission_http.fleet.path_parameters import project_in
-from mission_http.fleet.payloads import DeletedProjectPayload, ProjectAnswerPayload, ProjectListPayload
+from mission_http.fleet.payloads import DeletedProjectPayload, ProjectAnswerPayload, ProjectListPayload, ProjectPayload
 from mission_http.fleet.responses import assigned_names_by_board, perform_once_for_id, project_response
-from mission_http.fleet.wire import command_arguments, moment_of, project_of
+from mission_http.fleet.wire import command_arguments, moment_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
@@ -54,7 +54,7 @@ async def list_projects(request: Request) -> Response:
     return json_response(
         {
             "projects": [
-                project_of(row) | {"task_count": row.task_count, "assigned_agents": names.get(row.id, [])}
+                ProjectPayload.of(row, task_count=row.task_count, assigned_agents=names.get(row.id, []))
                 for row in listed.rows
             ]
         }

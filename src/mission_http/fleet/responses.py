@@ -16,7 +16,7 @@ from mission_core.accounts.model import Principal
 from mission_core.boards.assignments import BOARD_ASSIGNMENTS, BoardAssignment
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.ports import Ports
-from mission_http.fleet.wire import project_of, task_of
+from mission_http.fleet.payloads import ProjectPayload, TaskPayload
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import perform_once
@@ -67,7 +67,7 @@ async def task_response(request: Request, task: TaskId | TaskNumber, status: int
     Respond with a task as last committed, with its version as the ETag.
     """
     row = await task_row(request, task)
-    return json_response({"task": task_of(row)}, status, {"etag": etag_of(row.version)})
+    return json_response({"task": TaskPayload.of(row)}, status, {"etag": etag_of(row.version)})
 
 
 async def project_response(
@@ -78,12 +78,12 @@ async def project_response(
     """
     reads, principal = ports_of(request).reads, principal_of(request)
     row = await reads.boards.get(principal, project)
-    shown = project_of(row)
+    shown = ProjectPayload.of(row)
     if counted:
-        shown["task_count"] = row.task_count
+        shown.task_count = row.task_count
     if staffed:
         staff = await reads.entities.every(principal, BOARD_ASSIGNMENTS, board=BoardId(UUID(bytes=row.id)))
-        shown["assigned_agents"] = [each.agent_name for each in staff]
+        shown.assigned_agents = [each.agent_name for each in staff]
     return json_response({"project": shown}, status, {"etag": etag_of(row.version)})
 
 

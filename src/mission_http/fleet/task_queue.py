@@ -13,9 +13,9 @@ from mission_core.tasks.queue_polls import PollQueue, PollResult, peek_queue, po
 from mission_http.fleet.access import OPERATOR, agent_name_header_of
 from mission_http.fleet.bodies import QueueQuery
 from mission_http.fleet.errors import InvalidRequest, NotYourQueue
-from mission_http.fleet.payloads import PolledPayload
+from mission_http.fleet.payloads import PolledPayload, bare_task_payload
 from mission_http.fleet.responses import task_row
-from mission_http.fleet.wire import bare_task_of, seconds_of
+from mission_http.fleet.wire import seconds_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.implicit_leases import agent_instance_of
@@ -59,7 +59,7 @@ async def _queue_response(request: Request, agent: str, polled: PollResult | Non
     row = None if polled.task is None else await task_row(request, polled.task)
     return json_response(
         {
-            "task": row and bare_task_of(row),
+            "task": row and bare_task_payload(row),
             "reason": polled.reason.value,
             "agent": agent,
             "timestamp": seconds_of(ports_of(request).clock.now()),

@@ -50,9 +50,16 @@ from mission_http.fleet.bodies import (
 )
 from mission_http.fleet.errors import GateClosedForTask, InvalidRequest
 from mission_http.fleet.path_parameters import task_in
-from mission_http.fleet.payloads import SuccessPayload, TaskAnswerPayload, TaskListPayload, UpdatedTasksPayload
+from mission_http.fleet.payloads import (
+    SuccessPayload,
+    TaskAnswerPayload,
+    TaskListPayload,
+    TaskPayload,
+    UpdatedTasksPayload,
+    bare_task_payload,
+)
 from mission_http.fleet.responses import perform_once_for_id, task_response, task_row
-from mission_http.fleet.wire import bare_task_of, command_arguments, page_number, task_of
+from mission_http.fleet.wire import command_arguments, page_number
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
@@ -79,7 +86,7 @@ async def list_tasks(request: Request) -> Response:
     listed = PageOfRows([], 0)
     if wanted is not None:
         listed = await ports_of(request).reads.tasks.page(principal, wanted, page)
-    tasks = [task_of(row) | {"comment_count": row.comment_count} for row in listed.rows]
+    tasks = [TaskPayload.of(row, comment_count=row.comment_count) for row in listed.rows]
     return json_response(
         {"tasks": tasks, "total": listed.total, "page": page_number(page.offset, page.limit), "limit": page.limit}
     )
@@ -126,7 +133,7 @@ async def get_task(request: Request) -> Response:
     """
     row = await task_row(request, task_in(request))
     check_own_task(principal_of(request), row.assignee)
-    return json_response({"task": task_of(row)}, headers={"etag": etag_of(row.version)})
+    return json_response({"task": TaskPayload.of(row)}, headers={"etag": etag_of(row.version)})
 
 
 async def change_task(request: Request) -> Response:
@@ -150,7 +157,7 @@ async def change_task(request: Request) -> Response:
     if not body.changes_nothing:
         return await task_response(request, task.id)
     row = await task_row(request, task.id)
-    return json_response({"task": bare_task_of(row), "unchanged": True}, headers={"etag": etag_of(row.version)})
+    return json_response({"task": bare_task_payload(row), "unchanged": True}, headers={"etag": etag_of(row.version)})
 
 
 async def move_many(request: Request) -> Response:

@@ -115,7 +115,6 @@ class PayloadField:
     default: Any
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
 class PayloadMeta(msgspec.StructMeta):
     """
     The metaclass of payload classes. Fields stand in the order of their declaration, with and without defaults, and can
@@ -147,6 +146,7 @@ class PayloadMeta(msgspec.StructMeta):
         return super().__new__(mcls, name, bases, namespace, **options)
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
 class Payload(msgspec.Struct, metaclass=PayloadMeta, gc=False):
     """
     A JSON object in a response. A field that is `UNSET` is omitted.
@@ -271,7 +271,7 @@ class RendererSource:
         value = self.known.get(function)
         if value is None:
             names = list(inspect.signature(function).parameters)[1:]
-            arguments = ["row", *(self._argument(name) for name in names)]
+            arguments = ["row", *(f"{name}={self._argument(name)}" for name in names)]
             value = self._kept(function, f"{self._named(function, 'compute')}({', '.join(arguments)})")
         told = function.__annotations__.get("return", Any)
         return self._converted(value, _resolved(told, function.__module__, function.__name__), one)
