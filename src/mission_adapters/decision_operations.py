@@ -53,7 +53,7 @@ class ExpireLeasesOperation:
 
 
 @frozen(kw_only=True)
-class HeartbeatOperation:
+class LeaseHeartbeatOperation:
     """
     Renew a lease: call `decide` with a run and its task.
     """
@@ -101,7 +101,7 @@ Operation = (
     ClaimNextOperation
     | ClaimOperation
     | ExpireLeasesOperation
-    | HeartbeatOperation
+    | LeaseHeartbeatOperation
     | FreeAssignedOperation
     | DeleteBoardOperation
     | DeleteOrganizationOperation

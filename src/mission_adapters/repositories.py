@@ -17,7 +17,7 @@ from mission_adapters.decision_operations import (
     DeleteOrganizationOperation,
     ExpireLeasesOperation,
     FreeAssignedOperation,
-    HeartbeatOperation,
+    LeaseHeartbeatOperation,
 )
 from mission_adapters.write_buffer import RowWrite, WriteBuffer
 from mission_core.accounts.model import ApiKey, Principal, SystemPrincipal, writable_boards
@@ -319,7 +319,7 @@ class BufferedRunRepository(BufferedRepository[Run]):
         return self._remember_loaded(found) if found else None
 
     def heartbeat(self, run: RunId, decide: Decide) -> None:
-        self.buffer.operations.append(HeartbeatOperation(run=run, decide=decide))
+        self.buffer.operations.append(LeaseHeartbeatOperation(run=run, decide=decide))
 
 
 @define

@@ -28,7 +28,7 @@ MIN_BASE64_RUN: Final = 24
 
 class Severity(StrEnum):
     """
-    The severity of a finding: `info` is only reported, `warning` is suspicious, and `critical_findings` text must not
+    The severity of a finding: `info` is only reported, `warning` is suspicious, and `critical` text must not
     be delivered.
     """
 

@@ -85,7 +85,7 @@ from mission_core.tasks.leases import (
     release_task,
 )
 from mission_core.tasks.model import Status
-from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, OrderKind
 from mission_core.tasks.use_cases import (
     CreateTask,

@@ -22,7 +22,7 @@ from mission_core.tasks.explanations import TaskState, explain_task
 from mission_core.tasks.heartbeats import Heartbeat, heartbeat
 from mission_core.tasks.leases import ClaimNext, ClaimTask, CompleteTask, claim_next, claim_task, complete_task
 from mission_core.tasks.model import NotClaimable, Status
-from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import LeaseLost, OrderKind
 from mission_core.tasks.team_rules import OnlyLeadMovesTasks

@@ -16,7 +16,7 @@ from mission_core.tasks.explanations import explain_task
 from mission_core.tasks.lease_ownership import LeaseHeldByAnother, LeaseRequired
 from mission_core.tasks.leases import ClaimTask, claim_task, expire_leases
 from mission_core.tasks.model import GateClosed, NotClaimable, NotYourTask, Status
-from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.queue_polls import (
     PollQueue,
     PollReason,

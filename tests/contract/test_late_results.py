@@ -32,7 +32,7 @@ from mission_core.tasks.leases import (
     release_task,
 )
 from mission_core.tasks.model import Status, TaskNotFound
-from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.queue_polls import PollQueue, poll_queue
 from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseUnknown, OrderKind, Outcome, RunState
 from mission_core.tasks.team_rules import TaskAssigneeMismatch

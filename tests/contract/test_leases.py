@@ -24,7 +24,7 @@ from mission_core.tasks.leases import (
     repeat_claim,
 )
 from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
-from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.runs import (
     Failure,
     FailureReason,

@@ -25,7 +25,7 @@ from mission_core.reports.queries import (
 from mission_core.tasks.heartbeats import Heartbeat, heartbeat
 from mission_core.tasks.leases import CompleteTask, FailTask, complete_task, expire_leases, fail_task
 from mission_core.tasks.model import Status
-from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.runs import Failure, FailureReason, OrderKind, Outcome, TaskResult
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
 from mission_core.values import EPOCH, micros

@@ -1,5 +1,5 @@
 """
-The credential store in memory: the principals of secrets.
+The credential store in memory: it finds the principal that a secret belongs to.
 """
 
 from __future__ import annotations

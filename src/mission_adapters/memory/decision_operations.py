@@ -16,7 +16,7 @@ from mission_adapters.decision_operations import (
     DeleteOrganizationOperation,
     ExpireLeasesOperation,
     FreeAssignedOperation,
-    HeartbeatOperation,
+    LeaseHeartbeatOperation,
     Operation,
 )
 from mission_adapters.memory.board_deletion import delete_board
@@ -94,7 +94,7 @@ class OperationRunner:
                 return self.decide_task(self._writable_task(operation.task), operation.decide)
             case ExpireLeasesOperation():
                 return self._expire_due(operation)
-            case HeartbeatOperation():
+            case LeaseHeartbeatOperation():
                 return self._heartbeat(operation)
             case FreeAssignedOperation():
                 self._free_assigned(operation)
@@ -106,7 +106,7 @@ class OperationRunner:
                 delete_organization(self.store, operation)
                 return None
 
-    def _heartbeat(self, operation: HeartbeatOperation) -> TaskChange | None:
+    def _heartbeat(self, operation: LeaseHeartbeatOperation) -> TaskChange | None:
         run = self.runs.rows.get(operation.run)
         if run is None or run.organization != self.principal.organization or run.task not in self.tasks.rows:
             raise RunNotFound

@@ -20,7 +20,7 @@ from mission_adapters.decision_operations import (
     DeleteOrganizationOperation,
     ExpireLeasesOperation,
     FreeAssignedOperation,
-    HeartbeatOperation,
+    LeaseHeartbeatOperation,
     Operation,
 )
 from mission_adapters.sql.approval_holds import HAS_CLAIM_RULES, is_lead_only, pending_hold
@@ -136,7 +136,7 @@ def run_operation(dialect: str, principal: Principal, operation: Operation, resu
             results.answer = yield from _claim_next(dialect, principal, operation, results)
         case ClaimOperation():
             results.answer = yield from _claim(dialect, principal, operation, results)
-        case HeartbeatOperation():
+        case LeaseHeartbeatOperation():
             results.answer = yield from _heartbeat(dialect, principal, operation, results)
         case ExpireLeasesOperation():
             results.answer = yield from _expire_due(dialect, principal, operation, results)
@@ -250,7 +250,7 @@ def _claim(
 
 
 def _heartbeat(
-    dialect: str, principal: Principal, operation: HeartbeatOperation, results: FlushResults
+    dialect: str, principal: Principal, operation: LeaseHeartbeatOperation, results: FlushResults
 ) -> Steps[TaskChange | None]:
     given = {"run": operation.run.bytes, "organization": principal.organization.bytes}
     found = yield TASK_OF_RUN(dialect, **given)

@@ -1,5 +1,5 @@
 """
-Rotation of the server's key at runtime.
+Rotation of the server's API key while the server runs: a generated key replaces the one from the environment.
 """
 
 from __future__ import annotations

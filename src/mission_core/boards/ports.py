@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class BoardRepository(Protocol):
     """
     Stores the boards of the unit's organization, as far as its principal may see them. Handles and ticket prefixes are
-    unique; `commit` refuses a duplicate with `HandleTaken` or `PrefixTaken`.
+    unique; `commit` refuses a duplicate with `HandleTaken` or `TicketPrefixTaken`.
     """
 
     async def get(self, board: BoardId | BoardNumber) -> Board:

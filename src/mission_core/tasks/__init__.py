@@ -108,7 +108,7 @@ if TYPE_CHECKING:
         Task as Task,
         TaskNotFound as TaskNotFound,
     )
-    from mission_core.tasks.orders import GiveOrder as GiveOrder, give_order as give_order
+    from mission_core.tasks.operator_orders import GiveOrder as GiveOrder, give_order as give_order
     from mission_core.tasks.ports import (
         Candidate as Candidate,
         ClaimFilter as ClaimFilter,

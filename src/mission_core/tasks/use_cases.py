@@ -354,7 +354,7 @@ async def _comment_of(
 
 async def _with_fields(ports: Ports, unit: UnitOfWork, principal: Principal, before: Task, cmd: UpdateTask) -> Task:
     """
-    Return the task with all named fields changed but its status and assignee.
+    Return the task with the fields that the command names changed, except status and assignee.
     """
     after = evolve(before, **_plain_fields(cmd))
     if not isinstance(cmd.board, Absent):

@@ -16,7 +16,7 @@ from mission_core.tasks.heartbeats import Heartbeat, HeartbeatResult
 from mission_core.tasks.late_result_adoption import AdoptLateResult
 from mission_core.tasks.late_results import NOTICE, LateResult
 from mission_core.tasks.leases import ClaimNext, ClaimResult, ClaimTask, CompleteTask, FailTask, ReleaseTask
-from mission_core.tasks.orders import GiveOrder
+from mission_core.tasks.operator_orders import GiveOrder
 from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, LeaseTerms, OrderKind, Outcome, RunState, TaskResult
 from mission_http.boards.payloads import MaybeObject, TaskRead, none_if_blank

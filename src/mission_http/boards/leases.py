@@ -31,7 +31,7 @@ from mission_core.tasks.leases import (
     repeat_claim,
 )
 from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, Task, TaskNotFound
-from mission_core.tasks.orders import give_order
+from mission_core.tasks.operator_orders import give_order
 from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NoLiveLease
 from mission_http.boards.access import MIXED, BoardPath

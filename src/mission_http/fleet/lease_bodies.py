@@ -14,7 +14,7 @@ from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
 from mission_core.tasks.heartbeats import Heartbeat
 from mission_core.tasks.late_result_adoption import AdoptLateResult
 from mission_core.tasks.leases import ClaimNext, ClaimTask, CompleteTask, FailTask, ReleaseTask
-from mission_core.tasks.orders import GiveOrder
+from mission_core.tasks.operator_orders import GiveOrder
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, LeaseTerms, OrderKind, Outcome, TaskResult
 from mission_core.values import JsonText, json_text
 from mission_http.fleet.bodies import EntityNumber, JsonObjectText, stripped_text

@@ -30,7 +30,7 @@ from mission_core.tasks.leases import (
     repeat_claim,
 )
 from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, NotYourTask, TaskNotFound
-from mission_core.tasks.orders import give_order
+from mission_core.tasks.operator_orders import give_order
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NoLiveLease
 from mission_core.tasks.task_access import check_own_task
 from mission_http.fleet.access import OPERATOR, VIEWER, agent_name_header_of

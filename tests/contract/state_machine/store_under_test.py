@@ -44,7 +44,7 @@ from mission_core.tasks.leases import (
     release_task,
 )
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.orders import GiveOrder, give_order
+from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.queries import ExplanationInput, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.queue_polls import PollQueue, PollResult, RenewImplicitLeases, poll_queue, renew_implicit_leases
 from mission_core.tasks.runs import (
