@@ -5,7 +5,7 @@ Operations on the memory of boards and of board groups. Some of its entries are 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from attrs import evolve, frozen
@@ -39,7 +39,7 @@ from mission_http.boards.agent_hints import agent_endpoint, agent_hints
 from mission_http.boards.groups import GROUP_PATH, group_in
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, stripped
 from mission_http.boards.responses import listed_response, wanted_page
-from mission_http.boards.wire import naive
+from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -47,6 +47,7 @@ from mission_http.platform.field_annotations import CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Of
 
 EntryText = Annotated[str, CustomCheck(stripped), Length(1, MAX_ENTRY_LENGTH)]
 EntryTags = Annotated[tuple[Annotated[str, Length(0, MAX_TAG_LENGTH)], ...] | None, Length(0, MAX_TAGS)]
@@ -65,14 +66,13 @@ class MemoryListQuery(NumberedPageQuery):
         return {} if self.is_chat is None else {"chat": self.is_chat}
 
 
-@frozen(kw_only=True)
-class BoardMemoryRead:
+class BoardMemoryRead(BoardsPayload[BoardMemoryEntry]):
     id: UUID
-    board_id: UUID
+    board_id: Annotated[UUID, Of("board")]
     content: str
     tags: list[str] | None = None
     source: str | None = None
-    is_chat: bool = False
+    is_chat: Annotated[bool, Of("chat")] = False
     created_at: datetime
     number: int
 
@@ -84,14 +84,13 @@ class BoardMemoryCreate:
     source: EntrySource = None
 
 
-@frozen(kw_only=True)
-class BoardGroupMemoryRead:
+class BoardGroupMemoryRead(BoardsPayload[GroupMemoryEntry]):
     id: UUID
-    board_group_id: UUID
+    board_group_id: Annotated[UUID, Of("group")]
     content: str
     tags: list[str] | None = None
     source: str | None = None
-    is_chat: bool = False
+    is_chat: Annotated[bool, Of("chat")] = False
     created_at: datetime
     number: int
 
@@ -116,7 +115,7 @@ async def list_board_memory(request: Request) -> Response:
         listed = await reads.entities.page(
             principal, BOARD_MEMORY, page, newest=True, board=place.board, **query.filters
         )
-    return listed_response(listed, query, board_memory_from)
+    return listed_response(listed, query, BoardMemoryRead.of)
 
 
 async def create_board_memory(request: Request) -> Response:
@@ -130,7 +129,7 @@ async def create_board_memory(request: Request) -> Response:
         body = await body_of(request, BoardMemoryCreate)
         command = WriteBoardMemory(board=place.board, content=body.content, tags=body.tags, source=body.source)
         entry = await perform_once(request, write_board_memory, command, _board_entry_again)
-    return json_response(board_memory_from(entry))
+    return json_response(BoardMemoryRead.of(entry))
 
 
 async def list_board_group_memory(request: Request) -> Response:
@@ -145,7 +144,7 @@ async def list_board_group_memory(request: Request) -> Response:
         await group_in(request)
         reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
         listed = await reads.entities.page(principal, GROUP_MEMORY, page, newest=True, group=id, **query.filters)
-    return listed_response(listed, query, group_memory_from)
+    return listed_response(listed, query, BoardGroupMemoryRead.of)
 
 
 async def create_board_group_memory(request: Request) -> Response:
@@ -171,7 +170,7 @@ async def list_board_group_memory_for_board(request: Request) -> Response:
         listed = await group_memory_of_board(
             ports_of(request), principal_of(request), place.board, wanted_page(query), chat=query.is_chat
         )
-    return listed_response(listed, query, group_memory_from)
+    return listed_response(listed, query, BoardGroupMemoryRead.of)
 
 
 async def create_board_group_memory_for_board(request: Request) -> Response:
@@ -189,33 +188,8 @@ async def _write_to_group(request: Request, group: GroupId | GroupOfBoard) -> Re
     body = await body_of(request, BoardGroupMemoryCreate)
     command = WriteGroupMemory(group=group, content=body.content, tags=body.tags, source=body.source)
     return json_response(
-        group_memory_from(await perform_once(request, write_group_memory, command, _group_entry_again))
+        BoardGroupMemoryRead.of(await perform_once(request, write_group_memory, command, _group_entry_again))
     )
-
-
-def board_memory_from(entry: BoardMemoryEntry) -> dict[str, Any]:
-    """
-    An entry as `BoardMemoryRead`.
-    """
-    return {"id": str(entry.id), "board_id": str(entry.board), **_entry_payload(entry)}
-
-
-def group_memory_from(entry: GroupMemoryEntry) -> dict[str, Any]:
-    """
-    An entry as `BoardGroupMemoryRead`.
-    """
-    return {"id": str(entry.id), "board_group_id": str(entry.group), **_entry_payload(entry)}
-
-
-def _entry_payload(entry: BoardMemoryEntry | GroupMemoryEntry) -> dict[str, Any]:
-    return {
-        "content": entry.content,
-        "tags": entry.tags,
-        "source": entry.source,
-        "is_chat": entry.chat,
-        "created_at": naive(entry.created_at),
-        "number": entry.number,
-    }
 
 
 _board_entry_again = read_row_again(BOARD_MEMORY)

@@ -5,7 +5,7 @@ Operations that invite people to the caller's organization and accept an invite.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
 from attrs import field, frozen
@@ -45,26 +45,26 @@ from mission_http.boards.members import (
 )
 from mission_http.boards.payloads import LimitOffsetPage, PageQuery
 from mission_http.boards.responses import page_response
-from mission_http.boards.wire import naive
+from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Given, Of
 
 
-@frozen(kw_only=True)
-class OrganizationInviteRead:
+class OrganizationInviteRead(BoardsPayload[Invite]):
     id: UUID
-    organization_id: UUID
-    invited_email: str
+    organization_id: Annotated[UUID, Of("organization")]
+    invited_email: Annotated[str, Of("email")]
     role: str
     all_boards_read: bool
     all_boards_write: bool
-    token: str
-    created_by_user_id: UUID | None = None
-    accepted_by_user_id: UUID | None = None
+    token: Annotated[str, Given()]
+    created_by_user_id: Annotated[UUID | None, Of("created_by")] = None
+    accepted_by_user_id: Annotated[UUID | None, Of("accepted_by")] = None
     accepted_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
@@ -101,7 +101,7 @@ async def list_invites(request: Request) -> Response:
     found = await ports_of(request).reads.entities.every(principal, INVITES, accepted_at=None)
     found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
     page = await invites_with_tokens(ports_of(request), principal, found[query.offset : query.offset + query.limit])
-    return page_response(page, len(found), query, invite_from)
+    return page_response(page, len(found), query, lambda told: OrganizationInviteRead.of(told[0], token=told[1]))
 
 
 async def create_invite(request: Request) -> Response:
@@ -121,7 +121,7 @@ _again = read_row_again(INVITES)
 
 async def _invite_response(request: Request, invite: Invite) -> Response:
     (told,) = await invites_with_tokens(ports_of(request), principal_of(request), [invite])
-    return json_response(invite_from(told))
+    return json_response(OrganizationInviteRead.of(told[0], token=told[1]))
 
 
 async def delete_invite(request: Request) -> Response:
@@ -149,21 +149,6 @@ async def _membership_again(ports: Ports, principal: Principal, member: UUID) ->
     places = await ports.credentials.memberships(user_id_of(principal))
     there = next((SystemPrincipal(organization=place.id) for place, each in places if each.id == member), principal)
     return await ports.reads.entities.get(there, MEMBERS, member)
-
-
-def invite_from(told: tuple[Invite, str]) -> dict[str, Any]:
-    """
-    An invite and its token as `OrganizationInviteRead`.
-    """
-    invite, token = told
-    return {
-        "id": invite.id, "organization_id": invite.organization, "invited_email": invite.email, "role": invite.role,
-        "all_boards_read": invite.all_boards_read, "all_boards_write": invite.all_boards_write,
-        "token": token, "created_by_user_id": invite.created_by,
-        "accepted_by_user_id": invite.accepted_by,
-        "accepted_at": naive(invite.accepted_at) if invite.accepted_at else None,
-        "created_at": naive(invite.created_at), "updated_at": naive(invite.updated_at),
-    }  # fmt: skip
 
 
 ORGANIZATION_TAGS = ("organizations",)

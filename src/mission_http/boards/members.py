@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
 from attrs import field, frozen
@@ -40,45 +40,43 @@ from mission_http.boards.access import USER, path_id, require_admin, row_not_fou
 from mission_http.boards.errors import ForbiddenSilently
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery
 from mission_http.boards.responses import page_response, versioned_response
-from mission_http.boards.wire import naive
+from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Given, Of
 
 
-@frozen(kw_only=True)
-class OrganizationUserRead:
+class OrganizationUserRead(BoardsPayload[User]):
     id: UUID
     email: str | None = None
     name: str | None = None
     preferred_name: str | None = None
 
 
-@frozen(kw_only=True)
-class OrganizationBoardAccessRead:
+class OrganizationBoardAccessRead(BoardsPayload[Grant]):
     id: UUID
-    board_id: UUID
+    board_id: Annotated[UUID, Of("on_board")]
     can_read: bool
     can_write: bool
     created_at: datetime
     updated_at: datetime
 
 
-@frozen(kw_only=True)
-class OrganizationMemberRead:
+class OrganizationMemberRead(BoardsPayload[Member]):
     id: UUID
-    organization_id: UUID
-    user_id: UUID
+    organization_id: Annotated[UUID, Of("organization")]
+    user_id: Annotated[UUID, Of("user")]
     role: str
     all_boards_read: bool
     all_boards_write: bool
     created_at: datetime
     updated_at: datetime
-    user: OrganizationUserRead | None = None
-    board_access: tuple[OrganizationBoardAccessRead, ...] = ()
+    user: Annotated[OrganizationUserRead | None, Given()] = None
+    board_access: Annotated[tuple[OrganizationBoardAccessRead, ...], Given()] = ()
     version: int
 
 
@@ -130,7 +128,7 @@ async def list_members(request: Request) -> Response:
     found = await ports_of(request).reads.members.every(principal_of(request))
     found.sort(key=lambda each: ((each.user.email or "").lower(), each.user.name or "", each.user.number))
     page = found[query.offset : query.offset + query.limit]
-    return page_response(page, len(found), query, lambda each: member_from(each.member, each.user))
+    return page_response(page, len(found), query, lambda each: member_read(each.member, each.user))
 
 
 async def get_member(request: Request) -> Response:
@@ -191,7 +189,7 @@ async def member_response(request: Request, member: Member) -> Response:
     A response with a member who was just changed.
     """
     user = await ports_of(request).reads.entities.get(principal_of(request), USERS, member.user)
-    return versioned_response(member_from(member, user))
+    return versioned_response(member_read(member, user))
 
 
 async def _member_with_grants(request: Request, id: MemberId) -> Response:
@@ -199,27 +197,12 @@ async def _member_with_grants(request: Request, id: MemberId) -> Response:
     member = await reads.get(principal, MEMBERS, id)
     user = await reads.get(principal, USERS, member.user)
     grants = await reads.every(with_all_boards(principal), GRANTS, member=id)
-    return versioned_response(member_from(member, user, grants))
+    return versioned_response(member_read(member, user, grants))
 
 
-def member_from(member: Member, user: User, grants: Iterable[Grant] = ()) -> dict[str, Any]:
-    """
-    A member as `OrganizationMemberRead`.
-    """
-    return {
-        "id": member.id, "organization_id": member.organization, "user_id": member.user, "role": member.role,
-        "all_boards_read": member.all_boards_read, "all_boards_write": member.all_boards_write,
-        "created_at": naive(member.created_at), "updated_at": naive(member.updated_at),
-        "user": {"id": user.id, "email": user.email, "name": user.name, "preferred_name": user.preferred_name},
-        "board_access": [
-            {
-                "id": each.id, "board_id": each.on_board, "can_read": each.can_read, "can_write": each.can_write,
-                "created_at": naive(each.created_at), "updated_at": naive(each.updated_at),
-            }
-            for each in grants
-        ],
-        "version": member.version,
-    }  # fmt: skip
+def member_read(member: Member, user: User, grants: Iterable[Grant] = ()) -> OrganizationMemberRead:
+    access = tuple(OrganizationBoardAccessRead.of(each) for each in grants)
+    return OrganizationMemberRead.of(member, user=OrganizationUserRead.of(user), board_access=access)
 
 
 ORGANIZATION_TAGS = ("organizations",)

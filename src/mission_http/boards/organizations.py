@@ -5,7 +5,6 @@ Operations on the caller's organizations: create, list, activate, delete.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from attrs import field, frozen
@@ -34,7 +33,7 @@ from mission_core.errors import InvalidField, KeyReused, RoleTooLow
 from mission_core.ids import OrganizationId
 from mission_http.boards.access import USER, require_admin
 from mission_http.boards.payloads import OkResponse, stripped
-from mission_http.boards.wire import naive
+from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -42,8 +41,7 @@ from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, rea
 from mission_http.platform.json_responses import json_response
 
 
-@frozen(kw_only=True)
-class OrganizationRead:
+class OrganizationRead(BoardsPayload[Organization]):
     id: UUID
     name: str
     created_at: datetime
@@ -77,7 +75,7 @@ async def create_organization(request: Request) -> Response:
         raise InvalidField("name", "must not be blank", body.name)
     command = CreateOrganization(name=body.name, activate=True)
     return json_response(
-        organization_from(await perform_once(request, found_organization, command, _again, anywhere=True))
+        OrganizationRead.of(await perform_once(request, found_organization, command, _again, anywhere=True))
     )
 
 
@@ -107,7 +105,7 @@ async def activate_organization(request: Request) -> Response:
     body = await body_of(request, OrganizationActiveUpdate)
     command = SetActiveOrganization(organization=OrganizationId(body.organization_id))
     return json_response(
-        organization_from(await set_active_organization(ports_of(request), principal_of(request), command))
+        OrganizationRead.of(await set_active_organization(ports_of(request), principal_of(request), command))
     )
 
 
@@ -115,7 +113,7 @@ async def get_organization(request: Request) -> Response:
     """
     Read the caller's active organization.
     """
-    return json_response(organization_from(await ports_of(request).reads.organization(principal_of(request))))
+    return json_response(OrganizationRead.of(await ports_of(request).reads.organization(principal_of(request))))
 
 
 async def delete_organization(request: Request) -> Response:
@@ -127,16 +125,6 @@ async def delete_organization(request: Request) -> Response:
     principal = require_admin(request)
     await delete_own_organization(ports_of(request), principal, principal.organization)
     return json_response({"ok": True})
-
-
-def organization_from(organization: Organization) -> dict[str, Any]:
-    """
-    An organization as `OrganizationRead`.
-    """
-    return {
-        "id": organization.id, "name": organization.name, "created_at": naive(organization.created_at),
-        "updated_at": naive(organization.updated_at),
-    }  # fmt: skip
 
 
 ORGANIZATION_TAGS = ("organizations",)

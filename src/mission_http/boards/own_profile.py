@@ -4,7 +4,7 @@ Operations of the caller on their own profile and account.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
 from attrs import asdict, frozen
@@ -23,17 +23,27 @@ from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import USER
 from mission_http.boards.payloads import OkResponse
 from mission_http.boards.responses import versioned_response
+from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Computed, Fixed
 
 
-@frozen(kw_only=True)
-class UserRead:
-    clerk_user_id: str
+def issuer_subject(user: User) -> str:
+    """
+    The user's name at the identity provider.
+    """
+    if user.provider is IdentityProvider.TOKEN:
+        return LOCAL_LOGIN
+    return user.username if user.subject is None else subject_without_issuer(user.subject)
+
+
+class UserRead(BoardsPayload[User]):
+    clerk_user_id: Annotated[str, Computed(issuer_subject)]
     email: str | None = None
     name: str | None = None
     preferred_name: str | None = None
@@ -42,7 +52,7 @@ class UserRead:
     notes: str | None = None
     context: str | None = None
     id: UUID
-    is_super_admin: bool
+    is_super_admin: Annotated[bool, Fixed(False)]
     version: int
 
 
@@ -56,24 +66,6 @@ class UserUpdate:
     context: str | Absent | None = ABSENT
 
 
-def user_from(user: User) -> dict[str, Any]:
-    return {
-        "clerk_user_id": _issuer_subject(user), "email": user.email, "name": user.name,
-        "preferred_name": user.preferred_name, "pronouns": user.pronouns, "timezone": user.timezone,
-        "notes": user.notes, "context": user.context, "id": user.id, "is_super_admin": False,
-        "version": user.version,
-    }  # fmt: skip
-
-
-def _issuer_subject(user: User) -> str:
-    """
-    The user's name at the identity provider.
-    """
-    if user.provider is IdentityProvider.TOKEN:
-        return LOCAL_LOGIN
-    return user.username if user.subject is None else subject_without_issuer(user.subject)
-
-
 async def bootstrap(request: Request) -> Response:
     """
     Confirm that the caller is known and has an organization.
@@ -81,14 +73,14 @@ async def bootstrap(request: Request) -> Response:
     Every authenticated user is and has, so it only returns their profile.
     """
     await idempotency_key_of(request)  # a repetition needs no key, but a malformed one is refused as everywhere
-    return versioned_response(user_from(await own_profile(ports_of(request), principal_of(request))))
+    return versioned_response(UserRead.of(await own_profile(ports_of(request), principal_of(request))))
 
 
 async def get_me(request: Request) -> Response:
     """
     Read the caller's own profile.
     """
-    return versioned_response(user_from(await own_profile(ports_of(request), principal_of(request))))
+    return versioned_response(UserRead.of(await own_profile(ports_of(request), principal_of(request))))
 
 
 async def update_me(request: Request) -> Response:
@@ -98,7 +90,7 @@ async def update_me(request: Request) -> Response:
     body = await body_of(request, UserUpdate)
     command = UpdateProfile(expects=expected_version_of(request), **asdict(body, recurse=False))
     person = await change_profile(ports_of(request), principal_of(request), command)
-    return versioned_response(user_from(person))
+    return versioned_response(UserRead.of(person))
 
 
 async def delete_me(request: Request) -> Response:

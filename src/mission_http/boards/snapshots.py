@@ -24,7 +24,7 @@ from mission_http.boards.agent_hints import agent_hints
 from mission_http.boards.agent_payloads import AgentRead, agent_renderer
 from mission_http.boards.approval_payloads import ApprovalRead
 from mission_http.boards.approvals import latest_approvals
-from mission_http.boards.board_memory import BoardMemoryRead, board_memory_from
+from mission_http.boards.board_memory import BoardMemoryRead
 from mission_http.boards.groups import GROUP_PATH, BoardGroupRead, group_from
 from mission_http.boards.payloads import BoardRead, TagRef
 from mission_http.boards.task_cards import CardCache, CardLookup, TaskCardRead
@@ -117,7 +117,7 @@ def board_snapshot_handler(cards: CardCache) -> Handler:
                 "tasks": look.cards_of(view),
                 "agents": [shown(row) for row in view.agents],
                 "approvals": approvals,
-                "chat_messages": [board_memory_from(entry) for entry in reversed(chat.rows)],
+                "chat_messages": [BoardMemoryRead.of(entry) for entry in reversed(chat.rows)],
                 "pending_approvals_count": pending,
             }
         )

@@ -37,7 +37,7 @@ from mission_core.values import micros, moment
 from mission_http.fleet.access import OWN_ACCOUNT
 from mission_http.fleet.errors import InvalidRequest, InvalidRequestWithHint
 from mission_http.fleet.sign_in import SignInHandlers
-from mission_http.fleet.user_payloads import OkPayload, SignedInPayload, account_payload, workspace_number_of
+from mission_http.fleet.user_payloads import CallerPayload, OkPayload, SignedInPayload, workspace_number_of
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
@@ -113,7 +113,7 @@ class GoogleSignInHandlers:
         person = _person_from_claims(await self._claims(request, credential.strip()))
         begun = await self._begin_session(request, person)
         workspace = await workspace_number_of(ports_of(request), begun.principal)
-        shown = account_payload(begun.user, begun.principal.role.value, workspace)
+        shown = CallerPayload.of(begun.user, role=begun.principal.role.value, workspace_id=workspace)
         return self.sign_in.session_response(request, begun, {"user": shown})
 
     async def sign_in_with_code(self, request: Request) -> Response:

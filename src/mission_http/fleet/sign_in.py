@@ -23,13 +23,13 @@ from mission_core.values import ABSENT, UNSTORABLE
 from mission_http.fleet.access import OWN_ACCOUNT, VIEWER
 from mission_http.fleet.errors import InvalidCredentials, InvalidRequest, SetupRequired
 from mission_http.fleet.user_payloads import (
+    CallerPayload,
     ChangedMePayload,
     LoginBody,
     MePayload,
     OkPayload,
     SignedInPayload,
     UpdateMeBody,
-    account_payload,
     caller_payload,
     workspace_number_of,
 )
@@ -78,9 +78,8 @@ class SignInHandlers:
             logger.warning("sign_in_refused username=%s client=%s reason=%r", *told)
             raise (SetupRequired() if await needs_setup(ports) else InvalidCredentials()) from None
         workspace = await workspace_number_of(ports, begun.principal)
-        return self.session_response(
-            request, begun, {"user": account_payload(begun.user, begun.principal.role.value, workspace)}
-        )
+        shown = CallerPayload.of(begun.user, role=begun.principal.role.value, workspace_id=workspace)
+        return self.session_response(request, begun, {"user": shown})
 
     def session_response(self, request: Request, begun: StartedSession, answer: dict[str, Any]) -> Response:
         """
@@ -123,7 +122,9 @@ class SignInHandlers:
         except PasswordRefused as refusal:
             raise InvalidRequest(str(refusal)) from None
         user = changed if isinstance(changed, User) else changed.user
-        shown = account_payload(user, principal.role.value, await workspace_number_of(ports, principal))
+        shown = CallerPayload.of(
+            user, role=principal.role.value, workspace_id=await workspace_number_of(ports, principal)
+        )
         answer: dict[str, Any] = {"success": True, "user": shown}
         return self.session_response(request, changed, answer) if isinstance(changed,
         StartedSession) else json_response(answer)

@@ -16,9 +16,10 @@ from mission_core.accounts.users import MAX_EMAIL, MAX_USERNAME, IdentityProvide
 from mission_core.ports import Ports
 from mission_core.values import ABSENT, MAX_INTEGER, Absent
 from mission_http.fleet.bodies import BooleanOrBit, stripped_text
-from mission_http.fleet.wire import seconds_of
+from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.errors import single_value_error
 from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.shapes import Computed, Fixed, Given, Of
 
 TENANT_NUMBER: Final = 1
 """The number of the only tenant."""
@@ -110,29 +111,30 @@ class SetupBody:
     code: str | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class CallerPayload:
-    id: int
+def provider_name(user: User) -> str:
+    return PROVIDER_NAMES.get(user.provider, "local")
+
+
+class CallerPayload(FleetPayload[User]):
+    id: Annotated[int, Of("number")]
     username: str
-    display_name: str
-    role: RoleName
-    provider: Literal["local", "google", "proxy"]
+    display_name: Annotated[str, Of("display")]
+    role: Annotated[RoleName, Given()]
+    provider: Annotated[Literal["local", "google", "proxy"], Computed(provider_name)]
     email: str | None
     avatar_url: str | None
-    workspace_id: int
-    tenant_id: int
+    workspace_id: Annotated[int, Given()]
+    tenant_id: Annotated[int, Fixed(TENANT_NUMBER)]
 
 
-@frozen(kw_only=True)
 class UserPayload(CallerPayload):
-    is_approved: int
+    is_approved: Annotated[int, Of("approved")]
 
 
-@frozen(kw_only=True)
 class ListedUserPayload(UserPayload):
-    created_at: int
-    updated_at: int
-    last_login_at: int | None
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
+    last_login_at: UnixSeconds | None
 
 
 @frozen(kw_only=True)
@@ -187,41 +189,6 @@ class SetUpPayload:
     warning: str | UnsetType = UNSET
 
 
-def account_payload(user: User, role: str, workspace: int) -> dict[str, Any]:
-    """
-    Return a user's payload as the caller of a request.
-    """
-    return {
-        "id": user.number,
-        "username": user.username,
-        "display_name": user.display,
-        "role": role,
-        "provider": PROVIDER_NAMES.get(user.provider, "local"),
-        "email": user.email,
-        "avatar_url": user.avatar_url,
-        "workspace_id": workspace,
-        "tenant_id": TENANT_NUMBER,
-    }
-
-
-def user_payload(user: User, role: str, workspace: int) -> dict[str, Any]:
-    """
-    Return a user's payload for admins.
-    """
-    return account_payload(user, role, workspace) | {"is_approved": int(user.approved)}
-
-
-def listed_user_payload(user: User, role: str, workspace: int) -> dict[str, Any]:
-    """
-    Return a user's payload in a list, with times.
-    """
-    return user_payload(user, role, workspace) | {
-        "created_at": seconds_of(user.created_at),
-        "updated_at": seconds_of(user.updated_at),
-        "last_login_at": seconds_of(user.last_login_at) if user.last_login_at else None,
-    }
-
-
 async def workspace_number_of(ports: Ports, principal: Principal) -> int:
     """
     Read the number of the caller's organization.
@@ -229,36 +196,36 @@ async def workspace_number_of(ports: Ports, principal: Principal) -> int:
     return (await ports.reads.organization(principal)).number
 
 
-async def caller_payload(ports: Ports, principal: Principal) -> dict[str, Any]:
+async def caller_payload(ports: Ports, principal: Principal) -> CallerPayload:
     """
     Return the caller's payload. The server's key and agents' keys are shown like users.
     """
     workspace = await workspace_number_of(ports, principal)
     if isinstance(principal, MemberPrincipal):
         found = await ports.reads.members.get(principal, principal.user)
-        return account_payload(found.user, principal.role.value, workspace)
+        return CallerPayload.of(found.user, role=principal.role.value, workspace_id=workspace)
     number, username = 0, principal.name
     if isinstance(principal, AgentPrincipal):
         username = f"agent:{principal.name}"
         if principal.key is not None:
             async with ports.unit(principal) as unit:
                 number = -(await unit.keys.get(principal.key)).number
-    return {
-        "id": number,
-        "username": username,
-        "display_name": principal.display,
-        "role": principal.role.value,
-        "provider": "local",
-        "email": None,
-        "avatar_url": None,
-        "workspace_id": workspace,
-        "tenant_id": TENANT_NUMBER,
-    }
+    return CallerPayload(
+        id=number,
+        username=username,
+        display_name=principal.display,
+        role=principal.role.value,
+        provider="local",
+        email=None,
+        avatar_url=None,
+        workspace_id=workspace,
+        tenant_id=TENANT_NUMBER,
+    )
 
 
-async def member_user_payload(ports: Ports, principal: Principal, user: User, member: Member) -> dict[str, Any]:
+async def member_user_payload(ports: Ports, principal: Principal, user: User, member: Member) -> UserPayload:
     """
     Return a user's payload for admins, with the role in the caller's organization.
     """
     role = effective_role(member, await ports.credentials.board_permissions(member))
-    return user_payload(user, role.value, await workspace_number_of(ports, principal))
+    return UserPayload.of(user, role=role.value, workspace_id=await workspace_number_of(ports, principal))

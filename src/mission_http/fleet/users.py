@@ -35,10 +35,10 @@ from mission_http.fleet.payloads import SuccessPayload
 from mission_http.fleet.user_payloads import (
     CreateUserBody,
     DeleteUserBody,
+    ListedUserPayload,
     UpdateUserBody,
     UserAnswerPayload,
     UserListPayload,
-    listed_user_payload,
     member_user_payload,
     user_number,
     workspace_number_of,
@@ -62,7 +62,11 @@ async def list_users(request: Request) -> Response:
     return json_response(
         {
             "users": [
-                listed_user_payload(each.user, effective_role(each.member, granted[each.member.id]).value, workspace)
+                ListedUserPayload.of(
+                    each.user,
+                    role=effective_role(each.member, granted[each.member.id]).value,
+                    workspace_id=workspace,
+                )
                 for each in users
             ]
         }
