@@ -94,7 +94,7 @@ class Crowd:
             self.leave,
         ]  # fmt: skip
         if on_many_boards:
-            ideas += [self.create_organization, self.carry, self.carry, self.close]
+            ideas += [self.found, self.carry, self.carry, self.close]
         for _ in range(ROUNDS):
             with suppress(Refusal):
                 await mind.choice(ideas)(mind)
