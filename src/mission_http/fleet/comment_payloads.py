@@ -10,8 +10,11 @@ from typing import Annotated, Any, Final, Literal
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
+from mission_core.tasks.comments import Comment
 from mission_core.values import ABSENT, Absent
+from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds
 from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.shapes import Fixed, Given, Of
 
 _digits: Final = re.compile(r"\s*(-?\d{1,9})", re.ASCII)
 
@@ -27,17 +30,16 @@ class CommentBody:
     author: str | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class CommentPayload:
-    id: int
-    task_id: int
+class CommentPayload(FleetPayload[Comment]):
+    id: Annotated[int, Of("number")]
+    task_id: Annotated[int, Given()]
     author: str
     content: str
-    created_at: int
-    parent_id: int | None
+    created_at: UnixSeconds
+    parent_id: Annotated[int | None, Given()]
     mentions: list[str]
-    workspace_id: int
-    replies: list[CommentPayload]
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
+    replies: Annotated[list[CommentPayload], Given()]
 
 
 @frozen(kw_only=True)

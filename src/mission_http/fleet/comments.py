@@ -31,6 +31,7 @@ from mission_http.fleet.comment_payloads import (
     CalleeListPayload,
     CommentBody,
     CommentListPayload,
+    CommentPayload,
     MadeCommentPayload,
     MentionQuery,
 )
@@ -38,7 +39,6 @@ from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import task_in
 from mission_http.fleet.responses import task_row
 from mission_http.fleet.runtime_output import readable_output
-from mission_http.fleet.wire import WORKSPACE_NUMBER, seconds_of
 from mission_http.platform.bodies import body_of, object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -60,22 +60,6 @@ async def list_comments(request: Request) -> Response:
     return json_response({"comments": msgspec.Raw(threads_json(found, task=row.number)), "total": len(found)})
 
 
-def comment_payload(comment: Comment, *, task: int, parent: int | None) -> dict[str, Any]:
-    """
-    Return a comment's payload without its replies. *task* and *parent* are numbers.
-    """
-    return {
-        "id": comment.number,
-        "task_id": task,
-        "author": comment.author,
-        "content": comment.content,
-        "created_at": seconds_of(comment.created_at),
-        "parent_id": parent,
-        "mentions": comment.mentions,
-        "workspace_id": WORKSPACE_NUMBER,
-    }
-
-
 def threads_json(comments: Iterable[Comment], *, task: int) -> bytes:
     """
     Encode comments, sorted oldest first, as a JSON array of threads. No recursion limits the depth of a thread.
@@ -95,8 +79,8 @@ def threads_json(comments: Iterable[Comment], *, task: int) -> bytes:
             continue
         if not pieces[-1].endswith(b"["):
             pieces.append(b",")
-        shown = _encode(comment_payload(reply, task=task, parent=numbers.get(reply.parent)))
-        pieces.append(shown[:-1] + b',"replies":[')
+        shown = CommentPayload.of(reply, task_id=task, parent_id=numbers.get(reply.parent), replies=[])
+        pieces.append(_encode(shown)[: -len(b"]}")])
         ahead.append(iter(replies[reply.id]))
     return b"".join(pieces)
 
@@ -121,7 +105,7 @@ async def say(request: Request) -> Response:
     )
     comment = await perform_once(request, add_comment, command, _comment_again)
     number = task if isinstance(task, int) else (await task_row(request, task)).number
-    answer: dict[str, Any] = {"comment": comment_payload(comment, task=number, parent=parent) | {"replies": []}}
+    answer: dict[str, Any] = {"comment": CommentPayload.of(comment, task_id=number, parent_id=parent, replies=[])}
     if comment.assigned is not None:
         answer["auto_assigned_to"] = comment.assigned
     return json_response(answer, 201)

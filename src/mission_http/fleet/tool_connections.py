@@ -24,7 +24,7 @@ from mission_core.values import MAX_INTEGER, PageRequest, json_text
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.bodies import JsonObjectText
 from mission_http.fleet.errors import InvalidRequest
-from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, WORKSPACE_NUMBER, seconds_or_none, shown_status
+from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds, shown_status, uuid_text
 from mission_http.platform.bodies import body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import BodyMalformed, BodyMissing
@@ -33,6 +33,7 @@ from mission_http.platform.field_annotations import Length, NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Computed, Fixed, Of, Payload
 from mission_http.platform.value_parsers import UUID_TEXT
 
 DEFAULT_ROLE: Final = "cli"
@@ -79,26 +80,32 @@ class ConnectedPayload:
     agent_token: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class ConnectionPayload:
-    id: int
-    agent_id: int
+def connection_status(live: int) -> str:
+    return "connected" if live else "disconnected"
+
+
+def metadata_text(row: ToolConnectionRow) -> str | None:
+    return row.metadata
+
+
+class ConnectionPayload(FleetPayload[ToolConnectionRow]):
+    id: Annotated[int, Of("number")]
+    agent_id: Annotated[int, Of("agent_number")]
     tool_name: str
     tool_version: str | None
-    connection_id: UUID
-    status: Literal["connected", "disconnected"]
-    last_heartbeat: int | None
-    metadata: str | None
-    created_at: int
-    updated_at: int
-    workspace_id: int
+    connection_id: Annotated[UUID, Of("id", uuid_text)]
+    status: Annotated[Literal["connected", "disconnected"], Of("live", connection_status)]
+    last_heartbeat: Annotated[UnixSeconds | None, Of("last_heartbeat_at")]
+    metadata: Annotated[str | None, Computed(metadata_text)]
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
     agent_name: str
-    agent_status: str
+    agent_status: Annotated[str, Computed(shown_status)]
     agent_role: str
 
 
-@frozen(kw_only=True)
-class ConnectionListPayload:
+class ConnectionListPayload(Payload):
     connections: list[ConnectionPayload]
     total: int
 
@@ -154,26 +161,8 @@ async def list_connections(request: Request) -> Response:
     page = PageRequest(limit=limit, offset=query.offset, after=query.after)
     listed = await ports.reads.agents.connections(principal_of(request), page)
     now = ports.clock.now()
-
-    def shown(row: ToolConnectionRow) -> dict[str, Any]:
-        return {
-            "id": row.number,
-            "agent_id": row.agent_number,
-            "tool_name": row.tool_name,
-            "tool_version": row.tool_version,
-            "connection_id": str(UUID(bytes=row.id)),
-            "status": "connected" if row.live else "disconnected",
-            "last_heartbeat": seconds_or_none(row.last_heartbeat_at),
-            "metadata": row.metadata,
-            "created_at": row.created_at // MICROSECONDS_PER_SECOND,
-            "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
-            "workspace_id": WORKSPACE_NUMBER,
-            "agent_name": row.agent_name,
-            "agent_status": shown_status(row, at=now),
-            "agent_role": row.agent_role,
-        }
-
-    return json_response({"connections": [shown(row) for row in listed.rows], "total": listed.total})
+    connections = [ConnectionPayload.of(row, at=now) for row in listed.rows]
+    return json_response(ConnectionListPayload(connections=connections, total=listed.total))
 
 
 async def disconnect(request: Request) -> Response:

@@ -46,7 +46,7 @@ from mission_core.values import ABSENT, Absent, PageRequest, name_key
 from mission_http.fleet.access import ADMIN, VIEWER
 from mission_http.fleet.bodies import stripped_text
 from mission_http.fleet.errors import InvalidRequest
-from mission_http.fleet.wire import clamped_number, seconds_of
+from mission_http.fleet.wire import FleetPayload, UnixSeconds, clamped_number
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
@@ -54,6 +54,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Fixed, Given, Of
 from mission_http.platform.value_parsers import UUID_TEXT
 
 TENANT_NUMBER: Final = 1
@@ -62,18 +63,17 @@ Title = Annotated[str, CustomCheck(stripped_text), Length(1, 200, says="Name is 
 Brand = Annotated[str, CustomCheck(stripped_text), Length(1, 64)]
 
 
-@frozen(kw_only=True)
-class WorkspacePayload:
-    id: int
+class WorkspacePayload(FleetPayload[Organization]):
+    id: Annotated[int, Of("number")]
     slug: str
     name: str
-    tenant_id: int
+    tenant_id: Annotated[int, Fixed(TENANT_NUMBER)]
     brand: str | None
     isolation: Isolation
-    created_at: int
-    updated_at: int
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
     version: int
-    agent_count: int | UnsetType = UNSET
+    agent_count: Annotated[int | UnsetType, Given()] = UNSET
 
 
 @frozen(kw_only=True)
@@ -138,7 +138,7 @@ async def list_workspaces(request: Request) -> Response:
     active = await ports.reads.organization(principal)
     return json_response(
         {
-            "workspaces": list(map(workspace_payload, places)),
+            "workspaces": list(map(WorkspacePayload.of, places)),
             "active_workspace_id": active.number,
             "tenant_id": TENANT_NUMBER,
         }
@@ -220,20 +220,8 @@ def workspace_in(request: Request) -> OrganizationId | int:
     return clamped_number(segment)
 
 
-def workspace_payload(organization: Organization) -> dict[str, Any]:
-    """
-    Return an organization's payload as a workspace.
-    """
-    return {
-        "id": organization.number, "slug": organization.slug, "name": organization.name, "tenant_id": TENANT_NUMBER,
-        "brand": organization.brand, "isolation": organization.isolation.value,
-        "created_at": seconds_of(organization.created_at), "updated_at": seconds_of(organization.updated_at),
-        "version": organization.version,
-    }  # fmt: skip
-
-
 def _workspace_response(organization: Organization, *, status: int = 200, **more: Any) -> Response:
-    shown = workspace_payload(organization) | more
+    shown = WorkspacePayload.of(organization, **more)
     return json_response({"workspace": shown}, status, {"etag": etag_of(organization.version)})
 
 
