@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from mission_http.distribution import install_command
+from mission_core.extras import install_command
 
 
 def main() -> None:

@@ -1,13 +1,12 @@
 """
-The Python distribution of these packages: its name, version and extras.
+The Python distribution of these packages: its version.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
 
-DISTRIBUTION: Final = "mission-control-plane"
+from mission_core.extras import DISTRIBUTION
 
 
 def distribution_version() -> str:
@@ -18,10 +17,3 @@ def distribution_version() -> str:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "unknown"
-
-
-def install_command(extra: str) -> str:
-    """
-    The `pip` command that installs this distribution with *extra*.
-    """
-    return f"pip install '{DISTRIBUTION}[{extra}]'"

@@ -20,7 +20,8 @@ from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
 from mission_core.errors import StoreFailed
-from mission_http.distribution import distribution_version, install_command
+from mission_core.extras import install_command
+from mission_http.distribution import distribution_version
 from mission_http.settings import SECRETS_FILE, Settings, SettingsError, settings_from
 
 if TYPE_CHECKING:

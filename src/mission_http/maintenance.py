@@ -23,27 +23,23 @@ from mission_adapters.backup.archive import (
 )
 from mission_adapters.backup.creation import check_database, create_backup
 from mission_adapters.backup.restore import complete_restore, replace_database, staging_folder
+from mission_adapters.database import secret_keys
 from mission_adapters.sql.database_lock import DatabaseInUse, exclusive_lock
 from mission_adapters.sql.migrations import HEAD, migrate, path_in
 from mission_adapters.sql.secret_fingerprint import OtherClientsConnected, SecretMismatch, rotate_secret
 from mission_adapters.sql.sqlite_session import SqliteSession
 from mission_core.errors import StoreFailed
+from mission_core.key_derivation import derive_key
 from mission_http.distribution import distribution_version
 from mission_http.settings import (
     NEXT_AUTH_SECRET,
     SECRETS_FILE,
     SettingsError,
-    derive_key,
     parse_secrets,
     read_secrets_file,
     save_auth_secret,
 )
-from mission_http.wiring import (
-    database_errors_as_settings_errors,
-    database_location,
-    is_restore_interrupted,
-    secret_keys,
-)
+from mission_http.wiring import database_errors_as_settings_errors, database_location, is_restore_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,6 @@ are not set are generated at the first start and kept in the data directory.
 
 from __future__ import annotations
 
-import hmac
 import os
 import re
 import secrets
@@ -20,6 +19,7 @@ from attrs import field, fields, frozen
 
 from mission_core.database_urls import sqlite_url
 from mission_core.errors import InvalidField
+from mission_core.key_derivation import derive_key
 from mission_core.reports.workload import WorkloadThresholds
 from mission_http.connection_limits import ConnectionLimits
 from mission_http.environment import SettingsError as SettingsError
@@ -210,13 +210,6 @@ def default_database_url(directory: Path) -> str:
     The URL of the SQLite database in the data directory, the default database.
     """
     return sqlite_url(str(directory / "mission-control.db"))
-
-
-def derive_key(auth_secret: str, purpose: str) -> bytes:
-    """
-    Derive a 32-byte key for one purpose: HMAC-SHA256 of the purpose under `AUTH_SECRET`.
-    """
-    return hmac.digest(auth_secret.encode(), purpose.encode(), "sha256")
 
 
 def read_collecting_errors(

@@ -16,19 +16,15 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
-from mission_adapters.backoff import JitteredBackoff
 from mission_adapters.clocks import SystemClock
-from mission_adapters.encryption import AesSecretEncryption
-from mission_adapters.ids import TimeOrderedIds
-from mission_adapters.lease_signatures import HmacSecrets
+from mission_adapters.database import database_ports, secret_keys
+from mission_adapters.lease_sweeper import lease_sweeper
 from mission_adapters.outbound_http import OutboundClient, OutboundRequestFailed
-from mission_adapters.password_hashing import Argon2PasswordHasher
 from mission_adapters.rate_limits import MemoryRateLimiter, RedisRateLimiter
 from mission_adapters.sql.database_inspection import inspect_database
 from mission_adapters.sql.database_lock import RESTORE_SUFFIX
 from mission_adapters.sql.migrations import migrate, path_in
-from mission_adapters.sql.secret_fingerprint import DerivedKeys, SecretMismatch, ensure_fingerprint
-from mission_adapters.sql.store import SqlStore
+from mission_adapters.sql.secret_fingerprint import SecretMismatch
 from mission_core.accounts.first_admin import CreateFirstAdmin, SetupDone, SetupRaced, create_first_admin, needs_setup
 from mission_core.accounts.model import SERVER_PRINCIPAL, SystemPrincipal
 from mission_core.accounts.passwords import MIN_PASSWORD_LENGTH, is_common
@@ -39,13 +35,12 @@ from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import secret_digest
 from mission_core.database_urls import UNREADABLE, without_credentials
 from mission_core.errors import InvalidField, StoreFailed
+from mission_core.extras import install_command
 from mission_core.ports import Ports
 from mission_core.rate_limits import LimiterFailed
-from mission_http.distribution import install_command
 from mission_http.identity_provider_settings import AuthMode, IssuerInspection
-from mission_http.lease_sweeper import lease_sweeper
 from mission_http.rate_limit_settings import BACKEND
-from mission_http.settings import SECRETS_FILE, SettingsError, default_database_url, derive_key, save_auth_secret
+from mission_http.settings import SECRETS_FILE, SettingsError, default_database_url, save_auth_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -332,22 +327,8 @@ async def ports_over_database(settings: Settings, *, read_only: bool = False) ->
 
 
 async def _open_ports(settings: Settings, stack: AsyncExitStack, *, read_only: bool = False) -> Ports:
-    store = await stack.enter_async_context(SqlStore.open(settings.database_url))
-    if not read_only:
-        await store.require_writable()
-        await ensure_fingerprint(store.session, secret_keys(settings.auth_secret))
-    return Ports(
-        unit=store.unit,
-        reads=store.reads,
-        log=store.log,
-        credentials=store.credentials,
-        numbers=store.numbers,
-        clock=store.clock,
-        ids=TimeOrderedIds(),
-        secrets=HmacSecrets(derive_key(settings.auth_secret, "leases")),
-        passwords=Argon2PasswordHasher.strong(),
-        vault=secret_keys(settings.auth_secret).encryption,
-        backoff=JitteredBackoff(),
+    return await stack.enter_async_context(
+        database_ports(settings.database_url, secret=settings.auth_secret, read_only=read_only)
     )
 
 
@@ -381,13 +362,6 @@ async def _try_to_open(attempt: Callable[[AsyncExitStack], Awaitable[R]], stack:
             return made
     except StoreFailed as failed:
         return failed
-
-
-def secret_keys(auth_secret: str) -> DerivedKeys:
-    """
-    Derive the keys for the fingerprint and the encrypted values of the database from `AUTH_SECRET`.
-    """
-    return DerivedKeys(derive_key(auth_secret, "fingerprint"), AesSecretEncryption(derive_key(auth_secret, "vault")))
 
 
 async def with_current_auth_secret(settings: Settings) -> Settings:

@@ -42,7 +42,7 @@ from mission_core.tasks.runs import (
 )
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
 from mission_core.values import canonical
-from mission_http.lease_sweeper import sweep_all_organizations
+from mission_adapters.lease_sweeper import sweep_all_organizations
 
 TERMS = LeaseTerms(term=timedelta(minutes=1), delay=timedelta(seconds=10), longest_delay=timedelta(seconds=30))
 

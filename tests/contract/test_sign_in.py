@@ -19,7 +19,7 @@ from mission_core.accounts.user_admin import UpdateUser, update_user
 from mission_core.accounts.users import IdentityProvider
 from mission_core.agents.use_cases import RevokeKey, revoke_key
 from mission_http.network_settings import NetworkSettings
-from mission_http.settings import derive_key
+from mission_core.key_derivation import derive_key
 from tests.contract.browser import PASSWORD, WRONG, Browser, allow_sign_in, cookies_of, make_person
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, refusal, without

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 BATCH_SIZE: Final = 64
-logger = logging.getLogger("mission_http")
+logger = logging.getLogger("mission_adapters")
 
 
 @asynccontextmanager

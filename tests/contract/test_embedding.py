@@ -1,0 +1,113 @@
+"""
+Embedding the core in another program: the samples of the documentation, and what each extra needs.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NAMED_SAMPLE = re.compile(r"<!-- sample: (\w+) -->\n```python\n(.*?)```", re.DOTALL)
+SAMPLES = dict(NAMED_SAMPLE.findall((ROOT / "docs/embedding.md").read_text()))
+README_SAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+PRINTED = {
+    "memory": r"Say hello review\n",
+    "database": r"Say hello hello\n",
+    "sweeper": "",
+    "log": r"\d+ task\.created system \{.*\"?title.*\}\nChainHead\(.*\)\n",
+    "property": "",
+    "mounted": r"200 \[\]\n",
+}
+DATABASE_PROGRAM = """
+import asyncio, sys
+from mission_adapters import database_ports
+from mission_core import ensure_organization
+
+async def main():
+    async with database_ports(sys.argv[1], secret="s" * 32) as ports:
+        print((await ensure_organization(ports)).slug, {name.partition(".")[0] for name in sys.modules})
+
+asyncio.run(main())
+"""
+OF_A_SERVER = {"cattrs", "cyclopts", "httpx2", "joserfc", "mission_http", "msgspec", "starlette", "uvicorn"}
+
+
+def run(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """
+    Run a program in a fresh interpreter, in this folder.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-W", "error", "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, env=environment)
+
+
+def test_each_sample_says_what_it_prints():
+    """
+    No sample is forgotten here.
+    """
+    assert PRINTED.keys() == SAMPLES.keys()
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_sample_runs_as_it_stands(sample, tmp_path):
+    """
+    Whoever pastes it sees what the page says.
+    """
+    done = run(SAMPLES[sample], folder=tmp_path)
+
+    assert ("", 0) == (done.stderr, done.returncode)
+    assert re.fullmatch(PRINTED[sample], done.stdout), done.stdout
+
+
+def test_the_samples_pass_a_strict_type_checker(tmp_path):
+    """
+    Also that of a program which embeds the core: all exports are visible to it.
+    """
+    programs = {**SAMPLES, **{f"readme_{i}": each for i, each in enumerate(README_SAMPLES)}}
+    for name, program in programs.items():
+        (tmp_path / f"{name}.py").write_text(program)
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file="]
+    environment = {**os.environ, "MYPYPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [*command, f"--cache-dir={ROOT / '.mypy_cache' / 'samples'}", *(f"{name}.py" for name in programs)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def test_a_database_needs_nothing_of_a_server(tmp_path):
+    """
+    The extra `sql` is enough.
+    """
+    done = run(DATABASE_PROGRAM, f"sqlite:///{tmp_path}/embedded.db", folder=tmp_path)
+    slug, _, loaded = done.stdout.partition(" ")
+
+    assert ("default", "") == (slug, done.stderr)
+    assert set() == OF_A_SERVER & eval(loaded)
+
+
+@pytest.mark.parametrize(
+    ("package", "url", "extra"),
+    [
+        ("sqlalchemy", "sqlite:///embedded.db", "sql"),
+        ("cryptography", "sqlite:///embedded.db", "sql"),
+        ("asyncpg", "postgresql://nobody@127.0.0.1:1/none", "postgres"),
+    ],
+)
+def test_a_missing_extra_is_named(package, url, extra, tmp_path):
+    """
+    With the command that installs it.
+    """
+    done = run(f"import sys; sys.modules[{package!r}] = None\n{DATABASE_PROGRAM}", url, folder=tmp_path)
+
+    told = f"ModuleNotFoundError: {package} is missing; install the extra: pip install 'mission-control-plane[{extra}]'"
+    assert told == done.stderr.splitlines()[-1]
+    assert not (tmp_path / "embedded.db").exists()
