@@ -69,13 +69,13 @@ class CreateGroup:
 @frozen(kw_only=True)
 class UpdateGroup:
     """
-    Change the named fields of a group. A blank slug is derived from the new name.
+    Change the named fields of a group. A slug of None or blanks is derived from the new name.
     """
 
     group: GroupId
     expects: int | None = None
     name: str | Absent = ABSENT
-    slug: str | Absent = ABSENT
+    slug: str | Absent | None = ABSENT
     description: str | Absent | None = ABSENT
 
 
@@ -96,7 +96,7 @@ async def _derive_slug(draft: Draft[BoardGroup]) -> None:
     given = draft.given
     if "slug" in given:
         try:
-            given["slug"] = given["slug"].strip() or handle_from(draft.value("name"), most=200)
+            given["slug"] = (given["slug"] or "").strip() or handle_from(draft.value("name"), most=200)
         except InvalidField:
             given["slug"] = draft.id.hex[-8:]
 

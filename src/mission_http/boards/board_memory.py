@@ -36,7 +36,7 @@ from mission_core.conversations.use_cases import (
 from mission_core.ids import GroupId
 from mission_http.boards.access import MIXED, USER, BoardPath, path_id, row_not_found_first
 from mission_http.boards.agent_hints import agent_endpoint, agent_hints
-from mission_http.boards.groups import GROUP_PATH, group_in
+from mission_http.boards.groups import GROUP_PATH, GROUP_RESOURCE
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, stripped
 from mission_http.boards.responses import listed_response, wanted_page
 from mission_http.boards.wire import BoardsPayload
@@ -141,7 +141,7 @@ async def list_board_group_memory(request: Request) -> Response:
     id = GroupId(path_id(request, "group_id"))
     async with row_not_found_first(request, GROUPS, id):
         query = query_of(request, MemoryListQuery)
-        await group_in(request)
+        await GROUP_RESOURCE.row_in_path(request)
         reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
         listed = await reads.entities.page(principal, GROUP_MEMORY, page, newest=True, group=id, **query.filters)
     return listed_response(listed, query, BoardGroupMemoryRead.of)

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from starlette.requests import Request
-from starlette.responses import Response
 
 from mission_core.boards.custom_field_use_cases import (
     CreateField,
@@ -27,28 +25,20 @@ from mission_core.boards.custom_fields import (
     CustomFieldType,
     FieldInUse,
     FieldKeyTaken,
-    FieldNotFound,
     FieldVisibility,
     field_type_from,
     sorted_by_label,
     visibility_from,
 )
-from mission_core.errors import InvalidField, VersionMismatch
-from mission_core.ids import BoardId, FieldId
+from mission_core.errors import InvalidField
+from mission_core.ids import BoardId
 from mission_core.values import ABSENT, Absent, JsonText, canonical
-from mission_http.boards.access import USER, path_id, require_admin, row_not_found_first
-from mission_http.boards.payloads import OkResponse, sent_fields, stripped
-from mission_http.boards.responses import versioned_response
-from mission_http.boards.wire import naive, raw_json
-from mission_http.platform.bodies import body_of
-from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expected_version_of
-from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.boards.payloads import sent_fields, stripped
+from mission_http.boards.resources import Resource
+from mission_http.boards.wire import BoardsPayload, raw_json
 from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
-from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Computed, Of
 
-FIELD_ID_PARAMETER: Final = "task_custom_field_definition_id"
 NOT_NULL: Final = ("field_type", "label", "required", "ui_visibility")
 
 NameText = Annotated[str, CustomCheck(stripped), Length(1, MAX_FIELD_NAME_LENGTH)]
@@ -68,10 +58,13 @@ def reject_key_change(value: object) -> None:
     raise ValueError("field_key cannot be changed after creation.")
 
 
-@frozen(kw_only=True)
-class TaskCustomFieldDefinitionRead:
+def sorted_boards(field: CustomField) -> list[BoardId]:
+    return sorted(field.boards, key=str)
+
+
+class TaskCustomFieldDefinitionRead(BoardsPayload[CustomField]):
     id: UUID
-    organization_id: UUID
+    organization_id: Annotated[UUID, Of("organization")]
     field_key: str
     label: str
     field_type: CustomFieldType
@@ -79,8 +72,8 @@ class TaskCustomFieldDefinitionRead:
     validation_regex: str | None
     description: str | None
     required: bool
-    default_value: Any
-    board_ids: list[UUID]
+    default_value: Annotated[Any, Of("default_value", raw_json)]
+    board_ids: Annotated[list[UUID], Computed(sorted_boards)]
     created_at: datetime
     updated_at: datetime
     version: int
@@ -97,19 +90,6 @@ class TaskCustomFieldDefinitionCreate:
     description: str | None = None
     required: bool = False
     default_value: Any = None
-
-    def command(self) -> CreateField:
-        return CreateField(
-            field_key=self.field_key,
-            boards=tuple(map(BoardId, self.board_ids)),
-            label=self.label,
-            field_type=CustomFieldType(self.field_type),
-            ui_visibility=FieldVisibility(self.ui_visibility),
-            validation_regex=self.validation_regex,
-            description=self.description,
-            required=self.required,
-            default_value=default_from(self.default_value),
-        )
 
 
 @frozen(kw_only=True)
@@ -132,15 +112,6 @@ class TaskCustomFieldDefinitionUpdate:
         if null:
             raise ValueError(f"{', '.join(null)} cannot be null; omit the field to leave it unchanged")
 
-    def command(self, field: FieldId, *, expects: int | None) -> UpdateField:
-        named = sent_fields(self)
-        boards = named.pop("board_ids", None)
-        if boards is not None:
-            named["boards"] = tuple(map(BoardId, boards))
-        if "default_value" in named:
-            named["default_value"] = default_from(named["default_value"])
-        return UpdateField(field=field, expects=expects, **named)
-
 
 def default_from(value: object) -> JsonText | None:
     """
@@ -157,92 +128,37 @@ def default_from(value: object) -> JsonText | None:
         raise InvalidField("default_value", e.reason) from None
 
 
-async def list_org_custom_fields(request: Request) -> Response:
+def _core_values(given: dict[str, Any]) -> dict[str, Any]:
     """
-    List the custom fields of the organization, sorted by label.
+    The fields of a body as those of a command.
     """
-    fields = await ports_of(request).reads.entities.every(principal_of(request), CUSTOM_FIELDS)
-    return json_response([field_from(each) for each in sorted_by_label(fields)])
+    boards = given.pop("board_ids", None)
+    if boards is not None:
+        given["boards"] = tuple(map(BoardId, boards))
+    if "default_value" in given:
+        given["default_value"] = default_from(given["default_value"])
+    return given
 
 
-async def create_org_custom_field(request: Request) -> Response:
-    """
-    Create a custom field for the tasks of some boards.
-
-    A validation_regex must match the whole value. It may not contain lookaround, backreferences or possessive repeats.
-    """
-    require_admin(request)
-    body = await body_of(request, TaskCustomFieldDefinitionCreate)
-    return versioned_response(field_from(await perform_once(request, create_field, body.command(), _again)))
-
-
-async def update_org_custom_field(request: Request) -> Response:
-    """
-    Change the named attributes of a custom field; its key cannot be changed.
-
-    New boards replace the old ones. Values that tasks already have stay as they are.
-    """
-    principal, id = require_admin(request), FieldId(path_id(request, FIELD_ID_PARAMETER))
-    async with row_not_found_first(request, CUSTOM_FIELDS, id):
-        body = await body_of(request, TaskCustomFieldDefinitionUpdate)
-        command = body.command(id, expects=expected_version_of(request))
-        field = await update_field(ports_of(request), principal, command)
-    return versioned_response(field_from(field))
-
-
-async def delete_org_custom_field(request: Request) -> Response:
-    """
-    Delete a custom field that no task has a value of.
-    """
-    principal, id = require_admin(request), FieldId(path_id(request, FIELD_ID_PARAMETER))
-    async with row_not_found_first(request, CUSTOM_FIELDS, id):
-        await delete_field(ports_of(request), principal, DeleteField(field=id, expects=expected_version_of(request)))
-    return json_response({"ok": True})
-
-
-def field_from(field: CustomField) -> dict[str, Any]:
-    """
-    A custom field as `TaskCustomFieldDefinitionRead`.
-    """
-    return {
-        "id": str(field.id),
-        "organization_id": str(field.organization),
-        "field_key": field.field_key,
-        "label": field.label,
-        "field_type": field.field_type.value,
-        "ui_visibility": field.ui_visibility.value,
-        "validation_regex": field.validation_regex,
-        "description": field.description,
-        "required": field.required,
-        "default_value": raw_json(field.default_value),
-        "board_ids": sorted(str(board) for board in field.boards),
-        "created_at": naive(field.created_at),
-        "updated_at": naive(field.updated_at),
-        "version": field.version,
-    }
-
-
-_again = read_row_again(CUSTOM_FIELDS)
-FIELDS_PATH: Final = "/organizations/me/custom-fields"
+FIELD_RESOURCE: Final = Resource(
+    kind=CUSTOM_FIELDS, noun="org_custom_field", key="field", path="/organizations/me/custom-fields",
+    parameter="task_custom_field_definition_id", tag="custom-fields", gives=TaskCustomFieldDefinitionRead,
+    sort=sorted_by_label,
+)  # fmt: skip
 ENDPOINTS = [
-    Endpoint(
-        "GET", FIELDS_PATH, list_org_custom_fields, gives=list[TaskCustomFieldDefinitionRead], who=USER,
-        tags=("custom-fields",),
-    ),
-    Endpoint(
-        "POST", FIELDS_PATH, create_org_custom_field, takes=TaskCustomFieldDefinitionCreate,
-        gives=TaskCustomFieldDefinitionRead, who=USER, tags=("custom-fields",), headers=(IDEMPOTENCY_KEY,),
+    FIELD_RESOURCE.list("List the custom fields of the organization, sorted by label.", paged=False),
+    FIELD_RESOURCE.create(
+        TaskCustomFieldDefinitionCreate, lambda **given: CreateField(**_core_values(given)), create_field,
+        "Create a custom field for the tasks of some boards.\n\nA validation_regex must match the whole value. "
+        "It may not contain lookaround, backreferences or possessive repeats.",
         refuses=(FieldKeyTaken,),
     ),
-    Endpoint(
-        "PATCH", f"{FIELDS_PATH}/{{{FIELD_ID_PARAMETER}}}", update_org_custom_field,
-        takes=TaskCustomFieldDefinitionUpdate,
-        gives=TaskCustomFieldDefinitionRead, who=USER, tags=("custom-fields",), headers=(IF_MATCH,),
-        refuses=(FieldNotFound, VersionMismatch),
+    FIELD_RESOURCE.change(
+        TaskCustomFieldDefinitionUpdate, lambda **given: UpdateField(**_core_values(given)), update_field,
+        "Change the named attributes of a custom field; its key cannot be changed.\n\n"
+        "New boards replace the old ones. Values that tasks already have stay as they are.",
     ),
-    Endpoint(
-        "DELETE", f"{FIELDS_PATH}/{{{FIELD_ID_PARAMETER}}}", delete_org_custom_field, gives=OkResponse, who=USER,
-        tags=("custom-fields",),
-        headers=(IF_MATCH,), refuses=(FieldNotFound, FieldInUse, VersionMismatch),
+    FIELD_RESOURCE.delete(
+        DeleteField, delete_field, "Delete a custom field that no task has a value of.", refuses=(FieldInUse,)
     ),
 ]  # fmt: skip

@@ -50,7 +50,7 @@ TAGS: Final = (
 )  # fmt: skip
 UUIDS: Final = (
     "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id",
-    custom_fields.FIELD_ID_PARAMETER,
+    custom_fields.FIELD_RESOURCE.parameter,
 )  # fmt: skip
 """The path parameters that the document declares as UUIDs; all others are strings."""
 RESERVED: Final = (

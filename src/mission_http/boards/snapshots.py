@@ -25,7 +25,7 @@ from mission_http.boards.agent_payloads import AgentRead, agent_renderer
 from mission_http.boards.approval_payloads import ApprovalRead
 from mission_http.boards.approvals import latest_approvals
 from mission_http.boards.board_memory import BoardMemoryRead
-from mission_http.boards.groups import GROUP_PATH, BoardGroupRead, group_from
+from mission_http.boards.groups import GROUP_PATH, BoardGroupRead
 from mission_http.boards.payloads import BoardRead, TagRef
 from mission_http.boards.task_cards import CardCache, CardLookup, TaskCardRead
 from mission_http.boards.wire import CORE_STATUSES, SHOWN_STATUSES, BoardsPayload
@@ -160,9 +160,8 @@ def _order(include_done: bool) -> StatusOrder:
 
 
 def _answer(view: GroupView) -> Response:
-    return json_response(
-        {"group": group_from(view.group) if view.group else None, "boards": [_part_from(part) for part in view.boards]}
-    )
+    group = BoardGroupRead.of(view.group) if view.group else None
+    return json_response({"group": group, "boards": [_part_from(part) for part in view.boards]})
 
 
 def _part_from(part: BoardTopTasks) -> dict[str, Any]:

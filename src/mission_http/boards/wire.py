@@ -12,7 +12,6 @@ from uuid import UUID
 
 import msgspec
 
-from mission_core.boards.tags import Tag
 from mission_core.errors import Invalid
 from mission_core.tasks.model import Status
 from mission_core.tasks.runs import Run
@@ -142,13 +141,6 @@ class BoardsPayload(RowPayload[RowT], Generic[RowT]):
     """
 
     conversions: ClassVar[Conversions] = CONVERSIONS
-
-
-def tag_ref(tag: Tag) -> dict[str, Any]:
-    """
-    A tag as `TagRef`.
-    """
-    return {"id": str(tag.id), "name": tag.name, "slug": tag.slug, "color": tag.color}
 
 
 def lease_heartbeat_seconds(run: Run) -> int:

@@ -1,0 +1,184 @@
+"""
+The list, create, read, change and delete operations of a kind of entities that admins keep for their organization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.accounts.model import Principal
+from mission_core.errors import Conflict, VersionMismatch
+from mission_core.kinds import EntityT, Kind
+from mission_core.ports import Ports
+from mission_http.boards.access import USER, path_id, require_admin, row_not_found_first
+from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, sent_fields
+from mission_http.boards.responses import versioned_response
+from mission_http.platform.bodies import body_of
+from mission_http.platform.endpoints import Endpoint, Handler
+from mission_http.platform.etags import IF_MATCH, expected_version_of
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
+
+Command = Callable[..., Any]
+UseCase = Callable[[Ports, Principal, Any], Awaitable[EntityT]]
+Payloads = list[Any]
+Rows = list[EntityT]
+
+
+@frozen(kw_only=True)
+class Resource(Generic[EntityT]):
+    """
+    A kind of entities as the Boards API shows it. Each method returns the endpoint of one operation, with *summary* as
+    its description in the OpenAPI document. A command is called with the fields of the body.
+
+    Args:
+        noun: The word in the names of the operations.
+        key: The command's field with the id of the entity.
+        path: The path of the list.
+        parameter: The path parameter with the id.
+        gives: The payload class.
+        sort: Sorts the list.
+        show: Renders entities as payloads, if that needs more than the entities.
+    """
+
+    kind: Kind[EntityT]
+    noun: str
+    key: str
+    path: str
+    parameter: str
+    tag: str
+    gives: Any
+    sort: Callable[[Rows[EntityT]], Rows[EntityT]]
+    show: Callable[[Request, Sequence[EntityT]], Awaitable[Payloads]] | None = None
+
+    def list(self, summary: str, *, paged: bool = True) -> Endpoint:
+        """
+        `GET` of the list: a page of it, or with `paged=False` the whole.
+        """
+
+        async def handle(request: Request) -> Response:
+            query = query_of(request, PageQuery) if paged else None
+            rows = self.sort(await ports_of(request).reads.entities.every(principal_of(request), self.kind))
+            if query is None:
+                return json_response(await self._shown(request, rows))
+            items = await self._shown(request, rows[query.offset : query.offset + query.limit])
+            return json_response(
+                {"items": items, "total": len(rows), "limit": query.limit, "offset": query.offset}
+            )
+
+        gives: Any = LimitOffsetPage if paged else list
+        return self._endpoint(
+            "GET", self.path, handle, f"list_{self.noun}s", summary, gives=gives[self.gives],
+            query=PageQuery if paged else None,
+        )  # fmt: skip
+
+    def create(
+        self,
+        takes: type,
+        command: Command,
+        use_case: UseCase[EntityT],
+        summary: str,
+        *,
+        refuses: tuple[type[Conflict], ...] = (),
+    ) -> Endpoint:
+        """
+        `POST` to the list, once for an `Idempotency-Key`.
+        """
+        again = read_row_again(self.kind)
+
+        async def handle(request: Request) -> Response:
+            require_admin(request)
+            made = command(**sent_fields(await body_of(request, takes)))
+            return await self._response(request, await perform_once(request, use_case, made, again))
+
+        return self._endpoint(
+            "POST", self.path, handle, f"create_{self.noun}", summary, takes=takes, headers=(IDEMPOTENCY_KEY,),
+            refuses=refuses,
+        )  # fmt: skip
+
+    def read(self, summary: str) -> Endpoint:
+        """
+        `GET` of one entity.
+        """
+
+        async def handle(request: Request) -> Response:
+            return await self._response(request, await self.row_in_path(request))
+
+        return self._endpoint("GET", self._item, handle, f"get_{self.noun}", summary, refuses=(self.kind.missing,))
+
+    def change(
+        self,
+        takes: type,
+        command: Command,
+        use_case: UseCase[EntityT],
+        summary: str,
+        *,
+        refuses: tuple[type[Conflict], ...] = (),
+    ) -> Endpoint:
+        """
+        `PATCH` of one entity.
+        """
+
+        async def handle(request: Request) -> Response:
+            principal, id = require_admin(request), path_id(request, self.parameter)
+            async with row_not_found_first(request, self.kind, id):
+                given = sent_fields(await body_of(request, takes))
+                made = command(**{self.key: id}, expects=expected_version_of(request), **given)
+                row = await use_case(ports_of(request), principal, made)
+            return await self._response(request, row)
+
+        return self._endpoint(
+            "PATCH", self._item, handle, f"update_{self.noun}", summary, takes=takes, headers=(IF_MATCH,),
+            refuses=(self.kind.missing, *refuses, VersionMismatch),
+        )  # fmt: skip
+
+    def delete(
+        self, command: Command, use_case: UseCase[EntityT], summary: str, *, refuses: tuple[type[Conflict], ...] = ()
+    ) -> Endpoint:
+        """
+        `DELETE` of one entity.
+        """
+
+        async def handle(request: Request) -> Response:
+            principal, id = require_admin(request), path_id(request, self.parameter)
+            async with row_not_found_first(request, self.kind, id):
+                made = command(**{self.key: id}, expects=expected_version_of(request))
+                await use_case(ports_of(request), principal, made)
+            return json_response({"ok": True})
+
+        return self._endpoint(
+            "DELETE", self._item, handle, f"delete_{self.noun}", summary, gives=OkResponse, headers=(IF_MATCH,),
+            refuses=(self.kind.missing, *refuses, VersionMismatch),
+        )  # fmt: skip
+
+    async def row_in_path(self, request: Request) -> EntityT:
+        """
+        The entity that the path names.
+
+        Raises:
+            NotFound: The kind's own error, if there is none.
+        """
+        id = path_id(request, self.parameter)
+        return await ports_of(request).reads.entities.get(principal_of(request), self.kind, id)
+
+    @property
+    def _item(self) -> str:
+        return f"{self.path}/{{{self.parameter}}}"
+
+    def _endpoint(self, method: str, path: str, handle: Handler, name: str, summary: str, **more: Any) -> Endpoint:
+        handle.__name__, handle.__doc__ = name, summary
+        return Endpoint(method, path, handle, who=USER, tags=(self.tag,), **({"gives": self.gives} | more))
+
+    async def _shown(self, request: Request, rows: Sequence[EntityT]) -> Payloads:
+        return await self.show(request, rows) if self.show else [self.gives.of(row) for row in rows]
+
+    async def _response(self, request: Request, row: EntityT) -> Response:
+        (shown,) = await self._shown(request, [row])
+        return versioned_response(shown)
