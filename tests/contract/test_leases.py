@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from attrs import asdict, evolve
 
+from mission_adapters.lease_sweeper import sweep_all_organizations
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import InvalidField, NotFound, StoreFailed
@@ -42,7 +43,6 @@ from mission_core.tasks.runs import (
 )
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
 from mission_core.values import canonical
-from mission_adapters.lease_sweeper import sweep_all_organizations
 
 TERMS = LeaseTerms(term=timedelta(minutes=1), delay=timedelta(seconds=10), longest_delay=timedelta(seconds=30))
 

@@ -18,8 +18,8 @@ from mission_core.accounts.sign_in import DEFAULT_ORGANIZATION_SLUG
 from mission_core.accounts.user_admin import UpdateUser, update_user
 from mission_core.accounts.users import IdentityProvider
 from mission_core.agents.use_cases import RevokeKey, revoke_key
-from mission_http.network_settings import NetworkSettings
 from mission_core.key_derivation import derive_key
+from mission_http.network_settings import NetworkSettings
 from tests.contract.browser import PASSWORD, WRONG, Browser, allow_sign_in, cookies_of, make_person
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, refusal, without
