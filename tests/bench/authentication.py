@@ -15,11 +15,11 @@ from uuid import uuid4
 from attrs import define, evolve
 from sqlalchemy import insert
 
-from mission_adapters.sql.api_key_mapping import api_key_row
 from mission_adapters.sql.statements import Statement
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import api_keys
 from mission_core.accounts.model import ApiKey, Principal, SystemPrincipal
+from mission_core.accounts.rows import API_KEY_ROWS
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.ids import ApiKeyId, ApiKeyNumber
@@ -116,7 +116,7 @@ async def _add_keys(settings: Settings, agent: Any) -> None:
     async with SqlStore.open(settings.database_url, migrated=False) as store:
         at, dialect = agent.created_at, store.session.dialect
         rows = [
-            api_key_row(
+            API_KEY_ROWS.row_from(
                 ApiKey(
                     id=ApiKeyId(uuid4()), number=ApiKeyNumber(1000 + n), organization=agent.organization,
                     agent=agent.id, name="many", digest=token_bytes(32), prefix="mca_many", scopes=("operator",),

@@ -13,11 +13,11 @@ from sqlalchemy import Executable, and_, case, cast, func, select
 from mission_adapters.sql.approval_holds import approval_links
 from mission_adapters.sql.board_visibility import board_filter_of, on_boards
 from mission_adapters.sql.columns import INTEGER
-from mission_adapters.sql.conversions import uuid_of_bytes
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import tasks
 from mission_core.approvals.queries import LinkedTask
+from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.snapshots import ApprovalCounts
 
 if TYPE_CHECKING:

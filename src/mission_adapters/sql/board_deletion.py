@@ -19,9 +19,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.decision_operations import DeleteBoardOperation
 from mission_adapters.kind_registry import kinds_cascading_from, nullable_references_to
-from mission_adapters.sql.conversions import uuid_of_bytes
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import TASK_COLUMNS, task_of_tuple
+from mission_adapters.sql.entity_queries import TASK_COLUMNS
 from mission_adapters.sql.hourly_counters import sum_with
 from mission_adapters.sql.kind_tables import MAPPINGS, clear_references, removed_with
 from mission_adapters.sql.row_writes import lock_row
@@ -45,9 +44,11 @@ from mission_adapters.sql.task_decisions import FlushResults, decide_task
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.ids import TaskId
+from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, OrphanedTask
 from mission_core.tasks.ports import TaskChange as Decided
+from mission_core.tasks.rows import TASK_ROWS
 from mission_core.values import micros
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _update_orphans(
     if not (removed_dependencies or unassigned):
         return
     for row in (yield ORPHANED_TASKS(dialect, **given, bereft=[*removed_dependencies.keys() | unassigned])):
-        task = task_of_tuple(row)
+        task = TASK_ROWS.entity_from(row)
         depends_on = frozenset(removed_dependencies[task.id.bytes])
         decide = partial(_orphan_change, operation, depends_on, task.id.bytes in unassigned)
         yield from decide_task(dialect, task, decide, results)

@@ -4,6 +4,7 @@ Column types for SQLite and PostgreSQL, and the functions that build columns and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -21,10 +22,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
+from mission_core.row_mapping import RowMapping
+
 ID: Final = LargeBinary()
 INTEGER: Final = BigInteger().with_variant(Integer(), "sqlite")
 DOUBLE: Final[TypeEngine[float]] = Double().with_variant(REAL(), "sqlite")
 TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+TYPES: Final[Mapping[type, TypeEngine[Any]]] = {bytes: ID, int: INTEGER, float: DOUBLE, str: TEXT}
 
 metadata = MetaData(
     naming_convention={
@@ -33,6 +37,14 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
+
+
+def columns_of(rows: RowMapping[Any], *, last: tuple[str, ...] = ()) -> list[Column[Any]]:
+    """
+    Return the columns of an entity's rows, in the order of its fields but for those that are *last*.
+    """
+    names = [*(name for name in rows.columns if name not in last), *last]
+    return [Column(name, TYPES[rows.columns[name].type], nullable=rows.columns[name].nullable) for name in names]
 
 
 def required(name: str, type: TypeEngine[Any]) -> Column[Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import and_, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.columns import ID, INTEGER, TEXT
-from mission_adapters.sql.conversions import optional_moment, optional_uuid, trusted_constructor, uuid_of_bytes
+from mission_adapters.sql.conversions import optional_moment, optional_uuid
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.member_reads import read_grants, read_member_principal, read_session_principal
@@ -24,6 +24,7 @@ from mission_core.accounts.model import SERVER_PRINCIPAL, AgentPrincipal, Princi
 from mission_core.accounts.organizations import ORGANIZATIONS, Organization, OrganizationNameTaken, OrganizationNotFound
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.kinds import DEPLOYMENT
+from mission_core.row_mapping import trusted_constructor, uuid_of_bytes
 from mission_core.values import micros
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class SqlCredentialStore:
         """
         rows = map(tuple, await self._rows(MEMBERSHIPS(self.session.dialect, user=user.bytes)))
         own = len(organizations.c)
-        return [(_organization_from(row[:own]), MAPPINGS[MEMBERS].entity_from(row[own:])) for row in rows]
+        return [(_organization_from(row[:own]), MAPPINGS[MEMBERS].rows.entity_from(row[own:])) for row in rows]
 
     async def board_permissions(self, member: Member) -> list[BoardPermission]:
         """
@@ -190,7 +191,7 @@ class SqlCredentialStore:
         """
         Insert the organization unless its slug is taken. Return the organization that has the slug now.
         """
-        dialect, row = self.session.dialect, MAPPINGS[ORGANIZATIONS].row_from(organization)
+        dialect, row = self.session.dialect, MAPPINGS[ORGANIZATIONS].rows.row_from(organization)
 
         def steps() -> Steps[list[Any]]:
             yield INSERT_ORGANIZATION[dialect].count(dialect, **row)
@@ -207,14 +208,14 @@ class SqlCredentialStore:
         Return the invite with this id from any organization, or None.
         """
         rows = await self._rows(INVITE_BY_ID(self.session.dialect, invite=invite.bytes))
-        return MAPPINGS[INVITES].entity_from(tuple(rows[0])) if rows else None
+        return MAPPINGS[INVITES].rows.entity_from(tuple(rows[0])) if rows else None
 
     async def invites_for(self, email: str) -> list[Invite]:
         """
         Return the open invites for this e-mail address, oldest first.
         """
         rows = await self._rows(OPEN_INVITES(self.session.dialect, email=email))
-        return [MAPPINGS[INVITES].entity_from(tuple(row)) for row in rows]
+        return [MAPPINGS[INVITES].rows.entity_from(tuple(row)) for row in rows]
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:
         """
@@ -251,5 +252,5 @@ def read_organization(dialect: str, principal: Principal) -> Steps[Organization]
 
 
 def _organization_from(row: Any) -> Organization:
-    found: Organization = MAPPINGS[ORGANIZATIONS].entity_from(tuple(row))
+    found: Organization = MAPPINGS[ORGANIZATIONS].rows.entity_from(tuple(row))
     return found

@@ -27,7 +27,7 @@ from mission_adapters.sql.approval_holds import HAS_CLAIM_RULES, is_lead_only, p
 from mission_adapters.sql.board_deletion import delete_board
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_for
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import TASK_COLUMNS, run_of_tuple, select_entity, task_of_tuple
+from mission_adapters.sql.entity_queries import TASK_COLUMNS, select_entity
 from mission_adapters.sql.organization_deletion import delete_organization
 from mission_adapters.sql.row_writes import lock_row
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
@@ -42,6 +42,7 @@ from mission_core.errors import StaleWrite
 from mission_core.ids import BoardId
 from mission_core.tasks.model import IDLE_STATUSES, Task, TaskNotFound
 from mission_core.tasks.ports import CapacityCheck, TaskChange, TooManyUnfinishedTasks
+from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import RunNotFound
 from mission_core.values import micros
 
@@ -172,7 +173,7 @@ def _claim_next(
         again = bool(tried)
         shown = {**given, "tried": tried} if tried else given
         found = yield _select_first_ready(again, where, wanted.worker)(dialect, first=first, **shown)
-        task = task_of_tuple(found[0]) if found else None
+        task = TASK_ROWS.entity_from(found[0]) if found else None
         if requeued and (task is None or _queue_order(requeued[0]) < _queue_order(task)):
             change = yield from decide_task(dialect, requeued.pop(0), operation.decide, results, ruled=True)
             if change is not None:
@@ -243,7 +244,7 @@ def _claim(
     found = yield select_entity(Task, dialect, principal.organization, operation.task, locked=True)
     if not found:
         raise TaskNotFound
-    task = task_of_tuple(found[0])
+    task = TASK_ROWS.entity_from(found[0])
     require_grant(principal, task.board)
     change = yield from decide_task(dialect, task, operation.decide, results, ruled=True)
     return change
@@ -256,9 +257,9 @@ def _heartbeat(
     found = yield TASK_OF_RUN(dialect, **given)
     if not found:
         raise RunNotFound
-    task = task_of_tuple(found[0])
+    task = TASK_ROWS.entity_from(found[0])
     require_grant(principal, task.board)
-    run = run_of_tuple((yield SELECT_RUN_FOR_UPDATE(dialect, run=operation.run.bytes))[0])
+    run = RUN_ROWS.entity_from((yield SELECT_RUN_FOR_UPDATE(dialect, run=operation.run.bytes))[0])
     change = yield from apply_decision(dialect, task, run, operation.decide, results)
     return change
 
@@ -269,7 +270,7 @@ def _expire_due(
     given = {"organization": principal.organization.bytes, "at": micros(operation.at), "most": operation.limit}
     changed = 0
     for row in (yield EXPIRED_LEASES(dialect, **given)):
-        change = yield from decide_task(dialect, task_of_tuple(row), operation.decide, results)
+        change = yield from decide_task(dialect, TASK_ROWS.entity_from(row), operation.decide, results)
         changed += change is not None
     return changed
 
@@ -282,4 +283,4 @@ def _free_assigned(dialect: str, operation: FreeAssignedOperation, results: Flus
     if operation.last and len(rows) > operation.limit:
         raise TooManyUnfinishedTasks
     for row in rows[: operation.limit]:
-        yield from decide_task(dialect, task_of_tuple(row), operation.decide, results)
+        yield from decide_task(dialect, TASK_ROWS.entity_from(row), operation.decide, results)

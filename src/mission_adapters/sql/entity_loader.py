@@ -14,13 +14,9 @@ from mission_adapters.sql.agent_reads import select_keys
 from mission_adapters.sql.board_visibility import board_filter_for, board_filter_of, on_boards, require_visible
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
 from mission_adapters.sql.entity_queries import (
-    agent_of_tuple,
-    api_key_of_tuple,
-    board_of_tuple,
-    run_of_tuple,
+    COLUMNS,
     select_entities,
     select_entity,
-    task_of_tuple,
 )
 from mission_adapters.sql.entity_reads import SqlEntityReads
 from mission_adapters.sql.statements import (
@@ -32,8 +28,7 @@ from mission_adapters.sql.statements import (
     in_array,
     parameter,
 )
-from mission_adapters.sql.tables import agents, api_keys, boards, dependencies, runs, tasks
-from mission_adapters.sql.task_mapping import dependency_node_of_row
+from mission_adapters.sql.tables import agents, boards, dependencies, runs, tasks
 from mission_core.accounts.model import (
     ApiKey,
     ApiKeyNotFound,
@@ -42,9 +37,15 @@ from mission_core.accounts.model import (
     readable_boards,
     writable_boards,
 )
+from mission_core.accounts.rows import API_KEY_ROWS
 from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.model import GENERAL_HANDLE, Board, BoardNotFound, BoardStatus
-from mission_core.tasks.model import Task, TaskNotFound
+from mission_core.boards.rows import BOARD_ROWS
+from mission_core.row_mapping import uuid_of_bytes
+from mission_core.tasks.model import Status, Task, TaskNotFound
+from mission_core.tasks.ports import DependencyNode
+from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS, split_ids
 from mission_core.tasks.runs import ImplicitHolder, Run, RunNotFound
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
         TaskNumber,
     )
     from mission_core.kinds import EntityT, Kind
-    from mission_core.tasks.ports import DependencyNode
 
 T = TypeVar("T")
 _organization: Final = parameter("organization")
@@ -127,7 +127,6 @@ LAST_RUN: Final = Statement(
     .order_by(runs.c.fence.desc())
     .limit(1)
 )
-DEPENDENCY_NODE_COLUMNS: Final = (tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version)
 
 
 @cached_statement
@@ -144,7 +143,7 @@ def _upstream_statement() -> Statement:
     above = named.cte("above", recursive=True)
     above = above.union(select(dependencies.c.depends_on).join(above, above.c.id == dependencies.c.task))
     return Statement(
-        select(*DEPENDENCY_NODE_COLUMNS)
+        select(tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version)
         .join(above, above.c.id == tasks.c.id)
         .where(tasks.c.organization == _organization)
     )
@@ -163,22 +162,22 @@ class SqlEntityLoader:
     entity_reads: SqlEntityReads
 
     async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
-        found = await self._first(self._one(Board, principal, board), board_of_tuple)
+        found = await self._first(self._one(Board, principal, board), BOARD_ROWS.entity_from)
         return require_visible(principal, found, found.id if found else None, BoardNotFound)
 
     async def board_by_handle(self, principal: Principal, handle: str) -> Board | None:
         ask = select_entity(Board, self.session.dialect, principal.organization, handle, by="handle")
-        found = await self._first(ask, board_of_tuple)
+        found = await self._first(ask, BOARD_ROWS.entity_from)
         return found if found and may_read_board(principal, found.id) else None
 
     async def first_active_board(self, principal: Principal) -> Board | None:
         given = board_filter_for(writable_boards(principal))
         ask = _select_first_active(*given)(self.session.dialect, organization=principal.organization.bytes, **given)
-        return await self._first(ask, board_of_tuple)
+        return await self._first(ask, BOARD_ROWS.entity_from)
 
     async def boards_of(self, principal: Principal, group: GroupId) -> list[Board]:
         ask = BOARDS_OF_GROUP(self.session.dialect, organization=principal.organization.bytes, group=group.bytes)
-        return [board_of_tuple(row) for row in await self._rows(ask)]
+        return [BOARD_ROWS.entity_from(row) for row in await self._rows(ask)]
 
     async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         own = principal.organization.bytes
@@ -188,12 +187,12 @@ class SqlEntityLoader:
         return bool(rows[0][0]), bool(rows[0][1])
 
     async def agent(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent:
-        found = await self._first(self._one(Agent, principal, agent), agent_of_tuple)
+        found = await self._first(self._one(Agent, principal, agent), AGENT_ROWS.entity_from)
         return require_visible(principal, found, found.board if found else None, AgentNotFound)
 
     async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None:
         ask = select_entity(Agent, self.session.dialect, principal.organization, name_key, by="name_key")
-        return await self._first(ask, agent_of_tuple)
+        return await self._first(ask, AGENT_ROWS.entity_from)
 
     async def names_known(self, principal: Principal, name_keys: tuple[str, ...]) -> set[str]:
         own = principal.organization.bytes
@@ -203,23 +202,23 @@ class SqlEntityLoader:
     async def agents_of(self, principal: Principal, boards: tuple[BoardId, ...]) -> list[Agent]:
         own = principal.organization.bytes
         ask = AGENTS_OF_BOARDS(self.session.dialect, organization=own, boards=[each.bytes for each in boards])
-        return [agent_of_tuple(row) for row in await self._rows(ask)]
+        return [AGENT_ROWS.entity_from(row) for row in await self._rows(ask)]
 
     async def main_agent(self, principal: Principal) -> Agent | None:
         return await self._first(
-            MAIN_AGENT(self.session.dialect, organization=principal.organization.bytes), agent_of_tuple
+            MAIN_AGENT(self.session.dialect, organization=principal.organization.bytes), AGENT_ROWS.entity_from
         )
 
     async def lead_of_board(self, principal: Principal, board: BoardId) -> Agent | None:
         ask = LEAD_OF_BOARD(self.session.dialect, organization=principal.organization.bytes, board=board.bytes)
-        return await self._first(ask, agent_of_tuple)
+        return await self._first(ask, AGENT_ROWS.entity_from)
 
     async def worker_count(self, principal: Principal, board: BoardId) -> int:
         ask = WORKER_COUNT(self.session.dialect, organization=principal.organization.bytes, board=board.bytes)
         return int((await self._rows(ask))[0][0])
 
     async def api_key(self, principal: Principal, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
-        found = await self._first(self._one(ApiKey, principal, key), api_key_of_tuple)
+        found = await self._first(self._one(ApiKey, principal, key), API_KEY_ROWS.entity_from)
         if found is None:
             raise ApiKeyNotFound
         if readable_boards(principal) is not None:
@@ -228,33 +227,41 @@ class SqlEntityLoader:
 
     async def api_keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
         given = board_filter_of(principal)
-        ask = select_keys(tuple(api_keys.c), *given)(
+        ask = select_keys(COLUMNS[ApiKey], *given)(
             self.session.dialect, organization=principal.organization.bytes, agent=agent.bytes, **given
         )
-        return [api_key_of_tuple(row) for row in await self._rows(ask)]
+        return [API_KEY_ROWS.entity_from(row) for row in await self._rows(ask)]
 
     async def task(self, principal: Principal, task: TaskId | TaskNumber) -> Task:
-        found = await self._first(self._one(Task, principal, task), task_of_tuple)
+        found = await self._first(self._one(Task, principal, task), TASK_ROWS.entity_from)
         return require_visible(principal, found, found.board if found else None, TaskNotFound)
 
     async def tasks_numbered(self, principal: Principal, tasks: tuple[TaskNumber, ...]) -> list[Task]:
         ask = TASKS_BY_NUMBER(self.session.dialect, organization=principal.organization.bytes, numbers=tasks)
-        found = [task_of_tuple(row) for row in await self._rows(ask)]
+        found = [TASK_ROWS.entity_from(row) for row in await self._rows(ask)]
         return [require_visible(principal, each, each.board, TaskNotFound) for each in found]
 
     async def dependency_closure(self, principal: Principal, tasks: tuple[TaskId, ...]) -> list[DependencyNode]:
         own = principal.organization.bytes
         rows = await self._rows(UPSTREAM(self.session.dialect, organization=own, tasks=[each.bytes for each in tasks]))
-        names = [column.name for column in DEPENDENCY_NODE_COLUMNS]
-        return [dependency_node_of_row(dict(zip(names, row, strict=True))) for row in rows]
+        return [
+            DependencyNode(
+                id=uuid_of_bytes(id),
+                board=uuid_of_bytes(board),
+                status=Status(status),
+                depends_on=split_ids(depends_on),
+                version=version,
+            )
+            for id, board, status, depends_on, version in rows
+        ]
 
     async def dependents(self, principal: Principal, task: TaskId) -> list[Task]:
-        found = map(task_of_tuple, await self._rows(DEPENDENTS(self.session.dialect, task=task.bytes)))
+        found = map(TASK_ROWS.entity_from, await self._rows(DEPENDENTS(self.session.dialect, task=task.bytes)))
         own = [each for each in found if each.organization == principal.organization]
         return sorted(own, key=lambda each: each.number)
 
     async def run(self, principal: Principal, run: RunId) -> Run:
-        found = await self._first(self._one(Run, principal, run), run_of_tuple)
+        found = await self._first(self._one(Run, principal, run), RUN_ROWS.entity_from)
         return require_visible(principal, found, found.board if found else None, RunNotFound)
 
     async def last_run(self, principal: Principal, task: TaskId, holder: ImplicitHolder) -> Run | None:
@@ -262,7 +269,7 @@ class SqlEntityLoader:
             self.session.dialect, task=task.bytes, organization=principal.organization.bytes,
             principal=holder.principal, name=holder.name, instance=holder.instance,
         )  # fmt: skip
-        return await self._first(ask, run_of_tuple)
+        return await self._first(ask, RUN_ROWS.entity_from)
 
     async def entity(self, principal: Principal, kind: Kind[EntityT], key: UUID | int) -> EntityT:
         return await self.entity_reads.get(principal, kind, key)

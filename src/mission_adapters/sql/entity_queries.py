@@ -1,31 +1,23 @@
 """
-Statements that select single entities, and functions that make entities from driver rows.
+Statements that select single entities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Executable, Select, Table, select
 
 from mission_adapters.sql import tables
-from mission_adapters.sql.agent_mapping import agent_of_row
-from mission_adapters.sql.api_key_mapping import api_key_of_row
-from mission_adapters.sql.board_mapping import board_of_row
 from mission_adapters.sql.database_session import BoundStatement
-from mission_adapters.sql.run_mapping import run_of_row
+from mission_adapters.sql.row_writes import ENTITY_MAPPINGS
 from mission_adapters.sql.statements import cached_statement, parameter
-from mission_adapters.sql.task_mapping import task_of_row
-from mission_core.accounts.model import ApiKey
-from mission_core.agents.model import Agent
-from mission_core.boards.model import Board
 from mission_core.ids import OrganizationId
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
-T = TypeVar("T")
 ASSIGNEE_AGENT: Final[ColumnElement[Any]] = (
     select(tables.agents.c.id)
     .where(
@@ -36,33 +28,19 @@ ASSIGNEE_AGENT: Final[ColumnElement[Any]] = (
     .label("assignee_agent")
 )
 """The agent with the assignee's name. A join, without statistics, would make PostgreSQL scan all agents per task."""
-TASK_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (*tables.tasks.c, ASSIGNEE_AGENT)
-RUN_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (*tables.runs.c,)
-
-
-def entity_maker(columns: Iterable[ColumnElement[Any]], make: Callable[[dict[str, Any]], T]) -> Callable[[Any], T]:
-    """
-    Return a function that makes an entity from a driver row of these columns.
-    """
-    names = [str(column.key) for column in columns]
-    return lambda row: make(dict(zip(names, row, strict=False)))
-
-
-board_of_tuple = entity_maker(tables.boards.c, board_of_row)
-agent_of_tuple = entity_maker(tables.agents.c, agent_of_row)
-api_key_of_tuple = entity_maker(tables.api_keys.c, api_key_of_row)
-task_of_tuple = entity_maker(TASK_COLUMNS, task_of_row)
-run_of_tuple = entity_maker(RUN_COLUMNS, run_of_row)
+COLUMNS: Final[Mapping[type, tuple[ColumnElement[Any], ...]]] = {
+    kind: tuple(each.table.c[name] for name in each.rows.columns) for kind, each in ENTITY_MAPPINGS.items()
+}
+"""The columns of each entity class, in the order of its mapping."""
+TASK_COLUMNS: Final = (*COLUMNS[Task], ASSIGNEE_AGENT)
+RUN_COLUMNS: Final = COLUMNS[Run]
 
 
 def select_entities(kind: type) -> tuple[Select[Any], Table]:
     """
     Return the select statement of an entity class, and its table.
     """
-    if kind is Task:
-        return select(*TASK_COLUMNS), tables.tasks
-    table = {Board: tables.boards, Agent: tables.agents, ApiKey: tables.api_keys, Run: tables.runs}[kind]
-    return select(*table.c), table
+    return select(*(TASK_COLUMNS if kind is Task else COLUMNS[kind])), ENTITY_MAPPINGS[kind].table
 
 
 @cached_statement

@@ -41,7 +41,7 @@ class SqlEntityReads:
 
         def steps() -> Steps[EntityT]:
             found = yield self._select(principal, kind, equal, {})
-            row = MAPPINGS[kind].entity_from(found[0]) if found else None
+            row = MAPPINGS[kind].rows.entity_from(found[0]) if found else None
             if row is None:
                 raise kind.missing
             if (
@@ -96,7 +96,7 @@ class SqlEntityReads:
         def steps() -> Steps[PageOfRows]:
             rows = yield wanted
             ((total,),) = yield counted
-            return PageOfRows([mapping.entity_from(row) for row in rows], total)
+            return PageOfRows([mapping.rows.entity_from(row) for row in rows], total)
 
         return await self.session.read(steps)
 
@@ -111,7 +111,7 @@ class SqlEntityReads:
             rows: list[Any] = yield ask
             return rows
 
-        return [cast("EntityT", MAPPINGS[kind].entity_from(row)) for row in await self.session.read(steps)]
+        return [cast("EntityT", MAPPINGS[kind].rows.entity_from(row)) for row in await self.session.read(steps)]
 
 
 def _cannot_match(principal: Principal, kind: Kind[Any], equal: Mapping[str, Any]) -> bool:

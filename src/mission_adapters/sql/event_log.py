@@ -15,7 +15,7 @@ from sqlalchemy import cast, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.columns import ID
-from mission_adapters.sql.conversions import ColumnValues, optional_bytes, optional_uuid, uuid_of_bytes
+from mission_adapters.sql.conversions import ColumnValues, optional_bytes, optional_uuid
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import DIALECTS, Statement, parameter
@@ -23,6 +23,7 @@ from mission_adapters.sql.tables import events, heads, organizations
 from mission_core.accounts.organizations import OrganizationNotFound
 from mission_core.events.model import GENESIS, Actor, ChainHead, Entry, Event
 from mission_core.ids import OrganizationId
+from mission_core.row_mapping import uuid_of_bytes
 from mission_core.values import micros, moment
 
 ENTRIES_PER_STATEMENT: Final = 8

@@ -18,11 +18,10 @@ from attrs import evolve
 from sqlalchemy import Executable, Table, delete, exists, insert, update
 
 from mission_adapters.kind_registry import KIND_OF, LOCK_ORDER, kinds_cascading_from, nullable_references_to
-from mission_adapters.sql.agent_mapping import presence_columns
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
 from mission_adapters.sql.decision_operations import run_operation
-from mission_adapters.sql.entity_queries import select_entity, task_of_tuple
+from mission_adapters.sql.entity_queries import select_entity
 from mission_adapters.sql.event_log import append_statements, lock_head
 from mission_adapters.sql.hourly_counters import hourly_counter_statements
 from mission_adapters.sql.idempotency_keys import store_result, take_key
@@ -46,10 +45,12 @@ from mission_adapters.sql.task_queue import queue_statements
 from mission_adapters.write_buffer import ReadDependency, RowWrite, WriteBuffer
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
+from mission_core.agents.rows import AGENT_ROWS, presence_columns
 from mission_core.boards.model import Board, GatesVersion, HandleTaken, TicketPrefixTaken
 from mission_core.errors import Conflict, StaleWrite
 from mission_core.reports.hourly_counters import boards_of_tasks
 from mission_core.tasks.model import Task
+from mission_core.tasks.rows import TASK_ROWS
 from mission_core.values import micros
 
 UNIQUENESS_REFUSALS: Final[dict[str, Callable[[], Conflict]]] = {
@@ -69,9 +70,7 @@ UPDATE_PRESENCE: Final = Statement(
         agents.c.organization == parameter("organization"),
         agents.c.last_seen_at.is_(None) | (agents.c.last_seen_at <= parameter("last_seen_at", int)),
     )
-    .values(
-        {name: parameter(name, agents.c[name].type.python_type) for name in ENTITY_MAPPINGS[Agent].separate_columns}
-    )
+    .values({name: parameter(name, agents.c[name].type.python_type) for name in AGENT_ROWS.separate})
 )
 UPDATE_KEY_USE: Final = Statement(
     update(api_keys)
@@ -175,7 +174,7 @@ def _update_with_edits(dialect: str, buffer: WriteBuffer, write: RowWrite) -> St
         found = yield select_entity(Task, dialect, write.before.organization, write.before.id, locked=True)
         if not found:
             raise
-        write = buffer.writes[write.before.id] = write.merged_onto(task_of_tuple(found[0]))
+        write = buffer.writes[write.before.id] = write.merged_onto(TASK_ROWS.entity_from(found[0]))
         yield from update_row(dialect, write.before, write.after)
 
 
@@ -210,7 +209,7 @@ def _existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
 
 
 def _presence_update(dialect: str, agent: Agent, *, alone: bool) -> BoundStatement:
-    presence = presence_columns(agent.presence)
+    presence = presence_columns(agent)
     ask = UPDATE_PRESENCE.count(dialect, key=agent.id.bytes, organization=agent.organization.bytes, **presence)
     return ask._replace(single=alone)
 

@@ -4,15 +4,10 @@ The tables of kinds: for each `Kind` a table and a mapping of its entities to ro
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from enum import Enum
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Final, Union, cast, get_args, get_origin, get_type_hints
-from uuid import UUID
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from attrs import fields, frozen
+from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
     Executable,
@@ -29,88 +24,21 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.types import TypeEngine
 
 from mission_adapters.board_scope import BOARD_REFERENCES, ENTITIES_WITH_BOARDS, has_board
 from mission_adapters.kind_registry import KIND_OF, KINDS, kinds_cascading_from
 from mission_adapters.sql.board_visibility import on_boards
-from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, metadata, optional, required, table
-from mission_adapters.sql.conversions import ColumnValues, members_by_value, trusted_constructor, uuid_of_bytes
+from mission_adapters.sql.columns import columns_of, metadata, table
+from mission_adapters.sql.conversions import ColumnValues
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_core.agents.model import Agent
 from mission_core.kinds import Kind
+from mission_core.row_mapping import RowMapping, row_mapping
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
-from mission_core.values import canonical, micros, moment
 
 if TYPE_CHECKING:
     from mission_core.errors import Conflict
-
-Conversion = Callable[[Any], Any]
-
-
-def _as_is(value: Any) -> Any:
-    return value
-
-
-@frozen
-class ColumnCodec:
-    """
-    The column type of a field, and the conversions between the field's values and column values.
-    """
-
-    type: TypeEngine[Any]
-    to_column: Conversion = _as_is
-    from_column: Conversion = _as_is
-    nullable: bool = False
-
-
-def _texts_of(values: Iterable[Any]) -> str:
-    return canonical([str(each) for each in values])
-
-
-def _codec_of_type(hint: Any) -> ColumnCodec:
-    """
-    Return the codec for a field type.
-
-    Raises:
-        TypeError: If the type is not allowed in an entity of a kind.
-    """
-    hint = _without_new_types(hint)
-    parts = get_args(hint)
-    if get_origin(hint) in (Union, UnionType) and NoneType in parts:
-        (inner,) = (each for each in parts if each is not NoneType)
-        each = _codec_of_type(inner)
-        return ColumnCodec(each.type, _or_none(each.to_column), _or_none(each.from_column), nullable=True)
-    if get_origin(hint) is tuple and len(parts) == 2 and parts[1] is Ellipsis:
-        make: Conversion = UUID if _without_new_types(parts[0]) is UUID else _as_is
-        return ColumnCodec(TEXT, _texts_of, lambda text: tuple(make(each) for each in json.loads(text)))
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return ColumnCodec(TEXT, lambda member: member.value, members_by_value(hint).__getitem__)
-    if hint not in CODECS:
-        raise TypeError(f"{hint} is not a type that an entity of a kind may have")
-    return CODECS[hint]
-
-
-def _without_new_types(hint: Any) -> Any:
-    while hasattr(hint, "__supertype__"):
-        hint = hint.__supertype__
-    return hint
-
-
-def _or_none(convert: Conversion) -> Conversion:
-    return lambda value: None if value is None else convert(value)
-
-
-CODECS: Final = {
-    UUID: ColumnCodec(ID, lambda id: id.bytes, uuid_of_bytes),
-    datetime: ColumnCodec(INTEGER, micros, moment),
-    bool: ColumnCodec(INTEGER, int, bool),
-    int: ColumnCodec(INTEGER),
-    float: ColumnCodec(DOUBLE, float),
-    str: ColumnCodec(TEXT),
-    bytes: ColumnCodec(ID),
-}
 
 
 @frozen(eq=False)
@@ -121,43 +49,27 @@ class TableMapping:
 
     kind: Kind[Any]
     table: Table
-    codecs: Mapping[str, ColumnCodec]
-    make_entity: Callable[..., Any]
-
-    def row_from(self, entity: Any) -> ColumnValues:
-        """
-        Return the column values of an entity.
-        """
-        return {name: each.to_column(getattr(entity, name)) for name, each in self.codecs.items()}
-
-    def entity_from(self, row: Iterable[Any]) -> Any:
-        """
-        Return the entity that a driver row holds.
-        """
-        pairs = zip(self.codecs.items(), row, strict=True)
-        return self.make_entity(**{name: each.from_column(value) for (name, each), value in pairs})
+    rows: RowMapping[Any]
 
     def column_values(self, equal: Mapping[str, Any]) -> ColumnValues:
         """
         Return the column values of these field values, without those that are None.
         """
-        return {name: self.codecs[name].to_column(value) for name, value in equal.items() if value is not None}
+        return {name: self.rows.columns[name].column_value(each) for name, each in equal.items() if each is not None}
 
 
 def _mapping_of_kind(kind: Kind[Any]) -> TableMapping:
-    hints = get_type_hints(kind.entity)
-    codecs = {each.name: _codec_of_type(hints[each.name]) for each in fields(cast(Any, kind.entity))}
-    columns = [(optional if each.nullable else required)(name, each.type) for name, each in codecs.items()]
+    rows = row_mapping(kind.entity)
     unique: list[UniqueConstraint] = [UniqueConstraint("organization", *names) for names in kind.unique]
-    if "number" in codecs:
+    if "number" in rows.columns:
         unique.append(UniqueConstraint("organization", "number"))
     # When an entity is deleted, rows that refer to it are found by these indexes.
     found_by = dict.fromkeys(
         [*kind.indexed_by, *((name,) for name in (*kind.cascades_from, *kind.nulled_on_removal_of))]
     )
-    last = "number" if "number" in codecs else "id"
+    last = "number" if "number" in rows.columns else "id"
     indexes = [Index(None, "organization", *names, last) for names in found_by]
-    return TableMapping(kind, table(kind.name, *columns, *unique, *indexes), codecs, trusted_constructor(kind.entity))
+    return TableMapping(kind, table(kind.name, *columns_of(rows), *unique, *indexes), rows)
 
 
 TABLES_OF_ENTITIES: Final[dict[type, str]] = {Agent: "agents", Task: "tasks", Run: "runs"}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 from sqlalchemy import Executable, Select, and_, select
 
-from mission_adapters.sql.conversions import uuid_of_bytes
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
@@ -19,6 +18,7 @@ from mission_core.accounts.users import USERS, UserNotFound
 from mission_core.boards.grants import GRANTS
 from mission_core.ids import BoardId, SessionId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.row_mapping import uuid_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,7 +135,7 @@ def _principal_from(rows: list[Any], *, session: bool) -> MemberPrincipal | None
     number, username, name = first[_member_column_count : _member_column_count + 3]
     grants = _grants_from(tuple(row[_member_column_count + 3 : _member_column_count + 6]) for row in rows)
     return principal_of_member(
-        MAPPINGS[MEMBERS].entity_from(first[:_member_column_count]),
+        MAPPINGS[MEMBERS].rows.entity_from(first[:_member_column_count]),
         grants,
         number=UserNumber(number),
         username=username,
@@ -178,8 +178,8 @@ class SqlMemberReads:
 
         return [
             MemberWithUser(
-                MAPPINGS[MEMBERS].entity_from(row[:_member_column_count]),
-                MAPPINGS[USERS].entity_from(row[_member_column_count:]),
+                MAPPINGS[MEMBERS].rows.entity_from(row[:_member_column_count]),
+                MAPPINGS[USERS].rows.entity_from(row[_member_column_count:]),
             )
             for row in map(tuple, await self.session.read(steps))
         ]

@@ -4,22 +4,26 @@ Row operations of a flush: insert, update, lock and delete the row of an entity,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from attrs import frozen
 from sqlalchemy import Executable, Table, delete, insert, select, update
 
-from mission_adapters.sql import agent_mapping, api_key_mapping, board_mapping, run_mapping, tables, task_mapping
-from mission_adapters.sql.conversions import ColumnValues
+from mission_adapters.sql import tables
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
 from mission_core.accounts.model import ApiKey
-from mission_core.agents.model import Agent, Presence
+from mission_core.accounts.rows import API_KEY_ROWS
+from mission_core.agents.model import Agent
+from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.model import Board, GatesVersion
+from mission_core.boards.rows import BOARD_ROWS
 from mission_core.errors import StaleWrite
+from mission_core.row_mapping import RowMapping
 from mission_core.tasks.model import Task
+from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import Run
 
 
@@ -29,30 +33,23 @@ class EntityMapping:
     The table and row mapping of an entity class.
 
     Args:
-        separate_columns: Columns that a save leaves alone, because they have updates of their own (presence, progress).
         version_column: The version column that is compared when a unit relies on a row.
     """
 
     name: str
     table: Table
-    row_from: Callable[[Any], ColumnValues]
-    separate_columns: frozenset[str] = frozenset()
+    rows: RowMapping[Any]
     version_column: str = "version"
 
 
 ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
-    Board: EntityMapping("board", tables.boards, board_mapping.board_row),
-    GatesVersion: EntityMapping("board", tables.boards, board_mapping.board_row, version_column="gates_version"),
-    Agent: EntityMapping(
-        "agent", tables.agents, agent_mapping.agent_row, frozenset(agent_mapping.presence_columns(Presence()))
-    ),
-    ApiKey: EntityMapping("key", tables.api_keys, api_key_mapping.api_key_row, frozenset({"last_used_at"})),
-    Task: EntityMapping("task", tables.tasks, task_mapping.task_row, frozenset({"late_results"})),
-    Run: EntityMapping("run", tables.runs, run_mapping.run_row),
-    **{
-        kind.entity: EntityMapping(kind.name, mapping.table, mapping.row_from)
-        for kind, mapping in tables.MAPPINGS.items()
-    },
+    Board: EntityMapping("board", tables.boards, BOARD_ROWS),
+    GatesVersion: EntityMapping("board", tables.boards, BOARD_ROWS, version_column="gates_version"),
+    Agent: EntityMapping("agent", tables.agents, AGENT_ROWS),
+    ApiKey: EntityMapping("key", tables.api_keys, API_KEY_ROWS),
+    Task: EntityMapping("task", tables.tasks, TASK_ROWS),
+    Run: EntityMapping("run", tables.runs, RUN_ROWS),
+    **{kind.entity: EntityMapping(kind.name, mapping.table, mapping.rows) for kind, mapping in tables.MAPPINGS.items()},
 }
 INSERTS: Final = {kind: Statement(insert(each.table)) for kind, each in ENTITY_MAPPINGS.items()}
 
@@ -98,7 +95,7 @@ def insert_row(dialect: str, entity: Any) -> Steps[None]:
     """
     Insert the row of a new entity.
     """
-    yield INSERTS[type(entity)].count(dialect, **ENTITY_MAPPINGS[type(entity)].row_from(entity))
+    yield INSERTS[type(entity)].count(dialect, **ENTITY_MAPPINGS[type(entity)].rows.row_from(entity))
 
 
 def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
@@ -109,8 +106,8 @@ def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
         StaleWrite: If the version of the row has changed since *before* was read.
     """
     kind = ENTITY_MAPPINGS[type(after)]
-    was, now = kind.row_from(before), kind.row_from(after)
-    changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.separate_columns}
+    was, now = kind.rows.row_from(before), kind.rows.row_from(after)
+    changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.rows.separate}
     changed["version"] = after.version
     statement = update_statement(kind.table, tuple(changed))
     if not (yield statement.count(dialect, key=was["id"], was=before.version, **changed)):

@@ -13,12 +13,13 @@ from mission_adapters.sql.approval_holds import is_lead_only, pending_hold
 from mission_adapters.sql.board_visibility import require_visible
 from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import RUN_COLUMNS, TASK_COLUMNS, run_of_tuple, task_of_tuple
+from mission_adapters.sql.entity_queries import RUN_COLUMNS, TASK_COLUMNS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, dependencies, runs, tasks
 from mission_core.ids import BoardId
 from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.queries import ExplanationInput, RunRow
+from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -89,7 +90,7 @@ def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber
     """
     own = principal.organization.bytes
     rows = yield _select_situation(isinstance(task, int))(dialect, organization=own, key=_key_value(task))
-    found = {each.id: (each, row) for row in rows for each in (task_of_tuple(row),)}
+    found = {each.id: (each, row) for row in rows for each in (TASK_ROWS.entity_from(row),)}
     this, row = next((pair for pair in found.values() if task in (pair[0].id, pair[0].number)), (None, None))
     this = require_visible(principal, this, this.board if this else None, TaskNotFound)
     run = row[len(TASK_COLUMNS) :] if row is not None and row[len(TASK_COLUMNS)] is not None else None
@@ -97,10 +98,8 @@ def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber
     waits_for = tuple(each for each in others if each.status is not Status.DONE)
     held, only_leads, confined_to, leads = row[-4:] if row is not None else (None, 0, None, None)
     left_to_lead = bool(only_leads) and leads is not None and not (leads and confined_to is not None)
-    held_by_approval = held is not None
-    return ExplanationInput(
-        this, run_of_tuple(run) if run else None, waits_for, held_by_approval, optional_uuid(confined_to), left_to_lead
-    )
+    live_run = RUN_ROWS.entity_from(run) if run else None
+    return ExplanationInput(this, live_run, waits_for, held is not None, optional_uuid(confined_to), left_to_lead)
 
 
 def _key_value(task: TaskId | TaskNumber) -> bytes | int:

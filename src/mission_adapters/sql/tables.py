@@ -3,7 +3,7 @@ The SQLAlchemy tables, for SQLite and PostgreSQL.
 
 Columns use only types that both drivers pass unchanged: 64-bit integers (numbers, booleans as 0 and 1, times and
 durations in microseconds), text, bytes (ids, digests) and doubles. Text sorts by code points. A unique constraint is
-named after its table and columns. The tables of kinds are generated from their entity classes.
+named after its table and columns. The columns of entities are generated from their classes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, text
 
-from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT, optional, required, table
+from mission_adapters.sql.columns import ID, INTEGER, TEXT, columns_of, optional, required, table
 from mission_adapters.sql.columns import metadata as metadata
 from mission_adapters.sql.kind_tables import MAPPINGS as MAPPINGS
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.organizations import ORGANIZATIONS
+from mission_core.accounts.rows import API_KEY_ROWS
+from mission_core.agents.rows import AGENT_ROWS
+from mission_core.boards.rows import BOARD_ROWS
+from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 
 # The conditions of partial indexes. They are literal text, because a planner must see that a query implies them.
 UNBLOCKED: Final = "open_dependencies = 0"
@@ -28,6 +32,13 @@ DONE: Final = "done_at IS NOT NULL"
 BY_AGENTS: Final = "actor_kind = 'agent'"
 ABOUT_AGENTS: Final = "kind >= 'agent.' AND kind < 'agent/'"
 ALIVE: Final = "state IN ('leased', 'suspended')"
+
+LAST_TASK_COLUMNS: Final = (
+    "tag_ids", "field_values", "begun_at", "done_at", "submitter", "github_repo", "github_issue", "github_branch",
+    "github_pull_request", "github_pull_request_state", "github_synced_at", "edits", "authors", "passed",
+    "late_results",
+)  # fmt: skip
+"""The task columns that are last, in the order of the migration that made them."""
 
 organizations = MAPPINGS[ORGANIZATIONS].table
 
@@ -104,40 +115,7 @@ once = table(
 
 boards = table(
     "boards",
-    required("id", ID),
-    required("number", INTEGER),
-    required("organization", ID),
-    required("name", TEXT),
-    required("name_key", TEXT),
-    required("slug", TEXT),
-    required("handle", TEXT),
-    required("ticket_prefix", TEXT),
-    optional("description", TEXT),
-    required("status", TEXT),
-    required("require_approval_for_done", INTEGER),
-    required("require_review_before_done", INTEGER),
-    required("comment_required_for_review", INTEGER),
-    required("block_status_changes_with_pending_approval", INTEGER),
-    required("only_lead_can_change_status", INTEGER),
-    optional("gateway", ID),
-    optional("group", ID),
-    required("board_type", TEXT),
-    optional("objective", TEXT),
-    optional("success_metrics", TEXT),
-    optional("target_date", INTEGER),
-    required("goal_confirmed", INTEGER),
-    optional("goal_source", TEXT),
-    required("max_agents", INTEGER),
-    optional("github_repo", TEXT),
-    required("github_sync_enabled", INTEGER),
-    required("github_labels_initialized", INTEGER),
-    required("github_default_branch", TEXT),
-    optional("deadline", INTEGER),
-    optional("color", TEXT),
-    required("created_at", INTEGER),
-    required("updated_at", INTEGER),
-    required("version", INTEGER),
-    required("gates_version", INTEGER),
+    *columns_of(BOARD_ROWS),
     UniqueConstraint("organization", "handle"),
     UniqueConstraint("organization", "ticket_prefix"),
     UniqueConstraint("organization", "number"),
@@ -145,32 +123,7 @@ boards = table(
 
 agents = table(
     "agents",
-    required("id", ID),
-    required("number", INTEGER),
-    required("organization", ID),
-    required("name", TEXT),
-    required("name_key", TEXT),
-    required("role", TEXT),
-    optional("board", ID),
-    required("lead", INTEGER),
-    required("main", INTEGER),
-    required("config", TEXT),
-    optional("session_key", TEXT),
-    optional("soul", TEXT),
-    required("working_memory", TEXT),
-    optional("runtime_type", TEXT),
-    required("source", TEXT),
-    optional("workspace_path", TEXT),
-    required("hidden", INTEGER),
-    optional("heartbeat_config", TEXT),
-    optional("identity_profile", TEXT),
-    optional("identity_template", TEXT),
-    required("created_at", INTEGER),
-    required("updated_at", INTEGER),
-    required("reported", TEXT),
-    optional("last_seen_at", INTEGER),
-    optional("activity", TEXT),
-    required("version", INTEGER),
+    *columns_of(AGENT_ROWS),
     UniqueConstraint("organization", "name_key"),
     UniqueConstraint("organization", "number"),
     UniqueConstraint("organization", "session_key"),
@@ -179,21 +132,7 @@ agents = table(
 
 api_keys = table(
     "api_keys",
-    required("id", ID),
-    required("number", INTEGER),
-    required("organization", ID),
-    required("agent", ID),
-    required("name", TEXT),
-    required("digest", ID),
-    required("prefix", TEXT),
-    required("scopes", TEXT),
-    optional("created_by", TEXT),
-    required("created_at", INTEGER),
-    required("updated_at", INTEGER),
-    optional("expires_at", INTEGER),
-    optional("revoked_at", INTEGER),
-    optional("last_used_at", INTEGER),
-    required("version", INTEGER),
+    *columns_of(API_KEY_ROWS),
     UniqueConstraint("digest"),
     UniqueConstraint("organization", "number"),
     Index(None, "agent"),
@@ -201,63 +140,7 @@ api_keys = table(
 
 tasks = table(
     "tasks",
-    required("id", ID),
-    required("number", INTEGER),
-    required("organization", ID),
-    required("board", ID),
-    optional("ticket", INTEGER),
-    required("title", TEXT),
-    optional("description", TEXT),
-    required("status", TEXT),
-    required("priority", TEXT),
-    required("rank", INTEGER),
-    optional("assignee", TEXT),
-    optional("assignee_key", TEXT),
-    required("creator_kind", TEXT),
-    optional("creator_id", ID),
-    required("creator_actor", TEXT),
-    required("creator_name", TEXT),
-    optional("due_at", INTEGER),
-    optional("not_before", INTEGER),
-    optional("estimated_hours", DOUBLE),
-    optional("actual_hours", DOUBLE),
-    required("tags", TEXT),
-    required("metadata", TEXT),
-    required("depends_on", ID),
-    optional("result", TEXT),
-    optional("error_message", TEXT),
-    optional("resolution", TEXT),
-    optional("output", TEXT),
-    optional("feedback_rating", INTEGER),
-    optional("feedback_notes", TEXT),
-    required("retry_count", INTEGER),
-    required("recorded", INTEGER),
-    required("fence", INTEGER),
-    required("attempts", INTEGER),
-    required("max_attempts", INTEGER),
-    optional("run", ID),
-    optional("hand_over", TEXT),
-    required("created_at", INTEGER),
-    required("updated_at", INTEGER),
-    required("moved_at", INTEGER),
-    optional("started_at", INTEGER),
-    optional("completed_at", INTEGER),
-    required("version", INTEGER),
-    optional("tag_ids", ID),
-    required("field_values", TEXT),
-    optional("begun_at", INTEGER),
-    optional("done_at", INTEGER),
-    optional("submitter", ID),
-    optional("github_repo", TEXT),
-    optional("github_issue", INTEGER),
-    optional("github_branch", TEXT),
-    optional("github_pull_request", INTEGER),
-    optional("github_pull_request_state", TEXT),
-    optional("github_synced_at", INTEGER),
-    required("edits", INTEGER),
-    optional("authors", ID),
-    optional("passed", ID),
-    required("late_results", INTEGER),
+    *columns_of(TASK_ROWS, last=LAST_TASK_COLUMNS),
     UniqueConstraint("organization", "number"),
     Index(None, "board", "number"),
     Index(None, "board", "status", "number"),
@@ -372,40 +255,7 @@ workloads = table(
 
 runs = table(
     "runs",
-    required("id", ID),
-    required("organization", ID),
-    required("board", ID),
-    required("task", ID),
-    required("fence", INTEGER),
-    required("attempt", INTEGER),
-    required("by", TEXT),
-    optional("by_agent", ID),
-    required("actor_kind", TEXT),
-    optional("actor_id", ID),
-    required("actor_name", TEXT),
-    optional("holder_principal", TEXT),
-    optional("holder_name", TEXT),
-    optional("holder_instance", TEXT),
-    required("from_queue", INTEGER),
-    required("state", TEXT),
-    required("term", INTEGER),
-    required("delay", INTEGER),
-    required("claimed_at", INTEGER),
-    required("expires_at", INTEGER),
-    required("heartbeat_at", INTEGER),
-    optional("progress", TEXT),
-    required("orders", TEXT),
-    required("paused", INTEGER),
-    optional("waiting_for", TEXT),
-    optional("resumes_at", INTEGER),
-    optional("ended_at", INTEGER),
-    optional("result", TEXT),
-    optional("resolution", TEXT),
-    optional("output", TEXT),
-    optional("failure", TEXT),
-    optional("message", TEXT),
-    optional("note", TEXT),
-    required("version", INTEGER),
+    *columns_of(RUN_ROWS),
     UniqueConstraint("task", "fence"),
 )
 Index("ix_runs_alive", runs.c.organization, runs.c.expires_at, sqlite_where=text(ALIVE), postgresql_where=text(ALIVE))

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from mission_adapters.sql.approval_holds import CLAIM_RULES
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import RUN_COLUMNS, run_of_tuple
+from mission_adapters.sql.entity_queries import RUN_COLUMNS
 from mission_adapters.sql.row_writes import insert_row, update_row
 from mission_adapters.sql.statement_batch import BatchedStatement
 from mission_adapters.sql.statements import Statement, parameter
@@ -23,6 +23,7 @@ from mission_adapters.write_buffer import RowWrite
 from mission_core.events.model import Event
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, Decide, TaskChange
+from mission_core.tasks.rows import RUN_ROWS
 from mission_core.tasks.runs import Run
 
 SELECT_RUN_FOR_UPDATE: Final = Statement(select(*RUN_COLUMNS).where(runs.c.id == parameter("run")).with_for_update())
@@ -62,7 +63,7 @@ def decide_task(
     run = None
     if task.run is not None:
         found = yield SELECT_RUN_FOR_UPDATE(dialect, run=task.run.bytes)
-        run = run_of_tuple(found[0]) if found else None
+        run = RUN_ROWS.entity_from(found[0]) if found else None
     held = lead_only = False
     if ruled:
         where = {"organization": task.organization.bytes, "board": task.board.bytes, "task": task.id.bytes}

@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, cas
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, on_boards
 from mission_adapters.sql.columns import INTEGER
-from mission_adapters.sql.conversions import uuid_of_bytes
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.run_reads import read_history, read_situation
@@ -25,6 +24,7 @@ from mission_core.accounts.model import may_read_board
 from mission_core.boards.model import BoardDenied
 from mission_core.boards.tags import TAGS
 from mission_core.ids import BoardId
+from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.queries import TaskRow
 from mission_core.values import PageOfRows, name_key

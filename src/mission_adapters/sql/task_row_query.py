@@ -103,7 +103,7 @@ def read_tags(dialect: str, organization: OrganizationId, named: Iterable[bytes 
     ids = {id for joined in named if joined for id in _split_ids(joined)}
     if ids:
         for row in (yield NAMED_TAGS(dialect, organization=organization.bytes, tags=sorted(ids))):
-            tag: Tag = MAPPINGS[TAGS].entity_from(row)
+            tag: Tag = MAPPINGS[TAGS].rows.entity_from(row)
             known[tag.id.bytes] = tag
     return known
 
@@ -113,7 +113,7 @@ def read_custom_fields(dialect: str, organization: OrganizationId) -> Steps[dict
     Return the custom fields of each board.
     """
     rows = yield select_rows(CUSTOM_FIELDS)(dialect, organization=organization.bytes)
-    return fields_by_board(MAPPINGS[CUSTOM_FIELDS].entity_from(row) for row in rows)
+    return fields_by_board(MAPPINGS[CUSTOM_FIELDS].rows.entity_from(row) for row in rows)
 
 
 def in_order(ids: bytes, known: Mapping[bytes, T]) -> tuple[T, ...]:

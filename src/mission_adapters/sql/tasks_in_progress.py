@@ -9,13 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Executable, select
 
 from mission_adapters.sql.board_visibility import board_filter_of, on_boards
-from mission_adapters.sql.conversions import uuid_of_bytes
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import RUN_COLUMNS, run_of_tuple
+from mission_adapters.sql.entity_queries import RUN_COLUMNS
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import in_progress, runs, tasks
 from mission_core.accounts.model import Principal
+from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.ports import TaskInProgress
+from mission_core.tasks.rows import RUN_ROWS
 from mission_core.values import moment
 
 TASK_COLUMNS: Final = (tasks.c.id, tasks.c.updated_at, tasks.c.number)
@@ -49,4 +50,5 @@ def read_tasks_in_progress(dialect: str, principal: Principal, name_key: str) ->
 
 def _task_in_progress(row: Any) -> TaskInProgress:
     id, updated_at, _, *run = row
-    return TaskInProgress(uuid_of_bytes(id), moment(updated_at), run_of_tuple(run) if run[0] is not None else None)
+    live_run = RUN_ROWS.entity_from(run) if run[0] is not None else None
+    return TaskInProgress(uuid_of_bytes(id), moment(updated_at), live_run)

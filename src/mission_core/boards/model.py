@@ -27,7 +27,7 @@ from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFoun
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
-from mission_core.values import EMPTY_OBJECT, JsonText, json_object, text, utc_moment, whole_number
+from mission_core.values import EMPTY_OBJECT, JsonText, json_object, name_key, text, utc_moment, whole_number
 
 GENERAL_HANDLE: Final = "general"
 """The handle of the board that every organization is created with."""
@@ -211,6 +211,13 @@ class Board:
     updated_at: datetime = field(validator=utc_moment)
     version: int = 0
     gates_version: int = 0
+
+    @property
+    def name_key(self) -> str:
+        """
+        The name in the form that lists are sorted by.
+        """
+        return name_key(self.name)
 
     @property
     def gates_to_rely_on(self) -> GatesVersion:
