@@ -20,14 +20,15 @@ from mission_adapters.memory.tables import (
 from mission_core.accounts.model import may_read_board
 from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, SessionKeyTaken
 from mission_core.agents.queries import AgentNameRow, AgentRow, ApiKeyRow, ToolConnectionRow, boards_of_nameable_agents
+from mission_core.agents.rows import agent_row, api_key_row, tool_connection_row
 from mission_core.errors import Conflict
 from mission_core.ids import AgentId, AgentNumber
-from mission_core.values import PageOfRows, canonical, micros, name_key
+from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
     from mission_adapters.memory.api_keys import ApiKeyTable
     from mission_adapters.memory.kind_tables import KindTable
-    from mission_core.accounts.model import ApiKey, Principal
+    from mission_core.accounts.model import Principal
     from mission_core.agents.queries import AgentFilter
     from mission_core.agents.tool_connections import ToolConnection
     from mission_core.ids import BoardId, OrganizationId
@@ -164,7 +165,7 @@ class MemoryAgentReads:
         The direct connections of tools with their agents, newest first.
         """
         rows = [(row, self.agents.rows[row.agent]) for row in reversed(self.tool_connections.matching(principal, {}))]
-        found = [tool_connection_row(row, agent) for row, agent in rows if may_read_board(principal, agent.board)]
+        found = [_connection_row(row, agent) for row, agent in rows if may_read_board(principal, agent.board)]
         rest = [row for row in found if page.after is None or row.number < page.after]
         return PageOfRows(rest[page.offset : page.offset + page.limit], len(found))
 
@@ -178,76 +179,14 @@ def _matches_filter(agent: Agent, wanted: AgentFilter) -> bool:
     )
 
 
-def agent_row(agent: Agent) -> AgentRow:
-    """
-    The row that reads return for an agent.
-    """
-    presence = agent.presence
-    return AgentRow(
-        id=agent.id.bytes,
-        number=agent.number,
-        board=agent.board.bytes if agent.board else None,
-        name=agent.name,
-        role=agent.role,
-        lead=int(agent.lead),
-        main=int(agent.main),
-        config=agent.config,
-        session_key=agent.session_key,
-        soul=agent.soul,
-        working_memory=agent.working_memory,
-        runtime_type=agent.runtime_type,
-        source=agent.source,
-        workspace_path=agent.workspace_path,
-        hidden=int(agent.hidden),
-        heartbeat_config=agent.heartbeat_config,
-        identity_profile=agent.identity_profile,
-        identity_template=agent.identity_template,
-        created_at=micros(agent.created_at),
-        updated_at=micros(agent.updated_at),
-        reported=presence.reported,
-        last_seen_at=micros(presence.last_seen_at) if presence.last_seen_at else None,
-        activity=presence.activity,
-        version=agent.version,
-    )
-
-
-def api_key_row(key: ApiKey) -> ApiKeyRow:
-    """
-    The row that reads return for an API key.
-    """
-    return ApiKeyRow(
-        number=key.number,
-        name=key.name,
-        prefix=key.prefix,
-        scopes=canonical(key.scopes),
-        created_by=key.created_by,
-        expires_at=micros(key.expires_at) if key.expires_at else None,
-        revoked_at=micros(key.revoked_at) if key.revoked_at else None,
-        last_used_at=micros(key.last_used_at) if key.last_used_at else None,
-        created_at=micros(key.created_at),
-        updated_at=micros(key.updated_at),
-    )
-
-
-def tool_connection_row(row: ToolConnection, agent: Agent) -> ToolConnectionRow:
-    """
-    The row that reads return for a direct connection.
-    """
-    presence = agent.presence
-    return ToolConnectionRow(
-        id=row.id.bytes,
-        number=row.number,
-        tool_name=row.tool_name,
-        tool_version=row.tool_version,
-        live=int(row.live_for is not None),
-        metadata=row.metadata,
-        last_heartbeat_at=micros(row.last_heartbeat_at) if row.last_heartbeat_at else None,
-        created_at=micros(row.created_at),
-        updated_at=micros(row.updated_at),
-        version=row.version,
+def _connection_row(connection: ToolConnection, agent: Agent) -> ToolConnectionRow:
+    shown = agent_row(agent)
+    return tool_connection_row(
+        connection,
+        live=int(connection.live_for is not None),
         agent_number=agent.number,
         agent_name=agent.name,
         agent_role=agent.role,
-        reported=presence.reported,
-        last_seen_at=micros(presence.last_seen_at) if presence.last_seen_at else None,
+        reported=shown.reported,
+        last_seen_at=shown.last_seen_at,
     )

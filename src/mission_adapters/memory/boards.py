@@ -12,14 +12,12 @@ from mission_adapters.memory.tables import GroupIndex, Table, UndoLog, UniqueCon
 from mission_core.accounts.model import may_read_board, may_write_board
 from mission_core.boards.model import GENERAL_HANDLE, Board, BoardNotFound, BoardStatus, HandleTaken, TicketPrefixTaken
 from mission_core.boards.queries import BoardRow
+from mission_core.boards.rows import board_row
 from mission_core.errors import Conflict
 from mission_core.ids import BoardId, BoardNumber
-from mission_core.values import PageOfRows, micros, name_key
+from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
-
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.number_sequences import MemoryNumberSequences
     from mission_adapters.memory.tasks import TaskTable
@@ -125,7 +123,7 @@ class MemoryBoardReads:
             found = [board for board in found if board.handle != GENERAL_HANDLE or self._used(board)]
         found.sort(key=lambda board: board.number, reverse=True)
         if wanted.by_name:
-            found.sort(key=lambda board: name_key(board.name))
+            found.sort(key=lambda board: board.name_key)
         total = len(found)
         if page is not None:
             if page.after is not None:
@@ -137,40 +135,8 @@ class MemoryBoardReads:
         return bool(self.tasks.on_board.count(board.id) or self.agents.on_board.count(board.id))
 
     def _row(self, board: Board) -> BoardRow:
-        gates = board.gates
-        return BoardRow(
-            id=board.id.bytes,
-            number=board.number,
-            organization=board.organization.bytes,
-            name=board.name,
-            slug=board.slug,
-            handle=board.handle,
-            ticket_prefix=board.ticket_prefix,
-            description=board.description,
-            status=board.status.value,
-            require_approval_for_done=int(gates.require_approval_for_done),
-            require_review_before_done=int(gates.require_review_before_done),
-            comment_required_for_review=int(gates.comment_required_for_review),
-            block_status_changes_with_pending_approval=int(gates.block_status_changes_with_pending_approval),
-            only_lead_can_change_status=int(gates.only_lead_can_change_status),
-            gateway=_optional_bytes(board.gateway),
-            group=_optional_bytes(board.group),
-            board_type=board.board_type,
-            objective=board.objective,
-            success_metrics=board.success_metrics,
-            target_date=_optional_micros(board.target_date),
-            goal_confirmed=int(board.goal_confirmed),
-            goal_source=board.goal_source,
-            max_agents=board.max_agents,
-            github_repo=board.github_repo,
-            github_sync_enabled=int(board.github_sync_enabled),
-            github_labels_initialized=int(board.github_labels_initialized),
-            github_default_branch=board.github_default_branch,
-            deadline=_optional_micros(board.deadline),
-            color=board.color,
-            created_at=micros(board.created_at),
-            updated_at=micros(board.updated_at),
-            version=board.version,
+        return board_row(
+            board,
             ticket_counter=self.numbers.last(board.id, "ticket"),
             task_count=self.tasks.on_board.count(board.id),
         )
@@ -182,11 +148,3 @@ def _matches_filter(board: Board, wanted: BoardFilter) -> bool:
         and wanted.gateway in (None, board.gateway)
         and wanted.group in (None, board.group)
     )
-
-
-def _optional_bytes(id: UUID | None) -> bytes | None:
-    return id.bytes if id else None
-
-
-def _optional_micros(at: datetime | None) -> int | None:
-    return micros(at) if at else None

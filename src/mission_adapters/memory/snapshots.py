@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_adapters.memory.agents import agent_row
 from mission_core.accounts.model import may_read_board
+from mission_core.agents.rows import agent_row
 from mission_core.tasks.snapshots import (
     NO_APPROVALS,
     ApprovalCounts,

@@ -13,17 +13,16 @@ from attrs import frozen
 from mission_adapters.memory.decision_operations import is_held_by_approval, tasks_in_progress_of
 from mission_core.accounts.model import Principal, may_read_board, readable_boards
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
-from mission_core.boards.model import Board
 from mission_core.boards.tags import TAGS, Tag
-from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import Dependency, ExplanationInput, RunRow, TaskFilter, TaskRow
-from mission_core.tasks.runs import Run
-from mission_core.values import PageOfRows, canonical, micros, name_key
+from mission_core.tasks.rows import run_row, task_row
+from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
+    from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
@@ -37,12 +36,6 @@ if TYPE_CHECKING:
 
 OPEN_STATUSES = frozenset({Status.ASSIGNED, Status.IN_PROGRESS})
 NO_FILTER = TaskFilter()
-COPIED_FIELDS = (
-    "number", "ticket", "title", "description", "priority", "creator_name", "metadata", "error_message", "resolution",
-    "output", "feedback_rating", "feedback_notes", "retry_count", "fence", "attempts", "max_attempts", "hand_over",
-    "version", "field_values",
-)  # fmt: skip
-TIME_FIELDS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "started_at", "completed_at")
 
 
 @frozen
@@ -170,97 +163,22 @@ class MemoryTaskReads:
         """
         asked = fields_by_board(self.kind_tables[CUSTOM_FIELDS].matching(principal, {}))
         known, comments = self.kind_tables[TAGS].rows, self.kind_tables[COMMENTS]
-        return [
-            task_row(
-                task,
-                self.boards.rows[task.board],
-                [self.tasks.rows[each] for each in task.depends_on if each in self.tasks.rows],
-                tuple(known[each] for each in task.tag_ids if each in known),
-                asked.get(task.board.bytes, ()),
-                comments.count(task.organization, task=task.id),
-            )
-            for task in tasks
-        ]
+        return [self._row(task, known, asked.get(task.board.bytes, ()), comments) for task in tasks]
 
-
-def task_row(
-    task: Task,
-    board: Board,
-    depends_on: list[Task],
-    tagged: tuple[Tag, ...],
-    fields: tuple[CustomField, ...],
-    comment_count: int,
-) -> TaskRow:
-    """
-    The row that reads return for a task. The agent of its assignee must be resolved already.
-    """
-    assignee, creator, tracking = task.assignee, task.creator, task.tracking
-    plain: dict[str, Any] = {name: getattr(task, name) for name in COPIED_FIELDS}
-    plain |= {name: _optional_micros(getattr(task, name)) for name in TIME_FIELDS}
-    return TaskRow(
-        **plain,
-        id=task.id.bytes,
-        board=task.board.bytes,
-        board_number=board.number,
-        board_name=board.name,
-        ticket_prefix=board.ticket_prefix,
-        status=task.status.value,
-        assignee=assignee.name if assignee else None,
-        assignee_agent=assignee.agent.bytes if assignee and assignee.agent else None,
-        creator_kind=creator.kind,
-        creator_id=creator.id.bytes if creator.id else None,
-        estimated_hours=_optional_float(task.estimated_hours),
-        actual_hours=_optional_float(task.actual_hours),
-        tags=canonical(task.tags),
-        depends_on=b"".join(each.bytes for each in task.depends_on),
-        result=task.result.value if task.result else None,
-        recorded=int(task.recorded),
-        github_repo=tracking.repo,
-        github_issue=tracking.issue,
-        github_branch=tracking.branch,
-        github_pull_request=tracking.pull_request,
-        github_pull_request_state=tracking.pull_request_state,
-        github_synced_at=_optional_micros(tracking.synced_at),
-        comment_count=comment_count,
-        tag_ids=b"".join(each.bytes for each in task.tag_ids) or None,
-        dependencies=tuple(Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on),
-        tagged=tagged,
-        fields=fields,
-    )
-
-
-def run_row(run: Run) -> RunRow:
-    """
-    The row that reads return for a run.
-    """
-    outcome, failure = run.outcome, run.failure
-    return RunRow(
-        id=run.id.bytes,
-        task=run.task.bytes,
-        fence=run.fence,
-        attempt=run.attempt,
-        by=run.by.name,
-        state=run.state.value,
-        claimed_at=micros(run.claimed_at),
-        expires_at=micros(run.expires_at),
-        heartbeat_at=micros(run.heartbeat_at),
-        progress=run.progress,
-        paused=int(run.paused),
-        waiting_for=run.waiting_for,
-        resumes_at=_optional_micros(run.resumes_at),
-        ended_at=_optional_micros(run.ended_at),
-        result=outcome.result.value if outcome else None,
-        resolution=outcome.resolution if outcome else None,
-        output=outcome.output if outcome else None,
-        failure=failure.reason.code if failure else None,
-        message=failure.message if failure else None,
-        note=run.note,
-    )
-
-
-def _optional_micros(at: datetime | None) -> int | None:
-    return micros(at) if at else None
-
-
-def _optional_float(value: float | None) -> float | None:
-    return None if value is None else float(value)
+    def _row(
+        self, task: Task, tags: dict[UUID, Tag], fields: tuple[CustomField, ...], comments: KindTable[Comment]
+    ) -> TaskRow:
+        board = self.boards.rows[task.board]
+        depends_on = [self.tasks.rows[each] for each in task.depends_on if each in self.tasks.rows]
+        return task_row(
+            task,
+            board_number=board.number,
+            board_name=board.name,
+            ticket_prefix=board.ticket_prefix,
+            comment_count=comments.count(task.organization, task=task.id),
+            dependencies=tuple(
+                Dependency(each.id.bytes, each.number, each.status is Status.DONE) for each in depends_on
+            ),
+            tagged=tuple(tags[each] for each in task.tag_ids if each in tags),
+            fields=fields,
+        )

@@ -14,6 +14,7 @@ from mission_core.accounts.key_scopes import HEARTBEAT
 from mission_core.accounts.model import AgentPrincipal, Principal
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.agents.model import Agent
+from mission_core.agents.rows import agent_row
 from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
@@ -23,7 +24,6 @@ from mission_http.boards import approvals, board_memory, comments, leases, tasks
 from mission_http.boards.access import AGENT, AGENT_HEARTBEAT, path_id
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead, agent_renderer
-from mission_http.boards.entity_rows import agent_row
 from mission_http.boards.payloads import (
     BoardRead,
     LimitOffsetPage,

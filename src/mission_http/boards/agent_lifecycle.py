@@ -24,6 +24,7 @@ from mission_core.agents.model import (
     TooManyAgents,
 )
 from mission_core.agents.queries import AgentFilter, AgentRow
+from mission_core.agents.rows import agent_row
 from mission_core.agents.update import UpdateAgent
 from mission_core.agents.update import update_agent as change_agent
 from mission_core.agents.use_cases import (
@@ -46,7 +47,6 @@ from mission_http.boards.access import AGENT, MIXED, USER, path_id, require_admi
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.agent_payloads import AgentCreate, AgentRead, agent_renderer, identity_profile_from
 from mission_http.boards.agents import create_agent
-from mission_http.boards.entity_rows import agent_row
 from mission_http.boards.errors import (
     AgentNameConflict,
     ForbiddenSilently,

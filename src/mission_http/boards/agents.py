@@ -13,6 +13,7 @@ from mission_core.accounts.model import AgentPrincipal, Principal, Role, require
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, TooManyAgents
 from mission_core.agents.queries import AgentFilter
+from mission_core.agents.rows import agent_row
 from mission_core.agents.use_cases import AgentWithToken, CreateAgent
 from mission_core.agents.use_cases import create_agent as make_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
@@ -21,7 +22,6 @@ from mission_core.ports import Ports
 from mission_core.values import json_text
 from mission_http.boards.access import MIXED, USER, require_admin
 from mission_http.boards.agent_payloads import AgentCreate, AgentListQuery, AgentRead, agent_renderer
-from mission_http.boards.entity_rows import agent_row
 from mission_http.boards.errors import (
     AgentNameConflict,
     ForbiddenSilently,
