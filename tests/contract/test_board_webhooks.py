@@ -229,8 +229,8 @@ async def test_a_secret_that_cannot_be_read_lets_nobody_in(world):
     """
     webhook, other = await made(world, secret=SECRET), await made(world, secret="x")
     async with world.ports.unit(world.me) as unit:
-        row = await unit.entities(BOARD_WEBHOOKS).get(webhook.id)
-        unit.entities(BOARD_WEBHOOKS).save(evolve(row, secret=other.secret))
+        row = await unit.repository(BOARD_WEBHOOKS).get(webhook.id)
+        unit.repository(BOARD_WEBHOOKS).save(evolve(row, secret=other.secret))
         await unit.commit()
     with pytest.raises(DecryptionFailed):
         await sent(world, webhook, b"x", headers=[("X-Webhook-Signature", signed(b"x"))])
@@ -278,7 +278,7 @@ async def test_payloads_are_for_those_who_may_see_their_board(world):
         return get_payload(world.ports, by, board, hook, payload)
 
     assert first == await looking() == await looking(by=world.me)
-    assert ([second, first], 2) == await world.ports.reads.repository.page(
+    assert ([second, first], 2) == await world.ports.reads.entities.page(
         ada, PAYLOADS, PageRequest(), newest=True, webhook=webhook.id
     )
     assert webhook == await get_webhook(world.ports, ada, world.board.id, webhook.id)

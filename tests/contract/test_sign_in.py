@@ -146,7 +146,7 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.passwords, name)
 
-    async def fits(self, password: str, kept: str | None) -> bool:
+    async def verify(self, password: str, kept: str | None) -> bool:
         self.compared.append(kept is not None)
         answer: bool = await self.passwords.verify(password, kept)
         return answer

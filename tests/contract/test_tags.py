@@ -252,7 +252,7 @@ async def test_a_task_gets_no_tag_that_goes_meanwhile(world, last):
     *tasks, gone = await at_once(world, *calls, last=last)
 
     assert tag.id == gone.id
-    assert {"Task", "TagsMissing"} >= set(kinds(tasks))
+    assert {"Task", "TagsNotFound"} >= set(kinds(tasks))
     assert "tag.deleted" == (await world.facts())[-1]
     assert [0] == await counts(world, tag)
     assert ([], "[]") == await shown(world, task)

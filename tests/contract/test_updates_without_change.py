@@ -81,9 +81,9 @@ class Things:
         match command:
             case "UpdateAgent":
                 return {"agent": self.agent.id, "name": "Ada", "config": JsonText('{"a":1}'), "soul": "Kind"}
-            case "WriteSoul" | "WriteMemory":
+            case "WriteSoul" | "WriteWorkingMemory":
                 return {"agent": self.agent.id, "content": "Kind"}
-            case "ClearMemory":
+            case "ClearWorkingMemory":
                 return {"agent": self.agent.id}
             case "AssignAgent" | "UnassignAgent":
                 return {"board": board.id, "agent_name": "ada"}
@@ -95,7 +95,7 @@ class Things:
                 }  # fmt: skip
             case "UpdateGroup":
                 return {"group": self.group.id, "name": "New", "slug": "New slug", "description": None}
-            case "SetBeats":
+            case "SetHeartbeatInterval":
                 return {"group": self.group.id, "every": "5m"}
             case "UpdateTag":
                 tag = await create_tag(ports, me, CreateTag(name="Old"))
@@ -113,10 +113,10 @@ class Things:
                 return {"moves": (((await self.world.task()).number, Status.IN_PROGRESS),)}
             case "ChangeSettings":
                 return {"values": {"general.site_name": "Here"}}
-            case "SetAccess":
+            case "SetBoardAccess":
                 access = BoardAccess(boards=(BoardPermission(board.id, True, False),))
                 return {"member": self.person.member, "access": access}
-            case "SetRole":
+            case "SetMemberRole":
                 return {"member": self.person.member, "role": "member"}
             case "UpdateUser":
                 return {"user": self.person.user, "name": "Joan", "email": "jo@x.io", "role": Role.VIEWER}

@@ -472,7 +472,7 @@ async def test_two_that_take_different_owners_away_leave_one(world: World, last:
     owners = [await an_owner(world), await an_owner(world)]
     answers = await at_once(world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last)
 
-    assert ["LastOwnerStays", "User"] == kinds(answers)
+    assert ["LastOwnerRequired", "User"] == kinds(answers)
     assert 1 == len(await owners_left(world))
 
 
@@ -492,7 +492,7 @@ async def test_three_owners_who_are_all_taken_away_at_once_leave_one(world: Worl
     owners = [await an_owner(world) for _ in range(3)]
     answers = await at_once(world, *((delete_user, DeleteUser(user=each.found.user.id)) for each in owners), last=last)
 
-    assert ["LastOwnerStays", "User", "User"] == kinds(answers)
+    assert ["LastOwnerRequired", "User", "User"] == kinds(answers)
     assert 1 == len(await owners_left(world))
 
 

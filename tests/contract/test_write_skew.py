@@ -292,7 +292,7 @@ async def test_a_task_claimed_while_its_dependency_is_reopened_is_not_held(world
         answers = await at_once(world, *calls)
         fresh = await world.fresh(dependent)
 
-        assert {"Task"} <= set(kinds(answers)) <= {"Task", "Claimed", "NotClaimable"}
+        assert {"Task"} <= set(kinds(answers)) <= {"Task", "ClaimResult", "NotClaimable"}
         assert (Status.INBOX, None) == (fresh.status, fresh.run)
         await update_task(world.ports, world.me, UpdateTask(task=upstream.id, status=Status.DONE))
 
@@ -405,7 +405,7 @@ async def test_a_lead_does_not_pass_its_boards_limit(world):
     create = [(create_agent, CreateAgent(name=name, board=board.id)) for name in ("ada", "bob")]
     answers = await at_once(world, *create, me=lead)
 
-    assert ["TooManyAgents", "WithToken"] == kinds(answers)
+    assert ["TooManyAgents", "AgentWithToken"] == kinds(answers)
     with pytest.raises(TooManyAgents):
         await create_agent(world.ports, lead, CreateAgent(name="eve", board=board.id))
 
@@ -583,7 +583,7 @@ async def test_of_two_approvals_for_one_task_one_is_pending(world, last):
     a, b, c = [await world.task(title) for title in "abc"]
     answers = await at_once(world, asks(world, a, b), asks(world, b, c), last=last)
 
-    assert ["Approval", "PendingAlready"] == kinds(answers)
+    assert ["Approval", "ApprovalAlreadyPending"] == kinds(answers)
     assert 1 == len(await pending_for(world, b))
 
 
@@ -596,7 +596,7 @@ async def test_an_approval_does_not_become_pending_again_beside_a_new_one(world,
     first = await done_by(world, asks(world, task, status=ApprovalStatus.REJECTED))
     answers = await at_once(world, decides(first, "pending"), asks(world, task), last=last)
 
-    assert ["Approval", "PendingAlready"] == kinds(answers)
+    assert ["Approval", "ApprovalAlreadyPending"] == kinds(answers)
     assert 1 == len(await pending_for(world, task))
 
 
@@ -609,7 +609,7 @@ async def test_of_two_decisions_one_stands(world):
     (stands,) = await world.ports.reads.entities.every(world.me, APPROVALS)
     (told,) = [answer for answer in answers if isinstance(answer, Exception)]
 
-    assert ["Approval", "DecidedAlready"] == kinds(answers)
+    assert ["Approval", "ApprovalAlreadyDecided"] == kinds(answers)
     assert stands.status is told.status
 
 
@@ -707,7 +707,7 @@ async def test_nothing_is_asked_for_a_task_that_goes_meanwhile(world, last):
     answers = await at_once(world, asks(world, task), (delete_task, DeleteTask(task=task.id)), last=last)
     rows = world.ports.reads.entities
 
-    assert kinds(answers) in (["Approval", "Task"], ["Task", "TasksMissing"])
+    assert kinds(answers) in (["Approval", "Task"], ["Task", "ApprovalTasksNotFound"])
     assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
 
 

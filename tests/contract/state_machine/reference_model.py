@@ -229,7 +229,7 @@ class ReferenceModel:
     ) -> Answer:  # fmt: skip
         self.at_least("operator")
         if status in FINISHED and WHO[self.who]["role"] != "admin":
-            raise ModelRefusal("RecordingDenied")
+            raise ModelRefusal("FinishedTaskDenied")
         self.may_see(board)
         if team:
             assignee = self.fit(assignee, board)
@@ -250,7 +250,7 @@ class ReferenceModel:
             self.depend(task, depends_on, by_id)
             late = self.open_of(task)
             if late and status != "backlog" and (assignee or status != "inbox"):
-                raise ModelRefusal("Blocked", task=task["id"], by=late)
+                raise ModelRefusal("BlockedByDependencies", task=task["id"], by=late)
         if status != "done":
             self.meet(None, task, board, status, spoke=False)
         lead = board == "open" and status in REVIEW and (assignee or "").casefold() == "lea"
@@ -266,7 +266,7 @@ class ReferenceModel:
         if wanted == task["depends_on"]:
             return
         if task["id"] in wanted:
-            raise ModelRefusal("DependsOnItself")
+            raise ModelRefusal("SelfDependency")
         here = {id for id, other in self.tasks.items() if other["board"] == task["board"]}
         missing = tuple(id for id in wanted if id not in here and id not in task["depends_on"])
         if missing:
@@ -319,7 +319,7 @@ class ReferenceModel:
                 changes=changes,
             )
         except ModelRefusal as no:
-            if no.kind in ("HeldByAnother", "NotYourTask", "TaskAssigneeMismatch"):
+            if no.kind in ("LeaseHeldByAnother", "NotYourTask", "TaskAssigneeMismatch"):
                 no.late = late
             raise
 
@@ -443,7 +443,7 @@ class ReferenceModel:
 
     def may_move(self, task: Row) -> None:
         if self.part == "worker" and self.boards[task["board"]]["leads"]:
-            raise ModelRefusal("OnlyLeadsMove")
+            raise ModelRefusal("OnlyLeadMovesTasks")
 
     def as_seen(self, task: Row, changes: dict[str, Any]) -> dict[str, Any]:
         """
@@ -482,9 +482,9 @@ class ReferenceModel:
         if agent is None:
             return assignee or None
         if self.part == agent["part"] == "lead":
-            raise ModelRefusal("LeadsWorkForNobody")
+            raise ModelRefusal("LeadNotAssignable")
         if agent["board"] not in (None, board):
-            raise ModelRefusal("AssigneeElsewhere")
+            raise ModelRefusal("AssigneeOnAnotherBoard")
         return str(agent["agent"])
 
     def by_team(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
@@ -500,7 +500,7 @@ class ReferenceModel:
             if (blocked or before["status"] in ("backlog", "awaiting_owner")) and (
                 named or to not in ((None,) if self.part == "lead" else (None, "inbox"))
             ):
-                raise ModelRefusal("Blocked", task=before["id"], by=blocked)
+                raise ModelRefusal("BlockedByDependencies", task=before["id"], by=blocked)
         assignee: str | None = self.fit(changes["assignee"], after["board"]) if named else before["assignee"]
         if self.part == "person" and blocked and (to or before["status"] not in (*FINISHED, "backlog")):
             return "inbox", None
@@ -564,7 +564,7 @@ class ReferenceModel:
         if not arrives and {was, to} <= set(IDLE):
             return False
         if self.part == "worker" and rules["leads"] and not (arrives and to in (*IDLE, "backlog")):
-            raise ModelRefusal("OnlyLeadsMove")
+            raise ModelRefusal("OnlyLeadMovesTasks")
         if to == "done" and rules["review"] and was not in REVIEW:
             raise ModelRefusal("GateClosed", rule="require_review_before_done", task=task["id"])
         if to == "done" and rules["approval"]:
@@ -573,7 +573,7 @@ class ReferenceModel:
             raise ModelRefusal("CommentRequired", rule="comment_required_for_review", task=task["id"])
         own = to == "done" and rules["review"] and self.author in self.authors.get(task["id"], ())
         if own and (WHO[self.who]["agent"] is not None or WHO[self.who]["role"] != "admin"):
-            raise ModelRefusal("OwnReview", rule="require_review_before_done", task=task["id"])
+            raise ModelRefusal("OwnReviewRefused", rule="require_review_before_done", task=task["id"])
         return bool(own)
 
     @property
@@ -627,7 +627,7 @@ class ReferenceModel:
     def pair(self, agent: str | None, instance: str | None) -> Pair | None:
         own = WHO[self.who]["agent"]
         if own is not None and agent is not None and agent.casefold() != own.casefold():
-            raise ModelRefusal("NotYourAgent")
+            raise ModelRefusal("KeyOfAnotherAgent")
         name = own or agent
         return (self.who, name.casefold(), instance, name) if name else None
 
@@ -676,9 +676,9 @@ class ReferenceModel:
             return
         run = self.live(task)
         if run:
-            raise ModelRefusal("HeldByAnother", task=task["id"], by=self.worker(run), until=run["expires_at"])
+            raise ModelRefusal("LeaseHeldByAnother", task=task["id"], by=self.worker(run), until=run["expires_at"])
         if self.somebody_elses(task["assignee"], pair):
-            raise ModelRefusal("HeldByAnother", task=task["id"], by=task["assignee"], until=None)
+            raise ModelRefusal("LeaseHeldByAnother", task=task["id"], by=task["assignee"], until=None)
         if self.open_of(task):
             raise ModelRefusal("NotClaimable", task=task["id"], why="blocked")
         self.may_move(task)
@@ -712,9 +712,9 @@ class ReferenceModel:
             run["board"] = after["board"]
             self.hand_in(run, after, named)
         elif pair and run["holder"] is None and run["by"].casefold() == pair[1]:
-            raise ModelRefusal("UseTheLease", task=after["id"])
+            raise ModelRefusal("LeaseRequired", task=after["id"])
         elif pair and self.part != "lead":
-            raise ModelRefusal("HeldByAnother", task=after["id"], by=self.worker(run), until=run["expires_at"])
+            raise ModelRefusal("LeaseHeldByAnother", task=after["id"], by=self.worker(run), until=run["expires_at"])
         else:
             self.by_hand(before, after)
 
@@ -769,14 +769,14 @@ class ReferenceModel:
         counted = [t for t in self.in_hand(pair[1]) if t["run"] is None or self.live(t)]
         for task in counted:
             if instance is None if task["run"] is None else self.runs[task["run"]]["holder"] == pair[:3]:
-                return "Polled", {"reason": "continue_current", "task": task["id"]}
+                return "PollResult", {"reason": "continue_current", "task": task["id"]}
         if most is not None and len(counted) >= most:
-            return "Polled", {"reason": "at_capacity", "task": None}
+            return "PollResult", {"reason": "at_capacity", "task": None}
         first, id = self.first_for(pair[3], WHO[self.who]["board"]), next(self.ids)
         if first is None:
-            return "Polled", {"reason": "no_tasks_available", "task": None}
+            return "PollResult", {"reason": "no_tasks_available", "task": None}
         self.take(first, pair[3], id, PAIR_TERM, pair[:3])
-        return "Polled", {"reason": "assigned", "task": first["id"]}
+        return "PollResult", {"reason": "assigned", "task": first["id"]}
 
     def reset_dependents(self, id: int) -> None:
         for each in self.dependents(id):
@@ -825,7 +825,7 @@ class ReferenceModel:
         own = WHO[self.who]["agent"]
         if own is not None:
             if agent is not None and agent.casefold() != own.casefold():
-                raise ModelRefusal("NotYourAgent")
+                raise ModelRefusal("KeyOfAnotherAgent")
             return str(own)
         if not agent:
             raise ModelRefusal("InvalidField", field="agent")
@@ -902,7 +902,7 @@ class ReferenceModel:
         task.update(assignee=by, fence=run["fence"], attempts=run["attempt"], run=id, not_before=None)
         task["version"] += 1
         self.note("task.claimed", task["id"])
-        return "Claimed", {"task": dict(task), "run": dict(run)}
+        return "ClaimResult", {"task": dict(task), "run": dict(run)}
 
     def sweep(self, *, passes_over: Sequence[int] = ()) -> Answer:
         return "int", {"value": self.notice_all(passes_over)}
@@ -984,7 +984,7 @@ class ReferenceModel:
         order = None if cancels else self.standing(run)
         told = order[1] if order else "cancel" if cancels else "pause" if run["paused"] else "continue"
         instruction = "continue" if told == "resume" else told
-        return "Beat", {"run": dict(run), "order": order, "instruction": instruction}
+        return "HeartbeatResult", {"run": dict(run), "order": order, "instruction": instruction}
 
     def leased(self, lease: int) -> Row:
         """
@@ -1122,7 +1122,7 @@ class ReferenceModel:
         found = self.found(task, on, expects)
         run = self.live(found)
         if run is None:
-            raise ModelRefusal("NotRunning", task=found["id"])
+            raise ModelRefusal("NoLiveLease", task=found["id"])
         own = WHO[self.who]["agent"]
         if own is not None and self.part != "lead" and run["by"].casefold() != own.casefold():
             raise ModelRefusal("NotYourTask")
@@ -1138,7 +1138,7 @@ class ReferenceModel:
             self.move(found, "backlog")
             found.update(fence=found["fence"] + 1, version=found["version"] + 1)
         elif run["holder"]:
-            raise ModelRefusal("OutOfReach", task=found["id"], by=run["by"])
+            raise ModelRefusal("OrderNotDeliverable", task=found["id"], by=run["by"])
         elif kind in ("resume", "cancel") and run["state"] == "suspended":
             if message or kind == "cancel":
                 self.add_order(run, id, "cancel" if kind == "cancel" else "steer", message)

@@ -57,11 +57,11 @@ def brief(answer: Answer) -> str:
     What is worth telling of an answer.
     """
     kind, facts = answer
-    if kind == "Claimed":
+    if kind == "ClaimResult":
         return f"Claimed {brief(('Task', facts['task']))} {facts['run']['id']}"
     if kind == "Task":
         return f"Task #{facts['number']} {facts['status']}, version {facts['version']}, fence {facts['fence']}"
-    if kind == "Beat":
+    if kind == "HeartbeatResult":
         return f"Beat {facts['run']['state']} {facts['order'] or ''}"
     return f"{kind} {facts or ''}"
 
@@ -469,7 +469,7 @@ class RuleMachine(RuleBasedStateMachine):
         A fresh lease on this task.
         """
         op, (kind, _) = self.ask("claim", "boss", task=number, agent=agent)
-        assert kind == "Claimed"
+        assert kind == "ClaimResult"
         return op.ids
 
     def finished(self, number: int) -> None:
@@ -707,7 +707,7 @@ class RuleMachine(RuleBasedStateMachine):
         expected = judged.model.answer(op.name, op.who, op.facts, ids=op.ids)
         kind, facts = answered = await judged.ask(op)
         require_equal(judged.name, expected, answered)
-        if kind == "Claimed":
+        if kind == "ClaimResult":
             done = Step("complete", "boss", {"task": facts["task"]["number"], "lease": op.ids}, self.block())
             expected = judged.model.answer(done.name, done.who, done.facts, ids=done.ids)
             require_equal(judged.name, expected, await judged.ask(done))

@@ -90,7 +90,7 @@ WHY = {
 Ending = tuple[list[Answer], ReferenceModel]
 
 
-ANSWERS = ("Task", "Board", "Claimed", "Polled", "Beat", "int", "None")
+ANSWERS = ("Task", "Board", "ClaimResult", "PollResult", "HeartbeatResult", "int", "None")
 """What is no refusal."""
 
 
@@ -476,13 +476,13 @@ class StoreUnderTest:
             }
         if isinstance(answer, ClaimResult):
             assert self._shows(answer.run, answer.lease), "a claim must tell the lease of its own run"
-            return "Claimed", {"task": self._task_facts(answer.task), "run": self._run_facts(answer.run)}
+            return "ClaimResult", {"task": self._task_facts(answer.task), "run": self._run_facts(answer.run)}
         if isinstance(answer, HeartbeatResult):
             order = answer.order and order_facts(answer.order)
-            return "Beat", {"run": self._run_facts(answer.run), "order": order, "instruction": answer.instruction}
+            return "HeartbeatResult", {"run": self._run_facts(answer.run), "order": order, "instruction": answer.instruction}
         if isinstance(answer, PollResult):
             task = counted(answer.task) if answer.task else None
-            return "Polled", {"reason": answer.reason.value, "task": task}
+            return "PollResult", {"reason": answer.reason.value, "task": task}
         if isinstance(answer, int):
             return "int", {"value": answer}
         assert answer is None
