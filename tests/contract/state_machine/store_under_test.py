@@ -479,7 +479,8 @@ class StoreUnderTest:
             return "ClaimResult", {"task": self._task_facts(answer.task), "run": self._run_facts(answer.run)}
         if isinstance(answer, HeartbeatResult):
             order = answer.order and order_facts(answer.order)
-            return "HeartbeatResult", {"run": self._run_facts(answer.run), "order": order, "instruction": answer.instruction}
+            facts = {"run": self._run_facts(answer.run), "order": order, "instruction": answer.instruction}
+            return "HeartbeatResult", facts
         if isinstance(answer, PollResult):
             task = counted(answer.task) if answer.task else None
             return "PollResult", {"reason": answer.reason.value, "task": task}
