@@ -20,7 +20,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 
 
-class Versioned(Protocol):
+class VersionedPayload(Protocol):
     """
     A payload that has the version of its resource.
     """
@@ -29,7 +29,7 @@ class Versioned(Protocol):
     def version(self) -> int: ...
 
 
-def versioned_response(shown: Versioned | dict[str, Any]) -> Response:
+def versioned_response(shown: VersionedPayload | dict[str, Any]) -> Response:
     """
     A response with one resource, and its version as the entity tag.
     """
