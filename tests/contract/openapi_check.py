@@ -18,7 +18,7 @@ def checked_against_openapi(app: MissionApp, method: str, path: str, answer: Ans
     """
     The answer, which must be as the served document tells. What no operation answers is not told there.
     """
-    document = app.documents.encoded()
+    document = document_of(app)
     operation = _operation(document, method, path.partition("?")[0])
     if operation is not None and not 300 <= answer.status < 400:
         told = _validators(document, *operation)
@@ -27,6 +27,23 @@ def checked_against_openapi(app: MissionApp, method: str, path: str, answer: Ans
         if validator is not None:
             validator.validate(answer.json)
     return answer
+
+
+_documents: dict[Any, bytes] = {}
+
+
+def document_of(app: MissionApp) -> bytes:
+    """
+    The document of an application, made once for all that serve the same operations: a test makes many, and each
+    document is a megabyte.
+    """
+    key = tuple(
+        (each.prefix, *each.openapi_metadata.security_schemes, *((one.method, one.path) for one in each.endpoints))
+        for each in app.documents.dialects
+    )
+    if key not in _documents:
+        _documents[key] = app.documents.encoded()
+    return _documents[key]
 
 
 @cache
