@@ -327,7 +327,7 @@ def read_calls(many: GrantedBoards) -> Iterator[ReadCall]:
     """
     for port in PORTS:
         for method, signature in methods_of(many, port).items():
-            if port == "rows":
+            if port == "entities":
                 yield from (ReadCall(port, method, given) for given in _of_rows(many, method))
                 continue
             names = [name for name in signature.parameters if name != "principal"]
@@ -390,9 +390,9 @@ def in_stable_order(asked: ReadCall, answer: Any) -> Any:
     """
     An answer with its lists sorted where their order says nothing, and without boards on which there is nothing.
     """
-    if asked.method == "foremost":
+    if asked.method == "top_tasks":
         return {board: each for board, each in answer.items() if each.counts}
-    if asked.port != "reports" and asked.method not in ("amounts", "work"):
+    if asked.port != "reports" and asked.method not in ("event_counts", "work"):
         return answer
     if isinstance(answer, list):
         return sorted(answer, key=repr)

@@ -385,9 +385,9 @@ async def test_a_view_tells_for_which_tasks_something_is_asked(world: World) -> 
         now = await view(world, known)
         known.update(
             (id, (row.version, TaskSurroundings.of(row, now.approvals.get(id, ApprovalCounts()))))
-            for id, row in now.entities.items()
+            for id, row in now.rows.items()
         )
-        return [row.title for row in now.entities.values()], now.approvals.get(task.id.bytes)
+        return [row.title for row in now.rows.values()], now.approvals.get(task.id.bytes)
 
     assert ({"asked", "plain"}, None) == (set((first := await changed())[0]), first[1])
     approval = await asked(world, task)

@@ -239,7 +239,7 @@ async def test_a_removal_that_fails_leaves_all_as_it_was(world: World) -> None:
     before = await world.facts()
 
     class Failing(BoardDeletionCascade):
-        def told(self, *, tasks: int, agents: int) -> Any:
+        def events(self, *, tasks: int, agents: int) -> Any:
             assert (1, 1) == (tasks, agents)
             raise ZeroDivisionError
 

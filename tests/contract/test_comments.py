@@ -145,7 +145,7 @@ async def test_work_of_nobody_goes_to_the_first_agent_that_is_called(world):
     await world.agent("ada")
     await world.agent("bob")
     task = await world.task()
-    how = {"calling": MentionStyle.HANDLES, "assigns": True}
+    how = {"mention_style": MentionStyle.HANDLES, "assign_first_mention": True}
     first = await said(world, task, "@bob, or @ada?", **how)
     second = await said(world, task, "@ada, no?", **how)
     given = await world.fresh(task)

@@ -195,7 +195,7 @@ async def test_no_agent_closes_the_review_of_who_made_its_key(
     await fleet.got("POST", f"/tasks/{task['id']}/complete", {"lease": lease}, key=amy)
     for name, key in (("eve", eve), ("ivy", ivy), ("eve", await fleet.key("eve", "operator"))):
         await put(fleet, task, assigned_to=name)
-        assert "whose key they made" in (await put(fleet, task, 403, key=key, status="done"))["error"]
+        assert "whose key an author made" in (await put(fleet, task, 403, key=key, status="done"))["error"]
     await put(fleet, task, assigned_to="zoe")
     assert "done" == (await put(fleet, task, key=zoe, status="done"))["task"]["status"]
 

@@ -143,7 +143,7 @@ async def test_who_may_see_some_boards_is_told_all_that_is_on_them(many: Granted
     await delete_group(many.world.ports, owner, DeleteGroup(group=many.secluded.id))
     expected = await results_of(many, owner, *asked) | counted
     for each in asked:
-        if each.port == "conduct":
+        if each.port == "agent_activity":
             expected[str(each)] = deeds_of(each, told, expected)
 
     expected = {name: without_the_main_agent(each) for name, each in expected.items()}
@@ -192,8 +192,9 @@ def deeds_of(asked: ReadCall, told: dict[str, Any], all_told: dict[str, Any]) ->
     if asked.method in ("work", "said"):
         return all_told[str(asked)]
     agent, since = asked.given["agent"], asked.given["since"]
-    if asked.method == "amounts":
-        deeds = told[str(ReadCall("conduct", "deeds", {"agent": agent, "since": since, "kinds": None, "limit": 100}))]
+    if asked.method == "event_counts":
+        deeds = told[str(ReadCall("agent_activity", "entries_by",
+        {"agent": agent, "since": since, "kinds": None, "limit": 100}))]
         split = asked.given["split"]
         moments = [(moment(each.at), each.kind) for each in deeds]
         counted = Counter((at >= split, hour_of(at), kind) for at, kind in moments)
@@ -209,7 +210,7 @@ async def test_who_may_see_no_board_is_told_nothing(many: GrantedBoards) -> None
     asked = [
         each
         for each in read_calls(many)
-        if each.port != "members" and (each.port != "rows" or is_limited_by_grants(each.given["kind"].entity))
+        if each.port != "members" and (each.port != "entities" or is_limited_by_grants(each.given["kind"].entity))
     ]
     told = await results_of(many, many.member(), *asked)
 

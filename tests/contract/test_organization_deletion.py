@@ -253,9 +253,10 @@ async def test_an_address_that_nobody_vouches_for_opens_no_invite(boards: Boards
     Only what the provider has verified does; the oldest invite first.
     """
     ports, me = boards.ports, boards.me
-    invite = InvitePerson(email="new@x.io", role="admin")
+    invite = InvitePerson(email="verified@x.io", role="admin")
     await invite_person(ports, me, invite)
-    claims, has = await boards.person("claims", email="new@x.io"), await boards.person("has", email="New@x.io")
+    claims, has = await boards.person("claims", email="verified@x.io"), await boards.person("has",
+    email="Verified@x.io")
     alone, inside = (
         await ensure_active_organization(ports, claims.id),
         await ensure_active_organization(ports, has.id, verified=True),

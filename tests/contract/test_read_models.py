@@ -170,10 +170,10 @@ async def test_what_waits_for_an_agent_is_by_priority_then_age(world):
     await world.task("in review", assignee="ada", status=Status.REVIEW)
     await world.task("bob's", assignee="bob")
     reads = world.ports.reads.tasks
-    rows = await reads.waiting_for(world.me, "Ada", limit=3)
+    rows = await reads.open_of_assignee(world.me, "Ada", limit=3)
 
     assert ["urgent", "first", "second"] == [row.title for row in rows]
-    assert 4 == len(await reads.waiting_for(world.me, "Ada", limit=50))
+    assert 4 == len(await reads.open_of_assignee(world.me, "Ada", limit=50))
     assert {("ada", "assigned"): 3, ("ada", "in_progress"): 1, ("ada", "review"): 1} == await reads.count_by_status(
         world.me, ("ADA", "nobody")
     )

@@ -61,9 +61,9 @@ async def counts(world, scope=None, *, by=None, back=HOUR, split=timedelta(0), e
         by or world.me, scope or ReportScope(), HourRange(now - back, now - split, each), window
     )
     return ReportCounts(
-        sorted(found.standing),
+        sorted(found.status_counts),
         sorted(each for each in found.bucket_counts if each.amount),
-        sorted(each for each in found.recent if each.amount),
+        sorted(each for each in found.minute_counts if each.amount),
         found.oldest,
     )
 
@@ -89,7 +89,7 @@ async def test_tasks_are_counted_by_status_and_priority(world, reads):
     await move(world, first, Status.DONE)
     found = await counts(world)
 
-    assert [StatusCount("done", "high", 1), StatusCount("inbox", "medium", 2)] == found.standing
+    assert [StatusCount("done", "high", 1), StatusCount("inbox", "medium", 2)] == found.status_counts
 
 
 async def test_a_task_stands_in_the_hour_in_which_it_came_there(world, reads):
@@ -147,7 +147,7 @@ async def test_what_is_undone_is_counted_no_longer(world, reads):
 
     assert {"done": 0, "cycles": 0, "inbox": 1} == happened(here, "done", "cycles", "inbox")
     assert {"done": 1, "cycles": 1, "inbox": 0} == happened(there, "done", "cycles", "inbox")
-    assert [MinuteCount("done", 1, 1)] == [each for each in there.recent if each.what == "done"]
+    assert [MinuteCount("done", 1, 1)] == [each for each in there.minute_counts if each.what == "done"]
 
 
 async def test_what_is_refused_is_not_counted(world, reads):
@@ -167,7 +167,7 @@ async def test_what_is_refused_is_not_counted(world, reads):
             await slow.commit()
     after = await counts(world)
 
-    assert before.standing == after.standing
+    assert before.status_counts == after.status_counts
     assert {"task.updated": 1, "task.moved": 0, "done": 0, "inbox": 1} == happened(
         after, "task.updated", "task.moved", "done", "inbox"
     )
@@ -225,7 +225,7 @@ def evolved(found, happened):
     """
     The counts with only these.
     """
-    return found._replace(happened=happened)
+    return found._replace(bucket_counts=happened)
 
 
 async def test_a_lease_that_runs_out_is_counted_as_such(world, reads):
@@ -249,15 +249,15 @@ async def test_the_last_hour_is_known_by_the_minute(world, reads):
     await world.task("b")
     world.clock.advance(minutes=5)
     await world.task("c")
-    at = (await counts(world)).recent
+    at = (await counts(world)).minute_counts
     world.clock.advance(minutes=1)
-    later = (await counts(world)).recent
+    later = (await counts(world)).minute_counts
     world.clock.advance(minutes=5)
     much_later = await counts(world)
 
     assert MinuteCount("task.created", 3, 2) in at
     assert MinuteCount("task.created", 3, 1) in later
-    assert MinuteCount("task.created", 2, 0) in much_later.recent
+    assert MinuteCount("task.created", 2, 0) in much_later.minute_counts
     assert micros(first.created_at) == much_later.oldest
 
 
@@ -270,7 +270,7 @@ async def test_minutes_that_come_round_begin_anew(world, reads):
     world.clock.advance(minutes=64)
     await world.task()
 
-    assert MinuteCount("task.created", 1, 1) in (await counts(world)).recent
+    assert MinuteCount("task.created", 1, 1) in (await counts(world)).minute_counts
     assert {"task.created": 3} == happened(await counts(world, back=2 * HOUR), "task.created")
 
 
@@ -284,7 +284,7 @@ async def test_what_was_done_at_another_time_counts_in_its_hour_and_in_no_minute
     found = await counts(world, back=3 * HOUR)
 
     assert {"done": 1} == happened(found, "done", late=False)
-    assert [] == [each for each in found.recent if each.what == "done"]
+    assert [] == [each for each in found.minute_counts if each.what == "done"]
     assert EPOCH + next(each.bucket for each in found.bucket_counts if each.what == "done") * HOUR == now - 2 * HOUR
 
 
@@ -320,7 +320,7 @@ async def test_a_scope_leaves_out_other_boards_and_organizations(world, elsewher
     await elsewhere.task("c")
 
     async def standing(**scope):
-        return sum(each.amount for each in (await counts(world, ReportScope(**scope))).standing)
+        return sum(each.amount for each in (await counts(world, ReportScope(**scope))).status_counts)
 
     assert 2 == await standing()
     assert 1 == await standing(group=group)
@@ -343,11 +343,11 @@ async def test_who_is_confined_to_a_board_is_told_of_that_board(world, reads):
     now = world.clock.now()
     found = await counts(world, by=bob)
 
-    assert [StatusCount("assigned", "medium", 1), StatusCount("done", "medium", 1)] == found.standing
+    assert [StatusCount("assigned", "medium", 1), StatusCount("done", "medium", 1)] == found.status_counts
     assert {"task.created": 2, "board.created": 0} == happened(found, "task.created", "board.created")
-    assert [("bob", 1)] == [(each.name, each.assigned) for each in await reads.staff(bob, ReportScope())]
-    assert [1] == [each.amount for each in (await reads.finished(bob, since=EPOCH, errors=9)).groups]
-    assert [1] == [each.amount for each in await reads.took(bob, since=EPOCH, split=now, until=now + MINUTE)]
+    assert [("bob", 1)] == [(each.name, each.assigned) for each in await reads.agent_workloads(bob, ReportScope())]
+    assert [1] == [each.amount for each in (await reads.done_task_groups(bob, since=EPOCH, errors=9)).groups]
+    assert [1] == [each.amount for each in await reads.durations(bob, since=EPOCH, split=now, until=now + MINUTE)]
     assert 1 == (await reads.find_tasks(bob, "WORK", limit=9)).total
     assert ["bob"] == [each.name for each in (await reads.find_agents(bob, "", limit=9)).rows]
 
@@ -362,12 +362,12 @@ async def test_staff_is_told_with_what_is_before_it(world, reads):
     await world.task(assignee="ADA")
     await world.task(assignee="ada", status=Status.IN_PROGRESS)
     await world.task(assignee="ada", status=Status.REVIEW)
-    bob, told = await reads.staff(world.me, ReportScope())
+    bob, told = await reads.agent_workloads(world.me, ReportScope())
 
     assert ("Bob", None, None, 0, 0) == (bob.name, bob.board, bob.last_seen_at, bob.assigned, bob.in_progress)
     assert ("ada", ada.board.bytes, "busy", micros(world.clock.now()), 1, 1) == told
     assert ("offline", "busy") == (bob.status(at=world.clock.now()), told.status(at=world.clock.now()))
-    assert [told] == await reads.staff(world.me, ReportScope(board=world.board.id))
+    assert [told] == await reads.agent_workloads(world.me, ReportScope(board=world.board.id))
 
 
 async def test_finished_work_comes_in_groups_with_its_errors(world, reads):
@@ -387,7 +387,7 @@ async def test_finished_work_comes_in_groups_with_its_errors(world, reads):
     lease = await world.claim(task, agent="bob")
     outcome = Outcome(result=TaskResult.SUCCESS)
     await complete_task(world.ports, world.me, CompleteTask(task=task.id, lease=lease.lease, outcome=outcome))
-    found = await reads.finished(world.me, since=EPOCH, errors=9)
+    found = await reads.done_task_groups(world.me, since=EPOCH, errors=9)
 
     assert {
         DoneTaskGroup("ada", "medium", "failed", 2, 2, 2, 0),
@@ -395,8 +395,8 @@ async def test_finished_work_comes_in_groups_with_its_errors(world, reads):
         DoneTaskGroup("bob", "high", "success", 1, 2, 1, 3600),
     } == {*found.groups}
     assert [("boom", 2), ("bang", 1)] == found.errors
-    assert [("boom", 2)] == (await reads.finished(world.me, since=EPOCH, errors=1)).errors
-    assert 1 == len((await reads.finished(world.me, since=world.clock.now(), errors=9)).groups)
+    assert [("boom", 2)] == (await reads.done_task_groups(world.me, since=EPOCH, errors=1)).errors
+    assert 1 == len((await reads.done_task_groups(world.me, since=world.clock.now(), errors=9)).groups)
 
 
 async def test_how_long_work_took_is_told_in_seconds_before_and_after_the_split(world, reads):
@@ -415,7 +415,7 @@ async def test_how_long_work_took_is_told_in_seconds_before_and_after_the_split(
     assert {
         DurationCount(False, 0, 1, 1), DurationCount(False, 2, 1, 0), DurationCount(True, 5, 1, 1),
         DurationCount(True, 0, 1, 1),
-    } == {*await reads.took(world.me, since=start, split=split, until=until)}  # fmt: skip
+    } == {*await reads.durations(world.me, since=start, split=split, until=until)}  # fmt: skip
 
 
 async def titles(world, text, **more):

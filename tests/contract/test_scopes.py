@@ -86,7 +86,7 @@ def refused(answer: Answer) -> bool:
     """
     Whether somebody may not do this at all, whatever it is done to.
     """
-    said = ("no more than its scopes name", "Requires admin role or higher", "Admin access required")
+    said = ("permits only what its scopes name", "Requires admin role or higher", "Admin access required")
     return 403 == answer.status and any(each in answer.body.decode() for each in said)
 
 

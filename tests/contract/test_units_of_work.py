@@ -388,7 +388,7 @@ async def test_no_row_of_another_organization_is_found(world, elsewhere):
             with pytest.raises(refusal):
                 await asked
 
-        assert [] == await unit.tasks.upstream((task.id,))
+        assert [] == await unit.tasks.dependency_closure((task.id,))
         assert await unit.agents.find("ada") is None
     assert ([], 0) == await ports.reads.tasks.page(me, TaskFilter(), PageRequest())
     assert await elsewhere.claim() is None
@@ -492,7 +492,7 @@ async def test_the_latest_sign_of_life_wins(world):
     late = world.clock.advance(seconds=1)
     for at, status in ((late, "late"), (early, "early")):
         async with world.ports.unit(world.me) as unit:
-            unit.agents.seen((await unit.agents.get(agent.id)).after_heartbeat(at=at, status=status)[0])
+            unit.agents.save_presence((await unit.agents.get(agent.id)).after_heartbeat(at=at, status=status)[0])
             await unit.commit()
     async with world.ports.unit(world.me) as unit:
         presence = (await unit.agents.get(agent.id)).presence

@@ -79,7 +79,7 @@ async def test_looking_for_text_that_cannot_be_kept_finds_nothing(world, text):
         ports.reads.agents.page(me, AgentFilter(role=text, at=now), PageRequest()),
         ports.reads.tasks.page(me, TaskFilter(assignee=text), PageRequest()),
         ports.reads.tasks.page(me, TaskFilter(priority=text), PageRequest()),
-        ports.reads.tasks.waiting_for(me, text, limit=1),
+        ports.reads.tasks.open_of_assignee(me, text, limit=1),
         ports.reads.tasks.count_by_status(me, (text,)),
         ports.credentials.organization(text),
         perform(create_task, ports, me, CreateTask(title="x", board=world.board.id), once=once, again=again),

@@ -29,7 +29,9 @@ from mission_core.values import JsonText
 from tests.contract.conftest import World
 
 Update = Callable[..., Awaitable[Any]]
-UPDATING = re.compile(r"Update|Change|Set|Move|Rename|WriteSoul|WriteMemory|ClearMemory|AssignAgent|UnassignAgent")
+UPDATING = re.compile(
+    r"Update|Change|Set(?!ActiveOrganization)|Move|Rename|WriteSoul|WriteWorkingMemory|ClearWorkingMemory|AssignAgent|UnassignAgent"
+)
 
 
 def updates() -> dict[str, tuple[Update, type]]:
@@ -90,7 +92,8 @@ class Things:
             case "UpdateBoard":
                 deadline = datetime(2030, 1, 1, tzinfo=UTC)
                 return {
-                    "board": board.id, "name": "New", "gates": {"require_review_before_done": True}, "staff": ("ada",),
+                    "board": board.id, "name": "New", "gates": {"require_review_before_done": True},
+                    "assigned_agents": ("ada",),
                     "success_metrics": JsonText('{"a":1}'), "group": self.group.id, "deadline": deadline,
                 }  # fmt: skip
             case "UpdateGroup":
