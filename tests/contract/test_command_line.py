@@ -438,8 +438,8 @@ async def started(folder):  # so that all modules are loaded, which nobody may n
 
 with tempfile.TemporaryDirectory() as folder:
     asyncio.run(started(folder))
-import encodings.idna, mission_core.events.use_cases, mission_http.doctor.inspection, mission_http.logs.configuration,
-uvloop
+import encodings.idna, mission_core.events.use_cases, mission_http.doctor.inspection, mission_http.logs.configuration
+import uvloop
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid({NOBODY})

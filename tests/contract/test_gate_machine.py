@@ -596,16 +596,16 @@ Skipped = tuple[list[tuple[Any, str, Any]], tuple[str, ...]]
 SKIPPED: dict[str, Skipped] = {
     "create": ([(use_cases, "pass_gates", passing)], ()),
     "update": ([(update_effects, "pass_gates", passing)], ("move_many", "change_board")),
-    "bulk update": ([(bulk_update, "carried_out", carried_past_gates)], ()),
+    "bulk update": ([(bulk_update, "apply_update", carried_past_gates)], ()),
     "move between boards": ([(update_effects, "pass_gates", passing_from_board_to_board)], ()),
     "claim": ([(leases, "decide_claim", nothing)], ("poll",)),
-    "claim the next": ([(leases, "decide_claim", nothing), (leases, "part_of", person)], ("poll",)),
-    "poll": ([(leases, "decide_claim", nothing), (queue_polls, "part_of", person)], ("work_under_a_lease",)),
+    "claim the next": ([(leases, "decide_claim", nothing), (leases, "board_role_of", person)], ("poll",)),
+    "poll": ([(leases, "decide_claim", nothing), (queue_polls, "board_role_of", person)], ("work_under_a_lease",)),
     "return to a lapsed lease": ([(lease_ownership, "pass_gates", passing)], ()),
     "complete": ([(leases, "pass_gates", passing), (leases, "status_after_work", lambda passage: Status.DONE)], ()),
     "leave a board": ([(gates, "decide_departure", nothing)], ()),
-    "make a board": ([(boards, "check_gates_kept", nothing)], ()),
-    "own review": ([(gates, "_reviews_own", lambda *asked: False)], ()),
+    "make a board": ([(boards, "require_gates_not_weakened", nothing)], ()),
+    "own review": ([(gates, "_is_author", lambda *asked: False)], ()),
     "others who may review": ([(gates, "_is_sole_reviewer", alone_at_once)], ()),
 }
 

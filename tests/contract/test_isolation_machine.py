@@ -312,7 +312,7 @@ def counting_for_all(numbers: MemoryNumberSequences, scope: tuple[UUID, str]) ->
 @pytest.mark.parametrize(
     ("planted", "about"),
     [
-        ((tasks, "scoped", unscoped), r"tasks/\{\w+\}$"),
+        ((tasks, "require_visible", unscoped), r"tasks/\{\w+\}$"),
         ((KindTable, "find", found_anywhere), r"(tags|board-groups)/\{\w+\}$"),
         ((MemoryNumberSequences, "_next", counting_for_all), r"/(tags|projects|agents)$"),
     ],
