@@ -187,11 +187,11 @@ async def test_from_elsewhere_it_takes_the_code(empty: FleetDriver, way: dict[st
 
 
 OF_OTHERS: list[dict[str, Any]] = [
-    {"fronting": NetworkSettings(base_url="https://mission.example.com")},
-    {"fronting": NetworkSettings(allowed_hosts=("mission.example.com",))},
-    {"fronting": NetworkSettings(trusted_proxies=(ip_network("10.0.0.7"),))},
+    {"network": NetworkSettings(base_url="https://mission.example.com")},
+    {"network": NetworkSettings(allowed_hosts=("mission.example.com",))},
+    {"network": NetworkSettings(trusted_proxies=(ip_network("10.0.0.7"),))},
     {
-        "identities": IdentityProviderSettings(
+        "identity_providers": IdentityProviderSettings(
             proxy=ProxyAuthSettings(header="x-remote-user", trusted=(ip_network("10.0.0.7"),))
         )
     },
@@ -235,7 +235,7 @@ async def test_of_two_that_are_first_one_is(fresh: World) -> None:
     )
     kinds = sorted(type(each).__name__ for each in answers)
 
-    assert "Colleague" == kinds[0]
+    assert "MemberWithUser" == kinds[0]
     assert {"SetupRaced", "SetupDone"} >= set(kinds[1:])  # who comes late finds it done
     assert 2 == len(await fresh.ports.reads.members.every(fresh.me))
 
@@ -246,7 +246,7 @@ async def test_who_lost_the_race_is_told_by_the_server(
     async def raced(*_: Any) -> None:
         raise SetupRaced
 
-    monkeypatch.setattr("mission_http.fleet.initial_setup.make_first_admin", raced)
+    monkeypatch.setattr("mission_http.fleet.initial_setup.create_first_admin", raced)
 
     assert (409, "Another admin was created while you were setting up") == refusal(await set_up(empty))
 
