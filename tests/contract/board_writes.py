@@ -103,15 +103,15 @@ MakeCommand = Callable[[GrantedBoards, PopulatedBoard], Awaitable[Any]]
 
 WITHOUT_BOARD = {
     "create_field", "update_field", "delete_field", "create_tag", "update_tag", "delete_tag", "create_group",
-    "set_access", "invite_person", "withdraw_invite", "accept_invite", "create_organization", "dissolve_organization",
+    "set_board_access", "invite_person", "withdraw_invite", "accept_invite", "create_organization", "delete_empty_organization",
 }  # fmt: skip
 """What concerns the organization as a whole, or who is in it: who may do it is a matter of roles."""
-OF_GROUPS = {"set_beats", "update_group", "delete_group", "write_group_entry"}
-OF_QUEUES = {"poll_queue", "look_at_queue", "renew_pair"}
-OF_OTHERS = {"report_onboarding", "receive_payload"}
+OF_GROUPS = {"set_heartbeat_interval", "update_group", "delete_group", "write_group_memory"}
+OF_QUEUES = {"poll_queue", "peek_queue", "renew_implicit_leases"}
+OF_OTHERS = {"submit_onboarding_message", "receive_payload"}
 """Done by the main agent, and by whoever is outside."""
 ABOUT_ALL = {"create_board"}
-READING = {"broadcast_again"}
+READING = {"repeat_broadcast"}
 NOT_ON_ONE_BOARD = WITHOUT_BOARD | OF_GROUPS | OF_QUEUES | OF_OTHERS | ABOUT_ALL | READING
 """What is asked for on no single board."""
 
