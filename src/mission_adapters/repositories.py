@@ -168,10 +168,10 @@ class BufferedBoardRepository(BufferedRepository[Board]):
         return [self._remember_loaded(each) for each in await self.loader.boards_of(self.principal, group)]
 
     def delete_with_contents(
-        self, board: Board, end: DeletionCascade, *, heir: Board | None = None, at: datetime
+        self, board: Board, end: DeletionCascade, *, reassign_to: Board | None = None, at: datetime
     ) -> None:
-        self._require_writable(board, *([heir] if heir else []))
-        self.buffer.operations.append(DeleteBoardOperation(board=board, reassign_to=heir, cascade=end, at=at))
+        self._require_writable(board, *([reassign_to] if reassign_to else []))
+        self.buffer.operations.append(DeleteBoardOperation(board=board, reassign_to=reassign_to, cascade=end, at=at))
 
 
 @frozen

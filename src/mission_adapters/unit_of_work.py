@@ -46,7 +46,7 @@ class UnitStore(Protocol):
         Loads committed rows.
         """
 
-    async def flush(self, remembered: WriteBuffer) -> Any:
+    async def flush(self, buffer: WriteBuffer) -> Any:
         """
         Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
         """
@@ -65,10 +65,10 @@ class BufferedUnitOfWork:
     def __init__(self, store: UnitStore, principal: Principal, once: IdempotencyKey | None = None) -> None:
         self._begin(store, WriteBuffer(principal, once), principal)
 
-    def _begin(self, store: UnitStore, remembered: WriteBuffer, principal: Principal) -> None:
-        self.store, self.buffer = store, remembered
-        self._kept = (remembered, store.loader, principal)
-        self.organization_deletion = BufferedOrganizationDeletion(remembered)
+    def _begin(self, store: UnitStore, buffer: WriteBuffer, principal: Principal) -> None:
+        self.store, self.buffer = store, buffer
+        self._kept = (buffer, store.loader, principal)
+        self.organization_deletion = BufferedOrganizationDeletion(buffer)
         self.boards = BufferedBoardRepository(*self._kept, Board, BoardNotFound)
         self.agents = BufferedAgentRepository(*self._kept, Agent, AgentNotFound)
         self.keys = BufferedApiKeyRepository(*self._kept, ApiKey, ApiKeyNotFound)

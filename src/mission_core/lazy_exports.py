@@ -23,7 +23,7 @@ def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[
 
     @cache
     def modules() -> dict[str, str]:
-        source = exporting.__loader__.get_source(package)  # type: ignore[union-attr]
+        source = exporting.__loader__.get_source(package)  # type: ignore[union-attr]  # what was imported has a loader
         if source is None:
             raise ImportError(f"{package} needs its source file, which declares what the package exports")
         blocks = (each for each in ast.parse(source).body if isinstance(each, ast.If))

@@ -51,7 +51,8 @@ def record_events(
 @frozen(kw_only=True)
 class Draft(Generic[EntityT]):
     """
-    The values of a command for an entity that is being created, or changed from the state *before*.
+    The values of an entity that is about to be created or changed, which `prepare` may still normalize. *given* has the
+    values that the command names, *before* is the present entity, or None for a new one.
     """
 
     ports: Ports
@@ -135,7 +136,8 @@ class Records(Generic[EntityT]):
         check: Callable[[UnitOfWork, EntityT], Awaitable[None]] = _unchecked,
     ) -> EntityT:
         """
-        Change an entity, with its event. If no field changes, nothing is written or logged.
+        Change an entity, with its event, and make it the result for the idempotency key. If no field changes, nothing
+        is written or logged.
 
         Args:
             check: Checks the present entity before its version.
@@ -155,6 +157,7 @@ class Records(Generic[EntityT]):
                 return before
             after = unit.repository(self.kind).save(edited)
             self._record(unit, self.events[1], after, at=now, changed=changed)
+            unit.result(key)
             await unit.commit()
         return after
 

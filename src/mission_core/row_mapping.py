@@ -218,10 +218,12 @@ class _MappingSource:
             return made
         required = [names[each] for each in own if not self.columns[names[each]].nullable]
         if not isinstance(value.null, value.cls):  # a null of the class itself is stored as its fields, all None
-            self.scope[f"class_{name}"] = value.cls
+            present = f"entity.{name} is not None"
+            if value.null is not None:
+                self.scope[f"class_{name}"], present = value.cls, f"isinstance(entity.{name}, class_{name})"
             for column in names.values():
                 written = self.expressions[column]
-                self.expressions[column] = f"({written} if isinstance(entity.{name}, class_{name}) else None)"
+                self.expressions[column] = f"({written} if {present} else None)"
                 if not self.columns[column].nullable:
                     self.columns[column] = evolve(self.columns[column], null=None)
         absent = " and ".join(f"{column}_ is None" for column in required[:1] or names.values())

@@ -24,37 +24,41 @@ if TYPE_CHECKING:
     from mission_adapters.memory.store import MemoryStore
 
 
-def delete_board(desk: OperationRunner, wish: DeleteBoardOperation) -> None:
+def delete_board(runner: OperationRunner, operation: DeleteBoardOperation) -> None:
     """
     Delete a board.
 
     Raises:
         StaleWrite: If the board has changed since it was read.
     """
-    store, board = desk.store, wish.board
+    store, board = runner.store, operation.board
     store.boards.expect(board.id, board.version)
     staff = list(store.agents.each(store.agents.on_board.of(board.id)))
     work = list(store.tasks.each(store.tasks.on_board.of(board.id)))
     runs = [run for task in work for run in store.runs.history(task.id)]
-    if wish.reassign_to is None:
+    if operation.reassign_to is None:
         for task, depends_on, unmanned in _orphaned_tasks(store, staff, work):
-            desk.decide_task(task, partial(_update_orphan, wish, depends_on, unmanned))
+            runner.decide_task(task, partial(_update_orphan, operation, depends_on, unmanned))
         going: list[Any] = [*runs, *work, *staff]
         for each in going:
             store.remove(each)
     else:
-        _move_to_board(store, wish, wish.reassign_to, [*staff, *work, *runs])
+        _move_to_board(store, operation, operation.reassign_to, [*staff, *work, *runs])
     store.remove(board)
-    store.hourly_counters.drop(board.organization, board.id, heir=wish.reassign_to.id if wish.reassign_to else None)
+    store.hourly_counters.drop(
+        board.organization, board.id, reassign_to=operation.reassign_to.id if operation.reassign_to else None
+    )
     for task in work:
         store.tasks.changed.pop(task.id, None)  # the board's counters are gone already
-    desk.changes.append(TaskChange(events=wish.cascade.events(tasks=len(work), agents=len(staff))))
+    runner.changes.append(TaskChange(events=operation.cascade.events(tasks=len(work), agents=len(staff))))
 
 
 def _update_orphan(
-    wish: DeleteBoardOperation, depends_on: frozenset[TaskId], unmanned: bool, candidate: Candidate
+    operation: DeleteBoardOperation, depends_on: frozenset[TaskId], unmanned: bool, candidate: Candidate
 ) -> TaskChange | None:
-    return wish.cascade.update_orphan(OrphanedTask(candidate=candidate, depends_on=depends_on, loses_assignee=unmanned))
+    return operation.cascade.update_orphan(
+        OrphanedTask(candidate=candidate, depends_on=depends_on, loses_assignee=unmanned)
+    )
 
 
 def _orphaned_tasks(
@@ -71,11 +75,11 @@ def _orphaned_tasks(
         yield store.tasks.with_assignee_agent(task), frozenset(going.intersection(task.depends_on)), task.id in unmanned
 
 
-def _move_to_board(store: MemoryStore, wish: DeleteBoardOperation, heir: Board, rows: list[Any]) -> None:
+def _move_to_board(store: MemoryStore, operation: DeleteBoardOperation, reassign_to: Board, rows: list[Any]) -> None:
     for row in rows:
-        changed: dict[str, Any] = {"board": heir.id}
+        changed: dict[str, Any] = {"board": reassign_to.id}
         if not isinstance(row, Run):
-            changed |= {"version": row.version + 1, "updated_at": wish.at}
+            changed |= {"version": row.version + 1, "updated_at": operation.at}
         if isinstance(row, Agent):
             changed["lead"] = False
         store.tables[type(row)].put(evolve(row, **changed))

@@ -43,16 +43,16 @@ class MemoryHourlyCounters:
                 self.journal.note(partial(_set_cell, cells, (cell.slot, cell.what), before))
                 cells[cell.slot, cell.what] = (cell.minute, by if minute < cell.minute else amount + by)
 
-    def drop(self, organization: OrganizationId, place: UUID, *, heir: UUID | None) -> None:
+    def drop(self, organization: OrganizationId, place: UUID, *, reassign_to: UUID | None) -> None:
         """
-        Delete the counters of a board, or add them to those of the board *heir*.
+        Delete the counters of a board, or add them to those of the board *reassign_to*.
         """
         cells = self.cells.pop((organization, place), None)
         if cells is None:
             return
         self.journal.note(lambda: self.cells.update({(organization, place): cells}))
-        if heir is not None:
-            moved = {CounterKey(heir, slot, what, minute): by for (slot, what), (minute, by) in cells.items()}
+        if reassign_to is not None:
+            moved = {CounterKey(reassign_to, slot, what, minute): by for (slot, what), (minute, by) in cells.items()}
             self.count(organization, moved)
 
     def end(self, organization: OrganizationId) -> None:
@@ -60,7 +60,7 @@ class MemoryHourlyCounters:
         Delete the counters of an organization and all its boards.
         """
         for place in [place for own, place in self.cells if own == organization]:
-            self.drop(organization, place, heir=None)
+            self.drop(organization, place, reassign_to=None)
 
     def of(self, organization: OrganizationId, place: UUID) -> Mapping[CounterSlot, tuple[int, int]]:
         """

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from mission_adapters.memory.store import MemoryStore
 
 
-def delete_organization(store: MemoryStore, wish: DeleteOrganizationOperation) -> None:
+def delete_organization(store: MemoryStore, operation: DeleteOrganizationOperation) -> None:
     """
     Delete an organization.
 
     Raises:
         StaleWrite: If the organization, a row in *relied_on* or its log has changed since it was read.
     """
-    own = wish.organization.id
-    for each in (wish.organization, *wish.relied_on):
+    own = operation.organization.id
+    for each in (operation.organization, *operation.relied_on):
         store.tables[type(each)].expect(each.id, each.version)
-    if wish.since is not None and store.log.position(own) != wish.since:
+    if operation.since is not None and store.log.position(own) != operation.since:
         raise StaleWrite("organizations", own)
     boards = [each.id for each in store.boards.rows.values() if each.organization == own]
     for table in reversed(store.tables.values()):

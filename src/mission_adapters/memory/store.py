@@ -143,41 +143,41 @@ class MemoryStore:
         """
         return BufferedUnitOfWork(self, principal, once)
 
-    async def flush(self, remembered: WriteBuffer) -> Any:
+    async def flush(self, buffer: WriteBuffer) -> Any:
         """
         Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
         """
         if self.interleaving is not None:
             await self.interleaving.pause()
         try:
-            answer = self._apply(remembered)
+            answer = self._apply(buffer)
         except BaseException:
             self.journal.undo()
             raise
         finally:
             self.tasks.changed.clear()
         self.journal.clear()
-        self.log.wake(remembered.principal.organization)
+        self.log.wake(buffer.principal.organization)
         return answer
 
-    def _apply(self, remembered: WriteBuffer) -> Any:
-        principal, once, now = remembered.principal, remembered.idempotency_key, self.clock.now()
+    def _apply(self, buffer: WriteBuffer) -> Any:
+        principal, once, now = buffer.principal, buffer.idempotency_key, self.clock.now()
         if once is not None:
             self.idempotency_keys.check(principal, once, at=now)
-        desk = OperationRunner(principal, self)
-        answers = [desk.run(operation) for operation in remembered.operations]
-        self._check(remembered)
-        for write in _in_lock_order(remembered):
+        runner = OperationRunner(principal, self)
+        answers = [runner.run(operation) for operation in buffer.operations]
+        self._check(buffer)
+        for write in _in_lock_order(buffer):
             self._write(write)
-        for agent in remembered.presence.values():
+        for agent in buffer.presence.values():
             self.agents.save_presence(agent)
-        for key, at in remembered.used_keys.items():
+        for key, at in buffer.used_keys.items():
             self.keys.record_use(key, at=at)
-        result = remembered.result or next((change.result for change in desk.changes if change.result), None)
+        result = buffer.result or next((change.result for change in runner.changes if change.result), None)
         if once is not None and result is not None:
             self.idempotency_keys.store(principal, once, result, at=now)
-        facts = [*(fact for change in desk.changes for fact in change.events), *remembered.events]
-        self._update_counters(remembered, desk, facts, at=now)
+        facts = [*(fact for change in runner.changes for fact in change.events), *buffer.events]
+        self._update_counters(buffer, runner, facts, at=now)
         if not facts:
             return answers[-1] if answers else None
         self.credentials.by_id(principal.organization)  # raises if the organization was deleted meanwhile
@@ -185,31 +185,31 @@ class MemoryStore:
         return answers[-1] if answers else None
 
     def _update_counters(
-        self, remembered: WriteBuffer, desk: OperationRunner, facts: list[Event], *, at: datetime
+        self, buffer: WriteBuffer, runner: OperationRunner, facts: list[Event], *, at: datetime
     ) -> None:
-        own = remembered.principal.organization
+        own = buffer.principal.organization
         changes = [(before, self.tasks.rows.get(id)) for id, before in self.tasks.changed.items()]
-        decided = (run for change in desk.changes for run in (change.new_run, change.run, change.heartbeat))
-        places = remembered.boards_of_tasks | boards_of_tasks(
+        decided = (run for change in runner.changes for run in (change.new_run, change.run, change.heartbeat))
+        places = buffer.boards_of_tasks | boards_of_tasks(
             (*decided, *(after or before for before, after in changes))
         )
         self.hourly_counters.count(own, counter_changes(facts, changes, own=own, places=places, at=at))
 
-    def _check(self, remembered: WriteBuffer) -> None:
+    def _check(self, buffer: WriteBuffer) -> None:
         """
         Require that the written rows and the read dependencies have their expected versions.
 
         Raises:
             StaleWrite: If one of them has changed.
         """
-        for id, write in remembered.writes.items():
+        for id, write in buffer.writes.items():
             fresh = self.tasks.rows.get(id) if write.merges_edits else None
             if fresh is not None and fresh.version != write.before.version:
-                remembered.writes[id] = write.merged_onto(self.tasks.with_assignee_agent(fresh))
+                buffer.writes[id] = write.merged_onto(self.tasks.with_assignee_agent(fresh))
             elif write.before is not None:
                 self.tables[type(write.before)].expect(write.before.id, write.before.version)
-        for reliance in remembered.read_dependencies.values():
-            written = remembered.writes.get(reliance.id)
+        for reliance in buffer.read_dependencies.values():
+            written = buffer.writes.get(reliance.id)
             if written is not None and written.before is None:
                 continue
             if reliance.kind is GatesVersion:
@@ -279,7 +279,7 @@ class MemoryStore:
             raise StaleWrite("task", row.id)  # a dependency on it was added since it was read
 
 
-def _in_lock_order(remembered: WriteBuffer) -> list[RowWrite]:
+def _in_lock_order(buffer: WriteBuffer) -> list[RowWrite]:
     """
     The writes in lock order, deletions last: rows that refer to a deleted row are changed before it goes.
     """
@@ -288,4 +288,4 @@ def _in_lock_order(remembered: WriteBuffer) -> list[RowWrite]:
         row = write.after or write.before
         return write.after is None, LOCK_ORDER.index(type(row)), cast("UUID", row.id)
 
-    return sorted((write for write in remembered.writes.values() if write.after or write.before), key=place)
+    return sorted((write for write in buffer.writes.values() if write.after or write.before), key=place)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 # These parameter names occur nowhere else in a flush, because statements of a flush may be combined into one.
 _board: Final = parameter("dissolved")
-_reassign_to: Final = parameter("heir")
+_reassign_to: Final = parameter("reassign_to")
 _at: Final = parameter("dissolved_at", int)
 _organization: Final = parameter("owner")
 _agents: Final = select(agents.c.id).where(agents.c.board == _board)
@@ -95,7 +95,7 @@ ASSIGNED_ON_OTHER_BOARDS: Final = Statement(
 )
 ORPHANED_TASKS: Final = Statement(
     select(*TASK_COLUMNS)
-    .where(in_array(tasks.c.id, "bereft", IdArray()), tasks.c.board != _board)
+    .where(in_array(tasks.c.id, "orphans", IdArray()), tasks.c.board != _board)
     .order_by(tasks.c.id)
     .with_for_update(of=tasks)
 )
@@ -152,7 +152,7 @@ def delete_board(dialect: str, operation: DeleteBoardOperation, results: FlushRe
         removed: tuple[type, ...] = (Board, Agent, Task)
         changes = DELETES
     else:
-        given |= {"heir": target.id.bytes, "dissolved_at": micros(operation.at)}
+        given |= {"reassign_to": target.id.bytes, "dissolved_at": micros(operation.at)}
         removed, changes = (Board,), REASSIGNMENTS
     for kind in kinds_cascading_from(*removed):
         yield _delete_dependent_rows(kind, *removed).count(dialect, **given)
@@ -176,7 +176,7 @@ def _update_orphans(
     unassigned = {row[0] for row in (yield ASSIGNED_ON_OTHER_BOARDS(dialect, **given))}
     if not (removed_dependencies or unassigned):
         return
-    for row in (yield ORPHANED_TASKS(dialect, **given, bereft=[*removed_dependencies.keys() | unassigned])):
+    for row in (yield ORPHANED_TASKS(dialect, **given, orphans=[*removed_dependencies.keys() | unassigned])):
         task = TASK_ROWS.entity_from(row)
         depends_on = frozenset(removed_dependencies[task.id.bytes])
         decide = partial(_orphan_change, operation, depends_on, task.id.bytes in unassigned)

@@ -112,13 +112,13 @@ class SqlStore:
         """
         return BufferedUnitOfWork(self, principal, once)
 
-    async def flush(self, remembered: WriteBuffer) -> Any:
+    async def flush(self, buffer: WriteBuffer) -> Any:
         """
         Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises.
         """
-        wakes = remembered.principal.organization if remembered.events or remembered.operations else None
+        wakes = buffer.principal.organization if buffer.events or buffer.operations else None
         dialect, at = self.session.dialect, self.clock.now()
-        return await self.session.write(lambda: flush(remembered, dialect, at=at), wakes=wakes)
+        return await self.session.write(lambda: flush(buffer, dialect, at=at), wakes=wakes)
 
 
 @asynccontextmanager

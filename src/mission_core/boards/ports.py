@@ -61,15 +61,15 @@ class BoardRepository(Protocol):
         """
 
     def delete_with_contents(
-        self, board: Board, end: DeletionCascade, *, heir: Board | None = None, at: datetime
+        self, board: Board, end: DeletionCascade, *, reassign_to: Board | None = None, at: datetime
     ) -> None:
         """
         Delete the board with the commit, if it still has this version. Its agents with their keys, its tasks with their
         runs, and the rows of kinds that belong to any of them are deleted too. Tasks of other boards that depended on
         deleted ones are passed to *end*.
 
-        With an *heir*, its tasks and agents are moved to that board instead. Only their version changes, and no moved
-        agent is a lead. Nothing of this is loaded into memory, however much it is.
+        With *reassign_to*, its tasks and agents are moved to that board instead. Only their version changes, and no
+        moved agent is a lead. Nothing of this is loaded into memory, however much it is.
 
         Raises (from `commit`):
             StaleWrite: If the board has another version by now.

@@ -64,15 +64,17 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
         board = require_version(await unit.boards.get(cmd.board), cmd.expects)
         if board.handle == GENERAL_HANDLE:
             raise GeneralBoardNotDeletable
-        heir = None
+        reassign_to = None
         if cmd.hand_over:
-            heir = await unit.boards.find_handle(GENERAL_HANDLE)
-            if heir is None:
+            reassign_to = await unit.boards.find_handle(GENERAL_HANDLE)
+            if reassign_to is None:
                 raise BoardDenied if readable_boards(principal) is not None else BoardNotFound
-            if board.gates.is_weaker_than(heir.gates):  # the board's tasks never met those gates
+            if board.gates.is_weaker_than(reassign_to.gates):  # the board's tasks never met those gates
                 require_role(principal, Role.ADMIN)
         await remove_board_from_fields(unit, board.id)
-        unit.boards.delete_with_contents(board, BoardDeletionCascade(board, heir, at=now), heir=heir, at=now)
+        unit.boards.delete_with_contents(
+            board, BoardDeletionCascade(board, reassign_to, at=now), reassign_to=reassign_to, at=now
+        )
         await unit.commit()
     return board
 
@@ -88,12 +90,12 @@ class BoardDeletionCascade:
     reassign_to: Board | None = None
     at: datetime = field(kw_only=True)
 
-    def update_orphan(self, bereft: OrphanedTask) -> TaskChange | None:
-        change = (freed_change(bereft.candidate, at=self.at) if bereft.loses_assignee else None) or TaskChange()
-        if not bereft.depends_on:
+    def update_orphan(self, orphan: OrphanedTask) -> TaskChange | None:
+        change = (freed_change(orphan.candidate, at=self.at) if orphan.loses_assignee else None) or TaskChange()
+        if not orphan.depends_on:
             return change if change.task else None
-        task = change.task or bereft.candidate.task
-        left = tuple(each for each in task.depends_on if each not in bereft.depends_on)
+        task = change.task or orphan.candidate.task
+        left = tuple(each for each in task.depends_on if each not in orphan.depends_on)
         updated = TaskUpdated(task=task.id, board=task.board, title=task.title, changed=("depends_on",), at=self.at)
         return evolve(change, task=evolve(task, depends_on=left, updated_at=self.at), events=(*change.events, updated))
 

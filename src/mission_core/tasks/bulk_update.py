@@ -68,12 +68,12 @@ async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Move
             found = latest.get(number)
             if found is not None:
                 asked = UpdateTask(task=found.id, status=status)
-                tenure = await lease_ownership_of(unit, writer, found, asked, at=now, ids=ports.ids)
-                check_write(principal, first[number], own=cmd.own and not tenure.is_returning, expects=None)
-                before = await tenure.retake_expired(unit)
-                changed = await apply_update(unit, tenure, before, before, asked, at=now)
+                ownership = await lease_ownership_of(unit, writer, found, asked, at=now, ids=ports.ids)
+                check_write(principal, first[number], own=cmd.own and not ownership.is_returning, expects=None)
+                before = await ownership.retake_expired(unit)
+                changed = await apply_update(unit, ownership, before, before, asked, at=now)
                 latest |= {task.number: task for task in changed}
-                renewed |= tenure.renew(unit, latest[number])
+                renewed |= ownership.renew(unit, latest[number])
         if renewed or latest != first:
             await unit.commit()
     there = [number for number in dict.fromkeys(numbers) if number in first]

@@ -137,7 +137,7 @@ class DeletionCascade(Protocol):
     The effects of deleting a board. The methods are pure and synchronous; an exception undoes their unit alone.
     """
 
-    def update_orphan(self, bereft: OrphanedTask) -> TaskChange | None:
+    def update_orphan(self, orphan: OrphanedTask) -> TaskChange | None:
         """
         Return the change of an affected task, or None.
         """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 async def apply_update(
     unit: UnitOfWork,
-    tenure: LeaseOwnership,
+    ownership: LeaseOwnership,
     before: Task,
     after: Task,
     cmd: UpdateTask,
@@ -44,13 +44,13 @@ async def apply_update(
     Returns:
         Every task that changed, this one first; none if nothing did.
     """
-    after, facts = await _with_status_and_assignee(unit, tenure.writer.principal, before, after, cmd, at=at)
-    changed = changed_fields(tenure.task, after)
+    after, facts = await _with_status_and_assignee(unit, ownership.writer.principal, before, after, cmd, at=at)
+    changed = changed_fields(ownership.task, after)
     if not changed and said is None:
         return []
     if said is not None:
         facts = (*facts, said.commented_event())
-    after, more = await tenure.apply_to_lease(unit, before, after, cmd)
+    after, more = await ownership.apply_to_lease(unit, before, after, cmd)
     if any(isinstance(each, TaskClaimed) for each in more):
         facts = tuple(each for each in facts if not isinstance(each, TaskMoved))  # the claim event says so already
     after = evolve(after, updated_at=at)

@@ -105,7 +105,7 @@ class UpdateTask:
     *own* an agent may only update its own tasks. An assignee given by id must be an agent that may work on the board.
 
     *agent* is the agent name that a person or program works for, and *instance* distinguishes several workers of one
-    name; `tenure` describes their effect on a lease.
+    name; `lease_ownership` describes their effect on a lease.
 
     *tags* replaces words and tags, *tag_ids* replaces tags. *values* maps keys of custom fields to values, and null
     removes a value.
@@ -285,7 +285,7 @@ async def _board_for(unit: UnitOfWork, principal: Principal, cmd: CreateTask) ->
 @use_case
 async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Task:
     """
-    Change the named fields of a task. `tenure` describes the effect of a status or assignee on a lease.
+    Change the named fields of a task. `lease_ownership` describes the effect of a status or assignee on a lease.
 
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
@@ -320,8 +320,8 @@ async def _update(ports: Ports, writer: TaskWriter, cmd: UpdateTask) -> Task:
     principal, now = writer.principal, ports.clock.now()
     async with ports.unit(principal) as unit:
         found = await get_on_board(unit, cmd.task, cmd.on)
-        tenure = await lease_ownership_of(unit, writer, found, cmd, at=now, ids=ports.ids)
-        check_write(principal, found, own=cmd.own and not tenure.is_returning, expects=cmd.expects)
+        ownership = await lease_ownership_of(unit, writer, found, cmd, at=now, ids=ports.ids)
+        check_write(principal, found, own=cmd.own and not ownership.is_returning, expects=cmd.expects)
         if cmd.is_team_update:
             to, named = (
                 requested_status(board_role_of(principal), found, cmd.status),
@@ -333,11 +333,11 @@ async def _update(ports: Ports, writer: TaskWriter, cmd: UpdateTask) -> Task:
             ports, principal, described, cmd.mention_style, on=found.board, already=found.description
         )
         said = await _comment_of(ports, principal, found, cmd, at=now)
-        before = await tenure.retake_expired(unit)
+        before = await ownership.retake_expired(unit)
         after = await _with_fields(ports, unit, principal, before, cmd)
-        changed = await apply_update(unit, tenure, before, after, cmd, said=said, callees=callees, at=now)
+        changed = await apply_update(unit, ownership, before, after, cmd, said=said, callees=callees, at=now)
         after = changed[0] if changed else found
-        if tenure.renew(unit, after) or changed:
+        if ownership.renew(unit, after) or changed:
             unit.result(found.id)
             await unit.commit()
     return after

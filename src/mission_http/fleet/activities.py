@@ -18,12 +18,20 @@ EventData = Mapping[str, Any]
 
 class ActivityWording(NamedTuple):
     """
-    The type, entity and description of events of one kind. The description is formatted from the event's payload.
+    The type, entity and description of events of one kind. The description is a template that is formatted with the
+    event's payload, or a function of the payload.
     """
 
     type: str
     entity: str
-    description: Callable[[EventData], str]
+    description: str | Callable[[EventData], str]
+
+    def describe(self, data: EventData) -> str:
+        """
+        Describe an event by its payload.
+        """
+        text = self.description
+        return text.format_map(_TemplateData(data)) if isinstance(text, str) else text(data)
 
 
 class Activity(NamedTuple):
@@ -35,13 +43,6 @@ class Activity(NamedTuple):
     entity: str
     description: str
     data: EventData | None
-
-
-def _description_template(text: str) -> Callable[[EventData], str]:
-    """
-    Return a function that formats a template with the event's payload.
-    """
-    return lambda data: text.format_map(_TemplateData(data))
 
 
 class _TemplateData(dict[str, Any]):
@@ -66,77 +67,49 @@ def _assignment_description(data: EventData) -> str:
 
 
 ACTIVITY_WORDINGS: Final = {
-    "task.created": ActivityWording("task_created", "task", _description_template("Created task: {title}")),
-    "task.updated": ActivityWording("task_updated", "task", _description_template("Task updated: {changed}")),
-    "task.moved": ActivityWording("task_updated", "task", _description_template("Task moved from {was} to {status}")),
+    "task.created": ActivityWording("task_created", "task", "Created task: {title}"),
+    "task.updated": ActivityWording("task_updated", "task", "Task updated: {changed}"),
+    "task.moved": ActivityWording("task_updated", "task", "Task moved from {was} to {status}"),
     "task.assigned": ActivityWording("task_assigned", "task", _assignment_description),
     "task.commented": ActivityWording("comment_added", "comment", _comment_description),
-    "task.broadcast": ActivityWording("task_broadcast", "task", _description_template("Broadcast sent to {sent}")),
-    "task.claimed": ActivityWording("task_dispatched", "task", _description_template("Task dispatched to {by}")),
-    "task.deleted": ActivityWording("task_deleted", "task", _description_template("Deleted task: {title}")),
-    "run.completed": ActivityWording(
-        "task_agent_completed", "task", _description_template("Work completed under lease {fence}")
-    ),
-    "run.failed": ActivityWording(
-        "task_dispatch_failed", "task", _description_template("Work failed under lease {fence}: {reason}")
-    ),
-    "run.expired": ActivityWording("task_dispatch_failed", "task", _description_template("Lease {fence} expired")),
-    "run.released": ActivityWording("task_updated", "task", _description_template("Work released under lease {fence}")),
-    "run.revoked": ActivityWording("task_updated", "task", _description_template("Lease {fence} revoked: {why}")),
-    "run.result_late": ActivityWording(
-        "task_updated", "task", _description_template("{by} handed in a result after lease {fence} was lost")
-    ),
+    "task.broadcast": ActivityWording("task_broadcast", "task", "Broadcast sent to {sent}"),
+    "task.claimed": ActivityWording("task_dispatched", "task", "Task dispatched to {by}"),
+    "task.deleted": ActivityWording("task_deleted", "task", "Deleted task: {title}"),
+    "run.completed": ActivityWording("task_agent_completed", "task", "Work completed under lease {fence}"),
+    "run.failed": ActivityWording("task_dispatch_failed", "task", "Work failed under lease {fence}: {reason}"),
+    "run.expired": ActivityWording("task_dispatch_failed", "task", "Lease {fence} expired"),
+    "run.released": ActivityWording("task_updated", "task", "Work released under lease {fence}"),
+    "run.revoked": ActivityWording("task_updated", "task", "Lease {fence} revoked: {why}"),
+    "run.result_late": ActivityWording("task_updated", "task", "{by} handed in a result after lease {fence} was lost"),
     "run.result_adopted": ActivityWording(
-        "task_updated", "task", _description_template("The late result of {by} (lease {fence}) was adopted")
+        "task_updated", "task", "The late result of {by} (lease {fence}) was adopted"
     ),
-    "run.suspended": ActivityWording("task_updated", "task", _description_template("Work waits for {waiting_for}")),
-    "run.resumed": ActivityWording("task_updated", "task", _description_template("Work resumed")),
-    "run.ordered": ActivityWording(
-        "task_updated", "task", _description_template("Order given to lease {fence}: {order_kind}")
-    ),
-    "run.acknowledged": ActivityWording(
-        "task_updated", "task", _description_template("Order acknowledged by lease {fence}: {order_kind}")
-    ),
-    "agent.created": ActivityWording("agent_created", "agent", _description_template("Created agent: {name}")),
-    "agent.updated": ActivityWording(
-        "agent_config_updated", "agent", _description_template("Agent updated: {changed}")
-    ),
-    "agent.status_changed": ActivityWording(
-        "agent_status_change", "agent", _description_template("{name} went from {was} to {status}")
-    ),
-    "agent.renamed": ActivityWording(
-        "agent_config_updated", "agent", _description_template("Agent {was} renamed to {name}")
-    ),
-    "agent.deleted": ActivityWording("agent_deleted", "agent", _description_template("Deleted agent: {name}")),
-    "agent.soul_written": ActivityWording("agent_soul_updated", "agent", _description_template("Soul updated")),
-    "agent.memory_written": ActivityWording(
-        "agent_memory_updated", "agent", _description_template("Working memory updated for {name}")
-    ),
-    "agent.memory_cleared": ActivityWording(
-        "agent_memory_cleared", "agent", _description_template("Working memory cleared for {name}")
-    ),
-    "board.created": ActivityWording("project_created", "project", _description_template("Created project: {name}")),
-    "board.updated": ActivityWording("project_updated", "project", _description_template("Project updated: {changed}")),
-    "approval.requested": ActivityWording(
-        "approval_requested", "approval", _description_template("Approval requested: {action}")
-    ),
-    "approval.decided": ActivityWording(
-        "approval_decided", "approval", _description_template("Approval {status}: {action}")
-    ),
-    "approval.reopened": ActivityWording(
-        "approval_reopened", "approval", _description_template("Approval pending again: {action}")
-    ),
-    "approval.used": ActivityWording(
-        "approval_used", "approval", _description_template("Approval used to complete a task")
-    ),
-    "key.made": ActivityWording("agent_key_created", "agent_key", _description_template("Created agent key: {name}")),
-    "user.created": ActivityWording("user_created", "user", _description_template("Created user: {username}")),
-    "user.updated": ActivityWording("user_updated", "user", _description_template("User updated: {changed}")),
-    "user.deleted": ActivityWording("user_deleted", "user", _description_template("Deleted user: {username}")),
-    "user.password_changed": ActivityWording("password_change", "user", _description_template("Password changed")),
-    "user.signed_in": ActivityWording("login", "user", _description_template("Signed in")),
-    "user.signed_out": ActivityWording("logout", "user", _description_template("Signed out")),
-    "key.revoked": ActivityWording("agent_key_revoked", "agent_key", _description_template("Revoked agent key")),
+    "run.suspended": ActivityWording("task_updated", "task", "Work waits for {waiting_for}"),
+    "run.resumed": ActivityWording("task_updated", "task", "Work resumed"),
+    "run.ordered": ActivityWording("task_updated", "task", "Order given to lease {fence}: {order_kind}"),
+    "run.acknowledged": ActivityWording("task_updated", "task", "Order acknowledged by lease {fence}: {order_kind}"),
+    "agent.created": ActivityWording("agent_created", "agent", "Created agent: {name}"),
+    "agent.updated": ActivityWording("agent_config_updated", "agent", "Agent updated: {changed}"),
+    "agent.status_changed": ActivityWording("agent_status_change", "agent", "{name} went from {was} to {status}"),
+    "agent.renamed": ActivityWording("agent_config_updated", "agent", "Agent {was} renamed to {name}"),
+    "agent.deleted": ActivityWording("agent_deleted", "agent", "Deleted agent: {name}"),
+    "agent.soul_written": ActivityWording("agent_soul_updated", "agent", "Soul updated"),
+    "agent.memory_written": ActivityWording("agent_memory_updated", "agent", "Working memory updated for {name}"),
+    "agent.memory_cleared": ActivityWording("agent_memory_cleared", "agent", "Working memory cleared for {name}"),
+    "board.created": ActivityWording("project_created", "project", "Created project: {name}"),
+    "board.updated": ActivityWording("project_updated", "project", "Project updated: {changed}"),
+    "approval.requested": ActivityWording("approval_requested", "approval", "Approval requested: {action}"),
+    "approval.decided": ActivityWording("approval_decided", "approval", "Approval {status}: {action}"),
+    "approval.reopened": ActivityWording("approval_reopened", "approval", "Approval pending again: {action}"),
+    "approval.used": ActivityWording("approval_used", "approval", "Approval used to complete a task"),
+    "key.made": ActivityWording("agent_key_created", "agent_key", "Created agent key: {name}"),
+    "user.created": ActivityWording("user_created", "user", "Created user: {username}"),
+    "user.updated": ActivityWording("user_updated", "user", "User updated: {changed}"),
+    "user.deleted": ActivityWording("user_deleted", "user", "Deleted user: {username}"),
+    "user.password_changed": ActivityWording("password_change", "user", "Password changed"),
+    "user.signed_in": ActivityWording("login", "user", "Signed in"),
+    "user.signed_out": ActivityWording("logout", "user", "Signed out"),
+    "key.revoked": ActivityWording("agent_key_revoked", "agent_key", "Revoked agent key"),
 }
 
 
@@ -156,7 +129,7 @@ def activity_from(kind: str, payload: JsonText | None, *, title: str | None = No
     if worded is None:
         subject, _, what = kind.partition(".")
         return Activity(activity_type_of(kind), subject, f"{subject} {what}".replace("_", " "), data)
-    return Activity(worded.type, worded.entity, worded.description({"title": title, **(data or {})}), data)
+    return Activity(worded.type, worded.entity, worded.describe({"title": title, **(data or {})}), data)
 
 
 def activity_type_of(kind: str) -> str:

@@ -146,26 +146,26 @@ def sections_of(text: str | None, known: Sequence[str], mistakes: QueryErrorText
     return frozenset(named)
 
 
-def event_payload(deed: ActivityEntry) -> dict[str, Any]:
+def event_payload(entry: ActivityEntry) -> dict[str, Any]:
     """
     Return the event payload of a log entry.
     """
-    activity = activity_from(deed.kind, deed.payload, title=deed.title)
+    activity = activity_from(entry.kind, entry.payload, title=entry.title)
     return {
-        "id": deed.position,
+        "id": entry.position,
         "type": activity.type,
         "description": activity.description,
-        "data": raw_json(deed.payload),
-        "created_at": deed.at // MICROSECONDS_PER_SECOND,
+        "data": raw_json(entry.payload),
+        "created_at": entry.at // MICROSECONDS_PER_SECOND,
     }
 
 
-def activity_payload(deed: ActivityEntry) -> dict[str, Any]:
+def activity_payload(entry: ActivityEntry) -> dict[str, Any]:
     """
     Return the activity payload of a log entry, with the type and number of its entity.
     """
-    entity = activity_from(deed.kind, deed.payload, title=deed.title).entity
-    return event_payload(deed) | {
+    entity = activity_from(entry.kind, entry.payload, title=entry.title).entity
+    return event_payload(entry) | {
         "entity_type": entity,
-        "entity_id": deed.number if entity in NUMBERED_ENTITIES else None,
+        "entity_id": entry.number if entity in NUMBERED_ENTITIES else None,
     }

@@ -106,7 +106,7 @@ async def _identity(ports: Ports, principal: Principal, look: AgentTimeframe) ->
 
 async def _audit(ports: Ports, principal: Principal, look: AgentTimeframe) -> dict[str, Any]:
     amounts = await ports.reads.agent_activity.event_counts(principal, look.id, since=look.since, split=EPOCH)
-    deeds = await ports.reads.agent_activity.entries_by(principal, look.id, since=look.since, limit=MOST_ACTIVITIES)
+    entries = await ports.reads.agent_activity.entries_by(principal, look.id, since=look.since, limit=MOST_ACTIVITIES)
     by_type: dict[str, int] = {}
     for kind, amount in sorted(events_by_kind(amounts).items()):
         by_type[activity_type_of(kind)] = by_type.get(activity_type_of(kind), 0) + amount
@@ -116,24 +116,24 @@ async def _audit(ports: Ports, principal: Principal, look: AgentTimeframe) -> di
     return {
         "total_activities": sum(by_type.values()),
         "by_type": by_type,
-        "activities": [activity_payload(deed) for deed in deeds],
-        "audit_log_entries": [_audit_entry(deed, look.agent.name) for deed in registered],
+        "activities": [activity_payload(entry) for entry in entries],
+        "audit_log_entries": [_audit_entry(entry, look.agent.name) for entry in registered],
     }
 
 
-def _audit_entry(deed: ActivityEntry, name: str) -> dict[str, Any]:
+def _audit_entry(entry: ActivityEntry, name: str) -> dict[str, Any]:
     return {
-        "id": deed.position,
+        "id": entry.position,
         "action": "agent_self_register",
         "actor": name,
-        "detail": raw_json(deed.payload),
-        "created_at": deed.at // MICROSECONDS_PER_SECOND,
+        "detail": raw_json(entry.payload),
+        "created_at": entry.at // MICROSECONDS_PER_SECOND,
     }
 
 
 async def _mutations(ports: Ports, principal: Principal, look: AgentTimeframe) -> dict[str, Any]:
     reads, since = ports.reads.agent_activity, look.since
-    deeds = await reads.entries_by(principal, look.id, since=since, kinds=MUTATING, limit=MOST_MUTATIONS)
+    entries = await reads.entries_by(principal, look.id, since=since, kinds=MUTATING, limit=MOST_MUTATIONS)
     said, _ = await reads.said(principal, look.id, since=since, limit=MOST_COMMENTS)
     changes = await reads.entries_about(principal, look.id, since=since, limit=MOST_CHANGES)
     comments = [
@@ -149,11 +149,11 @@ async def _mutations(ports: Ports, principal: Principal, look: AgentTimeframe) -
         for each in said
     ]
     return {
-        "task_mutations": [activity_payload(deed) for deed in deeds],
+        "task_mutations": [activity_payload(entry) for entry in entries],
         "comments": comments,
-        "status_changes": [event_payload(deed) for deed in changes],
+        "status_changes": [event_payload(entry) for entry in changes],
         "summary": {
-            "task_mutations_count": len(deeds),
+            "task_mutations_count": len(entries),
             "comments_count": len(comments),
             "status_changes_count": len(changes),
         },

@@ -132,7 +132,7 @@ def _errors(found: DiagnosticsData) -> dict[str, Any]:
     return {
         "by_type": _by_type(failed),
         "total": sum(failed.values()),
-        "recent": [event_payload(deed) for deed in found.errors],
+        "recent": [event_payload(entry) for entry in found.errors],
     }
 
 

@@ -90,7 +90,7 @@ async def get_project(request: Request) -> Response:
     """
     Get a project.
     """
-    return await project_response(request, project_in(request), counted=True, staffed=True)
+    return await project_response(request, project_in(request), counted=True, with_assigned_agents=True)
 
 
 async def change_project(request: Request) -> Response:
@@ -110,7 +110,7 @@ async def change_project(request: Request) -> Response:
         await update_board(ports, principal, command)
     except AgentsUnknown as refusal:
         raise InvalidRequest("Unknown project agents", refusal.names) from None
-    return await project_response(request, project, staffed=True)
+    return await project_response(request, project, with_assigned_agents=True)
 
 
 async def delete_project(request: Request) -> Response:

@@ -71,17 +71,22 @@ async def task_response(request: Request, task: TaskId | TaskNumber, status: int
 
 
 async def project_response(
-    request: Request, project: BoardId | BoardNumber, status: int = 200, *, counted: bool = False, staffed: bool = False
+    request: Request,
+    project: BoardId | BoardNumber,
+    status: int = 200,
+    *,
+    counted: bool = False,
+    with_assigned_agents: bool = False,
 ) -> Response:
     """
-    Respond with a project as last committed, with its task count if *counted* and its assigned agents if *staffed*.
+    Respond with a project as last committed, with its task count if *counted*, and with its assigned agents if asked.
     """
     reads, principal = ports_of(request).reads, principal_of(request)
     row = await reads.boards.get(principal, project)
     shown = ProjectPayload.of(row)
     if counted:
         shown.task_count = row.task_count
-    if staffed:
+    if with_assigned_agents:
         staff = await reads.entities.every(principal, BOARD_ASSIGNMENTS, board=BoardId(UUID(bytes=row.id)))
         shown.assigned_agents = [each.agent_name for each in staff]
     return json_response({"project": shown}, status, {"etag": etag_of(row.version)})

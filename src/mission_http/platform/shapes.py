@@ -247,7 +247,7 @@ class RendererSource:
 
     def _value(self, one: PayloadField) -> str:
         """
-        The expression for a field.
+        The expression in the generated code for the value of a field.
         """
         if one.name in self.known:
             return self.known[one.name]
@@ -278,7 +278,7 @@ class RendererSource:
 
     def _argument(self, name: str) -> str:
         """
-        The expression for a further parameter of a computing function.
+        The expression in the generated code for a further parameter of a computing function.
         """
         if name in self.fields:
             if name not in self.known:
@@ -310,7 +310,7 @@ class RendererSource:
 
     def _converted(self, value: str, kind: Any, one: PayloadField) -> str:
         """
-        The expression for a value of the row as the field's type.
+        The expression in the generated code that converts a value of the row to the type of the field.
         """
         choices = union_members(kind)
         nullable = NoneType in choices
