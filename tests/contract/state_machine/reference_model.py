@@ -760,7 +760,7 @@ class ReferenceModel:
         renewed = [t for t in found if t["run"] is not None and self.renew_run(self.runs[t["run"]], pair, instance)]
         return "int", {"value": len(renewed)}
 
-    def poll(self, *, agent: str | None, instance: str | None = None, most: int | None = None) -> Answer:
+    def poll(self, *, agent: str | None, instance: str | None = None, max_in_progress: int | None = None) -> Answer:
         self.at_least("operator")
         pair = self.pair(agent, instance)
         if pair is None:
@@ -770,7 +770,7 @@ class ReferenceModel:
         for task in counted:
             if instance is None if task["run"] is None else self.runs[task["run"]]["holder"] == pair[:3]:
                 return "PollResult", {"reason": "continue_current", "task": task["id"]}
-        if most is not None and len(counted) >= most:
+        if max_in_progress is not None and len(counted) >= max_in_progress:
             return "PollResult", {"reason": "at_capacity", "task": None}
         first, id = self.first_for(pair[3], WHO[self.who]["board"]), next(self.ids)
         if first is None:

@@ -620,16 +620,17 @@ class RuleMachine(RuleBasedStateMachine):
     @rule(
         order=st.permutations(range(3)),
         polls=st.lists(st.tuples(st.sampled_from(["Ada", "ADA", "Bob"]), instances), min_size=2, max_size=3),
-        most=st.sampled_from([None, None, 1, 2]),
+        max_in_progress=st.sampled_from([None, None, 1, 2]),
     )
-    def race_polls(self, order: list[int], polls: list[tuple[str, str | None]], most: int | None) -> None:
+    def race_polls(self, order: list[int], polls: list[tuple[str, str | None]], max_in_progress: int | None) -> None:
         self.fresh()
         self.fresh(priority="high")
         self.ask("sweep", "boss")
         for name, instance in polls:  # or a renewal would be a step of its own in the race
             self.ask("renew", "boss", agent=name, instance=instance)
         asked: list[Asked] = [
-            ("poll", "boss", {"agent": name, "instance": instance, "most": most}) for name, instance in polls
+            ("poll", "boss", {"agent": name, "instance": instance, "max_in_progress": max_in_progress})
+            for name, instance in polls
         ]
         self.race(*asked, order=order)
 

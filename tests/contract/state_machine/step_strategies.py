@@ -118,7 +118,7 @@ STEPS: dict[str, st.SearchStrategy[StepArguments]] = {
     ),
     "claim_next": step_arguments({"who": whos, "agent": names}, {"board": boards, "term": terms}),
     "claim": step_arguments({"who": whos, "task": picks, "agent": names}, {"term": terms, **usual}),
-    "poll": step_arguments({"who": whos, "agent": names}, {"instance": instances, "most": st.integers(1, 3)}),
+    "poll": step_arguments({"who": whos, "agent": names}, {"instance": instances, "max_in_progress": st.integers(1, 3)}),
     "renew": step_arguments({"who": whos, "agent": names}, {"instance": instances}),
     "heartbeat": step_arguments(
         {"who": whos, "task": picks, "lease": leases},
