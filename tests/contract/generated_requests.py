@@ -12,6 +12,7 @@ from attrs import frozen
 from hypothesis import strategies as st
 
 from mission_http.platform.endpoints import Dialect, Endpoint
+from mission_http.platform.field_annotations import fields_of, union_members, wire_name
 from mission_http.platform.openapi import document_of
 from tests.contract.populated_app import DIALECTS, parameters_of
 
@@ -151,3 +152,10 @@ def _values(schema: dict[str, Any], ids: st.SearchStrategy[Id], deep: int) -> st
     needed = {name: known.pop(name) for name in (*schema.get("required", ()), *USUAL) if name in known}
     # What nobody has to send is left out half of the time, for the more is sent, the more is refused.
     return st.one_of(st.fixed_dictionaries(needed), st.fixed_dictionaries(needed, optional=known))
+
+
+def names_in(shape: Any) -> list[str]:
+    """
+    The fields that a body may have, in any of its forms.
+    """
+    return list(dict.fromkeys(wire_name(field) for form in union_members(shape) for field in fields_of(form)))

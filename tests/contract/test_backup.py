@@ -22,9 +22,9 @@ from mission_adapters.sql.store import SqlStore
 from mission_http.maintenance import PASSPHRASE_VARIABLE, backup, complete_interrupted_restore, restore
 from mission_http.settings import SECRETS_FILE, SettingsError, read_secrets_file, settings_from
 from tests.contract.process_kills import kill_at_each_step
-from tests.contract.test_doctor import run, serving, tree
-from tests.contract.test_first_start import Visitor
-from tests.contract.test_secret_fingerprint import GIVEN, made, opened
+from tests.contract.server_commands import run, serving, tree
+from tests.contract.visitor import Visitor
+from tests.contract.webhook_secrets import GIVEN, made, opened
 
 WORDS = "correct horse battery staple"
 OFF = {"MC_DISABLE_RATE_LIMIT": "1"}

@@ -33,7 +33,7 @@ from mission_core.tasks.runs import LeaseLost, RunNotFound
 from mission_core.tasks.use_cases import CreateTask, UpdateTask, create_task, update_task
 from mission_core.values import PageRequest
 from tests.contract.conftest import World, viewer
-from tests.contract.test_kind_tables import a_comment
+from tests.contract.kind_rows import a_comment
 
 HOUR = timedelta(hours=1)
 

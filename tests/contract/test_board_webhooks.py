@@ -44,8 +44,8 @@ from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.values import PageRequest
 from mission_http.settings import settings_from
 from mission_http.wiring import ports_over_database, secret_keys
+from tests.contract.concurrent_writes import BOTH_ORDERS, in_turn
 from tests.contract.conftest import viewer
-from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
 SECRET = "a secret that both sides have"
 

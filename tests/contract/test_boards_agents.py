@@ -7,7 +7,7 @@ import pytest
 from mission_core.accounts.organizations import built_in_gateway
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
 from tests.contract.boards_driver import field_refusal, refusal
-from tests.contract.test_boards_boards import OTHER, names_of
+from tests.contract.boards_examples import OTHER, names_of
 
 NOWHERE = "0195a000-0000-7000-8000-000000000000"
 

@@ -3,23 +3,12 @@ Boards in the Boards API.
 """
 
 import pytest
-from msgspec import UNSET
 
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_http.boards.payloads import BoardRead
-from mission_http.platform.json_schemas import declared_fields
 from tests.contract.boards_driver import field_refusal, refusal
-
-NEW = {"name": "Launch", "slug": "launch", "description": "  Ship the thing  "}
-OTHER = "0195a000-0000-7000-8000-000000000001"
-
-
-def names_of(cls: type) -> set[str]:
-    """
-    The fields that are always sent.
-    """
-    return {field.name for field in declared_fields(cls) if field.default is not UNSET}
+from tests.contract.boards_examples import NEW, OTHER, names_of
 
 
 async def test_a_new_board_has_the_documented_defaults(boards, clock, world):

@@ -8,8 +8,7 @@ from attrs import evolve
 from mission_core.accounts.model import Role
 from mission_http.boards.custom_fields import TaskCustomFieldDefinitionRead
 from tests.contract.boards_driver import boards_over, field_refusal, refusal
-from tests.contract.test_boards_boards import names_of
-from tests.contract.test_boards_tags import NOWHERE, patched
+from tests.contract.boards_examples import NOWHERE, names_of, patched
 
 FIELDS = "/api/v1/organizations/me/custom-fields"
 

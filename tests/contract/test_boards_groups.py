@@ -5,7 +5,7 @@ Groups of boards in the Boards API.
 import pytest
 
 from tests.contract.boards_driver import field_refusal, refusal
-from tests.contract.test_boards_boards import NEW, OTHER
+from tests.contract.boards_examples import NEW, OTHER
 
 GROUPS = "/api/v1/board-groups"
 

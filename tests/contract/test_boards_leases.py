@@ -20,7 +20,7 @@ from mission_http.boards.lease_payloads import (
 )
 from mission_http.boards.payloads import TaskRead
 from tests.contract.boards_driver import BoardsDriver, field_refusal, refusal
-from tests.contract.test_boards_boards import names_of
+from tests.contract.boards_examples import names_of
 
 
 @frozen

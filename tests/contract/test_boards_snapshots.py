@@ -12,7 +12,7 @@ from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import UpdateTask
 from mission_core.tasks.use_cases import update_task as change_task
 from tests.contract.boards_driver import field_refusal, refusal
-from tests.contract.test_boards_boards import OTHER
+from tests.contract.boards_examples import OTHER
 
 
 async def snapshot(boards, **more):

@@ -7,10 +7,9 @@ from attrs import evolve
 from mission_core.accounts.model import Role
 from mission_http.boards.tags import TagRead
 from tests.contract.boards_driver import boards_over, field_refusal, refusal
-from tests.contract.test_boards_boards import names_of
+from tests.contract.boards_examples import NOWHERE, names_of, patched
 
 TAGS = "/api/v1/tags"
-NOWHERE = "0195a000-0000-7000-8000-000000000000"
 
 
 async def a_tag(boards, name="Bug", **fields):
@@ -18,13 +17,6 @@ async def a_tag(boards, name="Bug", **fields):
     A new tag.
     """
     return await boards.got("POST", TAGS, {"name": name, **fields})
-
-
-async def patched(boards, task, body):
-    """
-    The task after a PATCH.
-    """
-    return await boards.got("PATCH", f"{boards.tasks}/{task['id']}", body)
 
 
 def ref(tag):

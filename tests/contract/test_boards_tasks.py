@@ -8,7 +8,7 @@ from mission_core.tasks.model import Status
 from mission_http.boards.payloads import TaskRead
 from mission_http.boards.wire import CORE_STATUSES, FOLDED_STATUSES
 from tests.contract.boards_driver import field_refusal, refusal
-from tests.contract.test_boards_boards import names_of
+from tests.contract.boards_examples import names_of
 
 NOWHERE = "0195a000-0000-7000-8000-000000000000"
 

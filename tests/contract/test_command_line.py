@@ -13,13 +13,12 @@ import threading
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from mission_adapters.sql.migrations import HEAD
 from tests.contract.database_relay import relay_to
+from tests.contract.postgres_faults import read_only
 
 NOBODY = 65534
 
@@ -170,15 +169,6 @@ def test_a_postgresql_that_takes_no_changes_is_not_served(fresh_postgres: str, t
     assert served.stderr.startswith("mission-control: DATABASE_URL (or --database-url): ")
     assert "read-only" in served.stderr
     assert "; let this user write to it" in served.stderr
-
-
-async def read_only(url: str) -> None:
-    """
-    Have a PostgreSQL database refuse all changes from now on.
-    """
-    connection = await asyncpg.connect(url)
-    await connection.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET default_transaction_read_only = on")
-    await connection.close()
 
 
 @pytest.mark.parametrize(

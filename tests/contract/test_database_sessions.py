@@ -22,6 +22,7 @@ from mission_adapters.sql.postgres_session import PostgresSession, dsn_from
 from mission_adapters.sql.sqlite_session import SqliteSession
 from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreUnreachable
 from mission_core.ids import OrganizationId
+from tests.contract.postgres_faults import failing_with
 
 ACME = OrganizationId(UUID(int=1))
 GLOBEX = OrganizationId(UUID(int=2))
@@ -812,10 +813,6 @@ class TestPostgres:
     def test_urls_of_others(self):
         with pytest.raises(ValueError, match="postgresql://"):
             dsn_from("mysql://h/d")
-
-
-def failing_with(code: str) -> str:
-    return f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$"
 
 
 async def cut_all(url: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.nginx import CERTIFICATES, NAME, PROGRAM, Nginx, around, certify, nginx
-from tests.contract.test_doctor import run, serving
+from tests.contract.server_commands import run, serving
 from tests.documentation import ROOT, environment, sample, samples
 
 PAGE = "docs/deployment.md"

@@ -11,7 +11,7 @@ import pytest
 from mission_http.platform.docs_page import FILES
 from tests.contract.chromium import Tab, opened, with_chromium
 from tests.contract.populated_app import DIALECTS
-from tests.contract.test_doctor import serving
+from tests.contract.server_commands import serving
 
 PATHS = "[...document.querySelectorAll('.opblock-summary-path')].map(path => path.dataset.path)"
 HEALTH = "#operations-health-healthz_healthz_get"

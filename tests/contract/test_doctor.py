@@ -6,10 +6,8 @@ import asyncio
 import json
 import socket
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,63 +21,12 @@ from mission_http.doctor.findings import DoctorFinding, FindingLevel, as_json, a
 from mission_http.doctor.inspection import check_installation, inspect_installation
 from mission_http.settings import Settings, settings_from
 from mission_http.wiring import ports_from_settings
+from tests.contract.doctor_findings import doctor, worst
+from tests.contract.server_commands import NOWHERE, run, serving, tree
 from tests.local_issuer import EC, RSA, local_issuer
 
-Findings = dict[tuple[str, str], DoctorFinding]
-
 HOSTS = ("127.0.0.1", "192.0.2.1", "nowhere.invalid")
-NOWHERE = "/dev/null/data"
 GOOD = "hV3kq0ZrX8wLmT2sYbN5pJc7FgD1uAeQ"
-
-
-def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, "-m", "mission_http.main", *command]
-    return subprocess.run(arguments, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60)
-
-
-def doctor(data_dir: Path | None, **asked: Any) -> Findings:
-    """
-    What is found, by check and what was looked at.
-    """
-    environment = {name: value for name, value in asked.items() if name.isupper()}
-    flags = {"host": "127.0.0.1", "port": 0} | {name: value for name, value in asked.items() if name.islower()}
-    picture = asyncio.run(inspect_installation(environment, data_dir=data_dir, **flags))
-    return {(each.check, each.looked_at): each for each in check_installation(picture)}
-
-
-def worst(findings: Findings, check: str | None = None) -> DoctorFinding:
-    """
-    The first of the worst findings, of one check or all.
-    """
-    levels = [FindingLevel.PROBLEM, FindingLevel.WARNING, FindingLevel.OK]
-    found = (each for each in findings.values() if check in (None, each.check))
-    return min(found, key=lambda each: levels.index(each.level))
-
-
-def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """
-    Every file and folder, as it is.
-    """
-    return {
-        str(each): (each.stat().st_mode, each.stat().st_mtime_ns, each.read_bytes() if each.is_file() else b"")
-        for each in folder.rglob("*")
-    }
-
-
-@contextmanager
-def serving(*flags: str, cwd: Path, **environment: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """
-    A server, and the port it listens on.
-    """
-    command = [sys.executable, "-m", "mission_http.main", "serve", "--port", "0", *flags]
-    with subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None
-        try:
-            yield int(server.stdout.readline().rpartition(":")[2]), server
-        finally:
-            server.terminate()
 
 
 @pytest.fixture

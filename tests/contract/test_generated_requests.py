@@ -11,8 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from mission_http.platform.endpoints import MEGABYTE, Dialect, Endpoint
-from mission_http.platform.field_annotations import fields_of, union_members, wire_name
+from mission_http.platform.field_annotations import fields_of, wire_name
 from tests.contract.conftest import World
+from tests.contract.generated_requests import names_in
 from tests.contract.populated_app import (
     OPERATIONS,
     UNKNOWN_ID,
@@ -72,13 +73,6 @@ READING = [each for each in OPERATIONS if each[1].takes is not None and each[1].
 taking_bodies = pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if each[1].takes is not None], ids=operation_id
 )
-
-
-def names_in(shape: Any) -> list[str]:
-    """
-    The fields that a body may have, in any of its forms.
-    """
-    return list(dict.fromkeys(wire_name(field) for form in union_members(shape) for field in fields_of(form)))
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ from tests.contract.boards_driver import TOKEN
 from tests.contract.browser import PASSWORD, cookies_of, make_person
 from tests.contract.conftest import World, make_world
 from tests.contract.generated_requests import Id, Operation, RequestDraft, request_drafts
+from tests.contract.planted_rows import OPEN, POLLS, lasting
 from tests.contract.populated_app import KEY, OPERATIONS, PopulatedApp, operation_id, populated_app
-from tests.contract.test_isolation import OPEN, POLLS, lasting
 from tests.example_counts import max_examples
 from tests.unit.http.platform.sample_app import Answer, ask
 

@@ -2,11 +2,10 @@
 Plain rows: every store keeps every kind from what the core says about it.
 """
 
-from enum import Enum
 from typing import Any
 
 import pytest
-from attrs import evolve, fields_dict
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 
 from mission_adapters.kind_registry import KINDS
@@ -16,59 +15,16 @@ from mission_core.boards.model import BoardDenied
 from mission_core.errors import StaleWrite
 from mission_core.ids import OrganizationId
 from mission_core.kinds import Kind
-from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
+from mission_core.tasks.comments import COMMENTS, CommentNotFound
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.use_cases import DeleteTask, delete_task
 from mission_core.values import PageRequest
 from tests import strategies as some
 from tests.contract.conftest import World
+from tests.contract.kind_rows import a_comment, own, written
 from tests.example_counts import max_examples
 
 FEW = settings(max_examples=max_examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-async def own(world: World, kind: Any, row: Any) -> Any:
-    """
-    The row as one of the world's organization, with an id, a number and unique words that are free.
-    """
-    owner = kind.owner(world.me.organization)
-    changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": owner}
-    if "number" in fields_dict(kind.entity):
-        (changed["number"],) = await world.ports.numbers.next((owner, kind.name.removesuffix("s")))
-    for name in {name for fields in kind.unique for name in fields}:
-        if isinstance(getattr(row, name), str) and not isinstance(getattr(row, name), Enum):
-            changed[name] = f"{getattr(row, name)} {changed['id']}"
-        if isinstance(getattr(row, name), bytes):
-            changed[name] = getattr(row, name)[:16] + changed["id"].bytes
-    return evolve(row, **changed)
-
-
-async def written(world: World, kind: Any, *rows: Any, by: str = "add") -> list[Any]:
-    """
-    The rows as they were written, in one unit.
-    """
-    async with world.ports.unit(world.me) as unit:
-        if by != "add":
-            for row in rows:
-                await unit.repository(kind).get(row.id)
-        answers = [getattr(unit.repository(kind), by)(row) for row in rows]
-        await unit.commit()
-    return answers
-
-
-async def a_comment(world: World, **fields: Any) -> Comment:
-    """
-    A comment on a task, kept.
-    """
-    plain = {
-        "id": world.ports.ids.new(), "number": (await world.ports.numbers.next((world.me.organization, "comment")))[0],
-        "organization": world.me.organization, "author": "ada", "author_kind": "agent", "content": "Hello",
-        "created_at": world.clock.now(),
-    }  # fmt: skip
-    if "task" not in fields:
-        plain["task"] = (await world.task()).id
-    (kept,) = await written(world, COMMENTS, Comment(**(plain | fields)))
-    return kept
 
 
 def elsewhere_in(world: World) -> World:

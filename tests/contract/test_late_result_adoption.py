@@ -25,7 +25,7 @@ from mission_core.tasks.model import BlockedByDependencies, GateClosed, Status
 from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseUnknown, Outcome, TaskResult
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.values import canonical
-from tests.contract.test_late_results import DONE, hand_in, refused, taken_over
+from tests.contract.late_results import DONE, hand_in, refused, taken_over
 
 REVIEW = GateSet(require_approval_for_done=False, require_review_before_done=True)
 LOST = Failure(reason=FailureReason.TIMEOUT)

@@ -25,50 +25,18 @@ from mission_core.tasks.late_results import (
 from mission_core.tasks.lease_ownership import LeaseHeldByAnother
 from mission_core.tasks.leases import (
     CompleteTask,
-    FailTask,
     ReleaseTask,
     complete_task,
-    fail_task,
     release_task,
 )
 from mission_core.tasks.model import Status, TaskNotFound
 from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.queue_polls import PollQueue, poll_queue
-from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseUnknown, OrderKind, Outcome, RunState
+from mission_core.tasks.runs import LeaseLost, LeaseUnknown, OrderKind, Outcome, RunState
 from mission_core.tasks.team_rules import TaskAssigneeMismatch
 from mission_core.tasks.use_cases import DeleteTask, UpdateMode, UpdateTask, delete_task, update_task
 from mission_core.values import canonical
-
-DONE = Outcome(resolution="all of it", output=canonical({"files": 3}))
-LOST = Failure(reason=FailureReason.TIMEOUT, message="too slow")
-
-
-async def hand_in(world, claimed, brought=DONE, *, by=None, lease=None, **fields):
-    """
-    Hand in the result of a lease, or its failure.
-    """
-    names = {"task": claimed.task.id, "lease": lease or claimed.lease} | fields
-    if isinstance(brought, Failure):
-        return await fail_task(world.ports, by or world.me, FailTask(failure=brought, **names))
-    return await complete_task(world.ports, by or world.me, CompleteTask(outcome=brought, **names))
-
-
-async def refused(world, claimed, brought=DONE, **fields):
-    """
-    What becomes of a result that is refused because its lease was lost.
-    """
-    with pytest.raises(LeaseLost) as lost:
-        await hand_in(world, claimed, brought, **fields)
-    return lost.value.note
-
-
-async def taken_over(world, **fields):
-    """
-    A task that ada had and bob has now: both claims.
-    """
-    first = await world.claim(await world.task(**fields))
-    world.clock.advance(minutes=6)
-    return first, await world.claim(first.task, agent="bob")
+from tests.contract.late_results import DONE, LOST, hand_in, refused, taken_over
 
 
 def reader_of(world, *boards):

@@ -23,8 +23,8 @@ from mission_core.conversations.use_cases import (
 from mission_core.errors import InvalidField, RoleTooLow
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.values import PageRequest
+from tests.contract.concurrent_writes import BOTH_ORDERS, in_turn
 from tests.contract.conftest import viewer
-from tests.contract.test_write_skew import BOTH_ORDERS, in_turn
 
 
 async def told(world, content="Remember", *, board=None, by=None, **more):

@@ -28,8 +28,8 @@ from mission_core.errors import NotFound, Refusal, StaleWrite
 from mission_core.tasks.use_cases import CreateTask, create_task
 from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
+from tests.contract.planted_rows import planted_in
 from tests.contract.populated_app import populated_app
-from tests.contract.test_isolation import planted_in
 
 Rows = dict[str, list[str]]
 CALLED = re.compile(r"\b(?:local|one)-[0-9a-f-]{36}")
@@ -255,8 +255,10 @@ async def test_an_address_that_nobody_vouches_for_opens_no_invite(boards: Boards
     ports, me = boards.ports, boards.me
     invite = InvitePerson(email="verified@x.io", role="admin")
     await invite_person(ports, me, invite)
-    claims, has = await boards.person("claims", email="verified@x.io"), await boards.person("has",
-    email="Verified@x.io")
+    claims, has = (
+        await boards.person("claims", email="verified@x.io"),
+        await boards.person("has", email="Verified@x.io"),
+    )
     alone, inside = (
         await ensure_active_organization(ports, claims.id),
         await ensure_active_organization(ports, has.id, verified=True),

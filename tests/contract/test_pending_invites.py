@@ -14,7 +14,7 @@ from mission_core.accounts.google_sign_in import ReviewAccessRequest, review_acc
 from mission_core.accounts.identity_claims import ProviderIdentity
 from mission_core.accounts.invites import INVITES, Invite
 from mission_core.accounts.member_admin import RemoveMember, SetMemberRole, remove_member, set_member_role
-from mission_core.accounts.members import ADMIN, MEMBERS, OWNER
+from mission_core.accounts.members import ADMIN, OWNER
 from mission_core.accounts.model import MemberPrincipal, Role, RoleTooLow, SystemPrincipal
 from mission_core.accounts.user_admin import CreateUser, DeleteUser, UpdateUser, create_user, delete_user, update_user
 from mission_core.accounts.users import USERS, IdentityProvider
@@ -22,24 +22,9 @@ from mission_core.agents.organization_creation import ensure_organization
 from mission_core.boards.board_access import AcceptInvite, InvitePerson, accept_invite, invite_person
 from mission_core.errors import NotFound
 from tests.contract.browser import PASSWORD, make_person
+from tests.contract.concurrent_writes import BOTH_ORDERS, at_once
 from tests.contract.conftest import World
-from tests.contract.test_write_skew import BOTH_ORDERS, at_once
-
-
-async def standing_as(world: World, role: str) -> MemberPrincipal:
-    """
-    Somebody with this role, and beside them an owner who stays.
-    """
-    made = [await make_person(world, role=Role.ADMIN) for _ in range(2)]
-    async with world.ports.unit(world.me) as unit:
-        members = unit.repository(MEMBERS)
-        first, stays = [await members.get(each.found.member.id) for each in made]
-        members.save(evolve(first, role=role))
-        members.save(evolve(stays, role=OWNER))
-        await unit.commit()
-    them = await world.ports.credentials.member(first.user)
-    assert them is not None
-    return them
+from tests.contract.people import standing_as
 
 
 async def invited(world: World, by: Any, role: str) -> Invite:

@@ -25,7 +25,7 @@ from mission_http.network_settings import NetworkSettings
 from tests.contract.browser import Person
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, refusal
-from tests.contract.test_users import also_in
+from tests.contract.people import also_in
 
 PROXY, OTHERS = "10.0.0.7", ("10.0.0.8", "127.0.0.1", "unknown", "203.0.113.9")
 BELIEVED = ProxyAuthSettings(header="x-remote-user", trusted=(ip_network(PROXY),), default_role=Role.OPERATOR)

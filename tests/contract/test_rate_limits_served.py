@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import redis_server
-from tests.contract.test_command_line import run
-from tests.contract.test_doctor import serving
+from tests.contract.server_commands import run, serving
 
 
 def statuses(port: int, count: int, path: str = "/api/health") -> Counter[int]:
@@ -87,7 +86,8 @@ def test_a_redis_that_cannot_be_used_is_told_in_one_line(
     """
     With the variable to change, without a traceback, and without the password.
     """
-    failed = run("serve", "--port", "0", data_dir=tmp_path, RATE_LIMIT_BACKEND="redis", **environment)
+    command = ("serve", "--port", "0", "--data-dir", str(tmp_path))
+    failed = run(*command, cwd=tmp_path, RATE_LIMIT_BACKEND="redis", **environment)
 
     assert 2 == failed.returncode
     assert 1 == len(failed.stderr.splitlines()), failed.stderr

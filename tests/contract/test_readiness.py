@@ -9,8 +9,7 @@ from mission_adapters.sql import readiness_check, sqlite_session
 from mission_adapters.sql.store import SqlStore
 from mission_core.errors import StoreFailed, StoreNotReady, StoreUnreachable
 from tests.contract.database_relay import relay_to
-from tests.contract.test_command_line import read_only
-from tests.contract.test_database_sessions import failing_with
+from tests.contract.postgres_faults import failing_with, read_only
 
 FULL = f"""
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $f$ {failing_with("53100")[6:-2]} $f$;

@@ -14,20 +14,16 @@ import pytest
 
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.store import SqlStore
-from mission_core.accounts.model import SystemPrincipal
-from mission_core.agents.organization_creation import ensure_organization
-from mission_core.automation.board_webhooks import BOARD_WEBHOOKS, CreateBoardWebhook, create_board_webhook
-from mission_core.boards.use_cases import CreateBoard, create_board
-from mission_core.ports import Ports
 from mission_http.doctor.findings import FindingLevel
 from mission_http.maintenance import rotate_auth_secret
 from mission_http.settings import SECRETS_FILE, Settings, SettingsError, read_secrets_file, settings_from
 from mission_http.wiring import ports_over_database, secret_keys, with_current_auth_secret
+from tests.contract.doctor_findings import doctor
 from tests.contract.process_kills import kill_at_each_step
-from tests.contract.test_doctor import doctor, run
+from tests.contract.server_commands import run
+from tests.contract.webhook_secrets import GIVEN, a_sealed_secret, made, opened
 
 ONE, OTHER = "one-secret-" * 4, "another-secret-" * 3
-GIVEN = "what a sender signs with"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -42,31 +38,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def told(url: str, secret: str, folder: Path, **more: str) -> Settings:
     return settings_from({"AUTH_SECRET": secret, "DATABASE_URL": url, **more}, data_dir=folder / "data")
-
-
-async def opened(settings: Settings) -> list[str]:
-    """
-    The secrets of all webhooks, opened.
-    """
-    async with ports_over_database(settings) as ports:
-        me = SystemPrincipal(organization=(await ensure_organization(ports)).id)
-        rows = await ports.reads.entities.every(me, BOARD_WEBHOOKS)
-        return [ports.vault.decrypt(each.secret, about=each.id) for each in rows if each.secret]
-
-
-async def a_sealed_secret(ports: Ports) -> None:
-    me = SystemPrincipal(organization=(await ensure_organization(ports)).id)
-    board = await create_board(ports, me, CreateBoard(name="Work"))
-    await create_board_webhook(ports, me, CreateBoardWebhook(board=board.id, description="CI", secret=GIVEN))
-
-
-async def made(settings: Settings) -> Settings:
-    """
-    The settings, after a first start that sealed something.
-    """
-    async with ports_over_database(settings) as ports:
-        await a_sealed_secret(ports)
-    return settings
 
 
 async def executed(url: str, statement: str) -> list[tuple[Any, ...]]:

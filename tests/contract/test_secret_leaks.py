@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
-from tests.contract.test_doctor import run, serving
-from tests.contract.test_server_headers_and_logs import ended
+from tests.contract.server_commands import ended, run, serving
 from tests.local_clerk import SECRET, LocalClerk, clerk_user, local_clerk
 
 API_KEY = "an-api-key-that-only-the-environment-has-0123456789"

@@ -8,12 +8,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import frozen
 
-from tests.contract.test_doctor import serving
+from tests.contract.server_commands import ended, serving
 
 KEY = "mca_" + "0123456789abcdef" * 3
 FORGED = {
@@ -48,15 +47,6 @@ def asked(port: int, method: str, path: str, **headers: str) -> Answered:
     answered = Answered(response.status, response.headers, response.read())
     connection.close()
     return answered
-
-
-def ended(server: subprocess.Popen[str]) -> list[Any]:
-    """
-    What the server logged until it was told to stop.
-    """
-    server.terminate()
-    _, told = server.communicate()
-    return [json.loads(line) for line in told.splitlines()]
 
 
 def test_nobody_becomes_another_by_saying_so(tmp_path: Path) -> None:

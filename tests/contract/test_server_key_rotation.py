@@ -27,10 +27,10 @@ from mission_core.errors import InvalidField
 from mission_core.ids import OrganizationId
 from mission_core.ports import Ports
 from mission_http.wiring import ServerSecretCredentials
+from tests.contract.concurrent_writes import at_once
 from tests.contract.conftest import World, viewer
 from tests.contract.fleet_driver import KEY, FleetDriver, refusal, wrong_fields
-from tests.contract.test_pending_invites import standing_as
-from tests.contract.test_write_skew import at_once
+from tests.contract.people import standing_as
 
 HOUR = timedelta(hours=1)
 Good = Callable[[str], Awaitable[bool]]

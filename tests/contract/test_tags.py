@@ -20,7 +20,7 @@ from mission_core.boards.tags import (
 from mission_core.errors import InvalidField, RoleTooLow, StaleWrite, VersionMismatch
 from mission_core.tasks.tags_and_custom_fields import TagsNotFound
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
-from tests.contract.test_write_skew import at_once, kinds
+from tests.contract.concurrent_writes import at_once, kinds
 
 
 async def a_tag(world, name="Bug", **fields):

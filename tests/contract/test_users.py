@@ -29,11 +29,11 @@ from mission_core.accounts.user_admin import (
 from mission_core.accounts.users import USERS, UserNotFound
 from mission_core.boards.board_access import BoardAccess, SetBoardAccess, set_board_access
 from mission_core.errors import InvalidField
-from mission_core.ids import MemberId
 from tests.contract.browser import PASSWORD, WRONG, Browser, Person, allow_sign_in, make_person
+from tests.contract.concurrent_writes import BOTH_ORDERS, at_once, kinds
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, FleetDriver, refusal, wrong_fields
-from tests.contract.test_write_skew import BOTH_ORDERS, at_once, kinds
+from tests.contract.people import also_in
 
 ANOTHER = "another horse battery"
 
@@ -528,22 +528,6 @@ async def test_the_local_user_stays_as_it_is(world: World, fleet: FleetDriver) -
     with pytest.raises(LocalUserProtected):
         await delete_user(world.ports, world.me, DeleteUser(user=local))
     assert "Grace" == (await update_user(world.ports, world.me, UpdateUser(user=local, name="Grace"))).user.name
-
-
-async def also_in(elsewhere: World, person: Person) -> None:
-    """
-    The person is a member of another organization, too.
-    """
-    now = elsewhere.clock.now()
-    async with elsewhere.ports.unit(elsewhere.me) as unit:
-        unit.repository(MEMBERS).add(
-            Member(
-                id=MemberId(elsewhere.ports.ids.new()), organization=elsewhere.me.organization,
-                user=person.found.user.id, role=ADMIN, all_boards_read=True, all_boards_write=True, created_at=now,
-                updated_at=now,
-            )
-        )  # fmt: skip
-        await unit.commit()
 
 
 async def test_no_admin_takes_over_an_account_of_another_organization(world: World, elsewhere: World) -> None:

@@ -4,33 +4,14 @@ Rules about the source that import-linter (`pyproject.toml`) cannot state.
 
 import ast
 import re
-import subprocess
 import sys
 import tomllib
 from itertools import chain
-from pathlib import Path
 
-SRC = Path(__file__).parents[2] / "src"
-CORE = SRC / "mission_core"
+from tests.unit.fresh_interpreter import CORE, SRC, loaded_by
+
 CALLED = {"argon2-cffi": "argon2"}
 """How distributions are imported whose name is another."""
-LOAD = """
-import sys
-before = set(sys.modules)
-from importlib import import_module
-sys.path.insert(0, sys.argv[1])
-for name in sys.argv[2:]:
-    import_module(name)
-print(*sorted(set(sys.modules) - before))
-"""
-
-
-def loaded_by(*modules: str, src: Path = SRC) -> set[str]:
-    """
-    The modules that a fresh interpreter has loaded after it imported these.
-    """
-    command = [sys.executable, "-I", "-c", LOAD, str(src), *modules]
-    return set(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split())
 
 
 def test_the_core_loads_nothing_foreign():
@@ -42,6 +23,16 @@ def test_the_core_loads_nothing_foreign():
     packages = {name.partition(".")[0] for name in loaded}
 
     assert {"attr", "attrs", "mission_core"} == packages - sys.stdlib_module_names
+
+
+def test_no_test_module_is_imported_by_another():
+    """
+    What tests share is in modules without tests, so that each of them can be changed or deleted alone.
+    """
+    imported = re.compile(r"^\s*(?:from|import) (tests[.\w]*\.test_\w+|tests[.\w]* import .*\btest_\w+)", re.MULTILINE)
+    found = {file.name: imported.findall(file.read_text()) for file in (SRC.parent / "tests").rglob("*.py")}
+
+    assert {} == {name: modules for name, modules in found.items() if modules}
 
 
 def test_what_the_extras_install_is_used():

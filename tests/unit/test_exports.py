@@ -12,7 +12,7 @@ import mission_core
 from mission_core import ids
 from mission_core.errors import Refusal
 from mission_core.events import Event
-from tests.unit.test_architecture import CORE, SRC, loaded_by
+from tests.unit.fresh_interpreter import CORE, SRC, loaded_by
 
 AREAS = sorted(folder.name for folder in CORE.iterdir() if (folder / "__init__.py").exists())
 PACKAGES = ["mission_core", *(f"mission_core.{area}" for area in AREAS)]

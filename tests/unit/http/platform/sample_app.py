@@ -37,6 +37,12 @@ from mission_http.platform.response_headers import SecurityHeaders
 from mission_http.platform.value_parsers import LAX, STRICT
 
 WORLD = OrganizationId(UUID(int=1))
+EVERYWHERE = [
+    ("GET", "/api/things/5"), ("GET", "/api/v1/things/5"), ("GET", "/nowhere"), ("GET", "/api/broken"),
+    ("GET", "/api/v1/things/"), ("DELETE", "/api/things"), ("OPTIONS", "/api/things"), ("POST", "/api/things"),
+    ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/"),
+]  # fmt: skip
+"""Requests that reach a handler, a refusal, a failure or nothing."""
 
 
 class Color(Enum):

@@ -25,8 +25,7 @@ from mission_http.platform.endpoints import Endpoint, EndpointAccess
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.openapi import document_of
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RATE_LIMIT_CLASSES, count_request
-from tests.unit.http.platform.sample_app import KEYS, KIND, PLAIN, Answer, SealedBody, ask, health, wire
-from tests.unit.http.platform.test_response_headers import EVERYWHERE
+from tests.unit.http.platform.sample_app import EVERYWHERE, KEYS, KIND, PLAIN, Answer, SealedBody, ask, health, wire
 
 HERE, THERE = OrganizationId(UUID(int=1)), OrganizationId(UUID(int=2))
 ADA, BOB = UUID(int=11), UUID(int=12)

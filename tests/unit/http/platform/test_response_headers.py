@@ -3,13 +3,7 @@ import re
 import pytest
 
 from mission_http.platform.response_headers import SecurityHeaders
-from tests.unit.http.platform.sample_app import ask, sample_app
-
-EVERYWHERE = [
-    ("GET", "/api/things/5"), ("GET", "/api/v1/things/5"), ("GET", "/nowhere"), ("GET", "/api/broken"),
-    ("GET", "/api/v1/things/"), ("DELETE", "/api/things"), ("OPTIONS", "/api/things"), ("POST", "/api/things"),
-    ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/"),
-]  # fmt: skip
+from tests.unit.http.platform.sample_app import EVERYWHERE, ask, sample_app
 
 
 @pytest.mark.parametrize(("method", "path"), EVERYWHERE)
