@@ -11,6 +11,7 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
+from mission_core.agents.queries import AgentRow
 from mission_core.boards.groups import GROUPS, BoardGroup, GroupNotFound
 from mission_core.boards.queries import BoardFilter, BoardRow
 from mission_core.ids import BoardId, GroupId
@@ -19,7 +20,6 @@ from mission_core.tasks.queries import Dependency, TaskRow
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.agents.queries import AgentRow
     from mission_core.ports import Ports, Versioned
 
 Versions = tuple[tuple[bytes, int], ...]

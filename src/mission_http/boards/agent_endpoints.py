@@ -30,7 +30,6 @@ from mission_http.boards.payloads import (
     NumberedPageQuery,
 )
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
-from mission_http.boards.wire import maybe_uuid
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
@@ -53,16 +52,7 @@ async def agent_healthz(request: Request) -> Response:
     """
     agent = calling_agent(request)
     row = await ports_of(request).reads.agents.get(agent, agent.agent)
-    return json_response(
-        {
-            "ok": True,
-            "agent_id": str(agent.agent),
-            "board_id": maybe_uuid(row.board),
-            "gateway_id": str(built_in_gateway(agent.organization)),
-            "status": row.reported,
-            "is_board_lead": bool(row.lead),
-        }
-    )
+    return json_response(AgentHealthStatusResponse.of(row, gateway_id=built_in_gateway(agent.organization)))
 
 
 async def agent_heartbeat(request: Request) -> Response:

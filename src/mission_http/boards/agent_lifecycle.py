@@ -222,7 +222,7 @@ async def delete_board_agent(request: Request) -> Response:
         try:
             agent = await unit.agents.get_unscoped(id)
         except AgentNotFound:
-            return json_response({"ok": True})
+            return json_response(OkResponse())
     if agent.board is None:
         raise ForbiddenWithReason("Board leads cannot delete gateway main agents")
     if agent.board != board:
@@ -236,7 +236,7 @@ async def _delete(request: Request, agent: AgentId) -> Response:
     command = DeleteAgent(agent=agent, expects=expected_version_of(request))
     with suppress(AgentNotFound):
         await remove_agent(ports_of(request), principal_of(request), command)
-    return json_response({"ok": True})
+    return json_response(OkResponse())
 
 
 async def heartbeat_agent(request: Request) -> Response:

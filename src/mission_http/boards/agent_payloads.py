@@ -21,7 +21,7 @@ from mission_core.values import UNSTORABLE, moment
 from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank, stripped
 from mission_http.boards.wire import BoardsPayload, JsonObject
 from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
-from mission_http.platform.shapes import Computed, Given, Of
+from mission_http.platform.shapes import Computed, Fixed, Given, Of
 
 
 @frozen(kw_only=True)
@@ -116,11 +116,10 @@ class AgentCreate:
     soul_template: Annotated[str | None, CustomCheck(none_if_blank)] = None
 
 
-@frozen(kw_only=True)
-class AgentHealthStatusResponse:
-    ok: bool
-    agent_id: UUID
-    board_id: UUID | None
-    gateway_id: UUID
-    status: str
-    is_board_lead: bool
+class AgentHealthStatusResponse(BoardsPayload[AgentRow]):
+    ok: Annotated[bool, Fixed(True)]
+    agent_id: Annotated[UUID, Of("id")]
+    board_id: Annotated[UUID | None, Of("board")]
+    gateway_id: Annotated[UUID, Given()]
+    status: Annotated[str, Of("reported")]
+    is_board_lead: Annotated[bool, Of("lead")]

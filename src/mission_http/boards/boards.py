@@ -107,7 +107,7 @@ async def delete_board(request: Request) -> Response:
     async with BoardPath.of(request) as place:
         command = DeleteBoard(board=place.board, expects=expected_version_of(request))
         await remove_board(ports_of(request), principal_of(request), command)
-    return json_response({"ok": True})
+    return json_response(OkResponse())
 
 
 def _check_gateway(principal: Principal, gateway: UUID | Absent | None) -> None:

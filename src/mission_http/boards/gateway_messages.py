@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from attrs import frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,6 +40,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Payload
 
 MessageText = Annotated[str, CustomCheck(stripped), Length(1, 20_000)]
 Tags = Annotated[tuple[Annotated[str, Length(0, 200)], ...], Length(0, 50)]
@@ -66,8 +68,7 @@ class GatewayMainAskUserRequest:
     reply_source: ShortText = "user_via_gateway_main"
 
 
-@frozen(kw_only=True)
-class GatewayMainAskUserResponse:
+class GatewayMainAskUserResponse(Payload):
     ok: bool = True
     board_id: UUID
     main_agent_id: UUID | None = None
@@ -83,8 +84,7 @@ class GatewayLeadMessageRequest:
     reply_source: ShortText = "lead_to_gateway_main"
 
 
-@frozen(kw_only=True)
-class GatewayLeadMessageResponse:
+class GatewayLeadMessageResponse(Payload):
     ok: bool = True
     board_id: UUID
     lead_agent_id: UUID | None = None
@@ -102,17 +102,15 @@ class GatewayLeadBroadcastRequest:
     reply_source: ShortText = "lead_to_gateway_main"
 
 
-@frozen(kw_only=True)
-class GatewayLeadBroadcastBoardResult:
+class GatewayLeadBroadcastBoardResult(Payload):
     board_id: UUID
-    lead_agent_id: UUID | None = None
-    lead_agent_name: str | None = None
+    lead_agent_id: UUID | UnsetType | None = UNSET
+    lead_agent_name: str | UnsetType | None = UNSET
     ok: bool = False
     error: str | None = None
 
 
-@frozen(kw_only=True)
-class GatewayLeadBroadcastResponse:
+class GatewayLeadBroadcastResponse(Payload):
     ok: bool = True
     sent: int = 0
     failed: int = 0
@@ -204,7 +202,7 @@ async def put_soul(request: Request) -> Response:
         source=body.source_url, expects=expected_version_of(request),
     )  # fmt: skip
     agent = await write_soul(ports_of(request), principal_of(request), command)
-    return json_response({"ok": True}, headers={"etag": etag_of(agent.version)})
+    return json_response(OkResponse(), headers={"etag": etag_of(agent.version)})
 
 
 async def ask_user(request: Request) -> Response:
@@ -250,10 +248,9 @@ async def broadcast(request: Request) -> Response:
     asked = dict.fromkeys(body.board_ids or ())
     wanted = [board for board in boards if not asked or board in asked]
     why = str(GatewayUnreachable("Gateway lead message dispatch failed"))
-    results: list[dict[str, Any]] = [{"board_id": board, "ok": False, "error": why} for board in wanted]
-    strangers = [board for board in asked if board not in boards]
-    results += [{"board_id": board, "ok": False, "error": "Board not found"} for board in strangers]
-    return json_response({"ok": True, "sent": 0, "failed": len(results), "results": results})
+    errors = dict.fromkeys(wanted, why) | {board: "Board not found" for board in asked if board not in boards}
+    results = [GatewayLeadBroadcastBoardResult(board_id=board, error=error) for board, error in errors.items()]
+    return json_response(GatewayLeadBroadcastResponse(failed=len(results), results=tuple(results)))
 
 
 class SoulNotWritten(GatewayUnreachable):

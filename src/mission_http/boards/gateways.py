@@ -6,7 +6,7 @@ connected.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from attrs import frozen
@@ -20,30 +20,27 @@ from mission_http.boards.access import USER, path_id, require_admin
 from mission_http.boards.errors import NamedNotFound, PayloadRuleBroken
 from mission_http.boards.payloads import LimitOffsetPage, PageQuery
 from mission_http.boards.responses import page_response
-from mission_http.boards.wire import naive
+from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Fixed, Of
 
-NAME: Final = "Built-in"
 URL: Final = "local://built-in"
-WORKSPACES: Final = "/"
-NOT_CONNECTED: Final = "no live gateway is connected; agents fetch their work from this server"
 
 
-@frozen(kw_only=True)
-class GatewayRead:
-    id: UUID
-    organization_id: UUID
-    name: str
-    url: str
-    workspace_root: str
-    allow_insecure_tls: bool
-    disable_device_pairing: bool
-    token: str | None
+class GatewayRead(BoardsPayload[Organization]):
+    id: Annotated[UUID, Of("gateway")]
+    organization_id: Annotated[UUID, Of("id")]
+    name: Annotated[str, Fixed("Built-in")]
+    url: Annotated[str, Fixed(URL)]
+    workspace_root: Annotated[str, Fixed("/")]
+    allow_insecure_tls: Annotated[bool, Fixed(False)]
+    disable_device_pairing: Annotated[bool, Fixed(False)]
+    token: Annotated[str | None, Fixed(None)]
     created_at: datetime
-    updated_at: datetime
+    updated_at: Annotated[datetime, Of("created_at")]
 
 
 @frozen(kw_only=True)
@@ -60,35 +57,34 @@ class GatewayStatusQuery:
     gateway_allow_insecure_tls: bool | None = None
 
 
-@frozen(kw_only=True)
-class GatewaysStatusResponse:
-    connected: bool
-    gateway_url: str
-    sessions_count: int | None
-    sessions: list[Any] | None
-    main_session: Any
-    main_session_error: str | None
-    error: str | None
+class GatewaysStatusResponse(BoardsPayload[str]):
+    connected: Annotated[bool, Fixed(False)]
+    gateway_url: Annotated[str, Of()]
+    sessions_count: Annotated[int | None, Fixed(None)]
+    sessions: Annotated[list[Any] | None, Fixed(None)]
+    main_session: Annotated[Any, Fixed(None)]
+    main_session_error: Annotated[str | None, Fixed(None)]
+    error: Annotated[str | None, Fixed("no live gateway is connected; agents fetch their work from this server")]
 
 
 async def list_gateways(request: Request) -> Response:
     """
     List the organization's gateways: the built-in one.
     """
-    gateway = await _built_in(request)
+    organization = await _organization(request)
     query = query_of(request, PageQuery)
-    page = [gateway][query.offset : query.offset + query.limit]
-    return page_response(page, 1, query, dict)
+    page = [organization][query.offset : query.offset + query.limit]
+    return page_response(page, 1, query, GatewayRead.of)
 
 
 async def get_gateway(request: Request) -> Response:
     """
     Read a gateway.
     """
-    gateway = await _built_in(request)
-    if path_id(request, "gateway_id") != gateway["id"]:
+    organization = await _organization(request)
+    if path_id(request, "gateway_id") != organization.gateway:
         raise NamedNotFound("Gateway")
-    return json_response(gateway)
+    return json_response(GatewayRead.of(organization))
 
 
 async def gateways_status(request: Request) -> Response:
@@ -107,21 +103,11 @@ async def gateways_status(request: Request) -> Response:
             await ports_of(request).reads.boards.check(principal, BoardId(query.board_id))
         except BoardNotFound:
             raise NamedNotFound("Board") from None
-    return json_response(
-        {
-            "connected": False, "gateway_url": url or URL, "sessions_count": None, "sessions": None,
-            "main_session": None, "main_session_error": None, "error": NOT_CONNECTED,
-        }
-    )  # fmt: skip
+    return json_response(GatewaysStatusResponse.of(url or URL))
 
 
-async def _built_in(request: Request) -> dict[str, Any]:
-    organization: Organization = await ports_of(request).reads.organization(require_admin(request))
-    return {
-        "id": organization.gateway, "organization_id": organization.id, "name": NAME, "url": URL,
-        "workspace_root": WORKSPACES, "allow_insecure_tls": False, "disable_device_pairing": False, "token": None,
-        "created_at": naive(organization.created_at), "updated_at": naive(organization.created_at),
-    }  # fmt: skip
+async def _organization(request: Request) -> Organization:
+    return await ports_of(request).reads.organization(require_admin(request))
 
 
 ENDPOINTS = [

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import asdict, field, frozen
+from attrs import asdict, frozen
+from msgspec import field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -42,7 +43,7 @@ from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
-from mission_http.platform.shapes import Of
+from mission_http.platform.shapes import Of, Payload
 
 
 class BoardGroupRead(BoardsPayload[BoardGroup]):
@@ -77,12 +78,11 @@ class BoardGroupHeartbeatApply:
     include_board_leads: bool = False
 
 
-@frozen(kw_only=True)
-class BoardGroupHeartbeatApplyResult:
+class BoardGroupHeartbeatApplyResult(Payload):
     board_group_id: UUID
     requested: dict[str, Any]
-    updated_agent_ids: list[UUID] = field(factory=list)
-    failed_agent_ids: list[UUID] = field(factory=list)
+    updated_agent_ids: list[UUID] = field(default_factory=list)
+    failed_agent_ids: list[UUID] = field(default_factory=list)
 
 
 async def apply_board_group_heartbeat(request: Request) -> Response:
@@ -104,13 +104,9 @@ async def apply_board_group_heartbeat(request: Request) -> Response:
                 return await group_agents(unit, principal, command)
 
         found = await perform_once(request, set_heartbeat_interval, command, again)
+    updated: list[UUID] = [agent.id for agent in found.agents]
     return json_response(
-        {
-            "board_group_id": str(id),
-            "requested": asdict(body),
-            "updated_agent_ids": [str(agent.id) for agent in found.agents],
-            "failed_agent_ids": [],
-        }
+        BoardGroupHeartbeatApplyResult(board_group_id=id, requested=asdict(body), updated_agent_ids=updated)
     )
 
 

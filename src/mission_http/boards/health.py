@@ -18,14 +18,14 @@ async def health(request: Request) -> Response:
     """
     Confirm that the server is up.
     """
-    return json_response({"ok": True})
+    return json_response(HealthStatusResponse(ok=True))
 
 
 async def healthz(request: Request) -> Response:
     """
     Confirm that the server is up, for probes.
     """
-    return json_response({"ok": True})
+    return json_response(HealthStatusResponse(ok=True))
 
 
 async def readyz(request: Request) -> Response:
@@ -33,7 +33,7 @@ async def readyz(request: Request) -> Response:
     Tell whether the server is ready: its store answers and accepts changes.
     """
     await ports_of(request).reads.ready()
-    return json_response({"ok": True})
+    return json_response(HealthStatusResponse(ok=True))
 
 
 ENDPOINTS = [

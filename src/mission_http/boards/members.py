@@ -181,7 +181,7 @@ async def delete_member(request: Request) -> Response:
     async with row_not_found_first(request, MEMBERS, id):
         command = RemoveMember(member=id, expects=expected_version_of(request))
         await remove_member(ports_of(request), principal, command)
-    return json_response({"ok": True})
+    return json_response(OkResponse())
 
 
 async def member_response(request: Request, member: Member) -> Response:

@@ -5,24 +5,120 @@ The dashboard operation: metrics of tasks and agents over a range of time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from operator import attrgetter, itemgetter
+from typing import Annotated, Literal
+from uuid import UUID
 
+from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import BoardId
 from mission_core.reports.board_metrics import METRICS_RANGES, BoardMetrics, MetricsPoint, MetricsSeries, board_metrics
-from mission_core.reports.queries import PendingApproval, ReportScope
+from mission_core.reports.queries import PendingApproval, PendingApprovals, ReportScope
 from mission_http.boards.access import USER
-from mission_http.boards.metric_payloads import DashboardMetrics, DashboardQuery
-from mission_http.boards.wire import naive, time_from, uuid_from
+from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Computed, Given, Of
 
-PointPayload = Callable[[MetricsPoint], dict[str, Any]]
+RangeKey = Literal["24h", "3d", "7d", "14d", "1m", "3m", "6m", "1y"]
+Bucket = Literal["hour", "day", "week", "month"]
+Measure = Callable[[MetricsPoint], float]
+
+
+@frozen(kw_only=True)
+class DashboardQuery:
+    range_key: RangeKey = "24h"
+    board_id: UUID | None = None
+    group_id: UUID | None = None
+
+
+class DashboardKpis(BoardsPayload[BoardMetrics]):
+    active_agents: int
+    tasks_in_progress: Annotated[int, Of("stages", itemgetter("in_progress"))]
+    inbox_tasks: Annotated[int, Of("stages", itemgetter("inbox"))]
+    in_progress_tasks: Annotated[int, Of("stages", itemgetter("in_progress"))]
+    review_tasks: Annotated[int, Of("stages", itemgetter("review"))]
+    done_tasks: Annotated[int, Of("stages", itemgetter("done"))]
+    error_rate_pct: Annotated[float, Of("error_rate")]
+    median_cycle_time_hours_7d: Annotated[float | None, Of("median_cycle")]
+
+
+def measured(point: MetricsPoint, measure: Measure) -> float:
+    return measure(point)
+
+
+class DashboardSeriesPoint(BoardsPayload[MetricsPoint]):
+    period: datetime
+    value: Annotated[float, Computed(measured)]
+
+
+class DashboardRangeSeries(BoardsPayload[MetricsSeries]):
+    range: Annotated[RangeKey, Given()]
+    bucket: Bucket
+    points: list[DashboardSeriesPoint]
+
+
+class DashboardSeriesSet(BoardsPayload[BoardMetrics]):
+    primary: DashboardRangeSeries
+    comparison: DashboardRangeSeries
+
+
+def series_of(measure: Measure) -> Computed:
+    """
+    The source of a field that shows one value of each point.
+    """
+    return Computed(lambda found, range: DashboardSeriesSet.of(found, range=range, measure=measure))
+
+
+class DashboardWipPoint(BoardsPayload[MetricsPoint]):
+    period: datetime
+    inbox: Annotated[int, Of("stages", itemgetter("inbox"))]
+    in_progress: Annotated[int, Of("stages", itemgetter("in_progress"))]
+    review: Annotated[int, Of("stages", itemgetter("review"))]
+    done: Annotated[int, Of("stages", itemgetter("done"))]
+
+
+class DashboardWipRangeSeries(BoardsPayload[MetricsSeries]):
+    range: Annotated[RangeKey, Given()]
+    bucket: Bucket
+    points: list[DashboardWipPoint]
+
+
+class DashboardWipSeriesSet(BoardsPayload[BoardMetrics]):
+    primary: DashboardWipRangeSeries
+    comparison: DashboardWipRangeSeries
+
+
+class DashboardPendingApproval(BoardsPayload[PendingApproval]):
+    approval_id: Annotated[UUID, Of("id")]
+    board_id: Annotated[UUID, Of("board")]
+    board_name: str
+    action_type: Annotated[str, Of("action")]
+    confidence: float
+    created_at: datetime
+    task_title: str | None = None
+
+
+class DashboardPendingApprovals(BoardsPayload[PendingApprovals]):
+    total: int
+    items: Annotated[list[DashboardPendingApproval], Of("rows")]
+
+
+class DashboardMetrics(BoardsPayload[BoardMetrics]):
+    range: Annotated[RangeKey, Given()]
+    generated_at: Annotated[datetime, Of("at")]
+    kpis: Annotated[DashboardKpis, Of()]
+    throughput: Annotated[DashboardSeriesSet, series_of(lambda point: point.stages["done"])]
+    cycle_time: Annotated[DashboardSeriesSet, series_of(attrgetter("mean_cycle"))]
+    error_rate: Annotated[DashboardSeriesSet, series_of(attrgetter("error_rate"))]
+    wip: Annotated[DashboardWipSeriesSet, Of()]
+    pending_approvals: Annotated[DashboardPendingApprovals, Of("pending")]
 
 
 async def dashboard_metrics(request: Request) -> Response:
@@ -38,52 +134,7 @@ async def dashboard_metrics(request: Request) -> Response:
     board = None if query.board_id is None else await ports.reads.boards.check(principal, BoardId(query.board_id))
     scope = ReportScope(board=board, group=query.group_id)
     found = await board_metrics(ports, principal, scope, METRICS_RANGES[query.range_key])
-    return json_response(_dashboard(found, query.range_key))
-
-
-def _dashboard(found: BoardMetrics, range: str) -> dict[str, Any]:
-    def both(shown: PointPayload) -> dict[str, Any]:
-        return {
-            "primary": _series(found.primary, range, shown),
-            "comparison": _series(found.comparison, range, shown),
-        }
-
-    return {
-        "range": range,
-        "generated_at": naive(found.at),
-        "kpis": {
-            "active_agents": found.active_agents,
-            "tasks_in_progress": found.stages["in_progress"],
-            **{f"{stage}_tasks": amount for stage, amount in found.stages.items()},
-            "error_rate_pct": found.error_rate,
-            "median_cycle_time_hours_7d": found.median_cycle,
-        },
-        "throughput": both(lambda point: {"value": point.stages["done"]}),
-        "cycle_time": both(lambda point: {"value": point.mean_cycle}),
-        "error_rate": both(lambda point: {"value": point.error_rate}),
-        "wip": both(lambda point: point.stages),
-        "pending_approvals": {
-            "total": found.pending.total,
-            "items": [_pending_from(row) for row in found.pending.rows],
-        },
-    }
-
-
-def _pending_from(row: PendingApproval) -> dict[str, Any]:
-    return {
-        "approval_id": uuid_from(row.id),
-        "board_id": uuid_from(row.board),
-        "board_name": row.board_name,
-        "action_type": row.action,
-        "confidence": row.confidence,
-        "created_at": time_from(row.created_at),
-        "task_title": row.task_title,
-    }
-
-
-def _series(series: MetricsSeries, range: str, shown: PointPayload) -> dict[str, Any]:
-    points = [{"period": naive(point.period), **shown(point)} for point in series.points]
-    return {"range": range, "bucket": series.bucket, "points": points}
+    return json_response(DashboardMetrics.of(found, range=query.range_key))
 
 
 ENDPOINTS = [

@@ -32,19 +32,20 @@ from mission_core.agents.onboarding import (
     submit_onboarding_message,
 )
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound
-from mission_core.ids import BoardId, OnboardingId
+from mission_core.ids import BoardId
 from mission_core.ports import Ports
 from mission_core.values import EMPTY_OBJECT, canonical
 from mission_http.boards.access import AGENT, MIXED, USER, board_in_path
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.payloads import BoardRead, none_if_blank, stripped
 from mission_http.boards.responses import versioned_response
-from mission_http.boards.wire import JsonObject, maybe_json, naive
+from mission_http.boards.wire import BoardsPayload, JsonObject, maybe_json
 from mission_http.platform.bodies import body_of, body_of_any
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import base_url_of, ports_of, principal_of
 from mission_http.platform.field_annotations import CustomCheck, Length
-from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
+from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
+from mission_http.platform.shapes import Of
 
 FreeText = Annotated[str | None, Length(0, 5000), CustomCheck(none_if_blank)]
 Label = Annotated[str, CustomCheck(stripped), Length(1, 2000)]
@@ -129,14 +130,13 @@ class BoardOnboardingConfirm:
         require_complete_goal(self.board_type, self.objective, self.success_metrics)
 
 
-@frozen(kw_only=True)
-class BoardOnboardingRead:
+class BoardOnboardingRead(BoardsPayload[Onboarding]):
     id: UUID
-    board_id: UUID
+    board_id: Annotated[UUID, Of("board")]
     session_key: str
-    status: str
+    status: Annotated[str, Of("stage")]
     messages: list[JsonObject] | None = None
-    draft_goal: BoardOnboardingAgentComplete | None = None
+    draft_goal: Annotated[BoardOnboardingAgentComplete | None, Of("draft")] = None
     created_at: datetime
     updated_at: datetime
     version: int
@@ -147,15 +147,6 @@ MESSAGE_BODIES: dict[str, type] = {
     "BoardOnboardingAgentQuestion": BoardOnboardingAgentQuestion,
 }
 """The bodies that the main agent may send, by their names in validation errors."""
-
-
-def onboarding_from(talk: Onboarding) -> dict[str, Any]:
-    return {
-        "id": talk.id, "board_id": talk.board, "session_key": talk.session_key, "status": talk.stage.value,
-        "messages": msgspec.Raw(talk.messages.encode()),
-        "draft_goal": msgspec.Raw(talk.draft.encode()) if talk.draft else None,
-        "created_at": naive(talk.created_at), "updated_at": naive(talk.updated_at), "version": talk.version,
-    }  # fmt: skip
 
 
 def main_agent_instruction(base: str, board: Board) -> str:
@@ -191,7 +182,9 @@ async def get_onboarding(request: Request) -> Response:
     The organization's main agent may read it too.
     """
     board = await board_in_path(request)
-    return versioned_response(onboarding_from(await latest_onboarding(ports_of(request), principal_of(request), board)))
+    return versioned_response(
+        BoardOnboardingRead.of(await latest_onboarding(ports_of(request), principal_of(request), board))
+    )
 
 
 async def start(request: Request) -> Response:
@@ -205,7 +198,7 @@ async def start(request: Request) -> Response:
     base = base_url_of(request)
     command = StartOnboarding(board=board, instruction_for=lambda found: main_agent_instruction(base, found))
     return versioned_response(
-        onboarding_from(await perform_once(request, start_onboarding, command, _onboarding_again))
+        BoardOnboardingRead.of(await perform_once(request, start_onboarding, command, _onboarding_again))
     )
 
 
@@ -218,7 +211,7 @@ async def answer(request: Request) -> Response:
     said = f"{body.answer}: {body.other_text}" if body.other_text else body.answer
     command = AnswerOnboarding(board=board, answer=said)
     return versioned_response(
-        onboarding_from(await perform_once(request, answer_onboarding, command, _onboarding_again))
+        BoardOnboardingRead.of(await perform_once(request, answer_onboarding, command, _onboarding_again))
     )
 
 
@@ -235,7 +228,7 @@ async def report(request: Request) -> Response:
     said = canonical(plain)
     command = SubmitOnboardingMessage(board=board, content=said, complete=complete)
     return versioned_response(
-        onboarding_from(await perform_once(request, submit_onboarding_message, command, _onboarding_again))
+        BoardOnboardingRead.of(await perform_once(request, submit_onboarding_message, command, _onboarding_again))
     )
 
 
@@ -255,11 +248,6 @@ async def confirm(request: Request) -> Response:
     return versioned_response(BoardRead.of(await ports_of(request).reads.boards.get(principal_of(request), board)))
 
 
-async def _onboarding_again(ports: Ports, principal: Principal, talk: UUID) -> Onboarding:
-    async with ports.unit(principal) as unit:
-        return await unit.repository(ONBOARDINGS).get(OnboardingId(talk))
-
-
 async def _board_again(ports: Ports, principal: Principal, board: UUID) -> Board:
     async with ports.unit(principal) as unit:
         return await unit.boards.get(BoardId(board))
@@ -276,6 +264,7 @@ def _without_nulls(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
+_onboarding_again = read_row_again(ONBOARDINGS)
 ONBOARDING_PATH = "/boards/{board_id}/onboarding"
 TAGS = ("board-onboarding",)
 REFUSES = (BoardNotFound, BoardDenied, OnboardingNotFound)

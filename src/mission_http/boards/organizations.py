@@ -5,6 +5,7 @@ Operations on the caller's organizations: create, list, activate, delete.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from attrs import field, frozen
@@ -39,6 +40,7 @@ from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Given
 
 
 class OrganizationRead(BoardsPayload[Organization]):
@@ -48,12 +50,11 @@ class OrganizationRead(BoardsPayload[Organization]):
     updated_at: datetime
 
 
-@frozen(kw_only=True)
-class OrganizationListItem:
+class OrganizationListItem(BoardsPayload[Organization]):
     id: UUID
     name: str
-    role: str
-    is_active: bool
+    role: Annotated[str, Given()]
+    is_active: Annotated[bool, Given()]
 
 
 @frozen(kw_only=True)
@@ -87,15 +88,12 @@ async def list_organizations(request: Request) -> Response:
     List the caller's organizations, sorted by name.
     """
     principal = principal_of(request)
-    return json_response(
-        [
-            {
-                "id": place.id, "name": place.name, "role": member.role if member else ADMIN,
-                "is_active": place.id == principal.organization,
-            }
-            for place, member in await organizations_of(ports_of(request), principal)
-        ]
-    )  # fmt: skip
+    active = principal.organization
+    items = [
+        OrganizationListItem.of(place, role=member.role if member else ADMIN, is_active=place.id == active)
+        for place, member in await organizations_of(ports_of(request), principal)
+    ]
+    return json_response(items)
 
 
 async def activate_organization(request: Request) -> Response:
@@ -124,7 +122,7 @@ async def delete_organization(request: Request) -> Response:
     """
     principal = require_admin(request)
     await delete_own_organization(ports_of(request), principal, principal.organization)
-    return json_response({"ok": True})
+    return json_response(OkResponse())
 
 
 ORGANIZATION_TAGS = ("organizations",)

@@ -102,7 +102,7 @@ async def delete_me(request: Request) -> Response:
     interruption the request may be repeated.
     """
     await delete_account(ports_of(request), principal_of(request))
-    return json_response({"ok": True})
+    return json_response(OkResponse())
 
 
 ENDPOINTS = [

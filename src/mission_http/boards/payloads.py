@@ -36,7 +36,7 @@ from mission_http.boards.wire import (
 )
 from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange, SchemaOverride
-from mission_http.platform.shapes import Computed, Of
+from mission_http.platform.shapes import Computed, Of, Payload
 
 T = TypeVar("T")
 ShownStatus = Literal["inbox", "in_progress", "review", "done"]
@@ -55,8 +55,7 @@ def none_if_blank(value: str) -> str | None:
     return value.strip() or None
 
 
-@frozen(kw_only=True)
-class LimitOffsetPage(Generic[T]):
+class LimitOffsetPage(Payload, Generic[T]):
     items: list[T]
     total: int
     limit: int
@@ -79,13 +78,11 @@ class NumberedPageQuery(PageQuery):
     after: Annotated[int | None, NumberRange(0)] = None
 
 
-@frozen(kw_only=True)
-class OkResponse:
+class OkResponse(Payload):
     ok: bool = True
 
 
-@frozen(kw_only=True)
-class HealthStatusResponse:
+class HealthStatusResponse(Payload):
     ok: bool
 
 

@@ -17,7 +17,7 @@ from mission_core.kinds import EntityT, Kind
 from mission_core.ports import Ports
 from mission_http.boards.access import USER, path_id, require_admin, row_not_found_first
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, sent_fields
-from mission_http.boards.responses import versioned_response
+from mission_http.boards.responses import page_response, versioned_response
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.etags import IF_MATCH, expected_version_of
@@ -69,9 +69,7 @@ class Resource(Generic[EntityT]):
             if query is None:
                 return json_response(await self._shown(request, rows))
             items = await self._shown(request, rows[query.offset : query.offset + query.limit])
-            return json_response(
-                {"items": items, "total": len(rows), "limit": query.limit, "offset": query.offset}
-            )
+            return page_response(items, len(rows), query, lambda item: item)
 
         gives: Any = LimitOffsetPage if paged else list
         return self._endpoint(
@@ -151,7 +149,7 @@ class Resource(Generic[EntityT]):
             async with row_not_found_first(request, self.kind, id):
                 made = command(**{self.key: id}, expects=expected_version_of(request))
                 await use_case(ports_of(request), principal, made)
-            return json_response({"ok": True})
+            return json_response(OkResponse())
 
         return self._endpoint(
             "DELETE", self._item, handle, f"delete_{self.noun}", summary, gives=OkResponse, headers=(IF_MATCH,),

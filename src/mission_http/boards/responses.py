@@ -14,7 +14,7 @@ from mission_core.boards.custom_fields import CUSTOM_FIELDS, fields_by_board
 from mission_core.tasks.model import Task
 from mission_core.values import PageOfRows, PageRequest
 from mission_http.boards.entity_rows import is_complete_without_read, task_row
-from mission_http.boards.payloads import NumberedPageQuery, PageQuery, TaskRead
+from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, PageQuery, TaskRead
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
@@ -29,12 +29,11 @@ class VersionedPayload(Protocol):
     def version(self) -> int: ...
 
 
-def versioned_response(shown: VersionedPayload | dict[str, Any]) -> Response:
+def versioned_response(shown: VersionedPayload) -> Response:
     """
     A response with one resource, and its version as the entity tag.
     """
-    version = shown["version"] if isinstance(shown, dict) else shown.version
-    return json_response(shown, headers={"etag": etag_of(version)})
+    return json_response(shown, headers={"etag": etag_of(shown.version)})
 
 
 def wanted_page(query: PageQuery) -> PageRequest:
@@ -47,7 +46,7 @@ def page_response(rows: Sequence[Any], total: int, query: PageQuery, shown: Call
     A response with a page of rows, each rendered by *shown*.
     """
     items = [shown(row) for row in rows]
-    return json_response({"items": items, "total": total, "limit": query.limit, "offset": query.offset})
+    return json_response(LimitOffsetPage(items=items, total=total, limit=query.limit, offset=query.offset))
 
 
 def listed_response(listed: PageOfRows, query: PageQuery, shown: Callable[[Any], Any]) -> Response:

@@ -4,24 +4,34 @@ Snapshots: a board with its tasks, agents, approvals and chat; and the boards of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import frozen
+from msgspec import field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.organizations import built_in_gateway
 from mission_core.boards.groups import GroupNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.conversations.memory_entries import BOARD_MEMORY
 from mission_core.ids import BoardId, GroupId
 from mission_core.tasks.queries import TaskRow
-from mission_core.tasks.snapshots import BoardTopTasks, GroupView, StatusOrder, group_view, sibling_boards_view
+from mission_core.tasks.snapshots import (
+    BoardTopTasks,
+    BoardView,
+    GroupView,
+    StatusOrder,
+    group_view,
+    sibling_boards_view,
+)
 from mission_core.values import PageRequest
 from mission_http.boards.access import MIXED, USER, path_id
 from mission_http.boards.agent_hints import agent_hints
-from mission_http.boards.agent_payloads import AgentRead, agent_renderer
+from mission_http.boards.agent_payloads import AgentRead
 from mission_http.boards.approval_payloads import ApprovalRead
 from mission_http.boards.approvals import latest_approvals
 from mission_http.boards.board_memory import BoardMemoryRead
@@ -34,7 +44,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
-from mission_http.platform.shapes import Of
+from mission_http.platform.shapes import Given, Of
 
 STATUS_ORDER: Final = tuple(CORE_STATUSES[shown] for shown in ("in_progress", "review", "inbox", "done"))
 """The order of the statuses in a summary; done comes last."""
@@ -42,14 +52,13 @@ CHAT_PAGE: Final = PageRequest(limit=200)
 """The chat messages in a board's snapshot."""
 
 
-@frozen(kw_only=True)
-class BoardSnapshot:
+class BoardSnapshot(BoardsPayload[BoardView]):
     board: BoardRead
-    tasks: list[TaskCardRead]
+    tasks: Annotated[list[TaskCardRead], Given()]
     agents: list[AgentRead]
-    approvals: list[ApprovalRead]
-    chat_messages: list[BoardMemoryRead]
-    pending_approvals_count: int = 0
+    approvals: Annotated[list[ApprovalRead], Given()]
+    chat_messages: Annotated[list[BoardMemoryRead], Given()]
+    pending_approvals_count: Annotated[int, Given()] = 0
 
 
 class BoardGroupTaskSummary(BoardsPayload[TaskRow]):
@@ -68,17 +77,22 @@ class BoardGroupTaskSummary(BoardsPayload[TaskRow]):
     updated_at: datetime
 
 
-@frozen(kw_only=True)
-class BoardGroupBoardSnapshot:
+def counts_by_shown_status(counts: Mapping[str, int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for status, amount in counts.items():
+        found[SHOWN_STATUSES[status]] = found.get(SHOWN_STATUSES[status], 0) + amount
+    return found
+
+
+class BoardGroupBoardSnapshot(BoardsPayload[BoardTopTasks]):
     board: BoardRead
-    task_counts: dict[str, int] = field(factory=dict)
-    tasks: list[BoardGroupTaskSummary] = field(factory=list)
+    task_counts: Annotated[dict[str, int], Of("top_tasks.counts", counts_by_shown_status)] = field(default_factory=dict)
+    tasks: Annotated[list[BoardGroupTaskSummary], Of("top_tasks.tasks")] = field(default_factory=list)
 
 
-@frozen(kw_only=True)
-class BoardGroupSnapshot:
+class BoardGroupSnapshot(BoardsPayload[GroupView]):
     group: BoardGroupRead | None = None
-    boards: list[BoardGroupBoardSnapshot] = field(factory=list)
+    boards: list[BoardGroupBoardSnapshot] = field(default_factory=list)
 
 
 @frozen(kw_only=True)
@@ -109,18 +123,13 @@ def board_snapshot_handler(cards: CardCache) -> Handler:
         look = CardLookup(cards)
         view = await ports.reads.snapshots.board(principal, board, look.known)
         approvals, pending = await latest_approvals(ports, principal, board)
-        shown = agent_renderer(principal.organization, at=ports.clock.now())
         chat = await ports.reads.entities.page(principal, BOARD_MEMORY, CHAT_PAGE, newest=True, board=board, chat=True)
-        return json_response(
-            {
-                "board": BoardRead.of(view.board),
-                "tasks": look.cards_of(view),
-                "agents": [shown(row) for row in view.agents],
-                "approvals": approvals,
-                "chat_messages": [BoardMemoryRead.of(entry) for entry in reversed(chat.rows)],
-                "pending_approvals_count": pending,
-            }
-        )
+        shown = BoardSnapshot.of(
+            view, tasks=look.cards_of(view), approvals=approvals, pending_approvals_count=pending,
+            chat_messages=[BoardMemoryRead.of(entry) for entry in reversed(chat.rows)],
+            gateway_id=built_in_gateway(principal.organization), at=ports.clock.now(),
+        )  # fmt: skip
+        return json_response(shown)
 
     return get_board_snapshot
 
@@ -137,7 +146,7 @@ async def get_board_group_snapshot(request: Request) -> Response:
         ports_of(request), principal_of(request), board, _order(query.include_done),
         limit=query.per_board_task_limit, itself=query.include_self,
     )  # fmt: skip
-    return _answer(view)
+    return json_response(BoardGroupSnapshot.of(view))
 
 
 async def get_group_snapshot(request: Request) -> Response:
@@ -152,24 +161,11 @@ async def get_group_snapshot(request: Request) -> Response:
         ports_of(request), principal_of(request), group, _order(query.include_done),
         limit=query.per_board_task_limit,
     )  # fmt: skip
-    return _answer(view)
+    return json_response(BoardGroupSnapshot.of(view))
 
 
 def _order(include_done: bool) -> StatusOrder:
     return STATUS_ORDER if include_done else STATUS_ORDER[:-1]
-
-
-def _answer(view: GroupView) -> Response:
-    group = BoardGroupRead.of(view.group) if view.group else None
-    return json_response({"group": group, "boards": [_part_from(part) for part in view.boards]})
-
-
-def _part_from(part: BoardTopTasks) -> dict[str, Any]:
-    counts: dict[str, int] = {}
-    for status, amount in part.top_tasks.counts.items():
-        counts[SHOWN_STATUSES[status]] = counts.get(SHOWN_STATUSES[status], 0) + amount
-    tasks = [BoardGroupTaskSummary.of(row) for row in part.top_tasks.tasks]
-    return {"board": BoardRead.of(part.board), "task_counts": counts, "tasks": tasks}
 
 
 def snapshot_endpoints() -> list[Endpoint]:

@@ -123,7 +123,7 @@ async def delete_task(request: Request) -> Response:
         require_lead(request)
         command = DeleteTask(task=place.task, on=place.board, expects=expected_version_of(request))
         await remove_task(ports_of(request), principal_of(request), command)
-    return json_response({"ok": True})
+    return json_response(OkResponse())
 
 
 async def task_again(ports: Ports, principal: Principal, task: UUID) -> Task:

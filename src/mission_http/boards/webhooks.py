@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import msgspec
 from attrs import define, frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -50,7 +49,7 @@ from mission_http.boards.access import AGENT, USER, BoardPath, path_id
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, OkResponse, sent_fields, stripped
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
-from mission_http.boards.wire import naive, raw_json
+from mission_http.boards.wire import BoardsPayload, raw_json
 from mission_http.platform.bodies import body_of, raw_body_of
 from mission_http.platform.endpoints import PUBLIC, Endpoint
 from mission_http.platform.errors import BodyTooLarge, EncodingUnsupported
@@ -60,6 +59,7 @@ from mission_http.platform.field_annotations import CustomCheck, Length, NumberR
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Computed, Fixed, Of
 from mission_http.settings import Settings
 
 Description = Annotated[str, CustomCheck(stripped), Length(1, MAX_DESCRIPTION_LENGTH)]
@@ -78,17 +78,28 @@ class PayloadTooLarge(BodyTooLarge):
     says = "Payload exceeds maximum size of {self.limit} bytes."
 
 
-@frozen(kw_only=True)
-class BoardWebhookRead:
+def has_secret(webhook: BoardWebhook) -> bool:
+    return webhook.secret is not None
+
+
+def path_of_webhook(webhook: BoardWebhook) -> str:
+    return f"/api/v1/boards/{webhook.board}/webhooks/{webhook.id}"
+
+
+def url_of_webhook(webhook: BoardWebhook, endpoint_path: str, base_url: str | None) -> str | None:
+    return None if base_url is None else base_url + endpoint_path
+
+
+class BoardWebhookRead(BoardsPayload[BoardWebhook]):
     id: UUID
-    board_id: UUID
-    agent_id: UUID | None = None
+    board_id: Annotated[UUID, Of("board")]
+    agent_id: Annotated[UUID | None, Of("agent")] = None
     description: str
     enabled: bool
-    has_secret: bool = False
+    has_secret: Annotated[bool, Computed(has_secret)] = False
     signature_header: str | None = None
-    endpoint_path: str
-    endpoint_url: str | None = None
+    endpoint_path: Annotated[str, Computed(path_of_webhook)]
+    endpoint_url: Annotated[str | None, Computed(url_of_webhook)] = None
     created_at: datetime
     updated_at: datetime
     number: int
@@ -129,11 +140,10 @@ class BoardWebhookUpdate:
         return UpdateBoardWebhook(webhook=webhook, on=on, expects=expects, **named)
 
 
-@frozen(kw_only=True)
-class BoardWebhookPayloadRead:
+class BoardWebhookPayloadRead(BoardsPayload[WebhookPayload]):
     id: UUID
-    board_id: UUID
-    webhook_id: UUID
+    board_id: Annotated[UUID, Of("board")]
+    webhook_id: Annotated[UUID, Of("webhook")]
     payload: AnyJson = None
     headers: dict[str, str] | None = None
     source_ip: str | None = None
@@ -142,12 +152,11 @@ class BoardWebhookPayloadRead:
     number: int
 
 
-@frozen(kw_only=True)
-class BoardWebhookIngestResponse:
-    ok: bool = True
-    board_id: UUID
-    webhook_id: UUID
-    payload_id: UUID
+class BoardWebhookIngestResponse(BoardsPayload[WebhookPayload]):
+    ok: Annotated[bool, Fixed(True)] = True
+    board_id: Annotated[UUID, Of("board")]
+    webhook_id: Annotated[UUID, Of("webhook")]
+    payload_id: Annotated[UUID, Of("id")]
 
 
 @frozen(kw_only=True)
@@ -164,7 +173,7 @@ async def delete_board_webhook(request: Request) -> Response:
     async with _webhook_in_path(request) as (board, webhook):
         command = DeleteBoardWebhook(webhook=webhook, on=board, expects=expected_version_of(request))
         await remove_webhook(ports_of(request), principal_of(request), command)
-    return json_response({"ok": True})
+    return json_response(OkResponse())
 
 
 async def list_board_webhook_payloads(request: Request) -> Response:
@@ -176,14 +185,14 @@ async def list_board_webhook_payloads(request: Request) -> Response:
         ports, principal = ports_of(request), principal_of(request)
         await get_webhook(ports, principal, board, webhook)
         listed = await ports.reads.entities.page(principal, PAYLOADS, wanted_page(query), newest=True, webhook=webhook)
-    return listed_response(listed, query, payload_from)
+    return listed_response(listed, query, BoardWebhookPayloadRead.of)
 
 
 async def get_board_webhook_payload(request: Request) -> Response:
     """
     Read a payload of a webhook.
     """
-    return json_response(payload_from(await _payload_in(request)))
+    return json_response(BoardWebhookPayloadRead.of(await _payload_in(request)))
 
 
 async def get_webhook_payload(request: Request) -> Response:
@@ -194,9 +203,9 @@ async def get_webhook_payload(request: Request) -> Response:
     """
     payload = await _payload_in(request)
     query = query_of(request, PayloadQuery)
-    shown = payload_from(payload)
+    shown = BoardWebhookPayloadRead.of(payload)
     if query.max_chars is not None:
-        shown["payload"] = raw_json(truncated(payload.payload, query.max_chars))
+        shown.payload = raw_json(truncated(payload.payload, query.max_chars))
     return json_response(shown)
 
 
@@ -277,29 +286,10 @@ class WebhookHandlers:
         payload = await perform(
             receive_payload, ports, sender, command, once=await idempotency_key_of(request), again=_payload_again
         )
-        ids = {"board_id": str(board), "webhook_id": str(webhook), "payload_id": str(payload.id)}
-        return json_response({"ok": True, **ids}, 202)
+        return json_response(BoardWebhookIngestResponse.of(payload), 202)
 
-    def shown(self, webhook: BoardWebhook) -> dict[str, Any]:
-        """
-        A webhook as `BoardWebhookRead`.
-        """
-        path = f"/api/v1/boards/{webhook.board}/webhooks/{webhook.id}"
-        return {
-            "id": str(webhook.id),
-            "board_id": str(webhook.board),
-            "agent_id": str(webhook.agent) if webhook.agent else None,
-            "description": webhook.description,
-            "enabled": webhook.enabled,
-            "has_secret": webhook.secret is not None,
-            "signature_header": webhook.signature_header,
-            "endpoint_path": path,
-            "endpoint_url": None if self.base_url is None else self.base_url + path,
-            "created_at": naive(webhook.created_at),
-            "updated_at": naive(webhook.updated_at),
-            "number": webhook.number,
-            "version": webhook.version,
-        }
+    def shown(self, webhook: BoardWebhook) -> BoardWebhookRead:
+        return BoardWebhookRead.of(webhook, base_url=self.base_url)
 
 
 def payload_path(payload: WebhookPayload) -> str:
@@ -307,23 +297,6 @@ def payload_path(payload: WebhookPayload) -> str:
     The operation with which an agent reads a whole payload.
     """
     return f"GET /api/v1/agent/boards/{payload.board}/webhooks/{payload.webhook}/payloads/{payload.id}"
-
-
-def payload_from(payload: WebhookPayload) -> dict[str, Any]:
-    """
-    A payload as `BoardWebhookPayloadRead`.
-    """
-    return {
-        "id": str(payload.id),
-        "board_id": str(payload.board),
-        "webhook_id": str(payload.webhook),
-        "payload": msgspec.Raw(payload.payload.encode()),
-        "headers": raw_json(payload.headers),
-        "source_ip": payload.source_ip,
-        "content_type": payload.content_type,
-        "received_at": naive(payload.received_at),
-        "number": payload.number,
-    }
 
 
 @asynccontextmanager
