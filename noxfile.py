@@ -18,8 +18,10 @@ import importlib, pkgutil
 from importlib.metadata import distributions
 
 import mission_core, mission_adapters.memory
+from mission_adapters.testing import ManualClock, predictable_ports
 from mission_http.platform.docs_page import FILES, content_of
 
+assert isinstance(predictable_ports().clock, ManualClock)
 assert all(map(content_of, FILES.values()))
 for package in (mission_core, mission_adapters.memory):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
@@ -48,7 +50,7 @@ def types(session: nox.Session) -> None:
     """
     Do the types of src/ hold, strictly?
     """
-    session.install("-e", ".[postgres,redis]", *TYPES)
+    session.install("-e", ".[postgres,redis,testing]", *TYPES)
     session.run("mypy", *session.posargs)
 
 
@@ -57,7 +59,7 @@ def unit(session: nox.Session) -> None:
     """
     Do the fast tests pass on every supported Python?
     """
-    session.install("-e", ".[postgres,redis]", *TESTS)
+    session.install("-e", ".[postgres,redis,testing]", *TESTS)
     session.run("pytest", "tests/unit", *session.posargs)
 
 
@@ -66,7 +68,7 @@ def contract(session: nox.Session) -> None:
     """
     Do all stores, dialects and processes keep their promises? Starts a PostgreSQL.
     """
-    session.install("-e", ".[postgres,redis]", *TESTS)
+    session.install("-e", ".[postgres,redis,testing]", *TESTS)
     session.run("pytest", "tests", "--ignore=tests/unit", *session.posargs)
 
 
@@ -77,7 +79,7 @@ def lowest(session: nox.Session) -> None:
     """
     extras = PYPROJECT["project"]["optional-dependencies"].values()
     allowed = [*PYPROJECT["project"]["dependencies"], *chain(*extras), *TESTS]
-    session.install("-e", ".[postgres,redis]", *(each.replace(">=", "==") for each in allowed if ">=" in each))
+    session.install("-e", ".[postgres,redis,testing]", *(each.replace(">=", "==") for each in allowed if ">=" in each))
     session.run("pytest", "tests/unit", "tests/contract", *session.posargs)
 
 
@@ -86,7 +88,7 @@ def nightly(session: nox.Session) -> None:
     """
     Does a law break among fifty times as many examples, new ones each time? Takes hours.
     """
-    session.install("-e", ".[postgres,redis]", *TESTS)
+    session.install("-e", ".[postgres,redis,testing]", *TESTS)
     session.run("pytest", "--hypothesis-profile=nightly", "--override-ini=faulthandler_timeout=0", *session.posargs)
 
 
@@ -108,5 +110,5 @@ def bench(session: nox.Session) -> None:
     """
     What does each operation cost, beside a bare route and a bare transaction?
     """
-    session.install("-e", ".[postgres,redis]", *TESTS)
+    session.install("-e", ".[postgres,redis,testing]", *TESTS)
     session.run("python", "-m", "tests.bench", *session.posargs)

@@ -1,5 +1,5 @@
 """
-Clocks: the system clock, a clock that follows the database's, and a clock for tests.
+Clocks: the system clock, and a clock that follows the database's.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 if TYPE_CHECKING:
     from mission_core.ports import Clock
@@ -72,31 +72,3 @@ async def _measure_offset(clock: Clock, ask: Callable[[], Awaitable[datetime]]) 
     told = await ask()
     took = clock.now() - before
     return abs(took), told - (before + took / 2)
-
-
-@define
-class ManualClock:
-    """
-    A clock for tests. It stands still until `advance` moves it.
-    """
-
-    _now: datetime = field(default=datetime(2030, 1, 1, tzinfo=UTC))
-
-    def now(self) -> datetime:
-        """
-        The time that the clock was moved to.
-        """
-        return self._now
-
-    def advance(self, **by: float) -> datetime:
-        """
-        Move the clock forward. The keywords are those of `timedelta`: `advance(hours=1)`.
-
-        Raises:
-            ValueError: If the clock would go back.
-        """
-        step = timedelta(**by)
-        if step < timedelta(0):
-            raise ValueError(f"a clock does not go back: {step}")
-        self._now += step
-        return self._now

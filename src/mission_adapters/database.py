@@ -5,24 +5,18 @@ needs `postgres`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from mission_core.extras import install_command
+from mission_core.extras import missing_extra_named
 from mission_core.key_derivation import derive_key
 from mission_core.ports import Ports
 
 if TYPE_CHECKING:
     from mission_adapters.sql.secret_fingerprint import DerivedKeys
-
-PACKAGES_OF_EXTRAS: Final = {
-    "sql": ("aiosqlite", "alembic", "argon2", "cryptography", "sqlalchemy"),
-    "postgres": ("asyncpg",),
-}
-"""The packages that each extra installs, as they are imported."""
 
 
 @asynccontextmanager
@@ -43,7 +37,7 @@ async def database_ports(url: str, *, secret: str, read_only: bool = False, **ov
         SecretMismatch: If the database has another secret.
     """
     async with AsyncExitStack() as stack:
-        with _missing_extra_named():
+        with missing_extra_named():
             ports = await stack.enter_async_context(_open_ports(url, secret, read_only, overrides.get("clock")))
         yield evolve(ports, **overrides)
 
@@ -85,16 +79,3 @@ def secret_keys(secret: str) -> DerivedKeys:
     from mission_adapters.sql.secret_fingerprint import DerivedKeys
 
     return DerivedKeys(derive_key(secret, "fingerprint"), AesSecretEncryption(derive_key(secret, "vault")))
-
-
-@contextmanager
-def _missing_extra_named() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as e:
-        package = (e.name or "").partition(".")[0]
-        extra = next((extra for extra, packages in PACKAGES_OF_EXTRAS.items() if package in packages), None)
-        if extra is None:
-            raise
-        told = f"{package} is missing; install the extra: {install_command(extra)}"
-        raise ModuleNotFoundError(told, name=e.name) from e

@@ -1,12 +1,11 @@
 """
-Id factories: UUIDs of version 7, and predictable ids for tests.
+The id factory: UUIDs of version 7.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from itertools import count
 from threading import Lock
 from uuid import UUID
 
@@ -38,20 +37,3 @@ class TimeOrderedIds:
             self._last = tick = max(tick, self._last + 1)
         random = int.from_bytes(os.urandom(8)) & RANDOM
         return UUID(int=(tick >> 12) << 80 | VERSION | (tick & 0xFFF) << 64 | VARIANT | random)
-
-
-class CountingIds:
-    """
-    Makes ids for tests: consecutive UUIDs of version 7.
-    """
-
-    __slots__ = ("_count",)
-
-    def __init__(self, start: int = 1) -> None:
-        self._count = count(start)
-
-    def new(self) -> UUID:
-        """
-        The next id.
-        """
-        return UUID(int=VERSION | VARIANT | next(self._count))

@@ -9,7 +9,6 @@ import os
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error
 from collections.abc import Callable
-from random import Random
 from typing import Final
 from uuid import UUID
 
@@ -40,14 +39,6 @@ class HmacSecrets:
 
     signing_key: bytes = field(repr=False, validator=_check_key_length)
     random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
-
-    @classmethod
-    def seeded(cls, seed: int) -> HmacSecrets:
-        """
-        Predictable secrets, for tests only.
-        """
-        random = Random(seed)
-        return cls(random.randbytes(KEY_LENGTH), random.randbytes)
 
     def token(self) -> str:
         """

@@ -95,15 +95,6 @@ class Argon2PasswordHasher:
 
         return cls(PasswordHasher())
 
-    @classmethod
-    def weak_for_tests(cls) -> Argon2PasswordHasher:
-        """
-        A hasher with very weak parameters, for tests only.
-        """
-        from argon2 import PasswordHasher
-
-        return cls(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1), ScryptPasswordHasher(cost=16))
-
     async def hash(self, password: str) -> str:
         """
         A new hash of the password.

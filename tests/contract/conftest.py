@@ -5,33 +5,32 @@ What the contracts of all stores share: each store opened once, and an organizat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters import testing
 from mission_adapters.encryption import AesSecretEncryption
-from mission_adapters.ids import TimeOrderedIds
-from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory import MemoryStore
-from mission_adapters.password_hashing import Argon2PasswordHasher
-from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
-from mission_core.agents.model import Agent
-from mission_core.agents.organization_creation import ensure_organization
-from mission_core.agents.use_cases import CreateAgent, create_agent
-from mission_core.boards.model import Board, GateSet
-from mission_core.boards.use_cases import CreateBoard, create_board
+from mission_adapters.testing import (
+    ManualClock,
+    seeded_secrets,
+    weak_argon2_hasher,
+)
+from mission_adapters.testing import (
+    World as World,
+)
+from mission_adapters.testing import (
+    make_world as make_world,
+)
+from mission_adapters.testing.world import OPEN as OPEN
+from mission_core.accounts.model import Role, SystemPrincipal
 from mission_core.ports import Ports
-from mission_core.tasks.leases import ClaimNext, ClaimResult, ClaimTask, claim_next, claim_task
-from mission_core.tasks.model import Task
-from mission_core.tasks.use_cases import CreateTask, create_task
 from tests import postgres_server
 from tests.contract.boards_driver import BoardsDriver, boards_over
 from tests.contract.boards_team import Team, team_of
 from tests.contract.fleet_driver import FleetDriver, fleet_over
 
-OPEN = GateSet(require_approval_for_done=False)
 STORES = ("memory", "sqlite", "postgres")
 INTERLEAVED = "interleaved"
 """The memory store with pauses, for suites that race; they ask for it themselves."""
@@ -95,93 +94,10 @@ def ports(store: Any, clock: ManualClock) -> Ports:
 
 def ports_over(store: Any, clock: ManualClock) -> Ports:
     """
-    Ports over a store, with secrets and passwords that are worth nothing.
+    Ports over a store as a server has them, but with secrets and passwords that are worth nothing.
     """
-    return Ports(
-        unit=store.unit,
-        reads=store.reads,
-        log=store.log,
-        credentials=store.credentials,
-        numbers=store.numbers,
-        clock=clock,
-        ids=TimeOrderedIds(),
-        secrets=HmacSecrets.seeded(7),
-        passwords=Argon2PasswordHasher.weak_for_tests(),
-        vault=AesSecretEncryption(bytes(32)),
-    )
-
-
-@frozen
-class World:
-    """
-    An organization, who may do everything in it, its board without gates, and short ways to what most tests need.
-    """
-
-    ports: Ports
-    clock: ManualClock
-    me: SystemPrincipal
-    board: Board
-
-    async def task(self, title: str = "Ship it", *, by: Any = None, **fields: Any) -> Task:
-        """
-        A new task on the board.
-        """
-        return await create_task(
-            self.ports, by or self.me, CreateTask(title=title, **({"board": self.board.id} | fields))
-        )
-
-    async def another_board(self, name: str = "Other", **fields: Any) -> Board:
-        """
-        A new board without gates.
-        """
-        return await create_board(self.ports, self.me, CreateBoard(name=name, **({"gates": OPEN} | fields)))
-
-    async def agent(self, name: str = "ada", **fields: Any) -> Agent:
-        """
-        A new agent.
-        """
-        return (await create_agent(self.ports, self.me, CreateAgent(name=name, **fields))).agent
-
-    async def principal(self, name: str = "ada", *, role: Role = Role.OPERATOR, **fields: Any) -> AgentPrincipal:
-        """
-        What a new agent's key stands for.
-        """
-        agent = await self.agent(name, **fields)
-        return AgentPrincipal(
-            organization=agent.organization, agent=agent.id, name=agent.name, board=agent.board, lead=agent.lead,
-            role=role,
-        )  # fmt: skip
-
-    async def claim(self, task: Task | None = None, agent: str = "ada", **fields: Any) -> ClaimResult | None:
-        """
-        Take this task, or the next one.
-        """
-        if task is None:
-            return await claim_next(self.ports, self.me, ClaimNext(agent=agent, **fields))
-        return await claim_task(self.ports, self.me, ClaimTask(task=task.id, agent=agent, **fields))
-
-    async def fresh(self, task: Task) -> Task:
-        """
-        The task as it is committed now.
-        """
-        async with self.ports.unit(self.me) as unit:
-            return await unit.tasks.get(task.id)
-
-    async def facts(self) -> list[str]:
-        """
-        The kinds of all entries of the organization's log.
-        """
-        return [entry.kind for entry in await self.ports.log.read(self.me.organization, limit=10_000)]
-
-
-async def make_world(ports: Ports, clock: ManualClock, slug: str | None = None) -> World:
-    """
-    A fresh organization.
-    """
-    organization = await ensure_organization(ports, slug=slug or f"test-{uuid4()}")
-    me = SystemPrincipal(organization=organization.id)
-    board = await create_board(ports, me, CreateBoard(name="Work", gates=OPEN))
-    return World(ports, clock, me, board)
+    passwords, vault = weak_argon2_hasher(), AesSecretEncryption(bytes(32))
+    return testing.ports_over(store, clock=clock, secrets=seeded_secrets(7), passwords=passwords, vault=vault)
 
 
 @pytest.fixture
@@ -189,7 +105,7 @@ async def world(ports: Ports, clock: ManualClock) -> World:
     """
     A fresh organization with a board without gates.
     """
-    return await make_world(ports, clock)
+    return await make_world(ports)
 
 
 @pytest.fixture
@@ -197,7 +113,7 @@ async def elsewhere(ports: Ports, clock: ManualClock) -> World:
     """
     Another organization on the same store.
     """
-    return await make_world(ports, clock)
+    return await make_world(ports)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.user_provisioning import UNKNOWN_CALLER
 from mission_core.accounts.users import USERS, User
 from mission_core.agents.use_cases import secret_digest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.tasks.model import Status
 from tests.contract.boards_driver import BoardsDriver, field_refusal, refusal
 from tests.contract.conftest import World

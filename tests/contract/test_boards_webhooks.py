@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.encryption import AesSecretEncryption
+from mission_adapters.testing import ManualClock
 from mission_http.network_settings import NetworkSettings
 from tests.contract.boards_driver import BoardsDriver, boards_over, field_refusal, refusal
 from tests.contract.conftest import World

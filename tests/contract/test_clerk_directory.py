@@ -11,8 +11,8 @@ import pytest
 from attrs import define, evolve
 
 from mission_adapters.clerk import ClerkDirectory
-from mission_adapters.clocks import ManualClock
 from mission_adapters.outbound_http import OutboundClient, OutboundRequestFailed
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.identity_claims import ProviderProfile
 from mission_core.accounts.ports import ProviderAccountNotDeleted
 from tests.local_clerk import SECRET, LocalClerk, clerk_user, local_clerk

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import ManualClock
 from mission_core.errors import StoreFailed
 from tests.contract.boards_driver import TOKEN, BoardsDriver, boards_over
 from tests.contract.conftest import make_world, ports_over
@@ -57,7 +57,7 @@ async def boards(database: Path) -> AsyncIterator[BoardsDriver]:
     """
     clock = ManualClock()
     async with SqlStore.open(f"sqlite:///{database}", clock=clock) as store:
-        world = await make_world(ports_over(store, clock), clock)
+        world = await make_world(ports_over(store, clock))
         async with boards_over(world.ports, world.me, world.board.id) as boards:
             yield boards
 

@@ -14,15 +14,11 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary, update
 
-from mission_adapters.clocks import ManualClock
-from mission_adapters.ids import TimeOrderedIds
-from mission_adapters.lease_signatures import HmacSecrets
-from mission_adapters.memory.encryption import MemorySecretEncryption
-from mission_adapters.password_hashing import Argon2PasswordHasher
 from mission_adapters.sql.database_session import BoundStatement, Steps
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import metadata, queue
+from mission_adapters.testing import ManualClock, ports_over
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.update import UpdateAgent, update_agent
@@ -168,12 +164,7 @@ async def gathered(store: SqlStore) -> Crowd:
     """
     A crowd around an empty board.
     """
-    ports = Ports(
-        unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
-        clock=store.clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(1),
-        passwords=Argon2PasswordHasher.weak_for_tests(),
-        vault=MemorySecretEncryption(),
-    )  # fmt: skip
+    ports = ports_over(store, clock=store.clock)
     me = SystemPrincipal(organization=(await ensure_organization(ports, slug="default")).id)
     return Crowd(ports, me, (await create_board(ports, me, CreateBoard(name="Crowded", gates=OPEN))).id)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.boards.queries import BoardFilter
 from mission_core.ports import Ports
 from mission_core.tasks.comments import COMMENTS
@@ -30,7 +30,7 @@ async def tellings(ports: Ports, clock: ManualClock) -> Any:
     """
 
     async def told(story: "Story") -> tuple[Any, Any]:
-        fleets, teams = await make_world(ports, clock), await make_world(ports, clock)
+        fleets, teams = await make_world(ports), await make_world(ports)
         began = clock.now()
         async with fleet_over(ports, fleets.me, fleets.board.number) as fleet:
             await story(FleetStoryDriver(fleet), clock)

@@ -19,6 +19,7 @@ PRINTED = {
     "database": r"Say hello hello\n",
     "sweeper": "",
     "log": r"\d+ task\.created system \{.*\"?title.*\}\nChainHead\(.*\)\n",
+    "clock": "",
     "property": "",
     "mounted": r"200 \[\]\n",
 }
@@ -111,3 +112,24 @@ def test_a_missing_extra_is_named(package, url, extra, tmp_path):
     told = f"ModuleNotFoundError: {package} is missing; install the extra: pip install 'mission-control-plane[{extra}]'"
     assert told == done.stderr.splitlines()[-1]
     assert not (tmp_path / "embedded.db").exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["from mission_adapters.testing import strategies", "from mission_adapters.testing.strategies import tasks"],
+)
+def test_without_the_extra_for_tests_only_what_needs_it_is_missing(statement, tmp_path):
+    """
+    The clock, the ids and the ports for tests need nothing but attrs.
+    """
+    program = f"""
+import sys
+sys.modules |= dict.fromkeys(["anyio", "argon2", "hypothesis", "pytest"])
+from mission_adapters.testing import CountingIds, ManualClock, World, make_world, ports_over, predictable_ports
+print(predictable_ports().clock == ManualClock())
+{statement}
+"""
+    done = run(program, folder=tmp_path)
+
+    told = "ModuleNotFoundError: hypothesis is missing; install the extra: pip install 'mission-control-plane[testing]'"
+    assert ("True\n", told) == (done.stdout, done.stderr.splitlines()[-1])

@@ -6,8 +6,8 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.tasks.runs import Run
-from tests import strategies as some
 from tests.example_counts import max_examples
 
 FEW = settings(max_examples=max_examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,12 +12,12 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.errors import StaleWrite
 from mission_core.events.model import GENESIS, ChainBreak, ChainHead, Entry
 from mission_core.events.use_cases import verify_log
 from mission_core.tasks.use_cases import UpdateTask, update_task
-from tests import strategies as some
 from tests.contract.conftest import World
 from tests.example_counts import max_examples
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.memory import MemoryStore
 from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.first_admin import CreateFirstAdmin, SetupRaced, create_first_admin, needs_setup
 from mission_core.accounts.members import OWNER
 from mission_core.accounts.model import SystemPrincipal
@@ -69,7 +69,7 @@ async def a_deployment(store: Any, clock: ManualClock) -> World:
     organization = await ensure_organization(ports, slug="default")
     await ensure_local_user(ports, organization.id)
     me = SystemPrincipal(organization=organization.id)
-    return World(ports, clock, me, await create_board(ports, me, CreateBoard(name="Work", gates=OPEN)))
+    return World(ports, me, await create_board(ports, me, CreateBoard(name="Work", gates=OPEN)))
 
 
 @pytest.fixture

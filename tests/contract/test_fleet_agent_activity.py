@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.tasks.comment_creation import AddComment, add_comment
 from tests.contract.conftest import World

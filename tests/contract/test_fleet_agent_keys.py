@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from tests.contract.fleet_driver import FleetDriver, refusal, without
 
 

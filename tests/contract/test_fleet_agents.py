@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.agents.use_cases import CreateAgent, create_agent, secret_digest
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, FleetDriver, refusal, without, wrong_fields

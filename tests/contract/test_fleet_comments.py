@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.members import MEMBERS, Member
 from mission_core.accounts.users import USERS, User
 from mission_core.ids import MemberId, UserId

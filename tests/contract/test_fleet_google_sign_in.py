@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from attrs import define, evolve, frozen
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.google_sign_in import sign_in_with_google
 from mission_core.accounts.identity_claims import ProviderIdentity

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
 
 NOTHING = {"task": None, "lease": None, "late_results": []}

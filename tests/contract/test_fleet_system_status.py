@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 from msgspec import UNSET
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from mission_core.errors import StoreFailed
 from mission_http.fleet import payloads
 from mission_http.platform.field_annotations import bare_type

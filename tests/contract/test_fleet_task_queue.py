@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
+from mission_adapters.testing import ManualClock
 from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal, without, wrong_fields

@@ -17,11 +17,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from mission_adapters.clocks import ManualClock
-from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory import memory_ports
-from mission_adapters.memory.encryption import MemorySecretEncryption
-from mission_adapters.password_hashing import Argon2PasswordHasher
+from mission_adapters.testing import ManualClock, seeded_secrets, weak_argon2_hasher
 from mission_core.accounts.model import Role
 from mission_core.accounts.profiles import ensure_local_user
 from mission_core.agents.use_cases import CreateAgent, CreateKey, create_agent, create_key, secret_digest
@@ -139,14 +136,8 @@ class Gates(RuleBasedStateMachine):
             self.do(Deed(self.callers[0]), "POST", "/api/tasks", {"title": "x", "project_id": self.numbers[board]})
 
     async def _found(self) -> None:
-        self.clock = ManualClock()
-        ports = memory_ports(
-            clock=self.clock,
-            secrets=HmacSecrets.seeded(7),
-            passwords=Argon2PasswordHasher.weak_for_tests(),
-            vault=MemorySecretEncryption(),
-        )
-        self.world = await make_world(ports, self.clock)
+        ports = memory_ports(clock=ManualClock(), secrets=seeded_secrets(), passwords=weak_argon2_hasher())
+        self.world = await make_world(ports)
         me = self.world.me
         owner = await ensure_local_user(ports, me.organization, username="owner")
         known = ServerSecretCredentials(
@@ -187,7 +178,7 @@ class Gates(RuleBasedStateMachine):
         Ask for a write, and judge how each task moved.
         """
         self.step += 1
-        self.clock.advance(seconds=1)
+        self.world.clock.advance(seconds=1)
         answer = self.ask(deed.by, method, path, body, **headers)
         self.look(deed)
         return answer
@@ -438,7 +429,7 @@ class Gates(RuleBasedStateMachine):
         """
         All leases run out.
         """
-        self.clock.advance(hours=1)
+        self.world.clock.advance(hours=1)
         self.run(expire_leases(self.world.ports, self.world.me))
         self.look(Deed(self.callers[0], back=True))
 

@@ -17,9 +17,9 @@ import asyncpg
 import pytest
 from attrs import frozen
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.data_import.boards_import import import_boards
 from mission_adapters.memory import MemoryStore
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.onboarding import ONBOARDINGS

@@ -17,11 +17,11 @@ from uuid import uuid4
 
 import pytest
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.data_import.entity_import import EntityImporter
 from mission_adapters.data_import.fleet_import import import_fleet
 from mission_adapters.data_import.import_report import ImportReport
 from mission_adapters.memory import MemoryStore
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.model import Role, SystemPrincipal
 from mission_core.accounts.organization_settings import SETTINGS
 from mission_core.accounts.profiles import ensure_local_user

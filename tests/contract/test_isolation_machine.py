@@ -24,19 +24,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sqlalchemy import Executable, select
 
-from mission_adapters.clocks import ManualClock
-from mission_adapters.ids import TimeOrderedIds
-from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory import memory_ports, tasks
 from mission_adapters.memory.encryption import MemorySecretEncryption
 from mission_adapters.memory.kind_tables import KindTable
 from mission_adapters.memory.number_sequences import MemoryNumberSequences
-from mission_adapters.password_hashing import Argon2PasswordHasher
 from mission_adapters.sql import entity_reads
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import ManualClock, ports_over, seeded_secrets, weak_argon2_hasher
 from mission_core.accounts.model import Principal, Role
 from mission_core.agents.use_cases import CreateKey, create_key
 from mission_core.errors import NotFound
@@ -79,8 +76,8 @@ class Side:
     seen: dict[str, int] = field(factory=dict)
 
     @classmethod
-    async def of(cls, stack: AsyncExitStack, ports: Ports, clock: ManualClock, name: str) -> "Side":
-        world = await make_world(ports, clock, name)
+    async def of(cls, stack: AsyncExitStack, ports: Ports, name: str) -> "Side":
+        world = await make_world(ports, name)
         made = await stack.enter_async_context(populated_app(world))
         low = await _token(world, Role.VIEWER)
         confined = await _token(world, Role.OPERATOR, board=world.board.id)
@@ -148,16 +145,13 @@ async def _opened(stack: AsyncExitStack, clock: ManualClock, url: str | None) ->
     Ports over the database at a URL, or in memory.
     """
     common: dict[str, Any] = {
-        "clock": clock, "secrets": HmacSecrets.seeded(7), "passwords": Argon2PasswordHasher.weak_for_tests(),
+        "clock": clock, "secrets": seeded_secrets(), "passwords": weak_argon2_hasher(),
         "vault": MemorySecretEncryption()
     }  # fmt: skip
     if url is None:
         return memory_ports(**common)
     store = await stack.enter_async_context(SqlStore.open(url, migrated=False, clock=clock))
-    return Ports(
-        unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
-        ids=TimeOrderedIds(), **common,
-    )  # fmt: skip
+    return ports_over(store, **common)
 
 
 class Borders(RuleBasedStateMachine):
@@ -183,7 +177,7 @@ class Borders(RuleBasedStateMachine):
         for _ in range(2):
             clock, url = ManualClock(), self.kept.enter_context(self.databases())
             ports = self.loop.run_until_complete(_opened(self.open, clock, url))
-            sides = [Side.of(self.open, ports, clock, f"side-{n}") for n in range(ORGANIZATIONS)]
+            sides = [Side.of(self.open, ports, f"side-{n}") for n in range(ORGANIZATIONS)]
             self.worlds.append([self.loop.run_until_complete(each) for each in sides])
 
     @rule(data=st.data(), who=st.integers(1, ORGANIZATIONS - 1), caller=st.integers(0, 17))

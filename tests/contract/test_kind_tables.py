@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 
 from mission_adapters.kind_registry import KINDS
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AssignAgent, assign_agent
 from mission_core.boards.model import BoardDenied
@@ -19,7 +20,6 @@ from mission_core.tasks.comments import COMMENTS, CommentNotFound
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.use_cases import DeleteTask, delete_task
 from mission_core.values import PageRequest
-from tests import strategies as some
 from tests.contract.conftest import World
 from tests.contract.kind_rows import a_comment, own, written
 from tests.example_counts import max_examples

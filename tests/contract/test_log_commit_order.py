@@ -9,16 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from mission_adapters.clocks import ManualClock
-from mission_adapters.ids import TimeOrderedIds
-from mission_adapters.lease_signatures import HmacSecrets
-from mission_adapters.memory.encryption import MemorySecretEncryption
-from mission_adapters.password_hashing import Argon2PasswordHasher
 from mission_adapters.sql.store import SqlStore
-from mission_core.ports import Ports
+from mission_adapters.testing import ManualClock, World, make_world, ports_over
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.values import micros
-from tests.contract.conftest import World, make_world
 
 Reader = Callable[[int], Awaitable[list[tuple[int, int]]]]
 """From a cursor to what comes after it: pairs of the next cursor and the entry's position."""
@@ -28,13 +22,7 @@ Reader = Callable[[int], Awaitable[list[tuple[int, int]]]]
 async def world(fresh_postgres: str) -> AsyncIterator[World]:
     clock = ManualClock()
     async with SqlStore.open(fresh_postgres, clock=clock) as store:
-        ports = Ports(
-            unit=store.unit, reads=store.reads, log=store.log, credentials=store.credentials, numbers=store.numbers,
-            clock=clock, ids=TimeOrderedIds(), secrets=HmacSecrets.seeded(7),
-            passwords=Argon2PasswordHasher.weak_for_tests(),
-            vault=MemorySecretEncryption(),
-        )  # fmt: skip
-        yield await make_world(ports, clock)
+        yield await make_world(ports_over(store, clock=clock))
 
 
 @pytest.fixture

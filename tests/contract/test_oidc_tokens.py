@@ -18,9 +18,9 @@ import pytest
 from attrs import define
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.oidc_tokens import MAX_TOKEN_LENGTH, IssuerKeys, OidcTokenVerifier
 from mission_adapters.outbound_http import OutboundClient, OutboundRequestFailed
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.identity_claims import ALGORITHMS, SigningKeysUnavailable, TokenFault, TokenRefused
 from tests.local_issuer import EC, ED, OTHER, RSA, LocalIssuer, local_issuer
 

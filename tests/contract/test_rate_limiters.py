@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.rate_limits import KEY_PREFIX, MemoryRateLimiter, RedisRateLimiter, SlidingWindow
+from mission_adapters.testing import ManualClock
 from mission_core.rate_limits import Quota, RateLimitDecision, RateLimiter
 from tests import redis_server
 from tests.example_counts import max_examples

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.memory import memory_ports
 from mission_adapters.rate_limits import MemoryRateLimiter
+from mission_adapters.testing import ManualClock
 from mission_core.rate_limits import Quota, RateLimitDecision
 from mission_http.boards.access import AGENT, MIXED, USER
 from mission_http.fleet.errors import render_error
@@ -166,7 +166,7 @@ async def everything() -> AsyncIterator[PopulatedApp]:
     Both dialects, where requests are counted from now on. The store has no part in it, so it is in memory.
     """
     clock = ManualClock()
-    async with populated_app(await make_world(memory_ports(clock=clock), clock)) as made:
+    async with populated_app(await make_world(memory_ports(clock=clock))) as made:
         made.app.limits.limiter = MemoryRateLimiter(clock)
         yield made
 

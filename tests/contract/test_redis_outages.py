@@ -11,8 +11,8 @@ import pytest
 from attrs import evolve, frozen
 from redis.asyncio import Redis
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.rate_limits import RETRY_INTERVAL, RedisRateLimiter
+from mission_adapters.testing import ManualClock
 from mission_core.rate_limits import LimiterFailed, Quota, RateLimitDecision
 from tests import redis_server
 

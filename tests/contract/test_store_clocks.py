@@ -5,9 +5,10 @@ Which clock a store brings.
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from mission_adapters.clocks import ManualClock, SystemClock
+from mission_adapters.clocks import SystemClock
 from mission_adapters.sql import store as stores
 from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import ManualClock
 
 
 async def test_on_postgres_it_is_the_servers(fresh_postgres, monkeypatch):

@@ -8,8 +8,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING, Presence
-from tests import strategies as some
 
 
 @given(some.agents(), some.moments, st.none() | some.names, st.none() | some.texts())

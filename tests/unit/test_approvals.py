@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.approvals.model import (
     AgentsCannotDecide,
     ApprovalAlreadyDecided,
@@ -17,7 +18,6 @@ from mission_core.approvals.model import (
     digest_of,
 )
 from mission_core.events.model import Actor
-from tests import strategies as some
 
 APPROVED, PENDING = ApprovalStatus.APPROVED, ApprovalStatus.PENDING
 DECISIONS = st.sampled_from([ApprovalStatus.APPROVED, ApprovalStatus.REJECTED])

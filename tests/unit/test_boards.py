@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 from hypothesis import assume, given
 
+from mission_adapters.testing import strategies as some
 from mission_core.boards.model import (
     GENERAL_HANDLE,
     BoardStatus,
@@ -17,7 +18,6 @@ from mission_core.boards.model import (
     prefix_from,
 )
 from mission_core.errors import InvalidField
-from tests import strategies as some
 
 
 @given(some.titles)

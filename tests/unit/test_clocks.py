@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from mission_adapters.clocks import CorrectedClock, ManualClock
+from mission_adapters.clocks import CorrectedClock
+from mission_adapters.testing import ManualClock
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(0), timedelta(days=-2, microseconds=7)])

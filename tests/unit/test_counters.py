@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.reports.hourly_counters import (
     CYCLE_SECONDS,
     CYCLES,
@@ -21,7 +22,6 @@ from mission_core.reports.hourly_counters import (
     status_since,
 )
 from mission_core.tasks.model import Status
-from tests import strategies as some
 
 lives = st.lists(some.tasks(), min_size=1, max_size=4)
 

@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.boards.custom_fields import (
     MAX_FIELD_VALUE_LENGTH,
     TEXT_TYPES,
@@ -22,7 +23,6 @@ from mission_core.boards.custom_fields import (
 )
 from mission_core.errors import InvalidField
 from mission_core.values import canonical
-from tests import strategies as some
 
 REASONS = {
     CustomFieldType.TEXT: "must be a string",

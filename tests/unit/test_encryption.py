@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mission_adapters.encryption import FORMAT_VERSION, NONCE_LENGTH, AesSecretEncryption
 from mission_adapters.memory.encryption import MemorySecretEncryption
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.ports import DecryptionFailed
-from tests import strategies as some
 
 HERE, THERE = UUID(int=1), UUID(int=2)
 VAULTS = pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.entity_changes import evolve
 from mission_core.errors import InvalidField
 from mission_core.tasks.model import Task
-from tests import strategies as some
 
 NAMES = [each.name for each in attrs.fields(Task)]
 

@@ -9,9 +9,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.events.model import GENESIS, ChainBreak, ChainHead, Entry, verify_chain
 from mission_core.values import canonical
-from tests import strategies as some
 
 
 @st.composite

@@ -7,6 +7,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
 from mission_core.boards.model import GateSet, WeakerGates
 from mission_core.tasks.authors import author_ids_of, author_of_assignee
@@ -15,7 +16,6 @@ from mission_core.tasks.model import CommentRequired, GateClosed, Status
 from mission_core.tasks.ports import GateContext
 from mission_core.tasks.runs import Assignee
 from mission_core.tasks.team_rules import OnlyLeadMovesTasks
-from tests import strategies as some
 
 RULES = (
     "require_approval_for_done", "require_review_before_done", "comment_required_for_review",

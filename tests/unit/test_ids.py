@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_adapters.clocks import ManualClock, SystemClock
-from mission_adapters.ids import CountingIds, TimeOrderedIds
+from mission_adapters.clocks import SystemClock
+from mission_adapters.ids import TimeOrderedIds
 from mission_adapters.lease_signatures import HmacSecrets
-from tests import strategies as some
+from mission_adapters.testing import CountingIds, ManualClock, seeded_secrets
+from mission_adapters.testing import strategies as some
 
 KEY = bytes(range(32))
 
@@ -153,7 +154,7 @@ def test_seeded_secrets_can_be_predicted():
     """
     In tests only.
     """
-    assert HmacSecrets.seeded(1).token() == HmacSecrets.seeded(1).token() != HmacSecrets.seeded(2).token()
+    assert seeded_secrets(1).token() == seeded_secrets(1).token() != seeded_secrets(2).token()
 
 
 def test_a_key_of_another_length_is_refused():

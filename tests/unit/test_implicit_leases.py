@@ -7,6 +7,7 @@ from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Role, SystemPrincipal, identity_of
 from mission_core.errors import InvalidField
 from mission_core.tasks.implicit_leases import IMPLICIT_LEASE_TERMS, lease_caller_of
@@ -14,7 +15,6 @@ from mission_core.tasks.lease_ownership import task_writer_of
 from mission_core.tasks.model import Status
 from mission_core.tasks.runs import IMPLICIT_LEASE_TERM, LONGEST_INSTANCE, ImplicitHolder, SecretHolder
 from mission_core.values import name_key
-from tests import strategies as some
 
 ORGANIZATION = some.UUID(int=1)
 agents = st.builds(
@@ -76,7 +76,7 @@ def test_operators_and_leads_decide_and_who_speaks_for_another_does_not(principa
         assert (own and (principal.lead or principal.role is Role.ADMIN)) is writer.overrides_leases
 
 
-@given(some.pair_runs(), agents | operators, some.names, instances)
+@given(some.implicit_leases(), agents | operators, some.names, instances)
 def test_a_lease_is_held_by_its_pair_alone(run, principal, name, instance):
     """
     A secret lease by no pair at all.
@@ -90,7 +90,7 @@ def test_a_lease_is_held_by_its_pair_alone(run, principal, name, instance):
     assert not worker.holds(elsewhere)
 
 
-@given(some.pair_runs(), agents, agents, operators, instances)
+@given(some.implicit_leases(), agents, agents, operators, instances)
 def test_what_an_operator_took_in_an_agents_name_is_the_agents_too(run, agent, other, operator, instance):
     """
     But not what another agent did, nor the other way round.
@@ -106,7 +106,7 @@ def test_what_an_operator_took_in_an_agents_name_is_the_agents_too(run, agent, o
     assert not itself.holds(evolve(run, holder=by_other.holder, actor=other.actor)) or by_other.is_agent
 
 
-@given(some.pair_runs(), operators, operators, some.names, instances)
+@given(some.implicit_leases(), operators, operators, some.names, instances)
 def test_an_operator_who_names_nobody_holds_all_that_it_took(run, operator, other, name, instance):
     """
     And nothing that another took.

@@ -7,6 +7,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.invites import InviteForAnother, InviteNotFound
 from mission_core.accounts.member_admin import (
     OwnersOnly,
@@ -18,7 +19,6 @@ from mission_core.boards.board_access import BoardAccess, merge_grants, merge_in
 from mission_core.entity_changes import require_version
 from mission_core.errors import Denied, RoleTooLow, VersionMismatch
 from mission_core.values import name_key
-from tests import strategies as some
 
 grants = st.lists(st.builds(BoardPermission, some.ids, st.booleans(), st.booleans()), max_size=6)
 

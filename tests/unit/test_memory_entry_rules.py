@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.conversations.memory_entries import MAX_TAGS, BoardMemoryEntry, is_addressed, is_chat
 from mission_core.errors import InvalidField
-from tests import strategies as some
 
 tags = st.none() | st.lists(some.names | st.sampled_from(["chat", "Chat", " chat", "chats", "broadcast"])).map(tuple)
 

@@ -11,13 +11,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_adapters.clocks import ManualClock
-from mission_adapters.ids import CountingIds
-from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory import MemoryStore, memory_ports
 from mission_adapters.memory.agents import AgentTable
 from mission_adapters.memory.tables import GroupIndex, SortedIndex, Table, UndoLog, UniqueConstraint
 from mission_adapters.memory.tasks import TaskTable
+from mission_adapters.testing import CountingIds, ManualClock, seeded_secrets
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.errors import Conflict
@@ -26,7 +25,6 @@ from mission_core.tasks.leases import ClaimNext, CompleteTask, claim_next, compl
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import Assignee
 from mission_core.tasks.use_cases import CreateTask, UpdateTask, create_task, update_task
-from tests import strategies as some
 
 
 async def test_embedding_takes_a_few_lines():
@@ -46,7 +44,7 @@ async def test_any_port_can_be_given_instead():
     """
     A clock is the store's clock too.
     """
-    clock, ids, secrets = ManualClock(), CountingIds(), HmacSecrets.seeded(1)
+    clock, ids, secrets = ManualClock(), CountingIds(), seeded_secrets(1)
     ports = memory_ports(clock=clock, ids=ids, secrets=secrets)
     organization = await ensure_organization(ports)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.members import MemberWithUser
 from mission_core.agents.queries import AgentNameRow
 from mission_core.tasks.mentions import (
@@ -19,7 +20,6 @@ from mission_core.tasks.mentions import (
     names_in,
 )
 from mission_core.values import JsonText
-from tests import strategies as some
 
 
 def agent(name, *, lead=False, openclaw=None):

@@ -7,11 +7,10 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 
 from mission_adapters.password_hashing import Argon2PasswordHasher
+from mission_adapters.testing import weak_argon2_hasher
 
 
-@pytest.mark.parametrize(
-    "passwords", [Argon2PasswordHasher.strong(), Argon2PasswordHasher.weak_for_tests()], ids=["strong", "quick"]
-)
+@pytest.mark.parametrize("passwords", [Argon2PasswordHasher.strong(), weak_argon2_hasher()], ids=["strong", "quick"])
 async def test_where_nothing_is_kept_a_password_is_held_against_a_hash_of_the_same_cost(passwords):
     """
     One that is well formed, or it would be refused before any work is done.

@@ -11,6 +11,7 @@ from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.errors import InvalidField
 from mission_core.reports.board_metrics import (
     METRICS_RANGES,
@@ -49,7 +50,6 @@ from mission_core.reports.workload import (
 from mission_core.tasks.model import Status
 from mission_core.tasks.runs import TaskResult
 from mission_core.values import EPOCH, micros
-from tests import strategies as some
 
 NOW = datetime(2030, 5, 15, 13, 30, tzinfo=UTC)
 amounts = st.integers(1, 50)

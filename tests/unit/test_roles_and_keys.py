@@ -9,6 +9,8 @@ from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
+from mission_adapters.testing.strategies import maybe
 from mission_core.accounts.model import (
     SCOPES,
     AgentPrincipal,
@@ -26,8 +28,6 @@ from mission_core.accounts.model import (
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.boards.model import BoardDenied, BoardReadOnly, require_grant
 from mission_core.ids import AgentId, MemberId, OrganizationId, UserId, UserNumber
-from tests import strategies as some
-from tests.strategies import maybe
 
 ORDER = [Role.VIEWER, Role.OPERATOR, Role.ADMIN]
 

@@ -11,6 +11,7 @@ from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.errors import InvalidField
 from mission_core.tasks.runs import (
     IMPLICIT_LEASE_RENEWAL_INTERVAL,
@@ -26,7 +27,6 @@ from mission_core.tasks.runs import (
     SecretHolder,
     TooManyOrders,
 )
-from tests import strategies as some
 
 ENDED = sorted(set(RunState) - LIVE_STATES)
 SECRET = st.just(SecretHolder())
@@ -104,7 +104,7 @@ def test_a_run_that_ended_takes_no_orders(run, order):
         run.with_order(order)
 
 
-@given(some.pair_runs(), some.orders)
+@given(some.implicit_leases(), some.orders)
 def test_an_implicit_lease_takes_no_orders(run, order):
     """
     Its holder sends no heartbeats that would tell them.
@@ -266,7 +266,7 @@ def test_a_wait_must_end_later_than_it_begins(pair):
         run.suspend("why", until=now, at=now)
 
 
-@given(some.pair_runs(), st.lists(st.timedeltas(timedelta(0), IMPLICIT_LEASE_TERM * 1.2), max_size=30))
+@given(some.implicit_leases(), st.lists(st.timedeltas(timedelta(0), IMPLICIT_LEASE_TERM * 1.2), max_size=30))
 def test_a_pair_lease_is_renewed_once_a_minute_and_ends_ten_minutes_after_the_last_request(run, gaps):
     """
     It lives as long as no gap between requests reaches the term, give or take the minute that need not be written.
@@ -289,7 +289,7 @@ def test_a_pair_lease_is_renewed_once_a_minute_and_ends_ten_minutes_after_the_la
     assert not run.is_live(at=last + IMPLICIT_LEASE_TERM)
 
 
-@given(some.pair_runs(), some.pairs)
+@given(some.implicit_leases(), some.implicit_holders)
 def test_a_pair_lease_is_held_by_that_very_pair(run, other):
     """
     Not by the same name under another principal.

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.boards.tags import color_from, slug_from, sorted_by_name
 from mission_core.errors import InvalidField
-from tests import strategies as some
 
 
 @given(words=some.texts())

@@ -7,9 +7,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Status
-from tests import strategies as some
 
 tasks_begun = some.tasks(
     status=st.just(Status.IN_PROGRESS), title=st.just("Say hello"), priority=st.just("low"), description=st.none()

@@ -8,12 +8,12 @@ from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.events.model import Actor
 from mission_core.tasks.explanations import TaskState, explain_input
 from mission_core.tasks.model import IDLE_STATUSES, Status
 from mission_core.tasks.queries import ExplanationInput
 from mission_core.tasks.runs import LIVE_STATES, Assignee, LeaseTerms, RetryClass, RunState, SecretHolder
-from tests import strategies as some
 
 ME = Actor("system", None, "me")
 idle_tasks = some.tasks(status=st.sampled_from(sorted(IDLE_STATUSES)))

@@ -7,6 +7,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.model import AgentPrincipal, SystemPrincipal
 from mission_core.tasks.model import Status
 from mission_core.tasks.team_rules import (
@@ -25,7 +26,6 @@ from mission_core.tasks.team_rules import (
     submitter_after,
 )
 from mission_core.values import ABSENT, name_key
-from tests import strategies as some
 
 TABLE = """
     who     inbox      in_progress  review  done

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.automation.board_webhooks import BoardWebhook, header_name_from
 from mission_core.automation.webhook_payloads import (
     DATA_BEGIN,
@@ -26,7 +27,6 @@ from mission_core.automation.webhook_payloads import (
 )
 from mission_core.errors import InvalidField
 from mission_core.values import UNSTORABLE, JsonText
-from tests import strategies as some
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 content_types = st.none() | st.sampled_from(["application/json", "Application/JSON; charset=x", "text/plain", ""])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.testing import strategies as some
 from mission_core.automation import webhook_signatures
 from mission_core.automation.webhook_signatures import SignatureInvalid, SignatureMissing, check_signature, signature_in
-from tests import strategies as some
 
 secrets = some.texts(least=1)
 

@@ -9,12 +9,10 @@ from typing import Any
 
 from attrs import define, field
 
-from mission_adapters.clocks import ManualClock
-from mission_adapters.ids import CountingIds
 from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.memory import memory_ports
 from mission_adapters.memory.encryption import MemorySecretEncryption
-from mission_adapters.password_hashing import Argon2PasswordHasher
+from mission_adapters.testing import CountingIds, ManualClock, seeded_secrets, weak_argon2_hasher
 from mission_core.ports import Ports
 
 
@@ -27,7 +25,7 @@ class ReopenedStore:
     name: str
     url: str | None = None
     open_ports: Ports | None = None
-    secrets: HmacSecrets = field(factory=lambda: HmacSecrets.seeded(1))
+    secrets: HmacSecrets = field(factory=lambda: seeded_secrets(1))
     stack: AsyncExitStack = field(factory=AsyncExitStack)
 
     @property
@@ -73,4 +71,4 @@ class ReopenedStore:
 
     def _common(self) -> dict[str, Any]:
         common = {"clock": ManualClock(), "ids": CountingIds(), "secrets": self.secrets}
-        return common | {"passwords": Argon2PasswordHasher.weak_for_tests(), "vault": MemorySecretEncryption()}
+        return common | {"passwords": weak_argon2_hasher(), "vault": MemorySecretEncryption()}

@@ -15,8 +15,7 @@ from uuid import UUID, uuid4
 
 from attrs import asdict, define, evolve, field, frozen
 
-from mission_adapters.clocks import ManualClock
-from mission_adapters.ids import CountingIds
+from mission_adapters.testing import CountingIds, ManualClock
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, SystemPrincipal, identity_of
 from mission_core.accounts.organizations import Organization
 from mission_core.agents.use_cases import CreateAgent, create_agent

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mission_adapters.sql import event_log, tables
 from mission_adapters.sql.kind_tables import MAPPINGS
+from mission_adapters.testing import strategies as some
 from mission_core.accounts.rows import API_KEY_ROWS
 from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.model import GateSet
@@ -16,7 +17,6 @@ from mission_core.row_mapping import trusted_constructor
 from mission_core.tasks.model import Task
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import Run
-from tests import strategies as some
 
 gate_sets = st.builds(GateSet, **{name: st.booleans() for name in fields_dict(GateSet)})
 task_ids = st.lists(some.ids, max_size=4, unique=True).map(tuple)

@@ -16,7 +16,7 @@ from mission_adapters.sql.tables import metadata, tasks
 from mission_adapters.sql.task_reads import select_page
 from mission_adapters.sql.task_row_query import DEPENDENCIES
 from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
-from tests import strategies as some
+from mission_adapters.testing import strategies as some
 
 
 def test_values_come_in_the_order_of_the_driver() -> None:

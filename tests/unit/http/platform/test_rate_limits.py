@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from mission_adapters.clocks import ManualClock
 from mission_adapters.rate_limits import MemoryRateLimiter
+from mission_adapters.testing import ManualClock
 from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Role, SystemPrincipal
 from mission_core.ids import AgentId, MemberId, OrganizationId, UserId, UserNumber
 from mission_core.rate_limits import Quota

@@ -1,12 +1,15 @@
 """
-Hypothesis strategies for the core's entities. Each builds through the real constructor, and takes strategies that pin
-fields: `tasks(status=st.just(Status.DONE))`.
+Hypothesis strategies for the core's entities and values. Each builds through the real constructor; strategies given as
+keywords pin fields: `tasks(status=st.just(Status.DONE))`.
+
+Every value is valid by itself. What it refers to need not exist: `tasks()` draws a random board.
 """
 
-from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
+from __future__ import annotations
 
-from hypothesis import strategies as st
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from mission_core.accounts.access_requests import AccessRequest, AccessRequestStatus
 from mission_core.accounts.invites import Invite
@@ -31,6 +34,7 @@ from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardSt
 from mission_core.boards.tags import Tag
 from mission_core.conversations.memory_entries import BoardMemoryEntry, GroupMemoryEntry
 from mission_core.events.model import Actor
+from mission_core.extras import missing_extra_named
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.events import (
     DependencyToggled,
@@ -63,6 +67,9 @@ from mission_core.tasks.runs import (
     TaskResult,
 )
 from mission_core.values import canonical
+
+with missing_extra_named():
+    from hypothesis import strategies as st
 
 EARLIEST = datetime(2020, 1, 1)
 LATEST = datetime(2040, 1, 1)
@@ -106,7 +113,7 @@ gate_sets = st.builds(GateSet)
 terms = st.builds(LeaseTerms, term=durations, delay=durations, longest_delay=durations)
 outcomes = st.builds(Outcome, result=st.sampled_from(TaskResult), resolution=maybe(texts()), output=maybe(json_objects))
 failures = st.builds(Failure, reason=st.sampled_from(FailureReason), message=maybe(texts()))
-pairs = st.builds(ImplicitHolder, principal=names, name=names, instance=maybe(names))
+implicit_holders = st.builds(ImplicitHolder, principal=names, name=names, instance=maybe(names))
 order_kinds = st.sampled_from(OrderKind)
 orders = st.builds(Order, id=ids, kind=order_kinds, message=maybe(texts()), by=names, at=moments)
 presences = st.builds(
@@ -117,7 +124,7 @@ presences = st.builds(
 )
 
 
-trackings = st.builds(
+github_links = st.builds(
     GitHubLinks,
     repo=maybe(texts(least=1)),
     issue=maybe(numbers),
@@ -276,13 +283,13 @@ def tasks(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Task]:
         "submitter": maybe(ids),
         "authors": st.lists(ids, max_size=3, unique=True).map(tuple),
         "passed": st.lists(ids, max_size=3, unique=True).map(tuple),
-        "tracking": st.just(NO_GITHUB_LINKS) | trackings,
+        "tracking": st.just(NO_GITHUB_LINKS) | github_links,
     }
     return st.builds(Task, **(fields | fixed))
 
 
 @st.composite
-def runs(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Run:
+def runs(draw: st.DrawFn, /, **fixed: st.SearchStrategy[Any]) -> Run:
     """
     Runs in every state, each with what its state implies.
     """
@@ -292,7 +299,7 @@ def runs(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Run:
     heartbeat_at = claimed_at + draw(st.timedeltas(timedelta(0), timedelta(days=1)))
     resumes_at = heartbeat_at + draw(durations) if state is RunState.SUSPENDED else None
     failed = state in (RunState.FAILED, RunState.EXPIRED)
-    fields: dict[str, st.SearchStrategy[object]] = {
+    fields: dict[str, st.SearchStrategy[Any]] = {
         "id": ids,
         "organization": ids,
         "board": ids,
@@ -301,7 +308,7 @@ def runs(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> Run:
         "attempt": numbers,
         "by": assignees,
         "actor": actors,
-        "holder": st.just(SecretHolder()) | pairs,
+        "holder": st.just(SecretHolder()) | implicit_holders,
         "from_queue": st.booleans(),
         "delay": durations,
         "heartbeat_at": st.just(heartbeat_at),
@@ -327,13 +334,12 @@ def live_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
     return runs(**({"state": st.sampled_from(sorted(LIVE_STATES))} | fixed))
 
 
-def pair_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
+def implicit_leases(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run]:
     """
     Implicit leases of a principal and a name.
     """
-    return live_runs(
-        **({"state": st.just(RunState.LEASED), "holder": pairs, "term": st.just(IMPLICIT_LEASE_TERM)} | fixed)
-    )
+    own = {"state": st.just(RunState.LEASED), "holder": implicit_holders, "term": st.just(IMPLICIT_LEASE_TERM)}
+    return live_runs(**(own | fixed))
 
 
 facts = st.one_of(
@@ -561,12 +567,12 @@ def tags(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Tag]:
 
 
 @st.composite
-def custom_fields(draw: st.DrawFn, **fixed: st.SearchStrategy[object]) -> CustomField:
+def custom_fields(draw: st.DrawFn, /, **fixed: st.SearchStrategy[Any]) -> CustomField:
     """
     Custom fields that could exist, each with a default that it takes.
     """
     field_type = draw(fixed.pop("field_type", st.sampled_from(CustomFieldType)))
-    own: dict[str, st.SearchStrategy[object]] = {
+    own: dict[str, st.SearchStrategy[Any]] = {
         "id": ids, "organization": ids, "field_key": names, "label": names,
         "ui_visibility": st.sampled_from(FieldVisibility),
         "validation_regex": maybe(st.just(r"(?s).*")) if field_type in TEXT_TYPES else st.none(),

@@ -1,0 +1,26 @@
+"""
+Tools for the tests of a program that embeds the core or implements a port of its own: a clock that stands still,
+predictable ids and secrets, an organization to test in, and Hypothesis strategies of all entities.
+
+The strategies need the extra `testing`; the rest needs nothing.
+
+A name's module is imported when the name is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from mission_core.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from mission_adapters.testing import strategies as strategies
+    from mission_adapters.testing.clocks import ManualClock as ManualClock
+    from mission_adapters.testing.ids import CountingIds as CountingIds
+    from mission_adapters.testing.ports import ports_over as ports_over, predictable_ports as predictable_ports
+    from mission_adapters.testing.secrets import (
+        seeded_secrets as seeded_secrets,
+        weak_argon2_hasher as weak_argon2_hasher,
+        weak_scrypt_hasher as weak_scrypt_hasher,
+    )
+    from mission_adapters.testing.world import World as World, make_world as make_world
+else:
+    __getattr__, __dir__ = lazy_exports(__name__)
